@@ -1,0 +1,1 @@
+"""Tuya energy meters into a database and into Home Assistant, on a schedule."""

@@ -1,0 +1,57 @@
+"""A meter as the configuration describes it."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
+
+Slug = Annotated[str, Field(pattern=r"^[a-z0-9_-]+$", max_length=64)]
+ProtocolVersion = Literal["3.1", "3.2", "3.3", "3.4", "3.5", "auto"]
+
+LOCAL_KEY_LENGTH = 16
+
+
+class Meter(BaseModel):
+    """One Tuya device that measures; its `name` is its identity everywhere.
+
+    `publish_every` is in seconds: all readings are stored, one per that time is published.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: Slug
+    label: str = ""
+    area: str = ""
+    device_id: Annotated[str, Field(min_length=1, max_length=64)]
+    address: Annotated[str, Field(min_length=1)] = "auto"
+    port: Annotated[int, Field(ge=1, le=65535)] = 6668
+    local_key: SecretStr = SecretStr("")
+    protocol: ProtocolVersion = "auto"
+    profile: str = "auto"
+    product_id: str = ""
+    mapping_file: Path | None = None
+    transport: Literal["local", "cloud"] = "local"
+    invert: bool | tuple[Literal["a", "b", "c"], ...] = False
+    publish_every: Annotated[int, Field(ge=0)] = 0
+    queue: str = ""
+
+    @property
+    def title(self) -> str:
+        """The name that people see: the label, else the name."""
+        return self.label or self.name
+
+    @model_validator(mode="after")
+    def _check_key(self) -> "Meter":
+        length = len(self.local_key.get_secret_value())
+        if self.transport == "local" and length != LOCAL_KEY_LENGTH:
+            raise ValueError(_key_sentence(length))
+        return self
+
+
+def _key_sentence(length: int) -> str:
+    if length == 0:
+        return "local_key is missing: give local_key or local_key_file"
+    return (
+        f"local_key has {length} characters, a Tuya local key has {LOCAL_KEY_LENGTH}: "
+        "copy it again and put it in single quotes, as it may contain $ # = ' ("
+    )

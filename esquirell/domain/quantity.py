@@ -1,0 +1,75 @@
+"""The table of quantities: key, unit, and how Home Assistant classifies each."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Quantity:
+    """One measured quantity in its canonical unit.
+
+    `precision` is the number of decimals worth showing; `label` is its name for people.
+    """
+
+    key: str
+    unit: str
+    device_class: str
+    state_class: str
+    precision: int
+    label: str
+
+
+_TOTAL = "total_increasing"
+
+QUANTITIES: dict[str, Quantity] = {
+    quantity.key: quantity
+    for quantity in (
+        Quantity("voltage", "V", "voltage", "measurement", 1, "Voltage"),
+        Quantity("current", "A", "current", "measurement", 3, "Current"),
+        Quantity("active_power", "W", "power", "measurement", 0, "Power"),
+        Quantity("reactive_power", "var", "reactive_power", "measurement", 0, "Reactive power"),
+        Quantity("apparent_power", "VA", "apparent_power", "measurement", 0, "Apparent power"),
+        Quantity("power_factor", "", "power_factor", "measurement", 2, "Power factor"),
+        Quantity("energy_import", "kWh", "energy", _TOTAL, 2, "Energy import"),
+        Quantity("energy_export", "kWh", "energy", _TOTAL, 2, "Energy export"),
+        Quantity("frequency", "Hz", "frequency", "measurement", 1, "Frequency"),
+        Quantity("temperature", "°C", "temperature", "measurement", 1, "Temperature"),
+        Quantity("leakage_current", "A", "current", "measurement", 3, "Leakage current"),
+        Quantity("energy_charged", "kWh", "energy", _TOTAL, 2, "Energy charged"),
+        Quantity("energy_discharged", "kWh", "energy", _TOTAL, 2, "Energy discharged"),
+        Quantity("energy_generated", "kWh", "energy", _TOTAL, 2, "Energy generated"),
+        Quantity("state_of_charge", "%", "battery", "measurement", 0, "State of charge"),
+    )
+}
+
+PHASES = ("a", "b", "c")
+
+_LONGEST_FIRST = sorted(QUANTITIES, key=len, reverse=True)
+
+
+def split_key(key: str) -> tuple[Quantity, str]:
+    """Split a quantity key into its quantity and its suffix: `voltage_a` into voltage and `a`.
+
+    The suffix is empty for a device's total. Raises KeyError for a key of no known quantity.
+    """
+    for name in _LONGEST_FIRST:
+        if key == name:
+            return QUANTITIES[name], ""
+        if key.startswith(f"{name}_"):
+            return QUANTITIES[name], key[len(name) + 1 :]
+    raise KeyError(key)
+
+
+def is_quantity_key(key: str) -> bool:
+    """Tell whether `key` names a quantity, with or without a suffix."""
+    try:
+        split_key(key)
+    except KeyError:
+        return False
+    return True
+
+
+def label_of(key: str) -> str:
+    """Name a quantity key for people: `voltage_a` is `Voltage A`."""
+    quantity, suffix = split_key(key)
+    shown = suffix.upper() if len(suffix) == 1 or suffix.startswith("pv") else suffix
+    return f"{quantity.label} {shown.replace('_', ' ')}".rstrip()

@@ -1,0 +1,34 @@
+"""A reading: what one meter said at one moment."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """The values of one meter at one moment; what the meter did not send is absent.
+
+    `measured_at` is aware and in UTC, `values` holds quantity keys in canonical units,
+    `diagnostics` what is no measurement, by its Tuya code, `warnings` one sentence each.
+    """
+
+    meter: str
+    measured_at: datetime
+    values: Mapping[str, float]
+    diagnostics: Mapping[str, object] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+
+
+def iso(moment: datetime) -> str:
+    """Write a moment as ISO 8601 in UTC with milliseconds: `2026-11-22T10:15:00.123Z`."""
+    text = moment.astimezone(UTC).isoformat(timespec="milliseconds")
+    return text.removesuffix("+00:00") + "Z"
+
+
+def payload(reading: Reading, keys: tuple[str, ...]) -> dict[str, object]:
+    """Build the published shape: time, every key of `keys` (absent is null), diagnostics."""
+    shape: dict[str, object] = {"measured_at": iso(reading.measured_at)}
+    shape |= dict.fromkeys(keys)
+    shape |= reading.values
+    return shape | {"diagnostics": dict(reading.diagnostics)}

@@ -1,0 +1,96 @@
+"""A schedule: a named rule that runs a task for some meters."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from esquirell.domain.meter import Slug
+
+FETCH = "fetch_and_save_energy_data"
+TASK_PREFIX = "esquirell.tasks."
+LEAST_EXPIRY = 10
+
+Origin = Literal["config", "user"]
+Result = Literal["ok", "error", "expired", "skipped"]
+
+
+def short_task_name(name: str) -> str:
+    """Strip the prefix of the built-in tasks: published and stored names are short."""
+    return name.removeprefix(TASK_PREFIX)
+
+
+def long_task_name(name: str) -> str:
+    """Name a task as Celery registers it: a name without a dot is one of the built-in tasks."""
+    return name if "." in name else TASK_PREFIX + name
+
+
+class Schedule(BaseModel):
+    """What to run, when, and for which meters.
+
+    `every` is in seconds, on the grid unix time = 0 (mod every); `cron` has five fields,
+    in `timezone`, else in the configured zone; `meters` null means all; `expires` is in
+    seconds, null means the interval, at least ten.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: Slug
+    task: Annotated[str, Field(min_length=1, max_length=200)] = FETCH
+    meters: tuple[Slug, ...] | None = None
+    every: Annotated[int, Field(ge=1, le=31_536_000)] | None = None
+    cron: str | None = None
+    timezone: str | None = None
+    args: dict[str, Any] = Field(default_factory=dict)
+    enabled: bool = True
+    expires: Annotated[int, Field(ge=1)] | None = None
+
+    @model_validator(mode="after")
+    def _one_rule(self) -> "Schedule":
+        if (self.every is None) == (self.cron is None):
+            raise ValueError("give either every (seconds) or cron (five fields)")
+        if self.timezone is not None and self.cron is None:
+            raise ValueError("timezone goes with cron; an interval has none")
+        return self
+
+    @property
+    def expires_s(self) -> int:
+        """Seconds after which a message that nobody took is thrown away."""
+        return self.expires or max(self.every or 60, LEAST_EXPIRY)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredSchedule:
+    """A schedule as the database keeps it: the file's defaults and the user's changes apart.
+
+    `base` is what the configuration file says (None: a user added it), `overrides` the
+    fields that a user changed, `removed` a user's removal, which outlasts restarts.
+    """
+
+    name: str
+    base: Mapping[str, Any] | None
+    overrides: Mapping[str, Any] = field(default_factory=dict)
+    removed: bool = False
+
+    @property
+    def origin(self) -> Origin:
+        """Where it comes from: the file, or a user (also when a user changed a field of it)."""
+        return "config" if self.base is not None and not self.overrides else "user"
+
+    def effective(self) -> Schedule:
+        """Merge the user's changes over the file's defaults.
+
+        Raises pydantic.ValidationError when the two do not fit together.
+        """
+        merged = dict(self.base or {}) | dict(self.overrides) | {"name": self.name}
+        return Schedule.model_validate(merged)
+
+
+@dataclass(frozen=True, slots=True)
+class LastRun:
+    """When a schedule last ran and what came of it."""
+
+    at: datetime | None = None
+    result: Result | None = None
