@@ -1,0 +1,71 @@
+"""The work behind the tasks and commands that read meters."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from esquirell.domain.command import Answer
+from esquirell.domain.errors import CommandError
+from esquirell.domain.meter import Meter
+from esquirell.domain.outcome import Outcome
+from esquirell.domain.reading import payload
+from esquirell.services.poll import ON_DEMAND, SCHEDULED, TRIAL, Poller
+
+
+class Fetch:
+    """Reads meters by their names."""
+
+    def __init__(self, poller: Poller, meters: Callable[[], Sequence[Meter]]) -> None:
+        self._poller = poller
+        self._meters = meters
+
+    def scheduled(self, names: Sequence[str] | None) -> dict[str, Any]:
+        """Poll the named meters, or all; a meter that is being read already is left out.
+
+        Raises CommandError for an unknown name.
+        """
+        return _data(self._poller.poll(self.chosen(names), SCHEDULED))
+
+    def on_demand(self, names: Sequence[str] | None) -> dict[str, Any]:
+        """Poll the named meters, or all, also those that are cooling down.
+
+        Raises CommandError for an unknown name.
+        """
+        return _data(self._poller.poll(self.chosen(names), ON_DEMAND))
+
+    def trial(self, name: str) -> dict[str, Any]:
+        """Read one meter, store and publish nothing; give its reading and the time it took.
+
+        Raises CommandError for an unknown name, MeterError when the meter gives no reading.
+        """
+        (meter,) = self.chosen([name])
+        began = time.monotonic()
+        outcome = self._poller.poll([meter], TRIAL)[name]
+        if outcome.error or not outcome.reading:
+            raise outcome.error or CommandError("internal", f"{name} was not read")
+        taken_ms = round((time.monotonic() - began) * 1000)
+        shape = payload(outcome.reading, self._poller.keys_of(meter))
+        return {"name": name, "reading": shape, "duration_ms": taken_ms}
+
+    def chosen(self, names: Sequence[str] | None) -> list[Meter]:
+        """Give the meters of these names, or all. Raises CommandError for an unknown name."""
+        known = {meter.name: meter for meter in self._meters()}
+        wanted = list(known) if names is None else list(dict.fromkeys(names))
+        for name in wanted:
+            if name not in known:
+                listed = ", ".join(known) or "none is configured"
+                raise CommandError("unknown_meter", f"there is no meter {name}; known: {listed}")
+        return [known[name] for name in wanted]
+
+
+def _data(outcomes: Mapping[str, Outcome]) -> dict[str, Any]:
+    return {"meters": {name: outcome.payload() for name, outcome in outcomes.items()}}
+
+
+def fetch_answer(data: Mapping[str, Any]) -> Answer:
+    """Judge the result of a fetch: ok only when every meter is."""
+    failed = {name: one for name, one in data["meters"].items() if one["status"] != "ok"}
+    if not failed:
+        return Answer("ok", data)
+    sentence = "; ".join(str(one["error"]) for one in failed.values())
+    return Answer("error", data, sentence, next(iter(failed.values()))["code"])

@@ -1,0 +1,76 @@
+"""How the whole is doing: what `bridge/health` publishes and `esquirell health` judges."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from esquirell.domain.errors import UnavailableError
+from esquirell.domain.meter import Meter
+from esquirell.domain.reading import iso
+from esquirell.domain.status import MeterStatus
+from esquirell.services.ports import Clock, Presence, Queues, ReadingStore
+
+ROLES = ("worker", "beat", "bridge")
+
+
+class Health:
+    """Asks everything how it is doing."""
+
+    def __init__(
+        self,
+        meters: Callable[[], Sequence[Meter]],
+        store: ReadingStore,
+        presence: Presence,
+        queues: Queues,
+        waiting: Callable[[], int],
+        clock: Clock,
+    ) -> None:
+        self._meters = meters
+        self._store = store
+        self._presence = presence
+        self._queues = queues
+        self._waiting = waiting
+        self._clock = clock
+
+    def report(self) -> dict[str, Any]:
+        """Build the report in the shape of `bridge/health`; never raises."""
+        roles = self._roles()
+        database, statuses = self._database()
+        alive = all(role["alive"] for role in roles.values())
+        return {
+            "at": iso(self._clock()),
+            "healthy": alive and database["ok"],
+            "roles": roles,
+            "queue": self._queue(),
+            "database": database,
+            "meters": {meter.name: _meter(statuses, meter) for meter in self._meters()},
+        }
+
+    def _roles(self) -> dict[str, Any]:
+        try:
+            alive = self._presence.roles()
+        except UnavailableError:
+            alive = {}
+        return {role: {"alive": role in alive, "since": alive.get(role)} for role in ROLES}
+
+    def _queue(self) -> dict[str, Any]:
+        try:
+            backlog = self._queues.backlog()
+        except UnavailableError:
+            return {"length": None, "oldest_s": None}
+        return {"length": backlog.length, "oldest_s": round(backlog.oldest_s, 1)}
+
+    def _database(self) -> tuple[dict[str, Any], Mapping[str, MeterStatus]]:
+        try:
+            statuses = self._store.statuses()
+        except UnavailableError as error:
+            return {"ok": False, "spooled": self._waiting(), "error": str(error)}, {}
+        return {"ok": True, "spooled": self._waiting()}, statuses
+
+
+def _meter(statuses: Mapping[str, MeterStatus], meter: Meter) -> dict[str, Any]:
+    status = statuses.get(meter.name, MeterStatus())
+    return {
+        "last_success": iso(status.last_success) if status.last_success else None,
+        "failures": status.failures,
+        "reason": status.reason,
+    }

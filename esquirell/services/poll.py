@@ -1,0 +1,169 @@
+"""One way through: ask the meters, decode, store, publish."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, wait
+from dataclasses import dataclass
+
+from esquirell.domain.errors import EsquirellError, MeterUnreachableError, UnavailableError
+from esquirell.domain.meter import Meter
+from esquirell.domain.outcome import Outcome
+from esquirell.domain.profile import Profile, decode
+from esquirell.domain.reading import Reading
+from esquirell.domain.status import MeterStatus
+from esquirell.services.flights import Flights
+from esquirell.services.ports import Clock, Publisher, ReadingStore, Transport
+from esquirell.services.saving import Saver
+from esquirell.services.statuses import Statuses
+
+log = logging.getLogger(__name__)
+
+POLL_LIMIT_S = 30.0
+GRACE_S = 3.0
+THREADS = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """How to poll: `join` waits for a read that is under way, `forced` ignores a cool-down."""
+
+    save: bool = True
+    publish: bool = True
+    join: bool = True
+    forced: bool = False
+
+
+SCHEDULED = Wish(join=False)
+ON_DEMAND = Wish(forced=True)
+TRIAL = Wish(save=False, publish=False, forced=True)
+
+
+class Poller:
+    """Polls meters side by side; a slow or dead one delays no other."""
+
+    def __init__(
+        self,
+        transport: Transport,
+        profile_of: Callable[[Meter], Profile],
+        store: ReadingStore,
+        publisher: Publisher,
+        clock: Clock,
+    ) -> None:
+        self._transport = transport
+        self._profile_of = profile_of
+        self._publisher = publisher
+        self._clock = clock
+        self._saver = Saver(store)
+        self._stopping = threading.Event()
+        self.flights = Flights(self._read, time.monotonic, THREADS)
+        self.statuses = Statuses(store)
+
+    def poll(self, meters: Sequence[Meter], wish: Wish = SCHEDULED) -> dict[str, Outcome]:
+        """Read `meters`, store and publish each reading as it comes; give what came of each.
+
+        A meter that is being read already is left out, unless the wish is to join.
+        """
+        own, joined = self._start(meters, wish)
+        outcomes: dict[str, Outcome] = {}
+        for landed in _as_they_land(own):
+            batch = {own[future]: _outcome(future) for future in landed}
+            outcomes |= self._deliver(batch, wish)
+        wait(joined, POLL_LIMIT_S)
+        return outcomes | {meter.name: _outcome(future) for future, meter in joined.items()}
+
+    @property
+    def waiting(self) -> int:
+        """Count the readings that wait for the database."""
+        return self._saver.waiting
+
+    def keys_of(self, meter: Meter) -> tuple[str, ...]:
+        """Give all quantity keys of a meter: its profile's and any seen so far."""
+        seen = self.statuses.of(meter.name).keys
+        return tuple(dict.fromkeys([*seen, *self._profile_of(meter).keys]))
+
+    def stop(self) -> None:
+        """Start no further read; those under way get a moment, then their lines are cut."""
+        self._stopping.set()
+        cut = threading.Timer(GRACE_S, self._transport.close)
+        cut.daemon = True
+        cut.start()
+
+    def close(self) -> None:
+        """Cut all lines and try a last time to store what waits for the database."""
+        self._transport.close()
+        self.flights.close()
+        if self._saver.waiting:
+            self._saver.save((), {})
+
+    def _start(
+        self, meters: Sequence[Meter], wish: Wish
+    ) -> tuple[dict[Future[Reading], Meter], dict[Future[Reading], Meter]]:
+        own: dict[Future[Reading], Meter] = {}
+        joined: dict[Future[Reading], Meter] = {}
+        for meter in () if self._stopping.is_set() else meters:
+            if started := self.flights.start(meter, forced=wish.forced):
+                own[started] = meter
+            elif wish.join and (flying := self.flights.under_way(meter.name)):
+                joined[flying] = meter
+        return own, joined
+
+    def _read(self, meter: Meter, *, forced: bool) -> Reading:
+        profile = self._profile_of(meter)
+        dps = self._transport.read(meter, profile.refresh, forced=forced)
+        moment = self._clock()
+        decoded = decode(dps, profile)
+        return Reading(meter.name, moment, decoded.values, decoded.diagnostics, decoded.warnings)
+
+    def _deliver(self, batch: Mapping[Meter, Outcome], wish: Wish) -> dict[str, Outcome]:
+        outcomes = {meter.name: outcome for meter, outcome in batch.items()}
+        if not (wish.save or wish.publish):
+            return outcomes
+        keys = {meter.name: self._profile_keys(meter) for meter in batch}
+        statuses = self.statuses.after(outcomes, keys)
+        readings = [outcome.reading for outcome in outcomes.values() if outcome.reading]
+        error = self._saver.save(readings, statuses) if wish.save else None
+        if wish.publish:
+            self._publish(readings, statuses)
+        return {name: _stored(outcome, error) for name, outcome in outcomes.items()}
+
+    def _profile_keys(self, meter: Meter) -> tuple[str, ...]:
+        try:
+            return self._profile_of(meter).keys
+        except EsquirellError:
+            return ()
+
+    def _publish(self, readings: list[Reading], statuses: Mapping[str, MeterStatus]) -> None:
+        for reading in readings:
+            self._publisher.reading(reading, statuses[reading.meter].keys)
+        for name, status in statuses.items():
+            self._publisher.status(name, status)
+
+
+def _as_they_land(flying: Collection[Future[Reading]]) -> Iterator[set[Future[Reading]]]:
+    """Give the reads in batches, each of those that landed while the last was delivered."""
+    pending = set(flying)
+    deadline = time.monotonic() + POLL_LIMIT_S
+    while pending and (left := deadline - time.monotonic()) > 0:
+        landed, pending = wait(pending, left, FIRST_COMPLETED)
+        yield landed
+    if pending:
+        yield pending
+
+
+def _outcome(future: Future[Reading]) -> Outcome:
+    try:
+        return Outcome(reading=future.result(timeout=0))
+    except EsquirellError as error:
+        return Outcome(error=error)
+    except (TimeoutError, CancelledError):
+        sentence = f"the read did not end within {POLL_LIMIT_S:.0f} s"
+        return Outcome(error=MeterUnreachableError("no_data", sentence))
+    except Exception as error:  # the border: a fault with one meter must not cost the others
+        log.exception("a read failed in an unforeseen way")
+        return Outcome(error=EsquirellError(f"unforeseen fault: {type(error).__name__}"))
+
+
+def _stored(outcome: Outcome, error: UnavailableError | None) -> Outcome:
+    return Outcome(outcome.reading, error) if error and outcome.ok else outcome

@@ -1,0 +1,158 @@
+"""Ports: what the services need from the outside, in the words of the domain."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Protocol
+
+from esquirell.domain.command import Answer, CommandRecord
+from esquirell.domain.meter import Meter
+from esquirell.domain.reading import Reading
+from esquirell.domain.schedule import LastRun, Schedule, StoredSchedule
+from esquirell.domain.status import MeterStatus
+
+
+class Transport(Protocol):
+    """Reads the raw datapoints of a meter."""
+
+    def read(
+        self, meter: Meter, refresh: tuple[int, ...] = (), *, forced: bool = False
+    ) -> Mapping[str, Any]:
+        """Ask a meter for its DPs, keyed by DP id.
+
+        `refresh` lists DPs to ask for by UPDATEDPS first; `forced` ignores a cool-down.
+        Raises MeterUnreachableError or MeterRejectedError.
+        """
+        ...
+
+    def close(self) -> None:
+        """Cut all connections: reads under way end with an error at once."""
+        ...
+
+
+class ReadingStore(Protocol):
+    """Keeps readings and how the meters are doing."""
+
+    def add(self, readings: Sequence[Reading], statuses: Mapping[str, MeterStatus]) -> None:
+        """Store readings and changed statuses in one transaction; storing twice is harmless.
+
+        Raises UnavailableError; then nothing is stored.
+        """
+        ...
+
+    def statuses(self) -> dict[str, MeterStatus]:
+        """Give the status of every meter ever seen, by name. Raises UnavailableError."""
+        ...
+
+
+class Publisher(Protocol):
+    """Tells the world; never waits for it and never fails for its sake."""
+
+    def reading(self, reading: Reading, keys: tuple[str, ...]) -> None:
+        """Publish a reading in the full shape of `keys`."""
+        ...
+
+    def status(self, meter: str, status: MeterStatus) -> None:
+        """Publish the availability of a meter."""
+        ...
+
+    def event(self, kind: str, data: Mapping[str, Any]) -> None:
+        """Publish that something happened."""
+        ...
+
+
+class ScheduleStore(Protocol):
+    """Keeps schedules: the record that everything else is derived from."""
+
+    def all(self) -> list[StoredSchedule]:
+        """Give all schedules, the removed ones included. Raises UnavailableError."""
+        ...
+
+    def put(self, schedules: Iterable[StoredSchedule]) -> None:
+        """Insert or replace, in one transaction. Raises UnavailableError."""
+        ...
+
+    def drop(self, names: Iterable[str]) -> None:
+        """Forget schedules, tombstones included, in one transaction. Raises UnavailableError."""
+        ...
+
+    def last_runs(self) -> dict[str, LastRun]:
+        """Give the last stored run of each schedule. Raises UnavailableError."""
+        ...
+
+    def record_run(self, name: str, run: LastRun) -> None:
+        """Store when a schedule ran last. Raises UnavailableError."""
+        ...
+
+
+class Timetable(Protocol):
+    """Runs schedules: entries derived from the record, in Redis."""
+
+    def replace(self, schedules: Mapping[str, Schedule], last_runs: Mapping[str, LastRun]) -> None:
+        """Make the entries those of `schedules`, and no others. Raises UnavailableError."""
+        ...
+
+    def next_run(self, schedule: Schedule, last: LastRun) -> datetime | None:
+        """Tell when a schedule runs next; None when it is disabled."""
+        ...
+
+
+class CommandLog(Protocol):
+    """Keeps the commands and what came of them."""
+
+    def record(self, record: CommandRecord) -> None:
+        """Add a command. Raises UnavailableError."""
+        ...
+
+    def finish(self, command_id: str, at: datetime, answer: Answer) -> None:
+        """Write the end of a command; an unknown id is ignored. Raises UnavailableError."""
+        ...
+
+    def get(self, command_id: str) -> CommandRecord | None:
+        """Give a command by its id. Raises UnavailableError."""
+        ...
+
+
+class TaskSender(Protocol):
+    """Sends tasks to the workers."""
+
+    def send(self, task: str, kwargs: Mapping[str, Any], task_id: str, expires_s: int) -> None:
+        """Send a task by its long name. Raises UnavailableError."""
+        ...
+
+
+class Backlog(Protocol):
+    """What waits for a worker."""
+
+    @property
+    def length(self) -> int:
+        """Count the waiting tasks."""
+        ...
+
+    @property
+    def oldest_s(self) -> float:
+        """Tell for how many seconds the oldest has waited."""
+        ...
+
+
+class Queues(Protocol):
+    """Looks at what waits for a worker."""
+
+    def backlog(self) -> Backlog:
+        """Count what waits. Raises UnavailableError."""
+        ...
+
+
+class Presence(Protocol):
+    """Tells which roles are alive."""
+
+    def roles(self) -> Mapping[str, str]:
+        """Give the living roles and since when each lives (ISO 8601). Raises UnavailableError."""
+        ...
+
+
+class Clock(Protocol):
+    """Tells the time, aware and in UTC."""
+
+    def __call__(self) -> datetime:
+        """Give the present moment."""
+        ...

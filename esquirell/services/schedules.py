@@ -1,0 +1,101 @@
+"""The only writer of schedules: the database is the record, entries in Redis are derived."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from pydantic import ValidationError
+
+from esquirell.domain.schedule import FETCH, LastRun, Result, Schedule, StoredSchedule
+from esquirell.services.ports import Clock, ScheduleStore, Timetable
+
+log = logging.getLogger(__name__)
+
+# A short interval's last run is written to the database this often at most (SD cards wear);
+# in between Redis knows it.
+DURABLE_EVERY_S = 300
+
+
+class Schedules:
+    """Keeps the record and derives the timetable from it."""
+
+    def __init__(self, store: ScheduleStore, timetable: Timetable, clock: Clock) -> None:
+        self._store = store
+        self._timetable = timetable
+        self._clock = clock
+        self._recorded: dict[str, datetime] = {}
+        self._synced: dict[str, Schedule] = {}
+
+    def adopt(self, defaults: Sequence[Schedule]) -> None:
+        """Take over the defaults of the configuration file at a start.
+
+        Fields that a user changed stay; a removed schedule stays removed; a schedule that
+        left the file goes unless a user changed it. Raises UnavailableError.
+        """
+        stored = {schedule.name: schedule for schedule in self._store.all()}
+        bases = {schedule.name: _base(schedule) for schedule in defaults}
+        changed = [_rebased(name, stored.get(name), base) for name, base in bases.items()]
+        gone = [old for old in stored.values() if old.name not in bases and old.base is not None]
+        changed += [replace(old, base=None, overrides=_merged(old)) for old in gone if _kept(old)]
+        self._store.put([new for new in changed if new != stored.get(new.name)])
+        self._store.drop([old.name for old in gone if not _kept(old)])
+
+    def active(self) -> dict[str, Schedule]:
+        """Give the enabled schedules by name. Raises UnavailableError."""
+        found = {stored.name: _effective(stored) for stored in self._store.all()}
+        return {name: schedule for name, schedule in found.items() if schedule and schedule.enabled}
+
+    def sync(self) -> None:
+        """Derive the timetable from the record. Raises UnavailableError."""
+        active = self.active()
+        self._timetable.replace(active, self._store.last_runs())
+        self._synced = active
+
+    def pace_s(self, meter: str) -> int | None:
+        """Give the shortest interval (s) at which this process lets a meter be read, if any."""
+        paces = [one.every for one in self._synced.values() if one.every and _reads(one, meter)]
+        return min(paces, default=None)
+
+    def ran(self, name: str, result: Result) -> None:
+        """Record that a schedule ran, sparing the database for short intervals.
+
+        Raises UnavailableError.
+        """
+        now = self._clock()
+        previous = self._recorded.get(name)
+        if previous is None or not 0 <= (now - previous).total_seconds() < DURABLE_EVERY_S:
+            self._store.record_run(name, LastRun(now, result))
+            self._recorded[name] = now
+
+
+def _reads(schedule: Schedule, meter: str) -> bool:
+    return schedule.task == FETCH and (schedule.meters is None or meter in schedule.meters)
+
+
+def _base(schedule: Schedule) -> dict[str, Any]:
+    return schedule.model_dump(mode="json", exclude={"name"}, exclude_defaults=True)
+
+
+def _rebased(name: str, old: StoredSchedule | None, base: Mapping[str, Any]) -> StoredSchedule:
+    return replace(old, base=base) if old else StoredSchedule(name, base)
+
+
+def _kept(old: StoredSchedule) -> bool:
+    return bool(old.overrides) and not old.removed
+
+
+def _merged(old: StoredSchedule) -> dict[str, Any]:
+    return dict(old.base or {}) | dict(old.overrides)
+
+
+def _effective(stored: StoredSchedule) -> Schedule | None:
+    if stored.removed:
+        return None
+    try:
+        return stored.effective()
+    except ValidationError as error:
+        reason = error.errors(include_url=False)[0]["msg"]
+        log.warning("schedule %s does not run: %s", stored.name, reason)
+        return None

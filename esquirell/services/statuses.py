@@ -1,0 +1,74 @@
+"""How the meters are doing, from one poll to the next."""
+
+import logging
+import threading
+from collections.abc import Iterable, Mapping
+
+from esquirell.domain.errors import UnavailableError
+from esquirell.domain.outcome import Outcome
+from esquirell.domain.status import MeterStatus
+from esquirell.services.ports import ReadingStore
+
+log = logging.getLogger(__name__)
+
+
+class Statuses:
+    """The status of each meter: as stored, then as the polls of this process change it."""
+
+    def __init__(self, store: ReadingStore) -> None:
+        self._store = store
+        self._lock = threading.Lock()
+        self._known: dict[str, MeterStatus] | None = None
+
+    def of(self, meter: str) -> MeterStatus:
+        """Give the status of one meter; that of a new meter is empty."""
+        with self._lock:
+            return self._load().get(meter, MeterStatus())
+
+    def after(
+        self, outcomes: Mapping[str, Outcome], keys: Mapping[str, Iterable[str]]
+    ) -> dict[str, MeterStatus]:
+        """Give the statuses after these polls; `keys` are those of each meter's profile."""
+        with self._lock:
+            known = self._load()
+            changed = {
+                name: _after(known.get(name, MeterStatus()), outcome, keys[name])
+                for name, outcome in outcomes.items()
+            }
+            for name, status in changed.items():
+                _log_change(name, known.get(name), status, outcomes[name])
+            known.update(changed)
+        return changed
+
+    def _load(self) -> dict[str, MeterStatus]:
+        """Read the stored statuses once; try again next time if the database is away."""
+        if self._known is None:
+            try:
+                self._known = self._store.statuses()
+            except UnavailableError as error:
+                log.debug("statuses are not known yet: %s", error)
+                return {}
+        return self._known
+
+
+def _after(before: MeterStatus, outcome: Outcome, keys: Iterable[str]) -> MeterStatus:
+    reading = outcome.reading
+    if reading is None:
+        code = outcome.error.code if outcome.error else None
+        return MeterStatus(before.failures + 1, code, before.last_success, before.keys)
+    seen = dict.fromkeys([*before.keys, *keys, *reading.values])
+    return MeterStatus(0, None, reading.measured_at, tuple(seen))
+
+
+def _log_change(
+    name: str, before: MeterStatus | None, after: MeterStatus, outcome: Outcome
+) -> None:
+    """Log a change of state once; a meter that goes on failing is no news."""
+    if after.failures and after.reason != (before.reason if before else None):
+        log.warning("%s", outcome.error)
+    elif after.failures:
+        log.debug("%s", outcome.error)
+    elif before is not None and before.failures:
+        log.info("meter %s answers again after %d failed polls", name, before.failures)
+    for warning in outcome.reading.warnings if outcome.reading else ():
+        log.warning("meter %s: %s", name, warning)
