@@ -1,0 +1,1 @@
+"""Beat: schedules over RedBeat entries in Redis; everything that knows Redis."""

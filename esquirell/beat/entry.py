@@ -1,0 +1,74 @@
+"""A RedBeat entry whose due time comes from a rule of ours and survives its way to Redis."""
+
+import json
+from datetime import datetime
+from typing import Any, cast
+
+from celery import Celery
+from celery.schedules import BaseSchedule, schedstate
+from redbeat.schedulers import RedBeatJSONEncoder, RedBeatSchedulerEntry, get_redis
+
+from esquirell.beat.rules import Rule, from_json
+
+NEVER_S = 86_400.0
+
+
+class RuleSchedule(BaseSchedule):
+    """A rule in the form that Celery's scheduler asks."""
+
+    def __init__(self, rule: Rule, app: Celery | None = None) -> None:
+        super().__init__(app=app)
+        self.rule = rule
+
+    def is_due(self, last_run_at: datetime) -> schedstate:
+        """Tell whether a run is due, and after how many seconds to look again."""
+        now = self.now()
+        due_at = self.rule.after(last_run_at)
+        if due_at is not None and due_at <= now:
+            return schedstate(True, _seconds(self.rule.after(now), now))  # noqa: FBT003 - Celery's
+        return schedstate(False, _seconds(due_at, now))  # noqa: FBT003 - own named tuple
+
+    def __eq__(self, other: object) -> bool:
+        """Compare the rules."""
+        return isinstance(other, RuleSchedule) and self.rule == other.rule
+
+    def __hash__(self) -> int:
+        """Hash the rule."""
+        return hash(self.rule)
+
+
+def _seconds(moment: datetime | None, now: datetime) -> float:
+    return (moment - now).total_seconds() if moment else NEVER_S
+
+
+class Entry(RedBeatSchedulerEntry):
+    """An entry in Redis: RedBeat's own, with our rule in place of its intervals."""
+
+    @staticmethod
+    def decode_definition(definition: str) -> dict[str, Any]:
+        """Read a definition back. Raises ValueError, KeyError or TypeError when it is none."""
+        data = json.loads(definition)
+        data["schedule"] = RuleSchedule(from_json(data["schedule"]))
+        return cast("dict[str, Any]", data)
+
+    def definition(self) -> str:
+        """Write what to run and when, in a form that is the same for the same schedule."""
+        fields = ("name", "task", "args", "kwargs", "options", "enabled")
+        data = {field: getattr(self, field) for field in fields}
+        return json.dumps(data | {"schedule": self.schedule.rule.to_json()}, sort_keys=True)
+
+    @property
+    def due_at(self) -> datetime | None:
+        """Give the next run; one that never ran is due now."""
+        if self.last_run_at is None:
+            return cast("datetime", self._default_now())
+        return cast("datetime | None", self.schedule.rule.after(self.last_run_at))
+
+    def save(self) -> "Entry":
+        """Write definition, last run and due time in one transaction."""
+        meta = json.dumps({"last_run_at": self.last_run_at}, cls=RedBeatJSONEncoder)
+        with get_redis(self.app).pipeline() as pipe:
+            pipe.hset(self.key, mapping={"definition": self.definition(), "meta": meta})
+            pipe.zadd(self.app.redbeat_conf.schedule_key, {self.key: self.score})
+            pipe.execute()
+        return self

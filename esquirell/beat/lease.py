@@ -1,0 +1,53 @@
+"""A lease in Redis: of several beats (or bridges) one is active, the others stand by."""
+
+import logging
+import time
+
+import redis
+
+log = logging.getLogger(__name__)
+
+LEASE_S = 15
+RENEW_S = 3.0
+
+# Take the lease when nobody holds it, renew it when we do; 1 means that it is ours.
+HOLD = """
+local holder = redis.call('get', KEYS[1])
+if holder and holder ~= ARGV[1] then return 0 end
+redis.call('set', KEYS[1], ARGV[1], 'PX', ARGV[2])
+return 1
+"""
+
+
+class Lease:
+    """Held by one `owner` at a time; one that dies loses it after 15 s."""
+
+    def __init__(self, client: redis.Redis, role: str, owner: str) -> None:
+        self._client = client
+        self._key = f"esquirell:lease:{role}"
+        self._role = role
+        self._owner = owner
+        self._held: bool | None = None
+        self._asked_at = 0.0
+
+    def hold(self) -> bool:
+        """Take or renew the lease; tell whether it is ours. Raises redis' RedisError."""
+        if self._held and time.monotonic() - self._asked_at < RENEW_S:
+            return True
+        held = bool(self._client.eval(HOLD, 1, self._key, self._owner, LEASE_S * 1000))
+        self._asked_at = time.monotonic()
+        self._log_change(held=held)
+        self._held = held
+        return held
+
+    def release(self) -> None:
+        """Give the lease up, so that another takes over at once. Raises redis' RedisError."""
+        if self._held and self._client.get(self._key) == self._owner:
+            self._client.delete(self._key)
+        self._held = None
+
+    def _log_change(self, *, held: bool) -> None:
+        if held and self._held is False:
+            log.info("this %s is active now", self._role)
+        elif not held and self._held is not False:
+            log.info("another %s is active; this one stands by", self._role)

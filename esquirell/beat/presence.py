@@ -1,0 +1,44 @@
+"""Which roles are alive, as each says itself in Redis every few seconds."""
+
+import redis
+
+from esquirell.beat.redis import RedisError, unavailable
+
+ALIVE_S = 20
+PREFIX = "esquirell:role:"
+
+
+class Presence:
+    """Says that a role is alive, and tells who is; what is not renewed is gone after 20 s."""
+
+    def __init__(self, client: redis.Redis, instance: str) -> None:
+        self._client = client
+        self._instance = instance
+
+    def announce(self, role: str, since: str) -> None:
+        """Say that a role of this process works. Raises UnavailableError."""
+        key = f"{PREFIX}{role}:{self._instance}"
+        try:
+            self._client.set(key, since, ex=ALIVE_S)
+        except RedisError as error:
+            raise unavailable(error) from None
+
+    def withdraw(self, role: str) -> None:
+        """Say that a role of this process has ended. Raises UnavailableError."""
+        try:
+            self._client.delete(f"{PREFIX}{role}:{self._instance}")
+        except RedisError as error:
+            raise unavailable(error) from None
+
+    def roles(self) -> dict[str, str]:
+        """Give the roles that are alive anywhere, with the time since when.
+
+        Raises UnavailableError.
+        """
+        try:
+            keys = sorted(self._client.scan_iter(f"{PREFIX}*", count=1000))
+            values = self._client.mget(keys) if keys else []
+        except RedisError as error:
+            raise unavailable(error) from None
+        found = zip(keys, values, strict=True)
+        return {str(key).split(":")[2]: str(value) for key, value in found if value}

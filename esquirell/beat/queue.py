@@ -1,0 +1,51 @@
+"""What waits in the queues of Celery."""
+
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import redis
+
+from esquirell.beat.redis import RedisError, unavailable
+
+POLLS = "polls"
+COMMANDS = "commands"
+SENT_AT_HEADER = "esquirell_sent_at"
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """How many tasks wait, and for how many seconds the oldest of them has."""
+
+    length: int
+    oldest_s: float
+
+
+class Queues:
+    """Looks at what waits, without taking it."""
+
+    def __init__(self, client: redis.Redis) -> None:
+        self._client = client
+
+    def backlog(self) -> Backlog:
+        """Count what waits. Raises UnavailableError."""
+        try:
+            lengths = [int(self._client.llen(name)) for name in (POLLS, COMMANDS)]
+            oldest = [self._client.lindex(name, -1) for name in (POLLS, COMMANDS)]
+        except RedisError as error:
+            raise unavailable(error) from None
+        waits = [_waited_s(str(message)) for message in oldest if message]
+        return Backlog(sum(lengths), max(waits, default=0.0))
+
+
+def _waited_s(message: str) -> float:
+    """Read when a message was sent, as `sent_now` noted it in its headers."""
+    headers: dict[str, Any] = json.loads(message).get("headers", {})
+    sent_at = headers.get(SENT_AT_HEADER)
+    return max(0.0, datetime.now(UTC).timestamp() - sent_at) if sent_at else 0.0
+
+
+def sent_now(headers: dict[str, Any]) -> dict[str, Any]:
+    """Add the present unix time (s) to the headers of a message."""
+    return headers | {SENT_AT_HEADER: datetime.now(UTC).timestamp()}

@@ -1,0 +1,85 @@
+"""When a schedule is due: intervals on a fixed grid, crontabs in their own time zone."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Protocol
+from zoneinfo import ZoneInfo
+
+from cronsim import CronSim, CronSimError
+
+from esquirell.domain.errors import ConfigError
+from esquirell.domain.schedule import Schedule
+
+FIELDS = 5
+
+
+class Rule(Protocol):
+    """Tells the moments at which a schedule runs."""
+
+    def after(self, moment: datetime) -> datetime | None:
+        """Give the first run after `moment` (aware); None when there is none."""
+        ...
+
+    def to_json(self) -> dict[str, Any]:
+        """Write the rule so that `from_json` reads it back."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """Runs at each unix time that `every` (seconds) divides: no drift, whatever the delays."""
+
+    every: int
+
+    def after(self, moment: datetime) -> datetime:
+        """Give the first point of the grid after `moment`."""
+        slot = int(moment.timestamp() // self.every)
+        return datetime.fromtimestamp((slot + 1) * self.every, UTC)
+
+    def to_json(self) -> dict[str, Any]:
+        """Write the rule as JSON."""
+        return {"every": self.every}
+
+
+@dataclass(frozen=True, slots=True)
+class Crontab:
+    """Runs by a five-field crontab in wall time of `zone`, across daylight saving as cron does."""
+
+    cron: str
+    zone: str
+
+    def after(self, moment: datetime) -> datetime | None:
+        """Give the first run after `moment`."""
+        run = next(CronSim(self.cron, moment.astimezone(ZoneInfo(self.zone))), None)
+        return run.astimezone(UTC) if run else None
+
+    def to_json(self) -> dict[str, Any]:
+        """Write the rule as JSON."""
+        return {"cron": self.cron, "zone": self.zone}
+
+
+def rule_of(schedule: Schedule, default_zone: str) -> Rule:
+    """Build the rule of a schedule. Raises ConfigError when its crontab or zone is not valid."""
+    if schedule.every is not None:
+        return Grid(schedule.every)
+    zone = schedule.timezone or default_zone
+    check_cron(schedule.cron or "", zone)
+    return Crontab(schedule.cron or "", zone)
+
+
+def from_json(data: dict[str, Any]) -> Rule:
+    """Read a rule back. Raises KeyError or TypeError when it is none."""
+    return Grid(data["every"]) if "every" in data else Crontab(data["cron"], data["zone"])
+
+
+def check_cron(text: str, zone: str) -> None:
+    """Refuse a crontab that never runs or has not five fields. Raises ConfigError."""
+    fields = len(text.split())
+    if fields != FIELDS:
+        raise ConfigError(f'cron "{text}" has {fields} fields; it needs {FIELDS}')
+    try:
+        CronSim(text, datetime.now(ZoneInfo(zone)))
+    except CronSimError as error:
+        raise ConfigError(f'cron "{text}" is not valid: {str(error).lower()}') from error
+    except (KeyError, ValueError) as error:
+        raise ConfigError(f"there is no time zone {zone}") from error

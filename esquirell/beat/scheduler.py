@@ -1,0 +1,137 @@
+"""RedBeat's scheduler, made to outlive Redis, bad entries and steps of the clock."""
+
+import logging
+import time
+from collections.abc import Callable
+from typing import cast
+
+from celery import Celery
+from kombu import Producer
+from kombu.exceptions import OperationalError
+from redbeat.decoder import to_timestamp
+from redbeat.schedulers import RedBeatScheduler, ensure_conf, get_redis
+
+from esquirell.beat import entry as entries
+from esquirell.beat.lease import Lease
+from esquirell.beat.queue import POLLS, sent_now
+from esquirell.beat.redis import RedisError
+from esquirell.beat.timetable import SEEDED_KEY
+from esquirell.domain.errors import UnavailableError
+
+log = logging.getLogger(__name__)
+
+TURN_S = 1.0
+RECONCILE_S = 30.0
+CLOCK_STEP_S = 1.0
+# With no worker taking them, messages would pile up in Redis without a bound.
+QUEUE_LIMIT = 1000
+
+UNREADABLE = (KeyError, TypeError, ValueError)
+
+
+class Scheduler(RedBeatScheduler):
+    """Sends what is due; nothing but `stop` ends it.
+
+    `sync` derives the entries from the database; it is called at the start, when Redis came
+    back empty, after a step of the clock, and every 30 s.
+    """
+
+    Entry = entries.Entry
+
+    def __init__(self, app: Celery, sync: Callable[[], None], lease: Lease) -> None:
+        ensure_conf(app)
+        super().__init__(app, lazy=True, max_interval=TURN_S)
+        self._sync = sync
+        self._lease = lease
+        self._synced_at = float("-inf")
+        self._clock_offset = _clock_offset()
+        self._away = False
+
+    def tick(self) -> float:
+        """Send what is due; give the seconds until the next look. Never raises for Redis' sake."""
+        try:
+            if not self._lease.hold():
+                return TURN_S
+            self._follow_the_clock()
+            self._reconcile()
+            wait_s = float(super().tick())
+        except (RedisError, OperationalError) as error:
+            self._complain(error)
+            return TURN_S
+        self._report_back()
+        return wait_s
+
+    def close(self) -> None:
+        """Let another beat take over."""
+        try:
+            self._lease.release()
+        except RedisError as error:
+            log.debug("the lease runs out by itself: %s", error)
+
+    @property
+    def schedule(self) -> dict[str, entries.Entry]:
+        """Load the entries that are due, and the next; an unreadable one is dropped."""
+        client = get_redis(self.app)
+        key = self.app.redbeat_conf.schedule_key
+        now = to_timestamp(self.app.now())
+        due = client.zrangebyscore(key, 0, now + int(TURN_S))
+        loaded = [self._load(name) for name in due]
+        return {entry.name: entry for entry in loaded if entry}
+
+    def apply_async(self, entry: entries.Entry, producer: Producer) -> object:
+        """Send a task, unless so many wait already that nobody seems to take them."""
+        waiting = get_redis(self.app).llen(entry.options.get("queue", POLLS))
+        entry.options["headers"] = sent_now(entry.options.get("headers", {}))
+        if waiting < QUEUE_LIMIT:
+            return cast("object", super().apply_async(entry, producer=producer))
+        self.reserve(entry)
+        log.warning("schedule %s left out: %d tasks wait, is a worker up?", entry.name, waiting)
+        return None
+
+    def _load(self, key: str) -> entries.Entry | None:
+        try:
+            return cast("entries.Entry", self.Entry.from_key(key, app=self.app))
+        except UNREADABLE as error:
+            log.warning("entry %s in Redis is unreadable and is written anew: %r", key, error)
+            self._drop(key)
+            return None
+
+    def _drop(self, key: str) -> None:
+        client = get_redis(self.app)
+        client.zrem(self.app.redbeat_conf.schedule_key, key)
+        client.delete(key, SEEDED_KEY)
+
+    def _follow_the_clock(self) -> None:
+        """Derive all due times anew when the clock was set, as they may lie in the far future."""
+        offset = _clock_offset()
+        if abs(offset - self._clock_offset) > CLOCK_STEP_S:
+            log.warning("the clock was set by %+.0f s", offset - self._clock_offset)
+            get_redis(self.app).delete(SEEDED_KEY)
+        self._clock_offset = offset
+
+    def _reconcile(self) -> None:
+        fresh = time.monotonic() - self._synced_at < RECONCILE_S
+        if fresh and get_redis(self.app).exists(SEEDED_KEY):
+            return
+        if self._synced_at == float("-inf"):
+            get_redis(self.app).delete(SEEDED_KEY)
+        try:
+            self._sync()
+        except UnavailableError as error:
+            log.debug("the timetable stays as it is: %s", error)
+        else:
+            self._synced_at = time.monotonic()
+
+    def _complain(self, error: Exception) -> None:
+        if not self._away:
+            log.warning("Redis is away, nothing is scheduled: %s", type(error).__name__)
+        self._away = True
+
+    def _report_back(self) -> None:
+        if self._away:
+            log.info("Redis is back, scheduling goes on")
+        self._away = False
+
+
+def _clock_offset() -> float:
+    return time.time() - time.monotonic()

@@ -1,0 +1,38 @@
+"""Sending a task to whatever worker is free."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from celery import Celery
+from kombu.exceptions import OperationalError
+
+from esquirell.beat.queue import COMMANDS, sent_now
+from esquirell.beat.redis import RedisError
+from esquirell.domain.errors import UnavailableError
+
+COMMAND_HEADER = "esquirell_command"
+
+
+class TaskSender:
+    """Sends tasks that somebody asked for; they do not queue behind scheduled polls."""
+
+    def __init__(self, app: Celery) -> None:
+        self._app = app
+
+    def send(self, task: str, kwargs: Mapping[str, Any], task_id: str, expires_s: int) -> None:
+        """Send a task, to be thrown away if no worker took it in time.
+
+        Raises UnavailableError.
+        """
+        try:
+            self._app.send_task(
+                task,
+                kwargs=dict(kwargs),
+                task_id=task_id,
+                queue=COMMANDS,
+                expires=expires_s,
+                headers=sent_now({COMMAND_HEADER: task_id}),
+            )
+        except (OperationalError, RedisError, OSError) as error:
+            kind = type(error).__name__
+            raise UnavailableError(f"Redis does not answer ({kind}): check redis.url") from None

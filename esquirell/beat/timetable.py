@@ -1,0 +1,100 @@
+"""The timetable in Redis: entries derived from the schedules of the database."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+
+from celery import Celery
+from redbeat.schedulers import ensure_conf, get_redis
+
+from esquirell.beat.entry import Entry, RuleSchedule
+from esquirell.beat.queue import POLLS
+from esquirell.beat.redis import RedisError, unavailable
+from esquirell.beat.rules import rule_of
+from esquirell.domain.schedule import LastRun, Schedule, long_task_name
+
+SEEDED_KEY = "esquirell:seeded"
+SCHEDULE_HEADER = "esquirell_schedule"
+
+# A crontab's run that fell into a restart is made up for within this time; an older one is not:
+# what was meant for 22:00 should not happen at breakfast.
+MAKE_UP = timedelta(minutes=5)
+
+
+class RedBeatTimetable:
+    """Writes the entries that beat runs; `zone` is for crontabs that name none."""
+
+    def __init__(self, app: Celery, zone: str) -> None:
+        self._app = app
+        self._zone = zone
+
+    def replace(self, schedules: Mapping[str, Schedule], last_runs: Mapping[str, LastRun]) -> None:
+        """Make the entries those of `schedules`, and no others. Raises UnavailableError."""
+        entries = [
+            self._entry(schedule, last_runs.get(name, LastRun()).at)
+            for name, schedule in schedules.items()
+        ]
+        try:
+            self._write(entries)
+        except RedisError as error:
+            raise unavailable(error) from None
+
+    def next_run(self, schedule: Schedule, last: LastRun) -> datetime | None:
+        """Tell when a schedule runs next; None when it is disabled."""
+        if not schedule.enabled:
+            return None
+        entry = self._entry(schedule, last.at)
+        entry.last_run_at = _start_from(entry, last.at)
+        return entry.due_at
+
+    def _entry(self, schedule: Schedule, last_run_at: datetime | None) -> Entry:
+        ensure_conf(self._app)
+        meters = {} if schedule.meters is None else {"meters": list(schedule.meters)}
+        headers = {SCHEDULE_HEADER: schedule.name}
+        entry = Entry(
+            name=schedule.name,
+            task=long_task_name(schedule.task),
+            schedule=RuleSchedule(rule_of(schedule, self._zone), self._app),
+            args=[],
+            kwargs=schedule.args | meters,
+            options={"expires": schedule.expires_s, "headers": headers, "queue": POLLS},
+            app=self._app,
+        )
+        # Celery would put the present in the place of "never".
+        entry.last_run_at = last_run_at
+        return entry
+
+    def _write(self, entries: list[Entry]) -> None:
+        client = get_redis(self._app)
+        due_times = ensure_conf(self._app).schedule_key
+        digest = _digest(entries)
+        if client.get(SEEDED_KEY) == digest:
+            return
+        wanted = {entry.key for entry in entries}
+        for key in set(client.zrange(due_times, 0, -1)) - wanted:
+            client.zrem(due_times, key)
+            client.delete(key)
+        for entry in entries:
+            known = Entry.load_meta(entry.key, app=self._app)["last_run_at"]
+            entry.last_run_at = _start_from(entry, _latest(entry.last_run_at, known))
+            entry.save()
+        client.set(SEEDED_KEY, digest)
+
+
+def _digest(entries: list[Entry]) -> str:
+    text = json.dumps(sorted(entry.definition() for entry in entries))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _latest(one: datetime | None, other: datetime | None) -> datetime | None:
+    known = [moment for moment in (one, other) if moment]
+    return max(known) if known else None
+
+
+def _start_from(entry: Entry, last_run_at: datetime | None) -> datetime | None:
+    """Tell from when on runs are due: never from the future, where a wrong clock had been."""
+    now = datetime.now(UTC)
+    if "every" in entry.schedule.rule.to_json():
+        return min(last_run_at, now) if last_run_at else None
+    return min(max(last_run_at, now - MAKE_UP), now) if last_run_at else now

@@ -1,0 +1,94 @@
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from esquirell.beat.rules import Crontab, Grid, check_cron, from_json, rule_of
+from esquirell.domain.errors import ConfigError
+from esquirell.domain.schedule import Schedule
+
+WARSAW = "Europe/Warsaw"
+moments = st.datetimes(
+    datetime(2020, 1, 1),  # noqa: DTZ001 - the zone stands beside it
+    datetime(2040, 1, 1),  # noqa: DTZ001 - the same
+    timezones=st.just(UTC),
+)
+
+
+@given(moments, st.integers(1, 100_000))
+def test_the_grid_lies_on_multiples_of_the_interval(moment: datetime, every: int) -> None:
+    run = Grid(every).after(moment)
+    assert run > moment
+    assert run - moment <= timedelta(seconds=every)
+    assert run.timestamp() % every == 0
+
+
+@given(moments)
+def test_a_crontab_runs_after_the_moment_and_at_a_full_minute(moment: datetime) -> None:
+    run = Crontab("*/7 3-9 * * mon-fri", WARSAW).after(moment)
+    assert run is not None
+    assert run > moment
+    assert (run.second, run.microsecond) == (0, 0)
+
+
+def at(text: str) -> datetime:
+    return datetime.fromisoformat(text)
+
+
+@pytest.mark.parametrize(
+    ("cron", "after", "runs"),
+    [
+        # Europe/Warsaw springs forward on 29 March 2026 from 02:00 to 03:00.
+        ("30 2 * * *", "2026-03-28T12:00+01:00", ["2026-03-29T03:00+02:00"]),
+        ("0 12 * * *", "2026-03-28T13:00+01:00", ["2026-03-29T12:00+02:00"]),
+        # It falls back on 25 October 2026 from 03:00 to 02:00: the hour from 02:00 comes twice.
+        (
+            "30 2 * * *",
+            "2026-10-24T12:00+02:00",
+            ["2026-10-25T02:30+02:00", "2026-10-26T02:30+01:00"],
+        ),
+        (
+            "0 * * * *",
+            "2026-10-25T01:30+02:00",
+            ["2026-10-25T02:00+02:00", "2026-10-25T02:00+01:00", "2026-10-25T03:00+01:00"],
+        ),
+        ("0 0 * * 1", "2026-11-22T12:00+01:00", ["2026-11-23T00:00+01:00"]),
+    ],
+)
+def test_daylight_saving(cron: str, after: str, runs: list[str]) -> None:
+    moment, rule = at(after), Crontab(cron, WARSAW)
+    for expected in runs:
+        found = rule.after(moment)
+        assert found == at(expected)
+        moment = found
+
+
+@pytest.mark.parametrize(
+    "cron", ["", "99 * * * *", "* * * *", "* * * * * *", "0 0 31 2 *", "x y z a b"]
+)
+def test_a_crontab_that_never_runs_is_refused(cron: str) -> None:
+    with pytest.raises(ConfigError, match="cron"):
+        check_cron(cron, WARSAW)
+
+
+def test_an_unknown_zone_is_refused() -> None:
+    with pytest.raises(ConfigError, match="no time zone Mars/Base"):
+        check_cron("* * * * *", "Mars/Base")
+
+
+@pytest.mark.parametrize(
+    "schedule",
+    [
+        Schedule(name="a", every=10),
+        Schedule(name="b", cron="0 4 * * *"),
+        Schedule(name="c", cron="0 4 * * *", timezone="Asia/Tokyo"),
+    ],
+)
+def test_a_rule_survives_its_way_through_redis(schedule: Schedule) -> None:
+    rule = rule_of(schedule, WARSAW)
+    assert from_json(rule.to_json()) == rule
+
+
+def test_a_crontab_without_a_zone_is_in_the_configured_one() -> None:
+    assert rule_of(Schedule(name="b", cron="0 4 * * *"), WARSAW) == Crontab("0 4 * * *", WARSAW)

@@ -1,0 +1,213 @@
+import json
+import time
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from celery import Celery
+from support.redis_server import RedisProcess
+from support.waiting import eventually
+
+from esquirell.beat.lease import Lease
+from esquirell.beat.queue import POLLS, Queues
+from esquirell.beat.scheduler import QUEUE_LIMIT, Scheduler
+from esquirell.beat.timetable import RedBeatTimetable
+from esquirell.domain.errors import UnavailableError
+from esquirell.domain.schedule import LastRun, Schedule
+
+
+class Record:
+    """The database's part: schedules and their last runs."""
+
+    def __init__(self, *schedules: Schedule) -> None:
+        self.schedules = {schedule.name: schedule for schedule in schedules}
+        self.runs: dict[str, LastRun] = {}
+        self.away = False
+
+    def ran_just_now(self) -> None:
+        self.runs = {name: LastRun(datetime.now(UTC)) for name in self.schedules}
+
+
+class Bench:
+    """A scheduler over a real Redis, turned by hand."""
+
+    def __init__(self, app: Celery, server: RedisProcess, record: Record) -> None:
+        self.app, self.server, self.record = app, server, record
+        self.timetable = RedBeatTimetable(app, "UTC")
+        self.scheduler = self.new_scheduler("me")
+
+    def new_scheduler(self, owner: str) -> Scheduler:
+        client = self.app.redbeat_redis  # type: ignore[attr-defined] # as RedBeat keeps it
+        return Scheduler(self.app, self.sync, Lease(client, "beat", owner))
+
+    def sync(self) -> None:
+        if self.record.away:
+            raise UnavailableError("the database is away")
+        self.timetable.replace(self.record.schedules, self.record.runs)
+
+    def sent(self) -> list[dict[str, Any]]:
+        return [json.loads(text)["headers"] for text in self.server.client.lrange(POLLS, 0, -1)]
+
+    def turn_until_sent(self, count: int, within: float = 5.0) -> list[dict[str, Any]]:
+        deadline = time.monotonic() + within
+        while len(self.sent()) < count:
+            assert time.monotonic() < deadline, f"{len(self.sent())} of {count} sent"
+            time.sleep(min(self.scheduler.tick(), 0.2))
+        return self.sent()
+
+
+@pytest.fixture
+def record() -> Record:
+    return Record(Schedule(name="fetch", every=1))
+
+
+@pytest.fixture
+def bench(app: Celery, server: RedisProcess, record: Record) -> Bench:
+    return Bench(app, server, record)
+
+
+def test_a_schedule_that_never_ran_runs_at_once_and_then_on_the_grid(bench: Bench) -> None:
+    headers = bench.turn_until_sent(4)
+    assert {one["task"] for one in headers} == {"esquirell.tasks.fetch_and_save_energy_data"}
+    moments = sorted(one["esquirell_sent_at"] for one in headers)
+    for moment in moments[1:]:
+        assert moment % 1 < 0.2, moments
+
+
+def test_messages_carry_schedule_and_expiry(bench: Bench, record: Record) -> None:
+    record.schedules["fetch"] = Schedule(name="fetch", every=60, expires=30, meters=("main",))
+    (headers,) = bench.turn_until_sent(1)
+    assert headers["esquirell_schedule"] == "fetch"
+    expires = datetime.fromisoformat(headers["expires"])
+    assert timedelta(seconds=25) < expires - datetime.now(UTC) <= timedelta(seconds=30)
+    assert headers["kwargsrepr"] == "{'meters': ['main']}"
+
+
+def test_a_recent_run_is_not_repeated_at_a_start(bench: Bench, record: Record) -> None:
+    record.schedules = {"slow": Schedule(name="slow", every=86_400)}
+    record.runs = {"slow": LastRun(datetime.now(UTC))}
+    for _ in range(3):
+        bench.scheduler.tick()
+    assert bench.sent() == []
+
+
+def test_an_interval_overdue_at_a_start_runs_once(bench: Bench, record: Record) -> None:
+    record.schedules = {"slow": Schedule(name="slow", every=86_400)}
+    record.runs = {"slow": LastRun(datetime.now(UTC) - timedelta(days=9))}
+    for _ in range(3):
+        bench.scheduler.tick()
+    assert len(bench.sent()) == 1
+
+
+def test_a_new_crontab_waits_for_its_time(bench: Bench, record: Record) -> None:
+    record.schedules = {"yearly": Schedule(name="yearly", cron="0 0 1 1 *")}
+    for _ in range(3):
+        bench.scheduler.tick()
+    assert bench.sent() == []
+
+
+@pytest.mark.parametrize(("missed", "sent"), [(timedelta(minutes=2), 1), (timedelta(hours=9), 0)])
+def test_a_crontab_missed_in_a_restart_is_made_up_for(
+    bench: Bench, record: Record, missed: timedelta, sent: int
+) -> None:
+    due = datetime.now(UTC) - missed
+    cron = f"{due.minute} {due.hour} * * *"
+    record.schedules = {"daily": Schedule(name="daily", cron=cron)}
+    record.runs = {"daily": LastRun(due - timedelta(days=1))}
+    for _ in range(3):
+        bench.scheduler.tick()
+    assert len(bench.sent()) == sent
+
+
+def test_redis_emptied_is_filled_again(bench: Bench, server: RedisProcess) -> None:
+    bench.turn_until_sent(1)
+    server.client.flushall()
+    bench.turn_until_sent(2)
+    assert server.client.zcard("redbeat::schedule") == 1
+
+
+def test_redis_killed_and_started_empty(bench: Bench, server: RedisProcess) -> None:
+    bench.turn_until_sent(1)
+    server.kill()
+    assert bench.scheduler.tick() == 1.0
+    server.start()
+    bench.turn_until_sent(1)
+
+
+def test_the_database_away_stops_no_schedule(bench: Bench, record: Record) -> None:
+    bench.turn_until_sent(1)
+    record.away = True
+    bench.turn_until_sent(3)
+
+
+def test_an_unreadable_entry_is_written_anew(bench: Bench, server: RedisProcess) -> None:
+    bench.turn_until_sent(1)
+    server.client.hset("redbeat:fetch", "definition", '{"schedule": {"every": "never"')
+    bench.turn_until_sent(3)
+
+
+def test_a_schedule_that_is_gone_is_not_sent(
+    bench: Bench, record: Record, server: RedisProcess
+) -> None:
+    bench.turn_until_sent(1)
+    record.schedules = {}
+    bench.sync()
+    server.client.delete(POLLS)
+    for _ in range(3):
+        time.sleep(min(bench.scheduler.tick(), 1.0))
+    assert bench.sent() == []
+    assert server.client.keys("redbeat:fetch") == []
+
+
+def test_a_clock_set_back_stops_nothing(bench: Bench, record: Record) -> None:
+    record.runs = {"fetch": LastRun(datetime.now(UTC) + timedelta(hours=1))}
+    bench.turn_until_sent(2)
+
+
+def test_nothing_piles_up_without_a_worker(bench: Bench, server: RedisProcess) -> None:
+    server.client.rpush(POLLS, *[json.dumps({"headers": {}})] * QUEUE_LIMIT)
+    for _ in range(20):
+        time.sleep(min(bench.scheduler.tick(), 0.1))
+    assert server.client.llen(POLLS) == QUEUE_LIMIT
+
+
+def test_of_two_beats_one_is_active_and_the_other_takes_over(
+    bench: Bench, server: RedisProcess
+) -> None:
+    other = bench.new_scheduler("other")
+    bench.scheduler.tick()
+    other.tick()
+    assert server.client.get("esquirell:lease:beat") == "me"
+    bench.scheduler.close()
+    other.tick()
+    assert server.client.get("esquirell:lease:beat") == "other"
+
+
+def test_a_lease_not_renewed_is_lost(bench: Bench, server: RedisProcess) -> None:
+    bench.scheduler.tick()
+    assert 0 < server.client.pttl("esquirell:lease:beat") <= 15_000
+    server.client.pexpire("esquirell:lease:beat", 50)
+    other = bench.new_scheduler("other")
+
+    def taken() -> bool:
+        other.tick()
+        return bool(server.client.get("esquirell:lease:beat") == "other")
+
+    eventually(taken, what="the other takes over")
+
+
+def test_next_run_is_when_it_then_runs(bench: Bench, record: Record) -> None:
+    record.ran_just_now()
+    schedule, last = record.schedules["fetch"], record.runs["fetch"]
+    foretold = bench.timetable.next_run(schedule, last)
+    assert foretold is not None
+    (headers,) = bench.turn_until_sent(1)
+    assert 0 <= headers["esquirell_sent_at"] - foretold.timestamp() < 0.2
+    assert bench.timetable.next_run(schedule.model_copy(update={"enabled": False}), last) is None
+
+
+def test_the_backlog_is_counted(bench: Bench, server: RedisProcess) -> None:
+    bench.turn_until_sent(2)
+    backlog = Queues(server.client).backlog()
+    assert backlog.length == 2
+    assert 0 < backlog.oldest_s < 5
