@@ -1,7 +1,7 @@
 """The only writer of schedules: the database is the record, entries in Redis are derived."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -54,9 +54,8 @@ class Schedules:
         self._synced = active
 
     def pace_s(self, meter: str) -> int | None:
-        """Give the shortest interval (s) at which this process lets a meter be read, if any."""
-        paces = [one.every for one in self._synced.values() if one.every and _reads(one, meter)]
-        return min(paces, default=None)
+        """Give the shortest interval (s) at which this process reads a meter, if it does."""
+        return pace_of(self._synced.values(), meter)
 
     def ran(self, name: str, result: Result) -> None:
         """Record that a schedule ran, sparing the database for short intervals.
@@ -68,6 +67,12 @@ class Schedules:
         if previous is None or not 0 <= (now - previous).total_seconds() < DURABLE_EVERY_S:
             self._store.record_run(name, LastRun(now, result))
             self._recorded[name] = now
+
+
+def pace_of(schedules: Iterable[Schedule], meter: str) -> int | None:
+    """Give the shortest interval (s) at which these schedules let a meter be read, if any."""
+    paces = [one.every for one in schedules if one.every and _reads(one, meter)]
+    return min(paces, default=None)
 
 
 def _reads(schedule: Schedule, meter: str) -> bool:

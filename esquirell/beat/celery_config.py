@@ -1,0 +1,79 @@
+"""Celery's settings, chosen so that it goes on through outages and loses nothing of ours."""
+
+from typing import Any
+from urllib.parse import quote
+
+from esquirell.beat.queue import COMMANDS, POLLS
+from esquirell.beat.redis import ANSWER_S, CONNECT_S, KEEPALIVE_CHECK_S, Address
+
+# Longer than any task: a message that a dead worker had taken comes back after this time.
+VISIBILITY_S = 300
+
+
+def celery_config(address: Address, zone: str) -> dict[str, Any]:
+    """Build the settings of the Celery app for a Redis and a time zone.
+
+    `beat_schedule` stays empty: schedules come from the database, and what stood here would
+    win over every change that a user makes.
+    """
+    return {
+        "broker_url": _broker_url(address),
+        "broker_use_ssl": _ssl(address),
+        "broker_connection_retry_on_startup": True,
+        "broker_connection_max_retries": None,
+        "broker_pool_limit": 4,
+        "broker_transport_options": _transport_options(),
+        "redbeat_redis_url": address.url,
+        "redbeat_redis_options": {},
+        "redbeat_lock_key": None,
+        "beat_schedule": {},
+        "beat_max_loop_interval": 1,
+        "result_backend": None,
+        "task_ignore_result": True,
+        "task_serializer": "json",
+        "accept_content": ["json"],
+        "task_default_queue": POLLS,
+        "task_create_missing_queues": True,
+        "task_publish_retry_policy": {
+            "max_retries": 3,
+            "interval_start": 0,
+            "interval_step": 0.2,
+            "interval_max": 1,
+        },
+        "timezone": zone,
+        "enable_utc": True,
+        "worker_prefetch_multiplier": 1,
+        "worker_send_task_events": False,
+        "worker_hijack_root_logger": False,
+    }
+
+
+QUEUES = (POLLS, COMMANDS)
+
+
+def _transport_options() -> dict[str, Any]:
+    return {
+        "visibility_timeout": VISIBILITY_S,
+        "unacked_restore_throttle": 1,
+        "socket_timeout": ANSWER_S * 2,
+        "socket_connect_timeout": CONNECT_S,
+        "socket_keepalive": True,
+        "health_check_interval": KEEPALIVE_CHECK_S,
+    }
+
+
+def _broker_url(address: Address) -> str:
+    """Write the URL as kombu reads it; its own dumps mask the password in it."""
+    if address.url.startswith("unix://"):
+        path, _, query = address.url.removeprefix("unix://").partition("?")
+        number = query.removeprefix("db=") or "0"
+        return f"redis+socket://{path}?virtual_host={number}"
+    if not address.password:
+        return address.url
+    scheme, _, rest = address.url.partition("://")
+    user, _, host = rest.rpartition("@")
+    return f"{scheme}://{user}:{quote(address.password, safe='')}@{host}"
+
+
+def _ssl(address: Address) -> dict[str, Any] | None:
+    return {key: value for key, value in address.options.items() if key.startswith("ssl_")} or None

@@ -1,0 +1,55 @@
+"""The table of commands; each is loaded when it is called, so that `--help` is quick."""
+
+from importlib import import_module
+from importlib.metadata import version
+
+import click
+
+from esquirell.cli.call import Group
+
+COMMANDS = {
+    "demo": ("demo:demo", "Try everything with no meter and no configuration."),
+    "init": ("init:init", "Write a configuration from your answers."),
+    "run": ("run:run", "Run worker, scheduler and MQTT bridge in one process."),
+    "worker": ("run:worker", "Run a worker alone."),
+    "beat": ("run:beat", "Run the scheduler alone."),
+    "bridge": ("run:bridge", "Run the MQTT bridge alone."),
+    "fetch": ("fetch:fetch", "Read meters now: print, save and publish."),
+    "meters": ("meters:meters", "List, show and test the configured meters."),
+    "readings": ("readings:readings", "Show stored readings."),
+    "db": ("db:db", "Take care of the database."),
+    "config": ("config:config", "Show or check the configuration."),
+    "doctor": ("doctor:doctor", "Check everything, and say what to do."),
+    "health": ("health:health", "Tell by the exit code whether the service works."),
+}
+
+
+class Table(Group):
+    """The group of all commands."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Give the commands in the order of the table."""
+        del ctx
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Load a command."""
+        del ctx
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, name = COMMANDS[cmd_name][0].partition(":")
+        command = getattr(import_module(f"esquirell.cli.{module}"), name)
+        assert isinstance(command, click.Command)  # noqa: S101 - the table above is ours
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands without loading them."""
+        del ctx
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, help_) for name, (_, help_) in COMMANDS.items()])
+
+
+@click.group(cls=Table)
+@click.version_option(version("esquirell"), message="%(prog)s %(version)s")
+def app() -> None:
+    """Tuya energy meters into a database and into Home Assistant, on a schedule."""

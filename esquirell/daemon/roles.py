@@ -1,0 +1,112 @@
+"""The roles: what worker, beat and bridge are made of, each alone or all in one process."""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from esquirell.daemon.consumer import Pulse
+from esquirell.daemon.parts import Part, Turn
+from esquirell.daemon.redis_server import RedisServer
+from esquirell.daemon.watchdog import Gauge
+from esquirell.domain.errors import UnavailableError
+from esquirell.runtime import Runtime
+from esquirell.services.poll import POLL_LIMIT_S
+
+log = logging.getLogger(__name__)
+
+BRIDGE_TURN_S = 1.0
+# After an outage of Redis the consumer may need this long to say that it is back.
+CONSUMER_LIMIT_S = 90.0
+
+
+@dataclass(frozen=True, slots=True)
+class Role:
+    """What a process does: its roles by name, the parts that do it, and what to watch."""
+
+    names: tuple[str, ...]
+    parts: tuple[Part, ...] = ()
+    gauges: tuple[Gauge, ...] = ()
+
+
+def everything(runtime: Runtime, server: RedisServer | None) -> Role:
+    """Put all roles into this process, and watch over our own Redis if there is one."""
+    runtime.bridges = True
+    # The same owner after a restart: it need not wait for the lease of the one before.
+    owner = f"run:{runtime.settings.database.url}:{runtime.settings.state_dir}"
+    parts = (_beat(runtime, owner), _bridge(runtime), *((_server(server),) if server else ()))
+    gauges = (_mqtt_gauge(runtime), *_worker_gauges(runtime))
+    return Role(("worker", "beat", "bridge"), parts, gauges)
+
+
+def worker(runtime: Runtime) -> Role:
+    """Only work: poll, store and publish."""
+    return Role(("worker",), (), (_mqtt_gauge(runtime), *_worker_gauges(runtime)))
+
+
+def beat(runtime: Runtime) -> Role:
+    """Only schedule."""
+    return Role(("beat",), (_beat(runtime, runtime.instance),))
+
+
+def bridge(runtime: Runtime) -> Role:
+    """Only keep what is published true."""
+    runtime.bridges = True
+    return Role(("bridge",), (_bridge(runtime),), (_mqtt_gauge(runtime),))
+
+
+def _beat(runtime: Runtime, owner: str) -> Part:
+    @contextmanager
+    def make() -> Iterator[Turn]:
+        scheduler = runtime.scheduler(owner)
+        try:
+            yield scheduler.tick
+        finally:
+            scheduler.close()
+
+    return Part("beat", make)
+
+
+def _bridge(runtime: Runtime) -> Part:
+    runtime.bridge.start()
+
+    def turn() -> float:
+        runtime.bridge.tick()
+        return BRIDGE_TURN_S
+
+    @contextmanager
+    def make() -> Iterator[Turn]:
+        yield turn
+
+    return Part("bridge", make)
+
+
+def _server(server: RedisServer) -> Part:
+    @contextmanager
+    def make() -> Iterator[Turn]:
+        yield server.keep_running
+
+    return Part("redis", make)
+
+
+def _mqtt_gauge(runtime: Runtime) -> Gauge:
+    return Gauge("the MQTT connection", runtime.connection.age, CONSUMER_LIMIT_S)
+
+
+def _worker_gauges(runtime: Runtime) -> tuple[Gauge, ...]:
+    def consumer_silent_s() -> float:
+        silent_s = Pulse.silent_s()
+        return silent_s if silent_s > CONSUMER_LIMIT_S and _redis_answers(runtime) else 0.0
+
+    reads = Gauge("a read of a meter", runtime.poller.flights.oldest_s, POLL_LIMIT_S * 3)
+    return (Gauge("the consumer", consumer_silent_s, CONSUMER_LIMIT_S), reads)
+
+
+def _redis_answers(runtime: Runtime) -> bool:
+    """Tell whether Redis is there; if not, the consumer's silence has its reason."""
+    try:
+        runtime.presence.roles()
+    except UnavailableError:
+        Pulse.note()
+        return False
+    return True

@@ -1,0 +1,25 @@
+"""What a worker starts beside its pool: the parts of this process, and their watchdog."""
+
+from celery import bootsteps
+from celery.apps.worker import Worker
+
+from esquirell.daemon.watchdog import Watchdog
+
+
+class Parts(bootsteps.StartStopStep):
+    """Starts the parts after the pool and before the consumer, which blocks."""
+
+    requires = ("celery.worker.components:Pool",)
+    watchdog: Watchdog
+
+    def start(self, parent: Worker) -> None:
+        """Start all parts."""
+        del parent
+        self.watchdog.start()
+
+    def stop(self, parent: Worker) -> None:
+        """End all parts; the pool still works while they end."""
+        del parent
+        self.watchdog.stop()
+
+    terminate = stop

@@ -1,0 +1,81 @@
+"""The watchdog: starts dead parts anew, and ends a process in which something hangs."""
+
+import faulthandler
+import logging
+import os
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from esquirell.daemon.notify import notify
+from esquirell.daemon.parts import Part
+
+log = logging.getLogger(__name__)
+
+LOOK_EVERY_S = 5.0
+HANGS_AFTER_S = 60.0
+HUNG_EXIT_CODE = 70
+
+
+@dataclass(frozen=True, slots=True)
+class Gauge:
+    """A figure to watch: for how many seconds something has been silent."""
+
+    name: str
+    silent_s: Callable[[], float]
+    limit_s: float = HANGS_AFTER_S
+
+
+class Watchdog:
+    """Looks at all parts and gauges every few seconds; calls `on_look` while all is well.
+
+    Something that hangs can't be ended inside a Python process, so the process ends and
+    its supervisor (systemd, docker) starts it anew.
+    """
+
+    def __init__(
+        self, parts: Sequence[Part], gauges: Sequence[Gauge], on_look: Callable[[], None]
+    ) -> None:
+        self._parts = parts
+        self._gauges = [*gauges, *(Gauge(part.name, part.silent_s) for part in parts)]
+        self._on_look = on_look
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="watchdog", daemon=True)
+
+    def start(self) -> None:
+        """Start all parts, then watch them."""
+        self._on_look()
+        for part in self._parts:
+            part.start()
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End all parts, then the watch."""
+        self._stop.set()
+        for part in self._parts:
+            part.stop()
+        for part in self._parts:
+            part.join()
+
+    def _run(self) -> None:
+        while not self._stop.wait(LOOK_EVERY_S):
+            self._look()
+
+    def _look(self) -> None:
+        for part in self._parts:
+            if not part.alive and not self._stop.is_set():
+                log.error("%s has died and is started anew", part.name)
+                part.start()
+        hung = [gauge for gauge in self._gauges if gauge.silent_s() > gauge.limit_s]
+        if hung:
+            _end(hung[0])
+        notify("WATCHDOG=1")
+        self._on_look()
+
+
+def _end(gauge: Gauge) -> None:
+    log.critical(
+        "%s hangs since %.0f s; the process ends to be started anew", gauge.name, gauge.silent_s()
+    )
+    faulthandler.dump_traceback()
+    os._exit(HUNG_EXIT_CODE)

@@ -1,0 +1,264 @@
+"""The composition root: builds every adapter once in a process, on first use."""
+
+import os
+import socket
+import threading
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from functools import cached_property
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from celery import Celery
+
+from esquirell import profiles
+from esquirell.beat.celery_config import celery_config
+from esquirell.beat.lease import Lease
+from esquirell.beat.presence import Presence
+from esquirell.beat.queue import Queues
+from esquirell.beat.redis import Address, Client, connect
+from esquirell.beat.scheduler import Scheduler
+from esquirell.beat.sender import COMMAND_HEADER, TaskSender
+from esquirell.beat.timetable import SCHEDULE_HEADER, RedBeatTimetable
+from esquirell.domain.errors import ConfigError
+from esquirell.domain.meter import Meter
+from esquirell.domain.profile import Profile
+from esquirell.domain.status import MeterStatus
+from esquirell.mqtt.bridge import Bridge, Facts, will_of
+from esquirell.mqtt.client import Connection
+from esquirell.mqtt.discovery import MeterInfo
+from esquirell.mqtt.options import Options
+from esquirell.mqtt.publisher import MqttPublisher
+from esquirell.mqtt.topics import Topics
+from esquirell.services.fetch import Fetch
+from esquirell.services.health import Health
+from esquirell.services.jobs import Jobs
+from esquirell.services.poll import Poller
+from esquirell.services.schedules import Schedules, pace_of
+from esquirell.settings import Settings, load, public
+from esquirell.storage.commands import CommandLog
+from esquirell.storage.database import Database
+from esquirell.storage.readings import Readings
+from esquirell.storage.revision import ensure_current
+from esquirell.storage.schedules import Schedules as ScheduleStore
+from esquirell.tuya.local import LocalTransport
+
+__all__ = ["COMMAND_HEADER", "SCHEDULE_HEADER", "Runtime", "celery_settings", "current"]
+
+VERSION = version("esquirell")
+
+# A device drops a silent connection after about half a minute.
+KEEP_UP_TO_S = 25
+SESSION_S = 600
+
+
+def now() -> datetime:
+    """Give the present moment, aware and in UTC."""
+    return datetime.now(UTC)
+
+
+class Runtime:
+    """Everything that a process of ours may need; what is not asked for is not built.
+
+    `bridges` tells that this process is the bridge: its MQTT connection then speaks for it.
+    """
+
+    def __init__(self, settings: Settings, app: Celery) -> None:
+        self.settings = settings
+        self.app = app
+        self.started_at = now()
+        self.instance = f"{socket.gethostname()}-{os.getpid()}"
+        self.bridges = False
+
+    def prepare(self) -> None:
+        """Make the state directory and bring the tables up to date.
+
+        Raises ConfigError or UnavailableError.
+        """
+        make_directory(self.settings.state_dir)
+        ensure_current(self.database)
+
+    def reload(self) -> None:
+        """Take over meters and levels of a changed configuration file. Raises ConfigError."""
+        self.settings = load()
+
+    def meters(self) -> Sequence[Meter]:
+        """Give the configured meters."""
+        return self.settings.meters
+
+    @cached_property
+    def redis(self) -> Client:
+        """The client for all but Celery's own use."""
+        return connect(_address(self.settings))
+
+    @cached_property
+    def database(self) -> Database:
+        """The database."""
+        durability = self.settings.database.durability
+        return Database(self.settings.database_url, durability=durability)
+
+    @cached_property
+    def readings(self) -> Readings:
+        """The stored readings."""
+        return Readings(self.database)
+
+    @cached_property
+    def transport(self) -> LocalTransport:
+        """The way to the meters."""
+        return LocalTransport(self.settings.lock_dir, keep_connections=self._keeps)
+
+    @cached_property
+    def poller(self) -> Poller:
+        """The one who polls."""
+        return Poller(self.transport, profile_of, self.readings, self.publisher, now)
+
+    @cached_property
+    def fetch(self) -> Fetch:
+        """The work behind the tasks."""
+        return Fetch(self.poller, self.meters)
+
+    @cached_property
+    def schedules(self) -> Schedules:
+        """The writer of schedules."""
+        timetable = RedBeatTimetable(self.app, self.settings.timezone)
+        return Schedules(ScheduleStore(self.database), timetable, now)
+
+    @cached_property
+    def jobs(self) -> Jobs:
+        """Work on request."""
+        return Jobs(CommandLog(self.database), TaskSender(self.app), now)
+
+    @cached_property
+    def presence(self) -> Presence:
+        """Who is alive."""
+        return Presence(self.redis, self.instance)
+
+    @cached_property
+    def health(self) -> Health:
+        """How the whole is doing."""
+        queues = Queues(self.redis)
+        return Health(self.meters, self.readings, self.presence, queues, self._waiting, now)
+
+    @cached_property
+    def topics(self) -> Topics:
+        """The topics."""
+        mqtt = self.settings.mqtt
+        return Topics(mqtt.base_topic, mqtt.discovery_prefix)
+
+    @cached_property
+    def connection(self) -> Connection:
+        """The connection to the broker."""
+        will = will_of(self.topics) if self.bridges else None
+        return Connection(_options(self.settings, bridges=self.bridges), will)
+
+    @cached_property
+    def publisher(self) -> MqttPublisher:
+        """What is published of the meters."""
+        every = {meter.name: meter.publish_every for meter in self.meters()}
+        return MqttPublisher(self.connection, self.topics, every, now)
+
+    @cached_property
+    def bridge(self) -> Bridge:
+        """What is published of the whole."""
+        facts = Facts(VERSION, self._meter_infos, self._info, self.health.report)
+        return Bridge(self.connection, self.topics, self.publisher, facts, now)
+
+    def scheduler(self, owner: str) -> Scheduler:
+        """Build a beat; of several, the one whose owner holds the lease is active."""
+        # RedBeat takes its client from here: made by us, no dump of settings has a password.
+        self.app.redbeat_redis = self.redis  # type: ignore[attr-defined]
+        return Scheduler(self.app, self.schedules.sync, Lease(self.redis, "beat", owner))
+
+    def _keeps(self, meter: Meter) -> bool:
+        pace_s = self.schedules.pace_s(meter.name)
+        return pace_s is not None and pace_s <= KEEP_UP_TO_S
+
+    def _waiting(self) -> int:
+        return self.poller.waiting
+
+    def _info(self) -> dict[str, Any]:
+        return {
+            "version": VERSION,
+            "base_topic": self.topics.base,
+            "config": public(self.settings),
+            "commands": {},
+        }
+
+    def _meter_infos(self) -> list[MeterInfo]:
+        statuses = self.readings.statuses()
+        active = self.schedules.active()
+        paces = [pace_of(active.values(), meter.name) for meter in self.meters()]
+        return [
+            MeterInfo(one, _known_profile(one), statuses.get(one.name, MeterStatus()), pace_s)
+            for one, pace_s in zip(self.meters(), paces, strict=True)
+        ]
+
+
+_built: dict[int, Runtime] = {}
+_building = threading.Lock()
+
+
+def current(app: Celery) -> Runtime:
+    """Give the runtime of this process; a forked child has one of its own."""
+    with _building:
+        if os.getpid() not in _built:
+            _built[os.getpid()] = Runtime(load(), app)
+        return _built[os.getpid()]
+
+
+def use(runtime: Runtime) -> None:
+    """Make `runtime` that of this process."""
+    _built[os.getpid()] = runtime
+
+
+def celery_settings() -> dict[str, Any]:
+    """Build Celery's settings from the configuration. Raises ConfigError."""
+    settings = load()
+    return celery_config(_address(settings), settings.timezone)
+
+
+def profile_of(meter: Meter) -> Profile:
+    """Choose the profile of a meter. Raises ConfigError."""
+    return profiles.find(meter.profile, meter.product_id)
+
+
+def make_directory(path: Path) -> None:
+    """Make a directory for this user alone, and those above it. Raises ConfigError."""
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(
+            f"state_dir {path} can't be made ({error.strerror}): set state_dir to a folder that "
+            "this user may write to"
+        ) from error
+
+
+def _known_profile(meter: Meter) -> Profile | None:
+    try:
+        return profile_of(meter)
+    except ConfigError:
+        return None
+
+
+def _address(settings: Settings) -> Address:
+    password = settings.redis.password.get_secret_value() or None
+    ca_file = settings.redis.ca_file
+    return Address(settings.redis_url, password, {"ssl_ca_certs": str(ca_file)} if ca_file else {})
+
+
+def _options(settings: Settings, *, bridges: bool) -> Options:
+    mqtt = settings.mqtt
+    return Options(
+        host=mqtt.host,
+        port=mqtt.port,
+        username=mqtt.username,
+        password=mqtt.password.get_secret_value(),
+        protocol=mqtt.protocol,
+        tls=mqtt.tls,
+        ca_file=mqtt.ca_file,
+        cert_file=mqtt.cert_file,
+        key_file=mqtt.key_file,
+        client_id=f"{mqtt.base_topic}-bridge" if bridges else "",
+        session_expiry=SESSION_S if bridges else 0,
+    )

@@ -1,0 +1,218 @@
+import json
+import os
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from support.mosquitto import Mosquitto
+from support.mqtt_observer import Observer, Seen, retained
+from support.redis_server import RedisProcess, free_port
+from support.service import DPS, Service, configuration, meter_table, simulated
+from support.waiting import eventually
+
+from esquirell.tuya.simulator import SimulatedMeter
+
+Start = Callable[..., Service]
+STATE = "esquirell/meter/main/state"
+AVAILABILITY = "esquirell/meter/main/availability"
+
+
+def more(service: Service, count: int = 2, meter: str = "main", within: float = 15.0) -> None:
+    """Wait until so many more readings of a meter are stored."""
+    before = service.readings(meter)
+    eventually(lambda: service.readings(meter) >= before + count, within, service.log)
+
+
+def test_readings_are_stored_and_published_on_the_grid(
+    start: Start, config: str, broker: Mosquitto
+) -> None:
+    with Observer(broker.port, STATE) as observer:
+        service = start(config)
+        more(service, 5)
+        assert service.stop() == 0
+    published = {seen.json["measured_at"] for seen in observer.messages}
+    stored = [int(str(row[0])) for row in service.rows("SELECT measured_at FROM reading")]
+    assert len(stored) == len(published)
+    assert {moment % 1000 < 400 for moment in sorted(stored)[1:]} == {True}
+    shape = observer.messages[-1].json
+    assert shape["voltage_a"] == DPS["101"] / 10
+    assert shape["energy_import"] == DPS["131"] / 100
+    assert shape["voltage_b"] is None
+    assert shape["diagnostics"] == {"DeviceStatus": 14}
+
+
+def test_the_end_comes_soon_and_is_announced(start: Start, config: str, broker: Mosquitto) -> None:
+    service = start(config)
+    more(service, 1)
+    began = time.monotonic()
+    assert service.stop() == 0
+    assert time.monotonic() - began < 10
+    left = retained(broker.port)
+    assert json.loads(left["esquirell/bridge/state"]) == {"state": "offline"}
+    assert "Traceback" not in service.log
+
+
+def test_it_ends_soon_while_a_meter_hangs_and_redis_is_away(
+    start: Start, broker: Mosquitto, server: RedisProcess, device: SimulatedMeter
+) -> None:
+    silent = free_port()
+    tables = [meter_table("main", device.port), meter_table("hung", silent)]
+    service = start(configuration(tables, mqtt_port=broker.port, redis_url=server.url))
+    more(service, 1)
+    server.kill()
+    began = time.monotonic()
+    service.signal(signal.SIGTERM)
+    service.wait()
+    assert time.monotonic() - began < 10
+
+
+def test_it_outlives_redis(start: Start, config: str, server: RedisProcess) -> None:
+    service = start(config)
+    more(service, 1)
+    server.kill()
+    eventually(lambda: "Redis is away" in service.log, what="it notices")
+    server.start()
+    more(service, 3, within=12)
+    server.client.flushall()
+    more(service, 3)
+    assert service.stop() == 0
+
+
+def test_it_waits_for_a_redis_that_comes_later(
+    start: Start, config: str, server: RedisProcess
+) -> None:
+    server.stop()
+    service = start(config)
+    eventually(lambda: "Redis is away" in service.log, what="it waits")
+    server.start()
+    more(service, 2)
+
+
+def test_it_outlives_the_broker(start: Start, config: str, broker: Mosquitto) -> None:
+    service = start(config)
+    more(service, 1)
+    broker.stop()
+    more(service, 3)
+    broker.start()
+
+    def back() -> bool:
+        left = retained(broker.port)
+        online = json.loads(left.get("esquirell/bridge/state", b"{}")) == {"state": "online"}
+        return online and STATE in left and "homeassistant/device/esquirell_main/config" in left
+
+    eventually(back, 40, "all that is retained is there again")
+
+
+def test_a_meter_that_goes_and_comes(start: Start, broker: Mosquitto, server: RedisProcess) -> None:
+    def says(state: str) -> Callable[[Seen], bool]:
+        return lambda seen: bool(seen.json["state"] == state)
+
+    meter = simulated()
+    table = meter_table("main", meter.port)
+    with Observer(broker.port, AVAILABILITY) as observer:
+        service = start(configuration([table], mqtt_port=broker.port, redis_url=server.url))
+        observer.saw(says("online"))
+        meter.stop()
+        observer.forget()
+        gone = observer.saw(says("offline"), 20)
+        assert gone.json["reason"] == "unreachable"
+        observer.forget()
+        meter = simulated(port=meter.port)
+        observer.saw(says("online"), 40)
+        more(service, 1)
+    meter.stop()
+
+
+def test_a_wrong_key_stops_no_other_meter(
+    start: Start, broker: Mosquitto, server: RedisProcess, device: SimulatedMeter
+) -> None:
+    other = simulated("other")
+    tables = [
+        meter_table("main", device.port),
+        meter_table("other", other.port, key="fedcba9876543210"),
+    ]
+    with Observer(broker.port, "esquirell/meter/other/availability") as observer:
+        service = start(configuration(tables, mqtt_port=broker.port, redis_url=server.url))
+        seen = observer.saw(lambda seen: bool(seen.json["reason"] == "wrong_key"))
+        more(service, 3)
+        assert seen.json["last_success"] is None
+    other.stop()
+    assert "fedcba9876543210" not in service.log
+
+
+def test_a_second_run_on_the_same_database_is_refused(start: Start, config: str) -> None:
+    first = start(config)
+    more(first, 1)
+    second = start(config, name="second")
+    assert second.wait() == 1
+    assert "another esquirell run uses this database" in second.log
+    assert "Traceback" not in second.log
+    more(first, 1)
+
+
+def test_after_a_kill_the_next_start_goes_on_at_once(start: Start, config: str) -> None:
+    service = start(config)
+    more(service, 2)
+    service.kill()
+    again = start(config, name="again")
+    more(again, 2)
+    assert again.rows("PRAGMA integrity_check") == [("ok",)]
+
+
+def test_its_own_redis_is_started_anew_when_it_dies(
+    start: Start, broker: Mosquitto, device: SimulatedMeter
+) -> None:
+    service = start(configuration([meter_table("main", device.port)], mqtt_port=broker.port))
+    more(service, 1)
+    assert service.process is not None
+    (child,) = children(service.process.pid)
+    os.kill(child, signal.SIGKILL)
+    more(service, 3)
+    assert service.stop() == 0
+    assert "is started anew" in service.log
+
+
+def children(pid: int) -> list[int]:
+    tasks = Path(f"/proc/{pid}/task")
+    return [
+        int(child) for task in tasks.iterdir() for child in (task / "children").read_text().split()
+    ]
+
+
+def test_a_changed_configuration_is_taken_over_at_a_hangup(
+    start: Start, config: str, broker: Mosquitto
+) -> None:
+    service = start(config)
+    more(service, 1)
+    second = simulated("second")
+    service.config.write_text(config + "\n" + meter_table("second", second.port))
+    service.signal(signal.SIGHUP)
+    more(service, 2, "second")
+    eventually(lambda: "homeassistant/device/esquirell_second/config" in retained(broker.port), 20)
+    service.config.write_text("broken =")
+    service.signal(signal.SIGHUP)
+    eventually(lambda: "stays as it was" in service.log)
+    more(service, 1, "second")
+    second.stop()
+
+
+@pytest.mark.parametrize("role", ["worker", "beat", "bridge"])
+def test_each_role_ends_cleanly_alone(start: Start, config: str, role: str) -> None:
+    service = start(config, role)
+    eventually(lambda: f"up as {role}" in service.log, what=service.log)
+    assert service.stop() == 0
+    assert "Traceback" not in service.log
+
+
+def test_the_roles_apart_do_the_same(start: Start, config: str, broker: Mosquitto) -> None:
+    services = [start(config, role) for role in ("beat", "bridge", "worker")]
+    more(services[0], 3)
+
+    left = eventually(lambda: retained(broker.port))
+    assert STATE in left
+    assert "homeassistant/device/esquirell_main/config" in left
+    eventually(lambda: "esquirell/bridge/health" in retained(broker.port))
+    for service in services:
+        assert service.stop() == 0

@@ -1,0 +1,110 @@
+"""A running `esquirell`, as a user would run it: a process with a configuration file."""
+
+import signal
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+
+from esquirell.tuya.simulator import SimulatedMeter
+
+KEY = "0123456789abcdef"
+END_S = 15.0
+
+DPS = {"101": 2361, "103": -140, "131": 106421, "133": -484, "135": 50, "137": 14}
+
+
+def simulated(name: str = "main", version: str = "3.4", port: int = 0) -> SimulatedMeter:
+    meter = SimulatedMeter(f"id-{name}", KEY, version, lambda: DPS, port=port)
+    meter.start()
+    return meter
+
+
+class Service:
+    """One process of a role, with a folder of its own; `log` is what it wrote."""
+
+    def __init__(self, folder: Path, config: str, role: str = "run", name: str = "run") -> None:
+        self.folder = folder
+        self.config = folder / "esquirell.toml"
+        self.config.write_text(config)
+        self.config.chmod(0o600)
+        self.database = folder / "data" / "esquirell.db"
+        self._role = role
+        self._log = folder / f"{name}.log"
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        command = [sys.executable, "-m", "esquirell", "--config", str(self.config), self._role]
+        with self._log.open("ab") as log:
+            self.process = subprocess.Popen(command, stdout=log, stderr=log)
+
+    def signal(self, number: signal.Signals) -> None:
+        assert self.process is not None
+        self.process.send_signal(number)
+
+    def wait(self) -> int:
+        assert self.process is not None
+        code = self.process.wait(END_S)
+        self.process = None
+        return code
+
+    def stop(self) -> int:
+        """End as systemd does; give the exit code."""
+        if self.process is None:
+            return 0
+        self.signal(signal.SIGTERM)
+        return self.wait()
+
+    def kill(self) -> None:
+        if self.process is not None:
+            self.signal(signal.SIGKILL)
+            self.wait()
+
+    @property
+    def log(self) -> str:
+        return self._log.read_text() if self._log.exists() else ""
+
+    def rows(self, query: str, *values: object) -> list[tuple[object, ...]]:
+        if not self.database.exists():
+            return []
+        with closing(sqlite3.connect(self.database, timeout=5)) as connection:
+            try:
+                return connection.execute(query, values).fetchall()
+            except sqlite3.OperationalError:
+                return []
+
+    def readings(self, meter: str = "main") -> int:
+        query = "SELECT measured_at FROM reading JOIN meter ON id = meter_id WHERE name = ?"
+        return len(self.rows(query, meter))
+
+
+def configuration(
+    meters: Sequence[str], *, mqtt_port: int, redis_url: str = "embedded", every: int = 1
+) -> str:
+    lines = [
+        'timezone = "UTC"',
+        f'redis.url = "{redis_url}"',
+        f"mqtt.port = {mqtt_port}",
+        *meters,
+        "[[schedules]]",
+        'name = "fetch"',
+        f"every = {every}",
+    ]
+    return "\n".join(lines)
+
+
+def meter_table(name: str, port: int, key: str = KEY, protocol: str = "3.4") -> str:
+    return "\n".join(
+        [
+            "[[meters]]",
+            f'name = "{name}"',
+            f'device_id = "id-{name}"',
+            'address = "127.0.0.1"',
+            f"port = {port}",
+            f"local_key = '{key}'",
+            f'protocol = "{protocol}"',
+            'profile = "owon_pc321"',
+        ]
+    )
