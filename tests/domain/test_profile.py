@@ -1,0 +1,100 @@
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from esquirell import profiles
+from esquirell.domain.errors import ConfigError
+from esquirell.domain.profile import decode
+
+CAPTURES = Path(__file__).parents[3] / "shared" / "meters"
+PC321 = profiles.find("owon_pc321")
+PLUG = profiles.find("plug")
+
+
+def test_a_partial_answer_stays_partial() -> None:
+    decoded = decode({"133": 367}, PC321)
+    assert decoded.values == {"active_power": 367}
+
+
+def test_scales_divide() -> None:
+    decoded = decode({"131": 777, "101": 2362, "102": 1282, "104": 46}, PC321)
+    assert decoded.values == {
+        "energy_import": 7.77,
+        "voltage_a": 236.2,
+        "current_a": 1.282,
+        "power_factor_a": 0.46,
+    }
+
+
+def test_what_is_no_measurement_is_a_diagnostic() -> None:
+    decoded = decode({"1": True, "17": 12, "20": 2386, "99": "?"}, PLUG)
+    assert decoded.values == {"voltage": 238.6}
+    assert decoded.diagnostics == {"switch_1": True, "add_ele": 12, "dp_99": "?"}
+
+
+@pytest.mark.parametrize("raw", ["2360", None, True, [1], 23.6])
+def test_a_value_of_another_kind_stays_raw_with_a_warning(raw: object) -> None:
+    decoded = decode({"101": raw}, PC321)
+    assert decoded.values == {}
+    assert decoded.diagnostics == {"VoltageA": raw}
+    assert "101" in decoded.warnings[0]
+
+
+scalars = st.none() | st.booleans() | st.integers() | st.floats() | st.text()
+
+
+@given(st.dictionaries(st.integers(1, 255).map(str), scalars | st.lists(scalars)))
+def test_any_answer_decodes(dps: dict[str, Any]) -> None:
+    decoded = decode(dps, PC321)
+    assert set(decoded.values) <= set(PC321.keys)
+
+
+def expected_values(capture: dict[str, Any]) -> dict[str, float]:
+    values = {}
+    for one in capture["expected"]:
+        suffix = "" if one["phase"] == "total" else f"_{one['phase']}"
+        key = f"{one['quantity']}{suffix}"
+        if one["trust"] != "disputed" and key in PC321.keys:
+            values[key] = one["value"]
+    return values
+
+
+@pytest.mark.skipif(not CAPTURES.exists(), reason="no captures of real meters here")
+@pytest.mark.parametrize("name", ["esquirell", "export"])
+def test_real_answers_of_a_pc321(name: str) -> None:
+    file = CAPTURES / "devices" / f"zndb_gqmmtjclqb7reg5p_{name}.json"
+    capture = json.loads(file.read_text())
+    decoded = decode(capture["dps"], PC321)
+    expected = expected_values(capture)
+    assert len(expected) > 20
+    assert {key: decoded.values[key] for key in expected} == pytest.approx(expected)
+    assert decoded.warnings == ()
+
+
+def test_a_profile_is_found_by_its_product() -> None:
+    assert profiles.find("auto", "gqmmtjclqb7reg5p") is PC321
+
+
+@pytest.mark.parametrize(("name", "product"), [("auto", ""), ("auto", "unheard"), ("nosuch", "")])
+def test_an_unknown_profile_is_refused_by_name(name: str, product: str) -> None:
+    with pytest.raises(ConfigError, match="owon_pc321"):
+        profiles.find(name, product)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("title = ", "no valid TOML"),
+        ('title = "x"', "datapoints"),
+        ('title = "x"\n[datapoints]\n1 = {code = "c", key = "voltag_a"}', "voltag_a"),
+        ('title = "x"\n[datapoints]\n1 = {code = "c", divisor = 0}', "divisor"),
+        ('title = "x"\nodd = 1\n[datapoints]', "odd"),
+    ],
+)
+def test_a_faulty_profile_is_refused(text: str, says: str) -> None:
+    with pytest.raises(ConfigError, match=says):
+        profiles.parse("mine", text)

@@ -1,0 +1,179 @@
+import threading
+import time
+
+import pytest
+from support.fakes import Clock, Publisher, ReadingStore, Transport, meter, then
+
+from esquirell import profiles
+from esquirell.domain.errors import MeterRejectedError, MeterUnreachableError
+from esquirell.domain.meter import Meter
+from esquirell.domain.profile import Profile
+from esquirell.services.poll import ON_DEMAND, SCHEDULED, TRIAL, Poller
+
+GONE = MeterUnreachableError("unreachable", "main does not answer at 127.0.0.1")
+
+
+def profile_of(meter: Meter) -> Profile:
+    return profiles.find(meter.profile, meter.product_id)
+
+
+class Bench:
+    def __init__(self, **scripts: object) -> None:
+        self.transport = Transport(**scripts)
+        self.store = ReadingStore()
+        self.publisher = Publisher()
+        self.clock = Clock()
+        self.poller = Poller(self.transport, profile_of, self.store, self.publisher, self.clock)
+
+
+def test_a_reading_is_stored_and_published_in_its_full_shape() -> None:
+    bench = Bench(main={"101": 2360, "103": -140, "137": 14})
+    outcome = bench.poller.poll([meter()])["main"]
+    assert outcome.payload() == {"status": "ok", "measured_at": "2026-11-22T10:15:00.000Z"}
+    (row,) = bench.store.rows.values()
+    assert row.values == {"voltage_a": 236.0, "active_power_a": -140.0}
+    assert row.diagnostics == {"DeviceStatus": 14}
+    ((published, keys),) = bench.publisher.readings
+    assert published == row
+    assert keys == profiles.find("owon_pc321").keys
+    ((_, status),) = bench.publisher.statuses
+    assert (status.state, status.failures, status.last_success) == ("online", 0, bench.clock.now)
+
+
+def test_the_meters_are_read_side_by_side_and_a_dead_one_delays_no_other() -> None:
+    bench = Bench(live={"101": 2301})
+    bench.transport.scripts["dead"] = bench.transport.hang
+    got: dict[str, object] = {}
+    polling = threading.Thread(
+        target=lambda: got.update(bench.poller.poll([meter("dead"), meter("live")]))
+    )
+    polling.start()
+    deadline = time.monotonic() + 5
+    while not bench.store.rows:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    assert polling.is_alive()
+    bench.transport.close()
+    polling.join(5)
+    assert set(got) == {"dead", "live"}
+
+
+def test_a_scheduled_poll_leaves_out_a_meter_under_way_and_a_command_joins_it() -> None:
+    bench = Bench()
+    bench.transport.scripts["main"] = bench.transport.hang
+    first = threading.Thread(target=bench.poller.poll, args=([meter()],))
+    first.start()
+    deadline = time.monotonic() + 5
+    while bench.poller.flights.under_way("main") is None:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    assert bench.poller.poll([meter()], SCHEDULED) == {}
+    threading.Timer(0.2, bench.transport.close).start()
+    joined = bench.poller.poll([meter()], ON_DEMAND)
+    first.join(5)
+    assert joined["main"].payload()["code"] == "unreachable"
+    assert len(bench.transport.asked) == 1
+
+
+def test_failures_are_counted_and_the_last_success_stays() -> None:
+    bench = Bench(main=then({"101": 2360}, GONE, GONE, {"101": 2361}))
+    states = []
+    for _ in range(4):
+        bench.poller.poll([meter()])
+        status = bench.publisher.statuses[-1][1]
+        states.append((status.state, status.failures, status.reason))
+        bench.clock.advance(60)
+    assert states == [
+        ("online", 0, None),
+        ("online", 1, "unreachable"),
+        ("offline", 2, "unreachable"),
+        ("online", 0, None),
+    ]
+    assert len(bench.store.rows) == 2
+    assert bench.store.kept["main"].last_success == max(at for _, at in bench.store.rows)
+
+
+def test_keys_seen_once_stay_in_the_shape_over_a_restart() -> None:
+    bench = Bench(main={"101": 2360})
+    bench.poller.poll([meter()])
+    plug = meter(profile="plug")
+    again = Poller(
+        Transport(main={"20": 2300}), profile_of, bench.store, bench.publisher, bench.clock
+    )
+    again.poll([plug])
+    keys = bench.publisher.readings[-1][1]
+    assert {"voltage_a", "energy_export", "voltage", "current"} <= set(keys)
+
+
+def test_readings_wait_while_the_database_is_away() -> None:
+    bench = Bench(main=lambda: {"101": 2360})
+    bench.store.away = True
+    outcome = bench.poller.poll([meter()])["main"]
+    assert outcome.payload()["code"] == "unavailable"
+    assert bench.poller.waiting == 1
+    assert len(bench.publisher.readings) == 1
+    bench.store.away = False
+    bench.clock.advance(60)
+    assert bench.poller.poll([meter()])["main"].ok
+    assert len(bench.store.rows) == 2
+    assert bench.poller.waiting == 0
+
+
+def test_what_waits_is_stored_at_the_end() -> None:
+    bench = Bench(main={"101": 2360})
+    bench.store.away = True
+    bench.poller.poll([meter()])
+    bench.store.away = False
+    bench.poller.close()
+    assert len(bench.store.rows) == 1
+
+
+def test_a_trial_stores_and_publishes_nothing() -> None:
+    bench = Bench(main={"101": 2360})
+    assert bench.poller.poll([meter()], TRIAL)["main"].ok
+    assert (bench.store.transactions, bench.publisher.readings) == (0, [])
+
+
+def test_readings_that_land_together_share_a_transaction() -> None:
+    barrier = threading.Barrier(20)
+
+    def land() -> dict[str, int]:
+        barrier.wait(5)
+        return {"101": 2360}
+
+    names = [f"m{number}" for number in range(20)]
+    bench = Bench(**dict.fromkeys(names, land))
+    bench.poller.poll([meter(name) for name in names])
+    assert len(bench.store.rows) == 20
+    assert bench.store.transactions < 20
+
+
+def test_after_stop_no_read_begins_and_those_under_way_are_cut() -> None:
+    bench = Bench(main={"101": 2360})
+    bench.poller.stop()
+    assert bench.poller.poll([meter()]) == {}
+    assert bench.transport.closed.wait(10)
+
+
+def test_an_unforeseen_fault_with_one_meter_costs_no_other(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    bench = Bench(bad=ZeroDivisionError("odd"), good={"101": 2360})
+    outcomes = bench.poller.poll([meter("bad"), meter("good")])
+    assert outcomes["good"].ok
+    assert outcomes["bad"].payload()["code"] == "internal"
+    assert "unforeseen" in caplog.text
+
+
+def test_a_failing_meter_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
+    error = MeterRejectedError("wrong_key", "main refuses the local key")
+    bench = Bench(main=error)
+    for _ in range(3):
+        bench.poller.poll([meter()])
+    assert caplog.text.count("main refuses the local key") == 1
+
+
+def test_the_profiles_refresh_goes_to_the_meter() -> None:
+    bench = Bench(plug={"20": 2300})
+    bench.poller.poll([meter("plug", profile="plug")], ON_DEMAND)
+    assert bench.transport.asked == [("plug", (18, 19, 20), True)]

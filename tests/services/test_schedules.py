@@ -1,0 +1,101 @@
+from typing import Any
+
+import pytest
+from support.fakes import Clock, ScheduleStore, Timetable
+
+from esquirell.domain.schedule import Schedule, StoredSchedule
+from esquirell.services.schedules import Schedules
+
+FETCH = Schedule(name="fetch", every=60)
+
+
+class Bench:
+    def __init__(self, *stored: StoredSchedule) -> None:
+        self.store = ScheduleStore(*stored)
+        self.timetable = Timetable()
+        self.clock = Clock()
+        self.schedules = Schedules(self.store, self.timetable, self.clock)
+
+    def start(self, *defaults: Schedule) -> dict[str, Schedule]:
+        self.schedules.adopt(defaults)
+        self.schedules.sync()
+        return self.timetable.entries
+
+
+def user(
+    name: str, base: dict[str, Any] | None, removed: bool = False, **changes: object
+) -> StoredSchedule:
+    return StoredSchedule(name, base, changes, removed)
+
+
+def test_the_defaults_of_the_file_run() -> None:
+    bench = Bench()
+    assert bench.start(FETCH) == {"fetch": FETCH}
+    assert bench.store.rows["fetch"].origin == "config"
+
+
+def test_a_field_that_a_user_changed_wins_and_the_others_follow_the_file() -> None:
+    bench = Bench(user("fetch", {"every": 60}, every=10))
+    entries = bench.start(Schedule(name="fetch", every=300, expires=99))
+    assert (entries["fetch"].every, entries["fetch"].expires) == (10, 99)
+    assert bench.store.rows["fetch"].origin == "user"
+
+
+def test_a_change_of_the_file_is_followed_where_no_user_changed_it() -> None:
+    bench = Bench()
+    bench.start(FETCH)
+    assert bench.start(Schedule(name="fetch", every=5))["fetch"].every == 5
+
+
+def test_a_removed_schedule_stays_removed() -> None:
+    bench = Bench(user("fetch", {"every": 60}, removed=True))
+    assert bench.start(FETCH) == {}
+    assert bench.store.rows["fetch"].removed
+
+
+def test_a_schedule_that_left_the_file_is_gone() -> None:
+    bench = Bench()
+    bench.start(FETCH, Schedule(name="night", cron="0 3 * * *"))
+    assert set(bench.start(FETCH)) == {"fetch"}
+    assert set(bench.store.rows) == {"fetch"}
+
+
+def test_a_schedule_that_left_the_file_stays_if_a_user_changed_it() -> None:
+    bench = Bench(user("night", {"cron": "0 3 * * *"}, enabled=True))
+    entries = bench.start(FETCH)
+    assert entries["night"].cron == "0 3 * * *"
+
+
+def test_what_a_user_added_stays() -> None:
+    bench = Bench(user("mine", None, every=5))
+    assert set(bench.start(FETCH)) == {"fetch", "mine"}
+
+
+def test_a_disabled_schedule_has_no_entry() -> None:
+    bench = Bench(user("fetch", {"every": 60}, enabled=False))
+    assert bench.start(FETCH) == {}
+
+
+def test_changes_that_no_longer_fit_the_file_are_said_and_stop_nothing_else(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    bench = Bench(user("fetch", {"every": 60}, every=10))
+    entries = bench.start(Schedule(name="fetch", cron="0 3 * * *"), Schedule(name="other", every=5))
+    assert set(entries) == {"other"}
+    assert "fetch does not run" in caplog.text
+
+
+def test_the_pace_of_a_meter_is_its_shortest_interval() -> None:
+    bench = Bench()
+    assert bench.schedules.pace_s("main") is None
+    bench.start(FETCH, Schedule(name="fast", every=5, meters=("main",)))
+    assert (bench.schedules.pace_s("main"), bench.schedules.pace_s("other")) == (5, 60)
+
+
+def test_a_short_intervals_runs_are_written_rarely() -> None:
+    bench = Bench()
+    bench.start(FETCH)
+    for _ in range(600):
+        bench.schedules.ran("fetch", "ok")
+        bench.clock.advance(1)
+    assert bench.store.writes == 2

@@ -1,0 +1,135 @@
+"""Fakes of the ports: small classes that do in memory what the adapters do for real."""
+
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from esquirell.domain.errors import MeterUnreachableError, UnavailableError
+from esquirell.domain.meter import Meter
+from esquirell.domain.reading import Reading
+from esquirell.domain.schedule import LastRun, Schedule, StoredSchedule
+from esquirell.domain.status import MeterStatus
+
+KEY = "0123456789abcdef"
+
+
+def meter(name: str = "main", **fields: object) -> Meter:
+    settings = {"device_id": f"id-{name}", "address": "127.0.0.1", "local_key": KEY}
+    return Meter.model_validate({"name": name, "profile": "owon_pc321", **settings, **fields})
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = datetime(2026, 11, 22, 10, 15, tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def advance(self, seconds: float) -> None:
+        self.now += timedelta(seconds=seconds)
+
+
+class Transport:
+    """Answers by a script for each meter: its DPs, an error, or a function that gives either."""
+
+    def __init__(self, **scripts: object) -> None:
+        self.scripts: dict[str, Any] = dict(scripts)
+        self.asked: list[tuple[str, tuple[int, ...], bool]] = []
+        self.closed = threading.Event()
+
+    def read(
+        self, meter: Meter, refresh: tuple[int, ...] = (), *, forced: bool = False
+    ) -> Mapping[str, Any]:
+        self.asked.append((meter.name, refresh, forced))
+        script = self.scripts[meter.name]
+        answer = script() if callable(script) else script
+        if isinstance(answer, Exception):
+            raise answer
+        return dict(answer)
+
+    def close(self) -> None:
+        self.closed.set()
+
+    def hang(self) -> Mapping[str, Any]:
+        """Answer nothing until the connection is cut."""
+        self.closed.wait(20)
+        raise MeterUnreachableError("unreachable", "the connection was cut")
+
+
+class ReadingStore:
+    def __init__(self) -> None:
+        self.rows: dict[tuple[str, datetime], Reading] = {}
+        self.kept: dict[str, MeterStatus] = {}
+        self.away = False
+        self.transactions = 0
+
+    def add(self, readings: Sequence[Reading], statuses: Mapping[str, MeterStatus]) -> None:
+        if self.away:
+            raise UnavailableError("the database is away")
+        self.transactions += 1
+        self.rows |= {(one.meter, one.measured_at): one for one in readings}
+        self.kept |= statuses
+
+    def statuses(self) -> dict[str, MeterStatus]:
+        if self.away:
+            raise UnavailableError("the database is away")
+        return dict(self.kept)
+
+
+class Publisher:
+    def __init__(self) -> None:
+        self.readings: list[tuple[Reading, tuple[str, ...]]] = []
+        self.statuses: list[tuple[str, MeterStatus]] = []
+        self.events: list[tuple[str, Mapping[str, Any]]] = []
+
+    def reading(self, reading: Reading, keys: tuple[str, ...]) -> None:
+        self.readings.append((reading, keys))
+
+    def status(self, meter: str, status: MeterStatus) -> None:
+        self.statuses.append((meter, status))
+
+    def event(self, kind: str, data: Mapping[str, Any]) -> None:
+        self.events.append((kind, data))
+
+
+class ScheduleStore:
+    def __init__(self, *stored: StoredSchedule) -> None:
+        self.rows = {one.name: one for one in stored}
+        self.runs: dict[str, LastRun] = {}
+        self.writes = 0
+
+    def all(self) -> list[StoredSchedule]:
+        return list(self.rows.values())
+
+    def put(self, schedules: Iterable[StoredSchedule]) -> None:
+        self.rows |= {one.name: one for one in schedules}
+
+    def drop(self, names: Iterable[str]) -> None:
+        for name in names:
+            del self.rows[name]
+
+    def last_runs(self) -> dict[str, LastRun]:
+        return dict(self.runs)
+
+    def record_run(self, name: str, run: LastRun) -> None:
+        self.runs[name] = run
+        self.writes += 1
+
+
+class Timetable:
+    def __init__(self) -> None:
+        self.entries: dict[str, Schedule] = {}
+
+    def replace(self, schedules: Mapping[str, Schedule], last_runs: Mapping[str, LastRun]) -> None:
+        del last_runs
+        self.entries = dict(schedules)
+
+    def next_run(self, schedule: Schedule, last: LastRun) -> datetime | None:
+        return (last.at or datetime.now(UTC)) if schedule.enabled else None
+
+
+def then(*answers: object) -> Callable[[], Any]:
+    """Give one answer after the other."""
+    left = list(answers)
+    return lambda: left.pop(0)
