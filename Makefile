@@ -1,0 +1,53 @@
+# `make` alone is the whole check: what it passes can be released.
+.DEFAULT_GOAL := check
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+UV := $(VENV)/bin/uv
+BIN := $(VENV)/bin
+
+# Without byte code every start of Python is slower, and the tests start it often.
+unexport PYTHONDONTWRITEBYTECODE
+
+.PHONY: check format-check lint types imports test format fix install demo help clean
+
+check: format-check lint types imports test ## everything below: format, lint, types, imports, tests
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
+
+install: $(BIN)/.installed ## a virtual environment with everything, from the lock file
+
+$(BIN)/.installed: pyproject.toml uv.lock
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	test -x $(UV) || $(BIN)/pip install --quiet --disable-pip-version-check 'uv>=0.9'
+	UV_PROJECT_ENVIRONMENT=$(VENV) $(UV) sync --quiet --frozen --all-extras --inexact --python $(BIN)/python
+	touch $@
+
+format-check: install ## is the code formatted?
+	$(BIN)/ruff format --check .
+
+lint: install ## ruff with all rules but a reasoned list
+	$(BIN)/ruff check .
+
+types: install ## mypy, strict
+	$(BIN)/mypy
+
+imports: install ## import-linter: imports go down only
+	$(BIN)/lint-imports
+
+test: install ## all tests, with warnings as errors
+	$(BIN)/pytest
+
+format: install ## format the code
+	$(BIN)/ruff format .
+
+fix: install ## format, and mend what ruff can mend by itself
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+demo: install ## the demo, from this checkout
+	$(BIN)/esquirell demo
+
+clean: ## remove the virtual environment and all caches
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis dist

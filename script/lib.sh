@@ -1,0 +1,50 @@
+# What script/demo and script/test share. Sourced, not run.
+
+python=${PYTHON:-python3}
+missing=""
+
+say() { printf '== %s\n' "$*"; }
+
+fail() {
+    printf 'esquirell: %s\n' "$*" >&2
+    exit 1
+}
+
+need_64_bit() {
+    [ "$(getconf LONG_BIT)" = 64 ] ||
+        fail "this is a 32-bit system; esquirell needs a 64-bit one (on a Pi: Raspberry Pi OS, 64-bit)"
+}
+
+need_python() {
+    command -v "$python" >/dev/null || missing="$missing python3"
+    "$python" -c 'import ensurepip, venv' 2>/dev/null || missing="$missing python3-venv"
+    install_packages
+    "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' ||
+        fail "$($python --version) is too old; esquirell needs Python 3.11 or newer"
+}
+
+# need_command COMMAND PACKAGE: note the package if the command is not there.
+need_command() {
+    PATH="$PATH:/usr/sbin" command -v "$1" >/dev/null || missing="$missing $2"
+}
+
+install_packages() {
+    [ -n "$missing" ] || return 0
+    command -v apt-get >/dev/null || fail "please install:$missing"
+    root=""
+    if [ "$(id -u)" != 0 ]; then
+        command -v sudo >/dev/null || fail "please install, as root:$missing"
+        root=sudo
+    fi
+    say "installing from the system's packages:$missing"
+    output=$(mktemp)
+    $root env DEBIAN_FRONTEND=noninteractive sh -c \
+        "apt-get update -q && apt-get install -q -y --no-install-recommends $missing" \
+        >"$output" 2>&1 || { cat "$output" >&2; fail "apt-get could not install:$missing"; }
+    rm -f "$output"
+    missing=""
+}
+
+make_venv() {
+    [ -x .venv/bin/pip ] || { say "making a virtual environment in .venv"; "$python" -m venv .venv; }
+}

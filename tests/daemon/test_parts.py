@@ -1,0 +1,212 @@
+import json
+import logging
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+
+import pytest
+from support.waiting import eventually
+
+from esquirell.daemon import logs
+from esquirell.daemon.lock import AlreadyRunningError, RunLock
+from esquirell.daemon.notify import notify
+from esquirell.daemon.parts import Part, Turn
+from esquirell.daemon.redis_server import RedisServer, find_redis
+from esquirell.daemon.watchdog import HUNG_EXIT_CODE, Watchdog
+from esquirell.domain.errors import ConfigError
+
+Made = Callable[[], AbstractContextManager[Turn]]
+
+
+class Turns:
+    """A part's work: counts what happens; `script` gives what each turn does."""
+
+    def __init__(self, script: Callable[[int], None] = lambda _: None) -> None:
+        self.script = script
+        self.made = 0
+        self.turned = 0
+        self.closed = 0
+
+    @contextmanager
+    def __call__(self) -> Iterator[Turn]:
+        self.made += 1
+        try:
+            yield self.turn
+        finally:
+            self.closed += 1
+
+    def turn(self) -> float:
+        self.turned += 1
+        self.script(self.turned)
+        return 0.01
+
+
+def fail_once(turn: int) -> None:
+    if turn == 2:
+        raise ZeroDivisionError("the second turn")
+
+
+def die_once(turn: int) -> None:
+    if turn == 2:
+        raise SystemExit
+
+
+def test_a_part_turns_until_it_is_stopped() -> None:
+    turns = Turns()
+    part = Part("it", turns)
+    part.start()
+    eventually(lambda: turns.turned > 3)
+    part.stop()
+    part.join()
+    assert not part.alive
+    assert (turns.made, turns.closed) == (1, 1)
+
+
+def test_a_part_that_fails_is_made_anew(caplog: pytest.LogCaptureFixture) -> None:
+    turns = Turns(fail_once)
+    part = Part("it", turns)
+    part.start()
+    eventually(lambda: turns.turned > 3)
+    part.stop()
+    part.join()
+    assert (turns.made, turns.closed) == (2, 2)
+    assert "it failed and is started anew" in caplog.text
+
+
+# The thread is meant to die.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_part_whose_thread_died_is_started_anew(caplog: pytest.LogCaptureFixture) -> None:
+    turns = Turns(die_once)
+    watchdog = Watchdog([Part("it", turns)], [], lambda: None)
+    watchdog.start()
+    eventually(lambda: turns.made == 2, 15)
+    watchdog.stop()
+    assert "it has died" in caplog.text
+
+
+HANG = """
+import threading
+from contextlib import contextmanager
+from esquirell.daemon import watchdog
+from esquirell.daemon.parts import Part
+
+watchdog.LOOK_EVERY_S = 0.05
+
+@contextmanager
+def hang():
+    yield lambda: threading.Event().wait()
+
+gauge = watchdog.Gauge("it", lambda: 99.0, 98.0)
+dog = watchdog.Watchdog([Part("it", hang)], [gauge], lambda: None)
+dog.start()
+threading.Event().wait(30)
+"""
+
+
+def test_a_hang_ends_the_process() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", HANG], capture_output=True, text=True, timeout=30, check=False
+    )
+    assert done.returncode == HUNG_EXIT_CODE
+    assert "it hangs since 99 s" in done.stderr
+    assert "most recent call first" in done.stderr
+
+
+def test_silence_is_measured() -> None:
+    started = threading.Event()
+
+    def wait(_: int) -> None:
+        started.set()
+        time.sleep(0.3)
+
+    part = Part("it", Turns(wait))
+    part.start()
+    started.wait(5)
+    eventually(lambda: part.silent_s() > 0.1)
+    part.stop()
+    part.join()
+
+
+def test_a_lock_is_held_once_and_ends_with_its_holder(tmp_path: Path) -> None:
+    one, other = RunLock(tmp_path / "lock"), RunLock(tmp_path / "lock")
+    assert not other.held()
+    one.take()
+    assert other.held()
+    with pytest.raises(AlreadyRunningError, match="another esquirell run"):
+        other.take()
+    one.release()
+    other.take()
+    other.release()
+
+
+def test_a_lock_that_can_not_be_made_is_explained(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(ConfigError, match="state_dir"):
+        RunLock(tmp_path / "file" / "lock").take()
+
+
+def test_systemd_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "notify"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+        systemd.bind(str(path))
+        systemd.settimeout(5)
+        monkeypatch.setenv("NOTIFY_SOCKET", str(path))
+        notify("READY=1")
+        assert systemd.recv(100) == b"READY=1"
+
+
+def test_without_systemd_nobody_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NOTIFY_SOCKET", raising=False)
+    notify("READY=1")
+
+
+def record(message: str = "hello", level: int = logging.WARNING) -> logging.LogRecord:
+    return logging.LogRecord("esquirell.x", level, __file__, 1, message, (), None)
+
+
+def test_a_log_line_for_the_journal_carries_its_priority() -> None:
+    line = logs.JournalFormatter("%(message)s").format(record("one\ntwo", logging.ERROR))
+    assert line == "<3>one\n<3>two"
+
+
+def test_a_log_line_as_json() -> None:
+    entry = json.loads(logs.JsonFormatter().format(record('say "hi"')))
+    assert (entry["level"], entry["logger"], entry["message"]) == (
+        "warning",
+        "esquirell.x",
+        'say "hi"',
+    )
+
+
+def test_an_own_redis_starts_answers_and_ends(tmp_path: Path) -> None:
+    server = RedisServer(tmp_path / "redis.sock")
+    server.start()
+    assert server.alive
+    assert (tmp_path / "redis.sock").stat().st_mode & 0o077 == 0
+    server.stop()
+    assert not (tmp_path / "redis.sock").exists()
+    assert not server.alive
+
+
+def test_an_orphan_of_a_killed_service_is_replaced(tmp_path: Path) -> None:
+    orphan, server = RedisServer(tmp_path / "redis.sock"), RedisServer(tmp_path / "redis.sock")
+    orphan.start()
+    server.start()
+    eventually(lambda: not orphan.alive)
+    assert server.alive
+    server.stop()
+
+
+def test_a_redis_that_can_not_start_is_explained(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="did not start: see"):
+        RedisServer(tmp_path / ("long" * 40)).start()
+
+
+def test_a_redis_is_found_without_a_path(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    assert Path(find_redis()).exists()
