@@ -1,14 +1,12 @@
 """A Redis server of our own: for `redis.url = "embedded"` and for the demo."""
 
 import contextlib
-import hashlib
 import importlib.util
 import logging
 import os
 import shutil
 import socket
 import subprocess
-import tempfile
 import time
 from pathlib import Path
 
@@ -21,7 +19,6 @@ NAMES = ("redis-server", "valkey-server")
 PLACES = ("/usr/bin", "/usr/sbin", "/usr/local/bin", "/usr/local/sbin")
 START_S = 10.0
 STOP_S = 5.0
-LONGEST_SOCKET_PATH = 100
 
 # Nothing is written to disk: what must last is in the database. When memory runs out, writing
 # fails loudly instead of tasks being thrown away silently.
@@ -64,19 +61,6 @@ def find_redis() -> str:
         return str(get_binary_path())
     except ValkeyBinaryNotFoundError as error:
         raise ConfigError(f"no Redis server for this machine: {error}") from error
-
-
-def socket_path(directory: Path) -> Path:
-    """Give the path of the server's socket for a state directory.
-
-    The kernel limits such a path to 107 bytes; for a longer directory the socket lies in
-    the folder for temporary files.
-    """
-    path = directory / "redis.sock"
-    if len(os.fsencode(path)) <= LONGEST_SOCKET_PATH:
-        return path
-    short = hashlib.sha256(os.fsencode(directory)).hexdigest()[:12]
-    return Path(tempfile.gettempdir()) / f"esquirell-{os.getuid()}-{short}.sock"
 
 
 class RedisServer:

@@ -53,5 +53,5 @@ def _key_sentence(length: int) -> str:
         return "local_key is missing: give local_key or local_key_file"
     return (
         f"local_key has {length} characters, a Tuya local key has {LOCAL_KEY_LENGTH}: "
-        "copy it again and put it in single quotes, as it may contain $ # = ' ("
+        "copy it again, into a file of its own (local_key_file), or between single quotes"
     )

@@ -1,0 +1,147 @@
+"""`esquirell init`: write a configuration from answers or from tinytuya's devices.json."""
+
+import os
+import shlex
+import sys
+from collections.abc import Callable, Container, Iterable
+from pathlib import Path
+from typing import get_args
+
+import click
+from pydantic import SecretStr
+
+from esquirell.cli.call import Command
+from esquirell.domain.errors import ConfigError
+from esquirell.domain.meter import LOCAL_KEY_LENGTH, Meter, ProtocolVersion
+from esquirell.profiles import shipped
+from esquirell.settings import MqttSettings, private_files
+from esquirell.settings.devices import read_devices
+from esquirell.settings.files import SEARCHED
+from esquirell.settings.slugs import LONGEST, slug
+from esquirell.settings.writing import Draft, compose
+from esquirell.settings.zones import machine_zone
+
+_FILE = click.Path(dir_okay=False, path_type=Path)
+_PORT = click.IntRange(1, 65535)
+_PROTOCOLS = get_args(ProtocolVersion)
+_LONGEST_ID = 64
+
+
+@click.command("init", cls=Command)
+@click.option(
+    "--output", type=_FILE, default=SEARCHED[0], show_default=True, help="The file to write."
+)
+@click.option(
+    "--from-devices", "devices", type=_FILE, help="Take the meters from tinytuya's devices.json."
+)
+@click.option("--force", is_flag=True, help="Overwrite files that exist.")
+def init(output: Path, devices: Path | None, force: bool) -> None:
+    """Write a configuration from your answers or from tinytuya's devices.json."""
+    if not force:
+        private_files.refuse_existing([output])
+    files = compose(_draft(devices), output)
+    if not force:
+        private_files.refuse_existing(files)
+    private_files.write(files)
+    _report(files, output)
+
+
+def _draft(devices: Path | None) -> Draft:
+    zone = machine_zone(os.environ)
+    if devices:
+        meters = _take_over(devices)
+        return Draft(zone, _ask_mqtt() if sys.stdin.isatty() else _default_mqtt(), meters)
+    try:
+        return Draft(zone, _ask_mqtt(), _ask_meters())
+    except click.Abort:
+        if sys.stdin.isatty():
+            raise
+        raise ConfigError(
+            "init asks questions and got no answer: run it in a terminal, or give --from-devices"
+        ) from None
+
+
+def _take_over(devices: Path) -> tuple[Meter, ...]:
+    meters, left_out = read_devices(devices)
+    for meter in meters:
+        click.echo(f"{meter.label or meter.device_id}: taken over as {meter.name}")
+    for name, reason in left_out:
+        click.echo(f"{name}: left out, {reason}")
+    if not meters:
+        raise ConfigError(f"{devices} holds no meter to take over: nothing was written")
+    return meters
+
+
+def _default_mqtt() -> MqttSettings:
+    mqtt = MqttSettings()
+    click.echo(f"MQTT: {mqtt.host}:{mqtt.port} without a password; change it under [mqtt]")
+    return mqtt
+
+
+def _ask_mqtt() -> MqttSettings:
+    host = click.prompt("MQTT host", default="localhost", type=str)
+    port = click.prompt("MQTT port", default=1883, type=_PORT)
+    username = click.prompt("MQTT user (empty: none)", default="", show_default=False)
+    password = _ask_secret("MQTT password", str, "") if username else ""
+    return MqttSettings(host=host, port=port, username=username, password=SecretStr(password))
+
+
+def _ask_meters() -> tuple[Meter, ...]:
+    meters = [_ask_meter(())]
+    while click.confirm("Another meter?", default=False):
+        meters.append(_ask_meter([meter.name for meter in meters]))
+    return tuple(meters)
+
+
+def _ask_meter(taken: Container[str]) -> Meter:
+    return Meter(
+        name=_ask_name(taken),
+        device_id=click.prompt("Device id", value_proc=_device_id),
+        address=click.prompt("Address (auto: found by its id)", default="auto", type=str),
+        local_key=SecretStr(_ask_secret("Local key", _local_key)),
+        protocol=click.prompt("Protocol", default="auto", type=click.Choice(_PROTOCOLS)),
+        profile=_ask_profile(),
+    )
+
+
+def _ask_name(taken: Container[str]) -> str:
+    def unique(text: str) -> str:
+        if text != slug(text):
+            raise click.UsageError(f"a name holds a-z, 0-9, _ and - only, at most {LONGEST}")
+        if text in taken:
+            raise click.UsageError("another meter has this name")
+        return text
+
+    default = None if "main" in taken else "main"
+    return click.prompt("Meter name", default=default, value_proc=unique)
+
+
+def _ask_profile() -> str:
+    for name, profile in shipped().items():
+        click.echo(f"  {name}: {profile.title}")
+    return click.prompt("Product", type=click.Choice(list(shipped())))
+
+
+def _ask_secret(text: str, check: Callable[[str], str], default: str | None = None) -> str:
+    # Piped answers are not shown anyway, and hiding them would ask the terminal instead.
+    hidden = sys.stdin.isatty()
+    return click.prompt(text, default, hide_input=hidden, value_proc=check, show_default=False)
+
+
+def _device_id(text: str) -> str:
+    if len(text.strip()) not in range(1, _LONGEST_ID + 1):
+        raise click.UsageError(f"a device id has 1 to {_LONGEST_ID} characters")
+    return text.strip()
+
+
+def _local_key(text: str) -> str:
+    if len(text) != LOCAL_KEY_LENGTH:
+        raise click.UsageError(f"it has {len(text)} characters, not {LOCAL_KEY_LENGTH}")
+    return text
+
+
+def _report(files: Iterable[Path], output: Path) -> None:
+    names = ", ".join(str(path) for path in files)
+    click.echo(f"Written, readable by you only: {names}")
+    option = "" if output in SEARCHED else f" --config {shlex.quote(str(output))}"
+    click.echo(f"Next: esquirell{option} doctor")

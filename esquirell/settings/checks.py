@@ -1,0 +1,66 @@
+"""What has to fit together across the tables of a configuration."""
+
+import os
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from esquirell.domain.errors import ConfigError
+from esquirell.settings.model import Settings
+from esquirell.settings.places import Places, Route
+from esquirell.settings.zones import check_zone
+
+
+def check(settings: Settings, places: Places) -> None:
+    """Refuse settings that contradict each other. Raises ConfigError with the first problem."""
+    for table, key, problem in _problems(settings):
+        raise ConfigError(places.about(table, key, problem))
+
+
+Problem = tuple[Route, str, str]
+
+
+def _problems(settings: Settings) -> Iterator[Problem]:
+    yield from _double("meters", (meter.name for meter in settings.meters))
+    yield from _double("schedules", (schedule.name for schedule in settings.schedules))
+    yield from _schedules(settings)
+    yield from _files(settings)
+
+
+def _double(kind: str, names: Iterable[str]) -> Iterator[Problem]:
+    for name, count in Counter(names).items():
+        if count > 1:
+            yield (kind, name), "", f"this name is given {count} times, it has to be unique"
+
+
+def _schedules(settings: Settings) -> Iterator[Problem]:
+    known = {meter.name for meter in settings.meters}
+    for schedule in settings.schedules:
+        table = ("schedules", schedule.name)
+        for name in schedule.meters or ():
+            if name not in known:
+                yield table, "meters", f"names {name}, which is no configured meter"
+        if schedule.timezone is not None:
+            yield from _zone(schedule.timezone, table)
+
+
+def _zone(name: str, table: Route) -> Iterator[Problem]:
+    try:
+        check_zone(name)
+    except ValueError as error:
+        yield table, "timezone", str(error)
+
+
+def _files(settings: Settings) -> Iterator[Problem]:
+    named: list[tuple[Route, str, Path | None]] = [
+        (("redis",), "ca_file", settings.redis.ca_file),
+        (("mqtt",), "ca_file", settings.mqtt.ca_file),
+        (("mqtt",), "cert_file", settings.mqtt.cert_file),
+        (("mqtt",), "key_file", settings.mqtt.key_file),
+    ]
+    named += [
+        (("meters", meter.name), "mapping_file", meter.mapping_file) for meter in settings.meters
+    ]
+    for table, key, path in named:
+        if path is not None and not (path.is_file() and os.access(path, os.R_OK)):
+            yield table, key, f"names {path}, which is no file that can be read"

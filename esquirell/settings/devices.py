@@ -1,0 +1,144 @@
+"""Meters from `devices.json`, the list that tinytuya's wizard writes."""
+
+import ipaddress
+import json
+import re
+from collections.abc import Container, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple, get_args
+
+from pydantic import SecretStr, ValidationError
+
+from esquirell.domain.errors import ConfigError
+from esquirell.domain.meter import LOCAL_KEY_LENGTH, Meter, ProtocolVersion
+from esquirell.profiles import shipped
+from esquirell.settings.slugs import unique_slug
+
+Device = Mapping[str, Any]
+
+# Tuya's categories of devices that are there to measure: meters, inverters.
+_CATEGORIES = ("zndb", "znnbq", "wxnbq")
+# Codes of datapoints that measure electricity, by their beginnings, in lower case.
+_METERING = re.compile(
+    r"cur_?(power|current|voltage)|phase_(a|b|c|s\d)|(forward|reverse)_energy|energy_(import|export)"
+    r"|energy_?(forw|rever|reser|consumed)|total_(forward|reverse)_energy|total_energy|all_energy"
+    r"|active_?power|power_total|total_power|add_ele|ac_power|pv_power|pv\d_|power_[abc]$"
+    r"|power_consumption|electric_total"
+)
+_PLUG = {"18": "cur_current", "19": "cur_power", "20": "cur_voltage"}
+
+
+class LeftOut(NamedTuple):
+    """A device that is not taken over, and why."""
+
+    name: str
+    reason: str
+
+
+class Found(NamedTuple):
+    """What a list of devices holds."""
+
+    meters: tuple[Meter, ...]
+    left_out: tuple[LeftOut, ...]
+
+
+def read_devices(file: Path) -> Found:
+    """Take the metering devices over from tinytuya's `devices.json`, each with a unique name.
+
+    Raises ConfigError when the file is not what tinytuya writes.
+    """
+    meters: dict[str, Meter] = {}
+    left_out: list[LeftOut] = []
+    for device in _entries(file):
+        reason = _reason_against(device)
+        meter = None if reason else _meter(device, meters, file)
+        if meter:
+            meters[meter.name] = meter
+        else:
+            left_out.append(LeftOut(_title(device), reason or "its entry is not complete"))
+    return Found(tuple(meters.values()), tuple(left_out))
+
+
+def _entries(file: Path) -> list[Device]:
+    try:
+        entries = json.loads(file.read_bytes())
+    except OSError as error:
+        raise ConfigError(f"{file} can't be read: {error.strerror}") from error
+    except ValueError:
+        raise ConfigError(f"{file} is no JSON: give the devices.json of tinytuya") from None
+    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+        raise ConfigError(f"{file} is no list of devices: give the devices.json of tinytuya")
+    return entries
+
+
+def _reason_against(device: Device) -> str | None:
+    if not _measures(device):
+        return "it has no datapoint that measures electricity"
+    if device.get("sub"):
+        return "it is reached through a gateway only"
+    if len(_text(device, "key")) != LOCAL_KEY_LENGTH:
+        return f"its local key has not {LOCAL_KEY_LENGTH} characters"
+    return None
+
+
+def _measures(device: Device) -> bool:
+    if device.get("category") in _CATEGORIES:
+        return True
+    known = {product for profile in shipped().values() for product in profile.products}
+    return _text(device, "product_id") in known or any(
+        _METERING.match(code.lower()) for code in _codes(device).values()
+    )
+
+
+def _codes(device: Device) -> dict[str, str]:
+    mapping = device.get("mapping")
+    points = mapping.items() if isinstance(mapping, dict) else ()
+    return {dp: str(point.get("code")) for dp, point in points if isinstance(point, dict)}
+
+
+def _meter(device: Device, taken: Container[str], file: Path) -> Meter | None:
+    name = unique_slug(_text(device, "name"), taken)
+    try:
+        return Meter(
+            name=name,
+            label=_text(device, "name"),
+            device_id=_text(device, "id"),
+            address=_address(device),
+            local_key=SecretStr(_text(device, "key")),
+            protocol=_protocol(device),
+            profile=_profile(device),
+            product_id=_text(device, "product_id"),
+            mapping_file=file.absolute() if _codes(device) else None,
+        )
+    except ValidationError:
+        return None
+
+
+def _address(device: Device) -> str:
+    """Take an address of the home network; the cloud may give the one seen from outside."""
+    for key in ("last_ip", "ip"):
+        try:
+            if ipaddress.ip_address(_text(device, key)).is_private:
+                return _text(device, key)
+        except ValueError:
+            continue
+    return "auto"
+
+
+def _protocol(device: Device) -> ProtocolVersion:
+    version = _text(device, "version")
+    return next((known for known in get_args(ProtocolVersion) if known == version), "auto")
+
+
+def _profile(device: Device) -> str:
+    codes = _codes(device)
+    return "plug" if all(codes.get(dp) == code for dp, code in _PLUG.items()) else "auto"
+
+
+def _title(device: Device) -> str:
+    return _text(device, "name") or _text(device, "id") or "a device without a name"
+
+
+def _text(device: Device, key: str) -> str:
+    value = device.get(key)
+    return "" if value is None else str(value)

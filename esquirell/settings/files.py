@@ -1,0 +1,90 @@
+"""The configuration file: where it is looked for, and how it is read."""
+
+import os
+import stat
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from esquirell.domain.errors import ConfigError
+
+CONFIG_VARIABLE = "ESQUIRELL_CONFIG"
+SEARCHED = (
+    Path("esquirell.toml"),
+    Path("config/esquirell.toml"),
+    Path("/etc/esquirell/esquirell.toml"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigFile:
+    """A configuration file as it was read, and whether other users can read it as well.
+
+    Without a file, `path` is None and relative paths start from the working directory.
+    """
+
+    path: Path | None
+    tables: dict[str, Any]
+    exposed: bool
+
+    @property
+    def name(self) -> str:
+        """What errors call it."""
+        return str(self.path) if self.path else "environment"
+
+    @property
+    def source(self) -> Path | None:
+        """Where it is, wherever the process may go."""
+        return self.path and self.path.absolute()
+
+    @property
+    def folder(self) -> Path:
+        """Where relative paths in it start."""
+        return self.path.parent if self.path else Path.cwd()
+
+
+def find(
+    path: Path | None, environ: Mapping[str, str], searched: Sequence[Path] = SEARCHED
+) -> ConfigFile | None:
+    """Read the file that is named, else the first one found; None when there is none.
+
+    Raises ConfigError when it can't be read, is no TOML, or the one named does not exist.
+    """
+    named = path or _named(environ)
+    for candidate in [named] if named else searched:
+        try:
+            return _read(candidate)
+        except (FileNotFoundError, NotADirectoryError) as error:
+            if named:
+                raise ConfigError(f"{named} does not exist: name another file") from error
+        except OSError as error:
+            raise ConfigError(f"{candidate} can't be read: {error.strerror}") from error
+    return None
+
+
+def missing() -> ConfigError:
+    """Say that there is no configuration at all, and how to get one."""
+    *others, last = (str(path) for path in SEARCHED)
+    return ConfigError(
+        f"there is no configuration: looked for {', '.join(others)} and {last}; "
+        "write one with: esquirell init"
+    )
+
+
+def _named(environ: Mapping[str, str]) -> Path | None:
+    text = environ.get(CONFIG_VARIABLE)
+    return Path(text) if text else None
+
+
+def _read(path: Path) -> ConfigFile:
+    with path.open("rb") as file:
+        exposed = bool(os.fstat(file.fileno()).st_mode & (stat.S_IRGRP | stat.S_IROTH))
+        raw = file.read()
+    try:
+        return ConfigFile(path, tomllib.loads(raw.decode("utf-8-sig")), exposed)
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path} must be text in UTF-8") from error
+    except ValueError as error:  # TOMLDecodeError, or a number with thousands of digits
+        raise ConfigError(f"{path} is no valid TOML: {error}") from error

@@ -1,0 +1,116 @@
+"""Layers of settings: what one source says, checked for itself, and put over another."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from esquirell.domain.errors import ConfigError
+from esquirell.settings.keys import (
+    LISTS,
+    SECTIONS,
+    Model,
+    known_keys,
+    path_keys,
+    secret_keys,
+)
+from esquirell.settings.model import Configuration
+from esquirell.settings.nearest import nearest
+from esquirell.settings.places import Places, Route
+from esquirell.settings.urls import split_password
+
+Table = dict[str, Any]
+
+
+def tables(data: Table, places: Places) -> Iterator[tuple[Route, Model, Table]]:
+    """Give each table that is there, the route to it and its model; the top of the file first.
+
+    Raises ConfigError where something else stands in the place of a table.
+    """
+    yield (), Configuration, data
+    for name, model in SECTIONS.items():
+        if name in data:
+            yield (name,), model, _table(data[name], name, places)
+    for name, model in LISTS.items():
+        for number, item in enumerate(_items(data.get(name, []), name, places)):
+            yield (name, item_name(item, number)), model, item
+
+
+def item_name(item: Table, number: int) -> str:
+    """Call a list's table by its name, else by its number, counted from one."""
+    name = item.get("name")
+    return name if name and isinstance(name, str) else f"no. {number + 1}"
+
+
+def prepare(data: Table, folder: Path, places: Places) -> None:
+    """Prepare all tables of a layer; see `prepare_table`."""
+    for route, model, table in tables(data, places):
+        prepare_table(table, model, route, folder, places)
+
+
+def prepare_table(table: Table, model: Model, route: Route, folder: Path, places: Places) -> None:
+    """Check the keys of a table; part URL and password; let paths start from `folder`.
+
+    Raises ConfigError for an unknown key and for a secret that is given twice.
+    """
+    _refuse_unknown(table, model, route, places)
+    _part_password(table, model, route, places)
+    _refuse_double(table, model, route, places)
+    for key in path_keys(model):
+        if isinstance(table.get(key), str):
+            table[key] = str((folder / table[key]).absolute())
+
+
+def cover(table: Table, over: Table, model: Model) -> None:
+    """Put the keys of one table over another; a secret replaces its file, and the reverse."""
+    for secret in secret_keys(model):
+        pair = {secret, f"{secret}_file"}
+        if pair & over.keys():
+            for key in pair:
+                table.pop(key, None)
+    table.update(over)
+
+
+def _table(value: object, name: str, places: Places) -> Table:
+    if not isinstance(value, dict):
+        raise ConfigError(places.about((), name, f"must be a table: [{name}] in a file"))
+    return value
+
+
+def _items(value: object, name: str, places: Places) -> list[Table]:
+    if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
+        raise ConfigError(places.about((), name, f"must be a list of tables: [[{name}]] in a file"))
+    return value
+
+
+def _refuse_unknown(table: Table, model: Model, route: Route, places: Places) -> None:
+    known = known_keys(model)
+    for key in table:
+        if key not in known:
+            raise ConfigError(places.about(route, key, _unknown(key, known, route)))
+
+
+def _unknown(key: str, known: tuple[str, ...], route: Route) -> str:
+    if route and key in Configuration.model_fields:
+        return "is no key of this table: it belongs further up, before the first [section]"
+    return f"is no known key; the nearest known key is {nearest(key, known)}"
+
+
+def _part_password(table: Table, model: Model, route: Route, places: Places) -> None:
+    if "password" not in secret_keys(model) or not isinstance(table.get("url"), str):
+        return
+    table["url"], password = split_password(table["url"])
+    if password is None:
+        return
+    if "password" in table:
+        raise ConfigError(places.about(route, "password", "is given twice: alone and in url"))
+    table["password"] = password
+    variable = places.variable((*route, "url"))
+    if variable:
+        places.note((*route, "password"), variable)
+
+
+def _refuse_double(table: Table, model: Model, route: Route, places: Places) -> None:
+    for secret in secret_keys(model):
+        if secret in table and f"{secret}_file" in table:
+            problem = f"is given beside {secret}_file: give one of them"
+            raise ConfigError(places.about(route, secret, problem))

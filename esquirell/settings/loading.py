@@ -1,0 +1,86 @@
+"""Loading: the file, the environment on top, secrets from their files, everything checked."""
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from esquirell.domain.errors import ConfigError
+from esquirell.settings import environment, files, overlay, secret_files
+from esquirell.settings.checks import check
+from esquirell.settings.environment import Assignment
+from esquirell.settings.files import ConfigFile
+from esquirell.settings.keys import SECTIONS
+from esquirell.settings.layers import Table, prepare
+from esquirell.settings.model import DEFAULT_SCHEDULE, Settings
+from esquirell.settings.places import Places
+from esquirell.settings.sentences import first_sentence
+from esquirell.settings.zones import machine_zone
+
+
+def load(path: Path | None = None, environ: Mapping[str, str] | None = None) -> Settings:
+    """Load the settings; nothing is written, and each call reads everything anew.
+
+    The file is `path`, else `$ESQUIRELL_CONFIG`, else the first one found where files are
+    looked for; without any, the variables `ESQUIRELL_…` alone have to do. Raises ConfigError
+    with one sentence that names the place and what to change.
+    """
+    environ = os.environ if environ is None else environ
+    file = files.find(path, environ)
+    given = environment.read(environ)
+    if file is None and not given:
+        raise files.missing()
+    return _combine(file or ConfigFile(None, {}, exposed=False), given, environ)
+
+
+def _combine(file: ConfigFile, given: Sequence[Assignment], environ: Mapping[str, str]) -> Settings:
+    places = Places(file.name)
+    data = file.tables
+    prepare(data, file.folder, places)
+    exposed = file.exposed and secret_files.holds_secrets(data, places)
+    _cover(data, given, places)
+    secret_files.resolve(data, secret_files.folders(environ), places)
+    warnings = tuple(_warnings(data, file.name, environ, exposed=exposed))
+    data |= _found_out(data, file.folder, environ)
+    settings = _validated(data | {"source": file.source, "warnings": warnings}, places)
+    check(settings, places)
+    return settings
+
+
+def _cover(data: Table, given: Sequence[Assignment], places: Places) -> None:
+    overlay.cover_tables(data, given, Path.cwd(), places)
+    data["schedules"] = data.get("schedules") or [dict(DEFAULT_SCHEDULE)]
+    overlay.cover_items(data, given, Path.cwd(), places)
+    for section in SECTIONS:
+        data.setdefault(section, {})
+
+
+def _found_out(data: Table, folder: Path, environ: Mapping[str, str]) -> Table:
+    """Give what the machine says: systemd's state directory wins over the configured one."""
+    systemd = environ.get("STATE_DIRECTORY", "").partition(":")[0]
+    beside = (folder / "data").absolute()
+    return {
+        "timezone": data.get("timezone", machine_zone(environ) or "UTC"),
+        "state_dir": systemd or data.get("state_dir", str(beside)),
+    }
+
+
+def _warnings(
+    data: Table, name: str, environ: Mapping[str, str], *, exposed: bool
+) -> Iterator[str]:
+    if exposed:
+        yield f"{name} holds passwords or keys and other users can read it: chmod 600 {name}"
+    if "timezone" not in data and machine_zone(environ) is None:
+        yield f"{name}: timezone is missing and this machine's can't be told: UTC is used"
+    if not data.get("meters"):
+        yield f"{name}: no meter is configured: add one as [[meters]]"
+
+
+def _validated(data: Table, places: Places) -> Settings:
+    try:
+        return Settings.model_validate(data)
+    except ValidationError as error:
+        problem = first_sentence(error, data, places)
+    # Raised out here, it carries no pydantic error along: that one holds the values.
+    raise ConfigError(problem)

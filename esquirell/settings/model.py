@@ -1,0 +1,190 @@
+"""The settings: what each section holds, its defaults and its limits."""
+
+import hashlib
+import os
+import tempfile
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    model_validator,
+)
+
+from esquirell.domain.meter import Meter
+from esquirell.domain.schedule import Schedule
+from esquirell.settings import urls
+from esquirell.settings.values import check_base_topic, check_module, check_prefix, parse_retention
+from esquirell.settings.zones import check_zone, machine_zone
+
+LONGEST_SOCKET_PATH = 100
+NO_SECRET = SecretStr("")
+DEFAULT_SCHEDULE = {"name": "fetch", "every": 60}
+
+Port = Annotated[int, Field(ge=1, le=65535)]
+Text = Annotated[str, Field(min_length=1)]
+
+
+class Section(BaseModel):
+    """A table of the configuration: it can't be changed, and unknown keys are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+
+class LogSettings(Section):
+    """How much is logged, and how; `auto` is for people in a terminal, JSON otherwise."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    format: Literal["auto", "human", "json"] = "auto"
+
+
+class RedisSettings(Section):
+    """Where Redis is; `embedded` lets `run` start its own. The password stands apart."""
+
+    url: Annotated[str, AfterValidator(urls.check_redis)] = "redis://localhost:6379/0"
+    password: SecretStr = NO_SECRET
+    ca_file: Path | None = None
+
+    @property
+    def embedded(self) -> bool:
+        """Whether this program starts its own Redis."""
+        return self.url == urls.EMBEDDED
+
+    @model_validator(mode="after")
+    def _check_tls(self) -> "RedisSettings":
+        if self.ca_file and not self.url.startswith("rediss://"):
+            raise ValueError("ca_file is of use only with a url that starts with rediss://")
+        return self
+
+
+class DatabaseSettings(Section):
+    """Where readings are kept, how long raw ones are, and what a power cut may lose."""
+
+    url: Annotated[str, AfterValidator(urls.check_database)] = "sqlite:///esquirell.db"
+    password: SecretStr = NO_SECRET
+    raw_retention: Annotated[timedelta, BeforeValidator(parse_retention)] = timedelta(days=90)
+    durability: Literal["full", "normal"] = "full"
+
+
+class MqttSettings(Section):
+    """The MQTT broker, and the topics below which everything is published."""
+
+    host: Text = "localhost"
+    port: Port = 1883
+    username: str = ""
+    password: SecretStr = NO_SECRET
+    protocol: Literal["5", "3.1.1"] = "5"
+    tls: bool = False
+    ca_file: Path | None = None
+    cert_file: Path | None = None
+    key_file: Path | None = None
+    base_topic: Annotated[str, AfterValidator(check_base_topic)] = "esquirell"
+    discovery_prefix: Annotated[str, AfterValidator(check_prefix)] = "homeassistant"
+
+    @model_validator(mode="after")
+    def _check_pairs(self) -> "MqttSettings":
+        if self.password.get_secret_value() and not self.username:
+            raise ValueError("password needs a username")
+        if (self.cert_file is None) != (self.key_file is None):
+            raise ValueError("cert_file and key_file go together: give both or neither")
+        if not self.tls and (self.ca_file or self.cert_file):
+            raise ValueError("ca_file, cert_file and key_file are of use only with tls = true")
+        return self
+
+
+class TaskSettings(Section):
+    """Python modules that hold the user's own tasks."""
+
+    modules: tuple[Annotated[str, AfterValidator(check_module)], ...] = ()
+
+
+class WorkerSettings(Section):
+    """How many tasks one worker runs side by side."""
+
+    concurrency: Annotated[int, Field(ge=1, le=64)] = 4
+
+
+class FlowerSettings(Section):
+    """Where Flower listens; without a password it makes one up and says it."""
+
+    address: Text = "127.0.0.1"
+    port: Port = 5555
+    password: SecretStr = NO_SECRET
+
+
+def _zone_here() -> str:
+    return machine_zone(os.environ) or "UTC"
+
+
+class Configuration(Section):
+    """Everything that a configuration file can say."""
+
+    timezone: Annotated[str, AfterValidator(check_zone)] = Field(default_factory=_zone_here)
+    state_dir: Path = Path("data")
+    log: LogSettings = LogSettings()
+    redis: RedisSettings = RedisSettings()
+    database: DatabaseSettings = DatabaseSettings()
+    mqtt: MqttSettings = MqttSettings()
+    meters: tuple[Meter, ...] = ()
+    schedules: tuple[Schedule, ...] = (Schedule.model_validate(DEFAULT_SCHEDULE),)
+    tasks: TaskSettings = TaskSettings()
+    worker: WorkerSettings = WorkerSettings()
+    flower: FlowerSettings = FlowerSettings()
+
+
+class Settings(Configuration):
+    """The effective configuration, and what was found out while loading it.
+
+    `source` is the file it came from, None without one; `warnings` are one sentence each.
+    Nothing that lies in `state_dir` exists yet: who uses it makes it.
+    """
+
+    source: Path | None = None
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def database_url(self) -> str:
+        """The database to connect to, with its password: not to be logged or shown.
+
+        A relative SQLite file lies in the state directory.
+        """
+        file = urls.sqlite_file(self.database.url)
+        if file is not None:
+            return urls.replace_sqlite_file(self.database.url, str(self.state_dir / file))
+        return urls.join_password(self.database.url, self.database.password.get_secret_value())
+
+    @property
+    def redis_url(self) -> str:
+        """Redis as redis-py reads it, without the password; the own one listens on a socket."""
+        if self.redis.embedded:
+            return f"unix://{self.redis_socket}?db=0"
+        return urls.for_redis(self.redis.url)
+
+    @property
+    def redis_socket(self) -> Path:
+        """The socket of the Redis that this program starts.
+
+        In the state directory, or, as the kernel limits its path to 107 bytes, in that for
+        temporary files.
+        """
+        path = self.state_dir / "redis.sock"
+        if len(os.fsencode(path)) <= LONGEST_SOCKET_PATH:
+            return path
+        short = hashlib.sha256(os.fsencode(path)).hexdigest()[:12]
+        return Path(tempfile.gettempdir()) / f"esquirell-{os.getuid()}-{short}.sock"
+
+    @property
+    def lock_dir(self) -> Path:
+        """Where the locks between the processes of this machine lie."""
+        return self.state_dir / "locks"
+
+    @property
+    def spool_dir(self) -> Path:
+        """Where readings wait while the database is away."""
+        return self.state_dir / "spool"

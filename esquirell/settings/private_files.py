@@ -1,0 +1,56 @@
+"""Files that only their owner may read, all of them written or none."""
+
+import errno
+import os
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from esquirell.domain.errors import ConfigError
+
+
+def refuse_existing(paths: Iterable[Path]) -> None:
+    """Raise ConfigError when one of these files is there."""
+    for path in paths:
+        if os.path.lexists(path):
+            raise ConfigError(f"{path} exists and is left as it is: --force overwrites it")
+
+
+def write(files: Mapping[Path, str]) -> None:
+    """Write texts with mode 0600, in this order, replacing what is there; folders are made.
+
+    Each file appears whole, and none before all could be written. Raises ConfigError.
+    """
+    staged: dict[Path, Path] = {}
+    try:
+        for path, text in files.items():
+            with _translated(path):
+                staged[path] = _stage(path, text)
+        for path, temporary in staged.items():
+            with _translated(path):
+                temporary.replace(path)
+    finally:
+        for temporary in staged.values():
+            temporary.unlink(missing_ok=True)
+
+
+def _stage(path: Path, text: str) -> Path:
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(
+        "wb", dir=path.parent, prefix=f".{path.name}.", delete=False
+    ) as file:
+        file.write(text.encode())
+        file.flush()
+        os.fsync(file.fileno())
+    return Path(file.name)
+
+
+@contextmanager
+def _translated(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise ConfigError(f"{path} can't be written: {error.strerror}") from error

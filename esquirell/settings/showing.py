@@ -1,0 +1,75 @@
+"""The effective settings as others may see them."""
+
+from collections.abc import Iterable, Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from pydantic import SecretStr
+
+from esquirell.settings.model import Settings
+from esquirell.settings.values import write_retention
+
+MASK = "***"
+
+_FOUND_OUT = {"source", "warnings"}
+_PUBLIC_METER = (
+    "name",
+    "label",
+    "area",
+    "protocol",
+    "profile",
+    "product_id",
+    "transport",
+    "invert",
+    "publish_every",
+)
+_PUBLIC_SCHEDULE = ("name", "task", "meters", "every", "cron", "timezone", "enabled", "expires")
+
+
+def masked(settings: Settings) -> dict[str, Any]:
+    """Give the whole configuration as a file would say it, `***` for each secret that is set.
+
+    Settings that are absent (no value, no default) are left out.
+    """
+    return _table(settings.model_dump(exclude=_FOUND_OUT))
+
+
+def public(settings: Settings) -> dict[str, Any]:
+    """Give what everyone on the broker may know.
+
+    What is public is listed here key by key: no secrets, but no device ids, addresses or
+    arguments of tasks either, and nothing new by accident.
+    """
+    shown = masked(settings)
+    return {
+        "timezone": shown["timezone"],
+        "log": _pick(shown["log"], ("level",)),
+        "database": _pick(shown["database"], ("raw_retention", "durability")),
+        "mqtt": _pick(shown["mqtt"], ("protocol", "base_topic", "discovery_prefix")),
+        "meters": [_pick(meter, _PUBLIC_METER) for meter in shown["meters"]],
+        "schedules": [_pick(schedule, _PUBLIC_SCHEDULE) for schedule in shown["schedules"]],
+    }
+
+
+def _pick(table: Mapping[str, Any], keys: Iterable[str]) -> dict[str, Any]:
+    return {key: table[key] for key in keys if key in table}
+
+
+def _table(table: Mapping[str, object]) -> dict[str, Any]:
+    return {key: _plain(value) for key, value in table.items() if value is not None}
+
+
+def _plain(value: object) -> object:
+    match value:
+        case SecretStr():
+            return MASK if value.get_secret_value() else ""
+        case timedelta():
+            return write_retention(value)
+        case Path():
+            return str(value)
+        case dict():
+            return _table(value)
+        case list() | tuple():
+            return [_plain(item) for item in value if item is not None]
+    return value

@@ -1,0 +1,38 @@
+"""Names of meters made from what people call their devices."""
+
+import re
+import unicodedata
+from collections.abc import Container
+
+LONGEST = 64
+
+# What does not fall apart into a plain letter and an accent.
+_SPELT = str.maketrans(
+    {"ä": "ae", "ö": "oe", "ü": "ue", "ß": "ss", "æ": "ae", "œ": "oe", "ø": "o", "ł": "l", "đ": "d"}
+)
+
+
+def slug(text: str) -> str:
+    """Write a name with a-z, 0-9, _ and - only: `Küche Steckdose` is `kueche-steckdose`.
+
+    Empty when nothing of it can be written so.
+    """
+    composed = unicodedata.normalize("NFC", text.lower()).translate(_SPELT)
+    plain = unicodedata.normalize("NFKD", composed).encode("ascii", "ignore").decode()
+    return re.sub(r"[^a-z0-9_]+", "-", plain.lower()).strip("-")[:LONGEST].rstrip("-")
+
+
+def unique_slug(text: str, taken: Container[str]) -> str:
+    """Make a slug that is not taken yet: `plug`, `plug-2`; without any letter `meter-1`."""
+    base = slug(text)
+    if base and base not in taken:
+        return base
+    number = 2 if base else 1
+    while (name := _numbered(base or "meter", number)) in taken:
+        number += 1
+    return name
+
+
+def _numbered(base: str, number: int) -> str:
+    tail = f"-{number}"
+    return base[: LONGEST - len(tail)] + tail

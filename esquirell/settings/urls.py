@@ -1,0 +1,97 @@
+"""URLs of the database and of Redis: which are valid, and their passwords kept apart."""
+
+import re
+from urllib.parse import parse_qs, quote, unquote, urlsplit
+
+EMBEDDED = "embedded"
+
+# The last "@" ends the password, so that one with odd characters in it is still found.
+_URL = re.compile(
+    r"(?P<scheme>[a-z][a-z0-9+.-]*://)"
+    r"(?:(?P<user>[^:/@?]*)(?::(?P<password>.*))?@)?"
+    r"(?P<rest>.*)",
+    re.DOTALL,
+)
+_SQLITE = "sqlite:///"
+_POSTGRES = "postgresql+psycopg://"
+_REDIS_HOSTS = ("redis://", "rediss://")
+_REDIS_SOCKETS = ("unix:///", "redis+socket:///")
+
+
+def split_password(url: str) -> tuple[str, str | None]:
+    """Take the password out of a URL: the URL without it, and the password, decoded."""
+    match = _URL.fullmatch(url)
+    if match is None or match["password"] is None:
+        return url, None
+    user = f"{match['user']}@" if match["user"] else ""
+    return f"{match['scheme']}{user}{match['rest']}", unquote(match["password"])
+
+
+def join_password(url: str, password: str) -> str:
+    """Put a password into a URL that has none, encoded."""
+    match = _URL.fullmatch(url)
+    if match is None or not password:
+        return url
+    user = match["user"] or ""
+    return f"{match['scheme']}{user}:{quote(password, safe='')}@{match['rest']}"
+
+
+def check_database(url: str) -> str:
+    """Give a valid database URL back. Raises ValueError; its text never holds the URL."""
+    if url.startswith(_SQLITE):
+        return _check_sqlite(url)
+    if not url.startswith(_POSTGRES):
+        raise ValueError(f"must start with {_SQLITE} or {_POSTGRES}")
+    return _check_host(url)
+
+
+def check_redis(url: str) -> str:
+    """Give a valid Redis URL back. Raises ValueError; its text never holds the URL."""
+    if url == EMBEDDED or url.startswith(_REDIS_SOCKETS):
+        return _check_secret_free(url)
+    if not url.startswith(_REDIS_HOSTS):
+        starts = ", ".join((*_REDIS_HOSTS, *_REDIS_SOCKETS))
+        raise ValueError(f'must be "{EMBEDDED}" or start with one of {starts}')
+    number = urlsplit(url).path.strip("/")
+    if number and not number.isdecimal():
+        raise ValueError("must end with the number of a database, such as /0")
+    return _check_host(url)
+
+
+def sqlite_file(url: str) -> str | None:
+    """Give the file of an SQLite URL, None for another database."""
+    return url.removeprefix(_SQLITE).partition("?")[0] if url.startswith(_SQLITE) else None
+
+
+def replace_sqlite_file(url: str, file: str) -> str:
+    """Let an SQLite URL name another file; its options stay."""
+    _, mark, options = url.partition("?")
+    return f"{_SQLITE}{file}{mark}{options}"
+
+
+def for_redis(url: str) -> str:
+    """Write a Redis URL as redis-py reads it: Celery calls a socket `redis+socket://`."""
+    return url.replace("redis+socket://", "unix://", 1).replace("virtual_host=", "db=", 1)
+
+
+def _check_sqlite(url: str) -> str:
+    file = sqlite_file(url)
+    if not file or file == ":memory:" or file.startswith("file:"):
+        raise ValueError(f"must name a database file, such as {_SQLITE}esquirell.db")
+    return url
+
+
+def _check_host(url: str) -> str:
+    try:
+        host, _ = urlsplit(url).hostname, urlsplit(url).port
+    except ValueError:
+        raise ValueError("has a host or port that is not valid") from None
+    if not host:
+        raise ValueError("must name a host")
+    return _check_secret_free(url)
+
+
+def _check_secret_free(url: str) -> str:
+    if split_password(url)[1] is not None or "password" in parse_qs(urlsplit(url).query):
+        raise ValueError("must hold no password as an option: give it as password")
+    return url

@@ -1,0 +1,55 @@
+"""Single values that have a form of their own: times to keep, topics, modules."""
+
+import re
+from datetime import timedelta
+
+_RETENTION = re.compile(r"(\d{1,5})([hdw])")
+_UNITS = {"h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
+_LEAST = timedelta(days=1)
+
+
+def parse_retention(value: object) -> timedelta:
+    """Read `90d`, `36h` or `8w`, at least one day. Raises ValueError."""
+    span = value if isinstance(value, timedelta) else _span(value)
+    if span < _LEAST:
+        raise ValueError('must be at least "1d"')
+    return span
+
+
+def write_retention(span: timedelta) -> str:
+    """Write a time as `parse_retention` reads it."""
+    hours = span // timedelta(hours=1)
+    return f"{hours}h" if hours % 24 else f"{hours // 24}d"
+
+
+def check_base_topic(topic: str) -> str:
+    """Give a topic back that others can be put below. Raises ValueError."""
+    if not topic:
+        raise ValueError("must not be empty")
+    return check_prefix(topic)
+
+
+def check_prefix(topic: str) -> str:
+    """Give a topic back that may be empty. Raises ValueError.
+
+    MQTT 5.0, section 4.7: `+` and `#` are wildcards, a leading `$` is the broker's own.
+    """
+    if set(topic) & set("+#\0") or topic.startswith("$"):
+        raise ValueError("may hold no + and no #, and may not start with $")
+    if topic.startswith("/") or topic.endswith("/") or "//" in topic:
+        raise ValueError("may not start or end with / nor hold an empty level")
+    return topic
+
+
+def check_module(name: str) -> str:
+    """Give the dotted name of a Python module back. Raises ValueError."""
+    if not all(part.isidentifier() for part in name.split(".")):
+        raise ValueError('must be names of Python modules, such as "my_house.tasks"')
+    return name
+
+
+def _span(value: object) -> timedelta:
+    match = _RETENTION.fullmatch(value) if isinstance(value, str) else None
+    if match is None:
+        raise ValueError('must be a time such as "90d", "36h" or "8w"')
+    return int(match[1]) * _UNITS[match[2]]

@@ -1,0 +1,123 @@
+"""A configuration written for a user: commented, its secrets in files of their own.
+
+Not part of the package's surface: only the command line writes, and what runs as a service
+need not load tomlkit.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import tomlkit
+from tomlkit.items import Table
+
+from esquirell.domain.meter import Meter
+from esquirell.settings.model import MqttSettings, RedisSettings
+
+_HEAD = """\
+# The configuration of esquirell, written by `esquirell init`.
+# Whatever is not said here has its default; config/esquirell.example.toml explains it all.
+
+"""
+_TAIL = """
+# Without a schedule all meters are read each 60 seconds. To read them each 10:
+#[[schedules]]
+#name = "fetch"
+#every = 10
+"""
+_COMMENTS = {
+    "url": 'or "embedded": `esquirell run` starts its own',
+    "name": "history and topics go by it: keep it when a broken device is exchanged",
+    "address": 'on the LAN; "auto": found by the device id',
+    "protocol": '3.1 to 3.5; "auto": found out at the first connection',
+    "profile": 'what its datapoints mean; "auto": by product_id or mapping_file',
+}
+_PASSWORD_FILE = "mqtt-password"  # noqa: S105 - the name of a file
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """What the user answered; without a time zone the file names none."""
+
+    timezone: str | None
+    mqtt: MqttSettings
+    meters: tuple[Meter, ...]
+
+
+def compose(draft: Draft, target: Path) -> dict[Path, str]:
+    """Write the files of a configuration, by path: those with secrets, and last `target`."""
+    folder = target.parent
+    files = {
+        folder / _key_file(meter): _line(meter.local_key.get_secret_value())
+        for meter in draft.meters
+    }
+    if draft.mqtt.password.get_secret_value():
+        files[folder / _PASSWORD_FILE] = _line(draft.mqtt.password.get_secret_value())
+    return files | {target: _document(draft, folder.absolute())}
+
+
+def to_toml(tables: Mapping[str, Any]) -> str:
+    """Write tables as TOML."""
+    return tomlkit.dumps(tables)
+
+
+def _document(draft: Draft, folder: Path) -> str:
+    document = tomlkit.document()
+    if draft.timezone:
+        document.add("timezone", tomlkit.item(draft.timezone))
+    document.add("redis", _table({"url": RedisSettings().url}))
+    document.add("mqtt", _table(_mqtt(draft.mqtt)))
+    meters = tomlkit.aot()
+    for meter in draft.meters:
+        meters.append(_table(_meter(meter, folder)))
+    document.add("meters", meters)
+    return _HEAD + tomlkit.dumps(document) + _TAIL
+
+
+def _table(said: Mapping[str, str | int]) -> Table:
+    table = tomlkit.table()
+    for key, value in said.items():
+        if value == "":
+            continue
+        item = tomlkit.item(value)
+        table.add(key, item.comment(_COMMENTS[key]) if key in _COMMENTS else item)
+    return table
+
+
+def _mqtt(mqtt: MqttSettings) -> dict[str, str | int]:
+    secret = mqtt.password.get_secret_value()
+    return {
+        "host": mqtt.host,
+        "port": mqtt.port,
+        "username": mqtt.username,
+        "password_file": _PASSWORD_FILE if secret else "",
+    }
+
+
+def _meter(meter: Meter, folder: Path) -> dict[str, str | int]:
+    return {
+        "name": meter.name,
+        "label": meter.label,
+        "device_id": meter.device_id,
+        "address": meter.address,
+        "local_key_file": _key_file(meter),
+        "protocol": meter.protocol,
+        "profile": meter.profile,
+        "product_id": meter.product_id,
+        "mapping_file": _relative(meter.mapping_file, folder),
+    }
+
+
+def _relative(path: Path | None, folder: Path) -> str:
+    if path is None:
+        return ""
+    return str(path.relative_to(folder) if path.is_relative_to(folder) else path)
+
+
+def _key_file(meter: Meter) -> str:
+    return f"{meter.name}.key"
+
+
+def _line(secret: str) -> str:
+    return f"{secret}\n"

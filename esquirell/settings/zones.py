@@ -1,0 +1,49 @@
+"""Time zones: which names are valid, which one this machine is set to."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from zoneinfo import ZoneInfo, available_timezones
+
+from esquirell.settings.nearest import nearest
+
+_MARK = "zoneinfo/"
+
+
+def is_zone(name: str) -> bool:
+    """Tell whether `name` is an IANA time zone that this machine has the rules of."""
+    try:
+        ZoneInfo(name)
+    except (KeyError, ValueError, OSError):  # unknown; no proper name; a folder of zones
+        return False
+    return True
+
+
+def check_zone(name: str) -> str:
+    """Give `name` back. Raises ValueError naming the nearest zone when there is none such."""
+    if not is_zone(name):
+        known = nearest(name, available_timezones())
+        raise ValueError(f"names no IANA time zone; the nearest known is {known}")
+    return name
+
+
+def machine_zone(environ: Mapping[str, str], etc: Path = Path("/etc")) -> str | None:
+    """Find the zone of this machine: `TZ`, else `/etc/localtime`; None when it can't be told."""
+    if "TZ" in environ:
+        named = environ["TZ"].removeprefix(":") or "UTC"
+        return named if is_zone(named) else None
+    return _from_link(etc / "localtime") or _from_text(etc / "timezone")
+
+
+def _from_link(link: Path) -> str | None:
+    if not link.exists():
+        return "UTC"  # what the C library takes as well
+    _, mark, name = str(link.resolve()).rpartition(_MARK)
+    return name if mark and is_zone(name) else None
+
+
+def _from_text(file: Path) -> str | None:
+    try:
+        name = file.read_text(encoding="ascii").strip()
+    except (OSError, UnicodeDecodeError):
+        return None
+    return name if is_zone(name) else None

@@ -1,0 +1,245 @@
+import contextlib
+import json
+import stat
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+from support.configuration import KEY
+from support.terminal import Terminal
+
+from esquirell.cli.init import init
+from esquirell.domain.errors import ConfigError
+from esquirell.settings import load
+
+BROKER = ["broker.lan", "1884", "esquirell", "p@ss $#='("]
+METER = ["main", "bf0123456789abcdefghij", "192.168.1.50", KEY, "3.4", "owon_pc321"]
+ANSWERS = [*BROKER, *METER, "n"]
+COMMAND = [sys.executable, "-c", "from esquirell.cli.init import init; init(prog_name='init')"]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Iterator[Path]:
+    with contextlib.chdir(tmp_path):
+        yield tmp_path
+
+
+def run(*arguments: str, answers: Sequence[str] = ()) -> Result:
+    text = "".join(f"{answer}\n" for answer in answers)
+    return CliRunner().invoke(init, arguments, input=text, env={"TZ": "Europe/Warsaw"})
+
+
+def refusal(*arguments: str, answers: Sequence[str] = ()) -> str:
+    """Give the sentence of the error, which whoever calls the command shows."""
+    error = run(*arguments, answers=answers).exception
+    assert isinstance(error, ConfigError)
+    return str(error)
+
+
+def put_devices(folder: Path) -> Path:
+    plug = {"18": "cur_current", "19": "cur_power", "20": "cur_voltage"}
+    mapping = {dp: {"code": code, "type": "Integer", "values": {}} for dp, code in plug.items()}
+    known = {"id": "bf01", "key": KEY, "ip": "192.168.1.50", "version": "3.3", "category": "cz"}
+    devices = [
+        known | {"name": "Küche Steckdose", "mapping": mapping, "product_id": "abc"},
+        known | {"name": "Lamp", "mapping": {"20": {"code": "switch_led"}}, "category": "dj"},
+    ]
+    file = folder / "devices.json"
+    file.write_text(json.dumps(devices))
+    return file
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_answers_become_a_configuration(folder: Path) -> None:
+    result = run(answers=ANSWERS)
+    assert result.exit_code == 0
+    settings = load(None, {})
+    assert settings.warnings == ()
+    assert settings.timezone == "Europe/Warsaw"
+    assert (settings.mqtt.host, settings.mqtt.port) == ("broker.lan", 1884)
+    assert settings.mqtt.username == "esquirell"
+    assert settings.mqtt.password.get_secret_value() == "p@ss $#='("
+    (meter,) = settings.meters
+    assert (meter.name, meter.address, meter.protocol) == ("main", "192.168.1.50", "3.4")
+    assert meter.profile == "owon_pc321"
+    assert meter.local_key.get_secret_value() == KEY
+    assert names(folder) == ["esquirell.toml", "main.key", "mqtt-password"]
+
+
+def test_all_that_is_written_is_private(folder: Path) -> None:
+    run(answers=ANSWERS)
+    modes = {stat.S_IMODE((folder / name).stat().st_mode) for name in names(folder)}
+    assert modes == {0o600}
+
+
+def test_it_ends_with_the_next_command(folder: Path) -> None:
+    result = run(answers=ANSWERS)
+    assert result.output.endswith(
+        "Written, readable by you only: main.key, mqtt-password, esquirell.toml\n"
+        "Next: esquirell doctor\n"
+    )
+    result = run("--output", "my etc/house.toml", answers=ANSWERS)
+    assert result.output.endswith("Next: esquirell --config 'my etc/house.toml' doctor\n")
+    assert load(folder / "my etc/house.toml", {}).meters[0].name == "main"
+
+
+def test_empty_answers_are_the_defaults(folder: Path) -> None:
+    run(answers=["", "", "", "", "bf01", "", KEY, "", "plug", ""])
+    settings = load(folder / "esquirell.toml", {})
+    assert (settings.mqtt.host, settings.mqtt.port, settings.mqtt.username) == (
+        "localhost",
+        1883,
+        "",
+    )
+    (meter,) = settings.meters
+    assert (meter.name, meter.address, meter.protocol) == ("main", "auto", "auto")
+
+
+def test_an_mqtt_user_may_have_no_password(folder: Path) -> None:
+    assert run(answers=["", "", "u", "", *METER, "n"]).exit_code == 0
+    assert load(folder / "esquirell.toml", {}).mqtt.username == "u"
+    assert names(folder) == ["esquirell.toml", "main.key"]
+
+
+def test_more_meters_are_asked_for_and_have_names_of_their_own(folder: Path) -> None:
+    second = ["main", "attic", *METER[1:]]
+    result = run(answers=[*BROKER, *METER, "y", *second, "n"])
+    assert "Error: another meter has this name" in result.output
+    assert [meter.name for meter in load(folder / "esquirell.toml", {}).meters] == [
+        "main",
+        "attic",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("position", "wrong", "said"),
+    [
+        (1, "70000", "70000 is not in the range"),
+        (4, "Main meter", "a name holds a-z, 0-9, _ and - only, at most 64"),
+        (5, " ", "a device id has 1 to 64 characters"),
+        (7, KEY[:-1], "it has 15 characters, not 16"),
+        (8, "4", "'4' is not one of"),
+        (9, "toaster", "'toaster' is not one of"),
+    ],
+)
+def test_a_wrong_answer_is_asked_for_again(
+    folder: Path, position: int, wrong: str, said: str
+) -> None:
+    answers = [*ANSWERS[:position], wrong, *ANSWERS[position:]]
+    result = run(answers=answers)
+    assert said in result.output
+    assert result.exit_code == 0
+    assert load(folder / "esquirell.toml", {}).meters[0].local_key.get_secret_value() == KEY
+
+
+def test_devices_of_tinytuya_become_meters(folder: Path) -> None:
+    result = run("--from-devices", str(put_devices(folder)))
+    assert result.exit_code == 0
+    assert result.output == (
+        "Küche Steckdose: taken over as kueche-steckdose\n"
+        "Lamp: left out, it has no datapoint that measures electricity\n"
+        "MQTT: localhost:1883 without a password; change it under [mqtt]\n"
+        "Written, readable by you only: kueche-steckdose.key, esquirell.toml\n"
+        "Next: esquirell doctor\n"
+    )
+    (meter,) = load(None, {}).meters
+    assert (meter.name, meter.label, meter.profile) == (
+        "kueche-steckdose",
+        "Küche Steckdose",
+        "plug",
+    )
+    assert meter.local_key.get_secret_value() == KEY
+    assert meter.mapping_file == folder / "devices.json"
+    text = tomllib.loads((folder / "esquirell.toml").read_text())
+    assert text["meters"][0]["mapping_file"] == "devices.json"
+
+
+def test_devices_without_a_meter_write_nothing(folder: Path) -> None:
+    file = folder / "devices.json"
+    file.write_text("[]")
+    sentence = refusal("--from-devices", str(file))
+    assert sentence == f"{file} holds no meter to take over: nothing was written"
+    assert names(folder) == ["devices.json"]
+
+
+def test_nothing_that_exists_is_overwritten(folder: Path) -> None:
+    (folder / "esquirell.toml").write_text("mine")
+    assert refusal() == "esquirell.toml exists and is left as it is: --force overwrites it"
+    assert names(folder) == ["esquirell.toml"]
+    assert (folder / "esquirell.toml").read_text() == "mine"
+
+
+def test_no_key_that_exists_is_overwritten(folder: Path) -> None:
+    (folder / "main.key").write_text("mine")
+    sentence = refusal(answers=ANSWERS)
+    assert sentence == "main.key exists and is left as it is: --force overwrites it"
+    assert names(folder) == ["main.key"]
+
+
+def test_force_overwrites(folder: Path) -> None:
+    for name in ("esquirell.toml", "main.key", "mqtt-password"):
+        (folder / name).write_text("mine")
+    assert run("--force", answers=ANSWERS).exit_code == 0
+    assert load(folder / "esquirell.toml", {}).warnings == ()
+
+
+@pytest.mark.parametrize("answered", range(len(ANSWERS)))
+def test_without_all_answers_nothing_is_written(folder: Path, answered: int) -> None:
+    sentence = refusal(answers=ANSWERS[:answered])
+    assert sentence == (
+        "init asks questions and got no answer: run it in a terminal, or give --from-devices"
+    )
+    assert names(folder) == []
+
+
+def test_a_real_process_takes_piped_answers(folder: Path) -> None:
+    text = "".join(f"{answer}\n" for answer in ANSWERS)
+    done = subprocess.run(
+        COMMAND,
+        input=text.encode(),
+        capture_output=True,
+        timeout=60,
+        check=True,
+        start_new_session=True,  # without a terminal that could be asked instead
+    )
+    assert done.stderr == b""
+    assert KEY.encode() not in done.stdout
+    assert names(folder) == ["esquirell.toml", "main.key", "mqtt-password"]
+
+
+def test_in_a_terminal_secrets_are_not_shown(folder: Path) -> None:
+    prompts = ["MQTT host", "MQTT port", "MQTT user", "MQTT password", "Meter name", "Device id"]
+    prompts += ["Address", "Local key", "Protocol", "Product", "Another meter"]
+    with Terminal(COMMAND) as terminal:
+        for prompt, answer in zip(prompts, ANSWERS, strict=True):
+            terminal.answer(prompt, answer)
+        assert terminal.finish() == 0
+        assert "bf0123456789abcdefghij" in terminal.text
+        assert KEY not in terminal.text
+        assert BROKER[-1] not in terminal.text
+    assert load(folder / "esquirell.toml", {}).mqtt.password.get_secret_value() == BROKER[-1]
+
+
+def test_in_a_terminal_the_broker_is_asked_for_beside_devices(folder: Path) -> None:
+    put_devices(folder)
+    with Terminal([*COMMAND, "--from-devices", "devices.json"]) as terminal:
+        for prompt, answer in (("MQTT host", "broker.lan"), ("MQTT port", ""), ("MQTT user", "")):
+            terminal.answer(prompt, answer)
+        assert terminal.finish() == 0
+    assert load(folder / "esquirell.toml", {}).mqtt.host == "broker.lan"
+
+
+def test_leaving_the_questions_writes_nothing(folder: Path) -> None:
+    with Terminal(COMMAND) as terminal:
+        terminal.answer("MQTT host", "\x04")
+        assert terminal.finish() == 1
+        assert "Aborted!" in terminal.text
+        assert "Traceback" not in terminal.text
+    assert names(folder) == []

@@ -1,0 +1,180 @@
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.configuration import KEY, ConfigurationFolder
+
+from esquirell.domain.errors import ConfigError
+from esquirell.domain.meter import Meter
+from esquirell.settings.devices import Found, read_devices
+
+CASES = Path(__file__).parents[3] / "shared/meters/devices"
+
+PLUG = {
+    "1": {"code": "switch_1", "type": "Boolean", "values": {}},
+    "18": {"code": "cur_current", "type": "Integer", "values": {"unit": "mA", "scale": 0}},
+    "19": {"code": "cur_power", "type": "Integer", "values": {"unit": "W", "scale": 1}},
+    "20": {"code": "cur_voltage", "type": "Integer", "values": {"unit": "V", "scale": 1}},
+}
+BREAKER = {"6": {"code": "phase_a", "type": "Raw", "values": {}}}
+LAMP = {
+    "20": {"code": "switch_led", "type": "Boolean", "values": {}},
+    "22": {"code": "bright_value_v2", "type": "Integer", "values": {}},
+    "24": {"code": "temp_current", "type": "Integer", "values": {}},
+}
+
+
+def device(**said: Any) -> dict[str, Any]:  # noqa: ANN401 - what a file of others may hold
+    plain = {
+        "name": "Garage",
+        "id": "bf01",
+        "key": KEY,
+        "mac": "a8:80:55:00:00:01",
+        "uuid": "a1",
+        "sn": "1",
+        "category": "cz",
+        "product_name": "Smart Plug",
+        "product_id": "abcdefghij123456",
+        "biz_type": 18,
+        "model": "",
+        "sub": False,
+        "icon": "https://images.example/icon.png",
+        "mapping": PLUG,
+        "ip": "192.168.1.50",
+        "version": "3.3",
+    }
+    return plain | said
+
+
+def take(folder: ConfigurationFolder, *devices: object) -> Found:
+    return read_devices(folder.put("devices.json", json.dumps(devices)))
+
+
+def only(found: Found) -> Meter:
+    (meter,) = found.meters
+    return meter
+
+
+def test_a_plug_is_taken_over_whole(folder: ConfigurationFolder) -> None:
+    meter = only(take(folder, device()))
+    assert meter.model_dump(exclude_defaults=True, exclude={"local_key"}) == {
+        "name": "garage",
+        "label": "Garage",
+        "device_id": "bf01",
+        "address": "192.168.1.50",
+        "protocol": "3.3",
+        "profile": "plug",
+        "product_id": "abcdefghij123456",
+        "mapping_file": folder.path / "devices.json",
+    }
+    assert meter.local_key.get_secret_value() == KEY
+
+
+@pytest.mark.parametrize(
+    ("said", "address"),
+    [
+        ({"ip": ""}, "auto"),
+        ({"ip": None}, "auto"),
+        ({"ip": "93.184.216.34"}, "auto"),
+        ({"ip": "meter.lan"}, "auto"),
+        ({"ip": "", "last_ip": "10.0.0.7"}, "10.0.0.7"),
+        ({"ip": "10.0.0.7", "last_ip": "93.184.216.34"}, "10.0.0.7"),
+    ],
+)
+def test_only_an_address_of_the_home_network_is_kept(
+    folder: ConfigurationFolder, said: dict[str, Any], address: str
+) -> None:
+    assert only(take(folder, device(**said))).address == address
+
+
+@pytest.mark.parametrize(
+    ("version", "protocol"),
+    [("3.4", "3.4"), (3.5, "3.5"), ("", "auto"), (None, "auto"), ("2.0", "auto")],
+)
+def test_a_protocol_that_is_not_known_is_found_out_later(
+    folder: ConfigurationFolder, version: object, protocol: str
+) -> None:
+    assert only(take(folder, device(version=version))).protocol == protocol
+
+
+@pytest.mark.parametrize(
+    ("said", "profile", "mapped"),
+    [
+        ({"mapping": BREAKER, "category": "dlq"}, "auto", True),
+        ({"mapping": {}, "category": "zndb"}, "auto", False),
+        ({"mapping": None, "product_id": "gqmmtjclqb7reg5p"}, "auto", False),
+    ],
+)
+def test_meters_are_known_by_codes_category_or_product(
+    folder: ConfigurationFolder, said: dict[str, Any], profile: str, mapped: bool
+) -> None:
+    meter = only(take(folder, device(**said)))
+    assert meter.profile == profile
+    assert (meter.mapping_file is not None) == mapped
+
+
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        ({"mapping": LAMP, "category": "dj"}, "it has no datapoint that measures electricity"),
+        ({"mapping": {}}, "it has no datapoint that measures electricity"),
+        ({"mapping": [1], "category": None}, "it has no datapoint that measures electricity"),
+        ({"sub": True}, "it is reached through a gateway only"),
+        ({"key": ""}, "its local key has not 16 characters"),
+        ({"key": None}, "its local key has not 16 characters"),
+        ({"id": ""}, "its entry is not complete"),
+    ],
+)
+def test_other_devices_are_left_out_with_the_reason(
+    folder: ConfigurationFolder, said: dict[str, Any], reason: str
+) -> None:
+    found = take(folder, device(**said))
+    assert found.meters == ()
+    assert found.left_out == (("Garage", reason),)
+
+
+def test_names_are_unique_and_labels_are_kept(folder: ConfigurationFolder) -> None:
+    names = ["Küche Steckdose", "Küche Steckdose", "插座", "插座", ""]
+    found = take(folder, *(device(name=name) for name in names))
+    assert [meter.name for meter in found.meters] == [
+        "kueche-steckdose",
+        "kueche-steckdose-2",
+        "meter-1",
+        "meter-2",
+        "meter-3",
+    ]
+    assert [meter.label for meter in found.meters] == names
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        ("{", "is no JSON: give the devices.json of tinytuya"),
+        ("\xff", "is no JSON: give the devices.json of tinytuya"),
+        ("{}", "is no list of devices: give the devices.json of tinytuya"),
+        ("[1]", "is no list of devices: give the devices.json of tinytuya"),
+        (None, "can't be read: No such file or directory"),
+    ],
+)
+def test_a_file_of_another_kind_is_refused(
+    folder: ConfigurationFolder, content: str | None, problem: str
+) -> None:
+    file = folder.path / "devices.json"
+    if content is not None:
+        file.write_bytes(content.encode("latin-1"))
+    with pytest.raises(ConfigError) as caught:
+        read_devices(file)
+    assert str(caught.value) == f"{file} {problem}"
+
+
+@pytest.mark.skipif(not CASES.is_dir(), reason="no captured devices here")
+def test_all_captured_meters_are_seen_to_measure(folder: ConfigurationFolder) -> None:
+    cases = [json.loads(file.read_text()) for file in sorted(CASES.glob("*.json"))]
+    mapped = [case for case in cases if case.get("mapping")]
+    devices = [
+        device(name=f"case {number}", mapping=case["mapping"], category="none")
+        for number, case in enumerate(mapped)
+    ]
+    assert mapped
+    assert take(folder, *devices).left_out == ()

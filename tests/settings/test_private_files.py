@@ -1,0 +1,53 @@
+import stat
+from pathlib import Path
+
+import pytest
+
+from esquirell.domain.errors import ConfigError
+from esquirell.settings import private_files
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_files_are_for_their_owner_alone(tmp_path: Path) -> None:
+    private_files.write({tmp_path / "new/a": "one\n", tmp_path / "new/b": "zwölf\r\n"})
+    assert names(tmp_path / "new") == ["a", "b"]
+    assert (tmp_path / "new/b").read_bytes() == "zwölf\r\n".encode()
+    for name in ("a", "b"):
+        assert stat.S_IMODE((tmp_path / "new" / name).stat().st_mode) == 0o600
+
+
+def test_a_file_that_is_replaced_becomes_private(tmp_path: Path) -> None:
+    file = tmp_path / "a"
+    file.write_text("old")
+    file.chmod(0o644)
+    private_files.write({file: "new"})
+    assert file.read_text() == "new"
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+
+
+def test_when_one_cannot_be_written_none_is(tmp_path: Path) -> None:
+    (tmp_path / "b").mkdir()
+    with pytest.raises(ConfigError) as caught:
+        private_files.write({tmp_path / "a": "one", tmp_path / "b": "two"})
+    assert str(caught.value) == f"{tmp_path / 'b'} can't be written: Is a directory"
+    assert names(tmp_path) == ["b"]
+
+
+def test_a_file_is_no_folder(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(ConfigError, match="can't be written: "):
+        private_files.write({tmp_path / "file/a": "one"})
+    assert names(tmp_path) == ["file"]
+
+
+def test_what_exists_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to("nowhere")
+    private_files.refuse_existing([tmp_path / "none"])
+    with pytest.raises(ConfigError) as caught:
+        private_files.refuse_existing([tmp_path / "none", tmp_path / "link"])
+    assert str(caught.value) == (
+        f"{tmp_path / 'link'} exists and is left as it is: --force overwrites it"
+    )

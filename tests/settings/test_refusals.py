@@ -1,0 +1,251 @@
+"""What is wrong in a file, and the sentence that says so."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from support.configuration import KEY, METER, ConfigurationFolder
+
+from esquirell.domain.errors import ConfigError
+from esquirell.settings import Settings, environment
+from esquirell.settings.files import ConfigFile
+from esquirell.settings.keys import LISTS, SECTIONS, Model, known_keys
+from esquirell.settings.loading import _combine, load
+
+FETCH = "[[schedules]]\nname = 'fetch'\nevery = 60\n"
+
+REFUSALS = [
+    ("timezon = 'UTC'", "timezon is no known key; the nearest known key is timezone"),
+    ("[mqqt]\nhost = 'a'", "mqqt is no known key; the nearest known key is mqtt"),
+    ("[mqtt]\npasword = 'a'", "mqtt: pasword is no known key; the nearest known key is password"),
+    ("source = 'a'", "source is no known key; the nearest known key is worker"),
+    (
+        "[mqtt]\nhost = 'a'\nstate_dir = 'b'",
+        (
+            "mqtt: state_dir is no key of this table: "
+            "it belongs further up, before the first [section]"
+        ),
+    ),
+    (
+        METER + "adress = '192.168.1.2'",
+        "meters.main: adress is no known key; the nearest known key is address",
+    ),
+    (
+        "[[meters]]\ndevice = 'a'",
+        "meters.no. 1: device is no known key; the nearest known key is device_id",
+    ),
+    (METER + METER, "meters.main: this name is given 2 times, it has to be unique"),
+    (FETCH + FETCH, "schedules.fetch: this name is given 2 times, it has to be unique"),
+    ("timezone = 'Europe/Warsow'", "timezone names no IANA time zone; the nearest known is "),
+    ("timezone = 'Europe'", "timezone names no IANA time zone; the nearest known is "),
+    ("timezone = '../etc'", "timezone names no IANA time zone; the nearest known is "),
+    ("timezone = 2", "timezone must be text in quotes"),
+    ("mqtt = 'localhost'", "mqtt must be a table: [mqtt] in a file"),
+    ("[meters]\nname = 'a'", "meters must be a list of tables: [[meters]] in a file"),
+    ("meters = ['a']", "meters must be a list of tables: [[meters]] in a file"),
+    ("[[meters]]\nlabel = 'a'", "meters.no. 1: name is missing"),
+    ("[[meters]]\nname = 'Main'", "meters.Main: name may hold only a-z, 0-9, _ and -"),
+    ("[[meters]]\nname = 5", "meters.no. 1: name must be text in quotes"),
+    (
+        METER.replace(KEY, KEY[:-1]),
+        (
+            "meters.main: local_key has 15 characters, a Tuya local key has 16: copy it again "
+            "and put it in single quotes, as it may contain $ # = ' ("
+        ),
+    ),
+    (
+        METER.replace(f'local_key = "{KEY}"', ""),
+        "meters.main: local_key is missing: give local_key or local_key_file",
+    ),
+    (
+        METER.replace(f'"{KEY}"', "1234567890123456"),
+        "meters.main: local_key must be text in quotes",
+    ),
+    (
+        METER + "protocol = 3.4",
+        "meters.main: protocol must be '3.1', '3.2', '3.3', '3.4', '3.5' or 'auto', in quotes",
+    ),
+    (METER + "port = 70000", "meters.main: port must be at most 65535"),
+    (METER + "publish_every = -1", "meters.main: publish_every must be at least 0"),
+    (METER + "publish_every = 1.5", "meters.main: publish_every must be a whole number"),
+    (
+        METER + "invert = ['x']",
+        'meters.main: invert must be true, false or a list of phases, such as ["b"]',
+    ),
+    (
+        METER + "mapping_file = 'none.json'",
+        "meters.main: mapping_file names none.json, which is no file that can be read",
+    ),
+    ("[mqtt]\nport = 0", "mqtt: port must be at least 1"),
+    ("[mqtt]\nport = '18883x'", "mqtt: port must be a whole number"),
+    ("[mqtt]\nhost = ''", "mqtt: host must not be empty"),
+    ("[mqtt]\ntls = 'perhaps'", "mqtt: tls must be true or false"),
+    ("[mqtt]\nprotocol = 5", "mqtt: protocol must be '5' or '3.1.1', in quotes"),
+    ("[mqtt]\npassword = 5", "mqtt: password must be text in quotes"),
+    ("[mqtt]\npassword = 'a'", "mqtt: password needs a username"),
+    ("[mqtt]\nbase_topic = ''", "mqtt: base_topic must not be empty"),
+    ("[mqtt]\nbase_topic = 'a/#'", "mqtt: base_topic may hold no + and no #, and may not start "),
+    ("[mqtt]\nbase_topic = '$a'", "mqtt: base_topic may hold no + and no #, and may not start "),
+    ("[mqtt]\nbase_topic = 'a/'", "mqtt: base_topic may not start or end with / nor hold an "),
+    (
+        "[mqtt]\ndiscovery_prefix = 'a//b'",
+        "mqtt: discovery_prefix may not start or end with / nor hold an empty level",
+    ),
+    (
+        "[mqtt]\nca_file = 'ca.pem'",
+        "mqtt: ca_file, cert_file and key_file are of use only with tls = true",
+    ),
+    (
+        "[mqtt]\ntls = true\ncert_file = 'a.pem'",
+        "mqtt: cert_file and key_file go together: give both or neither",
+    ),
+    (
+        "[mqtt]\ntls = true\nca_file = 'ca.pem'",
+        "mqtt: ca_file names ca.pem, which is no file that can be read",
+    ),
+    ("[mqtt]\nca_file = 5", "mqtt: ca_file must be text in quotes"),
+    (
+        "[database]\nurl = 'mysql://me:geheim@db/meters'",
+        "database: url must start with sqlite:/// or postgresql+psycopg://",
+    ),
+    ("[database]\nurl = 'postgresql://db/meters'", "database: url must start with sqlite:/// or "),
+    (
+        "[database]\nurl = 'sqlite://'",
+        "database: url must start with sqlite:/// or postgresql+psycopg://",
+    ),
+    (
+        "[database]\nurl = 'sqlite:///:memory:'",
+        "database: url must name a database file, such as sqlite:///esquirell.db",
+    ),
+    (
+        "[database]\nurl = 'postgresql+psycopg://me:geheim@db:x/meters'",
+        "database: url has a host or port that is not valid",
+    ),
+    ("[database]\nurl = 'postgresql+psycopg:///meters'", "database: url must name a host"),
+    (
+        "[database]\nurl = 'postgresql+psycopg://db/meters?password=geheim'",
+        "database: url must hold no password as an option: give it as password",
+    ),
+    ("[database]\nraw_retention = 90", 'database: raw_retention must be a time such as "90d", '),
+    ("[database]\nraw_retention = '90'", 'database: raw_retention must be a time such as "90d", '),
+    ("[database]\nraw_retention = '5h'", 'database: raw_retention must be at least "1d"'),
+    ("[database]\ndurability = 'low'", "database: durability must be 'full' or 'normal', in quo"),
+    (
+        "[redis]\nurl = 'amqp://geheim@localhost'",
+        'redis: url must be "embedded" or start with one of redis://, rediss://, unix:///, ',
+    ),
+    ("[redis]\nurl = 'redis://localhost:x/0'", "redis: url has a host or port that is not valid"),
+    ("[redis]\nurl = 'redis://localhost:99999/0'", "redis: url has a host or port that is not "),
+    ("[redis]\nurl = 'redis:///0'", "redis: url must name a host"),
+    (
+        "[redis]\nurl = 'redis://localhost/main'",
+        "redis: url must end with the number of a database, such as /0",
+    ),
+    (
+        "[redis]\nca_file = 'ca.pem'",
+        "redis: ca_file is of use only with a url that starts with rediss://",
+    ),
+    (
+        "[[schedules]]\nname = 'a'",
+        "schedules.a: give either every (seconds) or cron (five fields)",
+    ),
+    ("[[schedules]]\nname = 'a'\nevery = 0", "schedules.a: every must be at least 1"),
+    (
+        "[[schedules]]\nname = 'a'\nevery = 5\nmeters = 'main'",
+        'schedules.a: meters must be a list, such as ["a", "b"]',
+    ),
+    (
+        METER + "[[schedules]]\nname = 'a'\nevery = 5\nmeters = ['main', 'garge']",
+        "schedules.a: meters names garge, which is no configured meter",
+    ),
+    (
+        "[[schedules]]\nname = 'a'\ncron = '0 * * * *'\ntimezone = 'Europe/Bonn'",
+        "schedules.a: timezone names no IANA time zone; the nearest known is ",
+    ),
+    ("[[schedules]]\nname = 'a'\nevery = 5\nargs = 5", "schedules.a: args must be a table"),
+    ("[[schedules]]\nname = 'a'\nevery = 5\ntask = ''", "schedules.a: task must not be empty"),
+    (f"[[schedules]]\nname = '{'a' * 65}'\nevery = 5", f"schedules.{'a' * 65}: name may have at "),
+    ("[tasks]\nmodules = ['my-house']", "tasks: modules must be names of Python modules, such "),
+    ("[log]\nlevel = 'INFO'", "log: level must be 'debug', 'info', 'warning' or 'error', in quo"),
+    ("[worker]\nconcurrency = 0", "worker: concurrency must be at least 1"),
+    ("[flower]\nport = 123456789012345678901234567890", "flower: port must be"),
+]
+
+
+@pytest.mark.parametrize(("toml", "sentence"), REFUSALS)
+def test_what_is_wrong_is_said_in_one_sentence(
+    folder: ConfigurationFolder, toml: str, sentence: str
+) -> None:
+    said = folder.refusal(toml)
+    assert said.startswith(f"esquirell.toml: {sentence}")
+    assert "geheim" not in said
+
+
+def test_the_error_carries_nothing_that_holds_secrets(folder: ConfigurationFolder) -> None:
+    with pytest.raises(ConfigError) as caught:
+        folder.load(METER + "port = 0\n")
+    assert caught.value.__cause__ is None
+    assert caught.value.__context__ is None
+
+
+SCALARS = (
+    st.none()
+    | st.booleans()
+    | st.integers(-1, 70000)
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=20)
+    | st.sampled_from(["main", "auto", "UTC", "90d", "embedded", "redis://h/0", KEY, "a\0b"])
+)
+VALUES = st.recursive(
+    SCALARS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner),
+    max_leaves=4,
+)
+
+
+def tables(model: Model) -> st.SearchStrategy[dict[str, object]]:
+    return st.dictionaries(st.sampled_from(known_keys(model)), VALUES, max_size=5)
+
+
+CONFIGURATIONS = st.fixed_dictionaries(
+    {},
+    optional={name: tables(model) | VALUES for name, model in SECTIONS.items()}
+    | {name: st.lists(tables(model), max_size=2) | VALUES for name, model in LISTS.items()}
+    | {"timezone": VALUES, "state_dir": VALUES},
+)
+
+
+def complaint(attempt: Callable[[], Settings]) -> str:
+    """Give what is complained about, nothing when all is well; any other error goes on."""
+    try:
+        attempt()
+    except ConfigError as error:
+        return str(error)
+    return ""
+
+
+@given(CONFIGURATIONS)
+def test_no_configuration_whatever_gives_another_error(data: dict[str, object]) -> None:
+    file = ConfigFile(Path("/nowhere/esquirell.toml"), data, exposed=True)
+    said = complaint(lambda: _combine(file, [], {"TZ": "UTC"}))
+    assert not said or said.startswith("/nowhere/esquirell.toml: ")
+
+
+@given(st.binary(max_size=200) | st.text(max_size=200).map(str.encode))
+def test_no_file_whatever_gives_another_error(
+    tmp_path_factory: pytest.TempPathFactory, content: bytes
+) -> None:
+    file = tmp_path_factory.getbasetemp() / "any.toml"
+    file.write_bytes(content)
+    said = complaint(lambda: load(file, {"TZ": "UTC"}))
+    assert not said or said.startswith(str(file))
+
+
+@given(st.sampled_from(sorted(SECTIONS | LISTS)), st.text(st.characters(codec="utf-8")))
+def test_no_variable_whatever_gives_another_error(name: str, text: str) -> None:
+    variable = f"ESQUIRELL_{name.upper()}"
+    with pytest.raises(ConfigError, match=f"^{variable} must be "):
+        environment.read({variable: f"{text}?"})

@@ -1,0 +1,61 @@
+"""A program in a terminal of its own, with someone who reads and types."""
+
+import os
+import pty
+import select
+import subprocess
+import time
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Self
+
+
+class Terminal:
+    def __init__(self, command: Sequence[str]) -> None:
+        self._ours, theirs = pty.openpty()
+        self._process = subprocess.Popen(
+            command, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True
+        )
+        os.close(theirs)
+        self._seen = 0
+        self.text = ""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._process.kill()
+        self._process.wait(10)
+        os.close(self._ours)
+
+    def answer(self, prompt: str, text: str) -> None:
+        """Type a line when a new prompt is there."""
+        deadline = time.monotonic() + 20
+        while prompt not in self.text[self._seen :]:
+            alive = self._process.poll() is None and time.monotonic() < deadline
+            assert self._read() or alive, f"no prompt {prompt}: {self.text}"
+        self._seen = len(self.text)
+        os.write(self._ours, text.encode() + b"\n")
+
+    def finish(self) -> int:
+        """Read until the program ends; give its exit code."""
+        deadline = time.monotonic() + 20
+        while self._process.poll() is None or self._read():
+            assert time.monotonic() < deadline, f"it does not end: {self.text}"
+            self._read()
+        return self._process.returncode
+
+    def _read(self) -> bool:
+        if not select.select([self._ours], [], [], 0.1)[0]:
+            return False
+        try:
+            said = os.read(self._ours, 4096)
+        except OSError:  # Linux says so that nobody is left at the other end
+            return False
+        self.text += said.decode(errors="replace")
+        return bool(said)
