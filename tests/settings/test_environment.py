@@ -172,7 +172,7 @@ def test_other_variables_are_no_concern(folder: ConfigurationFolder) -> None:
             "short",
             (
                 "esquirell.toml: meters.main: local_key has 5 characters, a Tuya local key has 16: "
-                "copy it again and put it in single quotes, as it may contain $ # = ' ("
+                "copy it again, into a file of its own (local_key_file), or between single quotes"
             ),
         ),
     ],

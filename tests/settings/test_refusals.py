@@ -51,8 +51,8 @@ REFUSALS = [
     (
         METER.replace(KEY, KEY[:-1]),
         (
-            "meters.main: local_key has 15 characters, a Tuya local key has 16: copy it again "
-            "and put it in single quotes, as it may contain $ # = ' ("
+            "meters.main: local_key has 15 characters, a Tuya local key has 16: copy it again, "
+            "into a file of its own (local_key_file), or between single quotes"
         ),
     ),
     (
