@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 from celery import Celery
@@ -15,6 +15,8 @@ from esquirell.beat.rules import rule_of
 from esquirell.domain.schedule import LastRun, Schedule, long_task_name
 
 SEEDED_KEY = "esquirell:seeded"
+VERSION_KEY = "esquirell:schedules:version"
+RUNS_KEY = "esquirell:schedules:runs"
 SCHEDULE_HEADER = "esquirell_schedule"
 
 # A crontab's run that fell into a restart is made up for within this time; an older one is not:
@@ -40,6 +42,44 @@ class RedBeatTimetable:
         except RedisError as error:
             raise unavailable(error) from None
 
+    def check(self, schedule: Schedule) -> None:
+        """Refuse a schedule that could never run. Raises ConfigError."""
+        rule_of(schedule, self._zone)
+
+    def announce(self) -> None:
+        """Let all processes know that schedules were changed. Raises UnavailableError."""
+        try:
+            get_redis(self._app).incr(VERSION_KEY)
+        except RedisError as error:
+            raise unavailable(error) from None
+
+    def note_run(self, name: str, run: LastRun) -> None:
+        """Note when a schedule ran and what came of it. Raises UnavailableError."""
+        moment = run.at.isoformat() if run.at else None
+        note = json.dumps({"at": moment, "result": run.result})
+        try:
+            get_redis(self._app).hset(RUNS_KEY, name, note)
+        except RedisError as error:
+            raise unavailable(error) from None
+
+    def runs(self, names: Sequence[str]) -> tuple[str, dict[str, LastRun]]:
+        """Give the version of the schedules and the last run of each, as far as Redis knows.
+
+        The version is another one after each change. Raises UnavailableError.
+        """
+        keys = [Entry.generate_key(ensure_conf(self._app).app, name) for name in names]
+        try:
+            with get_redis(self._app).pipeline(transaction=False) as pipe:
+                pipe.get(VERSION_KEY)
+                pipe.hgetall(RUNS_KEY)
+                for key in keys:
+                    pipe.hget(key, "meta")
+                version, noted, *metas = pipe.execute()
+        except RedisError as error:
+            raise unavailable(error) from None
+        sent = dict(zip(names, metas, strict=True))
+        return str(version), {name: _last_run(sent[name], noted.get(name)) for name in names}
+
     def next_run(self, schedule: Schedule, last: LastRun) -> datetime | None:
         """Tell when a schedule runs next; None when it is disabled."""
         if not schedule.enabled:
@@ -50,14 +90,13 @@ class RedBeatTimetable:
 
     def _entry(self, schedule: Schedule, last_run_at: datetime | None) -> Entry:
         ensure_conf(self._app)
-        meters = {} if schedule.meters is None else {"meters": list(schedule.meters)}
         headers = {SCHEDULE_HEADER: schedule.name}
         entry = Entry(
             name=schedule.name,
             task=long_task_name(schedule.task),
             schedule=RuleSchedule(rule_of(schedule, self._zone), self._app),
             args=[],
-            kwargs=schedule.args | meters,
+            kwargs=schedule.kwargs,
             options={"expires": schedule.expires_s, "headers": headers, "queue": POLLS},
             app=self._app,
         )
@@ -80,6 +119,13 @@ class RedBeatTimetable:
             entry.last_run_at = _start_from(entry, _latest(entry.last_run_at, known))
             entry.save()
         client.set(SEEDED_KEY, digest)
+
+
+def _last_run(meta: str | None, note: str | None) -> LastRun:
+    """Put together when beat sent it last and what was noted of its end."""
+    noted = json.loads(note) if note else {"at": None, "result": None}
+    ended = datetime.fromisoformat(noted["at"]) if noted["at"] else None
+    return LastRun(_latest(Entry.decode_meta(meta)["last_run_at"], ended), noted["result"])
 
 
 def _digest(entries: list[Entry]) -> str:

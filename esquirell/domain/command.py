@@ -1,5 +1,7 @@
 """Commands and their answers: the same for MQTT and the command line."""
 
+import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -27,10 +29,30 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
+class Request:
+    """A command as somebody gave it; `reply` tells where the end of long work is answered."""
+
+    source: Source
+    command: str
+    data: Mapping[str, Any] = field(default_factory=dict)
+    reply: Mapping[str, Any] | None = None
+
+    @property
+    def transaction_key(self) -> str | None:
+        """Name what a repeat of this command is known by; None without a transaction."""
+        transaction = self.data.get("transaction")
+        if transaction is None:
+            return None
+        parts = [self.command, self.data.get("name"), transaction]
+        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
 class CommandRecord:
     """A command as the log keeps it: who asked for what, when, and what came of it.
 
-    `id` is the task's id for what runs as a task; `answer` is None until it ended.
+    `id` is the task's id for what runs as a task; `answer` is None until it ended, `reply`
+    None when nobody waits for the end elsewhere, or has been told.
     """
 
     id: str
@@ -38,6 +60,7 @@ class CommandRecord:
     source: Source
     command: str
     request: Mapping[str, Any] = field(default_factory=dict)
-    transaction: str | None = None
+    transaction_key: str | None = None
+    reply: Mapping[str, Any] | None = None
     ended_at: datetime | None = None
     answer: Answer | None = None

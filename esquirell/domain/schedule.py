@@ -56,6 +56,11 @@ class Schedule(BaseModel):
         return self
 
     @property
+    def kwargs(self) -> dict[str, Any]:
+        """What the task is called with: the arguments, and the meters unless they are all."""
+        return self.args | ({} if self.meters is None else {"meters": list(self.meters)})
+
+    @property
     def expires_s(self) -> int:
         """Seconds after which a message that nobody took is thrown away."""
         return self.expires or max(self.every or 60, LEAST_EXPIRY)

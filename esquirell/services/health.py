@@ -45,6 +45,15 @@ class Health:
             "meters": {meter.name: _meter(statuses, meter) for meter in self._meters()},
         }
 
+    def meters(self) -> list[dict[str, Any]]:
+        """List the meters: how each is configured and how it is doing; never raises."""
+        _, statuses = self._database()
+        return [
+            {"name": one.name, "label": one.title, "profile": one.profile, "protocol": one.protocol}
+            | statuses.get(one.name, MeterStatus()).payload()
+            for one in self._meters()
+        ]
+
     def _roles(self) -> dict[str, Any]:
         try:
             alive = self._presence.roles()

@@ -3,14 +3,24 @@
 import time
 import uuid
 from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Any
 
-from esquirell.domain.command import Answer, CommandRecord, Source
+from esquirell.domain.command import Answer, CommandRecord, Request, Source
 from esquirell.domain.errors import CommandError, UnavailableError
 from esquirell.services.ports import Clock, CommandLog, TaskSender
 
 EXPIRES_S = 60
 LOOK_EVERY_S = 0.05
+REPEATS_WITHIN = timedelta(minutes=5)
+
+# A task is thrown away after EXPIRES_S if nobody took it, and a poll has its own time limit:
+# what has not ended after this was lost with its worker. A user's own task may take longer.
+LOST_AFTER = timedelta(minutes=2)
+LONG_LOST_AFTER = timedelta(hours=1)
+SHORT = ("fetch", "meter/test")
+LOST = "the task was accepted and then lost: no worker took it, or the worker ended"
 
 
 class Jobs:
@@ -24,22 +34,64 @@ class Jobs:
     def submit(
         self, source: Source, command: str, task: str, request: Mapping[str, Any]
     ) -> CommandRecord:
-        """Record a command, then send its task with the request as arguments.
-
-        Raises UnavailableError; then the command is recorded as failed, or not at all.
-        """
-        record = CommandRecord(str(uuid.uuid4()), self._clock(), source, command, request)
-        self._log.record(record)
-        try:
-            self._sender.send(task, request, record.id, EXPIRES_S)
-        except UnavailableError as error:
-            self.end(record.id, Answer("error", {}, str(error), error.code))
-            raise
+        """Record a command and let a worker do it. Raises UnavailableError."""
+        record, _ = self.open(Request(source, command, request))
+        self.send(record.id, task, request)
         return record
+
+    def open(self, request: Request) -> tuple[CommandRecord, bool]:
+        """Record a command, before anything is done; tell whether it repeats an earlier one.
+
+        The same command with the same transaction and payload within five minutes is a repeat:
+        then the earlier record is given. Raises UnavailableError, and CommandError
+        (`invalid_payload`) when the same transaction came with another payload.
+        """
+        now = self._clock()
+        earlier = self._log.find(request.transaction_key, now - REPEATS_WITHIN)
+        if earlier is None:
+            return self._record(request, now), False
+        if earlier.request != request.data:
+            raise CommandError(
+                "invalid_payload",
+                "this transaction came with another payload before; use a new one",
+            )
+        return earlier, True
+
+    def send(self, command_id: str, task: str, kwargs: Mapping[str, Any]) -> None:
+        """Let a worker do it. Raises UnavailableError, which is then how the command ended."""
+        try:
+            self._sender.send(task, kwargs, command_id, EXPIRES_S)
+        except UnavailableError as error:
+            self.end(command_id, Answer("error", {}, str(error), error.code))
+            raise
 
     def end(self, command_id: str, answer: Answer) -> None:
         """Write what came of a command into its record. Raises UnavailableError."""
         self._log.finish(command_id, self._clock(), answer)
+
+    def finished(self, command_id: str, answer: Answer) -> None:
+        """Write the end of a task, in the shape that its command promises.
+
+        Raises UnavailableError.
+        """
+        record = self._log.get(command_id)
+        if record is not None:
+            self.end(command_id, replace(answer, data=_shape(record, answer.data)))
+
+    def give_up(self) -> None:
+        """End the commands whose tasks were lost. Raises UnavailableError."""
+        for record in self._log.unended(self._clock() - LOST_AFTER):
+            limit = LOST_AFTER if record.command in SHORT else LONG_LOST_AFTER
+            if self._clock() - record.at > limit:
+                self.end(record.id, Answer("error", {"task_id": record.id}, LOST, "timeout"))
+
+    def unanswered(self) -> list[CommandRecord]:
+        """Give the commands that ended and whose end was not told. Raises UnavailableError."""
+        return self._log.unanswered()
+
+    def answered(self, command_id: str) -> None:
+        """Note that the end of a command was told. Raises UnavailableError."""
+        self._log.mark_answered(command_id)
 
     def wait(self, command_id: str, limit_s: float) -> Answer:
         """Wait for the end of a command, as its record tells it.
@@ -53,3 +105,22 @@ class Jobs:
                 return record.answer
             time.sleep(LOOK_EVERY_S)
         raise CommandError("timeout", f"no worker has answered within {limit_s:.0f} s")
+
+    def _record(self, request: Request, now: datetime) -> CommandRecord:
+        record = CommandRecord(
+            str(uuid.uuid4()),
+            now,
+            request.source,
+            request.command,
+            request.data,
+            request.transaction_key,
+            request.reply,
+        )
+        self._log.record(record)
+        return record
+
+
+def _shape(record: CommandRecord, data: Mapping[str, Any]) -> Mapping[str, Any]:
+    if record.command == "meter/test":
+        return data
+    return {"task_id": record.id} | (dict(data) if record.command == "fetch" else {"result": data})

@@ -91,6 +91,22 @@ class Timetable(Protocol):
         """Make the entries those of `schedules`, and no others. Raises UnavailableError."""
         ...
 
+    def check(self, schedule: Schedule) -> None:
+        """Refuse a schedule that could never run. Raises ConfigError."""
+        ...
+
+    def announce(self) -> None:
+        """Let all processes know that schedules were changed. Raises UnavailableError."""
+        ...
+
+    def note_run(self, name: str, run: LastRun) -> None:
+        """Note when a schedule ran and what came of it. Raises UnavailableError."""
+        ...
+
+    def runs(self, names: Sequence[str]) -> tuple[str, Mapping[str, LastRun]]:
+        """Give the version of the schedules and the last runs. Raises UnavailableError."""
+        ...
+
     def next_run(self, schedule: Schedule, last: LastRun) -> datetime | None:
         """Tell when a schedule runs next; None when it is disabled."""
         ...
@@ -109,6 +125,22 @@ class CommandLog(Protocol):
 
     def get(self, command_id: str) -> CommandRecord | None:
         """Give a command by its id. Raises UnavailableError."""
+        ...
+
+    def find(self, transaction_key: str | None, since: datetime) -> CommandRecord | None:
+        """Give the command with this key since a moment. Raises UnavailableError."""
+        ...
+
+    def unended(self, before: datetime) -> list[CommandRecord]:
+        """Give the commands from before a moment that have not ended. Raises UnavailableError."""
+        ...
+
+    def unanswered(self) -> list[CommandRecord]:
+        """Give the ended commands whose reply was not sent. Raises UnavailableError."""
+        ...
+
+    def mark_answered(self, command_id: str) -> None:
+        """Note that the reply of a command was sent. Raises UnavailableError."""
         ...
 
 

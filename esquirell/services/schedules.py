@@ -8,7 +8,17 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from esquirell.domain.schedule import FETCH, LastRun, Result, Schedule, StoredSchedule
+from esquirell.domain.errors import UnavailableError
+from esquirell.domain.reading import iso
+from esquirell.domain.schedule import (
+    FETCH,
+    LastRun,
+    Origin,
+    Result,
+    Schedule,
+    StoredSchedule,
+    short_task_name,
+)
 from esquirell.services.ports import Clock, ScheduleStore, Timetable
 
 log = logging.getLogger(__name__)
@@ -57,16 +67,70 @@ class Schedules:
         """Give the shortest interval (s) at which this process reads a meter, if it does."""
         return pace_of(self._synced.values(), meter)
 
+    def changed(self) -> None:
+        """Bring a change of the record into effect, and let all processes know.
+
+        With Redis away that waits for its return: the record is what counts.
+        """
+        try:
+            self.sync()
+            self._timetable.announce()
+        except UnavailableError as error:
+            log.warning("the change takes effect later: %s", error)
+
+    def states(self) -> dict[str, dict[str, Any]]:
+        """Describe all schedules as `schedule/<name>/state` does. Raises UnavailableError."""
+        stored = {one.name: one for one in self._store.all()}
+        found = {name: _effective(one) for name, one in stored.items()}
+        runs = self._runs(list(found))
+        return {
+            name: self._state(schedule, stored[name].origin, runs.get(name, LastRun()))
+            for name, schedule in found.items()
+            if schedule
+        }
+
+    def version(self, names: Sequence[str]) -> str | None:
+        """Give what is another one after each change, and each run of `names`.
+
+        None while Redis is away.
+        """
+        try:
+            version, runs = self._timetable.runs(names)
+        except UnavailableError:
+            return None
+        return f"{version} {sorted((name, str(run)) for name, run in runs.items())}"
+
     def ran(self, name: str, result: Result) -> None:
         """Record that a schedule ran, sparing the database for short intervals.
 
         Raises UnavailableError.
         """
         now = self._clock()
+        self._timetable.note_run(name, LastRun(now, result))
         previous = self._recorded.get(name)
         if previous is None or not 0 <= (now - previous).total_seconds() < DURABLE_EVERY_S:
             self._store.record_run(name, LastRun(now, result))
             self._recorded[name] = now
+
+    def _runs(self, names: Sequence[str]) -> dict[str, LastRun]:
+        """Give the last runs: as Redis knows them, else as the database does."""
+        stored = self._store.last_runs()
+        try:
+            _, known = self._timetable.runs(names)
+        except UnavailableError:
+            return stored
+        return {name: run if run.at else stored.get(name, run) for name, run in known.items()}
+
+    def _state(self, schedule: Schedule, origin: Origin, last: LastRun) -> dict[str, Any]:
+        following = self._timetable.next_run(schedule, last)
+        shape = schedule.model_dump(mode="json")
+        shape["task"] = short_task_name(schedule.task)
+        return shape | {
+            "last_run_at": iso(last.at) if last.at else None,
+            "next_run_at": iso(following) if following else None,
+            "last_result": last.result,
+            "origin": origin,
+        }
 
 
 def pace_of(schedules: Iterable[Schedule], meter: str) -> int | None:

@@ -1,0 +1,96 @@
+"""The tasks that may be scheduled and run on request: no others can be reached from outside."""
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from esquirell.domain.errors import CommandError
+from esquirell.domain.requests import sentence
+from esquirell.domain.schedule import long_task_name, short_task_name
+
+
+class NoArguments(BaseModel):
+    """A task that takes no arguments."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class CeleryTask(Protocol):
+    """What is to be known of a Celery task."""
+
+    name: str
+
+
+Task = TypeVar("Task", bound=CeleryTask)
+
+
+@dataclass(frozen=True, slots=True)
+class SchedulableTask:
+    """A task by its long name, what it does, and the model of its arguments."""
+
+    name: str
+    description: str
+    arguments: type[BaseModel]
+
+    def payload(self) -> dict[str, Any]:
+        """Describe the task as `task/list` does."""
+        schema = self.arguments.model_json_schema()
+        return {"name": short_task_name(self.name), "description": self.description, "args": schema}
+
+    def check(self, args: Mapping[str, Any]) -> dict[str, Any]:
+        """Validate arguments and give them as JSON, defaults left to the task.
+
+        Raises CommandError (`invalid_payload`).
+        """
+        try:
+            model = self.arguments.model_validate(dict(args))
+        except ValidationError as error:
+            task = short_task_name(self.name)
+            raise CommandError("invalid_payload", f"args of {task}: {sentence(error)}") from None
+        return model.model_dump(mode="json", exclude_unset=True)
+
+
+class TaskRegistry:
+    """The tasks marked as schedulable, by their long names."""
+
+    def __init__(self) -> None:
+        self._tasks: dict[str, SchedulableTask] = {}
+
+    def add(self, task: CeleryTask, arguments: type[BaseModel]) -> None:
+        """Register a task."""
+        description = (inspect.getdoc(task) or "").partition("\n")[0]
+        self._tasks[task.name] = SchedulableTask(task.name, description, arguments)
+
+    def get(self, name: str) -> SchedulableTask:
+        """Find a task by its long or short name. Raises CommandError (`unknown_task`)."""
+        try:
+            return self._tasks[long_task_name(name)]
+        except KeyError:
+            known = ", ".join(short_task_name(task) for task in self._tasks)
+            raise CommandError(
+                "unknown_task", f"there is no schedulable task {name!r}; known: {known}"
+            ) from None
+
+    def all(self) -> list[SchedulableTask]:
+        """Give all tasks by name."""
+        return [self._tasks[name] for name in sorted(self._tasks)]
+
+
+registry = TaskRegistry()
+
+
+def schedulable(arguments: type[BaseModel] = NoArguments) -> Callable[[Task], Task]:
+    """Mark a Celery task as one that may be scheduled and run over MQTT.
+
+    `arguments` is the pydantic model of its keyword arguments; what does not fit it is
+    refused before a worker sees it. Put this decorator above `@shared_task`.
+    """
+
+    def mark(task: Task) -> Task:
+        registry.add(task, arguments)
+        return task
+
+    return mark

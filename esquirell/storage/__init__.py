@@ -1,0 +1,1 @@
+"""Storage: everything SQLAlchemy, on SQLite and PostgreSQL."""

@@ -1,0 +1,80 @@
+"""Database care: look for damage, and back up."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from sqlalchemy import text
+from sqlalchemy.engine import Connection
+
+from esquirell.domain.errors import ConfigError, EsquirellError
+from esquirell.storage import sqlite
+from esquirell.storage.database import Database
+from esquirell.storage.revision import HEAD, read_revision
+
+# Findings shown at most: a damaged file may have thousands.
+_SHOWN = 10
+
+
+def check(database: Database, *, quick: bool = False) -> list[str]:
+    """List what is wrong with a database, one sentence each; a sound one has an empty list.
+
+    `quick` leaves out what takes long on a large file: indexes and references.
+    """
+    if database.file is not None and not os.access(database.file, os.F_OK):
+        return [f"The database {database.describe()} is not there yet: run esquirell db upgrade."]
+    try:
+        with database.read() as connection:
+            return list(_problems(connection, database, quick=quick))
+    except EsquirellError as error:
+        return [str(error)]
+
+
+def backup(database: Database, target: Path) -> None:
+    """Copy an SQLite database into a new file, 0600, also while a service writes to it.
+
+    The file is there whole or not at all. Raises ConfigError when it exists already, cannot be
+    written, or the database is damaged or not SQLite; UnavailableError.
+    """
+    file = sqlite_file(database)
+    if os.access(target, os.F_OK):
+        raise ConfigError(f"{target} exists already: name a new file.")
+    if not os.access(file, os.F_OK):
+        raise ConfigError(f"The database {file} is not there yet: there is nothing to back up.")
+    with database.read() as connection:
+        for damage in damages(connection, str(file), "quick_check"):
+            raise ConfigError(damage)
+        sqlite.copy(sqlite.driver_connection(connection), target)
+
+
+def sqlite_file(database: Database) -> Path:
+    """Give the file of the database. Raises ConfigError for PostgreSQL."""
+    if database.file is None:
+        raise ConfigError(
+            f"{database.describe()} is a PostgreSQL database: use pg_dump and pg_restore."
+        )
+    return database.file
+
+
+def damages(connection: Connection, place: str, pragma: str) -> Iterator[str]:
+    """Say what SQLite's `quick_check` or `integrity_check` finds in a file, called `place`."""
+    for (finding,) in connection.execute(text(f"PRAGMA {pragma}({_SHOWN})")):
+        if finding != "ok":
+            yield f"The database {place} is damaged ({finding}): run esquirell db restore FILE."
+
+
+def _problems(connection: Connection, database: Database, *, quick: bool) -> Iterator[str]:
+    place = database.describe()
+    found = read_revision(connection, place)
+    if found != HEAD:
+        yield f"The tables of {place} are at {found}, not at {HEAD}: run esquirell db upgrade."
+    if database.file is not None:
+        yield from damages(connection, place, "quick_check" if quick else "integrity_check")
+        if not quick:
+            yield from _orphans(connection, place)
+
+
+def _orphans(connection: Connection, place: str) -> Iterator[str]:
+    rows = connection.execute(text("PRAGMA foreign_key_check"))
+    for table, parent in sorted({(row[0], row[2]) for row in rows}):
+        yield f"The database {place} has rows of {table} without their {parent}."

@@ -1,0 +1,128 @@
+"""The log of commands in the database: the end of a command is read from its record."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Select, delete, select, update
+from sqlalchemy.engine import Row
+
+from esquirell.domain.command import Answer, CommandRecord
+from esquirell.storage.database import Database
+from esquirell.storage.tables import command_log
+from esquirell.storage.upsert import insert_new
+
+
+class CommandLog:
+    """Keeps the commands and what came of them."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def record(self, record: CommandRecord) -> None:
+        """Add a command; one that is there already stays as it is. Raises UnavailableError."""
+        with self._database.write() as connection:
+            connection.execute(insert_new(connection, command_log), [_to_row(record)])
+
+    def finish(self, command_id: str, at: datetime, answer: Answer) -> None:
+        """Write the end of a command; an unknown id is ignored, and so is a second end.
+
+        Raises UnavailableError.
+        """
+        change = (
+            update(command_log)
+            .where(command_log.c.id == command_id, command_log.c.ended_at.is_(None))
+            .values(status=answer.status, ended_at=at, answer=_answer_to_json(answer))
+        )
+        with self._database.write() as connection:
+            connection.execute(change)
+
+    def get(self, command_id: str) -> CommandRecord | None:
+        """Give a command by its id. Raises UnavailableError."""
+        with self._database.read() as connection:
+            row = connection.execute(
+                select(command_log).where(command_log.c.id == command_id)
+            ).one_or_none()
+        return _to_record(row) if row else None
+
+    def find(self, transaction_key: str | None, since: datetime) -> CommandRecord | None:
+        """Give the last command with this key since a moment. Raises UnavailableError."""
+        if transaction_key is None:
+            return None
+        query = (
+            select(command_log)
+            .where(command_log.c.transaction_key == transaction_key, command_log.c.at >= since)
+            .order_by(command_log.c.at.desc())
+            .limit(1)
+        )
+        found = self._select(query)
+        return found[0] if found else None
+
+    def unended(self, before: datetime) -> list[CommandRecord]:
+        """Give the commands from before a moment that have not ended. Raises UnavailableError."""
+        columns = command_log.c
+        return self._select(
+            select(command_log).where(columns.status == "accepted", columns.at < before)
+        )
+
+    def unanswered(self) -> list[CommandRecord]:
+        """Give the ended commands whose reply was not sent. Raises UnavailableError."""
+        columns = command_log.c
+        query = select(command_log).where(columns.waits, columns.ended_at.is_not(None))
+        return self._select(query.order_by(columns.ended_at))
+
+    def mark_answered(self, command_id: str) -> None:
+        """Note that the reply of a command was sent. Raises UnavailableError."""
+        change = update(command_log).where(command_log.c.id == command_id).values(waits=False)
+        with self._database.write() as connection:
+            connection.execute(change)
+
+    def recent(self, limit: int) -> list[CommandRecord]:
+        """Give the latest commands, the newest first. Raises UnavailableError."""
+        query = select(command_log).order_by(command_log.c.at.desc(), command_log.c.id)
+        return self._select(query.limit(limit))
+
+    def prune(self, before: datetime) -> int:
+        """Forget the commands from before a moment; give their number. Raises UnavailableError."""
+        with self._database.write() as connection:
+            return connection.execute(delete(command_log).where(command_log.c.at < before)).rowcount
+
+    def _select(self, query: Select[Any]) -> list[CommandRecord]:
+        with self._database.read() as connection:
+            return [_to_record(row) for row in connection.execute(query)]
+
+
+def _to_row(record: CommandRecord) -> dict[str, Any]:
+    return {
+        "id": record.id,
+        "at": record.at,
+        "source": record.source,
+        "command": record.command,
+        "request": dict(record.request),
+        "transaction_key": record.transaction_key,
+        "reply": dict(record.reply) if record.reply else None,
+        "waits": record.reply is not None,
+        "status": record.answer.status if record.answer else "accepted",
+        "ended_at": record.ended_at,
+        "answer": _answer_to_json(record.answer),
+    }
+
+
+def _to_record(row: Row[Any]) -> CommandRecord:
+    return CommandRecord(
+        id=row.id,
+        at=row.at,
+        source=row.source,
+        command=row.command,
+        request=row.request,
+        transaction_key=row.transaction_key,
+        reply=row.reply,
+        ended_at=row.ended_at,
+        answer=Answer(**row.answer) if row.answer else None,
+    )
+
+
+def _answer_to_json(answer: Answer | None) -> dict[str, Any] | None:
+    if answer is None:
+        return None
+    told = {"status": answer.status, "data": dict(answer.data)}
+    return told | {"error": answer.error, "code": answer.code}

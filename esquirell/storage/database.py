@@ -1,0 +1,108 @@
+"""The database: connections, transactions, and errors in our own words."""
+
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal
+
+from sqlalchemy import create_engine
+from sqlalchemy.engine import Connection, Engine
+
+from esquirell.domain.errors import ConfigError
+from esquirell.storage import postgres, sqlite
+from esquirell.storage.address import file_of, is_sqlite, parse, shown
+from esquirell.storage.faults import translated
+
+Durability = Literal["full", "normal"]
+
+PATIENCE_S = 10
+_POOL = {"pool_size": 5, "max_overflow": 5, "pool_timeout": PATIENCE_S, "hide_parameters": True}
+
+
+class Database:
+    """One database for all threads of a process; others may use the same one beside it.
+
+    With `durability` "full" a power cut loses nothing stored; "normal" writes less (SQLite).
+    `patience_s` is how long a writer waits for other writers, in seconds. Nothing is opened
+    before the first use. Raises ConfigError for a URL that cannot work.
+    """
+
+    def __init__(
+        self, url: str, *, durability: Durability = "full", patience_s: float = PATIENCE_S
+    ) -> None:
+        self.url = parse(url)
+        self._durability = durability
+        self._patience_s = patience_s
+        self._lock = threading.Lock()
+        self._engine: Engine | None = None
+        self._pid = 0
+
+    @property
+    def file(self) -> Path | None:
+        """The file of an SQLite database; PostgreSQL has none."""
+        return file_of(self.url)
+
+    def describe(self) -> str:
+        """Name the database for people, without secrets."""
+        return shown(self.url)
+
+    @property
+    def engine(self) -> Engine:
+        """SQLAlchemy's engine, made on first use. Raises ConfigError."""
+        with self._lock:
+            # A forked child must not use the connections of its parent.
+            if self._engine is None or self._pid != os.getpid():
+                self._engine = self._make_engine()
+                self._pid = os.getpid()
+            return self._engine
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """Open a connection that only reads. Raises UnavailableError."""
+        with translated(self.url), self.engine.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """Open a transaction: committed at the end, undone by any error.
+
+        Raises UnavailableError; then nothing is stored.
+        """
+        with translated(self.url), self.engine.connect() as connection:
+            writer = connection.execution_options(**{sqlite.WRITES: True})
+            with writer.begin():
+                yield writer
+
+    def close(self) -> None:
+        """Close the connections that are not in use; the next use opens new ones."""
+        with self._lock:
+            if self._engine is not None and self._pid == os.getpid():
+                self._engine.dispose()
+            self._engine = None
+
+    def _make_engine(self) -> Engine:
+        if is_sqlite(self.url):
+            return self._make_sqlite_engine()
+        return self._make_postgres_engine()
+
+    def _make_sqlite_engine(self) -> Engine:
+        sqlite.prepare_file(Path(self.url.database or ""))
+        # Without an isolation level the driver leaves BEGIN to us.
+        arguments: dict[str, Any] = {"timeout": self._patience_s, "isolation_level": None}
+        engine = create_engine(self.url, connect_args=arguments, **_POOL)
+        sqlite.configure(engine, self._durability)
+        return engine
+
+    def _make_postgres_engine(self) -> Engine:
+        arguments = postgres.connect_args(self.url)
+        try:
+            engine = create_engine(self.url, connect_args=arguments, pool_pre_ping=True, **_POOL)
+        except ImportError as error:
+            raise ConfigError(
+                "PostgreSQL needs a driver that is not installed: "
+                "pip install 'esquirell[postgres]'."
+            ) from error
+        postgres.configure(engine, self._patience_s)
+        return engine

@@ -1,0 +1,72 @@
+"""Errors of the database in our own words: what failed, where, and what to do."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sqlalchemy.engine import URL
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+
+from esquirell.domain.errors import UnavailableError
+from esquirell.storage.address import shown
+
+# By the name of SQLite's primary result code: https://www.sqlite.org/rescode.html
+_SENTENCES = {
+    "BUSY": "The database {place} is locked by another process: try again later.",
+    "LOCKED": "The database {place} is locked by another process: try again later.",
+    "FULL": "The disk of the database {place} is full: free some space.",
+    "READONLY": "The database {place} cannot be written: check its permissions and its disk.",
+    "CANTOPEN": "The database {place} cannot be opened: check its directory and its disk.",
+    "IOERR": "The disk of the database {place} fails to read or write: check it.",
+}
+_DAMAGED = (
+    "The database {place} is damaged or no SQLite file: "
+    "put a backup in its place with esquirell db restore FILE."
+)
+_NO_TABLES = "The database {place} lacks tables of this version: run esquirell db upgrade."
+_UNDEFINED_TABLE = "42P01"
+
+
+class DamagedError(UnavailableError):
+    """The file is no usable database: only a backup helps."""
+
+
+@contextmanager
+def translated(url: URL) -> Iterator[None]:
+    """Turn the errors of SQLAlchemy and its drivers into UnavailableError."""
+    try:
+        yield
+    except PoolTimeoutError as error:
+        sentence = f"All connections to the database {shown(url)} are busy: try again later."
+        raise UnavailableError(sentence) from error
+    except (SQLAlchemyError, sqlite3.Error) as error:
+        raise _translate(error, url) from error
+
+
+def _translate(error: Exception, url: URL) -> UnavailableError:
+    cause = error.orig if isinstance(error, DBAPIError) and error.orig else error
+    code = _code(cause)
+    if code in {"CORRUPT", "NOTADB"}:
+        return DamagedError(_DAMAGED.format(place=shown(url)))
+    if code == _UNDEFINED_TABLE or "no such table" in str(cause):
+        return UnavailableError(_NO_TABLES.format(place=shown(url)))
+    if code in _SENTENCES:
+        return UnavailableError(_SENTENCES[code].format(place=shown(url)))
+    return UnavailableError(f"The database {shown(url)} cannot be used: {_first_line(cause, url)}.")
+
+
+def _code(cause: BaseException) -> str:
+    """Give SQLite's primary result code without its prefix, or PostgreSQL's SQLSTATE."""
+    name = getattr(cause, "sqlite_errorname", None)
+    if name is not None:
+        return str(name).removeprefix("SQLITE_").partition("_")[0]
+    return getattr(cause, "sqlstate", None) or ""
+
+
+def _first_line(cause: BaseException, url: URL) -> str:
+    line = next(iter(str(cause).splitlines()), type(cause).__name__).strip().rstrip(".")
+    for secret in (url.password, url.query.get("password")):
+        if secret:
+            line = line.replace(str(secret), "***")
+    return line

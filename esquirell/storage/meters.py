@@ -1,0 +1,87 @@
+"""The rows of the meters: their ids, and how they are doing."""
+
+from collections.abc import Collection, Mapping
+
+from sqlalchemy import ScalarSelect, bindparam, select, update
+from sqlalchemy.engine import Connection
+
+from esquirell.domain.status import MeterStatus
+from esquirell.storage.tables import meter, reading
+from esquirell.storage.upsert import insert_new
+
+_NEW = {"keys": [], "failures": 0, "reason": None}
+
+# By its name, as `keys` is a method of every collection of columns.
+_KEYS = meter.c["keys"].label("stored_keys")
+_COLUMNS = (meter.c.name, meter.c.failures, meter.c.reason, _KEYS)
+
+_CHANGE = (
+    update(meter)
+    .where(meter.c.name == bindparam("of"))
+    .values(
+        keys=bindparam("new_keys"),
+        failures=bindparam("new_failures"),
+        reason=bindparam("new_reason"),
+    )
+)
+
+
+def newest() -> ScalarSelect[object]:
+    """Build the moment of a meter's latest reading: one seek in the index per meter."""
+    return (
+        select(reading.c.measured_at)
+        .where(reading.c.meter_id == meter.c.id)
+        .order_by(reading.c.measured_at.desc())
+        .limit(1)
+        .correlate(meter)
+        .scalar_subquery()
+    )
+
+
+def ids_of(connection: Connection, names: Collection[str]) -> dict[str, int]:
+    """Give the ids of meters by name, with a row for each that is new."""
+    # In one order in all processes, or two of them could wait for each other for ever.
+    wanted = sorted(names)
+    known = known_ids(connection, wanted)
+    new = [{"name": name} | _NEW for name in wanted if name not in known]
+    if not new:
+        return known
+    connection.execute(insert_new(connection, meter), new)
+    return known_ids(connection, wanted)
+
+
+def known_ids(connection: Connection, names: Collection[str] | None = None) -> dict[str, int]:
+    """Give the ids of the meters that have been seen, of all or of those named."""
+    query = select(meter.c.name, meter.c.id)
+    if names is not None:
+        query = query.where(meter.c.name.in_(names))
+    return {row.name: row.id for row in connection.execute(query)}
+
+
+def read_statuses(connection: Connection) -> dict[str, MeterStatus]:
+    """Give the status of every meter ever seen, by name."""
+    rows = connection.execute(select(*_COLUMNS, newest().label("last_success")))
+    return {
+        row.name: MeterStatus(row.failures, row.reason, row.last_success, tuple(row.stored_keys))
+        for row in rows
+    }
+
+
+def write_statuses(connection: Connection, statuses: Mapping[str, MeterStatus]) -> None:
+    """Store the statuses that differ from the stored ones: an SD card wears by each write."""
+    if not statuses:
+        return
+    rows = connection.execute(select(*_COLUMNS).where(meter.c.name.in_(statuses)))
+    stored = {row.name: (tuple(row.stored_keys), row.failures, row.reason) for row in rows}
+    changes = [
+        {
+            "of": name,
+            "new_keys": list(new.keys),
+            "new_failures": new.failures,
+            "new_reason": new.reason,
+        }
+        for name, new in sorted(statuses.items())
+        if stored.get(name) != (new.keys, new.failures, new.reason)
+    ]
+    if changes:
+        connection.execute(_CHANGE, changes)

@@ -1,0 +1,40 @@
+"""What only PostgreSQL needs: time limits of the connection and of its statements."""
+
+from typing import Any
+
+from sqlalchemy.engine import URL, Engine
+from sqlalchemy.event import listen
+
+STATEMENT_LIMIT_S = 60
+
+# libpq's own parameters, in seconds but for tcp_user_timeout (ms):
+# https://www.postgresql.org/docs/current/libpq-connect.html
+_CONNECT = {
+    "connect_timeout": 10,
+    "keepalives_idle": 30,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 60_000,
+    "application_name": "esquirell",
+}
+
+
+def connect_args(url: URL) -> dict[str, Any]:
+    """Give the time limits of a connection; those that the user's URL names stay his."""
+    return {key: value for key, value in _CONNECT.items() if key not in url.query}
+
+
+def configure(engine: Engine, patience_s: float) -> None:
+    """Limit how long statements of each new connection run and wait for locks."""
+    settings = {
+        "timezone": "UTC",
+        "statement_timeout": f"{STATEMENT_LIMIT_S}s",
+        "lock_timeout": f"{patience_s * 1000:.0f}ms",
+    }
+
+    def on_connect(connection: Any, _record: object) -> None:  # noqa: ANN401 - an optional driver
+        for name, value in settings.items():
+            connection.execute("SELECT set_config(%s, %s, false)", (name, value))
+        connection.commit()
+
+    listen(engine, "connect", on_connect)

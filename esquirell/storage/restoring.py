@@ -1,0 +1,99 @@
+"""Putting a backup in the place of the database."""
+
+import sqlite3
+from contextlib import closing
+from itertools import count
+from pathlib import Path
+from urllib.parse import quote
+
+from sqlalchemy.engine import URL
+
+from esquirell.domain.errors import ConfigError, UnavailableError
+from esquirell.storage import sqlite
+from esquirell.storage.care import damages, sqlite_file
+from esquirell.storage.database import Database
+from esquirell.storage.faults import DamagedError, translated
+from esquirell.storage.revision import read_revision
+
+# A file, and what SQLite may have beside it: left behind, it would be applied to the new file.
+_PARTS = ("", "-wal", "-shm", "-journal")
+
+_CLAIM_S = 1
+
+
+def restore(source: Path, database: Database) -> Path | None:
+    """Put a backup in the place of an SQLite database; give where the old file now lies.
+
+    A backup of an older version is upgraded at the next start. Raises ConfigError for a file
+    that is missing, damaged, another program's or a newer version's, UnavailableError while
+    somebody uses the database; then nothing is changed.
+    """
+    file = sqlite_file(database)
+    staged = file.with_name(f"{file.name}.restoring")
+    try:
+        _stage(source, staged)
+        database.close()
+        _claim(file)
+        aside = _set_aside(file)
+        staged.replace(file)
+    except OSError as error:
+        raise ConfigError(f"{file} cannot be replaced: {error.strerror}.") from error
+    finally:
+        staged.unlink(missing_ok=True)
+    return aside
+
+
+def _stage(source: Path, staged: Path) -> None:
+    """Copy the backup beside the database and look whether the copy is fit."""
+    if not source.is_file():
+        raise ConfigError(f"{source} is no file: name a backup.")
+    address = f"file:{quote(str(source))}?mode=ro"
+    try:
+        with (
+            translated(URL.create("sqlite", database=str(source))),
+            closing(sqlite3.connect(address, uri=True)) as original,
+        ):
+            sqlite.copy(original, staged)
+        _examine(staged, str(source))
+    except DamagedError as error:
+        raise ConfigError(f"{source} is damaged or no SQLite file: name a backup.") from error
+
+
+def _examine(staged: Path, source: str) -> None:
+    copy = Database(f"sqlite:///{staged}")
+    try:
+        with copy.read() as connection:
+            if read_revision(connection, source) is None:
+                raise ConfigError(f"{source} is empty: name a backup.")
+            for _damage in damages(connection, source, "integrity_check"):
+                raise ConfigError(f"{source} is damaged: name another backup.")
+    finally:
+        copy.close()
+
+
+def _claim(file: Path) -> None:
+    """Make sure that nobody has the database open, and fold its log into it."""
+    if not file.exists():
+        return
+    try:
+        with closing(sqlite3.connect(file, timeout=_CLAIM_S)) as connection:
+            # Leaving WAL mode fails while there is another connection.
+            connection.execute("PRAGMA journal_mode=DELETE")
+    except sqlite3.OperationalError as error:
+        raise UnavailableError(
+            f"The database {file} is in use ({error}): stop esquirell first."
+        ) from error
+    except sqlite3.DatabaseError:
+        # Damaged, which is why it is replaced: its log is set aside with it.
+        return
+
+
+def _set_aside(file: Path) -> Path | None:
+    parts = [part for part in _PARTS if file.with_name(file.name + part).exists()]
+    if not parts:
+        return None
+    names = (file.with_name(f"{file.name}.replaced-{number}") for number in count(1))
+    aside = next(name for name in names if not name.exists())
+    for part in parts:
+        file.with_name(file.name + part).rename(aside.with_name(aside.name + part))
+    return aside

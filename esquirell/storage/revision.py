@@ -1,0 +1,106 @@
+"""The revision of the tables: whether this program and the database fit together."""
+
+import logging
+import subprocess
+import sys
+
+from sqlalchemy import inspect, text
+from sqlalchemy.engine import Connection
+
+from esquirell.domain.errors import ConfigError, EsquirellError, UnavailableError
+from esquirell.storage import sqlite
+from esquirell.storage.database import Database
+from esquirell.storage.faults import DamagedError
+
+log = logging.getLogger(__name__)
+
+# The newest script in migrations/versions, known without loading Alembic.
+HEAD = "0001"
+
+UPGRADE_LIMIT_S = 600
+
+# How the child process that upgrades says what went wrong; 1 is Python's own traceback.
+EXIT_CONFIG = 2
+EXIT_UNAVAILABLE = 3
+
+
+def read_revision(connection: Connection, place: str) -> str | None:
+    """Give the revision of the tables, None for an empty database; it is at most HEAD.
+
+    Raises ConfigError when the database is another program's or a newer one's.
+    """
+    tables = inspect(connection).get_table_names()
+    if "alembic_version" not in tables:
+        if tables:
+            raise ConfigError(_foreign(place))
+        return None
+    found = connection.scalar(text("SELECT version_num FROM alembic_version"))
+    if found is not None and not (len(found) == len(HEAD) and found.isdecimal()):
+        raise ConfigError(_foreign(place))
+    if found is not None and found > HEAD:
+        raise ConfigError(
+            f"The database {place} was made by a newer version of esquirell (its tables are "
+            f"{found}, this version knows {HEAD}): upgrade esquirell."
+        )
+    return None if found is None else str(found)
+
+
+def ensure_current(database: Database, *, limit_s: float = UPGRADE_LIMIT_S) -> None:
+    """Upgrade the tables if they are not those of this version; cheap when they are.
+
+    The upgrade runs in a child process, as Alembic costs 7 MiB that a service would keep, and
+    for `limit_s` seconds at most. Raises ConfigError when the database cannot be used,
+    UnavailableError when it is away or the upgrade failed; then it is as it was.
+    """
+    try:
+        if _is_current(database):
+            return
+    except DamagedError as error:
+        raise ConfigError(str(error)) from error
+    log.info("upgrading the database %s to %s", database.describe(), HEAD)
+    _upgrade_in_child(database, limit_s)
+    log.info("the database %s is up to date", database.describe())
+
+
+def _is_current(database: Database) -> bool:
+    with database.read() as connection:
+        if read_revision(connection, database.describe()) != HEAD:
+            return False
+        connection.rollback()
+        if database.file is not None:
+            # A backup that was copied into place by hand is not in WAL mode.
+            sqlite.use_log(connection)
+        return True
+
+
+def _upgrade_in_child(database: Database, limit_s: float) -> None:
+    # By standard input: a command line would show the password to every user of the machine.
+    url = database.url.render_as_string(hide_password=False)
+    command = [sys.executable, "-m", "esquirell.storage.migrate"]
+    try:
+        child = subprocess.run(
+            command, input=url, capture_output=True, text=True, timeout=limit_s, check=False
+        )
+    except subprocess.TimeoutExpired as error:
+        raise UnavailableError(
+            f"The upgrade of the database {database.describe()} took longer than {limit_s:.0f} s "
+            "and was undone: run esquirell db upgrade."
+        ) from error
+    if child.returncode != 0:
+        raise _error_of(child, database.describe())
+
+
+def _error_of(child: subprocess.CompletedProcess[str], place: str) -> EsquirellError:
+    log.debug("the upgrade ended with %d:\n%s", child.returncode, child.stderr)
+    sentence = next(iter(child.stderr.strip().splitlines()[-1:]), f"exit code {child.returncode}")
+    if child.returncode == EXIT_CONFIG:
+        return ConfigError(sentence)
+    if child.returncode == EXIT_UNAVAILABLE:
+        return UnavailableError(sentence)
+    return UnavailableError(
+        f"The upgrade of the database {place} failed and was undone: {sentence}"
+    )
+
+
+def _foreign(place: str) -> str:
+    return f"The database {place} holds tables of another program: give esquirell one of its own."

@@ -1,0 +1,149 @@
+"""What only SQLite needs: the file, its settings, and copies of it."""
+
+import errno
+import os
+import sqlite3
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+from sqlalchemy.engine import Connection, Engine
+from sqlalchemy.event import listen
+
+from esquirell.domain.errors import ConfigError
+
+_COPY_LIMIT_S = 600
+_SWITCH_LIMIT_S = 10
+_SWITCH_PAUSE_S = 0.02
+
+WRITES = "esquirell_writes"
+
+_SYNCHRONOUS = {"full": "FULL", "normal": "NORMAL"}
+
+
+def prepare_file(path: Path) -> None:
+    """Make the file, readable by its owner only, unless it is there.
+
+    SQLite gives its log files the permissions of the database. Raises ConfigError.
+    """
+    try:
+        # Only a file that is not there yet is opened: closing a second descriptor of a
+        # database drops the locks that SQLite holds on it in this process
+        # (https://www.sqlite.org/howtocorrupt.html, 2.2).
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+    except FileExistsError:
+        _check_usable(path)
+    except OSError as error:
+        raise ConfigError(_directory_sentence(path, error)) from error
+
+
+def _check_usable(path: Path) -> None:
+    if not path.is_file():
+        raise ConfigError(f"The database {path} is no file: change database.url.")
+    for place in (path, path.parent):
+        if not os.access(place, os.R_OK | os.W_OK):
+            raise ConfigError(f"{place} cannot be written: change its permissions or database.url.")
+
+
+def _directory_sentence(path: Path, error: OSError) -> str:
+    directory = path.absolute().parent
+    if error.errno in {errno.ENOENT, errno.ENOTDIR}:
+        return f"The directory {directory} does not exist: make it or change database.url."
+    return f"The database {path} cannot be made in {directory}: {error.strerror}."
+
+
+def configure(engine: Engine, durability: str) -> None:
+    """Set up each new connection, and let writers wait for each other at their beginning."""
+
+    def on_connect(connection: sqlite3.Connection, _record: object) -> None:
+        connection.execute(f"PRAGMA synchronous={_SYNCHRONOUS[durability]}")
+        connection.execute("PRAGMA foreign_keys=ON")
+
+    listen(engine, "connect", on_connect)
+    listen(engine, "begin", _begin)
+
+
+def _begin(connection: Connection) -> None:
+    # A transaction that reads first and writes later fails at once, without waiting, when
+    # somebody else wrote in between; one that is a writer from its beginning waits.
+    writes = connection.get_execution_options().get(WRITES, False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def use_log(connection: Connection) -> None:
+    """Switch a database of ours to WAL, which the file remembers: readers never wait.
+
+    The connection must not be in a transaction. Raises sqlite3.OperationalError.
+    """
+    raw = driver_connection(connection)
+    deadline = time.monotonic() + _SWITCH_LIMIT_S
+    while True:
+        try:
+            raw.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError:
+            # Where two switch at once SQLite fails without waiting its busy timeout.
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(_SWITCH_PAUSE_S)
+        else:
+            return
+
+
+def driver_connection(connection: Connection) -> sqlite3.Connection:
+    """Give the connection of the standard library behind SQLAlchemy's."""
+    found = connection.connection.driver_connection
+    if not isinstance(found, sqlite3.Connection):
+        raise TypeError(f"not a connection of SQLite's: {found!r}")
+    return found
+
+
+def copy(source: sqlite3.Connection, target: Path) -> None:
+    """Copy a database, also one in use, into one file, 0600: whole or not at all.
+
+    Raises ConfigError when the target cannot be written, and sqlite3.Error.
+    """
+    try:
+        handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+        os.close(handle)
+        temporary = Path(name)
+        try:
+            _fill(temporary, source)
+            _replace(temporary, target)
+        finally:
+            temporary.unlink(missing_ok=True)
+    except OSError as error:
+        raise ConfigError(f"{target} cannot be written: {error.strerror}.") from error
+
+
+def _fill(path: Path, source: sqlite3.Connection) -> None:
+    with closing(sqlite3.connect(path)) as connection:
+        source.backup(connection, progress=_give_up_after(_COPY_LIMIT_S))
+        # In WAL mode a copy could not be read from a medium that is read-only.
+        connection.execute("PRAGMA journal_mode=DELETE")
+
+
+def _give_up_after(seconds: float) -> Callable[[int, int, int], None]:
+    deadline = time.monotonic() + seconds
+
+    def check(_status: int, _remaining: int, _total: int) -> None:
+        if time.monotonic() > deadline:
+            raise TimeoutError(errno.ETIMEDOUT, f"not done after {seconds:.0f} s")
+
+    return check
+
+
+def _replace(source: Path, target: Path) -> None:
+    """Rename so that after a power cut either the old or the whole new file is there."""
+    _sync(source)
+    source.replace(target)
+    _sync(target.parent)
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

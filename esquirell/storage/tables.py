@@ -1,0 +1,102 @@
+"""The tables as this version uses them; migrations/ is how they came to be."""
+
+from sqlalchemy import (
+    JSON,
+    Boolean,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+)
+
+from esquirell.domain.quantity import PHASES, QUANTITIES
+from esquirell.storage.instant import Instant
+
+metadata = MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_name)s",
+        "ix": "ix_%(table_name)s_%(column_0_name)s",
+    }
+)
+
+_PER_PHASE = (
+    "voltage",
+    "current",
+    "active_power",
+    "reactive_power",
+    "apparent_power",
+    "power_factor",
+    "energy_import",
+    "energy_export",
+)
+
+# Other keys, as those of single channels or PV inputs, go to the column `extra`.
+QUANTITY_COLUMNS = (
+    *(f"{name}{suffix}" for name in _PER_PHASE for suffix in ("", *(f"_{p}" for p in PHASES))),
+    *(name for name in QUANTITIES if name not in _PER_PHASE),
+)
+
+
+def _json() -> JSON:
+    return JSON(none_as_null=True)
+
+
+meter = Table(
+    "meter",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("name", Text, nullable=False, unique=True),
+    Column("keys", _json(), nullable=False),
+    Column("failures", Integer, nullable=False),
+    Column("reason", Text),
+)
+
+# One wide row per reading, in the order of its key: one row per value would cost an index
+# page per value and commit, about thirty times the bytes written to an SD card.
+reading = Table(
+    "reading",
+    metadata,
+    Column("meter_id", Integer, ForeignKey("meter.id"), primary_key=True, autoincrement=False),
+    Column("measured_at", Instant, primary_key=True),
+    *(Column(key, Float) for key in QUANTITY_COLUMNS),
+    Column("extra", _json()),
+    sqlite_with_rowid=False,
+)
+
+schedule = Table(
+    "schedule",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("base", _json()),
+    Column("overrides", _json(), nullable=False),
+    Column("removed", Boolean, nullable=False),
+    Column("last_run_at", Instant),
+    Column("last_result", Text),
+)
+
+# `transaction_key` finds a repeated command: it is unique within its few minutes only.
+command_log = Table(
+    "command_log",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("at", Instant, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("command", Text, nullable=False),
+    Column("request", _json(), nullable=False),
+    Column("transaction_key", Text),
+    Column("reply", _json()),
+    Column("waits", Boolean, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("ended_at", Instant),
+    Column("answer", _json()),
+    Index(None, "at"),
+    Index(None, "transaction_key"),
+    Index(None, "waits"),
+    Index(None, "status"),
+)

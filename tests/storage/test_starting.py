@@ -1,0 +1,117 @@
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+from support.db_postgres import PASSWORD, QUOTED_PASSWORD, PostgresServer
+from support.db_revisions import stamp
+from support.db_samples import sample
+
+from esquirell.domain.errors import ConfigError, UnavailableError
+from esquirell.storage.database import Database
+from esquirell.storage.readings import Readings
+from esquirell.storage.revision import HEAD, ensure_current, read_revision
+
+
+def test_an_empty_database_is_made_ready(empty_url: str) -> None:
+    database = Database(empty_url)
+    ensure_current(database)
+    Readings(database).add([sample("main")], {})
+    with database.read() as connection:
+        assert read_revision(connection, "here") == HEAD
+    database.close()
+
+
+def test_a_current_database_stays_as_it_is(database: Database) -> None:
+    Readings(database).add([sample("main")], {})
+    # No time for a child process: none is started.
+    ensure_current(database, limit_s=0)
+    assert Readings(database).counts() == {"main": 1}
+
+
+def test_a_newer_database_is_refused_and_unchanged(database: Database) -> None:
+    Readings(database).add([sample("main")], {})
+    stamp(database, "9999")
+    with pytest.raises(ConfigError, match=r"made by a newer version .* upgrade esquirell"):
+        ensure_current(database)
+    with database.read() as connection:
+        found = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+    assert found == "9999"
+    assert Readings(database).counts() == {"main": 1}
+    stamp(database, HEAD)
+
+
+def test_another_programs_tables_are_refused(empty_url: str) -> None:
+    database = Database(empty_url)
+    with database.write() as connection:
+        connection.execute(text("CREATE TABLE states (state TEXT)"))
+    with pytest.raises(ConfigError, match="holds tables of another program"):
+        ensure_current(database)
+    database.close()
+
+
+def test_another_programs_revision_is_refused(empty_url: str) -> None:
+    database = Database(empty_url)
+    with database.write() as connection:
+        connection.execute(text("CREATE TABLE alembic_version (version_num TEXT)"))
+        connection.execute(text("INSERT INTO alembic_version VALUES ('ae1027a6acf')"))
+    with pytest.raises(ConfigError, match="holds tables of another program"):
+        ensure_current(database)
+    database.close()
+
+
+def test_another_programs_file_is_not_changed_by_a_byte(tmp_path: Path) -> None:
+    file = tmp_path / "other.db"
+    with closing(sqlite3.connect(file)) as connection:
+        connection.execute("CREATE TABLE states (state TEXT)")
+    before = file.read_bytes()
+    database = Database(f"sqlite:///{file}")
+    with pytest.raises(ConfigError):
+        ensure_current(database)
+    database.close()
+    assert file.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [file]
+
+
+def test_an_upgrade_that_takes_too_long_is_given_up(empty_url: str) -> None:
+    database = Database(empty_url)
+    with pytest.raises(UnavailableError, match=r"took longer than 0 s and was undone") as caught:
+        ensure_current(database, limit_s=0.01)
+    assert PASSWORD not in repr(caught.value.__cause__)
+    assert QUOTED_PASSWORD not in repr(caught.value.__cause__)
+    ensure_current(database)
+    assert Readings(database).counts() == {}
+    database.close()
+
+
+def test_what_the_child_says_reaches_the_user(sqlite: Database) -> None:
+    stamp(sqlite, "0000")
+    with pytest.raises(ConfigError, match=r"cannot be upgraded: .*0000"):
+        ensure_current(sqlite)
+
+
+def test_a_child_that_breaks_is_no_upgrade(
+    sqlite_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONHOME", "/nonexistent")
+    database = Database(sqlite_url)
+    with pytest.raises(UnavailableError, match="failed and was undone"):
+        ensure_current(database)
+    database.close()
+
+
+def test_a_server_that_is_away_is_unavailable(postgres: PostgresServer) -> None:
+    url = postgres.url("missing_database")
+    with pytest.raises(UnavailableError, match="does not exist"):
+        ensure_current(Database(url))
+
+
+def test_a_backup_copied_into_place_gets_its_log_back(sqlite: Database) -> None:
+    sqlite.close()
+    assert sqlite.file
+    with closing(sqlite3.connect(sqlite.file)) as connection:
+        connection.execute("PRAGMA journal_mode=DELETE")
+    ensure_current(sqlite)
+    with sqlite.read() as connection:
+        assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"

@@ -1,0 +1,106 @@
+"""A real PostgreSQL on a free loopback port, from Debian's package, with databases to spare."""
+
+import itertools
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+from pathlib import Path
+
+import psycopg
+from support.waiting import eventually
+
+USER = "esquirell"
+PASSWORD = "p@ss/word:#1"
+QUOTED_PASSWORD = "p%40ss%2Fword%3A%231"
+
+
+def find_binaries() -> Path | None:
+    versions = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+    found = str(versions[-1]) if versions else shutil.which("initdb")
+    return Path(found).resolve().parent if found else None
+
+
+class PostgresServer:
+    def __init__(self, binaries: Path) -> None:
+        self._binaries = binaries
+        self._numbers = itertools.count(1)
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = int(probe.getsockname()[1])
+        # Not below pytest's own directory, which only its owner may enter.
+        self._directory = Path(tempfile.mkdtemp(prefix="esquirell-postgres-"))
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def url(self, name: str) -> str:
+        return f"postgresql+psycopg://{USER}:{QUOTED_PASSWORD}@127.0.0.1:{self.port}/{name}"
+
+    def start(self) -> None:
+        secret = self._directory / "password"
+        secret.write_text(PASSWORD)
+        if os.geteuid() == 0:
+            owner = pwd.getpwnam("postgres")
+            for path in (self._directory, secret):
+                os.chown(path, owner.pw_uid, owner.pw_gid)
+        options = [f"--username={USER}", f"--pwfile={secret}", "--auth=scram-sha-256"]
+        self._popen("initdb", *options, "--encoding=UTF8", "--no-sync").wait(60)
+        listening = ["-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories="]
+        self._process = self._popen("postgres", "-F", "-p", str(self.port), *listening)
+        eventually(self._answers, within=30, what="PostgreSQL answers")
+
+    def stop(self) -> None:
+        if self._process is not None:
+            self._process.send_signal(signal.SIGINT)
+            self._process.wait(20)
+        shutil.rmtree(self._directory)
+
+    def new_database(self) -> str:
+        name = f"test_{next(self._numbers)}"
+        self.execute(f"CREATE DATABASE {name}")
+        return name
+
+    def drop_database(self, name: str) -> None:
+        self.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+    def cut_connections(self, name: str) -> None:
+        self.execute(
+            f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'"  # noqa: S608 - a name of ours
+        )
+
+    def execute(self, statement: str) -> None:
+        with psycopg.connect(self._conninfo(), autocommit=True) as connection:
+            connection.execute(statement.encode())
+
+    def _conninfo(self) -> str:
+        return f"postgresql://{USER}:{QUOTED_PASSWORD}@127.0.0.1:{self.port}/postgres"
+
+    def _popen(self, program: str, *arguments: str) -> subprocess.Popen[bytes]:
+        command = [str(self._binaries / program), "-D", str(self._directory / "data"), *arguments]
+        environment = {"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8"}
+        log = (self._directory / f"{program}.log").open("wb")
+        with log:
+            # PostgreSQL refuses to run as root.
+            if os.geteuid() == 0:
+                return subprocess.Popen(
+                    command,
+                    stdout=log,
+                    stderr=log,
+                    env=environment,
+                    cwd=self._directory,
+                    user="postgres",
+                    group="postgres",
+                    extra_groups=[],
+                )
+            return subprocess.Popen(
+                command, stdout=log, stderr=log, env=environment, cwd=self._directory
+            )
+
+    def _answers(self) -> bool:
+        try:
+            self.execute("SELECT 1")
+        except psycopg.OperationalError:
+            return False
+        return True
