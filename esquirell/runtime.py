@@ -19,8 +19,8 @@ from esquirell.beat.presence import Presence
 from esquirell.beat.queue import Queues
 from esquirell.beat.redis import Address, Client, connect
 from esquirell.beat.scheduler import Scheduler
-from esquirell.beat.sender import COMMAND_HEADER, TaskSender
-from esquirell.beat.timetable import SCHEDULE_HEADER, RedBeatTimetable
+from esquirell.beat.sender import COMMAND_HEADER, SCHEDULE_HEADER, TaskSender
+from esquirell.beat.timetable import RedBeatTimetable
 from esquirell.domain.errors import ConfigError
 from esquirell.domain.meter import Meter
 from esquirell.domain.profile import Profile

@@ -6,11 +6,14 @@ from celery import Task, shared_task
 
 from esquirell.celery import app
 from esquirell.domain.errors import EsquirellError
+from esquirell.domain.requests import FetchArguments
+from esquirell.domain.tasks import schedulable
 from esquirell.runtime import COMMAND_HEADER, current
 
-__all__ = ["app", "fetch_and_save_energy_data", "test_meter"]
+__all__ = ["app", "fetch_and_save_energy_data", "schedulable", "test_meter"]
 
 
+@schedulable(FetchArguments)
 @shared_task(bind=True, name="esquirell.tasks.fetch_and_save_energy_data", throws=(EsquirellError,))
 def fetch_and_save_energy_data(
     self: "Task[..., object]", meters: list[str] | None = None

@@ -35,8 +35,19 @@ class Presence:
 
         Raises UnavailableError.
         """
+        return self._alive("*")
+
+    def here(self) -> dict[str, str]:
+        """Give the roles that are alive on this machine, with the time since when.
+
+        Raises UnavailableError.
+        """
+        machine, _, _process = self._instance.rpartition("-")
+        return self._alive(f"{machine}-*")
+
+    def _alive(self, instances: str) -> dict[str, str]:
         try:
-            keys = sorted(self._client.scan_iter(f"{PREFIX}*", count=1000))
+            keys = sorted(self._client.scan_iter(f"{PREFIX}*:{instances}", count=1000))
             values = self._client.mget(keys) if keys else []
         except RedisError as error:
             raise unavailable(error) from None

@@ -11,6 +11,7 @@ from esquirell.beat.redis import RedisError
 from esquirell.domain.errors import UnavailableError
 
 COMMAND_HEADER = "esquirell_command"
+SCHEDULE_HEADER = "esquirell_schedule"
 
 
 class TaskSender:
@@ -19,11 +20,19 @@ class TaskSender:
     def __init__(self, app: Celery) -> None:
         self._app = app
 
-    def send(self, task: str, kwargs: Mapping[str, Any], task_id: str, expires_s: int) -> None:
+    def send(
+        self,
+        task: str,
+        kwargs: Mapping[str, Any],
+        task_id: str,
+        expires_s: int,
+        schedule: str | None = None,
+    ) -> None:
         """Send a task, to be thrown away if no worker took it in time.
 
-        Raises UnavailableError.
+        `schedule` is the one of which this is a run. Raises UnavailableError.
         """
+        headers = {COMMAND_HEADER: task_id} | ({SCHEDULE_HEADER: schedule} if schedule else {})
         try:
             self._app.send_task(
                 task,
@@ -31,7 +40,7 @@ class TaskSender:
                 task_id=task_id,
                 queue=COMMANDS,
                 expires=expires_s,
-                headers=sent_now({COMMAND_HEADER: task_id}),
+                headers=sent_now(headers),
             )
         except (OperationalError, RedisError, OSError) as error:
             kind = type(error).__name__

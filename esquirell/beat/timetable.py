@@ -12,12 +12,12 @@ from esquirell.beat.entry import Entry, RuleSchedule
 from esquirell.beat.queue import POLLS
 from esquirell.beat.redis import RedisError, unavailable
 from esquirell.beat.rules import rule_of
+from esquirell.beat.sender import SCHEDULE_HEADER
 from esquirell.domain.schedule import LastRun, Schedule, long_task_name
 
 SEEDED_KEY = "esquirell:seeded"
 VERSION_KEY = "esquirell:schedules:version"
 RUNS_KEY = "esquirell:schedules:runs"
-SCHEDULE_HEADER = "esquirell_schedule"
 
 # A crontab's run that fell into a restart is made up for within this time; an older one is not:
 # what was meant for 22:00 should not happen at breakfast.

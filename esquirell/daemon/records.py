@@ -1,5 +1,6 @@
 """Writing what came of each task into the record of the schedule or command behind it."""
 
+import json
 import logging
 from collections.abc import Mapping
 from typing import Any
@@ -14,7 +15,7 @@ from esquirell.domain.errors import EsquirellError, UnavailableError
 from esquirell.domain.schedule import Result
 from esquirell.runtime import COMMAND_HEADER, SCHEDULE_HEADER, current
 from esquirell.services.fetch import fetch_answer
-from esquirell.tasks import fetch_and_save_energy_data, test_meter
+from esquirell.tasks import fetch_and_save_energy_data
 
 log = logging.getLogger(__name__)
 
@@ -27,8 +28,11 @@ def connect() -> None:
 
 def on_end(task: "Task[..., object]", retval: object, state: str, **_: object) -> None:
     """Record the end of a task that ran."""
-    answer = _answer(task.name, retval, state)
-    _record(task.request.headers or {}, answer, "ok" if answer.status == "ok" else "error")
+    if state == "SUCCESS":
+        answer, outcome = _judge(task.name, retval), _plain(retval)
+    else:
+        answer, outcome = _failure(retval), {}
+    _record(task.request.headers or {}, answer, outcome)
 
 
 def on_revoked(request: Request, *, expired: bool, **_: object) -> None:
@@ -37,32 +41,45 @@ def on_revoked(request: Request, *, expired: bool, **_: object) -> None:
         answer = Answer("error", {}, "no worker took the task in time", "timeout")
     else:
         answer = Answer("error", {}, "the task was cancelled", "cancelled")
-    _record(request.request_dict, answer, "expired" if expired else "error")
+    _record(request.request_dict, answer, {}, "expired" if expired else "error")
 
 
-def _answer(task: str, retval: object, state: str) -> Answer:
-    if state == "SUCCESS":
-        return _judge(task, retval)
-    if isinstance(retval, EsquirellError):
-        return Answer("error", {}, str(retval), retval.code)
-    kind = type(retval).__name__
-    return Answer("error", {}, f"the task failed: {kind}: {retval}", "task_failed")
+def _judge(task: str, outcome: object) -> Answer:
+    if isinstance(outcome, dict) and task == fetch_and_save_energy_data.name:
+        return fetch_answer(outcome)
+    return Answer("ok")
 
 
-def _judge(task: str, result: object) -> Answer:
-    if isinstance(result, dict) and task == fetch_and_save_energy_data.name:
-        return fetch_answer(result)
-    if isinstance(result, dict) and task == test_meter.name:
-        return Answer("ok", result)
-    return Answer("ok", {"result": result})
+def _failure(error: object) -> Answer:
+    if isinstance(error, EsquirellError):
+        return Answer("error", {}, str(error), error.code)
+    return Answer("error", {}, f"the task failed: {type(error).__name__}: {error}", "task_failed")
 
 
-def _record(headers: Mapping[str, Any], answer: Answer, result: Result) -> None:
+def _plain(outcome: object) -> object:
+    """Give what JSON can hold: a user's task may give anything."""
+    try:
+        json.dumps(outcome, allow_nan=False)
+    except (TypeError, ValueError):
+        return repr(outcome)
+    return outcome
+
+
+def _result(answer: Answer, outcome: object) -> Result:
+    """Judge a run; one in which all meters were being read already was left out."""
+    if outcome == {"meters": {}}:
+        return "skipped"
+    return "ok" if answer.status == "ok" else "error"
+
+
+def _record(
+    headers: Mapping[str, Any], answer: Answer, outcome: object, result: Result | None = None
+) -> None:
     runtime = current(app)
     try:
         if command_id := headers.get(COMMAND_HEADER):
-            runtime.jobs.end(command_id, answer)
+            runtime.jobs.finished(command_id, answer, outcome)
         if schedule := headers.get(SCHEDULE_HEADER):
-            runtime.schedules.ran(schedule, result)
+            runtime.schedules.ran(schedule, result or _result(answer, outcome))
     except UnavailableError as error:
         log.warning("the end of a task is not recorded: %s", error)

@@ -84,7 +84,7 @@ class RedisServer:
 
     def start(self) -> None:
         """Start the server and wait until it answers. Raises ConfigError when it does not."""
-        self._end_orphan()
+        end_server(self._socket)
         with self._log.open("wb") as log_file:
             self._process = subprocess.Popen(
                 self._command, stdin=subprocess.PIPE, stdout=log_file, start_new_session=True
@@ -122,11 +122,12 @@ class RedisServer:
             time.sleep(0.02)
         raise ConfigError(f"the Redis server {self.program} did not start: see {self._log}")
 
-    def _end_orphan(self) -> None:
-        """End a server that outlived a killed process of ours: it is on our socket."""
-        if _ask(self._socket, b"PING\r\n"):
-            _ask(self._socket, b"SHUTDOWN NOSAVE\r\n")
-        self._socket.unlink(missing_ok=True)
+
+def end_server(socket_file: Path) -> None:
+    """End a server that outlived a killed process of ours: it is on this socket."""
+    if _ask(socket_file, b"PING\r\n"):
+        _ask(socket_file, b"SHUTDOWN NOSAVE\r\n")
+    socket_file.unlink(missing_ok=True)
 
 
 def _ask(path: Path, request: bytes) -> bytes:

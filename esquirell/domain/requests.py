@@ -33,6 +33,14 @@ class Meters(Payload):
     meters: tuple[Slug, ...] | None = None
 
 
+class FetchArguments(BaseModel):
+    """What the task that reads meters is called with."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    meters: tuple[Slug, ...] | None = None
+
+
 class Named(Payload):
     """The meter or schedule that is meant."""
 

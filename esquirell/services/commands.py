@@ -35,6 +35,7 @@ class Work:
 
     task: str
     kwargs: Mapping[str, Any]
+    schedule: str | None = None
 
 
 Done = Answer | Work
@@ -96,7 +97,7 @@ class Commands:
         except EsquirellError as error:
             done = failure(error)
         if isinstance(done, Work):
-            self._jobs.send(record.id, done.task, done.kwargs)
+            self._jobs.send(record.id, done.task, done.kwargs, done.schedule)
             return _accepted(record.id)
         self._jobs.end(record.id, done)
         return done
@@ -133,7 +134,7 @@ class Commands:
 
     def _run_schedule(self, named: Named) -> Done:
         schedule = self._edits.find(named.name).effective()
-        return Work(long_task_name(schedule.task), schedule.kwargs)
+        return Work(long_task_name(schedule.task), schedule.kwargs, schedule.name)
 
     def _run_task(self, call: TaskCall) -> Done:
         task = self._tasks.get(call.task)

@@ -57,10 +57,15 @@ class Jobs:
             )
         return earlier, True
 
-    def send(self, command_id: str, task: str, kwargs: Mapping[str, Any]) -> None:
-        """Let a worker do it. Raises UnavailableError, which is then how the command ended."""
+    def send(
+        self, command_id: str, task: str, kwargs: Mapping[str, Any], schedule: str | None = None
+    ) -> None:
+        """Let a worker do it, as a run of `schedule` if it is one.
+
+        Raises UnavailableError, which is then how the command ended.
+        """
         try:
-            self._sender.send(task, kwargs, command_id, EXPIRES_S)
+            self._sender.send(task, kwargs, command_id, EXPIRES_S, schedule)
         except UnavailableError as error:
             self.end(command_id, Answer("error", {}, str(error), error.code))
             raise
@@ -69,14 +74,14 @@ class Jobs:
         """Write what came of a command into its record. Raises UnavailableError."""
         self._log.finish(command_id, self._clock(), answer)
 
-    def finished(self, command_id: str, answer: Answer) -> None:
-        """Write the end of a task, in the shape that its command promises.
+    def finished(self, command_id: str, answer: Answer, outcome: object) -> None:
+        """Write the end of a task and its outcome, in the shape that its command promises.
 
         Raises UnavailableError.
         """
         record = self._log.get(command_id)
         if record is not None:
-            self.end(command_id, replace(answer, data=_shape(record, answer.data)))
+            self.end(command_id, replace(answer, data=_shape(record, outcome)))
 
     def give_up(self) -> None:
         """End the commands whose tasks were lost. Raises UnavailableError."""
@@ -120,7 +125,9 @@ class Jobs:
         return record
 
 
-def _shape(record: CommandRecord, data: Mapping[str, Any]) -> Mapping[str, Any]:
-    if record.command == "meter/test":
-        return data
-    return {"task_id": record.id} | (dict(data) if record.command == "fetch" else {"result": data})
+def _shape(record: CommandRecord, outcome: object) -> dict[str, Any]:
+    if isinstance(outcome, dict) and record.command == "meter/test":
+        return outcome
+    if isinstance(outcome, dict) and record.command == "fetch":
+        return {"task_id": record.id} | outcome
+    return {"task_id": record.id, "result": outcome}

@@ -147,8 +147,15 @@ class CommandLog(Protocol):
 class TaskSender(Protocol):
     """Sends tasks to the workers."""
 
-    def send(self, task: str, kwargs: Mapping[str, Any], task_id: str, expires_s: int) -> None:
-        """Send a task by its long name. Raises UnavailableError."""
+    def send(
+        self,
+        task: str,
+        kwargs: Mapping[str, Any],
+        task_id: str,
+        expires_s: int,
+        schedule: str | None,
+    ) -> None:
+        """Send a task by its long name, as a run of `schedule`. Raises UnavailableError."""
         ...
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from esquirell.domain.errors import MeterUnreachableError, UnavailableError
+from esquirell.domain.errors import ConfigError, MeterUnreachableError, UnavailableError
 from esquirell.domain.meter import Meter
 from esquirell.domain.reading import Reading
 from esquirell.domain.schedule import LastRun, Schedule, StoredSchedule
@@ -120,9 +120,29 @@ class ScheduleStore:
 class Timetable:
     def __init__(self) -> None:
         self.entries: dict[str, Schedule] = {}
+        self.noted: dict[str, LastRun] = {}
+        self.version = 0
+        self.away = False
+
+    def check(self, schedule: Schedule) -> None:
+        if schedule.cron == "never":
+            raise ConfigError('cron "never" is not valid')
+
+    def announce(self) -> None:
+        self.version += 1
+
+    def note_run(self, name: str, run: LastRun) -> None:
+        self.noted[name] = run
+
+    def runs(self, names: Sequence[str]) -> tuple[str, Mapping[str, LastRun]]:
+        if self.away:
+            raise UnavailableError("Redis is away")
+        return str(self.version), {name: self.noted.get(name, LastRun()) for name in names}
 
     def replace(self, schedules: Mapping[str, Schedule], last_runs: Mapping[str, LastRun]) -> None:
         del last_runs
+        if self.away:
+            raise UnavailableError("Redis is away")
         self.entries = dict(schedules)
 
     def next_run(self, schedule: Schedule, last: LastRun) -> datetime | None:
