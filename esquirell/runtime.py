@@ -164,11 +164,15 @@ class Runtime:
         facts = Facts(VERSION, self._meter_infos, self._info, self.health.report)
         return Bridge(self.connection, self.topics, self.publisher, facts, now)
 
+    def lease(self, role: str, owner: str) -> Lease:
+        """Build the lease of a role: of several processes one is active."""
+        return Lease(self.redis, role, owner)
+
     def scheduler(self, owner: str) -> Scheduler:
         """Build a beat; of several, the one whose owner holds the lease is active."""
         # RedBeat takes its client from here: made by us, no dump of settings has a password.
         self.app.redbeat_redis = self.redis  # type: ignore[attr-defined]
-        return Scheduler(self.app, self.schedules.sync, Lease(self.redis, "beat", owner))
+        return Scheduler(self.app, self.schedules.sync, self.lease("beat", owner))
 
     def _keeps(self, meter: Meter) -> bool:
         pace_s = self.schedules.pace_s(meter.name)

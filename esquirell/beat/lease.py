@@ -3,7 +3,7 @@
 import logging
 import time
 
-import redis
+from esquirell.beat.redis import Client, RedisError, unavailable
 
 log = logging.getLogger(__name__)
 
@@ -22,7 +22,7 @@ return 1
 class Lease:
     """Held by one `owner` at a time; one that dies loses it after 15 s."""
 
-    def __init__(self, client: redis.Redis, role: str, owner: str) -> None:
+    def __init__(self, client: Client, role: str, owner: str) -> None:
         self._client = client
         self._key = f"esquirell:lease:{role}"
         self._role = role
@@ -31,19 +31,25 @@ class Lease:
         self._asked_at = 0.0
 
     def hold(self) -> bool:
-        """Take or renew the lease; tell whether it is ours. Raises redis' RedisError."""
+        """Take or renew the lease; tell whether it is ours. Raises UnavailableError."""
         if self._held and time.monotonic() - self._asked_at < RENEW_S:
             return True
-        held = bool(self._client.eval(HOLD, 1, self._key, self._owner, LEASE_S * 1000))
+        try:
+            held = bool(self._client.eval(HOLD, 1, self._key, self._owner, LEASE_S * 1000))
+        except RedisError as error:
+            raise unavailable(error) from None
         self._asked_at = time.monotonic()
         self._log_change(held=held)
         self._held = held
         return held
 
     def release(self) -> None:
-        """Give the lease up, so that another takes over at once. Raises redis' RedisError."""
-        if self._held and self._client.get(self._key) == self._owner:
-            self._client.delete(self._key)
+        """Give the lease up, so that another takes over at once."""
+        try:
+            if self._held and self._client.get(self._key) == self._owner:
+                self._client.delete(self._key)
+        except RedisError as error:
+            log.debug("the lease runs out by itself: %s", error)
         self._held = None
 
     def _log_change(self, *, held: bool) -> None:

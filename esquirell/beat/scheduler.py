@@ -55,7 +55,7 @@ class Scheduler(RedBeatScheduler):
             self._follow_the_clock()
             self._reconcile()
             wait_s = float(super().tick())
-        except (RedisError, OperationalError) as error:
+        except (RedisError, OperationalError, UnavailableError) as error:
             self._complain(error)
             return TURN_S
         self._report_back()
@@ -63,10 +63,7 @@ class Scheduler(RedBeatScheduler):
 
     def close(self) -> None:
         """Let another beat take over."""
-        try:
-            self._lease.release()
-        except RedisError as error:
-            log.debug("the lease runs out by itself: %s", error)
+        self._lease.release()
 
     @property
     def schedule(self) -> dict[str, entries.Entry]:

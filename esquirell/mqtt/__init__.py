@@ -1,0 +1,1 @@
+"""MQTT: everything that knows paho."""

@@ -1,0 +1,152 @@
+"""Keeps what is retained on the broker true: the bridge, its meters, their discovery."""
+
+import logging
+import secrets
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from esquirell.domain.errors import UnavailableError
+from esquirell.mqtt.client import Connection
+from esquirell.mqtt.discovery import MeterInfo, bridge_device, meter_device
+from esquirell.mqtt.link import Message
+from esquirell.mqtt.options import Will
+from esquirell.mqtt.pace import Pace
+from esquirell.mqtt.publisher import MqttPublisher
+from esquirell.mqtt.topics import Topics
+
+log = logging.getLogger(__name__)
+
+TICK_S = 1.0
+REFRESH_S = 10.0
+HEALTH_S = 60.0
+BIRTH_DELAY_S = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """Where the bridge looks up what it publishes; each call may raise UnavailableError."""
+
+    version: str
+    meters: Callable[[], Sequence[MeterInfo]]
+    info: Callable[[], Mapping[str, object]]
+    health: Callable[[], Mapping[str, object]]
+
+
+def will_of(topics: Topics) -> Will:
+    """Give the state that the bridge's connection has to leave behind."""
+    return Will(topics.bridge_state, {"state": "offline"})
+
+
+class Bridge:
+    """Announces meters, watches them, and clears what was removed; one per base topic."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        topics: Topics,
+        publisher: MqttPublisher,
+        facts: Facts,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._connection = connection
+        self._topics = topics
+        self._publisher = publisher
+        self._facts = facts
+        self._clock = clock
+        self._refresh_pace = Pace(REFRESH_S)
+        self._health_pace = Pace(HEALTH_S)
+        self._renew_at: float | None = None
+        self._found: deque[str] = deque()
+        self._published: set[str] = set()
+        self._states: dict[str, str] = {}
+
+    def start(self) -> None:
+        """Say that the bridge is there and listen for what concerns it; call once."""
+        self._connection.on_connect(self._connected)
+        self._connection.retain(self._topics.bridge_state, {"state": "online"})
+        # QoS 0: the broker must not fill its queue for us with these while we are away.
+        self._connection.subscribe(self._topics.all_availabilities, self._find, qos=0)
+        if self._topics.discovery_prefix:
+            self._connection.subscribe(self._topics.birth, self._born, qos=0)
+            device = bridge_device(self._topics, self._facts.version)
+            self._connection.retain(self._topics.discovery(self._topics.bridge_id), device)
+
+    def run(self, stop: threading.Event) -> None:
+        """Do what is due, until `stop` is set."""
+        self.tick()
+        while not stop.wait(TICK_S):
+            self.tick()
+
+    def tick(self) -> None:
+        """Do what is due now; what can't be looked up now is done at a later turn."""
+        now = time.monotonic()
+        try:
+            if self._refresh_pace.due(now):
+                self._refresh()
+            if self._health_pace.due(now):
+                self._connection.retain(self._topics.bridge_health, self._facts.health())
+        except UnavailableError as error:
+            log.debug("not everything could be published: %s", error)
+        if self._renew_at is not None and now >= self._renew_at:
+            self._renew_at = None
+            self._connection.renew()
+
+    def _refresh(self) -> None:
+        """Publish what changed; the connection knows what is published already."""
+        self._connection.retain(self._topics.bridge_info, self._facts.info())
+        meters = {info.meter.name: info for info in self._facts.meters()}
+        while self._found:
+            self._published.add(self._found.popleft())
+        for name, info in meters.items():
+            self._published.add(name)
+            self._announce(info)
+            self._watch(name, info)
+        for name in self._published - meters.keys():
+            self._clear(name)
+
+    def _announce(self, info: MeterInfo) -> None:
+        if self._topics.discovery_prefix:
+            topic = self._topics.discovery(self._topics.meter_id(info.meter.name))
+            device = meter_device(self._topics, info, self._facts.version)
+            self._connection.retain(topic, device)
+
+    def _watch(self, name: str, info: MeterInfo) -> None:
+        """Publish how a meter is doing, also when nothing polls it any more."""
+        status = info.status
+        overdue = info.interval is not None and status.overdue(self._clock(), info.interval)
+        state = "offline" if overdue else status.state
+        self._publisher.availability(name, status, state)
+        if self._states.get(name, state) != state:
+            event = {"meter": name, "reason": status.reason}
+            self._publisher.event(f"meter_{state}", event)
+        self._states[name] = state
+
+    def _clear(self, name: str) -> None:
+        """Remove a meter; its availability goes last, as it is what a later start finds."""
+        log.info("meter %s is not configured any more: it is removed from MQTT", name)
+        if self._topics.discovery_prefix:
+            self._connection.retain(self._topics.discovery(self._topics.meter_id(name)), None)
+        self._connection.retain(self._topics.meter_state(name), None)
+        self._connection.retain(self._topics.meter_availability(name), None)
+        self._published.discard(name)
+        self._states.pop(name, None)
+
+    def _connected(self) -> None:
+        """Forget a renewal that is due: connecting has just done it."""
+        self._renew_at = None
+
+    def _born(self, message: Message) -> None:
+        """Renew all in a moment, as Home Assistant is told to be busy right after its birth."""
+        if message.payload == b"online" and not message.retained:
+            delay = 0.5 + secrets.SystemRandom().random() * BIRTH_DELAY_S
+            self._renew_at = time.monotonic() + delay
+
+    def _find(self, message: Message) -> None:
+        """Note a meter that is on the broker; an earlier configuration may have named it."""
+        name = self._topics.meter_of(message.topic)
+        if name and message.retained and message.payload:
+            self._found.append(name)

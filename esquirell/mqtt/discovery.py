@@ -1,0 +1,85 @@
+"""What Home Assistant is told of meters and of the bridge: one message per device."""
+
+from dataclasses import dataclass, field
+
+from esquirell.domain.meter import Meter
+from esquirell.domain.profile import Profile
+from esquirell.domain.quantity import is_quantity_key
+from esquirell.domain.status import MeterStatus
+from esquirell.mqtt import entities
+from esquirell.mqtt.topics import Topics
+
+
+@dataclass(frozen=True, slots=True)
+class MeterInfo:
+    """What is to be known of a meter.
+
+    `profile` is None while the product is not known, `interval` the longest time between two
+    polls in seconds, None when nothing polls the meter.
+    """
+
+    meter: Meter
+    profile: Profile | None = None
+    status: MeterStatus = field(default_factory=MeterStatus)
+    interval: float | None = None
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """All quantity keys: the profile's and any seen so far."""
+        of_profile = self.profile.keys if self.profile else ()
+        every = dict.fromkeys([*of_profile, *self.status.keys])
+        return tuple(key for key in every if is_quantity_key(key))
+
+
+def meter_device(topics: Topics, info: MeterInfo, version: str) -> dict[str, object]:
+    """Build the message that announces a meter."""
+    name, keys = info.meter.name, info.keys
+    sensors = {key: entities.quantity(topics, name, key, keys) for key in keys}
+    return {
+        "device": _meter(topics, info),
+        "origin": _origin(version),
+        "availability": [
+            {"topic": topic, "value_template": entities.STATE}
+            for topic in (topics.bridge_state, topics.meter_availability(name))
+        ],
+        "availability_mode": "all",
+        "state_topic": topics.meter_state(name),
+        "qos": 1,
+        "components": sensors | dict(entities.service(topics, name)),
+    }
+
+
+def bridge_device(topics: Topics, version: str) -> dict[str, object]:
+    """Build the message that announces the bridge itself."""
+    plain = topics.base == Topics().base
+    return {
+        "device": {
+            "identifiers": [topics.bridge_id],
+            "name": "esquirell" if plain else f"esquirell ({topics.base})",
+            "manufacturer": "esquirell",
+            "model": "Bridge",
+            "sw_version": version,
+        },
+        "origin": _origin(version),
+        "qos": 1,
+        "components": {"connectivity": entities.connectivity(topics)},
+    }
+
+
+def _meter(topics: Topics, info: MeterInfo) -> dict[str, object]:
+    """Describe the device; Home Assistant takes a null for a fault, so nothing is empty."""
+    meter, profile = info.meter, info.profile
+    described = {
+        "identifiers": [topics.meter_id(meter.name)],
+        "name": meter.title,
+        "manufacturer": profile.manufacturer if profile else "Tuya",
+        "model": profile.model or profile.title if profile else "",
+        "model_id": meter.product_id,
+        "suggested_area": meter.area,
+        "via_device": topics.bridge_id,
+    }
+    return {name: value for name, value in described.items() if value}
+
+
+def _origin(version: str) -> dict[str, object]:
+    return {"name": "esquirell", "sw_version": version}

@@ -1,0 +1,131 @@
+"""The entities of a meter as Home Assistant is told of them."""
+
+from collections.abc import Iterator
+
+from esquirell.domain.quantity import PHASES, label_of, split_key
+from esquirell.mqtt.topics import Topics, entity_id
+
+Entity = dict[str, object]
+
+STATE = "{{ value_json.state }}"
+REASONS = ("unreachable", "no_data", "busy", "cloud_error", "wrong_key", "wrong_protocol")
+
+_ICONS = {
+    "energy_import": "mdi:transmission-tower-import",
+    "energy_export": "mdi:transmission-tower-export",
+    "energy_generated": "mdi:solar-power",
+    "energy_charged": "mdi:battery-arrow-up",
+    "energy_discharged": "mdi:battery-arrow-down",
+}
+_FOR_SPECIALISTS = ("reactive_power", "apparent_power", "power_factor")
+_PHASES_FOR_SPECIALISTS = ("energy_import", "energy_export")
+
+
+def quantity(topics: Topics, meter: str, key: str, keys: tuple[str, ...]) -> Entity:
+    """Describe the sensor of one quantity; `keys` are all of the meter."""
+    kind, _ = split_key(key)
+    optional: Entity = {
+        "unit_of_measurement": kind.unit,
+        "icon": _ICONS.get(kind.key),
+        "entity_category": "diagnostic" if kind.key == "temperature" else None,
+    }
+    return {
+        **_named("sensor", topics.meter_id(meter, key), _label(key)),
+        "device_class": kind.device_class,
+        "state_class": kind.state_class,
+        "suggested_display_precision": kind.precision,
+        "value_template": f"{{{{ value_json.{key} }}}}",
+        **{name: value for name, value in optional.items() if value},
+        **({} if _shown_at_first(key, keys) else {"enabled_by_default": False}),
+    }
+
+
+def service(topics: Topics, meter: str) -> Iterator[tuple[str, Entity]]:
+    """Describe the entities that work while the meter does not answer, by their keys."""
+    yield "status", _status(topics, meter)
+    yield "last_success", _last_success(topics, meter)
+    yield "fetch", _fetch(topics, meter)
+
+
+def connectivity(topics: Topics) -> Entity:
+    """Describe the sensor that tells whether the bridge is there; it is available always."""
+    return {
+        **_named("binary_sensor", f"{topics.bridge_id}_connectivity", "Connection"),
+        "device_class": "connectivity",
+        "entity_category": "diagnostic",
+        "state_topic": topics.bridge_state,
+        "value_template": STATE,
+        "payload_on": "online",
+        "payload_off": "offline",
+    }
+
+
+def _named(platform: str, unique_id: str, name: str) -> Entity:
+    return {
+        "platform": platform,
+        "unique_id": unique_id,
+        "default_entity_id": entity_id(platform, unique_id),
+        "name": name,
+    }
+
+
+def _label(key: str) -> str:
+    """Name a quantity; beside its unit `Current A` would be read as ampere."""
+    kind, suffix = split_key(key)
+    return f"{kind.label} phase {suffix.upper()}" if suffix in PHASES else label_of(key)
+
+
+def _shown_at_first(key: str, keys: tuple[str, ...]) -> bool:
+    """Leave what few look at to be enabled by them: each entity costs database space."""
+    kind, suffix = split_key(key)
+    if kind.key in _FOR_SPECIALISTS:
+        return False
+    return not (suffix and kind.key in _PHASES_FOR_SPECIALISTS and kind.key in keys)
+
+
+def _status(topics: Topics, meter: str) -> Entity:
+    codes = "', '".join(REASONS)
+    return {
+        **_named("sensor", topics.meter_id(meter, "status"), "Status"),
+        **_by_the_bridge(topics),
+        "device_class": "enum",
+        "options": ["online", "offline", *(_spoken(code) for code in REASONS)],
+        "icon": "mdi:lan-check",
+        "entity_category": "diagnostic",
+        "state_topic": topics.meter_availability(meter),
+        "value_template": (
+            f"{{% if value_json.state == 'offline' and value_json.reason in ['{codes}'] %}}"
+            "{{ value_json.reason | replace('_', ' ') }}"
+            "{% else %}{{ value_json.state }}{% endif %}"
+        ),
+    }
+
+
+def _spoken(code: str) -> str:
+    return code.replace("_", " ")
+
+
+def _last_success(topics: Topics, meter: str) -> Entity:
+    return {
+        **_named("sensor", topics.meter_id(meter, "last_success"), "Last success"),
+        **_by_the_bridge(topics),
+        "device_class": "timestamp",
+        "entity_category": "diagnostic",
+        "state_topic": topics.meter_availability(meter),
+        "value_template": "{{ value_json.last_success }}",
+    }
+
+
+def _fetch(topics: Topics, meter: str) -> Entity:
+    return {
+        **_named("button", topics.meter_id(meter, "fetch"), "Fetch now"),
+        **_by_the_bridge(topics),
+        "icon": "mdi:refresh",
+        "command_topic": topics.meter_fetch(meter),
+        "payload_press": "{}",
+    }
+
+
+def _by_the_bridge(topics: Topics) -> Entity:
+    """Depend on the bridge alone, whatever the meter does."""
+    return {"availability": [{"topic": topics.bridge_state, "value_template": STATE}]}

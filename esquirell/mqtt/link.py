@@ -1,0 +1,207 @@
+"""One connection to the broker, from its opening to its end; the only module that drives paho."""
+
+import logging
+import select
+import socket
+import ssl
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+
+from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage
+from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
+
+from esquirell.mqtt import reasons
+from esquirell.mqtt.options import Options, Will
+from esquirell.mqtt.outbox import Outgoing
+from esquirell.mqtt.payload import encode
+
+log = logging.getLogger(__name__)
+
+CONNECT_LIMIT_S = 5.0
+ANSWER_LIMIT_S = 10.0
+IN_FLIGHT_LIMIT = 20
+_PROTOCOLS = {"5": MQTTProtocolVersion.MQTTv5, "3.1.1": MQTTProtocolVersion.MQTTv311}
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A message from the broker; `retained` tells that it was there before the subscription."""
+
+    topic: str
+    payload: bytes
+    retained: bool
+
+
+class Link:
+    """One connection, used by one thread.
+
+    Each connection has a paho client of its own: paho would send what an earlier one left
+    unconfirmed after what is newer, and an old state would overwrite a new one.
+    """
+
+    def __init__(
+        self,
+        options: Options,
+        context: ssl.SSLContext | None,
+        will: Will | None,
+        receive: Callable[[Message], None],
+    ) -> None:
+        self._options = options
+        self._receive = receive
+        self._flying: dict[int, Outgoing] = {}
+        self._denied: set[str] = set()
+        self._limit = IN_FLIGHT_LIMIT
+        self._opened = time.monotonic()
+        self._sleeper, self._waker = socket.socketpair()
+        self._sleeper.settimeout(0)
+        self._waker.settimeout(0)
+        self._client = _client(options, context, will)
+        self._client.on_connect = self._on_connect
+        self._client.on_disconnect = self._on_disconnect
+        self._client.on_publish = self._on_publish
+        self._client.on_subscribe = self._on_subscribe
+        self._client.on_message = self._on_message
+        self._given_up = False
+        self.accepted = False
+        self.failure = ""
+
+    def open(self) -> None:
+        """Connect; the broker's answer comes in a later turn."""
+        try:
+            self._connect()
+        except (OSError, ValueError) as error:  # paho's ValueError: a host that can be no name
+            self.failure = reasons.unreachable(error, self._options)
+        self._opened = time.monotonic()
+
+    def turn(self, timeout: float) -> None:
+        """Read and write what there is; wait for it up to `timeout` seconds or until woken."""
+        line = self._client.socket()
+        if line is None:
+            return
+        decrypted = isinstance(line, ssl.SSLSocket) and line.pending() > 0
+        writers = [line] if self._client.want_write() else []
+        readable, writable, _ = select.select(
+            [line, self._sleeper], writers, [], 0 if decrypted else timeout
+        )
+        if self._sleeper in readable:
+            self._sleeper.recv(4096)
+        if decrypted or line in readable:
+            self._client.loop_read()
+        if line in writable:
+            self._client.loop_write()
+        self._client.loop_misc()
+        if not self.accepted and time.monotonic() - self._opened > ANSWER_LIMIT_S:
+            self.failure = self.failure or reasons.silent(self._options)
+            self._given_up = True
+
+    def wake(self) -> None:
+        """End the wait of `turn`; to be called by other threads, also when all is over."""
+        with suppress(OSError):  # full: it was woken often enough; closed: nobody waits
+            self._waker.send(b"\0")
+
+    def send(self, message: Outgoing) -> None:
+        """Send a message, to be confirmed by the broker."""
+        info = self._client.publish(message.topic, message.payload, 1, message.retained)
+        self._flying[info.mid] = message
+
+    def subscribe(self, topic_filter: str, qos: int) -> None:
+        """Ask for the messages of a filter."""
+        self._client.subscribe(topic_filter, qos)
+
+    def close(self, *, done: bool) -> None:
+        """End the connection: with a goodbye when all is done, else so that the will is sent."""
+        if done:
+            self._client.disconnect()
+        if line := self._client.socket():
+            line.close()
+        self._sleeper.close()
+        self._waker.close()
+
+    @property
+    def up(self) -> bool:
+        """Tell whether the connection stands, or may yet come to stand."""
+        return self._client.socket() is not None and not self._given_up
+
+    @property
+    def has_room(self) -> bool:
+        """Tell whether the broker takes another message before it confirms one."""
+        return len(self._flying) < self._limit
+
+    @property
+    def unconfirmed(self) -> tuple[Outgoing, ...]:
+        """The messages whose arrival the broker did not confirm, oldest first."""
+        return tuple(self._flying.values())
+
+    def _connect(self) -> None:
+        options = self._options
+        if options.protocol != "5":
+            self._client.connect(options.host, options.port, options.keepalive)
+            return
+        wishes = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]  # paho's lack
+        wishes.SessionExpiryInterval = options.session_expiry
+        fresh = options.session_expiry == 0
+        self._client.connect(
+            options.host, options.port, options.keepalive, clean_start=fresh, properties=wishes
+        )
+
+    def _on_connect(
+        self, _c: Client, _u: object, _f: ConnectFlags, code: ReasonCode, extra: Properties | None
+    ) -> None:
+        if code.is_failure:
+            self.failure = reasons.refused(code, self._options)
+            return
+        self.accepted = True
+        self._limit = min(IN_FLIGHT_LIMIT, getattr(extra, "ReceiveMaximum", IN_FLIGHT_LIMIT))
+
+    def _on_disconnect(
+        self, _c: Client, _u: object, _f: DisconnectFlags, code: ReasonCode, _p: Properties | None
+    ) -> None:
+        if self.accepted:
+            self.failure = reasons.lost(code, self._options)
+        elif not self.failure:
+            self.failure = reasons.hung_up(self._options)
+
+    def _on_publish(
+        self, _c: Client, _u: object, mid: int, code: ReasonCode, _p: Properties | None
+    ) -> None:
+        message = self._flying.pop(mid)
+        if code.is_failure and message.topic not in self._denied:
+            self._denied.add(message.topic)
+            log.warning(
+                "%s does not let us publish %s: %s", self._options.where, message.topic, code
+            )
+
+    def _on_subscribe(
+        self, _c: Client, _u: object, _mid: int, codes: list[ReasonCode], _p: Properties | None
+    ) -> None:
+        for code in codes:
+            if code.is_failure:
+                log.warning("%s refuses a subscription: %s", self._options.where, code)
+
+    def _on_message(self, _client: Client, _userdata: object, message: MQTTMessage) -> None:
+        try:
+            self._receive(Message(message.topic, bytes(message.payload), message.retain))
+        except UnicodeDecodeError:
+            log.debug("a message on a topic that is no UTF-8 was ignored")
+
+
+def _client(options: Options, context: ssl.SSLContext | None, will: Will | None) -> Client:
+    client = Client(
+        CallbackAPIVersion.VERSION2,
+        client_id=options.client_id,
+        clean_session=None if options.protocol == "5" else options.session_expiry == 0,
+        protocol=_PROTOCOLS[options.protocol],
+    )
+    client.connect_timeout = CONNECT_LIMIT_S
+    if options.username:
+        client.username_pw_set(options.username, options.password or None)
+    if context is not None:
+        client.tls_set_context(context)
+    if will is not None:
+        client.will_set(will.topic, encode(will.payload), qos=1, retain=True)
+    return client

@@ -1,0 +1,95 @@
+"""How to reach the broker."""
+
+import ssl
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from esquirell.domain.errors import ConfigError
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """The broker and how to speak to it.
+
+    `session_expiry` is in seconds: for so long the broker keeps subscriptions and messages
+    for this client while it is away (with 3.1.1 for ever); it needs a `client_id`. At 0 each
+    connection starts afresh. `keepalive` is in seconds, too: twice that without a sign of the
+    broker ends the connection.
+    """
+
+    host: str = "localhost"
+    port: int = 1883
+    username: str = ""
+    password: str = field(default="", repr=False)
+    protocol: Literal["5", "3.1.1"] = "5"
+    tls: bool = False
+    ca_file: Path | None = None
+    cert_file: Path | None = None
+    key_file: Path | None = None
+    client_id: str = ""
+    keepalive: int = 30
+    session_expiry: int = 0
+
+    @property
+    def where(self) -> str:
+        """The broker as sentences name it."""
+        return f"the MQTT broker at {self.host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class Will:
+    """The retained state that a connection leaves behind when it ends, however it ends."""
+
+    topic: str
+    payload: dict[str, object]
+
+
+def tls_context(options: Options) -> ssl.SSLContext | None:
+    """Load the certificates; None without TLS.
+
+    Raises ConfigError when a file can't be used, or is given while `tls` is off: what was
+    meant to be encrypted must not go out in plain text.
+    """
+    if not options.tls:
+        _refuse_unused(options)
+        return None
+    context = _trusting(options.ca_file)
+    if options.cert_file:
+        _show_certificate(context, options.cert_file, options.key_file)
+    elif options.key_file:
+        raise ConfigError("key_file in [mqtt] needs the cert_file that it belongs to")
+    return context
+
+
+def _refuse_unused(options: Options) -> None:
+    if options.ca_file or options.cert_file or options.key_file:
+        raise ConfigError("[mqtt] names certificate files, but tls is false: set tls = true")
+
+
+def _trusting(ca_file: Path | None) -> ssl.SSLContext:
+    try:
+        context = ssl.create_default_context(cafile=ca_file)
+    except OSError as error:
+        raise ConfigError(f"ca_file {ca_file} in [mqtt] cannot be used: {_why(error)}") from error
+    if ca_file:
+        # Python 3.13 began to refuse what home-made authorities often leave out (RFC 5280).
+        context.verify_flags &= ~ssl.VERIFY_X509_STRICT
+    return context
+
+
+def _show_certificate(context: ssl.SSLContext, cert_file: Path, key_file: Path | None) -> None:
+    try:
+        # An empty password makes OpenSSL refuse an encrypted key instead of asking a terminal.
+        context.load_cert_chain(cert_file, key_file, password="")
+    except OSError as error:
+        raise ConfigError(
+            f"cert_file {cert_file} and key_file {key_file or cert_file} in [mqtt] "
+            f"cannot be used: {_why(error)}"
+        ) from error
+
+
+def _why(error: OSError) -> str:
+    if isinstance(error, ssl.SSLError):
+        return "it holds no fitting certificate or key in PEM format, or the key has a password"
+    return error.strerror or "it cannot be read"

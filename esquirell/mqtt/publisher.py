@@ -1,0 +1,78 @@
+"""Readings, availability and events, as they go out."""
+
+import logging
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any
+
+from esquirell.domain.reading import Reading, iso, payload
+from esquirell.domain.status import MeterStatus
+from esquirell.mqtt.client import Connection
+from esquirell.mqtt.topics import Topics
+
+log = logging.getLogger(__name__)
+
+
+class MqttPublisher:
+    """Publishes what the services have to tell; never waits and never fails for its sake.
+
+    `publish_every` gives seconds per meter: one reading of each such period is published, at
+    0 or without an entry every one.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        topics: Topics,
+        publish_every: Mapping[str, int],
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._connection = connection
+        self._topics = topics
+        self._publish_every = publish_every
+        self._clock = clock
+        self._readings: dict[str, float] = {}
+        self._statuses: dict[str, tuple[object, ...]] = {}
+
+    def reading(self, reading: Reading, keys: tuple[str, ...]) -> None:
+        """Publish a reading in the full shape of `keys`."""
+        period = self._period(reading.meter, reading.measured_at)
+        if self._readings.get(reading.meter) == period:
+            return
+        self._readings[reading.meter] = period
+        self._retain(self._topics.meter_state(reading.meter), payload(reading, keys))
+
+    def status(self, meter: str, status: MeterStatus) -> None:
+        """Publish the availability of a meter."""
+        self.availability(meter, status, status.state)
+
+    def availability(self, meter: str, status: MeterStatus, state: str) -> None:
+        """Publish a meter as `state`, whatever its polls say.
+
+        Sent when something changed, a mere new success at the pace of the readings.
+        """
+        period = self._period(meter, status.last_success) if status.last_success else None
+        news = (state, status.reason, status.failures, period)
+        if self._statuses.get(meter) == news:
+            return
+        self._statuses[meter] = news
+        shape = status.payload() | {"state": state}
+        self._retain(self._topics.meter_availability(meter), shape)
+
+    def event(self, kind: str, data: Mapping[str, Any]) -> None:
+        """Publish that something happened."""
+        event = {"type": kind, "at": iso(self._clock()), "data": dict(data)}
+        try:
+            self._connection.publish(self._topics.bridge_event, event)
+        except (TypeError, ValueError):
+            log.exception("event %s could not be published", kind)
+
+    def _period(self, meter: str, moment: datetime) -> float:
+        """Give the number of the period: counted by the clock, as polls come unevenly."""
+        return moment.timestamp() // (self._publish_every.get(meter) or 0.001)
+
+    def _retain(self, topic: str, shape: Mapping[str, object]) -> None:
+        try:
+            self._connection.retain(topic, shape)
+        except (TypeError, ValueError):
+            log.exception("%s could not be published", topic)

@@ -1,0 +1,77 @@
+"""Why there is no connection, in one sentence that names what to change."""
+
+import socket
+import ssl
+
+from paho.mqtt.reasoncodes import ReasonCode
+
+from esquirell.mqtt.options import Options
+
+# MQTT 5.0, section 2.4; paho gives the return codes of MQTT 3.1.1 as these, too.
+_UNSPECIFIED = 0x80
+_NOT_THIS_VERSION = 0x84
+_BAD_CLIENT_ID = 0x85
+_BAD_CREDENTIALS = (0x86, 0x87)
+_TAKEN_OVER = 0x8E
+
+
+def unreachable(error: Exception, options: Options) -> str:
+    """Say why no connection could be opened."""
+    match error:
+        case socket.gaierror() | UnicodeError():
+            return f'the name {options.host!r} has no address: check "host" in [mqtt]'
+        case ssl.SSLCertVerificationError():
+            return (
+                f"the certificate of {options.where} is not accepted ({error.verify_message}): "
+                'check "ca_file" and "host" in [mqtt]'
+            )
+        case ssl.SSLError() | ConnectionResetError():  # a reset that early ends a TLS handshake
+            return f'{options.where} speaks no TLS that fits: check "port" and "tls" in [mqtt]'
+        case TimeoutError():
+            return f'{options.where} does not answer: check "host" and "port" in [mqtt]'
+    why = getattr(error, "strerror", None) or str(error)
+    return f'{options.where} cannot be reached ({why}): check "host" and "port" in [mqtt]'
+
+
+def refused(code: ReasonCode, options: Options) -> str:
+    """Say why the broker did not accept the connection."""
+    if code.value in _BAD_CREDENTIALS:
+        return (
+            f"{options.where} refuses the user name or the password: "
+            'check "username" and "password" in [mqtt]'
+        )
+    if code.value == _NOT_THIS_VERSION:
+        other = "3.1.1" if options.protocol == "5" else "5"
+        return (
+            f"{options.where} does not speak MQTT {options.protocol}: "
+            f'set protocol = "{other}" in [mqtt]'
+        )
+    if code.value == _BAD_CLIENT_ID:
+        return f"{options.where} refuses the client id {options.client_id!r}"
+    return f"{options.where} refuses the connection: {code}"
+
+
+def hung_up(options: Options) -> str:
+    """Say that the broker ended the connection instead of accepting or refusing it."""
+    remedies = ['set protocol = "3.1.1" if it does not speak MQTT 5'] * (options.protocol == "5")
+    if options.tls:
+        remedies.append('check "cert_file" and "key_file" if it asks for a certificate')
+    else:
+        remedies.append("set tls = true if that port speaks TLS")
+    return f"{options.where} hung up without a word: in [mqtt], {', or '.join(remedies)}"
+
+
+def silent(options: Options) -> str:
+    """Say that something accepted the connection that does not speak MQTT."""
+    return f'{options.where} does not answer in MQTT: check "port" and "tls" in [mqtt]'
+
+
+def lost(code: ReasonCode, options: Options) -> str:
+    """Say why a connection ended that had been accepted."""
+    if code.value == _TAKEN_OVER:
+        return (
+            f"another client connected to {options.where} as {options.client_id!r}: "
+            'does a second esquirell run with this "base_topic"?'
+        )
+    why = "" if code.value == _UNSPECIFIED else f" ({code})"
+    return f"the connection to {options.where} is lost{why}"

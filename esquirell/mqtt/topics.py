@@ -1,0 +1,101 @@
+"""All topic names and Home Assistant ids, in one place."""
+
+import re
+from dataclasses import dataclass
+
+from esquirell.domain.errors import ConfigError
+
+_NOT_FOR_IDS = re.compile(r"[^a-zA-Z0-9_-]")
+_NOT_FOR_ENTITIES = re.compile(r"[^a-z0-9_]")
+
+
+@dataclass(frozen=True, slots=True)
+class Topics:
+    """The topics under one base topic; an empty discovery prefix switches discovery off.
+
+    Raises ConfigError when either can't be part of a topic.
+    """
+
+    base: str = "esquirell"
+    discovery_prefix: str = "homeassistant"
+
+    def __post_init__(self) -> None:
+        """Check both settings."""
+        _check("base_topic", self.base)
+        if self.discovery_prefix:
+            _check("discovery_prefix", self.discovery_prefix)
+
+    @property
+    def bridge_state(self) -> str:
+        """Where the bridge says that it is online, and the broker that it is not."""
+        return f"{self.base}/bridge/state"
+
+    @property
+    def bridge_info(self) -> str:
+        """Where version, configuration and commands are described."""
+        return f"{self.base}/bridge/info"
+
+    @property
+    def bridge_health(self) -> str:
+        """Where the health of all parts is published."""
+        return f"{self.base}/bridge/health"
+
+    @property
+    def bridge_event(self) -> str:
+        """Where it is told that something happened."""
+        return f"{self.base}/bridge/event"
+
+    @property
+    def birth(self) -> str:
+        """Where Home Assistant says that it came up."""
+        return f"{self.discovery_prefix}/status"
+
+    @property
+    def all_availabilities(self) -> str:
+        """The filter of the availability of all meters."""
+        return self.meter_availability("+")
+
+    def meter_state(self, meter: str) -> str:
+        """Where the readings of a meter are published."""
+        return f"{self.base}/meter/{meter}/state"
+
+    def meter_availability(self, meter: str) -> str:
+        """Where it is published whether a meter answers."""
+        return f"{self.base}/meter/{meter}/availability"
+
+    def meter_fetch(self, meter: str) -> str:
+        """Where a reading of a meter is asked for."""
+        return f"{self.base}/meter/{meter}/fetch"
+
+    def meter_of(self, topic: str) -> str:
+        """Give the name of the meter that a topic of a meter is about."""
+        return topic.removeprefix(f"{self.base}/meter/").partition("/")[0]
+
+    def discovery(self, device: str) -> str:
+        """Where a device, by its id, is announced to Home Assistant."""
+        return f"{self.discovery_prefix}/device/{device}/config"
+
+    @property
+    def bridge_id(self) -> str:
+        """The id of the bridge's own device; it has no suffix, as that could be a meter's name."""
+        return _NOT_FOR_IDS.sub("_", self.base)
+
+    def meter_id(self, meter: str, key: str = "") -> str:
+        """Give the id of a meter's device, or of one of its entities."""
+        return "_".join(part for part in (self.bridge_id, meter, key) if part)
+
+
+def entity_id(platform: str, unique_id: str) -> str:
+    """Give the entity id to propose for an entity: `sensor.esquirell_main_voltage_a`."""
+    return f"{platform}.{_NOT_FOR_ENTITIES.sub('_', unique_id.lower())}"
+
+
+def _check(setting: str, value: str) -> None:
+    """Refuse what brokers refuse, and the slashes at an end that are always a slip."""
+    if not value or set(value) & {"+", "#"} or value[0] in "$/" or value[-1] == "/":
+        raise ConfigError(
+            f"{setting} in [mqtt] is {value!r}: it must not be empty, hold + or #, "
+            "start with $ or /, or end with /"
+        )
+    if not value.isprintable():
+        raise ConfigError(f"{setting} in [mqtt] holds characters that cannot be printed: {value!r}")

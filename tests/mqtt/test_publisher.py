@@ -1,0 +1,132 @@
+import json
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import timedelta
+
+import pytest
+from support.mosquitto import Mosquitto
+from support.mqtt_observer import Observer
+from support.mqtt_parts import NOON, connected, reading
+
+from esquirell.domain.reading import Reading
+from esquirell.domain.status import MeterStatus
+from esquirell.mqtt.options import Options
+from esquirell.mqtt.publisher import MqttPublisher
+from esquirell.mqtt.topics import Topics
+
+STATE = "esquirell/meter/main/state"
+AVAILABILITY = "esquirell/meter/main/availability"
+
+
+@contextmanager
+def publishing(
+    broker: Mosquitto, publish_every: Mapping[str, int] | None = None
+) -> Iterator[tuple[MqttPublisher, Observer]]:
+    with (
+        Observer(broker.port) as observer,
+        connected(Options("127.0.0.1", broker.port)) as connection,
+    ):
+        yield MqttPublisher(connection, Topics(), publish_every or {}, lambda: NOON), observer
+
+
+def published(publisher: MqttPublisher, observer: Observer, topic: str) -> list[object]:
+    """Give what was published on a topic so far, in the order in which it was."""
+    publisher.event("end", {})
+    observer.saw(lambda seen: seen.topic.endswith("/event"))
+    return [seen.json for seen in observer.of(topic)]
+
+
+def test_a_reading_is_published_in_full_shape(broker: Mosquitto) -> None:
+    with publishing(broker) as (publisher, observer):
+        publisher.reading(reading(0.123), ("voltage_a", "current_a"))
+        seen = observer.saw(lambda seen: seen.topic == STATE)
+    assert json.loads(seen.payload) == {
+        "measured_at": "2026-11-22T12:00:00.123Z",
+        "voltage_a": 236.0,
+        "current_a": None,
+        "diagnostics": {"DeviceStatus": 0},
+    }
+
+
+def publish_all(publisher: MqttPublisher, observer: Observer, *seconds: float) -> list[object]:
+    """Publish readings of these seconds, one by one; give those that came."""
+    came: list[object] = []
+    for second in seconds:
+        observer.forget()
+        publisher.reading(reading(second, voltage_a=second), ("voltage_a",))
+        found = published(publisher, observer, STATE)
+        came += [shape["voltage_a"] for shape in found if isinstance(shape, dict)]
+    return came
+
+
+def test_one_reading_per_period_is_published(broker: Mosquitto) -> None:
+    with publishing(broker, {"main": 60}) as (publisher, observer):
+        came = publish_all(publisher, observer, 0.4, 10.2, 50.1, 60.1, 119.9, 180.2)
+    assert came == [0.4, 60.1, 180.2]
+
+
+def test_a_clock_set_back_stops_nothing(broker: Mosquitto) -> None:
+    with publishing(broker, {"main": 60}) as (publisher, observer):
+        assert publish_all(publisher, observer, 7200, -7200) == [7200, -7200]
+
+
+def test_without_a_period_every_reading_is_published(broker: Mosquitto) -> None:
+    with publishing(broker) as (publisher, observer):
+        assert publish_all(publisher, observer, 0, 0.5, 1) == [0, 0.5, 1]
+
+
+def test_availability_is_published_when_there_is_news(broker: Mosquitto) -> None:
+    well = MeterStatus(last_success=NOON)
+    later = MeterStatus(last_success=NOON + timedelta(seconds=5))
+    failing = MeterStatus(failures=1, reason="unreachable", last_success=NOON)
+    failed = MeterStatus(failures=2, reason="unreachable", last_success=NOON)
+    with publishing(broker, {"main": 60}) as (publisher, observer):
+        came: list[object] = []
+        for status in (well, well, later, failing, failed, failed):
+            observer.forget()
+            publisher.status("main", status)
+            came += published(publisher, observer, AVAILABILITY)
+    assert came == [well.payload(), failing.payload(), failed.payload()]
+    assert came[-1] == {
+        "state": "offline",
+        "reason": "unreachable",
+        "last_success": "2026-11-22T12:00:00.000Z",
+        "failures": 2,
+    }
+
+
+def test_each_success_is_published_without_a_period(broker: Mosquitto) -> None:
+    later = MeterStatus(last_success=NOON + timedelta(seconds=5))
+    with publishing(broker) as (publisher, observer):
+        publisher.status("main", MeterStatus(last_success=NOON))
+        publisher.status("main", later)
+        observer.saw(lambda seen: seen.topic == AVAILABILITY and seen.json == later.payload())
+
+
+def test_an_event_is_not_retained(broker: Mosquitto) -> None:
+    with publishing(broker) as (publisher, observer):
+        publisher.event("schedule_changed", {"name": "fetch"})
+        seen = observer.saw(lambda seen: seen.topic == "esquirell/bridge/event")
+        assert seen.json == {
+            "type": "schedule_changed",
+            "at": "2026-11-22T12:00:00.000Z",
+            "data": {"name": "fetch"},
+        }
+        with Observer(broker.port) as newcomer:
+            publisher.event("end", {})
+            newcomer.saw(lambda seen: seen.json["type"] == "end")
+            assert len(newcomer.messages) == 1
+
+
+def test_what_has_no_json_form_fails_nobody(
+    broker: Mosquitto, caplog: pytest.LogCaptureFixture
+) -> None:
+    with publishing(broker) as (publisher, _):
+        publisher.reading(Reading("main", NOON, {"voltage": float("nan")}), ("voltage",))
+        publisher.event("x", {"what": object()})
+    errors = [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR]
+    assert errors == [
+        "esquirell/meter/main/state could not be published",
+        "event x could not be published",
+    ]

@@ -1,0 +1,54 @@
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from paho.mqtt.client import topic_matches_sub
+
+from esquirell.domain.errors import ConfigError
+from esquirell.mqtt.topics import Topics, entity_id
+
+names = st.from_regex(r"[a-z0-9_-]{1,64}", fullmatch=True)
+levels = st.text(
+    st.characters(exclude_categories=("C", "Z"), exclude_characters="+#/$"), min_size=1, max_size=20
+)
+bases = st.lists(levels, min_size=1, max_size=3).map("/".join)
+
+
+@given(bases, bases, names)
+def test_any_base_topic_gives_topics_and_ids(base: str, prefix: str, name: str) -> None:
+    topics = Topics(base, prefix)
+    device = topics.meter_id(name)
+    assert re.fullmatch(r"[a-zA-Z0-9_-]+", device)
+    assert re.fullmatch(r"sensor\.[a-z0-9_]+", entity_id("sensor", topics.meter_id(name, "power")))
+    assert topics.meter_of(topics.meter_availability(name)) == name
+    assert topics.meter_of(topics.meter_state(name)) == name
+    assert topic_matches_sub(topics.all_availabilities, topics.meter_availability(name))
+    assert device != topics.bridge_id
+    topics.discovery(device).encode()
+
+
+@pytest.mark.parametrize("base", ["", "a/+", "#", "$SYS/x", "/a", "a/", "a\n", "a\0", "\ud800"])
+def test_what_is_no_topic_is_refused(base: str) -> None:
+    with pytest.raises(ConfigError, match=r"base_topic in \[mqtt\]"):
+        Topics(base)
+
+
+def test_an_empty_discovery_prefix_is_allowed() -> None:
+    assert Topics(discovery_prefix="").discovery_prefix == ""
+    with pytest.raises(ConfigError, match="discovery_prefix"):
+        Topics(discovery_prefix="home/#")
+
+
+def test_the_topics_of_the_contract() -> None:
+    topics = Topics()
+    assert topics.bridge_state == "esquirell/bridge/state"
+    assert topics.bridge_info == "esquirell/bridge/info"
+    assert topics.bridge_health == "esquirell/bridge/health"
+    assert topics.bridge_event == "esquirell/bridge/event"
+    assert topics.meter_state("main") == "esquirell/meter/main/state"
+    assert topics.meter_availability("main") == "esquirell/meter/main/availability"
+    assert topics.meter_fetch("main") == "esquirell/meter/main/fetch"
+    assert topics.birth == "homeassistant/status"
+    assert topics.discovery("esquirell_main") == "homeassistant/device/esquirell_main/config"
+    assert topics.meter_id("main", "voltage_a") == "esquirell_main_voltage_a"

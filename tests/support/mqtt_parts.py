@@ -1,0 +1,120 @@
+"""Parts of the MQTT adapter, ready to be used by tests."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Literal, TypeVar
+
+from pydantic import SecretStr
+from support.waiting import eventually
+
+from esquirell import profiles
+from esquirell.domain.meter import Meter
+from esquirell.domain.reading import Reading
+from esquirell.domain.status import MeterStatus
+from esquirell.mqtt.bridge import Bridge, Facts, will_of
+from esquirell.mqtt.client import Connection
+from esquirell.mqtt.discovery import MeterInfo
+from esquirell.mqtt.options import Options, Will
+from esquirell.mqtt.publisher import MqttPublisher
+from esquirell.mqtt.topics import Topics
+
+T = TypeVar("T")
+
+NOON = datetime(2026, 11, 22, 12, 0, 0, tzinfo=UTC)
+
+
+def repeatedly(act: Callable[[], object], look: Callable[[], T], within: float = 10) -> T:
+    """Do something over and over until something is true."""
+
+    def turn() -> T:
+        act()
+        return look()
+
+    return eventually(turn, within)
+
+
+@contextmanager
+def running(options: Options, will: Will | None = None) -> Iterator[Connection]:
+    """Start a connection, and stop it in the end."""
+    connection = Connection(options, will)
+    connection.start()
+    try:
+        yield connection
+    finally:
+        connection.stop(5)
+
+
+@contextmanager
+def connected(options: Options, will: Will | None = None) -> Iterator[Connection]:
+    """Start a connection and wait until it is accepted."""
+    with running(options, will) as connection:
+        eventually(lambda: connection.connected)
+        yield connection
+
+
+def meter(name: str = "main", profile: str = "owon_pc321", **details: str) -> Meter:
+    """Describe a meter."""
+    key = SecretStr("0123456789abcdef")
+    return Meter(name=name, device_id="bf0123", local_key=key, profile=profile, **details)
+
+
+WELL_AT_NOON = MeterStatus(last_success=NOON)
+
+
+def info_of(
+    name: str = "main", status: MeterStatus = WELL_AT_NOON, interval: float | None = 60
+) -> MeterInfo:
+    """Describe a three-phase meter and how it is doing."""
+    profile = profiles.find("owon_pc321")
+    return MeterInfo(meter(name, label=f"The {name} one"), profile, status, interval)
+
+
+def reading(second: float = 0, name: str = "main", **values: float) -> Reading:
+    """Take a reading some seconds after noon."""
+    moment = NOON + timedelta(seconds=second)
+    return Reading(name, moment, values or {"voltage_a": 236.0}, {"DeviceStatus": 0})
+
+
+class House:
+    """What a bridge looks up, and what a test may change."""
+
+    def __init__(self) -> None:
+        self.now = NOON
+        self.meters: list[MeterInfo] = [info_of()]
+        self.error: Exception | None = None
+
+    def clock(self) -> datetime:
+        return self.now
+
+    def look(self) -> list[MeterInfo]:
+        if self.error:
+            raise self.error
+        return self.meters
+
+    def facts(self) -> Facts:
+        info = {"version": "0.1.0", "base_topic": "esquirell", "config": {}, "commands": {}}
+        return Facts("0.1.0", self.look, lambda: info, lambda: {"healthy": True})
+
+
+@contextmanager
+def bridge_in(
+    house: House,
+    port: int,
+    topics: Topics | None = None,
+    *,
+    client_id: str = "bridge",
+    protocol: Literal["5", "3.1.1"] = "5",
+) -> Iterator[tuple[Bridge, Connection]]:
+    """Start a bridge whose turns the test itself makes."""
+    topics = topics or Topics()
+    options = Options("127.0.0.1", port, client_id=client_id, protocol=protocol)
+    connection = Connection(options, will_of(topics))
+    publisher = MqttPublisher(connection, topics, {}, house.clock)
+    bridge = Bridge(connection, topics, publisher, house.facts(), house.clock)
+    bridge.start()
+    connection.start()
+    try:
+        yield bridge, connection
+    finally:
+        connection.stop(5)
