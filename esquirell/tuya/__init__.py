@@ -1,0 +1,12 @@
+"""Tuya: everything that knows tinytuya.
+
+A read passes through `local` (all meters), `link` (one meter: its turn, lock and cool-down),
+`reader` (which protocol), `caller` (the connection), `conversation` (question and answer) and
+`line` (bytes and time limits). `errors` turns what was seen there into the contract's reasons.
+`simulator`, on `wire`, is the other side: a meter, measuring a `house`.
+"""
+
+import logging
+
+# At debug level tinytuya logs keys and payloads, and encrypts with a constant nonce.
+logging.getLogger("tinytuya").setLevel(logging.INFO)

@@ -1,0 +1,85 @@
+"""One reader at a time for each device, over all threads and processes of a machine."""
+
+import fcntl
+import hashlib
+import os
+import threading
+import time
+from contextlib import suppress
+from pathlib import Path
+
+POLL_S = 0.02
+LONGEST_NOTE = 64
+
+
+class Guard:
+    """The lock of one device, and what all processes have to know of it.
+
+    The lock is the kernel's (flock): it frees itself when a process is killed. The file holds
+    a line with the protocol found for the device (`-`: none) and the unix time of the last
+    contact. A device is known by a hash of its id, as the id is nobody's business.
+    """
+
+    def __init__(self, folder: Path, device_id: str) -> None:
+        digest = hashlib.sha256(device_id.encode()).hexdigest()
+        self._path = folder / f"{digest[:24]}.lock"
+        self._file: int | None = None
+        self._contact = 0.0
+        self.version = ""
+
+    def acquire(self, deadline: float, stop: threading.Event) -> bool:
+        """Take the lock, waiting until the monotonic time `deadline` at most.
+
+        Raises OSError when the file can't be opened. Held already is fine.
+        """
+        if self._file is not None:
+            return True
+        file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+        while not _try_lock(file):
+            if time.monotonic() >= deadline or stop.wait(POLL_S):
+                os.close(file)
+                return False
+        self._file = file
+        self._recall(file)
+        return True
+
+    def release(self) -> None:
+        """Note the last contact and free the lock; not held is fine."""
+        if self._file is None:
+            return
+        file, self._file = self._file, None
+        self._note(file)
+        os.close(file)
+
+    def await_gap(self, gap_s: float, stop: threading.Event) -> None:
+        """Wait until the last contact with the device is `gap_s` seconds ago."""
+        # A clock that was set back would make the last contact lie far ahead.
+        left_s = min(self._contact + gap_s - time.time(), gap_s)
+        if left_s > 0:
+            stop.wait(left_s)
+
+    def touched(self) -> None:
+        """Remember that there was contact with the device just now."""
+        self._contact = time.time()
+
+    def _recall(self, file: int) -> None:
+        words = os.pread(file, LONGEST_NOTE, 0).decode("ascii", "replace").split()
+        with suppress(ValueError):
+            version, contact = words
+            self._contact = float(contact)
+            self.version = version.replace("-", "")
+
+    def _note(self, file: int) -> None:
+        line = f"{self.version or '-'} {self._contact:.3f}\n".encode("ascii")
+        # The disk may be full; the gap to the next contact is not worth a failed read.
+        with suppress(OSError):
+            os.pwrite(file, line, 0)
+            os.ftruncate(file, len(line))
+
+
+def _try_lock(file: int) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

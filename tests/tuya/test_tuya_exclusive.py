@@ -1,0 +1,259 @@
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+import support
+from support.tuya_devices import (
+    DPS,
+    HASTY,
+    MEASURED,
+    QUICK,
+    FakeDevice,
+    MakeTransport,
+    MockRequest,
+    MockSession,
+    a_meter,
+    mock_device,
+    say_nothing,
+    simulated,
+    swallowing_port,
+)
+from support.waiting import eventually
+
+import esquirell
+from esquirell.domain.errors import MeterError, MeterUnreachableError
+from esquirell.domain.meter import Meter, ProtocolVersion
+from esquirell.tuya.local import LocalTransport
+
+PATIENT = replace(QUICK, connect_s=10, answer_s=10, lock_wait_s=10, total_s=20)
+
+HOLDER = """
+import sys
+from pathlib import Path
+from support.tuya_devices import a_meter
+from esquirell.tuya.local import LocalTransport
+
+transport = LocalTransport(Path(sys.argv[1]), keep_connections=lambda _: True)
+transport.read(a_meter(int(sys.argv[2]), "3.4"))
+print("held", flush=True)
+sys.stdin.read()
+"""
+
+
+@contextmanager
+def holding_process(lock_dir: Path, port: int) -> Iterator[subprocess.Popen[str]]:
+    """Run another process that has read the meter and keeps the connection to it."""
+    packages = [str(Path(package.__path__[0]).parent) for package in (support, esquirell)]
+    process = subprocess.Popen(
+        [sys.executable, "-c", HOLDER, str(lock_dir), str(port)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(packages)},
+    )
+    with process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "held\n"
+        yield process
+        process.kill()
+
+
+def test_threads_and_transports_read_a_device_one_after_the_other(
+    make_transport: MakeTransport,
+) -> None:
+    transports = [make_transport(limits=PATIENT) for _ in range(2)]
+    with simulated("3.4") as device, ThreadPoolExecutor(6) as pool:
+        meter = a_meter(device.port, "3.4")
+        readings = pool.map(lambda turn: transports[turn % 2].read(meter), range(12))
+        assert list(readings) == [MEASURED] * 12
+        assert device.answers == 12
+
+
+@pytest.mark.parametrize("same", [True, False])
+def test_who_waits_too_long_for_a_device_is_told_that_it_is_busy(
+    make_transport: MakeTransport, *, same: bool
+) -> None:
+    holder = make_transport(limits=replace(QUICK, answer_s=10, total_s=20))
+    other = holder if same else make_transport()
+    with mock_device("3.3", response_delay=1.0) as device, ThreadPoolExecutor(1) as pool:
+        meter = a_meter(device.port)
+        holding = pool.submit(holder.read, meter)
+        eventually(lambda: device.connected, what="the first read has begun")
+        with pytest.raises(MeterUnreachableError, match="being read by another") as failure:
+            other.read(meter)
+        assert failure.value.code == "busy"
+        assert holding.result() == DPS
+        assert device.server.connections == 1
+
+
+def test_another_process_can_read_a_device_only_when_the_first_has_let_go(
+    transport: LocalTransport, lock_dir: Path
+) -> None:
+    with simulated("3.4") as device:
+        meter = a_meter(device.port, "3.4")
+        with holding_process(lock_dir, device.port) as process:
+            with pytest.raises(MeterUnreachableError) as failure:
+                transport.read(meter)
+            assert failure.value.code == "busy"
+            process.kill()
+            process.wait()
+            assert transport.read(meter) == MEASURED
+
+
+def test_a_busy_device_is_read_when_it_is_free_again(make_transport: MakeTransport) -> None:
+    keeper = make_transport(keep=True)
+    other = make_transport()
+    with simulated("3.5") as device:
+        meter = a_meter(device.port, "3.5")
+        keeper.read(meter)
+        for _ in range(2):
+            with pytest.raises(MeterUnreachableError, match="being read by another"):
+                other.read(meter)
+        keeper.forget("main")
+        assert other.read(meter) == MEASURED
+
+
+@pytest.mark.parametrize(("keep", "transports"), [(True, 1), (False, 1), (False, 2)])
+def test_contacts_with_a_device_lie_a_gap_apart(
+    make_transport: MakeTransport, transports: int, *, keep: bool
+) -> None:
+    contacts: list[float] = []
+
+    def watch(_: MockSession, __: MockRequest, answer: bytes | None) -> bytes | None:
+        contacts.append(time.monotonic())
+        return answer
+
+    limits = replace(QUICK, gap_s=0.25)
+    readers = [make_transport(keep=keep, limits=limits) for _ in range(transports)]
+    with mock_device("3.3", watch) as device:
+        for turn in range(3):
+            readers[turn % transports].read(a_meter(device.port))
+    gaps = [later - earlier for earlier, later in pairwise(contacts)]
+    assert len(gaps) == 2
+    assert min(gaps) >= 0.25 - 0.005  # the noted time is rounded to milliseconds
+    assert max(gaps) < 1.0
+
+
+@pytest.mark.parametrize("note", ["3.3 99999999999.0\n", "3.3\n", "\xff\xff nonsense", ""])
+def test_a_strange_note_of_the_last_contact_does_no_harm(
+    make_transport: MakeTransport, lock_dir: Path, note: str
+) -> None:
+    with simulated("3.3") as device:
+        meter = a_meter(device.port)
+        make_transport().read(meter)
+        (lock,) = lock_dir.iterdir()
+        lock.write_text(note, encoding="latin1")
+        began = time.monotonic()
+        assert make_transport().read(meter) == MEASURED
+        assert time.monotonic() - began < 1.0
+
+
+def test_a_meter_that_failed_several_times_is_left_alone(make_transport: MakeTransport) -> None:
+    transport = make_transport(limits=replace(HASTY, cool_s=60))
+    with FakeDevice(say_nothing) as device:
+        meter = a_meter(device.port)
+        failures = [_failure(transport, meter) for _ in range(3)]
+        contacts = device.connections
+        cooling = _failure(transport, meter)
+        assert device.connections == contacts
+        forced = _failure(transport, meter, forced=True)
+        assert device.connections == contacts + 1
+    assert (cooling.code, str(cooling)) == (failures[-1].code, str(failures[-1]))
+    assert type(cooling) is type(forced) is MeterUnreachableError
+
+
+def test_changed_settings_and_forgetting_end_a_cool_down(make_transport: MakeTransport) -> None:
+    transport = make_transport(limits=replace(QUICK, failures_to_cool=1, cool_s=60))
+    with simulated("3.3") as device:
+        good = a_meter(device.port)
+        bad = good.model_copy(update={"address": "auto"})
+        _failure(transport, bad)
+        assert transport.read(good) == MEASURED
+
+
+def test_meters_are_read_side_by_side(make_transport: MakeTransport) -> None:
+    transport = make_transport(limits=PATIENT)
+    with FakeDevice(say_nothing) as dead, simulated("3.3") as device:
+        meters = [
+            a_meter(dead.port, name="dead").model_copy(update={"device_id": "dead"}),
+            a_meter(device.port),
+        ]
+        with ThreadPoolExecutor(2) as pool:
+            waiting = pool.submit(_failure, transport, meters[0])
+            eventually(lambda: dead.connections)
+            assert transport.read(meters[1]) == MEASURED
+            assert not waiting.done()
+            transport.close()
+
+
+def break_off(transport: LocalTransport, meter: Meter) -> None:
+    """Close the transport while it reads, and check that the read ends at once."""
+    with ThreadPoolExecutor(1) as pool:
+        reading = pool.submit(_failure, transport, meter)
+        eventually(lambda: "main" in transport._links, what="the read has begun")
+        transport.close()
+        failure = reading.result(timeout=1.0)
+    assert failure.code == "unreachable"
+    assert "being stopped" in str(failure)
+
+
+@pytest.mark.parametrize("protocol", ["3.3", "3.4"])
+def test_closing_breaks_off_waiting_for_a_device(
+    make_transport: MakeTransport, protocol: ProtocolVersion
+) -> None:
+    with FakeDevice(say_nothing) as device:
+        break_off(make_transport(limits=PATIENT), a_meter(device.port, protocol))
+
+
+def test_closing_breaks_off_connecting(make_transport: MakeTransport) -> None:
+    with swallowing_port() as port:
+        break_off(make_transport(limits=PATIENT), a_meter(port))
+
+
+def test_closing_breaks_off_waiting_for_another_process(make_transport: MakeTransport) -> None:
+    with simulated("3.3") as device:
+        make_transport(keep=True).read(a_meter(device.port))
+        break_off(make_transport(limits=PATIENT), a_meter(device.port))
+
+
+def test_closing_breaks_off_waiting_for_the_gap(make_transport: MakeTransport) -> None:
+    with simulated("3.3") as device:
+        make_transport().read(a_meter(device.port))
+        break_off(make_transport(limits=replace(PATIENT, gap_s=10)), a_meter(device.port))
+
+
+def test_closing_breaks_off_all_who_wait_their_turn(make_transport: MakeTransport) -> None:
+    transport = make_transport(limits=PATIENT)
+    with FakeDevice(say_nothing) as device, ThreadPoolExecutor(3) as pool:
+        meter = a_meter(device.port)
+        reading = [pool.submit(_failure, transport, meter) for _ in range(3)]
+        eventually(lambda: device.connections, what="the first read has begun")
+        transport.close()
+        assert {result.result(timeout=1.0).code for result in reading} == {"unreachable"}
+        assert device.connections == 1
+
+
+def test_a_closed_transport_holds_nothing_and_reads_no_more(
+    make_transport: MakeTransport,
+) -> None:
+    transport = make_transport(keep=True)
+    with simulated("3.3") as device:
+        meter = a_meter(device.port)
+        transport.read(meter)
+        transport.close()
+        assert "being stopped" in str(_failure(transport, meter))
+        assert make_transport().read(meter) == MEASURED
+
+
+def _failure(transport: LocalTransport, meter: Meter, *, forced: bool = False) -> MeterError:
+    with pytest.raises(MeterError) as failure:
+        transport.read(meter, forced=forced)
+    return failure.value

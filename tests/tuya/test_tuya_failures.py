@@ -1,0 +1,251 @@
+import logging
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+import traceback
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from support.tuya_devices import (
+    KEY,
+    OTHER_KEY,
+    QUICK,
+    VERSIONS,
+    FakeDevice,
+    MakeTransport,
+    MockRequest,
+    MockSession,
+    a_meter,
+    frame,
+    hang_up,
+    mock_device,
+    say_nothing,
+    simulated,
+    swallowing_port,
+    unused_port,
+)
+from tinytuya.core import unpack_message
+
+from esquirell.domain.errors import (
+    ConfigError,
+    MeterError,
+    MeterRejectedError,
+    MeterUnreachableError,
+)
+from esquirell.domain.meter import Meter, ProtocolVersion
+from esquirell.tuya.local import LocalTransport
+
+
+def failure_of(transport: LocalTransport, meter: Meter) -> MeterError:
+    with pytest.raises(MeterError) as failure:
+        transport.read(meter)
+    return failure.value
+
+
+@pytest.mark.parametrize("version", ["3.1", "3.4", "3.5"])
+def test_a_wrong_key_is_told_where_it_is_certain(
+    hasty: LocalTransport, version: ProtocolVersion
+) -> None:
+    with mock_device(version) as device:
+        failure = failure_of(hasty, a_meter(device.port, version, OTHER_KEY))
+    assert isinstance(failure, MeterRejectedError)
+    assert failure.code == "wrong_key"
+    assert "local_key" in str(failure)
+
+
+def test_a_wrong_key_is_a_suspect_where_the_device_is_just_silent(hasty: LocalTransport) -> None:
+    with simulated("3.3") as device:
+        failure = failure_of(hasty, a_meter(device.port, "3.3", OTHER_KEY))
+    assert isinstance(failure, MeterUnreachableError)
+    assert failure.code == "no_data"
+    assert "local_key" in str(failure)
+
+
+def test_a_refusal_that_only_another_key_opens_tells_a_wrong_key(hasty: LocalTransport) -> None:
+    def refuse(session: MockSession, request: MockRequest, _: bytes | None) -> bytes | None:
+        return frame(session, request.cmd, b"json obj data unvalid")
+
+    with mock_device("3.3", refuse) as device:
+        device.server.device.unpack = lambda _, frame: unpack_message(frame, no_retcode=True)
+        failure = failure_of(hasty, a_meter(device.port, "3.3", OTHER_KEY))
+    assert failure.code == "wrong_key"
+
+
+@pytest.mark.parametrize("version", ["3.4", "3.5"])
+def test_a_device_that_closes_on_a_wrong_key_is_no_busy_one(
+    hasty: LocalTransport, version: ProtocolVersion
+) -> None:
+    with simulated(version) as device:
+        failure = failure_of(hasty, a_meter(device.port, version, OTHER_KEY))
+    assert failure.code == "wrong_key"
+
+
+def test_a_refused_port_is_unreachable(transport: LocalTransport) -> None:
+    meter = a_meter(unused_port())
+    failure = failure_of(transport, meter)
+    assert isinstance(failure, MeterUnreachableError)
+    assert failure.code == "unreachable"
+    assert str(failure) == (
+        f"main (127.0.0.1:{meter.port}) can't be reached (Connection refused): check that it "
+        "has power and Wi-Fi, and that its address is still 127.0.0.1"
+    )
+
+
+def test_an_unknown_name_is_unreachable(transport: LocalTransport) -> None:
+    failure = failure_of(transport, a_meter(6668, address="meter.invalid"))
+    assert failure.code == "unreachable"
+
+
+def test_an_address_that_swallows_all_packets_is_unreachable(transport: LocalTransport) -> None:
+    with swallowing_port() as port:
+        failure = failure_of(transport, a_meter(port))
+    assert failure.code == "unreachable"
+    assert "timed out" in str(failure)
+
+
+@pytest.mark.parametrize("protocol", ["3.1", "3.3", "auto"])
+def test_a_silent_device_has_no_data(hasty: LocalTransport, protocol: ProtocolVersion) -> None:
+    with FakeDevice(say_nothing) as device:
+        failure = failure_of(hasty, a_meter(device.port, protocol))
+    assert isinstance(failure, MeterUnreachableError)
+    assert failure.code == "no_data"
+    assert "local_key" in str(failure)
+
+
+@pytest.mark.parametrize("protocol", ["3.4", "3.5"])
+def test_a_device_that_falls_silent_after_the_key_has_no_data(
+    transport: LocalTransport, protocol: ProtocolVersion
+) -> None:
+    with mock_device(protocol, go_dark_after=1) as device:
+        assert failure_of(transport, a_meter(device.port, protocol)).code == "no_data"
+
+
+def test_a_device_that_worked_and_agrees_on_no_key_any_more_has_no_data(
+    transport: LocalTransport,
+) -> None:
+    with mock_device("3.4") as device:
+        meter = a_meter(device.port, "3.4")
+        transport.read(meter)
+        device.server.go_dark_after = 0
+        assert failure_of(transport, meter).code == "no_data"
+
+
+def test_a_device_that_worked_and_closes_the_connection_is_held_by_another(
+    transport: LocalTransport,
+) -> None:
+    with mock_device("3.3") as mock:
+        meter = a_meter(mock.port)
+        transport.read(meter)
+    with FakeDevice(hang_up, meter.port) as device:
+        failure = failure_of(transport, meter)
+        assert device.connections == 1
+    assert isinstance(failure, MeterUnreachableError)
+    assert failure.code == "busy"
+
+
+@pytest.mark.parametrize("version", ["3.3", "3.4", "3.5"])
+def test_a_device_that_serves_another_client_is_busy(
+    transport: LocalTransport, version: ProtocolVersion
+) -> None:
+    with simulated(version) as device, socket.create_connection(("127.0.0.1", device.port)):
+        failure = failure_of(transport, a_meter(device.port, version))
+    assert failure.code == "busy"
+    assert "Tuya app" in str(failure)
+
+
+def test_a_device_that_closes_the_connection_has_no_data(hasty: LocalTransport) -> None:
+    with FakeDevice(hang_up) as device:
+        assert failure_of(hasty, a_meter(device.port)).code == "no_data"
+
+
+def test_an_answer_without_dps_is_no_data(hasty: LocalTransport) -> None:
+    with mock_device("3.3", dps={}) as device:
+        assert failure_of(hasty, a_meter(device.port)).code == "no_data"
+
+
+@pytest.mark.parametrize("protocol", [*VERSIONS, "auto"])
+def test_garbage_is_no_reading(hasty: LocalTransport, protocol: ProtocolVersion) -> None:
+    def babble(connection: socket.socket) -> None:
+        connection.recv(4096)
+        for prefix in (b"\x00\x00\x55\xaa", b"\x00\x00\x66\x99", b""):
+            connection.sendall(prefix + os.urandom(400))
+
+    with FakeDevice(babble) as device:
+        failure = failure_of(hasty, a_meter(device.port, protocol))
+    assert failure.code in {"no_data", "wrong_key", "wrong_protocol"}
+
+
+def test_bytes_that_trickle_in_do_not_stretch_the_time_limit(
+    make_transport: MakeTransport,
+) -> None:
+    ended = threading.Event()
+
+    def trickle(connection: socket.socket) -> None:
+        while not ended.wait(0.02):
+            connection.sendall(b"\x00")
+
+    transport = make_transport(limits=replace(QUICK, total_s=1.0))
+    with FakeDevice(trickle) as device:
+        began = time.monotonic()
+        failure = failure_of(transport, a_meter(device.port))
+        assert time.monotonic() - began < 2.0
+        ended.set()
+    assert failure.code == "no_data"
+
+
+def test_auto_as_an_address_asks_for_one(transport: LocalTransport) -> None:
+    failure = failure_of(transport, a_meter(6668, address="auto"))
+    assert failure.code == "unreachable"
+    assert "set address" in str(failure)
+
+
+def test_a_key_that_cannot_be_one_is_not_repeated(transport: LocalTransport) -> None:
+    key = "0123456789abcde€"
+    failure = failure_of(transport, a_meter(unused_port(), "3.3", key))
+    assert failure.code == "wrong_key"
+    assert key not in str(failure)
+
+
+@pytest.mark.parametrize("version", ["3.1", "3.3", "3.4", "3.5"])
+@pytest.mark.parametrize("key", [KEY, OTHER_KEY])
+def test_no_key_and_no_payload_is_ever_logged_or_told(
+    hasty: LocalTransport, caplog: pytest.LogCaptureFixture, version: ProtocolVersion, key: str
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    told = ""
+    with mock_device(version) as device:
+        try:
+            hasty.read(a_meter(device.port, version, key))
+        except MeterError as failure:
+            told = "".join(traceback.format_exception(failure))
+    assert key not in caplog.text + told
+    assert not [record for record in caplog.records if record.name.startswith("tinytuya")]
+
+
+def test_a_folder_for_locks_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(ConfigError, match="set state_dir"):
+        LocalTransport(tmp_path / "file" / "locks", keep_connections=lambda _: False)
+
+
+def test_a_lock_file_that_cannot_be_opened_is_named(
+    transport: LocalTransport, lock_dir: Path
+) -> None:
+    with mock_device("3.3") as device:
+        meter = a_meter(device.port)
+        transport.read(meter)
+        (lock,) = lock_dir.iterdir()
+        lock.unlink()
+        lock.mkdir()
+        failure = failure_of(transport, meter)
+    assert failure.code == "unreachable"
+    assert str(lock) in str(failure)
+
+
+def test_tinytuya_is_loaded_only_where_a_meter_is_read() -> None:
+    check = "import sys, esquirell.tuya.local; sys.exit('tinytuya' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", check], check=False, timeout=30).returncode == 0
