@@ -24,13 +24,18 @@ from esquirell.beat.timetable import RedBeatTimetable
 from esquirell.domain.errors import ConfigError
 from esquirell.domain.meter import Meter
 from esquirell.domain.profile import Profile
+from esquirell.domain.requests import schemas
 from esquirell.domain.status import MeterStatus
+from esquirell.domain.tasks import registry
 from esquirell.mqtt.bridge import Bridge, Facts, will_of
 from esquirell.mqtt.client import Connection
 from esquirell.mqtt.discovery import MeterInfo
 from esquirell.mqtt.options import Options
 from esquirell.mqtt.publisher import MqttPublisher
+from esquirell.mqtt.requests import Requests
 from esquirell.mqtt.topics import Topics
+from esquirell.services.commands import Commands
+from esquirell.services.edits import Edits
 from esquirell.services.fetch import Fetch
 from esquirell.services.health import Health
 from esquirell.services.jobs import Jobs
@@ -81,7 +86,9 @@ class Runtime:
 
     def reload(self) -> None:
         """Take over meters and levels of a changed configuration file. Raises ConfigError."""
-        self.settings = load()
+        before, self.settings = self.settings, load()
+        for meter in {one.name for one in before.meters} - {one.name for one in self.meters()}:
+            self.transport.forget(meter)
 
     def meters(self) -> Sequence[Meter]:
         """Give the configured meters."""
@@ -130,6 +137,18 @@ class Runtime:
         return Jobs(CommandLog(self.database), TaskSender(self.app), now)
 
     @cached_property
+    def commands(self) -> Commands:
+        """The dispatcher of commands."""
+        timetable = RedBeatTimetable(self.app, self.settings.timezone)
+        edits = Edits(ScheduleStore(self.database), timetable, registry, self.meters)
+        return Commands(edits, self.schedules, self.jobs, self.health, registry)
+
+    @cached_property
+    def requests(self) -> Requests:
+        """The commands that come over MQTT."""
+        return Requests(self.connection, self.topics, self.commands.handle, self.jobs)
+
+    @cached_property
     def presence(self) -> Presence:
         """Who is alive."""
         return Presence(self.redis, self.instance)
@@ -161,7 +180,14 @@ class Runtime:
     @cached_property
     def bridge(self) -> Bridge:
         """What is published of the whole."""
-        facts = Facts(VERSION, self._meter_infos, self._info, self.health.report)
+        facts = Facts(
+            VERSION,
+            self._meter_infos,
+            self._info,
+            self.health.report,
+            self.schedules.states,
+            self.schedules.version,
+        )
         return Bridge(self.connection, self.topics, self.publisher, facts, now)
 
     def lease(self, role: str, owner: str) -> Lease:
@@ -186,7 +212,7 @@ class Runtime:
             "version": VERSION,
             "base_topic": self.topics.base,
             "config": public(self.settings),
-            "commands": {},
+            "commands": schemas(),
         }
 
     def _meter_infos(self) -> list[MeterInfo]:
@@ -253,16 +279,11 @@ def _address(settings: Settings) -> Address:
 
 def _options(settings: Settings, *, bridges: bool) -> Options:
     mqtt = settings.mqtt
+    plain: dict[str, Any] = mqtt.model_dump(exclude={"password", "base_topic", "discovery_prefix"})
+    session: dict[str, Any] = {
+        "client_id": f"{mqtt.base_topic}-bridge",
+        "session_expiry": SESSION_S,
+    }
     return Options(
-        host=mqtt.host,
-        port=mqtt.port,
-        username=mqtt.username,
-        password=mqtt.password.get_secret_value(),
-        protocol=mqtt.protocol,
-        tls=mqtt.tls,
-        ca_file=mqtt.ca_file,
-        cert_file=mqtt.cert_file,
-        key_file=mqtt.key_file,
-        client_id=f"{mqtt.base_topic}-bridge" if bridges else "",
-        session_expiry=SESSION_S if bridges else 0,
+        **plain, password=mqtt.password.get_secret_value(), **(session if bridges else {})
     )

@@ -43,6 +43,8 @@ def celery_config(address: Address, zone: str) -> dict[str, Any]:
         "timezone": zone,
         "enable_utc": True,
         "worker_prefetch_multiplier": 1,
+        # Only tasks acknowledged late are meant, which a lost Redis delivers again anyway.
+        "worker_cancel_long_running_tasks_on_connection_loss": True,
         "worker_send_task_events": False,
         "worker_hijack_root_logger": False,
     }

@@ -42,7 +42,14 @@ def _seconds(moment: datetime | None, now: datetime) -> float:
 
 
 class Entry(RedBeatSchedulerEntry):
-    """An entry in Redis: RedBeat's own, with our rule in place of its intervals."""
+    """An entry in Redis: RedBeat's own, with our rule in place of its intervals.
+
+    `ran` is False where `last_run_at` is only the moment from which runs are counted.
+    """
+
+    def __init__(self, *args: Any, ran: bool = True, **kwargs: Any) -> None:  # noqa: ANN401 - RedBeat's
+        super().__init__(*args, **kwargs)
+        self.ran = ran
 
     @staticmethod
     def decode_definition(definition: str) -> dict[str, Any]:
@@ -66,7 +73,8 @@ class Entry(RedBeatSchedulerEntry):
 
     def save(self) -> "Entry":
         """Write definition, last run and due time in one transaction."""
-        meta = json.dumps({"last_run_at": self.last_run_at}, cls=RedBeatJSONEncoder)
+        known = {"last_run_at": self.last_run_at, "ran": self.ran}
+        meta = json.dumps(known, cls=RedBeatJSONEncoder)
         with get_redis(self.app).pipeline() as pipe:
             pipe.hset(self.key, mapping={"definition": self.definition(), "meta": meta})
             pipe.zadd(self.app.redbeat_conf.schedule_key, {self.key: self.score})

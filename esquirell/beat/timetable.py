@@ -115,8 +115,10 @@ class RedBeatTimetable:
             client.zrem(due_times, key)
             client.delete(key)
         for entry in entries:
-            known = Entry.load_meta(entry.key, app=self._app)["last_run_at"]
-            entry.last_run_at = _start_from(entry, _latest(entry.last_run_at, known))
+            known = _sent(client.hget(entry.key, "meta"))
+            last = _latest(entry.last_run_at, known)
+            entry.ran = last is not None
+            entry.last_run_at = _start_from(entry, last)
             entry.save()
         client.set(SEEDED_KEY, digest)
 
@@ -125,7 +127,13 @@ def _last_run(meta: str | None, note: str | None) -> LastRun:
     """Put together when beat sent it last and what was noted of its end."""
     noted = json.loads(note) if note else {"at": None, "result": None}
     ended = datetime.fromisoformat(noted["at"]) if noted["at"] else None
-    return LastRun(_latest(Entry.decode_meta(meta)["last_run_at"], ended), noted["result"])
+    return LastRun(_latest(_sent(meta), ended), noted["result"])
+
+
+def _sent(meta: str | None) -> datetime | None:
+    """Read when beat sent a schedule last."""
+    known = Entry.decode_meta(meta)
+    return known["last_run_at"] if known.get("ran", True) else None
 
 
 def _digest(entries: list[Entry]) -> str:

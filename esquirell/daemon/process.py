@@ -9,6 +9,7 @@ from celery.apps.worker import Worker
 from celery.signals import worker_ready, worker_shutting_down
 
 from esquirell.beat.celery_config import QUEUES
+from esquirell.beat.lease import Lease
 from esquirell.daemon import logs, records
 from esquirell.daemon.consumer import Consumer, Pulse
 from esquirell.daemon.notify import notify
@@ -23,6 +24,7 @@ log = logging.getLogger(__name__)
 
 GOODBYE_S = 2.0
 DATABASE_RETRY_S = 5.0
+STAND_BY_S = 2.0
 
 
 def prepare(runtime: Runtime, *, schedules: bool) -> None:
@@ -65,17 +67,50 @@ def run_parts(runtime: Runtime, role: Role) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ended.set())
     _reload_on_hangup(runtime)
+    notify("READY=1")
+    if role.lease is None or _stand_by(role.lease, ended):
+        _be_active(runtime, role, ended)
+    notify("STOPPING=1")
+    return 0
+
+
+def _stand_by(lease: Lease, ended: threading.Event) -> bool:
+    """Wait until the lease is ours; tell whether it is, or the process is to end."""
+    while not ended.is_set():
+        try:
+            if lease.hold():
+                return True
+        except UnavailableError as error:
+            log.debug("standing by: %s", error)
+        notify("WATCHDOG=1")
+        ended.wait(STAND_BY_S)
+    return False
+
+
+def _be_active(runtime: Runtime, role: Role, ended: threading.Event) -> None:
     watchdog = _watchdog(runtime, role)
     if runtime.bridges:
         runtime.connection.start()
     watchdog.start()
-    notify("READY=1")
     _report_up(runtime, role)
-    ended.wait()
-    notify("STOPPING=1")
+    while not ended.wait(STAND_BY_S):
+        if role.lease is not None and _lost(role.lease):
+            log.error(
+                "another %s is active: this one ends, to stand by when started anew", role.names[0]
+            )
+            break
     watchdog.stop()
     _leave(runtime, role)
-    return 0
+    if role.lease is not None:
+        role.lease.release()
+
+
+def _lost(lease: Lease) -> bool:
+    """Tell whether another holds the lease; while Redis is away nobody can take it."""
+    try:
+        return not lease.hold()
+    except UnavailableError:
+        return False
 
 
 def _watchdog(runtime: Runtime, role: Role) -> Watchdog:

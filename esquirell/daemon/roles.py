@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from esquirell.beat.lease import Lease
 from esquirell.daemon.consumer import Pulse
 from esquirell.daemon.parts import Part, Turn
 from esquirell.daemon.redis_server import RedisServer
@@ -22,11 +23,15 @@ CONSUMER_LIMIT_S = 90.0
 
 @dataclass(frozen=True, slots=True)
 class Role:
-    """What a process does: its roles by name, the parts that do it, and what to watch."""
+    """What a process does: its roles by name, the parts that do it, and what to watch.
+
+    With a lease, the process stands by until it holds it.
+    """
 
     names: tuple[str, ...]
     parts: tuple[Part, ...] = ()
     gauges: tuple[Gauge, ...] = ()
+    lease: Lease | None = None
 
 
 def everything(runtime: Runtime, server: RedisServer | None) -> Role:
@@ -34,7 +39,8 @@ def everything(runtime: Runtime, server: RedisServer | None) -> Role:
     runtime.bridges = True
     # The same owner after a restart: it need not wait for the lease of the one before.
     owner = f"run:{runtime.settings.database.url}:{runtime.settings.state_dir}"
-    parts = (_beat(runtime, owner), _bridge(runtime), *((_server(server),) if server else ()))
+    own_redis = (_server(server),) if server else ()
+    parts = (_beat(runtime, owner), _bridge(runtime), _commands(runtime), *own_redis)
     gauges = (_mqtt_gauge(runtime), *_worker_gauges(runtime))
     return Role(("worker", "beat", "bridge"), parts, gauges)
 
@@ -52,7 +58,9 @@ def beat(runtime: Runtime) -> Role:
 def bridge(runtime: Runtime) -> Role:
     """Only keep what is published true."""
     runtime.bridges = True
-    return Role(("bridge",), (_bridge(runtime),), (_mqtt_gauge(runtime),))
+    lease = runtime.lease("bridge", runtime.instance)
+    parts = (_bridge(runtime), _commands(runtime))
+    return Role(("bridge",), parts, (_mqtt_gauge(runtime),), lease)
 
 
 def _beat(runtime: Runtime, owner: str) -> Part:
@@ -79,6 +87,16 @@ def _bridge(runtime: Runtime) -> Part:
         yield turn
 
     return Part("bridge", make)
+
+
+def _commands(runtime: Runtime) -> Part:
+    runtime.requests.start()
+
+    @contextmanager
+    def make() -> Iterator[Turn]:
+        yield runtime.requests.turn
+
+    return Part("commands", make)
 
 
 def _server(server: RedisServer) -> Part:

@@ -27,10 +27,13 @@ class Nothing(Payload):
     """A command that needs to be told nothing."""
 
 
+Reference = Annotated[str, Field(min_length=1, max_length=64)]
+
+
 class Meters(Payload):
     """The meters to read; without them, all."""
 
-    meters: tuple[Slug, ...] | None = None
+    meters: tuple[Reference, ...] | None = None
 
 
 class FetchArguments(BaseModel):
@@ -44,7 +47,7 @@ class FetchArguments(BaseModel):
 class Named(Payload):
     """The meter or schedule that is meant."""
 
-    name: Slug
+    name: Reference
 
 
 class NewSchedule(Schedule, Payload):
@@ -128,14 +131,19 @@ def read_json(payload: bytes) -> dict[str, Any]:
     return data
 
 
+def check_known(command: str) -> None:
+    """Refuse a command that there is not. Raises CommandError (`unknown_command`)."""
+    if command not in COMMANDS:
+        known = ", ".join(COMMANDS)
+        raise CommandError("unknown_command", f"there is no command {command!r}; known: {known}")
+
+
 def parse(command: str, data: Mapping[str, Any]) -> Payload:
     """Check what a command was given.
 
     Raises CommandError (`unknown_command`, `invalid_payload`).
     """
-    if command not in COMMANDS:
-        known = ", ".join(COMMANDS)
-        raise CommandError("unknown_command", f"there is no command {command!r}; known: {known}")
+    check_known(command)
     try:
         return COMMANDS[command].model_validate(data)
     except ValidationError as error:

@@ -57,26 +57,34 @@ class TaskRegistry:
     """The tasks marked as schedulable, by their long names."""
 
     def __init__(self) -> None:
-        self._tasks: dict[str, SchedulableTask] = {}
+        self._marked: list[tuple[CeleryTask, type[BaseModel]]] = []
 
     def add(self, task: CeleryTask, arguments: type[BaseModel]) -> None:
         """Register a task."""
-        description = (inspect.getdoc(task) or "").partition("\n")[0]
-        self._tasks[task.name] = SchedulableTask(task.name, description, arguments)
+        # A shared task is a promise: to look at it makes Celery read the configuration, which
+        # the mere import of a module with tasks must not need.
+        self._marked.append((task, arguments))
 
     def get(self, name: str) -> SchedulableTask:
         """Find a task by its long or short name. Raises CommandError (`unknown_task`)."""
+        known = {task.name: task for task in self.all()}
         try:
-            return self._tasks[long_task_name(name)]
+            return known[long_task_name(name)]
         except KeyError:
-            known = ", ".join(short_task_name(task) for task in self._tasks)
+            listed = ", ".join(short_task_name(task) for task in known)
             raise CommandError(
-                "unknown_task", f"there is no schedulable task {name!r}; known: {known}"
+                "unknown_task", f"there is no schedulable task {name!r}; known: {listed}"
             ) from None
 
     def all(self) -> list[SchedulableTask]:
         """Give all tasks by name."""
-        return [self._tasks[name] for name in sorted(self._tasks)]
+        tasks = {task.name: _described(task, arguments) for task, arguments in self._marked}
+        return [tasks[name] for name in sorted(tasks)]
+
+
+def _described(task: CeleryTask, arguments: type[BaseModel]) -> SchedulableTask:
+    description = (inspect.getdoc(task) or "").partition("\n")[0]
+    return SchedulableTask(task.name, description, arguments)
 
 
 registry = TaskRegistry()

@@ -16,6 +16,7 @@ from esquirell.mqtt.link import Message
 from esquirell.mqtt.options import Will
 from esquirell.mqtt.pace import Pace
 from esquirell.mqtt.publisher import MqttPublisher
+from esquirell.mqtt.schedules import ScheduleStates, States
 from esquirell.mqtt.topics import Topics
 
 log = logging.getLogger(__name__)
@@ -34,6 +35,8 @@ class Facts:
     meters: Callable[[], Sequence[MeterInfo]]
     info: Callable[[], Mapping[str, object]]
     health: Callable[[], Mapping[str, object]]
+    schedules: Callable[[], States]
+    version_of: Callable[[Sequence[str]], str | None]
 
 
 def will_of(topics: Topics) -> Will:
@@ -63,6 +66,8 @@ class Bridge:
         self._found: deque[str] = deque()
         self._published: set[str] = set()
         self._states: dict[str, str] = {}
+        self._schedules = ScheduleStates(connection, topics, publisher, facts.schedules)
+        self._schedules_version: str | None = None
 
     def start(self) -> None:
         """Say that the bridge is there and listen for what concerns it; call once."""
@@ -72,8 +77,7 @@ class Bridge:
         self._connection.subscribe(self._topics.all_availabilities, self._find, qos=0)
         if self._topics.discovery_prefix:
             self._connection.subscribe(self._topics.birth, self._born, qos=0)
-            device = bridge_device(self._topics, self._facts.version)
-            self._connection.retain(self._topics.discovery(self._topics.bridge_id), device)
+        self._schedules.start()
 
     def run(self, stop: threading.Event) -> None:
         """Do what is due, until `stop` is set."""
@@ -87,6 +91,7 @@ class Bridge:
         try:
             if self._refresh_pace.due(now):
                 self._refresh()
+            self._follow_schedules()
             if self._health_pace.due(now):
                 self._connection.retain(self._topics.bridge_health, self._facts.health())
         except UnavailableError as error:
@@ -94,6 +99,24 @@ class Bridge:
         if self._renew_at is not None and now >= self._renew_at:
             self._renew_at = None
             self._connection.renew()
+
+    def publish_schedules(self) -> None:
+        """Publish all schedules as they are now. Raises UnavailableError."""
+        self._schedules.publish(self._announce_bridge)
+
+    def _follow_schedules(self) -> None:
+        """Publish the schedules when one was changed or has run, by whatever process."""
+        version = self._facts.version_of(list(self._schedules.known))
+        unknown = version is None and self._schedules.known
+        if version != self._schedules_version and not unknown:
+            self.publish_schedules()
+            self._schedules_version = version
+
+    def _announce_bridge(self) -> None:
+        if self._topics.discovery_prefix:
+            schedules, gone = self._schedules.known, self._schedules.gone
+            device = bridge_device(self._topics, self._facts.version, schedules, gone)
+            self._connection.retain(self._topics.discovery(self._topics.bridge_id), device)
 
     def _refresh(self) -> None:
         """Publish what changed; the connection knows what is published already."""

@@ -3,6 +3,7 @@
 import logging
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
@@ -26,6 +27,7 @@ class _Subscription(NamedTuple):
     filter: str
     qos: int
     handler: Handler
+    keeps: bool
 
 
 class Connection:
@@ -50,6 +52,8 @@ class Connection:
         self._turned = time.monotonic()
         self._connected = False
         self._complaint = ""
+        self._dealt_with: deque[Message] = deque()
+        self._told_in_vain: set[tuple[str, bytes]] = set()
 
     def start(self) -> None:
         """Start connecting; returns at once."""
@@ -87,8 +91,16 @@ class Connection:
         return time.monotonic() - self._turned
 
     def publish(self, topic: str, payload: Mapping[str, object]) -> None:
-        """Send a message that is not retained; raises ValueError or TypeError as `encode`."""
+        """Send an event, not retained; raises ValueError or TypeError as `encode`."""
         self._outbox.add(topic, encode(payload))
+        self._poke()
+
+    def answer(self, topic: str, payload: Mapping[str, object], correlation: bytes) -> None:
+        """Send an answer, not retained; raises ValueError or TypeError as `encode`.
+
+        `correlation` is the correlation data of its request (MQTT 5), empty if it had none.
+        """
+        self._outbox.answer(topic, encode(payload), correlation)
         self._poke()
 
     def retain(self, topic: str, payload: Mapping[str, object] | None) -> None:
@@ -104,13 +116,21 @@ class Connection:
         self._outbox.renew()
         self._poke()
 
-    def subscribe(self, topic_filter: str, handler: Handler, *, qos: int = 1) -> None:
+    def subscribe(
+        self, topic_filter: str, handler: Handler, *, qos: int = 1, keeps: bool = False
+    ) -> None:
         """Give the messages of a filter to `handler`, on this connection and all later ones.
 
         With `qos` 0 the broker keeps none while this client is away. With a session, subscribe
-        before `start`: what the broker kept comes at once.
+        before `start`: what the broker kept comes at once. A handler that `keeps` a message
+        calls `acknowledge` when it was dealt with; until then the broker counts it as not taken.
         """
-        self._subscriptions.append(_Subscription(topic_filter, qos, handler))
+        self._subscriptions.append(_Subscription(topic_filter, qos, handler, keeps))
+        self._poke()
+
+    def acknowledge(self, message: Message) -> None:
+        """Tell the broker that a message was dealt with, so that it is not sent again."""
+        self._dealt_with.append(message)
         self._poke()
 
     def on_connect(self, hook: Callable[[], None]) -> None:
@@ -151,6 +171,7 @@ class Connection:
             if link.accepted:
                 subscribed = self._subscribe(link, subscribed)
                 greeted = greeted or self._greet()
+                self._acknowledge(link)
                 self._flush(link)
             link.turn(TURN_S)
             self._turned = time.monotonic()
@@ -196,14 +217,38 @@ class Connection:
         log.log(level, "%s; trying again until it works", sentence)
         self._complaint = sentence
 
-    def _receive(self, message: Message) -> None:
-        for subscription in self._subscriptions:
-            if topic_matches_sub(subscription.filter, message.topic):
-                self._hand_over(message, subscription.handler)
+    def _acknowledge(self, link: Link) -> None:
+        """Acknowledge what was dealt with; what came by an earlier link will come again."""
+        while self._dealt_with:
+            message = self._dealt_with.popleft()
+            if message.link is link:
+                link.acknowledge(message)
+            else:
+                self._told_in_vain.add((message.topic, message.payload))
 
-    def _hand_over(self, message: Message, handler: Handler) -> None:
+    def _receive(self, message: Message) -> None:
+        kept = False
+        if not self._came_before(message):
+            for subscription in self._subscriptions:
+                if topic_matches_sub(subscription.filter, message.topic):
+                    kept |= self._hand_over(message, subscription.handler) and subscription.keeps
+        if not kept:
+            self._dealt_with.append(message)
+
+    def _came_before(self, message: Message) -> bool:
+        """Tell whether this was dealt with already, and only the broker does not know."""
+        content = (message.topic, message.payload)
+        if not message.again or content not in self._told_in_vain:
+            return False
+        self._told_in_vain.discard(content)
+        return True
+
+    def _hand_over(self, message: Message, handler: Handler) -> bool:
+        """Give a message to a handler; tell whether that went well."""
         try:
             handler(message)
         except Exception:
             # The border to other parts: their faults must not end the connection.
             log.exception("a message on %s could not be handled", message.topic)
+            return False
+        return True

@@ -1,6 +1,8 @@
 """What Home Assistant is told of meters and of the bridge: one message per device."""
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from esquirell.domain.meter import Meter
 from esquirell.domain.profile import Profile
@@ -49,8 +51,21 @@ def meter_device(topics: Topics, info: MeterInfo, version: str) -> dict[str, obj
     }
 
 
-def bridge_device(topics: Topics, version: str) -> dict[str, object]:
-    """Build the message that announces the bridge itself."""
+def bridge_device(
+    topics: Topics,
+    version: str,
+    schedules: Mapping[str, Mapping[str, Any]],
+    gone: Iterable[str] = (),
+) -> dict[str, object]:
+    """Build the message that announces the bridge itself, with the controls of its schedules.
+
+    `schedules` are the published states by name, `gone` those whose controls are taken away.
+    """
+    controls: dict[str, entities.Entity] = {}
+    for name in sorted(gone):
+        controls |= entities.no_schedule(name)
+    for name, state in schedules.items():
+        controls |= entities.schedule(topics, name, state)
     plain = topics.base == Topics().base
     return {
         "device": {
@@ -62,7 +77,7 @@ def bridge_device(topics: Topics, version: str) -> dict[str, object]:
         },
         "origin": _origin(version),
         "qos": 1,
-        "components": {"connectivity": entities.connectivity(topics)},
+        "components": {"connectivity": entities.connectivity(topics)} | controls,
     }
 
 

@@ -1,6 +1,7 @@
 """The entities of a meter as Home Assistant is told of them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from esquirell.domain.quantity import PHASES, label_of, split_key
 from esquirell.mqtt.topics import Topics, entity_id
@@ -57,6 +58,92 @@ def connectivity(topics: Topics) -> Entity:
         "value_template": STATE,
         "payload_on": "online",
         "payload_off": "offline",
+    }
+
+
+def schedule(topics: Topics, name: str, state: Mapping[str, Any]) -> Iterator[tuple[str, Entity]]:
+    """Describe the controls of a schedule; the one that does not fit its rule is taken away."""
+    interval = state["every"] is not None
+    yield f"{name}_enabled", _switch(topics, name)
+    yield f"{name}_interval", _interval(topics, name) if interval else {"platform": "number"}
+    yield f"{name}_cron", {"platform": "text"} if interval else _crontab(topics, name)
+    yield f"{name}_run", _run(topics, name)
+    yield f"{name}_next_run", _next_run(topics, name)
+
+
+def no_schedule(name: str) -> Iterator[tuple[str, Entity]]:
+    """Take the controls of a schedule away."""
+    platforms = {"enabled": "switch", "interval": "number", "cron": "text", "run": "button"}
+    for key, platform in (platforms | {"next_run": "sensor"}).items():
+        yield f"{name}_{key}", {"platform": platform}
+
+
+def _control(topics: Topics, name: str, platform: str, key: str, label: str) -> Entity:
+    spoken = name.replace("_", " ").replace("-", " ")
+    return {
+        **_named(platform, topics.meter_id(name, key), f"Schedule {spoken} {label}".rstrip()),
+        **_by_the_bridge(topics),
+    }
+
+
+def _switch(topics: Topics, name: str) -> Entity:
+    return {
+        **_control(topics, name, "switch", "enabled", ""),
+        "icon": "mdi:calendar-clock",
+        "state_topic": topics.schedule_state(name),
+        "value_template": "{{ 'ON' if value_json.enabled else 'OFF' }}",
+        "state_on": "ON",
+        "state_off": "OFF",
+        "command_topic": topics.schedule_set(name),
+        "payload_on": '{"enabled":true}',
+        "payload_off": '{"enabled":false}',
+    }
+
+
+def _interval(topics: Topics, name: str) -> Entity:
+    return {
+        **_control(topics, name, "number", "interval", "interval"),
+        "device_class": "duration",
+        "unit_of_measurement": "s",
+        "entity_category": "config",
+        "mode": "box",
+        "min": 1,
+        "max": 86_400,
+        "state_topic": topics.schedule_state(name),
+        "value_template": "{{ value_json.every }}",
+        "command_topic": topics.schedule_set(name),
+        "command_template": '{"every":{{ value | int }}}',
+    }
+
+
+def _crontab(topics: Topics, name: str) -> Entity:
+    return {
+        **_control(topics, name, "text", "cron", "crontab"),
+        "icon": "mdi:calendar-text",
+        "entity_category": "config",
+        "state_topic": topics.schedule_state(name),
+        "value_template": "{{ value_json.cron }}",
+        "command_topic": topics.schedule_set(name),
+        "command_template": "{{ {'cron': value} | tojson }}",
+    }
+
+
+def _run(topics: Topics, name: str) -> Entity:
+    return {
+        **_control(topics, name, "button", "run", "run now"),
+        "icon": "mdi:play",
+        "command_topic": topics.schedule_run(name),
+        "payload_press": "{}",
+    }
+
+
+def _next_run(topics: Topics, name: str) -> Entity:
+    return {
+        **_control(topics, name, "sensor", "next_run", "next run"),
+        "device_class": "timestamp",
+        "entity_category": "diagnostic",
+        "state_topic": topics.schedule_state(name),
+        "value_template": "{{ value_json.next_run_at }}",
     }
 
 

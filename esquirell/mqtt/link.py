@@ -14,6 +14,7 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
+from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from esquirell.mqtt import reasons
 from esquirell.mqtt.options import Options, Will
@@ -30,11 +31,21 @@ _PROTOCOLS = {"5": MQTTProtocolVersion.MQTTv5, "3.1.1": MQTTProtocolVersion.MQTT
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A message from the broker; `retained` tells that it was there before the subscription."""
+    """A message from the broker.
+
+    `retained` tells that it is a retained one; `reply_to` and `correlation` are the response
+    topic and the correlation data of a request over MQTT 5; `again` tells that the broker may
+    have sent it before. `number` and `link` are what an acknowledgement needs.
+    """
 
     topic: str
     payload: bytes
     retained: bool
+    reply_to: str | None = None
+    correlation: bytes | None = None
+    again: bool = False
+    number: int = 0
+    link: "Link | None" = None
 
 
 class Link:
@@ -106,12 +117,23 @@ class Link:
 
     def send(self, message: Outgoing) -> None:
         """Send a message, to be confirmed by the broker."""
-        info = self._client.publish(message.topic, message.payload, 1, message.retained)
+        info = self._client.publish(
+            message.topic, message.payload, 1, message.retained, self._properties(message)
+        )
         self._flying[info.mid] = message
 
+    def acknowledge(self, message: Message) -> None:
+        """Tell the broker that a message was dealt with."""
+        if message.number:
+            self._client.ack(message.number, 1)
+
     def subscribe(self, topic_filter: str, qos: int) -> None:
-        """Ask for the messages of a filter."""
-        self._client.subscribe(topic_filter, qos)
+        """Ask for the messages of a filter; retained ones are to be known as such."""
+        if self._options.protocol == "5":
+            wishes = SubscribeOptions(qos, retainAsPublished=True)
+            self._client.subscribe(topic_filter, options=wishes)
+        else:
+            self._client.subscribe(topic_filter, qos)
 
     def close(self, *, done: bool) -> None:
         """End the connection: with a goodbye when all is done, else so that the will is sent."""
@@ -183,11 +205,31 @@ class Link:
             if code.is_failure:
                 log.warning("%s refuses a subscription: %s", self._options.where, code)
 
-    def _on_message(self, _client: Client, _userdata: object, message: MQTTMessage) -> None:
+    def _on_message(self, client: Client, _userdata: object, message: MQTTMessage) -> None:
         try:
-            self._receive(Message(message.topic, bytes(message.payload), message.retain))
+            self._receive(self._read(message))
         except UnicodeDecodeError:
             log.debug("a message on a topic that is no UTF-8 was ignored")
+            client.ack(message.mid, message.qos)
+
+    def _read(self, message: MQTTMessage) -> Message:
+        return Message(
+            message.topic,
+            bytes(message.payload),
+            message.retain,
+            getattr(message.properties, "ResponseTopic", None),
+            getattr(message.properties, "CorrelationData", None),
+            message.dup,
+            message.mid if message.qos else 0,
+            self,
+        )
+
+    def _properties(self, message: Outgoing) -> Properties | None:
+        if not message.correlation or self._options.protocol != "5":
+            return None
+        properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]  # paho lacks it
+        properties.CorrelationData = message.correlation
+        return properties
 
 
 def _client(options: Options, context: ssl.SSLContext | None, will: Will | None) -> Client:
@@ -196,6 +238,8 @@ def _client(options: Options, context: ssl.SSLContext | None, will: Will | None)
         client_id=options.client_id,
         clean_session=None if options.protocol == "5" else options.session_expiry == 0,
         protocol=_PROTOCOLS[options.protocol],
+        # Acknowledged when it was dealt with, not when it came.
+        manual_ack=True,
     )
     client.connect_timeout = CONNECT_LIMIT_S
     if options.username:

@@ -5,7 +5,9 @@ from collections import deque
 from collections.abc import Iterable
 from typing import NamedTuple
 
-UNRETAINED_LIMIT = 100
+EVENT_LIMIT = 100
+# Enough for a burst of commands: somebody waits for each answer.
+ANSWER_LIMIT = 2000
 
 
 class Outgoing(NamedTuple):
@@ -14,20 +16,22 @@ class Outgoing(NamedTuple):
     topic: str
     payload: bytes
     retained: bool
+    correlation: bytes | None = None
 
 
 class Outbox:
-    """The newest payload of each retained topic, and a few unretained messages.
+    """The newest payload of each retained topic, answers, and a few events.
 
     Filled by any thread, emptied by the one that speaks to the broker. A newer state takes the
-    place of the one still waiting; of unretained messages the oldest are dropped.
+    place of the one still waiting; of answers and events that are too many, the oldest are dropped.
     """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._kept: dict[str, bytes] = {}
         self._waiting: dict[str, bytes] = {}
-        self._passing: deque[Outgoing] = deque(maxlen=UNRETAINED_LIMIT)
+        self._answers: deque[Outgoing] = deque(maxlen=ANSWER_LIMIT)
+        self._events: deque[Outgoing] = deque(maxlen=EVENT_LIMIT)
 
     def keep(self, topic: str, payload: bytes) -> None:
         """Send a retained payload, unless it is there already, and remember it."""
@@ -36,9 +40,14 @@ class Outbox:
                 self._kept[topic] = self._waiting[topic] = payload
 
     def add(self, topic: str, payload: bytes) -> None:
-        """Send an unretained message."""
+        """Send an event."""
         with self._lock:
-            self._passing.append(Outgoing(topic, payload, retained=False))
+            self._events.append(Outgoing(topic, payload, retained=False))
+
+    def answer(self, topic: str, payload: bytes, correlation: bytes) -> None:
+        """Send an answer, with the correlation data of its request (empty: it had none)."""
+        with self._lock:
+            self._answers.append(Outgoing(topic, payload, retained=False, correlation=correlation))
 
     def renew(self) -> None:
         """Send all retained payloads again, in the order in which their topics first came up."""
@@ -49,7 +58,10 @@ class Outbox:
         """Send unretained messages again whose arrival was not confirmed; states are renewed."""
         with self._lock:
             lost = [message for message in unconfirmed if not message.retained]
-            self._passing = deque([*lost, *self._passing], UNRETAINED_LIMIT)
+            answers = [message for message in lost if message.correlation is not None]
+            events = [message for message in lost if message.correlation is None]
+            self._answers = deque([*answers, *self._answers], ANSWER_LIMIT)
+            self._events = deque([*events, *self._events], EVENT_LIMIT)
 
     def take(self) -> Outgoing | None:
         """Take the next message, states first; None when there is nothing to send."""
@@ -57,9 +69,10 @@ class Outbox:
             if self._waiting:
                 topic = next(iter(self._waiting))
                 return Outgoing(topic, self._waiting.pop(topic), retained=True)
-            return self._passing.popleft() if self._passing else None
+            passing = self._answers or self._events
+            return passing.popleft() if passing else None
 
     @property
     def empty(self) -> bool:
         """Tell whether there is nothing to send."""
-        return not (self._waiting or self._passing)
+        return not (self._waiting or self._answers or self._events)

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from typing import Any
 
 from esquirell.domain.errors import ConfigError
 
@@ -70,6 +71,58 @@ class Topics:
     def meter_of(self, topic: str) -> str:
         """Give the name of the meter that a topic of a meter is about."""
         return topic.removeprefix(f"{self.base}/meter/").partition("/")[0]
+
+    def schedule_state(self, schedule: str) -> str:
+        """Where a schedule is published as it is."""
+        return f"{self.base}/schedule/{schedule}/state"
+
+    def schedule_set(self, schedule: str) -> str:
+        """Where fields of a schedule are changed."""
+        return f"{self.base}/schedule/{schedule}/set"
+
+    def schedule_run(self, schedule: str) -> str:
+        """Where a run of a schedule is asked for."""
+        return f"{self.base}/schedule/{schedule}/run"
+
+    @property
+    def all_schedules(self) -> str:
+        """The filter of the states of all schedules."""
+        return self.schedule_state("+")
+
+    def schedule_of(self, topic: str) -> str:
+        """Give the name of the schedule that a topic of a schedule is about."""
+        return topic.removeprefix(f"{self.base}/schedule/").partition("/")[0]
+
+    def request(self, command: str) -> str:
+        """Where a command is given."""
+        return f"{self.base}/bridge/request/{command}"
+
+    def response(self, command: str) -> str:
+        """Where the answers to a command go, unless it names another topic."""
+        return f"{self.base}/bridge/response/{command}".rstrip("/")
+
+    @property
+    def command_filters(self) -> tuple[str, ...]:
+        """The filters of all topics that take commands."""
+        names = (self.meter_fetch("+"), self.schedule_set("+"), self.schedule_run("+"))
+        return (self.request("#"), *names)
+
+    def command_of(self, topic: str) -> tuple[str, dict[str, Any]]:
+        """Tell which command a topic gives, and what the topic itself says of its payload."""
+        path = topic.removeprefix(f"{self.base}/")
+        kind, _, rest = path.partition("/")
+        name, _, verb = rest.partition("/")
+        if kind == "meter":
+            return "fetch", {"meters": [name]}
+        if kind == "schedule":
+            return f"schedule/{verb}", {"name": name}
+        return path.removeprefix("bridge/request").lstrip("/"), {}
+
+    def may_answer(self, topic: str) -> bool:
+        """Tell whether an answer may go to a topic that somebody named."""
+        ours = [prefix for prefix in (self.base, self.discovery_prefix) if prefix]
+        inside = any(topic == prefix or topic.startswith(f"{prefix}/") for prefix in ours)
+        return bool(topic) and not inside and topic[0] != "$" and not set(topic) & {"+", "#", "\0"}
 
     def discovery(self, device: str) -> str:
         """Where a device, by its id, is announced to Home Assistant."""

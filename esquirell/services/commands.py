@@ -99,7 +99,7 @@ class Commands:
         if isinstance(done, Work):
             self._jobs.send(record.id, done.task, done.kwargs, done.schedule)
             return _accepted(record.id)
-        self._jobs.end(record.id, done)
+        self._jobs.end(record.id, done, told=True)
         return done
 
     def _fetch(self, wanted: Meters) -> Done:

@@ -48,11 +48,7 @@ class Health:
     def meters(self) -> list[dict[str, Any]]:
         """List the meters: how each is configured and how it is doing; never raises."""
         _, statuses = self._database()
-        return [
-            {"name": one.name, "label": one.title, "profile": one.profile, "protocol": one.protocol}
-            | statuses.get(one.name, MeterStatus()).payload()
-            for one in self._meters()
-        ]
+        return [described(one, statuses.get(one.name, MeterStatus())) for one in self._meters()]
 
     def _roles(self) -> dict[str, Any]:
         try:
@@ -74,6 +70,17 @@ class Health:
         except UnavailableError as error:
             return {"ok": False, "spooled": self._waiting(), "error": str(error)}, {}
         return {"ok": True, "spooled": self._waiting()}, statuses
+
+
+def described(meter: Meter, status: MeterStatus) -> dict[str, Any]:
+    """Describe a meter as `meter/list` does: how it is configured and how it is doing."""
+    configured = {
+        "name": meter.name,
+        "label": meter.title,
+        "profile": meter.profile,
+        "protocol": meter.protocol,
+    }
+    return configured | status.payload()
 
 
 def _meter(statuses: Mapping[str, MeterStatus], meter: Meter) -> dict[str, Any]:

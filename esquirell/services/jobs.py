@@ -67,12 +67,15 @@ class Jobs:
         try:
             self._sender.send(task, kwargs, command_id, EXPIRES_S, schedule)
         except UnavailableError as error:
-            self.end(command_id, Answer("error", {}, str(error), error.code))
+            self.end(command_id, Answer("error", {}, str(error), error.code), told=True)
             raise
 
-    def end(self, command_id: str, answer: Answer) -> None:
-        """Write what came of a command into its record. Raises UnavailableError."""
-        self._log.finish(command_id, self._clock(), answer)
+    def end(self, command_id: str, answer: Answer, *, told: bool) -> None:
+        """Write what came of a command into its record; `told` if that is its answer at once.
+
+        Raises UnavailableError.
+        """
+        self._log.finish(command_id, self._clock(), answer, told=told)
 
     def finished(self, command_id: str, answer: Answer, outcome: object) -> None:
         """Write the end of a task and its outcome, in the shape that its command promises.
@@ -81,14 +84,15 @@ class Jobs:
         """
         record = self._log.get(command_id)
         if record is not None:
-            self.end(command_id, replace(answer, data=_shape(record, outcome)))
+            self.end(command_id, replace(answer, data=_shape(record, outcome)), told=False)
 
     def give_up(self) -> None:
         """End the commands whose tasks were lost. Raises UnavailableError."""
         for record in self._log.unended(self._clock() - LOST_AFTER):
             limit = LOST_AFTER if record.command in SHORT else LONG_LOST_AFTER
             if self._clock() - record.at > limit:
-                self.end(record.id, Answer("error", {"task_id": record.id}, LOST, "timeout"))
+                lost = Answer("error", {"task_id": record.id}, LOST, "timeout")
+                self.end(record.id, lost, told=False)
 
     def unanswered(self) -> list[CommandRecord]:
         """Give the commands that ended and whose end was not told. Raises UnavailableError."""

@@ -121,7 +121,11 @@ class Poller:
         if not (wish.save or wish.publish):
             return outcomes
         keys = {meter.name: self._profile_keys(meter) for meter in batch}
-        statuses = self.statuses.after(outcomes, keys)
+        # A read that was cut off because this process ends says nothing about its meter.
+        counted = {
+            name: one for name, one in outcomes.items() if one.ok or not self._stopping.is_set()
+        }
+        statuses = self.statuses.after(counted, keys)
         readings = [outcome.reading for outcome in outcomes.values() if outcome.reading]
         error = self._saver.save(readings, statuses) if wish.save else None
         if wish.publish:

@@ -119,8 +119,11 @@ class CommandLog(Protocol):
         """Add a command. Raises UnavailableError."""
         ...
 
-    def finish(self, command_id: str, at: datetime, answer: Answer) -> None:
-        """Write the end of a command; an unknown id is ignored. Raises UnavailableError."""
+    def finish(self, command_id: str, at: datetime, answer: Answer, *, told: bool) -> None:
+        """Write the end of a command, and whether the asker was `told` of it.
+
+        An unknown id is ignored. Raises UnavailableError.
+        """
         ...
 
     def get(self, command_id: str) -> CommandRecord | None:

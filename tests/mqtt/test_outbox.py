@@ -1,4 +1,4 @@
-from esquirell.mqtt.outbox import UNRETAINED_LIMIT, Outbox, Outgoing
+from esquirell.mqtt.outbox import EVENT_LIMIT, Outbox, Outgoing
 
 
 def everything(outbox: Outbox) -> list[Outgoing]:
@@ -43,8 +43,8 @@ def test_events_that_were_not_confirmed_go_first_and_states_do_not_come_twice() 
 
 def test_of_too_many_events_the_oldest_are_dropped() -> None:
     outbox = Outbox()
-    for number in range(UNRETAINED_LIMIT + 5):
+    for number in range(EVENT_LIMIT + 5):
         outbox.add("event", str(number).encode())
     messages = everything(outbox)
-    assert len(messages) == UNRETAINED_LIMIT
+    assert len(messages) == EVENT_LIMIT
     assert messages[0].payload == b"5"

@@ -37,9 +37,11 @@ class CommandLog:
             raise UnavailableError("the database is away")
         self.records[record.id] = record
 
-    def finish(self, command_id: str, at: datetime, answer: Answer) -> None:
+    def finish(self, command_id: str, at: datetime, answer: Answer, *, told: bool) -> None:
         old = self.records[command_id]
-        self.records[command_id] = replace(old, ended_at=at, answer=answer)
+        self.records[command_id] = replace(
+            old, ended_at=at, answer=answer, reply=None if told else old.reply
+        )
 
     def get(self, command_id: str) -> CommandRecord | None:
         return self.records.get(command_id)

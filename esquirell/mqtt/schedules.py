@@ -1,0 +1,85 @@
+"""Schedules as they are published: a retained state each, and an event when one changes."""
+
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from esquirell.mqtt.client import Connection
+from esquirell.mqtt.link import Message
+from esquirell.mqtt.publisher import MqttPublisher
+from esquirell.mqtt.topics import Topics
+
+log = logging.getLogger(__name__)
+
+States = Mapping[str, Mapping[str, Any]]
+
+# What changes with each run is no change of the schedule.
+_OF_RUNS = ("last_run_at", "next_run_at", "last_result")
+
+
+class ScheduleStates:
+    """Publishes what `states` gives, and clears what is there no more."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        topics: Topics,
+        publisher: MqttPublisher,
+        states: Callable[[], States],
+    ) -> None:
+        self._connection = connection
+        self._topics = topics
+        self._publisher = publisher
+        self._states = states
+        self._lock = threading.Lock()
+        self._found: deque[str] = deque()
+        self._known: dict[str, Mapping[str, Any]] = {}
+        self.gone: set[str] = set()
+
+    def start(self) -> None:
+        """Listen for the states of schedules that an earlier process left on the broker."""
+        self._connection.subscribe(self._topics.all_schedules, self._find, qos=0)
+
+    @property
+    def known(self) -> States:
+        """The schedules as published last."""
+        return self._known
+
+    def publish(self, announce: Callable[[], None]) -> None:
+        """Publish all states; `announce` tells Home Assistant when schedules came or went.
+
+        Raises UnavailableError.
+        """
+        with self._lock:
+            states = self._states()
+            before, self._known = self._known, dict(states)
+            known = before.keys() | self._take_found()
+            self.gone = (self.gone | known) - states.keys()
+            announce()
+            for name in known - states.keys():
+                self._connection.retain(self._topics.schedule_state(name), None)
+            for name, state in states.items():
+                self._connection.retain(self._topics.schedule_state(name), state)
+            self._tell(before, states)
+
+    def _take_found(self) -> set[str]:
+        return {self._found.popleft() for _ in range(len(self._found))}
+
+    def _tell(self, before: States, after: States) -> None:
+        """Tell what was changed, but not that everything is new after a start."""
+        for name in before.keys() | after.keys() if before else ():
+            if _definition(before.get(name)) != _definition(after.get(name)):
+                data = {"name": name, "schedule": after.get(name)}
+                self._publisher.event("schedule_changed", data)
+
+    def _find(self, message: Message) -> None:
+        if message.retained and message.payload:
+            self._found.append(self._topics.schedule_of(message.topic))
+
+
+def _definition(state: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    if state is None:
+        return None
+    return {key: value for key, value in state.items() if key not in _OF_RUNS}
