@@ -178,6 +178,8 @@ class Connection:
 
     def _part(self, link: Link) -> None:
         self._connected = False
+        if link.accepted:
+            self._acknowledge(link)
         link.close(done=self._outbox.empty and not link.unconfirmed)
         self._outbox.give_back(link.unconfirmed)
         if link.failure and not self._stopping.is_set():

@@ -48,12 +48,13 @@ def settled(observer: Observer, connection: Connection) -> None:
 def test_all_is_there_after_the_first_turn(broker: Mosquitto, house: House) -> None:
     with bridge_in(house, broker.port) as (bridge, connection):
         bridge.tick()
-        eventually(lambda: len(retained(broker.port)) == 6)
+        eventually(lambda: len(retained(broker.port)) == 7)
         found = {topic: json.loads(text) for topic, text in retained(broker.port).items()}
     assert set(found) == {
         "esquirell/bridge/state",
         "esquirell/bridge/info",
         "esquirell/bridge/health",
+        "esquirell/schedule/fetch/state",
         AVAILABILITY,
         MAIN,
         BRIDGE,
@@ -124,7 +125,7 @@ def test_a_restarted_broker_gets_everything_again(broker: Mosquitto, house: Hous
         publisher = MqttPublisher(connection, Topics(), {}, house.clock)
         publisher.reading(reading(), ("voltage_a",))
         bridge.tick()
-        eventually(lambda: len(retained(broker.port)) == 7)
+        eventually(lambda: len(retained(broker.port)) == 8)
         before = retained(broker.port)
         broker.restart()
         eventually(lambda: retained(broker.port) == before)

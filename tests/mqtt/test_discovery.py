@@ -103,7 +103,7 @@ def test_ids_are_unique_and_fit_for_home_assistant(base: str) -> None:
     topics = Topics(base)
     infos = [info_of("main"), info_of("bridge"), info_of("heat-pump")]
     payloads = [announced(info, topics) for info in infos]
-    payloads.append(bridge_device(topics, "0.1.0"))
+    payloads.append(bridge_device(topics, "0.1.0", {}))
     components = [entity for payload in payloads for entity in payload["components"].values()]
     ids = [entity["unique_id"] for entity in components]
     assert len(set(ids)) == len(ids)
@@ -119,7 +119,7 @@ def test_no_value_in_a_device_is_empty() -> None:
 
 
 def test_the_bridge_tells_whether_it_is_there() -> None:
-    payload = bridge_device(Topics("home"), "0.1.0")
+    payload = bridge_device(Topics("home"), "0.1.0", {})
     assert payload["device"]["name"] == "esquirell (home)"  # type: ignore[index]  # JSON
     connectivity = payload["components"]["connectivity"]  # type: ignore[index]  # JSON
     assert connectivity["device_class"] == "connectivity"

@@ -76,12 +76,33 @@ def reading(second: float = 0, name: str = "main", **values: float) -> Reading:
     return Reading(name, moment, values or {"voltage_a": 236.0}, {"DeviceStatus": 0})
 
 
+def schedule(name: str = "fetch", **fields: object) -> dict[str, object]:
+    """Describe a schedule as it is published."""
+    state = {
+        "name": name,
+        "task": "fetch_and_save_energy_data",
+        "meters": None,
+        "every": 60,
+        "cron": None,
+        "timezone": None,
+        "args": {},
+        "enabled": True,
+        "expires": None,
+        "last_run_at": None,
+        "next_run_at": "2026-11-22T12:01:00.000Z",
+        "last_result": None,
+        "origin": "config",
+    }
+    return state | fields
+
+
 class House:
     """What a bridge looks up, and what a test may change."""
 
     def __init__(self) -> None:
         self.now = NOON
         self.meters: list[MeterInfo] = [info_of()]
+        self.schedules: dict[str, dict[str, object]] = {"fetch": schedule()}
         self.error: Exception | None = None
 
     def clock(self) -> datetime:
@@ -94,7 +115,14 @@ class House:
 
     def facts(self) -> Facts:
         info = {"version": "0.1.0", "base_topic": "esquirell", "config": {}, "commands": {}}
-        return Facts("0.1.0", self.look, lambda: info, lambda: {"healthy": True})
+        return Facts(
+            "0.1.0",
+            self.look,
+            lambda: info,
+            lambda: {"healthy": True},
+            lambda: self.schedules,
+            lambda _: str(self.schedules),
+        )
 
 
 @contextmanager
