@@ -1,7 +1,6 @@
 """The table of commands; each is loaded when it is called, so that `--help` is quick."""
 
 from importlib import import_module
-from importlib.metadata import version
 
 import click
 
@@ -50,6 +49,5 @@ class Table(Group):
 
 
 @click.group(cls=Table)
-@click.version_option(version("esquirell"), message="%(prog)s %(version)s")
 def app() -> None:
     """Tuya energy meters into a database and into Home Assistant, on a schedule."""

@@ -1,6 +1,8 @@
 """What every command knows of its call: configuration file, output, and who to ask."""
 
+import logging
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -8,29 +10,36 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from esquirell.domain.errors import ConfigError, UnavailableError
+
 if TYPE_CHECKING:
+    from esquirell.domain.meter import Meter
     from esquirell.runtime import Runtime
     from esquirell.settings import Settings
+    from esquirell.storage.database import Database
+    from esquirell.storage.readings import Readings
 
 
 @dataclass
 class Call:
-    """One call of the command line."""
+    """One call of the command line; without `warns` it leaves the settings' warnings untold."""
 
     config: Path | None = None
     json: bool = False
     debug: bool = False
+    warns: bool = True
 
     @cached_property
     def settings(self) -> "Settings":
         """The settings; their warnings go to stderr. Raises ConfigError."""
         from esquirell.settings import load  # noqa: PLC0415 - --help should not wait for it
 
+        _log(debug=self.debug)
         if self.config:
             # Children of this process, and Celery's own lazy loading, find the same file.
             os.environ["ESQUIRELL_CONFIG"] = str(self.config.absolute())
         settings = load()
-        for warning in settings.warnings:
+        for warning in settings.warnings if self.warns else ():
             click.echo(f"warning: {warning}", err=True)
         return settings
 
@@ -43,29 +52,95 @@ class Call:
 
         runtime = Runtime(settings, app)
         use(runtime)
+        click.get_current_context().call_on_close(runtime.database.close)
         return runtime
+
+    @cached_property
+    def database(self) -> "Database":
+        """The database by itself, for commands that only look into it.
+
+        To load all that the runtime needs takes longer than most of them do. Raises
+        ConfigError.
+        """
+        from esquirell.storage.database import Database  # noqa: PLC0415 - the same
+
+        database = Database(self.settings.database_url)
+        click.get_current_context().call_on_close(database.close)
+        return database
+
+    @cached_property
+    def readings(self) -> "Readings":
+        """The stored readings by themselves.
+
+        Raises ConfigError, and UnavailableError while there is no database: to look must not
+        make one.
+        """
+        from esquirell.storage.readings import Readings  # noqa: PLC0415 - as above
+
+        if self.database.file is not None and not self.database.file.exists():
+            raise UnavailableError(
+                f"the database {self.database.describe()} is not there yet: "
+                "esquirell run makes it, and so does esquirell db upgrade"
+            )
+        return Readings(self.database)
+
+    def meters(self, names: Sequence[str]) -> "list[Meter]":
+        """Give the configured meters of these names, or all. Raises UsageError or ConfigError."""
+        known = {meter.name: meter for meter in self.settings.meters}
+        if not known:
+            raise ConfigError("no meter is configured: add one as [[meters]]")
+        for name in names:
+            if name not in known:
+                raise misuse(f"there is no meter {name!r}; known: {', '.join(known)}")
+        return [known[name] for name in dict.fromkeys(names or known)]
 
 
 pass_call = click.make_pass_decorator(Call, ensure=True)
+
+
+def misuse(sentence: str) -> click.UsageError:
+    """Say that this command can't be called so."""
+    return click.UsageError(sentence, click.get_current_context(silent=True))
 
 
 def common_options() -> list[click.Option]:
     """Build the options that may stand before or after a command."""
     path = click.Path(dir_okay=False, path_type=Path)
     return [
-        _option("--config", type=path, metavar="FILE", help="The configuration file."),
-        _option("--json", is_flag=True, help="Print the data as JSON."),
-        _option("--debug", is_flag=True, help="Show tracebacks and log everything."),
+        _option("--config", _keep, type=path, metavar="FILE", help="The configuration file."),
+        _option("--json", _keep, is_flag=True, help="Print the data as JSON."),
+        _option("--debug", _keep, is_flag=True, help="Show tracebacks and log everything."),
+        _option("--version", _tell, is_flag=True, is_eager=True, help="Show the version and exit."),
     ]
 
 
-def _option(name: str, **attributes: Any) -> click.Option:  # noqa: ANN401 - handed on to click
-    return click.Option([name], expose_value=False, callback=_keep, **attributes)
+def _option(name: str, callback: Any, **attributes: Any) -> click.Option:  # noqa: ANN401 - handed on to click
+    return click.Option([name], expose_value=False, callback=callback, **attributes)
 
 
 def _keep(context: click.Context, option: click.Parameter, value: object) -> None:
     if value and option.name:
         setattr(context.ensure_object(Call), option.name, value)
+
+
+def _tell(context: click.Context, _option: click.Parameter, wanted: object) -> None:
+    if wanted:
+        from importlib.metadata import version  # noqa: PLC0415 - --help should not wait for it
+
+        click.echo(f"esquirell {version('esquirell')}")
+        context.exit()
+
+
+def _log(*, debug: bool) -> None:
+    """Log for people who look for a fault; else the answers and errors of a command say it all.
+
+    Only our own records: those of the libraries may hold keys.
+    """
+    if debug:
+        logging.basicConfig(level=logging.WARNING)
+        logging.getLogger("esquirell").setLevel(logging.DEBUG)
+    else:
+        logging.getLogger().addHandler(logging.NullHandler())
 
 
 class Command(click.Command):

@@ -19,7 +19,9 @@ Format = Literal["auto", "human", "json"]
 PRIORITIES = {"CRITICAL": 2, "ERROR": 3, "WARNING": 4, "INFO": 6, "DEBUG": 7}
 
 # They say at INFO what nobody needs each minute.
-CHATTY = ("celery", "kombu", "redbeat", "tinytuya", "alembic")
+CHATTY = ("celery", "kombu", "redbeat", "alembic")
+# At DEBUG it writes keys.
+SECRETIVE = "tinytuya"
 
 
 class JournalFormatter(logging.Formatter):
@@ -67,6 +69,7 @@ def set_level(level: str) -> None:
     for name in CHATTY:
         quieter = logging.WARNING if wanted == logging.INFO else wanted
         logging.getLogger(name).setLevel(quieter)
+    logging.getLogger(SECRETIVE).setLevel(logging.WARNING)
 
 
 def _formatter(shape: Format) -> logging.Formatter:

@@ -13,7 +13,7 @@ class EsquirellError(Exception):
 class ConfigError(EsquirellError):
     """Stop and tell the user which setting to change: the command line exits with 2."""
 
-    code = "invalid_config"
+    code = "internal"
 
 
 class UnavailableError(EsquirellError):

@@ -18,6 +18,7 @@ class Seen(NamedTuple):
     topic: str
     payload: bytes
     retained: bool
+    correlation: bytes | None = None
 
     @property
     def json(self) -> Any:  # noqa: ANN401 - JSON is anything
@@ -93,7 +94,9 @@ class Observer:
 
     def _on_message(self, _client: Client, _userdata: object, message: MQTTMessage) -> None:
         with self._news:
-            self.messages.append(Seen(message.topic, bytes(message.payload), message.retain))
+            correlation = getattr(message.properties, "CorrelationData", None)
+            seen = Seen(message.topic, bytes(message.payload), message.retain, correlation)
+            self.messages.append(seen)
             self._news.notify_all()
 
 

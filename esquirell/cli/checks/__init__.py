@@ -1,0 +1,1 @@
+"""What `esquirell doctor` looks at: one function per thing, one finding per look."""

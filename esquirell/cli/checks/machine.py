@@ -1,0 +1,67 @@
+"""The machine: its system, its disk, its clock."""
+
+import os
+import platform
+import shutil
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+from esquirell.cli.checks.finding import Finding, advice, fault, fine
+from esquirell.domain.reading import iso
+from esquirell.settings import Settings
+
+# No clock is right that shows a time before this program was written.
+_OLDEST = datetime(2026, 1, 1, tzinfo=UTC)
+_MIB = 1024 * 1024
+_FULL = 50 * _MIB
+_NARROW = 500 * _MIB
+
+
+def system() -> Finding:
+    """Look whether this system is supported."""
+    name = f"{platform.system()} {platform.machine()}, Python {platform.python_version()}"
+    if sys.maxsize > 2**32:
+        return fine("system", name)
+    remedy = "install the 64-bit Raspberry Pi OS, or another 64-bit system"
+    return fault("system", f"{name}: 32-bit systems are not supported", remedy)
+
+
+def state_directory(settings: Settings) -> Finding:
+    """Look whether state can be kept, and who else can see it."""
+    name, folder = "state directory", settings.state_dir
+    there = _nearest(folder)
+    if not os.access(there, os.W_OK | os.X_OK):
+        remedy = "change state_dir, or the owner of that folder"
+        return fault(name, f"{there} is not writable for this user", remedy)
+    if there != folder:
+        return fine(name, f"{folder} is made at the first start")
+    if folder.stat().st_mode & 0o077:
+        return advice(name, f"other users can look into {folder}", f"chmod 700 {folder}")
+    return fine(name, f"{folder} is writable, and for this user alone")
+
+
+def disk(settings: Settings) -> Finding:
+    """Look how much room the disk has left."""
+    free = shutil.disk_usage(_nearest(settings.state_dir)).free
+    message = f"{free // _MIB} MiB are free for {settings.state_dir}"
+    if free > _NARROW:
+        return fine("disk", message)
+    remedy = "free some space, or set state_dir to a folder on another disk"
+    return (advice if free > _FULL else fault)("disk", message, remedy)
+
+
+def clock(now: datetime, newest: datetime | None) -> Finding:
+    """Look whether the clock can be right, also by the newest stored reading."""
+    remedy = "set the clock, such as with: sudo timedatectl set-ntp true"
+    if now < _OLDEST:
+        return fault("clock", f"{iso(now)} can't be the time", remedy)
+    if newest and now < newest:
+        message = f"it shows {iso(now)}, but the newest reading is of {iso(newest)}"
+        return fault("clock", message, remedy)
+    return fine("clock", iso(now))
+
+
+def _nearest(folder: Path) -> Path:
+    """Give the folder, or the nearest one above it that is there."""
+    return next(path for path in (folder, *folder.parents) if path.is_dir())

@@ -1,0 +1,75 @@
+"""What runs beside: database, Redis, broker, and the service itself."""
+
+from esquirell.beat.diagnosis import RedisFacts, examine
+from esquirell.cli import broker, service
+from esquirell.cli.checks.finding import Finding, advice, fault, fine
+from esquirell.daemon.redis_server import find_redis
+from esquirell.domain.errors import EsquirellError
+from esquirell.runtime import Runtime
+from esquirell.storage import care
+
+_START_REDIS = (
+    "start it (sudo systemctl start redis-server), correct redis.url and its password, or set "
+    'redis.url = "embedded"'
+)
+
+
+def database(runtime: Runtime) -> Finding:
+    """Look whether the database is there, current, sound, and for this user alone."""
+    name, where, file = "database", runtime.database.describe(), runtime.database.file
+    if file is not None and not file.exists():
+        return fine(name, f"{where} is made at the first start")
+    problems = care.check(runtime.database, quick=True)
+    if problems:
+        remedy = "do what it says, or change database.url"
+        return fault(name, " ".join(problems), remedy)
+    if file is not None and file.stat().st_mode & 0o077:
+        return advice(name, f"other users can read {where}", f"chmod 600 {where}")
+    return fine(name, f"{where} is up to date and sound")
+
+
+def redis(runtime: Runtime) -> Finding:
+    """Look whether Redis answers, and keeps what is put into it."""
+    if runtime.settings.redis.embedded and not service.runs_here(runtime):
+        return fine("redis", f"{find_redis()}, started by esquirell run")
+    try:
+        return _judge(examine(runtime.redis))
+    except EsquirellError as error:
+        return fault("redis", str(error), _START_REDIS)
+
+
+def mqtt(runtime: Runtime) -> Finding:
+    """Look whether the broker lets us in, and speaks the configured protocol."""
+    settings = runtime.settings.mqtt
+    runtime.connection.start()
+    trouble = broker.reach(runtime.connection)
+    runtime.connection.stop(broker.LEAVE_S)
+    if trouble:
+        remedy = "start the broker, or correct [mqtt]"
+        return fault("mqtt", trouble, remedy)
+    message = f"{settings.host}:{settings.port} accepts us and speaks MQTT {settings.protocol}"
+    return fine("mqtt", message)
+
+
+def running(runtime: Runtime) -> Finding:
+    """Look which roles are alive."""
+    try:
+        roles = ", ".join(runtime.presence.roles())
+    except EsquirellError:
+        roles = ""
+    if roles:
+        return fine("service", f"{roles}: alive")
+    if not service.runs_here(runtime):
+        return advice("service", "nothing runs", "start it: esquirell run")
+    remedy = "wait a moment if it has just been started; else see its log"
+    return fault("service", "esquirell run is there, but Redis knows nothing of it", remedy)
+
+
+def _judge(facts: RedisFacts) -> Finding:
+    message = f"version {facts.version}, {facts.policy}"
+    if not facts.loses_tasks:
+        return fine("redis", message)
+    remedy = "set maxmemory-policy noeviction in its configuration"
+    if not facts.limited:
+        return advice("redis", f"{message}; it has no memory limit yet", remedy)
+    return fault("redis", f"{message}: it throws tasks away when memory runs out", remedy)

@@ -1,0 +1,76 @@
+"""`esquirell config`: the effective configuration."""
+
+from collections.abc import Iterator, Sized
+
+import click
+
+from esquirell import profiles
+from esquirell.beat.rules import check_cron
+from esquirell.cli.call import Call, Group, pass_call
+from esquirell.cli.output import complain, print_json
+from esquirell.domain.errors import ConfigError
+from esquirell.settings import Settings, masked
+
+
+@click.group("config", cls=Group)
+def config() -> None:
+    """Show or check the configuration."""
+
+
+@config.command("show")
+@pass_call
+def show(call: Call) -> None:
+    """Show the effective configuration, secrets masked.
+
+    It is what file, environment and secret files say together, and the defaults.
+    """
+    from esquirell.settings.writing import to_toml  # noqa: PLC0415 - tomlkit, for this alone
+
+    shown = masked(call.settings)
+    if call.json:
+        print_json(shown)
+        return
+    click.echo(f"# {_name(call.settings)}")
+    click.echo(to_toml(shown), nl=False)
+
+
+@config.command("check")
+@pass_call
+def check(call: Call) -> int:
+    """Check the configuration; exit with 2 when something in it is wrong."""
+    settings = call.settings
+    errors = list(_errors(settings))
+    if call.json:
+        print_json({"ok": not errors, "errors": errors, "warnings": list(settings.warnings)})
+    for error in errors:
+        complain(error)
+    if not errors and not call.json:
+        click.echo(f"{_name(settings)} is fine: {summary(settings)}")
+    return 2 if errors else 0
+
+
+def summary(settings: Settings) -> str:
+    """Count what is configured."""
+    return f"{_count(settings.meters, 'meter')}, {_count(settings.schedules, 'schedule')}"
+
+
+def _errors(settings: Settings) -> Iterator[str]:
+    for meter in settings.meters:
+        try:
+            profiles.find(meter.profile, meter.product_id)
+        except ConfigError as error:
+            yield f"{_name(settings)}: meters.{meter.name}: {error}"
+    for schedule in settings.schedules:
+        try:
+            if schedule.cron is not None:
+                check_cron(schedule.cron, schedule.timezone or settings.timezone)
+        except ConfigError as error:
+            yield f"{_name(settings)}: schedules.{schedule.name}: {error}"
+
+
+def _count(things: Sized, name: str) -> str:
+    return f"{len(things)} {name}{'' if len(things) == 1 else 's'}"
+
+
+def _name(settings: Settings) -> str:
+    return str(settings.source) if settings.source else "the environment"

@@ -1,0 +1,112 @@
+"""`esquirell db`: care of the database."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+
+from esquirell.cli.call import Call, Group, pass_call
+from esquirell.cli.output import complain, print_json
+from esquirell.daemon.lock import AlreadyRunningError, RunLock, lock_of
+from esquirell.domain.errors import EsquirellError, UnavailableError
+from esquirell.runtime import make_directory
+from esquirell.storage import care, restoring
+from esquirell.storage.revision import HEAD, ensure_current
+
+_FILE = click.Path(dir_okay=False, path_type=Path)
+_BACKUP = click.Path(exists=True, dir_okay=False, readable=True, path_type=Path)
+
+
+@click.group("db", cls=Group)
+def db() -> None:
+    """Take care of the database."""
+
+
+@db.command("upgrade")
+@pass_call
+def upgrade(call: Call) -> None:
+    """Bring the tables up to this version.
+
+    Every start of the service does that as well.
+    """
+    make_directory(call.settings.state_dir)
+    ensure_current(call.database)
+    done = {"database": call.database.describe(), "revision": HEAD}
+    _tell(call, done, f"The tables of {call.database.describe()} are up to date ({HEAD}).")
+
+
+@db.command("check")
+@pass_call
+def check(call: Call) -> int:
+    """Look for damage in the database; exit with 1 when there is some."""
+    problems = care.check(call.database)
+    if call.json:
+        print_json({"ok": not problems, "problems": problems})
+    for problem in problems:
+        complain(problem)
+    if not problems and not call.json:
+        click.echo(f"The database {call.database.describe()} is sound.")
+    return 1 if problems else 0
+
+
+@db.command("backup")
+@click.argument("file", type=_FILE)
+@pass_call
+def backup(call: Call, file: Path) -> None:
+    """Copy the database into a new FILE, also while the service runs."""
+    care.backup(call.database, file)
+    size = file.stat().st_size
+    done = {"database": call.database.describe(), "file": str(file), "bytes": size}
+    _tell(call, done, f"{file} holds a copy of {call.database.describe()}: {size} bytes.")
+
+
+@db.command("restore")
+@click.argument("file", type=_BACKUP)
+@pass_call
+def restore(call: Call, file: Path) -> None:
+    """Put a backup in the place of the database.
+
+    What was there is set aside. Refused while a service runs.
+    """
+    make_directory(call.settings.state_dir)
+    with _nothing_running(call):
+        replaced = restoring.restore(file, call.database)
+    aside = str(replaced) if replaced else None
+    done = {"database": call.database.describe(), "file": str(file), "replaced": aside}
+    kept = f" What was there before is in {aside}." if aside else ""
+    _tell(call, done, f"{call.database.describe()} is what {file} holds.{kept}")
+
+
+@contextmanager
+def _nothing_running(call: Call) -> Iterator[None]:
+    """Make sure that no service uses the database, and that none starts meanwhile.
+
+    Raises EsquirellError when one does.
+    """
+    lock = RunLock(lock_of(call.settings))
+    try:
+        lock.take()
+    except AlreadyRunningError as error:
+        raise EsquirellError("esquirell run uses the database: stop it first") from error
+    try:
+        if roles := _roles(call):
+            raise EsquirellError(f"esquirell {roles[0]} uses the database: stop it first")
+        yield
+    finally:
+        lock.release()
+
+
+def _roles(call: Call) -> list[str]:
+    """Name the roles that are alive, also on other machines; without Redis none can work."""
+    try:
+        return list(call.runtime.presence.roles())
+    except UnavailableError:
+        return []
+
+
+def _tell(call: Call, done: Mapping[str, object], sentence: str) -> None:
+    if call.json:
+        print_json(done)
+    else:
+        click.echo(sentence)

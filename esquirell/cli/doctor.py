@@ -1,0 +1,103 @@
+"""`esquirell doctor`: look at everything, and say what to do."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import click
+
+from esquirell.cli.call import Call, Command, pass_call
+from esquirell.cli.checks import machine
+from esquirell.cli.checks import meters as meter_checks
+from esquirell.cli.checks.finding import Finding, advice, fault, fine
+from esquirell.cli.config import summary
+from esquirell.cli.output import print_json
+from esquirell.domain.errors import ConfigError, EsquirellError, UnavailableError
+from esquirell.domain.status import MeterStatus
+
+if TYPE_CHECKING:
+    from esquirell.runtime import Runtime
+
+_COLORS = {"✓": "green", "!": "yellow", "✗": "red"}
+
+
+@click.command("doctor", cls=Command)
+@pass_call
+def doctor(call: Call) -> int:
+    """Check everything, one line each, with the remedy; exit with 1 when something is wrong."""
+    call.warns = False  # they are among the findings
+    findings = _told(_findings(call), quiet=call.json)
+    if call.json:
+        print_json([finding.payload() for finding in findings])
+    return 0 if all(finding.ok for finding in findings) else 1
+
+
+def _told(findings: Iterable[Finding], *, quiet: bool) -> list[Finding]:
+    """Tell each finding as soon as it is there, as some take their time."""
+    told = []
+    for finding in findings:
+        told.append(finding)
+        if not quiet:
+            click.echo(_line(finding))
+    return told
+
+
+def _line(finding: Finding) -> str:
+    mark = click.style(finding.mark, fg=_COLORS[finding.mark])
+    remedy = f" → {finding.remedy}" if finding.remedy else ""
+    return f"{mark} {finding.check}: {finding.message}{remedy}"
+
+
+def _findings(call: Call) -> Iterator[Finding]:
+    yield machine.system()
+    try:
+        settings = call.settings
+    except ConfigError as error:
+        remedy = "correct it, or write a new one: esquirell init"
+        yield fault("configuration", str(error), remedy)
+        return
+    yield fine("configuration", f"{settings.source or 'the environment'}: {summary(settings)}")
+    for warning in settings.warnings:
+        yield advice("configuration", warning, "change it if that is not as you want it")
+    yield machine.state_directory(settings)
+    yield machine.disk(settings)
+    yield from meter_checks.configured(settings.meters)
+    yield from _around(call.runtime)
+
+
+def _around(runtime: "Runtime") -> Iterator[Finding]:
+    """Look at what takes long to load, or to answer."""
+    from esquirell.cli import service  # noqa: PLC0415 - they load Celery
+    from esquirell.cli.checks import servers  # noqa: PLC0415
+
+    statuses = _statuses(runtime)
+    times = [status.last_success for status in statuses.values() if status.last_success]
+    yield machine.clock(datetime.now(UTC), max(times, default=None))
+    for name, look in (
+        ("database", servers.database),
+        ("redis", servers.redis),
+        ("mqtt", servers.mqtt),
+        ("service", servers.running),
+    ):
+        yield _checked(name, look, runtime)
+    meters = runtime.meters()
+    if service.works(runtime):
+        yield from meter_checks.polled(meters, statuses)
+    else:
+        yield from meter_checks.reachable(meters)
+
+
+def _checked(name: str, look: Callable[["Runtime"], Finding], runtime: "Runtime") -> Finding:
+    try:
+        return look(runtime)
+    except EsquirellError as error:
+        return fault(name, str(error), "correct that, then run esquirell doctor again")
+
+
+def _statuses(runtime: "Runtime") -> Mapping[str, MeterStatus]:
+    """Give what is stored of the meters; a missing database is a finding of its own."""
+    file = runtime.database.file
+    try:
+        return runtime.readings.statuses() if file is None or file.exists() else {}
+    except (ConfigError, UnavailableError):
+        return {}

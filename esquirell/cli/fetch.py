@@ -1,0 +1,152 @@
+"""`esquirell fetch`: read meters now."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+import click
+
+from esquirell.cli import broker, service
+from esquirell.cli.call import Call, Command, misuse, pass_call
+from esquirell.cli.output import complain, in_terminal, print_json, print_lines, warn
+from esquirell.cli.values import Shape, lines_of, print_grid
+from esquirell.domain.meter import Meter
+from esquirell.domain.outcome import Outcome
+from esquirell.domain.reading import payload
+from esquirell.domain.schedule import FETCH
+from esquirell.runtime import Runtime
+from esquirell.services.poll import Wish
+
+_MOMENT = timedelta(milliseconds=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """The answer to a fetch, and what the meters said, in the published shape, by name."""
+
+    data: Mapping[str, Any]
+    shapes: dict[str, Shape]
+    warnings: list[str] = field(default_factory=list)
+
+
+@click.command("fetch", cls=Command)
+@click.argument("names", nargs=-1, metavar="[NAME]...")
+@click.option("--no-save", is_flag=True, help="Do not store the readings.")
+@click.option("--no-publish", is_flag=True, help="Do not send the readings to the MQTT broker.")
+@pass_call
+def fetch(call: Call, names: Sequence[str], no_save: bool, no_publish: bool) -> int:
+    """Read meters now, all or those named; print, save and publish what they say.
+
+    While a service runs it does the work, as a meter serves one connection at a time.
+    """
+    meters = call.meters(names)
+    wish = Wish(save=not no_save, publish=not no_publish, forced=True)
+    if service.works(call.runtime):
+        fetched = _through_service(call.runtime, names, wish)
+    else:
+        fetched = _directly(call.runtime, meters, wish)
+    if call.json:
+        print_json(fetched.data)
+    else:
+        _show(fetched.shapes, call.settings.timezone)
+    return _judge(fetched)
+
+
+def _directly(runtime: Runtime, meters: Sequence[Meter], wish: Wish) -> Fetched:
+    service.prepare_alone(runtime, stores=wish.save)
+    if wish.publish:
+        runtime.connection.start()
+    try:
+        outcomes = runtime.poller.poll(meters, wish)
+    finally:
+        runtime.poller.close()
+    fetched = _of_outcomes(runtime, meters, outcomes)
+    if wish.publish:
+        fetched.warnings.extend(_send(runtime))
+    return fetched
+
+
+def _send(runtime: Runtime) -> list[str]:
+    """Send what waits for the broker; tell why that did not work."""
+    trouble = broker.reach(runtime.connection)
+    runtime.connection.stop(broker.LEAVE_S)
+    return [f"nothing was published: {trouble}"] if trouble else []
+
+
+def _of_outcomes(
+    runtime: Runtime, meters: Sequence[Meter], outcomes: Mapping[str, Outcome]
+) -> Fetched:
+    data = {"meters": {name: outcome.payload() for name, outcome in outcomes.items()}}
+    fetched = Fetched(data, {})
+    for meter in meters:
+        if reading := outcomes[meter.name].reading:
+            fetched.shapes[meter.name] = payload(reading, runtime.poller.keys_of(meter))
+            fetched.warnings.extend(f"{meter.name}: {warning}" for warning in reading.warnings)
+    return fetched
+
+
+def _through_service(runtime: Runtime, names: Sequence[str], wish: Wish) -> Fetched:
+    if wish.save and wish.publish:
+        return _save_and_publish(runtime, list(names) or None)
+    if wish.save or wish.publish:
+        raise misuse(
+            "a service runs, and through it both or neither can be left out: give --no-save and "
+            "--no-publish together, or stop the service"
+        )
+    return _try(runtime, names or [meter.name for meter in runtime.meters()])
+
+
+def _save_and_publish(runtime: Runtime, names: list[str] | None) -> Fetched:
+    record = service.submit(runtime, "fetch", FETCH, {"meters": names})
+    answer = service.answer_to(runtime, record)
+    if "meters" not in answer.data:
+        raise service.failure(answer)
+    results = answer.data["meters"]
+    read = {name: one["measured_at"] for name, one in results.items() if one["status"] == "ok"}
+    shapes = {name: _stored(runtime, name, moment) for name, moment in read.items()}
+    return Fetched({"task_id": record.id, **answer.data}, shapes)
+
+
+def _stored(runtime: Runtime, name: str, measured_at: str) -> Shape:
+    """Look up what the service read."""
+    moment = datetime.fromisoformat(measured_at)
+    keys = runtime.readings.statuses()[name].keys
+    found = runtime.readings.query([name], moment, moment + _MOMENT)
+    return next((payload(reading, keys) for reading in found), {"measured_at": measured_at})
+
+
+def _try(runtime: Runtime, names: Sequence[str]) -> Fetched:
+    """Let the service read meters, storing and publishing nothing; side by side."""
+    records = {
+        name: service.submit(runtime, "meter/test", "test_meter", {"name": name}) for name in names
+    }
+    answers = {name: service.answer_to(runtime, record) for name, record in records.items()}
+    shapes = {name: one.data["reading"] for name, one in answers.items() if one.status == "ok"}
+    failures = {
+        name: Outcome(error=service.failure(one)).payload()
+        for name, one in answers.items()
+        if one.status != "ok"
+    }
+    done = {
+        name: {"status": "ok", "measured_at": shape["measured_at"]}
+        for name, shape in shapes.items()
+    }
+    return Fetched({"meters": {name: (done | failures)[name] for name in names}}, shapes)
+
+
+def _show(shapes: Mapping[str, Shape], zone: str) -> None:
+    for name, shape in shapes.items():
+        if in_terminal():
+            print_grid(name, shape, zone)
+        else:
+            print_lines((name, *line) for line in lines_of(shape))
+
+
+def _judge(fetched: Fetched) -> int:
+    for warning in fetched.warnings:
+        warn(warning)
+    failed = [one for one in fetched.data["meters"].values() if one["status"] != "ok"]
+    for one in failed:
+        complain(one["error"])
+    return 1 if failed else 0

@@ -1,0 +1,157 @@
+"""`esquirell meters`: what is configured, and whether it answers."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from esquirell import profiles
+from esquirell.cli.call import Call, Group, pass_call
+from esquirell.cli.moments import local
+from esquirell.cli.output import in_terminal, print_json, print_lines, print_table, warn
+from esquirell.cli.values import diagnostics_of, lines_of, plain, print_grid
+from esquirell.domain.errors import ConfigError, UnavailableError
+from esquirell.domain.meter import Meter
+from esquirell.domain.profile import Profile
+from esquirell.domain.reading import payload
+from esquirell.domain.status import MeterStatus
+from esquirell.services.health import described
+from esquirell.settings import masked
+
+if TYPE_CHECKING:
+    from esquirell.runtime import Runtime
+
+_COLUMNS = ("name", "label", "profile", "protocol", "state", "last_success", "failures", "reason")
+
+
+@click.group("meters", cls=Group)
+def meters() -> None:
+    """List, show and test the configured meters."""
+
+
+@meters.command("list")
+@pass_call
+def list_meters(call: Call) -> None:
+    """List the configured meters and how they are doing."""
+    statuses = _statuses(call)
+    listed = [
+        described(meter, statuses.get(meter.name, MeterStatus())) for meter in call.settings.meters
+    ]
+    if call.json:
+        print_json(listed)
+        return
+    if in_terminal():
+        listed = [_with_local_time(meter, call.settings.timezone) for meter in listed]
+    rows = [[plain(meter[column]) for column in _COLUMNS] for meter in listed]
+    print_table(_COLUMNS, rows, right=("failures",))
+
+
+@meters.command("show")
+@click.argument("name")
+@pass_call
+def show(call: Call, name: str) -> None:
+    """Show one meter: its configuration, its profile and its last reading."""
+    meter = _meter(call, name)
+    shown = _describe(call, meter)
+    if call.json:
+        print_json(shown)
+        return
+    _print_description(shown, call.settings.timezone)
+
+
+@meters.command("test")
+@click.argument("name")
+@pass_call
+def test(call: Call, name: str) -> None:
+    """Read one meter now, store and publish nothing.
+
+    While a service runs it does the reading, as a meter serves one connection at a time.
+    """
+    tried = _try(call.runtime, _meter(call, name))
+    if call.json:
+        print_json(tried)
+        return
+    reading, duration_ms = tried["reading"], tried["duration_ms"]
+    if in_terminal():
+        print_grid(f"{name}, read in {duration_ms} ms", reading, call.settings.timezone)
+    else:
+        print_lines([*lines_of(reading), ("duration", plain(duration_ms), "ms")])
+    print_lines(diagnostics_of(reading))
+
+
+def _try(runtime: "Runtime", meter: Meter) -> Mapping[str, Any]:
+    from esquirell.cli import service  # noqa: PLC0415 - it loads Celery, which `list` can spare
+
+    if not service.works(runtime):
+        service.prepare_alone(runtime, stores=False)
+        try:
+            return runtime.fetch.trial(meter.name)
+        finally:
+            runtime.poller.close()
+    record = service.submit(runtime, "meter/test", "test_meter", {"name": meter.name})
+    answer = service.answer_to(runtime, record)
+    if answer.status != "ok":
+        raise service.failure(answer)
+    return answer.data
+
+
+def _meter(call: Call, name: str) -> Meter:
+    (meter,) = call.meters([name])
+    return meter
+
+
+def _describe(call: Call, meter: Meter) -> dict[str, Any]:
+    configured = next(one for one in masked(call.settings)["meters"] if one["name"] == meter.name)
+    profile = _profile(meter)
+    status = _statuses(call).get(meter.name, MeterStatus())
+    keys = tuple(dict.fromkeys([*(profile.keys if profile else ()), *status.keys]))
+    return {
+        "configuration": configured,
+        "profile": profile.model_dump(include={"name", "title", "model"}) if profile else None,
+        "keys": list(keys),
+        "status": status.payload(),
+        "reading": _last_reading(call, meter.name, keys) if status.last_success else None,
+    }
+
+
+def _profile(meter: Meter) -> Profile | None:
+    try:
+        return profiles.find(meter.profile, meter.product_id)
+    except ConfigError as error:
+        warn(f"{meter.name}: {error}")
+        return None
+
+
+def _last_reading(call: Call, name: str, keys: tuple[str, ...]) -> dict[str, object] | None:
+    reading = call.readings.latest().get(name)
+    if reading is None:
+        return None
+    shape = payload(reading, keys)
+    del shape["diagnostics"]  # they are not stored
+    return shape
+
+
+def _with_local_time(meter: Mapping[str, Any], zone: str) -> dict[str, Any]:
+    last = meter["last_success"]
+    return dict(meter) | {"last_success": local(last, zone) if last else "never"}
+
+
+def _statuses(call: Call) -> Mapping[str, MeterStatus]:
+    try:
+        return call.readings.statuses()
+    except UnavailableError as error:
+        warn(f"nothing is known of readings: {error}")
+        return {}
+
+
+def _print_description(shown: Mapping[str, Any], zone: str) -> None:
+    profile, reading = shown["profile"], shown["reading"]
+    facts = shown["configuration"] | {"product": profile["title"] if profile else None}
+    facts |= {"keys": " ".join(shown["keys"])} | shown["status"]
+    rows = [(key, plain(value)) for key, value in facts.items()]
+    if not in_terminal():
+        print_lines([*rows, *lines_of(reading or {})])
+        return
+    print_table(("setting", "value"), rows)
+    if reading:
+        print_grid("Last reading", reading, zone)

@@ -1,0 +1,58 @@
+"""Output: tables in a terminal, tab-separated lines when piped, JSON when asked for."""
+
+import json
+import sys
+from collections.abc import Container, Iterable, Sequence
+
+import click
+
+Row = Sequence[str]
+
+
+def in_terminal() -> bool:
+    """Tell whether people read what is printed, rather than programs."""
+    return sys.stdout.isatty()
+
+
+def print_json(data: object) -> None:
+    """Print data as JSON."""
+    click.echo(json.dumps(data, ensure_ascii=False, allow_nan=False, indent=2))
+
+
+def print_table(headings: Row, rows: Iterable[Row], right: Container[str] = ()) -> None:
+    """Print rows under headings; in a terminal the columns named in `right` are flush right."""
+    if in_terminal():
+        _draw(headings, rows, right)
+    else:
+        print_lines([headings, *rows])
+
+
+def print_lines(rows: Iterable[Row]) -> None:
+    """Print one line per row, its cells separated by tabs, for programs to read."""
+    for row in rows:
+        # A tab or a line break within a cell would look like the next one.
+        click.echo("\t".join(" ".join(cell.split()) for cell in row))
+
+
+def warn(sentence: str) -> None:
+    """Tell people what they should know, though the command goes on."""
+    click.echo(f"warning: {sentence}", err=True)
+
+
+def complain(sentence: str) -> None:
+    """Tell people what went wrong, as the border does, when there is more than one thing."""
+    click.echo(f"esquirell: {sentence}", err=True)
+
+
+def _draw(headings: Row, rows: Iterable[Row], right: Container[str]) -> None:
+    # Loaded on use: it takes longer than most commands have to do when their output is piped.
+    from rich import box  # noqa: PLC0415
+    from rich.console import Console  # noqa: PLC0415
+    from rich.table import Table  # noqa: PLC0415
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for heading in headings:
+        table.add_column(heading, justify="right" if heading in right else "left")
+    for row in rows:
+        table.add_row(*row)
+    Console(markup=False, highlight=False, emoji=False).print(table)

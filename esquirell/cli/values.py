@@ -1,0 +1,67 @@
+"""The values of a reading, for people and for programs."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import click
+
+from esquirell.cli.moments import local
+from esquirell.cli.output import Row, print_table
+from esquirell.domain.quantity import QUANTITIES, is_quantity_key, split_key
+
+_NOTHING = "-"
+_REST = "diagnostics"
+
+Shape = Mapping[str, Any]
+
+
+def lines_of(shape: Shape) -> list[Row]:
+    """Lay a published reading out as rows of key, value and unit; what is null has no value."""
+    return [(key, plain(value), _unit(key)) for key, value in shape.items() if key != _REST]
+
+
+def diagnostics_of(shape: Shape) -> list[Row]:
+    """Lay out what a reading holds beside its measurements as rows of code and value."""
+    return [(code, plain(value)) for code, value in shape.get(_REST, {}).items()]
+
+
+def print_grid(title: str, shape: Shape, zone: str) -> None:
+    """Print a reading as a table: one row per quantity, one column per phase or channel."""
+    click.echo(f"{title}, {local(shape['measured_at'], zone)} ({zone})")
+    keys = [key for key in shape if is_quantity_key(key)]
+    suffixes = sorted({split_key(key)[1] for key in keys})
+    columns = [_heading(suffix) for suffix in suffixes]
+    print_table(["", *columns, "unit"], _grid(shape, keys, suffixes), right=columns)
+
+
+def plain(value: object) -> str:
+    """Write any value for programs; null is empty."""
+    if value is None:
+        return ""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def shown(key: str, value: float | None) -> str:
+    """Write a value with the decimals that are worth showing."""
+    if value is None:
+        return _NOTHING
+    return f"{value:.{split_key(key)[0].precision}f}"
+
+
+def _grid(shape: Shape, keys: list[str], suffixes: list[str]) -> list[Row]:
+    cells = {split_key(key): shown(key, shape[key]) for key in keys}
+    present = {quantity for quantity, _ in cells}
+    return [
+        (quantity.label, *(cells.get((quantity, suffix), "") for suffix in suffixes), quantity.unit)
+        for quantity in QUANTITIES.values()
+        if quantity in present
+    ]
+
+
+def _heading(suffix: str) -> str:
+    return suffix.upper().replace("_", " ") or "total"
+
+
+def _unit(key: str) -> str:
+    return split_key(key)[0].unit if is_quantity_key(key) else ""

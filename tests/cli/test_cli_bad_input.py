@@ -1,0 +1,64 @@
+import pytest
+from support.cli import Home, esquirell, meter
+
+KEY15 = meter(local_key="local_key = '0123456789abcde'")
+
+
+def test_no_configuration(home: Home) -> None:
+    said = esquirell("fetch")
+    assert said.code == 2
+    assert "write one with: esquirell init" in said.sentence
+    assert home.files == set()
+
+
+@pytest.mark.parametrize("command", [("fetch",), ("readings",), ("config", "check"), ("health",)])
+@pytest.mark.parametrize(
+    ("toml", "told"),
+    [
+        ("[mqtt\nhost = 1", "is no valid TOML"),
+        (meter(device_id=""), "device_id"),
+        (meter(local_key=""), "local_key is missing: give local_key or local_key_file"),
+        (KEY15, "local_key has 15 characters, a Tuya local key has 16"),
+        ("mqtt.prt = 1883", "the nearest known key is port"),
+    ],
+)
+def test_a_faulty_configuration(home: Home, toml: str, told: str, command: tuple[str, ...]) -> None:
+    home.write(toml)
+    said = esquirell(*command)
+    assert said.code == 2
+    assert told in said.sentence
+    assert home.files == {"esquirell.toml"}
+
+
+@pytest.mark.parametrize("command", [("fetch",), ("meters", "test", "main"), ("db", "upgrade")])
+def test_a_database_that_cannot_be_written(home: Home, command: tuple[str, ...]) -> None:
+    home.configure(meter(), database__url="sqlite:////proc/esquirell/readings.db")
+    said = esquirell(*command)
+    assert said.code == 2
+    assert "/proc/esquirell does not exist: make it or change database.url" in said.sentence
+
+
+def test_a_state_directory_that_cannot_be_made(home: Home) -> None:
+    home.configure(meter(), state_dir="esquirell.toml/state")
+    said = esquirell("fetch")
+    assert said.code == 2
+    assert "set state_dir to a folder that this user may write to" in said.sentence
+    assert home.files == {"esquirell.toml"}
+
+
+@pytest.mark.parametrize(
+    "command", [("fetch", "mian"), ("meters", "show", "mian"), ("meters", "test", "mian")]
+)
+def test_an_unknown_meter(home: Home, command: tuple[str, ...]) -> None:
+    home.configure(meter())
+    said = esquirell(*command)
+    assert said.code == 2
+    assert said.sentence.startswith("there is no meter 'mian'; known: main (see esquirell ")
+    assert home.files == {"esquirell.toml"}
+
+
+def test_no_meter_at_all(home: Home) -> None:
+    home.configure()
+    said = esquirell("fetch")
+    assert said.code == 2
+    assert said.err.splitlines()[-1] == ("esquirell: no meter is configured: add one as [[meters]]")

@@ -1,0 +1,195 @@
+import sys
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from support.cli import Home, Said, esquirell, meter
+from support.db_samples import START, sample
+from support.mosquitto import Mosquitto, set_password
+from support.redis_server import RedisProcess
+from support.terminal import Terminal
+
+from esquirell.beat.presence import Presence
+from esquirell.beat.redis import Address, connect
+from esquirell.cli.checks import machine
+from esquirell.domain.status import MeterStatus
+from esquirell.tuya.simulator import SimulatedMeter
+
+
+@pytest.fixture
+def guarded_broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mosquitto]:
+    folder: Path = tmp_path_factory.mktemp("guarded")
+    set_password(folder / "passwords", "esquirell", "right")
+    broker = Mosquitto(folder, ["allow_anonymous false", f"password_file {folder}/passwords"])
+    broker.start()
+    yield broker
+    broker.stop()
+
+
+@pytest.fixture
+def house(home: Home, device: SimulatedMeter, broker: Mosquitto, server: RedisProcess) -> Home:
+    """A home in which all is well, but nothing runs yet."""
+    home.configure(meter(port=device.port), mqtt__port=broker.port, redis__url=server.url)
+    home.store()
+    return home
+
+
+def findings() -> dict[str, tuple[str, str, str | None]]:
+    """Give mark, message and remedy of each check; the worse, where there are several."""
+    told = esquirell("doctor", "--json")
+    found = {}
+    for one in sorted(told.json, key=lambda one: (one["ok"], one["remedy"] is None), reverse=True):
+        assert [*one] == ["check", "ok", "message", "remedy"]
+        mark = "fault" if not one["ok"] else "advice" if one["remedy"] else "fine"
+        found[one["check"]] = (mark, one["message"], one["remedy"])
+    assert told.code == (1 if any(mark == "fault" for mark, *_ in found.values()) else 0)
+    return found
+
+
+def lines(said: Said) -> dict[str, str]:
+    """Give the mark of each line by what it is about."""
+    return {line[2:].rpartition(": ")[0]: line[0] for line in said.out.splitlines()}
+
+
+@pytest.mark.usefixtures("house")
+def test_all_is_well() -> None:
+    said = esquirell("doctor")
+    assert (said.code, said.err) == (0, "")
+    marks = [line[0] for line in said.out.splitlines()]
+    assert set(marks) == {"✓", "!"}
+    assert marks.count("!") == 1
+    assert "! service: nothing runs → start it: esquirell run" in said.out
+    assert set(findings()) == {
+        *("system", "configuration", "state directory", "disk", "clock", "database"),
+        *("redis", "mqtt", "service"),
+        *(f"meter main: {what}" for what in ("profile", "local key", "address")),
+    }
+
+
+def test_looking_makes_nothing(home: Home) -> None:
+    home.configure(meter())
+    found = findings()
+    assert found["state directory"][:2] == (
+        "fine",
+        f"{home.path / 'data'} is made at the first start",
+    )
+    assert found["database"][0] == "fine"
+    assert home.files == {"esquirell.toml"}
+
+
+def test_a_faulty_configuration_is_the_first_finding(home: Home) -> None:
+    home.write("mqtt.prt = 1")
+    mark, message, remedy = findings()["configuration"]
+    assert (mark, remedy) == ("fault", "correct it, or write a new one: esquirell init")
+    assert "the nearest known key is port" in message
+
+
+def test_what_is_away_is_told_with_what_to_do(home: Home) -> None:
+    home.configure(meter())
+    found = findings()
+    assert {check for check, (mark, *_) in found.items() if mark == "fault"} == {
+        "redis",
+        "mqtt",
+        "meter main: address",
+    }
+    assert "systemctl start redis-server" in str(found["redis"][2])
+    assert "cannot be reached" in found["mqtt"][1]
+    assert "127.0.0.1:1 can't be reached (Connection refused)" in found["meter main: address"][1]
+
+
+def test_warnings_and_what_others_can_see(house: Home) -> None:
+    for path in (house.config, house.database):
+        path.chmod(0o644)
+    house.database.parent.chmod(0o755)
+    said = esquirell("doctor", "--json")
+    assert (said.code, said.err) == (0, "")
+    found = findings()
+    assert found["configuration"][0] == "advice"
+    assert found["database"][2] == f"chmod 600 {house.database}"
+    assert found["state directory"][2] == f"chmod 700 {house.database.parent}"
+
+
+def test_a_damaged_database(house: Home) -> None:
+    house.database.write_bytes(b"no database " * 1000)
+    mark, message, _ = findings()["database"]
+    assert mark == "fault"
+    assert "esquirell db restore FILE" in message
+
+
+def test_a_clock_that_is_behind_the_newest_reading(house: Home) -> None:
+    house.store([sample("main", timedelta(days=36500).total_seconds())])
+    mark, message, remedy = findings()["clock"]
+    assert mark == "fault"
+    assert "the newest reading is of 2126-" in message
+    assert "timedatectl" in str(remedy)
+
+
+def test_a_clock_that_was_never_set() -> None:
+    finding = machine.clock(START.replace(year=2000), None)
+    assert not finding.ok
+
+
+@pytest.mark.usefixtures("house")
+def test_a_redis_that_throws_tasks_away(server: RedisProcess) -> None:
+    server.client.config_set("maxmemory-policy", "allkeys-lru")
+    assert findings()["redis"][0] == "advice"
+    server.client.config_set("maxmemory", "64mb")
+    mark, _, remedy = findings()["redis"]
+    assert (mark, remedy) == ("fault", "set maxmemory-policy noeviction in its configuration")
+
+
+@pytest.mark.parametrize(
+    ("keys", "told"),
+    [
+        ({"mqtt__username": "esquirell", "mqtt__password": "wrong"}, "refuses the user name"),
+        ({"mqtt__username": "esquirell", "mqtt__password": "right"}, "accepts us"),
+        ({}, "refuses the user name or the password"),
+    ],
+)
+def test_a_broker_that_asks_who_we_are(
+    home: Home, guarded_broker: Mosquitto, keys: dict[str, str], told: str
+) -> None:
+    home.configure(mqtt__port=guarded_broker.port, **keys)
+    mark, message, _ = findings()["mqtt"]
+    assert told in message
+    assert (mark == "fine") == ("accepts" in told)
+
+
+def test_meters_whose_configuration_cannot_work(home: Home) -> None:
+    home.configure(meter(profile='profile = "owon"'), meter("garage", address='address = "auto"'))
+    found = findings()
+    assert found["meter main: profile"][0] == "fault"
+    assert found["meter garage: profile"][0] == "fine"
+    assert found["meter garage: address"][2] == "set address to its IP address"
+
+
+def test_beside_a_worker_the_meters_are_left_alone(
+    house: Home, server: RedisProcess, device: SimulatedMeter
+) -> None:
+    house.store([sample("main")], {"main": MeterStatus(3, "no_data")})
+    client = connect(Address(server.url))
+    Presence(client, "garage-1").announce("worker", "2026-11-22T10:15:00Z")
+    client.close()
+    device.stop()
+    found = findings()
+    assert "meter main: address" not in found
+    mark, message, remedy = found["meter main: readings"]
+    assert mark == "fault"
+    assert message == "3 failed polls in a row (no_data), last read 2026-11-22T10:15:00.123Z"
+    assert remedy == "esquirell meters test main says more"
+    assert found["service"] == ("fine", "worker: alive", None)
+
+
+def test_an_own_redis_is_not_there_before_the_service(home: Home) -> None:
+    home.configure(redis__url="embedded")
+    mark, message, _ = findings()["redis"]
+    assert mark == "fine"
+    assert message.endswith("started by esquirell run")
+
+
+@pytest.mark.usefixtures("house")
+def test_in_a_terminal_marks_are_coloured() -> None:
+    with Terminal([sys.executable, "-m", "esquirell", "doctor"]) as terminal:
+        assert terminal.finish() == 0
+    assert "\x1b[32m✓\x1b[0m system: " in terminal.text

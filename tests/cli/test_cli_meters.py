@@ -1,0 +1,109 @@
+import json
+
+import pytest
+from support.cli import Home, esquirell, meter
+from support.db_samples import sample
+from support.service import KEY
+
+from esquirell.domain.status import MeterStatus
+from esquirell.profiles import find
+from esquirell.tuya.simulator import SimulatedMeter
+
+KEYS = find("owon_pc321").keys
+STATUS = MeterStatus(failures=1, reason="no_data", keys=KEYS)
+
+
+def test_a_list_of_what_is_configured_and_how_it_is(home: Home) -> None:
+    home.configure(meter(), meter("garage", label='label = "Garage\\tdoor"'))
+    home.store([sample("main", voltage_a=236.0)], {"main": STATUS})
+    listed = esquirell("meters", "list", "--json").json
+    assert listed == [
+        {
+            "name": "main",
+            "label": "main",
+            "profile": "owon_pc321",
+            "protocol": "3.4",
+            "state": "online",
+            "reason": "no_data",
+            "last_success": "2026-11-22T10:15:00.123Z",
+            "failures": 1,
+        },
+        listed[0]
+        | {"name": "garage", "label": "Garage\tdoor", "state": "offline"}
+        | {"reason": None, "last_success": None, "failures": 0},
+    ]
+    headings, main, garage = esquirell("meters", "list").rows
+    assert dict(zip(headings, main, strict=True))["last_success"] == "2026-11-22T10:15:00.123Z"
+    assert garage[:2] == ["garage", "Garage door"]
+
+
+def test_the_list_makes_no_database(home: Home) -> None:
+    home.configure(meter())
+    said = esquirell("meters", "list")
+    assert said.code == 0
+    assert "is not there yet" in said.err
+    assert home.files == {"esquirell.toml"}
+
+
+def test_one_meter_with_all_that_is_known_of_it(home: Home) -> None:
+    home.configure(meter())
+    home.store([sample("main", voltage_a=236.0)], {"main": STATUS})
+    shown = esquirell("meters", "show", "main", "--json").json
+    assert shown["configuration"]["device_id"] == "id-main"
+    assert shown["configuration"]["local_key"] == "***"
+    assert shown["profile"]["model"] == "PC321-W-TY"
+    assert shown["keys"] == list(KEYS)
+    assert shown["status"]["failures"] == 1
+    reading = shown["reading"]
+    assert reading["measured_at"] == "2026-11-22T10:15:00.123Z"
+    assert (reading["voltage_a"], reading["voltage_b"]) == (236.0, None)
+    assert [*reading] == ["measured_at", *KEYS]
+    rows = esquirell("meters", "show", "main").rows
+    assert ["local_key", "***"] in rows
+    assert ["voltage_a", "236.0", "V"] in rows
+
+
+def test_no_secret_is_shown_of_a_meter(home: Home) -> None:
+    home.configure(meter())
+    for option in ((), ("--json",)):
+        assert KEY not in esquirell("meters", "show", "main", *option).out
+
+
+def test_a_meter_of_an_unknown_product_is_shown_with_a_warning(home: Home) -> None:
+    home.configure(meter(profile=""))
+    home.store()
+    said = esquirell("meters", "show", "main", "--json")
+    assert (said.code, said.json["profile"], said.json["reading"]) == (0, None, None)
+    assert said.err.startswith('warning: main: profile = "auto" needs a known product_id')
+
+
+def test_a_test_reads_and_stores_nothing(home: Home, device: SimulatedMeter) -> None:
+    home.configure(meter(port=device.port))
+    tried = esquirell("meters", "test", "main", "--json").json
+    assert [*tried] == ["name", "reading", "duration_ms"]
+    assert (tried["reading"]["voltage_a"], tried["reading"]["voltage_b"]) == (236.1, None)
+    assert tried["reading"]["diagnostics"] == {"DeviceStatus": 14}
+    rows = esquirell("meters", "test", "main").rows
+    assert ["active_power_a", "-140.0", "W"] in rows
+    assert ["voltage_b", "", "V"] in rows
+    assert ["DeviceStatus", "14"] in rows
+    assert device.answers == 2
+    assert esquirell("readings", "--json").json == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"local_key": "local_key = '0123456789abcdeX'"}, "local_key is wrong"),
+        ({"address": 'address = "127.0.0.2"'}, "check that it has power and Wi-Fi"),
+        ({"profile": 'profile = "owon"'}, "there is no profile owon"),
+    ],
+)
+def test_a_meter_that_cannot_be_read(
+    home: Home, device: SimulatedMeter, changes: dict[str, str], told: str
+) -> None:
+    home.configure(meter(port=device.port, **changes))
+    said = esquirell("meters", "test", "main", "--json")
+    assert said.code in {1, 2}
+    assert told in said.sentence
+    assert json.dumps("0123456789abcdeX") not in said.err

@@ -1,0 +1,340 @@
+"""Commands over MQTT against a running service, as users and Home Assistant give them."""
+
+import json
+import subprocess
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from paho.mqtt.client import Client
+from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+from support.mosquitto import Mosquitto
+from support.mqtt_observer import Observer, Seen, retained
+from support.redis_server import RedisProcess
+from support.service import Service, configuration, meter_table, simulated
+from support.waiting import eventually
+
+Start = Callable[..., Service]
+REQUEST = "esquirell/bridge/request"
+RESPONSE = "esquirell/bridge/response"
+EVERYTHING = ("esquirell/bridge/#", "esquirell/schedule/#", "esquirell/meter/#", "answers/#")
+
+
+class House:
+    """A running service and one who talks to it over MQTT."""
+
+    def __init__(self, service: Service, broker: Mosquitto, observer: Observer) -> None:
+        self.service = service
+        self.broker = broker
+        self.observer = observer
+
+    def tell(self, command: str, payload: object = None) -> None:
+        text = b"" if payload is None else json.dumps(payload).encode()
+        self.observer.publish(f"{REQUEST}/{command}", text)
+
+    def ask(self, command: str, **payload: object) -> dict[str, Any]:
+        """Give a command and wait for its first answer."""
+        transaction = str(uuid.uuid4())
+        self.tell(command, payload | {"transaction": transaction})
+        return self.answers(command, transaction)[0]
+
+    def finish(self, command: str, **payload: object) -> dict[str, Any]:
+        """Give a command and wait for its end."""
+        transaction = str(uuid.uuid4())
+        self.tell(command, payload | {"transaction": transaction})
+        accepted, ended = self.answers(command, transaction, 2)
+        assert accepted["status"] == "accepted", accepted
+        return ended
+
+    def answers(self, command: str, transaction: object, count: int = 1) -> list[dict[str, Any]]:
+        def found() -> list[dict[str, Any]]:
+            seen = [one.json for one in self.observer.of(f"{RESPONSE}/{command}")]
+            return [one for one in seen if one.get("transaction") == transaction]
+
+        eventually(lambda: len(found()) >= count, 20, f"{count} answers to {command}")
+        return found()
+
+    def state(self, schedule: str = "fetch") -> dict[str, Any]:
+        payload = retained(self.broker.port, f"esquirell/schedule/{schedule}/state")
+        return dict(json.loads(next(iter(payload.values()), b"{}")))
+
+
+@contextmanager
+def house_of(start: Start, config: str, broker: Mosquitto) -> Iterator[House]:
+    with Observer(broker.port, *EVERYTHING) as observer:
+        service = start(config)
+        observer.saw(lambda seen: seen.topic == "esquirell/schedule/fetch/state", 20)
+        observer.saw(lambda seen: seen.topic == "esquirell/meter/main/state", 20)
+        yield House(service, broker, observer)
+
+
+@pytest.fixture
+def house(start: Start, config: str, broker: Mosquitto) -> Iterator[House]:
+    with house_of(start, config.replace("every = 1", "every = 60"), broker) as house:
+        yield house
+
+
+def test_every_command_does_what_it_says(house: House) -> None:
+    fetched = house.finish("fetch", meters=["main"])
+    assert fetched["status"] == "ok"
+    assert fetched["data"]["meters"]["main"]["status"] == "ok"
+    assert set(fetched["data"]) == {"task_id", "meters"}
+    tested = house.finish("meter/test", name="main")
+    assert tested["data"]["reading"]["voltage_a"] == 236.1
+    assert set(tested["data"]) == {"name", "reading", "duration_ms"}
+    assert house.ask("schedule/add", name="fast", every=3)["data"]["origin"] == "user"
+    assert house.ask("schedule/set", name="fast", every=2)["data"]["every"] == 2
+    assert not house.ask("schedule/disable", name="fast")["data"]["enabled"]
+    assert house.ask("schedule/enable", name="fast")["data"]["enabled"]
+    ran = house.finish("schedule/run", name="fast")
+    assert ran["data"]["result"]["meters"]["main"]["status"] == "ok"
+    ran = house.finish("task/run", task="fetch_and_save_energy_data", args={"meters": ["main"]})
+    assert ran["status"] == "ok"
+    names = [one["name"] for one in house.ask("schedule/list")["data"]["schedules"]]
+    assert sorted(names) == ["fast", "fetch"]
+    assert house.ask("schedule/remove", name="fast")["data"] == {"name": "fast"}
+    assert house.ask("schedule/reset", name="fetch")["data"]["every"] == 60
+    assert house.ask("meter/list")["data"]["meters"][0]["name"] == "main"
+    tasks = house.ask("task/list")["data"]["tasks"]
+    assert [task["name"] for task in tasks] == ["fetch_and_save_energy_data"]
+    assert house.ask("health")["data"]["healthy"]
+    info = json.loads(retained(house.broker.port)["esquirell/bridge/info"])
+    assert set(info["commands"]) >= {"fetch", "schedule/add", "task/run", "health"}
+
+
+def test_the_short_topics_of_meters_and_schedules(house: House) -> None:
+    house.observer.publish("esquirell/meter/main/fetch", b"anything")
+    house.observer.saw(fine("fetch"))
+    house.observer.publish("esquirell/schedule/fetch/set", b'{"every": 7}')
+    house.observer.saw(fine("schedule/set"))
+    eventually(lambda: house.state()["every"] == 7, 2, "the state follows within 2 s")
+    house.observer.publish("esquirell/schedule/fetch/run", b"")
+    house.observer.saw(fine("schedule/run"))
+    house.observer.publish("esquirell/meter/attic/fetch", b"")
+    seen = house.observer.saw(lambda one: b"unknown_meter" in one.payload)
+    assert seen.topic == f"{RESPONSE}/fetch"
+
+
+def fine(command: str) -> Callable[[Seen], bool]:
+    return lambda seen: seen.topic == f"{RESPONSE}/{command}" and seen.json["status"] == "ok"
+
+
+def test_a_change_takes_effect_within_two_seconds(house: House) -> None:
+    began = time.monotonic()
+    house.ask("schedule/set", name="fetch", every=1)
+    before = house.service.readings()
+    eventually(lambda: house.service.readings() > before, 2.5)
+    assert time.monotonic() - began < 2.5
+    house.ask("schedule/disable", name="fetch")
+    time.sleep(1.5)
+    stopped = house.service.readings()
+    time.sleep(2)
+    assert house.service.readings() == stopped
+
+
+def test_next_run_is_when_it_then_runs(house: House) -> None:
+    house.ask("schedule/set", name="fetch", every=3)
+    eventually(lambda: house.state()["every"] == 3)
+    foretold = house.state()["next_run_at"]
+    eventually(lambda: house.state()["last_run_at"][:19] == foretold[:19], 6, foretold)
+
+
+def test_a_removed_schedule_is_emptied_and_told(house: House) -> None:
+    house.ask("schedule/add", name="night", cron="0 3 * * *", timezone="Asia/Tokyo")
+    eventually(lambda: house.state("night").get("timezone") == "Asia/Tokyo", 3)
+    house.ask("schedule/remove", name="night")
+    eventually(lambda: house.state("night") == {}, 3)
+    house.observer.saw(lambda one: b"schedule_changed" in one.payload)
+
+
+def with_reply(port: int, topic: str, payload: bytes, reply_to: str, correlation: bytes) -> None:
+    client = Client(CallbackAPIVersion.VERSION2, protocol=MQTTProtocolVersion.MQTTv5)
+    client.connect("127.0.0.1", port)
+    client.loop_start()
+    properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call] # paho lacks it
+    properties.ResponseTopic = reply_to
+    properties.CorrelationData = correlation
+    client.publish(topic, payload, 1, properties=properties).wait_for_publish(5)
+    client.disconnect()
+    client.loop_stop()
+
+
+def test_mqtt_5_answers_go_where_the_asker_listens(house: House) -> None:
+    with_reply(house.broker.port, f"{REQUEST}/fetch", b"", "answers/me", b"\x01\xff")
+    ended = house.observer.saw(lambda one: one.topic == "answers/me" and one.json["status"] == "ok")
+    assert ended.correlation == b"\x01\xff"
+    statuses = [one.json["status"] for one in house.observer.of("answers/me")]
+    assert statuses == ["accepted", "ok"]
+    assert house.observer.of(f"{RESPONSE}/fetch") == []
+
+
+@pytest.mark.parametrize(
+    "topic", ["esquirell/meter/main/state", "homeassistant/x", "$SYS/x", "esquirell"]
+)
+def test_an_answer_can_not_be_sent_where_it_would_deceive(house: House, topic: str) -> None:
+    with_reply(house.broker.port, f"{REQUEST}/task/list", b"{}", topic, b"")
+    seen = house.observer.saw(lambda one: one.topic == f"{RESPONSE}/task/list")
+    assert seen.json["code"] == "invalid_payload"
+
+
+def test_a_retained_command_is_not_run(house: House) -> None:
+    house.observer.publish(f"{REQUEST}/schedule/remove", b'{"name": "fetch"}', retain=True)
+    eventually(lambda: "was not run" in house.service.log)
+    assert house.state()["name"] == "fetch"
+    assert house.observer.of(f"{RESPONSE}/schedule/remove") == []
+
+
+def test_mosquitto_pub_is_enough(house: House) -> None:
+    topic = "esquirell/schedule/fetch/set"
+    port = str(house.broker.port)
+    command = ["mosquitto_pub", "-h", "127.0.0.1", "-p", port, "-t", topic, "-m", '{"every": 9}']
+    subprocess.run(command, check=True, timeout=10)
+    eventually(lambda: house.state()["every"] == 9, 5)
+
+
+def test_a_burst_is_answered_once_each(house: House) -> None:
+    for number in range(500):
+        house.observer.publish(
+            f"{REQUEST}/schedule/set",
+            json.dumps({"name": "fetch", "expires": number + 1, "transaction": number}).encode(),
+        )
+    topic = f"{RESPONSE}/schedule/set"
+    eventually(lambda: len(house.observer.of(topic)) >= 500, 60)
+    transactions = [one.json["transaction"] for one in house.observer.of(topic)]
+    assert sorted(transactions) == list(range(500))
+    eventually(lambda: house.state()["expires"] == 500, 5)
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=5,
+)
+fields = st.sampled_from(["name", "every", "cron", "meters", "args", "task", "enabled", "odd"])
+malformed = st.binary(max_size=200) | st.dictionaries(fields, json_values, max_size=4).map(
+    lambda data: json.dumps(data).encode()
+)
+
+
+def test_a_thousand_malformed_payloads_are_answered(house: House) -> None:
+    commands = [
+        "schedule/set",
+        "schedule/add",
+        "meter/test",
+        "task/run",
+        "nosuch",
+        "schedule/reset",
+    ]
+
+    @settings(max_examples=1000)
+    @given(st.sampled_from(commands), malformed)
+    def send(command: str, payload: bytes) -> None:
+        sent.append(command)
+        house.observer.publish(f"{REQUEST}/{command}", payload)
+
+    sent: list[str] = []
+    send()
+
+    def answered() -> int:
+        answers = [one for one in house.observer.messages if one.topic.startswith(RESPONSE)]
+        return len([one for one in answers if one.json["status"] != "accepted"])
+
+    eventually(lambda: answered() >= len(sent), 60, f"{answered()} of {len(sent)}")
+    assert house.ask("health")["data"]["healthy"]
+    assert "Traceback" not in house.service.log
+
+
+def test_too_large_a_payload_is_answered(house: House) -> None:
+    house.observer.publish(f"{REQUEST}/fetch", b'{"x": "' + b"y" * 70_000 + b'"}')
+    seen = house.observer.saw(lambda one: one.topic == f"{RESPONSE}/fetch")
+    assert seen.json["code"] == "too_large"
+
+
+def test_changes_outlast_every_restart(
+    start: Start, config: str, broker: Mosquitto, server: RedisProcess
+) -> None:
+    config = config.replace("every = 1", "every = 60")
+    with house_of(start, config, broker) as house:
+        house.ask("schedule/set", name="fetch", every=2, meters=["main"])
+        house.ask("schedule/add", name="night", cron="0 3 * * *")
+        server.client.flushall()
+        before = house.service.readings()
+        eventually(lambda: house.service.readings() >= before + 2, 15)
+        house.service.kill()
+    server.kill()
+    server.start()
+    with house_of(start, config, broker) as house:
+        listed = {one["name"]: one for one in house.ask("schedule/list")["data"]["schedules"]}
+        assert listed["fetch"]["every"] == 2
+        assert listed["fetch"]["origin"] == "user"
+        assert listed["night"]["cron"] == "0 3 * * *"
+        house.ask("schedule/remove", name="fetch")
+        house.service.stop()
+    with Observer(broker.port, *EVERYTHING) as observer:
+        service = start(config, name="third")
+        again = House(service, broker, observer)
+        eventually(lambda: again.state("night").get("name") == "night", 15)
+        eventually(lambda: again.state() == {}, 5)
+
+
+def test_the_end_is_told_after_a_restart(start: Start, config: str, broker: Mosquitto) -> None:
+    with house_of(start, config.replace("every = 1", "every = 60"), broker) as house:
+        house.service.kill()
+        house.observer.forget()
+        house.tell("fetch", {"transaction": "while away"})
+        start(config, name="again")
+        statuses = [one["status"] for one in house.answers("fetch", "while away", 2)]
+        assert statuses == ["accepted", "ok"]
+
+
+def test_the_broker_restarts_in_the_middle(house: House) -> None:
+    house.broker.restart()
+    eventually(
+        lambda: retained(house.broker.port).get("esquirell/bridge/state") == b'{"state":"online"}',
+        40,
+    )
+    eventually(lambda: house.ask("health")["status"] == "ok", 20)
+
+
+def test_two_bridges_take_turns(start: Start, config: str, broker: Mosquitto) -> None:
+    start(config, "worker")
+    start(config, "beat")
+    first = start(config, "bridge", "first")
+    eventually(lambda: "up as bridge" in first.log, 15)
+    second = start(config, "bridge", "second")
+    eventually(lambda: "stands by" in second.log, 15)
+    first.kill()
+    began = time.monotonic()
+    eventually(lambda: "up as bridge" in second.log, 30)
+    assert time.monotonic() - began < 30
+    with Observer(broker.port, *EVERYTHING) as observer:
+        house = House(second, broker, observer)
+        assert house.finish("fetch")["status"] == "ok"
+
+
+def test_two_beats_take_turns(start: Start, config: str) -> None:
+    worker = start(config, "worker")
+    first = start(config, "beat", "first")
+    eventually(lambda: worker.readings() > 0, 15)
+    second = start(config, "beat", "second")
+    eventually(lambda: "stands by" in second.log, 15)
+    first.kill()
+    before = worker.readings()
+    eventually(lambda: worker.readings() > before + 1, 30)
+
+
+def test_mqtt_311_does_as_well(start: Start, broker: Mosquitto, server: RedisProcess) -> None:
+    device = simulated()
+    table = meter_table("main", device.port)
+    config = configuration([table], mqtt_port=broker.port, redis_url=server.url, every=60)
+    old = config.replace("mqtt.port", 'mqtt.protocol = "3.1.1"\nmqtt.port')
+    with house_of(start, old, broker) as house:
+        assert house.finish("fetch")["status"] == "ok"
+    device.stop()
