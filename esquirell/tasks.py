@@ -1,5 +1,10 @@
 """The tasks: a name, what may go wrong, and one service call each."""
 
+import importlib
+import logging
+import sys
+from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 from celery import Task, shared_task
@@ -10,7 +15,9 @@ from esquirell.domain.requests import FetchArguments
 from esquirell.domain.tasks import schedulable
 from esquirell.runtime import COMMAND_HEADER, current
 
-__all__ = ["app", "fetch_and_save_energy_data", "schedulable", "test_meter"]
+__all__ = ["app", "fetch_and_save_energy_data", "load_modules", "schedulable", "test_meter"]
+
+log = logging.getLogger(__name__)
 
 
 @schedulable(FetchArguments)
@@ -32,3 +39,23 @@ def fetch_and_save_energy_data(
 def test_meter(self: "Task[..., object]", name: str) -> dict[str, Any]:
     """Read one meter, store and publish nothing, and give what it said."""
     return current(self.app).fetch.trial(name)
+
+
+def load_modules(modules: Iterable[str], folder: Path | None) -> list[str]:
+    """Import the modules with a user's own tasks; give one sentence for each that fails.
+
+    They are also looked for in `folder`, that of the configuration file.
+    """
+    if folder and str(folder) not in sys.path:
+        sys.path.append(str(folder))
+    return [problem for module in modules if (problem := _load(module))]
+
+
+def _load(module: str) -> str | None:
+    try:
+        importlib.import_module(module)
+    except (Exception, SystemExit) as error:  # the border to a user's own code
+        log.debug("importing %s failed", module, exc_info=True)
+        reason = f"{type(error).__name__}: {error}"
+        return f"the tasks of {module} are left out, it can't be imported: {reason}"
+    return None

@@ -76,7 +76,7 @@ def check_cron(text: str, zone: str) -> None:
     """Refuse a crontab that never runs or has not five fields. Raises ConfigError."""
     fields = len(text.split())
     if fields != FIELDS:
-        raise ConfigError(f'cron "{text}" has {fields} fields; it needs {FIELDS}')
+        raise ConfigError(f'cron "{text}" has {fields} fields; it needs five')
     try:
         CronSim(text, datetime.now(ZoneInfo(zone)))
     except CronSimError as error:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from esquirell.domain.meter import Meter
     from esquirell.runtime import Runtime
     from esquirell.settings import Settings
+    from esquirell.storage.commands import CommandLog
     from esquirell.storage.database import Database
     from esquirell.storage.readings import Readings
 
@@ -77,12 +78,22 @@ class Call:
         """
         from esquirell.storage.readings import Readings  # noqa: PLC0415 - as above
 
+        return Readings(self._present_database())
+
+    @cached_property
+    def commands(self) -> "CommandLog":
+        """The log of commands by itself. Raises as `readings` does."""
+        from esquirell.storage.commands import CommandLog  # noqa: PLC0415 - as above
+
+        return CommandLog(self._present_database())
+
+    def _present_database(self) -> "Database":
         if self.database.file is not None and not self.database.file.exists():
             raise UnavailableError(
                 f"the database {self.database.describe()} is not there yet: "
                 "esquirell run makes it, and so does esquirell db upgrade"
             )
-        return Readings(self.database)
+        return self.database
 
     def meters(self, names: Sequence[str]) -> "list[Meter]":
         """Give the configured meters of these names, or all. Raises UsageError or ConfigError."""

@@ -14,7 +14,6 @@ from esquirell.cli.values import Shape, lines_of, print_grid
 from esquirell.domain.meter import Meter
 from esquirell.domain.outcome import Outcome
 from esquirell.domain.reading import payload
-from esquirell.domain.schedule import FETCH
 from esquirell.runtime import Runtime
 from esquirell.services.poll import Wish
 
@@ -98,14 +97,14 @@ def _through_service(runtime: Runtime, names: Sequence[str], wish: Wish) -> Fetc
 
 
 def _save_and_publish(runtime: Runtime, names: list[str] | None) -> Fetched:
-    record = service.submit(runtime, "fetch", FETCH, {"meters": names})
-    answer = service.answer_to(runtime, record)
+    task_id = service.submit(runtime, "fetch", {"meters": names})
+    answer = service.answer_to(runtime, task_id)
     if "meters" not in answer.data:
         raise service.failure(answer)
     results = answer.data["meters"]
     read = {name: one["measured_at"] for name, one in results.items() if one["status"] == "ok"}
     shapes = {name: _stored(runtime, name, moment) for name, moment in read.items()}
-    return Fetched({"task_id": record.id, **answer.data}, shapes)
+    return Fetched({"task_id": task_id, **answer.data}, shapes)
 
 
 def _stored(runtime: Runtime, name: str, measured_at: str) -> Shape:
@@ -118,10 +117,8 @@ def _stored(runtime: Runtime, name: str, measured_at: str) -> Shape:
 
 def _try(runtime: Runtime, names: Sequence[str]) -> Fetched:
     """Let the service read meters, storing and publishing nothing; side by side."""
-    records = {
-        name: service.submit(runtime, "meter/test", "test_meter", {"name": name}) for name in names
-    }
-    answers = {name: service.answer_to(runtime, record) for name, record in records.items()}
+    tasks = {name: service.submit(runtime, "meter/test", {"name": name}) for name in names}
+    answers = {name: service.answer_to(runtime, task_id) for name, task_id in tasks.items()}
     shapes = {name: one.data["reading"] for name, one in answers.items() if one.status == "ok"}
     failures = {
         name: Outcome(error=service.failure(one)).payload()

@@ -88,11 +88,7 @@ def _try(runtime: "Runtime", meter: Meter) -> Mapping[str, Any]:
             return runtime.fetch.trial(meter.name)
         finally:
             runtime.poller.close()
-    record = service.submit(runtime, "meter/test", "test_meter", {"name": meter.name})
-    answer = service.answer_to(runtime, record)
-    if answer.status != "ok":
-        raise service.failure(answer)
-    return answer.data
+    return service.finish(runtime, "meter/test", {"name": meter.name})
 
 
 def _meter(call: Call, name: str) -> Meter:

@@ -4,9 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from esquirell.daemon.lock import RunLock, lock_of
-from esquirell.domain.command import Answer, CommandRecord
+from esquirell.domain.command import Answer, Request
 from esquirell.domain.errors import CommandError, UnavailableError
-from esquirell.domain.schedule import long_task_name
 from esquirell.runtime import Runtime
 
 ANSWER_LIMIT_S = 60.0
@@ -40,17 +39,35 @@ def prepare_alone(runtime: Runtime, *, stores: bool) -> None:
             raise
 
 
-def submit(runtime: Runtime, command: str, task: str, request: Mapping[str, Any]) -> CommandRecord:
-    """Hand work to the service. Raises UnavailableError."""
-    try:
-        return runtime.jobs.submit("cli", command, long_task_name(task), request)
-    except UnavailableError as error:
-        raise UnavailableError(f"a service runs, but it can't be asked: {error}") from error
+def ask(runtime: Runtime, command: str, data: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Run a command as if it came over MQTT, and give the data of its answer.
+
+    Raises CommandError with the code and sentence of the answer.
+    """
+    answer = runtime.commands.handle(Request("cli", command, data))
+    if answer.status == "error":
+        raise failure(answer)
+    return answer.data
 
 
-def answer_to(runtime: Runtime, record: CommandRecord) -> Answer:
+def submit(runtime: Runtime, command: str, data: Mapping[str, Any]) -> str:
+    """Let a worker do long work, and give its task's id. Raises CommandError."""
+    return str(ask(runtime, command, data)["task_id"])
+
+
+def answer_to(runtime: Runtime, task_id: str) -> Answer:
     """Wait for the end of that work. Raises CommandError (`timeout`) or UnavailableError."""
-    return runtime.jobs.wait(record.id, ANSWER_LIMIT_S)
+    return runtime.jobs.wait(task_id, ANSWER_LIMIT_S)
+
+
+def finish(runtime: Runtime, command: str, data: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Let a worker do long work, and give what came of it. Raises CommandError."""
+    if not works(runtime):
+        raise CommandError("unavailable", "no service runs that could do this: esquirell run")
+    answer = answer_to(runtime, submit(runtime, command, data))
+    if answer.status == "error":
+        raise failure(answer)
+    return answer.data
 
 
 def failure(answer: Answer) -> CommandError:

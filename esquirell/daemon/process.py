@@ -19,6 +19,7 @@ from esquirell.daemon.watchdog import Watchdog
 from esquirell.domain.errors import ConfigError, UnavailableError
 from esquirell.domain.reading import iso
 from esquirell.runtime import Runtime
+from esquirell.tasks import load_modules
 
 log = logging.getLogger(__name__)
 
@@ -32,6 +33,9 @@ def prepare(runtime: Runtime, *, schedules: bool) -> None:
 
     Raises ConfigError when waiting would not help.
     """
+    settings = runtime.settings
+    for problem in load_modules(settings.tasks.modules, settings.folder):
+        log.error("%s", problem)
     while True:
         try:
             runtime.prepare()

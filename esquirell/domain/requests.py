@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from esquirell.domain.errors import CommandError
 from esquirell.domain.meter import Slug
-from esquirell.domain.schedule import Schedule
+from esquirell.domain.schedule import LONGEST_INTERVAL_S, Schedule
 
 PAYLOAD_LIMIT = 64 * 1024
 
@@ -57,7 +57,7 @@ class NewSchedule(Schedule, Payload):
 class ScheduleChange(Named):
     """The fields of a schedule to change; what is not named stays."""
 
-    every: Annotated[int, Field(ge=1, le=31_536_000)] | None = None
+    every: Annotated[int, Field(ge=1, le=LONGEST_INTERVAL_S)] | None = None
     cron: str | None = None
     timezone: str | None = None
     meters: tuple[Slug, ...] | None = None

@@ -12,6 +12,7 @@ from esquirell.domain.meter import Slug
 FETCH = "fetch_and_save_energy_data"
 TASK_PREFIX = "esquirell.tasks."
 LEAST_EXPIRY = 10
+LONGEST_INTERVAL_S = 31_536_000
 
 Origin = Literal["config", "user"]
 Result = Literal["ok", "error", "expired", "skipped"]
@@ -40,7 +41,7 @@ class Schedule(BaseModel):
     name: Slug
     task: Annotated[str, Field(min_length=1, max_length=200)] = FETCH
     meters: tuple[Slug, ...] | None = None
-    every: Annotated[int, Field(ge=1, le=31_536_000)] | None = None
+    every: Annotated[int, Field(ge=1, le=LONGEST_INTERVAL_S)] | None = None
     cron: str | None = None
     timezone: str | None = None
     args: dict[str, Any] = Field(default_factory=dict)

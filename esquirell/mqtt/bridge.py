@@ -108,7 +108,7 @@ class Bridge:
         """Publish the schedules when one was changed or has run, by whatever process."""
         version = self._facts.version_of(list(self._schedules.known))
         unknown = version is None and self._schedules.known
-        if version != self._schedules_version and not unknown:
+        if (version != self._schedules_version or self._schedules.strangers) and not unknown:
             self.publish_schedules()
             self._schedules_version = version
 

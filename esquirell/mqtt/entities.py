@@ -1,9 +1,10 @@
-"""The entities of a meter as Home Assistant is told of them."""
+"""The entities of meters and schedules as Home Assistant is told of them."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from esquirell.domain.quantity import PHASES, label_of, split_key
+from esquirell.domain.schedule import LONGEST_INTERVAL_S
 from esquirell.mqtt.topics import Topics, entity_id
 
 Entity = dict[str, object]
@@ -17,6 +18,13 @@ _ICONS = {
     "energy_generated": "mdi:solar-power",
     "energy_charged": "mdi:battery-arrow-up",
     "energy_discharged": "mdi:battery-arrow-down",
+}
+_CONTROLS = {
+    "enabled": "switch",
+    "interval": "number",
+    "cron": "text",
+    "run": "button",
+    "next_run": "sensor",
 }
 _FOR_SPECIALISTS = ("reactive_power", "apparent_power", "power_factor")
 _PHASES_FOR_SPECIALISTS = ("energy_import", "energy_export")
@@ -61,35 +69,40 @@ def connectivity(topics: Topics) -> Entity:
     }
 
 
-def schedule(topics: Topics, name: str, state: Mapping[str, Any]) -> Iterator[tuple[str, Entity]]:
+def schedule(topics: Topics, name: str, state: Mapping[str, Any]) -> dict[str, Entity]:
     """Describe the controls of a schedule; the one that does not fit its rule is taken away."""
-    interval = state["every"] is not None
-    yield f"{name}_enabled", _switch(topics, name)
-    yield f"{name}_interval", _interval(topics, name) if interval else {"platform": "number"}
-    yield f"{name}_cron", {"platform": "text"} if interval else _crontab(topics, name)
-    yield f"{name}_run", _run(topics, name)
-    yield f"{name}_next_run", _next_run(topics, name)
+    by_interval = state["every"] is not None
+    rule = {"interval": _interval} if by_interval else {"cron": _crontab}
+    controls = {"enabled": _switch, "run": _run, "next_run": _next_run} | rule
+    there = {_place(key, name): describe(topics, name) for key, describe in controls.items()}
+    return no_schedule(name) | there
 
 
-def no_schedule(name: str) -> Iterator[tuple[str, Entity]]:
-    """Take the controls of a schedule away."""
-    platforms = {"enabled": "switch", "interval": "number", "cron": "text", "run": "button"}
-    for key, platform in (platforms | {"next_run": "sensor"}).items():
-        yield f"{name}_{key}", {"platform": platform}
+def no_schedule(name: str) -> dict[str, Entity]:
+    """Take the controls of a schedule away: Home Assistant removes what has a platform alone."""
+    return {_place(key, name): {"platform": platform} for key, platform in _CONTROLS.items()}
 
 
-def _control(topics: Topics, name: str, platform: str, key: str, label: str) -> Entity:
+def _place(key: str, name: str) -> str:
+    """Name a control within the message; the key comes first, as a name may end like a key."""
+    return f"{key}_{name}"
+
+
+def _control(topics: Topics, name: str, key: str, label: str) -> Entity:
     spoken = name.replace("_", " ").replace("-", " ")
+    title = f"Schedule {spoken} {label}".rstrip()
     return {
-        **_named(platform, topics.meter_id(name, key), f"Schedule {spoken} {label}".rstrip()),
+        **_named(_CONTROLS[key], topics.meter_id(name, key), title),
         **_by_the_bridge(topics),
     }
 
 
 def _switch(topics: Topics, name: str) -> Entity:
     return {
-        **_control(topics, name, "switch", "enabled", ""),
+        **_control(topics, name, "enabled", ""),
         "icon": "mdi:calendar-clock",
+        # Not among the controls, where "turn everything off" would stop the measuring, too.
+        "entity_category": "config",
         "state_topic": topics.schedule_state(name),
         "value_template": "{{ 'ON' if value_json.enabled else 'OFF' }}",
         "state_on": "ON",
@@ -102,13 +115,13 @@ def _switch(topics: Topics, name: str) -> Entity:
 
 def _interval(topics: Topics, name: str) -> Entity:
     return {
-        **_control(topics, name, "number", "interval", "interval"),
+        **_control(topics, name, "interval", "interval"),
         "device_class": "duration",
         "unit_of_measurement": "s",
         "entity_category": "config",
         "mode": "box",
         "min": 1,
-        "max": 86_400,
+        "max": LONGEST_INTERVAL_S,
         "state_topic": topics.schedule_state(name),
         "value_template": "{{ value_json.every }}",
         "command_topic": topics.schedule_set(name),
@@ -118,11 +131,11 @@ def _interval(topics: Topics, name: str) -> Entity:
 
 def _crontab(topics: Topics, name: str) -> Entity:
     return {
-        **_control(topics, name, "text", "cron", "crontab"),
+        **_control(topics, name, "cron", "crontab"),
         "icon": "mdi:calendar-text",
         "entity_category": "config",
         "state_topic": topics.schedule_state(name),
-        "value_template": "{{ value_json.cron }}",
+        "value_template": "{{ value_json.cron or '' }}",
         "command_topic": topics.schedule_set(name),
         "command_template": "{{ {'cron': value} | tojson }}",
     }
@@ -130,7 +143,7 @@ def _crontab(topics: Topics, name: str) -> Entity:
 
 def _run(topics: Topics, name: str) -> Entity:
     return {
-        **_control(topics, name, "button", "run", "run now"),
+        **_control(topics, name, "run", "run now"),
         "icon": "mdi:play",
         "command_topic": topics.schedule_run(name),
         "payload_press": "{}",
@@ -139,7 +152,7 @@ def _run(topics: Topics, name: str) -> Entity:
 
 def _next_run(topics: Topics, name: str) -> Entity:
     return {
-        **_control(topics, name, "sensor", "next_run", "next run"),
+        **_control(topics, name, "next_run", "next run"),
         "device_class": "timestamp",
         "entity_category": "diagnostic",
         "state_topic": topics.schedule_state(name),

@@ -47,6 +47,11 @@ class ScheduleStates:
         """The schedules as published last."""
         return self._known
 
+    @property
+    def strangers(self) -> bool:
+        """Tell whether the broker holds a schedule that was not published here."""
+        return bool(self._found)
+
     def publish(self, announce: Callable[[], None]) -> None:
         """Publish all states; `announce` tells Home Assistant when schedules came or went.
 
@@ -57,11 +62,12 @@ class ScheduleStates:
             before, self._known = self._known, dict(states)
             known = before.keys() | self._take_found()
             self.gone = (self.gone | known) - states.keys()
+            for name, state in states.items():
+                self._connection.retain(self._topics.schedule_state(name), state)
+            # After the states that new controls want to see, before those go that old ones read.
             announce()
             for name in known - states.keys():
                 self._connection.retain(self._topics.schedule_state(name), None)
-            for name, state in states.items():
-                self._connection.retain(self._topics.schedule_state(name), state)
             self._tell(before, states)
 
     def _take_found(self) -> set[str]:
@@ -75,8 +81,9 @@ class ScheduleStates:
                 self._publisher.event("schedule_changed", data)
 
     def _find(self, message: Message) -> None:
-        if message.retained and message.payload:
-            self._found.append(self._topics.schedule_of(message.topic))
+        name = self._topics.schedule_of(message.topic)
+        if message.retained and message.payload and name not in self._known:
+            self._found.append(name)
 
 
 def _definition(state: Mapping[str, Any] | None) -> dict[str, Any] | None:

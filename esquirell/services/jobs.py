@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from esquirell.domain.command import Answer, CommandRecord, Request, Source
+from esquirell.domain.command import Answer, CommandRecord, Request
 from esquirell.domain.errors import CommandError, UnavailableError
 from esquirell.services.ports import Clock, CommandLog, TaskSender
 
@@ -30,14 +30,6 @@ class Jobs:
         self._log = log
         self._sender = sender
         self._clock = clock
-
-    def submit(
-        self, source: Source, command: str, task: str, request: Mapping[str, Any]
-    ) -> CommandRecord:
-        """Record a command and let a worker do it. Raises UnavailableError."""
-        record, _ = self.open(Request(source, command, request))
-        self.send(record.id, task, request)
-        return record
 
     def open(self, request: Request) -> tuple[CommandRecord, bool]:
         """Record a command, before anything is done; tell whether it repeats an earlier one.

@@ -180,6 +180,11 @@ class Settings(Configuration):
         return Path(tempfile.gettempdir()) / f"esquirell-{os.getuid()}-{short}.sock"
 
     @property
+    def folder(self) -> Path | None:
+        """The folder of the configuration file."""
+        return self.source.parent if self.source else None
+
+    @property
     def lock_dir(self) -> Path:
         """Where the locks between the processes of this machine lie."""
         return self.state_dir / "locks"

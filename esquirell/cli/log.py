@@ -1,0 +1,51 @@
+"""`esquirell log`: who asked for what, and what came of it."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import click
+
+from esquirell.cli.call import Call, Command, pass_call
+from esquirell.cli.moments import local
+from esquirell.cli.output import in_terminal, print_json, print_table
+from esquirell.domain.command import CommandRecord
+from esquirell.domain.reading import iso
+
+COLUMNS = ("at", "source", "command", "request", "outcome", "error", "id")
+
+
+@click.command("log", cls=Command)
+@click.option("--last", default=50, show_default=True, help="How many commands to show.")
+@pass_call
+def log(call: Call, last: int) -> None:
+    """Show the commands of late, the newest last, and what came of them."""
+    entries = [_entry(record) for record in reversed(call.commands.recent(last))]
+    if call.json:
+        print_json(entries)
+        return
+    zone = call.settings.timezone
+    rows = [[_shown(entry[column], column, zone) for column in COLUMNS] for entry in entries]
+    print_table(COLUMNS, rows)
+
+
+def _entry(record: CommandRecord) -> Mapping[str, Any]:
+    answer = record.answer
+    return {
+        "id": record.id,
+        "at": iso(record.at),
+        "source": record.source,
+        "command": record.command,
+        "request": dict(record.request),
+        "outcome": answer.status if answer else "accepted",
+        "ended_at": iso(record.ended_at) if record.ended_at else None,
+        "code": answer.code if answer else None,
+        "error": answer.error if answer else None,
+    }
+
+
+def _shown(value: Any, column: str, zone: str) -> str:  # noqa: ANN401 - JSON is anything
+    if column == "at" and in_terminal():
+        return local(value, zone)
+    if column == "request":
+        return " ".join(f"{key}={item}" for key, item in value.items())
+    return "" if value is None else str(value)

@@ -1,0 +1,156 @@
+"""`esquirell schedule`: what runs when, by the same commands as over MQTT."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import click
+
+from esquirell.cli import service
+from esquirell.cli.call import Call, Group, misuse, pass_call
+from esquirell.cli.moments import local
+from esquirell.cli.output import in_terminal, print_json, print_table
+from esquirell.cli.values import plain
+from esquirell.tasks import load_modules
+
+COLUMNS = ("name", "task", "rule", "meters", "enabled", "last_run_at", "last_result", "next_run_at")
+
+Option = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+FIELDS: tuple[Option, ...] = (
+    click.option("--every", type=int, metavar="SECONDS", help="Run at this interval."),
+    click.option("--cron", metavar="FIELDS", help="Run by a crontab of five fields."),
+    click.option("--timezone", metavar="ZONE", help="The time zone of the crontab."),
+    click.option("--meter", "meters", multiple=True, metavar="NAME", help="Only for this meter."),
+    click.option("--args", metavar="JSON", help="Arguments of the task, as a JSON object."),
+    click.option("--expires", type=int, metavar="SECONDS", help="Drop a run nobody took by then."),
+)
+
+
+def with_fields(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that describe a schedule."""
+    for option in reversed(FIELDS):
+        command = option(command)
+    return command
+
+
+@click.group("schedule", cls=Group)
+def schedule() -> None:
+    """List and change what runs when. A running service takes changes over at once."""
+
+
+@schedule.command("list")
+@pass_call
+def list_schedules(call: Call) -> None:
+    """List the schedules, when each ran last and runs next."""
+    found = ask(call, "schedule/list", {})["schedules"]
+    if call.json:
+        print_json(found)
+        return
+    rows = [_row(one, call.settings.timezone) for one in found]
+    print_table(COLUMNS, rows)
+
+
+@schedule.command("add")
+@click.argument("name")
+@click.option("--task", help="The task to run; without, the meters are read.")
+@with_fields
+@pass_call
+def add(call: Call, /, name: str, task: str | None, **fields: Any) -> None:  # noqa: ANN401 - options
+    """Add a schedule."""
+    chosen = {"task": task} if task else {}
+    _show(call, ask(call, "schedule/add", {"name": name} | chosen | _given(fields)))
+
+
+@schedule.command("set")
+@click.argument("name")
+@with_fields
+@click.option("--all-meters", is_flag=True, help="For all meters again.")
+@pass_call
+def change(call: Call, /, name: str, all_meters: bool, **fields: Any) -> None:  # noqa: ANN401 - options
+    """Change fields of a schedule; what is not given stays."""
+    everywhere = {"meters": None} if all_meters else {}
+    _show(call, ask(call, "schedule/set", {"name": name} | _given(fields) | everywhere))
+
+
+def _plain_command(verb: str, help_: str) -> None:
+    @schedule.command(verb, help=help_)
+    @click.argument("name")
+    @pass_call
+    def command(call: Call, name: str) -> None:
+        _show(call, ask(call, f"schedule/{verb}", {"name": name}))
+
+
+_plain_command("enable", "Let a paused schedule go on.")
+_plain_command("disable", "Pause a schedule.")
+_plain_command("reset", "Forget all changes: as the configuration file says.")
+_plain_command("remove", "Remove a schedule, for good.")
+
+
+@schedule.command("run")
+@click.argument("name")
+@pass_call
+def run(call: Call, name: str) -> None:
+    """Run a schedule now, and wait for its end."""
+    load(call)
+    print_json(service.finish(call.runtime, "schedule/run", {"name": name}))
+
+
+def load(call: Call) -> None:
+    """Load the user's own tasks, so that they are known by name."""
+    load_modules(call.settings.tasks.modules, call.settings.folder)
+    runtime = call.runtime
+    service.prepare_alone(runtime, stores=True)
+    if not runtime.schedules.states():
+        # Before the first start of a service, the defaults of the file are what there is.
+        runtime.schedules.adopt(call.settings.schedules)
+
+
+def ask(call: Call, command: str, data: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Give a command. Raises CommandError."""
+    load(call)
+    return service.ask(call.runtime, command, data)
+
+
+def _given(fields: Mapping[str, Any]) -> dict[str, Any]:
+    given = {key: value for key, value in fields.items() if value not in (None, ())}
+    if "args" in given:
+        given["args"] = read_args(given["args"])
+    if "meters" in given:
+        given["meters"] = list(given["meters"])
+    return given
+
+
+def read_args(text: str) -> dict[str, Any]:
+    """Read arguments that were given as JSON. Raises UsageError."""
+    try:
+        args = json.loads(text)
+    except ValueError:
+        args = None
+    if not isinstance(args, dict):
+        raise misuse("--args must be a JSON object, such as '{\"degrees\": 21}'")
+    return args
+
+
+def _show(call: Call, state: Mapping[str, Any]) -> None:
+    if call.json:
+        print_json(state)
+    elif "task" in state:
+        print_table(COLUMNS, [_row(state, call.settings.timezone)])
+    else:
+        click.echo(f"{state['name']} is removed")
+
+
+def _row(state: Mapping[str, Any], zone: str) -> Sequence[str]:
+    shown = dict(state)
+    shown["rule"] = f"every {state['every']} s" if state["every"] else _crontab(state)
+    shown["meters"] = ", ".join(state["meters"]) if state["meters"] else "all"
+    shown["enabled"] = "yes" if state["enabled"] else "no"
+    for key in ("last_run_at", "next_run_at"):
+        if state[key] and in_terminal():
+            shown[key] = local(state[key], zone)
+    return [plain(shown[column]) for column in COLUMNS]
+
+
+def _crontab(state: Mapping[str, Any]) -> str:
+    return " ".join(filter(None, (state["cron"], state["timezone"])))

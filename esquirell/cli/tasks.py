@@ -1,0 +1,41 @@
+"""`esquirell tasks`: what may be scheduled, and running it once."""
+
+import click
+
+from esquirell.cli import service
+from esquirell.cli.call import Call, Group, pass_call
+from esquirell.cli.output import print_json, print_table, warn
+from esquirell.cli.schedule import load, read_args
+from esquirell.tasks import load_modules
+
+
+@click.group("tasks", cls=Group)
+def tasks() -> None:
+    """List the tasks that may be scheduled, or run one."""
+
+
+@tasks.command("list")
+@pass_call
+def list_tasks(call: Call) -> None:
+    """List the tasks that may be scheduled, yours included."""
+    for problem in load_modules(call.settings.tasks.modules, call.settings.folder):
+        warn(problem)
+    found = service.ask(call.runtime, "task/list", {})["tasks"]
+    if call.json:
+        print_json(found)
+        return
+    rows = [
+        (one["name"], ", ".join(one["args"]["properties"]), one["description"]) for one in found
+    ]
+    print_table(("name", "arguments", "description"), rows)
+
+
+@tasks.command("run")
+@click.argument("name")
+@click.option("--args", default="{}", metavar="JSON", help="Its arguments, as a JSON object.")
+@pass_call
+def run(call: Call, name: str, args: str) -> None:
+    """Run a task through a worker, and wait for its end."""
+    load(call)
+    request = {"task": name, "args": read_args(args)}
+    print_json(service.finish(call.runtime, "task/run", request))
