@@ -134,7 +134,8 @@ class Runtime:
     @cached_property
     def jobs(self) -> Jobs:
         """Work on request."""
-        return Jobs(CommandLog(self.database), TaskSender(self.app), now)
+        keep = self.settings.database.log_retention
+        return Jobs(CommandLog(self.database), TaskSender(self.app), now, keep)
 
     @cached_property
     def commands(self) -> Commands:

@@ -1,5 +1,8 @@
 """`esquirell run`, `worker`, `beat` and `bridge`: the long-running roles."""
 
+import signal
+import sys
+
 import click
 
 from esquirell.cli.call import Call, Command, pass_call
@@ -58,6 +61,8 @@ def bridge(call: Call) -> int:
 
 
 def _start(call: Call) -> Runtime:
+    # Until Celery takes over, an end is an exit: what was started is stopped on the way out.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     settings = call.settings
     logs.set_up("debug" if call.debug else settings.log.level, settings.log.format)
     return call.runtime

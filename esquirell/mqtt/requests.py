@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 IDLE_S = 1.0
 # How often to look whether long work has ended, while there is some.
 LOOK_S = 0.02
-GIVE_UP_S = 10.0
+TIDY_S = 10.0
 
 
 class Ends(Protocol):
@@ -33,7 +33,7 @@ class Ends(Protocol):
         """Note that the end was told. Raises UnavailableError."""
         ...
 
-    def give_up(self) -> None:
+    def tidy(self) -> None:
         """End what was lost. Raises UnavailableError."""
         ...
 
@@ -55,7 +55,7 @@ class Requests:
         self._inbox: queue.SimpleQueue[Message] = queue.SimpleQueue()
         # Who asked before a restart is told the end after it.
         self._waiting = True
-        self._give_up_pace = Pace(GIVE_UP_S)
+        self._tidy_pace = Pace(TIDY_S)
 
     def start(self) -> None:
         """Listen for commands; call once, before the connection starts."""
@@ -123,8 +123,8 @@ class Requests:
         if not self._connection.connected:
             return
         try:
-            if self._give_up_pace.due(time.monotonic()):
-                self._ends.give_up()
+            if self._tidy_pace.due(time.monotonic()):
+                self._ends.tidy()
             records = self._ends.unanswered()
             for record in records:
                 if record.answer and record.reply:

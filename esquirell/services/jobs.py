@@ -14,6 +14,8 @@ from esquirell.services.ports import Clock, CommandLog, TaskSender
 EXPIRES_S = 60
 LOOK_EVERY_S = 0.05
 REPEATS_WITHIN = timedelta(minutes=5)
+KEEP = timedelta(days=90)
+PRUNE_EVERY = timedelta(hours=1)
 
 # A task is thrown away after EXPIRES_S if nobody took it, and a poll has its own time limit:
 # what has not ended after this was lost with its worker. A user's own task may take longer.
@@ -26,10 +28,14 @@ LOST = "the task was accepted and then lost: no worker took it, or the worker en
 class Jobs:
     """Hands work to a worker and follows it by its record."""
 
-    def __init__(self, log: CommandLog, sender: TaskSender, clock: Clock) -> None:
+    def __init__(
+        self, log: CommandLog, sender: TaskSender, clock: Clock, keep: timedelta = KEEP
+    ) -> None:
         self._log = log
         self._sender = sender
         self._clock = clock
+        self._keep = keep
+        self._pruned_at: datetime | None = None
 
     def open(self, request: Request) -> tuple[CommandRecord, bool]:
         """Record a command, before anything is done; tell whether it repeats an earlier one.
@@ -78,8 +84,9 @@ class Jobs:
         if record is not None:
             self.end(command_id, replace(answer, data=_shape(record, outcome)), told=False)
 
-    def give_up(self) -> None:
-        """End the commands whose tasks were lost. Raises UnavailableError."""
+    def tidy(self) -> None:
+        """End the commands whose tasks were lost, and forget old ones. Raises UnavailableError."""
+        self._prune(self._clock())
         for record in self._log.unended(self._clock() - LOST_AFTER):
             limit = LOST_AFTER if record.command in SHORT else LONG_LOST_AFTER
             if self._clock() - record.at > limit:
@@ -106,6 +113,11 @@ class Jobs:
                 return record.answer
             time.sleep(LOOK_EVERY_S)
         raise CommandError("timeout", f"no worker has answered within {limit_s:.0f} s")
+
+    def _prune(self, now: datetime) -> None:
+        if self._pruned_at is None or now - self._pruned_at > PRUNE_EVERY:
+            self._log.prune(now - self._keep)
+            self._pruned_at = now
 
     def _record(self, request: Request, now: datetime) -> CommandRecord:
         record = CommandRecord(

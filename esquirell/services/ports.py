@@ -142,6 +142,10 @@ class CommandLog(Protocol):
         """Give the ended commands whose reply was not sent. Raises UnavailableError."""
         ...
 
+    def prune(self, before: datetime) -> int:
+        """Forget the commands from before a moment. Raises UnavailableError."""
+        ...
+
     def mark_answered(self, command_id: str) -> None:
         """Note that the reply of a command was sent. Raises UnavailableError."""
         ...

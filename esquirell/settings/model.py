@@ -69,6 +69,7 @@ class DatabaseSettings(Section):
     url: Annotated[str, AfterValidator(urls.check_database)] = "sqlite:///esquirell.db"
     password: SecretStr = NO_SECRET
     raw_retention: Annotated[timedelta, BeforeValidator(parse_retention)] = timedelta(days=90)
+    log_retention: Annotated[timedelta, BeforeValidator(parse_retention)] = timedelta(days=90)
     durability: Literal["full", "normal"] = "full"
 
 

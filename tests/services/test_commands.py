@@ -60,6 +60,12 @@ class CommandLog:
     def unanswered(self) -> list[CommandRecord]:
         return [one for one in self.records.values() if one.answer and one.reply]
 
+    def prune(self, before: datetime) -> int:
+        old = [one.id for one in self.records.values() if one.at < before]
+        for command_id in old:
+            del self.records[command_id]
+        return len(old)
+
     def mark_answered(self, command_id: str) -> None:
         del self.records[command_id]
 
@@ -333,14 +339,25 @@ def test_lost_work_is_given_up() -> None:
     lost = bench.ask("fetch")["data"]["task_id"]
     long = bench.ask("schedule/run", name="fetch")["data"]["task_id"]
     bench.clock.advance(121)
-    bench.jobs.give_up()
+    bench.jobs.tidy()
     answer = bench.log.records[lost].answer
     assert answer is not None
     assert answer.code == "timeout"
     assert bench.log.records[long].answer is None
     bench.clock.advance(3600)
-    bench.jobs.give_up()
+    bench.jobs.tidy()
     assert bench.log.records[long].answer is not None
+
+
+def test_old_commands_are_forgotten() -> None:
+    bench = Bench(from_file())
+    bench.ok("schedule/set", name="fetch", every=5)
+    bench.clock.advance(89 * 86_400)
+    bench.jobs.tidy()
+    assert len(bench.log.records) == 1
+    bench.clock.advance(2 * 86_400)
+    bench.jobs.tidy()
+    assert bench.log.records == {}
 
 
 def test_waiting_in_vain_is_a_timeout() -> None:

@@ -1,0 +1,1 @@
+"""The demo: everything on this machine, with simulated meters and servers of its own."""

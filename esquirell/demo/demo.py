@@ -1,0 +1,107 @@
+"""The demo from its first step to its last."""
+
+import logging
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+
+from rich.console import Console
+
+from esquirell.daemon.redis_server import end_server
+from esquirell.demo.child import Child, Guard
+from esquirell.demo.home import Home, own_environment, temporary_home
+from esquirell.demo.lines import Lines
+from esquirell.demo.plan import DemoError, Plan, check_platform
+from esquirell.demo.record import Record
+from esquirell.demo.scene import Facts, View
+from esquirell.demo.screen import Screen
+from esquirell.demo.servers import choose_servers, running_broker
+from esquirell.demo.stage import Stage
+from esquirell.demo.street import Street
+from esquirell.demo.tally import Tally, settle
+from esquirell.demo.watch import Watch
+from esquirell.settings.zones import machine_zone
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+SERVICE_END_S = 15.0
+
+
+def run(plan: Plan) -> Tally:
+    """Run the demo until its time is over or a signal ends it; leave nothing behind.
+
+    Raises DemoError when a part can't start, or ends by itself, and UnavailableError.
+    """
+    check_platform()
+    # What the watching client may complain of ends the demo anyway, or shows in the service.
+    logging.getLogger("esquirell").addHandler(logging.NullHandler())
+    with _signals() as stopped, temporary_home() as home, Guard(home.folder) as guard:
+        return _run(plan, home, guard, stopped)
+
+
+def _run(plan: Plan, home: Home, guard: Guard, stopped: threading.Event) -> Tally:
+    servers = choose_servers(plan.port)
+    zone = machine_zone(os.environ) or "UTC"
+    with (
+        Street(plan) as street,
+        running_broker(servers, home.log("broker"), guard) as broker,
+        Watch(servers.port, servers.broker.protocol) as watch,
+        closing(Record(home.database, zone)) as record,
+    ):
+        home.write(plan, servers, street, zone)
+        with (
+            _service(home, guard) as service,
+            _view(Facts(plan, street.names, servers, home)) as view,
+        ):
+            Stage(plan, stopped, watch, record, (service, broker)).play(view)
+        tally = settle(watch, record)
+        _check_end(service, tally, stopped)
+        return tally
+
+
+@contextmanager
+def _signals() -> Iterator[threading.Event]:
+    """Give an event that is set when somebody wants the demo to end."""
+    stopped = threading.Event()
+    before = {number: signal.signal(number, lambda *_: stopped.set()) for number in SIGNALS}
+    try:
+        yield stopped
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def _service(home: Home, guard: Guard) -> Iterator[Child]:
+    service = Child(
+        "the service",
+        home.service(),
+        home.log("service"),
+        guard,
+        environment=own_environment(),
+        end_s=SERVICE_END_S,
+    )
+    try:
+        with service:
+            yield service
+    finally:
+        # One that died could not end its Redis.
+        end_server(home.redis_socket)
+
+
+def _view(facts: Facts) -> View:
+    console = Console()
+    if sys.stdout.isatty() and not console.is_dumb_terminal:
+        return Screen(facts, console)
+    return Lines(facts)
+
+
+def _check_end(service: Child, tally: Tally, stopped: threading.Event) -> None:
+    if tally.stored == 0 and not stopped.is_set():
+        raise DemoError("no reading was stored", service.last_words())
+    if tally.stored and service.exit_code != 0:
+        raise DemoError(
+            f"the service did not end well (exit code {service.exit_code})", service.last_words()
+        )

@@ -1,0 +1,83 @@
+"""Where the demo lives: a temporary folder with a configuration, as a user would write it."""
+
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from esquirell.demo.plan import HOST, Plan
+from esquirell.demo.servers import Servers
+from esquirell.demo.street import Street
+from esquirell.settings.writing import to_toml
+
+# They would have their say over the demo's own configuration.
+_FOREIGN_PREFIXES = ("ESQUIRELL_", "CELERY_")
+_FOREIGN = ("STATE_DIRECTORY", "CREDENTIALS_DIRECTORY", "NOTIFY_SOCKET", "JOURNAL_STREAM")
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """The folder, for this user alone, and the files in it."""
+
+    folder: Path
+
+    @property
+    def config(self) -> Path:
+        """The configuration file."""
+        return self.folder / "esquirell.toml"
+
+    @property
+    def state(self) -> Path:
+        """The state directory of the service."""
+        return self.folder / "data"
+
+    @property
+    def database(self) -> Path:
+        """The database."""
+        return self.state / "esquirell.db"
+
+    @property
+    def redis_socket(self) -> Path:
+        """The socket of the Redis that the service starts."""
+        return self.state / "redis.sock"
+
+    def log(self, name: str) -> Path:
+        """Name the log of a program."""
+        return self.folder / f"{name}.log"
+
+    def write(self, plan: Plan, servers: Servers, street: Street, zone: str) -> None:
+        """Write the configuration."""
+        mqtt = {"host": HOST, "port": servers.port, "protocol": servers.broker.protocol}
+        tables = {
+            "timezone": zone,
+            "state_dir": self.state.name,
+            "redis": {"url": "embedded"},
+            "mqtt": mqtt,
+            "meters": [building.table() for building in street.buildings],
+            "schedules": [{"name": "fetch", "every": plan.every}],
+        }
+        self.config.touch(mode=0o600)
+        self.config.write_text(to_toml(tables), encoding="utf-8")
+
+    def service(self) -> list[str]:
+        """Give the command that starts the service."""
+        return [sys.executable, "-m", "esquirell", "--config", str(self.config), "run"]
+
+
+@contextmanager
+def temporary_home() -> Iterator[Home]:
+    """Make the folder, and remove it at the end with all that is in it."""
+    with tempfile.TemporaryDirectory(prefix="esquirell-", ignore_cleanup_errors=True) as folder:
+        yield Home(Path(folder))
+
+
+def own_environment() -> dict[str, str]:
+    """Give the environment without what would change the configuration."""
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(_FOREIGN_PREFIXES) and name not in _FOREIGN
+    }

@@ -1,0 +1,59 @@
+"""The view without a terminal: a plain line each few seconds."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Any, Self
+
+import click
+
+from esquirell.demo.figures import figure
+from esquirell.demo.scene import Facts, Scene
+
+
+class Lines:
+    """Prints what runs where, then how it goes."""
+
+    pause_s = 5.0
+
+    def __init__(self, facts: Facts) -> None:
+        self._facts = facts
+
+    def show(self, scene: Scene) -> None:
+        """Print one line."""
+        now = datetime.now(UTC).astimezone()
+        states = scene.sight.states
+        meters = "; ".join(
+            _words(name, states[name]) for name in self._facts.meters if name in states
+        )
+        news = f"{scene.tally}; {meters}" if meters else "the service is starting"
+        click.echo(f"{now:%H:%M:%S}  {news}")
+
+    def __enter__(self) -> Self:
+        """Print what runs where."""
+        facts = self._facts
+        click.echo(
+            f"{facts.title}: {', '.join(facts.meters)}\n"
+            f"MQTT broker: {facts.broker}\n"
+            f"Redis: {facts.servers.redis}, on a socket of its own\n"
+            f"Database: {facts.home.database}\n"
+            f"To {facts.advice}:"
+        )
+        for command in facts.commands:
+            click.echo(f"  {command}")
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Leave it at that."""
+
+
+def _words(meter: str, state: Mapping[str, Any]) -> str:
+    phases = ", ".join(
+        f"{phase.upper()} {figure(state, f'active_power_{phase}')}" for phase in "abc"
+    )
+    return f"{meter} {figure(state, 'active_power')} W ({phases})"

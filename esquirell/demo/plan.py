@@ -1,0 +1,39 @@
+"""What the user asked of the demo, and what it can say when it fails."""
+
+import struct
+from dataclasses import dataclass
+
+from esquirell.domain.errors import EsquirellError
+from esquirell.domain.meter import ProtocolVersion
+
+HOST = "127.0.0.1"
+
+POINTER_BYTES_OF_64_BIT = 8
+
+
+class DemoError(EsquirellError):
+    """The demo can't go on; `log` holds the last lines of the program that failed, if one did."""
+
+    def __init__(self, sentence: str, log: str = "") -> None:
+        super().__init__(sentence)
+        self.log = log
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How to run: `seconds` None is until stopped, `port` None any; meters are read `every` s."""
+
+    seconds: int | None = None
+    meters: int = 1
+    protocol: ProtocolVersion = "3.4"
+    port: int | None = None
+    every: int = 2
+
+
+def check_platform(pointer_bytes: int = struct.calcsize("P")) -> None:
+    """Refuse a 32-bit Python: parts of the program exist for 64 bits alone. Raises DemoError."""
+    if pointer_bytes < POINTER_BYTES_OF_64_BIT:
+        raise DemoError(
+            "this is a 32-bit Python, and esquirell needs a 64-bit system: "
+            "on a Raspberry Pi install the 64-bit Raspberry Pi OS"
+        )

@@ -1,0 +1,105 @@
+"""What there is to show at one moment, and what stays the same all along."""
+
+import shutil
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Protocol, Self
+
+from esquirell.demo.home import Home
+from esquirell.demo.plan import HOST, Plan
+from esquirell.demo.record import Planned
+from esquirell.demo.servers import Servers
+from esquirell.demo.tally import Tally
+from esquirell.demo.watch import Sight
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What runs, and where."""
+
+    plan: Plan
+    meters: Sequence[str]
+    servers: Servers
+    home: Home
+
+    @property
+    def title(self) -> str:
+        """What is simulated."""
+        count = len(self.meters)
+        meters = "a simulated meter" if count == 1 else f"{count} simulated meters"
+        return f"{meters} (PC321-W-TY), Tuya protocol {self.plan.protocol}"
+
+    @property
+    def broker(self) -> str:
+        """The broker and where it listens."""
+        return f"{self.servers.broker.program} on {HOST}:{self.servers.port}"
+
+    @property
+    def advice(self) -> str:
+        """What the commands are for, and where the first of them comes from."""
+        advice = "look at it from outside"
+        if shutil.which("mosquitto_sub"):
+            return advice
+        return f"{advice} (mosquitto_sub: apt install mosquitto-clients)"
+
+    @property
+    def commands(self) -> tuple[str, str]:
+        """How to look at it from another terminal: messages, and stored readings."""
+        return (
+            f"mosquitto_sub -h {HOST} -p {self.servers.port} -t 'esquirell/#' -v",
+            f"{_esquirell()} --config {self.home.config} readings",
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """One moment."""
+
+    elapsed_s: float
+    sight: Sight
+    tally: Tally
+    schedules: Sequence[Planned]
+
+
+class View(Protocol):
+    """Shows scenes, between entering and leaving."""
+
+    pause_s: float
+
+    def show(self, scene: Scene) -> None:
+        """Show a scene."""
+        ...
+
+    def __enter__(self) -> Self:
+        """Begin."""
+        ...
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """End."""
+        ...
+
+
+def clock(seconds: float) -> str:
+    """Write a duration as on a clock: `0:42`, `1:02:03`."""
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def _esquirell() -> str:
+    """Give the shortest way to call this program from the present folder."""
+    if shutil.which("esquirell"):
+        return "esquirell"
+    script = Path(sys.executable).with_name("esquirell")
+    if not script.exists():
+        return f"{sys.executable} -m esquirell"
+    here = Path.cwd()
+    return str(script.relative_to(here) if script.is_relative_to(here) else script)

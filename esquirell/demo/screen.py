@@ -1,0 +1,114 @@
+"""The live view in a terminal."""
+
+import math
+from collections.abc import Iterable, Sequence
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.rule import Rule
+from rich.table import Table
+from rich.text import Text
+
+from esquirell.demo.figures import readings
+from esquirell.demo.record import Planned
+from esquirell.demo.scene import Facts, Scene, clock
+from esquirell.demo.watch import Heard
+
+# A house with many meters leaves this many lines for messages.
+LEAST_MESSAGES = 3
+
+
+class Screen:
+    """Fills the terminal while the demo runs, and gives it back as it was."""
+
+    pause_s = 0.5
+
+    def __init__(self, facts: Facts, console: Console) -> None:
+        self._facts = facts
+        self._console = console
+        self._live = Live(console=console, screen=True, auto_refresh=False)
+
+    def show(self, scene: Scene) -> None:
+        """Draw a scene."""
+        self._live.update(self._picture(scene), refresh=True)
+
+    def __enter__(self) -> Self:
+        """Take the terminal."""
+        self._live.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Give it back."""
+        self._live.stop()
+
+    def _picture(self, scene: Scene) -> Group:
+        above, progress, below = self._head(scene), list(_progress(scene)), list(self._hints())
+        room = self._console.height - self._height([above, *progress, *below])
+        table = readings(scene.sight.states, self._facts.meters, room - LEAST_MESSAGES)
+        messages = _messages(scene.sight.last, room - self._height([table]))
+        return Group(above, table, *progress, *messages, *below)
+
+    def _head(self, scene: Scene) -> RenderableType:
+        seconds = self._facts.plan.seconds
+        running = clock(scene.elapsed_s) + (f" of {clock(seconds)}" if seconds else "")
+        left = Text.assemble(("esquirell demo", "bold"), f"  {self._facts.title}")
+        return Group(_two_ends(left, Text(running)), Text())
+
+    def _hints(self) -> Iterable[RenderableType]:
+        facts = self._facts
+        yield Text()
+        yield _line(facts.advice)
+        for command in facts.commands:
+            yield Text(command, "cyan", overflow="fold")
+        yield Text(f"broker {facts.broker}, Redis {facts.servers.redis}", "dim")
+        yield Text("Ctrl-C ends the demo and removes everything", "dim")
+
+    def _height(self, parts: Sequence[RenderableType]) -> int:
+        return len(self._console.render_lines(Group(*parts), pad=False))
+
+
+def _progress(scene: Scene) -> Iterable[RenderableType]:
+    begun = scene.sight.readings > 0
+    rows = [_planned(one) for one in scene.schedules]
+    yield Text()
+    yield _line("schedules")
+    yield _two_ends(
+        rows[0] if rows else Text("none" if begun else "the service is starting"),
+        Text(str(scene.tally) if begun else "", "bold"),
+    )
+    yield from rows[1:]
+    yield _line(f"messages: {scene.sight.messages}")
+
+
+def _planned(planned: Planned) -> Text:
+    schedule = planned.schedule
+    rule = f"every {schedule.every} s" if schedule.every else f"at {schedule.cron}"
+    due = "disabled" if planned.next_s is None else f"next run in {math.ceil(planned.next_s)} s"
+    return Text(f"{schedule.name}: {rule}, {due}")
+
+
+def _messages(last: Sequence[Heard], count: int) -> Iterable[Text]:
+    shown = last[-count:] if count > 0 else ()
+    for heard in shown:
+        line = Text(f"{heard.at:%H:%M:%S} ", no_wrap=True, overflow="ellipsis")
+        yield line.append(heard.topic, "cyan").append(f" {heard.payload}", "dim")
+    yield from [Text()] * (count - len(shown))
+
+
+def _line(title: str) -> Rule:
+    return Rule(title, align="left", style="dim")
+
+
+def _two_ends(left: Text, right: Text) -> Table:
+    grid = Table.grid(expand=True, padding=(0, 1))
+    grid.add_column(no_wrap=True, ratio=1)
+    grid.add_column(no_wrap=True, justify="right")
+    grid.add_row(left, right)
+    return grid

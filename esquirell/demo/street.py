@@ -1,0 +1,85 @@
+"""A street of simulated meters, each on a real socket in the real Tuya protocol."""
+
+import secrets
+import string
+import time
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Self
+
+from esquirell.demo.plan import HOST, DemoError, Plan
+from esquirell.domain.meter import LOCAL_KEY_LENGTH, ProtocolVersion
+from esquirell.tuya.house import SimulatedHouse
+from esquirell.tuya.simulator import SimulatedMeter
+
+NAMES = ("house", "workshop", "barn", "garage", "stable", "cottage", "greenhouse", "shed")
+
+PRODUCT_ID = "gqmmtjclqb7reg5p"  # OWON PC321-W-TY
+
+
+@dataclass(frozen=True, slots=True)
+class Building:
+    """One building and the meter at its mains."""
+
+    name: str
+    device_id: str
+    key: str
+    protocol: ProtocolVersion
+    meter: SimulatedMeter
+
+    def table(self) -> dict[str, Any]:
+        """Describe the meter as a configuration does."""
+        return {
+            "name": self.name,
+            "label": self.name.capitalize(),
+            "device_id": self.device_id,
+            "address": HOST,
+            "port": self.meter.port,
+            "local_key": self.key,
+            "protocol": self.protocol,
+            "product_id": PRODUCT_ID,
+        }
+
+
+class Street:
+    """All simulated meters; they answer between entering and leaving it."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.buildings = [_building(number, plan.protocol) for number in range(plan.meters)]
+
+    @property
+    def names(self) -> list[str]:
+        """The names of the meters."""
+        return [building.name for building in self.buildings]
+
+    def __enter__(self) -> Self:
+        """Start all meters. Raises DemoError."""
+        try:
+            for building in self.buildings:
+                building.meter.start()
+        except OSError as error:
+            raise DemoError(
+                f"a simulated meter can't listen on {HOST}: {error.strerror}"
+            ) from error
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """End all meters."""
+        for building in self.buildings:
+            building.meter.stop()
+
+
+def _building(number: int, protocol: ProtocolVersion) -> Building:
+    name = NAMES[number] if number < len(NAMES) else f"house{number + 1}"
+    device_id = f"bfdemo{number + 1:016d}"
+    key = "".join(secrets.choice(string.ascii_letters) for _ in range(LOCAL_KEY_LENGTH))
+    house, began = SimulatedHouse(seed=number + 1), time.monotonic()
+    meter = SimulatedMeter(
+        device_id, key, protocol, lambda: house.dps(time.monotonic() - began), HOST
+    )
+    return Building(name, device_id, key, protocol, meter)

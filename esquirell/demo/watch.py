@@ -1,0 +1,111 @@
+"""Watching from outside: what any MQTT client could see."""
+
+import json
+import threading
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Any, Literal, Self
+
+from esquirell.demo.plan import HOST, DemoError
+from esquirell.mqtt.client import Connection
+from esquirell.mqtt.link import Message
+from esquirell.mqtt.options import Options
+from esquirell.mqtt.topics import Topics
+
+ANSWER_S = 10.0
+GOODBYE_S = 1.0
+KEPT = 50
+
+_OWN_TOPIC = "esquirell-demo/ready"
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """A message, and when it came (local time)."""
+
+    at: datetime
+    topic: str
+    payload: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """What was seen so far: each meter's last state, readings and messages counted."""
+
+    states: Mapping[str, Mapping[str, Any]]
+    readings: int
+    messages: int
+    last: tuple[Heard, ...]
+
+
+class Watch:
+    """Subscribes to everything that the service publishes under its base topic."""
+
+    def __init__(self, port: int, protocol: Literal["5", "3.1.1"]) -> None:
+        self._topics = Topics()
+        self._lock = threading.Lock()
+        self._ready = threading.Event()
+        self._states: dict[str, Mapping[str, Any]] = {}
+        self._readings = 0
+        self._messages = 0
+        self._last: deque[Heard] = deque(maxlen=KEPT)
+        self._options = Options(host=HOST, port=port, protocol=protocol)
+        self._connection = Connection(self._options)
+        self._connection.subscribe(_OWN_TOPIC, lambda _: self._ready.set())
+        self._connection.subscribe(f"{self._topics.base}/#", self._note)
+
+    def sight(self) -> Sight:
+        """Give what was seen so far."""
+        with self._lock:
+            return Sight(dict(self._states), self._readings, self._messages, tuple(self._last))
+
+    def __enter__(self) -> Self:
+        """Connect, and wait for a message of our own: what comes later is seen, too.
+
+        Raises DemoError when the broker does not give it back.
+        """
+        self._connection.start()
+        self._connection.publish(_OWN_TOPIC, {})
+        if not self._ready.wait(ANSWER_S):
+            raise DemoError(f"{self._options.where} does not pass on what is published")
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Disconnect."""
+        self._connection.stop(GOODBYE_S)
+
+    def _note(self, message: Message) -> None:
+        text = message.payload.decode("utf-8", errors="replace")
+        with self._lock:
+            self._messages += 1
+            self._last.append(Heard(datetime.now(UTC).astimezone(), message.topic, text))
+            meter = self._topics.meter_of(message.topic)
+            if message.topic == self._topics.meter_state(meter):
+                self._note_state(meter, text)
+
+    def _note_state(self, meter: str, text: str) -> None:
+        """Count a reading once: on a new connection the last state is sent again."""
+        state = _state(text)
+        last = self._states.get(meter, {"measured_at": ""})
+        if state and state["measured_at"] > last["measured_at"]:
+            self._states[meter] = state
+            self._readings += 1
+
+
+def _state(text: str) -> dict[str, Any] | None:
+    """Read a state; anybody may publish anything there."""
+    try:
+        state = json.loads(text)
+    except ValueError:
+        return None
+    if isinstance(state, dict) and isinstance(state.get("measured_at"), str):
+        return state
+    return None

@@ -1,0 +1,133 @@
+"""What is shown: figures, lines in a terminal, and what a listener makes of odd messages."""
+
+import io
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+from support.mosquitto import Mosquitto
+from support.mqtt_observer import Observer
+from support.waiting import eventually
+
+from esquirell.demo.figures import figure, readings
+from esquirell.demo.home import Home
+from esquirell.demo.plan import Plan
+from esquirell.demo.record import Planned
+from esquirell.demo.scene import Facts, Scene, clock
+from esquirell.demo.screen import Screen
+from esquirell.demo.servers import Broker, Servers
+from esquirell.demo.tally import Tally
+from esquirell.demo.watch import Heard, Sight, Watch
+from esquirell.domain.schedule import Schedule
+
+STATE: dict[str, Any] = {
+    "measured_at": "2026-11-22T10:15:00.123Z",
+    "active_power_a": -1234.0,
+    "active_power": -911.0,
+    "voltage_a": 231.25,
+    "energy_import": None,
+}
+FACTS = Facts(
+    Plan(seconds=90, meters=1),
+    ["house"],
+    Servers("/usr/bin/redis-server", Broker("/usr/sbin/mosquitto", (), "5"), 1883),
+    Home(Path("/tmp/esquirell-0123abcd")),  # noqa: S108 - a name to show, nothing is made there
+)
+
+
+def drawn(facts: Facts, scene: Scene) -> list[str]:
+    console = Console(file=io.StringIO(), width=80, height=24)
+    picture = Screen(facts, console)._picture(scene)
+    return ["".join(part.text for part in line).rstrip() for line in console.render_lines(picture)]
+
+
+def scene(states: dict[str, Any], planned: Sequence[Planned] = ()) -> Scene:
+    heard = [Heard(datetime.now(UTC), f"esquirell/{number}", "{}" * 99) for number in range(50)]
+    return Scene(42.4, Sight(states, 7, 50, tuple(heard)), Tally(7, 7), planned)
+
+
+def test_figures_have_the_decimals_of_their_quantity() -> None:
+    assert figure(STATE, "active_power_a") == "-1234"
+    assert figure(STATE, "voltage_a") == "231.2"
+
+
+@pytest.mark.parametrize("value", [None, "twelve", {}])
+def test_what_is_no_number_is_shown_as_absent(value: object) -> None:
+    assert figure({"current": value}, "current") == "·"
+    assert figure({}, "current") == "·"
+
+
+def test_durations() -> None:
+    assert [clock(seconds) for seconds in (0, 42.9, 61, 3723)] == [
+        "0:00",
+        "0:42",
+        "1:01",
+        "1:02:03",
+    ]
+
+
+def test_the_view_fills_a_small_terminal_and_cuts_nothing_but_messages() -> None:
+    fetch = Planned(Schedule(name="fetch", every=2), 0.4)
+    lines = drawn(FACTS, scene({"house": STATE}, [fetch]))
+    assert len(lines) == 24
+    assert "Tuya protocol 3.4" in lines[0]
+    assert lines[0].endswith("0:42 of 1:30")
+    assert lines[10].startswith("fetch: every 2 s, next run in 1 s ")
+    assert lines[10].endswith(" 7 readings stored, 7 published")
+    cut = [line for line in lines if "…" in line]
+    assert cut == [line for line in lines if " esquirell/" in line and line[0].isdigit()]
+    assert "mosquitto_sub -h 127.0.0.1 -p 1883 -t 'esquirell/#' -v" in lines
+    assert lines[-1] == "Ctrl-C ends the demo and removes everything"
+
+
+def test_schedules_that_a_user_changed_are_shown_as_they_are() -> None:
+    nightly = Planned(Schedule(name="night", cron="0 3 * * *"), 3600.0)
+    paused = Planned(Schedule(name="fetch", every=2, enabled=False), None)
+    text = "\n".join(drawn(FACTS, scene({"house": STATE}, [paused, nightly])))
+    assert "fetch: every 2 s, disabled" in text
+    assert "night: at 0 3 * * *, next run in 3600 s" in text
+
+
+def test_many_meters_leave_room_for_the_rest() -> None:
+    names = [f"house{number}" for number in range(30)]
+    facts = Facts(Plan(meters=30), names, FACTS.servers, FACTS.home)
+    lines = drawn(facts, scene(dict.fromkeys(names, STATE)))
+    assert len(lines) == 24
+    assert any(line.startswith("+ ") and line.rstrip().endswith("more") for line in lines)
+    assert lines[-1] == "Ctrl-C ends the demo and removes everything"
+
+
+def test_several_meters_fit_the_width() -> None:
+    names = ["house", "greenhouse"]
+    full = {
+        "energy_import": 23566.94,
+        "energy_export": 11645.06,
+        "active_power": -5911.0,
+        **{f"active_power_{one}": -5911.0 for one in "abc"},
+        **{f"voltage_{one}": 231.2 for one in "abc"},
+    }
+    printed = io.StringIO()
+    Console(file=printed, width=80).print(readings(dict.fromkeys(names, full), names, 10))
+    assert "…" not in printed.getvalue()
+
+
+@pytest.fixture
+def broker(tmp_path: Path) -> Iterator[Mosquitto]:
+    broker = Mosquitto(tmp_path)
+    broker.start()
+    yield broker
+    broker.stop()
+
+
+def test_a_listener_counts_each_reading_once_and_ignores_what_is_none(broker: Mosquitto) -> None:
+    topic = "esquirell/meter/house/state"
+    payloads = [b'{"measured_at":"2"}', b'{"measured_at":"2"}', b"\xff", b"", b"[]", b"{}"]
+    with Watch(broker.port, "5") as watch, Observer(broker.port) as neighbour:
+        for payload in [*payloads, b'{"measured_at":"3"}']:
+            neighbour.publish(topic, payload)
+        eventually(lambda: watch.sight().messages == len(payloads) + 1)
+        assert watch.sight().readings == 2
+        assert watch.sight().states == {"house": {"measured_at": "3"}}
