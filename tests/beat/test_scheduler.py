@@ -164,6 +164,18 @@ def test_a_clock_set_back_stops_nothing(bench: Bench, record: Record) -> None:
     bench.turn_until_sent(2)
 
 
+def test_a_clock_set_back_while_running_stops_nothing(bench: Bench) -> None:
+    """As if the clock had been an hour ahead until now: all due times lie in the future."""
+    bench.turn_until_sent(1)
+    ahead = datetime.now(UTC) + timedelta(hours=1)
+    bench.scheduler.Entry.from_key("redbeat:fetch", app=bench.app).reschedule(ahead)
+    for _ in range(3):
+        time.sleep(min(bench.scheduler.tick(), 0.5))
+    assert len(bench.sent()) == 1
+    bench.scheduler._clock_offset += 3600
+    bench.turn_until_sent(3)
+
+
 def test_nothing_piles_up_without_a_worker(bench: Bench, server: RedisProcess) -> None:
     server.client.rpush(POLLS, *[json.dumps({"headers": {}})] * QUEUE_LIMIT)
     for _ in range(20):

@@ -68,8 +68,9 @@ class Mosquitto:
 
 
 def set_password(file: Path, user: str, password: str) -> None:
-    """Write a password file that only this broker needs to read."""
-    command = [_program("mosquitto_passwd"), "-b", "-c", str(file), user, password]
+    """Write a user into a password file that only this broker needs to read."""
+    file.touch(0o600)
+    command = [_program("mosquitto_passwd"), "-b", str(file), user, password]
     subprocess.run(command, check=True, capture_output=True, timeout=START_LIMIT_S)
     file.chmod(0o600)
 
