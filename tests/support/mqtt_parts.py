@@ -78,7 +78,7 @@ def reading(second: float = 0, name: str = "main", **values: float) -> Reading:
 
 def schedule(name: str = "fetch", **fields: object) -> dict[str, object]:
     """Describe a schedule as it is published."""
-    state = {
+    state: dict[str, object] = {
         "name": name,
         "task": "fetch_and_save_energy_data",
         "meters": None,
