@@ -86,7 +86,9 @@ class RedBeatTimetable:
             return None
         entry = self._entry(schedule, last.at)
         entry.last_run_at = _start_from(entry, last.at)
-        return entry.due_at
+        due_at = entry.due_at
+        # What is overdue runs at once.
+        return max(due_at, datetime.now(UTC)) if due_at else None
 
     def _entry(self, schedule: Schedule, last_run_at: datetime | None) -> Entry:
         ensure_conf(self._app)

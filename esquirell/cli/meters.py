@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from esquirell.runtime import Runtime
 
 _COLUMNS = ("name", "label", "profile", "protocol", "state", "last_success", "failures", "reason")
+_NARROW = ("name", "profile", "state", "last_success", "reason")
 
 
 @click.group("meters", cls=Group)
@@ -42,8 +43,8 @@ def list_meters(call: Call) -> None:
         return
     if in_terminal():
         listed = [_with_local_time(meter, call.settings.timezone) for meter in listed]
-    rows = [[plain(meter[column]) for column in _COLUMNS] for meter in listed]
-    print_table(_COLUMNS, rows, right=("failures",))
+    columns = _NARROW if in_terminal() else _COLUMNS
+    print_table(columns, [[plain(meter[column]) for column in columns] for meter in listed])
 
 
 @meters.command("show")

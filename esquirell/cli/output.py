@@ -3,6 +3,7 @@
 import json
 import sys
 from collections.abc import Container, Iterable, Sequence
+from typing import Literal
 
 import click
 
@@ -52,7 +53,9 @@ def _draw(headings: Row, rows: Iterable[Row], right: Container[str]) -> None:
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for heading in headings:
-        table.add_column(heading, justify="right" if heading in right else "left")
+        justify: Literal["right", "left"] = "right" if heading in right else "left"
+        # Folded, not cut: a name that can't be read whole can't be typed.
+        table.add_column(heading.replace("_", " "), justify=justify, overflow="fold")
     for row in rows:
         table.add_row(*row)
     Console(markup=False, highlight=False, emoji=False).print(table)

@@ -2,7 +2,9 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import click
 
@@ -11,9 +13,12 @@ from esquirell.cli.call import Call, Group, misuse, pass_call
 from esquirell.cli.moments import local
 from esquirell.cli.output import in_terminal, print_json, print_table
 from esquirell.cli.values import plain
+from esquirell.domain.schedule import FETCH
 from esquirell.tasks import load_modules
 
 COLUMNS = ("name", "task", "rule", "meters", "enabled", "last_run_at", "last_result", "next_run_at")
+# In a terminal there is less room, and the time of day says enough.
+SHORT = {"last_run_at": "last run", "last_result": "result", "next_run_at": "next run"}
 
 Option = Callable[[Callable[..., Any]], Callable[..., Any]]
 
@@ -47,8 +52,7 @@ def list_schedules(call: Call) -> None:
     if call.json:
         print_json(found)
         return
-    rows = [_row(one, call.settings.timezone) for one in found]
-    print_table(COLUMNS, rows)
+    _print(call, found)
 
 
 @schedule.command("add")
@@ -136,20 +140,38 @@ def _show(call: Call, state: Mapping[str, Any]) -> None:
     if call.json:
         print_json(state)
     elif "task" in state:
-        print_table(COLUMNS, [_row(state, call.settings.timezone)])
+        _print(call, [state])
     else:
         click.echo(f"{state['name']} is removed")
 
 
-def _row(state: Mapping[str, Any], zone: str) -> Sequence[str]:
+def _print(call: Call, states: Sequence[Mapping[str, Any]]) -> None:
+    columns = [column for column in COLUMNS if column != "task" or _other_tasks(states)]
+    headings = [SHORT.get(column, column) if in_terminal() else column for column in columns]
+    rows = [_row(state, call.settings.timezone) for state in states]
+    print_table(headings, [[row[column] for column in columns] for row in rows])
+
+
+def _other_tasks(states: Sequence[Mapping[str, Any]]) -> bool:
+    """Tell whether the column of tasks tells anything; programs get it always."""
+    return not in_terminal() or any(state["task"] != FETCH for state in states)
+
+
+def _row(state: Mapping[str, Any], zone: str) -> dict[str, str]:
     shown = dict(state)
     shown["rule"] = f"every {state['every']} s" if state["every"] else _crontab(state)
     shown["meters"] = ", ".join(state["meters"]) if state["meters"] else "all"
     shown["enabled"] = "yes" if state["enabled"] else "no"
     for key in ("last_run_at", "next_run_at"):
         if state[key] and in_terminal():
-            shown[key] = local(state[key], zone)
-    return [plain(shown[column]) for column in COLUMNS]
+            shown[key] = _short(local(state[key], zone), zone)
+    return {column: plain(shown[column]) for column in COLUMNS}
+
+
+def _short(moment: str, zone: str) -> str:
+    """Leave today's date out."""
+    today = f"{datetime.now(ZoneInfo(zone)):%Y-%m-%d} "
+    return moment.removeprefix(today)
 
 
 def _crontab(state: Mapping[str, Any]) -> str:
