@@ -1,0 +1,56 @@
+"""The README and the other pages, checked against the code."""
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from esquirell.cli.app import COMMANDS
+from esquirell.mqtt.topics import Topics
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text()
+DECISIONS = (ROOT / "docs" / "decisions.md").read_text()
+PROJECT = (ROOT / "pyproject.toml").read_text()
+
+
+def test_every_command_that_the_readme_names_is_there() -> None:
+    named = set(re.findall(r"bin/esquirell ([a-z]+)", README))
+    assert named
+    assert named <= set(COMMANDS)
+
+
+def test_the_topics_of_the_readme_are_those_of_the_code() -> None:
+    topics = Topics()
+    listed = set(re.findall(r"\| `(esquirell/[^`]+)` \|", README))
+    assert listed == {
+        topics.meter_state("<name>"),
+        topics.meter_availability("<name>"),
+        topics.schedule_state("<name>"),
+        topics.bridge_state,
+        topics.bridge_health,
+        topics.bridge_info,
+        topics.bridge_event,
+    }
+
+
+@pytest.mark.parametrize("link", re.findall(r"\]\(([^)#]+)\)", README))
+def test_links_lead_somewhere(link: str) -> None:
+    assert link.startswith("https://") or (ROOT / link).exists()
+
+
+@pytest.mark.parametrize("script", ["demo", "test"])
+def test_the_two_commands_are_there_and_can_be_run(script: str) -> None:
+    assert f"```sh\nscript/{script}\n```" in README
+    path = ROOT / "script" / script
+    assert path.stat().st_mode & 0o111
+    subprocess.run(["/bin/sh", "-n", str(path)], check=True, timeout=10)
+
+
+def test_every_dependency_has_its_reason() -> None:
+    (listed,) = re.findall(r"\ndependencies = \[(.*?)\n\]", PROJECT, re.DOTALL)
+    names = re.findall(r'"([a-z-]+)', listed)
+    assert len(names) > 8
+    for name in names:
+        assert re.search(rf"^\|[^|]*\b{name}\b", DECISIONS, re.MULTILINE), name
