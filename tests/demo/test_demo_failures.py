@@ -6,7 +6,7 @@ import socket
 
 import pytest
 from support.demo_process import SERVERS, DemoProcess, processes_of
-from support.redis_server import free_port
+from support.ports import free_port
 from support.waiting import eventually
 
 from esquirell.demo.plan import DemoError, check_platform

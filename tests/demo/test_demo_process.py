@@ -11,7 +11,7 @@ import pytest
 from paho.mqtt.enums import MQTTProtocolVersion
 from support.demo_process import SERVERS, DemoProcess, Place, demo_command
 from support.mqtt_observer import Observer
-from support.redis_server import free_port
+from support.ports import free_port
 from support.terminal import Terminal
 from support.waiting import eventually
 

@@ -1,17 +1,23 @@
 """A real Home Assistant takes what is announced; runs only where one can be started.
 
 ESQUIRELL_HOME_ASSISTANT names a program that starts Home Assistant against the broker given
-as `--broker HOST:PORT` and, with `--strict`, ends with 0 only if it found nothing to object to.
+as `--broker HOST:PORT`, takes each step given by `--do` (an action `DOMAIN.ACTION:uid:ID=VALUE`
+or a message `mqtt:TOPIC=PAYLOAD`), writes what changed at each into the file given as `--out`
+and, with `--strict`, ends with 0 only if it found nothing to object to.
 """
 
+import json
 import os
 import subprocess
 import threading
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support.mosquitto import Mosquitto
 from support.mqtt_parts import House, bridge_in, info_of
+from support.service import Service, configuration, meter_table, simulated
 
 from esquirell.domain.reading import Reading
 from esquirell.mqtt.client import Connection
@@ -19,12 +25,48 @@ from esquirell.mqtt.publisher import MqttPublisher
 from esquirell.mqtt.topics import Topics
 
 HARNESS = os.environ.get("ESQUIRELL_HOME_ASSISTANT", "")
+LIMIT_S = 300
+
+pytestmark = pytest.mark.skipif(not HARNESS, reason="ESQUIRELL_HOME_ASSISTANT names no program")
+
+CHANGED = object()
+FETCH = "esquirell/schedule/fetch/set"
+REQUEST = "esquirell/bridge/request/schedule"
+
+# Each step, the entity to look at, and its state afterwards; None: it is not there any more.
+STEPS: list[tuple[str, str, object]] = [
+    ("button.press:uid:esquirell_main_fetch", "sensor.esquirell_main_last_success", CHANGED),
+    ("button.press:uid:esquirell_fetch_run", "sensor.esquirell_main_last_success", CHANGED),
+    ("switch.turn_off:uid:esquirell_fetch_enabled", "switch.esquirell_fetch_enabled", "off"),
+    ("switch.turn_on:uid:esquirell_fetch_enabled", "switch.esquirell_fetch_enabled", "on"),
+    ("number.set_value:uid:esquirell_fetch_interval=30", "number.esquirell_fetch_interval", "30"),
+    (f'mqtt:{FETCH}={{"every":604800}}', "number.esquirell_fetch_interval", "604800"),
+    (f'mqtt:{FETCH}={{"enabled":false}}', "sensor.esquirell_fetch_next_run", "unknown"),
+    (f'mqtt:{FETCH}={{"cron":"0 6 * * mon"}}', "text.esquirell_fetch_cron", "0 6 * * mon"),
+    (
+        "text.set_value:uid:esquirell_fetch_cron=0 7 * * 1-5",
+        "text.esquirell_fetch_cron",
+        "0 7 * * 1-5",
+    ),
+    (f'mqtt:{FETCH}={{"every":900}}', "text.esquirell_fetch_cron", None),
+    (
+        f'mqtt:{REQUEST}/add={{"name":"fetch_next","every":90}}',
+        "switch.esquirell_fetch_next_enabled",
+        "on",
+    ),
+    (f'mqtt:{REQUEST}/remove={{"name":"fetch_next"}}', "switch.esquirell_fetch_next_enabled", None),
+]
 
 
-@pytest.mark.skipif(not HARNESS, reason="ESQUIRELL_HOME_ASSISTANT names no program")
-def test_it_objects_to_nothing(tmp_path: Path) -> None:
+@pytest.fixture
+def broker(tmp_path: Path) -> Iterator[Mosquitto]:
     broker = Mosquitto(tmp_path)
     broker.start()
+    yield broker
+    broker.kill()
+
+
+def test_it_objects_to_nothing(broker: Mosquitto, tmp_path: Path) -> None:
     house = House()
     house.meters = [info_of("main"), info_of("heat-pump")]
     stop = threading.Event()
@@ -32,11 +74,11 @@ def test_it_objects_to_nothing(tmp_path: Path) -> None:
         publish_all(house, connection)
         turning = threading.Thread(target=bridge.run, args=(stop,))
         turning.start()
-        found = run_harness(broker.port, tmp_path)
-        stop.set()
-        turning.join()
-    broker.kill()
-    assert found.returncode == 0, found.stdout
+        try:
+            home_assistant(broker.port, tmp_path, "--birth-wipe", "--restart-ha")
+        finally:
+            stop.set()
+            turning.join()
 
 
 def publish_all(house: House, connection: Connection) -> None:
@@ -46,9 +88,33 @@ def publish_all(house: House, connection: Connection) -> None:
         publisher.reading(Reading(info.meter.name, house.now, values), info.keys)
 
 
-def run_harness(port: int, folder: Path) -> subprocess.CompletedProcess[str]:
-    command = [HARNESS, "--broker", f"127.0.0.1:{port}", "--out", str(folder / "result.json")]
-    options = ["--strict", "--birth-wipe", "--restart-ha"]
-    return subprocess.run(
-        [*command, *options], check=False, capture_output=True, text=True, timeout=300
-    )
+def test_meters_and_schedules_are_controlled_both_ways(broker: Mosquitto, tmp_path: Path) -> None:
+    device = simulated()
+    config = configuration([meter_table("main", device.port)], mqtt_port=broker.port, every=3600)
+    service = Service(tmp_path, config)
+    service.start()
+    try:
+        options = [option for step, _, _ in STEPS for option in ("--do", step)]
+        found = home_assistant(broker.port, tmp_path, "--do-wait", "3", *options)
+    finally:
+        service.kill()
+        device.stop()
+    changes = [
+        step["changed"].get(seen) for step, (_, seen, _) in zip(found["steps"], STEPS, strict=True)
+    ]
+    for change, (step, _, state) in zip(changes, STEPS, strict=True):
+        assert change, step
+        assert state in (CHANGED, change[1]), step
+
+
+def home_assistant(port: int, folder: Path, *options: str) -> Any:  # noqa: ANN401 - JSON is anything
+    """Start Home Assistant, take steps, and give what it saw, if it objected to nothing."""
+    out = folder / "result.json"
+    command = [HARNESS, "--broker", f"127.0.0.1:{port}", "--out", str(out), "--strict"]
+    found = run([*command, *options])
+    assert found.returncode == 0, found.stdout
+    return json.loads(out.read_text())
+
+
+def run(command: Sequence[str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command, check=False, capture_output=True, text=True, timeout=LIMIT_S)

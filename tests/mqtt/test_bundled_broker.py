@@ -9,7 +9,7 @@ import pytest
 from paho.mqtt.enums import MQTTProtocolVersion
 from support.mqtt_observer import Observer
 from support.mqtt_parts import House, bridge_in, info_of, repeatedly, running
-from support.redis_server import free_port
+from support.ports import free_port
 from support.waiting import eventually
 
 from esquirell.mqtt.options import Options

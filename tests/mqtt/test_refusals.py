@@ -15,7 +15,7 @@ from support.mosquitto import Mosquitto, set_password
 from support.mqtt_certificates import Certificates
 from support.mqtt_observer import Observer
 from support.mqtt_parts import connected, running
-from support.redis_server import free_port
+from support.ports import free_port
 from support.waiting import eventually
 
 from esquirell.domain.errors import ConfigError

@@ -1,3 +1,4 @@
+import logging
 import threading
 import time
 
@@ -166,6 +167,7 @@ def test_an_unforeseen_fault_with_one_meter_costs_no_other(
 
 
 def test_a_failing_meter_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
     error = MeterRejectedError("wrong_key", "main refuses the local key")
     bench = Bench(main=error)
     for _ in range(3):

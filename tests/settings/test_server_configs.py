@@ -10,7 +10,7 @@ import pytest
 import redis
 from paho.mqtt.enums import CallbackAPIVersion
 from support.mosquitto import Mosquitto, set_password
-from support.redis_server import free_port
+from support.ports import free_port
 from support.waiting import eventually
 
 CONFIG = Path(__file__).parents[2] / "config"

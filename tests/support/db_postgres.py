@@ -5,12 +5,12 @@ import os
 import pwd
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 from pathlib import Path
 
 import psycopg
+from support.ports import free_port
 from support.waiting import eventually
 
 USER = "esquirell"
@@ -28,9 +28,7 @@ class PostgresServer:
     def __init__(self, binaries: Path) -> None:
         self._binaries = binaries
         self._numbers = itertools.count(1)
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = int(probe.getsockname()[1])
+        self.port = free_port()
         # Not below pytest's own directory, which only its owner may enter.
         self._directory = Path(tempfile.mkdtemp(prefix="esquirell-postgres-"))
         self._process: subprocess.Popen[bytes] | None = None

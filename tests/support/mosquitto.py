@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
-from support.redis_server import free_port
+from support.ports import free_port
 
 START_LIMIT_S = 10.0
 

@@ -1,0 +1,26 @@
+"""Free loopback ports, such that tests that run side by side never choose the same."""
+
+import os
+import random
+import socket
+
+# Below the range from which the kernel gives ports to clients; each worker has its own part.
+FIRST, PER_WORKER = 18_000, 1_500
+
+
+def free_port() -> int:
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 9
+    first = FIRST + worker * PER_WORKER
+    while True:
+        port = random.randrange(first, first + PER_WORKER)
+        if _is_free(port):
+            return port
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
