@@ -43,6 +43,14 @@ class Lease:
         self._held = held
         return held
 
+    def seize(self) -> None:
+        """Take the lease from whoever holds it. Raises UnavailableError."""
+        try:
+            self._client.set(self._key, self._owner, px=LEASE_S * 1000)
+        except RedisError as error:
+            raise unavailable(error) from None
+        self._held, self._asked_at = True, time.monotonic()
+
     def release(self) -> None:
         """Give the lease up, so that another takes over at once."""
         try:

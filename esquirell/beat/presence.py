@@ -23,10 +23,10 @@ class Presence:
         except RedisError as error:
             raise unavailable(error) from None
 
-    def withdraw(self, role: str) -> None:
-        """Say that a role of this process has ended. Raises UnavailableError."""
+    def withdraw(self, *roles: str) -> None:
+        """Say that roles of this process have ended. Raises UnavailableError."""
         try:
-            self._client.delete(f"{PREFIX}{role}:{self._instance}")
+            self._client.delete(*(f"{PREFIX}{role}:{self._instance}" for role in roles))
         except RedisError as error:
             raise unavailable(error) from None
 
@@ -42,7 +42,7 @@ class Presence:
 
         Raises UnavailableError.
         """
-        machine, _, _process = self._instance.rpartition("-")
+        machine = self._instance.rsplit("-", 2)[0]
         return self._alive(f"{machine}-*")
 
     def _alive(self, instances: str) -> dict[str, str]:

@@ -81,5 +81,5 @@ def check_cron(text: str, zone: str) -> None:
         CronSim(text, datetime.now(ZoneInfo(zone)))
     except CronSimError as error:
         raise ConfigError(f'cron "{text}" is not valid: {str(error).lower()}') from error
-    except (KeyError, ValueError) as error:
+    except (KeyError, ValueError, OSError) as error:
         raise ConfigError(f"there is no time zone {zone}") from error

@@ -12,6 +12,7 @@ from esquirell.domain.errors import UnavailableError
 
 COMMAND_HEADER = "esquirell_command"
 SCHEDULE_HEADER = "esquirell_schedule"
+EVERY_HEADER = "esquirell_every"
 
 
 class TaskSender:

@@ -12,7 +12,7 @@ from esquirell.beat.entry import Entry, RuleSchedule
 from esquirell.beat.queue import POLLS
 from esquirell.beat.redis import RedisError, unavailable
 from esquirell.beat.rules import rule_of
-from esquirell.beat.sender import SCHEDULE_HEADER
+from esquirell.beat.sender import EVERY_HEADER, SCHEDULE_HEADER
 from esquirell.domain.schedule import LastRun, Schedule, long_task_name
 
 SEEDED_KEY = "esquirell:seeded"
@@ -53,6 +53,13 @@ class RedBeatTimetable:
         except RedisError as error:
             raise unavailable(error) from None
 
+    def forget(self, name: str) -> None:
+        """Forget the runs of a schedule that was removed. Raises UnavailableError."""
+        try:
+            get_redis(self._app).hdel(RUNS_KEY, name)
+        except RedisError as error:
+            raise unavailable(error) from None
+
     def note_run(self, name: str, run: LastRun) -> None:
         """Note when a schedule ran and what came of it. Raises UnavailableError."""
         moment = run.at.isoformat() if run.at else None
@@ -85,14 +92,14 @@ class RedBeatTimetable:
         if not schedule.enabled:
             return None
         entry = self._entry(schedule, last.at)
-        entry.last_run_at = _start_from(entry, last.at)
+        entry.last_run_at = _start_from(entry, last.at, made_up=False)
         due_at = entry.due_at
         # What is overdue runs at once.
         return max(due_at, datetime.now(UTC)) if due_at else None
 
     def _entry(self, schedule: Schedule, last_run_at: datetime | None) -> Entry:
         ensure_conf(self._app)
-        headers = {SCHEDULE_HEADER: schedule.name}
+        headers = {SCHEDULE_HEADER: schedule.name, EVERY_HEADER: schedule.every or 0}
         entry = Entry(
             name=schedule.name,
             task=long_task_name(schedule.task),
@@ -110,17 +117,19 @@ class RedBeatTimetable:
         client = get_redis(self._app)
         due_times = ensure_conf(self._app).schedule_key
         digest = _digest(entries)
-        if client.get(SEEDED_KEY) == digest:
+        seeded = client.get(SEEDED_KEY)
+        if seeded == digest:
             return
         wanted = {entry.key for entry in entries}
         for key in set(client.zrange(due_times, 0, -1)) - wanted:
             client.zrem(due_times, key)
             client.delete(key)
+        noted = client.hgetall(RUNS_KEY)
         for entry in entries:
-            known = _sent(client.hget(entry.key, "meta"))
+            known = _last_run(client.hget(entry.key, "meta"), noted.get(entry.name)).at
             last = _latest(entry.last_run_at, known)
             entry.ran = last is not None
-            entry.last_run_at = _start_from(entry, last)
+            entry.last_run_at = _start_from(entry, last, made_up=seeded is None)
             entry.save()
         client.set(SEEDED_KEY, digest)
 
@@ -148,9 +157,13 @@ def _latest(one: datetime | None, other: datetime | None) -> datetime | None:
     return max(known) if known else None
 
 
-def _start_from(entry: Entry, last_run_at: datetime | None) -> datetime | None:
-    """Tell from when on runs are due: never from the future, where a wrong clock had been."""
+def _start_from(entry: Entry, last_run_at: datetime | None, *, made_up: bool) -> datetime | None:
+    """Tell from when on runs are due: never from the future, where a wrong clock had been.
+
+    A crontab's run is `made_up` for only after a restart: one that was just enabled or changed
+    counts from now.
+    """
     now = datetime.now(UTC)
     if "every" in entry.schedule.rule.to_json():
         return min(last_run_at, now) if last_run_at else None
-    return min(max(last_run_at, now - MAKE_UP), now) if last_run_at else now
+    return min(max(last_run_at, now - MAKE_UP), now) if last_run_at and made_up else now

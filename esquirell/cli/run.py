@@ -63,6 +63,7 @@ def bridge(call: Call) -> int:
 def _start(call: Call) -> Runtime:
     # Until Celery takes over, an end is an exit: what was started is stopped on the way out.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     settings = call.settings
     logs.set_up("debug" if call.debug else settings.log.level, settings.log.format)
     return call.runtime

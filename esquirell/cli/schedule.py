@@ -11,7 +11,7 @@ import click
 from esquirell.cli import service
 from esquirell.cli.call import Call, Group, misuse, pass_call
 from esquirell.cli.moments import local
-from esquirell.cli.output import in_terminal, print_json, print_table
+from esquirell.cli.output import in_terminal, print_json, print_table, warn
 from esquirell.cli.values import plain
 from esquirell.domain.schedule import FETCH
 from esquirell.tasks import load_modules
@@ -102,7 +102,8 @@ def run(call: Call, name: str) -> None:
 
 def load(call: Call) -> None:
     """Load the user's own tasks, so that they are known by name."""
-    load_modules(call.settings.tasks.modules, call.settings.folder)
+    for problem in load_modules(call.settings.tasks.modules, call.settings.folder):
+        warn(problem)
     runtime = call.runtime
     service.prepare_alone(runtime, stores=True)
     if not runtime.schedules.states():

@@ -2,11 +2,15 @@
 
 import fcntl
 import os
+import time
 from pathlib import Path
 
 from esquirell.domain.errors import ConfigError, EsquirellError
 from esquirell.settings import Settings
 from esquirell.settings.urls import sqlite_file
+
+TRIES = 3
+PAUSE_S = 0.05
 
 
 class AlreadyRunningError(EsquirellError):
@@ -23,26 +27,27 @@ class RunLock:
     def take(self) -> None:
         """Take the lock. Raises AlreadyRunningError, or ConfigError when the file can't be made."""
         descriptor = self._open()
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            os.close(descriptor)
-            raise AlreadyRunningError(
-                f"another esquirell run uses this database already (lock {self._path}); stop it "
-                "first, or give this one another database.url and state_dir"
-            ) from None
-        self._descriptor = descriptor
+        for _ in range(TRIES):
+            if _lock(descriptor):
+                self._descriptor = descriptor
+                return
+            # Who only asks whether a service runs holds it for an instant.
+            time.sleep(PAUSE_S)
+        os.close(descriptor)
+        raise AlreadyRunningError(
+            f"another esquirell run uses this database already (lock {self._path}); stop it "
+            "first, or give this one another database.url and state_dir"
+        )
 
     def held(self) -> bool:
         """Tell whether some process holds the lock."""
         if not self._path.exists():
             return False
+        descriptor = self._open()
         try:
-            self.take()
-        except AlreadyRunningError:
-            return True
-        self.release()
-        return False
+            return not _lock(descriptor)
+        finally:
+            os.close(descriptor)
 
     def release(self) -> None:
         """Free the lock."""
@@ -58,6 +63,14 @@ class RunLock:
                 f"{self._path.parent} is not writable ({error.strerror}): change state_dir, or the "
                 "owner of that folder"
             ) from None
+
+
+def _lock(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
 
 
 def lock_of(settings: Settings) -> Path:

@@ -1,5 +1,6 @@
 """Telling systemd how the service is doing, by its notification socket (sd_notify(3))."""
 
+import contextlib
 import os
 import socket
 
@@ -11,6 +12,9 @@ def notify(state: str) -> None:
         return
     if address.startswith("@"):
         address = "\0" + address[1:]
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as channel:
+    with (
+        contextlib.suppress(OSError),
+        socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as channel,
+    ):
         channel.connect(address)
         channel.sendall(state.encode())

@@ -9,7 +9,6 @@ from contextlib import AbstractContextManager
 log = logging.getLogger(__name__)
 
 PAUSE_AFTER_FAILURE_S = 1.0
-END_S = 3.0
 
 Turn = Callable[[], float]
 Make = Callable[[], AbstractContextManager[Turn]]
@@ -48,10 +47,10 @@ class Part:
         """Ask the part to end after its present turn."""
         self._stop.set()
 
-    def join(self) -> None:
-        """Wait a few seconds for the end."""
+    def join(self, timeout: float) -> None:
+        """Wait some seconds for the end."""
         if self.alive:
-            self._thread.join(END_S)
+            self._thread.join(timeout)
 
     def _new_thread(self) -> threading.Thread:
         return threading.Thread(target=self._run, name=self.name, daemon=True)

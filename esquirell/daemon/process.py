@@ -1,6 +1,7 @@
 """A process of ours from its start to its end, with the signals between."""
 
 import logging
+import os
 import signal
 import threading
 from collections.abc import Callable
@@ -26,6 +27,11 @@ log = logging.getLogger(__name__)
 GOODBYE_S = 2.0
 DATABASE_RETRY_S = 5.0
 STAND_BY_S = 2.0
+# Within the ten seconds that systemd and docker usually grant.
+END_WITHIN_S = 8.0
+FORCED_EXIT_CODE = 0
+# Its supervisor starts it anew, to stand by.
+STAND_BY_EXIT_CODE = 75
 
 
 def prepare(runtime: Runtime, *, schedules: bool) -> None:
@@ -36,6 +42,8 @@ def prepare(runtime: Runtime, *, schedules: bool) -> None:
     settings = runtime.settings
     for problem in load_modules(settings.tasks.modules, settings.folder):
         log.error("%s", problem)
+    if schedules:
+        runtime.schedules.check(settings.schedules)
     while True:
         try:
             runtime.prepare()
@@ -51,6 +59,8 @@ def prepare(runtime: Runtime, *, schedules: bool) -> None:
 def run_worker(runtime: Runtime, role: Role) -> int:
     """Work until a signal ends it, with the parts of `role` beside; give the exit code."""
     Parts.watchdog = _watchdog(runtime, role)
+    # Celery has put a handler of its own there, which restarts the worker.
+    Parts.on_start = lambda: _reload_on_hangup(runtime)
     runtime.app.steps["worker"].add(Parts)
     runtime.app.steps["consumer"].add(Pulse)
     records.connect()
@@ -73,8 +83,7 @@ def run_parts(runtime: Runtime, role: Role) -> int:
     _reload_on_hangup(runtime)
     notify("READY=1")
     if role.lease is None or _stand_by(role.lease, ended):
-        _be_active(runtime, role, ended)
-    notify("STOPPING=1")
+        return _be_active(runtime, role, ended)
     return 0
 
 
@@ -91,22 +100,27 @@ def _stand_by(lease: Lease, ended: threading.Event) -> bool:
     return False
 
 
-def _be_active(runtime: Runtime, role: Role, ended: threading.Event) -> None:
+def _be_active(runtime: Runtime, role: Role, ended: threading.Event) -> int:
     watchdog = _watchdog(runtime, role)
     if runtime.bridges:
         runtime.connection.start()
     watchdog.start()
     _report_up(runtime, role)
+    code = 0
     while not ended.wait(STAND_BY_S):
         if role.lease is not None and _lost(role.lease):
+            code = STAND_BY_EXIT_CODE
             log.error(
                 "another %s is active: this one ends, to stand by when started anew", role.names[0]
             )
             break
+    notify("STOPPING=1")
+    _end_in_time(lambda: _last_words(runtime))
     watchdog.stop()
     _leave(runtime, role)
     if role.lease is not None:
         role.lease.release()
+    return code
 
 
 def _lost(lease: Lease) -> bool:
@@ -158,16 +172,35 @@ def _report_up(runtime: Runtime, role: Role) -> None:
 
 def _connect_signals(runtime: Runtime, role: Role) -> None:
     def ready(**_: object) -> None:
-        _reload_on_hangup(runtime)
         notify("READY=1")
         _report_up(runtime, role)
 
     def stopping(**_: object) -> None:
         notify("STOPPING=1")
         runtime.poller.stop()
+        _end_in_time(lambda: _last_words(runtime))
 
     worker_ready.connect(ready, weak=False)
     worker_shutting_down.connect(stopping, weak=False)
+
+
+def _end_in_time(last_words: Callable[[], None]) -> None:
+    """End the process after a few seconds, whatever hangs: a user's task, a frozen Redis."""
+
+    def end() -> None:
+        log.error("something does not end: the process ends without it")
+        last_words()
+        os._exit(FORCED_EXIT_CODE)
+
+    timer = threading.Timer(END_WITHIN_S, end)
+    timer.daemon = True
+    timer.start()
+
+
+def _last_words(runtime: Runtime) -> None:
+    runtime.poller.close()
+    if runtime.bridges:
+        runtime.connection.stop(1.0)
 
 
 def _leave(runtime: Runtime, role: Role) -> None:
@@ -175,11 +208,7 @@ def _leave(runtime: Runtime, role: Role) -> None:
     if "beat" not in role.names or runtime.bridges:
         runtime.connection.stop(GOODBYE_S)
 
-    def withdraw() -> None:
-        for name in role.names:
-            runtime.presence.withdraw(name)
-
-    _unless_away(withdraw)()
+    _unless_away(lambda: runtime.presence.withdraw(*role.names))()
     log.info("ended")
 
 

@@ -13,7 +13,7 @@ from esquirell.celery import app
 from esquirell.domain.command import Answer
 from esquirell.domain.errors import EsquirellError, UnavailableError
 from esquirell.domain.schedule import Result
-from esquirell.runtime import COMMAND_HEADER, SCHEDULE_HEADER, current
+from esquirell.runtime import COMMAND_HEADER, EVERY_HEADER, SCHEDULE_HEADER, current
 from esquirell.services.fetch import fetch_answer
 from esquirell.tasks import fetch_and_save_energy_data
 
@@ -53,15 +53,17 @@ def _judge(task: str, outcome: object) -> Answer:
 def _failure(error: object) -> Answer:
     if isinstance(error, EsquirellError):
         return Answer("error", {}, str(error), error.code)
-    return Answer("error", {}, f"the task failed: {type(error).__name__}: {error}", "task_failed")
+    reason = f"the task failed: {type(error).__name__}: {error}"
+    # An error may hold bytes that are no text, such as the name of a file.
+    return Answer("error", {}, reason.encode(errors="replace").decode(), "task_failed")
 
 
 def _plain(outcome: object) -> object:
     """Give what JSON can hold: a user's task may give anything."""
     try:
-        json.dumps(outcome, allow_nan=False)
-    except (TypeError, ValueError):
-        return repr(outcome)
+        json.dumps(outcome, allow_nan=False, ensure_ascii=False).encode()
+    except (TypeError, ValueError, RecursionError):
+        return f"a {type(outcome).__name__} that is no JSON"
     return outcome
 
 
@@ -80,6 +82,7 @@ def _record(
         if command_id := headers.get(COMMAND_HEADER):
             runtime.jobs.finished(command_id, answer, outcome)
         if schedule := headers.get(SCHEDULE_HEADER):
-            runtime.schedules.ran(schedule, result or _result(answer, outcome))
+            every = int(headers.get(EVERY_HEADER) or 0)
+            runtime.schedules.ran(schedule, result or _result(answer, outcome), every)
     except UnavailableError as error:
         log.warning("the end of a task is not recorded: %s", error)

@@ -1,9 +1,11 @@
 """The roles: what worker, beat and bridge are made of, each alone or all in one process."""
 
 import logging
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from esquirell.beat.lease import Lease
 from esquirell.daemon.consumer import Pulse
@@ -19,6 +21,7 @@ log = logging.getLogger(__name__)
 BRIDGE_TURN_S = 1.0
 # After an outage of Redis the consumer may need this long to say that it is back.
 CONSUMER_LIMIT_S = 90.0
+MQTT_LIMIT_S = 300.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +41,10 @@ def everything(runtime: Runtime, server: RedisServer | None) -> Role:
     """Put all roles into this process, and watch over our own Redis if there is one."""
     runtime.bridges = True
     # The same owner after a restart: it need not wait for the lease of the one before.
-    owner = f"run:{runtime.settings.database.url}:{runtime.settings.state_dir}"
+    owner = persistent_name(runtime.settings.state_dir / "instance")
     own_redis = (_server(server),) if server else ()
-    parts = (_beat(runtime, owner), _bridge(runtime), _commands(runtime), *own_redis)
+    bridge_lease = runtime.lease("bridge", owner)
+    parts = (_beat(runtime, owner), _bridge(runtime, bridge_lease), _commands(runtime), *own_redis)
     gauges = (_mqtt_gauge(runtime), *_worker_gauges(runtime))
     return Role(("worker", "beat", "bridge"), parts, gauges)
 
@@ -75,10 +79,20 @@ def _beat(runtime: Runtime, owner: str) -> Part:
     return Part("beat", make)
 
 
-def _bridge(runtime: Runtime) -> Part:
+def persistent_name(file: Path) -> str:
+    """Give the name of this service, made up at its first start and kept in `file`."""
+    if not file.exists():
+        file.write_text(uuid.uuid4().hex)
+    return file.read_text()
+
+
+def _bridge(runtime: Runtime, lease: Lease | None = None) -> Part:
+    """Build the bridge; with a lease it makes bridges elsewhere stand by."""
     runtime.bridge.start()
 
     def turn() -> float:
+        if lease is not None:
+            _keep(lease)
         runtime.bridge.tick()
         return BRIDGE_TURN_S
 
@@ -87,6 +101,15 @@ def _bridge(runtime: Runtime) -> Part:
         yield turn
 
     return Part("bridge", make)
+
+
+def _keep(lease: Lease) -> None:
+    """Hold a lease, also against another holder: a bridge alone gives way to a whole service."""
+    try:
+        if not lease.hold():
+            lease.seize()
+    except UnavailableError as error:
+        log.debug("the lease is not renewed: %s", error)
 
 
 def _commands(runtime: Runtime) -> Part:
@@ -108,7 +131,8 @@ def _server(server: RedisServer) -> Part:
 
 
 def _mqtt_gauge(runtime: Runtime) -> Gauge:
-    return Gauge("the MQTT connection", runtime.connection.age, CONSUMER_LIMIT_S)
+    # To look up a name in vain may take a minute and more.
+    return Gauge("the MQTT connection", runtime.connection.age, MQTT_LIMIT_S)
 
 
 def _worker_gauges(runtime: Runtime) -> tuple[Gauge, ...]:

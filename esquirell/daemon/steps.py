@@ -1,5 +1,7 @@
 """What a worker starts beside its pool: the parts of this process, and their watchdog."""
 
+from collections.abc import Callable
+
 from celery import bootsteps
 from celery.apps.worker import Worker
 
@@ -11,10 +13,12 @@ class Parts(bootsteps.StartStopStep):
 
     requires = ("celery.worker.components:Pool",)
     watchdog: Watchdog
+    on_start: Callable[[], None]
 
     def start(self, parent: Worker) -> None:
         """Start all parts."""
         del parent
+        Parts.on_start()
         self.watchdog.start()
 
     def stop(self, parent: Worker) -> None:

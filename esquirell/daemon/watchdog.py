@@ -4,6 +4,7 @@ import faulthandler
 import logging
 import os
 import threading
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -15,6 +16,7 @@ log = logging.getLogger(__name__)
 LOOK_EVERY_S = 5.0
 HANGS_AFTER_S = 60.0
 HUNG_EXIT_CODE = 70
+END_S = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +56,9 @@ class Watchdog:
         self._stop.set()
         for part in self._parts:
             part.stop()
+        deadline = time.monotonic() + END_S
         for part in self._parts:
-            part.join()
+            part.join(max(0.0, deadline - time.monotonic()))
 
     def _run(self) -> None:
         while not self._stop.wait(LOOK_EVERY_S):

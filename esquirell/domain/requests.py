@@ -63,7 +63,7 @@ class ScheduleChange(Named):
     meters: tuple[Slug, ...] | None = None
     args: dict[str, Any] | None = None
     enabled: bool | None = None
-    expires: Annotated[int, Field(ge=1)] | None = None
+    expires: Annotated[int, Field(ge=1, le=LONGEST_INTERVAL_S)] | None = None
 
     @model_validator(mode="after")
     def _one_rule(self) -> "ScheduleChange":

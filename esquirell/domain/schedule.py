@@ -46,7 +46,7 @@ class Schedule(BaseModel):
     timezone: str | None = None
     args: dict[str, Any] = Field(default_factory=dict)
     enabled: bool = True
-    expires: Annotated[int, Field(ge=1)] | None = None
+    expires: Annotated[int, Field(ge=1, le=LONGEST_INTERVAL_S)] | None = None
 
     @model_validator(mode="after")
     def _one_rule(self) -> "Schedule":
@@ -86,11 +86,17 @@ class StoredSchedule:
         return "config" if self.base is not None and not self.overrides else "user"
 
     def effective(self) -> Schedule:
-        """Merge the user's changes over the file's defaults.
+        """Merge the user's changes over the file's defaults; a rule of theirs wins over the file's.
 
         Raises pydantic.ValidationError when the two do not fit together.
         """
         merged = dict(self.base or {}) | dict(self.overrides) | {"name": self.name}
+        if self.overrides.get("every") is not None:
+            merged["cron"] = None
+        elif self.overrides.get("cron") is not None:
+            merged["every"] = None
+        if merged.get("cron") is None:
+            merged["timezone"] = None
         return Schedule.model_validate(merged)
 
 

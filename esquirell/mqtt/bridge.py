@@ -2,7 +2,6 @@
 
 import logging
 import secrets
-import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
@@ -21,7 +20,6 @@ from esquirell.mqtt.topics import Topics
 
 log = logging.getLogger(__name__)
 
-TICK_S = 1.0
 REFRESH_S = 10.0
 HEALTH_S = 60.0
 BIRTH_DELAY_S = 3.0
@@ -79,21 +77,16 @@ class Bridge:
             self._connection.subscribe(self._topics.birth, self._born, qos=0)
         self._schedules.start()
 
-    def run(self, stop: threading.Event) -> None:
-        """Do what is due, until `stop` is set."""
-        self.tick()
-        while not stop.wait(TICK_S):
-            self.tick()
-
     def tick(self) -> None:
         """Do what is due now; what can't be looked up now is done at a later turn."""
         now = time.monotonic()
+        # Each by itself: that the database is away is just what the health has to tell.
+        if self._health_pace.due(now):
+            self._connection.retain(self._topics.bridge_health, self._facts.health())
         try:
             if self._refresh_pace.due(now):
                 self._refresh()
             self._follow_schedules()
-            if self._health_pace.due(now):
-                self._connection.retain(self._topics.bridge_health, self._facts.health())
         except UnavailableError as error:
             log.debug("not everything could be published: %s", error)
         if self._renew_at is not None and now >= self._renew_at:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from paho.mqtt.client import topic_matches_sub
 
+from esquirell.mqtt.inbox import Inbox
 from esquirell.mqtt.link import Link, Message
 from esquirell.mqtt.options import Options, Will, tls_context
 from esquirell.mqtt.outbox import Outbox
@@ -53,7 +54,7 @@ class Connection:
         self._connected = False
         self._complaint = ""
         self._dealt_with: deque[Message] = deque()
-        self._told_in_vain: set[tuple[str, bytes]] = set()
+        self._inbox = Inbox()
 
     def start(self) -> None:
         """Start connecting; returns at once."""
@@ -220,30 +221,19 @@ class Connection:
         self._complaint = sentence
 
     def _acknowledge(self, link: Link) -> None:
-        """Acknowledge what was dealt with; what came by an earlier link will come again."""
         while self._dealt_with:
-            message = self._dealt_with.popleft()
-            if message.link is link:
-                link.acknowledge(message)
-            else:
-                self._told_in_vain.add((message.topic, message.payload))
+            self._inbox.finish(self._dealt_with.popleft())
+        self._inbox.acknowledge(link)
 
     def _receive(self, message: Message) -> None:
+        if not self._inbox.take(message):
+            return
         kept = False
-        if not self._came_before(message):
-            for subscription in self._subscriptions:
-                if topic_matches_sub(subscription.filter, message.topic):
-                    kept |= self._hand_over(message, subscription.handler) and subscription.keeps
+        for subscription in self._subscriptions:
+            if topic_matches_sub(subscription.filter, message.topic):
+                kept |= self._hand_over(message, subscription.handler) and subscription.keeps
         if not kept:
-            self._dealt_with.append(message)
-
-    def _came_before(self, message: Message) -> bool:
-        """Tell whether this was dealt with already, and only the broker does not know."""
-        content = (message.topic, message.payload)
-        if not message.again or content not in self._told_in_vain:
-            return False
-        self._told_in_vain.discard(content)
-        return True
+            self._inbox.finish(message)
 
     def _hand_over(self, message: Message, handler: Handler) -> bool:
         """Give a message to a handler; tell whether that went well."""

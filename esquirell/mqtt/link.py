@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage
-from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
@@ -122,10 +122,9 @@ class Link:
         )
         self._flying[info.mid] = message
 
-    def acknowledge(self, message: Message) -> None:
-        """Tell the broker that a message was dealt with."""
-        if message.number:
-            self._client.ack(message.number, 1)
+    def acknowledge(self, message: Message) -> bool:
+        """Tell the broker that a message was dealt with; tell whether that could be sent."""
+        return self._client.ack(message.number, 1) == MQTTErrorCode.MQTT_ERR_SUCCESS
 
     def subscribe(self, topic_filter: str, qos: int) -> None:
         """Ask for the messages of a filter; retained ones are to be known as such."""

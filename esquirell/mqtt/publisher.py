@@ -16,15 +16,15 @@ log = logging.getLogger(__name__)
 class MqttPublisher:
     """Publishes what the services have to tell; never waits and never fails for its sake.
 
-    `publish_every` gives seconds per meter: one reading of each such period is published, at
-    0 or without an entry every one.
+    `publish_every` gives the seconds for a meter: one reading of each such period is published,
+    at 0 every one.
     """
 
     def __init__(
         self,
         connection: Connection,
         topics: Topics,
-        publish_every: Mapping[str, int],
+        publish_every: Callable[[str], int],
         clock: Callable[[], datetime],
     ) -> None:
         self._connection = connection
@@ -69,7 +69,7 @@ class MqttPublisher:
 
     def _period(self, meter: str, moment: datetime) -> float:
         """Give the number of the period: counted by the clock, as polls come unevenly."""
-        return moment.timestamp() // (self._publish_every.get(meter) or 0.001)
+        return moment.timestamp() // (self._publish_every(meter) or 0.001)
 
     def _retain(self, topic: str, shape: Mapping[str, object]) -> None:
         try:

@@ -3,7 +3,7 @@
 import logging
 import queue
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from esquirell.domain.command import Answer, CommandRecord, Request
@@ -16,9 +16,11 @@ from esquirell.mqtt.topics import Topics
 
 log = logging.getLogger(__name__)
 
+# How often to look whether long work has ended: just after it was accepted, then.
 IDLE_S = 1.0
-# How often to look whether long work has ended, while there is some.
 LOOK_S = 0.02
+HURRY_S = 3.0
+LOOK_RARELY_S = 0.5
 TIDY_S = 10.0
 
 
@@ -55,6 +57,8 @@ class Requests:
         self._inbox: queue.SimpleQueue[Message] = queue.SimpleQueue()
         # Who asked before a restart is told the end after it.
         self._waiting = True
+        self._hurry_until = 0.0
+        self._look_at = 0.0
         self._tidy_pace = Pace(TIDY_S)
 
     def start(self) -> None:
@@ -63,16 +67,28 @@ class Requests:
             self._connection.subscribe(topic_filter, self._inbox.put, keeps=True)
 
     def turn(self) -> float:
-        """Deal with the next command, or tell the ends of long work; give no time to wait."""
+        """Deal with the next command, and tell the ends of long work; give no time to wait."""
         try:
-            looking = self._waiting and self._connection.connected
-            message = self._inbox.get(timeout=LOOK_S if looking else IDLE_S)
+            message = self._inbox.get(timeout=self._patience())
         except queue.Empty:
-            self._tell_ends()
+            pass
         else:
             self._deal_with(message)
             self._connection.acknowledge(message)
+        if time.monotonic() >= self._look_at:
+            self._look()
         return 0.0
+
+    def _patience(self) -> float:
+        return min(max(self._look_at - time.monotonic(), LOOK_S), IDLE_S)
+
+    def _look(self) -> None:
+        """Look for ends: often just after long work was accepted, then less and less."""
+        if self._connection.connected:
+            self._tell_ends()
+        now = time.monotonic()
+        rarely = LOOK_RARELY_S if self._waiting else TIDY_S
+        self._look_at = now + (LOOK_S if now < self._hurry_until else rarely)
 
     def _deal_with(self, message: Message) -> None:
         if message.retained:
@@ -82,77 +98,88 @@ class Requests:
             )
             return
         command, fields = self._topics.command_of(message.topic)
-        transaction: object = None
-        try:
-            check_known(command)
-            data = _data(message, command, fields)
-            transaction = data.get("transaction")
-            reply = self._reply(message, command, transaction)
-            answer = self._handle(Request("mqtt", command, data, reply))
-        except EsquirellError as error:
-            reply = self._reply_by_default(command, transaction)
-            answer = Answer("error", {}, str(error), error.code)
-        self._waiting = self._waiting or answer.status == "accepted"
+        reply = self._reply(message, command)
+        answer = self._answer(message, command, fields, reply)
+        if answer.status == "accepted":
+            now = time.monotonic()
+            self._waiting, self._look_at, self._hurry_until = True, now, now + HURRY_S
         self._send(reply, answer)
 
-    def _reply(self, message: Message, command: str, transaction: object) -> dict[str, Any]:
-        """Choose where the answer goes. Raises CommandError for a topic that is not to be used."""
-        if message.reply_to is None:
-            return self._reply_by_default(command, transaction)
-        if not self._topics.may_answer(message.reply_to):
+    def _answer(
+        self, message: Message, command: str, fields: dict[str, Any], reply: dict[str, Any]
+    ) -> Answer:
+        """Run a command; on the way fill in the transaction that comes back."""
+        try:
+            data = _read(message.payload, command, fields)
+            reply["transaction"] = data.get("transaction")
+            self._check_reply(message)
+            check_known(command)
+            _check_name(data, fields)
+        except EsquirellError as error:
+            return Answer("error", {}, str(error), error.code)
+        return self._handle(Request("mqtt", command, data | fields, reply))
+
+    def _reply(self, message: Message, command: str) -> dict[str, Any]:
+        """Choose where the answer goes."""
+        topic, correlation = self._topics.response(command), b""
+        if message.reply_to is not None and self._topics.may_answer(message.reply_to):
+            topic, correlation = message.reply_to, message.correlation or b""
+        return {"topic": topic, "correlation": correlation.hex(), "transaction": None}
+
+    def _check_reply(self, message: Message) -> None:
+        """Refuse a response topic that must not be used. Raises CommandError."""
+        if message.reply_to is not None and not self._topics.may_answer(message.reply_to):
             raise CommandError(
                 "invalid_payload",
                 "this response topic can't be used: it must hold no wildcard and lie outside "
                 f"{self._topics.base}/, {self._topics.discovery_prefix or '$'}/ and $",
             )
-        correlation = (message.correlation or b"").hex()
-        return {"topic": message.reply_to, "correlation": correlation, "transaction": transaction}
 
-    def _reply_by_default(self, command: str, transaction: object) -> dict[str, Any]:
-        topic = self._topics.response(command)
-        return {"topic": topic, "correlation": "", "transaction": transaction}
-
-    def _send(self, reply: dict[str, Any], answer: Answer) -> None:
+    def _send(self, reply: Mapping[str, Any], answer: Answer) -> None:
         payload = answer.payload()
         if reply["transaction"] is not None:
             payload["transaction"] = reply["transaction"]
         self._connection.answer(reply["topic"], payload, bytes.fromhex(reply["correlation"]))
 
     def _tell_ends(self) -> None:
-        """Answer those whose long work has ended; while the broker is away they wait."""
-        if not self._connection.connected:
-            return
+        """Answer those whose long work has ended."""
         try:
             if self._tidy_pace.due(time.monotonic()):
                 self._ends.tidy()
             records = self._ends.unanswered()
             for record in records:
                 if record.answer and record.reply:
-                    self._send(dict(record.reply), record.answer)
+                    self._tell(record.reply, record.answer)
                     self._ends.answered(record.id)
         except UnavailableError as error:
             log.debug("the ends of commands can't be told yet: %s", error)
             return
         self._waiting = any(record.answer is None for record in records)
 
-
-def _data(message: Message, command: str, fields: dict[str, Any]) -> dict[str, Any]:
-    """Read what a command was given, by its payload and by its topic."""
-    if command in ("fetch", "schedule/run") and fields:
-        return _transaction(message.payload) | fields
-    data = read_json(message.payload)
-    name = fields.get("name")
-    if name is not None and data.get("name", name) != name:
-        raise CommandError("invalid_payload", "name: the topic names another schedule")
-    return data | fields
+    def _tell(self, reply: Mapping[str, Any], answer: Answer) -> None:
+        try:
+            self._send(reply, answer)
+        except (TypeError, ValueError):
+            log.exception("the end of a command could not be written")
+            sentence = "what came of it can't be written as JSON"
+            self._send(reply, Answer("error", {}, sentence, "internal"))
 
 
-def _transaction(payload: bytes) -> dict[str, Any]:
-    """Take the transaction from a payload that may be anything."""
+def _read(payload: bytes, command: str, fields: dict[str, Any]) -> dict[str, Any]:
+    """Read a payload; where it may be anything, only a transaction is looked for."""
+    if not (fields and command in ("fetch", "schedule/run")):
+        return read_json(payload)
     try:
         data = read_json(payload)
     except CommandError as error:
         if error.code == "too_large":
             raise
         return {}
-    return {"transaction": data["transaction"]} if "transaction" in data else {}
+    return {key: data[key] for key in ("transaction",) if key in data}
+
+
+def _check_name(data: dict[str, Any], fields: dict[str, Any]) -> None:
+    """Refuse a payload that names another schedule than its topic. Raises CommandError."""
+    name = fields.get("name")
+    if name is not None and data.get("name", name) != name:
+        raise CommandError("invalid_payload", "name: the topic names another schedule")

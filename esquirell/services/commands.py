@@ -25,6 +25,9 @@ from esquirell.services.schedules import Schedules
 
 log = logging.getLogger(__name__)
 
+UNFORESEEN = "command %s failed in an unforeseen way"
+INTERNAL = Answer("error", {}, "an unforeseen fault: see the log", "internal")
+
 FETCH_TASK = TASK_PREFIX + FETCH
 TEST_TASK = TASK_PREFIX + "test_meter"
 
@@ -85,8 +88,8 @@ class Commands:
         except EsquirellError as error:
             return failure(error)
         except Exception:  # the border: whoever asked gets an answer
-            log.exception("command %s failed in an unforeseen way", request.command)
-            return Answer("error", {}, "an unforeseen fault: see the log", "internal")
+            log.exception(UNFORESEEN, request.command)
+            return INTERNAL
 
     def _change(self, request: Request, payload: Payload) -> Answer:
         record, repeated = self._jobs.open(request)
@@ -96,6 +99,9 @@ class Commands:
             done = self._changes[request.command](payload)
         except EsquirellError as error:
             done = failure(error)
+        except Exception:  # the border: a record must not stay open
+            log.exception(UNFORESEEN, request.command)
+            done = INTERNAL
         if isinstance(done, Work):
             self._jobs.send(record.id, done.task, done.kwargs, done.schedule)
             return _accepted(record.id)
@@ -125,7 +131,7 @@ class Commands:
 
     def _remove(self, named: Named) -> Done:
         self._edits.remove(named.name)
-        self._schedules.changed()
+        self._schedules.removed(named.name)
         return Answer("ok", {"name": named.name})
 
     def _changed(self, name: str) -> Answer:

@@ -9,12 +9,9 @@ from pydantic import ValidationError
 from esquirell.domain.errors import CommandError, ConfigError
 from esquirell.domain.meter import Meter
 from esquirell.domain.requests import NewSchedule, ScheduleChange, sentence
-from esquirell.domain.schedule import Schedule, StoredSchedule, short_task_name
+from esquirell.domain.schedule import StoredSchedule, short_task_name
 from esquirell.domain.tasks import TaskRegistry
 from esquirell.services.ports import ScheduleStore, Timetable
-
-# Two rules exclude each other: who sets one clears the other, over the file's, too.
-CLEARED_BY = {"every": {"cron": None, "timezone": None}, "cron": {"every": None}}
 
 
 class Edits:
@@ -37,12 +34,10 @@ class Edits:
         old = self._stored().get(new.name)
         if old and not old.removed:
             raise CommandError("already_exists", f"there is a schedule {new.name} already")
-        fields = new.model_dump(mode="json", exclude={"name", "transaction"}, exclude_defaults=True)
+        # Every field is said, so that none of the file's shines through, now or later.
+        fields = new.model_dump(mode="json", exclude={"name", "transaction"})
         fields["task"] = short_task_name(new.task)
-        base = old.base if old else None
-        # Over a base of the file, every field has to be said, so that none shines through.
-        overrides = _cleared(base) | fields | _clearing(fields)
-        return self._put(StoredSchedule(new.name, base, overrides))
+        return self._put(StoredSchedule(new.name, old.base if old else None, fields))
 
     def set(self, change: ScheduleChange) -> StoredSchedule:
         """Change some fields."""
@@ -50,8 +45,10 @@ class Edits:
         fields = change.fields
         if not fields:
             raise CommandError("invalid_payload", "name at least one field to change")
-        merged = dict(old.overrides) | fields | _clearing(fields)
-        return self._put(replace(old, overrides=merged))
+        if fields.get("timezone") and "cron" not in fields and old.effective().cron is None:
+            raise CommandError("invalid_payload", "timezone goes with cron; an interval has none")
+        kept = {key: value for key, value in old.overrides.items() if key not in _cleared(fields)}
+        return self._put(replace(old, overrides=kept | fields))
 
     def enable(self, name: str, *, enabled: bool) -> StoredSchedule:
         """Pause a schedule or let it go on."""
@@ -109,14 +106,8 @@ class Edits:
                 raise CommandError("unknown_meter", f"there is no meter {name}; known: {listed}")
 
 
-def _clearing(fields: Mapping[str, Any]) -> dict[str, Any]:
-    cleared: dict[str, Any] = {}
-    for field, others in CLEARED_BY.items():
-        if fields.get(field) is not None:
-            cleared |= {name: None for name in others if fields.get(name) is None}
-    return cleared
-
-
-def _cleared(base: Mapping[str, Any] | None) -> dict[str, Any]:
-    defaults = Schedule(name="x", every=1).model_dump(mode="json")
-    return {field: None if field == "every" else defaults[field] for field in base or {}}
+def _cleared(fields: Mapping[str, Any]) -> tuple[str, ...]:
+    """Name the earlier changes that make no sense beside these: there is one rule at a time."""
+    if fields.get("every") is not None:
+        return ("cron", "timezone")
+    return ("every",) if fields.get("cron") is not None else ()

@@ -30,21 +30,20 @@ class Flights:
         self._lock = threading.Lock()
         self._under_way: dict[str, tuple[float, Future[Reading]]] = {}
 
-    def start(self, meter: Meter, *, forced: bool) -> Future[Reading] | None:
-        """Start reading a meter; None when a read of it is under way already."""
+    def join(self, meter: Meter, *, forced: bool) -> tuple[Future[Reading], bool]:
+        """Start reading a meter, unless a read of it is under way; tell whether it was started."""
         with self._lock:
             if meter.name in self._under_way:
-                return None
+                return self._under_way[meter.name][1], False
             future = self._executor.submit(self._read, meter, forced=forced)
             self._under_way[meter.name] = (self._monotonic(), future)
         future.add_done_callback(lambda _: self._landed(meter.name))
-        return future
+        return future, True
 
-    def under_way(self, meter: str) -> Future[Reading] | None:
-        """Give the read of a meter that is under way, if there is one."""
+    def has(self, meter: str) -> bool:
+        """Tell whether a read of a meter is under way."""
         with self._lock:
-            entry = self._under_way.get(meter)
-        return entry[1] if entry else None
+            return meter in self._under_way
 
     def oldest_s(self) -> float:
         """Tell how many seconds the oldest read has been under way."""

@@ -22,6 +22,7 @@ PRUNE_EVERY = timedelta(hours=1)
 LOST_AFTER = timedelta(minutes=2)
 LONG_LOST_AFTER = timedelta(hours=1)
 SHORT = ("fetch", "meter/test")
+LONG = (*SHORT, "schedule/run", "task/run")
 LOST = "the task was accepted and then lost: no worker took it, or the worker ended"
 
 
@@ -91,10 +92,11 @@ class Jobs:
             limit = LOST_AFTER if record.command in SHORT else LONG_LOST_AFTER
             if self._clock() - record.at > limit:
                 lost = Answer("error", {"task_id": record.id}, LOST, "timeout")
-                self.end(record.id, lost, told=False)
+                # What is no long work was answered at once, or nobody waits any more.
+                self.end(record.id, lost, told=record.command not in LONG)
 
     def unanswered(self) -> list[CommandRecord]:
-        """Give the commands that ended and whose end was not told. Raises UnavailableError."""
+        """Give the commands whose end was not told, ended or not. Raises UnavailableError."""
         return self._log.unanswered()
 
     def answered(self, command_id: str) -> None:

@@ -20,6 +20,7 @@ from esquirell.services.statuses import Statuses
 
 log = logging.getLogger(__name__)
 
+STOPPING = UnavailableError("the service is being stopped")
 POLL_LIMIT_S = 30.0
 GRACE_S = 3.0
 THREADS = 64
@@ -65,13 +66,17 @@ class Poller:
 
         A meter that is being read already is left out, unless the wish is to join.
         """
-        own, joined = self._start(meters, wish)
+        if self._stopping.is_set():
+            return dict.fromkeys((meter.name for meter in meters), Outcome(error=STOPPING))
+        flying, started = self._start(meters, wish)
         outcomes: dict[str, Outcome] = {}
-        for landed in _as_they_land(own):
-            batch = {own[future]: _outcome(future) for future in landed}
-            outcomes |= self._deliver(batch, wish)
-        wait(joined, POLL_LIMIT_S)
-        return outcomes | {meter.name: _outcome(future) for future, meter in joined.items()}
+        for landed in _as_they_land(flying):
+            batch = {flying[future]: _outcome(future) for future in landed}
+            # The failure of a read that others share is counted by who started it.
+            news = {one: out for one, out in batch.items() if one.name in started or out.reading}
+            told = {one.name: out for one, out in batch.items() if one not in news}
+            outcomes |= told | self._deliver(news, wish)
+        return outcomes
 
     @property
     def waiting(self) -> int:
@@ -99,15 +104,17 @@ class Poller:
 
     def _start(
         self, meters: Sequence[Meter], wish: Wish
-    ) -> tuple[dict[Future[Reading], Meter], dict[Future[Reading], Meter]]:
-        own: dict[Future[Reading], Meter] = {}
-        joined: dict[Future[Reading], Meter] = {}
-        for meter in () if self._stopping.is_set() else meters:
-            if started := self.flights.start(meter, forced=wish.forced):
-                own[started] = meter
-            elif wish.join and (flying := self.flights.under_way(meter.name)):
-                joined[flying] = meter
-        return own, joined
+    ) -> tuple[dict[Future[Reading], Meter], set[str]]:
+        """Start the reads, or join those under way; tell which ones were started."""
+        flying: dict[Future[Reading], Meter] = {}
+        started: set[str] = set()
+        for meter in meters:
+            if not wish.join and self.flights.has(meter.name):
+                continue
+            future, is_ours = self.flights.join(meter, forced=wish.forced)
+            flying[future] = meter
+            started |= {meter.name} if is_ours else set()
+        return flying, started
 
     def _read(self, meter: Meter, *, forced: bool) -> Reading:
         profile = self._profile_of(meter)
@@ -118,7 +125,7 @@ class Poller:
 
     def _deliver(self, batch: Mapping[Meter, Outcome], wish: Wish) -> dict[str, Outcome]:
         outcomes = {meter.name: outcome for meter, outcome in batch.items()}
-        if not (wish.save or wish.publish):
+        if not batch or not (wish.save or wish.publish):
             return outcomes
         keys = {meter.name: self._profile_keys(meter) for meter in batch}
         # A read that was cut off because this process ends says nothing about its meter.

@@ -99,6 +99,10 @@ class Timetable(Protocol):
         """Let all processes know that schedules were changed. Raises UnavailableError."""
         ...
 
+    def forget(self, name: str) -> None:
+        """Forget the runs of a schedule that was removed. Raises UnavailableError."""
+        ...
+
     def note_run(self, name: str, run: LastRun) -> None:
         """Note when a schedule ran and what came of it. Raises UnavailableError."""
         ...
@@ -139,7 +143,7 @@ class CommandLog(Protocol):
         ...
 
     def unanswered(self) -> list[CommandRecord]:
-        """Give the ended commands whose reply was not sent. Raises UnavailableError."""
+        """Give the commands whose end was not told, ended or not. Raises UnavailableError."""
         ...
 
     def prune(self, before: datetime) -> int:

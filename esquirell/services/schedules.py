@@ -8,8 +8,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from esquirell.domain.errors import UnavailableError
+from esquirell.domain.errors import ConfigError, UnavailableError
 from esquirell.domain.reading import iso
+from esquirell.domain.requests import sentence
 from esquirell.domain.schedule import (
     FETCH,
     LastRun,
@@ -37,6 +38,15 @@ class Schedules:
         self._clock = clock
         self._recorded: dict[str, datetime] = {}
         self._synced: dict[str, Schedule] = {}
+        self._left_out: dict[str, str] = {}
+
+    def check(self, defaults: Sequence[Schedule]) -> None:
+        """Refuse defaults that could never run. Raises ConfigError that names the schedule."""
+        for schedule in defaults:
+            try:
+                self._timetable.check(schedule)
+            except ConfigError as error:
+                raise ConfigError(f"schedules.{schedule.name}: {error}") from error
 
     def adopt(self, defaults: Sequence[Schedule]) -> None:
         """Take over the defaults of the configuration file at a start.
@@ -54,7 +64,7 @@ class Schedules:
 
     def active(self) -> dict[str, Schedule]:
         """Give the enabled schedules by name. Raises UnavailableError."""
-        found = {stored.name: _effective(stored) for stored in self._store.all()}
+        found = {stored.name: self._effective(stored) for stored in self._store.all()}
         return {name: schedule for name, schedule in found.items() if schedule and schedule.enabled}
 
     def sync(self) -> None:
@@ -78,10 +88,18 @@ class Schedules:
         except UnavailableError as error:
             log.warning("the change takes effect later: %s", error)
 
+    def removed(self, name: str) -> None:
+        """Bring a removal into effect, as `changed` does."""
+        try:
+            self._timetable.forget(name)
+        except UnavailableError as error:
+            log.debug("the runs of %s are not forgotten: %s", name, error)
+        self.changed()
+
     def states(self) -> dict[str, dict[str, Any]]:
         """Describe all schedules as `schedule/<name>/state` does. Raises UnavailableError."""
         stored = {one.name: one for one in self._store.all()}
-        found = {name: _effective(one) for name, one in stored.items()}
+        found = {name: self._effective(one) for name, one in stored.items()}
         runs = self._runs(list(found))
         return {
             name: self._state(schedule, stored[name].origin, runs.get(name, LastRun()))
@@ -100,17 +118,38 @@ class Schedules:
             return None
         return f"{version} {sorted((name, str(run)) for name, run in runs.items())}"
 
-    def ran(self, name: str, result: Result) -> None:
+    def ran(self, name: str, result: Result, every: int) -> None:
         """Record that a schedule ran, sparing the database for short intervals.
 
-        Raises UnavailableError.
+        `every` is its interval in seconds, 0 for a crontab. Raises UnavailableError.
         """
         now = self._clock()
         self._timetable.note_run(name, LastRun(now, result))
-        previous = self._recorded.get(name)
+        previous = self._recorded.get(name) if 0 < every < DURABLE_EVERY_S else None
         if previous is None or not 0 <= (now - previous).total_seconds() < DURABLE_EVERY_S:
             self._store.record_run(name, LastRun(now, result))
             self._recorded[name] = now
+
+    def _effective(self, stored: StoredSchedule) -> Schedule | None:
+        """Give a schedule as it is to run; one that can't run is left out, and said once."""
+        if stored.removed:
+            return None
+        try:
+            schedule = stored.effective()
+            self._timetable.check(schedule)
+        except ValidationError as error:
+            self._leave_out(stored.name, sentence(error))
+        except ConfigError as error:
+            self._leave_out(stored.name, str(error))
+        else:
+            self._left_out.pop(stored.name, None)
+            return schedule
+        return None
+
+    def _leave_out(self, name: str, reason: str) -> None:
+        if self._left_out.get(name) != reason:
+            log.warning("schedule %s does not run: %s", name, reason)
+        self._left_out[name] = reason
 
     def _runs(self, names: Sequence[str]) -> dict[str, LastRun]:
         """Give the last runs: as Redis knows them, else as the database does."""
@@ -157,14 +196,3 @@ def _kept(old: StoredSchedule) -> bool:
 
 def _merged(old: StoredSchedule) -> dict[str, Any]:
     return dict(old.base or {}) | dict(old.overrides)
-
-
-def _effective(stored: StoredSchedule) -> Schedule | None:
-    if stored.removed:
-        return None
-    try:
-        return stored.effective()
-    except ValidationError as error:
-        reason = error.errors(include_url=False)[0]["msg"]
-        log.warning("schedule %s does not run: %s", stored.name, reason)
-        return None

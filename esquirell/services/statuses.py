@@ -18,12 +18,19 @@ class Statuses:
     def __init__(self, store: ReadingStore) -> None:
         self._store = store
         self._lock = threading.Lock()
-        self._known: dict[str, MeterStatus] | None = None
+        self._known: dict[str, MeterStatus] = {}
+        self._polled: set[str] = set()
+        self._loaded = False
 
     def of(self, meter: str) -> MeterStatus:
         """Give the status of one meter; that of a new meter is empty."""
         with self._lock:
             return self._load().get(meter, MeterStatus())
+
+    def known(self) -> dict[str, MeterStatus]:
+        """Give the statuses of the meters that this process has polled."""
+        with self._lock:
+            return {name: self._load()[name] for name in self._polled if name in self._load()}
 
     def after(
         self, outcomes: Mapping[str, Outcome], keys: Mapping[str, Iterable[str]]
@@ -38,16 +45,17 @@ class Statuses:
             for name, status in changed.items():
                 _log_change(name, known.get(name), status, outcomes[name])
             known.update(changed)
+            self._polled |= changed.keys()
         return changed
 
     def _load(self) -> dict[str, MeterStatus]:
         """Read the stored statuses once; try again next time if the database is away."""
-        if self._known is None:
+        if not self._loaded:
             try:
-                self._known = self._store.statuses()
+                self._known = self._store.statuses() | self._known
+                self._loaded = True
             except UnavailableError as error:
                 log.debug("statuses are not known yet: %s", error)
-                return {}
         return self._known
 
 

@@ -189,8 +189,3 @@ class Settings(Configuration):
     def lock_dir(self) -> Path:
         """Where the locks between the processes of this machine lie."""
         return self.state_dir / "locks"
-
-    @property
-    def spool_dir(self) -> Path:
-        """Where readings wait while the database is away."""
-        return self.state_dir / "spool"

@@ -66,10 +66,9 @@ class CommandLog:
         )
 
     def unanswered(self) -> list[CommandRecord]:
-        """Give the ended commands whose reply was not sent. Raises UnavailableError."""
+        """Give the commands whose end was not told, ended or not. Raises UnavailableError."""
         columns = command_log.c
-        query = select(command_log).where(columns.waits, columns.ended_at.is_not(None))
-        return self._select(query.order_by(columns.ended_at))
+        return self._select(select(command_log).where(columns.waits).order_by(columns.at))
 
     def mark_answered(self, command_id: str) -> None:
         """Note that the reply of a command was sent. Raises UnavailableError."""

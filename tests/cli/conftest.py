@@ -8,7 +8,7 @@ from support.mosquitto import Mosquitto
 from support.redis_server import RedisProcess
 from support.service import simulated
 
-from esquirell import runtime
+from esquirell.runtime import root as runtime
 from esquirell.storage.migrate import upgrade
 from esquirell.tuya.simulator import SimulatedMeter
 

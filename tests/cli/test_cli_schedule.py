@@ -96,7 +96,7 @@ def test_what_is_wrong_is_said(
 ) -> None:
     said = esquirell(*arguments, *home())
     assert said.code == 1
-    assert says in said.sentence
+    assert says in said.err.splitlines()[-1]
 
 
 def test_arguments_must_be_json(home: Callable[..., list[str]]) -> None:

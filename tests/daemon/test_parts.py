@@ -62,7 +62,7 @@ def test_a_part_turns_until_it_is_stopped() -> None:
     part.start()
     eventually(lambda: turns.turned > 3)
     part.stop()
-    part.join()
+    part.join(5)
     assert not part.alive
     assert (turns.made, turns.closed) == (1, 1)
 
@@ -73,7 +73,7 @@ def test_a_part_that_fails_is_made_anew(caplog: pytest.LogCaptureFixture) -> Non
     part.start()
     eventually(lambda: turns.turned > 3)
     part.stop()
-    part.join()
+    part.join(5)
     assert (turns.made, turns.closed) == (2, 2)
     assert "it failed and is started anew" in caplog.text
 
@@ -129,7 +129,7 @@ def test_silence_is_measured() -> None:
     started.wait(5)
     eventually(lambda: part.silent_s() > 0.1)
     part.stop()
-    part.join()
+    part.join(5)
 
 
 def test_a_lock_is_held_once_and_ends_with_its_holder(tmp_path: Path) -> None:

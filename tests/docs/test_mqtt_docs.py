@@ -174,7 +174,7 @@ def test_the_examples_of_the_bridge_have_their_shape(tmp_path: Path) -> None:
 
 def test_the_example_of_an_event_has_its_shape() -> None:
     connection = Connection(Options())
-    publisher = MqttPublisher(connection, TOPICS, {}, lambda: NOON)
+    publisher = MqttPublisher(connection, TOPICS, lambda _: 0, lambda: NOON)
     publisher.event("meter_offline", {"meter": "main", "reason": "unreachable"})
     sent = connection._outbox.take()
     assert sent

@@ -1,5 +1,4 @@
 import json
-import threading
 from collections.abc import Iterator
 from datetime import timedelta
 
@@ -122,7 +121,7 @@ def test_neither_an_old_birth_nor_a_death_renews_anything(
 
 def test_a_restarted_broker_gets_everything_again(broker: Mosquitto, house: House) -> None:
     with bridge_in(house, broker.port) as (bridge, connection):
-        publisher = MqttPublisher(connection, Topics(), {}, house.clock)
+        publisher = MqttPublisher(connection, Topics(), lambda _: 0, house.clock)
         publisher.reading(reading(), ("voltage_a",))
         bridge.tick()
         eventually(lambda: len(retained(broker.port)) == 8)
@@ -194,7 +193,9 @@ def test_a_new_meter_is_offline_until_it_answers(
 def test_a_meter_removed_at_run_time_disappears(broker: Mosquitto, house: House) -> None:
     house.meters = [info_of("main"), info_of("garage")]
     with bridge_in(house, broker.port) as (bridge, connection):
-        MqttPublisher(connection, Topics(), {}, house.clock).reading(reading(name="garage"), ())
+        MqttPublisher(connection, Topics(), lambda _: 0, house.clock).reading(
+            reading(name="garage"), ()
+        )
         bridge.tick()
         eventually(lambda: len(_about("garage", broker)) == 3)
         house.meters.pop()
@@ -206,7 +207,9 @@ def test_a_meter_removed_at_run_time_disappears(broker: Mosquitto, house: House)
 def test_a_meter_removed_while_we_were_away_disappears(broker: Mosquitto, house: House) -> None:
     house.meters = [info_of("main"), info_of("garage")]
     with bridge_in(house, broker.port) as (bridge, connection):
-        MqttPublisher(connection, Topics(), {}, house.clock).reading(reading(name="garage"), ())
+        MqttPublisher(connection, Topics(), lambda _: 0, house.clock).reading(
+            reading(name="garage"), ()
+        )
         bridge.tick()
         eventually(lambda: len(_about("garage", broker)) == 3)
     house.meters.pop()
@@ -223,18 +226,6 @@ def test_what_is_no_meter_of_ours_is_cleared_without_harm(
     with bridge_in(house, broker.port) as (bridge, _):
         repeatedly(lambda: refresh(bridge), lambda: len(_about("meter/", broker)) == 2)
         assert {BRIDGE, MAIN} <= retained(broker.port).keys()
-
-
-def test_it_runs_until_it_is_stopped(broker: Mosquitto, house: House, observer: Observer) -> None:
-    stop = threading.Event()
-    with bridge_in(house, broker.port) as (bridge, _):
-        running = threading.Thread(target=bridge.run, args=(stop,))
-        running.start()
-        observer.saw(lambda seen: seen.topic == "esquirell/bridge/health")
-        eventually(lambda: bridge._health_pace._next)
-        stop.set()
-        running.join(5)
-        assert not running.is_alive()
 
 
 def _about(name: str, broker: Mosquitto) -> list[str]:

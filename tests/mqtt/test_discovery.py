@@ -3,10 +3,12 @@ import re
 from typing import Any
 
 import pytest
-from support.mqtt_parts import info_of, meter
+from support.mqtt_parts import info_of, meter, schedule
 
 from esquirell import profiles
+from esquirell.domain.errors import CommandError
 from esquirell.domain.quantity import QUANTITIES
+from esquirell.domain.requests import parse
 from esquirell.domain.status import MeterStatus
 from esquirell.mqtt.discovery import MeterInfo, bridge_device, meter_device
 from esquirell.mqtt.payload import encode
@@ -130,3 +132,92 @@ def test_the_bridge_tells_whether_it_is_there() -> None:
 def test_every_quantity_can_be_announced() -> None:
     info = MeterInfo(meter(), status=MeterStatus(keys=tuple(QUANTITIES)))
     assert len(announced(info)["components"]) == len(QUANTITIES) + 3
+
+
+def controls(*schedules: dict[str, object], gone: tuple[str, ...] = ()) -> Any:  # noqa: ANN401 - JSON
+    """Give what the bridge's device has for these schedules, by entity id."""
+    states = {str(state["name"]): state for state in schedules}
+    payload = json.loads(encode(bridge_device(TOPICS, "0.1.0", states, gone)))
+    found = payload["components"]
+    del found["connectivity"]
+    return {one.get("default_entity_id", key): one for key, one in found.items()}
+
+
+CRONTAB = schedule("night", every=None, cron="0 3 * * *")
+
+
+def test_an_interval_is_a_number() -> None:
+    found = controls(schedule())
+    number = found["number.esquirell_fetch_interval"]
+    assert number["unique_id"] == "esquirell_fetch_interval"
+    assert (number["unit_of_measurement"], number["min"]) == ("s", 1)
+    assert found["cron_fetch"] == {"platform": "text"}
+
+
+def test_every_interval_that_may_be_set_is_within_the_range_of_the_number() -> None:
+    longest = controls(schedule())["number.esquirell_fetch_interval"]["max"]
+    parse("schedule/set", {"name": "fetch", "every": longest})
+    with pytest.raises(CommandError):
+        parse("schedule/set", {"name": "fetch", "every": longest + 1})
+
+
+def test_a_crontab_is_a_text() -> None:
+    found = controls(CRONTAB)
+    assert found["text.esquirell_night_cron"]["unique_id"] == "esquirell_night_cron"
+    assert found["interval_night"] == {"platform": "number"}
+
+
+@pytest.mark.parametrize("state", [schedule(), CRONTAB])
+def test_a_schedule_has_its_controls(state: dict[str, object]) -> None:
+    name = state["name"]
+    found = controls(state)
+    assert f"switch.esquirell_{name}_enabled" in found
+    assert f"button.esquirell_{name}_run" in found
+    assert found[f"sensor.esquirell_{name}_next_run"]["device_class"] == "timestamp"
+    assert len(found) == 5
+
+
+def test_controls_depend_on_the_bridge_alone() -> None:
+    for entity in controls(schedule(), CRONTAB).values():
+        if "unique_id" in entity:
+            assert [one["topic"] for one in entity["availability"]] == ["esquirell/bridge/state"]
+
+
+def test_what_switches_and_buttons_send_is_understood() -> None:
+    found = controls(schedule())
+    switch, button = found["switch.esquirell_fetch_enabled"], found["button.esquirell_fetch_run"]
+    for payload in (switch["payload_on"], switch["payload_off"]):
+        command, fields = TOPICS.command_of(switch["command_topic"])
+        parse(command, json.loads(payload) | fields)
+    command, fields = TOPICS.command_of(button["command_topic"])
+    parse(command, json.loads(button["payload_press"]) | fields)
+
+
+def test_settings_are_not_among_what_is_switched_off_all_at_once() -> None:
+    for key, entity in controls(schedule(), CRONTAB).items():
+        if key.partition(".")[0] in ("switch", "number", "text"):
+            assert entity["entity_category"] == "config"
+
+
+def test_a_schedule_that_is_gone_takes_all_its_controls_along() -> None:
+    there = json.loads(encode(bridge_device(TOPICS, "0.1.0", {"fetch": schedule()})))
+    platforms = {key: one["platform"] for key, one in there["components"].items()}
+    del platforms["connectivity"]
+    gone = controls(gone=("fetch",))
+    assert gone == {key: {"platform": platform} for key, platform in platforms.items()}
+
+
+def test_no_schedule_takes_the_place_of_another() -> None:
+    """`a`'s next run and `a_next`'s run would have one name, if names came first."""
+    found = controls(schedule("a"), schedule("a_next"), schedule("next_a"), gone=("a_next_run",))
+    there = [entity for entity in found.values() if "unique_id" in entity]
+    assert len(there) == 12
+    assert len({(entity["platform"], entity["unique_id"]) for entity in there}) == 12
+    assert len(found) == 12 + 3 + 5
+
+
+def test_a_schedule_may_be_called_as_a_meter_is() -> None:
+    of_meter = announced(info_of("fetch"))["components"].values()
+    of_schedule = [one for one in controls(schedule()).values() if "unique_id" in one]
+    ids = [(one["platform"], one["unique_id"]) for one in [*of_meter, *of_schedule]]
+    assert len(set(ids)) == len(ids)

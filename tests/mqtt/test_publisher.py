@@ -23,11 +23,16 @@ AVAILABILITY = "esquirell/meter/main/availability"
 def publishing(
     broker: Mosquitto, publish_every: Mapping[str, int] | None = None
 ) -> Iterator[tuple[MqttPublisher, Observer]]:
+    paces = publish_every or {}
+
+    def pace(name: str) -> int:
+        return paces.get(name, 0)
+
     with (
         Observer(broker.port) as observer,
         connected(Options("127.0.0.1", broker.port)) as connection,
     ):
-        yield MqttPublisher(connection, Topics(), publish_every or {}, lambda: NOON), observer
+        yield MqttPublisher(connection, Topics(), pace, lambda: NOON), observer
 
 
 def published(publisher: MqttPublisher, observer: Observer, topic: str) -> list[object]:

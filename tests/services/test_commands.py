@@ -12,7 +12,7 @@ from support.fakes import Clock, ReadingStore, ScheduleStore, Timetable, meter
 from esquirell.domain.command import Answer, CommandRecord, Request
 from esquirell.domain.errors import CommandError, UnavailableError
 from esquirell.domain.requests import COMMANDS, FetchArguments, read_json, schemas
-from esquirell.domain.schedule import StoredSchedule
+from esquirell.domain.schedule import Schedule, StoredSchedule
 from esquirell.domain.tasks import TaskRegistry
 from esquirell.services.commands import Commands
 from esquirell.services.edits import Edits
@@ -229,6 +229,7 @@ def test_reset_forgets_what_a_user_changed() -> None:
         ("schedule/add", {"name": "x", "every": 5, "cron": "* * * * *"}, "invalid_payload"),
         ("schedule/add", {"name": "x", "cron": "never"}, "invalid_payload"),
         ("schedule/add", {"name": "x", "every": 5, "odd": 1}, "invalid_payload"),
+        ("schedule/add", {"name": "x", "every": 5, "expires": 10**12}, "invalid_payload"),
         ("schedule/add", {"name": "x", "every": 5, "meters": ["attic"]}, "unknown_meter"),
         ("schedule/add", {"name": "x", "every": 5, "task": "os.system"}, "unknown_task"),
         ("schedule/add", {"name": "x", "every": 5, "args": {"a": 1}}, "invalid_payload"),
@@ -332,6 +333,26 @@ def test_without_redis_long_work_is_refused_and_a_change_is_kept() -> None:
     bench.sender.away = bench.timetable.away = True
     assert bench.code("fetch") == "unavailable"
     assert bench.ok("schedule/set", name="fetch", every=5)["every"] == 5
+
+
+def test_a_schedule_of_a_user_is_not_changed_by_one_of_that_name_in_the_file() -> None:
+    bench = Bench()
+    bench.ok("schedule/add", name="mine", cron="0 3 * * *")
+    bench.schedules.adopt([Schedule(name="mine", every=5, meters=("main",), enabled=False)])
+    (mine,) = bench.ok("schedule/list")["schedules"]
+    assert (mine["cron"], mine["every"], mine["meters"], mine["enabled"]) == (
+        "0 3 * * *",
+        None,
+        None,
+        True,
+    )
+
+
+def test_an_unforeseen_fault_ends_its_record() -> None:
+    bench = Bench(from_file())
+    bench.timetable.check = lambda _: 1 / 0  # type: ignore[method-assign,assignment] # a fault
+    assert bench.code("schedule/set", name="fetch", every=5, transaction=1) == "internal"
+    assert bench.code("schedule/set", name="fetch", every=5, transaction=1) == "internal"
 
 
 def test_lost_work_is_given_up() -> None:

@@ -65,7 +65,7 @@ def test_a_scheduled_poll_leaves_out_a_meter_under_way_and_a_command_joins_it() 
     first = threading.Thread(target=bench.poller.poll, args=([meter()],))
     first.start()
     deadline = time.monotonic() + 5
-    while bench.poller.flights.under_way("main") is None:
+    while not bench.poller.flights.has("main"):
         assert time.monotonic() < deadline
         time.sleep(0.01)
     assert bench.poller.poll([meter()], SCHEDULED) == {}
@@ -73,6 +73,27 @@ def test_a_scheduled_poll_leaves_out_a_meter_under_way_and_a_command_joins_it() 
     joined = bench.poller.poll([meter()], ON_DEMAND)
     first.join(5)
     assert joined["main"].payload()["code"] == "unreachable"
+    assert len(bench.transport.asked) == 1
+
+
+def test_a_fetch_that_joins_a_trial_saves_and_publishes_all_the_same() -> None:
+    go = threading.Event()
+
+    def land() -> dict[str, int]:
+        go.wait(5)
+        return {"101": 2360}
+
+    bench = Bench(main=land)
+    trial = threading.Thread(target=bench.poller.poll, args=([meter()], TRIAL))
+    trial.start()
+    deadline = time.monotonic() + 5
+    while not bench.poller.flights.has("main"):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    threading.Timer(0.1, go.set).start()
+    assert bench.poller.poll([meter()], ON_DEMAND)["main"].ok
+    trial.join(5)
+    assert (len(bench.store.rows), len(bench.publisher.readings)) == (1, 1)
     assert len(bench.transport.asked) == 1
 
 
@@ -144,6 +165,7 @@ def test_readings_that_land_together_share_a_transaction() -> None:
 
     names = [f"m{number}" for number in range(20)]
     bench = Bench(**dict.fromkeys(names, land))
+    bench.store.pause_s = 0.05
     bench.poller.poll([meter(name) for name in names])
     assert len(bench.store.rows) == 20
     assert bench.store.transactions < 20
@@ -152,7 +174,7 @@ def test_readings_that_land_together_share_a_transaction() -> None:
 def test_after_stop_no_read_begins_and_those_under_way_are_cut() -> None:
     bench = Bench(main={"101": 2360})
     bench.poller.stop()
-    assert bench.poller.poll([meter()]) == {}
+    assert bench.poller.poll([meter()])["main"].payload()["code"] == "unavailable"
     assert bench.transport.closed.wait(10)
 
 

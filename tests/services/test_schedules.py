@@ -3,6 +3,7 @@ from typing import Any
 import pytest
 from support.fakes import Clock, ScheduleStore, Timetable
 
+from esquirell.domain.errors import ConfigError
 from esquirell.domain.schedule import Schedule, StoredSchedule
 from esquirell.services.schedules import Schedules
 
@@ -76,13 +77,16 @@ def test_a_disabled_schedule_has_no_entry() -> None:
     assert bench.start(FETCH) == {}
 
 
-def test_changes_that_no_longer_fit_the_file_are_said_and_stop_nothing_else(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
+def test_a_rule_of_the_user_wins_over_another_kind_in_the_file() -> None:
     bench = Bench(user("fetch", {"every": 60}, every=10))
-    entries = bench.start(Schedule(name="fetch", cron="0 3 * * *"), Schedule(name="other", every=5))
-    assert set(entries) == {"other"}
-    assert "fetch does not run" in caplog.text
+    changed = bench.start(Schedule(name="fetch", cron="0 3 * * *", timezone="UTC"))["fetch"]
+    assert (changed.every, changed.cron, changed.timezone) == (10, None, None)
+
+
+def test_a_time_zone_of_the_user_goes_when_the_file_says_an_interval() -> None:
+    bench = Bench(user("night", {"cron": "0 3 * * *"}, timezone="Asia/Tokyo"))
+    changed = bench.start(Schedule(name="night", every=60))["night"]
+    assert (changed.every, changed.timezone) == (60, None)
 
 
 def test_the_pace_of_a_meter_is_its_shortest_interval() -> None:
@@ -92,10 +96,24 @@ def test_the_pace_of_a_meter_is_its_shortest_interval() -> None:
     assert (bench.schedules.pace_s("main"), bench.schedules.pace_s("other")) == (5, 60)
 
 
-def test_a_short_intervals_runs_are_written_rarely() -> None:
+@pytest.mark.parametrize(("every", "writes"), [(1, 2), (0, 600), (300, 600)])
+def test_a_short_intervals_runs_are_written_rarely(every: int, writes: int) -> None:
     bench = Bench()
     bench.start(FETCH)
     for _ in range(600):
-        bench.schedules.ran("fetch", "ok")
+        bench.schedules.ran("fetch", "ok", every)
         bench.clock.advance(1)
-    assert bench.store.writes == 2
+    assert bench.store.writes == writes
+
+
+def test_a_bad_crontab_of_the_file_is_refused_by_name() -> None:
+    bench = Bench()
+    with pytest.raises(ConfigError, match=r"schedules\.night"):
+        bench.schedules.check([FETCH, Schedule(name="night", cron="never")])
+
+
+def test_a_schedule_that_can_not_run_stops_no_other(caplog: pytest.LogCaptureFixture) -> None:
+    bench = Bench(user("night", None, cron="never"))
+    assert set(bench.start(FETCH)) == {"fetch"}
+    bench.schedules.states()
+    assert caplog.text.count("night does not run") == 1

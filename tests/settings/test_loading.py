@@ -208,7 +208,6 @@ def test_state_is_not_made_while_loading(folder: ConfigurationFolder) -> None:
     settings = folder.load(METER)
     assert settings.database_url == f"sqlite:///{folder.path}/data/esquirell.db"
     assert settings.lock_dir == folder.path / "data/locks"
-    assert settings.spool_dir == folder.path / "data/spool"
     assert list(folder.path.iterdir()) == [folder.file]
 
 

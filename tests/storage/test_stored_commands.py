@@ -111,7 +111,7 @@ def test_commands_that_did_not_end_are_found(log: CommandLog) -> None:
 def test_an_end_waits_until_its_reply_was_sent(log: CommandLog) -> None:
     log.record(FETCH)
     log.record(CommandRecord("id-2", START, "cli", "fetch"))
-    assert log.unanswered() == []
+    assert [(record.id, record.answer) for record in log.unanswered()] == [("id-1", None)]
     for name in ("id-1", "id-2"):
         log.finish(name, LATER, Answer("ok"))
     assert [(record.id, record.reply) for record in log.unanswered()] == [("id-1", FETCH.reply)]

@@ -1,6 +1,7 @@
 """Fakes of the ports: small classes that do in memory what the adapters do for real."""
 
 import threading
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -63,11 +64,13 @@ class ReadingStore:
         self.rows: dict[tuple[str, datetime], Reading] = {}
         self.kept: dict[str, MeterStatus] = {}
         self.away = False
+        self.pause_s = 0.0
         self.transactions = 0
 
     def add(self, readings: Sequence[Reading], statuses: Mapping[str, MeterStatus]) -> None:
         if self.away:
             raise UnavailableError("the database is away")
+        time.sleep(self.pause_s)
         self.transactions += 1
         self.rows |= {(one.meter, one.measured_at): one for one in readings}
         self.kept |= statuses
@@ -131,6 +134,9 @@ class Timetable:
 
     def announce(self) -> None:
         self.version += 1
+
+    def forget(self, name: str) -> None:
+        self.noted.pop(name, None)
 
     def note_run(self, name: str, run: LastRun) -> None:
         self.noted[name] = run

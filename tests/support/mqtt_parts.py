@@ -1,5 +1,6 @@
 """Parts of the MQTT adapter, ready to be used by tests."""
 
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -125,6 +126,12 @@ class House:
         )
 
 
+def turn(bridge: Bridge, stop: threading.Event) -> None:
+    """Let a bridge do what is due, until `stop` is set."""
+    while not stop.wait(0.2):
+        bridge.tick()
+
+
 @contextmanager
 def bridge_in(
     house: House,
@@ -138,7 +145,7 @@ def bridge_in(
     topics = topics or Topics()
     options = Options("127.0.0.1", port, client_id=client_id, protocol=protocol)
     connection = Connection(options, will_of(topics))
-    publisher = MqttPublisher(connection, topics, {}, house.clock)
+    publisher = MqttPublisher(connection, topics, lambda _: 0, house.clock)
     bridge = Bridge(connection, topics, publisher, house.facts(), house.clock)
     bridge.start()
     connection.start()

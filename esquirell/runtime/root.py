@@ -3,37 +3,39 @@
 import os
 import socket
 import threading
+import uuid
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import cached_property
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 from celery import Celery
 
-from esquirell import profiles
-from esquirell.beat.celery_config import celery_config
 from esquirell.beat.lease import Lease
 from esquirell.beat.presence import Presence
 from esquirell.beat.queue import Queues
-from esquirell.beat.redis import Address, Client, connect
+from esquirell.beat.redis import Client, connect
 from esquirell.beat.scheduler import Scheduler
-from esquirell.beat.sender import COMMAND_HEADER, SCHEDULE_HEADER, TaskSender
+from esquirell.beat.sender import TaskSender
 from esquirell.beat.timetable import RedBeatTimetable
-from esquirell.domain.errors import ConfigError
 from esquirell.domain.meter import Meter
-from esquirell.domain.profile import Profile
 from esquirell.domain.requests import schemas
 from esquirell.domain.status import MeterStatus
 from esquirell.domain.tasks import registry
 from esquirell.mqtt.bridge import Bridge, Facts, will_of
 from esquirell.mqtt.client import Connection
 from esquirell.mqtt.discovery import MeterInfo
-from esquirell.mqtt.options import Options
 from esquirell.mqtt.publisher import MqttPublisher
 from esquirell.mqtt.requests import Requests
 from esquirell.mqtt.topics import Topics
+from esquirell.runtime.wiring import (
+    address_of,
+    known_profile,
+    make_directory,
+    options_of,
+    profile_of,
+)
 from esquirell.services.commands import Commands
 from esquirell.services.edits import Edits
 from esquirell.services.fetch import Fetch
@@ -49,13 +51,10 @@ from esquirell.storage.revision import ensure_current
 from esquirell.storage.schedules import Schedules as ScheduleStore
 from esquirell.tuya.local import LocalTransport
 
-__all__ = ["COMMAND_HEADER", "SCHEDULE_HEADER", "Runtime", "celery_settings", "current"]
-
 VERSION = version("esquirell")
 
 # A device drops a silent connection after about half a minute.
 KEEP_UP_TO_S = 25
-SESSION_S = 600
 
 
 def now() -> datetime:
@@ -73,7 +72,8 @@ class Runtime:
         self.settings = settings
         self.app = app
         self.started_at = now()
-        self.instance = f"{socket.gethostname()}-{os.getpid()}"
+        # Host names and process ids repeat among containers.
+        self.instance = f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
         self.bridges = False
 
     def prepare(self) -> None:
@@ -97,7 +97,7 @@ class Runtime:
     @cached_property
     def redis(self) -> Client:
         """The client for all but Celery's own use."""
-        return connect(_address(self.settings))
+        return connect(address_of(self.settings))
 
     @cached_property
     def database(self) -> Database:
@@ -170,13 +170,12 @@ class Runtime:
     def connection(self) -> Connection:
         """The connection to the broker."""
         will = will_of(self.topics) if self.bridges else None
-        return Connection(_options(self.settings, bridges=self.bridges), will)
+        return Connection(options_of(self.settings, bridges=self.bridges), will)
 
     @cached_property
     def publisher(self) -> MqttPublisher:
         """What is published of the meters."""
-        every = {meter.name: meter.publish_every for meter in self.meters()}
-        return MqttPublisher(self.connection, self.topics, every, now)
+        return MqttPublisher(self.connection, self.topics, self._publish_every, now)
 
     @cached_property
     def bridge(self) -> Bridge:
@@ -205,6 +204,15 @@ class Runtime:
         pace_s = self.schedules.pace_s(meter.name)
         return pace_s is not None and pace_s <= KEEP_UP_TO_S
 
+    def _known_statuses(self) -> dict[str, MeterStatus]:
+        """Give what this process itself knows of the meters, also what is not stored yet."""
+        if "poller" not in self.__dict__:
+            return {}
+        return self.poller.statuses.known()
+
+    def _publish_every(self, name: str) -> int:
+        return next((one.publish_every for one in self.meters() if one.name == name), 0)
+
     def _waiting(self) -> int:
         return self.poller.waiting
 
@@ -217,11 +225,11 @@ class Runtime:
         }
 
     def _meter_infos(self) -> list[MeterInfo]:
-        statuses = self.readings.statuses()
+        statuses = self.readings.statuses() | self._known_statuses()
         active = self.schedules.active()
         paces = [pace_of(active.values(), meter.name) for meter in self.meters()]
         return [
-            MeterInfo(one, _known_profile(one), statuses.get(one.name, MeterStatus()), pace_s)
+            MeterInfo(one, known_profile(one), statuses.get(one.name, MeterStatus()), pace_s)
             for one, pace_s in zip(self.meters(), paces, strict=True)
         ]
 
@@ -241,50 +249,3 @@ def current(app: Celery) -> Runtime:
 def use(runtime: Runtime) -> None:
     """Make `runtime` that of this process."""
     _built[os.getpid()] = runtime
-
-
-def celery_settings() -> dict[str, Any]:
-    """Build Celery's settings from the configuration. Raises ConfigError."""
-    settings = load()
-    return celery_config(_address(settings), settings.timezone)
-
-
-def profile_of(meter: Meter) -> Profile:
-    """Choose the profile of a meter. Raises ConfigError."""
-    return profiles.find(meter.profile, meter.product_id)
-
-
-def make_directory(path: Path) -> None:
-    """Make a directory for this user alone, and those above it. Raises ConfigError."""
-    try:
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigError(
-            f"state_dir {path} can't be made ({error.strerror}): set state_dir to a folder that "
-            "this user may write to"
-        ) from error
-
-
-def _known_profile(meter: Meter) -> Profile | None:
-    try:
-        return profile_of(meter)
-    except ConfigError:
-        return None
-
-
-def _address(settings: Settings) -> Address:
-    password = settings.redis.password.get_secret_value() or None
-    ca_file = settings.redis.ca_file
-    return Address(settings.redis_url, password, {"ssl_ca_certs": str(ca_file)} if ca_file else {})
-
-
-def _options(settings: Settings, *, bridges: bool) -> Options:
-    mqtt = settings.mqtt
-    plain: dict[str, Any] = mqtt.model_dump(exclude={"password", "base_topic", "discovery_prefix"})
-    session: dict[str, Any] = {
-        "client_id": f"{mqtt.base_topic}-bridge",
-        "session_expiry": SESSION_S,
-    }
-    return Options(
-        **plain, password=mqtt.password.get_secret_value(), **(session if bridges else {})
-    )

@@ -1,0 +1,16 @@
+"""The composition root: the only place that builds adapters."""
+
+from esquirell.beat.sender import COMMAND_HEADER, EVERY_HEADER, SCHEDULE_HEADER
+from esquirell.runtime.root import Runtime, current, use
+from esquirell.runtime.wiring import celery_settings, make_directory
+
+__all__ = [
+    "COMMAND_HEADER",
+    "EVERY_HEADER",
+    "SCHEDULE_HEADER",
+    "Runtime",
+    "celery_settings",
+    "current",
+    "make_directory",
+    "use",
+]

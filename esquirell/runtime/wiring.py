@@ -1,0 +1,65 @@
+"""What the settings mean to the adapters."""
+
+from pathlib import Path
+from typing import Any
+
+from esquirell import profiles
+from esquirell.beat.celery_config import celery_config
+from esquirell.beat.redis import Address
+from esquirell.domain.errors import ConfigError
+from esquirell.domain.meter import Meter
+from esquirell.domain.profile import Profile
+from esquirell.mqtt.options import Options
+from esquirell.settings import Settings, load
+
+SESSION_S = 600
+
+
+def celery_settings() -> dict[str, Any]:
+    """Build Celery's settings from the configuration. Raises ConfigError."""
+    settings = load()
+    return celery_config(address_of(settings), settings.timezone)
+
+
+def profile_of(meter: Meter) -> Profile:
+    """Choose the profile of a meter. Raises ConfigError."""
+    return profiles.find(meter.profile, meter.product_id)
+
+
+def make_directory(path: Path) -> None:
+    """Make a directory for this user alone, and those above it. Raises ConfigError."""
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(
+            f"state_dir {path} can't be made ({error.strerror}): set state_dir to a folder that "
+            "this user may write to"
+        ) from error
+
+
+def known_profile(meter: Meter) -> Profile | None:
+    """Choose the profile of a meter, if it has one."""
+    try:
+        return profile_of(meter)
+    except ConfigError:
+        return None
+
+
+def address_of(settings: Settings) -> Address:
+    """Tell where Redis is."""
+    password = settings.redis.password.get_secret_value() or None
+    ca_file = settings.redis.ca_file
+    return Address(settings.redis_url, password, {"ssl_ca_certs": str(ca_file)} if ca_file else {})
+
+
+def options_of(settings: Settings, *, bridges: bool) -> Options:
+    """Tell how to reach the broker; the bridge has a session that outlasts its absence."""
+    mqtt = settings.mqtt
+    plain: dict[str, Any] = mqtt.model_dump(exclude={"password", "base_topic", "discovery_prefix"})
+    session: dict[str, Any] = {
+        "client_id": f"{mqtt.base_topic}-bridge",
+        "session_expiry": SESSION_S,
+    }
+    return Options(
+        **plain, password=mqtt.password.get_secret_value(), **(session if bridges else {})
+    )

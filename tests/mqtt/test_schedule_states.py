@@ -1,0 +1,75 @@
+"""Schedules as a broker holds them, and in which order Home Assistant learns of changes."""
+
+import json
+from collections.abc import Iterator
+
+import pytest
+from support.mosquitto import Mosquitto
+from support.mqtt_observer import Observer, retained
+from support.mqtt_parts import House, bridge_in, repeatedly, schedule
+from support.waiting import eventually
+
+BRIDGE = "homeassistant/device/esquirell/config"
+FETCH = "esquirell/schedule/fetch/state"
+NIGHT = "esquirell/schedule/night/state"
+
+
+@pytest.fixture
+def house() -> House:
+    return House()
+
+
+@pytest.fixture
+def observer(broker: Mosquitto) -> Iterator[Observer]:
+    with Observer(broker.port) as one:
+        yield one
+
+
+def test_what_an_earlier_process_left_is_cleared_though_nothing_changes(
+    broker: Mosquitto, house: House, observer: Observer
+) -> None:
+    with bridge_in(house, broker.port) as (bridge, connection):
+        bridge.tick()
+        eventually(lambda: connection.connected)
+        observer.publish(NIGHT, json.dumps(schedule("night")).encode(), retain=True)
+        repeatedly(bridge.tick, lambda: NIGHT not in retained(broker.port))
+        assert FETCH in retained(broker.port)
+
+
+def test_controls_come_after_the_state_that_they_show(
+    broker: Mosquitto, house: House, observer: Observer
+) -> None:
+    with bridge_in(house, broker.port) as (bridge, _):
+        bridge.tick()
+        observer.saw(lambda seen: seen.topic == BRIDGE)
+        observer.forget()
+        house.schedules = {"night": schedule("night", every=None, cron="0 3 * * *")}
+        bridge.tick()
+        observer.saw(lambda seen: seen.topic == "esquirell/bridge/event")
+        news = [seen.topic for seen in observer.messages if seen.topic in (NIGHT, BRIDGE, FETCH)]
+    assert news == [NIGHT, BRIDGE, FETCH]
+    assert observer.of(FETCH)[0].payload == b""
+
+
+def test_a_change_is_told_and_a_run_is_not(
+    broker: Mosquitto, house: House, observer: Observer
+) -> None:
+    with bridge_in(house, broker.port) as (bridge, _):
+        bridge.tick()
+        house.schedules = {"fetch": schedule(last_run_at="2026-11-22T12:00:00.000Z")}
+        bridge.tick()
+        house.schedules = {"fetch": schedule(every=10)}
+        bridge.tick()
+        observer.saw(lambda seen: seen.topic == "esquirell/bridge/event")
+    (event,) = observer.of("esquirell/bridge/event")
+    assert event.json["type"] == "schedule_changed"
+    assert event.json["data"]["schedule"]["every"] == 10
+
+
+def test_a_removal_is_told(broker: Mosquitto, house: House, observer: Observer) -> None:
+    with bridge_in(house, broker.port) as (bridge, _):
+        bridge.tick()
+        house.schedules = {}
+        bridge.tick()
+        event = observer.saw(lambda seen: seen.topic == "esquirell/bridge/event")
+    assert event.json["data"] == {"name": "fetch", "schedule": None}
