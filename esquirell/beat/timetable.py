@@ -128,8 +128,8 @@ class RedBeatTimetable:
         for entry in entries:
             known = _last_run(client.hget(entry.key, "meta"), noted.get(entry.name)).at
             last = _latest(entry.last_run_at, known)
-            entry.ran = last is not None
             entry.last_run_at = _start_from(entry, last, made_up=seeded is None)
+            entry.ran = last is not None and entry.last_run_at == last
             entry.save()
         client.set(SEEDED_KEY, digest)
 

@@ -39,6 +39,9 @@ def prepare(runtime: Runtime, *, schedules: bool) -> None:
 
     Raises ConfigError when waiting would not help.
     """
+    # Celery reads its settings on first use; two threads at once would get half of them.
+    runtime.app.finalize()
+    log.debug("the broker is %s", runtime.app.connection_for_write().as_uri())
     settings = runtime.settings
     for problem in load_modules(settings.tasks.modules, settings.folder):
         log.error("%s", problem)

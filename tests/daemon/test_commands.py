@@ -176,6 +176,24 @@ def test_mqtt_5_answers_go_where_the_asker_listens(house: House) -> None:
 
 
 @pytest.mark.parametrize(
+    ("command", "payload", "code"),
+    [
+        ("nosuch", b'{"transaction": 7}', "unknown_command"),
+        ("fetch", b"{", "invalid_json"),
+        ("fetch", b"[]", "invalid_payload"),
+        ("fetch", b" " * 70_000, "too_large"),
+    ],
+)
+def test_mqtt_5_errors_go_where_the_asker_listens(
+    house: House, command: str, payload: bytes, code: str
+) -> None:
+    with_reply(house.broker.port, f"{REQUEST}/{command}", payload, "answers/me", b"x")
+    seen = house.observer.saw(lambda one: one.topic == "answers/me")
+    assert (seen.json["code"], seen.correlation) == (code, b"x")
+    assert seen.json.get("transaction") == (7 if command == "nosuch" else None)
+
+
+@pytest.mark.parametrize(
     "topic", ["esquirell/meter/main/state", "homeassistant/x", "$SYS/x", "esquirell"]
 )
 def test_an_answer_can_not_be_sent_where_it_would_deceive(house: House, topic: str) -> None:

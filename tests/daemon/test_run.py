@@ -69,6 +69,90 @@ def test_it_ends_soon_while_a_meter_hangs_and_redis_is_away(
     assert time.monotonic() - began < 10
 
 
+SLOW = """
+import time
+
+from celery import shared_task
+
+from esquirell.tasks import schedulable
+
+
+@schedulable()
+@shared_task
+def sleep():
+    time.sleep(60)
+
+
+@schedulable()
+@shared_task
+def odd():
+    return "no text: \\udcff"
+"""
+
+
+def with_tasks(folder: Path, config: str) -> str:
+    (folder / "slow_tasks.py").write_text(SLOW)
+    return f'tasks.modules = ["slow_tasks"]\n{config}'
+
+
+def test_it_ends_soon_though_a_users_task_does_not(
+    start: Start, config: str, broker: Mosquitto, tmp_path: Path
+) -> None:
+    service = start(with_tasks(tmp_path, config))
+    more(service, 1)
+    with Observer(broker.port, "esquirell/bridge/response/#") as observer:
+        request = b'{"task": "slow_tasks.sleep"}'
+        observer.publish("esquirell/bridge/request/task/run", request)
+        observer.saw(lambda seen: seen.json["status"] == "accepted")
+        eventually(lambda: service.rows("SELECT 1 FROM command_log"))
+    before = service.readings()
+    began = time.monotonic()
+    service.stop()
+    assert time.monotonic() - began < 10
+    assert service.readings() >= before
+    assert json.loads(retained(broker.port)["esquirell/bridge/state"]) == {"state": "offline"}
+
+
+def test_it_ends_soon_though_redis_hangs(start: Start, config: str, server: RedisProcess) -> None:
+    service = start(config)
+    more(service, 1)
+    server.freeze()
+    began = time.monotonic()
+    service.stop()
+    assert time.monotonic() - began < 10
+    server.thaw()
+
+
+def test_an_end_that_is_no_text_blocks_no_other(
+    start: Start, config: str, broker: Mosquitto, tmp_path: Path
+) -> None:
+    service = start(with_tasks(tmp_path, config))
+    more(service, 1)
+    with Observer(broker.port, "esquirell/bridge/response/#") as observer:
+        observer.publish("esquirell/bridge/request/task/run", b'{"task": "slow_tasks.odd"}')
+        observer.saw(lambda seen: seen.json["status"] == "ok")
+        observer.publish("esquirell/bridge/request/fetch", b"")
+        observer.saw(lambda seen: seen.topic.endswith("/fetch") and seen.json["status"] == "ok")
+    assert "Traceback" not in service.log
+
+
+def test_a_bad_crontab_of_the_file_is_refused_at_the_start(start: Start, config: str) -> None:
+    service = start(f'{config}\n[[schedules]]\nname = "night"\ncron = "99 * * * *"')
+    assert service.wait() == 2
+    assert "schedules.night" in service.log
+    assert "Traceback" not in service.log
+
+
+def test_a_bridge_alone_gives_way_to_a_whole_service(start: Start, config: str) -> None:
+    alone = start(config, "bridge", "alone")
+    eventually(lambda: "up as bridge" in alone.log, 15)
+    whole = start(config)
+    more(whole, 1)
+    assert alone.wait() == 75
+    second = start(config, "bridge", "second")
+    eventually(lambda: "stands by" in second.log, 15)
+
+
 def test_it_outlives_redis(start: Start, config: str, server: RedisProcess) -> None:
     service = start(config)
     more(service, 1)

@@ -1,0 +1,83 @@
+from collections.abc import Callable
+
+import pytest
+
+from esquirell.mqtt.inbox import Inbox
+from esquirell.mqtt.link import Link, Message
+from esquirell.mqtt.options import Options
+
+PRESS = ("esquirell/meter/main/fetch", b"{}")
+
+
+class Line(Link):
+    """A link whose broker is told, or can't be."""
+
+    def __init__(self, *, up: bool = True) -> None:
+        super().__init__(Options(), None, None, lambda _: None)
+        self.told: list[int] = []
+        self._stands = up
+
+    def acknowledge(self, message: Message) -> bool:
+        if self._stands:
+            self.told.append(message.number)
+        return self._stands
+
+
+@pytest.fixture
+def line() -> Callable[..., Line]:
+    made: list[Line] = []
+
+    def make(*, up: bool = True) -> Line:
+        made.append(Line(up=up))
+        return made[-1]
+
+    return make
+
+
+def press(line: Line, number: int, *, again: bool = False) -> Message:
+    return Message(*PRESS, retained=False, again=again, number=number, link=line)
+
+
+def test_what_was_dealt_with_is_acknowledged_once(line: Callable[..., Line]) -> None:
+    inbox, link = Inbox(), line()
+    message = press(link, 1)
+    assert inbox.take(message)
+    inbox.acknowledge(link)
+    assert link.told == []
+    inbox.finish(message)
+    inbox.acknowledge(link)
+    inbox.acknowledge(link)
+    assert link.told == [1]
+
+
+def test_what_comes_again_while_it_is_dealt_with_is_not_taken(line: Callable[..., Line]) -> None:
+    inbox, first, second = Inbox(), line(), line()
+    message = press(first, 1)
+    assert inbox.take(message)
+    assert not inbox.take(press(second, 8, again=True))
+    inbox.finish(message)
+    inbox.acknowledge(second)
+    assert (first.told, second.told) == ([], [8])
+
+
+def test_equal_commands_are_told_apart(line: Callable[..., Line]) -> None:
+    inbox, first, second = Inbox(), line(), line()
+    messages = [press(first, 1), press(first, 2)]
+    assert [inbox.take(one) for one in messages] == [True, True]
+    again = [press(second, number, again=True) for number in (5, 6, 7)]
+    assert [inbox.take(one) for one in again] == [False, False, True]
+    for message in messages:
+        inbox.finish(message)
+    inbox.acknowledge(second)
+    assert second.told == [5, 6]
+
+
+def test_an_acknowledgement_that_got_lost_is_sent_again(line: Callable[..., Line]) -> None:
+    inbox, broken, second = Inbox(), line(up=False), line()
+    message = press(broken, 1)
+    inbox.take(message)
+    inbox.finish(message)
+    inbox.acknowledge(broken)
+    assert not inbox.take(press(second, 3, again=True))
+    inbox.acknowledge(second)
+    assert second.told == [3]
