@@ -3,13 +3,13 @@
 SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
-UV := $(VENV)/bin/uv
+UV := $(shell command -v uv || echo $(VENV)/bin/uv)
 BIN := $(VENV)/bin
 
 # Without byte code every start of Python is slower, and the tests start it often.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: check format-check lint types imports test format fix install demo help clean
+.PHONY: check format-check lint types imports test format fix install demo home-assistant help clean
 
 check: format-check lint types imports test ## everything below: format, lint, types, imports, tests
 
@@ -48,6 +48,10 @@ fix: install ## format, and mend what ruff can mend by itself
 
 demo: install ## the demo, from this checkout
 	$(BIN)/esquirell demo
+
+home-assistant: install ## against a real Home Assistant: HOME_ASSISTANT_HARNESS names the program that runs it
+	@test -n "$$HOME_ASSISTANT_HARNESS" || { echo 'set HOME_ASSISTANT_HARNESS to the program that runs Home Assistant'; exit 2; }
+	$(BIN)/pytest -n0 tests/homeassistant
 
 clean: ## remove the virtual environment and all caches
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis dist
