@@ -2,8 +2,10 @@
 
 import os
 import shlex
+import socket
 import sys
 from collections.abc import Callable, Container, Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import get_args
 
@@ -14,7 +16,7 @@ from esquirell.cli.call import Command
 from esquirell.domain.errors import ConfigError
 from esquirell.domain.meter import LOCAL_KEY_LENGTH, Meter, ProtocolVersion
 from esquirell.profiles import shipped
-from esquirell.settings import MqttSettings, private_files
+from esquirell.settings import MqttSettings, RedisSettings, private_files
 from esquirell.settings.devices import read_devices
 from esquirell.settings.files import SEARCHED
 from esquirell.settings.slugs import LONGEST, slug
@@ -25,6 +27,8 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 _PORT = click.IntRange(1, 65535)
 _PROTOCOLS = get_args(ProtocolVersion)
 _LONGEST_ID = 64
+REDIS = ("localhost", 6379)
+LOOK_S = 0.5
 
 
 @click.command("init", cls=Command)
@@ -39,11 +43,22 @@ def init(output: Path, devices: Path | None, force: bool) -> None:
     """Write a configuration from your answers or from tinytuya's devices.json."""
     if not force:
         private_files.refuse_existing([output])
-    files = compose(_draft(devices), output)
+    files = compose(replace(_draft(devices), redis_url=_redis_url()), output)
     if not force:
         private_files.refuse_existing(files)
     private_files.write(files)
     _report(files, output)
+
+
+def _redis_url() -> str:
+    """Use the Redis of this machine if there is one, else one of our own."""
+    try:
+        socket.create_connection(REDIS, LOOK_S).close()
+    except OSError:
+        click.echo("Redis: none runs here, so `esquirell run` starts its own")
+        return "embedded"
+    click.echo("Redis: the one that runs on this machine is used")
+    return RedisSettings().url
 
 
 def _draft(devices: Path | None) -> Draft:
@@ -97,7 +112,7 @@ def _ask_meter(taken: Container[str]) -> Meter:
     return Meter(
         name=_ask_name(taken),
         device_id=click.prompt("Device id", value_proc=_device_id),
-        address=click.prompt("Address (auto: found by its id)", default="auto", type=str),
+        address=click.prompt("Address on your network", type=str),
         local_key=SecretStr(_ask_secret("Local key", _local_key)),
         protocol=click.prompt("Protocol", default="auto", type=click.Choice(_PROTOCOLS)),
         profile=_ask_profile(),

@@ -43,9 +43,9 @@ def _combine(file: ConfigFile, given: Sequence[Assignment], environ: Mapping[str
     secret_files.resolve(data, secret_files.folders(environ), places)
     warnings = tuple(_warnings(data, file.name, environ, exposed=exposed))
     data |= _found_out(data, file.folder, environ)
-    settings = _validated(data | {"source": file.source, "warnings": warnings}, places)
+    settings = _validated(data | {"source": file.source}, places)
     check(settings, places)
-    return settings
+    return settings.model_copy(update={"warnings": (*warnings, *_without_effect(settings))})
 
 
 def _cover(data: Table, given: Sequence[Assignment], places: Places) -> None:
@@ -75,6 +75,16 @@ def _warnings(
         yield f"{name}: timezone is missing and this machine's can't be told: UTC is used"
     if not data.get("meters"):
         yield f"{name}: no meter is configured: add one as [[meters]]"
+
+
+def _without_effect(settings: Settings) -> Iterator[str]:
+    """Name what is set and does nothing in this version: it must not look as if it did."""
+    for meter in settings.meters:
+        for key in ("invert", "queue"):
+            if getattr(meter, key):
+                yield f"meters.{meter.name}: {key} has no effect in this version"
+        if meter.transport == "cloud":
+            yield f'meters.{meter.name}: transport = "cloud" is not in this version: use "local"'
 
 
 def _validated(data: Table, places: Places) -> Settings:

@@ -27,9 +27,9 @@ _TAIL = """
 #every = 10
 """
 _COMMENTS = {
-    "url": 'or "embedded": `esquirell run` starts its own',
+    "url": '"embedded": `esquirell run` starts its own',
     "name": "history and topics go by it: keep it when a broken device is exchanged",
-    "address": 'on the LAN; "auto": found by the device id',
+    "address": "on your network; let the router give it always the same",
     "protocol": '3.1 to 3.5; "auto": found out at the first connection',
     "profile": 'what its datapoints mean; "auto": by product_id or mapping_file',
 }
@@ -43,6 +43,7 @@ class Draft:
     timezone: str | None
     mqtt: MqttSettings
     meters: tuple[Meter, ...]
+    redis_url: str = RedisSettings().url
 
 
 def compose(draft: Draft, target: Path) -> dict[Path, str]:
@@ -66,7 +67,7 @@ def _document(draft: Draft, folder: Path) -> str:
     document = tomlkit.document()
     if draft.timezone:
         document.add("timezone", tomlkit.item(draft.timezone))
-    document.add("redis", _table({"url": RedisSettings().url}))
+    document.add("redis", _table({"url": draft.redis_url}))
     document.add("mqtt", _table(_mqtt(draft.mqtt)))
     meters = tomlkit.aot()
     for meter in draft.meters:

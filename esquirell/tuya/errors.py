@@ -106,6 +106,14 @@ def no_address(meter: Meter) -> MeterUnreachableError:
     )
 
 
+def no_cloud(meter: Meter) -> MeterUnreachableError:
+    """Say that a meter can't be read through the cloud."""
+    return MeterUnreachableError(
+        "cloud_error",
+        f'{meter.name} has transport = "cloud", which is not in this version: set it to "local"',
+    )
+
+
 def no_lock(meter: Meter, error: OSError) -> MeterUnreachableError:
     """Say that the file which keeps other processes away can't be used."""
     return MeterUnreachableError(

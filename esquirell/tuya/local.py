@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from esquirell.domain.errors import ConfigError
 from esquirell.domain.meter import Meter
-from esquirell.tuya.errors import no_address, stopped
+from esquirell.tuya.errors import no_address, no_cloud, stopped
 from esquirell.tuya.limits import DEFAULT_LIMITS, Limits
 
 if TYPE_CHECKING:
@@ -52,6 +52,8 @@ class LocalTransport:
         `refresh` lists DPs to ask for by UPDATEDPS first; `forced` ignores a cool-down.
         Raises MeterUnreachableError or MeterRejectedError.
         """
+        if meter.transport == "cloud":
+            raise no_cloud(meter)
         if meter.address == "auto":
             raise no_address(meter)
         return self._link(meter).read(refresh, keep=self._keep(meter), forced=forced)

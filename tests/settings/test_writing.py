@@ -82,7 +82,7 @@ def test_the_file_explains_itself(tmp_path: Path) -> None:
 timezone = "UTC"
 
 [redis]
-url = "redis://localhost:6379/0" # or "embedded": `esquirell run` starts its own
+url = "redis://localhost:6379/0" # "embedded": `esquirell run` starts its own
 
 [mqtt]
 host = "localhost"
@@ -91,7 +91,7 @@ port = 1883
 [[meters]]
 name = "main" # history and topics go by it: keep it when a broken device is exchanged
 device_id = "bf01"
-address = "192.168.1.50" # on the LAN; "auto": found by the device id
+address = "192.168.1.50" # on your network; let the router give it always the same
 local_key_file = "main.key"
 protocol = "3.4" # 3.1 to 3.5; "auto": found out at the first connection
 profile = "auto" # what its datapoints mean; "auto": by product_id or mapping_file
