@@ -1,7 +1,6 @@
 """docs/mqtt.md says what the code does: topics, commands, payloads, codes, entity ids."""
 
 import ast
-import inspect
 import json
 import re
 import shlex
@@ -63,7 +62,8 @@ def table(first: str) -> list[list[str]]:
 
 def topics_of_the_code() -> set[str]:
     """Call everything that names a topic."""
-    members = [value for name, value in inspect.getmembers(TOPICS) if not name.startswith("_")]
+    names = [name for name in vars(Topics) if not name.startswith("_")]
+    members = [getattr(TOPICS, name) for name in names]
     made = [value("<name>") if callable(value) else value for value in members]
     topics = {one for one in made if isinstance(one, str) and "/" in one and "+" not in one}
     patterns = {TOPICS.request("<name>"), TOPICS.response("<name>"), TOPICS.discovery("<name>")}

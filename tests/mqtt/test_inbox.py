@@ -1,4 +1,4 @@
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -24,14 +24,16 @@ class Line(Link):
 
 
 @pytest.fixture
-def line() -> Callable[..., Line]:
+def line() -> Iterator[Callable[..., Line]]:
     made: list[Line] = []
 
     def make(*, up: bool = True) -> Line:
         made.append(Line(up=up))
         return made[-1]
 
-    return make
+    yield make
+    for one in made:
+        one.close(done=False)
 
 
 def press(line: Line, number: int, *, again: bool = False) -> Message:
