@@ -22,7 +22,7 @@ $(BIN)/.installed: pyproject.toml uv.lock
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	test -x $(UV) || $(BIN)/pip install --quiet --disable-pip-version-check 'uv>=0.9'
 	UV_PROJECT_ENVIRONMENT=$(VENV) $(UV) sync --quiet --frozen --all-extras --inexact --python $(BIN)/python
-	touch $@
+	touch $@ $(VENV)/.installed
 
 format-check: install ## is the code formatted?
 	$(BIN)/ruff format --check .

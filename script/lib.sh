@@ -45,6 +45,11 @@ install_packages() {
     missing=""
 }
 
+# Is esquirell there, as it is described now, for the Python of this machine?
+is_installed() {
+    [ .venv/.installed -nt pyproject.toml ] && .venv/bin/python -c 'import esquirell' 2>/dev/null
+}
+
 make_venv() {
-    [ -x .venv/bin/pip ] || { say "making a virtual environment in .venv"; "$python" -m venv .venv; }
+    .venv/bin/python -m pip --version >/dev/null 2>&1 || { say "making a virtual environment in .venv"; "$python" -m venv --clear .venv; }
 }

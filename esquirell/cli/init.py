@@ -4,7 +4,7 @@ import os
 import shlex
 import socket
 import sys
-from collections.abc import Callable, Container, Iterable
+from collections.abc import Callable, Container, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import get_args
@@ -15,7 +15,7 @@ from pydantic import SecretStr
 from esquirell.cli.call import Command
 from esquirell.domain.errors import ConfigError
 from esquirell.domain.meter import LOCAL_KEY_LENGTH, Meter, ProtocolVersion
-from esquirell.profiles import shipped
+from esquirell.profiles import find, shipped
 from esquirell.settings import MqttSettings, RedisSettings, private_files
 from esquirell.settings.devices import read_devices
 from esquirell.settings.files import SEARCHED
@@ -80,11 +80,23 @@ def _take_over(devices: Path) -> tuple[Meter, ...]:
     meters, left_out = read_devices(devices)
     for meter in meters:
         click.echo(f"{meter.label or meter.device_id}: taken over as {meter.name}")
+        for lack in _lacks(meter):
+            click.echo(f"  to do: {lack}")
     for name, reason in left_out:
         click.echo(f"{name}: left out, {reason}")
     if not meters:
         raise ConfigError(f"{devices} holds no meter to take over: nothing was written")
     return meters
+
+
+def _lacks(meter: Meter) -> Iterator[str]:
+    """Tell what a user has to add before the meter can be read."""
+    if meter.address == "auto":
+        yield "it has no address in the file: set address to its IP address"
+    try:
+        find(meter.profile, meter.product_id)
+    except ConfigError:
+        yield f"its product is not known: set profile to one of {', '.join(shipped())}"
 
 
 def _default_mqtt() -> MqttSettings:

@@ -1,5 +1,6 @@
 """`esquirell log`: who asked for what, and what came of it."""
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -47,5 +48,5 @@ def _shown(value: Any, column: str, zone: str) -> str:  # noqa: ANN401 - JSON is
     if column == "at" and in_terminal():
         return local(value, zone)
     if column == "request":
-        return " ".join(f"{key}={item}" for key, item in value.items())
+        return " ".join(f"{key}={json.dumps(item)}" for key, item in value.items())
     return "" if value is None else str(value)

@@ -170,7 +170,7 @@ def _worker(runtime: Runtime) -> Worker:
 
 
 def _report_up(runtime: Runtime, role: Role) -> None:
-    log.info("up as %s, with %d meters", ", ".join(role.names), len(runtime.meters()))
+    log.info("up as %s; meters: %d", ", ".join(role.names), len(runtime.meters()))
 
 
 def _connect_signals(runtime: Runtime, role: Role) -> None:
@@ -227,4 +227,4 @@ def _reload(runtime: Runtime) -> None:
         log.error("the configuration stays as it was: %s", error)  # noqa: TRY400 - one sentence
         return
     logs.set_level(runtime.settings.log.level)
-    log.info("the configuration was read again: %d meters", len(runtime.meters()))
+    log.info("the configuration was read again; meters: %d", len(runtime.meters()))

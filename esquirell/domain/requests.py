@@ -154,5 +154,6 @@ def sentence(error: ValidationError) -> str:
     """Say in one sentence what is wrong first, without repeating what was sent."""
     first = error.errors(include_url=False, include_input=False, include_context=False)[0]
     place = ".".join(str(part) for part in first["loc"])
-    message = first["msg"].removeprefix("Value error, ")
+    message = first["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
+    message = message.replace("Extra inputs are not permitted", "is not known here")
     return f"{place}: {message}" if place else message
