@@ -16,7 +16,13 @@ COLUMNS = ("at", "source", "command", "request", "outcome", "error", "id")
 
 
 @click.command("log", cls=Command)
-@click.option("--last", default=50, show_default=True, help="How many commands to show.")
+@click.option(
+    "--last",
+    type=click.IntRange(min=1),
+    default=50,
+    show_default=True,
+    help="How many commands to show.",
+)
 @pass_call
 def log(call: Call, last: int) -> None:
     """Show the commands of late, the newest last, and what came of them."""

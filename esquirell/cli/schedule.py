@@ -108,6 +108,7 @@ def load(call: Call) -> None:
     service.prepare_alone(runtime, stores=True)
     if not runtime.schedules.states():
         # Before the first start of a service, the defaults of the file are what there is.
+        runtime.schedules.check(call.settings.schedules)
         runtime.schedules.adopt(call.settings.schedules)
 
 

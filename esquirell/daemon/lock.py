@@ -28,7 +28,7 @@ class RunLock:
         """Take the lock. Raises AlreadyRunningError, or ConfigError when the file can't be made."""
         descriptor = self._open()
         for _ in range(TRIES):
-            if _lock(descriptor):
+            if _lock(descriptor, fcntl.LOCK_EX):
                 self._descriptor = descriptor
                 return
             # Who only asks whether a service runs holds it for an instant.
@@ -45,7 +45,8 @@ class RunLock:
             return False
         descriptor = self._open()
         try:
-            return not _lock(descriptor)
+            # Shared: two who ask at once do not take each other for a service.
+            return not _lock(descriptor, fcntl.LOCK_SH)
         finally:
             os.close(descriptor)
 
@@ -65,9 +66,9 @@ class RunLock:
             ) from None
 
 
-def _lock(descriptor: int) -> bool:
+def _lock(descriptor: int, kind: int) -> bool:
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
     except OSError:
         return False
     return True

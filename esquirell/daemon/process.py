@@ -4,7 +4,7 @@ import logging
 import os
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from celery.apps.worker import Worker
 from celery.signals import worker_ready, worker_shutting_down
@@ -17,8 +17,10 @@ from esquirell.daemon.notify import notify
 from esquirell.daemon.roles import Role
 from esquirell.daemon.steps import Parts
 from esquirell.daemon.watchdog import Watchdog
-from esquirell.domain.errors import ConfigError, UnavailableError
+from esquirell.domain.errors import CommandError, ConfigError, UnavailableError
 from esquirell.domain.reading import iso
+from esquirell.domain.schedule import Schedule
+from esquirell.domain.tasks import registry
 from esquirell.runtime import Runtime
 from esquirell.tasks import load_modules
 
@@ -43,10 +45,12 @@ def prepare(runtime: Runtime, *, schedules: bool) -> None:
     runtime.app.finalize()
     log.debug("the broker is %s", runtime.app.connection_for_write().as_uri())
     settings = runtime.settings
-    for problem in load_modules(settings.tasks.modules, settings.folder):
+    problems = load_modules(settings.tasks.modules, settings.folder)
+    for problem in problems:
         log.error("%s", problem)
     if schedules:
         runtime.schedules.check(settings.schedules)
+        _check_tasks(settings.schedules, strict=not problems)
     while True:
         try:
             runtime.prepare()
@@ -57,6 +61,20 @@ def prepare(runtime: Runtime, *, schedules: bool) -> None:
             threading.Event().wait(DATABASE_RETRY_S)
         else:
             return
+
+
+def _check_tasks(schedules: Sequence[Schedule], *, strict: bool) -> None:
+    """Refuse a schedule whose task is not there; not if the module that has it may be broken.
+
+    Raises ConfigError.
+    """
+    for schedule in schedules:
+        try:
+            registry.get(schedule.task).check(schedule.kwargs)
+        except CommandError as error:
+            if strict:
+                raise ConfigError(f"schedules.{schedule.name}: {error}") from error
+            log.error("schedule %s will fail: %s", schedule.name, error)  # noqa: TRY400 - one sentence
 
 
 def run_worker(runtime: Runtime, role: Role) -> int:

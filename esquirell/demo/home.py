@@ -64,7 +64,7 @@ class Home:
 
     def service(self) -> list[str]:
         """Give the command that starts the service."""
-        return [sys.executable, "-m", "esquirell", "--config", str(self.config), "run"]
+        return [sys.executable, "-P", "-m", "esquirell", "--config", str(self.config), "run"]
 
 
 @contextmanager

@@ -106,7 +106,7 @@ def _broker(port: int) -> Broker | None:
         return Broker(program, (program, "-p", str(port)), "5")
     if importlib.util.find_spec("iotcore") is None:
         return None
-    command = (sys.executable, "-m", "esquirell.demo.bundled_broker", str(port))
+    command = (sys.executable, "-P", "-m", "esquirell.demo.bundled_broker", str(port))
     return Broker("iotcore (Python package)", command, "3.1.1")
 
 

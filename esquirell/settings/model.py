@@ -38,7 +38,7 @@ class Section(BaseModel):
 
 
 class LogSettings(Section):
-    """How much is logged, and how; `auto` is for people in a terminal, JSON otherwise."""
+    """How much is logged, and how; `auto` is for people, with priorities in the journal."""
 
     level: Literal["debug", "info", "warning", "error"] = "info"
     format: Literal["auto", "human", "json"] = "auto"

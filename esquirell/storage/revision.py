@@ -76,7 +76,7 @@ def _is_current(database: Database) -> bool:
 def _upgrade_in_child(database: Database, limit_s: float) -> None:
     # By standard input: a command line would show the password to every user of the machine.
     url = database.url.render_as_string(hide_password=False)
-    command = [sys.executable, "-m", "esquirell.storage.migrate"]
+    command = [sys.executable, "-P", "-m", "esquirell.storage.migrate"]
     try:
         child = subprocess.run(
             command, input=url, capture_output=True, text=True, timeout=limit_s, check=False

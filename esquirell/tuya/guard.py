@@ -10,6 +10,7 @@ from pathlib import Path
 
 POLL_S = 0.02
 LONGEST_NOTE = 64
+NOTED = ("3.1", "3.2", "3.3", "3.4", "3.5")
 
 
 class Guard:
@@ -67,7 +68,7 @@ class Guard:
         with suppress(ValueError):
             version, contact = words
             self._contact = float(contact)
-            self.version = version.replace("-", "")
+            self.version = version if version in NOTED else ""
 
     def _note(self, file: int) -> None:
         line = f"{self.version or '-'} {self._contact:.3f}\n".encode("ascii")

@@ -91,9 +91,13 @@ class Reader:
             raise self._reason(telling, budget) from seen
 
     def _reason(self, seen: AttemptError, budget: Budget) -> MeterError:
-        if seen.ended and not self._worked and self._caller.is_held(budget):
-            return held_by_other(self._meter)
-        return explain(self._meter, seen, worked=self._worked)
+        worked = self._worked
+        if seen.ended and (seen.step == "key" or not worked):
+            if self._caller.is_held(budget):
+                return held_by_other(self._meter)
+            # Nobody holds it, and it hangs up over the key: it was paired anew meanwhile.
+            worked = False
+        return explain(self._meter, seen, worked=worked)
 
     def _find(
         self, versions: Iterable[str], refresh: tuple[int, ...], budget: Budget

@@ -144,6 +144,22 @@ def test_a_lock_is_held_once_and_ends_with_its_holder(tmp_path: Path) -> None:
     other.release()
 
 
+def test_two_who_ask_at_once_do_not_see_each_other(tmp_path: Path) -> None:
+    (tmp_path / "lock").touch()
+    seen: list[bool] = []
+
+    def ask() -> None:
+        seen.extend(RunLock(tmp_path / "lock").held() for _ in range(300))
+
+    askers = [threading.Thread(target=ask) for _ in range(3)]
+    for asker in askers:
+        asker.start()
+    for asker in askers:
+        asker.join(20)
+    assert len(seen) == 900
+    assert not any(seen)
+
+
 def test_a_lock_that_can_not_be_made_is_explained(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(ConfigError, match="state_dir"):

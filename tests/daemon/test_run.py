@@ -143,6 +143,12 @@ def test_a_bad_crontab_of_the_file_is_refused_at_the_start(start: Start, config:
     assert "Traceback" not in service.log
 
 
+def test_a_task_that_is_not_there_is_refused_at_the_start(start: Start, config: str) -> None:
+    service = start(f'{config}\n[[schedules]]\nname = "odd"\nevery = 5\ntask = "nix"')
+    assert service.wait() == 2
+    assert "schedules.odd: there is no schedulable task 'nix'" in service.log
+
+
 def test_a_bridge_alone_gives_way_to_a_whole_service(start: Start, config: str) -> None:
     alone = start(config, "bridge", "alone")
     eventually(lambda: "up as bridge" in alone.log, 15)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from support.tuya_devices import (
+    DEVICE_ID,
     KEY,
     OTHER_KEY,
     QUICK,
@@ -38,6 +39,7 @@ from esquirell.domain.errors import (
 )
 from esquirell.domain.meter import Meter, ProtocolVersion
 from esquirell.tuya.local import LocalTransport
+from esquirell.tuya.simulator import SimulatedMeter
 
 
 def failure_of(transport: LocalTransport, meter: Meter) -> MeterError:
@@ -145,6 +147,25 @@ def test_a_device_that_worked_and_closes_the_connection_is_held_by_another(
         assert device.connections == 1
     assert isinstance(failure, MeterUnreachableError)
     assert failure.code == "busy"
+
+
+@pytest.mark.parametrize("version", ["3.4", "3.5"])
+def test_a_device_that_was_paired_anew_tells_a_wrong_key(
+    transport: LocalTransport, version: ProtocolVersion
+) -> None:
+    def dps() -> dict[str, int]:
+        return {"101": 2300}
+
+    device = SimulatedMeter(DEVICE_ID, KEY, version, dps)
+    device.start()
+    meter = a_meter(device.port, version)
+    transport.read(meter)
+    device.stop()
+    again = SimulatedMeter(DEVICE_ID, OTHER_KEY, version, dps, port=device.port)
+    again.start()
+    failure = failure_of(transport, meter)
+    again.stop()
+    assert failure.code == "wrong_key"
 
 
 @pytest.mark.parametrize("version", ["3.3", "3.4", "3.5"])
