@@ -27,6 +27,7 @@ class Fetched:
     data: Mapping[str, Any]
     shapes: dict[str, Shape]
     warnings: list[str] = field(default_factory=list)
+    unpublished: list[str] = field(default_factory=list)
 
 
 @click.command("fetch", cls=Command)
@@ -62,7 +63,7 @@ def _directly(runtime: Runtime, meters: Sequence[Meter], wish: Wish) -> Fetched:
         runtime.poller.close()
     fetched = _of_outcomes(runtime, meters, outcomes)
     if wish.publish:
-        fetched.warnings.extend(_send(runtime))
+        fetched.unpublished.extend(_send(runtime))
     return fetched
 
 
@@ -70,7 +71,7 @@ def _send(runtime: Runtime) -> list[str]:
     """Send what waits for the broker; tell why that did not work."""
     trouble = broker.reach(runtime.connection)
     runtime.connection.stop(broker.LEAVE_S)
-    return [f"nothing was published: {trouble}"] if trouble else []
+    return [f"nothing was published: {trouble}; --no-publish leaves it out"] if trouble else []
 
 
 def _of_outcomes(
@@ -144,6 +145,6 @@ def _judge(fetched: Fetched) -> int:
     for warning in fetched.warnings:
         warn(warning)
     failed = [one for one in fetched.data["meters"].values() if one["status"] != "ok"]
-    for one in failed:
-        complain(one["error"])
-    return 1 if failed else 0
+    for sentence in [*fetched.unpublished, *(one["error"] for one in failed)]:
+        complain(sentence)
+    return 1 if failed or fetched.unpublished else 0

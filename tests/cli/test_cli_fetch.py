@@ -73,14 +73,14 @@ def test_a_meter_that_fails_is_told_beside_those_that_do_not(
     assert stored() == ["main"]
 
 
-def test_a_broker_that_is_away_costs_a_warning_and_no_reading(
+def test_a_broker_that_is_away_is_said_and_costs_no_reading(
     home: Home, device: SimulatedMeter
 ) -> None:
     home.configure(meter(port=device.port))
     said = esquirell("fetch", "--json")
-    assert said.code == 0
+    assert said.code == 1
     (warning,) = said.err.splitlines()
-    assert warning.startswith("warning: nothing was published: the MQTT broker at localhost:1")
+    assert warning.startswith("esquirell: nothing was published: the MQTT broker at localhost:1")
     assert stored() == ["main"]
 
 
