@@ -11,7 +11,6 @@ from esquirell.domain.quantity import PHASES, QUANTITIES, split_key
 State = Mapping[str, Any]
 
 SHOWN = ("active_power", "voltage", "current", "energy_import", "energy_export")
-COMPACT = ("active_power", "energy_import", "energy_export")
 
 
 ABSENT = "·"

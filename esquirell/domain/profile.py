@@ -22,7 +22,6 @@ class Datapoint(BaseModel):
     code: Annotated[str, Field(min_length=1)]
     key: str | None = None
     divisor: Annotated[float, Field(gt=0)] = 1
-    unit: str = ""
 
     @field_validator("key")
     @classmethod
