@@ -30,7 +30,9 @@ class Scenario:
         """Read the database while the demo runs."""
         self.observer = observer
         topics = [f"esquirell/meter/{meter}/state" for meter in self.meters]
-        eventually(lambda: all(len(observer.of(one)) >= LEAST_STATES for one in topics), 20)
+        eventually(lambda: all(len(observer.of(one)) >= LEAST_STATES for one in topics), 60)
+        # The view without a terminal prints a line each few seconds.
+        self.demo.said("(published; house )")
         self.rows = {
             (str(row["name"]), int(str(row["measured_at"]))): row for row in self.demo.rows()
         }
@@ -58,9 +60,9 @@ def scenarios() -> Iterator[dict[str, Scenario]]:
     """Run demos side by side, one of them without any server installed."""
     with ExitStack() as stack:
         three = ["house", "workshop", "barn"]
-        bundled = DemoProcess(*options("--seconds", "8", "--protocol", "3.3"), hidden=SERVERS)
-        usual = DemoProcess(*options("--seconds", "8"))
-        street = DemoProcess(*options("--seconds", "8", "--protocol", "3.5", "--meters", "3"))
+        bundled = DemoProcess(*options("--protocol", "3.3"), hidden=SERVERS)
+        usual = DemoProcess(*options())
+        street = DemoProcess(*options("--protocol", "3.5", "--meters", "3"))
         found = {
             "bundled": Scenario(bundled, ["house"], MQTTProtocolVersion.MQTTv311),
             "usual": Scenario(usual, ["house"]),
@@ -74,6 +76,8 @@ def scenarios() -> Iterator[dict[str, Scenario]]:
         }
         for name, scenario in found.items():
             scenario.look(observers[name])
+        for scenario in found.values():
+            scenario.demo.process.send_signal(signal.SIGINT)
         for scenario in found.values():
             scenario.demo.end()
         yield found
@@ -120,16 +124,22 @@ def test_it_says_which_servers_it_uses(scenarios: dict[str, Scenario]) -> None:
 
 
 def test_without_a_terminal_it_prints_lines(scenarios: dict[str, Scenario]) -> None:
-    out = scenarios["street"].demo.out
-    assert "published; house " in out
-    assert "\x1b" not in out
+    assert "\x1b" not in scenarios["street"].demo.out
+
+
+def test_it_ends_by_itself_after_the_seconds_asked_for() -> None:
+    with DemoProcess(*options("--seconds", "10")) as demo:
+        assert demo.end() == 0, demo.err
+        stored, published = demo.counted()
+        assert stored == published > 0
+        assert demo.leftovers() == []
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_ends_it_with_a_summary(number: signal.Signals) -> None:
     with DemoProcess(*options()) as demo:
         with Observer(demo.port) as observer:
-            observer.saw(lambda seen: seen.topic == "esquirell/meter/house/state", 20)
+            observer.saw(lambda seen: seen.topic == "esquirell/meter/house/state", 60)
         demo.process.send_signal(number)
         assert demo.end() == 0, demo.err
         stored, published = demo.counted()

@@ -106,7 +106,7 @@ class DemoProcess(Place):
 
     def said(self, pattern: str) -> str:
         """Wait for a line of its output; give what the pattern's group holds."""
-        found = eventually(lambda: re.search(pattern, self.out), 20, f"{pattern} in {self.err}")
+        found = eventually(lambda: re.search(pattern, self.out), 60, f"{pattern} in {self.err}")
         assert found
         return found.group(1)
 
@@ -123,7 +123,7 @@ class DemoProcess(Place):
 
     def end(self) -> int:
         """Wait for the end; give the exit code."""
-        return self.process.wait(40)
+        return self.process.wait(60)
 
     def counted(self) -> tuple[int, int]:
         """Give what the summary says was stored and published."""
