@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 # Without byte code every start of Python is slower, and the tests start it often.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: check format-check lint types imports test format fix install demo home-assistant help clean
+.PHONY: check format-check lint types imports test format fix install demo reference docs home-assistant help clean
 
 check: format-check lint types imports test ## everything below: format, lint, types, imports, tests
 
@@ -45,6 +45,13 @@ format: install ## format the code
 fix: install ## format, and mend what ruff can mend by itself
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+reference: install ## docs/reference, written anew from the code
+	$(BIN)/python script/reference.py
+
+docs: install ## the documentation as a site, in site/
+	UV_PROJECT_ENVIRONMENT=$(VENV) $(UV) sync --quiet --frozen --all-extras --inexact --group docs --python $(BIN)/python
+	$(BIN)/zensical build --strict --clean
 
 demo: install ## the demo, from this checkout
 	$(BIN)/esquirell demo

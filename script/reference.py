@@ -1,0 +1,160 @@
+"""Write docs/reference/ from the code; a test tells when it is out of date."""
+
+import sys
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import click
+from pydantic import BaseModel, SecretStr
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
+
+from esquirell import profiles
+from esquirell.cli.app import COMMANDS, app
+from esquirell.domain.meter import Meter
+from esquirell.domain.quantity import QUANTITIES
+from esquirell.domain.requests import schemas
+from esquirell.domain.schedule import Schedule
+from esquirell.settings.model import Configuration
+
+ROOT = Path(__file__).parent.parent
+NOTE = "<!-- Written by script/reference.py: change the code, then run `make reference`. -->\n"
+WIDTH = 92
+
+
+def pages() -> dict[str, str]:
+    """Build all pages: their file names and texts."""
+    return {
+        "commands.md": _page("Commands", _commands()),
+        "settings.md": _page("Settings", _settings()),
+        "quantities.md": _page("Quantities", _quantities()),
+        "profiles.md": _page("Profiles", _profiles()),
+        "requests.md": _page("Requests over MQTT", _requests()),
+    }
+
+
+def _page(title: str, lines: Iterator[str]) -> str:
+    return f"{NOTE}\n# {title}\n\n" + "\n".join(lines).rstrip() + "\n"
+
+
+def _commands() -> Iterator[str]:
+    yield "What `esquirell COMMAND --help` says. Exit codes: 0 fine, 1 what was asked for failed,"
+    yield "2 the call or the configuration is at fault.\n"
+    root = click.Context(app, info_name="esquirell", terminal_width=WIDTH)
+    for name in COMMANDS:
+        command = app.get_command(root, name)
+        assert command is not None  # noqa: S101 - the names are the table's own
+        yield from _command(command, root, name)
+
+
+def _command(command: click.Command, parent: click.Context, name: str) -> Iterator[str]:
+    context = click.Context(command, info_name=name, parent=parent, terminal_width=WIDTH)
+    level = "##" if parent.parent is None else "###"
+    yield f"{level} {context.command_path}\n\n```text\n{context.get_help()}\n```\n"
+    if isinstance(command, click.Group):
+        for each in command.list_commands(context):
+            found = command.get_command(context, each)
+            assert found is not None  # noqa: S101 - as above
+            yield from _command(found, context, each)
+
+
+def _settings() -> Iterator[str]:
+    yield "Every key of the configuration file, with its default. A variable on the right, set in"
+    yield "the environment, wins over the file. A secret `KEY` may also be given as `KEY_file`.\n"
+    yield from _table("", {n: f for n, f in Configuration.model_fields.items() if not _section(f)})
+    for name, field in Configuration.model_fields.items():
+        if section := _section(field):
+            yield from _titled(f"[{name}]", section, name)
+    yield from _titled("[[meters]]", Meter, "meters", many=True)
+    yield from _titled("[[schedules]]", Schedule, "schedules", many=True)
+    example = (ROOT / "config" / "esquirell.example.toml").read_text(encoding="utf-8")
+    yield f"## An example with every setting explained\n\n```toml\n{example}```"
+
+
+def _section(field: FieldInfo) -> type[BaseModel] | None:
+    kind = field.annotation
+    return kind if isinstance(kind, type) and issubclass(kind, BaseModel) else None
+
+
+def _titled(
+    title: str, model: type[BaseModel], section: str, *, many: bool = False
+) -> Iterator[str]:
+    summary = (model.__doc__ or "").partition("\n\n")[0]
+    yield f"## `{title}`\n\n{summary}\n"
+    yield from _table("" if many else section, model.model_fields, variables=not many)
+
+
+def _table(section: str, fields: dict[str, FieldInfo], *, variables: bool = True) -> Iterator[str]:
+    yield (
+        "| key | default | variable |\n|---|---|---|"
+        if variables
+        else "| key | default |\n|---|---|"
+    )
+    for name, field in fields.items():
+        if field.annotation in (tuple[Meter, ...], tuple[Schedule, ...]):
+            continue
+        row = f"| `{name}` | {_default(field)} |"
+        path = "__".join(part for part in (section, name) if part).upper()
+        yield f"{row} `ESQUIRELL_{path}` |" if variables else row
+    yield ""
+
+
+def _default(field: FieldInfo) -> str:
+    if field.is_required():
+        return "*required*"
+    value: Any = field.default
+    if value is PydanticUndefined:
+        return "that of this machine"
+    if isinstance(value, timedelta):
+        return f"`{value.days}d`"
+    if isinstance(value, SecretStr) or value in (None, "", ()):
+        return ""
+    return f"`{str(value).lower() if isinstance(value, bool) else value}`"
+
+
+def _quantities() -> Iterator[str]:
+    yield "What a reading can hold. A phase, channel or input is a suffix of the key: `voltage_a`,"
+    yield "`active_power_1`, `current_pv1`; a device's total has none.\n"
+    yield "| key | unit | in Home Assistant: class | state class |\n|---|---|---|---|"
+    for one in QUANTITIES.values():
+        yield f"| `{one.key}` | {one.unit or '1'} | `{one.device_class}` | `{one.state_class}` |"
+
+
+def _profiles() -> Iterator[str]:
+    yield "The products that are known by name. `esquirell profiles show NAME` prints one.\n"
+    yield "| name | product | quantities |\n|---|---|---|"
+    for name, profile in profiles.shipped().items():
+        keys = ", ".join(f"`{key}`" for key in profile.keys)
+        yield f"| `{name}` | {profile.title} | {keys} |"
+
+
+def _requests() -> Iterator[str]:
+    yield "The payloads of all commands; `esquirell/bridge/info` publishes them as JSON schemas."
+    yield "[MQTT](../mqtt.md) explains topics and answers.\n"
+    for name, schema in schemas().items():
+        yield f"## `{name}`\n\n{schema.get('description', '').partition(chr(10))[0]}\n"
+        yield "| field | required | what |\n|---|---|---|"
+        for field, rule in schema.get("properties", {}).items():
+            needed = "yes" if field in schema.get("required", ()) else ""
+            yield f"| `{field}` | {needed} | {_kind(rule)} |"
+        yield ""
+
+
+def _kind(rule: dict[str, Any]) -> str:
+    options = rule.get("anyOf", [rule])
+    kinds = [str(one.get("type", one.get("const", "any"))) for one in options]
+    return " or ".join(dict.fromkeys(kinds))
+
+
+def main() -> None:
+    """Write the pages."""
+    folder = ROOT / "docs" / "reference"
+    for name, text in pages().items():
+        (folder / name).write_text(text, encoding="utf-8")
+        sys.stdout.write(f"docs/reference/{name}\n")
+
+
+if __name__ == "__main__":
+    main()
