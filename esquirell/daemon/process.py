@@ -79,6 +79,7 @@ def _check_tasks(schedules: Sequence[Schedule], *, strict: bool) -> None:
 
 def run_worker(runtime: Runtime, role: Role) -> int:
     """Work until a signal ends it, with the parts of `role` beside; give the exit code."""
+    runtime.serve_figures()
     Parts.watchdog = _watchdog(runtime, role)
     # Celery has put a handler of its own there, which restarts the worker.
     Parts.on_start = lambda: _reload_on_hangup(runtime)
@@ -102,6 +103,7 @@ def run_parts(runtime: Runtime, role: Role) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ended.set())
     _reload_on_hangup(runtime)
+    runtime.serve_figures()
     notify("READY=1")
     if role.lease is None or _stand_by(role.lease, ended):
         return _be_active(runtime, role, ended)

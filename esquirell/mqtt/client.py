@@ -46,6 +46,7 @@ class Connection:
         self._outbox = Outbox()
         self._subscriptions: list[_Subscription] = []
         self._hooks: list[Callable[[], None]] = []
+        self._stopwatches: list[Callable[[float], None]] = []
         self._stopping = threading.Event()
         self._deadline = 0.0
         self._link: Link | None = None
@@ -138,6 +139,14 @@ class Connection:
         """Call `hook` after each connect, when the retained messages are on their way."""
         self._hooks.append(hook)
 
+    def on_confirmed(self, hook: Callable[[float], None]) -> None:
+        """Call `hook` with the seconds that the broker took to confirm each message."""
+        self._stopwatches.append(hook)
+
+    def _confirmed(self, seconds: float) -> None:
+        for hook in self._stopwatches:
+            hook(seconds)
+
     def _poke(self) -> None:
         if link := self._link:
             link.wake()
@@ -156,7 +165,9 @@ class Connection:
         A short one changes nothing about the waits: two clients of one id take turns for ever.
         """
         began = time.monotonic()
-        self._link = link = Link(self._options, self._context, self._will, self._receive)
+        self._link = link = Link(
+            self._options, self._context, self._will, self._receive, self._confirmed
+        )
         try:
             self._serve(link)
         except Exception:

@@ -61,10 +61,12 @@ class Link:
         context: ssl.SSLContext | None,
         will: Will | None,
         receive: Callable[[Message], None],
+        confirmed: Callable[[float], None],
     ) -> None:
         self._options = options
         self._receive = receive
-        self._flying: dict[int, Outgoing] = {}
+        self._confirmed = confirmed
+        self._flying: dict[int, tuple[Outgoing, float]] = {}
         self._denied: set[str] = set()
         self._limit = IN_FLIGHT_LIMIT
         self._opened = time.monotonic()
@@ -120,7 +122,7 @@ class Link:
         info = self._client.publish(
             message.topic, message.payload, 1, message.retained, self._properties(message)
         )
-        self._flying[info.mid] = message
+        self._flying[info.mid] = message, time.monotonic()
 
     def acknowledge(self, message: Message) -> bool:
         """Tell the broker that a message was dealt with; tell whether that could be sent."""
@@ -156,7 +158,7 @@ class Link:
     @property
     def unconfirmed(self) -> tuple[Outgoing, ...]:
         """The messages whose arrival the broker did not confirm, oldest first."""
-        return tuple(self._flying.values())
+        return tuple(message for message, _ in self._flying.values())
 
     def _connect(self) -> None:
         options = self._options
@@ -190,7 +192,8 @@ class Link:
     def _on_publish(
         self, _c: Client, _u: object, mid: int, code: ReasonCode, _p: Properties | None
     ) -> None:
-        message = self._flying.pop(mid)
+        message, sent = self._flying.pop(mid)
+        self._confirmed(time.monotonic() - sent)
         if code.is_failure and message.topic not in self._denied:
             self._denied.add(message.topic)
             log.warning(

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import cached_property
 from importlib.metadata import version
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from celery import Celery
 
@@ -29,6 +29,7 @@ from esquirell.mqtt.discovery import MeterInfo
 from esquirell.mqtt.publisher import MqttPublisher
 from esquirell.mqtt.requests import Requests
 from esquirell.mqtt.topics import Topics
+from esquirell.runtime.measuring import exporter_of, ports_of
 from esquirell.runtime.wiring import (
     address_of,
     known_profile,
@@ -50,6 +51,9 @@ from esquirell.storage.readings import Readings
 from esquirell.storage.revision import ensure_current
 from esquirell.storage.schedules import Schedules as ScheduleStore
 from esquirell.tuya.local import LocalTransport
+
+if TYPE_CHECKING:
+    from esquirell.metrics.exporter import Exporter
 
 VERSION = version("esquirell")
 
@@ -118,7 +122,19 @@ class Runtime:
     @cached_property
     def poller(self) -> Poller:
         """The one who polls."""
-        return Poller(self.transport, profile_of, self.readings, self.publisher, now)
+        transport, store = ports_of(self.transport, self.readings, self.exporter)
+        return Poller(transport, profile_of, store, self.publisher, now)
+
+    @cached_property
+    def exporter(self) -> "Exporter | None":
+        """The figures for Prometheus; none unless they are asked for."""
+        report = self.health.report if self.bridges else None
+        return exporter_of(self.connection, report) if self.settings.metrics.port else None
+
+    def serve_figures(self) -> None:
+        """Show the figures to Prometheus, if they are asked for."""
+        if self.exporter:
+            self.exporter.serve(self.settings.metrics.address, self.settings.metrics.port)
 
     @cached_property
     def fetch(self) -> Fetch:

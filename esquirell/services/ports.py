@@ -44,6 +44,18 @@ class ReadingStore(Protocol):
         ...
 
 
+class Measures(Protocol):
+    """Counts and times what is done."""
+
+    def polled(self, meter: str, result: str, seconds: float) -> None:
+        """Note a poll: "ok" or the code of its failure, and how long it took."""
+        ...
+
+    def stored(self, readings: int, seconds: float) -> None:
+        """Note a transaction with so many readings, and how long it took."""
+        ...
+
+
 class Publisher(Protocol):
     """Tells the world; never waits for it and never fails for its sake."""
 

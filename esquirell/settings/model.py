@@ -119,6 +119,13 @@ class FlowerSettings(Section):
     password: SecretStr = NO_SECRET
 
 
+class MetricsSettings(Section):
+    """Where Prometheus finds figures; port 0 is nowhere. The page has no login."""
+
+    address: Text = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65535)] = 0
+
+
 def _zone_here() -> str:
     return machine_zone(os.environ) or "UTC"
 
@@ -137,6 +144,7 @@ class Configuration(Section):
     tasks: TaskSettings = TaskSettings()
     worker: WorkerSettings = WorkerSettings()
     flower: FlowerSettings = FlowerSettings()
+    metrics: MetricsSettings = MetricsSettings()
 
 
 class Settings(Configuration):

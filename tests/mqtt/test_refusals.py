@@ -113,7 +113,7 @@ def test_another_server_is_no_broker(answer: bytes, caplog: pytest.LogCaptureFix
 
 def test_a_server_that_says_nothing_is_given_up() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
-        link = Link(Options("127.0.0.1", server.getsockname()[1]), None, None, print)
+        link = Link(Options("127.0.0.1", server.getsockname()[1]), None, None, print, print)
         link.open()
         link.turn(0)
         assert not link.failure

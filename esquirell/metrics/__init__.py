@@ -1,0 +1,1 @@
+"""Figures for Prometheus: loaded only where `[metrics] port` asks for them."""

@@ -1,0 +1,78 @@
+"""The page that Prometheus reads, of a service that runs."""
+
+import socket
+import urllib.request
+from collections.abc import Callable
+from urllib.error import URLError
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+from support.ports import free_port
+from support.service import Service
+from support.waiting import eventually
+
+from esquirell.tuya.simulator import SimulatedMeter
+
+Figures = dict[tuple[str, tuple[str, ...]], float]
+
+
+def figures(port: int) -> Figures:
+    """Read the page: name and label values of each figure."""
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as page:
+            text = page.read().decode()
+    except URLError:
+        return {}
+    return {
+        (sample.name, tuple(sample.labels.values())): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }
+
+
+@pytest.fixture
+def port() -> int:
+    return free_port()
+
+
+@pytest.fixture
+def measured(config: str, port: int) -> str:
+    return f"{config}\n[metrics]\nport = {port}\n"
+
+
+def test_polls_and_outages_are_counted(
+    start: Callable[..., Service], measured: str, port: int
+) -> None:
+    start(measured)
+
+    def seen() -> Figures:
+        found = figures(port)
+        return found if found.get(("esquirell_polls_total", ("main", "ok")), 0) >= 2 else {}
+
+    found = eventually(seen, 60)
+    assert found["esquirell_poll_seconds_count", ()] >= 2
+    assert found["esquirell_store_seconds_count", ()] >= 1
+    assert found["esquirell_readings_stored_total", ()] >= 1
+    assert found["esquirell_publish_seconds_count", ()] >= 1
+    assert found["esquirell_spooled_readings", ()] == 0
+    assert found["esquirell_meter_failures", ("main",)] == 0
+    assert found["esquirell_meter_last_success_timestamp_seconds", ("main",)] > 1.7e9
+
+
+def test_a_dead_meter_is_counted_by_its_reason(
+    start: Callable[..., Service], measured: str, port: int, device: SimulatedMeter
+) -> None:
+    device.stop()
+    start(measured)
+    unreachable = ("esquirell_polls_total", ("main", "unreachable"))
+    assert eventually(lambda: figures(port).get(unreachable, 0), 60) >= 1
+    assert eventually(lambda: figures(port).get(("esquirell_role_up", ("bridge",)), 0), 60) == 1
+
+
+def test_a_port_in_use_is_told_and_the_service_goes_on(
+    start: Callable[..., Service], measured: str, port: int
+) -> None:
+    with socket.create_server(("127.0.0.1", port)):
+        service = start(measured)
+        eventually(lambda: f"127.0.0.1:{port} cannot be listened on" in service.log, 60)
+        eventually(service.readings, 60)
