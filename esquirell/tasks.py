@@ -15,7 +15,14 @@ from esquirell.domain.requests import FetchArguments
 from esquirell.domain.tasks import schedulable
 from esquirell.runtime import COMMAND_HEADER, current
 
-__all__ = ["app", "fetch_and_save_energy_data", "load_modules", "schedulable", "test_meter"]
+__all__ = [
+    "app",
+    "backup",
+    "fetch_and_save_energy_data",
+    "load_modules",
+    "schedulable",
+    "test_meter",
+]
 
 log = logging.getLogger(__name__)
 
@@ -33,6 +40,13 @@ def fetch_and_save_energy_data(
     fetch = current(self.app).fetch
     asked_for = COMMAND_HEADER in (self.request.headers or {})
     return fetch.on_demand(meters) if asked_for else fetch.scheduled(meters)
+
+
+@schedulable()
+@shared_task(bind=True, name="esquirell.tasks.backup", throws=(EsquirellError,))
+def backup(self: "Task[..., object]") -> dict[str, Any]:
+    """Copy the database into the folder for backups, and remove the oldest copies."""
+    return current(self.app).backups.make()
 
 
 @shared_task(bind=True, name="esquirell.tasks.test_meter", throws=(EsquirellError,))

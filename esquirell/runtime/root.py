@@ -45,8 +45,10 @@ from esquirell.services.jobs import Jobs
 from esquirell.services.poll import Poller
 from esquirell.services.schedules import Schedules, pace_of
 from esquirell.settings import Settings, load, public
+from esquirell.storage.backups import Backups
 from esquirell.storage.commands import CommandLog
 from esquirell.storage.database import Database
+from esquirell.storage.mending import Mender
 from esquirell.storage.readings import Readings
 from esquirell.storage.revision import ensure_current
 from esquirell.storage.schedules import Schedules as ScheduleStore
@@ -86,7 +88,11 @@ class Runtime:
         Raises ConfigError or UnavailableError.
         """
         make_directory(self.settings.state_dir)
+        mender = Mender(self.database, self.backups, self._adopt_schedules)
+        if self._owns_database:
+            mender.mend_at_start()
         ensure_current(self.database)
+        self.database.on_damage = mender.mend
 
     def reload(self) -> None:
         """Take over meters and levels of a changed configuration file. Raises ConfigError."""
@@ -108,6 +114,12 @@ class Runtime:
         """The database."""
         durability = self.settings.database.durability
         return Database(self.settings.database_url, durability=durability)
+
+    @cached_property
+    def backups(self) -> Backups:
+        """The backups of the database."""
+        settings = self.settings
+        return Backups(self.database, settings.backup_dir, settings.backup.keep, now)
 
     @cached_property
     def readings(self) -> Readings:
@@ -215,6 +227,15 @@ class Runtime:
         # RedBeat takes its client from here: made by us, no dump of settings has a password.
         self.app.redbeat_redis = self.redis  # type: ignore[attr-defined]
         return Scheduler(self.app, self.schedules.sync, self.lease("beat", owner))
+
+    @property
+    def _owns_database(self) -> bool:
+        """Whether the file is ours by its place: elsewhere it may be another program's."""
+        file = self.database.file
+        return file is not None and file.is_relative_to(self.settings.state_dir)
+
+    def _adopt_schedules(self) -> None:
+        self.schedules.adopt(self.settings.schedules)
 
     def _keeps(self, meter: Meter) -> bool:
         pace_s = self.schedules.pace_s(meter.name)

@@ -119,6 +119,16 @@ class FlowerSettings(Section):
     password: SecretStr = NO_SECRET
 
 
+class BackupSettings(Section):
+    """Where the task `backup` puts its copies of the database, and how many it keeps.
+
+    Without a folder it is `backups` in the state directory.
+    """
+
+    folder: Path | None = None
+    keep: Annotated[int, Field(ge=1, le=1000)] = 7
+
+
 class MetricsSettings(Section):
     """Where Prometheus finds figures; port 0 is nowhere. The page has no login."""
 
@@ -145,6 +155,7 @@ class Configuration(Section):
     worker: WorkerSettings = WorkerSettings()
     flower: FlowerSettings = FlowerSettings()
     metrics: MetricsSettings = MetricsSettings()
+    backup: BackupSettings = BackupSettings()
 
 
 class Settings(Configuration):
@@ -192,6 +203,11 @@ class Settings(Configuration):
     def folder(self) -> Path | None:
         """The folder of the configuration file."""
         return self.source.parent if self.source else None
+
+    @property
+    def backup_dir(self) -> Path:
+        """Where backups of the database lie."""
+        return self.backup.folder or self.state_dir / "backups"
 
     @property
     def lock_dir(self) -> Path:

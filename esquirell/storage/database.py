@@ -2,7 +2,7 @@
 
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
@@ -13,7 +13,7 @@ from sqlalchemy.engine import Connection, Engine
 from esquirell.domain.errors import ConfigError
 from esquirell.storage import postgres, sqlite
 from esquirell.storage.address import file_of, is_sqlite, parse, shown
-from esquirell.storage.faults import translated
+from esquirell.storage.faults import DamagedError, NoTablesError, translated
 
 Durability = Literal["full", "normal"]
 
@@ -26,7 +26,8 @@ class Database:
 
     With `durability` "full" a power cut loses nothing stored; "normal" writes less (SQLite).
     `patience_s` is how long a writer waits for other writers, in seconds. Nothing is opened
-    before the first use. Raises ConfigError for a URL that cannot work.
+    before the first use. `on_damage` is called when the file turns out to be damaged or gone,
+    after the work that found it out has failed. Raises ConfigError for a URL that cannot work.
     """
 
     def __init__(
@@ -38,6 +39,8 @@ class Database:
         self._lock = threading.Lock()
         self._engine: Engine | None = None
         self._pid = 0
+        self._inode: int | None = None
+        self.on_damage: Callable[[], None] | None = None
 
     @property
     def file(self) -> Path | None:
@@ -52,16 +55,17 @@ class Database:
     def engine(self) -> Engine:
         """SQLAlchemy's engine, made on first use. Raises ConfigError."""
         with self._lock:
-            # A forked child must not use the connections of its parent.
-            if self._engine is None or self._pid != os.getpid():
+            # A forked child must not use the connections of its parent, and nobody those to a
+            # file that another one has replaced: what is written there is lost.
+            if self._engine is None or self._pid != os.getpid() or self._is_replaced():
                 self._engine = self._make_engine()
-                self._pid = os.getpid()
+                self._pid, self._inode = os.getpid(), self._inode_now()
             return self._engine
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """Open a connection that only reads. Raises UnavailableError."""
-        with translated(self.url), self.engine.connect() as connection:
+        with self._watched(), self.engine.connect() as connection:
             yield connection
 
     @contextmanager
@@ -70,7 +74,7 @@ class Database:
 
         Raises UnavailableError; then nothing is stored.
         """
-        with translated(self.url), self.engine.connect() as connection:
+        with self._watched(), self.engine.connect() as connection:
             writer = connection.execution_options(**{sqlite.WRITES: True})
             with writer.begin():
                 yield writer
@@ -81,6 +85,26 @@ class Database:
             if self._engine is not None and self._pid == os.getpid():
                 self._engine.dispose()
             self._engine = None
+
+    @contextmanager
+    def _watched(self) -> Iterator[None]:
+        try:
+            with translated(self.url):
+                yield
+        except (DamagedError, NoTablesError):
+            if self.on_damage is not None:
+                self.on_damage()
+            raise
+
+    def _is_replaced(self) -> bool:
+        return self._inode_now() != self._inode
+
+    def _inode_now(self) -> int | None:
+        """Give the number of the file, None for a server or when there is no file."""
+        try:
+            return self.file.stat().st_ino if self.file else None
+        except OSError:
+            return None
 
     def _make_engine(self) -> Engine:
         if is_sqlite(self.url):

@@ -32,6 +32,10 @@ class DamagedError(UnavailableError):
     """The file is no usable database: only a backup helps."""
 
 
+class NoTablesError(UnavailableError):
+    """The database is empty: it was never set up, or it was removed under a service."""
+
+
 @contextmanager
 def translated(url: URL) -> Iterator[None]:
     """Turn the errors of SQLAlchemy and its drivers into UnavailableError."""
@@ -50,7 +54,7 @@ def _translate(error: Exception, url: URL) -> UnavailableError:
     if code in {"CORRUPT", "NOTADB"}:
         return DamagedError(_DAMAGED.format(place=shown(url)))
     if code == _UNDEFINED_TABLE or "no such table" in str(cause):
-        return UnavailableError(_NO_TABLES.format(place=shown(url)))
+        return NoTablesError(_NO_TABLES.format(place=shown(url)))
     if code in _SENTENCES:
         return UnavailableError(_SENTENCES[code].format(place=shown(url)))
     return UnavailableError(f"The database {shown(url)} cannot be used: {_first_line(cause, url)}.")

@@ -31,10 +31,10 @@ def restore(source: Path, database: Database) -> Path | None:
     file = sqlite_file(database)
     staged = file.with_name(f"{file.name}.restoring")
     try:
-        _stage(source, staged)
+        stage(source, staged)
         database.close()
         _claim(file)
-        aside = _set_aside(file)
+        aside = set_aside(file, "replaced")
         staged.replace(file)
     except OSError as error:
         raise ConfigError(f"{file} cannot be replaced: {error.strerror}.") from error
@@ -43,8 +43,11 @@ def restore(source: Path, database: Database) -> Path | None:
     return aside
 
 
-def _stage(source: Path, staged: Path) -> None:
-    """Copy the backup beside the database and look whether the copy is fit."""
+def stage(source: Path, staged: Path) -> None:
+    """Copy the backup beside the database and look whether the copy is fit.
+
+    Raises ConfigError when it is not.
+    """
     if not source.is_file():
         raise ConfigError(f"{source} is no file: name a backup.")
     address = f"file:{quote(str(source))}?mode=ro"
@@ -88,11 +91,12 @@ def _claim(file: Path) -> None:
         return
 
 
-def _set_aside(file: Path) -> Path | None:
+def set_aside(file: Path, why: str) -> Path | None:
+    """Rename a database and what belongs to it; give the new name, None when there is none."""
     parts = [part for part in _PARTS if file.with_name(file.name + part).exists()]
     if not parts:
         return None
-    names = (file.with_name(f"{file.name}.replaced-{number}") for number in count(1))
+    names = (file.with_name(f"{file.name}.{why}-{number}") for number in count(1))
     aside = next(name for name in names if not name.exists())
     for part in parts:
         file.with_name(file.name + part).rename(aside.with_name(aside.name + part))

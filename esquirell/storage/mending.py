@@ -1,0 +1,113 @@
+"""A damaged SQLite file is set aside, and the service goes on with the newest sound backup."""
+
+import fcntl
+import logging
+import os
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from urllib.parse import quote
+
+from esquirell.domain.errors import EsquirellError
+from esquirell.storage.backups import Backups
+from esquirell.storage.database import Database
+from esquirell.storage.restoring import set_aside, stage
+from esquirell.storage.revision import ensure_current
+
+log = logging.getLogger(__name__)
+
+CHECK_LIMIT_S = 5.0
+
+
+class Mender:
+    """Mends the database of a service; of several threads and processes, one does.
+
+    `afterwards` is called when another database stands in the place of the damaged one.
+    """
+
+    def __init__(
+        self, database: Database, backups: Backups, afterwards: Callable[[], None]
+    ) -> None:
+        self._database = database
+        self._backups = backups
+        self._afterwards = afterwards
+        self._busy = threading.Lock()
+
+    def mend(self) -> None:
+        """Look whether the file is damaged or gone; if so, put another in its place.
+
+        What cannot be mended now is logged, and tried again at the next error.
+        """
+        file = self._database.file
+        if file is None or not self._busy.acquire(blocking=False):
+            return
+        try:
+            with _alone(file):
+                self._mend(file)
+        except (EsquirellError, OSError, sqlite3.Error) as error:
+            log.error("the database cannot be mended: %s", error)  # noqa: TRY400 - one sentence
+        finally:
+            self._busy.release()
+
+    def mend_at_start(self) -> None:
+        """Mend a file that is no usable database at all, before anybody uses it."""
+        file = self._database.file
+        if file is not None and file.exists() and not _opens(file):
+            self.mend()
+
+    def _mend(self, file: Path) -> None:
+        if file.exists() and is_damaged(file):
+            self._database.close()
+            aside = set_aside(file, "damaged")
+            log.error("the database %s was damaged: it now lies in %s", file, aside)
+            self._put_backup(file)
+        ensure_current(self._database)
+        self._afterwards()
+
+    def _put_backup(self, file: Path) -> None:
+        for backup in self._backups.newest_first():
+            staged = file.with_name(f"{file.name}.restoring")
+            try:
+                stage(backup, staged)
+                staged.replace(file)
+            except EsquirellError as error:
+                log.warning("a backup is left out: %s", error)
+                staged.unlink(missing_ok=True)
+            else:
+                log.error("the service goes on with the backup %s", backup)
+                return
+        log.error("there is no sound backup: the service goes on with an empty database")
+
+
+def is_damaged(file: Path) -> bool:
+    """Tell whether an SQLite file is damaged, by a look at all of it. Raises sqlite3.Error."""
+    return _ask(file, "PRAGMA integrity_check(1)") != "ok"
+
+
+def _opens(file: Path) -> bool:
+    return _ask(file, "SELECT count(*) FROM sqlite_master") is not None
+
+
+def _ask(file: Path, query: str) -> object:
+    """Ask a file one thing; None when it is too damaged to answer."""
+    address = f"file:{quote(str(file))}?mode=rw"
+    try:
+        with closing(sqlite3.connect(address, uri=True, timeout=CHECK_LIMIT_S)) as connection:
+            return connection.execute(query).fetchone()[0]
+    except sqlite3.DatabaseError as error:
+        if error.sqlite_errorname.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
+            return None
+        raise
+
+
+@contextmanager
+def _alone(file: Path) -> Iterator[None]:
+    """Hold the lock of those who mend; it ends with the process."""
+    lock = os.open(f"{file}.mending", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(lock)

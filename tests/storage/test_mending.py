@@ -1,0 +1,177 @@
+"""A database that was damaged: found, set aside, and work goes on."""
+
+import sqlite3
+import threading
+from collections.abc import Callable
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from support.db_damage import damage, store
+from support.db_samples import START, sample
+
+from esquirell.domain.errors import ConfigError, UnavailableError
+from esquirell.storage.backups import Backups
+from esquirell.storage.database import Database
+from esquirell.storage.mending import Mender, is_damaged
+from esquirell.storage.readings import Readings
+
+MANY = 3000
+
+
+class Days:
+    """A clock that goes on by a day at each look."""
+
+    def __init__(self) -> None:
+        self._now = datetime(2026, 11, 1, tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        self._now += timedelta(days=1)
+        return self._now
+
+
+@pytest.fixture
+def backups(sqlite: Database, tmp_path: Path) -> Backups:
+    return Backups(sqlite, tmp_path / "backups", 3, Days())
+
+
+@pytest.fixture
+def mender(sqlite: Database, backups: Backups) -> Mender:
+    mender = Mender(sqlite, backups, lambda: None)
+    sqlite.on_damage = mender.mend
+    return mender
+
+
+def count(database: Database) -> int:
+    return sum(Readings(database).counts().values())
+
+
+def write_until_found(database: Database) -> None:
+    """Go on storing, as the service does, until the damage is hit."""
+    with pytest.raises(UnavailableError, match="damaged"):
+        _write(database)
+
+
+def _write(database: Database) -> None:
+    for second in range(10 * MANY):
+        Readings(database).add([sample("main", MANY + second)], {})
+        count(database)
+
+
+def test_a_damaged_file_is_set_aside_and_work_goes_on(sqlite: Database, mender: Mender) -> None:
+    store(sqlite, MANY)
+    sqlite.close()
+    assert sqlite.file
+    damage(sqlite.file)
+    write_until_found(sqlite)
+    Readings(sqlite).add([sample("main")], {})
+    assert count(sqlite) == 1
+    assert is_damaged(sqlite.file.with_name("esquirell.db.damaged-1"))
+    mender.mend()
+    assert count(sqlite) == 1
+
+
+def test_the_newest_sound_backup_takes_its_place(
+    sqlite: Database, backups: Backups, mender: Mender, tmp_path: Path
+) -> None:
+    store(sqlite, MANY)
+    backups.make()
+    (tmp_path / "backups" / "esquirell-20270101T000000Z.db").write_bytes(b"no backup at all")
+    sqlite.close()
+    assert sqlite.file
+    damage(sqlite.file)
+    mender.mend()
+    assert count(sqlite) == MANY
+
+
+def test_a_file_that_was_removed_is_made_anew(sqlite: Database, mender: Mender) -> None:
+    called: list[bool] = []
+    store(sqlite, 3)
+    assert sqlite.file
+    for part in sqlite.file.parent.glob("esquirell.db*"):
+        part.unlink()
+    mender._afterwards = lambda: called.append(True)
+    with pytest.raises(UnavailableError, match="lacks tables"):
+        Readings(sqlite).add([sample("main")], {})
+    Readings(sqlite).add([sample("main")], {})
+    assert count(sqlite) == 1
+    assert called
+
+
+def test_a_start_mends_what_is_no_database(sqlite: Database, mender: Mender) -> None:
+    assert sqlite.file
+    sqlite.close()
+    sqlite.file.write_bytes(bytes(8192))
+    mender.mend_at_start()
+    assert count(sqlite) == 0
+    assert sqlite.file.with_name("esquirell.db.damaged-1").read_bytes() == bytes(8192)
+
+
+def test_a_sound_file_stays(sqlite: Database, mender: Mender) -> None:
+    store(sqlite, 3)
+    mender.mend_at_start()
+    mender.mend()
+    assert count(sqlite) == 3
+
+
+def test_many_threads_mend_once(
+    sqlite: Database, mender: Mender, start_together: Callable[[Callable[[], None], int], None]
+) -> None:
+    store(sqlite, MANY)
+    sqlite.close()
+    assert sqlite.file
+    damage(sqlite.file)
+    start_together(mender.mend, 8)
+    assert count(sqlite) == 0
+    asides = sqlite.file.parent.glob("esquirell.db.damaged-?")
+    assert [aside.name for aside in asides] == ["esquirell.db.damaged-1"]
+
+
+@pytest.fixture
+def start_together() -> Callable[[Callable[[], None], int], None]:
+    def start(work: Callable[[], None], number: int) -> None:
+        barrier = threading.Barrier(number)
+
+        def one() -> None:
+            barrier.wait(20)
+            work()
+
+        threads = [threading.Thread(target=one) for _ in range(number)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(60)
+
+    return start
+
+
+def test_another_file_in_its_place_is_noticed(sqlite: Database, tmp_path: Path) -> None:
+    store(sqlite, 3)
+    assert sqlite.file
+    other = tmp_path / "other.db"
+    with closing(sqlite3.connect(sqlite.file)) as source, closing(sqlite3.connect(other)) as copy:
+        source.backup(copy)
+    for part in ("-wal", "-shm"):
+        sqlite.file.with_name(sqlite.file.name + part).unlink(missing_ok=True)
+    other.replace(sqlite.file)
+    Readings(sqlite).add([sample("main", 100)], {})
+    with closing(sqlite3.connect(sqlite.file)) as seen:
+        assert seen.execute("SELECT count(*) FROM reading").fetchone() == (4,)
+
+
+def test_backups_are_rotated(backups: Backups, sqlite: Database) -> None:
+    store(sqlite, 3)
+    made = [backups.make() for _ in range(5)]
+    assert [one["kept"] for one in made] == [1, 2, 3, 3, 3]
+    assert [str(file) for file in backups.newest_first()] == [one["file"] for one in made[:1:-1]]
+    assert all(file.stat().st_mode & 0o077 == 0 for file in backups.newest_first())
+    copy = Database(f"sqlite:///{backups.newest_first()[0]}")
+    assert Readings(copy).latest()["main"].measured_at == START + timedelta(seconds=2)
+    copy.close()
+
+
+def test_a_folder_that_cannot_be_made_is_named(sqlite: Database, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ConfigError, match=r"change backup\.folder"):
+        Backups(sqlite, tmp_path / "file" / "backups", 3, Days()).make()
