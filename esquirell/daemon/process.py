@@ -89,6 +89,7 @@ def run_worker(runtime: Runtime, role: Role) -> int:
     _connect_signals(runtime, role)
     runtime.connection.start()
     worker = _worker(runtime)
+    runtime.poller.store_waiting()
     try:
         worker.start()
     finally:

@@ -22,6 +22,12 @@ class UnavailableError(EsquirellError):
     code = "unavailable"
 
 
+class SpoolError(EsquirellError):
+    """Keep readings in memory: the place on this machine where they wait can't be used."""
+
+    code = "unavailable"
+
+
 class DecodeError(EsquirellError):
     """Keep the raw value and say so: a datapoint does not hold what its profile says."""
 

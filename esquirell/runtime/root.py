@@ -43,6 +43,7 @@ from esquirell.services.fetch import Fetch
 from esquirell.services.health import Health
 from esquirell.services.jobs import Jobs
 from esquirell.services.poll import Poller
+from esquirell.services.saving import Saver
 from esquirell.services.schedules import Schedules, pace_of
 from esquirell.settings import Settings, load, public
 from esquirell.storage.backups import Backups
@@ -52,6 +53,7 @@ from esquirell.storage.mending import Mender
 from esquirell.storage.readings import Readings
 from esquirell.storage.revision import ensure_current
 from esquirell.storage.schedules import Schedules as ScheduleStore
+from esquirell.storage.spool import Spool
 from esquirell.tuya.local import LocalTransport
 
 if TYPE_CHECKING:
@@ -135,7 +137,8 @@ class Runtime:
     def poller(self) -> Poller:
         """The one who polls."""
         transport, store = ports_of(self.transport, self.readings, self.exporter)
-        return Poller(transport, profile_of, store, self.publisher, now)
+        saver = Saver(store, Spool(self.settings.spool_file))
+        return Poller(transport, profile_of, saver, self.publisher, now)
 
     @cached_property
     def exporter(self) -> "Exporter | None":

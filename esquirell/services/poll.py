@@ -14,7 +14,7 @@ from esquirell.domain.profile import Profile, decode
 from esquirell.domain.reading import Reading
 from esquirell.domain.status import MeterStatus
 from esquirell.services.flights import Flights
-from esquirell.services.ports import Clock, Publisher, ReadingStore, Transport
+from esquirell.services.ports import Clock, Publisher, Transport
 from esquirell.services.saving import Saver
 from esquirell.services.statuses import Statuses
 
@@ -48,7 +48,7 @@ class Poller:
         self,
         transport: Transport,
         profile_of: Callable[[Meter], Profile],
-        store: ReadingStore,
+        saver: Saver,
         publisher: Publisher,
         clock: Clock,
     ) -> None:
@@ -56,10 +56,10 @@ class Poller:
         self._profile_of = profile_of
         self._publisher = publisher
         self._clock = clock
-        self._saver = Saver(store)
+        self._saver = saver
         self._stopping = threading.Event()
         self.flights = Flights(self._read, time.monotonic, THREADS)
-        self.statuses = Statuses(store)
+        self.statuses = Statuses(saver.store)
 
     def poll(self, meters: Sequence[Meter], wish: Wish = SCHEDULED) -> dict[str, Outcome]:
         """Read `meters`, store and publish each reading as it comes; give what came of each.
@@ -99,6 +99,10 @@ class Poller:
         """Cut all lines and try a last time to store what waits for the database."""
         self._transport.close()
         self.flights.close()
+        self.store_waiting()
+
+    def store_waiting(self) -> None:
+        """Store what waits for the database, also from before this process."""
         if self._saver.waiting:
             self._saver.save((), {})
 

@@ -44,6 +44,29 @@ class ReadingStore(Protocol):
         ...
 
 
+class Spool(Protocol):
+    """Keeps readings on this machine while the database is away."""
+
+    def add(self, readings: Iterable[Reading]) -> None:
+        """Keep readings, so that a power cut loses none. Raises SpoolError."""
+        ...
+
+    def count(self) -> int:
+        """Count the readings that wait. Raises SpoolError."""
+        ...
+
+    def oldest(self, limit: int) -> tuple[Sequence[Reading], int]:
+        """Give the readings that wait longest, and a number for `forget`.
+
+        Raises SpoolError.
+        """
+        ...
+
+    def forget(self, number: int) -> None:
+        """Drop the readings up to a number. Raises SpoolError."""
+        ...
+
+
 class Measures(Protocol):
     """Counts and times what is done."""
 

@@ -3,51 +3,93 @@
 import logging
 import threading
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 
-from esquirell.domain.errors import UnavailableError
+from esquirell.domain.errors import SpoolError, UnavailableError
 from esquirell.domain.reading import Reading
 from esquirell.domain.status import MeterStatus
-from esquirell.services.ports import ReadingStore
+from esquirell.services.ports import ReadingStore, Spool
 
 log = logging.getLogger(__name__)
 
-WAITING_LIMIT = 10_000
+# The last resort, for a disk that is full.
+MEMORY_LIMIT = 10_000
+BATCH = 500
 
 
 class Saver:
-    """Stores readings in one transaction per batch; keeps them while the database is away."""
+    """Stores readings in one transaction per batch; spools them while the database is away."""
 
-    def __init__(self, store: ReadingStore) -> None:
-        self._store = store
+    def __init__(self, store: ReadingStore, spool: Spool) -> None:
+        self.store = store
+        self._spool = spool
         self._lock = threading.Lock()
-        self._waiting: deque[Reading] = deque(maxlen=WAITING_LIMIT)
+        self._memory: deque[Reading] = deque(maxlen=MEMORY_LIMIT)
+        self._away = False
+        # What an earlier process could not store waits as well.
+        self._may_wait = True
 
     @property
     def waiting(self) -> int:
         """Count the readings that wait for the database."""
-        return len(self._waiting)
+        try:
+            return len(self._memory) + self._spool.count()
+        except SpoolError as error:
+            log.debug("the spool is not counted: %s", error)
+            return len(self._memory)
 
     def save(
-        self, readings: Iterable[Reading], statuses: Mapping[str, MeterStatus]
+        self, readings: Sequence[Reading], statuses: Mapping[str, MeterStatus]
     ) -> UnavailableError | None:
         """Store readings and statuses; give the error when the database is away."""
         with self._lock:
-            had_waiting = bool(self._waiting)
-            self._waiting.extend(readings)
             try:
-                self._store.add(tuple(self._waiting), statuses)
+                if self._may_wait:
+                    self._store_waiting()
+                self.store.add(readings, statuses)
             except UnavailableError as error:
-                self._complain(error, already=had_waiting)
+                self._complain(error)
+                self._keep(readings)
                 return error
-            self._report_done(had_waiting=had_waiting)
-            self._waiting.clear()
+            self._away = False
         return None
 
-    def _complain(self, error: UnavailableError, *, already: bool) -> None:
-        level = logging.DEBUG if already else logging.WARNING
-        log.log(level, "%d readings wait for the database: %s", self.waiting, error)
+    def _store_waiting(self) -> None:
+        """Store what waits, the oldest first. Raises UnavailableError."""
+        stored = self._store_spooled()
+        self.store.add(tuple(self._memory), {})
+        stored += len(self._memory)
+        self._memory.clear()
+        self._may_wait = False
+        if stored:
+            log.info("the database is back: %d readings were stored", stored)
 
-    def _report_done(self, *, had_waiting: bool) -> None:
-        if had_waiting:
-            log.info("the database is back: %d readings were stored", self.waiting)
+    def _store_spooled(self) -> int:
+        stored = 0
+        try:
+            readings, number = self._spool.oldest(BATCH)
+            while readings:
+                self.store.add(readings, {})
+                self._spool.forget(number)
+                stored += len(readings)
+                readings, number = self._spool.oldest(BATCH)
+        except SpoolError as error:
+            # New readings must not wait because of old ones that can't be got at.
+            log.warning("readings stay in the spool: %s", error)
+        return stored
+
+    def _keep(self, readings: Sequence[Reading]) -> None:
+        """Keep readings on the disk, or in memory while the disk takes none."""
+        self._may_wait = True
+        self._memory.extend(readings)
+        try:
+            self._spool.add(tuple(self._memory))
+        except SpoolError as error:
+            log.error("%d readings wait in memory only: %s", len(self._memory), error)  # noqa: TRY400 - one sentence
+        else:
+            self._memory.clear()
+
+    def _complain(self, error: UnavailableError) -> None:
+        level = logging.DEBUG if self._away else logging.WARNING
+        log.log(level, "readings wait for the database: %s", error)
+        self._away = True

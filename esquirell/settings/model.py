@@ -205,6 +205,11 @@ class Settings(Configuration):
         return self.source.parent if self.source else None
 
     @property
+    def spool_file(self) -> Path:
+        """Where readings wait while the database is away."""
+        return self.state_dir / "spool.db"
+
+    @property
     def backup_dir(self) -> Path:
         """Where backups of the database lie."""
         return self.backup.folder or self.state_dir / "backups"

@@ -6,7 +6,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from esquirell.domain.errors import ConfigError, MeterUnreachableError, UnavailableError
+from esquirell.domain.errors import (
+    ConfigError,
+    MeterUnreachableError,
+    SpoolError,
+    UnavailableError,
+)
 from esquirell.domain.meter import Meter
 from esquirell.domain.reading import Reading
 from esquirell.domain.schedule import LastRun, Schedule, StoredSchedule
@@ -66,10 +71,13 @@ class ReadingStore:
         self.away = False
         self.pause_s = 0.0
         self.transactions = 0
+        self.transactions_left: int | None = None
 
     def add(self, readings: Sequence[Reading], statuses: Mapping[str, MeterStatus]) -> None:
-        if self.away:
+        if self.away or self.transactions_left == 0:
             raise UnavailableError("the database is away")
+        if self.transactions_left:
+            self.transactions_left -= 1
         time.sleep(self.pause_s)
         self.transactions += 1
         self.rows |= {(one.meter, one.measured_at): one for one in readings}
@@ -79,6 +87,31 @@ class ReadingStore:
         if self.away:
             raise UnavailableError("the database is away")
         return dict(self.kept)
+
+
+class Spool:
+    def __init__(self) -> None:
+        self.kept: list[Reading] = []
+        self.gone = 0
+        self.full = False
+
+    def add(self, readings: Iterable[Reading]) -> None:
+        if self.full:
+            raise SpoolError("the disk is full")
+        self.kept += readings
+
+    def count(self) -> int:
+        return len(self.kept)
+
+    def oldest(self, limit: int) -> tuple[Sequence[Reading], int]:
+        if self.full:
+            raise SpoolError("the disk is full")
+        found = self.kept[:limit]
+        return found, self.gone + len(found)
+
+    def forget(self, number: int) -> None:
+        self.kept = self.kept[number - self.gone :]
+        self.gone = number
 
 
 class Publisher:

@@ -1,0 +1,88 @@
+"""What becomes of readings while the database, or even the disk, is away."""
+
+import pytest
+from support.db_samples import sample
+from support.fakes import ReadingStore, Spool
+
+from esquirell.services.saving import BATCH, Saver
+
+
+@pytest.fixture
+def store() -> ReadingStore:
+    return ReadingStore()
+
+
+@pytest.fixture
+def spool() -> Spool:
+    return Spool()
+
+
+@pytest.fixture
+def saver(store: ReadingStore, spool: Spool) -> Saver:
+    return Saver(store, spool)
+
+
+def test_readings_are_spooled_and_stored_in_order(
+    saver: Saver, store: ReadingStore, spool: Spool
+) -> None:
+    store.away = True
+    assert saver.save([sample("main", 1)], {})
+    assert saver.save([sample("main", 2)], {})
+    assert (saver.waiting, spool.count()) == (2, 2)
+    store.away = False
+    assert saver.save([sample("main", 3)], {}) is None
+    assert (saver.waiting, spool.count()) == (0, 0)
+    assert [one.measured_at.second for one in store.rows.values()] == [1, 2, 3]
+
+
+def test_what_an_earlier_process_could_not_store_is_stored(
+    store: ReadingStore, spool: Spool
+) -> None:
+    spool.add([sample("main", second) for second in range(BATCH + 1)])
+    assert Saver(store, spool).save([], {}) is None
+    assert len(store.rows) == BATCH + 1
+    assert spool.count() == 0
+
+
+def test_a_database_that_goes_away_in_the_middle_costs_nothing(
+    saver: Saver, store: ReadingStore, spool: Spool
+) -> None:
+    spool.add([sample("main", second) for second in range(2 * BATCH)])
+    store.transactions_left = 1
+    assert saver.save([sample("main", 5000)], {})
+    assert (len(store.rows), saver.waiting) == (BATCH, BATCH + 1)
+    store.transactions_left = None
+    assert saver.save([], {}) is None
+    assert len(store.rows) == 2 * BATCH + 1
+
+
+def test_a_disk_that_is_full_leaves_memory(
+    saver: Saver, store: ReadingStore, spool: Spool, caplog: pytest.LogCaptureFixture
+) -> None:
+    store.away = spool.full = True
+    saver.save([sample("main", 1)], {})
+    saver.save([sample("main", 2)], {})
+    assert saver.waiting == 2
+    assert "wait in memory only: the disk is full" in caplog.text
+    spool.full = False
+    saver.save([sample("main", 3)], {})
+    assert spool.count() == saver.waiting == 3
+
+
+def test_a_spool_that_cannot_be_read_holds_nothing_up(
+    saver: Saver, store: ReadingStore, spool: Spool
+) -> None:
+    spool.add([sample("main", 1)])
+    spool.full = True
+    assert saver.save([sample("main", 2)], {}) is None
+    assert len(store.rows) == 1
+
+
+def test_the_outage_is_told_once(
+    saver: Saver, store: ReadingStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    store.away = True
+    for second in range(3):
+        saver.save([sample("main", second)], {})
+    warnings = [one.message for one in caplog.records if one.levelname == "WARNING"]
+    assert warnings == ["readings wait for the database: the database is away"]

@@ -1,0 +1,87 @@
+"""Readings that wait on the disk."""
+
+import subprocess
+import sys
+import threading
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from support.db_samples import sample
+
+from esquirell.domain.errors import SpoolError
+from esquirell.domain.reading import Reading
+from esquirell.storage.spool import Spool
+
+
+@pytest.fixture
+def spool(tmp_path: Path) -> Spool:
+    return Spool(tmp_path / "spool.db")
+
+
+def test_nothing_is_made_before_something_waits(spool: Spool, tmp_path: Path) -> None:
+    assert spool.count() == 0
+    assert spool.oldest(10) == ([], 0)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_waits_comes_out_in_order_and_whole(spool: Spool) -> None:
+    taken = [
+        sample("main", second, voltage=230.1 + second, energy_import_pv1=1.5) for second in (1, 2)
+    ]
+    spool.add(taken)
+    spool.add([sample("garage", 3)])
+    assert spool.count() == 3
+    first, reach = spool.oldest(2)
+    assert first == taken
+    spool.forget(reach)
+    assert [one.meter for one in spool.oldest(10)[0]] == ["garage"]
+    spool.forget(spool.oldest(10)[1])
+    assert spool.count() == 0
+
+
+def test_a_time_keeps_its_milliseconds(spool: Spool) -> None:
+    at = datetime(2026, 11, 22, 10, 15, 0, 123000, tzinfo=UTC)
+    spool.add([Reading("main", at, {"voltage": 1.0})])
+    assert spool.oldest(1)[0][0].measured_at == at
+
+
+def test_it_is_readable_by_its_owner_only_and_shrinks(spool: Spool, tmp_path: Path) -> None:
+    spool.add([sample("main", second) for second in range(5000)])
+    file = tmp_path / "spool.db"
+    assert file.stat().st_mode & 0o077 == 0
+    full = file.stat().st_size
+    spool.forget(spool.oldest(5000)[1])
+    assert file.stat().st_size < full / 4
+
+
+def test_it_is_shared_among_threads_and_processes(spool: Spool, tmp_path: Path) -> None:
+    other = (
+        "import sys; sys.path.insert(0, 'tests')\n"
+        "from pathlib import Path\n"
+        "from support.db_samples import sample\n"
+        "from esquirell.storage.spool import Spool\n"
+        f"for n in range(20): Spool(Path({str(tmp_path / 'spool.db')!r})).add([sample('other', n)])"
+    )
+    child = subprocess.Popen([sys.executable, "-c", other], cwd=Path(__file__).parents[2])
+    threads = [
+        threading.Thread(target=lambda n=n: spool.add([sample(f"m{n}", s) for s in range(5)]))
+        for n in range(8)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert child.wait(60) == 0
+    assert spool.count() == 60
+
+
+def test_a_damaged_spool_is_set_aside(spool: Spool, tmp_path: Path) -> None:
+    file = tmp_path / "spool.db"
+    file.write_bytes(b"no database " * 1000)
+    file.chmod(0o600)
+    with pytest.raises(SpoolError, match="cannot be used"):
+        spool.add([sample("main")])
+    spool.add([sample("main")])
+    assert spool.count() == 1
+    assert (tmp_path / "spool.db.damaged-1").read_bytes() == b"no database " * 1000
