@@ -8,10 +8,13 @@ import click
 
 from esquirell.cli.call import Call, Group, pass_call
 from esquirell.cli.output import complain, print_json
+from esquirell.cli.progress import Progress
 from esquirell.daemon.lock import AlreadyRunningError, RunLock, lock_of
-from esquirell.domain.errors import EsquirellError, UnavailableError
+from esquirell.domain.errors import ConfigError, EsquirellError, UnavailableError
 from esquirell.runtime import make_directory
-from esquirell.storage import care, restoring
+from esquirell.settings.urls import check_database, join_password, split_password
+from esquirell.storage import care, moving, restoring
+from esquirell.storage.database import Database
 from esquirell.storage.revision import HEAD, ensure_current
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
@@ -76,6 +79,40 @@ def restore(call: Call, file: Path) -> None:
     done = {"database": call.database.describe(), "file": str(file), "replaced": aside}
     kept = f" What was there before is in {aside}." if aside else ""
     _tell(call, done, f"{call.database.describe()} is what {file} holds.{kept}")
+
+
+@db.command("move")
+@click.argument("url")
+@click.option("--password-file", type=_BACKUP, help="A file that holds the password of the URL.")
+@pass_call
+def move(call: Call, url: str, password_file: Path | None) -> None:
+    """Copy everything into the empty database at URL, as from SQLite to PostgreSQL.
+
+    Refused while a service runs. What is in use now stays as it is, and stays in use until you
+    change database.url.
+    """
+    target = _target(url, password_file)
+    make_directory(call.settings.state_dir)
+    with _nothing_running(call), Progress() as progress:
+        counts = moving.move(call.database, target, progress.show)
+    done = {"from": call.database.describe(), "to": target.describe(), "rows": counts}
+    sentence = (
+        f"{target.describe()} holds all {sum(counts.values())} rows of "
+        f"{call.database.describe()}. Now set database.url to it."
+    )
+    _tell(call, done, sentence)
+
+
+def _target(url: str, password_file: Path | None) -> Database:
+    """Give the database at a URL. Raises ConfigError."""
+    address, password = split_password(url)
+    try:
+        check_database(address)
+    except ValueError as error:
+        raise ConfigError(f"URL {error}") from error
+    if password_file is not None:
+        password = password_file.read_text(encoding="utf-8").strip()
+    return Database(join_password(address, password or ""))
 
 
 @contextmanager

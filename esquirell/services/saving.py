@@ -12,9 +12,12 @@ from esquirell.services.ports import ReadingStore, Spool
 
 log = logging.getLogger(__name__)
 
+SLOW = UnavailableError("the database is slow: the reading is stored when it answers")
 # The last resort, for a disk that is full.
 MEMORY_LIMIT = 10_000
 BATCH = 500
+# How long one who has readings waits for another who tries the database, in seconds.
+TURN_S = 1.0
 
 
 class Saver:
@@ -25,7 +28,8 @@ class Saver:
         self._spool = spool
         self._lock = threading.Lock()
         self._memory: deque[Reading] = deque(maxlen=MEMORY_LIMIT)
-        self._away = False
+        self._away: UnavailableError | None = None
+        self._keeping = threading.Lock()
         # What an earlier process could not store waits as well.
         self._may_wait = True
 
@@ -41,28 +45,48 @@ class Saver:
     def save(
         self, readings: Sequence[Reading], statuses: Mapping[str, MeterStatus]
     ) -> UnavailableError | None:
-        """Store readings and statuses; give the error when the database is away."""
-        with self._lock:
-            try:
-                if self._may_wait:
-                    self._store_waiting()
-                self.store.add(readings, statuses)
-            except UnavailableError as error:
-                self._complain(error)
-                self._keep(readings)
-                return error
-            self._away = False
-        return None
+        """Store readings and statuses; give the error when the database is away.
+
+        A locked database is found out in seconds: who comes meanwhile does not queue for it.
+        """
+        if not self._lock.acquire(timeout=0 if self._away else TURN_S):
+            self._keep(readings)
+            return self._away or SLOW
+        try:
+            self._store(readings, statuses)
+        finally:
+            self._lock.release()
+        return self._away
+
+    def _store(self, readings: Sequence[Reading], statuses: Mapping[str, MeterStatus]) -> None:
+        try:
+            if self._may_wait:
+                self._store_waiting()
+            self.store.add(readings, statuses)
+        except UnavailableError as error:
+            self._complain(error)
+            self._keep(readings)
+        else:
+            self._away = None
 
     def _store_waiting(self) -> None:
         """Store what waits, the oldest first. Raises UnavailableError."""
-        stored = self._store_spooled()
-        self.store.add(tuple(self._memory), {})
-        stored += len(self._memory)
-        self._memory.clear()
+        # Before it is looked for: what comes in between is looked for again.
         self._may_wait = False
+        try:
+            stored = self._store_spooled() + self._store_remembered()
+        except UnavailableError:
+            self._may_wait = True
+            raise
         if stored:
             log.info("the database is back: %d readings were stored", stored)
+
+    def _store_remembered(self) -> int:
+        with self._keeping:
+            remembered = tuple(self._memory)
+            self.store.add(remembered, {})
+            self._memory.clear()
+        return len(remembered)
 
     def _store_spooled(self) -> int:
         stored = 0
@@ -76,20 +100,22 @@ class Saver:
         except SpoolError as error:
             # New readings must not wait because of old ones that can't be got at.
             log.warning("readings stay in the spool: %s", error)
+            self._may_wait = True
         return stored
 
     def _keep(self, readings: Sequence[Reading]) -> None:
         """Keep readings on the disk, or in memory while the disk takes none."""
+        with self._keeping:
+            self._memory.extend(readings)
+            try:
+                self._spool.add(tuple(self._memory))
+            except SpoolError as error:
+                log.error("%d readings wait in memory only: %s", len(self._memory), error)  # noqa: TRY400 - one sentence
+            else:
+                self._memory.clear()
         self._may_wait = True
-        self._memory.extend(readings)
-        try:
-            self._spool.add(tuple(self._memory))
-        except SpoolError as error:
-            log.error("%d readings wait in memory only: %s", len(self._memory), error)  # noqa: TRY400 - one sentence
-        else:
-            self._memory.clear()
 
     def _complain(self, error: UnavailableError) -> None:
         level = logging.DEBUG if self._away else logging.WARNING
         log.log(level, "readings wait for the database: %s", error)
-        self._away = True
+        self._away = error

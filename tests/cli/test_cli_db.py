@@ -145,3 +145,42 @@ def test_a_database_elsewhere_has_tools_of_its_own(home: Home) -> None:
     said = esquirell("db", "backup", "copy.db")
     assert said.code == 2
     assert "use pg_dump and pg_restore" in said.sentence
+
+
+def test_move_refuses_what_is_no_place(home: Home) -> None:
+    home.configure(meter())
+    home.store([sample("main")])
+    said = esquirell("db", "move", "mysql://localhost/x")
+    assert (said.code, said.sentence) == (
+        2,
+        "URL must start with sqlite:/// or postgresql+psycopg://",
+    )
+    said = esquirell("db", "move", f"sqlite:///{home.database}")
+    assert said.code == 2
+    assert "name another one" in said.sentence
+    assert stored() == 1
+
+
+def test_move_copies_everything_and_says_what_to_change(home: Home) -> None:
+    home.configure(meter())
+    home.store([sample("main"), sample("main", 60)])
+    new = home.database.with_name("new.db")
+    done = esquirell("db", "move", f"sqlite:///{new}", "--json").json
+    assert done["rows"]["reading"] == 2
+    said = esquirell("db", "move", f"sqlite:///{new}")
+    assert said.code == 2
+    assert "name an empty database" in said.sentence
+    new.unlink()
+    said = esquirell("db", "move", f"sqlite:///{new}")
+    assert said.code == 0
+    assert said.out.endswith("Now set database.url to it.\n")
+    assert stored() == 2
+
+
+def test_move_is_refused_beside_a_service(home: Home, lock: RunLock) -> None:
+    home.configure(meter())
+    home.store([sample("main")])
+    lock.take()
+    said = esquirell("db", "move", f"sqlite:///{home.database.with_name('new.db')}")
+    assert said.code == 1
+    assert "stop it first" in said.sentence

@@ -86,3 +86,19 @@ def test_the_outage_is_told_once(
         saver.save([sample("main", second)], {})
     warnings = [one.message for one in caplog.records if one.levelname == "WARNING"]
     assert warnings == ["readings wait for the database: the database is away"]
+
+
+def test_one_who_tries_a_locked_database_holds_nobody_up(
+    saver: Saver, store: ReadingStore, spool: Spool
+) -> None:
+    store.away = True
+    saver.save([], {})
+    saver._lock.acquire()
+    try:
+        assert str(saver.save([sample("main", 1)], {})) == "the database is away"
+    finally:
+        saver._lock.release()
+    assert spool.count() == 1
+    store.away = False
+    assert saver.save([sample("main", 2)], {}) is None
+    assert len(store.rows) == 2

@@ -46,8 +46,21 @@ class PostgresServer:
         options = [f"--username={USER}", f"--pwfile={secret}", "--auth=scram-sha-256"]
         self._popen("initdb", *options, "--encoding=UTF8", "--no-sync").wait(60)
         listening = ["-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories="]
-        self._process = self._popen("postgres", "-F", "-p", str(self.port), *listening)
+        self._listening = ["-p", str(self.port), *listening]
+        self.start_again()
+
+    def start_again(self) -> None:
+        self._process = self._popen("postgres", "-F", *self._listening)
         eventually(self._answers, within=30, what="PostgreSQL answers")
+
+    def kill(self) -> None:
+        """End it as the kernel does when memory runs out; its children follow."""
+        assert self._process is not None
+        self._process.kill()
+        self._process.wait(20)
+        pid_file = self._directory / "data" / "postmaster.pid"
+        eventually(lambda: not self._answers(), 20)
+        pid_file.unlink(missing_ok=True)
 
     def stop(self) -> None:
         if self._process is not None:

@@ -1,0 +1,43 @@
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from support.db_postgres import PostgresServer, find_binaries
+from support.fault_bench import Result
+
+RESULTS: list[Result] = []
+HEAD = """| fault | readings taken | stored | not stored | longest pause of a meter |
+|---|---|---|---|---|"""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    if os.environ.get("FAULTS"):
+        return
+    skip = pytest.mark.skip(reason="takes a quarter of an hour: make faults")
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(skip)
+
+
+@pytest.fixture
+def results() -> list[Result]:
+    return RESULTS
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    binaries = find_binaries()
+    if binaries is None:
+        pytest.skip("PostgreSQL's server is not installed: apt-get install postgresql")
+    server = PostgresServer(binaries)
+    try:
+        server.start()
+        yield server
+    finally:
+        server.stop()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if RESULTS:
+        terminalreporter.write_line("\n".join([HEAD, *(result.row for result in RESULTS)]))

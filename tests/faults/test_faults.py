@@ -1,0 +1,223 @@
+"""Each fault, injected for real, under twenty meters that are read each second.
+
+The simulated meters count their answers. Whatever happens, each answer ends up in the database
+once; only those that a process held in its hands when it was killed may be missing.
+"""
+
+import signal
+import sqlite3
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import pytest
+from support.db_damage import damage
+from support.db_postgres import PostgresServer
+from support.fault_bench import METERS, Bench, Fault, Result
+
+APART = ("beat", "worker", "bridge")
+OUTAGE_S = 30.0
+
+
+def nothing(bench: Bench) -> None:
+    bench.steady(20)
+
+
+def kill_redis(bench: Bench) -> None:
+    bench.redis.kill()
+    bench.steady(10)
+    bench.redis.start()
+
+
+def flush_redis(bench: Bench) -> None:
+    bench.redis.client.flushall()
+
+
+def freeze_redis(bench: Bench) -> None:
+    bench.redis.freeze()
+    bench.steady(OUTAGE_S)
+    bench.redis.thaw()
+
+
+def kill_broker(bench: Bench) -> None:
+    bench.broker.kill()
+    bench.steady(10)
+    bench.broker.start()
+
+
+def freeze_service(bench: Bench) -> None:
+    bench.send("run", signal.SIGSTOP)
+    bench.steady(OUTAGE_S)
+    bench.send("run", signal.SIGCONT)
+
+
+def lock_database(bench: Bench) -> None:
+    with closing(sqlite3.connect(bench.folder / "data" / "esquirell.db")) as connection:
+        connection.execute("BEGIN IMMEDIATE")
+        bench.steady(OUTAGE_S)
+        connection.rollback()
+
+
+def kill_run(bench: Bench) -> None:
+    for _ in range(3):
+        bench.restart("run")
+        bench.grows()
+
+
+def all_servers(bench: Bench) -> None:
+    bench.redis.kill()
+    bench.broker.kill()
+    bench.steady(10)
+    bench.broker.start()
+    bench.redis.start()
+
+
+IN_ONE: dict[str, tuple[Fault, int]] = {
+    "none": (nothing, 0),
+    "kill -9 of `run`, three times": (kill_run, 3 * METERS),
+    "kill -9 of Redis, back after 10 s": (kill_redis, 0),
+    "FLUSHALL in Redis": (flush_redis, 0),
+    "Redis stopped (SIGSTOP) for 30 s": (freeze_redis, 0),
+    "kill -9 of mosquitto, back after 10 s": (kill_broker, 0),
+    "kill -9 of Redis and mosquitto, back after 10 s": (all_servers, 0),
+    "`run` stopped (SIGSTOP) for 30 s": (freeze_service, METERS),
+    "SQLite locked by another program for 30 s": (lock_database, 0),
+}
+
+
+def check(bench: Bench, fault: str, inject: Fault, may_miss: int) -> Result:
+    bench.steady()
+    inject(bench)
+    bench.grows()
+    bench.steady()
+    result = bench.finish(fault)
+    assert result.taken - may_miss <= result.stored <= result.taken
+    return result
+
+
+@pytest.mark.parametrize("fault", IN_ONE)
+def test_one_process(fault: str, tmp_path: Path, results: list[Result]) -> None:
+    inject, may_miss = IN_ONE[fault]
+    with Bench(tmp_path) as bench:
+        results.append(check(bench, fault, inject, may_miss))
+
+
+@pytest.mark.parametrize("role", APART)
+def test_roles_apart(role: str, tmp_path: Path, results: list[Result]) -> None:
+    may_miss = METERS if role == "worker" else 0
+    with Bench(tmp_path, APART) as bench:
+        fault = f"kill -9 of `{role}`"
+        results.append(check(bench, fault, lambda bench: bench.restart(role), may_miss))
+
+
+def test_a_damaged_database(tmp_path: Path, results: list[Result]) -> None:
+    with Bench(tmp_path) as bench:
+        bench.steady(20)
+        before = bench.stored()
+        damage(tmp_path / "data" / "esquirell.db")
+        bench.grows()
+        bench.steady(20)
+        bench.grows()
+        found = bench.finish("")
+        assert list((tmp_path / "data").glob("esquirell.db.damaged-*"))
+        # What was stored before lies in the file set aside.
+        after = Result(
+            "SQLite file overwritten in the middle", found.taken - before, found.stored, 0
+        )
+        assert after.stored >= after.taken - METERS
+        results.append(after)
+
+
+def test_postgresql_killed(tmp_path: Path, postgres: PostgresServer, results: list[Result]) -> None:
+    url = postgres.url(postgres.new_database())
+    with Bench(tmp_path, database_url=url) as bench:
+        results.append(
+            check(
+                bench,
+                "kill -9 of PostgreSQL, back after 15 s",
+                lambda bench: away(bench, postgres),
+                0,
+            )
+        )
+
+
+def test_postgresql_away_and_the_service_killed(
+    tmp_path: Path, postgres: PostgresServer, results: list[Result]
+) -> None:
+    def inject(bench: Bench) -> None:
+        postgres.kill()
+        bench.steady(10)
+        bench.restart("run", after_s=0.5)
+        bench.steady(5)
+        postgres.start_again()
+
+    url = postgres.url(postgres.new_database())
+    with Bench(tmp_path, database_url=url) as bench:
+        fault = "PostgreSQL away for 15 s, kill -9 of `run` meanwhile"
+        results.append(check(bench, fault, inject, METERS))
+
+
+def away(bench: Bench, postgres: PostgresServer) -> None:
+    postgres.kill()
+    bench.steady(15)
+    postgres.start_again()
+
+
+@contextmanager
+def small_disk(folder: Path, megabytes: int) -> Iterator[Path]:
+    """Mount a small file system, which only root may."""
+    folder.mkdir()
+    command = ["/bin/mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "esquirell", str(folder)]
+    if subprocess.run(command, check=False, capture_output=True).returncode:
+        pytest.skip("only root may mount a small disk")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["/bin/umount", "--lazy", str(folder)], check=True)
+
+
+def test_a_full_disk(tmp_path: Path, results: list[Result]) -> None:
+    def inject(bench: Bench) -> None:
+        filler = disk / "filler"
+        with filler.open("wb") as file:
+            try:
+                while True:
+                    file.write(bytes(4096))
+                    file.flush()
+            except OSError:
+                pass
+        bench.steady(20)
+        filler.unlink()
+
+    with small_disk(tmp_path / "disk", 24) as disk, Bench(tmp_path, state_dir=disk) as bench:
+        results.append(check(bench, "disk full for 20 s", inject, 0))
+
+
+FAKETIME = Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1")
+
+
+@pytest.mark.skipif(not FAKETIME.exists(), reason="libfaketime is not installed")
+@pytest.mark.parametrize("step", ["+3600", "-3600"])
+def test_a_clock_step(step: str, tmp_path: Path, results: list[Result]) -> None:
+    offset = tmp_path / "offset"
+    offset.write_text("+0")
+    environment = {
+        "LD_PRELOAD": str(FAKETIME),
+        "FAKETIME_TIMESTAMP_FILE": str(offset),
+        "FAKETIME_NO_CACHE": "1",
+        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+    }
+
+    def inject(bench: Bench) -> None:
+        offset.write_text(step)
+        began = time.monotonic()
+        bench.grows()
+        assert time.monotonic() - began < OUTAGE_S
+
+    with Bench(tmp_path, environment=environment) as bench:
+        result = check(
+            bench, f"clock set {'forward' if step[0] == '+' else 'back'} by 1 h", inject, 0
+        )
+        results.append(Result(result.fault, result.taken, result.stored, 0))
