@@ -21,6 +21,7 @@ from esquirell.storage.revision import (
     UPGRADE_LIMIT_S,
     read_revision,
 )
+from esquirell.storage.timescale import use_timescale
 
 # Any number will do, as long as all versions of this program take the same.
 _ADVISORY_LOCK = 7_283_651
@@ -68,6 +69,7 @@ def _migrate(connection: Connection, database: Database) -> None:
     except CommandError as error:
         sentence = f"The database {database.describe()} cannot be upgraded: {error}."
         raise ConfigError(sentence) from error
+    use_timescale(connection)
     _check_references(connection, database)
 
 
