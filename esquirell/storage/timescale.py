@@ -14,12 +14,16 @@ from sqlalchemy.exc import DBAPIError
 log = logging.getLogger(__name__)
 
 _CHUNKS = (
-    "SELECT create_hypertable('reading', 'measured_at', migrate_data => true, "
-    "if_not_exists => true, chunk_time_interval => INTERVAL '7 days')",
+    (
+        "SELECT create_hypertable('reading', 'measured_at', migrate_data => true, "
+        "if_not_exists => true, chunk_time_interval => INTERVAL '7 days')"
+    ),
 )
 _COMPRESSION = (
-    "ALTER TABLE reading SET (timescaledb.compress, timescaledb.compress_segmentby = 'meter_id', "
-    "timescaledb.compress_orderby = 'measured_at')",
+    (
+        "ALTER TABLE reading SET (timescaledb.compress, timescaledb.compress_segmentby = 'meter_id', "
+        "timescaledb.compress_orderby = 'measured_at')"
+    ),
     "SELECT add_compression_policy('reading', INTERVAL '14 days', if_not_exists => true)",
 )
 
