@@ -21,7 +21,8 @@ _CHUNKS = (
 )
 _COMPRESSION = (
     (
-        "ALTER TABLE reading SET (timescaledb.compress, timescaledb.compress_segmentby = 'meter_id', "
+        "ALTER TABLE reading SET (timescaledb.compress, "
+        "timescaledb.compress_segmentby = 'meter_id', "
         "timescaledb.compress_orderby = 'measured_at')"
     ),
     "SELECT add_compression_policy('reading', INTERVAL '14 days', if_not_exists => true)",
