@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from esquirell import profiles
+from esquirell.domain.decoding import decode
 from esquirell.domain.errors import ConfigError
-from esquirell.domain.profile import decode
 
 CAPTURES = Path(__file__).parents[3] / "shared" / "meters"
 PC321 = profiles.find("owon_pc321")
