@@ -5,7 +5,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from esquirell.domain.frames import CODECS, quantities_of
+from esquirell.domain.frames import quantities_of
+from esquirell.domain.frames.codecs import CODECS
 from esquirell.domain.quantity import is_quantity_key
 
 Trust = Literal["sure", "likely", "doubtful"]

@@ -1,0 +1,115 @@
+"""What a datapoint means beside the others of its device."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from esquirell.domain.electricity import allows
+from esquirell.domain.errors import DecodeError
+from esquirell.domain.frames import Hint, unpack
+from esquirell.domain.inference.draft import Draft, by_key
+from esquirell.domain.inference.words import place_of, words_of
+
+INVERTERS = ("znnbq", "wxnbq", "xnyjcn", "bxsdy")
+_BOTH_WAYS = ("backward", "reverse", "forward")
+_MOST_W = 30_000
+_LEAK_NEAR = 0.03
+
+
+def settle(drafts: Sequence[Draft], category: str) -> None:
+    """Settle what a code alone leaves open: channels, shared voltages, directions, both-way sums."""
+    _first_channel(drafts)
+    _shared_voltage(drafts)
+    _both_ways(drafts)
+    _directions(drafts)
+    _factor_in_leakage(drafts)
+
+
+def _first_channel(drafts: Sequence[Draft]) -> None:
+    """A quantity without a channel beside its channel b belongs to channel a: PJ1103."""
+    found = by_key(drafts)
+    own, other, first = (found.get(f"power_factor{suffix}") for suffix in ("", "_b", "_a"))
+    if own and own.meaning and other and not first and "active_power_a" in found:
+        own.meaning = replace(own.meaning, suffix="a")
+
+
+def _shared_voltage(drafts: Sequence[Draft]) -> None:
+    """Two channels with one voltage share it: it is the device's."""
+    found = by_key(drafts)
+    only = found.get("voltage_a")
+    two = {"active_power_a", "active_power_b", "current_a", "current_b"} <= found.keys()
+    if only and only.meaning and two and "voltage_b" not in found and "voltage" not in found:
+        only.meaning = replace(only.meaning, suffix="")
+
+
+def _both_ways(drafts: Sequence[Draft]) -> None:
+    """`total_energy` beside counters of either way is the sum of both: no import."""
+    codes = [draft.spec.code.lower() for draft in drafts]
+    if any("energy" in code and code.startswith(_BOTH_WAYS) for code in codes):
+        for draft in drafts:
+            if draft.spec.code.lower() == "total_energy":
+                draft.meaning = None
+
+
+def _directions(drafts: Sequence[Draft]) -> None:
+    """A direction beside a magnitude gives its sign; what has a sign of its own keeps it."""
+    for beside in drafts:
+        spoken = words_of(beside.spec.code)
+        if "direction" not in spoken:
+            continue
+        places = [place_of(word) or "" for word in spoken]
+        suffix = next((place for place in places if place), "")
+        for draft in drafts:
+            if _goes_by(draft, suffix):
+                draft.direction = beside.spec.name
+
+
+def _goes_by(draft: Draft, suffix: str) -> bool:
+    if draft.frame:
+        return draft.suffix == (suffix or "a")
+    key = f"active_power_{suffix}" if suffix else "active_power"
+    return draft.key == key and (draft.spec.lowest or 0) >= 0
+
+
+def _factor_in_leakage(drafts: Sequence[Draft]) -> None:
+    """SPM01 sends its power factor where breakers send their leakage: told by P / (V x I)."""
+    found = by_key(drafts)
+    leakage = found.get("leakage_current")
+    volts, amperes, watts = (
+        found[key].value if key in found else None for key in ("voltage", "current", "active_power")
+    )
+    if leakage is None or not leakage.raw or leakage.meaning is None:
+        return
+    if not (volts and amperes and watts) or "power_factor" in found:
+        return
+    if abs(leakage.raw / 100 - abs(watts) / (volts * amperes)) < _LEAK_NEAR:
+        leakage.meaning = replace(leakage.meaning, quantity="power_factor")
+        leakage.divisor = 100
+        leakage.note = "it is the power factor: it equals power / (voltage x current)"
+
+
+def inverter(drafts: Sequence[Draft], category: str, answer: Mapping[str, Any]) -> None:
+    """Micro inverters give their total in mW under the name of kW with three decimals."""
+    if category not in INVERTERS and not any(one.suffix.startswith("pv") for one in drafts):
+        return
+    total = by_key(drafts).get("active_power")
+    if total is None or not total.raw or total.spec.code != "power_total" or total.divisor != 1:
+        return
+    beside = _beside(drafts, answer)
+    if total.raw > _MOST_W or (beside and not allows(beside, total.raw / 2)):
+        total.correct(1000, f"{total.raw} W is more than it makes: the device counts milliwatts")
+
+
+def _beside(drafts: Sequence[Draft], answer: Mapping[str, Any]) -> float:
+    """Give the power that the datapoints beside the total tell of, in W."""
+    found = by_key(drafts)
+    told = [found[key].value or 0 for key in ("active_power_ac", "active_power_pv") if key in found]
+    for draft in drafts:
+        if draft.frame:
+            raw = answer.get(draft.spec.name, answer.get(draft.spec.code))
+            try:
+                fields = unpack(draft.frame, raw, Hint(draft.spec.code, inverter=True)).fields
+            except DecodeError:
+                continue
+            told.append(fields.get("active_power", 0))
+    return max(told, default=0)
