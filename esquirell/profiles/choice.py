@@ -1,0 +1,141 @@
+"""Choosing a profile by what is known of a product and by what it answers."""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from esquirell.domain.decoding import Decoded, by_name, decode
+from esquirell.domain.inference import Specified, infer
+from esquirell.domain.profile import Profile
+from esquirell.domain.quantity import split_key
+
+_LIVE_V = (80, 500)
+# A family is recognised by so many datapoints at least, unless nothing else was sent.
+_FEW = 2
+UNKNOWN = Profile(name="unknown", title="Unknown product", datapoints={})
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What is known of a product before it answers; all of it may be missing."""
+
+    product_id: str = ""
+    category: str = ""
+    described: tuple[Specified, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The profile that was chosen, and what is to be said of it, one sentence each."""
+
+    profile: Profile
+    warnings: tuple[str, ...] = field(default=())
+
+
+def choose(
+    identity: Identity,
+    answer: Mapping[str, Any],
+    own: Collection[Profile],
+    shipped: Collection[Profile],
+) -> Choice:
+    """Choose for a product that answered: own profile, shipped one, inference, recognition.
+
+    A profile that claims the product but does not fit what it answers gives way, and is named.
+    """
+    inferred = infer(identity.described, answer, identity.category)
+    informed = bool(inferred.keys)
+    for shelf in (own, shipped):
+        claim = _best(_claiming(shelf, identity.product_id, answer), answer)
+        if claim is None:
+            continue
+        if faults(claim, answer) > (faults(inferred, answer) if informed else 0):
+            return _instead(claim, inferred, answer, [*own, *shipped])
+        return Choice(_completed(claim, inferred))
+    return Choice(inferred) if informed else recognise(answer, [*own, *shipped])
+
+
+def recognise(answer: Mapping[str, Any], shelf: Iterable[Profile]) -> Choice:
+    """Recognise a family by the datapoints of an answer alone."""
+    best = _best([one for one in shelf if one.requires and _holds(answer, one)], answer)
+    if best is None or _score(best, answer) < min(_FEW, len(answer)):
+        return Choice(UNKNOWN, (_say_unknown(answer),))
+    return Choice(
+        best,
+        (
+            f"nothing is known of the product, its datapoints are those of {best.name} "
+            f"({best.title}): set product_id, mapping_file or profile to be sure",
+        ),
+    )
+
+
+def faults(profile: Profile, answer: Mapping[str, Any]) -> int:
+    """Count what an answer says against a profile: values that can't be, or can't be read."""
+    return _faults(decode(answer, profile))
+
+
+def _instead(
+    claim: Profile, inferred: Profile, answer: Mapping[str, Any], shelf: Iterable[Profile]
+) -> Choice:
+    """Go by the maker's specification, or by the datapoints, and say what was left aside."""
+    instead = Choice(inferred) if inferred.keys else recognise(answer, shelf)
+    if instead.profile is UNKNOWN:
+        instead = Choice(claim)
+    sentence = f"the answer contradicts profile {claim.name}, which claims this product"
+    return Choice(instead.profile, (sentence, *instead.warnings))
+
+
+def _claiming(
+    shelf: Iterable[Profile], product_id: str, answer: Mapping[str, Any]
+) -> list[Profile]:
+    """Give the profiles that claim a product; of several, those that the datapoints allow."""
+    every = [one for one in shelf if product_id and product_id in one.products]
+    return [one for one in every if _holds(answer, one)] or every[:1]
+
+
+def _holds(answer: Mapping[str, Any], profile: Profile) -> bool:
+    points = by_name(profile)
+    return all(dp in answer or points[dp].code in answer for dp in profile.requires if dp in points)
+
+
+def _best(candidates: Sequence[Profile], answer: Mapping[str, Any]) -> Profile | None:
+    return max(candidates, key=lambda one: (_score(one, answer), len(one.requires)), default=None)
+
+
+def _score(profile: Profile, answer: Mapping[str, Any]) -> int:
+    """Count the datapoints that a profile explains; what can't be weighs three of them."""
+    points = by_name(profile)
+    explained = sum(name in points for name in answer)
+    return explained - 3 * faults(profile, answer)
+
+
+def _faults(decoded: Decoded) -> int:
+    voltages = [
+        value
+        for key, value in decoded.values.items()
+        if split_key(key)[0].key == "voltage" and not split_key(key)[1].startswith(("pv", "bat"))
+    ]
+    odd = sum(bool(value) and not _LIVE_V[0] <= value <= _LIVE_V[1] for value in voltages)
+    frequency = decoded.values.get("frequency")
+    odd += bool(frequency) and not 45 <= frequency <= 65  # noqa: PLR2004 - the world's grids
+    return odd + len(decoded.warnings)
+
+
+def _completed(claim: Profile, inferred: Profile) -> Profile:
+    """Add to a profile the datapoints that only the maker's specification knows."""
+    known = by_name(claim)
+    added = {
+        name: point
+        for name, point in inferred.datapoints.items()
+        if name not in known and point.code not in known
+    }
+    if not added:
+        return claim
+    return claim.model_copy(update={"datapoints": {**claim.datapoints, **added}})
+
+
+def _say_unknown(answer: Mapping[str, Any]) -> str:
+    sent = ", ".join(list(answer)[:20]) or "no datapoint"
+    return (
+        f"nothing is known of the product, which sent {sent}: set product_id, mapping_file or "
+        "profile"
+    )
