@@ -1,23 +1,28 @@
 """Profiles on the shelf: those that are shipped and the user's own, one TOML file each."""
 
-import tomllib
-from collections.abc import Iterable, Iterator
+from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
-from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import Any
-
-from pydantic import ValidationError
 
 from esquirell.domain.errors import ConfigError
+from esquirell.domain.nearest import nearest
 from esquirell.domain.profile import Profile
+from esquirell.profiles.document import parse, read
+
+_ENDING = ".toml"
 
 
 @cache
 def shipped() -> dict[str, Profile]:
     """Load all shipped profiles by name."""
-    return dict(_load(files("esquirell.profiles").iterdir()))
+    entries = sorted(files("esquirell.profiles").iterdir(), key=lambda entry: entry.name)
+    texts = {
+        entry.name.removesuffix(_ENDING): entry.read_text(encoding="utf-8")
+        for entry in entries
+        if entry.name.endswith(_ENDING)
+    }
+    return {name: parse(name, text) for name, text in texts.items()}
 
 
 def own(directory: Path | None) -> dict[str, Profile]:
@@ -25,29 +30,26 @@ def own(directory: Path | None) -> dict[str, Profile]:
 
     Raises ConfigError when one is faulty or can't be read.
     """
-    if directory is None or not directory.is_dir():
+    if directory is None:
         return {}
     try:
-        return dict(_load(directory.iterdir()))
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"the profiles in {directory} can't be read: {error}") from error
+        found = sorted(file for file in directory.iterdir() if file.name.endswith(_ENDING))
+    except FileNotFoundError:
+        return {}
+    except OSError as error:
+        raise ConfigError(f"{directory} can't be read: {error.strerror}") from error
+    return {file.stem: read(file) for file in found}
 
 
-def parse(name: str, text: str) -> Profile:
-    """Read one profile from TOML. Raises ConfigError with what is wrong and where."""
-    try:
-        data: dict[str, Any] = tomllib.loads(text)
-        return Profile.model_validate({**data, "name": name})
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"profile {name} is no valid TOML: {error}") from error
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        place = ".".join(str(part) for part in first["loc"])
-        raise ConfigError(f"profile {name}: {place}: {first['msg']}") from error
+def named(name: str, own: Mapping[str, Profile]) -> Profile:
+    """Find a profile by name, the user's `own` first.
 
-
-def _load(entries: Iterable[Traversable]) -> Iterator[tuple[str, Profile]]:
-    for entry in sorted(entries, key=lambda item: item.name):
-        if entry.name.endswith(".toml"):
-            name = entry.name.removesuffix(".toml")
-            yield name, parse(name, entry.read_text(encoding="utf-8"))
+    Raises ConfigError with the nearest name when there is none.
+    """
+    shelf = {**shipped(), **own}
+    if name not in shelf:
+        raise ConfigError(
+            f"there is no profile {name}; the nearest is {nearest(name, shelf)}, "
+            "and esquirell profiles list shows all"
+        )
+    return shelf[name]
