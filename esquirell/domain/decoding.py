@@ -26,13 +26,37 @@ class Decoded:
 def decode(answer: Mapping[str, Any], profile: Profile) -> Decoded:
     """Turn a raw answer, keyed by DP id or by code, into values and diagnostics.
 
-    Absent stays absent. A value that is not what the profile says, or that can't be, stays raw
-    among the diagnostics, with a warning.
+    Absent stays absent; of two datapoints with one meaning a number goes before a frame. A value
+    that is not what the profile says, or that can't be, stays raw among the diagnostics, with a
+    warning.
     """
     decoding = _Decoding(answer, profile)
-    for name, raw in answer.items():
-        decoding.take(name, raw)
+    points = by_name(profile)
+    for name in sorted(answer, key=lambda one: one in points and points[one].frame is not None):
+        decoding.take(name, answer[name])
     return decoding.result()
+
+
+def misfits(profile: Profile, answer: Mapping[str, Any]) -> int:
+    """Count the raw values of an answer that are of another kind than a profile says."""
+    points = by_name(profile)
+    sides = {point.direction for point in points.values() if point.direction}
+    return sum(
+        _is_misfit(points[name], raw) or (name in sides and not isinstance(raw, str))
+        for name, raw in answer.items()
+        if name in points
+    )
+
+
+def _is_misfit(point: Datapoint, raw: object) -> bool:
+    try:
+        if point.frame:
+            unpack(point.frame, raw, Hint(point.code))
+        elif point.key:
+            _scale(raw, point)
+    except DecodeError:
+        return raw is not None
+    return False
 
 
 class _Decoding:

@@ -5,9 +5,11 @@ from collections.abc import Mapping
 from esquirell.domain.errors import ConfigError
 from esquirell.domain.profile import Profile
 from esquirell.profiles.capture import Trial, try_capture, try_with
-from esquirell.profiles.shelf import own, parse, shipped
+from esquirell.profiles.choices import Choices
+from esquirell.profiles.document import parse
+from esquirell.profiles.shelf import named, own, shipped
 
-__all__ = ["Trial", "find", "own", "parse", "shipped", "try_capture", "try_with"]
+__all__ = ["Choices", "Trial", "find", "own", "parse", "shipped", "try_capture", "try_with"]
 
 
 def find(name: str, product_id: str = "", own: Mapping[str, Profile] | None = None) -> Profile:
@@ -15,20 +17,12 @@ def find(name: str, product_id: str = "", own: Mapping[str, Profile] | None = No
 
     Raises ConfigError when no profile has that name or claims that product.
     """
-    shelf = {**shipped(), **(own or {})}
     if name != "auto":
-        return _named(name, shelf)
+        return named(name, own or {})
     for profile in [*(own or {}).values(), *shipped().values()]:
         if product_id and product_id in profile.products:
             return profile
     raise ConfigError(
         'profile = "auto" needs a known product_id; '
-        f"set product_id, or set profile to one of {', '.join(shelf)}"
+        "set product_id, or set profile to one that esquirell profiles list shows"
     )
-
-
-def _named(name: str, shelf: Mapping[str, Profile]) -> Profile:
-    try:
-        return shelf[name]
-    except KeyError:
-        raise ConfigError(f"there is no profile {name}; known are: {', '.join(shelf)}") from None

@@ -4,14 +4,16 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from esquirell.domain.decoding import Decoded, by_name, decode
-from esquirell.domain.inference import Specified, infer
+from esquirell.domain.decoding import Decoded, by_name, decode, misfits
+from esquirell.domain.inference import Specified, infer, infer_frames
 from esquirell.domain.profile import Profile
 from esquirell.domain.quantity import split_key
 
 _LIVE_V = (80, 500)
-# A family is recognised by so many datapoints at least, unless nothing else was sent.
-_FEW = 2
+_GRID_HZ = (45, 65)
+# A family is recognised by so many of its datapoints, as some may be missing in an answer.
+_LEAST = 3
+_MOST = 0.65
 UNKNOWN = Profile(name="unknown", title="Unknown product", datapoints={})
 
 
@@ -55,16 +57,25 @@ def choose(
 
 
 def recognise(answer: Mapping[str, Any], shelf: Iterable[Profile]) -> Choice:
-    """Recognise a family by the datapoints of an answer alone."""
-    best = _best([one for one in shelf if one.requires and _holds(answer, one)], answer)
-    if best is None or _score(best, answer) < min(_FEW, len(answer)):
-        return Choice(UNKNOWN, (_say_unknown(answer),))
-    return Choice(
-        best,
-        (
-            f"nothing is known of the product, its datapoints are those of {best.name} "
-            f"({best.title}): set product_id, mapping_file or profile to be sure",
-        ),
+    """Recognise a family by the datapoints of an answer alone, else its frames by their headers."""
+    best = _best([one for one in shelf if _resembles(answer, one)], answer)
+    bare = infer_frames(answer)
+    if best is not None and _score(best, answer) >= max(1, _score(bare, answer)):
+        return Choice(best, (_say_recognised(best),))
+    return Choice(bare if bare.keys else UNKNOWN, (_say_unknown(answer),))
+
+
+def _resembles(answer: Mapping[str, Any], profile: Profile) -> bool:
+    """Tell whether an answer holds most of what a family is recognised by, and little else."""
+    if not profile.requires:
+        return False
+    points = by_name(profile)
+    if misfits(profile, answer):
+        return False
+    held = sum(dp in answer for dp in profile.requires)
+    strange = sum(name not in points for name in answer)
+    return held == len(profile.requires) or (
+        held >= _MOST * len(profile.requires) and held >= _LEAST and strange <= held / 3
     )
 
 
@@ -89,7 +100,8 @@ def _claiming(
 ) -> list[Profile]:
     """Give the profiles that claim a product; of several, those that the datapoints allow."""
     every = [one for one in shelf if product_id and product_id in one.products]
-    return [one for one in every if _holds(answer, one)] or every[:1]
+    held = [one for one in every if _holds(answer, one)]
+    return held or (every if len(every) == 1 else [])
 
 
 def _holds(answer: Mapping[str, Any], profile: Profile) -> bool:
@@ -102,10 +114,10 @@ def _best(candidates: Sequence[Profile], answer: Mapping[str, Any]) -> Profile |
 
 
 def _score(profile: Profile, answer: Mapping[str, Any]) -> int:
-    """Count the datapoints that a profile explains; what can't be weighs three of them."""
+    """Count the datapoints that a profile explains; what can't be weighs two of them."""
     points = by_name(profile)
     explained = sum(name in points for name in answer)
-    return explained - 3 * faults(profile, answer)
+    return explained - 2 * faults(profile, answer)
 
 
 def _faults(decoded: Decoded) -> int:
@@ -116,7 +128,8 @@ def _faults(decoded: Decoded) -> int:
     ]
     odd = sum(bool(value) and not _LIVE_V[0] <= value <= _LIVE_V[1] for value in voltages)
     frequency = decoded.values.get("frequency")
-    odd += bool(frequency) and not 45 <= frequency <= 65  # noqa: PLR2004 - the world's grids
+    if frequency and not _GRID_HZ[0] <= frequency <= _GRID_HZ[1]:
+        odd += 1
     return odd + len(decoded.warnings)
 
 
@@ -131,6 +144,13 @@ def _completed(claim: Profile, inferred: Profile) -> Profile:
     if not added:
         return claim
     return claim.model_copy(update={"datapoints": {**claim.datapoints, **added}})
+
+
+def _say_recognised(profile: Profile) -> str:
+    return (
+        f"nothing is known of the product, its datapoints are those of {profile.name} "
+        f"({profile.title}): set product_id, mapping_file or profile to be sure"
+    )
 
 
 def _say_unknown(answer: Mapping[str, Any]) -> str:

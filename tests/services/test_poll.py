@@ -7,15 +7,9 @@ from support.fakes import Clock, Publisher, ReadingStore, Transport, meter, then
 
 from esquirell import profiles
 from esquirell.domain.errors import MeterRejectedError, MeterUnreachableError
-from esquirell.domain.meter import Meter
-from esquirell.domain.profile import Profile
 from esquirell.services.poll import ON_DEMAND, SCHEDULED, TRIAL, Poller
 
 GONE = MeterUnreachableError("unreachable", "main does not answer at 127.0.0.1")
-
-
-def profile_of(meter: Meter) -> Profile:
-    return profiles.find(meter.profile, meter.product_id)
 
 
 class Bench:
@@ -24,7 +18,9 @@ class Bench:
         self.store = ReadingStore()
         self.publisher = Publisher()
         self.clock = Clock()
-        self.poller = Poller(self.transport, profile_of, self.store, self.publisher, self.clock)
+        self.poller = Poller(
+            self.transport, profiles.Choices(), self.store, self.publisher, self.clock
+        )
 
 
 def test_a_reading_is_stored_and_published_in_its_full_shape() -> None:
@@ -120,7 +116,7 @@ def test_keys_seen_once_stay_in_the_shape_over_a_restart() -> None:
     bench.poller.poll([meter()])
     plug = meter(profile="plug")
     again = Poller(
-        Transport(main={"20": 2300}), profile_of, bench.store, bench.publisher, bench.clock
+        Transport(main={"20": 2300}), profiles.Choices(), bench.store, bench.publisher, bench.clock
     )
     again.poll([plug])
     keys = bench.publisher.readings[-1][1]

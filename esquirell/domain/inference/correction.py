@@ -55,7 +55,7 @@ def _voltage(draft: Draft) -> None:
         elif not low <= raw <= high and low <= raw / 10 <= high:
             draft.correct(10, f"{raw} V can't be: the device counts tenths of a volt")
             return
-    if raw and not low <= raw / draft.divisor <= high and not draft.spec.unit.lower() == "kv":
+    if raw and not low <= raw / draft.divisor <= high and draft.spec.unit.lower() != "kv":
         _into(draft, _GRID_V, "V", tolerated=(0, high))
 
 
@@ -81,7 +81,7 @@ def _factor(draft: Draft) -> None:
 
 
 def _temperature(draft: Draft) -> None:
-    """A device whose highest temperature would be 15 °C has no decimal."""
+    """Drop the decimal of a device whose highest temperature would be 15 °C."""
     highest = draft.spec.highest
     if highest and draft.divisor > 1 and highest / draft.divisor < _NARROW_C <= highest:
         draft.correct(

@@ -66,6 +66,6 @@ def by_key(drafts: Iterable[Draft]) -> dict[str, Draft]:
 
 
 def _sentinels(spec: Specified) -> tuple[int, ...]:
-    """A lowest value of nines is what a device says that has measured nothing."""
+    """Give a lowest value of nines: it is said by a device that has measured nothing."""
     text = str(spec.lowest)
     return (spec.lowest,) if spec.lowest and len(text) > 6 and set(text[1:]) == {"9"} else ()  # noqa: PLR2004

@@ -22,7 +22,7 @@ def infer(described: Sequence[Specified], answer: Mapping[str, Any], category: s
     """
     known = [*described, *_undescribed(described, answer)]
     drafts = [_draft(spec, _raw(spec, answer)) for spec in known]
-    neighbours.settle(drafts, category)
+    neighbours.settle(drafts)
     correction.correct(drafts)
     neighbours.inverter(drafts, category, answer)
     refresh = tuple(
@@ -33,7 +33,7 @@ def infer(described: Sequence[Specified], answer: Mapping[str, Any], category: s
     points = {one.spec.name: one.datapoint() for one in sorted(drafts, key=_rank)}
     return Profile(
         name="inferred",
-        title="As its maker describes it",
+        title="Tuya meter",
         category=category,
         refresh=refresh,
         datapoints=points,
@@ -77,5 +77,5 @@ def _draft(spec: Specified, raw: object) -> Draft:
 
 
 def _rank(draft: Draft) -> tuple[bool, bool]:
-    """Of two datapoints with one meaning, the one that says `total`, and the sure one, come first."""
+    """Put first what says `total`, then what is sure: of one meaning the first counts."""
     return ("total" not in draft.spec.code.lower(), draft.trust == "doubtful")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from esquirell.domain.inference import words
 from esquirell.domain.inference.units import Dimension, Unit
 
-_FRAME_WORDS = frozenset("phase dc ac data".split())
+_FRAME_WORDS = frozenset(["phase", "dc", "ac", "data"])
 _FRAME_KINDS = ("raw", "json")
 # The increments that were found to be a counter have this much room, others 50,000 or 500,000.
 _COUNTER_ROOM = 100_000_000
@@ -56,7 +56,7 @@ def frame_suffix(code: str, kind: str) -> str | None:
 
 
 def _increment(spoken: tuple[str, ...], highest: int | None) -> Meaning | None:
-    """What add_ele counts since the last report is no total, unless its room is a counter's."""
+    """Take add_ele, an increment since the last report, for a total if it has room for one."""
     if spoken[:2] == ("pro", "add"):
         return Meaning("energy_export", sure=False)
     if "ele" not in spoken or highest is None or highest < _COUNTER_ROOM:

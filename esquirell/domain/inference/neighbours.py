@@ -16,8 +16,8 @@ _MOST_W = 30_000
 _LEAK_NEAR = 0.03
 
 
-def settle(drafts: Sequence[Draft], category: str) -> None:
-    """Settle what a code alone leaves open: channels, shared voltages, directions, both-way sums."""
+def settle(drafts: Sequence[Draft]) -> None:
+    """Settle what a code alone leaves open: channels, shared voltages, directions, sums."""
     _first_channel(drafts)
     _shared_voltage(drafts)
     _both_ways(drafts)
@@ -26,7 +26,7 @@ def settle(drafts: Sequence[Draft], category: str) -> None:
 
 
 def _first_channel(drafts: Sequence[Draft]) -> None:
-    """A quantity without a channel beside its channel b belongs to channel a: PJ1103."""
+    """Give the power factor beside that of channel b to channel a: PJ1103."""
     found = by_key(drafts)
     own, other, first = (found.get(f"power_factor{suffix}") for suffix in ("", "_b", "_a"))
     if own and own.meaning and other and not first and "active_power_a" in found:
@@ -34,7 +34,7 @@ def _first_channel(drafts: Sequence[Draft]) -> None:
 
 
 def _shared_voltage(drafts: Sequence[Draft]) -> None:
-    """Two channels with one voltage share it: it is the device's."""
+    """Make the one voltage of two channels the device's: they share it."""
     found = by_key(drafts)
     only = found.get("voltage_a")
     two = {"active_power_a", "active_power_b", "current_a", "current_b"} <= found.keys()
@@ -43,7 +43,7 @@ def _shared_voltage(drafts: Sequence[Draft]) -> None:
 
 
 def _both_ways(drafts: Sequence[Draft]) -> None:
-    """`total_energy` beside counters of either way is the sum of both: no import."""
+    """Drop `total_energy` beside counters of either way: it is the sum of both, no import."""
     codes = [draft.spec.code.lower() for draft in drafts]
     if any("energy" in code and code.startswith(_BOTH_WAYS) for code in codes):
         for draft in drafts:
@@ -52,7 +52,7 @@ def _both_ways(drafts: Sequence[Draft]) -> None:
 
 
 def _directions(drafts: Sequence[Draft]) -> None:
-    """A direction beside a magnitude gives its sign; what has a sign of its own keeps it."""
+    """Let a direction give a magnitude its sign; what has a sign of its own keeps it."""
     for beside in drafts:
         spoken = words_of(beside.spec.code)
         if "direction" not in spoken:
@@ -72,7 +72,7 @@ def _goes_by(draft: Draft, suffix: str) -> bool:
 
 
 def _factor_in_leakage(drafts: Sequence[Draft]) -> None:
-    """SPM01 sends its power factor where breakers send their leakage: told by P / (V x I)."""
+    """Tell SPM01's power factor from the leakage that others send there: it is P / (V x I)."""
     found = by_key(drafts)
     leakage = found.get("leakage_current")
     volts, amperes, watts = (

@@ -17,7 +17,7 @@ Dimension = Literal[
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """One unit: what it measures, and its size in the canonical unit (V, A, W, var, kWh, Hz, °C)."""
+    """What a unit measures, and its size in the canonical one (V, A, W, var, kWh, Hz, °C)."""
 
     dimension: Dimension
     size: float = 1

@@ -2,35 +2,50 @@
 
 import re
 
+
+def _split(text: str) -> list[str]:
+    return text.split()
+
+
 # A code with one of these is a setting, a state, a cost or a part of a counter: no measurement.
 NEVER = frozenset(
-    "coe coef calibration calib cal set setting over low under high max min limit thresh threshold "
-    "thre alarm warn warning protect protection enable status state switch fault event test bit "
-    "reset clear price cost fee rate tariff timer countdown schedule adj ratio ration ct seq type "
-    "mode direction level language standby id number name unit rated config delay start stop "
-    "target ref once session balance charge credit prepay prepayment demand freeze leak trip "
-    "work factory version alert lower upper cut cutoff relay last reclose compensation offset "
-    "step control cmd sync request response value1 day daily month monthly year yearly today "
-    "yesterday week hour hourly time history curve log record".split()
+    _split(
+        "coe coef calibration calib cal set setting over low under high max min limit "
+        "thresh threshold thre alarm warn warning protect protection enable status state "
+        "switch fault event test bit reset clear price cost fee rate tariff timer "
+        "countdown schedule adj ratio ration ct seq type mode direction level language "
+        "standby id number name unit rated config delay start stop target ref once "
+        "session balance charge credit prepay prepayment demand freeze leak trip work "
+        "factory version alert lower upper cut cutoff relay last reclose compensation "
+        "offset step control cmd sync request response value1 day daily month monthly "
+        "year yearly today yesterday week hour hourly time history curve log record"
+    )
 )
 # These say nothing of the quantity.
 NOISE = frozenset(
-    "cur total all real phase channel ch circuit supply now single sigle line acc sum t "
-    "measured meter mains main instant instantaneous value sensor data read".split()
+    _split(
+        "cur total all real phase channel ch circuit supply now single sigle line acc sum "
+        "t measured meter mains main instant instantaneous value sensor data read"
+    )
 )
 IMPORT = frozenset(
-    "forward forword foward positive import imported imp consumed consumption consume used fap "
-    "pos from buy".split()
+    _split(
+        "forward forword foward positive import imported imp consumed consumption consume "
+        "used fap pos from buy"
+    )
 )
 EXPORT = frozenset(
-    "reverse reserse revers backward negative export exported exp rap neg feed fed back pro sell".split()
+    _split(
+        "reverse reserse revers backward negative export exported exp rap neg feed fed "
+        "back pro sell"
+    )
 )
-ENERGY = frozenset("energy ele electric electricity kwh elec eng fap rap".split())
-POWER = frozenset("power watt watts pwr".split())
-VOLTAGE = frozenset("voltage volt vol volts".split())
-CURRENT = frozenset("current amp ampere amps cur".split())
-FREQUENCY = frozenset("frequency freq fre hz".split())
-TEMPERATURE = frozenset("temp temperature".split())
+ENERGY = frozenset(_split("energy ele electric electricity kwh elec eng fap rap"))
+POWER = frozenset(_split("power watt watts pwr"))
+VOLTAGE = frozenset(_split("voltage volt vol volts"))
+CURRENT = frozenset(_split("current amp ampere amps cur"))
+FREQUENCY = frozenset(_split("frequency freq fre hz"))
+TEMPERATURE = frozenset(_split("temp temperature"))
 # Where a value was taken, on inverters and storage.
 PLACES = {
     "battery": "battery", "bat": "battery", "batt": "battery",
