@@ -18,16 +18,24 @@ _NAME = re.compile(r"[a-z0-9_-]{1,64}")
 
 def read(file: Path) -> Profile:
     """Read a user's own profile; its name is that of the file. Raises ConfigError."""
+    text = read_text(file, LARGEST_FILE, "profile")
     _check_name(file)
+    return parse(file.stem, text, str(file))
+
+
+def read_text(file: Path, most: int, kind: str) -> str:
+    """Read a file of `most` bytes at the most. Raises ConfigError, which calls it a `kind`."""
     try:
+        if file.exists() and not file.is_file():  # opening a pipe would wait for its other end
+            raise ConfigError(f"{file} is no file: name a {kind}")
         with file.open("rb") as stream:
-            raw = stream.read(LARGEST_FILE + 1)
+            raw = stream.read(most + 1)
     except OSError as error:
         raise ConfigError(f"{file} can't be read: {error.strerror}") from error
-    if len(raw) > LARGEST_FILE:
-        raise ConfigError(f"{file} is larger than {LARGEST_FILE // 1024} KiB: that is no profile")
+    if len(raw) > most:
+        raise ConfigError(f"{file} is larger than {most // 1024} KiB: that is no {kind}")
     try:
-        return parse(file.stem, raw.decode("utf-8-sig"), str(file))
+        return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise ConfigError(f"{file} must be text in UTF-8") from error
 

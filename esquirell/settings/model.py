@@ -20,6 +20,7 @@ from pydantic import (
 from esquirell.domain.meter import Meter
 from esquirell.domain.schedule import Schedule
 from esquirell.settings import urls
+from esquirell.settings.files import profiles_beside
 from esquirell.settings.values import check_base_topic, check_module, check_prefix, parse_retention
 from esquirell.settings.zones import check_zone, machine_zone
 
@@ -184,6 +185,11 @@ class Settings(Configuration):
     def folder(self) -> Path | None:
         """The folder of the configuration file."""
         return self.source.parent if self.source else None
+
+    @property
+    def profiles_dir(self) -> Path | None:
+        """Where the user's own profiles lie, one TOML file each."""
+        return profiles_beside(self.source)
 
     @property
     def lock_dir(self) -> Path:
