@@ -10,6 +10,15 @@ from esquirell.profiles.document import read_text
 
 LARGEST_FILE = 1024 * 1024
 _ANSWERS = ("dps", "status")
+_NAMES: Mapping[type, str] = {str: "text", dict: "an object", list: "a list"}
+_KINDS: Mapping[str, tuple[type, ...]] = {
+    "dps": (dict,),
+    "status": (dict, list),
+    "mapping": (dict,),
+    "spec": (dict, list),
+    "product_id": (str,),
+    "category": (str,),
+}
 
 
 def capture(file: Path) -> Mapping[str, Any]:
@@ -17,7 +26,11 @@ def capture(file: Path) -> Mapping[str, Any]:
     found = _json(file)
     if not isinstance(found, dict):
         raise ConfigError(f"{file} holds no JSON object: give one device with its dps or status")
-    if not any(name in found for name in _ANSWERS):
+    for name, kinds in _KINDS.items():
+        if found.get(name) is not None and not isinstance(found[name], kinds):
+            wanted = " or ".join(_NAMES[kind] for kind in kinds)
+            raise ConfigError(f"{file}: {name} must be {wanted}")
+    if all(found.get(name) is None for name in _ANSWERS):
         raise ConfigError(f"{file} holds neither dps nor status: add what the device answered")
     return found
 

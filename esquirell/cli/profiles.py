@@ -15,9 +15,8 @@ from esquirell.domain.errors import ConfigError
 from esquirell.domain.frames import with_suffix
 from esquirell.domain.profile import Datapoint, Profile
 from esquirell.domain.quantity import is_quantity_key, split_key
-from esquirell.profiles import Trial, own, shipped, try_capture
+from esquirell.profiles import Trial, find, own, shipped, try_capture
 from esquirell.profiles.document import read
-from esquirell.profiles.shelf import named
 from esquirell.settings import files
 
 _FILE = click.Path(path_type=Path)
@@ -50,7 +49,7 @@ def list_profiles(call: Call) -> None:
 def show(call: Call, name: str) -> None:
     """Show one profile, datapoint by datapoint."""
     mine = own(_folder(call))
-    profile = named(name, mine)
+    profile = find(name, mine)
     if call.json:
         print_json(_described(profile, mine) | {"datapoints": _datapoints(profile)})
         return

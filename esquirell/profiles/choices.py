@@ -11,7 +11,7 @@ from esquirell.domain.meter import Meter
 from esquirell.domain.profile import Profile
 from esquirell.profiles.choice import UNKNOWN, Choice, choose
 from esquirell.profiles.described import identity
-from esquirell.profiles.shelf import named, own, shipped
+from esquirell.profiles.shelf import find, own, shipped
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,7 @@ class Choices:
         """Choose by one answer where its values are evidence, else by all that was ever sent."""
         mine = own(self._directory())
         if meter.profile != "auto":
-            return Choice(named(meter.profile, mine))
+            return Choice(find(meter.profile, mine))
         known = identity(meter)
         evidence = answer if known.described or sent is None else sent
         return choose(known, evidence, list(mine.values()), list(shipped().values()))

@@ -41,12 +41,12 @@ def own(directory: Path | None) -> dict[str, Profile]:
     return {file.stem: read(file) for file in found}
 
 
-def named(name: str, own: Mapping[str, Profile]) -> Profile:
+def find(name: str, own: Mapping[str, Profile] | None = None) -> Profile:
     """Find a profile by name, the user's `own` first.
 
     Raises ConfigError with the nearest name when there is none.
     """
-    shelf = {**shipped(), **own}
+    shelf = {**shipped(), **(own or {})}
     if name not in shelf:
         raise ConfigError(
             f"there is no profile {name}; the nearest is {nearest(name, shelf)}, "

@@ -75,16 +75,6 @@ def test_real_answers_of_a_pc321(name: str) -> None:
     assert decoded.warnings == ()
 
 
-def test_a_profile_is_found_by_its_product() -> None:
-    assert profiles.find("auto", "gqmmtjclqb7reg5p") is PC321
-
-
-@pytest.mark.parametrize(("name", "product"), [("auto", ""), ("auto", "unheard"), ("nosuch", "")])
-def test_an_unknown_profile_is_refused_by_name(name: str, product: str) -> None:
-    with pytest.raises(ConfigError, match="owon_pc321"):
-        profiles.find(name, product)
-
-
 @pytest.mark.parametrize(
     ("text", "says"),
     [
