@@ -4,14 +4,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from esquirell.domain.electricity import contradictions, is_excessive
+from esquirell.domain.electricity import contradictions, is_excessive, is_hollow
 from esquirell.domain.errors import DecodeError
 from esquirell.domain.frames import Hint, unpack, with_suffix
 from esquirell.domain.limits import is_possible
 from esquirell.domain.profile import Datapoint, Profile
 
 REVERSE = "REVERSE"
-_PANELS = ("pv", "bat")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +64,7 @@ class _Decoding:
     def __init__(self, answer: Mapping[str, Any], profile: Profile) -> None:
         self._points = by_name(profile)
         self._answer = {self._code(name): raw for name, raw in answer.items()}
-        self._inverter = any(
-            point.frame and point.code.lower().startswith(_PANELS)
-            for point in self._points.values()
-        )
+        self._inverter = profile.is_inverter
         self._values: dict[str, float] = {}
         self._diagnostics: dict[str, Any] = {}
         self._warnings: list[str] = []
@@ -91,8 +87,12 @@ class _Decoding:
 
     def result(self) -> Decoded:
         """Give what was decoded, with what contradicts itself."""
-        warnings = [*self._warnings, *contradictions(self._values)]
-        return Decoded(self._values, self._diagnostics, tuple(dict.fromkeys(warnings)))
+        values = self._values
+        warnings = [*self._warnings, *contradictions(values)]
+        if is_hollow(values):
+            values = {key: value for key, value in values.items() if value}
+            warnings.append("power without any voltage: the zeros beside it were not measured")
+        return Decoded(values, self._diagnostics, tuple(dict.fromkeys(warnings)))
 
     def _keep(self, point: Datapoint, raw: object) -> None:
         """Add the values of one datapoint. Raises DecodeError, then nothing was added."""

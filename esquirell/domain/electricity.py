@@ -25,6 +25,13 @@ def allows(apparent: float, power: float) -> bool:
     return abs(power) <= _TOLERANCE * abs(apparent) + _NOISE_W
 
 
+def is_hollow(values: Mapping[str, float]) -> bool:
+    """Tell whether zeros stand for what was not measured: a power, and no voltage anywhere."""
+    voltages = [value for key, value in values.items() if key.startswith("voltage")]
+    powers = [value for key, value in values.items() if key.startswith("active_power")]
+    return bool(voltages) and not any(voltages) and any(powers)
+
+
 def contradictions(values: Mapping[str, float]) -> Iterator[str]:
     """Name each power that its own voltage and current do not allow, one sentence each."""
     for key, power in values.items():

@@ -9,6 +9,9 @@ from esquirell.domain.frames import quantities_of
 from esquirell.domain.frames.codecs import CODECS
 from esquirell.domain.quantity import is_quantity_key
 
+INVERTERS = ("znnbq", "wxnbq", "xnyjcn", "bxsdy")
+_SOURCES = ("pv", "bat")
+
 Trust = Literal["sure", "likely", "doubtful"]
 
 
@@ -89,6 +92,12 @@ class Profile(BaseModel):
     def keys(self) -> tuple[str, ...]:
         """The quantity keys of this product, in the order of its datapoints."""
         return tuple(dict.fromkeys(self._keys()))
+
+    @property
+    def is_inverter(self) -> bool:
+        """Tell whether it makes electricity: by its category, or by its panels and batteries."""
+        codes = [point.code.lower() for point in self.datapoints.values() if point.frame]
+        return self.category in INVERTERS or any(code.startswith(_SOURCES) for code in codes)
 
     def _keys(self) -> Iterator[str]:
         for point in self.datapoints.values():

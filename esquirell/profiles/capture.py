@@ -44,8 +44,10 @@ def try_with(capture: Mapping[str, Any], profile: Profile) -> Trial:
 
 def identity_of(entry: Mapping[str, Any]) -> Identity:
     """Tell what an entry says of its product."""
-    described = specified(entry.get("mapping") or entry.get("spec") or {})
-    return Identity(_text(entry, "product_id"), _text(entry, "category"), described)
+    mapped = specified(entry.get("mapping") or {})
+    codes = {one.code for one in mapped}
+    described = [one for one in specified(entry.get("spec") or {}) if one.code not in codes]
+    return Identity(_text(entry, "product_id"), _text(entry, "category"), (*mapped, *described))
 
 
 def answer_of(capture: Mapping[str, Any]) -> dict[str, Any]:

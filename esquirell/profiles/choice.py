@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from esquirell.domain.decoding import Decoded, by_name, decode, misfits
+from esquirell.domain.decoding import by_name, decode, misfits
 from esquirell.domain.inference import Specified, infer, infer_frames
 from esquirell.domain.profile import Profile
 from esquirell.domain.quantity import split_key
@@ -45,15 +45,14 @@ def choose(
     A profile that claims the product but does not fit what it answers gives way, and is named.
     """
     inferred = infer(identity.described, answer, identity.category)
-    informed = bool(inferred.keys)
     for shelf in (own, shipped):
         claim = _best(_claiming(shelf, identity.product_id, answer), answer)
         if claim is None:
             continue
-        if faults(claim, answer) > (faults(inferred, answer) if informed else 0):
+        if _loses(claim, inferred, answer):
             return _instead(claim, inferred, answer, [*own, *shipped])
         return Choice(_completed(claim, inferred))
-    return Choice(inferred) if informed else recognise(answer, [*own, *shipped])
+    return Choice(inferred) if inferred.keys else recognise(answer, [*own, *shipped])
 
 
 def recognise(answer: Mapping[str, Any], shelf: Iterable[Profile]) -> Choice:
@@ -81,7 +80,21 @@ def _resembles(answer: Mapping[str, Any], profile: Profile) -> bool:
 
 def faults(profile: Profile, answer: Mapping[str, Any]) -> int:
     """Count what an answer says against a profile: values that can't be, or can't be read."""
-    return _faults(decode(answer, profile))
+    decoded = decode(answer, profile)
+    return _odd(decoded.values) + len(decoded.warnings)
+
+
+def hard_faults(profile: Profile, answer: Mapping[str, Any]) -> int:
+    """Count those that values of slightly different moments do not excuse."""
+    decoded = decode(answer, profile)
+    return _odd(decoded.values) + misfits(profile, answer)
+
+
+def _loses(claim: Profile, inferred: Profile, answer: Mapping[str, Any]) -> bool:
+    """Tell whether an answer speaks against a profile more than against the maker's own words."""
+    if not inferred.keys:
+        return hard_faults(claim, answer) > 0
+    return faults(claim, answer) > faults(inferred, answer)
 
 
 def _instead(
@@ -120,17 +133,18 @@ def _score(profile: Profile, answer: Mapping[str, Any]) -> int:
     return explained - 2 * faults(profile, answer)
 
 
-def _faults(decoded: Decoded) -> int:
+def _odd(values: Mapping[str, float]) -> int:
+    """Count the voltages and frequencies that are none of a grid's."""
     voltages = [
         value
-        for key, value in decoded.values.items()
+        for key, value in values.items()
         if split_key(key)[0].key == "voltage" and not split_key(key)[1].startswith(("pv", "bat"))
     ]
     odd = sum(bool(value) and not _LIVE_V[0] <= value <= _LIVE_V[1] for value in voltages)
-    frequency = decoded.values.get("frequency")
+    frequency = values.get("frequency")
     if frequency and not _GRID_HZ[0] <= frequency <= _GRID_HZ[1]:
         odd += 1
-    return odd + len(decoded.warnings)
+    return odd
 
 
 def _completed(claim: Profile, inferred: Profile) -> Profile:

@@ -10,6 +10,7 @@ _TAGGED = {(17, b"\x01\x0f"): "v01-17", (18, b"\x02\x0f"): "v02-18"}
 _PANEL = re.compile(r"pv|dc|bat", re.IGNORECASE)
 _CURRENTS = re.compile(r"current|_i$", re.IGNORECASE)
 _GRID_V = range(800, 5000)
+_GRID_DHZ = range(450, 651)
 _GRID_MHZ = range(45_000, 65_001)
 
 
@@ -29,7 +30,10 @@ def _ambiguous(frame: bytes, code: str, *, inverter: bool) -> str | None:
         case 9:
             return "currents-9" if _CURRENTS.search(code) else "wdyk-4p"
         case 10:
-            return "inverter-ac-10" if inverter else "legacy-10"
+            # No breaker stays closed at half an ampere of residual current: it is a frequency.
+            return (
+                "inverter-ac-10" if inverter or number(frame, 8, 10) in _GRID_DHZ else "legacy-10"
+            )
         case 13:
             return _thirteen(frame)
         case 15:

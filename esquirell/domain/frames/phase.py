@@ -16,20 +16,12 @@ _MISREAD = ("voltage", "current", "active_power")
 
 def legacy_8(frame: bytes) -> Fields:
     """V [0:2], I [2:5], P [5:8]; chargers that keep other things in the high bytes included."""
-    fields = _measured(frame, (2, 5), (5, 8))
-    short = _measured(frame, (3, 5), (6, 8))
-    if fields["current"] > _HIGHEST_SHORT_A and _agrees(short) and not _agrees(fields):
-        return short
-    return fields
+    return _shortened(_measured(frame, (2, 5), (5, 8)), _measured(frame, (3, 5), (6, 8)))
 
 
 def legacy_7(frame: bytes) -> Fields:
     """V [0:2], I [2:5], P [5:7]; noeifevo chargers have their current in [3:5]."""
-    fields = _measured(frame, (2, 5), (5, 7))
-    short = _measured(frame, (3, 5), (5, 7))
-    if fields["current"] > _HIGHEST_SHORT_A and _agrees(short) and not _agrees(fields):
-        return short
-    return fields
+    return _shortened(_measured(frame, (2, 5), (5, 7)), _measured(frame, (3, 5), (5, 7)))
 
 
 def legacy_10(frame: bytes) -> Fields:
@@ -127,6 +119,13 @@ def _measured(frame: bytes, current: tuple[int, int], power: tuple[int, int]) ->
         "current": number(frame, *current) / 1000,
         "active_power": number(frame, *power),
     }
+
+
+def _shortened(fields: Fields, short: Fields) -> Fields:
+    """Take the low bytes alone where only they can be true: something else is in the high ones."""
+    excessive = fields["active_power"] > 1.5 * fields["voltage"] * fields["current"] + 100
+    absurd = excessive or fields["current"] > _HIGHEST_SHORT_A
+    return short if absurd and _agrees(short) and not _agrees(fields) else fields
 
 
 def _agrees(fields: Fields) -> bool:

@@ -18,6 +18,8 @@ _PLUG_A = 500
 _DECIWATTS = 20_000
 _DECIVOLTS = 1000
 _NARROW_C = 30
+_WARM_C = 60
+_HOTTEST_C = 200
 _NEAR = 0.15
 _ENOUGH_W = 20
 
@@ -55,21 +57,22 @@ def _voltage(draft: Draft) -> None:
         elif not low <= raw <= high and low <= raw / 10 <= high:
             draft.correct(10, f"{raw} V can't be: the device counts tenths of a volt")
             return
-    if raw and not low <= raw / draft.divisor <= high and draft.spec.unit.lower() != "kv":
-        _into(draft, _GRID_V, "V", tolerated=(0, high))
+    value = raw / draft.divisor
+    if 0 < value < low:
+        draft.doubt(f"{value:g} V is unusual")
+    elif value > high:
+        _into(draft, _GRID_V, "V")
 
 
-def _into(
-    draft: Draft, range_: tuple[float, float], unit: str, tolerated: tuple[float, float] = (0, 0)
-) -> None:
+def _into(draft: Draft, range_: tuple[float, float], unit: str) -> None:
     """Shift the decimal point so that a value comes into its range, if one shift alone does."""
     value = draft.value
     if not value or range_[0] <= value <= range_[1]:
         return
     fitting = [ten for ten in (10, 100, 1000, 0.1, 0.01) if range_[0] <= value / ten <= range_[1]]
-    if len(fitting) == 1 and not tolerated[0] < value <= tolerated[1]:
+    if len(fitting) == 1:
         draft.correct(fitting[0], f"{value:g} {unit} can't be: the maker's scale is wrong")
-    elif not tolerated[0] < value <= tolerated[1]:
+    else:
         draft.doubt(f"{value:g} {unit} is unusual")
 
 
@@ -83,7 +86,8 @@ def _factor(draft: Draft) -> None:
 def _temperature(draft: Draft) -> None:
     """Drop the decimal of a device whose highest temperature would be 15 °C."""
     highest = draft.spec.highest
-    if highest and draft.divisor > 1 and highest / draft.divisor < _NARROW_C <= highest:
+    narrow = highest and draft.divisor > 1 and highest / draft.divisor < _NARROW_C
+    if highest and narrow and _WARM_C <= highest <= _HOTTEST_C:
         draft.correct(
             1 / draft.divisor, f"the maker's highest would be {highest / draft.divisor:g} °C"
         )
@@ -101,9 +105,9 @@ def _current(found: Mapping[str, Draft], suffix: str) -> None:
     if draft.spec.scale == 0 and draft.divisor == 1 and _is_milli(draft.value, apparent, power):
         draft.correct(1000, f"{draft.value:g} A can't be: the device counts milliamperes")
         return
-    real = apparent * abs(_value(found, f"power_factor{suffix}"))
-    if power > _ENOUGH_W and abs(real / power / 10 - 1) < _NEAR:
-        draft.correct(10, "voltage, power and power factor agree on a tenth of this current")
+    factor = abs(_value(found, f"power_factor{suffix}")) or (1 if draft.spec.scale == 2 else 0)  # noqa: PLR2004
+    if power > _ENOUGH_W and abs(apparent * factor / power / 10 - 1) < _NEAR:
+        draft.correct(10, "voltage and power agree on a tenth of this current")
 
 
 def _is_milli(amperes: float, apparent: float, power: float) -> bool:

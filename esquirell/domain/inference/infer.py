@@ -8,9 +8,9 @@ from esquirell.domain.inference import correction, neighbours, scaling
 from esquirell.domain.inference.draft import Draft
 from esquirell.domain.inference.meaning import frame_suffix, meaning_of
 from esquirell.domain.inference.specification import Specified
-from esquirell.domain.inference.units import unit_of
 from esquirell.domain.profile import Profile
 
+_MOST_COUNTED = 10**12
 _TEXT = ("string", "enum", "bitmap", "boolean", "bool", "raw", "json", "bitm")
 
 
@@ -45,7 +45,7 @@ def _undescribed(described: Sequence[Specified], answer: Mapping[str, Any]) -> l
     return [
         Specified(name, name, _kind(raw))
         for name, raw in answer.items()
-        if name not in told and not name.isdigit()
+        if name and name not in told and not name.isdigit()
     ]
 
 
@@ -67,13 +67,20 @@ def _draft(spec: Specified, raw: object) -> Draft:
     elif isinstance(raw, str) and looks_like_json(raw) and '"L1"' in raw:
         draft.frame = "auto"
     elif spec.kind not in _TEXT:
-        draft.raw = raw if isinstance(raw, int) and not isinstance(raw, bool) else None
-        draft.meaning = meaning_of(spec.code, unit_of(spec.unit), spec.highest)
+        draft.raw = _number(raw)
+        draft.meaning = meaning_of(spec)
         if draft.meaning:
             scaling.scale(draft)
         elif "ele" in spec.code:
             draft.divisor = 10 ** (spec.scale or 0)
     return draft
+
+
+def _number(raw: object) -> int | None:
+    """Take a raw value for evidence if it is a number that a device can have counted."""
+    if isinstance(raw, bool) or not isinstance(raw, int):
+        return None
+    return raw if abs(raw) < _MOST_COUNTED else None
 
 
 def _rank(draft: Draft) -> tuple[bool, bool]:

@@ -5,12 +5,21 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from esquirell.domain.inference import words
-from esquirell.domain.inference.units import Dimension, Unit
+from esquirell.domain.inference.specification import Specified
+from esquirell.domain.inference.units import Dimension, Unit, unit_of
 
 _FRAME_WORDS = frozenset(["phase", "dc", "ac", "data"])
 _FRAME_KINDS = ("raw", "json")
+# Frames of one quantity of all phases.
+_WHOLE = tuple(
+    (*before, quantity)
+    for quantity in ("voltage", "current", "power")
+    for before in ((), ("phase",))
+)
 # The increments that were found to be a counter have this much room, others 50,000 or 500,000.
 _COUNTER_ROOM = 100_000_000
+_TOTALS = words.IMPORT | words.EXPORT | {"total", "all"}
+_WAYS = re.compile(r"^([abc]|\d*|grid)$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,21 +36,21 @@ class Meaning:
         return f"{self.quantity}_{self.suffix}" if self.suffix else self.quantity
 
 
-def meaning_of(code: str, unit: Unit | None, highest: int | None = None) -> Meaning | None:
-    """Tell what a numeric datapoint measures; None for what is no measurement.
-
-    `highest` is the upper bound that the maker gives, in raw units.
-    """
+def meaning_of(spec: Specified) -> Meaning | None:
+    """Tell what a numeric datapoint measures; None for what is no measurement."""
+    code, unit = spec.code, unit_of(spec.unit)
     if code == "cur_neutral":
         return Meaning("energy_export") if _is(unit, "energy") else None
     spoken = words.words_of(code)
     if "add" in spoken:
-        return _increment(spoken, highest)
+        return _increment(spoken, spec)
     if code == "leakage_current" or spoken in (("residual", "current"), ("cur", "leakage")):
         return Meaning("leakage_current")
     if words.NEVER & set(spoken):
         return None
-    return _measured(spoken, unit)
+    found = _measured(spoken, unit)
+    is_energy = found is not None and found.quantity.startswith("energy")
+    return None if is_energy and spec.report == "sum" and not _TOTALS & set(spoken) else found
 
 
 def frame_suffix(code: str, kind: str) -> str | None:
@@ -49,20 +58,27 @@ def frame_suffix(code: str, kind: str) -> str | None:
     if kind not in _FRAME_KINDS and not re.fullmatch(r"phase_s\d{1,2}", code):
         return None
     spoken = words.words_of(code)
+    if kind in _FRAME_KINDS and spoken in _WHOLE:
+        return ""
     if not {"phase", "data"} & set(spoken):
         return None
     rest = [word for word in spoken if word not in _FRAME_WORDS]
     return _suffix(rest) if len(rest) <= 1 else None
 
 
-def _increment(spoken: tuple[str, ...], highest: int | None) -> Meaning | None:
+def _increment(spoken: tuple[str, ...], spec: Specified) -> Meaning | None:
     """Take add_ele, an increment since the last report, for a total if it has room for one."""
     if spoken[:2] == ("pro", "add"):
         return Meaning("energy_export", sure=False)
-    if "ele" not in spoken or highest is None or highest < _COUNTER_ROOM:
+    if "ele" not in spoken or not _is_counter(spec):
         return None
     suffix = _suffix([word for word in spoken if word not in ("add", "ele")])
     return None if suffix is None else Meaning("energy_import", suffix)
+
+
+def _is_counter(spec: Specified) -> bool:
+    """Tell whether the maker describes a counter: by its report, or by its room."""
+    return spec.report == "minux" or (spec.highest or 0) >= _COUNTER_ROOM
 
 
 def _measured(spoken: tuple[str, ...], unit: Unit | None) -> Meaning | None:
@@ -72,8 +88,15 @@ def _measured(spoken: tuple[str, ...], unit: Unit | None) -> Meaning | None:
             continue
         quantity, used = found
         suffix = _suffix([word for word in spoken if word not in used | words.NOISE])
-        return None if suffix is None else Meaning(quantity, suffix)
+        return None if suffix is None else _placed(quantity, suffix)
     return None
+
+
+def _placed(quantity: str, suffix: str) -> Meaning | None:
+    """Give the meaning of a quantity at a place; what a panel counts is made, not imported."""
+    if quantity not in ("energy_import", "energy_export") or _WAYS.match(suffix):
+        return Meaning(quantity, suffix)
+    return Meaning("energy_generated", suffix) if suffix.startswith("pv") else None
 
 
 _Told = tuple[str, frozenset[str]] | None
@@ -85,8 +108,8 @@ def _charge(spoken: frozenset[str], _unit: Unit | None) -> _Told:
     return None
 
 
-def _temperature(spoken: frozenset[str], _unit: Unit | None) -> _Told:
-    if not spoken & words.TEMPERATURE:
+def _temperature(spoken: frozenset[str], unit: Unit | None) -> _Told:
+    if not spoken & words.TEMPERATURE or _is(unit, "fahrenheit"):
         return None
     return "temperature", words.TEMPERATURE | {"current", "cpu", "device", "inner", "internal"}
 

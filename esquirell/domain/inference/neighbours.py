@@ -9,9 +9,9 @@ from esquirell.domain.errors import DecodeError
 from esquirell.domain.frames import Hint, unpack
 from esquirell.domain.inference.draft import Draft, by_key
 from esquirell.domain.inference.words import place_of, words_of
+from esquirell.domain.profile import INVERTERS
 
-INVERTERS = ("znnbq", "wxnbq", "xnyjcn", "bxsdy")
-_BOTH_WAYS = ("backward", "reverse", "forward")
+_BOTH_WAYS = {"backward", "reverse", "forward"}
 _MOST_W = 30_000
 _LEAK_NEAR = 0.03
 
@@ -44,8 +44,8 @@ def _shared_voltage(drafts: Sequence[Draft]) -> None:
 
 def _both_ways(drafts: Sequence[Draft]) -> None:
     """Drop `total_energy` beside counters of either way: it is the sum of both, no import."""
-    codes = [draft.spec.code.lower() for draft in drafts]
-    if any("energy" in code and code.startswith(_BOTH_WAYS) for code in codes):
+    spoken = [set(words_of(draft.spec.code)) for draft in drafts]
+    if any("energy" in one and one & _BOTH_WAYS for one in spoken):
         for draft in drafts:
             if draft.spec.code.lower() == "total_energy":
                 draft.meaning = None

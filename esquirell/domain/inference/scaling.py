@@ -41,6 +41,8 @@ _USUAL_BY_CODE: Mapping[str, float] = {
 def scale(draft: Draft) -> None:
     """Set the divisor of a draft that measures, and how sure it is."""
     unit = unit_of(draft.spec.unit)
+    if draft.meaning and not draft.meaning.sure:
+        draft.doubt("its meaning is known of one product only")
     if draft.spec.scale is None:
         _usual(draft, unit)
         return

@@ -41,12 +41,17 @@ def _each(described: object) -> Iterator[Specified]:
                 yield from _each(one)
             return
         for name, entry in described.items():
-            if isinstance(entry, Mapping):
+            if isinstance(entry, Mapping) and str(name):
                 yield _one(str(name), str(entry.get("code") or name), entry)
     elif isinstance(described, list):
         for entry in described:
-            if isinstance(entry, Mapping) and isinstance(entry.get("code"), str):
+            if isinstance(entry, Mapping) and _text(entry, "code"):
                 yield _one(str(entry.get("dp_id") or entry["code"]), entry["code"], entry)
+
+
+def _text(entry: Mapping[str, Any], key: str) -> str:
+    value = entry.get(key)
+    return value if isinstance(value, str) else ""
 
 
 def _is_list(described: Mapping[str, Any], key: str) -> bool:
@@ -54,11 +59,11 @@ def _is_list(described: Mapping[str, Any], key: str) -> bool:
 
 
 def _one(name: str, code: str, entry: Mapping[str, Any]) -> Specified:
-    values = _values(entry.get("values", entry.get("raw_values")))
+    values = _values(entry.get("values", entry.get("typeSpec")))
     return Specified(
         name=name,
         code=code,
-        kind=str(entry.get("type") or "").lower(),
+        kind=str(entry.get("type") or values.get("type") or "").lower(),
         unit=values["unit"] if isinstance(values.get("unit"), str) else "",
         scale=_scale(values.get("scale")),
         lowest=_whole(values.get("min")),

@@ -11,7 +11,7 @@ from typing import Literal
 
 Dimension = Literal[
     "energy", "power", "reactive", "apparent", "voltage", "current", "frequency", "temperature",
-    "share", "other", "reactive energy",
+    "share", "other", "reactive energy", "fahrenheit",
 ]  # fmt: skip
 
 
@@ -49,6 +49,7 @@ _UNITS: Mapping[str, Unit] = {
     "hz": Unit("frequency"),
     "c": Unit("temperature"),
     "cf": Unit("temperature"),
+    "f": Unit("fahrenheit"),
     "摄氏度": Unit("temperature"),
     "%": Unit("share"),
     "pf": Unit("share", 100),
