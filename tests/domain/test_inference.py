@@ -108,6 +108,13 @@ PLUG_V = ("cur_voltage", "V", 1, 2300)
         ((("power", "Watt", 1, 350),), {"active_power": 35}),
         ((("total_power", "kW", 4, 12_181),), {"active_power": 1218.1}),
         ((("power_total", "kW", 2, 35),), {"active_power": 350}),
+        ((("total_power", "Wh", 0, 350),), {"active_power": 350}),
+        # Whole watts, as voltage x current says; tenths, as nothing says otherwise.
+        (
+            (PLUG_V, ("cur_power", "W", 0, 1100), ("cur_current", "mA", 0, 5000)),
+            {"active_power": 1100},
+        ),
+        ((PLUG_V, ("cur_power", "W", 0, 83)), {"active_power": 8.3}),
         ((("power_total", "kW", 3, -747),), {"active_power": -747}),
         ((("ActivePowerB", "kW", 3, -317),), {"active_power_b": -317}),
         ((("cur_power_y", "kW", 3, 56),), {"active_power_b": 56}),
@@ -244,6 +251,12 @@ def test_counters_of_phases_that_are_ten_times_their_total() -> None:
     assert found.values["energy_import"] == 732.45
     assert found.values["energy_import_c"] == 139.489
     assert len(found.warnings) == 3
+
+
+def test_a_power_factor_beside_a_frame() -> None:
+    frame = {"phase_a": ("Raw", "COwABY8AARA=")}
+    found = read(*integers(("leakage_current", "mA", 0, 84), **frame), category="dlq")
+    assert found.values["power_factor"] == 0.84
 
 
 def test_a_power_factor_where_others_send_their_leakage() -> None:

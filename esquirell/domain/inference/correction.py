@@ -130,7 +130,17 @@ def _power(found: Mapping[str, Draft], suffix: str) -> None:
         draft.correct(10, f"{raw} W is more than voltage x current: the device counts tenths")
     elif alike:
         draft.correct(10, "the device counts tenths of a watt, as it does of a volt")
-    elif (spec.highest or 0) >= _DECIWATTS and not _agrees(apparent, raw):
+        if _agrees(apparent, raw):
+            draft.doubt("the device counts tenths of a volt, but its current fits whole watts")
+    elif (spec.highest or _DECIWATTS) >= _DECIWATTS and not _agrees(apparent, raw):
+        _presume(draft, apparent)
+
+
+def _presume(draft: Draft, apparent: float) -> None:
+    """Presume tenths of a watt, as most devices of this kind count, if the load is not known."""
+    if apparent > _ENOUGH_W and allows(apparent, draft.raw or 0):
+        draft.doubt("the maker says W, many such devices count tenths of a watt")
+    else:
         draft.divisor = 10
         draft.doubt("the maker says W, most such devices count tenths of a watt")
 

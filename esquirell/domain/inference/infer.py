@@ -22,7 +22,7 @@ def infer(described: Sequence[Specified], answer: Mapping[str, Any], category: s
     """
     known = [*described, *_undescribed(described, answer)]
     drafts = [_draft(spec, _raw(spec, answer)) for spec in known]
-    neighbours.settle(drafts)
+    neighbours.settle(drafts, answer)
     correction.correct(drafts)
     neighbours.inverter(drafts, category, answer)
     refresh = tuple(

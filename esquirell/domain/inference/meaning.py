@@ -111,7 +111,14 @@ def _charge(spoken: frozenset[str], _unit: Unit | None) -> _Told:
 def _temperature(spoken: frozenset[str], unit: Unit | None) -> _Told:
     if not spoken & words.TEMPERATURE or _is(unit, "fahrenheit"):
         return None
-    return "temperature", words.TEMPERATURE | {"current", "cpu", "device", "inner", "internal"}
+    return "temperature", words.TEMPERATURE | {
+        "current",
+        "cpu",
+        "device",
+        "inner",
+        "internal",
+        "va",
+    }
 
 
 def _frequency(spoken: frozenset[str], _unit: Unit | None) -> _Told:
@@ -136,7 +143,7 @@ _STORED = {
 
 def _energy(spoken: frozenset[str], unit: Unit | None) -> _Told:
     """Energy is told by its word, or by its unit where the code says power or consumption."""
-    by_unit = _is(unit, "energy") and spoken <= words.POWER | words.NOISE | words.IMPORT
+    by_unit = _is(unit, "energy") and "consumption" in spoken
     if not spoken & words.ENERGY and not by_unit:
         return None
     if unit is not None and unit.dimension not in ("energy", "other"):

@@ -1,6 +1,7 @@
 """What a datapoint means beside the others of its device."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -16,13 +17,13 @@ _MOST_W = 30_000
 _LEAK_NEAR = 0.03
 
 
-def settle(drafts: Sequence[Draft]) -> None:
+def settle(drafts: Sequence[Draft], answer: Mapping[str, Any]) -> None:
     """Settle what a code alone leaves open: channels, shared voltages, directions, sums."""
     _first_channel(drafts)
     _shared_voltage(drafts)
     _both_ways(drafts)
     _directions(drafts)
-    _factor_in_leakage(drafts)
+    _factor_in_leakage(drafts, answer)
 
 
 def _first_channel(drafts: Sequence[Draft]) -> None:
@@ -71,18 +72,14 @@ def _goes_by(draft: Draft, suffix: str) -> bool:
     return draft.key == key and (draft.spec.lowest or 0) >= 0
 
 
-def _factor_in_leakage(drafts: Sequence[Draft]) -> None:
+def _factor_in_leakage(drafts: Sequence[Draft], answer: Mapping[str, Any]) -> None:
     """Tell SPM01's power factor from the leakage that others send there: it is P / (V x I)."""
     found = by_key(drafts)
     leakage = found.get("leakage_current")
-    volts, amperes, watts = (
-        found[key].value if key in found else None for key in ("voltage", "current", "active_power")
-    )
-    if leakage is None or not leakage.raw or leakage.meaning is None:
+    if leakage is None or not leakage.raw or leakage.meaning is None or "power_factor" in found:
         return
-    if not (volts and amperes and watts) or "power_factor" in found:
-        return
-    if abs(leakage.raw / 100 - abs(watts) / (volts * amperes)) < _LEAK_NEAR:
+    factor = _factor(found) or _factor_of_frames(drafts, answer)
+    if factor and abs(leakage.raw / 100 - factor) < _LEAK_NEAR:
         leakage.meaning = replace(leakage.meaning, quantity="power_factor")
         leakage.divisor = 100
         leakage.note = "it is the power factor: it equals power / (voltage x current)"
@@ -98,18 +95,44 @@ def inverter(drafts: Sequence[Draft], category: str, answer: Mapping[str, Any]) 
     beside = _beside(drafts, answer)
     if total.raw > _MOST_W or (beside and not allows(beside, total.raw / 2)):
         total.correct(1000, f"{total.raw} W is more than it makes: the device counts milliwatts")
+    elif not beside:
+        total.doubt("the maker says W, some micro inverters count milliwatts")
 
 
 def _beside(drafts: Sequence[Draft], answer: Mapping[str, Any]) -> float:
     """Give the power that the datapoints beside the total tell of, in W."""
     found = by_key(drafts)
     told = [found[key].value or 0 for key in ("active_power_ac", "active_power_pv") if key in found]
-    for draft in drafts:
-        if draft.frame:
-            raw = answer.get(draft.spec.name, answer.get(draft.spec.code))
-            try:
-                fields = unpack(draft.frame, raw, Hint(draft.spec.code, inverter=True)).fields
-            except DecodeError:
-                continue
-            told.append(fields.get("active_power", 0))
+    told += [fields.get("active_power", 0) for fields in _frames(drafts, answer, inverter=True)]
     return max(told, default=0)
+
+
+def _factor(found: Mapping[str, Draft]) -> float | None:
+    """Give P / (V x I) of a device of one phase, if all three were sent."""
+    keys = ("voltage", "current", "active_power")
+    values = {key: found[key].value or 0 for key in keys if key in found}
+    return _ratio(values)
+
+
+def _factor_of_frames(drafts: Sequence[Draft], answer: Mapping[str, Any]) -> float | None:
+    """Give P / (V x I) of the only phase that a device has a frame of."""
+    frames = [fields for fields in _frames(drafts, answer, inverter=False) if any(fields.values())]
+    return _ratio(frames[0]) if len(frames) == 1 else None
+
+
+def _ratio(fields: Mapping[str, float]) -> float | None:
+    apparent = fields.get("voltage", 0) * fields.get("current", 0)
+    power = abs(fields.get("active_power", 0))
+    return power / apparent if apparent and power else None
+
+
+def _frames(
+    drafts: Sequence[Draft], answer: Mapping[str, Any], *, inverter: bool
+) -> Iterator[Mapping[str, float]]:
+    """Unpack the frames of an answer, as far as they can be."""
+    for draft in drafts:
+        raw = answer.get(draft.spec.name, answer.get(draft.spec.code))
+        if not draft.frame:
+            continue
+        with suppress(DecodeError):
+            yield unpack(draft.frame, raw, Hint(draft.spec.code, inverter)).fields
