@@ -12,7 +12,6 @@ from esquirell.cli.captured import capture
 from esquirell.cli.output import Row, complain, in_terminal, print_json, print_table, warn
 from esquirell.cli.values import plain
 from esquirell.domain.errors import ConfigError
-from esquirell.domain.frames import with_suffix
 from esquirell.domain.profile import Datapoint, Profile
 from esquirell.domain.quantity import is_quantity_key, split_key
 from esquirell.profiles import Trial, find, own, shipped, try_capture
@@ -33,7 +32,10 @@ def profiles() -> None:
 @profiles.command("list")
 @pass_call
 def list_profiles(call: Call) -> None:
-    """List shipped profiles and your own, which win where both have one name."""
+    """List shipped profiles and your own.
+
+    Yours win where both have the same name or claim the same product.
+    """
     mine = own(_folder(call))
     shelf = dict(sorted((shipped() | mine).items()))
     if call.json:
@@ -61,7 +63,10 @@ def show(call: Call, name: str) -> None:
 @click.argument("file", type=_FILE)
 @pass_call
 def check(call: Call, file: Path) -> int:
-    """Check a profile that you wrote, and tell what it would give; exit with 2 if it is wrong."""
+    """Check a profile that you wrote.
+
+    Tells what it would give; exits with 2 if something in it is wrong.
+    """
     try:
         profile = read(file)
     except ConfigError as error:
@@ -104,10 +109,7 @@ def _rows(profile: Profile) -> Iterator[Row]:
 
 
 def _gives(point: Datapoint) -> str:
-    """Name what a datapoint gives; a frame's phase stands for all that it holds."""
-    if point.frame:
-        return " ".join(point.keys) or with_suffix("voltage", point.suffix)
-    return point.key or "(diagnostic)"
+    return " ".join(point.keys) or "(diagnostic)"
 
 
 def _unit(key: str) -> str:
