@@ -69,8 +69,8 @@ def test_the_name_in_the_configuration_is_that_of_the_file() -> None:
 @pytest.mark.parametrize(
     "name",
     [
-        *(QUANTITIES.keys() | CODECS.keys() | Datapoint.model_fields.keys()),
-        *(Profile.model_fields.keys() - {"name", "datapoints"}),
+        *sorted(QUANTITIES.keys() | CODECS.keys() | Datapoint.model_fields.keys()),
+        *sorted(Profile.model_fields.keys() - {"name", "datapoints"}),
     ],
 )
 def test_everything_that_may_be_written_is_explained(name: str) -> None:
