@@ -12,7 +12,7 @@ from esquirell.domain.quantity import split_key
 _LIVE_V = (80, 500)
 _GRID_HZ = (45, 65)
 # A family is recognised by so many of its datapoints, as some may be missing in an answer.
-_LEAST = 3
+_LEAST = 4
 _MOST = 0.65
 UNKNOWN = Profile(name="unknown", title="Unknown product", datapoints={})
 
@@ -65,7 +65,7 @@ def recognise(answer: Mapping[str, Any], shelf: Iterable[Profile]) -> Choice:
 
 
 def _resembles(answer: Mapping[str, Any], profile: Profile) -> bool:
-    """Tell whether an answer holds most of what a family is recognised by, and little else."""
+    """Tell whether an answer holds what a family is recognised by, or most of it alone."""
     if not profile.requires:
         return False
     points = by_name(profile)
@@ -74,7 +74,7 @@ def _resembles(answer: Mapping[str, Any], profile: Profile) -> bool:
     held = sum(dp in answer for dp in profile.requires)
     strange = sum(name not in points for name in answer)
     return held == len(profile.requires) or (
-        held >= _MOST * len(profile.requires) and held >= _LEAST and strange <= held / 3
+        held >= _MOST * len(profile.requires) and held >= _LEAST and not strange
     )
 
 

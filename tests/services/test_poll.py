@@ -197,3 +197,15 @@ def test_the_profiles_refresh_goes_to_the_meter() -> None:
     bench = Bench(plug={"20": 2300})
     bench.poller.poll([meter("plug", profile="plug")], ON_DEMAND)
     assert bench.transport.asked == [("plug", (18, 19, 20), True)]
+
+
+def test_a_profile_is_told_by_the_first_answer_and_remembered() -> None:
+    bench = Bench(main={"18": 81, "19": 83, "20": 2352})
+    plug = meter(profile="auto")
+    bench.poller.poll([plug])
+    bench.transport.scripts["main"] = {"20": 2360}
+    bench.poller.poll([plug])
+    assert [asked[1] for asked in bench.transport.asked] == [(), (18, 19, 20)]
+    (_, first), (latest, keys) = bench.publisher.readings
+    assert latest.values == {"voltage": 236.0}
+    assert first == keys == ("current", "active_power", "voltage")

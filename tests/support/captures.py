@@ -25,11 +25,9 @@ class Captured:
     right: Mapping[str, float]
     disputed: frozenset[str]
 
-    def of(self, source: str, **without: object) -> dict[str, Any] | None:
+    def of(self, source: str, **without: object) -> dict[str, Any]:
         """Give the capture with one of its answers, `dps` or `status`, and parts replaced."""
         other = {"dps": "status", "status": "dps"}[source]
-        if not self.capture.get(source):
-            return None
         return {**self.capture, other: None, **without}
 
 

@@ -10,6 +10,8 @@ from esquirell.domain.profile import Datapoint, Profile
 # 143 of 165 products send phase a in DP 6; b and c follow. Micro inverters send one in DP 7.
 _PHASES = {"6": "a", "7": "b", "8": "c"}
 _LIVE_V = (80, 500)
+# Breakers, meters and chargers that send frames there all count their import in DP 1.
+_COUNTER = Datapoint(code="forward_energy_total", key="energy_import", divisor=100, trust="likely")
 
 
 def infer_frames(answer: Mapping[str, Any]) -> Profile:
@@ -19,6 +21,8 @@ def infer_frames(answer: Mapping[str, Any]) -> Profile:
         for dp, phase in _PHASES.items()
         if "6" in answer and _is_phase(answer.get(dp), f"phase_{phase}")
     }
+    if points and isinstance(answer.get("1"), int) and not isinstance(answer["1"], bool):
+        points["1"] = _COUNTER
     return Profile(name="phases", title="Phase frames of an unknown product", datapoints=points)
 
 
