@@ -1,6 +1,6 @@
 """Choosing a profile by what is known of a product and by what it answers."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -51,7 +51,7 @@ def choose(
             continue
         if _loses(claim, inferred, answer):
             return _instead(claim, inferred, answer, [*own, *shipped])
-        return Choice(_completed(claim, inferred))
+        return Choice(_completed(claim, inferred), tuple(_disagreements(claim, inferred)))
     return Choice(inferred) if inferred.keys else recognise(answer, [*own, *shipped])
 
 
@@ -145,6 +145,19 @@ def _odd(values: Mapping[str, float]) -> int:
     if frequency and not _GRID_HZ[0] <= frequency <= _GRID_HZ[1]:
         odd += 1
     return odd
+
+
+def _disagreements(claim: Profile, inferred: Profile) -> Iterator[str]:
+    """Name the datapoints that a profile and the maker's specification understand otherwise."""
+    for name, point in inferred.datapoints.items():
+        known = claim.datapoints.get(name)
+        if known is None or point.trust == "doubtful" or point.key is None:
+            continue
+        if (known.key, known.divisor) != (point.key, point.divisor):
+            yield (
+                f"DP {name} ({point.code}): taken as profile {claim.name} says, "
+                "its maker describes it otherwise"
+            )
 
 
 def _completed(claim: Profile, inferred: Profile) -> Profile:

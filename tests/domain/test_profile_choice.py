@@ -159,3 +159,12 @@ def test_an_answer_by_code_means_the_same() -> None:
 def test_a_capture_of_another_shape_is_refused(capture: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match="dps"):
         try_capture(capture)
+
+
+def test_a_profile_that_its_maker_contradicts_is_named() -> None:
+    values = {"unit": "Kw·h", "scale": 3}
+    mapping = {"131": {"code": "TotalEnergyConsumed", "type": "Integer", "values": values}}
+    product = {"product_id": "gqmmtjclqb7reg5p", "mapping": mapping}
+    trial = try_capture({**product, "dps": {"131": 1_044_354}})
+    assert trial.values == {"energy_import": 10_443.54}
+    assert "DP 131" in trial.warnings[0]
