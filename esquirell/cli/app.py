@@ -15,6 +15,7 @@ COMMANDS = {
     "bridge": ("run:bridge", "Run the MQTT bridge alone."),
     "fetch": ("fetch:fetch", "Read meters now: print, save and publish."),
     "meters": ("meters:meters", "List, show and test the configured meters."),
+    "profiles": ("profiles:profiles", "List, show, check and try profiles of products."),
     "schedule": ("schedule:schedule", "List and change what runs when."),
     "tasks": ("tasks:tasks", "List the tasks that may be scheduled, or run one."),
     "log": ("log:log", "Show the commands of late and what came of them."),

@@ -4,11 +4,11 @@ from collections.abc import Iterator, Sized
 
 import click
 
-from esquirell import profiles
 from esquirell.beat.rules import check_cron
 from esquirell.cli.call import Call, Group, pass_call
 from esquirell.cli.output import complain, print_json
 from esquirell.domain.errors import ConfigError
+from esquirell.profiles import Choices
 from esquirell.settings import Settings, masked
 
 
@@ -55,9 +55,10 @@ def summary(settings: Settings) -> str:
 
 
 def _errors(settings: Settings) -> Iterator[str]:
+    choices = Choices(lambda: settings.profiles_dir)
     for meter in settings.meters:
         try:
-            profiles.find(meter.profile, meter.product_id)
+            choices.of(meter)
         except ConfigError as error:
             yield f"{_name(settings)}: meters.{meter.name}: {error}"
     for schedule in settings.schedules:

@@ -61,7 +61,7 @@ def _findings(call: Call) -> Iterator[Finding]:
         yield advice("configuration", warning, "change it if that is not as you want it")
     yield machine.state_directory(settings)
     yield machine.disk(settings)
-    yield from meter_checks.configured(settings.meters)
+    yield from meter_checks.configured(settings)
     yield from _around(call.runtime)
 
 

@@ -15,7 +15,7 @@ from pydantic import SecretStr
 from esquirell.cli.call import Command
 from esquirell.domain.errors import ConfigError
 from esquirell.domain.meter import LOCAL_KEY_LENGTH, Meter, ProtocolVersion
-from esquirell.profiles import find, shipped
+from esquirell.profiles import shipped
 from esquirell.settings import MqttSettings, RedisSettings, private_files
 from esquirell.settings.devices import read_devices
 from esquirell.settings.files import SEARCHED
@@ -93,10 +93,6 @@ def _lacks(meter: Meter) -> Iterator[str]:
     """Tell what a user has to add before the meter can be read."""
     if meter.address == "auto":
         yield "it has no address in the file: set address to its IP address"
-    try:
-        find(meter.profile, meter.product_id)
-    except ConfigError:
-        yield f"its product is not known: set profile to one of {', '.join(shipped())}"
 
 
 def _default_mqtt() -> MqttSettings:
@@ -144,9 +140,9 @@ def _ask_name(taken: Container[str]) -> str:
 
 
 def _ask_profile() -> str:
-    for name, profile in shipped().items():
-        click.echo(f"  {name}: {profile.title}")
-    return click.prompt("Product", type=click.Choice(list(shipped())))
+    known = click.Choice(["auto", *shipped()])
+    click.echo("Product: auto goes by what the meter answers; esquirell profiles list shows all")
+    return click.prompt("Product", default="auto", type=known, show_choices=False)
 
 
 def _ask_secret(text: str, check: Callable[[str], str], default: str | None = None) -> str:

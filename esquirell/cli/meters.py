@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from esquirell import profiles
 from esquirell.cli.call import Call, Group, pass_call
 from esquirell.cli.moments import local
 from esquirell.cli.output import in_terminal, print_json, print_lines, print_table, warn
@@ -15,6 +14,8 @@ from esquirell.domain.meter import Meter
 from esquirell.domain.profile import Profile
 from esquirell.domain.reading import payload
 from esquirell.domain.status import MeterStatus
+from esquirell.profiles import Choices
+from esquirell.profiles.choice import UNKNOWN
 from esquirell.services.health import described
 from esquirell.settings import masked
 
@@ -99,7 +100,7 @@ def _meter(call: Call, name: str) -> Meter:
 
 def _describe(call: Call, meter: Meter) -> dict[str, Any]:
     configured = next(one for one in masked(call.settings)["meters"] if one["name"] == meter.name)
-    profile = _profile(meter)
+    profile = _profile(call, meter)
     status = _statuses(call).get(meter.name, MeterStatus())
     keys = tuple(dict.fromkeys([*(profile.keys if profile else ()), *status.keys]))
     return {
@@ -111,12 +112,13 @@ def _describe(call: Call, meter: Meter) -> dict[str, Any]:
     }
 
 
-def _profile(meter: Meter) -> Profile | None:
+def _profile(call: Call, meter: Meter) -> Profile | None:
     try:
-        return profiles.find(meter.profile, meter.product_id)
+        profile = Choices(lambda: call.settings.profiles_dir).of(meter)
     except ConfigError as error:
         warn(f"{meter.name}: {error}")
         return None
+    return None if profile is UNKNOWN else profile
 
 
 def _last_reading(call: Call, name: str, keys: tuple[str, ...]) -> dict[str, object] | None:

@@ -9,9 +9,9 @@ from esquirell.cli import history
 from esquirell.cli.call import Call, Command, misuse, pass_call
 from esquirell.cli.history import Columns
 from esquirell.cli.moments import moment
+from esquirell.domain.nearest import nearest
 from esquirell.domain.quantity import QUANTITIES, is_quantity_key, split_key
 from esquirell.domain.reading import Reading
-from esquirell.settings.nearest import nearest
 
 _FORMATS = ("table", "csv", "json")
 

@@ -1,20 +1,29 @@
 """Profiles: which datapoint of a product holds which quantity, and how it is scaled."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Annotated, Any
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from esquirell.domain.errors import DecodeError
+from esquirell.domain.frames import quantities_of
+from esquirell.domain.frames.codecs import CODECS
 from esquirell.domain.quantity import is_quantity_key
+
+INVERTERS = ("znnbq", "wxnbq", "xnyjcn", "bxsdy")
+_SOURCES = ("pv", "bat")
+
+Trust = Literal["sure", "likely", "doubtful"]
 
 
 class Datapoint(BaseModel):
-    """One datapoint (DP): its Tuya code and, for a measurement, key and divisor.
+    """One datapoint (DP): its Tuya code and, for a measurement, key or frame.
 
-    A value in the canonical unit is the raw integer divided by `divisor` (dividing, as
-    777 / 100 is 7.77 and 777 * 0.01 is not). Without a `key` it is a diagnostic.
+    A number is in the canonical unit when divided by `divisor` (dividing, as 777 / 100 is 7.77
+    and 777 * 0.01 is not). A packed frame names its codec in `frame`, or "auto", and the phase
+    or channel in `suffix`. With neither it is a diagnostic.
+
+    `direction` is the DP whose REVERSE makes this value negative, `sentinels` are raw values
+    that are no measurement, `note` is one sentence that goes with each value as a warning.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -22,6 +31,12 @@ class Datapoint(BaseModel):
     code: Annotated[str, Field(min_length=1)]
     key: str | None = None
     divisor: Annotated[float, Field(gt=0)] = 1
+    frame: str | None = None
+    suffix: Annotated[str, Field(pattern=r"^[a-z0-9_]*$")] = ""
+    direction: str | None = None
+    sentinels: tuple[int, ...] = ()
+    trust: Trust = "sure"
+    note: str = ""
 
     @field_validator("key")
     @classmethod
@@ -30,12 +45,35 @@ class Datapoint(BaseModel):
             raise ValueError(f"{key} is no quantity of the contract")
         return key
 
+    @field_validator("frame")
+    @classmethod
+    def _known_frame(cls, frame: str | None) -> str | None:
+        if frame is not None and frame != "auto" and frame not in CODECS:
+            raise ValueError(f"there is no frame {frame}; known are: auto, {', '.join(CODECS)}")
+        return frame
+
+    @model_validator(mode="after")
+    def _one_meaning(self) -> "Datapoint":
+        if self.key and self.frame:
+            raise ValueError("a datapoint has a key or a frame, not both")
+        return self
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The quantity keys that this datapoint is known to give."""
+        if self.frame:
+            return quantities_of(self.frame, self.suffix)
+        return (self.key,) if self.key else ()
+
 
 class Profile(BaseModel):
-    """A product family: its datapoints and how to ask for them.
+    """A product family: its datapoints, keyed by DP id, and how to ask for them.
 
-    `refresh` lists the DPs to ask for by UPDATEDPS before each status, for products that
-    answer old values otherwise; `products` the Tuya product ids that it is known to fit.
+    `products` are the Tuya product ids that it is known to fit; of several profiles that claim
+    one, and for an answer of which nothing else is known, the DPs decide: `requires` lists those
+    that an answer must hold. `refresh` lists the DPs to ask for by UPDATEDPS before each status,
+    for products that answer old values otherwise; `category` is Tuya's, such as `cz`.
+    Where only the cloud's codes are known, they stand in place of the DP ids.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -44,47 +82,23 @@ class Profile(BaseModel):
     title: str
     manufacturer: str = "Tuya"
     model: str = ""
+    category: str = ""
     products: tuple[str, ...] = ()
+    requires: tuple[str, ...] = ()
     refresh: tuple[int, ...] = ()
     datapoints: Mapping[str, Datapoint]
 
     @property
     def keys(self) -> tuple[str, ...]:
         """The quantity keys of this product, in the order of its datapoints."""
-        return tuple(point.key for point in self.datapoints.values() if point.key)
+        return tuple(dict.fromkeys(self._keys()))
 
+    @property
+    def is_inverter(self) -> bool:
+        """Tell whether it makes electricity: by its category, or by its panels and batteries."""
+        codes = [point.code.lower() for point in self.datapoints.values() if point.frame]
+        return self.category in INVERTERS or any(code.startswith(_SOURCES) for code in codes)
 
-@dataclass(frozen=True, slots=True)
-class Decoded:
-    """What one answer of a device means, in canonical units."""
-
-    values: dict[str, float] = field(default_factory=dict)
-    diagnostics: dict[str, Any] = field(default_factory=dict)
-    warnings: tuple[str, ...] = ()
-
-
-def decode(dps: Mapping[str, Any], profile: Profile) -> Decoded:
-    """Turn raw DPs, keyed by DP id, into values and diagnostics; absent stays absent.
-
-    A value that is not what the profile says stays raw among the diagnostics, with a warning.
-    """
-    values: dict[str, float] = {}
-    diagnostics: dict[str, Any] = {}
-    warnings: list[str] = []
-    for dp, raw in dps.items():
-        point = profile.datapoints.get(dp)
-        if point is None or point.key is None:
-            diagnostics[point.code if point else f"dp_{dp}"] = raw
-            continue
-        try:
-            values[point.key] = _scale(raw, point)
-        except DecodeError as error:
-            diagnostics[point.code] = raw
-            warnings.append(f"DP {dp} ({point.code}): {error}")
-    return Decoded(values, diagnostics, tuple(warnings))
-
-
-def _scale(raw: object, point: Datapoint) -> float:
-    if isinstance(raw, bool) or not isinstance(raw, int):
-        raise DecodeError(f"expected a whole number, got {type(raw).__name__}")
-    return raw / point.divisor
+    def _keys(self) -> Iterator[str]:
+        for point in self.datapoints.values():
+            yield from point.keys

@@ -19,7 +19,9 @@ from esquirell.beat.redis import Client, connect
 from esquirell.beat.scheduler import Scheduler
 from esquirell.beat.sender import TaskSender
 from esquirell.beat.timetable import RedBeatTimetable
+from esquirell.domain.errors import ConfigError
 from esquirell.domain.meter import Meter
+from esquirell.domain.profile import Profile
 from esquirell.domain.requests import schemas
 from esquirell.domain.status import MeterStatus
 from esquirell.domain.tasks import registry
@@ -29,13 +31,12 @@ from esquirell.mqtt.discovery import MeterInfo
 from esquirell.mqtt.publisher import MqttPublisher
 from esquirell.mqtt.requests import Requests
 from esquirell.mqtt.topics import Topics
+from esquirell.profiles import Choices
 from esquirell.runtime.measuring import exporter_of, ports_of
 from esquirell.runtime.wiring import (
     address_of,
-    known_profile,
     make_directory,
     options_of,
-    profile_of,
 )
 from esquirell.services.commands import Commands
 from esquirell.services.edits import Edits
@@ -134,11 +135,16 @@ class Runtime:
         return LocalTransport(self.settings.lock_dir, keep_connections=self._keeps)
 
     @cached_property
+    def profiles(self) -> Choices:
+        """What the datapoints of the meters mean."""
+        return Choices(lambda: self.settings.profiles_dir)
+
+    @cached_property
     def poller(self) -> Poller:
         """The one who polls."""
         transport, store = ports_of(self.transport, self.readings, self.exporter)
         saver = Saver(store, Spool(self.settings.spool_file))
-        return Poller(transport, profile_of, saver, self.publisher, now)
+        return Poller(transport, self.profiles, saver, self.publisher, now)
 
     @cached_property
     def exporter(self) -> "Exporter | None":
@@ -239,6 +245,7 @@ class Runtime:
 
     def _adopt_schedules(self) -> None:
         self.schedules.adopt(self.settings.schedules)
+        self.schedules.changed()
 
     def _keeps(self, meter: Meter) -> bool:
         pace_s = self.schedules.pace_s(meter.name)
@@ -249,6 +256,13 @@ class Runtime:
         if "poller" not in self.__dict__:
             return {}
         return self.poller.statuses.known()
+
+    def _profile(self, meter: Meter) -> Profile | None:
+        """Give the profile of a meter, if it has one that can be read."""
+        try:
+            return self.profiles.of(meter)
+        except ConfigError:
+            return None
 
     def _publish_every(self, name: str) -> int:
         return next((one.publish_every for one in self.meters() if one.name == name), 0)
@@ -269,7 +283,7 @@ class Runtime:
         active = self.schedules.active()
         paces = [pace_of(active.values(), meter.name) for meter in self.meters()]
         return [
-            MeterInfo(one, known_profile(one), statuses.get(one.name, MeterStatus()), pace_s)
+            MeterInfo(one, self._profile(one), statuses.get(one.name, MeterStatus()), pace_s)
             for one, pace_s in zip(self.meters(), paces, strict=True)
         ]
 

@@ -3,12 +3,9 @@
 from pathlib import Path
 from typing import Any
 
-from esquirell import profiles
 from esquirell.beat.celery_config import celery_config
 from esquirell.beat.redis import Address
 from esquirell.domain.errors import ConfigError
-from esquirell.domain.meter import Meter
-from esquirell.domain.profile import Profile
 from esquirell.mqtt.options import Options
 from esquirell.settings import Settings, load
 
@@ -21,11 +18,6 @@ def celery_settings() -> dict[str, Any]:
     return celery_config(address_of(settings), settings.timezone)
 
 
-def profile_of(meter: Meter) -> Profile:
-    """Choose the profile of a meter. Raises ConfigError."""
-    return profiles.find(meter.profile, meter.product_id)
-
-
 def make_directory(path: Path) -> None:
     """Make a directory for this user alone, and those above it. Raises ConfigError."""
     try:
@@ -35,14 +27,6 @@ def make_directory(path: Path) -> None:
             f"state_dir {path} can't be made ({error.strerror}): set state_dir to a folder that "
             "this user may write to"
         ) from error
-
-
-def known_profile(meter: Meter) -> Profile | None:
-    """Choose the profile of a meter, if it has one."""
-    try:
-        return profile_of(meter)
-    except ConfigError:
-        return None
 
 
 def address_of(settings: Settings) -> Address:

@@ -3,18 +3,17 @@
 import logging
 import threading
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, wait
 from dataclasses import dataclass
 
 from esquirell.domain.errors import EsquirellError, MeterUnreachableError, UnavailableError
 from esquirell.domain.meter import Meter
 from esquirell.domain.outcome import Outcome
-from esquirell.domain.profile import Profile, decode
 from esquirell.domain.reading import Reading
 from esquirell.domain.status import MeterStatus
 from esquirell.services.flights import Flights
-from esquirell.services.ports import Clock, Publisher, Transport
+from esquirell.services.ports import Clock, Profiles, Publisher, Transport
 from esquirell.services.saving import Saver
 from esquirell.services.statuses import Statuses
 
@@ -47,13 +46,13 @@ class Poller:
     def __init__(
         self,
         transport: Transport,
-        profile_of: Callable[[Meter], Profile],
+        profiles: Profiles,
         saver: Saver,
         publisher: Publisher,
         clock: Clock,
     ) -> None:
         self._transport = transport
-        self._profile_of = profile_of
+        self._profiles = profiles
         self._publisher = publisher
         self._clock = clock
         self._saver = saver
@@ -86,7 +85,7 @@ class Poller:
     def keys_of(self, meter: Meter) -> tuple[str, ...]:
         """Give all quantity keys of a meter: its profile's and any seen so far."""
         seen = self.statuses.of(meter.name).keys
-        return tuple(dict.fromkeys([*seen, *self._profile_of(meter).keys]))
+        return tuple(dict.fromkeys([*seen, *self._profiles.of(meter).keys]))
 
     def stop(self) -> None:
         """Start no further read; those under way get a moment, then their lines are cut."""
@@ -121,10 +120,10 @@ class Poller:
         return flying, started
 
     def _read(self, meter: Meter, *, forced: bool) -> Reading:
-        profile = self._profile_of(meter)
-        dps = self._transport.read(meter, profile.refresh, forced=forced)
+        refresh = self._profiles.of(meter).refresh
+        dps = self._transport.read(meter, refresh, forced=forced)
         moment = self._clock()
-        decoded = decode(dps, profile)
+        decoded = self._profiles.decode(meter, dps)
         return Reading(meter.name, moment, decoded.values, decoded.diagnostics, decoded.warnings)
 
     def _deliver(self, batch: Mapping[Meter, Outcome], wish: Wish) -> dict[str, Outcome]:
@@ -145,7 +144,7 @@ class Poller:
 
     def _profile_keys(self, meter: Meter) -> tuple[str, ...]:
         try:
-            return self._profile_of(meter).keys
+            return self._profiles.of(meter).keys
         except EsquirellError:
             return ()
 

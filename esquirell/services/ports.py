@@ -5,7 +5,9 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from esquirell.domain.command import Answer, CommandRecord
+from esquirell.domain.decoding import Decoded
 from esquirell.domain.meter import Meter
+from esquirell.domain.profile import Profile
 from esquirell.domain.reading import Reading
 from esquirell.domain.schedule import LastRun, Schedule, StoredSchedule
 from esquirell.domain.status import MeterStatus
@@ -26,6 +28,18 @@ class Transport(Protocol):
 
     def close(self) -> None:
         """Cut all connections: reads under way end with an error at once."""
+        ...
+
+
+class Profiles(Protocol):
+    """Knows what the datapoints of a meter mean."""
+
+    def of(self, meter: Meter) -> Profile:
+        """Give the profile of a meter, as far as it is known yet. Raises ConfigError."""
+        ...
+
+    def decode(self, meter: Meter, answer: Mapping[str, Any]) -> Decoded:
+        """Decode an answer; its profile may be chosen only now. Raises ConfigError."""
         ...
 
 

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from esquirell.domain.errors import ConfigError
+from esquirell.domain.nearest import nearest
 from esquirell.settings.files import CONFIG_VARIABLE
 from esquirell.settings.keys import LISTS, SECTIONS, Model, known_keys, takes_container
 from esquirell.settings.model import Configuration
-from esquirell.settings.nearest import nearest
 from esquirell.settings.places import Route
 
 PREFIX = "ESQUIRELL_"

@@ -64,6 +64,23 @@ def find(
     return None
 
 
+def locate(path: Path | None, environ: Mapping[str, str]) -> Path | None:
+    """Tell which file `find` would read, without reading it; None when there is none.
+
+    Raises ConfigError when the one named is no file.
+    """
+    named = path or _named(environ)
+    found = next((file for file in ([named] if named else SEARCHED) if _is_file(file)), None)
+    if named and not found:
+        raise ConfigError(f"{named} does not exist: name another file")
+    return found and found.absolute()
+
+
+def profiles_beside(file: Path | None) -> Path | None:
+    """Tell where the user's own profiles lie: beside the configuration file."""
+    return file and file.parent / "profiles"
+
+
 def missing() -> ConfigError:
     """Say that there is no configuration at all, and how to get one."""
     *others, last = (str(path) for path in SEARCHED)
@@ -71,6 +88,13 @@ def missing() -> ConfigError:
         f"there is no configuration: looked for {', '.join(others)} and {last}; "
         "write one with: esquirell init"
     )
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a folder on the way may not be searched
+        return False
 
 
 def _named(environ: Mapping[str, str]) -> Path | None:

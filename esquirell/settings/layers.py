@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from esquirell.domain.errors import ConfigError
+from esquirell.domain.nearest import nearest
 from esquirell.settings.keys import (
     LISTS,
     SECTIONS,
@@ -14,7 +15,6 @@ from esquirell.settings.keys import (
     secret_keys,
 )
 from esquirell.settings.model import Configuration
-from esquirell.settings.nearest import nearest
 from esquirell.settings.places import Places, Route
 from esquirell.settings.urls import split_password
 

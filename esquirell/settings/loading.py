@@ -6,6 +6,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from esquirell import profiles
 from esquirell.domain.errors import ConfigError
 from esquirell.settings import environment, files, overlay, secret_files
 from esquirell.settings.checks import check
@@ -45,6 +46,7 @@ def _combine(file: ConfigFile, given: Sequence[Assignment], environ: Mapping[str
     data |= _found_out(data, file.folder, environ)
     settings = _validated(data | {"source": file.source}, places)
     check(settings, places)
+    profiles.own(settings.profiles_dir)  # a faulty one is told now, not by the first reading
     return settings.model_copy(update={"warnings": (*warnings, *_without_effect(settings))})
 
 

@@ -20,6 +20,7 @@ from pydantic import (
 from esquirell.domain.meter import Meter
 from esquirell.domain.schedule import Schedule
 from esquirell.settings import urls
+from esquirell.settings.files import profiles_beside
 from esquirell.settings.values import check_base_topic, check_module, check_prefix, parse_retention
 from esquirell.settings.zones import check_zone, machine_zone
 
@@ -213,6 +214,11 @@ class Settings(Configuration):
     def backup_dir(self) -> Path:
         """Where backups of the database lie."""
         return self.backup.folder or self.state_dir / "backups"
+
+    @property
+    def profiles_dir(self) -> Path | None:
+        """Where the user's own profiles lie, one TOML file each."""
+        return profiles_beside(self.source)
 
     @property
     def lock_dir(self) -> Path:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from zoneinfo import ZoneInfo, available_timezones
 
-from esquirell.settings.nearest import nearest
+from esquirell.domain.nearest import nearest
 
 _MARK = "zoneinfo/"
 

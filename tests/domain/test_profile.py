@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from esquirell import profiles
+from esquirell.domain.decoding import decode
 from esquirell.domain.errors import ConfigError
-from esquirell.domain.profile import decode
 
 CAPTURES = Path(__file__).parents[3] / "shared" / "meters"
 PC321 = profiles.find("owon_pc321")
@@ -73,16 +73,6 @@ def test_real_answers_of_a_pc321(name: str) -> None:
     assert len(expected) > 20
     assert {key: decoded.values[key] for key in expected} == pytest.approx(expected)
     assert decoded.warnings == ()
-
-
-def test_a_profile_is_found_by_its_product() -> None:
-    assert profiles.find("auto", "gqmmtjclqb7reg5p") is PC321
-
-
-@pytest.mark.parametrize(("name", "product"), [("auto", ""), ("auto", "unheard"), ("nosuch", "")])
-def test_an_unknown_profile_is_refused_by_name(name: str, product: str) -> None:
-    with pytest.raises(ConfigError, match="owon_pc321"):
-        profiles.find(name, product)
 
 
 @pytest.mark.parametrize(

@@ -7,16 +7,10 @@ from support.fakes import Clock, Publisher, ReadingStore, Spool, Transport, mete
 
 from esquirell import profiles
 from esquirell.domain.errors import MeterRejectedError, MeterUnreachableError
-from esquirell.domain.meter import Meter
-from esquirell.domain.profile import Profile
 from esquirell.services.poll import ON_DEMAND, SCHEDULED, TRIAL, Poller
 from esquirell.services.saving import Saver
 
 GONE = MeterUnreachableError("unreachable", "main does not answer at 127.0.0.1")
-
-
-def profile_of(meter: Meter) -> Profile:
-    return profiles.find(meter.profile, meter.product_id)
 
 
 class Bench:
@@ -27,7 +21,9 @@ class Bench:
         self.saver = Saver(self.store, self.spool)
         self.publisher = Publisher()
         self.clock = Clock()
-        self.poller = Poller(self.transport, profile_of, self.saver, self.publisher, self.clock)
+        self.poller = Poller(
+            self.transport, profiles.Choices(), self.saver, self.publisher, self.clock
+        )
 
 
 def test_a_reading_is_stored_and_published_in_its_full_shape() -> None:
@@ -123,7 +119,7 @@ def test_keys_seen_once_stay_in_the_shape_over_a_restart() -> None:
     bench.poller.poll([meter()])
     plug = meter(profile="plug")
     again = Poller(
-        Transport(main={"20": 2300}), profile_of, bench.saver, bench.publisher, bench.clock
+        Transport(main={"20": 2300}), profiles.Choices(), bench.saver, bench.publisher, bench.clock
     )
     again.poll([plug])
     keys = bench.publisher.readings[-1][1]
@@ -204,3 +200,15 @@ def test_the_profiles_refresh_goes_to_the_meter() -> None:
     bench = Bench(plug={"20": 2300})
     bench.poller.poll([meter("plug", profile="plug")], ON_DEMAND)
     assert bench.transport.asked == [("plug", (18, 19, 20), True)]
+
+
+def test_a_profile_is_told_by_the_first_answer_and_remembered() -> None:
+    bench = Bench(main={"18": 81, "19": 83, "20": 2352})
+    plug = meter(profile="auto")
+    bench.poller.poll([plug])
+    bench.transport.scripts["main"] = {"20": 2360}
+    bench.poller.poll([plug])
+    assert [asked[1] for asked in bench.transport.asked] == [(), (18, 19, 20)]
+    (_, first), (latest, keys) = bench.publisher.readings
+    assert latest.values == {"voltage": 236.0}
+    assert first == keys == ("current", "active_power", "voltage")

@@ -2,7 +2,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from esquirell import profiles
-from esquirell.domain.profile import decode
+from esquirell.domain.decoding import decode
 from esquirell.tuya.house import DAY_S, SimulatedHouse
 
 HOUSES = {seed: SimulatedHouse(seed) for seed in range(4)}

@@ -4,23 +4,26 @@ import socket
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from esquirell import profiles
 from esquirell.cli.checks.finding import Finding, advice, fault, fine
 from esquirell.domain.errors import ConfigError
 from esquirell.domain.meter import LOCAL_KEY_LENGTH, Meter
 from esquirell.domain.reading import iso
 from esquirell.domain.status import MeterStatus
+from esquirell.profiles import Choices
+from esquirell.profiles.choice import UNKNOWN
+from esquirell.settings import Settings
 
 _CONNECT_S = 1.0
 _AT_ONCE = 32
 
 
-def configured(meters: Sequence[Meter]) -> Iterator[Finding]:
+def configured(settings: Settings) -> Iterator[Finding]:
     """Look whether what is configured of each meter can work."""
-    if not meters:
+    choices = Choices(lambda: settings.profiles_dir)
+    if not settings.meters:
         yield advice("meters", "none is configured", "add one as [[meters]]")
-    for meter in meters:
-        yield _profile(meter)
+    for meter in settings.meters:
+        yield _profile(meter, choices)
         yield _key(meter)
 
 
@@ -36,12 +39,15 @@ def polled(meters: Sequence[Meter], statuses: Mapping[str, MeterStatus]) -> Iter
         yield _polled(meter, statuses.get(meter.name, MeterStatus()))
 
 
-def _profile(meter: Meter) -> Finding:
+def _profile(meter: Meter, choices: Choices) -> Finding:
     check = f"meter {meter.name}: profile"
     try:
-        profile = profiles.find(meter.profile, meter.product_id)
+        profile = choices.of(meter)
     except ConfigError as error:
-        return fault(check, str(error), "set profile, or product_id, to what it is")
+        return fault(check, str(error), "correct that setting")
+    if profile is UNKNOWN:
+        remedy = "set product_id, mapping_file or profile to be sure"
+        return advice(check, "to be recognised by what the meter answers", remedy)
     return fine(check, f"{profile.name}, {profile.title}")
 
 

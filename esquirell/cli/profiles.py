@@ -1,0 +1,173 @@
+"""`esquirell profiles`: what the datapoints of products mean. None of it needs a configuration."""
+
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+from esquirell.cli.call import Call, Group, pass_call
+from esquirell.cli.captured import capture
+from esquirell.cli.output import Row, complain, in_terminal, print_json, print_table, warn
+from esquirell.cli.values import plain
+from esquirell.domain.errors import ConfigError
+from esquirell.domain.profile import Datapoint, Profile
+from esquirell.domain.quantity import is_quantity_key, split_key
+from esquirell.profiles import Trial, find, own, shipped, try_capture
+from esquirell.profiles.document import read
+from esquirell.settings import files
+
+_FILE = click.Path(path_type=Path)
+
+
+@click.group("profiles", cls=Group)
+def profiles() -> None:
+    """List, show, check and try profiles of products.
+
+    Your own profiles lie in the folder "profiles" beside the configuration file.
+    """
+
+
+@profiles.command("list")
+@pass_call
+def list_profiles(call: Call) -> None:
+    """List shipped profiles and your own.
+
+    Yours win where both have the same name or claim the same product.
+    """
+    mine = own(_folder(call))
+    shelf = dict(sorted((shipped() | mine).items()))
+    if call.json:
+        print_json([_described(profile, mine) for profile in shelf.values()])
+        return
+    rows = [(name, one.title, one.category, _source(one, mine)) for name, one in shelf.items()]
+    print_table(("name", "title", "category", "from"), rows)
+
+
+@profiles.command("show")
+@click.argument("name")
+@pass_call
+def show(call: Call, name: str) -> None:
+    """Show one profile, datapoint by datapoint."""
+    mine = own(_folder(call))
+    profile = find(name, mine)
+    if call.json:
+        print_json(_described(profile, mine) | {"datapoints": _datapoints(profile)})
+        return
+    click.echo(f"{profile.name}: {profile.title} ({_source(profile, mine)})")
+    print_table(_HEADINGS, list(_rows(profile)))
+
+
+@profiles.command("check")
+@click.argument("file", type=_FILE)
+@pass_call
+def check(call: Call, file: Path) -> int:
+    """Check a profile that you wrote.
+
+    Tells what it would give; exits with 2 if something in it is wrong.
+    """
+    try:
+        profile = read(file)
+    except ConfigError as error:
+        if call.json:
+            print_json({"ok": False, "errors": [str(error)], "warnings": [], "keys": []})
+        complain(str(error))
+        return 2
+    warnings = list(_displaced(profile))
+    if call.json:
+        keys = list(profile.keys)
+        print_json({"ok": True, "errors": [], "warnings": warnings, "keys": keys})
+        return 0
+    _tell(file, profile, warnings)
+    return 0
+
+
+@profiles.command("try")
+@click.argument("file", type=_FILE)
+@pass_call
+def try_(call: Call, file: Path) -> None:
+    """Decode a captured answer, as the service would.
+
+    FILE is a JSON object with dps or status, and what is known of the product: product_id,
+    category, mapping or spec. An entry of tinytuya's devices.json with its dps fits.
+    """
+    trial = try_capture(capture(file), _folder(call))
+    if call.json:
+        print_json(_payload(trial))
+        return
+    _print_trial(trial)
+
+
+_HEADINGS = ("dp", "code", "gives", "unit", "divisor", "frame")
+
+
+def _rows(profile: Profile) -> Iterator[Row]:
+    for dp, point in profile.datapoints.items():
+        divisor = f"{point.divisor:g}" if point.key else ""
+        yield dp, point.code, _gives(point), _unit(point.key or ""), divisor, point.frame or ""
+
+
+def _gives(point: Datapoint) -> str:
+    return " ".join(point.keys) or "(diagnostic)"
+
+
+def _unit(key: str) -> str:
+    return split_key(key)[0].unit if is_quantity_key(key) else ""
+
+
+def _described(profile: Profile, mine: Mapping[str, Profile]) -> dict[str, Any]:
+    shown = profile.model_dump(mode="json", exclude={"datapoints"})
+    return shown | {"from": _source(profile, mine), "keys": list(profile.keys)}
+
+
+def _datapoints(profile: Profile) -> dict[str, Any]:
+    return {
+        dp: point.model_dump(mode="json", exclude_defaults=True)
+        for dp, point in profile.datapoints.items()
+    }
+
+
+def _source(profile: Profile, mine: Mapping[str, Profile]) -> str:
+    return "own" if profile.name in mine else "shipped"
+
+
+def _folder(call: Call) -> Path | None:
+    return files.profiles_beside(files.locate(call.config, os.environ))
+
+
+def _displaced(profile: Profile) -> Iterator[str]:
+    """Name the shipped profiles whose place a user's own one takes."""
+    if profile.name in shipped():
+        yield f"it takes the place of the shipped profile {profile.name}"
+    for other in shipped().values():
+        both = sorted(set(profile.products) & set(other.products))
+        if both and other.name != profile.name:
+            yield f"it wins over the shipped profile {other.name} for {', '.join(both)}"
+
+
+def _tell(file: Path, profile: Profile, warnings: list[str]) -> None:
+    for warning in warnings:
+        warn(warning)
+    count = len(profile.keys)
+    click.echo(f"{file} is fine: {profile.title}, {count} {'value' if count == 1 else 'values'}")
+    print_table(_HEADINGS, list(_rows(profile)))
+
+
+def _payload(trial: Trial) -> dict[str, Any]:
+    return {
+        "profile": trial.profile,
+        "values": dict(trial.values),
+        "diagnostics": dict(trial.diagnostics),
+        "warnings": list(trial.warnings),
+    }
+
+
+def _print_trial(trial: Trial) -> None:
+    for warning in trial.warnings:
+        warn(warning)
+    values = [("profile", trial.profile, "")]
+    values += [(key, plain(value), _unit(key)) for key, value in trial.values.items()]
+    print_table(("quantity", "value", "unit"), values, right=("value",) if in_terminal() else ())
+    if trial.diagnostics:
+        print_table(("diagnostic", "value"), [(k, plain(v)) for k, v in trial.diagnostics.items()])

@@ -1,0 +1,167 @@
+"""From raw datapoints to values in canonical units, one answer at a time."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from esquirell.domain.electricity import contradictions, is_excessive, is_hollow
+from esquirell.domain.errors import DecodeError
+from esquirell.domain.frames import Hint, unpack, with_suffix
+from esquirell.domain.limits import is_possible
+from esquirell.domain.profile import Datapoint, Profile
+
+REVERSE = "REVERSE"
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """What one answer of a device means, in canonical units."""
+
+    values: dict[str, float] = field(default_factory=dict)
+    diagnostics: dict[str, Any] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+
+
+def decode(answer: Mapping[str, Any], profile: Profile) -> Decoded:
+    """Turn a raw answer, keyed by DP id or by code, into values and diagnostics.
+
+    Absent stays absent; of two datapoints with one meaning a number goes before a frame. A value
+    that is not what the profile says, or that can't be, stays raw among the diagnostics, with a
+    warning.
+    """
+    decoding = _Decoding(answer, profile)
+    points = by_name(profile)
+    for name in sorted(answer, key=lambda one: one in points and points[one].frame is not None):
+        decoding.take(name, answer[name])
+    return decoding.result()
+
+
+def misfits(profile: Profile, answer: Mapping[str, Any]) -> int:
+    """Count the raw values of an answer that are of another kind than a profile says."""
+    points = by_name(profile)
+    sides = {point.direction for point in points.values() if point.direction}
+    return sum(
+        _is_misfit(points[name], raw) or (name in sides and not isinstance(raw, str))
+        for name, raw in answer.items()
+        if name in points
+    )
+
+
+def _is_misfit(point: Datapoint, raw: object) -> bool:
+    try:
+        if point.frame:
+            unpack(point.frame, raw, Hint(point.code))
+        elif point.key:
+            _scale(raw, point)
+    except DecodeError:
+        return raw is not None
+    return False
+
+
+class _Decoding:
+    """One answer under way."""
+
+    def __init__(self, answer: Mapping[str, Any], profile: Profile) -> None:
+        self._points = by_name(profile)
+        self._answer = {self._code(name): raw for name, raw in answer.items()}
+        self._inverter = profile.is_inverter
+        self._values: dict[str, float] = {}
+        self._diagnostics: dict[str, Any] = {}
+        self._warnings: list[str] = []
+
+    def take(self, name: str, raw: object) -> None:
+        """Put one raw value where it belongs."""
+        point = self._points.get(name)
+        if point is None or not (point.key or point.frame):
+            self._diagnostics[self._code(name)] = raw
+            return
+        if raw == "":
+            return
+        try:
+            self._keep(point, raw)
+        except DecodeError as error:
+            self._diagnostics[point.code] = raw
+            self._warnings.append(f"{_title(name, point)}: {error}")
+        else:
+            self._warnings += [f"{_title(name, point)}: {says}" for says in self._says(point)]
+
+    def result(self) -> Decoded:
+        """Give what was decoded, with what contradicts itself."""
+        values = self._values
+        warnings = [*self._warnings, *contradictions(values)]
+        if is_hollow(values):
+            values = {key: value for key, value in values.items() if value}
+            warnings.append("power without any voltage: the zeros beside it were not measured")
+        return Decoded(values, self._diagnostics, tuple(dict.fromkeys(warnings)))
+
+    def _keep(self, point: Datapoint, raw: object) -> None:
+        """Add the values of one datapoint. Raises DecodeError, then nothing was added."""
+        if raw in point.sentinels or any(key in self._values for key in point.keys):
+            self._diagnostics[point.code] = raw
+            return
+        found = self._frame(point, raw) if point.frame else {str(point.key): _scale(raw, point)}
+        if self._reversed(point):
+            found = {key: _turned(key, value) for key, value in found.items()}
+        for key, value in found.items():
+            if not is_possible(key, value):
+                raise DecodeError(f"{value:g} is no possible {key}")
+        self._values |= found
+
+    def _frame(self, point: Datapoint, raw: object) -> dict[str, float]:
+        found = unpack(str(point.frame), raw, Hint(point.code, self._inverter))
+        if found.note:
+            self._warnings.append(f"{point.code}: {found.note}")
+        fields = found.fields
+        if is_excessive(fields):
+            self._diagnostics[point.code] = raw
+            self._warnings.append(f"{point.code}: the power is far above voltage x current")
+            fields = {key: value for key, value in fields.items() if key != "active_power"}
+        return {with_suffix(key, point.suffix): value for key, value in fields.items()}
+
+    def _reversed(self, point: Datapoint) -> bool:
+        """Tell whether the datapoint beside it says that energy flows out."""
+        return point.direction is not None and self._direction(point) == REVERSE
+
+    def _direction(self, point: Datapoint) -> object:
+        beside = self._points.get(point.direction or "")
+        said = self._answer.get(beside.code if beside else str(point.direction))
+        return said.upper() if isinstance(said, str) else said
+
+    def _says(self, point: Datapoint) -> Iterator[str]:
+        if point.note:
+            yield point.note
+        elif point.trust == "doubtful":
+            yield "its scale is not certain"
+        lost = point.direction and self._direction(point) is None
+        if lost and any(self._values.get(key) for key in point.keys):
+            yield "its direction is missing in this answer, taken as import"
+
+    def _code(self, name: str) -> str:
+        point = self._points.get(name)
+        if point is not None:
+            return point.code
+        return f"dp_{name}" if name.isdigit() else name
+
+
+def by_name(profile: Profile) -> dict[str, Datapoint]:
+    """Index the datapoints by DP id and by code; ids win."""
+    codes = {point.code: point for point in reversed(list(profile.datapoints.values()))}
+    return codes | dict(profile.datapoints)
+
+
+def _scale(raw: object, point: Datapoint) -> float:
+    if isinstance(raw, bool) or not isinstance(raw, int):
+        raise DecodeError(f"expected a whole number, got {type(raw).__name__}")
+    try:
+        value = raw / point.divisor
+    except OverflowError:
+        raise DecodeError("a number this large is no measurement") from None
+    return value if point.divisor >= 1 else round(value, 6)
+
+
+def _turned(key: str, value: float) -> float:
+    return -abs(value) if key.startswith("active_power") and value else value
+
+
+def _title(name: str, point: Datapoint) -> str:
+    return f"DP {name} ({point.code})" if name != point.code else point.code

@@ -1,0 +1,44 @@
+"""What voltage, current and power of one moment must have to do with each other."""
+
+from collections.abc import Iterator, Mapping
+
+from esquirell.domain.quantity import split_key
+
+# A status is no simultaneous sample, and small meters round: so much may P be above V x I.
+_TOLERANCE = 1.3
+_NOISE_W = 10
+# Beyond this the fields of one frame do not belong together.
+_ABSURD = 3
+_ABSURD_W = 500
+
+
+def is_excessive(fields: Mapping[str, float]) -> bool:
+    """Tell whether the power of a frame is far above its voltage x current."""
+    if not {"voltage", "current", "active_power"} <= fields.keys():
+        return False
+    apparent = abs(fields["voltage"] * fields["current"])
+    return abs(fields["active_power"]) > _ABSURD * apparent + _ABSURD_W
+
+
+def allows(apparent: float, power: float) -> bool:
+    """Tell whether `apparent` (V x I, in VA) allows this power in W."""
+    return abs(power) <= _TOLERANCE * abs(apparent) + _NOISE_W
+
+
+def is_hollow(values: Mapping[str, float]) -> bool:
+    """Tell whether zeros stand for what was not measured: a power, and no voltage anywhere."""
+    voltages = [value for key, value in values.items() if key.startswith("voltage")]
+    powers = [value for key, value in values.items() if key.startswith("active_power")]
+    return bool(voltages) and not any(voltages) and any(powers)
+
+
+def contradictions(values: Mapping[str, float]) -> Iterator[str]:
+    """Name each power that its own voltage and current do not allow, one sentence each."""
+    for key, power in values.items():
+        quantity, suffix = split_key(key)
+        if quantity.key != "active_power":
+            continue
+        current = values.get(f"current_{suffix}" if suffix else "current")
+        voltage = values.get(f"voltage_{suffix}" if suffix else "voltage", values.get("voltage"))
+        if voltage and current is not None and not allows(voltage * current, power):
+            yield f"{key}: {power:g} W is more than {voltage:g} V and {current:g} A allow"

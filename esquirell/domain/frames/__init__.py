@@ -1,0 +1,82 @@
+"""Packed frames: several quantities of a phase or channel in one datapoint.
+
+The layouts are those that Tuya's products send over the LAN, as base64 or hex text, and the JSON
+that the cloud makes of some of them. Nothing here raises anything but DecodeError.
+"""
+
+from dataclasses import dataclass
+
+from esquirell.domain.errors import DecodeError
+from esquirell.domain.frames import text
+from esquirell.domain.frames.choice import codec_of
+from esquirell.domain.frames.codecs import CODECS
+from esquirell.domain.frames.octets import octets
+from esquirell.domain.frames.phase import Fields, misread_v02
+
+_HEX_CODE = "phase_s"
+MISREAD = (
+    "the cloud took a frame with a header for one without: voltage and current were put right, "
+    "the power is lost"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Hint:
+    """What is known of the datapoint that a frame came in."""
+
+    code: str = ""
+    inverter: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Unpacked:
+    """What a frame holds, by quantity (and phase, where it holds several), and what to say of it.
+
+    Values are in canonical units; an empty frame holds nothing.
+    """
+
+    fields: Fields
+    note: str = ""
+
+
+def unpack(name: str, raw: object, hint: Hint = Hint()) -> Unpacked:
+    """Unpack a frame by the name of its codec, or by `auto`. Raises DecodeError."""
+    if raw in ("", None):
+        return Unpacked({})
+    if text.looks_like_json(raw):
+        return _from_json(raw)
+    frame = octets(raw, hexadecimal=hint.code.startswith(_HEX_CODE))
+    codec = codec_of(frame, hint.code, inverter=hint.inverter) if name == "auto" else name
+    if len(frame) not in CODECS[codec].lengths:
+        raise DecodeError(f"a frame of {len(frame)} bytes is no {codec}")
+    fields = CODECS[codec].unpack(frame)
+    return _recovered(fields) if codec == "legacy-8" else Unpacked(fields)
+
+
+def quantities_of(name: str, suffix: str) -> tuple[str, ...]:
+    """Name the quantity keys that a frame gives under a suffix; of `auto`, those of all."""
+    holds = CODECS["legacy-8" if name == "auto" else name].holds
+    return tuple(with_suffix(key, suffix) for key in holds)
+
+
+def with_suffix(key: str, suffix: str) -> str:
+    """Put the suffix of a datapoint to a field: `voltage` of `a`, `voltage_1` of `pv`."""
+    if not suffix:
+        return key
+    quantity, _, channel = key.rpartition("_")
+    if channel.isdigit():
+        return f"{quantity}_{suffix}{channel}"
+    return key if key.endswith(("_a", "_b", "_c")) else f"{key}_{suffix}"
+
+
+def _from_json(raw: object) -> Unpacked:
+    fields = text.document(raw)
+    if any(name in fields for name in ("L1", "L2", "L3")):
+        return Unpacked(text.charger(fields))
+    return _recovered(text.phase(fields))
+
+
+def _recovered(fields: Fields) -> Unpacked:
+    """Recover the frames whose header was taken for their voltage."""
+    recovered = misread_v02(fields)
+    return Unpacked(fields) if recovered is None else Unpacked(recovered, MISREAD)

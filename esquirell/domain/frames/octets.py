@@ -1,0 +1,48 @@
+"""From what a device or the cloud sends to the bytes of a frame."""
+
+import base64
+import binascii
+import string
+
+from esquirell.domain.errors import DecodeError
+
+LONGEST_TEXT = 1024
+_HEX = frozenset(string.hexdigits)
+_TAGGED = {("010F", 34), ("020F", 36)}
+
+
+def octets(raw: object, *, hexadecimal: bool = False) -> bytes:
+    """Turn base64 or hex text into bytes; `hexadecimal` where both are possible.
+
+    Hex that starts with the header of a v01 or v02 frame, and has its length, is told from
+    base64 in any case. Raises DecodeError; empty text is no value and gives no bytes.
+    """
+    if not isinstance(raw, str):
+        raise DecodeError(f"expected a packed frame, got {type(raw).__name__}")
+    text = raw.strip()
+    if len(text) > LONGEST_TEXT:
+        raise DecodeError(f"a text of {len(text)} characters is no packed frame")
+    if _is_hex(text) and (hexadecimal or (text[:4].upper(), len(text)) in _TAGGED):
+        return bytes.fromhex(text)
+    return _base64(text)
+
+
+def _is_hex(text: str) -> bool:
+    return len(text) % 2 == 0 and _HEX.issuperset(text)
+
+
+def _base64(text: str) -> bytes:
+    try:
+        return base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        raise DecodeError("neither base64 nor hex") from None
+
+
+def number(frame: bytes, start: int, end: int) -> int:
+    """Read the unsigned big-endian number in `frame[start:end]`."""
+    return int.from_bytes(frame[start:end])
+
+
+def signed_little(frame: bytes, start: int) -> int:
+    """Read the signed little-endian number of four bytes at `start`."""
+    return int.from_bytes(frame[start : start + 4], "little", signed=True)

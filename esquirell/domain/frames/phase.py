@@ -1,0 +1,136 @@
+"""Frames of one phase: voltage, current, power, of 7 to 18 bytes, big-endian.
+
+Layouts: Tuya's product models, tuya-device-handlers `raw_data_model`, and tuya-local's masks.
+Voltages are in 0.1 V, currents in mA, powers in W, var and VA, unless said otherwise.
+"""
+
+from esquirell.domain.frames.octets import number
+
+Fields = dict[str, float]
+
+# A current that no phase of a house has: its high byte holds something else.
+_HIGHEST_SHORT_A = 655.35
+_LOWEST_GRID_V, _HIGHEST_GRID_V = 80, 500
+_MISREAD = ("voltage", "current", "active_power")
+
+
+def legacy_8(frame: bytes) -> Fields:
+    """V [0:2], I [2:5], P [5:8]; chargers that keep other things in the high bytes included."""
+    return _shortened(_measured(frame, (2, 5), (5, 8)), _measured(frame, (3, 5), (6, 8)))
+
+
+def legacy_7(frame: bytes) -> Fields:
+    """V [0:2], I [2:5], P [5:7]; noeifevo chargers have their current in [3:5]."""
+    return _shortened(_measured(frame, (2, 5), (5, 7)), _measured(frame, (3, 5), (5, 7)))
+
+
+def legacy_10(frame: bytes) -> Fields:
+    """As legacy-8, then the residual current [8:10] in mA; zero is what an unused one says."""
+    fields = legacy_8(frame)
+    if residual := number(frame, 8, 10):
+        fields["leakage_current"] = residual / 1000
+    return fields
+
+
+def wdyk_4p(frame: bytes) -> Fields:
+    """V [0:3], I [3:6], P [6:9]; phase a has two more bytes."""
+    return {
+        "voltage": number(frame, 0, 3) / 10,
+        "current": number(frame, 3, 6) / 1000,
+        "active_power": number(frame, 6, 9),
+    }
+
+
+def v01_17(frame: bytes) -> Fields:
+    """`01 0F`, V 2, I 3, P 3, Q 3, S 3 bytes, power factor 1 byte in hundredths."""
+    return {
+        "voltage": number(frame, 2, 4) / 10,
+        "current": number(frame, 4, 7) / 1000,
+        "active_power": number(frame, 7, 10),
+        "reactive_power": number(frame, 10, 13),
+        "apparent_power": number(frame, 13, 16),
+        "power_factor": frame[16] / 100,
+    }
+
+
+def v02_18(frame: bytes) -> Fields:
+    """`02 0F`, as v01, then the signs: bit 0 current, 1 power, 2 reactive, 3 power factor."""
+    fields = v01_17(frame)
+    signed = ("current", "active_power", "reactive_power", "power_factor")
+    for bit, name in enumerate(signed):
+        if frame[17] >> bit & 1 and fields[name]:
+            fields[name] = -fields[name]
+    return fields
+
+
+def dts_15(frame: bytes) -> Fields:
+    """Hiking DDS238, DTS238, Ketotek: direction, P, direction, Q, PF, I, V.
+
+    Bit 0 of [0] and of [4] say reverse; P [1:4] W, Q [5:8] var, PF [8:10] in thousandths,
+    I [10:13] mA, V [13:15]. TOMZN's two-phase meter has I in 0.01 A.
+    """
+    voltage, raw = number(frame, 13, 15) / 10, number(frame, 10, 13)
+    power = number(frame, 1, 4)
+    plain = number(frame, 5, 10) == 0
+    scale = _dts_scale(voltage, raw, power) if plain else 1000
+    fields = {
+        "voltage": voltage,
+        "current": raw / scale,
+        "active_power": -power if power and frame[0] & 1 else power,
+    }
+    if not plain:
+        reactive = number(frame, 5, 8)
+        fields["reactive_power"] = -reactive if reactive and frame[4] & 1 else reactive
+        fields["power_factor"] = number(frame, 8, 10) / 1000
+    return fields
+
+
+def _dts_scale(voltage: float, raw: int, power: float) -> int:
+    """Tell mA from 0.01 A: only where the power is far above what mA allow."""
+    return 100 if power > 1.5 * voltage * raw / 1000 > 0 else 1000
+
+
+def earu_15(frame: bytes) -> Fields:
+    """As legacy-8, then Q [8:11] in 0.1 var, PF [11:13] in thousandths, f [13:15] in mHz."""
+    return legacy_8(frame) | {
+        "reactive_power": number(frame, 8, 11) / 10,
+        "power_factor": number(frame, 11, 13) / 1000,
+        "frequency": number(frame, 13, 15) / 1000,
+    }
+
+
+def misread_v02(fields: Fields) -> Fields | None:
+    """Recover what a v01 or v02 frame says that was read as eight bytes without a header.
+
+    52.7 V is the header `02 0F`, 27.1 V `01 0F`. Of the power only its highest byte is left.
+    """
+    if not set(_MISREAD) <= fields.keys() or round(fields["voltage"] * 10) not in (0x020F, 0x010F):
+        return None
+    behind, last = round(fields["current"] * 1000), round(fields["active_power"])
+    voltage = (behind >> 8) / 10
+    if not _LOWEST_GRID_V <= voltage <= _HIGHEST_GRID_V:
+        return None
+    return {"voltage": voltage, "current": ((behind & 0xFF) << 16 | last >> 8) / 1000}
+
+
+def _measured(frame: bytes, current: tuple[int, int], power: tuple[int, int]) -> Fields:
+    return {
+        "voltage": number(frame, 0, 2) / 10,
+        "current": number(frame, *current) / 1000,
+        "active_power": number(frame, *power),
+    }
+
+
+def _shortened(fields: Fields, short: Fields) -> Fields:
+    """Take the low bytes alone where only they can be true: something else is in the high ones."""
+    excessive = fields["active_power"] > 1.5 * fields["voltage"] * fields["current"] + 100
+    absurd = excessive or fields["current"] > _HIGHEST_SHORT_A
+    return short if absurd and _agrees(short) and not _agrees(fields) else fields
+
+
+def _agrees(fields: Fields) -> bool:
+    """Tell whether the power is one that this voltage and current can have."""
+    apparent = fields["voltage"] * fields["current"]
+    return abs(fields["active_power"]) <= 1.25 * apparent + 5 and (
+        fields["active_power"] >= 0.2 * apparent - 5
+    )

@@ -1,0 +1,89 @@
+"""JSON in place of a frame: the cloud's rendering of a phase, and the charger of dé."""
+
+import json
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from esquirell.domain.errors import DecodeError
+from esquirell.domain.frames.evidence import closest
+from esquirell.domain.frames.octets import LONGEST_TEXT
+from esquirell.domain.frames.phase import Fields
+
+_PHASE_FIELDS = {
+    "voltage": ("voltage", 1),
+    "electricCurrent": ("current", 1),
+    "power": ("active_power", 1000),
+    "reactivePower": ("reactive_power", 1000),
+    "apparentPower": ("apparent_power", 1000),
+    "powerFactor": ("power_factor", 1),
+}
+_LINES = {"L1": "a", "L2": "b", "L3": "c"}
+
+
+def looks_like_json(raw: object) -> bool:
+    """Tell whether a raw value is a JSON object, as text or read already."""
+    return isinstance(raw, Mapping) or (isinstance(raw, str) and raw.lstrip().startswith("{"))
+
+
+def document(raw: object) -> Mapping[str, Any]:
+    """Read a JSON object. Raises DecodeError."""
+    if isinstance(raw, str) and len(raw) <= LONGEST_TEXT:
+        try:
+            raw = json.loads(raw)
+        except (ValueError, RecursionError):
+            raise DecodeError("the text is no valid JSON") from None
+    if not isinstance(raw, Mapping):
+        raise DecodeError(f"expected a JSON object, got {type(raw).__name__}")
+    return raw
+
+
+def phase(fields: Mapping[str, Any]) -> Fields:
+    """Voltage in V, electricCurrent in A, powers in kW, kvar and kVA, powerFactor as a ratio."""
+    found = {
+        key: _finite(fields[name]) * factor
+        for name, (key, factor) in _PHASE_FIELDS.items()
+        if fields.get(name) is not None
+    }
+    if not found:
+        raise DecodeError("the JSON object holds no phase")
+    return {key: round(value, 6) for key, value in found.items()}
+
+
+def charger(fields: Mapping[str, Any]) -> Fields:
+    """L1 to L3: V in 0.1 V, I and P in the scale at which they agree; `t` in 0.1 °C."""
+    found: Fields = {}
+    for line, name in _LINES.items():
+        if line in fields:
+            found |= _line(fields[line], name)
+    if not found:
+        raise DecodeError("the JSON object holds no lines")
+    if "t" in fields:
+        found["temperature"] = _finite(fields["t"]) / 10
+    return found
+
+
+def _line(raw: object, name: str) -> Fields:
+    if not isinstance(raw, list) or len(raw) != 3:  # noqa: PLR2004 - V, I, P
+        raise DecodeError("a line holds a voltage, a current and a power")
+    voltage, amperes, power = _finite(raw[0]) / 10, _finite(raw[1]), _finite(raw[2])
+    # Ten times each: the charger's own 0.1 A and 0.1 kW first, then mA and W.
+    pairs = [(amperes / 10, power * 100), (amperes / 10, power), (amperes / 1000, power)]
+    fit = closest(1, [watts / (voltage * a) if voltage * a else 1 for a, watts in pairs])
+    return {
+        f"voltage_{name}": voltage,
+        f"current_{name}": pairs[fit][0],
+        f"active_power_{name}": pairs[fit][1],
+    }
+
+
+def _finite(raw: object) -> float:
+    if isinstance(raw, bool) or not isinstance(raw, int | float):
+        raise DecodeError(f"expected a number, got {type(raw).__name__}")
+    try:
+        number = float(raw)
+    except OverflowError:
+        raise DecodeError("a number is too large") from None
+    if not math.isfinite(number):
+        raise DecodeError("a number is not finite")
+    return number

@@ -1,0 +1,71 @@
+"""A datapoint while it is being inferred: what it means, its divisor, and what it holds now."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from esquirell.domain.inference.meaning import Meaning
+from esquirell.domain.inference.specification import Specified
+from esquirell.domain.profile import Datapoint, Trust
+
+
+@dataclass(slots=True)
+class Draft:
+    """One datapoint under way; `raw` is what the device answers, if it is a number."""
+
+    spec: Specified
+    meaning: Meaning | None = None
+    frame: str | None = None
+    suffix: str = ""
+    divisor: float = 1
+    direction: str | None = None
+    trust: Trust = "sure"
+    note: str = ""
+    raw: int | None = None
+
+    @property
+    def key(self) -> str | None:
+        """The quantity key, if it measures."""
+        return self.meaning.key if self.meaning else None
+
+    @property
+    def value(self) -> float | None:
+        """What the device answers, as things stand."""
+        return None if self.raw is None else self.raw / self.divisor
+
+    def correct(self, factor: float, why: str) -> None:
+        """Multiply the divisor, on evidence that leaves no doubt."""
+        self.divisor *= factor
+        self.trust, self.note = "sure", why
+
+    def doubt(self, why: str) -> None:
+        """Keep the divisor and say what speaks against it."""
+        self.trust, self.note = "doubtful", why
+
+    def datapoint(self) -> Datapoint:
+        """Give the finished datapoint."""
+        return Datapoint(
+            code=self.spec.code,
+            key=self.key,
+            divisor=self.divisor,
+            frame=self.frame,
+            suffix=self.suffix,
+            direction=self.direction,
+            trust=self.trust,
+            note=self.note,
+            sentinels=_sentinels(self.spec) if self.key else (),
+        )
+
+
+def by_key(drafts: Iterable[Draft]) -> dict[str, Draft]:
+    """Index the drafts that measure by their key; the first of a key wins, one with a value."""
+    found: dict[str, Draft] = {}
+    for draft in drafts:
+        if draft.key and (draft.key not in found or found[draft.key].raw is None):
+            found[draft.key] = draft
+    return found
+
+
+def _sentinels(spec: Specified) -> tuple[int, ...]:
+    """Give a lowest value of nines: it is said by a device that has measured nothing."""
+    text = str(spec.lowest)
+    return (spec.lowest,) if spec.lowest and len(text) > 6 and set(text[1:]) == {"9"} else ()  # noqa: PLR2004

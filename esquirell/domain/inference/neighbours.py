@@ -1,0 +1,138 @@
+"""What a datapoint means beside the others of its device."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any
+
+from esquirell.domain.electricity import allows
+from esquirell.domain.errors import DecodeError
+from esquirell.domain.frames import Hint, unpack
+from esquirell.domain.inference.draft import Draft, by_key
+from esquirell.domain.inference.words import place_of, words_of
+from esquirell.domain.profile import INVERTERS
+
+_BOTH_WAYS = {"backward", "reverse", "forward"}
+_MOST_W = 30_000
+_LEAK_NEAR = 0.03
+
+
+def settle(drafts: Sequence[Draft], answer: Mapping[str, Any]) -> None:
+    """Settle what a code alone leaves open: channels, shared voltages, directions, sums."""
+    _first_channel(drafts)
+    _shared_voltage(drafts)
+    _both_ways(drafts)
+    _directions(drafts)
+    _factor_in_leakage(drafts, answer)
+
+
+def _first_channel(drafts: Sequence[Draft]) -> None:
+    """Give the power factor beside that of channel b to channel a: PJ1103."""
+    found = by_key(drafts)
+    own, other, first = (found.get(f"power_factor{suffix}") for suffix in ("", "_b", "_a"))
+    if own and own.meaning and other and not first and "active_power_a" in found:
+        own.meaning = replace(own.meaning, suffix="a")
+
+
+def _shared_voltage(drafts: Sequence[Draft]) -> None:
+    """Make the one voltage of two channels the device's: they share it."""
+    found = by_key(drafts)
+    only = found.get("voltage_a")
+    two = {"active_power_a", "active_power_b", "current_a", "current_b"} <= found.keys()
+    if only and only.meaning and two and "voltage_b" not in found and "voltage" not in found:
+        only.meaning = replace(only.meaning, suffix="")
+
+
+def _both_ways(drafts: Sequence[Draft]) -> None:
+    """Drop `total_energy` beside counters of either way: it is the sum of both, no import."""
+    spoken = [set(words_of(draft.spec.code)) for draft in drafts]
+    if any("energy" in one and one & _BOTH_WAYS for one in spoken):
+        for draft in drafts:
+            if draft.spec.code.lower() == "total_energy":
+                draft.meaning = None
+
+
+def _directions(drafts: Sequence[Draft]) -> None:
+    """Let a direction give a magnitude its sign; what has a sign of its own keeps it."""
+    for beside in drafts:
+        spoken = words_of(beside.spec.code)
+        if "direction" not in spoken:
+            continue
+        places = [place_of(word) or "" for word in spoken]
+        suffix = next((place for place in places if place), "")
+        for draft in drafts:
+            if _goes_by(draft, suffix):
+                draft.direction = beside.spec.name
+
+
+def _goes_by(draft: Draft, suffix: str) -> bool:
+    if draft.frame:
+        return draft.suffix == (suffix or "a")
+    key = f"active_power_{suffix}" if suffix else "active_power"
+    return draft.key == key and (draft.spec.lowest or 0) >= 0
+
+
+def _factor_in_leakage(drafts: Sequence[Draft], answer: Mapping[str, Any]) -> None:
+    """Tell SPM01's power factor from the leakage that others send there: it is P / (V x I)."""
+    found = by_key(drafts)
+    leakage = found.get("leakage_current")
+    if leakage is None or not leakage.raw or leakage.meaning is None or "power_factor" in found:
+        return
+    factor = _factor(found) or _factor_of_frames(drafts, answer)
+    if factor and abs(leakage.raw / 100 - factor) < _LEAK_NEAR:
+        leakage.meaning = replace(leakage.meaning, quantity="power_factor")
+        leakage.divisor = 100
+        leakage.note = "it is the power factor: it equals power / (voltage x current)"
+
+
+def inverter(drafts: Sequence[Draft], category: str, answer: Mapping[str, Any]) -> None:
+    """Micro inverters give their total in mW under the name of kW with three decimals."""
+    if category not in INVERTERS and not any(one.suffix.startswith("pv") for one in drafts):
+        return
+    total = by_key(drafts).get("active_power")
+    if total is None or not total.raw or total.spec.code != "power_total" or total.divisor != 1:
+        return
+    beside = _beside(drafts, answer)
+    if total.raw > _MOST_W or (beside and not allows(beside, total.raw / 2)):
+        total.correct(1000, f"{total.raw} W is more than it makes: the device counts milliwatts")
+    elif not beside:
+        total.doubt("the maker says W, some micro inverters count milliwatts")
+
+
+def _beside(drafts: Sequence[Draft], answer: Mapping[str, Any]) -> float:
+    """Give the power that the datapoints beside the total tell of, in W."""
+    found = by_key(drafts)
+    told = [found[key].value or 0 for key in ("active_power_ac", "active_power_pv") if key in found]
+    told += [fields.get("active_power", 0) for fields in _frames(drafts, answer, inverter=True)]
+    return max(told, default=0)
+
+
+def _factor(found: Mapping[str, Draft]) -> float | None:
+    """Give P / (V x I) of a device of one phase, if all three were sent."""
+    keys = ("voltage", "current", "active_power")
+    values = {key: found[key].value or 0 for key in keys if key in found}
+    return _ratio(values)
+
+
+def _factor_of_frames(drafts: Sequence[Draft], answer: Mapping[str, Any]) -> float | None:
+    """Give P / (V x I) of the only phase that a device has a frame of."""
+    frames = [fields for fields in _frames(drafts, answer, inverter=False) if any(fields.values())]
+    return _ratio(frames[0]) if len(frames) == 1 else None
+
+
+def _ratio(fields: Mapping[str, float]) -> float | None:
+    apparent = fields.get("voltage", 0) * fields.get("current", 0)
+    power = abs(fields.get("active_power", 0))
+    return power / apparent if apparent and power else None
+
+
+def _frames(
+    drafts: Sequence[Draft], answer: Mapping[str, Any], *, inverter: bool
+) -> Iterator[Mapping[str, float]]:
+    """Unpack the frames of an answer, as far as they can be."""
+    for draft in drafts:
+        raw = answer.get(draft.spec.name, answer.get(draft.spec.code))
+        if not draft.frame:
+            continue
+        with suppress(DecodeError):
+            yield unpack(draft.frame, raw, Hint(draft.spec.code, inverter)).fields

@@ -1,0 +1,91 @@
+"""The divisor that the maker's specification gives, and the usual one where it gives none."""
+
+from collections.abc import Mapping
+
+from esquirell.domain.inference.draft import Draft
+from esquirell.domain.inference.units import Dimension, Unit, unit_of
+
+_DIMENSIONS: Mapping[str, tuple[Dimension, ...]] = {
+    "voltage": ("voltage",),
+    "current": ("current",),
+    "leakage_current": ("current",),
+    "active_power": ("power",),
+    "reactive_power": ("reactive", "power"),
+    "apparent_power": ("apparent", "power"),
+    "frequency": ("frequency",),
+    "temperature": ("temperature", "energy"),  # the sign of degrees is also that of kWh
+    "power_factor": ("share",),
+    "state_of_charge": ("share",),
+}
+# What most products of a quantity use: counted over 10,000 product schemas.
+_USUAL: Mapping[str, float] = {
+    "voltage": 10,
+    "current": 1000,
+    "leakage_current": 1000,
+    "active_power": 10,
+    "power_factor": 100,
+    "frequency": 100,
+    "temperature": 1,
+    "energy_import": 100,
+    "energy_export": 100,
+}
+_USUAL_BY_CODE: Mapping[str, float] = {
+    "power_total": 1,
+    "active_power": 1,
+    "total_energy1": 1000,
+    "total_energy2": 1000,
+    "all_energy": 1000,
+}
+
+
+def scale(draft: Draft) -> None:
+    """Set the divisor of a draft that measures, and how sure it is."""
+    unit = unit_of(draft.spec.unit)
+    if draft.meaning and not draft.meaning.sure:
+        draft.doubt("its meaning is known of one product only")
+    if draft.spec.scale is None:
+        _usual(draft, unit)
+        return
+    draft.divisor = 10**draft.spec.scale / _size(draft, unit)
+    if unit is not None and not _fits(draft, unit):
+        draft.doubt(f"the maker's unit {draft.spec.unit.strip()} is none of this quantity")
+    elif unit is not None and unit.size < 1 and draft.key and draft.key.startswith("energy"):
+        draft.doubt("the maker gives it in Wh, where others count kWh")
+
+
+def _size(draft: Draft, unit: Unit | None) -> float:
+    """Tell how many canonical units one of the maker's is."""
+    if unit is not None and _fits(draft, unit):
+        return (
+            unit.size / 100
+            if draft.spec.unit.strip() == "%" and _is_ratio(draft)
+            else _own(draft, unit)
+        )
+    in_milli = draft.key is not None and "current" in draft.key and not draft.spec.scale
+    return 1 / 1000 if in_milli else 1
+
+
+def _own(draft: Draft, unit: Unit) -> float:
+    return 1 if unit.dimension == "share" or _is_temperature(draft) else unit.size
+
+
+def _is_ratio(draft: Draft) -> bool:
+    return draft.meaning is not None and draft.meaning.quantity == "power_factor"
+
+
+def _is_temperature(draft: Draft) -> bool:
+    return draft.meaning is not None and draft.meaning.quantity == "temperature"
+
+
+def _fits(draft: Draft, unit: Unit) -> bool:
+    quantity = draft.meaning.quantity if draft.meaning else ""
+    return unit.dimension in _DIMENSIONS.get(quantity, ("energy",))
+
+
+def _usual(draft: Draft, unit: Unit | None) -> None:
+    """Nothing was said of the scale: take the usual one and say so."""
+    quantity = draft.meaning.quantity if draft.meaning else ""
+    draft.divisor = _USUAL_BY_CODE.get(draft.spec.code) or _USUAL.get(quantity, 1)
+    draft.doubt("the maker gives no scale, the usual one is taken")
+    if unit is not None and not _fits(draft, unit):
+        draft.doubt(f"the maker's unit {draft.spec.unit.strip()} is none of this quantity")

@@ -1,0 +1,92 @@
+"""The maker's specification of a datapoint, in the shapes that it comes in."""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+_HIGHEST_SCALE = 9
+
+
+@dataclass(frozen=True, slots=True)
+class Specified:
+    """What the maker says of one datapoint; `name` is its DP id, or its code where that is all.
+
+    A bound or a scale that is not given is None.
+    """
+
+    name: str
+    code: str
+    kind: str = ""
+    unit: str = ""
+    scale: int | None = None
+    lowest: int | None = None
+    highest: int | None = None
+    report: str = ""
+
+
+def specified(described: object) -> tuple[Specified, ...]:
+    """Read a mapping by DP id, a specification by code, or the cloud's lists of either.
+
+    What is malformed is left out: a device is not worth less for one bad entry.
+    """
+    return tuple(dict.fromkeys(_each(described)))
+
+
+def _each(described: object) -> Iterator[Specified]:
+    if isinstance(described, Mapping):
+        lists = [described[key] for key in ("functions", "status") if _is_list(described, key)]
+        if lists:
+            for one in lists:
+                yield from _each(one)
+            return
+        for name, entry in described.items():
+            if isinstance(entry, Mapping) and str(name):
+                yield _one(str(name), str(entry.get("code") or name), entry)
+    elif isinstance(described, list):
+        for entry in described:
+            if isinstance(entry, Mapping) and _text(entry, "code"):
+                yield _one(str(entry.get("dp_id") or entry["code"]), entry["code"], entry)
+
+
+def _text(entry: Mapping[str, Any], key: str) -> str:
+    value = entry.get(key)
+    return value if isinstance(value, str) else ""
+
+
+def _is_list(described: Mapping[str, Any], key: str) -> bool:
+    return isinstance(described.get(key), list)
+
+
+def _one(name: str, code: str, entry: Mapping[str, Any]) -> Specified:
+    values = _values(entry.get("values", entry.get("typeSpec")))
+    return Specified(
+        name=name,
+        code=code,
+        kind=str(entry.get("type") or values.get("type") or "").lower(),
+        unit=values["unit"] if isinstance(values.get("unit"), str) else "",
+        scale=_scale(values.get("scale")),
+        lowest=_whole(values.get("min")),
+        highest=_whole(values.get("max")),
+        report=str(entry.get("report_type") or values.get("report_type") or ""),
+    )
+
+
+def _values(values: object) -> Mapping[str, Any]:
+    if isinstance(values, str):
+        try:
+            values = json.loads(values)
+        except (ValueError, RecursionError):
+            return {}
+    return values if isinstance(values, Mapping) else {}
+
+
+def _scale(raw: object) -> int | None:
+    scale = _whole(raw)
+    return scale if scale is not None and 0 <= scale <= _HIGHEST_SCALE else None
+
+
+def _whole(raw: object) -> int | None:
+    if isinstance(raw, str) and raw.strip().lstrip("-").isdecimal() and len(raw) < 20:  # noqa: PLR2004
+        raw = int(raw)
+    return raw if isinstance(raw, int) and not isinstance(raw, bool) else None

@@ -1,0 +1,74 @@
+"""Decoding a captured answer: what `profiles try` does."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from esquirell.domain.decoding import Decoded, decode
+from esquirell.domain.errors import ConfigError
+from esquirell.domain.inference import specified
+from esquirell.domain.profile import Profile
+from esquirell.profiles.choice import Choice, Identity, choose
+from esquirell.profiles.shelf import own, shipped
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """What a captured answer means: the profile that was chosen, and what it made of it."""
+
+    profile: str
+    values: Mapping[str, float]
+    diagnostics: Mapping[str, Any]
+    warnings: tuple[str, ...]
+
+
+def try_capture(capture: Mapping[str, Any], directory: Path | None = None) -> Trial:
+    """Choose a profile for a captured answer and decode it.
+
+    `capture` has the shape of an entry of tinytuya's devices.json: `product_id`, `category`,
+    `mapping` or `spec`, and `dps` by DP id or `status` by code; `directory` holds the user's own
+    profiles. Raises ConfigError when it is none.
+    """
+    answer = answer_of(capture)
+    chosen = choose(
+        identity_of(capture), answer, list(own(directory).values()), list(shipped().values())
+    )
+    return _trial(chosen, decode(answer, chosen.profile))
+
+
+def try_with(capture: Mapping[str, Any], profile: Profile) -> Trial:
+    """Decode a captured answer by a profile that was named. Raises ConfigError."""
+    return _trial(Choice(profile), decode(answer_of(capture), profile))
+
+
+def identity_of(entry: Mapping[str, Any]) -> Identity:
+    """Tell what an entry says of its product."""
+    mapped = specified(entry.get("mapping") or {})
+    codes = {one.code for one in mapped}
+    described = [one for one in specified(entry.get("spec") or {}) if one.code not in codes]
+    return Identity(_text(entry, "product_id"), _text(entry, "category"), (*mapped, *described))
+
+
+def answer_of(capture: Mapping[str, Any]) -> dict[str, Any]:
+    """Give the raw answer of a capture: `dps`, else `status`. Raises ConfigError."""
+    sent = capture.get("dps") or capture.get("status") or {}
+    if isinstance(sent, Mapping) and isinstance(sent.get("dps"), Mapping):
+        sent = sent["dps"]
+    if isinstance(sent, list) and all(isinstance(one, Mapping) and "code" in one for one in sent):
+        sent = {str(one["code"]): one.get("value") for one in sent}
+    if not isinstance(sent, Mapping):
+        raise ConfigError(
+            "the capture's dps or status is no object: give dps by DP id or status by code"
+        )
+    return {str(name): raw for name, raw in sent.items()}
+
+
+def _trial(chosen: Choice, decoded: Decoded) -> Trial:
+    warnings = (*chosen.warnings, *decoded.warnings)
+    return Trial(chosen.profile.name, decoded.values, decoded.diagnostics, warnings)
+
+
+def _text(entry: Mapping[str, Any], key: str) -> str:
+    value = entry.get(key)
+    return value if isinstance(value, str) else ""

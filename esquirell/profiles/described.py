@@ -1,0 +1,47 @@
+"""What a tinytuya devices.json says of a device: read anew when the file changes."""
+
+import json
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from esquirell.domain.errors import ConfigError
+from esquirell.domain.meter import Meter
+from esquirell.profiles.capture import identity_of
+from esquirell.profiles.choice import Identity
+
+
+def identity(meter: Meter) -> Identity:
+    """Tell what is known of a meter's product: its configuration, and its mapping file's entry.
+
+    Raises ConfigError when the file can't be read.
+    """
+    entry = _entry(meter)
+    found = identity_of(entry)
+    return Identity(meter.product_id or found.product_id, found.category, found.described)
+
+
+def _entry(meter: Meter) -> Mapping[str, Any]:
+    if meter.mapping_file is None:
+        return {}
+    try:
+        changed = meter.mapping_file.stat().st_mtime_ns
+        entries = _entries(meter.mapping_file, changed)
+    except OSError as error:
+        sentence = f"mapping_file {meter.mapping_file} can't be read: {error.strerror}"
+        raise ConfigError(f"meter {meter.name}: {sentence}") from error
+    return next((one for one in entries if one.get("id") == meter.device_id), {})
+
+
+@lru_cache(maxsize=16)
+def _entries(file: Path, _changed: int) -> tuple[Mapping[str, Any], ...]:
+    try:
+        found = json.loads(file.read_bytes())
+    except (ValueError, RecursionError):
+        raise ConfigError(f"mapping_file {file} is no JSON: give tinytuya's devices.json") from None
+    if not isinstance(found, list):
+        raise ConfigError(
+            f"mapping_file {file} is no list of devices: give tinytuya's devices.json"
+        )
+    return tuple(one for one in found if isinstance(one, Mapping))

@@ -1,0 +1,55 @@
+"""Profiles on the shelf: those that are shipped and the user's own, one TOML file each."""
+
+from collections.abc import Mapping
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+
+from esquirell.domain.errors import ConfigError
+from esquirell.domain.nearest import nearest
+from esquirell.domain.profile import Profile
+from esquirell.profiles.document import parse, read
+
+_ENDING = ".toml"
+
+
+@cache
+def shipped() -> dict[str, Profile]:
+    """Load all shipped profiles by name."""
+    entries = sorted(files("esquirell.profiles").iterdir(), key=lambda entry: entry.name)
+    texts = {
+        entry.name.removesuffix(_ENDING): entry.read_text(encoding="utf-8")
+        for entry in entries
+        if entry.name.endswith(_ENDING)
+    }
+    return {name: parse(name, text) for name, text in texts.items()}
+
+
+def own(directory: Path | None) -> dict[str, Profile]:
+    """Load the user's own profiles by name; a directory that is not there holds none.
+
+    Raises ConfigError when one is faulty or can't be read.
+    """
+    if directory is None:
+        return {}
+    try:
+        found = sorted(file for file in directory.iterdir() if file.name.endswith(_ENDING))
+    except FileNotFoundError:
+        return {}
+    except OSError as error:
+        raise ConfigError(f"{directory} can't be read: {error.strerror}") from error
+    return {file.stem: read(file) for file in found}
+
+
+def find(name: str, own: Mapping[str, Profile] | None = None) -> Profile:
+    """Find a profile by name, the user's `own` first.
+
+    Raises ConfigError with the nearest name when there is none.
+    """
+    shelf = {**shipped(), **(own or {})}
+    if name not in shelf:
+        raise ConfigError(
+            f"there is no profile {name}; the nearest is {nearest(name, shelf)}, "
+            "and esquirell profiles list shows all"
+        )
+    return shelf[name]

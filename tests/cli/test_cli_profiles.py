@@ -1,0 +1,239 @@
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.cli import Home, esquirell, meter
+
+from esquirell.profiles import shipped
+
+CAPTURES = Path(__file__).parents[3] / "shared" / "meters" / "devices"
+MINE = """
+title = "Meter in the cellar"
+products = ["9y0qx7npuny0pnwt"]
+
+[datapoints]
+18 = { code = "cur_current", key = "current", divisor = 100 }
+20 = { code = "cur_voltage", key = "voltage_a", divisor = 10 }
+26 = { code = "fault" }
+"""
+PLUG = {"dps": {"1": True, "18": 235, "19": 251, "20": 2391}}
+VOLT: dict[str, Any] = {"unit": "V", "min": 0, "max": 5000, "scale": 1, "step": 1}
+
+
+@pytest.fixture
+def capture(home: Home) -> Path:
+    return home.path / "capture.json"
+
+
+def add_profile(home: Home, name: str = "my_meter", text: str = MINE) -> Path:
+    file = home.path / "profiles" / f"{name}.toml"
+    file.parent.mkdir(exist_ok=True)
+    file.write_text(text)
+    return file
+
+
+def tried(file: Path, entry: object) -> dict[str, Any]:
+    file.write_text(json.dumps(entry))
+    said = esquirell("profiles", "try", str(file), "--json")
+    assert (said.code, said.err) == (0, "")
+    shown: dict[str, Any] = said.json
+    assert set(shown) == {"profile", "values", "diagnostics", "warnings"}
+    return shown
+
+
+def test_no_configuration_is_needed(home: Home) -> None:
+    listed = esquirell("profiles", "list", "--json")
+    assert (listed.code, listed.err) == (0, "")
+    assert [one["name"] for one in listed.json] == sorted(shipped())
+    assert {one["from"] for one in listed.json} == {"shipped"}
+    assert esquirell("profiles", "list").rows[0] == ["name", "title", "category", "from"]
+    assert home.files == set()
+
+
+def test_own_profiles_beside_the_configuration_are_listed(home: Home) -> None:
+    home.configure()
+    add_profile(home)
+    add_profile(home, "plug")
+    listed = {one["name"]: one for one in esquirell("profiles", "list", "--json").json}
+    assert (listed["my_meter"]["from"], listed["my_meter"]["keys"]) == (
+        "own",
+        ["current", "voltage_a"],
+    )
+    assert listed["plug"]["title"] == "Meter in the cellar"
+    rows = esquirell("profiles", "show", "plug").rows
+    assert rows[0] == ["plug: Meter in the cellar (own)"]
+    assert rows[2] == ["18", "cur_current", "current", "A", "100", ""]
+    assert rows[4] == ["26", "fault", "(diagnostic)", "", "", ""]
+
+
+@pytest.mark.usefixtures("home")
+def test_a_profile_is_shown_datapoint_by_datapoint() -> None:
+    shown = esquirell("profiles", "show", "breaker", "--json").json
+    assert shown["title"] == "Metering breaker, one phase"
+    assert shown["datapoints"]["6"] == {"code": "phase_a", "frame": "auto", "suffix": "a"}
+    text = esquirell("profiles", "show", "breaker").out
+    assert "6\tphase_a\tvoltage_a current_a active_power_a\t\t\tauto" in text
+
+
+@pytest.mark.usefixtures("home")
+def test_an_unknown_profile_gets_the_nearest_name() -> None:
+    said = esquirell("profiles", "show", "owon_pc312")
+    assert said.code == 2
+    assert "no profile owon_pc312; the nearest is owon_pc321" in said.sentence
+
+
+def test_a_good_profile_says_what_it_gives(home: Home) -> None:
+    file = add_profile(home)
+    said = esquirell("profiles", "check", str(file))
+    assert said.code == 0
+    assert said.rows[0] == [f"{file} is fine: Meter in the cellar, 2 values"]
+    assert "wins over the shipped profile plug for 9y0qx7npuny0pnwt" in said.err
+    told = esquirell("profiles", "check", str(file), "--json").json
+    assert (told["ok"], told["errors"], told["keys"]) == (True, [], ["current", "voltage_a"])
+    assert "takes the place" in esquirell("profiles", "check", str(add_profile(home, "plug"))).err
+
+
+def test_a_faulty_profile_is_told_with_its_place(home: Home) -> None:
+    file = add_profile(home, text=MINE.replace("voltage_a", "voltge_a"))
+    said = esquirell("profiles", "check", str(file))
+    assert said.code == 2
+    assert said.sentence.startswith(f"{file}: datapoints.20.key voltge_a is no quantity")
+    told = esquirell("profiles", "check", str(file), "--json")
+    assert (told.code, told.json["ok"], len(told.json["errors"])) == (2, False, 1)
+
+
+@pytest.mark.parametrize(
+    "command", [("config", "check"), ("fetch",), ("profiles", "list"), ("doctor",)]
+)
+def test_a_faulty_own_profile_is_a_configuration_error(
+    home: Home, command: tuple[str, ...]
+) -> None:
+    home.configure(meter())
+    file = add_profile(home, text=MINE.replace("code", "kode"))
+    said = esquirell(*command)
+    assert said.code == (1 if command == ("doctor",) else 2)
+    assert f"{file}: datapoints.18.code is missing" in said.out + said.err
+
+
+def test_an_own_profile_can_be_configured(home: Home) -> None:
+    home.configure(meter(profile='profile = "my_meter"'))
+    assert "the nearest is" in esquirell("config", "check").sentence
+    add_profile(home)
+    assert esquirell("config", "check").code == 0
+    assert esquirell("meters", "show", "main", "--json").json["keys"] == ["current", "voltage_a"]
+
+
+def test_an_answer_is_decoded_by_its_datapoints_alone(capture: Path) -> None:
+    shown = tried(capture, PLUG)
+    assert shown["profile"] == "plug"
+    assert shown["values"] == {"current": 0.235, "active_power": 25.1, "voltage": 239.1}
+    assert shown["diagnostics"] == {"switch_1": True}
+    assert "set product_id" in shown["warnings"][0]
+
+
+def test_an_own_profile_wins(home: Home, capture: Path) -> None:
+    home.configure()
+    add_profile(home)
+    shown = tried(capture, PLUG | {"product_id": "9y0qx7npuny0pnwt"})
+    assert (shown["profile"], shown["values"]) == (
+        "my_meter",
+        {"current": 2.35, "voltage_a": 239.1},
+    )
+
+
+MAPPED = {"20": {"code": "cur_voltage", "type": "Integer", "values": VOLT}}
+SPEC = {"code": "cur_voltage", "type": "Integer", "values": json.dumps(VOLT)}
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        {"mapping": MAPPED, "dps": {"20": 2391}},
+        {"mapping": MAPPED, "dps": {"dps": {"20": 2391}}},
+        {"mapping": {"20": SPEC}, "dps": {"20": 2391}},
+        {"mapping": MAPPED, "status": {"cur_voltage": 2391}},
+        {"mapping": MAPPED, "status": [{"code": "cur_voltage", "value": 2391}]},
+        {"spec": {"cur_voltage": MAPPED["20"]}, "status": {"cur_voltage": 2391}},
+        {"spec": [SPEC], "status": [{"code": "cur_voltage", "value": 2391}]},
+        {"spec": {"functions": [], "status": [SPEC]}, "status": {"cur_voltage": 2391}},
+    ],
+)
+def test_each_form_of_a_captured_answer(capture: Path, entry: dict[str, Any]) -> None:
+    assert tried(capture, entry)["values"] == {"voltage": 239.1}
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("", "is no valid JSON"),
+        ('{"dps": ', "is no valid JSON"),
+        ("[" * 100_000, "is no valid JSON"),
+        ('{"dps": {"18": NaN}}', "is no valid JSON"),
+        ('{"dps": {"18": 1e999}}', "is no valid JSON"),
+        ('{"dps": {"18": "\\ud800"}}', "is no valid JSON"),
+        ('{"dps": {"18": ' + "9" * 5000 + "}}", "is no valid JSON"),
+        ("[]", "holds no JSON object"),
+        ("5", "holds no JSON object"),
+        ('{"product_id": "x"}', "holds neither dps nor status"),
+        ('{"dps": null}', "holds neither dps nor status"),
+        ('{"dps": [1]}', "dps must be an object"),
+        ('{"status": "x"}', "status must be an object or a list"),
+        ('{"status": ["x"]}', "dps or status is no object"),
+        ('{"dps": {}, "mapping": []}', "mapping must be an object"),
+        ('{"dps": {}, "spec": 5}', "spec must be an object or a list"),
+        ('{"dps": {}, "product_id": 5}', "product_id must be text"),
+        (json.dumps({"dps": {"1": "x" * 3_000_000}}), "is larger than 1024 KiB"),
+    ],
+)
+def test_what_is_no_captured_answer(home: Home, capture: Path, text: str, says: str) -> None:
+    capture.write_text(text)
+    said = esquirell("profiles", "try", str(capture), "--json")
+    assert said.code == 2
+    assert says in said.sentence
+    assert home.files == {"capture.json"}
+
+
+@pytest.mark.parametrize("command", ["check", "try"])
+def test_files_that_cannot_be_read(home: Home, command: str) -> None:
+    (home.path / "folder").mkdir()
+    os.mkfifo(home.path / "pipe")
+    (home.path / "bytes").write_bytes(b"\xff\xfe\x00")
+    for name, says in (
+        ("missing", "can't be read: No such file"),
+        ("folder", "is no file"),
+        ("pipe", "is no file"),
+        ("bytes", "must be text in UTF-8"),
+    ):
+        said = esquirell("profiles", command, name)
+        assert said.code == 2
+        assert says in said.sentence
+
+
+def test_people_get_tables(capture: Path) -> None:
+    capture.write_text(json.dumps(PLUG))
+    said = esquirell("profiles", "try", str(capture))
+    assert said.rows[:3] == [
+        ["quantity", "value", "unit"],
+        ["profile", "plug", ""],
+        ["current", "0.235", "A"],
+    ]
+    assert said.rows[-1] == ["switch_1", "true"]
+    assert said.err.startswith("warning: nothing is known of the product")
+
+
+@pytest.mark.usefixtures("home")
+def test_a_named_configuration_has_to_be_there() -> None:
+    said = esquirell("profiles", "list", "--config", "nowhere.toml")
+    assert said.code == 2
+    assert "nowhere.toml does not exist" in said.sentence
+
+
+@pytest.mark.skipif(not CAPTURES.exists(), reason="no captures of real meters here")
+@pytest.mark.usefixtures("home")
+def test_real_captures_are_taken_as_they_are() -> None:
+    for file in sorted(CAPTURES.glob("*.json")):
+        shown = esquirell("profiles", "try", str(file), "--json")
+        assert shown.code == 0
+        assert shown.json["values"]

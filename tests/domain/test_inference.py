@@ -1,0 +1,368 @@
+"""Specifications as makers write them, and what devices answer: a table of made-up products."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from esquirell.domain.decoding import Decoded, decode
+from esquirell.domain.inference import infer, specified
+from esquirell.domain.inference.units import unit_of
+from esquirell.domain.limits import is_possible
+
+Point = tuple[str, str, int | None, object]
+
+
+def integers(*points: Point, **also: tuple[str, object]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Build a mapping and an answer of (code, unit, scale, raw), and of kind and raw by code."""
+    mapping: dict[str, Any] = {}
+    answer: dict[str, Any] = {}
+    for dp, (code, unit, scale, raw) in enumerate(points, 101):
+        values = {"unit": unit, "scale": scale, "max": 50_000}
+        mapping[str(dp)] = {"code": code, "type": "Integer", "values": values}
+        answer[str(dp)] = raw
+    for dp, (code, (kind, raw)) in enumerate(also.items(), 6):
+        mapping[str(dp)] = {"code": code, "type": kind, "values": "{}"}
+        answer[str(dp)] = raw
+    return mapping, answer
+
+
+def read(mapping: Mapping[str, Any], answer: Mapping[str, Any], category: str = "cz") -> Decoded:
+    return decode(answer, infer(specified(mapping), answer, category))
+
+
+PLUG_V = ("cur_voltage", "V", 1, 2300)
+
+
+@pytest.mark.parametrize(
+    ("points", "values"),
+    [
+        # The old plugs count tenths under scale 0.
+        (
+            (
+                ("cur_voltage", "V", 0, 2352),
+                ("cur_power", "W", 0, 83),
+                ("cur_current", "mA", 0, 81),
+            ),
+            {"voltage": 235.2, "active_power": 8.3, "current": 0.081},
+        ),
+        ((("cur_voltage", "V", 0, 2352), ("cur_power", "W", 0, 83)), {"active_power": 8.3}),
+        ((("cur_voltage", "mAh", 0, 2352),), {"voltage": 235.2}),
+        # ... and where they mean what they say, they are believed.
+        (
+            (
+                ("cur_voltage", "V", 0, 230),
+                ("cur_power", "W", 0, 1100),
+                ("cur_current", "mA", 0, 5000),
+            ),
+            {"voltage": 230, "active_power": 1100, "current": 5},
+        ),
+        # One scale of three is wrong.
+        (
+            (PLUG_V, ("cur_power", "W", 0, 11_374), ("cur_current", "mA", 0, 5466)),
+            {"voltage": 230, "active_power": 1137.4, "current": 5.466},
+        ),
+        (
+            (PLUG_V, ("cur_power", "kW", 3, 640), ("cur_current", "A", 3, 2800)),
+            {"active_power": 640},
+        ),
+        ((("cur_voltage", "V", 2, 23_092), ("cur_power", "W", 2, 1250)), {"active_power": 12.5}),
+        ((("cur_voltage", "V", 1, 23_092),), {"voltage": 230.92}),
+        (
+            (PLUG_V, ("cur_power", "W", 1, 11_000), ("cur_current", "A", 2, 4800)),
+            {"current": 4.8, "active_power": 1100},
+        ),
+        (
+            (PLUG_V, ("cur_power", "W", 1, 11_000), ("cur_current", "A", 0, 4800)),
+            {"current": 4.8, "active_power": 1100},
+        ),
+        ((PLUG_V, ("cur_current", "A", 2, 480)), {"current": 4.8}),
+        ((PLUG_V, ("cur_current", "", 0, 480)), {"current": 0.48}),
+        ((("supply_frequency", "Hz", 0, 5001), ("power_factor", "", 3, 950)), {"frequency": 50.01}),
+        ((("supply_frequency", "Hz", 1, 499),), {"frequency": 49.9}),
+        ((("supply_frequency", "Hz", 2, 0),), {"frequency": 0}),
+        ((("power_factor", "", 0, 95),), {"power_factor": 0.95}),
+        ((("power_factor", "%", 0, 95),), {"power_factor": 0.95}),
+        ((("power_factor", "PF", 2, -95),), {"power_factor": -0.95}),
+        ((("temp_current", "℃", 1, 385),), {"temperature": 38.5}),
+        ((("temp_current", "摄氏度", 0, 38),), {"temperature": 38}),
+        ((("Temperature", "度", 1, 385),), {"temperature": 38.5}),
+        # Energy in 26 spellings, Wh beside kWh.
+        ((("forward_energy_total", "kW.h", 2, 1234),), {"energy_import": 12.34}),
+        ((("total_forward_energy", "*0.01kW·h", 2, 1234),), {"energy_import": 12.34}),
+        ((("electric_total", "W·h", 0, 12_340),), {"energy_import": 12.34}),
+        ((("backward_energy", "KWh", 2, 1234),), {"energy_export": 12.34}),
+        ((("cur_neutral", "kW.h", 2, 1234),), {"energy_export": 12.34}),
+        ((("energy_reserse_b", "k-Wh", 2, 1234),), {"energy_export_b": 12.34}),
+        ((("EnergyConsumedA", " Kw·h", 2, 1234),), {"energy_import_a": 12.34}),
+        ((("total_energy2", "kwh", 3, 1234),), {"energy_import_2": 1.234}),
+        ((("all_energy", "kwh", 3, 1234),), {"energy_import": 1.234}),
+        ((("power_consumption", "kW·h", 2, 1234),), {"energy_import": 12.34}),
+        ((("power_consumption", "W", 0, 86),), {"active_power": 86}),
+        # Power under its many names.
+        ((("power", "", 0, 4433),), {"active_power": 4433}),
+        ((("power", "*01kW", 1, 35),), {"active_power": 3500}),
+        ((("power", "Watt", 1, 350),), {"active_power": 35}),
+        ((("total_power", "kW", 4, 12_181),), {"active_power": 1218.1}),
+        ((("power_total", "kW", 2, 35),), {"active_power": 350}),
+        ((("total_power", "Wh", 0, 350),), {"active_power": 350}),
+        # Whole watts, as voltage x current says; tenths, as nothing says otherwise.
+        (
+            (PLUG_V, ("cur_power", "W", 0, 1100), ("cur_current", "mA", 0, 5000)),
+            {"active_power": 1100},
+        ),
+        ((PLUG_V, ("cur_power", "W", 0, 83)), {"active_power": 8.3}),
+        ((("power_total", "kW", 3, -747),), {"active_power": -747}),
+        ((("ActivePowerB", "kW", 3, -317),), {"active_power_b": -317}),
+        ((("cur_power_y", "kW", 3, 56),), {"active_power_b": 56}),
+        ((("sigle_phase_power", "kW", 3, 56),), {"active_power": 56}),
+        ((("ReactivePowerC", "var", 0, 12),), {"reactive_power_c": 12}),
+        ((("leakage_current", "mA", 0, 12),), {"leakage_current": 0.012}),
+        ((("leakage_current", "A", 3, 12),), {"leakage_current": 0.012}),
+        # Inverters and storage.
+        ((("pv_power_channel_1", "kW", 3, 250),), {"active_power_pv1": 250}),
+        ((("pv_power_channel_3", "W", 0, 250),), {"active_power_pv3": 250}),
+        ((("pv_power_total", "kW", 3, 500),), {"active_power_pv": 500}),
+        ((("battery_power", "kW", 3, -500),), {"active_power_battery": -500}),
+        ((("current_soc", "%", 0, 84),), {"state_of_charge": 84}),
+        ((("cumulative_energy_charged", "kW·h", 2, 84),), {"energy_charged": 0.84}),
+        ((("cumulative_energy_discharged", "kW·h", 2, 84),), {"energy_discharged": 0.84}),
+        ((("cumulative_energy_generated_pv", "kW·h", 2, 84),), {"energy_generated": 0.84}),
+        # A second word for the same: the total counts.
+        (
+            (("power_a", "W", 1, 100), ("power_b", "W", 1, 50), ("total_power", "W", 1, 150)),
+            {"active_power_a": 10, "active_power_b": 5, "active_power": 15},
+        ),
+    ],
+)
+def test_products_are_understood(points: tuple[Point, ...], values: dict[str, float]) -> None:
+    found = read(*integers(*points))
+    assert {key: found.values.get(key) for key in values} == pytest.approx(values)
+
+
+@pytest.mark.parametrize(
+    ("code", "unit", "scale"),
+    [
+        *((code, "kwh", 3) for code in ("add_ele", "add_ele1", "today_energy_add1", "electric")),
+        *((code, "kW·h", 2) for code in ("balance_energy", "charge_energy", "energy_charge")),
+        *((code, "kW·h", 2) for code in ("charge_energy_once", "forward_energy_t1", "leakage_ele")),
+        *((code, "kwh", 3) for code in ("today_acc_energy1", "month_energy", "credit")),
+        *((code, "kvarh", 2) for code in ("reactive_energy_total", "forward_energy_total")),
+        *((code, "kW·h", 2) for code in ("cumulative_energy_output_inv", "cuml_e_export_offgrid1")),
+        *((code, "V", 0) for code in ("over_voltage", "low_voltage", "ov_threshold", "ovp")),
+        *((code, "A", 0) for code in ("over_current", "charge_cur_set", "oc_threshold_b", "olcp")),
+        *((code, "W", 0) for code in ("warn_power1", "op_threshold", "power_adj", "opp")),
+        *((code, "", 0) for code in ("voltage_coe", "electric_coe", "power_coef_b", "test_bit")),
+        *((code, "", 3) for code in ("current_a_calibration", "freq_calibration", "power_type1")),
+        *((code, "℃", 0) for code in ("temp_set", "temp_top", "compressor_strength")),
+        ("temp_current", "℉", 0),
+        ("Leakage_current", "mA", 0),
+        ("electric_total", "%", 0),
+        ("cur_neutral", "mA", 0),
+        ("countdown_1", "s", 0),
+        ("price", "", 2),
+    ],
+)
+def test_what_is_no_measurement_stays_raw(code: str, unit: str, scale: int) -> None:
+    found = read(*integers((code, unit, scale, 275)))
+    assert found.values == {}
+    assert found.diagnostics == {code: 275}
+
+
+@pytest.mark.parametrize(
+    ("bound", "report", "key"),
+    [
+        (50_000, "", None),
+        (9_999_999, "", None),
+        (999_999_990, "", "energy_import"),
+        (50_000, "minux", "energy_import"),
+        (50_000, "sum", None),
+    ],
+)
+def test_an_increment_is_told_from_a_counter(bound: int, report: str, key: str | None) -> None:
+    values = {"unit": "kwh", "scale": 3, "max": bound}
+    point = {"code": "add_ele", "type": "Integer", "values": values, "report_type": report}
+    found = read({"17": point}, {"17": 7_763_950})
+    assert found.values == ({key: 7763.95} if key else {})
+
+
+def test_a_sum_of_both_ways_is_no_import() -> None:
+    points = integers(
+        ("total_forward_energy", "kWh", 2, 700),
+        ("total_energy", "kWh", 2, 1000),
+        ("backward_energy", "kWh", 2, 300),
+    )
+    found = read(*points)
+    assert found.values == {"energy_import": 7, "energy_export": 3}
+    assert found.diagnostics == {"total_energy": 1000}
+
+
+DUAL = (
+    ("power_a", "W", 1, 11_963),
+    ("power_b", "W", 1, 500),
+    ("current_a", "mA", 0, 5580),
+    ("current_b", "mA", 0, 400),
+    ("voltage_a", "V", 1, 2292),
+    ("power_factor", "", 2, 94),
+    ("power_factor_b", "", 2, 54),
+)
+
+
+def test_two_channels_share_their_voltage_and_have_directions() -> None:
+    ways = {"direction_a": ("Enum", "FORWARD"), "direction_b": ("Enum", "reverse")}
+    found = read(*integers(*DUAL, **ways))
+    assert found.values == {
+        "active_power_a": 1196.3,
+        "active_power_b": -50.0,
+        "current_a": 5.58,
+        "current_b": 0.4,
+        "voltage": 229.2,
+        "power_factor_a": 0.94,
+        "power_factor_b": 0.54,
+    }
+    assert found.warnings == ()
+
+
+def test_a_missing_direction_is_told() -> None:
+    mapping, answer = integers(*DUAL, direction_b=("Enum", "REVERSE"))
+    del answer["6"]
+    found = read(mapping, answer)
+    assert found.values["active_power_b"] == 50.0
+    assert "direction" in found.warnings[0]
+
+
+def test_a_direction_turns_the_power_of_a_frame() -> None:
+    way = {"phase_a": ("Raw", "CSIAFfQABKE="), "current_direction": ("Enum", "REVERSE")}
+    found = read(*integers(**way), category="zndb")
+    assert found.values["active_power_a"] == -1185
+
+
+def test_counters_of_phases_that_are_ten_times_their_total() -> None:
+    points = integers(
+        ("forward_energy_total", "kW·h", 2, 73_245),
+        ("EnergyConsumedA", "Kw·h", 2, 219_814),
+        ("EnergyConsumedB", "Kw·h", 2, 373_155),
+        ("EnergyConsumedC", "Kw·h", 2, 139_489),
+    )
+    found = read(*points)
+    assert found.values["energy_import"] == 732.45
+    assert found.values["energy_import_c"] == 139.489
+    assert len(found.warnings) == 3
+
+
+def test_a_power_factor_beside_a_frame() -> None:
+    frame = {"phase_a": ("Raw", "COwABY8AARA=")}
+    found = read(*integers(("leakage_current", "mA", 0, 84), **frame), category="dlq")
+    assert found.values["power_factor"] == 0.84
+
+
+def test_a_power_factor_where_others_send_their_leakage() -> None:
+    points = integers(
+        ("leakage_current", "mA", 0, 69),
+        ("cur_voltage", "V", 1, 2288),
+        ("cur_current", "A", 3, 639),
+        ("cur_power", "kW", 3, 101),
+    )
+    found = read(*points, category="dlq")
+    assert found.values["power_factor"] == 0.69
+    assert "leakage_current" not in found.values
+
+
+@pytest.mark.parametrize(
+    ("raw", "watts"), [(132_015, 132.015), (0, 0)], ids=["milliwatts", "nothing"]
+)
+def test_a_micro_inverter_counts_milliwatts(raw: int, watts: float) -> None:
+    frames = {"pv1_dc_data": ("Raw", "APgAHQLV"), "phase_a": ("Raw", "CXMAAT0BTjgB9A==")}
+    found = read(*integers(("power_total", "kW", 3, raw), **frames), category="znnbq")
+    assert found.values["active_power"] == watts
+    assert found.values["active_power_a"] == 85.56
+    assert found.values["active_power_pv1"] == 72.5
+
+
+def test_a_temperature_without_decimal() -> None:
+    values = {"unit": "℃", "scale": 1, "min": -40, "max": 150}
+    point = {"code": "temp_current", "type": "Integer", "values": values}
+    assert read({"18": point}, {"18": 39}).values == {"temperature": 39}
+
+
+def test_a_lowest_value_of_nines_is_no_measurement() -> None:
+    values = {"unit": "kW", "scale": 3, "min": -99_999_999, "max": 99_999_999}
+    point = {"code": "power_total", "type": "Integer", "values": json.dumps(values)}
+    found = read({"9": point}, {"9": -99_999_999})
+    assert (found.values, found.diagnostics) == ({}, {"power_total": -99_999_999})
+
+
+def test_a_code_alone_is_taken_at_its_usual_scale_and_doubted() -> None:
+    found = decode({"cur_voltage": 2300}, infer((), {"cur_voltage": 2300}))
+    assert found.values == {"voltage": 230}
+    assert found.warnings
+
+
+def test_a_contradiction_is_told() -> None:
+    points = integers(PLUG_V, ("cur_current", "mA", 0, 1), ("cur_power", "W", 1, 10_455))
+    assert "more than" in read(*points).warnings[0]
+
+
+@pytest.mark.parametrize(
+    "described",
+    [
+        {"1": {"code": "cur_voltage", "type": "Integer", "values": {"unit": "V", "scale": 1}}},
+        {"1": {"code": "cur_voltage", "type": "Integer", "values": '{"unit":"V","scale":1}'}},
+        {"1": {"code": "cur_voltage", "typeSpec": {"type": "value", "unit": "V", "scale": 1}}},
+        {"cur_voltage": {"type": "Integer", "values": {"unit": "V", "scale": 1}}},
+        {"functions": [], "status": [{"code": "cur_voltage", "values": '{"scale":1}'}]},
+        [{"code": "cur_voltage", "dp_id": 1, "type": "value", "values": {"scale": "1"}}],
+    ],
+)
+def test_specifications_come_in_several_shapes(described: object) -> None:
+    (point,) = specified(described)
+    assert (point.code, point.scale) == ("cur_voltage", 1)
+
+
+KWH = (
+    "kW·h", "kwh", "kW.h", "度", "KWH", "kWh", "Kw·h", "kw.h", "KWh", "Kwh", "KW*H", "KwH", "kw·h",
+    "*0.01kW·h", "kW*h", " Kw·h", "k-Wh", "KW·h", "h", "KW.h", "kW·h\t",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("text", KWH)
+def test_a_kilowatt_hour_is_spelt_in_many_ways(text: str) -> None:
+    unit = unit_of(text)
+    assert unit is not None
+    assert (unit.dimension, unit.size) == ("energy", 1)
+
+
+@pytest.mark.parametrize("text", ["W·h", "w.h", "Wh", "wh"])
+def test_a_watt_hour(text: str) -> None:
+    unit = unit_of(text)
+    assert unit is not None
+    assert (unit.dimension, unit.size) == ("energy", 1e-3)
+
+
+scalars = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=12)
+known = (
+    "cur_voltage", "cur_current", "cur_power", "phase_a", "pv1_dc_data", "power_total", "add_ele",
+    "direction_a", "forward_energy_total", "power_factor", "supply_frequency", "temp_current",
+    "leakage_current",
+)  # fmt: skip
+codes = st.sampled_from(known) | st.text(max_size=12)
+entries = st.fixed_dictionaries(
+    {"code": codes, "type": st.sampled_from(["Integer", "Raw", "Enum", "Json"]) | scalars},
+    optional={
+        "values": scalars
+        | st.dictionaries(st.sampled_from(["unit", "scale", "min", "max"]), scalars)
+    },
+)
+ids = st.integers(1, 6).map(str)
+
+
+@given(
+    st.dictionaries(ids, entries | scalars) | scalars,
+    st.dictionaries(ids | codes, scalars | st.lists(scalars, max_size=2)),
+)
+def test_anything_is_inferred_and_decoded(mapping: object, answer: dict[str, Any]) -> None:
+    found = decode(answer, infer(specified(mapping), answer, "znnbq"))
+    assert all(is_possible(key, value) for key, value in found.values.items())

@@ -1,0 +1,170 @@
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.fakes import meter
+
+from esquirell.domain.errors import ConfigError
+from esquirell.profiles import Choices, try_capture
+from esquirell.profiles.shelf import shipped
+
+OLD_PLUG = {
+    "4": {"code": "cur_current", "type": "Integer", "values": {"unit": "mA", "scale": 0}},
+    "5": {"code": "cur_power", "type": "Integer", "values": {"unit": "W", "scale": 0}},
+    "6": {
+        "code": "cur_voltage",
+        "type": "Integer",
+        "values": {"unit": "V", "scale": 0, "max": 2500},
+    },
+}
+PC321 = {"101": 2351, "103": 192, "107": 9, "113": 27, "123": 65, "133": 285, "139": 318819}
+
+
+def devices_json(folder: Path, mapping: object, **also: object) -> Path:
+    file = folder / "devices.json"
+    file.write_text(json.dumps([{"id": "id-main", "mapping": mapping, **also}, {"id": "other"}]))
+    return file
+
+
+def own_profile(folder: Path, text: str) -> Path:
+    (folder / "mine.toml").write_text(f'title = "Mine"\n{text}\n')
+    return folder
+
+
+def test_a_mapping_file_describes_the_meter(tmp_path: Path) -> None:
+    one = meter(profile="auto", mapping_file=devices_json(tmp_path, OLD_PLUG, category="cz"))
+    choices = Choices()
+    assert choices.of(one).keys == ("current", "active_power", "voltage")
+    assert choices.of(one).refresh == (4, 5, 6)
+    found = choices.decode(one, {"4": 81, "5": 83, "6": 2352})
+    assert found.values == {"current": 0.081, "active_power": 8.3, "voltage": 235.2}
+
+
+def test_a_scale_that_was_settled_stays(tmp_path: Path) -> None:
+    """Values of one answer were not measured at one moment: later ones may look otherwise."""
+    one = meter(profile="auto", mapping_file=devices_json(tmp_path, OLD_PLUG))
+    choices = Choices()
+    choices.decode(one, {"4": 81, "5": 83, "6": 2352})
+    for answer in ({"5": 90}, {"4": 5000, "5": 900, "6": 230}, {"4": 5000, "5": 900, "99": 1}):
+        assert choices.decode(one, answer).values["active_power"] == answer["5"] / 10
+
+
+def test_a_doubt_ends_with_the_first_answer_that_tells() -> None:
+    one = meter(profile="auto")
+    choices = Choices()
+    assert choices.of(one).keys == ()
+    first = choices.decode(one, {"133": 285})
+    assert (first.values, first.diagnostics) == ({}, {"dp_133": 285})
+    assert "nothing is known" in first.warnings[0]
+    assert choices.decode(one, PC321).values["voltage_a"] == 235.1
+    assert choices.decode(one, {"133": 285}).values == {"active_power": 285}
+    assert "energy_export" in choices.of(one).keys
+
+
+def test_an_answer_that_means_nothing_changes_nothing() -> None:
+    one = meter(profile="auto", product_id="gqmmtjclqb7reg5p")
+    choices = Choices()
+    for answer in (PC321, {"200": "x"}, {}):
+        choices.decode(one, answer)
+    assert choices.of(one).name == "owon_pc321"
+
+
+def test_a_meter_that_is_configured_anew_is_chosen_for_anew() -> None:
+    choices = Choices()
+    choices.decode(meter(profile="auto"), PC321)
+    assert choices.of(meter(profile="plug")).name == "plug"
+
+
+def test_a_product_is_found_by_its_id() -> None:
+    assert Choices().of(meter(profile="auto", product_id="gqmmtjclqb7reg5p")).name == "owon_pc321"
+
+
+def test_a_profile_that_is_named_is_used_whatever_comes() -> None:
+    found = Choices().decode(meter(profile="plug"), {"20": 2386, "131": 5})
+    assert (found.values, found.diagnostics) == ({"voltage": 238.6}, {"dp_131": 5})
+
+
+def test_an_unknown_name_is_refused() -> None:
+    with pytest.raises(ConfigError, match="no profile nosuch"):
+        Choices().of(meter(profile="nosuch"))
+
+
+def test_ones_own_profile_wins(tmp_path: Path) -> None:
+    text = (
+        'products = ["gqmmtjclqb7reg5p"]\n[datapoints]\n101 = { code = "v", key = "voltage", '
+        "divisor = 10 }"
+    )
+    choices = Choices(lambda: own_profile(tmp_path, text))
+    one = meter(profile="auto", product_id="gqmmtjclqb7reg5p")
+    assert choices.decode(one, {"101": 2351}).values == {"voltage": 235.1}
+    assert choices.of(one).name == "mine"
+
+
+@pytest.mark.parametrize("text", ["{", '{"id": 1}', ""])
+def test_a_faulty_mapping_file_is_told(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "devices.json"
+    file.write_text(text)
+    with pytest.raises(ConfigError, match=r"devices\.json"):
+        Choices().of(meter(profile="auto", mapping_file=file))
+
+
+def test_a_missing_mapping_file_is_told(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="can't be read"):
+        Choices().of(meter(profile="auto", mapping_file=tmp_path / "devices.json"))
+
+
+@pytest.mark.parametrize(
+    ("dps", "name"),
+    [
+        ({"1": 5, "2": 0, "15": 69, "101": 5006, "102": 2288, "103": 639, "104": 101}, "v1"),
+        (
+            {"1": 5, "23": 0, "32": 5006, "50": 69, "102": 2288, "103": 639, "104": 101},
+            "v2",
+        ),
+    ],
+)
+def test_two_layouts_of_one_product_are_told_by_their_datapoints(
+    dps: dict[str, int], name: str
+) -> None:
+    trial = try_capture({"product_id": "aqktrdhlsw8q90dr", "dps": dps})
+    assert trial.profile == f"zemismart_spm01_{name}"
+    assert trial.values["power_factor"] == 0.69
+    assert trial.values["frequency"] == 50.06
+
+
+def test_a_profile_that_the_answer_contradicts_gives_way() -> None:
+    trial = try_capture(
+        {
+            "product_id": "gqmmtjclqb7reg5p",
+            "mapping": {
+                "101": {"code": "forward_energy_total", "type": "Integer", "values": {"scale": 2}},
+                "102": {"code": "cur_voltage", "type": "Integer", "values": {"scale": 1}},
+            },
+            "dps": {"101": 99_999, "102": 2301},
+        }
+    )
+    assert trial.values == {"energy_import": 999.99, "voltage": 230.1}
+    assert "owon_pc321" in trial.warnings[0]
+
+
+def test_an_answer_by_code_means_the_same() -> None:
+    points = shipped()["owon_pc321"].datapoints
+    status = [{"code": points[dp].code, "value": raw} for dp, raw in PC321.items()]
+    product = {"product_id": "gqmmtjclqb7reg5p"}
+    assert try_capture({**product, "status": status}) == try_capture({**product, "dps": PC321})
+
+
+@pytest.mark.parametrize("capture", [{"dps": [1]}, {"status": "x"}, {"status": [{"value": 1}]}])
+def test_a_capture_of_another_shape_is_refused(capture: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match="dps"):
+        try_capture(capture)
+
+
+def test_a_profile_that_its_maker_contradicts_is_named() -> None:
+    values = {"unit": "Kw·h", "scale": 3}
+    mapping = {"131": {"code": "TotalEnergyConsumed", "type": "Integer", "values": values}}
+    product = {"product_id": "gqmmtjclqb7reg5p", "mapping": mapping}
+    trial = try_capture({**product, "dps": {"131": 1_044_354}})
+    assert trial.values == {"energy_import": 10_443.54}
+    assert "DP 131" in trial.warnings[0]

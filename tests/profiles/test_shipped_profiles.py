@@ -1,0 +1,73 @@
+"""One test over all shipped profiles, each with an answer in answers.toml."""
+
+import re
+import tomllib
+from collections import defaultdict
+from pathlib import Path
+
+import pytest
+
+from esquirell.domain.decoding import decode
+from esquirell.profiles import shipped, try_capture
+
+ANSWERS = tomllib.loads((Path(__file__).parent / "answers.toml").read_text(encoding="utf-8"))
+NAMES = sorted(shipped())
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_profile_decodes_its_answer(name: str) -> None:
+    decoded = decode(ANSWERS[name]["answer"], shipped()[name])
+    assert decoded.values == pytest.approx(ANSWERS[name]["values"])
+    assert set(decoded.values) <= set(shipped()[name].keys) | frame_extras(decoded.values)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_profile_describes_itself(name: str) -> None:
+    profile = shipped()[name]
+    assert re.fullmatch(r"[a-z0-9_]+", name)
+    assert profile.title
+    assert profile.model
+    assert profile.category
+    assert any(point.key or point.frame for point in profile.datapoints.values())
+    assert list(profile.datapoints) == sorted(profile.datapoints, key=int)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_profile_is_one_line_per_datapoint(name: str) -> None:
+    file = Path(__file__).parents[2] / "esquirell" / "profiles" / f"{name}.toml"
+    _, _, table = file.read_text(encoding="utf-8").partition("[datapoints]\n")
+    assert len(table.splitlines()) == len(shipped()[name].datapoints)
+
+
+def test_a_product_has_one_profile_unless_the_datapoints_tell_them_apart() -> None:
+    claims = defaultdict(list)
+    for profile in shipped().values():
+        for product in profile.products:
+            claims[product].append(profile)
+    for rivals in claims.values():
+        required = [set(one.requires) for one in rivals]
+        assert len(rivals) == 1 or all(
+            one - set(other.datapoints) for one, other in zip(required, rivals[::-1], strict=True)
+        )
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if shipped()[name].requires])
+def test_a_family_is_recognised_by_its_datapoints_alone(name: str) -> None:
+    trial = try_capture({"dps": ANSWERS[name]["answer"]})
+    assert trial.profile == name
+    assert trial.values == pytest.approx(ANSWERS[name]["values"])
+    assert "set product_id" in trial.warnings[0]
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if shipped()[name].products])
+def test_a_product_gets_its_profile(name: str) -> None:
+    for product in shipped()[name].products:
+        trial = try_capture({"product_id": product, "dps": ANSWERS[name]["answer"]})
+        assert trial.profile == name
+        assert trial.values == pytest.approx(ANSWERS[name]["values"])
+
+
+def frame_extras(values: dict[str, float]) -> set[str]:
+    """Give what only some frames of a kind hold."""
+    extras = ("reactive_power", "apparent_power", "power_factor", "frequency")
+    return {key for key in values if key.startswith(extras)}
