@@ -1,4 +1,4 @@
-"""One way through: ask the meters, decode, store, publish."""
+"""One way through: ask the meters, decode, judge, store, publish."""
 
 import logging
 import threading
@@ -14,6 +14,7 @@ from esquirell.domain.profile import Profile, decode
 from esquirell.domain.reading import Reading
 from esquirell.domain.status import MeterStatus
 from esquirell.services.flights import Flights
+from esquirell.services.judging import Judging
 from esquirell.services.ports import Clock, Publisher, ReadingStore, Transport
 from esquirell.services.saving import Saver
 from esquirell.services.statuses import Statuses
@@ -57,6 +58,7 @@ class Poller:
         self._publisher = publisher
         self._clock = clock
         self._saver = Saver(store)
+        self._judging = Judging(store)
         self._stopping = threading.Event()
         self.flights = Flights(self._read, time.monotonic, THREADS)
         self.statuses = Statuses(store)
@@ -68,6 +70,7 @@ class Poller:
         """
         if self._stopping.is_set():
             return dict.fromkeys((meter.name for meter in meters), Outcome(error=STOPPING))
+        self._judging.prepare([meter.name for meter in meters])
         flying, started = self._start(meters, wish)
         outcomes: dict[str, Outcome] = {}
         for landed in _as_they_land(flying):
@@ -121,7 +124,8 @@ class Poller:
         dps = self._transport.read(meter, profile.refresh, forced=forced)
         moment = self._clock()
         decoded = decode(dps, profile)
-        return Reading(meter.name, moment, decoded.values, decoded.diagnostics, decoded.warnings)
+        reading = Reading(meter.name, moment, decoded.values, decoded.diagnostics, decoded.warnings)
+        return self._judging.judge(reading, meter, profile.keys)
 
     def _deliver(self, batch: Mapping[Meter, Outcome], wish: Wish) -> dict[str, Outcome]:
         outcomes = {meter.name: outcome for meter, outcome in batch.items()}
