@@ -12,6 +12,9 @@ STEP_KWH = 1.0
 CATCH_UP_KW = 20.0
 CATCH_UP_S = 3600.0
 
+# An exchanged device that starts this close to the old one is taken for the old one.
+PAIRED_ANEW_WITHIN = 0.01
+
 CONFIRMATIONS = 3
 CONFIRMATION_S = 30.0
 
@@ -19,8 +22,8 @@ CONFIRMATION_S = 30.0
 RESTART_S = 900.0
 # Decimal displays, and binary registers in steps of 1, 0.1, 0.01 and 0.001 kWh.
 MODULI = (
-    *(10.0**digits for digits in range(3, 10)),
-    *(2.0**bits / 10**scale for bits in (16, 24, 31, 32) for scale in range(4)),
+    *(10.0**digits for digits in range(4, 10)),
+    *(2.0**bits / 10**scale for bits in (24, 31, 32) for scale in range(4)),
 )
 
 
@@ -67,8 +70,8 @@ class Counter(BaseModel):
 
     @property
     def total(self) -> float:
-        """The sum over all resets and exchanges."""
-        return round(self.raw + self.offset, 6) if self.offset else self.raw
+        """The sum over all resets and exchanges, to the milliwatt hour."""
+        return round(self.raw + self.offset, 6)
 
 
 def follow(
@@ -84,9 +87,10 @@ def follow(
     sample = Sample(raw=raw, at=at)
     if counter is None:
         return Counter(raw=raw, at=at, moved_at=at, source=source), True
-    if _follows(counter, sample):
+    known = counter.source == source
+    if _follows(counter, sample) and (known or _is_near(counter, sample)):
         return _moved(counter, sample, source), True
-    if counter.source != source:
+    if not known:
         return _continued(counter, sample, counter.total - raw, source), True
     level = _level(counter.level, sample)
     if level.confirmed:
@@ -99,6 +103,11 @@ def _follows(counter: Counter, sample: Sample) -> bool:
     caught_up_s = min(_seconds(counter.moved_at, sample.at), CATCH_UP_S)
     most = max(_most(counter.at, sample.at), CATCH_UP_KW * caught_up_s / 3600)
     return 0 <= sample.raw - counter.raw <= most + STEP_KWH
+
+
+def _is_near(counter: Counter, sample: Sample) -> bool:
+    """Tell whether a device with another id may be the same one, paired anew."""
+    return sample.raw - counter.raw <= PAIRED_ANEW_WITHIN * counter.raw
 
 
 def _moved(counter: Counter, sample: Sample, source: str) -> Counter:

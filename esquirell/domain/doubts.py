@@ -49,10 +49,15 @@ def weigh(doubts: Doubts, verdicts: Iterable[Verdict]) -> dict[str, Doubt]:
     return weighed
 
 
+def of_check(doubts: Doubts, check: str) -> dict[str, Doubt]:
+    """Give the doubts that one check has raised."""
+    return {place: doubt for place, doubt in doubts.items() if place.startswith(f"{check} ")}
+
+
 def corrected(
     values: Mapping[str, float], doubts: Doubts, verdicts: Iterable[Verdict]
 ) -> dict[str, float]:
-    """Give the values that repeated evidence replaces.
+    """Give the values that repeated evidence replaces; `doubts` and `verdicts` are of one check.
 
     A value that this very reading finds plausible is left alone: some devices change their scale
     and back. A wrong sign shows in this reading or it is none.

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from esquirell.domain.counters import Counter, follow
-from esquirell.domain.doubts import Doubt, corrected, weigh
+from esquirell.domain.doubts import Doubt, corrected, of_check, weigh
 from esquirell.domain.integration import Integral, integrate
 from esquirell.domain.inversion import Invert, invert
 from esquirell.domain.ledger import Ledger
@@ -96,10 +96,10 @@ def _check(bench: _Bench) -> None:
     if is_hollow(bench.values):
         bench.values = {key: value for key, value in bench.values.items() if value}
         bench.warnings.append("an answer held zeros for what was not measured: they are left out")
-    for check in CHECKS:
+    for name, check in CHECKS.items():
         verdicts = list(check(bench.values))
         bench.doubts = weigh(bench.doubts, verdicts)
-        fixed = corrected(bench.values, bench.doubts, verdicts)
+        fixed = corrected(bench.values, of_check(bench.doubts, name), verdicts)
         bench.doubted |= {one.key for one in verdicts if one.sentence} - fixed.keys()
         bench.raw = {key: bench.values[key] for key in fixed} | bench.raw
         bench.values |= fixed
@@ -156,5 +156,5 @@ def _publish(bench: _Bench, suffix: str, integral: Integral) -> None:
         counter, believed = follow(bench.counters.get(key), energy, bench.at, ESTIMATED)
         if counter is not None and believed:
             bench.counters[key] = counter
-            bench.values[key] = round(counter.total, 6)  # 1 mWh
+            bench.values[key] = counter.total
             bench.estimated = True

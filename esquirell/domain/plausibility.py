@@ -176,4 +176,4 @@ def _amount(name: str, total: float, summed: float) -> Verdict:
 
 
 # Each sees what the ones before have corrected.
-CHECKS = (ranges, powers, sums)
+CHECKS = {"range": ranges, "power": powers, "sum": sums}

@@ -36,6 +36,8 @@ def fine(check: str, key: str) -> Verdict:
 
 def ten_times(ratio: float) -> float | None:
     """Give the power of ten, other than 1, that a ratio is close to: 10, 0.1, …, else None."""
+    if not ratio:
+        return None
     for ten in TENS:
         if ten / WITHIN <= ratio <= ten * WITHIN:
             return ten
