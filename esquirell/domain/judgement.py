@@ -40,11 +40,13 @@ class _Bench:
     estimated: bool = False
 
 
-def judge(reading: Reading, ledger: Ledger | None, instrument: Instrument) -> Reading:
+def judge(
+    reading: Reading, ledger: Ledger | None, instrument: Instrument
+) -> tuple[Reading, Ledger]:
     """Turn round, check, continue the counters, estimate what is not counted.
 
-    The result carries the ledger for the next reading; `ledger` is that of the last one, None
-    for a meter that was never read. What was replaced or held back is in
+    Gives what is believed, and the ledger for the next reading; `ledger` is that of the last
+    one, None for a meter that was never read. What was replaced or held back is in
     `diagnostics["raw_values"]`.
     """
     known = {*instrument.keys, *reading.values}
@@ -70,7 +72,7 @@ def unjudged(reading: Reading, instrument: Instrument) -> Reading:
     return replace(reading, values=rest, diagnostics=_with_raw(reading, held), warnings=warnings)
 
 
-def _judged(reading: Reading, bench: _Bench, before: Ledger | None) -> Reading:
+def _judged(reading: Reading, bench: _Bench, before: Ledger | None) -> tuple[Reading, Ledger]:
     diagnostics = _with_raw(reading, bench.raw)
     if bench.estimated:
         diagnostics["energy_source"] = ESTIMATED
@@ -84,7 +86,7 @@ def _judged(reading: Reading, bench: _Bench, before: Ledger | None) -> Reading:
         doubts=bench.doubts,
         warnings=warnings,
     )
-    return Reading(reading.meter, bench.at, bench.values, diagnostics, warnings, ledger)
+    return Reading(reading.meter, bench.at, bench.values, diagnostics, warnings), ledger
 
 
 def _with_raw(reading: Reading, raw: Mapping[str, float]) -> dict[str, object]:

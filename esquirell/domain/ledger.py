@@ -13,6 +13,7 @@ from esquirell.domain.integration import Integral
 _TIMES: Any = {
     "at": True,
     "based_on": True,
+    "writer": True,
     "counters": {"__all__": {"at"}},
     "integrals": {"__all__": {"at", "gap_s"}},
 }
@@ -23,13 +24,14 @@ class Ledger(BaseModel):
 
     `counters` are kept by quantity key, `integrals` by the suffix of their power, `doubts` by
     their check; `warnings` are those of the reading. `based_on` is the moment of the stored
-    ledger that this one was derived from.
+    ledger that this one was derived from, `writer` the process that keeps the books.
     """
 
     model_config = ConfigDict(frozen=True)
 
     at: datetime
     based_on: datetime | None = None
+    writer: str = ""
     counters: dict[str, Counter] = {}
     integrals: dict[str, Integral] = {}
     doubts: dict[str, Doubt] = {}
@@ -48,4 +50,4 @@ class Ledger(BaseModel):
 
     def knows(self, stored: "Ledger") -> bool:
         """Tell whether the stored ledger holds nothing that this one was not derived from."""
-        return stored.at in (self.at, self.based_on)
+        return stored.writer == self.writer or stored.at == self.based_on

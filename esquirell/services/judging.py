@@ -3,7 +3,9 @@
 import hashlib
 import logging
 import threading
+import uuid
 from collections.abc import Collection
+from dataclasses import replace
 
 from esquirell.domain.errors import UnavailableError
 from esquirell.domain.judgement import Instrument, judge, unjudged
@@ -26,6 +28,7 @@ class Judging:
         self._store = store
         self._lock = threading.Lock()
         self._known: dict[str, Ledger | None] = {}
+        self._writer = uuid.uuid4().hex
 
     def prepare(self, meters: Collection[str]) -> None:
         """Look up what is stored of `meters`, as another process may have polled them."""
@@ -48,9 +51,10 @@ class Judging:
         with self._lock:
             if meter.name not in self._known:
                 return unjudged(reading, instrument)
-            judged = judge(reading, self._known[meter.name], instrument)
-            self._known[meter.name] = judged.ledger
-        return judged
+            judged, ledger = judge(reading, self._known[meter.name], instrument)
+            signed = ledger.model_copy(update={"writer": self._writer})
+            self._known[meter.name] = signed
+        return replace(judged, ledger=signed)
 
 
 def _newer(known: Ledger | None, stored: Ledger | None) -> Ledger | None:

@@ -24,7 +24,9 @@ def write_ledgers(
     connection: Connection, readings: Iterable[Reading], ids: Mapping[str, int]
 ) -> None:
     """Store the newest ledger of each meter where it differs from the stored one."""
-    newest = {taken.meter: taken.ledger for taken in readings if taken.ledger}
+    # Those of two threads may come in either order.
+    in_order = sorted(readings, key=lambda taken: taken.measured_at)
+    newest = {taken.meter: taken.ledger for taken in in_order if taken.ledger}
     if not newest:
         return
     stored = {row.name: row.state for row in connection.execute(_of(newest))}

@@ -34,9 +34,9 @@ def judged(
     begin: datetime = START,
 ) -> Iterator[Reading]:
     for number, one in enumerate(values):
-        reading = judge(Reading("main", begin + number * MINUTE, one), kept(ledger), instrument)
-        ledger = reading.ledger
-        yield reading
+        taken = Reading("main", begin + number * MINUTE, one)
+        reading, ledger = judge(taken, kept(ledger), instrument)
+        yield replace(reading, ledger=ledger)
 
 
 def imported(raws: Sequence[float | None], instrument: Instrument = COUNTING) -> list[float | None]:
@@ -47,10 +47,9 @@ def imported(raws: Sequence[float | None], instrument: Instrument = COUNTING) ->
 def test_a_plausible_reading_is_left_as_it_is() -> None:
     values = {"voltage": 230.0, "active_power": 12.0, "energy_import": 100.0}
     reading = Reading("main", START, values, {"switch": True}, ("odd",))
-    result = judge(reading, None, COUNTING)
-    assert replace(result, ledger=None) == reading
-    assert result.ledger
-    assert result.ledger.warnings == ("odd",)
+    result, ledger = judge(reading, None, COUNTING)
+    assert result == reading
+    assert ledger.warnings == ("odd",)
 
 
 def test_a_suspicious_counter_is_null_and_its_raw_value_is_a_diagnostic() -> None:
@@ -182,8 +181,8 @@ def test_two_recorded_hours_come_out_as_counted() -> None:
     for row in rows:
         values = decode(row["dps"], profile).values
         reading = Reading("main", datetime.fromisoformat(row["t"]), values)
-        readings.append(judge(reading, kept(ledger), Instrument("device", profile.keys)))
-        ledger = readings[-1].ledger
+        judged_reading, ledger = judge(reading, kept(ledger), Instrument("device", profile.keys))
+        readings.append(judged_reading)
     whole = [one for one, row in zip(readings, rows, strict=True) if not row["partial"]]
     (partial,) = (one for one, row in zip(readings, rows, strict=True) if row["partial"])
     assert dict(partial.values) == {"active_power": 367.0}
