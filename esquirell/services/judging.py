@@ -29,14 +29,16 @@ class Judging:
         self._lock = threading.Lock()
         self._known: dict[str, Ledger | None] = {}
         self._writer = uuid.uuid4().hex
+        self._failure = ""
 
     def prepare(self, meters: Collection[str]) -> None:
         """Look up what is stored of `meters`, as another process may have polled them."""
         try:
             stored = self._store.ledgers(meters)
         except UnavailableError as error:
-            log.debug("ledgers can't be looked up: %s", error)
+            self._complain(str(error))
             return
+        self._failure = ""
         with self._lock:
             for name in meters:
                 self._known[name] = _newer(self._known.get(name), stored.get(name))
@@ -55,6 +57,12 @@ class Judging:
             signed = ledger.model_copy(update={"writer": self._writer})
             self._known[meter.name] = signed
         return replace(judged, ledger=signed)
+
+    def _complain(self, failure: str) -> None:
+        """Log a failure once: the database may be away for long."""
+        level = logging.DEBUG if failure == self._failure else logging.WARNING
+        log.log(level, "counters can't be looked up: %s", failure)
+        self._failure = failure
 
 
 def _newer(known: Ledger | None, stored: Ledger | None) -> Ledger | None:

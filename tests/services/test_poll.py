@@ -9,6 +9,7 @@ from esquirell import profiles
 from esquirell.domain.errors import MeterRejectedError, MeterUnreachableError
 from esquirell.domain.meter import Meter
 from esquirell.domain.profile import Profile
+from esquirell.domain.reading import payload
 from esquirell.services.poll import ON_DEMAND, SCHEDULED, TRIAL, Poller
 
 GONE = MeterUnreachableError("unreachable", "main does not answer at 127.0.0.1")
@@ -201,3 +202,42 @@ def test_the_profiles_refresh_goes_to_the_meter() -> None:
     bench = Bench(plug={"20": 2300})
     bench.poller.poll([meter("plug", profile="plug")], ON_DEMAND)
     assert bench.transport.asked == [("plug", (18, 19, 20), True)]
+
+
+def test_a_warning_is_logged_when_it_comes_and_when_it_goes(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO)
+    bench = Bench(main=then(*[{"101": 23_600}] * 8, *[{"101": 2360}] * 8))
+    for _ in range(16):
+        bench.poller.poll([meter()])
+        bench.clock.advance(60)
+    assert caplog.text.count("meter main: voltage_a is about 10 times too high") == 1
+    assert caplog.text.count("meter main: no longer: voltage_a is about 10 times") == 1
+    published = [reading.values["voltage_a"] for reading, _ in bench.publisher.readings]
+    assert published == [2360.0] * 4 + [236.0] * 12
+
+
+def test_a_clamp_put_on_backwards_is_turned_round() -> None:
+    answer = {"103": 100, "113": -40, "123": 20, "133": 80, "116": 100, "117": 700}
+    bench = Bench(main=answer)
+    bench.poller.poll([meter(invert=["b"])])
+    (row,) = bench.store.rows.values()
+    assert row.values == {
+        "active_power_a": 100.0,
+        "active_power_b": 40.0,
+        "active_power_c": 20.0,
+        "active_power": 160.0,
+        "energy_import_b": 7.0,
+        "energy_export_b": 1.0,
+    }
+
+
+def test_a_suspicious_counter_is_published_as_null() -> None:
+    bench = Bench(main=then({"131": 486_908}, {"131": 0}, {"131": 486_909}))
+    for _ in range(3):
+        bench.poller.poll([meter()])
+        bench.clock.advance(60)
+    shapes = [payload(reading, keys) for reading, keys in bench.publisher.readings]
+    assert [shape["energy_import"] for shape in shapes] == [4869.08, None, 4869.09]
+    assert shapes[1]["diagnostics"] == {"raw_values": {"energy_import": 0.0}}
