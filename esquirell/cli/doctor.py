@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import click
 
@@ -13,10 +13,13 @@ from esquirell.cli.checks.finding import Finding, advice, fault, fine
 from esquirell.cli.config import summary
 from esquirell.cli.output import print_json
 from esquirell.domain.errors import ConfigError, EsquirellError, UnavailableError
+from esquirell.domain.ledger import Ledger
 from esquirell.domain.status import MeterStatus
 
 if TYPE_CHECKING:
     from esquirell.runtime import Runtime
+
+T = TypeVar("T")
 
 _COLORS = {"✓": "green", "!": "yellow", "✗": "red"}
 
@@ -85,6 +88,7 @@ def _around(runtime: "Runtime") -> Iterator[Finding]:
         yield from meter_checks.polled(meters, statuses)
     else:
         yield from meter_checks.reachable(meters)
+    yield from meter_checks.plausible(meters, _ledgers(runtime))
 
 
 def _checked(name: str, look: Callable[["Runtime"], Finding], runtime: "Runtime") -> Finding:
@@ -95,9 +99,18 @@ def _checked(name: str, look: Callable[["Runtime"], Finding], runtime: "Runtime"
 
 
 def _statuses(runtime: "Runtime") -> Mapping[str, MeterStatus]:
+    return _stored(runtime, runtime.readings.statuses)
+
+
+def _ledgers(runtime: "Runtime") -> Mapping[str, Ledger]:
+    names = [meter.name for meter in runtime.meters()]
+    return _stored(runtime, lambda: runtime.readings.ledgers(names))
+
+
+def _stored(runtime: "Runtime", look: Callable[[], Mapping[str, T]]) -> Mapping[str, T]:
     """Give what is stored of the meters; a missing database is a finding of its own."""
-    file = runtime.database.file
     try:
-        return runtime.readings.statuses() if file is None or file.exists() else {}
+        file = runtime.database.file
+        return look() if file is None or file.exists() else {}
     except (ConfigError, UnavailableError):
         return {}

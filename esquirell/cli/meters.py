@@ -108,8 +108,14 @@ def _describe(call: Call, meter: Meter) -> dict[str, Any]:
         "profile": profile.model_dump(include={"name", "title", "model"}) if profile else None,
         "keys": list(keys),
         "status": status.payload(),
+        "warnings": _warnings(call, meter.name) if status.last_success else [],
         "reading": _last_reading(call, meter.name, keys) if status.last_success else None,
     }
+
+
+def _warnings(call: Call, name: str) -> list[str]:
+    ledger = call.readings.ledgers([name]).get(name)
+    return list(ledger.warnings) if ledger else []
 
 
 def _profile(call: Call, meter: Meter) -> Profile | None:
@@ -148,6 +154,7 @@ def _print_description(shown: Mapping[str, Any], zone: str) -> None:
     facts = shown["configuration"] | {"product": profile["title"] if profile else None}
     facts |= {"keys": " ".join(shown["keys"])} | shown["status"]
     rows = [(key, plain(value)) for key, value in facts.items()]
+    rows += [("warning", warning) for warning in shown["warnings"]]
     if not in_terminal():
         print_lines([*rows, *lines_of(reading or {})])
         return

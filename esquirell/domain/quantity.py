@@ -59,6 +59,11 @@ def split_key(key: str) -> tuple[Quantity, str]:
     raise KeyError(key)
 
 
+def with_suffix(name: str, suffix: str) -> str:
+    """Build a quantity key: `voltage` and `a` make `voltage_a`; without a suffix it is a total."""
+    return f"{name}_{suffix}" if suffix else name
+
+
 def is_quantity_key(key: str) -> bool:
     """Tell whether `key` names a quantity, with or without a suffix."""
     try:
@@ -66,6 +71,11 @@ def is_quantity_key(key: str) -> bool:
     except KeyError:
         return False
     return True
+
+
+def is_counter(key: str) -> bool:
+    """Tell whether `key` names a cumulative energy."""
+    return split_key(key)[0].state_class == _TOTAL
 
 
 def label_of(key: str) -> str:

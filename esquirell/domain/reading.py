@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from esquirell.domain.ledger import Ledger
+
 
 @dataclass(frozen=True, slots=True)
 class Reading:
@@ -11,6 +13,7 @@ class Reading:
 
     `measured_at` is aware and in UTC, `values` holds quantity keys in canonical units,
     `diagnostics` what is no measurement, by its Tuya code, `warnings` one sentence each.
+    `ledger` is what has to be remembered together with it.
     """
 
     meter: str
@@ -18,6 +21,7 @@ class Reading:
     values: Mapping[str, float]
     diagnostics: Mapping[str, object] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+    ledger: Ledger | None = None
 
 
 def iso(moment: datetime) -> str:
@@ -27,8 +31,14 @@ def iso(moment: datetime) -> str:
 
 
 def payload(reading: Reading, keys: tuple[str, ...]) -> dict[str, object]:
-    """Build the published shape: time, every key of `keys` (absent is null), diagnostics."""
+    """Build the published shape: time, every key of `keys` (absent is null), diagnostics.
+
+    Warnings, if there are any, are among the diagnostics.
+    """
     shape: dict[str, object] = {"measured_at": iso(reading.measured_at)}
     shape |= dict.fromkeys(keys)
     shape |= reading.values
-    return shape | {"diagnostics": dict(reading.diagnostics)}
+    diagnostics = dict(reading.diagnostics)
+    if reading.warnings:
+        diagnostics["warnings"] = list(reading.warnings)
+    return shape | {"diagnostics": diagnostics}

@@ -37,6 +37,7 @@ def meter_device(topics: Topics, info: MeterInfo, version: str) -> dict[str, obj
     """Build the message that announces a meter."""
     name, keys = info.meter.name, info.keys
     sensors = {key: entities.quantity(topics, name, key, keys) for key in keys}
+    sensors["problem"] = entities.problem(topics, name)
     return {
         "device": _meter(topics, info),
         "origin": _origin(version),

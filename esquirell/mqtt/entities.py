@@ -49,6 +49,19 @@ def quantity(topics: Topics, meter: str, key: str, keys: tuple[str, ...]) -> Ent
     }
 
 
+def problem(topics: Topics, meter: str) -> Entity:
+    """Describe the sensor that tells whether readings are doubted, with the reasons."""
+    warnings = "value_json.diagnostics.get('warnings', [])"
+    return {
+        **_named("binary_sensor", topics.meter_id(meter, "problem"), "Readings"),
+        "device_class": "problem",
+        "entity_category": "diagnostic",
+        "value_template": f"{{{{ 'ON' if {warnings} else 'OFF' }}}}",
+        "json_attributes_topic": topics.meter_state(meter),
+        "json_attributes_template": f"{{{{ {{'warnings': {warnings}}} | tojson }}}}",
+    }
+
+
 def service(topics: Topics, meter: str) -> Iterator[tuple[str, Entity]]:
     """Describe the entities that work while the meter does not answer, by their keys."""
     yield "status", _status(topics, meter)

@@ -1,10 +1,11 @@
 """Ports with a stopwatch: they do what the real ones do, and note how long it took."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from esquirell.domain.errors import MeterError
+from esquirell.domain.ledger import Ledger
 from esquirell.domain.meter import Meter
 from esquirell.domain.reading import Reading
 from esquirell.domain.status import MeterStatus
@@ -51,6 +52,10 @@ class MeasuredStore:
         began = time.monotonic()
         self._store.add(readings, statuses)
         self._measures.stored(len(readings), time.monotonic() - began)
+
+    def ledgers(self, names: Collection[str]) -> dict[str, Ledger]:
+        """Give the ledgers of these meters. Raises UnavailableError."""
+        return self._store.ledgers(names)
 
     def statuses(self) -> dict[str, MeterStatus]:
         """Give the statuses. Raises UnavailableError."""

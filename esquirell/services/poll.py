@@ -1,4 +1,4 @@
-"""One way through: ask the meters, decode, store, publish."""
+"""One way through: ask the meters, decode, judge, store, publish."""
 
 import logging
 import threading
@@ -13,6 +13,7 @@ from esquirell.domain.outcome import Outcome
 from esquirell.domain.reading import Reading
 from esquirell.domain.status import MeterStatus
 from esquirell.services.flights import Flights
+from esquirell.services.judging import Judging
 from esquirell.services.ports import Clock, Profiles, Publisher, Transport
 from esquirell.services.saving import Saver
 from esquirell.services.statuses import Statuses
@@ -56,6 +57,7 @@ class Poller:
         self._publisher = publisher
         self._clock = clock
         self._saver = saver
+        self._judging = Judging(saver.store)
         self._stopping = threading.Event()
         self.flights = Flights(self._read, time.monotonic, THREADS)
         self.statuses = Statuses(saver.store)
@@ -67,6 +69,7 @@ class Poller:
         """
         if self._stopping.is_set():
             return dict.fromkeys((meter.name for meter in meters), Outcome(error=STOPPING))
+        self._judging.prepare([meter.name for meter in meters])
         flying, started = self._start(meters, wish)
         outcomes: dict[str, Outcome] = {}
         for landed in _as_they_land(flying):
@@ -124,7 +127,8 @@ class Poller:
         dps = self._transport.read(meter, refresh, forced=forced)
         moment = self._clock()
         decoded = self._profiles.decode(meter, dps)
-        return Reading(meter.name, moment, decoded.values, decoded.diagnostics, decoded.warnings)
+        reading = Reading(meter.name, moment, decoded.values, decoded.diagnostics, decoded.warnings)
+        return self._judging.judge(reading, meter, self._profiles.of(meter).keys)
 
     def _deliver(self, batch: Mapping[Meter, Outcome], wish: Wish) -> dict[str, Outcome]:
         outcomes = {meter.name: outcome for meter, outcome in batch.items()}

@@ -1,11 +1,12 @@
 """Ports: what the services need from the outside, in the words of the domain."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Protocol
 
 from esquirell.domain.command import Answer, CommandRecord
 from esquirell.domain.decoding import Decoded
+from esquirell.domain.ledger import Ledger
 from esquirell.domain.meter import Meter
 from esquirell.domain.profile import Profile
 from esquirell.domain.reading import Reading
@@ -49,8 +50,13 @@ class ReadingStore(Protocol):
     def add(self, readings: Sequence[Reading], statuses: Mapping[str, MeterStatus]) -> None:
         """Store readings and changed statuses in one transaction; storing twice is harmless.
 
+        The newest ledger that comes with a meter's readings is stored in the same transaction.
         Raises UnavailableError; then nothing is stored.
         """
+        ...
+
+    def ledgers(self, names: Collection[str]) -> dict[str, Ledger]:
+        """Give the stored ledgers of these meters, by name. Raises UnavailableError."""
         ...
 
     def statuses(self) -> dict[str, MeterStatus]:

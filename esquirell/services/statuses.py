@@ -21,6 +21,7 @@ class Statuses:
         self._known: dict[str, MeterStatus] = {}
         self._polled: set[str] = set()
         self._loaded = False
+        self._warned: dict[str, frozenset[str]] = {}
 
     def of(self, meter: str) -> MeterStatus:
         """Give the status of one meter; that of a new meter is empty."""
@@ -44,9 +45,21 @@ class Statuses:
             }
             for name, status in changed.items():
                 _log_change(name, known.get(name), status, outcomes[name])
+                self._log_warnings(name, outcomes[name])
             known.update(changed)
             self._polled |= changed.keys()
         return changed
+
+    def _log_warnings(self, name: str, outcome: Outcome) -> None:
+        """Log what is new, and what is over; a warning that stays is no news."""
+        if outcome.reading is None:
+            return
+        now, before = frozenset(outcome.reading.warnings), self._warned.get(name, frozenset())
+        for warning in sorted(now - before):
+            log.warning("meter %s: %s", name, warning)
+        for warning in sorted(before - now):
+            log.info("meter %s: no longer: %s", name, warning)
+        self._warned[name] = now
 
     def _load(self) -> dict[str, MeterStatus]:
         """Read the stored statuses once; try again next time if the database is away."""
@@ -78,5 +91,3 @@ def _log_change(
         log.debug("%s", outcome.error)
     elif before is not None and before.failures:
         log.info("meter %s answers again after %d failed polls", name, before.failures)
-    for warning in outcome.reading.warnings if outcome.reading else ():
-        log.warning("meter %s: %s", name, warning)

@@ -1,16 +1,18 @@
 """Readings in the database: written by the polls, read back by people."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 
 from sqlalchemy import func, select
 
 from esquirell.domain.errors import UnavailableError
+from esquirell.domain.ledger import Ledger
 from esquirell.domain.reading import Reading
 from esquirell.domain.status import MeterStatus
 from esquirell.storage import meters
 from esquirell.storage.database import Database
 from esquirell.storage.history import Span, stream
+from esquirell.storage.ledgers import read_ledgers, write_ledgers
 from esquirell.storage.rows import Shape, to_row
 from esquirell.storage.tables import meter, reading
 from esquirell.storage.upsert import insert_new
@@ -26,6 +28,7 @@ class Readings:
     def add(self, readings: Sequence[Reading], statuses: Mapping[str, MeterStatus]) -> None:
         """Store readings and changed statuses in one transaction; storing twice is harmless.
 
+        The newest ledger that comes with a meter's readings is stored in the same transaction.
         Raises UnavailableError; then nothing is stored.
         """
         if not readings and not statuses:
@@ -48,6 +51,7 @@ class Readings:
             if readings:
                 rows = [to_row(taken, ids[taken.meter]) for taken in readings]
                 connection.execute(insert_new(connection, reading), rows)
+                write_ledgers(connection, readings, ids)
             meters.write_statuses(connection, statuses)
         return ids
 
@@ -55,6 +59,11 @@ class Readings:
         """Give the status of every meter ever seen, by name. Raises UnavailableError."""
         with self._database.read() as connection:
             return meters.read_statuses(connection)
+
+    def ledgers(self, names: Collection[str]) -> dict[str, Ledger]:
+        """Give the stored ledgers of these meters, by name. Raises UnavailableError."""
+        with self._database.read() as connection:
+            return read_ledgers(connection, names)
 
     def counts(self) -> dict[str, int]:
         """Count the readings of every meter ever seen, by name. Raises UnavailableError."""

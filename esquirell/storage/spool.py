@@ -9,6 +9,7 @@ from datetime import datetime
 from pathlib import Path
 
 from esquirell.domain.errors import ConfigError, SpoolError
+from esquirell.domain.ledger import Ledger
 from esquirell.domain.reading import Reading, iso
 from esquirell.storage import sqlite
 from esquirell.storage.restoring import set_aside
@@ -87,11 +88,14 @@ class Spool:
 
 def _to_text(reading: Reading) -> str:
     """Write down what of a reading is stored; its diagnostics are only published."""
-    return json.dumps(
-        {"meter": reading.meter, "at": iso(reading.measured_at), "values": dict(reading.values)}
-    )
+    ledger = reading.ledger.model_dump(mode="json") if reading.ledger else None
+    at = iso(reading.measured_at)
+    values = dict(reading.values)
+    return json.dumps({"meter": reading.meter, "at": at, "values": values, "ledger": ledger})
 
 
 def _to_reading(text: str) -> Reading:
     body = json.loads(text)
-    return Reading(body["meter"], datetime.fromisoformat(body["at"]), body["values"])
+    ledger = Ledger.model_validate(body["ledger"]) if body["ledger"] else None
+    at = datetime.fromisoformat(body["at"])
+    return Reading(body["meter"], at, body["values"], ledger=ledger)

@@ -69,6 +69,14 @@ reading = Table(
     sqlite_with_rowid=False,
 )
 
+# What has to be remembered of a meter between its readings: counters, offsets, doubts.
+ledger = Table(
+    "ledger",
+    metadata,
+    Column("meter_id", Integer, ForeignKey("meter.id"), primary_key=True, autoincrement=False),
+    Column("state", _json(), nullable=False),
+)
+
 schedule = Table(
     "schedule",
     metadata,

@@ -1,5 +1,6 @@
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from support.terminal import Terminal
 from esquirell.beat.presence import Presence
 from esquirell.beat.redis import Address, connect
 from esquirell.cli.checks import machine
+from esquirell.domain.ledger import Ledger
 from esquirell.domain.status import MeterStatus
 from esquirell.tuya.simulator import SimulatedMeter
 
@@ -108,6 +110,16 @@ def test_warnings_and_what_others_can_see(house: Home) -> None:
     assert found["configuration"][0] == "advice"
     assert found["database"][2] == f"chmod 600 {house.database}"
     assert found["state directory"][2] == f"chmod 700 {house.database.parent}"
+
+
+def test_doubtful_values_are_worth_a_look(house: Home) -> None:
+    house.store([replace(sample("main"), ledger=Ledger(at=START))])
+    assert findings()["meter main: values"] == ("fine", "plausible", None)
+    warned = Ledger(at=START + timedelta(minutes=1), warnings=("active_power is odd",))
+    house.store([replace(sample("main", 60), ledger=warned)])
+    mark, message, remedy = findings()["meter main: values"]
+    assert (mark, message) == ("advice", "active_power is odd")
+    assert remedy
 
 
 def test_a_damaged_database(house: Home) -> None:

@@ -1,10 +1,12 @@
 import json
+from dataclasses import replace
 
 import pytest
 from support.cli import Home, esquirell, meter
-from support.db_samples import sample
+from support.db_samples import START, sample
 from support.service import KEY
 
+from esquirell.domain.ledger import Ledger
 from esquirell.domain.status import MeterStatus
 from esquirell.profiles import find
 from esquirell.tuya.simulator import SimulatedMeter
@@ -61,6 +63,16 @@ def test_one_meter_with_all_that_is_known_of_it(home: Home) -> None:
     rows = esquirell("meters", "show", "main").rows
     assert ["local_key", "***"] in rows
     assert ["voltage_a", "236.0", "V"] in rows
+
+
+def test_what_is_doubted_of_a_meter_is_shown(home: Home) -> None:
+    home.configure(meter())
+    ledger = Ledger(at=START, warnings=("voltage_a is about 10 times too high",))
+    home.store([replace(sample("main"), ledger=ledger)])
+    shown = esquirell("meters", "show", "main", "--json").json
+    assert shown["warnings"] == ["voltage_a is about 10 times too high"]
+    rows = esquirell("meters", "show", "main").rows
+    assert ["warning", "voltage_a is about 10 times too high"] in rows
 
 
 def test_no_secret_is_shown_of_a_meter(home: Home) -> None:

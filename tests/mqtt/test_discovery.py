@@ -24,7 +24,7 @@ def announced(info: MeterInfo, topics: Topics = TOPICS) -> Any:  # noqa: ANN401 
 def test_each_quantity_of_a_profile_is_a_sensor() -> None:
     components = announced(info_of())["components"]
     profile = profiles.find("owon_pc321")
-    assert set(components) == {*profile.keys, "status", "last_success", "fetch"}
+    assert set(components) == {*profile.keys, "problem", "status", "last_success", "fetch"}
     assert components["voltage_a"] == {
         "platform": "sensor",
         "unique_id": "esquirell_main_voltage_a",
@@ -66,7 +66,7 @@ def test_a_meter_of_unknown_product_has_its_service_entities() -> None:
         "manufacturer": "Tuya",
         "via_device": "esquirell",
     }
-    assert set(payload["components"]) == {"status", "last_success", "fetch"}
+    assert set(payload["components"]) == {"problem", "status", "last_success", "fetch"}
 
 
 def test_keys_seen_beyond_the_profile_are_sensors_too() -> None:
@@ -100,6 +100,14 @@ def test_the_phases_of_a_meter_without_totals_are_shown() -> None:
     assert "enabled_by_default" not in components["energy_import_a"]
 
 
+def test_a_doubtful_reading_is_a_problem_with_its_reasons() -> None:
+    problem = announced(info_of())["components"]["problem"]
+    assert (problem["platform"], problem["device_class"]) == ("binary_sensor", "problem")
+    assert problem["entity_category"] == "diagnostic"
+    assert problem["json_attributes_topic"] == "esquirell/meter/main/state"
+    assert "diagnostics" in problem["json_attributes_template"]
+
+
 @pytest.mark.parametrize("base", ["esquirell", "haus/zähler 1", "Home/Energy"])
 def test_ids_are_unique_and_fit_for_home_assistant(base: str) -> None:
     topics = Topics(base)
@@ -131,7 +139,7 @@ def test_the_bridge_tells_whether_it_is_there() -> None:
 
 def test_every_quantity_can_be_announced() -> None:
     info = MeterInfo(meter(), status=MeterStatus(keys=tuple(QUANTITIES)))
-    assert len(announced(info)["components"]) == len(QUANTITIES) + 3
+    assert len(announced(info)["components"]) == len(QUANTITIES) + 4
 
 
 def controls(*schedules: dict[str, object], gone: tuple[str, ...] = ()) -> Any:  # noqa: ANN401 - JSON

@@ -7,6 +7,7 @@ from support.fakes import Clock, Publisher, ReadingStore, Spool, Transport, mete
 
 from esquirell import profiles
 from esquirell.domain.errors import MeterRejectedError, MeterUnreachableError
+from esquirell.domain.reading import payload
 from esquirell.services.poll import ON_DEMAND, SCHEDULED, TRIAL, Poller
 from esquirell.services.saving import Saver
 
@@ -211,4 +212,43 @@ def test_a_profile_is_told_by_the_first_answer_and_remembered() -> None:
     assert [asked[1] for asked in bench.transport.asked] == [(), (18, 19, 20)]
     (_, first), (latest, keys) = bench.publisher.readings
     assert latest.values == {"voltage": 236.0}
-    assert first == keys == ("current", "active_power", "voltage")
+    assert first == keys == ("current", "active_power", "voltage", "energy_import")
+
+
+def test_a_warning_is_logged_when_it_comes_and_when_it_goes(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO)
+    bench = Bench(main=then(*[{"101": 236}] * 8, *[{"101": 2360}] * 8))
+    for _ in range(16):
+        bench.poller.poll([meter()])
+        bench.clock.advance(60)
+    assert caplog.text.count("meter main: voltage_a is not between 80 and 300") == 1
+    assert caplog.text.count("meter main: no longer: voltage_a is not between") == 1
+    published = [reading.values["voltage_a"] for reading, _ in bench.publisher.readings]
+    assert published == [23.6] * 8 + [236.0] * 8
+
+
+def test_a_clamp_put_on_backwards_is_turned_round() -> None:
+    answer = {"103": 100, "113": -40, "123": 20, "133": 80, "116": 100, "117": 700}
+    bench = Bench(main=answer)
+    bench.poller.poll([meter(invert=["b"])])
+    (row,) = bench.store.rows.values()
+    assert row.values == {
+        "active_power_a": 100.0,
+        "active_power_b": 40.0,
+        "active_power_c": 20.0,
+        "active_power": 160.0,
+        "energy_import_b": 7.0,
+        "energy_export_b": 1.0,
+    }
+
+
+def test_a_suspicious_counter_is_published_as_null() -> None:
+    bench = Bench(main=then({"131": 486_908}, {"131": 0}, {"131": 486_909}))
+    for _ in range(3):
+        bench.poller.poll([meter()])
+        bench.clock.advance(60)
+    shapes = [payload(reading, keys) for reading, keys in bench.publisher.readings]
+    assert [shape["energy_import"] for shape in shapes] == [4869.08, None, 4869.09]
+    assert shapes[1]["diagnostics"] == {"raw_values": {"energy_import": 0.0}}

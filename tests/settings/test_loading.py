@@ -69,7 +69,7 @@ def test_the_configuration_of_the_contract_is_understood(folder: ConfigurationFo
     assert settings.meters[0].invert == ("b",)
     assert settings.schedules[0].every == 60
     assert settings.source == folder.file
-    assert settings.warnings == ("meters.main: invert has no effect in this version",)
+    assert settings.warnings == ()
 
 
 def test_an_empty_file_gives_the_defaults(folder: ConfigurationFolder) -> None:
@@ -264,8 +264,7 @@ def test_loading_takes_no_time(folder: ConfigurationFolder) -> None:
 
 
 def test_what_has_no_effect_yet_is_said(folder: ConfigurationFolder) -> None:
-    settings = folder.load(f"timezone = 'UTC'\n{METER}\ninvert = true\nqueue = 'attic'")
+    settings = folder.load(f"timezone = 'UTC'\n{METER}\nqueue = 'attic'")
     assert [warning for warning in settings.warnings if "no effect" in warning] == [
-        "meters.main: invert has no effect in this version",
         "meters.main: queue has no effect in this version",
     ]

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 from support.db_samples import sample
 
 from esquirell.domain.errors import SpoolError
+from esquirell.domain.judgement import Instrument, judge
 from esquirell.domain.reading import Reading
 from esquirell.storage.spool import Spool
 
@@ -44,6 +46,14 @@ def test_a_time_keeps_its_milliseconds(spool: Spool) -> None:
     at = datetime(2026, 11, 22, 10, 15, 0, 123000, tzinfo=UTC)
     spool.add([Reading("main", at, {"voltage": 1.0})])
     assert spool.oldest(1)[0][0].measured_at == at
+
+
+def test_the_ledger_of_a_reading_waits_with_it(spool: Spool) -> None:
+    at = datetime(2026, 11, 22, 10, 15, 0, 123000, tzinfo=UTC)
+    reading = Reading("main", at, {"energy_import": 5.0})
+    judged, ledger = judge(reading, None, Instrument("source", ["energy_import"]))
+    spool.add([replace(judged, ledger=ledger)])
+    assert spool.oldest(1)[0][0].ledger == ledger
 
 
 def test_it_is_readable_by_its_owner_only_and_shrinks(spool: Spool, tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -12,6 +12,7 @@ from esquirell.domain.errors import (
     SpoolError,
     UnavailableError,
 )
+from esquirell.domain.ledger import Ledger
 from esquirell.domain.meter import Meter
 from esquirell.domain.reading import Reading
 from esquirell.domain.schedule import LastRun, Schedule, StoredSchedule
@@ -68,6 +69,7 @@ class ReadingStore:
     def __init__(self) -> None:
         self.rows: dict[tuple[str, datetime], Reading] = {}
         self.kept: dict[str, MeterStatus] = {}
+        self.ledger_of: dict[str, Ledger] = {}
         self.away = False
         self.pause_s = 0.0
         self.transactions = 0
@@ -82,6 +84,12 @@ class ReadingStore:
         self.transactions += 1
         self.rows |= {(one.meter, one.measured_at): one for one in readings}
         self.kept |= statuses
+        self.ledger_of |= {one.meter: one.ledger for one in readings if one.ledger}
+
+    def ledgers(self, names: Collection[str]) -> dict[str, Ledger]:
+        if self.away:
+            raise UnavailableError("the database is away")
+        return {name: one for name, one in self.ledger_of.items() if name in names}
 
     def statuses(self) -> dict[str, MeterStatus]:
         if self.away:

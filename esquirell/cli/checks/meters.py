@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from esquirell.cli.checks.finding import Finding, advice, fault, fine
 from esquirell.domain.errors import ConfigError
+from esquirell.domain.ledger import Ledger
 from esquirell.domain.meter import LOCAL_KEY_LENGTH, Meter
 from esquirell.domain.reading import iso
 from esquirell.domain.status import MeterStatus
@@ -37,6 +38,18 @@ def polled(meters: Sequence[Meter], statuses: Mapping[str, MeterStatus]) -> Iter
     """Tell how each meter answers the service that is running."""
     for meter in meters:
         yield _polled(meter, statuses.get(meter.name, MeterStatus()))
+
+
+def plausible(meters: Sequence[Meter], ledgers: Mapping[str, Ledger]) -> Iterator[Finding]:
+    """Tell what was odd about the last reading of each meter."""
+    for meter in meters:
+        if meter.name not in ledgers:
+            continue
+        check, warnings = f"meter {meter.name}: values", ledgers[meter.name].warnings
+        if not warnings:
+            yield fine(check, "plausible")
+        for warning in warnings:
+            yield advice(check, warning, "compare with the meter's display and its profile")
 
 
 def _profile(meter: Meter, choices: Choices) -> Finding:

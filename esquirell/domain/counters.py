@@ -1,0 +1,157 @@
+"""Cumulative counters: a sum that goes on when the device's own counter does not."""
+
+import math
+from datetime import datetime
+
+from pydantic import BaseModel, ConfigDict
+
+# More than any connection of a home can deliver: three phases of 145 A.
+MOST_KW = 100.0
+# Devices that count in steps, or report every half hour, catch up with more than one poll's worth.
+STEP_KWH = 1.0
+CATCH_UP_KW = 20.0
+CATCH_UP_S = 3600.0
+
+# An exchanged device that starts this close to the old one is taken for the old one.
+PAIRED_ANEW_WITHIN = 0.01
+
+CONFIRMATIONS = 3
+CONFIRMATION_S = 30.0
+
+# A counter that starts anew at zero has counted at most what fits into this time.
+RESTART_S = 900.0
+# Decimal displays, and binary registers in steps of 1, 0.1, 0.01 and 0.001 kWh.
+MODULI = (
+    *(10.0**digits for digits in range(4, 10)),
+    *(2.0**bits / 10**scale for bits in (24, 31, 32) for scale in range(4)),
+)
+
+
+class Sample(BaseModel):
+    """A raw counter, in kWh, at one moment."""
+
+    model_config = ConfigDict(frozen=True)
+
+    raw: float
+    at: datetime
+
+
+class Level(BaseModel):
+    """Where a counter seems to be now: consecutive readings that do not follow the last one."""
+
+    model_config = ConfigDict(frozen=True)
+
+    first: Sample
+    last: Sample
+    count: int = 1
+
+    @property
+    def confirmed(self) -> bool:
+        """Tell whether it holds in several readings and for some time."""
+        lasted = (self.last.at - self.first.at).total_seconds()
+        return self.count >= CONFIRMATIONS and lasted >= CONFIRMATION_S
+
+
+class Counter(BaseModel):
+    """A counter as it was last believed, in kWh: the sum is `raw` + `offset`.
+
+    `source` tells whose counter it is, `moved_at` when it last rose, `level` where it may have
+    gone since.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    raw: float
+    at: datetime
+    moved_at: datetime
+    source: str
+    offset: float = 0.0
+    level: Level | None = None
+
+    @property
+    def total(self) -> float:
+        """The sum over all resets and exchanges, to the milliwatt hour."""
+        return round(self.raw + self.offset, 6)
+
+
+def follow(
+    counter: Counter | None, raw: float, at: datetime, source: str
+) -> tuple[Counter | None, bool]:
+    """Take the next raw value, in kWh; tell whether it is believed.
+
+    What is not believed is either a glitch, over with the next reading that follows the last
+    believed one, or a new level: confirmed by several readings, it continues the sum.
+    """
+    if not math.isfinite(raw) or raw < 0:
+        return counter, False
+    sample = Sample(raw=raw, at=at)
+    if counter is None:
+        return Counter(raw=raw, at=at, moved_at=at, source=source), True
+    known = counter.source == source
+    if _follows(counter, sample) and (known or _is_near(counter, sample)):
+        return _moved(counter, sample, source), True
+    if not known:
+        return _continued(counter, sample, counter.total - raw, source), True
+    level = _level(counter.level, sample)
+    if level.confirmed:
+        offset = counter.total + _missed(counter, level.first) - level.first.raw
+        return _continued(counter, sample, offset, source), True
+    return counter.model_copy(update={"level": level}), False
+
+
+def _follows(counter: Counter, sample: Sample) -> bool:
+    caught_up_s = min(_seconds(counter.moved_at, sample.at), CATCH_UP_S)
+    most = max(_most(counter.at, sample.at), CATCH_UP_KW * caught_up_s / 3600)
+    return 0 <= sample.raw - counter.raw <= most + STEP_KWH
+
+
+def _is_near(counter: Counter, sample: Sample) -> bool:
+    """Tell whether a device with another id may be the same one, paired anew."""
+    return sample.raw - counter.raw <= PAIRED_ANEW_WITHIN * counter.raw
+
+
+def _moved(counter: Counter, sample: Sample, source: str) -> Counter:
+    moved_at = sample.at if sample.raw > counter.raw else counter.moved_at
+    changes = {"raw": sample.raw, "at": sample.at, "moved_at": moved_at, "level": None}
+    return counter.model_copy(update=changes | {"source": source})
+
+
+def _continued(counter: Counter, sample: Sample, offset: float, source: str) -> Counter:
+    changes = {"offset": offset, "moved_at": sample.at, "source": source, "level": None}
+    return counter.model_copy(update={"raw": sample.raw, "at": sample.at} | changes)
+
+
+def _level(level: Level | None, sample: Sample) -> Level:
+    if level is None or not _goes_on(level.last, sample):
+        return Level(first=sample, last=sample)
+    return Level(first=level.first, last=sample, count=level.count + 1)
+
+
+def _goes_on(last: Sample, sample: Sample) -> bool:
+    return 0 <= sample.raw - last.raw <= _most(last.at, sample.at) + STEP_KWH
+
+
+def _missed(counter: Counter, first: Sample) -> float:
+    """Tell what was counted until the first reading of a new level: known after a start at zero.
+
+    A counter that ran over has in addition counted up to its end. Of any other level nobody
+    knows where it began: then nothing, as energy must not be invented.
+    """
+    if first.raw > counter.raw / 2:
+        return 0.0
+    most = min(_most(counter.at, first.at), MOST_KW * RESTART_S / 3600)
+    rests = (end - counter.raw for end in MODULI if end > counter.raw)
+    rest = min(rests, default=math.inf)
+    if rest + first.raw <= most:
+        return rest + first.raw
+    return first.raw if first.raw <= most else 0.0
+
+
+def _most(since: datetime, until: datetime) -> float:
+    """Give the kWh that can have flown between two moments."""
+    return MOST_KW * _seconds(since, until) / 3600
+
+
+def _seconds(since: datetime, until: datetime) -> float:
+    """Count the seconds between two moments: none when the clock was set back."""
+    return max(0.0, (until - since).total_seconds())

@@ -1,0 +1,91 @@
+"""Doubts about a meter's values: raised by repeated evidence, dropped when it is gone."""
+
+from collections.abc import Iterable, Mapping
+
+from pydantic import BaseModel, ConfigDict
+
+from esquirell.domain.verdict import Scale, Verdict
+
+# A status is no simultaneous sample: one look proves nothing.
+ENOUGH = 5
+
+
+class Doubt(BaseModel):
+    """How often a check failed lately; `told` from ENOUGH failures until none is left.
+
+    `scale` is what corrects a value, where that is certain.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    sentence: str
+    scale: Scale | None = None
+    failures: int = 1
+    told: bool = False
+
+    @property
+    def warning(self) -> str:
+        """The sentence for people."""
+        if self.scale is None:
+            return self.sentence
+        return f"{self.sentence}: it is corrected, diagnostics.raw_values has it as it came"
+
+    def agrees(self, verdict: Verdict) -> bool:
+        """Tell whether a verdict says the same."""
+        return (verdict.sentence, verdict.scale) == (self.sentence, self.scale)
+
+
+Doubts = Mapping[str, Doubt]
+
+
+def weigh(doubts: Doubts, verdicts: Iterable[Verdict]) -> dict[str, Doubt]:
+    """Take what a reading says into account; what it says nothing of stays as it was."""
+    weighed = dict(doubts)
+    for verdict in verdicts:
+        place = _place(verdict)
+        doubt = _weighed(weighed.pop(place, None), verdict)
+        if doubt is not None:
+            weighed[place] = doubt
+    return weighed
+
+
+def of_check(doubts: Doubts, check: str) -> dict[str, Doubt]:
+    """Give the doubts that one check has raised."""
+    return {place: doubt for place, doubt in doubts.items() if place.startswith(f"{check} ")}
+
+
+def corrected(
+    values: Mapping[str, float], doubts: Doubts, verdicts: Iterable[Verdict]
+) -> dict[str, float]:
+    """Give the values that repeated evidence replaces; `doubts` and `verdicts` are of one check.
+
+    A value that this very reading finds plausible is left alone: some devices change their scale
+    and back. A wrong sign shows in this reading or it is none.
+    """
+    seen = {_place(verdict): verdict for verdict in verdicts}
+    certain = [
+        doubt.scale
+        for place, doubt in doubts.items()
+        if doubt.told and doubt.scale and _still_holds(doubt, doubt.scale, seen.get(place))
+    ]
+    return {one.key: values[one.key] / one.divisor for one in certain if one.key in values}
+
+
+def _still_holds(doubt: Doubt, scale: Scale, verdict: Verdict | None) -> bool:
+    return scale.divisor > 0 if verdict is None else doubt.agrees(verdict)
+
+
+def _place(verdict: Verdict) -> str:
+    return f"{verdict.check} {verdict.key}"
+
+
+def _weighed(doubt: Doubt | None, verdict: Verdict) -> Doubt | None:
+    if doubt is not None and doubt.agrees(verdict):
+        failures = min(doubt.failures + 1, ENOUGH)
+        told = doubt.told or failures == ENOUGH
+        return doubt.model_copy(update={"failures": failures, "told": told})
+    if doubt is not None and doubt.failures > 1:
+        return doubt.model_copy(update={"failures": doubt.failures - 1})
+    if not verdict.sentence:
+        return None
+    return Doubt(sentence=verdict.sentence, scale=verdict.scale)

@@ -1,0 +1,57 @@
+"""Energy of meters that count none: power integrated over time."""
+
+from datetime import datetime
+
+from pydantic import BaseModel, ConfigDict
+
+# Over longer gaps nobody knows what the power was; those who poll rarely get more patience.
+USUAL_GAP_S = 900.0
+LONGEST_GAP_S = 7200.0
+GAPS = 3
+
+_WATT_SECONDS = 3_600_000.0
+
+
+class Integral(BaseModel):
+    """The energies so far, in kWh, and the power, in W, from which they go on.
+
+    `gap_s` is the time between the last two readings.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    power: float
+    at: datetime
+    gap_s: float = 0.0
+    imported: float = 0.0
+    exported: float = 0.0
+
+
+def integrate(before: Integral | None, power: float, at: datetime) -> Integral:
+    """Add the energy since the last reading by the trapezoidal rule, import and export apart.
+
+    Nothing is added over a gap that is too long, or when the clock was set back.
+    """
+    if before is None:
+        return Integral(power=power, at=at)
+    gap_s = (at - before.at).total_seconds()
+    usual_s = min(max(USUAL_GAP_S, GAPS * before.gap_s), LONGEST_GAP_S)
+    known = 0 < gap_s <= usual_s
+    imported, exported = _areas(before.power, power, gap_s) if known else (0.0, 0.0)
+    return Integral(
+        power=power,
+        at=at,
+        gap_s=max(gap_s, 0.0),
+        imported=before.imported + imported,
+        exported=before.exported + exported,
+    )
+
+
+def _areas(first: float, last: float, seconds: float) -> tuple[float, float]:
+    """Give the areas above and below zero of a straight line between two powers, in kWh."""
+    scale = seconds / _WATT_SECONDS
+    if first * last >= 0:
+        area = abs(first + last) / 2 * scale
+        return (area, 0.0) if first + last >= 0 else (0.0, area)
+    high, low = max(first, last), -min(first, last)
+    return high * high / (high + low) / 2 * scale, low * low / (high + low) / 2 * scale

@@ -1,0 +1,162 @@
+"""From what a meter said to what is believed: one reading after the other."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from esquirell.domain.counters import Counter, follow
+from esquirell.domain.doubts import Doubt, corrected, of_check, weigh
+from esquirell.domain.integration import Integral, integrate
+from esquirell.domain.inversion import Invert, invert
+from esquirell.domain.ledger import Ledger
+from esquirell.domain.plausibility import CHECKS, is_hollow
+from esquirell.domain.quantity import is_counter, split_key, with_suffix
+from esquirell.domain.reading import Reading
+
+ESTIMATED = "estimated"
+
+
+@dataclass(frozen=True, slots=True)
+class Instrument:
+    """What is to be known of the device: `source` names it, `keys` are those it may send."""
+
+    source: str
+    keys: Collection[str] = ()
+    invert: Invert = False
+
+
+@dataclass
+class _Bench:
+    """A reading while it is judged, with the parts of its next ledger."""
+
+    at: datetime
+    values: dict[str, float]
+    warnings: list[str]
+    raw: dict[str, float] = field(default_factory=dict)
+    counters: dict[str, Counter] = field(default_factory=dict)
+    integrals: dict[str, Integral] = field(default_factory=dict)
+    doubts: dict[str, Doubt] = field(default_factory=dict)
+    doubted: set[str] = field(default_factory=set)
+    estimated: bool = False
+
+
+def judge(
+    reading: Reading, ledger: Ledger | None, instrument: Instrument
+) -> tuple[Reading, Ledger]:
+    """Turn round, check, continue the counters, estimate what is not counted.
+
+    Gives what is believed, and the ledger for the next reading; `ledger` is that of the last
+    one, None for a meter that was never read. What was replaced or held back is in
+    `diagnostics["raw_values"]`.
+    """
+    known = {*instrument.keys, *reading.values}
+    values, sentences = invert(reading.values, instrument.invert, known)
+    bench = _Bench(reading.measured_at, values, [*reading.warnings, *sentences])
+    if ledger is not None:
+        bench.counters, bench.integrals = dict(ledger.counters), dict(ledger.integrals)
+        bench.doubts = dict(ledger.doubts)
+    _check(bench)
+    _count(bench, instrument.source)
+    if not _counts(bench.counters, known, instrument.source):
+        _estimate(bench, _powers(known))
+    return _judged(reading, bench, ledger)
+
+
+def unjudged(reading: Reading, instrument: Instrument) -> Reading:
+    """Give a reading of which nothing earlier is known for now: its counters are held back."""
+    known = {*instrument.keys, *reading.values}
+    values, sentences = invert(reading.values, instrument.invert, known)
+    held = {key: value for key, value in values.items() if is_counter(key)}
+    rest = {key: value for key, value in values.items() if key not in held}
+    warnings = (*reading.warnings, *sentences)
+    return replace(reading, values=rest, diagnostics=_with_raw(reading, held), warnings=warnings)
+
+
+def _judged(reading: Reading, bench: _Bench, before: Ledger | None) -> tuple[Reading, Ledger]:
+    diagnostics = _with_raw(reading, bench.raw)
+    if bench.estimated:
+        diagnostics["energy_source"] = ESTIMATED
+    told = [doubt.warning for doubt in bench.doubts.values() if doubt.told]
+    warnings = tuple(dict.fromkeys([*bench.warnings, *told]))
+    ledger = Ledger(
+        at=bench.at,
+        based_on=before.based_on if before else None,
+        counters=bench.counters,
+        integrals=bench.integrals,
+        doubts=bench.doubts,
+        warnings=warnings,
+    )
+    return Reading(reading.meter, bench.at, bench.values, diagnostics, warnings), ledger
+
+
+def _with_raw(reading: Reading, raw: Mapping[str, float]) -> dict[str, object]:
+    return {**reading.diagnostics, **({"raw_values": dict(raw)} if raw else {})}
+
+
+def _check(bench: _Bench) -> None:
+    """Drop zeros that were not measured, look for what can't be, and correct what is certain."""
+    if is_hollow(bench.values):
+        bench.values = {key: value for key, value in bench.values.items() if value}
+        bench.warnings.append("an answer held zeros for what was not measured: they are left out")
+    for name, check in CHECKS.items():
+        verdicts = list(check(bench.values))
+        bench.doubts = weigh(bench.doubts, verdicts)
+        fixed = corrected(bench.values, of_check(bench.doubts, name), verdicts)
+        bench.doubted |= {one.key for one in verdicts if one.sentence} - fixed.keys()
+        bench.raw = {key: bench.values[key] for key in fixed} | bench.raw
+        bench.values |= fixed
+
+
+def _count(bench: _Bench, source: str) -> None:
+    """Continue the sums; what is not believed yet is absent."""
+    for key in [key for key in bench.values if is_counter(key)]:
+        raw = bench.values.pop(key)
+        counter, believed = follow(bench.counters.get(key), raw, bench.at, source)
+        if counter is not None:
+            bench.counters[key] = counter
+        if counter is not None and believed:
+            bench.values[key] = counter.total
+        if bench.values.get(key) != raw:
+            bench.raw[key] = raw
+
+
+def _counts(counters: Mapping[str, Counter], known: Collection[str], source: str) -> bool:
+    """Tell whether the device counts energy itself, though maybe not in each answer."""
+    sends = any(is_counter(key) for key in known)
+    return sends or any(counter.source == source for counter in counters.values())
+
+
+def _powers(known: Collection[str]) -> list[str]:
+    """Give the powers to integrate: the total, else those of the single phases or channels.
+
+    Of an inverter's inputs, battery and grid nobody knows here which of them is the whole.
+    """
+    keys = [key for key in known if split_key(key)[0].key == "active_power"]
+    if "active_power" in keys:
+        return ["active_power"]
+    return [key for key in keys if len(split_key(key)[1]) == 1 or split_key(key)[1].isdecimal()]
+
+
+def _estimate(bench: _Bench, powers: Collection[str]) -> None:
+    for key in sorted(powers):
+        if key in bench.values and key not in bench.doubted:
+            suffix = split_key(key)[1]
+            before = bench.integrals.get(suffix)
+            bench.integrals[suffix] = integrate(before, bench.values[key], bench.at)
+            _publish(bench, suffix, bench.integrals[suffix])
+
+
+def _publish(bench: _Bench, suffix: str, integral: Integral) -> None:
+    """Sum up an integral like a counter, so that it goes on where another one ended."""
+    for name, energy in (
+        ("energy_import", integral.imported),
+        ("energy_export", integral.exported),
+    ):
+        key = with_suffix(name, suffix)
+        if name == "energy_export" and not energy and key not in bench.counters:
+            continue  # most meters never see any
+        counter, believed = follow(bench.counters.get(key), energy, bench.at, ESTIMATED)
+        if counter is not None and believed:
+            bench.counters[key] = counter
+            bench.values[key] = counter.total
+            bench.estimated = True

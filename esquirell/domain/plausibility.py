@@ -1,0 +1,179 @@
+"""Whether the values of one reading can be true together."""
+
+from collections.abc import Iterator, Mapping
+
+from esquirell.domain.quantity import PHASES, split_key, with_suffix
+from esquirell.domain.verdict import TENS, Scale, Verdict, fine, same, scaled, ten_times
+
+Values = Mapping[str, float]
+
+# Between these every grid lies; a total may be the voltage between two phases.
+PHASE_VOLTS = (80.0, 300.0)
+TOTAL_VOLTS = (80.0, 500.0)
+_RANGES = {
+    "frequency": (45.0, 65.0),
+    "power_factor": (-1.0, 1.0),
+    "temperature": (-50.0, 125.0),
+    "state_of_charge": (0.0, 100.0),
+}
+# 0 is "not measured", and a phase that is not connected.
+_MAY_BE_ZERO = ("voltage", "frequency")
+_RESCALED = ("voltage", "frequency")
+
+# Below these, rounding and noise say more than the load does.
+_LEAST_AMPS = 0.1
+_LEAST_VA = 25.0
+_LEAST_WATTS = 50.0
+_LEAST_FACTOR = 0.2
+_LEAST_KWH = 1.0
+
+# Values of one answer were measured at slightly different moments.
+_MOST_OF_APPARENT = 1.5
+_SIGN_WITHIN = 0.15
+_SUM_WITHIN = 0.3
+
+_SUMMED = {
+    "active_power": _LEAST_WATTS,
+    "current": 1.0,
+    "energy_import": _LEAST_KWH,
+    "energy_export": _LEAST_KWH,
+}
+
+
+def is_hollow(values: Values) -> bool:
+    """Tell whether zeros stand for what was not measured: a power, and no voltage anywhere."""
+    volts = [value for key, value in values.items() if split_key(key)[0].key == "voltage"]
+    powers = [value for key, value in values.items() if split_key(key)[0].key == "active_power"]
+    return bool(volts) and not any(volts) and any(powers)
+
+
+def ranges(values: Values) -> Iterator[Verdict]:
+    """Check each value by itself."""
+    for key, value in values.items():
+        name, suffix = split_key(key)[0].key, split_key(key)[1]
+        span = _volts(suffix) if name == "voltage" else _RANGES.get(name)
+        if span is None or (name in _MAY_BE_ZERO and not value):
+            continue
+        yield _in_range(key, value, span, rescaled=name in _RESCALED)
+
+
+def _volts(suffix: str) -> tuple[float, float] | None:
+    """Give the range of a voltage; of an inverter's inputs and batteries any may be."""
+    if suffix in PHASES:
+        return PHASE_VOLTS
+    return TOTAL_VOLTS if not suffix or suffix.isdecimal() else None
+
+
+def _in_range(key: str, value: float, span: tuple[float, float], *, rescaled: bool) -> Verdict:
+    least, most = span
+    if least <= value <= most:
+        return fine("range", key)
+    fits = [ten for ten in TENS if least <= value / ten <= most] if rescaled else []
+    if len(fits) == 1:
+        return Verdict("range", key, scaled(key, fits[0]), Scale(key, fits[0]))
+    return Verdict("range", key, f"{key} is not between {least:g} and {most:g}, as it has to be")
+
+
+def powers(values: Values) -> Iterator[Verdict]:
+    """Check each power against voltage times current, times the power factor if there is one."""
+    for suffix in dict.fromkeys(suffix for _, suffix in map(split_key, values)):
+        apparent = _apparent(values, suffix)
+        if apparent and values.get(with_suffix("active_power", suffix)):
+            yield _power(values, suffix, apparent)
+
+
+def _power(values: Values, suffix: str, apparent: float) -> Verdict:
+    key = with_suffix("active_power", suffix)
+    power = abs(values[key])
+    factor = abs(values.get(with_suffix("power_factor", suffix), 0.0))
+    if factor >= _LEAST_FACTOR:
+        off = ten_times(power / (apparent * factor))
+        return _off(values, suffix, apparent, off) if off else fine("power", key)
+    if power <= _MOST_OF_APPARENT * apparent:
+        return fine("power", key)
+    return Verdict("power", key, f"{key} is more than voltage times current: a scale is wrong")
+
+
+def _apparent(values: Values, suffix: str) -> float | None:
+    """Multiply voltage and current, if both say something; channels may share one voltage."""
+    volts = values.get(with_suffix("voltage", suffix), values.get("voltage", 0.0))
+    amps = abs(values.get(with_suffix("current", suffix), 0.0))
+    usable = TOTAL_VOLTS[0] <= volts <= TOTAL_VOLTS[1] and amps >= _LEAST_AMPS
+    return volts * amps if usable and volts * amps >= _LEAST_VA else None
+
+
+def _off(values: Values, suffix: str, apparent: float, off: float) -> Verdict:
+    """Find which of power and current is wrong by what a third value says, if there is one."""
+    power, current = with_suffix("active_power", suffix), with_suffix("current", suffix)
+    told = abs(values.get(with_suffix("apparent_power", suffix), 0.0))
+    if same(told, apparent) or _fits_total(values, power, off):
+        return Verdict("power", power, scaled(power, off), Scale(power, off))
+    if same(told, apparent * off):
+        return Verdict("power", power, scaled(current, 1 / off), Scale(current, 1 / off))
+    sentence = f"{scaled(power, off)} for its voltage, {current} and power factor"
+    return Verdict("power", power, f"{sentence}: one of them has a wrong scale")
+
+
+def _fits_total(values: Values, key: str, divisor: float) -> bool:
+    """Tell whether the phases make up the total just when this one is divided."""
+    phases = _phases(values, "active_power")
+    total = values.get("active_power")
+    if total is None or key not in phases:
+        return False
+    others = sum(values[phase] for phase in phases if phase != key)
+    within = 0.1 * abs(total) + 5
+    fits = abs(others + values[key] / divisor - total) <= within
+    return fits and abs(others + values[key] - total) > 3 * within
+
+
+def sums(values: Values) -> Iterator[Verdict]:
+    """Check totals against the sum of their phases."""
+    for name, least in _SUMMED.items():
+        phases = _phases(values, name)
+        summed = sum(values[phase] for phase in phases)
+        if name in values and abs(summed) >= least and abs(values[name]) >= least / 10:
+            yield _sum(values, name, phases, summed)
+
+
+def _sum(values: Values, name: str, phases: list[str], summed: float) -> Verdict:
+    off = ten_times(abs(values[name] / summed))
+    if off:
+        sentence = f"{scaled(name, off)} for its phases"
+        certain = name == "active_power" and _are_sound(values, phases)
+        return Verdict("sum", name, sentence, Scale(name, off) if certain else None)
+    if name != "active_power":
+        return fine("sum", name)
+    return _direction(values, name, phases, summed)
+
+
+def _phases(values: Values, name: str) -> list[str]:
+    """Give the keys of all three phases, or none."""
+    keys = [f"{name}_{phase}" for phase in PHASES]
+    return keys if all(key in values for key in keys) else []
+
+
+def _are_sound(values: Values, phases: list[str]) -> bool:
+    """Tell whether each phase is in keeping with its own voltage and current."""
+    sound = {verdict.key for verdict in powers(values) if not verdict.sentence}
+    return sound.issuperset(phases)
+
+
+def _direction(values: Values, name: str, phases: list[str], summed: float) -> Verdict:
+    """Compare the signs of the total and its phases; power factors with a sign bear witness."""
+    if abs(values[name] + summed) > _SIGN_WITHIN * abs(summed):
+        return _amount(name, values[name], summed)
+    factors = [values.get(phase.replace("active_power", "power_factor"), 0.0) for phase in phases]
+    pairs = zip(phases, factors, strict=True)
+    certain = summed < 0 and all(values[phase] * factor > 0 for phase, factor in pairs)
+    sentence = f"{name} has the wrong sign for its phases"
+    return Verdict("sum", name, sentence, Scale(name, -1) if certain else None)
+
+
+def _amount(name: str, total: float, summed: float) -> Verdict:
+    if abs(total - summed) <= max(2 * _LEAST_WATTS, _SUM_WITHIN * abs(summed)):
+        return fine("sum", name)
+    return Verdict("sum", name, f"{name} is not the sum of its phases")
+
+
+# Each sees what the ones before have corrected.
+CHECKS = {"range": ranges, "power": powers, "sum": sums}

@@ -1,0 +1,23 @@
+"""Ledgers: what is remembered of each meter's counters from one reading to the next."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0003"
+down_revision = "0001"
+
+
+def upgrade() -> None:
+    """Make the table."""
+    op.create_table(
+        "ledger",
+        sa.Column("meter_id", sa.Integer, nullable=False, autoincrement=False),
+        sa.Column("state", sa.JSON, nullable=False),
+        sa.PrimaryKeyConstraint("meter_id", name="pk_ledger"),
+        sa.ForeignKeyConstraint(["meter_id"], ["meter.id"], name="fk_ledger_meter_id"),
+    )
+
+
+def downgrade() -> None:
+    """Drop the table with all that is in it."""
+    op.drop_table("ledger")

@@ -1,0 +1,246 @@
+import json
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+from support.db_samples import START
+from support.fakes import Clock, Publisher, Spool, Transport, meter
+
+from esquirell import profiles
+from esquirell.domain.errors import UnavailableError
+from esquirell.domain.ledger import Ledger
+from esquirell.domain.reading import Reading
+from esquirell.domain.status import MeterStatus
+from esquirell.services.poll import TRIAL, Poller
+from esquirell.services.saving import Saver
+from esquirell.storage.database import Database
+from esquirell.storage.readings import Readings
+
+SHARED = Path(__file__).resolve().parents[2].parent / "shared"
+SERIES = SHARED / "meters" / "series" / "zndb_gqmmtjclqb7reg5p_esquirell.jsonl"
+SECOND = timedelta(seconds=1)
+
+
+class House:
+    """A meter that is polled each minute by processes that come and go."""
+
+    def __init__(self, database: Database, profile: str = "owon_pc321") -> None:
+        self.database = database
+        self.clock = Clock()
+        self.publisher = Publisher()
+        self.meter = meter(profile=profile)
+        self.restart()
+
+    def restart(self) -> None:
+        """Begin anew as after kill -9: only the database remembers."""
+        self.transport = Transport()
+        self.poller = self.another_process()
+
+    def another_process(self) -> Poller:
+        return self.poller_with(Readings(self.database))
+
+    def poller_with(self, store: Readings) -> Poller:
+        saver = Saver(store, Spool())
+        return Poller(self.transport, profiles.Choices(), saver, self.publisher, self.clock)
+
+    def poll(self, dps: Mapping[str, int], poller: Poller | None = None) -> None:
+        self.transport.scripts["main"] = dps
+        self.clock.advance(60)
+        (poller or self.poller).poll([self.meter])
+
+    def count(self, raws: Sequence[int]) -> None:
+        for raw in raws:
+            self.poll({"131": raw})
+
+    def stored(self, key: str = "energy_import") -> list[float | None]:
+        begin, end = START - timedelta(days=1), self.clock.now + SECOND
+        found = Readings(self.database).query(None, begin, end)
+        return [reading.values.get(key) for reading in found]
+
+    def published(self, key: str = "energy_import") -> list[float | None]:
+        return [reading.values.get(key) for reading, _ in self.publisher.readings]
+
+
+@pytest.fixture
+def house(database: Database) -> House:
+    return House(database)
+
+
+def ledger_at(second: float, *warnings: str, based_on: datetime | None = None) -> Ledger:
+    return Ledger(at=START + second * SECOND, based_on=based_on, warnings=warnings)
+
+
+def reading_with(ledger: Ledger) -> Reading:
+    return Reading("main", ledger.at, {"voltage": 230.0}, ledger=ledger)
+
+
+def test_a_ledger_comes_back_as_it_was(house: House) -> None:
+    house.count([10_000, 0, 10_010])
+    (stored,) = Readings(house.database).ledgers(["main", "unknown"]).values()
+    assert stored.counters["energy_import"].total == 100.1
+
+
+def test_a_ledger_is_stored_with_its_reading_or_not_at_all(database: Database) -> None:
+    readings = Readings(database)
+    refused = MeterStatus(None)  # type: ignore[arg-type] # the database refuses it, at the end
+    with pytest.raises(UnavailableError):
+        readings.add([reading_with(ledger_at(0))], {"main": refused})
+    assert readings.ledgers(["main"]) == {}
+
+
+def test_of_several_readings_the_newest_ledger_stays(database: Database) -> None:
+    readings = Readings(database)
+    readings.add([reading_with(ledger_at(2, "new")), reading_with(ledger_at(1, "old"))], {})
+    readings.add([reading_with(ledger_at(1, "late"))], {})
+    assert readings.ledgers(["main"])["main"].warnings == ("new",)
+
+
+def test_after_the_clock_was_set_back_the_next_ledger_replaces_the_last(
+    database: Database,
+) -> None:
+    readings = Readings(database)
+    first = ledger_at(3600, "before")
+    readings.add([reading_with(first)], {})
+    readings.add([reading_with(ledger_at(0, "after", based_on=first.at))], {})
+    assert readings.ledgers(["main"])["main"].warnings == ("after",)
+
+
+def test_nothing_is_written_where_only_the_time_went_on(sqlite: Database) -> None:
+    house = House(sqlite)
+    house.count([10_000])
+    at = Readings(sqlite).ledgers(["main"])["main"].at
+    house.count([10_000, 10_000])
+    assert Readings(sqlite).ledgers(["main"])["main"].at == at
+    house.count([10_001])
+    assert Readings(sqlite).ledgers(["main"])["main"].at > at
+
+
+def test_a_damaged_ledger_is_named_and_keeps_no_reading_from_being_stored(
+    database: Database,
+) -> None:
+    readings = Readings(database)
+    readings.add([reading_with(ledger_at(0))], {})
+    with database.write() as connection:
+        connection.execute(text("""UPDATE ledger SET state = '{"at": "never"}'"""))
+    with pytest.raises(UnavailableError, match="the counters of main can't be read"):
+        readings.ledgers(["main"])
+    readings.add([reading_with(ledger_at(1))], {})
+    assert readings.ledgers(["main"])["main"].at == START + SECOND
+
+
+@pytest.mark.parametrize("restarts_before", range(1, 8))
+def test_a_restart_amid_a_reset_changes_no_sum(house: House, restarts_before: int) -> None:
+    raws = [500_000, 500_010, 5, 10, 15, 20, 30, 40]
+    house.count(raws[:restarts_before])
+    house.restart()
+    house.count(raws[restarts_before:])
+    assert house.stored() == [5000.0, 5000.1, None, None, 5000.25, 5000.3, 5000.4, 5000.5]
+    assert house.published() == house.stored()
+
+
+def test_workers_that_take_turns_continue_the_same_sum(house: House) -> None:
+    other = house.another_process()
+    raws = [500_000, 500_010, 5, 10, 15, 20, 30, 40]
+    for number, raw in enumerate(raws):
+        house.poll({"131": raw}, other if number % 2 else house.poller)
+    assert house.stored() == [5000.0, 5000.1, None, None, 5000.25, 5000.3, 5000.4, 5000.5]
+
+
+def test_an_exchanged_meter_continues_the_sums_of_its_name(house: House) -> None:
+    house.count([500_000, 500_010])
+    house.meter = meter(device_id="another")
+    house.restart()
+    house.count([900_000, 900_010])
+    house.meter = meter(device_id="a third")
+    house.count([0, 10])
+    assert house.stored() == [5000.0, 5000.1, 5000.1, 5000.2, 5000.2, 5000.3]
+
+
+def test_turning_a_meter_round_makes_no_energy(house: House) -> None:
+    house.poll({"131": 500_000, "139": 100})
+    house.meter = meter(invert=True)
+    house.poll({"131": 500_010, "139": 110})
+    house.poll({"131": 500_010, "139": 130})
+    assert house.stored("energy_import") == [5000.0, 5000.0, 5000.2]
+    assert house.stored("energy_export") == [1.0, 1.0, 1.0]
+
+
+def test_an_estimate_goes_on_over_a_restart(database: Database) -> None:
+    house = House(database, "plug")
+    for minute in range(31):
+        house.poll({"19": 12_000})
+        if minute == 15:
+            house.restart()
+    assert house.stored()[-1] == pytest.approx(0.6, abs=1e-6)
+    assert house.publisher.readings[-1][0].diagnostics["energy_source"] == "estimated"
+    assert "energy_import" in house.publisher.readings[-1][1]
+
+
+def test_a_trial_counts_nothing_twice(database: Database) -> None:
+    house = House(database, "plug")
+    for minute in range(31):
+        house.poll({"19": 12_000})
+        if minute % 3 == 0:
+            house.clock.advance(10)
+            house.poller.poll([house.meter], TRIAL)
+            house.clock.advance(-10)
+    assert house.stored()[-1] == pytest.approx(0.6, abs=1e-4)
+
+
+class Unsteady(Readings):
+    """A store whose database can be away."""
+
+    away = False
+
+    def add(self, readings: Sequence[Reading], statuses: Mapping[str, MeterStatus]) -> None:
+        if self.away:
+            raise UnavailableError("the database is away")
+        super().add(readings, statuses)
+
+    def ledgers(self, names: object) -> dict[str, Ledger]:
+        if self.away:
+            raise UnavailableError("the database is away")
+        return super().ledgers(["main"] if names else [])
+
+
+def test_a_reset_while_the_database_is_away_is_stored_in_its_order(database: Database) -> None:
+    house, store = House(database), Unsteady(database)
+    house.poller = house.poller_with(store)
+    house.count([500_000, 500_010])
+    store.away = True
+    house.count([5, 10, 15, 20])
+    store.away = False
+    house.count([30])
+    assert house.stored() == [5000.0, 5000.1, None, None, 5000.25, 5000.3, 5000.4]
+    house.restart()
+    house.count([40])
+    assert house.stored()[-1] == 5000.5
+
+
+def test_counters_are_held_back_while_nothing_is_known_of_them(database: Database) -> None:
+    house, store = House(database), Unsteady(database)
+    house.count([500_000, 10, 20, 30])
+    store.away = True
+    house.poller = house.poller_with(store)
+    house.count([40])
+    assert house.published()[-1] is None
+    assert house.publisher.readings[-1][0].diagnostics["raw_values"] == {"energy_import": 0.4}
+    store.away = False
+    house.count([50])
+    assert house.stored() == [5000.0, None, None, 5000.3, None, 5000.5]
+
+
+@pytest.mark.skipif(not SERIES.exists(), reason="the recorded series is not here")
+def test_the_recorded_series_counts_as_the_meter_did(database: Database) -> None:
+    house = House(database)
+    rows = [json.loads(line) for line in SERIES.read_text().splitlines()]
+    for number, row in enumerate(rows):
+        house.poll(row["dps"])
+        if number % 40 == 20:
+            house.restart()
+    for dp, key in (("131", "energy_import"), ("139", "energy_export"), ("126", "energy_import_c")):
+        counted = [None if row["partial"] else row["dps"][dp] / 100 for row in rows]
+        assert house.stored(key) == counted
+    assert 0.0 not in house.stored("voltage_a")
