@@ -42,14 +42,15 @@ def choose(
 ) -> Choice:
     """Choose for a product that answered: own profile, shipped one, inference, recognition.
 
-    A profile that claims the product but does not fit what it answers gives way, and is named.
+    A shipped profile that claims the product but does not fit what it answers gives way, and is
+    named; the user's own never does.
     """
     inferred = infer(identity.described, answer, identity.category)
     for shelf in (own, shipped):
         claim = _best(_claiming(shelf, identity.product_id, answer), answer)
         if claim is None:
             continue
-        if _loses(claim, inferred, answer):
+        if shelf is shipped and _loses(claim, inferred, answer):
             return _instead(claim, inferred, answer, [*own, *shipped])
         return Choice(_completed(claim, inferred), tuple(_disagreements(claim, inferred)))
     return Choice(inferred) if inferred.keys else recognise(answer, [*own, *shipped])

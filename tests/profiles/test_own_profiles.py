@@ -41,6 +41,16 @@ def test_an_own_profile_wins_by_name_and_by_product(folder: Path) -> None:
     assert (trial.profile, trial.values["current"]) == ("mine", 2.35)
 
 
+def test_an_own_profile_wins_whatever_the_answer_says(folder: Path) -> None:
+    wrong = f'{HEAD}20 = {{ code = "v", key = "voltage", note = "as the display shows" }}\n'
+    (folder / "mine.toml").write_text(f'products = ["9y0qx7npuny0pnwt"]\n{wrong}')
+    volt = {"code": "cur_voltage", "type": "Integer", "values": {"unit": "V", "scale": 1}}
+    capture = {"product_id": "9y0qx7npuny0pnwt", "mapping": {"20": volt}, "dps": {"20": 2391}}
+    trial = try_capture(capture, folder)
+    assert (trial.profile, trial.values) == ("mine", {})
+    assert "DP 20 (v): 2391 is no possible voltage" in trial.warnings
+
+
 def test_an_unknown_name_gets_the_nearest(folder: Path) -> None:
     (folder / "my_meter.toml").write_text(MINE)
     with pytest.raises(ConfigError, match="no profile my_metre; the nearest is my_meter"):
