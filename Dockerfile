@@ -5,6 +5,7 @@ ARG PYTHON=python:3.13-slim
 
 FROM ${PYTHON} AS build
 ENV UV_NO_CACHE=1 UV_LINK_MODE=copy UV_PYTHON_DOWNLOADS=never UV_PROJECT_ENVIRONMENT=/opt/esquirell
+RUN apt-get update -q && apt-get install -q -y --no-install-recommends binutils
 RUN pip install --no-cache-dir --disable-pip-version-check --root-user-action=ignore 'uv>=0.9,<1'
 WORKDIR /src
 

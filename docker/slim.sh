@@ -8,6 +8,7 @@ library=$("$venv/bin/python" -c 'import sysconfig; print(sysconfig.get_path("std
 
 find "$packages" -depth -type d \( -name tests -o -name test -o -name __pycache__ \) -exec rm -rf {} +
 find "$packages" -type f \( -name '*.pyi' -o -name '*.c' -o -name '*.h' -o -name '*.pyx' -o -name '*.pxd' \) -delete
+find "$packages" -name '*.so' -exec strip --strip-unneeded {} +
 # Programs of the dependencies; ours, and Python, stay.
 find "$venv/bin" -mindepth 1 ! -name 'python*' ! -name esquirell ! -name celery -delete
 "$venv/bin/python" -m compileall -q -j 0 --invalidation-mode unchecked-hash "$packages"

@@ -126,10 +126,16 @@ class Runtime:
         return Fetch(self.poller, self.meters)
 
     @cached_property
+    def timetable(self) -> RedBeatTimetable:
+        """The entries in Redis."""
+        # RedBeat takes its client from here: made by us, no dump of settings has a password.
+        self.app.redbeat_redis = self.redis  # type: ignore[attr-defined]
+        return RedBeatTimetable(self.app, self.settings.timezone)
+
+    @cached_property
     def schedules(self) -> Schedules:
         """The writer of schedules."""
-        timetable = RedBeatTimetable(self.app, self.settings.timezone)
-        return Schedules(ScheduleStore(self.database), timetable, now)
+        return Schedules(ScheduleStore(self.database), self.timetable, now)
 
     @cached_property
     def jobs(self) -> Jobs:
@@ -140,8 +146,7 @@ class Runtime:
     @cached_property
     def commands(self) -> Commands:
         """The dispatcher of commands."""
-        timetable = RedBeatTimetable(self.app, self.settings.timezone)
-        edits = Edits(ScheduleStore(self.database), timetable, registry, self.meters)
+        edits = Edits(ScheduleStore(self.database), self.timetable, registry, self.meters)
         return Commands(edits, self.schedules, self.jobs, self.health, registry)
 
     @cached_property
@@ -196,8 +201,6 @@ class Runtime:
 
     def scheduler(self, owner: str) -> Scheduler:
         """Build a beat; of several, the one whose owner holds the lease is active."""
-        # RedBeat takes its client from here: made by us, no dump of settings has a password.
-        self.app.redbeat_redis = self.redis  # type: ignore[attr-defined]
         return Scheduler(self.app, self.schedules.sync, self.lease("beat", owner))
 
     def _keeps(self, meter: Meter) -> bool:
