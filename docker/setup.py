@@ -48,7 +48,7 @@ class Folder:
         new = self.path / f".{name}"
         new.unlink(missing_ok=True)
         descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o400)
-        with open(descriptor, "w", encoding="utf-8") as file:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             file.write(text)
         give(new, self._owner)
         new.replace(self.path / name)
@@ -116,7 +116,9 @@ def serve_redis(root: Path, access: Folder, password: str) -> None:
 def serve_mosquitto(root: Path, access: Folder, password: str) -> None:
     """Give the broker its users and who may do what, and its health check a user."""
     own = {file.name: secret_of(file) for file in (root / "own").iterdir() if file.name in GUESTS}
-    guests = {name: own.get(name) or access.get(name) or secrets.token_urlsafe(16) for name in GUESTS}
+    guests = {
+        name: own.get(name) or access.get(name) or secrets.token_urlsafe(16) for name in GUESTS
+    }
     for name, secret in guests.items():
         access.put(name, secret)
     users = {"esquirell": password}
@@ -138,7 +140,9 @@ def digest(password: str) -> str:
     """Hash a password as mosquitto_passwd does: $7$rounds$salt$PBKDF2-SHA512."""
     salt = secrets.token_bytes(SALT_BYTES)
     hashed = hashlib.pbkdf2_hmac("sha512", password.encode(), salt, PBKDF2_ROUNDS)
-    return f"$7${PBKDF2_ROUNDS}${base64.b64encode(salt).decode()}${base64.b64encode(hashed).decode()}"
+    return (
+        f"$7${PBKDF2_ROUNDS}${base64.b64encode(salt).decode()}${base64.b64encode(hashed).decode()}"
+    )
 
 
 def hand_over(folder: Path, owner: str) -> None:

@@ -41,6 +41,6 @@ def connect(address: Address) -> redis.Redis:
     )
 
 
-def unavailable(error: RedisError) -> UnavailableError:
+def unavailable(error: Exception) -> UnavailableError:
     """Say that Redis is away, without the address, which may hold a password."""
     return UnavailableError(f"Redis does not answer ({type(error).__name__}): check redis.url")

@@ -32,7 +32,11 @@ def health(call: Call, role: str | None, *, here: bool) -> None:
 
 def _alive(runtime: Runtime, *, anywhere: bool) -> Mapping[str, str]:
     try:
-        return runtime.presence.roles() if anywhere else runtime.presence.here()
+        if anywhere:
+            return runtime.presence.roles()
+        # Of a worker that serves one queue, the role is worker@queue.
+        here = runtime.presence.here()
+        return {name.partition("@")[0]: since for name, since in here.items()}
     except UnavailableError:
         if runtime.settings.redis.embedded and not service.runs_here(runtime):
             return {}  # the Redis that is away would be the one of the service

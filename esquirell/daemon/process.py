@@ -9,7 +9,6 @@ from collections.abc import Callable, Sequence
 from celery.apps.worker import Worker
 from celery.signals import worker_ready, worker_shutting_down
 
-from esquirell.beat.celery_config import QUEUES
 from esquirell.beat.lease import Lease
 from esquirell.daemon import logs, records
 from esquirell.daemon.consumer import Consumer, Pulse
@@ -87,7 +86,7 @@ def run_worker(runtime: Runtime, role: Role) -> int:
     records.connect()
     _connect_signals(runtime, role)
     runtime.connection.start()
-    worker = _worker(runtime)
+    worker = _worker(runtime, role)
     try:
         worker.start()
     finally:
@@ -103,14 +102,15 @@ def run_parts(runtime: Runtime, role: Role) -> int:
         signal.signal(number, lambda *_: ended.set())
     _reload_on_hangup(runtime)
     notify("READY=1")
-    if role.lease is None or _stand_by(role.lease, ended):
+    if role.lease is None or _stand_by(role.lease, ended, _announcement(runtime, role)):
         return _be_active(runtime, role, ended)
     return 0
 
 
-def _stand_by(lease: Lease, ended: threading.Event) -> bool:
+def _stand_by(lease: Lease, ended: threading.Event, announce: Callable[[], None]) -> bool:
     """Wait until the lease is ours; tell whether it is, or the process is to end."""
     while not ended.is_set():
+        announce()
         try:
             if lease.hold():
                 return True
@@ -153,13 +153,18 @@ def _lost(lease: Lease) -> bool:
 
 
 def _watchdog(runtime: Runtime, role: Role) -> Watchdog:
+    return Watchdog(role.parts, role.gauges, _announcement(runtime, role))
+
+
+def _announcement(runtime: Runtime, role: Role) -> Callable[[], None]:
+    """Say that the roles of this process live: one that stands by does, too."""
     since = iso(runtime.started_at)
 
     def announce() -> None:
         for name in role.names:
             runtime.presence.announce(name, since)
 
-    return Watchdog(role.parts, role.gauges, _unless_away(announce))
+    return _unless_away(announce)
 
 
 def _unless_away(tell: Callable[[], None]) -> Callable[[], None]:
@@ -174,11 +179,11 @@ def _unless_away(tell: Callable[[], None]) -> Callable[[], None]:
     return told
 
 
-def _worker(runtime: Runtime) -> Worker:
+def _worker(runtime: Runtime, role: Role) -> Worker:
     return runtime.app.Worker(
         pool="threads",
         concurrency=runtime.settings.worker.concurrency,
-        queues=list(QUEUES),
+        queues=list(role.queues),
         consumer_cls=Consumer,
         without_gossip=True,
         without_mingle=True,

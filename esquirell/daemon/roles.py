@@ -2,23 +2,27 @@
 
 import logging
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from esquirell.beat.celery_config import QUEUES
 from esquirell.beat.lease import Lease
 from esquirell.daemon.consumer import Pulse
 from esquirell.daemon.parts import Part, Turn
 from esquirell.daemon.redis_server import RedisServer
 from esquirell.daemon.watchdog import Gauge
 from esquirell.domain.errors import UnavailableError
+from esquirell.domain.meter import worker_of
 from esquirell.runtime import Runtime
 from esquirell.services.poll import POLL_LIMIT_S
 
 log = logging.getLogger(__name__)
 
 BRIDGE_TURN_S = 1.0
+# What a worker serves that is told of no queue: everything but the meters that have one.
+DEFAULT_QUEUE = "default"
 # After an outage of Redis the consumer may need this long to say that it is back.
 CONSUMER_LIMIT_S = 90.0
 MQTT_LIMIT_S = 300.0
@@ -28,13 +32,14 @@ MQTT_LIMIT_S = 300.0
 class Role:
     """What a process does: its roles by name, the parts that do it, and what to watch.
 
-    With a lease, the process stands by until it holds it.
+    With a lease, the process stands by until it holds it. A worker takes its tasks from `queues`.
     """
 
     names: tuple[str, ...]
     parts: tuple[Part, ...] = ()
     gauges: tuple[Gauge, ...] = ()
     lease: Lease | None = None
+    queues: tuple[str, ...] = QUEUES
 
 
 def everything(runtime: Runtime, server: RedisServer | None) -> Role:
@@ -49,9 +54,15 @@ def everything(runtime: Runtime, server: RedisServer | None) -> Role:
     return Role(("worker", "beat", "bridge"), parts, gauges)
 
 
-def worker(runtime: Runtime) -> Role:
-    """Only work: poll, store and publish."""
-    return Role(("worker",), (), (_mqtt_gauge(runtime), *_worker_gauges(runtime)))
+def worker(runtime: Runtime, queues: Sequence[str] = (DEFAULT_QUEUE,)) -> Role:
+    """Only work: poll, store and publish the meters of these queues."""
+    runtime.queues = tuple(queue for queue in queues if queue != DEFAULT_QUEUE)
+    names = [worker_of(queue) for queue in runtime.queues]
+    taken = list(runtime.queues)
+    if DEFAULT_QUEUE in queues:
+        names, taken = ["worker", *names], [*QUEUES, *taken]
+    gauges = (_mqtt_gauge(runtime), *_worker_gauges(runtime))
+    return Role(tuple(names), (), gauges, queues=tuple(taken))
 
 
 def beat(runtime: Runtime) -> Role:

@@ -16,6 +16,7 @@ from esquirell.beat.lease import Lease
 from esquirell.beat.presence import Presence
 from esquirell.beat.queue import Queues
 from esquirell.beat.redis import Client, connect
+from esquirell.beat.relay import Relay
 from esquirell.beat.scheduler import Scheduler
 from esquirell.beat.sender import TaskSender
 from esquirell.beat.timetable import RedBeatTimetable
@@ -38,6 +39,7 @@ from esquirell.runtime.wiring import (
 )
 from esquirell.services.commands import Commands
 from esquirell.services.edits import Edits
+from esquirell.services.elsewhere import Elsewhere
 from esquirell.services.fetch import Fetch
 from esquirell.services.health import Health
 from esquirell.services.jobs import Jobs
@@ -66,6 +68,7 @@ class Runtime:
     """Everything that a process of ours may need; what is not asked for is not built.
 
     `bridges` tells that this process is the bridge: its MQTT connection then speaks for it.
+    `queues` are those of meters that this process serves, beside the meters without one.
     """
 
     def __init__(self, settings: Settings, app: Celery) -> None:
@@ -75,6 +78,7 @@ class Runtime:
         # Host names and process ids repeat among containers.
         self.instance = f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
         self.bridges = False
+        self.queues: tuple[str, ...] = ()
 
     def prepare(self) -> None:
         """Make the state directory and bring the tables up to date.
@@ -123,7 +127,8 @@ class Runtime:
     @cached_property
     def fetch(self) -> Fetch:
         """The work behind the tasks."""
-        return Fetch(self.poller, self.meters)
+        relay = Relay(self.app, self.redis, self.presence)
+        return Fetch(self.poller, self.meters, Elsewhere(relay, self.queues))
 
     @cached_property
     def timetable(self) -> RedBeatTimetable:
@@ -162,7 +167,7 @@ class Runtime:
     @cached_property
     def health(self) -> Health:
         """How the whole is doing."""
-        queues = Queues(self.redis)
+        queues = Queues(self.redis, lambda: {one.queue for one in self.meters() if one.queue})
         return Health(self.meters, self.readings, self.presence, queues, self._waiting, now)
 
     @cached_property

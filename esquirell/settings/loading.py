@@ -80,9 +80,8 @@ def _warnings(
 def _without_effect(settings: Settings) -> Iterator[str]:
     """Name what is set and does nothing in this version: it must not look as if it did."""
     for meter in settings.meters:
-        for key in ("invert", "queue"):
-            if getattr(meter, key):
-                yield f"meters.{meter.name}: {key} has no effect in this version"
+        if meter.invert:
+            yield f"meters.{meter.name}: invert has no effect in this version"
         if meter.transport == "cloud":
             yield f'meters.{meter.name}: transport = "cloud" is not in this version: use "local"'
 

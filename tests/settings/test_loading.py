@@ -267,5 +267,4 @@ def test_what_has_no_effect_yet_is_said(folder: ConfigurationFolder) -> None:
     settings = folder.load(f"timezone = 'UTC'\n{METER}\ninvert = true\nqueue = 'attic'")
     assert [warning for warning in settings.warnings if "no effect" in warning] == [
         "meters.main: invert has no effect in this version",
-        "meters.main: queue has no effect in this version",
     ]
