@@ -25,11 +25,12 @@ def run(call: Call) -> int:
     try:
         if server:
             server.start()
-        process.prepare(runtime, schedules=True)
+        process.prepare(runtime, schedules=True, alone=True)
         return process.run_worker(runtime, roles.everything(runtime, server))
     finally:
         if server:
             server.stop()
+        runtime.claim.release()
         lock.release()
 
 

@@ -12,6 +12,7 @@ from celery.signals import worker_ready, worker_shutting_down
 from esquirell.beat.lease import Lease
 from esquirell.daemon import logs, records
 from esquirell.daemon.consumer import Consumer, Pulse
+from esquirell.daemon.lock import claim
 from esquirell.daemon.notify import notify
 from esquirell.daemon.roles import Role
 from esquirell.daemon.steps import Parts
@@ -35,10 +36,11 @@ FORCED_EXIT_CODE = 0
 STAND_BY_EXIT_CODE = 75
 
 
-def prepare(runtime: Runtime, *, schedules: bool) -> None:
+def prepare(runtime: Runtime, *, schedules: bool, alone: bool = False) -> None:
     """Make the tables current, wait for the database if it is away, adopt the schedules.
 
-    Raises ConfigError when waiting would not help.
+    Raises ConfigError when waiting would not help, and AlreadyRunningError when the service is
+    to be `alone` on its database, and is not.
     """
     # Celery reads its settings on first use; two threads at once would get half of them.
     runtime.app.finalize()
@@ -53,6 +55,8 @@ def prepare(runtime: Runtime, *, schedules: bool) -> None:
     while True:
         try:
             runtime.prepare()
+            if alone:
+                claim(runtime)
             if schedules:
                 runtime.schedules.adopt(runtime.settings.schedules)
         except UnavailableError as error:

@@ -46,6 +46,7 @@ from esquirell.services.jobs import Jobs
 from esquirell.services.poll import Poller
 from esquirell.services.schedules import Schedules, pace_of
 from esquirell.settings import Settings, load, public
+from esquirell.storage.claim import Claim
 from esquirell.storage.commands import CommandLog
 from esquirell.storage.database import Database
 from esquirell.storage.readings import Readings
@@ -108,6 +109,11 @@ class Runtime:
         """The database."""
         durability = self.settings.database.durability
         return Database(self.settings.database_url, durability=durability)
+
+    @cached_property
+    def claim(self) -> Claim:
+        """What one service on the database has, and no other."""
+        return Claim(self.database)
 
     @cached_property
     def readings(self) -> Readings:
