@@ -68,20 +68,18 @@ def _transport_options(address: Address) -> dict[str, Any]:
 
 def _broker_url(address: Address) -> str:
     """Write the URL as kombu reads it; its own dumps mask the password in it."""
-    if address.url.startswith("unix://"):
-        path, _, query = address.url.removeprefix("unix://").partition("?")
-        number = query.removeprefix("db=") or "0"
-        return f"redis+socket://{path}?virtual_host={number}"
     scheme, _, rest = address.url.partition("://")
     user, mark, host = rest.rpartition("@")
     if address.password:
         user, mark = f"{user}:{quote(address.password, safe='')}", "@"
+    if scheme == "unix":
+        path, _, query = host.partition("?")
+        return f"redis+socket://{user}{mark}{path}?virtual_host={query.removeprefix('db=') or '0'}"
     if address.sentinels is None:
         return f"{scheme}://{user}{mark}{host}"
-    nodes = [
-        f"[{name}]:{port}" if ":" in name else f"{name}:{port}"
-        for name, port in address.sentinels.hosts
-    ]
+    named = (f"[{name}]" if ":" in name else name for name, _ in address.sentinels.hosts)
+    ports = (port for _, port in address.sentinels.hosts)
+    nodes = (f"{name}:{port}" for name, port in zip(named, ports, strict=True))
     return ";".join(f"sentinel://{user}{mark}{node}{host}" for node in nodes)
 
 
