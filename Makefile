@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 # Without byte code every start of Python is slower, and the tests start it often.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: check format-check lint types imports test format fix install demo home-assistant help clean
+.PHONY: check format-check lint types imports test format fix install demo home-assistant docker help clean
 
 check: format-check lint types imports test ## everything below: format, lint, types, imports, tests
 
@@ -52,6 +52,9 @@ demo: install ## the demo, from this checkout
 home-assistant: install ## against a real Home Assistant: HOME_ASSISTANT_HARNESS names the program that runs it
 	@test -n "$$HOME_ASSISTANT_HARNESS" || { echo 'set HOME_ASSISTANT_HARNESS to the program that runs Home Assistant'; exit 2; }
 	$(BIN)/pytest -n0 tests/homeassistant
+
+docker: install ## docker-compose.yml in real containers: needs a Docker engine (DOCKER_HOST)
+	ESQUIRELL_DOCKER=1 $(BIN)/pytest -n0 tests/compose
 
 clean: ## remove the virtual environment and all caches
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis dist
