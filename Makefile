@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 # Without byte code every start of Python is slower, and the tests start it often.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: check format-check lint types imports test format fix install demo reference docs home-assistant faults help clean
+.PHONY: check format-check lint types imports test format fix install demo reference docs home-assistant faults docker help clean
 
 check: format-check lint types imports test ## everything below: format, lint, types, imports, tests
 
@@ -62,6 +62,9 @@ home-assistant: install ## against a real Home Assistant: HOME_ASSISTANT_HARNESS
 
 faults: install ## each fault under a running service, for real; a quarter of an hour
 	FAULTS=1 $(BIN)/pytest -n0 tests/faults
+
+docker: install ## docker-compose.yml in real containers: needs a Docker engine (DOCKER_HOST)
+	ESQUIRELL_DOCKER=1 $(BIN)/pytest -n0 tests/compose
 
 clean: ## remove the virtual environment and all caches
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis dist

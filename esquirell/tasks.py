@@ -55,6 +55,12 @@ def test_meter(self: "Task[..., object]", name: str) -> dict[str, Any]:
     return current(self.app).fetch.trial(name)
 
 
+@shared_task(bind=True, name="esquirell.tasks.read_part", throws=(EsquirellError,))
+def read_part(self: "Task[..., object]", kind: str, meters: list[str], ticket: str) -> None:
+    """Read meters of this worker's queue for a worker on another network, and answer it."""
+    current(self.app).fetch.part(kind, meters, ticket)
+
+
 def load_modules(modules: Iterable[str], folder: Path | None) -> list[str]:
     """Import the modules with a user's own tasks; give one sentence for each that fails.
 

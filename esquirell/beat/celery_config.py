@@ -22,7 +22,7 @@ def celery_config(address: Address, zone: str) -> dict[str, Any]:
         "broker_connection_retry_on_startup": True,
         "broker_connection_max_retries": None,
         "broker_pool_limit": 4,
-        "broker_transport_options": _transport_options(),
+        "broker_transport_options": _transport_options(address),
         "redbeat_redis_url": address.url,
         "redbeat_redis_options": {},
         "redbeat_lock_key": None,
@@ -53,8 +53,10 @@ def celery_config(address: Address, zone: str) -> dict[str, Any]:
 QUEUES = (POLLS, COMMANDS)
 
 
-def _transport_options() -> dict[str, Any]:
-    return {
+def _transport_options(address: Address) -> dict[str, Any]:
+    asked = address.sentinels
+    named = {"master_name": asked.master, "sentinel_kwargs": asked.options} if asked else {}
+    return named | {
         "visibility_timeout": VISIBILITY_S,
         "unacked_restore_throttle": 1,
         "socket_timeout": ANSWER_S * 2,
@@ -66,15 +68,19 @@ def _transport_options() -> dict[str, Any]:
 
 def _broker_url(address: Address) -> str:
     """Write the URL as kombu reads it; its own dumps mask the password in it."""
-    if address.url.startswith("unix://"):
-        path, _, query = address.url.removeprefix("unix://").partition("?")
-        number = query.removeprefix("db=") or "0"
-        return f"redis+socket://{path}?virtual_host={number}"
-    if not address.password:
-        return address.url
     scheme, _, rest = address.url.partition("://")
-    user, _, host = rest.rpartition("@")
-    return f"{scheme}://{user}:{quote(address.password, safe='')}@{host}"
+    user, mark, host = rest.rpartition("@")
+    if address.password:
+        user, mark = f"{user}:{quote(address.password, safe='')}", "@"
+    if scheme == "unix":
+        path, _, query = host.partition("?")
+        return f"redis+socket://{user}{mark}{path}?virtual_host={query.removeprefix('db=') or '0'}"
+    if address.sentinels is None:
+        return f"{scheme}://{user}{mark}{host}"
+    named = (f"[{name}]" if ":" in name else name for name, _ in address.sentinels.hosts)
+    ports = (port for _, port in address.sentinels.hosts)
+    nodes = (f"{name}:{port}" for name, port in zip(named, ports, strict=True))
+    return ";".join(f"sentinel://{user}{mark}{node}{host}" for node in nodes)
 
 
 def _ssl(address: Address) -> dict[str, Any] | None:

@@ -1,6 +1,7 @@
 """What waits in the queues of Celery."""
 
 import json
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -23,16 +24,18 @@ class Backlog:
 
 
 class Queues:
-    """Looks at what waits, without taking it."""
+    """Looks at what waits, without taking it; `others` gives the queues beside our own two."""
 
-    def __init__(self, client: redis.Redis) -> None:
+    def __init__(self, client: redis.Redis, others: Callable[[], Collection[str]] = tuple) -> None:
         self._client = client
+        self._others = others
 
     def backlog(self) -> Backlog:
         """Count what waits. Raises UnavailableError."""
+        names = (POLLS, COMMANDS, *self._others())
         try:
-            lengths = [int(self._client.llen(name)) for name in (POLLS, COMMANDS)]
-            oldest = [self._client.lindex(name, -1) for name in (POLLS, COMMANDS)]
+            lengths = [int(self._client.llen(name)) for name in names]
+            oldest = [self._client.lindex(name, -1) for name in names]
         except RedisError as error:
             raise unavailable(error) from None
         waits = [_waited_s(str(message)) for message in oldest if message]

@@ -15,23 +15,28 @@ from esquirell.services.health import ROLES
 
 @click.command("health", cls=Command)
 @click.argument("role", type=click.Choice(ROLES), required=False)
+@click.option("--here", is_flag=True, help="ROLE has to work on this machine, or container.")
 @pass_call
-def health(call: Call, role: str | None) -> None:
+def health(call: Call, role: str | None, *, here: bool) -> None:
     """Exit with 0 only when ROLE works, wherever it is; without: all that run on this machine."""
     report: Mapping[str, Any] = {}
     if call.json:
         report = call.runtime.health.report()
         print_json(report)
-    alive = _alive(call.runtime, role)
+    alive = _alive(call.runtime, anywhere=role is not None and not here)
     _check_roles(role, alive)
     _check_database(report or call.runtime.health.report())
     if not call.json:
         click.echo(f"{', '.join([role] if role else alive)}: working")
 
 
-def _alive(runtime: Runtime, role: str | None) -> Mapping[str, str]:
+def _alive(runtime: Runtime, *, anywhere: bool) -> Mapping[str, str]:
     try:
-        return runtime.presence.roles() if role else runtime.presence.here()
+        if anywhere:
+            return runtime.presence.roles()
+        # Of a worker that serves one queue, the role is worker@queue.
+        here = runtime.presence.here()
+        return {name.partition("@")[0]: since for name, since in here.items()}
     except UnavailableError:
         if runtime.settings.redis.embedded and not service.runs_here(runtime):
             return {}  # the Redis that is away would be the one of the service

@@ -5,7 +5,7 @@ import sys
 
 import click
 
-from esquirell.cli.call import Call, Command, pass_call
+from esquirell.cli.call import Call, Command, misuse, pass_call
 from esquirell.daemon import logs, process, roles
 from esquirell.daemon.lock import RunLock, lock_of
 from esquirell.daemon.redis_server import RedisServer
@@ -25,21 +25,37 @@ def run(call: Call) -> int:
     try:
         if server:
             server.start()
-        process.prepare(runtime, schedules=True)
+        process.prepare(runtime, schedules=True, alone=True)
         return process.run_worker(runtime, roles.everything(runtime, server))
     finally:
         if server:
             server.stop()
+        runtime.claim.release()
         lock.release()
 
 
 @click.command("worker", cls=Command)
+@click.option(
+    "--queue",
+    "queues",
+    multiple=True,
+    metavar="NAME",
+    help="Read only the meters of this queue (again for more; `default`: those without one).",
+)
 @pass_call
-def worker(call: Call) -> int:
+def worker(call: Call, *, queues: tuple[str, ...]) -> int:
     """Run a worker alone: it polls, stores and publishes. Start as many as you like."""
     runtime = _start(call)
+    _check_queues(runtime, queues)
     process.prepare(runtime, schedules=False)
-    return process.run_worker(runtime, roles.worker(runtime))
+    return process.run_worker(runtime, roles.worker(runtime, queues or (roles.DEFAULT_QUEUE,)))
+
+
+def _check_queues(runtime: Runtime, queues: tuple[str, ...]) -> None:
+    known = {roles.DEFAULT_QUEUE} | {meter.queue for meter in runtime.meters() if meter.queue}
+    for queue in queues:
+        if queue not in known:
+            raise misuse(f"no meter has queue {queue!r}; known: {', '.join(sorted(known))}")
 
 
 @click.command("beat", cls=Command)

@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 from esquirell.domain.errors import ConfigError, EsquirellError
+from esquirell.runtime import Runtime
 from esquirell.settings import Settings
 from esquirell.settings.urls import sqlite_file
 
@@ -72,6 +73,18 @@ def _lock(descriptor: int, kind: int) -> bool:
     except OSError:
         return False
     return True
+
+
+def claim(runtime: Runtime) -> None:
+    """Refuse to share a database that has no file with another service, on whatever machine.
+
+    Raises AlreadyRunningError, or UnavailableError.
+    """
+    if not runtime.claim.hold():
+        raise AlreadyRunningError(
+            f"another esquirell run uses this database already ({runtime.database.describe()}); "
+            "stop it first, give this one another database.url, or start esquirell worker instead"
+        )
 
 
 def lock_of(settings: Settings) -> Path:

@@ -9,10 +9,10 @@ from collections.abc import Callable, Sequence
 from celery.apps.worker import Worker
 from celery.signals import worker_ready, worker_shutting_down
 
-from esquirell.beat.celery_config import QUEUES
 from esquirell.beat.lease import Lease
 from esquirell.daemon import logs, records
 from esquirell.daemon.consumer import Consumer, Pulse
+from esquirell.daemon.lock import claim
 from esquirell.daemon.notify import notify
 from esquirell.daemon.roles import Role
 from esquirell.daemon.steps import Parts
@@ -36,10 +36,11 @@ FORCED_EXIT_CODE = 0
 STAND_BY_EXIT_CODE = 75
 
 
-def prepare(runtime: Runtime, *, schedules: bool) -> None:
+def prepare(runtime: Runtime, *, schedules: bool, alone: bool = False) -> None:
     """Make the tables current, wait for the database if it is away, adopt the schedules.
 
-    Raises ConfigError when waiting would not help.
+    Raises ConfigError when waiting would not help, and AlreadyRunningError when the service is
+    to be `alone` on its database, and is not.
     """
     # Celery reads its settings on first use; two threads at once would get half of them.
     runtime.app.finalize()
@@ -54,6 +55,8 @@ def prepare(runtime: Runtime, *, schedules: bool) -> None:
     while True:
         try:
             runtime.prepare()
+            if alone:
+                claim(runtime)
             if schedules:
                 runtime.schedules.adopt(runtime.settings.schedules)
         except UnavailableError as error:
@@ -88,7 +91,7 @@ def run_worker(runtime: Runtime, role: Role) -> int:
     records.connect()
     _connect_signals(runtime, role)
     runtime.connection.start()
-    worker = _worker(runtime)
+    worker = _worker(runtime, role)
     runtime.poller.store_waiting()
     try:
         worker.start()
@@ -106,14 +109,15 @@ def run_parts(runtime: Runtime, role: Role) -> int:
     _reload_on_hangup(runtime)
     runtime.serve_figures()
     notify("READY=1")
-    if role.lease is None or _stand_by(role.lease, ended):
+    if role.lease is None or _stand_by(role.lease, ended, _announcement(runtime, role)):
         return _be_active(runtime, role, ended)
     return 0
 
 
-def _stand_by(lease: Lease, ended: threading.Event) -> bool:
+def _stand_by(lease: Lease, ended: threading.Event, announce: Callable[[], None]) -> bool:
     """Wait until the lease is ours; tell whether it is, or the process is to end."""
     while not ended.is_set():
+        announce()
         try:
             if lease.hold():
                 return True
@@ -156,13 +160,18 @@ def _lost(lease: Lease) -> bool:
 
 
 def _watchdog(runtime: Runtime, role: Role) -> Watchdog:
+    return Watchdog(role.parts, role.gauges, _announcement(runtime, role))
+
+
+def _announcement(runtime: Runtime, role: Role) -> Callable[[], None]:
+    """Say that the roles of this process live: one that stands by does, too."""
     since = iso(runtime.started_at)
 
     def announce() -> None:
         for name in role.names:
             runtime.presence.announce(name, since)
 
-    return Watchdog(role.parts, role.gauges, _unless_away(announce))
+    return _unless_away(announce)
 
 
 def _unless_away(tell: Callable[[], None]) -> Callable[[], None]:
@@ -177,11 +186,11 @@ def _unless_away(tell: Callable[[], None]) -> Callable[[], None]:
     return told
 
 
-def _worker(runtime: Runtime) -> Worker:
+def _worker(runtime: Runtime, role: Role) -> Worker:
     return runtime.app.Worker(
         pool="threads",
         concurrency=runtime.settings.worker.concurrency,
-        queues=list(QUEUES),
+        queues=list(role.queues),
         consumer_cls=Consumer,
         without_gossip=True,
         without_mingle=True,

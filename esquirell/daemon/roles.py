@@ -1,24 +1,32 @@
 """The roles: what worker, beat and bridge are made of, each alone or all in one process."""
 
 import logging
+import os
+import signal
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from esquirell.beat.celery_config import QUEUES
 from esquirell.beat.lease import Lease
 from esquirell.daemon.consumer import Pulse
+from esquirell.daemon.lock import AlreadyRunningError, claim
 from esquirell.daemon.parts import Part, Turn
 from esquirell.daemon.redis_server import RedisServer
 from esquirell.daemon.watchdog import Gauge
 from esquirell.domain.errors import UnavailableError
+from esquirell.domain.meter import worker_of
 from esquirell.runtime import Runtime
 from esquirell.services.poll import POLL_LIMIT_S
 
 log = logging.getLogger(__name__)
 
 BRIDGE_TURN_S = 1.0
+CLAIM_TURN_S = 15.0
+# What a worker serves that is told of no queue: everything but the meters that have one.
+DEFAULT_QUEUE = "default"
 # After an outage of Redis the consumer may need this long to say that it is back.
 CONSUMER_LIMIT_S = 90.0
 MQTT_LIMIT_S = 300.0
@@ -28,13 +36,14 @@ MQTT_LIMIT_S = 300.0
 class Role:
     """What a process does: its roles by name, the parts that do it, and what to watch.
 
-    With a lease, the process stands by until it holds it.
+    With a lease, the process stands by until it holds it. A worker takes its tasks from `queues`.
     """
 
     names: tuple[str, ...]
     parts: tuple[Part, ...] = ()
     gauges: tuple[Gauge, ...] = ()
     lease: Lease | None = None
+    queues: tuple[str, ...] = QUEUES
 
 
 def everything(runtime: Runtime, server: RedisServer | None) -> Role:
@@ -44,14 +53,21 @@ def everything(runtime: Runtime, server: RedisServer | None) -> Role:
     owner = persistent_name(runtime.settings.state_dir / "instance")
     own_redis = (_server(server),) if server else ()
     bridge_lease = runtime.lease("bridge", owner)
-    parts = (_beat(runtime, owner), _bridge(runtime, bridge_lease), _commands(runtime), *own_redis)
+    bridging = (_bridge(runtime, bridge_lease), _commands(runtime))
+    parts = (_beat(runtime, owner), *bridging, _claim(runtime), *own_redis)
     gauges = (_mqtt_gauge(runtime), *_worker_gauges(runtime))
     return Role(("worker", "beat", "bridge"), parts, gauges)
 
 
-def worker(runtime: Runtime) -> Role:
-    """Only work: poll, store and publish."""
-    return Role(("worker",), (), (_mqtt_gauge(runtime), *_worker_gauges(runtime)))
+def worker(runtime: Runtime, queues: Sequence[str] = (DEFAULT_QUEUE,)) -> Role:
+    """Only work: poll, store and publish the meters of these queues."""
+    runtime.queues = tuple(queue for queue in queues if queue != DEFAULT_QUEUE)
+    names = [worker_of(queue) for queue in runtime.queues]
+    taken = list(runtime.queues)
+    if DEFAULT_QUEUE in queues:
+        names, taken = ["worker", *names], [*QUEUES, *taken]
+    gauges = (_mqtt_gauge(runtime), *_worker_gauges(runtime))
+    return Role(tuple(names), (), gauges, queues=tuple(taken))
 
 
 def beat(runtime: Runtime) -> Role:
@@ -120,6 +136,26 @@ def _commands(runtime: Runtime) -> Part:
         yield runtime.requests.turn
 
     return Part("commands", make)
+
+
+def _claim(runtime: Runtime) -> Part:
+    """Hold the database against another service, also after it was away."""
+
+    def turn() -> float:
+        try:
+            claim(runtime)
+        except UnavailableError as error:
+            log.debug("the claim to the database is not renewed: %s", error)
+        except AlreadyRunningError as error:
+            log.error("this service ends: %s", error)  # noqa: TRY400 - one sentence
+            os.kill(os.getpid(), signal.SIGTERM)
+        return CLAIM_TURN_S
+
+    @contextmanager
+    def make() -> Iterator[Turn]:
+        yield turn
+
+    return Part("claim", make)
 
 
 def _server(server: RedisServer) -> Part:

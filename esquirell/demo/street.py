@@ -77,9 +77,14 @@ class Street:
 def _building(number: int, protocol: ProtocolVersion) -> Building:
     name = NAMES[number] if number < len(NAMES) else f"house{number + 1}"
     device_id = f"bfdemo{number + 1:016d}"
-    key = "".join(secrets.choice(string.ascii_letters) for _ in range(LOCAL_KEY_LENGTH))
+    key = new_key()
     house, began = SimulatedHouse(seed=number + 1), time.monotonic()
     meter = SimulatedMeter(
         device_id, key, protocol, lambda: house.dps(time.monotonic() - began), HOST
     )
     return Building(name, device_id, key, protocol, meter)
+
+
+def new_key() -> str:
+    """Make up a local key."""
+    return "".join(secrets.choice(string.ascii_letters) for _ in range(LOCAL_KEY_LENGTH))

@@ -3,12 +3,27 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, model_validator
 
 Slug = Annotated[str, Field(pattern=r"^[a-z0-9_-]+$", max_length=64)]
 ProtocolVersion = Literal["3.1", "3.2", "3.3", "3.4", "3.5", "auto"]
 
 LOCAL_KEY_LENGTH = 16
+
+# What the program and Celery keep under these names in Redis is no queue of meters.
+RESERVED_QUEUES = ("polls", "commands", "default", "unacked", "unacked_index", "unacked_mutex")
+
+
+def check_queue(name: str) -> str:
+    """Give the name of a queue of meters back. Raises ValueError."""
+    if name in RESERVED_QUEUES:
+        raise ValueError(f"{name} is a name that the program itself uses: choose another one")
+    return name
+
+
+def worker_of(queue: str) -> str:
+    """Name the role of a worker that serves a queue of meters."""
+    return f"worker@{queue}"
 
 
 class Meter(BaseModel):
@@ -33,7 +48,9 @@ class Meter(BaseModel):
     transport: Literal["local", "cloud"] = "local"
     invert: bool | tuple[Literal["a", "b", "c"], ...] = False
     publish_every: Annotated[int, Field(ge=0)] = 0
-    queue: str = ""
+    queue: Annotated[
+        str, Field(pattern=r"^[a-z0-9_-]*$", max_length=64), AfterValidator(check_queue)
+    ] = ""
 
     @property
     def title(self) -> str:

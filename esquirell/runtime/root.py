@@ -16,6 +16,7 @@ from esquirell.beat.lease import Lease
 from esquirell.beat.presence import Presence
 from esquirell.beat.queue import Queues
 from esquirell.beat.redis import Client, connect
+from esquirell.beat.relay import Relay
 from esquirell.beat.scheduler import Scheduler
 from esquirell.beat.sender import TaskSender
 from esquirell.beat.timetable import RedBeatTimetable
@@ -40,6 +41,7 @@ from esquirell.runtime.wiring import (
 )
 from esquirell.services.commands import Commands
 from esquirell.services.edits import Edits
+from esquirell.services.elsewhere import Elsewhere
 from esquirell.services.fetch import Fetch
 from esquirell.services.health import Health
 from esquirell.services.jobs import Jobs
@@ -48,6 +50,7 @@ from esquirell.services.saving import Saver
 from esquirell.services.schedules import Schedules, pace_of
 from esquirell.settings import Settings, load, public
 from esquirell.storage.backups import Backups
+from esquirell.storage.claim import Claim
 from esquirell.storage.commands import CommandLog
 from esquirell.storage.database import Database
 from esquirell.storage.mending import Mender
@@ -75,6 +78,7 @@ class Runtime:
     """Everything that a process of ours may need; what is not asked for is not built.
 
     `bridges` tells that this process is the bridge: its MQTT connection then speaks for it.
+    `queues` are those of meters that this process serves, beside the meters without one.
     """
 
     def __init__(self, settings: Settings, app: Celery) -> None:
@@ -84,6 +88,7 @@ class Runtime:
         # Host names and process ids repeat among containers.
         self.instance = f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
         self.bridges = False
+        self.queues: tuple[str, ...] = ()
 
     def prepare(self) -> None:
         """Make the state directory and bring the tables up to date.
@@ -125,6 +130,11 @@ class Runtime:
         return Backups(self.database, settings.backup_dir, settings.backup.keep, now)
 
     @cached_property
+    def claim(self) -> Claim:
+        """What one service on the database has, and no other."""
+        return Claim(self.database)
+
+    @cached_property
     def readings(self) -> Readings:
         """The stored readings."""
         return Readings(self.database)
@@ -160,13 +170,20 @@ class Runtime:
     @cached_property
     def fetch(self) -> Fetch:
         """The work behind the tasks."""
-        return Fetch(self.poller, self.meters)
+        relay = Relay(self.app, self.redis, self.presence)
+        return Fetch(self.poller, self.meters, Elsewhere(relay, self.queues))
+
+    @cached_property
+    def timetable(self) -> RedBeatTimetable:
+        """The entries in Redis."""
+        # RedBeat takes its client from here: made by us, no dump of settings has a password.
+        self.app.redbeat_redis = self.redis  # type: ignore[attr-defined]
+        return RedBeatTimetable(self.app, self.settings.timezone)
 
     @cached_property
     def schedules(self) -> Schedules:
         """The writer of schedules."""
-        timetable = RedBeatTimetable(self.app, self.settings.timezone)
-        return Schedules(ScheduleStore(self.database), timetable, now)
+        return Schedules(ScheduleStore(self.database), self.timetable, now)
 
     @cached_property
     def jobs(self) -> Jobs:
@@ -177,8 +194,7 @@ class Runtime:
     @cached_property
     def commands(self) -> Commands:
         """The dispatcher of commands."""
-        timetable = RedBeatTimetable(self.app, self.settings.timezone)
-        edits = Edits(ScheduleStore(self.database), timetable, registry, self.meters)
+        edits = Edits(ScheduleStore(self.database), self.timetable, registry, self.meters)
         return Commands(edits, self.schedules, self.jobs, self.health, registry)
 
     @cached_property
@@ -194,7 +210,7 @@ class Runtime:
     @cached_property
     def health(self) -> Health:
         """How the whole is doing."""
-        queues = Queues(self.redis)
+        queues = Queues(self.redis, lambda: {one.queue for one in self.meters() if one.queue})
         return Health(self.meters, self.readings, self.presence, queues, self._waiting, now)
 
     @cached_property
@@ -233,8 +249,6 @@ class Runtime:
 
     def scheduler(self, owner: str) -> Scheduler:
         """Build a beat; of several, the one whose owner holds the lease is active."""
-        # RedBeat takes its client from here: made by us, no dump of settings has a password.
-        self.app.redbeat_redis = self.redis  # type: ignore[attr-defined]
         return Scheduler(self.app, self.schedules.sync, self.lease("beat", owner))
 
     @property

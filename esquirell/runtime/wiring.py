@@ -4,10 +4,11 @@ from pathlib import Path
 from typing import Any
 
 from esquirell.beat.celery_config import celery_config
-from esquirell.beat.redis import Address
+from esquirell.beat.redis import Address, Sentinels
 from esquirell.domain.errors import ConfigError
 from esquirell.mqtt.options import Options
 from esquirell.settings import Settings, load
+from esquirell.settings.urls import SENTINEL, sentinels
 
 SESSION_S = 600
 
@@ -33,6 +34,12 @@ def address_of(settings: Settings) -> Address:
     """Tell where Redis is."""
     password = settings.redis.password.get_secret_value() or None
     ca_file = settings.redis.ca_file
+    if settings.redis_url.startswith(SENTINEL):
+        hosts, master, url = sentinels(settings.redis_url)
+        asked = Sentinels(
+            hosts, master, settings.redis.sentinel_password.get_secret_value() or None
+        )
+        return Address(url, password, sentinels=asked)
     return Address(settings.redis_url, password, {"ssl_ca_certs": str(ca_file)} if ca_file else {})
 
 

@@ -5,33 +5,37 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from esquirell.domain.command import Answer
-from esquirell.domain.errors import CommandError
+from esquirell.domain.errors import CommandError, EsquirellError
 from esquirell.domain.meter import Meter
 from esquirell.domain.outcome import Outcome
 from esquirell.domain.reading import payload
-from esquirell.services.poll import ON_DEMAND, SCHEDULED, TRIAL, Poller
+from esquirell.services.elsewhere import Elsewhere
+from esquirell.services.poll import ON_DEMAND, SCHEDULED, TRIAL, Poller, Wish
 
 
 class Fetch:
-    """Reads meters by their names."""
+    """Reads meters by their names, those of other networks through the workers there."""
 
-    def __init__(self, poller: Poller, meters: Callable[[], Sequence[Meter]]) -> None:
+    def __init__(
+        self, poller: Poller, meters: Callable[[], Sequence[Meter]], elsewhere: Elsewhere
+    ) -> None:
         self._poller = poller
         self._meters = meters
+        self._elsewhere = elsewhere
 
     def scheduled(self, names: Sequence[str] | None) -> dict[str, Any]:
         """Poll the named meters, or all; a meter that is being read already is left out.
 
         Raises CommandError for an unknown name.
         """
-        return _data(self._poller.poll(self.chosen(names), SCHEDULED))
+        return self._fetched(self.chosen(names), SCHEDULED)
 
     def on_demand(self, names: Sequence[str] | None) -> dict[str, Any]:
         """Poll the named meters, or all, also those that are cooling down.
 
         Raises CommandError for an unknown name.
         """
-        return _data(self._poller.poll(self.chosen(names), ON_DEMAND))
+        return self._fetched(self.chosen(names), ON_DEMAND)
 
     def trial(self, name: str) -> dict[str, Any]:
         """Read one meter, store and publish nothing; give its reading and the time it took.
@@ -39,7 +43,35 @@ class Fetch:
         Raises CommandError for an unknown name, MeterError when the meter gives no reading.
         """
         (meter,) = self.chosen([name])
-        began = time.monotonic()
+        here, _ = self._elsewhere.divide([meter])
+        return self._trial(meter) if here else self._elsewhere.trial(meter)
+
+    def part(self, kind: str, names: Sequence[str], ticket: str) -> None:
+        """Read the meters of a part that a worker elsewhere sent, and answer it.
+
+        Raises UnavailableError when Redis is away.
+        """
+        try:
+            answer = self._part(kind, self.chosen(names))
+        except EsquirellError as error:
+            answer = {"code": error.code, "error": str(error)}
+        self._elsewhere.reply(ticket, answer)
+
+    def _part(self, kind: str, meters: Sequence[Meter]) -> dict[str, Any]:
+        if kind == "trial":
+            return self._trial(meters[0])
+        return _data(self._poller.poll(meters, SCHEDULED if kind == "scheduled" else ON_DEMAND))
+
+    def _fetched(self, meters: Sequence[Meter], wish: Wish) -> dict[str, Any]:
+        here, others = self._elsewhere.divide(meters)
+        parts = self._elsewhere.send(others, forced=wish.forced)
+        outcomes = dict(self._poller.poll(here, wish))
+        told, missed = self._elsewhere.collect(parts, forced=wish.forced)
+        found = _data(outcomes | self._poller.missed(missed, wish))["meters"] | told
+        return {"meters": {one.name: found[one.name] for one in meters if one.name in found}}
+
+    def _trial(self, meter: Meter) -> dict[str, Any]:
+        name, began = meter.name, time.monotonic()
         outcome = self._poller.poll([meter], TRIAL)[name]
         if outcome.error or not outcome.reading:
             raise outcome.error or CommandError("internal", f"{name} was not read")

@@ -1,10 +1,10 @@
 """How the whole is doing: what `bridge/health` publishes and `esquirell health` judges."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from esquirell.domain.errors import UnavailableError
-from esquirell.domain.meter import Meter
+from esquirell.domain.meter import Meter, worker_of
 from esquirell.domain.reading import iso
 from esquirell.domain.status import MeterStatus
 from esquirell.services.ports import Clock, Presence, Queues, ReadingStore
@@ -33,14 +33,15 @@ class Health:
 
     def report(self) -> dict[str, Any]:
         """Build the report in the shape of `bridge/health`; never raises."""
-        roles = self._roles()
+        living = self._living()
+        roles = {role: {"alive": role in living, "since": living.get(role)} for role in ROLES}
         database, statuses = self._database()
         alive = all(role["alive"] for role in roles.values())
         return {
             "at": iso(self._clock()),
             "healthy": alive and database["ok"],
             "roles": roles,
-            "queue": self._queue(),
+            "queue": self._queue() | self._unserved(living),
             "database": database,
             "meters": {meter.name: _meter(statuses, meter) for meter in self._meters()},
         }
@@ -50,12 +51,17 @@ class Health:
         _, statuses = self._database()
         return [described(one, statuses.get(one.name, MeterStatus())) for one in self._meters()]
 
-    def _roles(self) -> dict[str, Any]:
+    def _living(self) -> Mapping[str, str]:
         try:
-            alive = self._presence.roles()
+            return self._presence.roles()
         except UnavailableError:
-            alive = {}
-        return {role: {"alive": role in alive, "since": alive.get(role)} for role in ROLES}
+            return {}
+
+    def _unserved(self, living: Collection[str]) -> dict[str, Any]:
+        """Name the queues of meters that no worker serves, if there are any."""
+        queues = sorted({meter.queue for meter in self._meters() if meter.queue})
+        unserved = [queue for queue in queues if worker_of(queue) not in living]
+        return {"unserved": unserved} if unserved else {}
 
     def _queue(self) -> dict[str, Any]:
         try:

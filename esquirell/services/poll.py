@@ -80,6 +80,10 @@ class Poller:
             outcomes |= told | self._deliver(news, wish)
         return outcomes
 
+    def missed(self, errors: Mapping[Meter, EsquirellError], wish: Wish) -> dict[str, Outcome]:
+        """Count a failed poll of meters that could not even be asked; give what came of each."""
+        return self._deliver({one: Outcome(error=error) for one, error in errors.items()}, wish)
+
     @property
     def waiting(self) -> int:
         """Count the readings that wait for the database."""

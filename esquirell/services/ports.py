@@ -255,6 +255,29 @@ class Presence(Protocol):
         ...
 
 
+class Relay(Protocol):
+    """Lets workers on other networks read the meters there."""
+
+    def served(self, queue: str) -> bool:
+        """Tell whether a worker serves a queue. Raises UnavailableError."""
+        ...
+
+    def send(self, queue: str, kind: str, meters: Sequence[str], expires_s: int) -> str:
+        """Let a worker of `queue` read meters; give the ticket of its answer.
+
+        `kind` is `scheduled`, `on_demand` or `trial`. Raises UnavailableError.
+        """
+        ...
+
+    def collect(self, ticket: str) -> Mapping[str, Any] | None:
+        """Wait a moment for an answer; None if it is not there yet. Raises UnavailableError."""
+        ...
+
+    def reply(self, ticket: str, answer: Mapping[str, Any]) -> None:
+        """Answer to a ticket. Raises UnavailableError."""
+        ...
+
+
 class Clock(Protocol):
     """Tells the time, aware and in UTC."""
 

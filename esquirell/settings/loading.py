@@ -82,8 +82,6 @@ def _warnings(
 def _without_effect(settings: Settings) -> Iterator[str]:
     """Name what is set and does nothing in this version: it must not look as if it did."""
     for meter in settings.meters:
-        if meter.queue:
-            yield f"meters.{meter.name}: queue has no effect in this version"
         if meter.transport == "cloud":
             yield f'meters.{meter.name}: transport = "cloud" is not in this version: use "local"'
 

@@ -50,6 +50,7 @@ class RedisSettings(Section):
 
     url: Annotated[str, AfterValidator(urls.check_redis)] = "redis://localhost:6379/0"
     password: SecretStr = NO_SECRET
+    sentinel_password: SecretStr = NO_SECRET
     ca_file: Path | None = None
 
     @property
@@ -61,6 +62,8 @@ class RedisSettings(Section):
     def _check_tls(self) -> "RedisSettings":
         if self.ca_file and not self.url.startswith("rediss://"):
             raise ValueError("ca_file is of use only with a url that starts with rediss://")
+        if self.sentinel_password.get_secret_value() and not self.url.startswith(urls.SENTINEL):
+            raise ValueError(f"sentinel_password needs a url that starts with {urls.SENTINEL}")
         return self
 
 

@@ -16,6 +16,13 @@ _SQLITE = "sqlite:///"
 _POSTGRES = "postgresql+psycopg://"
 _REDIS_HOSTS = ("redis://", "rediss://")
 _REDIS_SOCKETS = ("unix:///", "redis+socket:///")
+SENTINEL = "redis+sentinel://"
+# redis+sentinel://[USER@]HOST[:PORT],HOST[:PORT],…/NAME-OF-THE-MASTER[/NUMBER]
+_SENTINEL = re.compile(
+    r"redis\+sentinel://(?:[^@/,]*@)?(?P<hosts>[^/@]+)/(?P<master>[^/?#]+)(?:/(?P<number>\d+))?"
+)
+_SENTINEL_HOST = re.compile(r"(?P<host>\[[0-9a-fA-F:.]+\]|[^:,\[\]]+)(?::(?P<port>\d{1,5}))?")
+_SENTINEL_PORT = 26379
 
 
 def split_password(url: str) -> tuple[str, str | None]:
@@ -49,13 +56,32 @@ def check_redis(url: str) -> str:
     """Give a valid Redis URL back. Raises ValueError; its text never holds the URL."""
     if url == EMBEDDED or url.startswith(_REDIS_SOCKETS):
         return _check_secret_free(url)
+    if url.startswith(SENTINEL):
+        sentinels(url)
+        return _check_secret_free(url)
     if not url.startswith(_REDIS_HOSTS):
-        starts = ", ".join((*_REDIS_HOSTS, *_REDIS_SOCKETS))
+        starts = ", ".join((*_REDIS_HOSTS, *_REDIS_SOCKETS, SENTINEL))
         raise ValueError(f'must be "{EMBEDDED}" or start with one of {starts}')
     number = urlsplit(url).path.strip("/")
     if number and not number.isdecimal():
         raise ValueError("must end with the number of a database, such as /0")
     return _check_host(url)
+
+
+def sentinels(url: str) -> tuple[tuple[tuple[str, int], ...], str, str]:
+    """Read a URL of Sentinel's: their hosts and ports, the master's name and a plain Redis URL.
+
+    The plain URL holds user and database number, and no host that counts. Raises ValueError.
+    """
+    match = _SENTINEL.fullmatch(url)
+    parts = [_SENTINEL_HOST.fullmatch(one) for one in match["hosts"].split(",")] if match else []
+    if match is None or not all(parts):
+        raise ValueError(f"must be {SENTINEL}HOST:PORT,HOST:PORT/NAME-OF-THE-MASTER/0")
+    hosts = tuple(
+        (one["host"].strip("[]"), int(one["port"] or _SENTINEL_PORT)) for one in parts if one
+    )
+    user = urlsplit(url).username
+    return hosts, match["master"], f"redis://{f'{user}@' if user else ''}/{match['number'] or 0}"
 
 
 def sqlite_file(url: str) -> str | None:

@@ -16,6 +16,8 @@ _CONNECT = {
     "keepalives_count": 3,
     "tcp_user_timeout": 60_000,
     "application_name": "esquirell",
+    # Made in the C locale, a database has no encoding of its own (SQL_ASCII): text came as bytes.
+    "client_encoding": "utf8",
 }
 
 

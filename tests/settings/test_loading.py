@@ -261,10 +261,3 @@ def test_loading_takes_no_time(folder: ConfigurationFolder) -> None:
     start = time.process_time()
     folder.load(meters)
     assert time.process_time() - start < 1
-
-
-def test_what_has_no_effect_yet_is_said(folder: ConfigurationFolder) -> None:
-    settings = folder.load(f"timezone = 'UTC'\n{METER}\nqueue = 'attic'")
-    assert [warning for warning in settings.warnings if "no effect" in warning] == [
-        "meters.main: queue has no effect in this version",
-    ]

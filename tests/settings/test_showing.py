@@ -53,7 +53,8 @@ def test_no_secret_shows_anywhere(settings: Settings) -> None:
 def test_masked_says_what_is_in_effect(settings: Settings, folder: ConfigurationFolder) -> None:
     shown = masked(settings)
     assert shown["mqtt"]["password"] == "***"
-    assert shown["redis"] == {"url": "redis://redis:6379/0", "password": "***"}
+    redis = {"url": "redis://redis:6379/0", "password": "***", "sentinel_password": ""}
+    assert shown["redis"] == redis
     assert shown["database"]["url"] == "postgresql+psycopg://me@db/meters"
     assert shown["database"]["raw_retention"] == "36h"
     assert shown["state_dir"] == str(folder.path / "data")

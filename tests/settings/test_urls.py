@@ -47,6 +47,8 @@ def test_no_password_leaves_a_url_as_it_is() -> None:
         "redis://[::1]:6379/0",
         "unix:///run/redis.sock?db=0",
         "redis+socket:///run/redis.sock?virtual_host=0",
+        "redis+sentinel://10.0.0.1:26379,10.0.0.2,[fd00::3]:26380/house/0",
+        "redis+sentinel://me@pi/house",
     ],
 )
 def test_urls_of_redis(url: str) -> None:
@@ -71,3 +73,24 @@ def test_a_socket_is_written_as_redis_py_reads_it() -> None:
     celery = "redis+socket:///run/redis.sock?virtual_host=3"
     assert urls.for_redis(celery) == "unix:///run/redis.sock?db=3"
     assert urls.for_redis("redis://localhost/0") == "redis://localhost/0"
+
+
+def test_a_url_of_sentinels_tells_who_they_are_and_whom_they_watch() -> None:
+    url = "redis+sentinel://me@10.0.0.1:26000,pi,[fd00::3]:26380/house/2"
+    hosts = (("10.0.0.1", 26000), ("pi", 26379), ("fd00::3", 26380))
+    assert urls.sentinels(url) == (hosts, "house", "redis://me@/2")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis+sentinel://",
+        "redis+sentinel://pi:26379",
+        "redis+sentinel://pi:26379/house/first",
+        "redis+sentinel://pi:26379,/house",
+        "redis+sentinel://pi:port/house",
+    ],
+)
+def test_a_url_of_sentinels_that_says_too_little_is_refused(url: str) -> None:
+    with pytest.raises(ValueError, match="NAME-OF-THE-MASTER"):
+        urls.check_redis(url)

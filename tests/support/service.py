@@ -36,9 +36,9 @@ class Service:
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        command = [sys.executable, "-m", "esquirell", "--config", str(self.config), self._role]
+        command = [sys.executable, "-m", "esquirell", "--config", str(self.config)]
         with self._log.open("ab") as log:
-            self.process = subprocess.Popen(command, stdout=log, stderr=log)
+            self.process = subprocess.Popen([*command, *self._role.split()], stdout=log, stderr=log)
 
     def signal(self, number: signal.Signals) -> None:
         assert self.process is not None

@@ -1,0 +1,131 @@
+"""Simulated meters for docker compose, and the configuration that lets the services read them.
+
+`python -m esquirell.demo.meters FOLDER --host NAME` serves them until it is stopped. While it
+does, FOLDER holds an `esquirell.toml`; keys and counters go on where they were after a restart.
+"""
+
+import argparse
+import logging
+import signal
+import sys
+import threading
+import time
+import tomllib
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+from esquirell.demo.street import NAMES, PRODUCT_ID, new_key
+from esquirell.settings.writing import to_toml
+from esquirell.tuya.house import SimulatedHouse
+from esquirell.tuya.simulator import SimulatedMeter
+
+log = logging.getLogger(__name__)
+
+FIRST_PORT = 6668
+PROTOCOLS = ("3.3", "3.4", "3.5")
+EVERY_S = 5
+ANY_ADDRESS = "0.0.0.0"  # noqa: S104 - in a container, for the others on its network
+LISTENING = "0A"  # proc_pid_net(5), as include/net/tcp_states.h numbers it
+
+CONFIGURATION = "esquirell.toml"
+KEPT = "meters.toml"
+
+
+def main() -> int:
+    """Serve simulated meters, or check that they are served."""
+    parser = argparse.ArgumentParser(prog="python -m esquirell.demo.meters")
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--host", default="localhost", help="by which name others reach them")
+    parser.add_argument("--check", action="store_true", help="exit with 0 if they are served")
+    call = parser.parse_args()
+    if call.check:
+        return 0 if served(call.folder) else 1
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    ended = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: ended.set())
+    with serving(call.folder, call.host):
+        ended.wait()
+    return 0
+
+
+@contextmanager
+def serving(folder: Path, host: str) -> Iterator[Mapping[str, Any]]:
+    """Serve meters that others reach by `host`; gives the configuration. Raises OSError."""
+    tables = _kept(folder / KEPT) or _new(folder / KEPT, host)
+    began = (folder / KEPT).stat().st_mtime
+    configuration = folder / CONFIGURATION
+    with ExitStack() as stack:
+        for number, table in enumerate(tables["meters"]):
+            meter = _meter(number, table, began)
+            meter.start()
+            stack.callback(meter.stop)
+        _write(configuration, to_toml(tables))
+        stack.callback(configuration.unlink, missing_ok=True)
+        log.info("%d simulated meters are read every %d s", len(tables["meters"]), EVERY_S)
+        yield tables
+
+
+def served(folder: Path) -> bool:
+    """Tell whether the meters are there, without taking the one connection that each has."""
+    try:
+        tables = tomllib.loads((folder / CONFIGURATION).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return False
+    return {table["port"] for table in tables["meters"]} <= _listening()
+
+
+def _kept(file: Path) -> dict[str, Any] | None:
+    return tomllib.loads(file.read_text(encoding="utf-8")) if file.exists() else None
+
+
+def _new(file: Path, host: str) -> dict[str, Any]:
+    meters = [_table(number, host) for number in range(len(PROTOCOLS))]
+    tables = {"meters": meters, "schedules": [{"name": "fetch", "every": EVERY_S}]}
+    _write(file, to_toml(tables))
+    return tables
+
+
+def _table(number: int, host: str) -> dict[str, Any]:
+    return {
+        "name": NAMES[number],
+        "label": NAMES[number].capitalize(),
+        "device_id": f"bfdemo{number + 1:016d}",
+        "address": host,
+        "port": FIRST_PORT + number,
+        "local_key": new_key(),
+        "protocol": PROTOCOLS[number],
+        "product_id": PRODUCT_ID,
+    }
+
+
+def _meter(number: int, table: Mapping[str, Any], began: float) -> SimulatedMeter:
+    house = SimulatedHouse(seed=number + 1)
+    return SimulatedMeter(
+        table["device_id"],
+        table["local_key"],
+        table["protocol"],
+        lambda: house.dps(max(0.0, time.time() - began)),
+        ANY_ADDRESS,
+        table["port"],
+    )
+
+
+def _write(file: Path, text: str) -> None:
+    """Write a file for this user alone, whole or not at all."""
+    new = file.with_name(f".{file.name}")
+    new.touch(mode=0o600)
+    new.write_text(text, encoding="utf-8")
+    new.replace(file)
+
+
+def _listening() -> set[int]:
+    """Give the TCP ports at which somebody in this network namespace listens (IPv4)."""
+    rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    return {int(row[1].rpartition(":")[2], 16) for row in rows if row[3] == LISTENING}
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,58 @@
+"""One service per database also where no file can be locked: a lock of PostgreSQL's."""
+
+from sqlalchemy import text
+from sqlalchemy.engine import Connection
+from sqlalchemy.exc import DBAPIError
+
+from esquirell.storage.database import Database
+from esquirell.storage.faults import translated
+
+# Any number but that of the upgrades will do.
+_ADVISORY_LOCK = 7_283_652
+
+
+class Claim:
+    """Held by one session at a time; PostgreSQL frees it when that session ends, however it ends.
+
+    An SQLite database is always ours: there a lock beside the file does it.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._connection: Connection | None = None
+
+    def hold(self) -> bool:
+        """Take the claim, or see whether it is still ours; False if another session has it.
+
+        Raises UnavailableError.
+        """
+        if self._database.file is not None:
+            return True
+        with translated(self._database.url):
+            return self._lives() or self._take()
+
+    def release(self) -> None:
+        """Give the claim up; not held is fine."""
+        if self._connection is not None:
+            # Back in the pool the session would go on, and the lock with it.
+            self._connection.invalidate()
+            self._connection.close()
+            self._connection = None
+
+    def _lives(self) -> bool:
+        try:
+            return self._connection is not None and bool(
+                self._connection.execute(text("SELECT true")).scalar()
+            )
+        except DBAPIError:
+            self.release()
+            return False
+
+    def _take(self) -> bool:
+        connection = self._database.engine.connect()
+        self._connection = connection.execution_options(isolation_level="AUTOCOMMIT")
+        question = text("SELECT pg_try_advisory_lock(:key)")
+        taken = bool(self._connection.execute(question, {"key": _ADVISORY_LOCK}).scalar())
+        if not taken:
+            self.release()
+        return taken

@@ -1,0 +1,148 @@
+"""The whole stack in real containers: `make docker`. Needs a Docker engine, and some minutes."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from functools import partial
+
+import pytest
+from support.compose import ROOT
+from support.waiting import eventually
+
+PROJECT = "esquirell-test"
+ROLES = ("worker", "beat", "bridge", "flower", "redis", "mosquitto", "meters")
+UP_S = 300.0
+
+pytestmark = pytest.mark.skipif(
+    "ESQUIRELL_DOCKER" not in os.environ, reason="make docker starts real containers"
+)
+
+
+class Stack:
+    """One project with ports of its own, beside whatever else runs on this engine."""
+
+    def __init__(self) -> None:
+        self._program = shutil.which("docker") or "docker"
+        self._environment = os.environ | {
+            "COMPOSE_PROJECT_NAME": PROJECT,
+            "COMPOSE_PROFILES": "demo",
+            "MQTT_PUBLISH": "127.0.0.1:0",
+            "FLOWER_PORT": "0",
+        }
+
+    def compose(self, *words: str) -> str:
+        return self.docker("compose", "--env-file", ".env.example", *words)
+
+    def containers(self, service: str = "", *options: str) -> list[str]:
+        found = self.compose("ps", "--quiet", *options, *([service] if service else []))
+        return found.split()
+
+    def inspect(self, container: str, what: str) -> str:
+        return self.docker("inspect", "--format", what, container).strip()
+
+    def healthy(self, service: str, count: int = 1) -> bool:
+        found = [self.inspect(one, "{{.State.Health.Status}}") for one in self.containers(service)]
+        return found == ["healthy"] * count
+
+    def readings(self, since: datetime) -> int:
+        """Count what was stored of one meter since a moment."""
+        words = ["esquirell", "--json", "readings", "house", "--since", since.isoformat()]
+        return len(json.loads(self.inside("worker", *words)))
+
+    def goes_on(self) -> bool:
+        """Wait for readings of after now."""
+        now = datetime.now(UTC)
+        return bool(eventually(lambda: self.readings(now) >= 3, 90, "readings"))
+
+    def inside(self, service: str, *words: str) -> str:
+        return self.compose("exec", "-T", service, *words)
+
+    def docker(self, *words: str) -> str:
+        done = subprocess.run(
+            [self._program, *words],
+            cwd=ROOT,
+            env=self._environment,
+            capture_output=True,
+            text=True,
+            timeout=600,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+
+@pytest.fixture(scope="module")
+def stack() -> Iterator[Stack]:
+    stack = Stack()
+    stack.compose("down", "--volumes")
+    stack.compose("build", "--quiet", "setup")
+    stack.compose("up", "--detach", "--wait", "--wait-timeout", "300")
+    yield stack
+    stack.compose("down", "--volumes")
+    left = stack.docker("volume", "ls", "--quiet", "--filter", f"name={PROJECT}")
+    left += stack.docker("network", "ls", "--quiet", "--filter", f"name={PROJECT}")
+    assert not left
+    assert not stack.containers("", "--all")
+
+
+def test_every_service_is_healthy_and_readings_arrive(stack: Stack) -> None:
+    for role in ROLES:
+        eventually(partial(stack.healthy, role), UP_S, role)
+    assert stack.goes_on()
+
+
+def test_the_broker_has_the_readings_for_who_has_the_password(stack: Stack) -> None:
+    topic = "esquirell/meter/house/state"
+    words = ["mosquitto_sub", "-t", topic, "-C", "1", "-W", "20"]
+    assert "voltage_a" in json.loads(stack.inside("mosquitto", *words))
+
+
+def test_nobody_can_write_where_nothing_is_to_be_written(stack: Stack) -> None:
+    for role in ROLES:
+        assert stack.inspect(stack.containers(role)[0], "{{.HostConfig.ReadonlyRootfs}}") == "true"
+        status = stack.inside(role, "cat", "/proc/self/status")
+        assert re.search(r"CapEff:\s+0+$", status, re.MULTILINE)
+        assert re.search(r"CapBnd:\s+0+$", status, re.MULTILINE)
+        assert re.search(r"NoNewPrivs:\s+1$", status, re.MULTILINE)
+        assert not re.search(r"Uid:\s+0\s", status)
+
+
+def test_no_password_can_be_seen_from_outside(stack: Stack) -> None:
+    names = ("redis__password", "mqtt__password", "database__password", "flower__password")
+    secrets = [stack.inside("worker", "cat", f"/run/secrets/{name}") for name in names]
+    seen = stack.compose("logs") + stack.compose("config")
+    for container in stack.containers("", "--all"):
+        seen += stack.docker("inspect", container)
+    for container in stack.containers():
+        seen += stack.docker("top", container)
+    assert not [secret for secret in secrets if secret in seen]
+
+
+@pytest.mark.parametrize("service", ROLES)
+def test_a_service_that_is_killed_comes_back(stack: Stack, service: str) -> None:
+    started = "{{.State.StartedAt}}"
+    container = stack.containers(service)[0]
+    before = stack.inspect(container, started)
+    pid = stack.inspect(container, "{{.State.Pid}}")
+    # Docker counts its own kill as a stop, and does not start the container again.
+    stack.docker(
+        *("run", "--rm", "--pid=host", "--user=0:0", "--cap-add=KILL", "--entrypoint=python3"),
+        *("esquirell:latest", "-c", f"import os; os.kill({pid}, 9)"),
+    )
+    eventually(lambda: stack.inspect(container, started) != before, 60)
+    eventually(lambda: stack.healthy(service), UP_S, service)
+
+
+def test_readings_go_on_after_a_restart_of_redis(stack: Stack) -> None:
+    stack.compose("restart", "redis")
+    assert stack.goes_on()
+
+
+def test_more_workers_share_the_work(stack: Stack) -> None:
+    stack.compose("up", "--detach", "--scale", "worker=3")
+    eventually(lambda: stack.healthy("worker", 3), UP_S)
+    assert stack.goes_on()
