@@ -49,7 +49,11 @@ from esquirell.storage.database import Database
 from esquirell.storage.readings import Readings
 from esquirell.storage.revision import ensure_current
 from esquirell.storage.schedules import Schedules as ScheduleStore
+from esquirell.tuya.addresses import Addresses
+from esquirell.tuya.finder import Finder
+from esquirell.tuya.following import Follower
 from esquirell.tuya.local import LocalTransport
+from esquirell.tuya.transport import TuyaTransport
 
 VERSION = version("esquirell")
 
@@ -111,9 +115,12 @@ class Runtime:
         return Readings(self.database)
 
     @cached_property
-    def transport(self) -> LocalTransport:
+    def transport(self) -> TuyaTransport:
         """The way to the meters."""
-        return LocalTransport(self.settings.lock_dir, keep_connections=self._keeps)
+        local = LocalTransport(self.settings.lock_dir, keep_connections=self._keeps)
+        finder = Finder()
+        addresses = Addresses(self.settings.state_dir / "addresses")
+        return TuyaTransport(local, finder, Follower(local, finder, addresses))
 
     @cached_property
     def poller(self) -> Poller:

@@ -1,0 +1,39 @@
+"""Reads each meter the way its settings say."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from esquirell.domain.meter import Meter
+from esquirell.tuya.finder import Finder
+from esquirell.tuya.following import Follower
+from esquirell.tuya.local import LocalTransport
+
+
+class TuyaTransport:
+    """Chooses between a fixed address, a search by the device id, and the cloud."""
+
+    def __init__(self, local: LocalTransport, finder: Finder, follower: Follower) -> None:
+        self._local = local
+        self._finder = finder
+        self._follower = follower
+
+    def read(
+        self, meter: Meter, refresh: tuple[int, ...] = (), *, forced: bool = False
+    ) -> Mapping[str, Any]:
+        """Ask a meter for its datapoints.
+
+        `refresh` lists DPs to ask for by UPDATEDPS first; `forced` ignores a cool-down.
+        Raises MeterUnreachableError or MeterRejectedError.
+        """
+        if meter.address == "auto":
+            return self._follower.read(meter, refresh, forced=forced)
+        return self._local.read(meter, refresh, forced=forced)
+
+    def forget(self, meter_name: str) -> None:
+        """Drop the connection to a meter and what is remembered of its failures."""
+        self._local.forget(meter_name)
+
+    def close(self) -> None:
+        """Break off the reads under way, close all connections and read no more."""
+        self._finder.stop()
+        self._local.close()
