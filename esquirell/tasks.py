@@ -13,9 +13,16 @@ from esquirell.celery import app
 from esquirell.domain.errors import EsquirellError
 from esquirell.domain.requests import FetchArguments
 from esquirell.domain.tasks import schedulable
-from esquirell.runtime import COMMAND_HEADER, current
+from esquirell.runtime import CAPTURE_TASK, COMMAND_HEADER, current
 
-__all__ = ["app", "fetch_and_save_energy_data", "load_modules", "schedulable", "test_meter"]
+__all__ = [
+    "app",
+    "capture_meter",
+    "fetch_and_save_energy_data",
+    "load_modules",
+    "schedulable",
+    "test_meter",
+]
 
 log = logging.getLogger(__name__)
 
@@ -39,6 +46,14 @@ def fetch_and_save_energy_data(
 def test_meter(self: "Task[..., object]", name: str) -> dict[str, Any]:
     """Read one meter, store and publish nothing, and give what it said."""
     return current(self.app).fetch.trial(name)
+
+
+@shared_task(bind=True, name=CAPTURE_TASK, throws=(EsquirellError,))
+def capture_meter(self: "Task[..., object]", name: str) -> dict[str, Any]:
+    """Read one meter and give what it sent, with nothing that names the device."""
+    runtime = current(self.app)
+    (meter,) = runtime.fetch.chosen([name])
+    return runtime.capture.take(meter)
 
 
 def load_modules(modules: Iterable[str], folder: Path | None) -> list[str]:

@@ -1,6 +1,9 @@
 """`esquirell meters`: what is configured, and whether it answers."""
 
+import json
+import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -16,7 +19,7 @@ from esquirell.domain.profile import Profile
 from esquirell.domain.reading import payload
 from esquirell.domain.status import MeterStatus
 from esquirell.services.health import described
-from esquirell.settings import masked
+from esquirell.settings import masked, private_files
 
 if TYPE_CHECKING:
     from esquirell.runtime import Runtime
@@ -27,7 +30,7 @@ _NARROW = ("name", "profile", "state", "last_success", "reason")
 
 @click.group("meters", cls=Group)
 def meters() -> None:
-    """List, show and test the configured meters."""
+    """List, show, test and capture the configured meters."""
 
 
 @meters.command("list")
@@ -78,6 +81,48 @@ def test(call: Call, name: str) -> None:
     else:
         print_lines([*lines_of(reading), ("duration", plain(duration_ms), "ms")])
     print_lines(diagnostics_of(reading))
+
+
+@meters.command("capture")
+@click.argument("name")
+@click.option(
+    "--output", type=click.Path(dir_okay=False, path_type=Path), help="The file to write."
+)
+@pass_call
+def capture(call: Call, name: str, output: Path | None) -> None:
+    """Print the raw datapoints of one meter as JSON, for a bug report; nothing is stored.
+
+    Ids, keys, addresses and what looks like a serial number are left out. `esquirell profiles
+    try` reads it.
+    """
+    meter = _meter(call, name)
+    if output:
+        _refuse_existing(output)
+    captured = _capture(call.runtime, meter)
+    if output is None:
+        print_json(captured)
+        return
+    private_files.write({output: json.dumps(captured, ensure_ascii=False, indent=2) + "\n"})
+    click.echo(f"Written: {output}; look through it before you publish it")
+
+
+def _refuse_existing(output: Path) -> None:
+    if os.path.lexists(output):
+        raise ConfigError(f"{output} exists and is left as it is: name another file")
+
+
+def _capture(runtime: "Runtime", meter: Meter) -> Mapping[str, Any]:
+    from esquirell.cli import service  # noqa: PLC0415 - it loads Celery, which `list` can spare
+    from esquirell.runtime import CAPTURE_TASK  # noqa: PLC0415 - the same
+
+    if service.works(runtime):
+        answer = service.run(runtime, "meter/capture", CAPTURE_TASK, {"name": meter.name})
+        return dict(answer.data["result"])
+    service.prepare_alone(runtime, stores=False)
+    try:
+        return runtime.capture.take(meter)
+    finally:
+        runtime.transport.close()
 
 
 def _try(runtime: "Runtime", meter: Meter) -> Mapping[str, Any]:

@@ -29,13 +29,16 @@ from esquirell.mqtt.discovery import MeterInfo
 from esquirell.mqtt.publisher import MqttPublisher
 from esquirell.mqtt.requests import Requests
 from esquirell.mqtt.topics import Topics
+from esquirell.runtime.devices import build_transport, describe
 from esquirell.runtime.wiring import (
     address_of,
     known_profile,
     make_directory,
     options_of,
     profile_of,
+    refresh_of,
 )
+from esquirell.services.capture import Capture
 from esquirell.services.commands import Commands
 from esquirell.services.edits import Edits
 from esquirell.services.fetch import Fetch
@@ -49,10 +52,6 @@ from esquirell.storage.database import Database
 from esquirell.storage.readings import Readings
 from esquirell.storage.revision import ensure_current
 from esquirell.storage.schedules import Schedules as ScheduleStore
-from esquirell.tuya.addresses import Addresses
-from esquirell.tuya.finder import Finder
-from esquirell.tuya.following import Follower
-from esquirell.tuya.local import LocalTransport
 from esquirell.tuya.transport import TuyaTransport
 
 VERSION = version("esquirell")
@@ -117,10 +116,7 @@ class Runtime:
     @cached_property
     def transport(self) -> TuyaTransport:
         """The way to the meters."""
-        local = LocalTransport(self.settings.lock_dir, keep_connections=self._keeps)
-        finder = Finder()
-        addresses = Addresses(self.settings.state_dir / "addresses")
-        return TuyaTransport(local, finder, Follower(local, finder, addresses))
+        return build_transport(self.settings, self._keeps)
 
     @cached_property
     def poller(self) -> Poller:
@@ -131,6 +127,11 @@ class Runtime:
     def fetch(self) -> Fetch:
         """The work behind the tasks."""
         return Fetch(self.poller, self.meters)
+
+    @cached_property
+    def capture(self) -> Capture:
+        """The one who takes captures."""
+        return Capture(self.transport, describe, refresh_of, VERSION)
 
     @cached_property
     def schedules(self) -> Schedules:

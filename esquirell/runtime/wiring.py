@@ -45,6 +45,12 @@ def known_profile(meter: Meter) -> Profile | None:
         return None
 
 
+def refresh_of(meter: Meter) -> tuple[int, ...]:
+    """Tell which DPs a meter has to be asked to refresh, as far as its profile says."""
+    profile = known_profile(meter)
+    return profile.refresh if profile else ()
+
+
 def address_of(settings: Settings) -> Address:
     """Tell where Redis is."""
     password = settings.redis.password.get_secret_value() or None
