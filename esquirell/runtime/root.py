@@ -19,6 +19,7 @@ from esquirell.beat.redis import Client, connect
 from esquirell.beat.scheduler import Scheduler
 from esquirell.beat.sender import TaskSender
 from esquirell.beat.timetable import RedBeatTimetable
+from esquirell.domain.device import Device
 from esquirell.domain.meter import Meter
 from esquirell.domain.requests import schemas
 from esquirell.domain.status import MeterStatus
@@ -29,7 +30,7 @@ from esquirell.mqtt.discovery import MeterInfo
 from esquirell.mqtt.publisher import MqttPublisher
 from esquirell.mqtt.requests import Requests
 from esquirell.mqtt.topics import Topics
-from esquirell.runtime.devices import build_transport, describe
+from esquirell.runtime.devices import build_cloud, build_transport, describe
 from esquirell.runtime.wiring import (
     address_of,
     known_profile,
@@ -52,6 +53,7 @@ from esquirell.storage.database import Database
 from esquirell.storage.readings import Readings
 from esquirell.storage.revision import ensure_current
 from esquirell.storage.schedules import Schedules as ScheduleStore
+from esquirell.tuya.cloud import Cloud
 from esquirell.tuya.transport import TuyaTransport
 
 VERSION = version("esquirell")
@@ -116,7 +118,12 @@ class Runtime:
     @cached_property
     def transport(self) -> TuyaTransport:
         """The way to the meters."""
-        return build_transport(self.settings, self._keeps)
+        return build_transport(self.settings, self._keeps, self.cloud)
+
+    @cached_property
+    def cloud(self) -> Cloud | None:
+        """The way to the cloud, if there is an account."""
+        return build_cloud(self.settings, now)
 
     @cached_property
     def poller(self) -> Poller:
@@ -131,7 +138,11 @@ class Runtime:
     @cached_property
     def capture(self) -> Capture:
         """The one who takes captures."""
-        return Capture(self.transport, describe, refresh_of, VERSION)
+        return Capture(self.transport, self.describe, refresh_of, VERSION)
+
+    def describe(self, meter: Meter) -> Device:
+        """Tell what is known of the device of a meter. Raises ConfigError."""
+        return describe(meter, self.settings.state_dir)
 
     @cached_property
     def schedules(self) -> Schedules:

@@ -83,8 +83,6 @@ def _without_effect(settings: Settings) -> Iterator[str]:
         for key in ("invert", "queue"):
             if getattr(meter, key):
                 yield f"meters.{meter.name}: {key} has no effect in this version"
-        if meter.transport == "cloud":
-            yield f'meters.{meter.name}: transport = "cloud" is not in this version: use "local"'
 
 
 def _validated(data: Table, places: Places) -> Settings:

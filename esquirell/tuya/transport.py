@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from esquirell.domain.meter import Meter
+from esquirell.tuya.cloud import Cloud, NoCloud
 from esquirell.tuya.finder import Finder
 from esquirell.tuya.following import Follower
 from esquirell.tuya.local import LocalTransport
@@ -12,7 +13,10 @@ from esquirell.tuya.local import LocalTransport
 class TuyaTransport:
     """Chooses between a fixed address, a search by the device id, and the cloud."""
 
-    def __init__(self, local: LocalTransport, finder: Finder, follower: Follower) -> None:
+    def __init__(
+        self, local: LocalTransport, finder: Finder, follower: Follower, cloud: Cloud | NoCloud
+    ) -> None:
+        self._cloud = cloud
         self._local = local
         self._finder = finder
         self._follower = follower
@@ -25,6 +29,8 @@ class TuyaTransport:
         `refresh` lists DPs to ask for by UPDATEDPS first; `forced` ignores a cool-down.
         Raises MeterUnreachableError or MeterRejectedError.
         """
+        if meter.transport == "cloud":
+            return self._cloud.read(meter, forced=forced)
         if meter.address == "auto":
             return self._follower.read(meter, refresh, forced=forced)
         return self._local.read(meter, refresh, forced=forced)
