@@ -13,6 +13,7 @@ from esquirell.tuya.cloud import DEVICES, Cloud, NoCloud
 from esquirell.tuya.descriptions import Descriptions
 from esquirell.tuya.finder import Finder
 from esquirell.tuya.following import Follower
+from esquirell.tuya.keys import CloudKeys
 from esquirell.tuya.local import LocalTransport
 from esquirell.tuya.transport import TuyaTransport
 
@@ -24,7 +25,9 @@ def build_transport(
     local = LocalTransport(settings.lock_dir, keep_connections=keeps)
     finder = Finder()
     addresses = Addresses(settings.state_dir / "addresses")
-    return TuyaTransport(local, finder, Follower(local, finder, addresses), cloud or NoCloud())
+    follower = Follower(local, finder, addresses)
+    keys = CloudKeys(cloud) if cloud and settings.cloud.keys else None
+    return TuyaTransport(local, finder, follower, cloud or NoCloud(), keys)
 
 
 def build_cloud(settings: Settings, clock: Callable[[], datetime]) -> Cloud | None:

@@ -62,6 +62,11 @@ class Cloud:
             raise without_values(meter)
         return _by_id(details.values, device)
 
+    def local_key(self, meter: Meter) -> str:
+        """Give the key that the device was given last. Raises MeterUnreachableError."""
+        with self._asking(forced=True) as api:
+            return api.details(meter.lan_id).local_key
+
     def entry(self, meter: Meter) -> Entry:
         """Give what the cloud lists of a meter, asked anew. Raises MeterUnreachableError."""
         with self._asking(forced=True) as api:
