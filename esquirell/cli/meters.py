@@ -12,6 +12,7 @@ from esquirell import profiles
 from esquirell.cli.call import Call, Group, pass_call
 from esquirell.cli.moments import local
 from esquirell.cli.output import in_terminal, print_json, print_lines, print_table, warn
+from esquirell.cli.sync import sync
 from esquirell.cli.values import diagnostics_of, lines_of, plain, print_grid
 from esquirell.domain.errors import ConfigError, UnavailableError
 from esquirell.domain.meter import Meter
@@ -30,7 +31,7 @@ _NARROW = ("name", "profile", "state", "last_success", "reason")
 
 @click.group("meters", cls=Group)
 def meters() -> None:
-    """List, show, test and capture the configured meters."""
+    """List, show, test, capture and sync the configured meters."""
 
 
 @meters.command("list")
@@ -81,6 +82,9 @@ def test(call: Call, name: str) -> None:
     else:
         print_lines([*lines_of(reading), ("duration", plain(duration_ms), "ms")])
     print_lines(diagnostics_of(reading))
+
+
+meters.add_command(sync)
 
 
 @meters.command("capture")

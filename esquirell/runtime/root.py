@@ -53,6 +53,7 @@ from esquirell.storage.database import Database
 from esquirell.storage.readings import Readings
 from esquirell.storage.revision import ensure_current
 from esquirell.storage.schedules import Schedules as ScheduleStore
+from esquirell.tuya.account import Spent
 from esquirell.tuya.cloud import Cloud
 from esquirell.tuya.transport import TuyaTransport
 
@@ -139,6 +140,10 @@ class Runtime:
     def capture(self) -> Capture:
         """The one who takes captures."""
         return Capture(self.transport, self.describe, refresh_of, VERSION)
+
+    def requests_spent(self) -> Spent:
+        """Count the requests that were made to the cloud."""
+        return self.cloud.spent() if self.cloud else Spent()
 
     def describe(self, meter: Meter) -> Device:
         """Tell what is known of the device of a meter. Raises ConfigError."""
