@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 SECONDS = 10
 """Devices announce themselves every five seconds or so."""
 
-_COLUMNS = ("id", "address", "protocol", "product_id", "product")
-_NOTHING = (
+COLUMNS = ("id", "address", "protocol", "product_id", "product")
+NOTHING = (
     "no Tuya device was heard: check that this machine is in the same network as the devices (no "
     "guest Wi-Fi, no VLAN between), that a firewall lets UDP 6666, 6667 and 7000 in, and that a "
     "container uses the network of its host; the Tuya app shows whether they are online"
@@ -50,11 +50,11 @@ def scan(call: Call, seconds: int) -> None:
     if call.json:
         print_json(rows)
     elif rows:
-        print_table(_COLUMNS, [[row[column] or "-" for column in _COLUMNS] for row in rows])
+        print_table(COLUMNS, [[row[column] or "-" for column in COLUMNS] for row in rows])
     if found.trouble:
         warn(found.trouble)
     if not rows:
-        warn(_NOTHING)
+        warn(NOTHING)
 
 
 def listen(seconds: int) -> Found:

@@ -75,6 +75,13 @@ def describe(file: Path, device_id: str) -> Device:
     )
 
 
+def key_of(file: Path, device_id: str) -> str | None:
+    """Give the local key of a device, if it is listed. Raises ConfigError as `describe` does."""
+    keys = {one.get("id"): _text(one, "key") for one in _entries(file)}
+    key = keys.get(device_id, "")
+    return key if len(key) == LOCAL_KEY_LENGTH else None
+
+
 def _entries(file: Path) -> list[Entry]:
     try:
         entries = json.loads(file.read_bytes())
