@@ -157,6 +157,21 @@ def _describe(call: Call, meter: Meter) -> dict[str, Any]:
         "keys": list(keys),
         "status": status.payload(),
         "reading": _last_reading(call, meter.name, keys) if status.last_success else None,
+    } | _spent(call, meter)
+
+
+def _spent(call: Call, meter: Meter) -> dict[str, Any]:
+    """Tell of a cloud meter what all of them have spent of the requests."""
+    if meter.transport != "cloud":
+        return {}
+    settings, spent = call.settings.cloud, call.runtime.requests_spent()
+    return {
+        "cloud": {
+            "requests_today": spent.today,
+            "requests_per_day": settings.requests_per_day,
+            "requests_this_month": spent.this_month,
+            "requests_per_month": settings.requests_per_month,
+        }
     }
 
 
@@ -193,7 +208,7 @@ def _statuses(call: Call) -> Mapping[str, MeterStatus]:
 def _print_description(shown: Mapping[str, Any], zone: str) -> None:
     profile, reading = shown["profile"], shown["reading"]
     facts = shown["configuration"] | {"product": profile["title"] if profile else None}
-    facts |= {"keys": " ".join(shown["keys"])} | shown["status"]
+    facts |= {"keys": " ".join(shown["keys"])} | shown["status"] | shown.get("cloud", {})
     rows = [(key, plain(value)) for key, value in facts.items()]
     if not in_terminal():
         print_lines([*rows, *lines_of(reading or {})])

@@ -72,4 +72,5 @@ def _points(points: Mapping[str, Any]) -> dict[str, Any]:
 
 def _secrets(meter: Meter) -> tuple[str, ...]:
     key = meter.local_key.get_secret_value()
-    return (key, meter.device_id, meter.gateway, meter.cid, meter.address, meter.label)
+    address = "" if meter.address == "auto" else meter.address
+    return (key, meter.device_id, meter.gateway, meter.cid, address)

@@ -25,7 +25,7 @@ class CloudKeys:
 
     def __init__(self, cloud: Cloud) -> None:
         self._cloud = cloud
-        self._keys: dict[str, str] = {}
+        self._keys: dict[tuple[str, SecretStr], SecretStr] = {}
         self._refusals: dict[str, int] = {}
 
     def read(self, meter: Meter, read: Read) -> Mapping[str, Any]:
@@ -40,8 +40,9 @@ class CloudKeys:
         return answer
 
     def _with_key(self, meter: Meter) -> Meter:
-        key = self._keys.get(meter.name)
-        return meter.model_copy(update={"local_key": SecretStr(key)}) if key else meter
+        # Another configured key is newer than what the cloud said of the last one.
+        key = self._keys.get((meter.name, meter.local_key))
+        return meter.model_copy(update={"local_key": key}) if key else meter
 
     def _renewed(self, meter: Meter) -> bool:
         """Count a refusal, and tell whether the cloud has another key by now."""
@@ -57,5 +58,5 @@ class CloudKeys:
         if key == present or len(key) != LOCAL_KEY_LENGTH:
             return False
         log.warning("%s: the cloud lists another local key: esquirell meters sync", meter.name)
-        self._keys[meter.name] = key
+        self._keys[meter.name, meter.local_key] = SecretStr(key)
         return True

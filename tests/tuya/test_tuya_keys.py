@@ -64,3 +64,12 @@ def test_a_cloud_that_refuses_is_told(tmp_path: Path, caplog: pytest.LogCaptureF
         assert refuse_thrice(cloud_keys(server, tmp_path)) == [True, True, True]
     assert "can't be asked for: the Tuya cloud refuses (code 1106)" in caplog.text
     assert OTHER_KEY not in caplog.text
+
+
+def test_a_key_that_the_user_changed_wins(tmp_path: Path) -> None:
+    with TuyaCloud(device(DEVICE_ID, local_key=KEY)) as server:
+        keys = cloud_keys(server, tmp_path)
+        refuse_thrice(keys)
+        newer = a_meter(1, key="newer$key=(6789a")
+        asked = keys.read(newer, lambda meter: {"key": meter.local_key})
+    assert asked == {"key": newer.local_key}
