@@ -55,7 +55,7 @@ def list_meters(call: Call) -> None:
 @click.argument("name")
 @pass_call
 def show(call: Call, name: str) -> None:
-    """Show one meter: its configuration, its profile and its last reading."""
+    """Show one meter: configuration, profile and last reading."""
     meter = _meter(call, name)
     shown = _describe(call, meter)
     if call.json:
@@ -94,9 +94,9 @@ meters.add_command(sync)
 )
 @pass_call
 def capture(call: Call, name: str, output: Path | None) -> None:
-    """Print the raw datapoints of one meter as JSON, for a bug report; nothing is stored.
+    """Print the raw datapoints of one meter.
 
-    Ids, keys, addresses and what looks like a serial number are left out. `esquirell profiles
+    They are JSON for a bug report; nothing is stored. Ids, keys, addresses and what looks like a serial number are left out. `esquirell profiles
     try` reads it.
     """
     meter = _meter(call, name)

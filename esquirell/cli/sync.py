@@ -41,7 +41,7 @@ class Compared:
 @click.command("sync", cls=Command)
 @pass_call
 def sync(call: Call) -> int:
-    """Bring local keys, product ids and mappings up to date from Tuya's cloud.
+    """Refresh keys and mappings from the cloud.
 
     That is of use after a device was paired anew, which gives it another key. Keys go into
     the files that hold them, the rest into the configuration and the state directory.
