@@ -96,8 +96,8 @@ meters.add_command(sync)
 def capture(call: Call, name: str, output: Path | None) -> None:
     """Print the raw datapoints of one meter.
 
-    They are JSON for a bug report; nothing is stored. Ids, keys, addresses and what looks like a serial number are left out. `esquirell profiles
-    try` reads it.
+    They are JSON for a bug report; nothing is stored. Ids, keys, addresses and what looks like
+    a serial number are left out. `esquirell profiles try` reads it.
     """
     meter = _meter(call, name)
     if output:
