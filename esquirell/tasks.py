@@ -13,11 +13,12 @@ from esquirell.celery import app
 from esquirell.domain.errors import EsquirellError
 from esquirell.domain.requests import FetchArguments
 from esquirell.domain.tasks import schedulable
-from esquirell.runtime import COMMAND_HEADER, current
+from esquirell.runtime import CAPTURE_TASK, COMMAND_HEADER, current
 
 __all__ = [
     "app",
     "backup",
+    "capture_meter",
     "fetch_and_save_energy_data",
     "load_modules",
     "schedulable",
@@ -59,6 +60,14 @@ def test_meter(self: "Task[..., object]", name: str) -> dict[str, Any]:
 def read_part(self: "Task[..., object]", kind: str, meters: list[str], ticket: str) -> None:
     """Read meters of this worker's queue for a worker on another network, and answer it."""
     current(self.app).fetch.part(kind, meters, ticket)
+
+
+@shared_task(bind=True, name=CAPTURE_TASK, throws=(EsquirellError,))
+def capture_meter(self: "Task[..., object]", name: str) -> dict[str, Any]:
+    """Read one meter and give what it sent, with nothing that names the device."""
+    runtime = current(self.app)
+    (meter,) = runtime.fetch.chosen([name])
+    return runtime.capture.take(meter)
 
 
 def load_modules(modules: Iterable[str], folder: Path | None) -> list[str]:

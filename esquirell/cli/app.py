@@ -9,6 +9,7 @@ from esquirell.cli.call import Group
 COMMANDS = {
     "demo": ("demo:demo", "Try everything with no meter and no configuration."),
     "init": ("init:init", "Write a configuration from your answers."),
+    "scan": ("scan:scan", "List the Tuya devices on the LAN."),
     "run": ("run:run", "Run worker, scheduler and MQTT bridge in one process."),
     "worker": ("run:worker", "Run a worker alone."),
     "beat": ("run:beat", "Run the scheduler alone."),

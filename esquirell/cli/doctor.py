@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 import click
 
 from esquirell.cli.call import Call, Command, pass_call
-from esquirell.cli.checks import machine
+from esquirell.cli.checks import files, machine
 from esquirell.cli.checks import meters as meter_checks
 from esquirell.cli.checks.finding import Finding, advice, fault, fine
 from esquirell.cli.config import summary
@@ -64,6 +64,7 @@ def _findings(call: Call) -> Iterator[Finding]:
         yield advice("configuration", warning, "change it if that is not as you want it")
     yield machine.state_directory(settings)
     yield machine.disk(settings)
+    yield from files.exposed(settings.meters, settings.source)
     yield from meter_checks.configured(settings)
     yield from _around(call.runtime)
 
@@ -71,7 +72,7 @@ def _findings(call: Call) -> Iterator[Finding]:
 def _around(runtime: "Runtime") -> Iterator[Finding]:
     """Look at what takes long to load, or to answer."""
     from esquirell.cli import service  # noqa: PLC0415 - they load Celery
-    from esquirell.cli.checks import servers  # noqa: PLC0415
+    from esquirell.cli.checks import cloud, servers  # noqa: PLC0415
 
     statuses = _statuses(runtime)
     times = [status.last_success for status in statuses.values() if status.last_success]
@@ -83,6 +84,8 @@ def _around(runtime: "Runtime") -> Iterator[Finding]:
         ("service", servers.running),
     ):
         yield _checked(name, look, runtime)
+    if runtime.settings.cloud.api_key:
+        yield _checked("cloud", cloud.budget, runtime)
     meters = runtime.meters()
     if service.works(runtime):
         yield from meter_checks.polled(meters, statuses)

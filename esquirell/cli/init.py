@@ -4,14 +4,15 @@ import os
 import shlex
 import socket
 import sys
-from collections.abc import Callable, Container, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable
 from dataclasses import replace
 from pathlib import Path
-from typing import get_args
+from typing import TYPE_CHECKING, get_args
 
 import click
 from pydantic import SecretStr
 
+from esquirell.cli import guide
 from esquirell.cli.call import Command
 from esquirell.domain.errors import ConfigError
 from esquirell.domain.meter import LOCAL_KEY_LENGTH, Meter, ProtocolVersion
@@ -22,6 +23,9 @@ from esquirell.settings.files import SEARCHED
 from esquirell.settings.slugs import LONGEST, slug
 from esquirell.settings.writing import Draft, compose
 from esquirell.settings.zones import machine_zone
+
+if TYPE_CHECKING:
+    from esquirell.tuya.announcement import Announcement
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
 _PORT = click.IntRange(1, 65535)
@@ -80,19 +84,11 @@ def _take_over(devices: Path) -> tuple[Meter, ...]:
     meters, left_out = read_devices(devices)
     for meter in meters:
         click.echo(f"{meter.label or meter.device_id}: taken over as {meter.name}")
-        for lack in _lacks(meter):
-            click.echo(f"  to do: {lack}")
     for name, reason in left_out:
         click.echo(f"{name}: left out, {reason}")
     if not meters:
         raise ConfigError(f"{devices} holds no meter to take over: nothing was written")
     return meters
-
-
-def _lacks(meter: Meter) -> Iterator[str]:
-    """Tell what a user has to add before the meter can be read."""
-    if meter.address == "auto":
-        yield "it has no address in the file: set address to its IP address"
 
 
 def _default_mqtt() -> MqttSettings:
@@ -117,13 +113,34 @@ def _ask_meters() -> tuple[Meter, ...]:
 
 
 def _ask_meter(taken: Container[str]) -> Meter:
+    name = _ask_name(taken)
+    if not sys.stdin.isatty():
+        return _ask_rest(name, click.prompt("Device id", value_proc=_device_id))
+    typed = click.prompt(
+        "Device id (empty: search the network)", "", value_proc=_any_id, show_default=False
+    )
+    found = None if typed else guide.choose()
+    device_id = typed or (found and found.device_id)
+    device_id = device_id or click.prompt("Device id", value_proc=_device_id)
+    meter = _ask_rest(name, device_id, found)
+    guide.try_out(meter)
+    return meter
+
+
+def _ask_rest(name: str, device_id: str, found: "Announcement | None" = None) -> Meter:
+    """Ask for the rest, with what a search has found as the defaults."""
+    address = click.prompt("Address on your network", found and found.address, type=str)
+    key = guide.known_key(device_id) if found else None
+    protocol = (found and found.protocol) or "auto"
+    product_id = found.product_id if found else ""
     return Meter(
-        name=_ask_name(taken),
-        device_id=click.prompt("Device id", value_proc=_device_id),
-        address=click.prompt("Address on your network", type=str),
-        local_key=SecretStr(_ask_secret("Local key", _local_key)),
-        protocol=click.prompt("Protocol", default="auto", type=click.Choice(_PROTOCOLS)),
+        name=name,
+        device_id=device_id,
+        address=address,
+        local_key=SecretStr(key or _ask_secret("Local key", _local_key)),
+        protocol=click.prompt("Protocol", default=protocol, type=click.Choice(_PROTOCOLS)),
         profile=_ask_profile(),
+        product_id=product_id,
     )
 
 
@@ -149,6 +166,10 @@ def _ask_secret(text: str, check: Callable[[str], str], default: str | None = No
     # Piped answers are not shown anyway, and hiding them would ask the terminal instead.
     hidden = sys.stdin.isatty()
     return click.prompt(text, default, hide_input=hidden, value_proc=check, show_default=False)
+
+
+def _any_id(text: str) -> str:
+    return _device_id(text) if text.strip() else ""
 
 
 def _device_id(text: str) -> str:

@@ -1,6 +1,9 @@
 """`esquirell meters`: what is configured, and whether it answers."""
 
+import json
+import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -8,6 +11,7 @@ import click
 from esquirell.cli.call import Call, Group, pass_call
 from esquirell.cli.moments import local
 from esquirell.cli.output import in_terminal, print_json, print_lines, print_table, warn
+from esquirell.cli.sync import sync
 from esquirell.cli.values import diagnostics_of, lines_of, plain, print_grid
 from esquirell.domain.errors import ConfigError, UnavailableError
 from esquirell.domain.meter import Meter
@@ -17,7 +21,7 @@ from esquirell.domain.status import MeterStatus
 from esquirell.profiles import Choices
 from esquirell.profiles.choice import UNKNOWN
 from esquirell.services.health import described
-from esquirell.settings import masked
+from esquirell.settings import masked, private_files
 
 if TYPE_CHECKING:
     from esquirell.runtime import Runtime
@@ -28,7 +32,7 @@ _NARROW = ("name", "profile", "state", "last_success", "reason")
 
 @click.group("meters", cls=Group)
 def meters() -> None:
-    """List, show and test the configured meters."""
+    """List, show, test, capture and sync the configured meters."""
 
 
 @meters.command("list")
@@ -52,7 +56,7 @@ def list_meters(call: Call) -> None:
 @click.argument("name")
 @pass_call
 def show(call: Call, name: str) -> None:
-    """Show one meter: its configuration, its profile and its last reading."""
+    """Show one meter: configuration, profile and last reading."""
     meter = _meter(call, name)
     shown = _describe(call, meter)
     if call.json:
@@ -79,6 +83,51 @@ def test(call: Call, name: str) -> None:
     else:
         print_lines([*lines_of(reading), ("duration", plain(duration_ms), "ms")])
     print_lines(diagnostics_of(reading))
+
+
+meters.add_command(sync)
+
+
+@meters.command("capture")
+@click.argument("name")
+@click.option(
+    "--output", type=click.Path(dir_okay=False, path_type=Path), help="The file to write."
+)
+@pass_call
+def capture(call: Call, name: str, output: Path | None) -> None:
+    """Print the raw datapoints of one meter.
+
+    They are JSON for a bug report; nothing is stored. Ids, keys, addresses and what looks like
+    a serial number are left out. `esquirell profiles try` reads it.
+    """
+    meter = _meter(call, name)
+    if output:
+        _refuse_existing(output)
+    captured = _capture(call.runtime, meter)
+    if output is None:
+        print_json(captured)
+        return
+    private_files.write({output: json.dumps(captured, ensure_ascii=False, indent=2) + "\n"})
+    click.echo(f"Written: {output}; look through it before you publish it")
+
+
+def _refuse_existing(output: Path) -> None:
+    if os.path.lexists(output):
+        raise ConfigError(f"{output} exists and is left as it is: name another file")
+
+
+def _capture(runtime: "Runtime", meter: Meter) -> Mapping[str, Any]:
+    from esquirell.cli import service  # noqa: PLC0415 - it loads Celery, which `list` can spare
+    from esquirell.runtime import CAPTURE_TASK  # noqa: PLC0415 - the same
+
+    if service.works(runtime):
+        answer = service.run(runtime, "meter/capture", CAPTURE_TASK, {"name": meter.name})
+        return dict(answer.data["result"])
+    service.prepare_alone(runtime, stores=False)
+    try:
+        return runtime.capture.take(meter)
+    finally:
+        runtime.transport.close()
 
 
 def _try(runtime: "Runtime", meter: Meter) -> Mapping[str, Any]:
@@ -110,6 +159,21 @@ def _describe(call: Call, meter: Meter) -> dict[str, Any]:
         "status": status.payload(),
         "warnings": _warnings(call, meter.name) if status.last_success else [],
         "reading": _last_reading(call, meter.name, keys) if status.last_success else None,
+    } | _spent(call, meter)
+
+
+def _spent(call: Call, meter: Meter) -> dict[str, Any]:
+    """Tell of a cloud meter what all of them have spent of the requests."""
+    if meter.transport != "cloud":
+        return {}
+    settings, spent = call.settings.cloud, call.runtime.requests_spent()
+    return {
+        "cloud": {
+            "requests_today": spent.today,
+            "requests_per_day": settings.requests_per_day,
+            "requests_this_month": spent.this_month,
+            "requests_per_month": settings.requests_per_month,
+        }
     }
 
 
@@ -152,7 +216,7 @@ def _statuses(call: Call) -> Mapping[str, MeterStatus]:
 def _print_description(shown: Mapping[str, Any], zone: str) -> None:
     profile, reading = shown["profile"], shown["reading"]
     facts = shown["configuration"] | {"product": profile["title"] if profile else None}
-    facts |= {"keys": " ".join(shown["keys"])} | shown["status"]
+    facts |= {"keys": " ".join(shown["keys"])} | shown["status"] | shown.get("cloud", {})
     rows = [(key, plain(value)) for key, value in facts.items()]
     rows += [("warning", warning) for warning in shown["warnings"]]
     if not in_terminal():

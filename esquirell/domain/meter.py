@@ -30,6 +30,8 @@ class Meter(BaseModel):
     """One Tuya device that measures; its `name` is its identity everywhere.
 
     `publish_every` is in seconds: all readings are stored, one per that time is published.
+    A sub-device is reached through a gateway: `gateway` is the device id of that, `cid` the
+    node id of the sub-device, and address, port, local key and protocol are the gateway's.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -40,6 +42,8 @@ class Meter(BaseModel):
     device_id: Annotated[str, Field(min_length=1, max_length=64)]
     address: Annotated[str, Field(min_length=1)] = "auto"
     port: Annotated[int, Field(ge=1, le=65535)] = 6668
+    gateway: Annotated[str, Field(max_length=64)] = ""
+    cid: Annotated[str, Field(max_length=64)] = ""
     local_key: SecretStr = SecretStr("")
     protocol: ProtocolVersion = "auto"
     profile: str = "auto"
@@ -56,6 +60,17 @@ class Meter(BaseModel):
     def title(self) -> str:
         """The name that people see: the label, else the name."""
         return self.label or self.name
+
+    @property
+    def lan_id(self) -> str:
+        """The device id of what answers on the LAN: the gateway's, where there is one."""
+        return self.gateway or self.device_id
+
+    @model_validator(mode="after")
+    def _check_gateway(self) -> "Meter":
+        if bool(self.gateway) != bool(self.cid):
+            raise ValueError("gateway and cid go together: the gateway's device id, and a node id")
+        return self
 
     @model_validator(mode="after")
     def _check_key(self) -> "Meter":

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from esquirell.domain.decoding import Decoded, decode
+from esquirell.domain.device import Device
 from esquirell.domain.meter import Meter
 from esquirell.domain.profile import Profile
 from esquirell.profiles.choice import UNKNOWN, Choice, choose
@@ -32,11 +33,17 @@ class _Kept:
 class Choices:
     """Chooses profiles and remembers the choice, per meter and configuration.
 
-    `directory` gives the folder of the user's own profiles, None where there is none.
+    `directory` gives the folder of the user's own profiles, None where there is none; `known`
+    tells what the cloud said of the device of a meter, if it was ever asked.
     """
 
-    def __init__(self, directory: Callable[[], Path | None] = lambda: None) -> None:
+    def __init__(
+        self,
+        directory: Callable[[], Path | None] = lambda: None,
+        known: Callable[[Meter], Device] = lambda _: Device(),
+    ) -> None:
         self._directory = directory
+        self._device_of = known
         self._lock = threading.Lock()
         self._kept: dict[str, _Kept] = {}
 
@@ -77,7 +84,7 @@ class Choices:
         mine = own(self._directory())
         if meter.profile != "auto":
             return Choice(find(meter.profile, mine))
-        known = identity(meter)
+        known = identity(meter, self._device_of(meter))
         evidence = answer if known.described or sent is None else sent
         return choose(known, evidence, list(mine.values()), list(shipped().values()))
 

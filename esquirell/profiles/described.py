@@ -2,22 +2,25 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import asdict
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from esquirell.domain.device import Device
 from esquirell.domain.errors import ConfigError
 from esquirell.domain.meter import Meter
 from esquirell.profiles.capture import identity_of
 from esquirell.profiles.choice import Identity
 
 
-def identity(meter: Meter) -> Identity:
+def identity(meter: Meter, device: Device) -> Identity:
     """Tell what is known of a meter's product: its configuration, and its mapping file's entry.
 
-    Raises ConfigError when the file can't be read.
+    Without a mapping file `device` counts, what the cloud said of it. Raises ConfigError when
+    the file can't be read.
     """
-    entry = _entry(meter)
+    entry = _entry(meter) if meter.mapping_file else asdict(device)
     found = identity_of(entry)
     return Identity(meter.product_id or found.product_id, found.category, found.described)
 

@@ -3,8 +3,10 @@
 from esquirell.beat.sender import COMMAND_HEADER, EVERY_HEADER, SCHEDULE_HEADER
 from esquirell.runtime.root import Runtime, current, use
 from esquirell.runtime.wiring import celery_settings, make_directory
+from esquirell.services.capture import CAPTURE_TASK
 
 __all__ = [
+    "CAPTURE_TASK",
     "COMMAND_HEADER",
     "EVERY_HEADER",
     "SCHEDULE_HEADER",

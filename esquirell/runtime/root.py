@@ -20,6 +20,7 @@ from esquirell.beat.relay import Relay
 from esquirell.beat.scheduler import Scheduler
 from esquirell.beat.sender import TaskSender
 from esquirell.beat.timetable import RedBeatTimetable
+from esquirell.domain.device import Device
 from esquirell.domain.errors import ConfigError
 from esquirell.domain.meter import Meter
 from esquirell.domain.profile import Profile
@@ -33,12 +34,14 @@ from esquirell.mqtt.publisher import MqttPublisher
 from esquirell.mqtt.requests import Requests
 from esquirell.mqtt.topics import Topics
 from esquirell.profiles import Choices
+from esquirell.runtime.devices import build_cloud, build_transport, describe
 from esquirell.runtime.measuring import exporter_of, ports_of
 from esquirell.runtime.wiring import (
     address_of,
     make_directory,
     options_of,
 )
+from esquirell.services.capture import Capture
 from esquirell.services.commands import Commands
 from esquirell.services.edits import Edits
 from esquirell.services.elsewhere import Elsewhere
@@ -58,7 +61,9 @@ from esquirell.storage.readings import Readings
 from esquirell.storage.revision import ensure_current
 from esquirell.storage.schedules import Schedules as ScheduleStore
 from esquirell.storage.spool import Spool
-from esquirell.tuya.local import LocalTransport
+from esquirell.tuya.account import Spent
+from esquirell.tuya.cloud import Cloud
+from esquirell.tuya.transport import TuyaTransport
 
 if TYPE_CHECKING:
     from esquirell.metrics.exporter import Exporter
@@ -140,14 +145,19 @@ class Runtime:
         return Readings(self.database)
 
     @cached_property
-    def transport(self) -> LocalTransport:
+    def transport(self) -> TuyaTransport:
         """The way to the meters."""
-        return LocalTransport(self.settings.lock_dir, keep_connections=self._keeps)
+        return build_transport(self.settings, self._keeps, self.cloud)
+
+    @cached_property
+    def cloud(self) -> Cloud | None:
+        """The way to the cloud, if there is an account."""
+        return build_cloud(self.settings, now)
 
     @cached_property
     def profiles(self) -> Choices:
         """What the datapoints of the meters mean."""
-        return Choices(lambda: self.settings.profiles_dir)
+        return Choices(lambda: self.settings.profiles_dir, self.describe)
 
     @cached_property
     def poller(self) -> Poller:
@@ -179,6 +189,19 @@ class Runtime:
         # RedBeat takes its client from here: made by us, no dump of settings has a password.
         self.app.redbeat_redis = self.redis  # type: ignore[attr-defined]
         return RedBeatTimetable(self.app, self.settings.timezone)
+
+    @cached_property
+    def capture(self) -> Capture:
+        """The one who takes captures."""
+        return Capture(self.transport, self.describe, self.profiles.of, VERSION)
+
+    def requests_spent(self) -> Spent:
+        """Count the requests that were made to the cloud."""
+        return self.cloud.spent() if self.cloud else Spent()
+
+    def describe(self, meter: Meter) -> Device:
+        """Tell what is known of the device of a meter. Raises ConfigError."""
+        return describe(meter, self.settings.state_dir)
 
     @cached_property
     def schedules(self) -> Schedules:

@@ -2,6 +2,7 @@
 
 from esquirell.settings.loading import load
 from esquirell.settings.model import (
+    CloudSettings,
     Configuration,
     DatabaseSettings,
     FlowerSettings,
@@ -15,6 +16,7 @@ from esquirell.settings.model import (
 from esquirell.settings.showing import masked, public
 
 __all__ = [
+    "CloudSettings",
     "Configuration",
     "DatabaseSettings",
     "FlowerSettings",

@@ -22,6 +22,7 @@ Problem = tuple[Route, str, str]
 
 def _problems(settings: Settings) -> Iterator[Problem]:
     yield from _double("meters", (meter.name for meter in settings.meters))
+    yield from _devices(settings)
     yield from _double("schedules", (schedule.name for schedule in settings.schedules))
     yield from _schedules(settings)
     yield from _files(settings)
@@ -31,6 +32,18 @@ def _double(kind: str, names: Iterable[str]) -> Iterator[Problem]:
     for name, count in Counter(names).items():
         if count > 1:
             yield (kind, name), "", f"this name is given {count} times, it has to be unique"
+
+
+def _devices(settings: Settings) -> Iterator[Problem]:
+    """Refuse one device under two names, and a cloud that has no account."""
+    names: dict[tuple[str, str], str] = {}
+    for meter in settings.meters:
+        table = ("meters", meter.name)
+        other = names.setdefault((meter.device_id, meter.cid), meter.name)
+        if other != meter.name:
+            yield table, "device_id", f"is that of {other}, too: a device can be one meter only"
+        if meter.transport == "cloud" and not settings.cloud.api_key:
+            yield table, "transport", "needs api_key and api_secret under [cloud]"
 
 
 def _schedules(settings: Settings) -> Iterator[Problem]:

@@ -9,12 +9,13 @@ from typing import Any, NamedTuple, get_args
 
 from pydantic import SecretStr, ValidationError
 
+from esquirell.domain.device import Device
 from esquirell.domain.errors import ConfigError
 from esquirell.domain.meter import LOCAL_KEY_LENGTH, Meter, ProtocolVersion
 from esquirell.profiles import shipped
 from esquirell.settings.slugs import unique_slug
 
-Device = Mapping[str, Any]
+Entry = Mapping[str, Any]
 
 # Tuya's categories of devices that are there to measure: meters, inverters.
 _CATEGORIES = ("zndb", "znnbq", "wxnbq")
@@ -59,7 +60,29 @@ def read_devices(file: Path) -> Found:
     return Found(tuple(meters.values()), tuple(left_out))
 
 
-def _entries(file: Path) -> list[Device]:
+def describe(file: Path, device_id: str) -> Device:
+    """Give what tinytuya's `devices.json` says of one device; nothing when it is not there.
+
+    Raises ConfigError when the file is not what tinytuya writes.
+    """
+    entry = next((one for one in _entries(file) if one.get("id") == device_id), {})
+    mapping = entry.get("mapping")
+    return Device(
+        product_id=_text(entry, "product_id"),
+        category=_text(entry, "category"),
+        product_name=_text(entry, "product_name"),
+        mapping=mapping if isinstance(mapping, dict) else {},
+    )
+
+
+def key_of(file: Path, device_id: str) -> str | None:
+    """Give the local key of a device, if it is listed. Raises ConfigError as `describe` does."""
+    keys = {one.get("id"): _text(one, "key") for one in _entries(file)}
+    key = keys.get(device_id, "")
+    return key if len(key) == LOCAL_KEY_LENGTH else None
+
+
+def _entries(file: Path) -> list[Entry]:
     try:
         entries = json.loads(file.read_bytes())
     except OSError as error:
@@ -71,7 +94,7 @@ def _entries(file: Path) -> list[Device]:
     return entries
 
 
-def _reason_against(device: Device) -> str | None:
+def _reason_against(device: Entry) -> str | None:
     if not _measures(device):
         return "it has no datapoint that measures electricity"
     if device.get("sub"):
@@ -81,7 +104,7 @@ def _reason_against(device: Device) -> str | None:
     return None
 
 
-def _measures(device: Device) -> bool:
+def _measures(device: Entry) -> bool:
     if device.get("category") in _CATEGORIES:
         return True
     known = {product for profile in shipped().values() for product in profile.products}
@@ -90,13 +113,13 @@ def _measures(device: Device) -> bool:
     )
 
 
-def _codes(device: Device) -> dict[str, str]:
+def _codes(device: Entry) -> dict[str, str]:
     mapping = device.get("mapping")
     points = mapping.items() if isinstance(mapping, dict) else ()
     return {dp: str(point.get("code")) for dp, point in points if isinstance(point, dict)}
 
 
-def _meter(device: Device, taken: Container[str], file: Path) -> Meter | None:
+def _meter(device: Entry, taken: Container[str], file: Path) -> Meter | None:
     name = unique_slug(_text(device, "name"), taken)
     try:
         return Meter(
@@ -114,7 +137,7 @@ def _meter(device: Device, taken: Container[str], file: Path) -> Meter | None:
         return None
 
 
-def _address(device: Device) -> str:
+def _address(device: Entry) -> str:
     """Take an address of the home network; the cloud may give the one seen from outside."""
     for key in ("last_ip", "ip"):
         try:
@@ -125,20 +148,20 @@ def _address(device: Device) -> str:
     return "auto"
 
 
-def _protocol(device: Device) -> ProtocolVersion:
+def _protocol(device: Entry) -> ProtocolVersion:
     version = _text(device, "version")
     return next((known for known in get_args(ProtocolVersion) if known == version), "auto")
 
 
-def _profile(device: Device) -> str:
+def _profile(device: Entry) -> str:
     codes = _codes(device)
     return "plug" if all(codes.get(dp) == code for dp, code in _PLUG.items()) else "auto"
 
 
-def _title(device: Device) -> str:
+def _title(device: Entry) -> str:
     return _text(device, "name") or _text(device, "id") or "a device without a name"
 
 
-def _text(device: Device, key: str) -> str:
+def _text(device: Entry, key: str) -> str:
     value = device.get(key)
     return "" if value is None else str(value)

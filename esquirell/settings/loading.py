@@ -47,7 +47,7 @@ def _combine(file: ConfigFile, given: Sequence[Assignment], environ: Mapping[str
     settings = _validated(data | {"source": file.source}, places)
     check(settings, places)
     profiles.own(settings.profiles_dir)  # a faulty one is told now, not by the first reading
-    return settings.model_copy(update={"warnings": (*warnings, *_without_effect(settings))})
+    return settings.model_copy(update={"warnings": warnings})
 
 
 def _cover(data: Table, given: Sequence[Assignment], places: Places) -> None:
@@ -77,13 +77,6 @@ def _warnings(
         yield f"{name}: timezone is missing and this machine's can't be told: UTC is used"
     if not data.get("meters"):
         yield f"{name}: no meter is configured: add one as [[meters]]"
-
-
-def _without_effect(settings: Settings) -> Iterator[str]:
-    """Name what is set and does nothing in this version: it must not look as if it did."""
-    for meter in settings.meters:
-        if meter.transport == "cloud":
-            yield f'meters.{meter.name}: transport = "cloud" is not in this version: use "local"'
 
 
 def _validated(data: Table, places: Places) -> Settings:

@@ -140,6 +140,27 @@ class MetricsSettings(Section):
     port: Annotated[int, Field(ge=0, le=65535)] = 0
 
 
+class CloudSettings(Section):
+    """A project in Tuya's cloud, and how often it may be asked; a limit of 0 is none.
+
+    `keys` allows to use the key that the cloud lists when a meter refuses its local key.
+    """
+
+    region: Literal["eu", "eu-w", "us", "us-e", "cn", "in", "sg"] = "eu"
+    api_key: str = ""
+    api_secret: SecretStr = NO_SECRET
+    url: Annotated[str, AfterValidator(urls.check_cloud)] = ""
+    keys: bool = False
+    requests_per_day: Annotated[int, Field(ge=0)] = 850
+    requests_per_month: Annotated[int, Field(ge=0)] = 26000
+
+    @model_validator(mode="after")
+    def _check_pair(self) -> "CloudSettings":
+        if bool(self.api_key) != bool(self.api_secret.get_secret_value()):
+            raise ValueError("api_key and api_secret go together: give both or neither")
+        return self
+
+
 def _zone_here() -> str:
     return machine_zone(os.environ) or "UTC"
 
@@ -153,6 +174,7 @@ class Configuration(Section):
     redis: RedisSettings = RedisSettings()
     database: DatabaseSettings = DatabaseSettings()
     mqtt: MqttSettings = MqttSettings()
+    cloud: CloudSettings = CloudSettings()
     meters: tuple[Meter, ...] = ()
     schedules: tuple[Schedule, ...] = (Schedule.model_validate(DEFAULT_SCHEDULE),)
     tasks: TaskSettings = TaskSettings()

@@ -52,6 +52,18 @@ def check_database(url: str) -> str:
     return _check_host(url)
 
 
+def check_cloud(url: str) -> str:
+    """Give a valid URL of a cloud back, or none. Raises ValueError.
+
+    Without encryption keys would pass in clear, so that only this machine is asked so.
+    """
+    parts = urlsplit(url)
+    here = parts.scheme == "http" and parts.hostname in {"127.0.0.1", "localhost"}
+    if url and not (parts.hostname and (parts.scheme == "https" or here)):
+        raise ValueError("must start with https:// and name a host")
+    return url.rstrip("/")
+
+
 def check_redis(url: str) -> str:
     """Give a valid Redis URL back. Raises ValueError; its text never holds the URL."""
     if url == EMBEDDED or url.startswith(_REDIS_SOCKETS):

@@ -35,6 +35,7 @@ class Conversation:
     def __init__(self, meter: Meter, version: str, line: Line, known: tuple[str, ...]) -> None:
         self._version = version
         self._line = line
+        self._cid = meter.cid
         self.known = known
         self._device = _device(meter, version, line)
 
@@ -96,7 +97,7 @@ class Conversation:
                 raise self._failure("answer", garbled=True)
             if self._by_id != by_id:
                 return {}
-            dps = _dps(result)
+            dps = _dps(result, self._cid)
             if dps is not None and (command == query.cmd or (by_id and dps)):
                 return dps
             if dps and command == STATUS:
@@ -148,7 +149,8 @@ def _device(meter: Meter, version: str, line: Line) -> Any:  # noqa: ANN401  tin
     if not key.isascii():
         raise impossible_key(meter)
     device = tinytuya.Device(
-        meter.device_id,
+        meter.lan_id,
+        cid=meter.cid or None,
         address=meter.address,
         local_key=key,
         version=float(version),
@@ -160,8 +162,11 @@ def _device(meter: Meter, version: str, line: Line) -> Any:  # noqa: ANN401  tin
     return device
 
 
-def _dps(result: object) -> dict[str, Any] | None:
-    dps = result.get("dps") if isinstance(result, dict) else None
+def _dps(result: object, cid: str) -> dict[str, Any] | None:
+    """Take the DPs of an answer, unless it is about another device behind the same gateway."""
+    if not isinstance(result, dict) or result.get("cid", cid) != cid:
+        return None
+    dps = result.get("dps")
     return dict(dps) if isinstance(dps, dict) else None
 
 

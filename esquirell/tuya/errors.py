@@ -97,20 +97,16 @@ def stopped(meter: Meter) -> MeterUnreachableError:
     )
 
 
-def no_address(meter: Meter) -> MeterUnreachableError:
-    """Say that the meter has to have an address."""
+def not_found(meter: Meter, seconds: float, others: int, trouble: str) -> MeterUnreachableError:
+    """Say that a search was in vain, and what was heard instead.
+
+    `others` counts the other devices that were heard, `trouble` says which ports could not
+    be listened on.
+    """
     return MeterUnreachableError(
         "unreachable",
-        f'{meter.name} has address = "auto", but this version looks for no meters: '
-        "set address to its IP address",
-    )
-
-
-def no_cloud(meter: Meter) -> MeterUnreachableError:
-    """Say that a meter can't be read through the cloud."""
-    return MeterUnreachableError(
-        "cloud_error",
-        f'{meter.name} has transport = "cloud", which is not in this version: set it to "local"',
+        f"{meter.name} was not found on the LAN by its device_id within {seconds:.0f} s: "
+        f"{trouble or _unheard(others)}",
     )
 
 
@@ -170,6 +166,18 @@ def _suspects(seen: AttemptError) -> str:
     return (
         f"check its local_key and that it speaks protocol {seen.version}, "
         "and close the Tuya app if that is open"
+    )
+
+
+def _unheard(others: int) -> str:
+    if others:
+        return (
+            f"other Tuya devices were heard ({others}), so check its device_id, its power and "
+            "its Wi-Fi, or set address to its IP address"
+        )
+    return (
+        "no Tuya device was heard at all, so let UDP 6666, 6667 and 7000 through the firewall "
+        "(a container needs the network of its host), or set address to its IP address"
     )
 
 

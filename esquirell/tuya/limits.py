@@ -10,7 +10,8 @@ class Limits:
 
     `answer_s` holds for the agreement on a session key and for the answer, each; `refresh_s`
     for what follows an UPDATEDPS, which many devices leave unanswered; `probe_s` for one try
-    while the protocol is being found; `total_s` for all steps together. After
+    while the protocol is being found; `total_s` for all steps together. A read waits up to
+    `lock_wait_s` for another one to end, one behind a gateway `gateway_wait_s`. After
     `failures_to_cool` failures in a row a meter is left alone for `cool_s`, doubling up to
     `cool_max_s`.
     """
@@ -21,6 +22,7 @@ class Limits:
     probe_s: float = 1.0
     total_s: float = 8.0
     lock_wait_s: float = 2.0
+    gateway_wait_s: float = 15.0
     gap_s: float = 0.5
     failures_to_cool: int = 3
     cool_s: float = 10.0

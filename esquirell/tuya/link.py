@@ -1,6 +1,7 @@
 """Exclusive access to one meter: turn, lock, cool-down, and whether the line stays open."""
 
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ class Link:
         self._limits = limits
         self._stop = stop
         self._turn = threading.Lock()
-        self._guard = Guard(lock_dir, meter.device_id)
+        self._guard = Guard(lock_dir, meter.lan_id)
         self._cooling = CoolDown(limits)
         self._reader = Reader(meter, self._guard, limits, stop)
         self._dropped = False
@@ -32,14 +33,13 @@ class Link:
         `forced` reads also while the meter is left alone after failures. Raises
         MeterUnreachableError or MeterRejectedError.
         """
-        budget = Budget(self._limits.total_s)
         if not self._turn.acquire(timeout=self._limits.lock_wait_s):
             raise being_read(self.meter)
         try:
             if not forced:
                 self._cooling.check()
-            self._lock(budget)
-            return self._read(refresh, budget, keep=keep)
+            self._lock()
+            return self._read(refresh, Budget(self._limits.total_s), keep=keep)
         finally:
             self._turn.release()
             self._tidy()
@@ -53,9 +53,11 @@ class Link:
         """Break off the read that is under way in another thread."""
         self._reader.abort()
 
-    def _lock(self, budget: Budget) -> None:
+    def _lock(self) -> None:
+        # Those behind one gateway take turns.
+        wait_s = self._limits.gateway_wait_s if self.meter.cid else self._limits.lock_wait_s
         try:
-            held = self._guard.acquire(budget.until(self._limits.lock_wait_s), self._stop)
+            held = self._guard.acquire(time.monotonic() + wait_s, self._stop)
         except OSError as error:
             raise no_lock(self.meter, error) from error
         if self._stop.is_set():

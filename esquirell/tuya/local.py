@@ -1,4 +1,4 @@
-"""Reads meters over the local network."""
+"""Reads meters over the local network, at the addresses that they are configured with."""
 
 import threading
 from collections.abc import Callable, Mapping
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from esquirell.domain.errors import ConfigError
 from esquirell.domain.meter import Meter
-from esquirell.tuya.errors import no_address, no_cloud, stopped
+from esquirell.tuya.errors import stopped
 from esquirell.tuya.limits import DEFAULT_LIMITS, Limits
 
 if TYPE_CHECKING:
@@ -52,11 +52,9 @@ class LocalTransport:
         `refresh` lists DPs to ask for by UPDATEDPS first; `forced` ignores a cool-down.
         Raises MeterUnreachableError or MeterRejectedError.
         """
-        if meter.transport == "cloud":
-            raise no_cloud(meter)
-        if meter.address == "auto":
-            raise no_address(meter)
-        return self._link(meter).read(refresh, keep=self._keep(meter), forced=forced)
+        # A connection that stays open would keep the others behind the same gateway away.
+        keep = not meter.cid and self._keep(meter)
+        return self._link(meter).read(refresh, keep=keep, forced=forced)
 
     def forget(self, meter_name: str) -> None:
         """Drop the connection to a meter and what is remembered of its failures."""

@@ -44,7 +44,7 @@ class SimulatedMeter:
         device_id: str,
         local_key: str,
         version: str,
-        dps: Callable[[], Mapping[str, int]],
+        dps: Callable[[], Mapping[str, object]],
         host: str = "127.0.0.1",
         port: int = 0,
     ) -> None:

@@ -140,3 +140,18 @@ def test_its_database_is_not_put_back_under_it(service: Service) -> None:
     said = call(service, "db", "restore", copy)
     assert said.code == 1
     assert said.sentence == "esquirell run uses the database: stop it first"
+
+
+def test_a_capture_is_taken_by_the_service(service: Service, meter: SimulatedMeter) -> None:
+    before = meter.answers
+    said = call(service, "meters", "capture", "main")
+    assert (said.code, said.err) == (0, "")
+    assert said.json["dps"]["101"] == 2361
+    assert commands(service)[-1][:3] == ("meter/capture", "cli", "ok")
+    assert meter.answers == before + 1
+
+
+def test_a_capture_that_fails_tells_the_reason(service: Service) -> None:
+    said = call(service, "meters", "capture", "garage")
+    assert said.code == 1
+    assert "garage (127.0.0.1:1) can't be reached" in said.sentence

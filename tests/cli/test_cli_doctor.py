@@ -9,13 +9,17 @@ from support.cli import Home, Said, esquirell, meter
 from support.db_samples import START, sample
 from support.mosquitto import Mosquitto, set_password
 from support.redis_server import RedisProcess
+from support.service import KEY
 from support.terminal import Terminal
+from support.tuya_broadcasts import Broadcaster
+from support.tuya_devices import FakeDevice
 
 from esquirell.beat.presence import Presence
 from esquirell.beat.redis import Address, connect
 from esquirell.cli.checks import machine
 from esquirell.domain.ledger import Ledger
 from esquirell.domain.status import MeterStatus
+from esquirell.tuya.listener import Ports
 from esquirell.tuya.simulator import SimulatedMeter
 
 
@@ -169,11 +173,54 @@ def test_a_broker_that_asks_who_we_are(
 
 
 def test_meters_whose_configuration_cannot_work(home: Home) -> None:
-    home.configure(meter(profile='profile = "owon"'), meter("garage", address='address = "auto"'))
+    home.configure(meter(profile='profile = "owon"'), meter("garage"))
     found = findings()
     assert found["meter main: profile"][0] == "fault"
     assert found["meter garage: profile"][0] == "fine"
-    assert found["meter garage: address"][2] == "set address to its IP address"
+
+
+def test_a_meter_without_an_address_is_searched_for(home: Home, device: SimulatedMeter) -> None:
+    home.configure(meter("found", device.port, address='address = "auto"'))
+    with Broadcaster(Ports(), "id-found"):
+        mark, message, _ = findings()["meter found: address"]
+    assert (mark, message) == ("fine", f"127.0.0.1:{device.port} accepts connections")
+
+
+def test_a_meter_that_another_program_holds(home: Home) -> None:
+    with FakeDevice(lambda _: None) as busy:
+        home.configure(meter(port=busy.port))
+        mark, message, remedy = findings()["meter main: address"]
+    assert mark == "fault"
+    assert "hangs up at once" in message
+    assert remedy
+    assert "Tuya app" in remedy
+
+
+def test_keys_that_others_can_read_are_told(home: Home) -> None:
+    (home.path / "devices.json").write_text("[]")
+    (home.path / "main.key").write_text(KEY)
+    (home.path / "devices.json").chmod(0o644)
+    (home.path / "main.key").chmod(0o600)
+    home.configure(meter())
+    mark, message, remedy = findings()["keys"]
+    assert (mark, remedy) == ("advice", f"chmod 600 {home.path / 'devices.json'}")
+    assert message.startswith("other users can read")
+
+
+def test_what_is_left_of_the_cloud_budget(home: Home) -> None:
+    account = """
+[cloud]
+api_key = "a"
+api_secret = "b"
+requests_per_day = 100
+"""
+    home.configure(meter(transport='transport = "cloud"'), account)
+    mark, message, remedy = findings()["cloud"]
+    assert mark == "advice"
+    assert message == (
+        "0 of 100 requests today, 0 of 26000 this month; the schedules need 1440 a day"
+    )
+    assert remedy == "give cloud meters a schedule of their own, such as every = 300"
 
 
 def test_beside_a_worker_the_meters_are_left_alone(

@@ -119,3 +119,19 @@ def test_a_meter_that_cannot_be_read(
     assert said.code in {1, 2}
     assert told in said.sentence
     assert json.dumps("0123456789abcdeX") not in said.err
+
+
+def test_a_cloud_meter_shows_what_was_spent(home: Home) -> None:
+    account = """
+[cloud]
+api_key = "a"
+api_secret = "b"
+"""
+    home.configure(meter(transport='transport = "cloud"'), account)
+    assert esquirell("meters", "show", "main", "--json").json["cloud"] == {
+        "requests_today": 0,
+        "requests_per_day": 850,
+        "requests_this_month": 0,
+        "requests_per_month": 26000,
+    }
+    assert ["requests_per_month", "26000"] in esquirell("meters", "show", "main").rows

@@ -8,7 +8,7 @@ from support.service import KEY
 from esquirell.cli.app import COMMANDS
 
 SUBCOMMANDS = [
-    *(("meters", name) for name in ("list", "show", "test")),
+    *(("meters", name) for name in ("list", "show", "test", "capture", "sync")),
     *(("db", name) for name in ("upgrade", "check", "backup", "restore")),
     *(("config", name) for name in ("show", "check")),
 ]

@@ -11,14 +11,18 @@ import pytest
 from click.testing import CliRunner, Result
 from support.configuration import KEY
 from support.terminal import Terminal
+from support.tuya_broadcasts import Broadcaster
 
 from esquirell.cli.init import init
 from esquirell.domain.errors import ConfigError
 from esquirell.settings import load
+from esquirell.tuya.listener import Ports
+from esquirell.tuya.simulator import SimulatedMeter
 
 BROKER = ["broker.lan", "1884", "esquirell", "p@ss $#='("]
 METER = ["main", "bf0123456789abcdefghij", "192.168.1.50", KEY, "3.4", "owon_pc321"]
 ANSWERS = [*BROKER, *METER, "n"]
+FIRST = "0bf0123456789"  # the first in a list, whoever else is heard
 COMMAND = [sys.executable, "-c", "from esquirell.cli.init import init; init(prog_name='init')"]
 
 
@@ -109,7 +113,7 @@ def test_an_mqtt_user_may_have_no_password(folder: Path) -> None:
 
 
 def test_more_meters_are_asked_for_and_have_names_of_their_own(folder: Path) -> None:
-    second = ["main", "attic", *METER[1:]]
+    second = ["main", "attic", "bf9876543210abcdefghij", *METER[2:]]
     result = run(answers=[*BROKER, *METER, "y", *second, "n"])
     assert "Error: another meter has this name" in result.output
     assert [meter.name for meter in load(folder / "esquirell.toml", {}).meters] == [
@@ -245,3 +249,26 @@ def test_leaving_the_questions_writes_nothing(folder: Path) -> None:
         assert "Aborted!" in terminal.text
         assert "Traceback" not in terminal.text
     assert names(folder) == []
+
+
+def test_from_a_search_to_the_first_reading(folder: Path) -> None:
+    listed = [{"id": FIRST, "name": "House", "key": KEY}]
+    (folder / "devices.json").write_text(json.dumps(listed))
+    device = SimulatedMeter(FIRST, KEY, "3.4", lambda: {"101": 2361}, port=6668)
+    device.start()
+    try:
+        with Broadcaster(Ports(), FIRST, "3.4"), Terminal(COMMAND) as terminal:
+            for prompt in ("MQTT host", "MQTT port", "MQTT user", "Meter name", "Device id"):
+                terminal.answer(prompt, "")
+            terminal.answer("Which one", "1")
+            for prompt in ("Address", "Protocol", "Another meter"):
+                terminal.answer(prompt, "")
+            assert terminal.finish() == 0
+    finally:
+        device.stop()
+    assert "voltage_a" in terminal.text
+    assert "236.1" in terminal.text
+    (meter,) = load(folder / "esquirell.toml", {}).meters
+    assert (meter.device_id, meter.address, meter.protocol) == (FIRST, "127.0.0.1", "3.4")
+    assert meter.local_key.get_secret_value() == KEY
+    assert meter.product_id == "gqmmtjclqb7reg5p"

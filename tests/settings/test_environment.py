@@ -2,9 +2,9 @@ import json
 from pathlib import Path
 
 import pytest
-from support.configuration import KEY, METER, ConfigurationFolder
+from support.configuration import KEY, METER, ConfigurationFolder, meter_named
 
-TWO = METER + METER.replace('"main"', '"heat-pump"')
+TWO = METER + meter_named("heat-pump")
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,7 @@ def test_a_name_may_hold_two_underscores_and_the_exact_name_wins(
 ) -> None:
     names = ("a__b", "a-_b", "a_")
     settings = folder.load(
-        "".join(METER.replace('"main"', f'"{name}"') for name in names),
+        "".join(meter_named(name) for name in names),
         ESQUIRELL_METERS__A__B__LABEL="exact",
         ESQUIRELL_METERS__A___LABEL="end",
     )

@@ -5,7 +5,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from support.configuration import KEY, METER, ConfigurationFolder
+from support.configuration import KEY, METER, ConfigurationFolder, meter_named
 
 from esquirell.domain.errors import ConfigError
 from esquirell.settings import Settings, files, load
@@ -257,7 +257,7 @@ def test_a_machine_without_a_known_zone_runs_on_utc_and_warns(folder: Configurat
 
 
 def test_loading_takes_no_time(folder: ConfigurationFolder) -> None:
-    meters = "".join(METER.replace("main", f"meter-{number}") for number in range(100))
+    meters = "".join(meter_named(f"meter-{number}") for number in range(100))
     start = time.process_time()
     folder.load(meters)
     assert time.process_time() - start < 1

@@ -37,6 +37,17 @@ REFUSALS = [
         "meters.no. 1: device is no known key; the nearest known key is device_id",
     ),
     (METER + METER, "meters.main: this name is given 2 times, it has to be unique"),
+    (
+        METER + METER.replace('"main"', '"twin"'),
+        "meters.twin: device_id is that of main, too: a device can be one meter only",
+    ),
+    (
+        METER + "transport = 'cloud'",
+        "meters.main: transport needs api_key and api_secret under [cloud]",
+    ),
+    ("[cloud]\napi_key = 'a'", "cloud: api_key and api_secret go together: give both or neither"),
+    ("[cloud]\nurl = 'http://a.b'", "cloud: url must start with https:// and name a host"),
+    (METER + "gateway = 'bf02'", "meters.main: gateway and cid go together"),
     (FETCH + FETCH, "schedules.fetch: this name is given 2 times, it has to be unique"),
     ("timezone = 'Europe/Warsow'", "timezone names no IANA time zone; the nearest known is "),
     ("timezone = 'Europe'", "timezone names no IANA time zone; the nearest known is "),

@@ -17,6 +17,11 @@ local_key = "{KEY}"
 """
 
 
+def meter_named(name: str) -> str:
+    """Write the table of another meter, with a device of its own."""
+    return METER.replace('"main"', f'"{name}"').replace("bf0123456789abcdefghij", f"bf{name}")
+
+
 class ConfigurationFolder:
     """Writes files, and loads the configuration among them."""
 

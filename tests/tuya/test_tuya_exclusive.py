@@ -25,6 +25,7 @@ from support.tuya_devices import (
     say_nothing,
     simulated,
     swallowing_port,
+    unused_port,
 )
 from support.waiting import eventually
 
@@ -174,7 +175,7 @@ def test_changed_settings_and_forgetting_end_a_cool_down(make_transport: MakeTra
     transport = make_transport(limits=replace(QUICK, failures_to_cool=1, cool_s=60))
     with simulated("3.3") as device:
         good = a_meter(device.port)
-        bad = good.model_copy(update={"address": "auto"})
+        bad = good.model_copy(update={"port": unused_port()})
         _failure(transport, bad)
         assert transport.read(good) == MEASURED
 

@@ -218,12 +218,6 @@ def test_bytes_that_trickle_in_do_not_stretch_the_time_limit(
     assert failure.code == "no_data"
 
 
-def test_auto_as_an_address_asks_for_one(transport: LocalTransport) -> None:
-    failure = failure_of(transport, a_meter(6668, address="auto"))
-    assert failure.code == "unreachable"
-    assert "set address" in str(failure)
-
-
 def test_a_key_that_cannot_be_one_is_not_repeated(transport: LocalTransport) -> None:
     key = "0123456789abcde€"
     failure = failure_of(transport, a_meter(unused_port(), "3.3", key))

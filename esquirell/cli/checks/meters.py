@@ -3,9 +3,10 @@
 import socket
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 from esquirell.cli.checks.finding import Finding, advice, fault, fine
-from esquirell.domain.errors import ConfigError
+from esquirell.domain.errors import ConfigError, MeterError
 from esquirell.domain.ledger import Ledger
 from esquirell.domain.meter import LOCAL_KEY_LENGTH, Meter
 from esquirell.domain.reading import iso
@@ -13,8 +14,11 @@ from esquirell.domain.status import MeterStatus
 from esquirell.profiles import Choices
 from esquirell.profiles.choice import UNKNOWN
 from esquirell.settings import Settings
+from esquirell.tuya.finder import Finder
 
 _CONNECT_S = 1.0
+_LISTEN_S = 0.3
+_SEARCH_S = 10.0
 _AT_ONCE = 32
 
 
@@ -30,8 +34,13 @@ def configured(settings: Settings) -> Iterator[Finding]:
 
 def reachable(meters: Sequence[Meter]) -> Iterator[Finding]:
     """Connect to each meter, side by side; only while no service holds their connections."""
+    local = [meter for meter in meters if meter.transport == "local"]
+    there = [meter for meter in local if meter.address != "auto"]
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        yield from pool.map(_connect, [meter for meter in meters if meter.transport == "local"])
+        yield from pool.map(_connect, there)
+    searched = [meter for meter in local if meter.address == "auto"]
+    if searched:
+        yield from _search(searched)
 
 
 def polled(meters: Sequence[Meter], statuses: Mapping[str, MeterStatus]) -> Iterator[Finding]:
@@ -76,16 +85,44 @@ def _key(meter: Meter) -> Finding:
 
 def _connect(meter: Meter) -> Finding:
     check, where = f"meter {meter.name}: address", f"{meter.address}:{meter.port}"
-    if meter.address == "auto":
-        message = 'address = "auto" can\'t be used yet'
-        return fault(check, message, "set address to its IP address")
     try:
-        socket.create_connection((meter.address, meter.port), _CONNECT_S).close()
+        with socket.create_connection((meter.address, meter.port), _CONNECT_S) as line:
+            held = _hangs_up(line)
     except OSError as error:
         message = f"{where} can't be reached ({error.strerror or error})"
         remedy = "check that it has power and Wi-Fi, and that its address is still this one"
         return fault(check, message, remedy)
+    if held:
+        message = f"{where} hangs up at once, as it does while another program is connected"
+        return fault(check, message, "close the Tuya app, or whatever else reads it locally")
     return fine(check, f"{where} accepts connections")
+
+
+def _search(meters: Sequence[Meter]) -> Iterator[Finding]:
+    """Search for meters by their ids, all at the same time, and connect to those found."""
+    finder = Finder(search_s=_SEARCH_S)
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        yield from pool.map(partial(_found, finder), meters)
+
+
+def _found(finder: Finder, meter: Meter) -> Finding:
+    try:
+        address = finder.find(meter)
+    except MeterError as error:
+        remedy = "esquirell scan lists the devices that are heard"
+        return fault(f"meter {meter.name}: address", str(error), remedy)
+    return _connect(meter.model_copy(update={"address": address}))
+
+
+def _hangs_up(line: socket.socket) -> bool:
+    """Tell whether the device closes a connection on which nothing was said."""
+    line.settimeout(_LISTEN_S)
+    try:
+        return not line.recv(1)
+    except TimeoutError:
+        return False
+    except OSError:
+        return True
 
 
 def _polled(meter: Meter, status: MeterStatus) -> Finding:

@@ -1,0 +1,89 @@
+"""`esquirell scan`: the Tuya devices on the LAN."""
+
+import threading
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import click
+
+from esquirell.cli.call import Call, Command, pass_call
+from esquirell.cli.output import print_json, print_table, warn
+from esquirell.profiles import shipped
+
+if TYPE_CHECKING:
+    from esquirell.tuya.announcement import Announcement
+
+SECONDS = 10
+"""Devices announce themselves every five seconds or so."""
+
+COLUMNS = ("id", "address", "protocol", "product_id", "product")
+NOTHING = (
+    "no Tuya device was heard: check that this machine is in the same network as the devices (no "
+    "guest Wi-Fi, no VLAN between), that a firewall lets UDP 6666, 6667 and 7000 in, and that a "
+    "container uses the network of its host; the Tuya app shows whether they are online"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The devices that were heard, by id; `trouble` says what could not be listened on."""
+
+    devices: "dict[str, Announcement]"
+    trouble: str
+
+
+@click.command("scan", cls=Command)
+@click.option(
+    "--seconds",
+    type=click.IntRange(1, 600),
+    default=SECONDS,
+    show_default=True,
+    metavar="N",
+    help="Listen for N seconds.",
+)
+@pass_call
+def scan(call: Call, seconds: int) -> None:
+    """List the Tuya devices that announce themselves on the LAN; nothing is configured by it."""
+    found = listen(seconds)
+    rows = [described(device) for device in found.devices.values()]
+    if call.json:
+        print_json(rows)
+    elif rows:
+        print_table(COLUMNS, [[row[column] or "-" for column in COLUMNS] for row in rows])
+    if found.trouble:
+        warn(found.trouble)
+    if not rows:
+        warn(NOTHING)
+
+
+def listen(seconds: int) -> Found:
+    """Listen for devices and show how that goes. Raises UnavailableError when it can't."""
+    # Both take longer to load than `--help` should.
+    from rich.console import Console  # noqa: PLC0415
+
+    from esquirell.tuya.listener import Listener  # noqa: PLC0415
+
+    devices: dict[str, Announcement] = {}
+    end = time.monotonic() + seconds
+    with Listener() as listener, Console(stderr=True).status("Listening …") as progress:
+        for heard in listener.hear(seconds, threading.Event()):
+            if heard is not None:
+                devices[heard.device_id] = heard
+            left_s = max(end - time.monotonic(), 0)
+            progress.update(
+                f"Listening for Tuya devices: {len(devices)} found, {left_s:.0f} s left"
+            )
+        return Found(dict(sorted(devices.items())), listener.trouble)
+
+
+def described(device: "Announcement") -> dict[str, str]:
+    """Describe a device with the title of its product, where a profile knows it."""
+    titles = {one: profile.title for profile in shipped().values() for one in profile.products}
+    return {
+        "id": device.device_id,
+        "address": device.address,
+        "protocol": device.protocol,
+        "product_id": device.product_id,
+        "product": titles.get(device.product_id, ""),
+    }

@@ -1,0 +1,103 @@
+"""`esquirell meters sync`: keys, product ids and mappings from the cloud."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from esquirell.cli.call import Call, Command, pass_call
+from esquirell.cli.output import complain, print_json
+from esquirell.domain.errors import ConfigError, MeterError
+from esquirell.domain.meter import LOCAL_KEY_LENGTH, Meter
+
+if TYPE_CHECKING:
+    from esquirell.settings.rewriting import Update
+    from esquirell.tuya.cloud import Cloud
+
+_RELOAD = "A running service takes it over when it gets SIGHUP: systemctl reload esquirell"
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """What the cloud lists of a meter, against the configuration."""
+
+    meter: Meter
+    update: "Update"
+    error: str | None = None
+
+    @property
+    def changes(self) -> list[str]:
+        """The settings that are to change."""
+        values = {"local_key": self.update.local_key, "product_id": self.update.product_id}
+        return [key for key, value in values.items() if value is not None]
+
+    def payload(self) -> dict[str, Any]:
+        """Build the JSON form, without any secret."""
+        return {"name": self.meter.name, "changes": self.changes, "error": self.error}
+
+
+@click.command("sync", cls=Command)
+@pass_call
+def sync(call: Call) -> int:
+    """Refresh keys and mappings from the cloud.
+
+    That is of use after a device was paired anew, which gives it another key. Keys go into
+    the files that hold them, the rest into the configuration and the state directory.
+    """
+    source, cloud = call.settings.source, call.runtime.cloud
+    if cloud is None:
+        raise ConfigError("meters sync needs an account: set api_key and api_secret under [cloud]")
+    if source is None:
+        raise ConfigError("meters sync needs a configuration file to write to: esquirell init")
+    compared = list(_compare(cloud, call.meters(())))
+    files = _write(source, compared)
+    if call.json:
+        print_json([one.payload() for one in compared])
+    _tell(compared, files, quiet=call.json)
+    return 1 if any(one.error for one in compared) else 0
+
+
+def _compare(cloud: "Cloud", meters: Sequence[Meter]) -> Iterator[Compared]:
+    from esquirell.settings.rewriting import Update  # noqa: PLC0415 - it loads tomlkit
+
+    for meter in meters:
+        try:
+            entry = cloud.entry(meter)
+            key = cloud.local_key(meter) if meter.gateway else entry.local_key
+        except MeterError as error:
+            yield Compared(meter, Update(), str(error))
+            continue
+        product_id = entry.device.product_id
+        changed = product_id not in {"", meter.product_id}
+        yield Compared(meter, Update(_new_key(meter, key), product_id if changed else None))
+
+
+def _new_key(meter: Meter, listed: str) -> str | None:
+    if meter.transport == "cloud" or len(listed) != LOCAL_KEY_LENGTH:
+        return None
+    return listed if listed != meter.local_key.get_secret_value() else None
+
+
+def _write(source: Path, compared: Sequence[Compared]) -> list[Path]:
+    from esquirell.settings.rewriting import rewrite  # noqa: PLC0415 - it loads tomlkit
+
+    updates = {one.meter.name: one.update for one in compared if one.changes}
+    return rewrite(source, updates) if updates else []
+
+
+def _tell(compared: Sequence[Compared], files: Sequence[Path], *, quiet: bool) -> None:
+    for one in compared:
+        if one.error:
+            complain(f"{one.meter.name}: {one.error}")
+        elif not quiet:
+            click.echo(f"{one.meter.name}: {_news(one)}")
+    if files and not quiet:
+        click.echo(f"Written: {', '.join(str(path) for path in files)}")
+        click.echo(_RELOAD)
+
+
+def _news(one: Compared) -> str:
+    said = {"local_key": "another local key", "product_id": f"product_id {one.update.product_id}"}
+    return " and ".join(said[change] for change in one.changes) or "up to date"

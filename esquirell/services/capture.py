@@ -1,0 +1,77 @@
+"""What a meter sends, for others to look at: raw, with nothing that names the device."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+from esquirell.domain.device import Device
+from esquirell.domain.meter import Meter
+from esquirell.domain.profile import Profile
+from esquirell.domain.redaction import redacted
+from esquirell.domain.schedule import TASK_PREFIX
+from esquirell.services.ports import Transport
+
+CAPTURE_TASK = TASK_PREFIX + "capture_meter"
+
+_DESCRIBING = ("code", "type", "values")
+
+
+class Describe(Protocol):
+    """Tells what is known of the device of a meter."""
+
+    def __call__(self, meter: Meter) -> Device:
+        """Describe it; empty when nothing is known."""
+        ...
+
+
+class Capture:
+    """Takes captures in the shape that `esquirell profiles try` reads.
+
+    `profile_of` tells which DPs a meter has to be asked to refresh.
+    """
+
+    def __init__(
+        self,
+        transport: Transport,
+        describe: Describe,
+        profile_of: Callable[[Meter], Profile],
+        version: str,
+    ) -> None:
+        self._transport = transport
+        self._describe = describe
+        self._profile_of = profile_of
+        self._version = version
+
+    def take(self, meter: Meter) -> dict[str, Any]:
+        """Read a meter and give what it sent, by DP id as `dps` or by code as `status`.
+
+        Raises MeterUnreachableError, MeterRejectedError or ConfigError.
+        """
+        answer = self._transport.read(meter, self._profile_of(meter).refresh, forced=True)
+        device = self._describe(meter)
+        values = redacted(answer, device.mapping, _secrets(meter))
+        by_id = all(name.isdecimal() for name in answer)
+        return {
+            "esquirell": self._version,
+            "product_id": device.product_id or meter.product_id,
+            "category": device.category,
+            "product_name": device.product_name,
+            "protocol": None if meter.protocol == "auto" else meter.protocol,
+            "mapping": _points(device.mapping),
+            "spec": _points(device.spec),
+            ("dps" if by_id else "status"): values,
+        }
+
+
+def _points(points: Mapping[str, Any]) -> dict[str, Any]:
+    """Take of each datapoint what describes it."""
+    return {
+        name: {key: point[key] for key in _DESCRIBING if key in point}
+        for name, point in points.items()
+        if isinstance(point, Mapping)
+    }
+
+
+def _secrets(meter: Meter) -> tuple[str, ...]:
+    key = meter.local_key.get_secret_value()
+    address = "" if meter.address == "auto" else meter.address
+    return (key, meter.device_id, meter.gateway, meter.cid, address)

@@ -1,0 +1,106 @@
+"""What the error codes of Tuya's cloud mean to a user.
+
+Codes: https://developer.tuya.com/en/docs/iot/error-code?id=K989ruxx88swc
+"""
+
+from typing import Any
+
+from esquirell.domain.errors import MeterUnreachableError
+from esquirell.domain.meter import Meter
+
+TOKEN_EXPIRED = (1010, 1011)
+"""The codes on which a new token helps."""
+
+LONGEST_TEXT = 120
+
+_SIGNED = "check api_key and api_secret under [cloud]"
+_CHANGE_PLAN = "extend the plan of the project on the Tuya IoT platform, or read less often"
+_MEANINGS = {
+    1004: f"it does not accept the signature: {_SIGNED}",
+    1005: f"it does not know this api_key in this region: {_SIGNED}, and region",
+    1010: "it gives tokens that it does not accept: try again later",
+    1011: "it gives tokens that it does not accept: try again later",
+    1013: "the clock of this machine is wrong: set it, such as with sudo timedatectl set-ntp true",
+    1106: "it permits no access: link your app account to the project on the Tuya IoT platform, "
+    "and check region and device_id",
+    1109: "it does not accept the request: check device_id",
+    1114: "it lets this machine's IP address not in: add it to the project's IP allowlist",
+    2001: "it says that the device is offline: check its power and its Wi-Fi",
+    2003: "it does not know the device: check device_id and region",
+    2007: "it lets this machine's IP address not in: add it to the project's IP allowlist",
+    2009: "it does not support the device: read it over the LAN",
+    28841002: f"the plan of the project has expired: {_CHANGE_PLAN}",
+    28841004: f"the quota of the project is used up: {_CHANGE_PLAN}",
+    28841101: "the project is not subscribed to this API: add IoT Core to it on the Tuya IoT "
+    "platform",
+    28841105: "the project is not authorized for this API: add IoT Core to it on the Tuya IoT "
+    "platform",
+    28841106: "the project has no permission for this API: add IoT Core to it on the Tuya IoT "
+    "platform",
+    28841107: "the data center of this region is suspended for the project: set region to that "
+    "of your app account, or enable it on the Tuya IoT platform",
+    40000309: "it is asked too often: read cloud meters less often",
+}
+
+
+class RefusedError(MeterUnreachableError):
+    """The cloud answered with an error; `number` is Tuya's code for it."""
+
+    def __init__(self, number: int, sentence: str) -> None:
+        super().__init__("cloud_error", sentence)
+        self.number = number
+
+
+class AwayError(MeterUnreachableError):
+    """The cloud did not answer, or somebody else did: that may have taken seconds."""
+
+
+def refused(answer: dict[str, Any]) -> RefusedError:
+    """Explain an answer that is an error."""
+    number = answer.get("code")
+    number = number if isinstance(number, int) else 0
+    text = " ".join(str(answer.get("msg", "no reason given")).split())[:LONGEST_TEXT]
+    meaning = _MEANINGS.get(number, f"it says {text!r}: see its error codes")
+    return RefusedError(number, f"the Tuya cloud refuses (code {number}): {meaning}")
+
+
+def unreachable(host: str, reason: str) -> AwayError:
+    """Say that there was no answer."""
+    return AwayError(
+        "cloud_error",
+        f"the Tuya cloud at {host} can't be reached ({reason}): check the connection to the "
+        "internet, and region or url under [cloud]",
+    )
+
+
+def nonsense(host: str, status: int) -> AwayError:
+    """Say that the answer was none of the Tuya cloud."""
+    return AwayError(
+        "cloud_error",
+        f"{host} does not answer as the Tuya cloud does (HTTP {status}): check region or url "
+        "under [cloud]",
+    )
+
+
+def offline(meter: Meter) -> MeterUnreachableError:
+    """Say that the cloud has old values only."""
+    return MeterUnreachableError(
+        "cloud_error",
+        f"the Tuya cloud says that {meter.name} is offline: check its power and its Wi-Fi",
+    )
+
+
+def without_values(meter: Meter) -> MeterUnreachableError:
+    """Say that the cloud lists no value at all."""
+    return MeterUnreachableError(
+        "cloud_error",
+        f'the Tuya cloud has no values of {meter.name}: set transport = "local" for it',
+    )
+
+
+def strange(error: Exception) -> MeterUnreachableError:
+    """Say that an answer was not of the shape that it should have."""
+    return MeterUnreachableError(
+        "cloud_error",
+        f"the Tuya cloud answers in a shape that is not known ({type(error).__name__})",
+    )

@@ -1,0 +1,265 @@
+"""Meters that are found on the LAN by their device ids."""
+
+import socket
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from support.tuya_broadcasts import Broadcaster, free_ports, listener, packet
+from support.tuya_devices import DEVICE_ID, MEASURED, MakeTransport, a_meter, simulated
+from support.waiting import eventually
+
+from esquirell.domain.errors import MeterUnreachableError, UnavailableError
+from esquirell.domain.meter import Meter
+from esquirell.tuya.addresses import Addresses
+from esquirell.tuya.announcement import Announcement, parse
+from esquirell.tuya.errors import not_found
+from esquirell.tuya.finder import Finder
+from esquirell.tuya.following import Follower
+from esquirell.tuya.listener import Listener, Ports
+from esquirell.tuya.local import LocalTransport
+
+PRODUCT = "gqmmtjclqb7reg5p"
+ELSEWHERE = "127.0.0.2"
+LONG_S = 20.0
+"""For searches that end when the device is heard."""
+
+
+@pytest.fixture(scope="module")
+def ports() -> Ports:
+    return free_ports()
+
+
+@pytest.fixture
+def addresses(tmp_path: Path) -> Addresses:
+    return Addresses(tmp_path / "addresses")
+
+
+@pytest.fixture
+def finder(ports: Ports) -> Iterator[Finder]:
+    finder = Finder(lambda: listener(ports), LONG_S)
+    yield finder
+    finder.stop()
+
+
+@pytest.fixture
+def hasty_finder(ports: Ports) -> Iterator[Finder]:
+    finder = Finder(lambda: listener(ports), 0.5)
+    yield finder
+    finder.stop()
+
+
+def heard(ports: Ports, count: int) -> set[Announcement]:
+    """Listen until `count` devices were heard."""
+    found: set[Announcement] = set()
+    with listener(ports) as ears:
+        for announced in ears.hear(LONG_S, threading.Event()):
+            found |= {announced} if announced else set()
+            if len(found) == count:
+                break
+    return found
+
+
+def an_auto_meter(port: int = 1, device_id: str = DEVICE_ID) -> Meter:
+    return a_meter(port, "3.4", address="auto").model_copy(update={"device_id": device_id})
+
+
+def test_devices_of_all_protocols_are_heard(ports: Ports) -> None:
+    with ExitStack() as devices:
+        for version in ("3.1", "3.3", "3.4", "3.5"):
+            address = f"192.0.2.{version[-1]}"
+            devices.enter_context(Broadcaster(ports, f"dev{version[-1]}", version, address=address))
+        assert heard(ports, 4) == {
+            Announcement(f"dev{minor}", f"192.0.2.{minor}", f"3.{minor}", PRODUCT)
+            for minor in (1, 3, 4, 5)
+        }
+
+
+def test_several_listeners_hear_the_same_device(ports: Ports) -> None:
+    with Broadcaster(ports, "shared"), ThreadPoolExecutor(2) as pool:
+        both = [pool.submit(heard, ports, 1) for _ in range(2)]
+        assert both[0].result() == both[1].result()
+
+
+@given(st.binary(max_size=200))
+def test_strange_packets_are_no_announcements(data: bytes) -> None:
+    assert parse(data, "192.0.2.1") is None
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        b"[]",
+        b"{}",
+        b"[" * 5000,
+        b'{"gwId": 5}',
+        b'{"gwId": "../../etc/passwd"}',
+        b'{"gwId": ""}',
+        b'{"from": "app", "ip": "192.0.2.1"}',
+    ],
+)
+@pytest.mark.parametrize("version", ["3.1", "3.3", "3.5"])
+def test_packets_that_name_no_device_are_left_out(version: str, said: bytes) -> None:
+    assert parse(packet(version, said), "192.0.2.1") is None
+
+
+def test_what_an_announcement_says_wrongly_is_left_out() -> None:
+    said = {"gwId": "dev", "ip": "evil.example", "version": "9", "productKey": "<b>"}
+    assert parse(packet("3.3", said), "192.0.2.7") == Announcement("dev", "192.0.2.7")
+
+
+def test_a_port_that_another_program_has_for_itself_is_named(ports: Ports) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as selfish:
+        selfish.bind(("", 0))
+        taken = int(selfish.getsockname()[1])
+        with Listener(Ports(taken, ports.encrypted, ports.app)) as ears:
+            assert list(ears.blocked) == [taken]
+            assert f"UDP {taken} can't be listened on (Address already in use)" in ears.trouble
+        with pytest.raises(UnavailableError, match=f"{taken}"), Listener(Ports(*[taken] * 3)):
+            pass
+
+
+def test_meters_that_are_searched_for_share_one_listener(ports: Ports) -> None:
+    opened = []
+
+    def open_one() -> Listener:
+        opened.append(1)
+        return listener(ports)
+
+    finder = Finder(open_one, LONG_S)
+    names = ["one", "two", "three"]
+    with ExitStack() as stack, ThreadPoolExecutor(3) as pool:
+        found = [pool.submit(finder.find, an_auto_meter(device_id=name)) for name in names]
+        eventually(lambda: opened)
+        for number, name in enumerate(names):
+            stack.enter_context(Broadcaster(ports, name, address=f"192.0.2.{number}"))
+        assert [one.result() for one in found] == [f"192.0.2.{number}" for number in range(3)]
+    assert opened == [1]
+
+
+def test_a_device_that_is_not_heard_is_told_with_what_to_check(hasty_finder: Finder) -> None:
+    with pytest.raises(MeterUnreachableError, match="no Tuya device was heard at all") as caught:
+        hasty_finder.find(an_auto_meter())
+    assert caught.value.code == "unreachable"
+
+
+def test_that_others_were_heard_is_told(ports: Ports, hasty_finder: Finder) -> None:
+    with Broadcaster(ports, "other"), pytest.raises(MeterUnreachableError, match=r"heard \(1\)"):
+        hasty_finder.find(an_auto_meter())
+
+
+def test_ports_that_are_taken_are_the_reason() -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as selfish:
+        selfish.bind(("", 0))
+        taken = int(selfish.getsockname()[1])
+        finder = Finder(lambda: listener(Ports(taken, taken, taken)), LONG_S)
+        with pytest.raises(MeterUnreachableError, match=f"UDP {taken}.*already in use"):
+            finder.find(an_auto_meter())
+
+
+def test_a_search_ends_when_the_program_does(finder: Finder) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        searching = pool.submit(finder.find, an_auto_meter())
+        eventually(searching.running)
+        finder.stop()
+        with pytest.raises(MeterUnreachableError, match="esquirell is being stopped"):
+            searching.result(timeout=LONG_S)
+
+
+def test_a_meter_is_found_and_read(
+    ports: Ports, finder: Finder, addresses: Addresses, transport: LocalTransport
+) -> None:
+    follower = Follower(transport, finder, addresses)
+    with simulated("3.4") as device:
+        with Broadcaster(ports, DEVICE_ID):
+            assert follower.read(an_auto_meter(device.port)) == MEASURED
+        assert follower.read(an_auto_meter(device.port)) == MEASURED
+
+
+def test_a_restart_needs_no_search(
+    ports: Ports, finder: Finder, tmp_path: Path, make_transport: MakeTransport
+) -> None:
+    folder = tmp_path / "addresses"
+    with simulated("3.4") as device:
+        with Broadcaster(ports, DEVICE_ID):
+            Follower(make_transport(), finder, Addresses(folder)).read(an_auto_meter(device.port))
+        finder.stop()
+        again = Follower(make_transport(), finder, Addresses(folder))
+        assert again.read(an_auto_meter(device.port)) == MEASURED
+    (note,) = folder.iterdir()
+    assert note.read_text() == "127.0.0.1\n"
+    assert note.stat().st_mode & 0o777 == 0o600
+    assert DEVICE_ID not in note.name
+
+
+def test_a_meter_is_followed_to_its_new_address(
+    ports: Ports, finder: Finder, addresses: Addresses, transport: LocalTransport
+) -> None:
+    addresses.put(DEVICE_ID, ELSEWHERE)
+    with simulated("3.4") as device, Broadcaster(ports, DEVICE_ID):
+        follower = Follower(transport, finder, addresses)
+        assert follower.read(an_auto_meter(device.port)) == MEASURED
+    assert addresses.get(DEVICE_ID) == "127.0.0.1"
+
+
+def test_an_address_where_the_meter_does_not_answer_is_not_remembered(
+    ports: Ports, finder: Finder, addresses: Addresses, transport: LocalTransport
+) -> None:
+    with Broadcaster(ports, DEVICE_ID, address=ELSEWHERE), pytest.raises(MeterUnreachableError):
+        Follower(transport, finder, addresses).read(an_auto_meter())
+    assert addresses.get(DEVICE_ID) is None
+
+
+def test_what_another_process_found_is_used(
+    finder: Finder, tmp_path: Path, transport: LocalTransport
+) -> None:
+    ours, theirs = (Addresses(tmp_path / "addresses") for _ in range(2))
+    ours.put(DEVICE_ID, ELSEWHERE)
+    theirs.put(DEVICE_ID, "127.0.0.1")
+    finder.stop()
+    with simulated("3.4") as device:
+        assert Follower(transport, finder, ours).read(an_auto_meter(device.port)) == MEASURED
+
+
+class CountingFinder(Finder):
+    """Finds nothing, and counts how often it searched."""
+
+    searches = 0
+
+    def find(self, meter: Meter) -> str:
+        self.searches += 1
+        raise not_found(meter, 1, 0, "")
+
+
+def test_after_a_search_in_vain_the_next_one_waits(
+    addresses: Addresses, transport: LocalTransport
+) -> None:
+    finder = CountingFinder()
+    follower = Follower(transport, finder, addresses)
+    searches = []
+    for forced in (False, False, True):
+        with pytest.raises(MeterUnreachableError, match="was not found on the LAN"):
+            follower.read(an_auto_meter(), forced=forced)
+        searches.append(finder.searches)
+    assert searches == [1, 1, 2]
+
+
+@pytest.mark.parametrize("content", [b"", b"evil.example", b"\xff\xfe", b"999.1.1.1", b"x" * 9999])
+def test_a_damaged_note_counts_as_none(tmp_path: Path, content: bytes) -> None:
+    folder = tmp_path / "addresses"
+    Addresses(folder).put(DEVICE_ID, "192.0.2.1")
+    (note,) = folder.iterdir()
+    note.write_bytes(content)
+    assert Addresses(folder).get(DEVICE_ID) is None
+
+
+def test_a_folder_that_cant_be_written_costs_only_the_memory(tmp_path: Path) -> None:
+    (tmp_path / "addresses").write_text("a file in its place")
+    addresses = Addresses(tmp_path / "addresses")
+    addresses.put(DEVICE_ID, "192.0.2.1")
+    assert addresses.get(DEVICE_ID) == "192.0.2.1"
