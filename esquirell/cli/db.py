@@ -86,10 +86,10 @@ def restore(call: Call, file: Path) -> None:
 @click.option("--password-file", type=_BACKUP, help="A file that holds the password of the URL.")
 @pass_call
 def move(call: Call, url: str, password_file: Path | None) -> None:
-    """Copy everything into the empty database at URL, as from SQLite to PostgreSQL.
+    """Copy everything into an empty database.
 
-    Refused while a service runs. What is in use now stays as it is, and stays in use until you
-    change database.url.
+    As from SQLite to PostgreSQL. Refused while a service runs. What is in use now stays as it
+    is, and stays in use until you change database.url.
     """
     target = _target(url, password_file)
     make_directory(call.settings.state_dir)

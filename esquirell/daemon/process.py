@@ -54,6 +54,7 @@ def prepare(runtime: Runtime, *, schedules: bool, alone: bool = False) -> None:
         _check_tasks(settings.schedules, strict=not problems)
     while True:
         try:
+            runtime.mend_database()
             runtime.prepare()
             if alone:
                 claim(runtime)

@@ -101,10 +101,16 @@ class Runtime:
         Raises ConfigError or UnavailableError.
         """
         make_directory(self.settings.state_dir)
+        ensure_current(self.database)
+
+    def mend_database(self) -> None:
+        """Mend the database if it is damaged, now and whenever it turns out to be.
+
+        That is for a service, which has to go on; a person at a terminal is told.
+        """
         mender = Mender(self.database, self.backups, self._adopt_schedules)
         if self._owns_database:
             mender.mend_at_start()
-        ensure_current(self.database)
         self.database.on_damage = mender.mend
 
     def reload(self) -> None:
