@@ -12,6 +12,7 @@ from esquirell.cli.checks import meters as meter_checks
 from esquirell.cli.checks.finding import Finding, advice, fault, fine
 from esquirell.cli.config import summary
 from esquirell.cli.output import print_json
+from esquirell.cli.ownership import may_enter
 from esquirell.domain.errors import ConfigError, EsquirellError, UnavailableError
 from esquirell.domain.status import MeterStatus
 
@@ -62,7 +63,8 @@ def _findings(call: Call) -> Iterator[Finding]:
     yield machine.state_directory(settings)
     yield machine.disk(settings)
     yield from meter_checks.configured(settings.meters)
-    yield from _around(call.runtime)
+    if may_enter(settings.state_dir):
+        yield from _around(call.runtime)
 
 
 def _around(runtime: "Runtime") -> Iterator[Finding]:

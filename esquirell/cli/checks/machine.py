@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from esquirell.cli.checks.finding import Finding, advice, fault, fine
+from esquirell.cli.ownership import may_enter, owner_of, strays
 from esquirell.domain.reading import iso
 from esquirell.settings import Settings
 
@@ -31,11 +32,18 @@ def state_directory(settings: Settings) -> Finding:
     """Look whether state can be kept, and who else can see it."""
     name, folder = "state directory", settings.state_dir
     there = _nearest(folder)
+    if not may_enter(there):
+        remedy = "run this with sudo, or as that user"
+        return fault(name, f"{there} belongs to {owner_of(there)}", remedy)
     if not os.access(there, os.W_OK | os.X_OK):
         remedy = "change state_dir, or the owner of that folder"
         return fault(name, f"{there} is not writable for this user", remedy)
     if there != folder:
         return fine(name, f"{folder} is made at the first start")
+    if found := strays(folder):
+        owner = owner_of(folder)
+        message = f"{', '.join(found)} in {folder} belong to root, which locks {owner} out"
+        return fault(name, message, f"sudo chown -R {owner}: {folder}")
     if folder.stat().st_mode & 0o077:
         return advice(name, f"other users can look into {folder}", f"chmod 700 {folder}")
     return fine(name, f"{folder} is writable, and for this user alone")
@@ -64,4 +72,4 @@ def clock(now: datetime, newest: datetime | None) -> Finding:
 
 def _nearest(folder: Path) -> Path:
     """Give the folder, or the nearest one above it that is there."""
-    return next(path for path in (folder, *folder.parents) if path.is_dir())
+    return next(path for path in (folder, *folder.parents) if os.access(path, os.F_OK))
