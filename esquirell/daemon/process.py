@@ -185,7 +185,9 @@ def _worker(runtime: Runtime) -> Worker:
 
 
 def _report_up(runtime: Runtime, role: Role) -> None:
-    log.info("%s", _summary(runtime, role))
+    summary = _summary(runtime, role)
+    notify(f"STATUS={summary}")
+    log.info("%s", summary)
 
 
 def _summary(runtime: Runtime, role: Role) -> str:
@@ -194,7 +196,7 @@ def _summary(runtime: Runtime, role: Role) -> str:
 
 def _connect_signals(runtime: Runtime, role: Role) -> None:
     def ready(**_: object) -> None:
-        notify("READY=1", f"STATUS={_summary(runtime, role)}")
+        notify("READY=1")
         _report_up(runtime, role)
 
     def stopping(**_: object) -> None:

@@ -1,7 +1,6 @@
 """`esquirell systemd install`, `uninstall` and `status`."""
 
 import os
-import shlex
 import sys
 from pathlib import Path
 
@@ -10,7 +9,7 @@ import click
 from esquirell.cli.call import Call, Group, pass_call
 from esquirell.cli.output import print_json, print_table
 from esquirell.cli.systemd import environment, installing, removing, state
-from esquirell.cli.systemd.layout import Layout
+from esquirell.cli.systemd.layout import Layout, for_root
 from esquirell.cli.systemd.machine import ALL_IN_ONE, APART, Machine
 from esquirell.domain.errors import ConfigError
 
@@ -98,14 +97,7 @@ def _show(call: Call, layout: Layout) -> None:
 
 def _need_root(root: Path) -> None:
     if root == Path("/") and os.geteuid() != 0:
-        raise ConfigError(f"only root may do this: {_sudo()}")
-
-
-def _sudo() -> str:
-    """Write this call for root: its PATH does not lead to a virtual environment."""
-    program = Path(sys.executable).parent / "esquirell"
-    command = [str(program)] if program.exists() else [sys.executable, "-m", "esquirell"]
-    return shlex.join(["sudo", *command, *sys.argv[1:]])
+        raise ConfigError(f"only root may do this: {for_root(*sys.argv[1:])}")
 
 
 def _quiet(_: str) -> None:

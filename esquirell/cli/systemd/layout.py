@@ -1,5 +1,7 @@
 """Where everything of an installed service lies."""
 
+import shlex
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +12,13 @@ RELEASES = Path("/opt/esquirell")
 STATE = Path("/var/lib/esquirell")
 CONFIGURATION = Path("/etc/esquirell/esquirell.toml")
 PROGRAM = RELEASES / "current" / "bin" / "esquirell"
+
+
+def for_root(*arguments: str) -> str:
+    """Write a call of this program for root, whose PATH does not lead to an environment."""
+    program = Path(sys.executable).parent / "esquirell"
+    command = [str(program)] if program.exists() else [sys.executable, "-m", "esquirell"]
+    return shlex.join(["sudo", *command, *arguments])
 
 
 @dataclass(frozen=True, slots=True)

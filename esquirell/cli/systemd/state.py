@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from esquirell.cli.systemd.layout import CONFIGURATION, Layout
+from esquirell.cli.systemd.layout import CONFIGURATION, Layout, for_root
 from esquirell.cli.systemd.machine import ALL_IN_ONE, APART, UNITS, Machine
 from esquirell.cli.systemd.releases import Releases
 
@@ -41,7 +41,7 @@ class State:
     def next_steps(self) -> Iterator[str]:
         """Say what a user may want to do now."""
         if not self.installed:
-            yield "install it, as root and by its full path: esquirell systemd install"
+            yield f"install it: {for_root('systemd', 'install')}"
         elif not self.configured:
             yield f"write a configuration: {INIT}"
             yield f"then start it: sudo systemctl start {self._chosen()}"
@@ -81,9 +81,11 @@ def _is_there(layout: Layout) -> bool:
 def _facts(shown: Mapping[str, str]) -> dict[str, str]:
     if shown.get("LoadState") != "loaded":
         return {}
+    active = shown.get("ActiveState", "")
     return {
         "enabled": shown.get("UnitFileState", ""),
-        "active": shown.get("ActiveState", ""),
-        "status": shown.get("StatusText", ""),
+        "active": active,
+        # systemd keeps the last words of what has ended.
+        "status": shown.get("StatusText", "") if active == "active" else "",
         "restarts": shown.get("NRestarts", ""),
     }
