@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from esquirell.cli.call import Call, Command, pass_call
-from esquirell.cli.checks import machine
+from esquirell.cli.checks import clock, machine
 from esquirell.cli.checks import meters as meter_checks
 from esquirell.cli.checks.finding import Finding, advice, fault, fine
 from esquirell.cli.config import summary
@@ -74,7 +74,8 @@ def _around(runtime: "Runtime") -> Iterator[Finding]:
 
     statuses = _statuses(runtime)
     times = [status.last_success for status in statuses.values() if status.last_success]
-    yield machine.clock(datetime.now(UTC), max(times, default=None))
+    now, newest = datetime.now(UTC), max(times, default=None)
+    yield clock.clock(now, newest, synchronized=clock.synchronized())
     for name, look in (
         ("database", servers.database),
         ("redis", servers.redis),

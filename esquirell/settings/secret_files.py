@@ -8,6 +8,7 @@ configuration itself. systemd hands a whole folder over with its own prefix, `es
 
 import os
 import re
+import stat
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from esquirell.settings.layers import Table, tables
 from esquirell.settings.places import Places, Route
 
 CONTAINER_SECRETS = Path("/run/secrets")
+MOUNTED = Path("/run")
 CREDENTIALS = "credentials"
 PREFIX = "esquirell_"
 
@@ -48,6 +50,20 @@ def holds_secrets(data: Table, places: Places) -> bool:
     )
 
 
+def exposed_files(data: Table, places: Places) -> list[Path]:
+    """Name the secret files of these tables that every user of the machine can read.
+
+    Not those below /run, which a container's engine or systemd has put there.
+    """
+    named = (
+        Path(str(table[f"{key}_file"]))
+        for _, model, table in tables(data, places)
+        for key in secret_keys(model)
+        if table.get(f"{key}_file")
+    )
+    return [path for path in named if not path.is_relative_to(MOUNTED) and _is_exposed(path)]
+
+
 def resolve(data: Table, where: Sequence[Path], places: Places) -> None:
     """Put the secrets themselves in the place of the files that hold them.
 
@@ -59,6 +75,13 @@ def resolve(data: Table, where: Sequence[Path], places: Places) -> None:
             found = _find(table, (*route, key), where, places)
             if isinstance(found, str):
                 table[key] = SecretStr(found)
+
+
+def _is_exposed(path: Path) -> bool:
+    try:
+        return bool(path.stat().st_mode & stat.S_IROTH)
+    except OSError:
+        return False  # reading it will tell
 
 
 def _find(table: Table, route: Route, where: Sequence[Path], places: Places) -> object:
