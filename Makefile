@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 # Without byte code every start of Python is slower, and the tests start it often.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: check format-check lint types imports test format fix install demo home-assistant help clean
+.PHONY: check format-check lint types imports test format fix install demo home-assistant systemd deb help clean
 
 check: format-check lint types imports test ## everything below: format, lint, types, imports, tests
 
@@ -52,6 +52,13 @@ demo: install ## the demo, from this checkout
 home-assistant: install ## against a real Home Assistant: HOME_ASSISTANT_HARNESS names the program that runs it
 	@test -n "$$HOME_ASSISTANT_HARNESS" || { echo 'set HOME_ASSISTANT_HARNESS to the program that runs Home Assistant'; exit 2; }
 	$(BIN)/pytest -n0 tests/homeassistant
+
+systemd: install ## the service under a real systemd: SYSTEMD_HARNESS names the program that boots one
+	@test -n "$$SYSTEMD_HARNESS" || { echo 'set SYSTEMD_HARNESS to the program that boots a system'; exit 2; }
+	$(BIN)/pytest -n0 tests/systemd/test_real_systemd.py
+
+deb: install ## a Debian package in dist/: SUITE and ARCHITECTURE, by default those of this machine
+	UV=$(UV) packaging/deb/build $(SUITE) $(ARCHITECTURE)
 
 clean: ## remove the virtual environment and all caches
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis dist

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from esquirell.cli.systemd import environment, packages
 from esquirell.cli.systemd.layout import PROGRAM, STATE, Layout
-from esquirell.cli.systemd.machine import ALL_IN_ONE, APART, FLOWER, ROLES, Machine
+from esquirell.cli.systemd.machine import ALL_IN_ONE, APART, FLOWER, Machine
 from esquirell.cli.systemd.releases import Releases
 from esquirell.domain.errors import ConfigError
 from esquirell.settings import load, private_files
@@ -86,8 +86,6 @@ def start(unit: str, layout: Layout, machine: Machine, tell: Tell) -> None:
     if layout.root != Path("/") or not layout.configuration.exists():
         return
     load(layout.configuration, {})
-    # What belongs to a target follows when that stops, but not when it starts again.
-    machine.stop(ROLES if unit == APART else [])
     machine.restart(unit)
     tell(f"{unit} runs")
     if machine.active(FLOWER) or machine.enabled(FLOWER):
