@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 # Without byte code every start of Python is slower, and the tests start it often.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: check format-check lint types imports test format fix install demo reference docs home-assistant faults docker help clean
+.PHONY: check format-check lint types imports test format fix install demo reference docs home-assistant faults docker systemd deb help clean
 
 check: format-check lint types imports test ## everything below: format, lint, types, imports, tests
 
@@ -65,6 +65,13 @@ faults: install ## each fault under a running service, for real; a quarter of an
 
 docker: install ## docker-compose.yml in real containers: needs a Docker engine (DOCKER_HOST)
 	ESQUIRELL_DOCKER=1 $(BIN)/pytest -n0 tests/compose
+
+systemd: install ## the service under a real systemd: SYSTEMD_HARNESS names the program that boots one
+	@test -n "$$SYSTEMD_HARNESS" || { echo 'set SYSTEMD_HARNESS to the program that boots a system'; exit 2; }
+	$(BIN)/pytest -n0 tests/systemd/test_real_systemd.py
+
+deb: install ## a Debian package in dist/: SUITE and ARCHITECTURE, by default those of this machine
+	UV=$(UV) packaging/deb/build $(SUITE) $(ARCHITECTURE)
 
 clean: ## remove the virtual environment and all caches
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis dist

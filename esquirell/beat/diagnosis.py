@@ -1,19 +1,27 @@
 """What Redis says of itself, for those who look whether it is set up well."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import redis
 
 from esquirell.beat.redis import RedisError, unavailable
 
+# Celery's transport is tested with this one; Debian has had newer ones since 2023.
+OLDEST = (6, 2)
 KEEPS_ALL = "noeviction"
 
 
 @dataclass(frozen=True, slots=True)
 class RedisFacts:
-    """The version, what happens when memory runs out, and whether it can (`limited`)."""
+    """The version, what happens when memory runs out, and whether it can (`limited`).
+
+    `too_old` tells that the version lacks what this program, or Celery, needs.
+    """
 
     version: str
+    too_old: bool
     policy: str
     limited: bool
 
@@ -23,6 +31,10 @@ class RedisFacts:
         return self.policy != KEEPS_ALL
 
 
+def _parts(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split(".") if part.isdecimal()) or OLDEST
+
+
 def examine(client: redis.Redis) -> RedisFacts:
     """Ask a server for its facts. Raises UnavailableError."""
     try:
@@ -30,8 +42,16 @@ def examine(client: redis.Redis) -> RedisFacts:
         facts = client.info()
     except RedisError as error:
         raise unavailable(error) from None
+    return facts_of(facts)
+
+
+def facts_of(facts: Mapping[str, Any]) -> RedisFacts:
+    """Read the facts out of what INFO gave."""
+    # Valkey says which Redis it stands for.
+    version = str(facts.get("redis_version", "unknown"))
     return RedisFacts(
-        str(facts.get("valkey_version", facts.get("redis_version", "unknown"))),
+        str(facts.get("valkey_version", version)),
+        _parts(version) < OLDEST,
         str(facts.get("maxmemory_policy", KEEPS_ALL)),
         bool(facts.get("maxmemory")),
     )

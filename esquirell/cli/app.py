@@ -24,6 +24,7 @@ COMMANDS = {
     "db": ("db:db", "Take care of the database."),
     "config": ("config:config", "Show or check the configuration."),
     "doctor": ("doctor:doctor", "Check everything, and say what to do."),
+    "systemd": ("systemd.commands:systemd", "Install the service of this machine, or remove it."),
     "health": ("health:health", "Tell by the exit code whether the service works."),
 }
 

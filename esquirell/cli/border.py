@@ -49,8 +49,14 @@ def _judge(error: BaseException) -> tuple[str, int]:
         case EsquirellError():
             return str(error), FAILED
         case _:
-            kind = type(error).__name__
-            return f"an unforeseen fault: {kind}: {error}; --debug shows where", FAILED
+            return _unforeseen(error)
+
+
+def _unforeseen(error: BaseException) -> tuple[str, int]:
+    if isinstance(error, PermissionError) and error.filename:
+        return f"{error.filename} is closed to this user: run this with sudo", USAGE
+    kind = type(error).__name__
+    return f"an unforeseen fault: {kind}: {error}; --debug shows where", FAILED
 
 
 def _help_of(context: click.Context | None) -> str:

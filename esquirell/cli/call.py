@@ -4,12 +4,13 @@ import logging
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from esquirell.cli.ownership import check_entry, hand_over
 from esquirell.domain.errors import ConfigError, UnavailableError
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ class Call:
             # Children of this process, and Celery's own lazy loading, find the same file.
             os.environ["ESQUIRELL_CONFIG"] = str(self.config.absolute())
         settings = load()
+        click.get_current_context().call_on_close(partial(hand_over, settings.state_dir))
         for warning in settings.warnings if self.warns else ():
             click.echo(f"warning: {warning}", err=True)
         return settings
@@ -48,6 +50,7 @@ class Call:
     def runtime(self) -> "Runtime":
         """Everything behind the services. Raises ConfigError."""
         settings = self.settings
+        check_entry(settings.state_dir)
         from esquirell.celery import app  # noqa: PLC0415 - it takes long, and not all need it
         from esquirell.runtime import Runtime, use  # noqa: PLC0415
 
@@ -65,6 +68,7 @@ class Call:
         """
         from esquirell.storage.database import Database  # noqa: PLC0415 - the same
 
+        check_entry(self.settings.state_dir)
         database = Database(self.settings.database_url)
         click.get_current_context().call_on_close(database.close)
         return database

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, TypeVar
 import click
 
 from esquirell.cli.call import Call, Command, pass_call
-from esquirell.cli.checks import files, machine
+from esquirell.cli.checks import clock, files, machine
 from esquirell.cli.checks import meters as meter_checks
 from esquirell.cli.checks.finding import Finding, advice, fault, fine
 from esquirell.cli.config import summary
 from esquirell.cli.output import print_json
+from esquirell.cli.ownership import may_enter
 from esquirell.domain.errors import ConfigError, EsquirellError, UnavailableError
 from esquirell.domain.ledger import Ledger
 from esquirell.domain.status import MeterStatus
@@ -66,7 +67,8 @@ def _findings(call: Call) -> Iterator[Finding]:
     yield machine.disk(settings)
     yield from files.exposed(settings.meters, settings.source)
     yield from meter_checks.configured(settings)
-    yield from _around(call.runtime)
+    if may_enter(settings.state_dir):
+        yield from _around(call.runtime)
 
 
 def _around(runtime: "Runtime") -> Iterator[Finding]:
@@ -76,7 +78,8 @@ def _around(runtime: "Runtime") -> Iterator[Finding]:
 
     statuses = _statuses(runtime)
     times = [status.last_success for status in statuses.values() if status.last_success]
-    yield machine.clock(datetime.now(UTC), max(times, default=None))
+    now, newest = datetime.now(UTC), max(times, default=None)
+    yield clock.clock(now, newest, synchronized=clock.synchronized())
     for name, look in (
         ("database", servers.database),
         ("redis", servers.redis),

@@ -6,6 +6,7 @@ import sys
 import click
 
 from esquirell.cli.call import Call, Command, misuse, pass_call
+from esquirell.cli.ownership import refuse_root
 from esquirell.daemon import logs, process, roles
 from esquirell.daemon.lock import RunLock, lock_of
 from esquirell.daemon.redis_server import RedisServer
@@ -81,5 +82,6 @@ def _start(call: Call) -> Runtime:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     settings = call.settings
+    refuse_root(settings.state_dir)
     logs.set_up("debug" if call.debug else settings.log.level, settings.log.format)
     return call.runtime

@@ -8,6 +8,8 @@ from celery.worker.consumer import Consumer as CeleryConsumer
 from celery.worker.state import maybe_shutdown
 from kombu import Connection
 
+from esquirell.daemon.notify import notify
+
 log = logging.getLogger(__name__)
 
 # Celery pauses up to 30 s between two tries; polls should go on within 10 s of Redis' return.
@@ -27,6 +29,8 @@ class Consumer(CeleryConsumer):
             nonlocal complained
             if not complained:
                 log.warning("Redis is away, the worker waits for it: %s", type(error).__name__)
+                # Its start ends here: scheduler and bridge work, and a boot should not wait.
+                notify("READY=1", "STATUS=waiting for Redis")
             complained = True
 
         conn.ensure_connection(

@@ -4,9 +4,11 @@ import contextlib
 import os
 import socket
 
+US_PER_S = 1_000_000
 
-def notify(state: str) -> None:
-    """Send a state such as `READY=1`; without systemd nothing happens."""
+
+def notify(*states: str) -> None:
+    """Send states such as `READY=1`, all at once; without systemd nothing happens."""
     address = os.environ.get("NOTIFY_SOCKET")
     if not address:
         return
@@ -17,4 +19,22 @@ def notify(state: str) -> None:
         socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as channel,
     ):
         channel.connect(address)
-        channel.sendall(state.encode())
+        channel.sendall("\n".join(states).encode())
+
+
+def still_starting(status: str, for_s: int) -> None:
+    """Say what the start waits for, and that it may take so many seconds more."""
+    notify(f"EXTEND_TIMEOUT_USEC={for_s * US_PER_S}", f"STATUS={status}")
+
+
+def sign_of_life_every_s(at_most: float) -> float:
+    """Give the pause between two signs of life: half of what systemd waits for one.
+
+    Without a watchdog (sd_watchdog_enabled(3)) it is `at_most`, in seconds.
+    """
+    limit_us = os.environ.get("WATCHDOG_USEC", "")
+    if not limit_us.isdecimal() or os.environ.get("WATCHDOG_PID", str(os.getpid())) != str(
+        os.getpid()
+    ):
+        return at_most
+    return min(at_most, int(limit_us) / US_PER_S / 2)

@@ -13,10 +13,10 @@ from esquirell.beat.lease import Lease
 from esquirell.daemon import logs, records
 from esquirell.daemon.consumer import Consumer, Pulse
 from esquirell.daemon.lock import claim
-from esquirell.daemon.notify import notify
+from esquirell.daemon.notify import notify, sign_of_life_every_s, still_starting
 from esquirell.daemon.roles import Role
 from esquirell.daemon.steps import Parts
-from esquirell.daemon.watchdog import Watchdog
+from esquirell.daemon.watchdog import Gauge, Progress, Watchdog
 from esquirell.domain.errors import CommandError, ConfigError, UnavailableError
 from esquirell.domain.reading import iso
 from esquirell.domain.schedule import Schedule
@@ -28,6 +28,8 @@ log = logging.getLogger(__name__)
 
 GOODBYE_S = 2.0
 DATABASE_RETRY_S = 5.0
+# A retry and a try that finds a host away, generously.
+DATABASE_LIMIT_S = 120
 STAND_BY_S = 2.0
 # Within the ten seconds that systemd and docker usually grant.
 END_WITHIN_S = 8.0
@@ -62,6 +64,7 @@ def prepare(runtime: Runtime, *, schedules: bool, alone: bool = False) -> None:
                 runtime.schedules.adopt(runtime.settings.schedules)
         except UnavailableError as error:
             log.warning("waiting for the database: %s", error)
+            still_starting(f"waiting for the database: {error}", DATABASE_LIMIT_S)
             threading.Event().wait(DATABASE_RETRY_S)
         else:
             return
@@ -115,7 +118,7 @@ def run_parts(runtime: Runtime, role: Role) -> int:
     return 0
 
 
-def _stand_by(lease: Lease, ended: threading.Event, announce: Callable[[], None]) -> bool:
+def _stand_by(lease: Lease, ended: threading.Event, announce: Callable[[], str]) -> bool:
     """Wait until the lease is ours; tell whether it is, or the process is to end."""
     while not ended.is_set():
         announce()
@@ -124,19 +127,21 @@ def _stand_by(lease: Lease, ended: threading.Event, announce: Callable[[], None]
                 return True
         except UnavailableError as error:
             log.debug("standing by: %s", error)
-        notify("WATCHDOG=1")
-        ended.wait(STAND_BY_S)
+        notify("WATCHDOG=1", "STATUS=standing by: another one is active, or Redis is away")
+        ended.wait(sign_of_life_every_s(STAND_BY_S))
     return False
 
 
 def _be_active(runtime: Runtime, role: Role, ended: threading.Event) -> int:
-    watchdog = _watchdog(runtime, role)
+    progress = Progress()
+    watchdog = _watchdog(runtime, role, Gauge("the main loop", progress.silent_s))
     if runtime.bridges:
         runtime.connection.start()
     watchdog.start()
     _report_up(runtime, role)
     code = 0
     while not ended.wait(STAND_BY_S):
+        progress.note()
         if role.lease is not None and _lost(role.lease):
             code = STAND_BY_EXIT_CODE
             log.error(
@@ -160,31 +165,31 @@ def _lost(lease: Lease) -> bool:
         return False
 
 
-def _watchdog(runtime: Runtime, role: Role) -> Watchdog:
-    return Watchdog(role.parts, role.gauges, _announcement(runtime, role))
+def _watchdog(runtime: Runtime, role: Role, *gauges: Gauge) -> Watchdog:
+    announce = _announcement(runtime, role)
+
+    def look() -> str:
+        return announce() or _summary(runtime, role)
+
+    return Watchdog(role.parts, (*role.gauges, *gauges), look)
 
 
-def _announcement(runtime: Runtime, role: Role) -> Callable[[], None]:
-    """Say that the roles of this process live: one that stands by does, too."""
+def _announcement(runtime: Runtime, role: Role) -> Callable[[], str]:
+    """Say that the roles of this process live: one that stands by does, too.
+
+    Gives a sentence when nobody can be told, as Redis is away: then nothing is wrong here.
+    """
     since = iso(runtime.started_at)
 
-    def announce() -> None:
-        for name in role.names:
-            runtime.presence.announce(name, since)
-
-    return _unless_away(announce)
-
-
-def _unless_away(tell: Callable[[], None]) -> Callable[[], None]:
-    """Tell Redis, if it is there: without it nobody can be told, and nothing is wrong here."""
-
-    def told() -> None:
+    def announce() -> str:
         try:
-            tell()
+            for name in role.names:
+                runtime.presence.announce(name, since)
         except UnavailableError as error:
-            log.debug("presence is not announced: %s", error)
+            return f"waiting for Redis: {error}"
+        return ""
 
-    return told
+    return announce
 
 
 def _worker(runtime: Runtime, role: Role) -> Worker:
@@ -201,7 +206,13 @@ def _worker(runtime: Runtime, role: Role) -> Worker:
 
 
 def _report_up(runtime: Runtime, role: Role) -> None:
-    log.info("up as %s; meters: %d", ", ".join(role.names), len(runtime.meters()))
+    summary = _summary(runtime, role)
+    notify(f"STATUS={summary}")
+    log.info("%s", summary)
+
+
+def _summary(runtime: Runtime, role: Role) -> str:
+    return f"up as {', '.join(role.names)}; meters: {len(runtime.meters())}"
 
 
 def _connect_signals(runtime: Runtime, role: Role) -> None:
@@ -241,8 +252,10 @@ def _leave(runtime: Runtime, role: Role) -> None:
     """Say goodbye: the last readings go out before the connection ends."""
     if "beat" not in role.names or runtime.bridges:
         runtime.connection.stop(GOODBYE_S)
-
-    _unless_away(lambda: runtime.presence.withdraw(*role.names))()
+    try:
+        runtime.presence.withdraw(*role.names)
+    except UnavailableError as error:
+        log.debug("presence runs out by itself: %s", error)
     log.info("ended")
 
 

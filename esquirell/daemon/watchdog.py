@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from esquirell.daemon.notify import notify
+from esquirell.daemon.notify import notify, sign_of_life_every_s
 from esquirell.daemon.parts import Part
 
 log = logging.getLogger(__name__)
@@ -28,15 +28,32 @@ class Gauge:
     limit_s: float = HANGS_AFTER_S
 
 
+class Progress:
+    """Notes that a loop goes on, for a gauge."""
+
+    def __init__(self) -> None:
+        self._noted_at = time.monotonic()
+
+    def note(self) -> None:
+        """Note a turn of the loop."""
+        self._noted_at = time.monotonic()
+
+    def silent_s(self) -> float:
+        """Tell for how many seconds no turn was noted."""
+        return time.monotonic() - self._noted_at
+
+
 class Watchdog:
-    """Looks at all parts and gauges every few seconds; calls `on_look` while all is well.
+    """Looks at all parts and gauges every few seconds, and tells systemd while all is well.
+
+    `on_look` then gives the status that systemd shows.
 
     Something that hangs can't be ended inside a Python process, so the process ends and
     its supervisor (systemd, docker) starts it anew.
     """
 
     def __init__(
-        self, parts: Sequence[Part], gauges: Sequence[Gauge], on_look: Callable[[], None]
+        self, parts: Sequence[Part], gauges: Sequence[Gauge], on_look: Callable[[], str]
     ) -> None:
         self._parts = parts
         self._gauges = [*gauges, *(Gauge(part.name, part.silent_s) for part in parts)]
@@ -61,7 +78,8 @@ class Watchdog:
             part.join(max(0.0, deadline - time.monotonic()))
 
     def _run(self) -> None:
-        while not self._stop.wait(LOOK_EVERY_S):
+        pause_s = sign_of_life_every_s(LOOK_EVERY_S)
+        while not self._stop.wait(pause_s):
             self._look()
 
     def _look(self) -> None:
@@ -72,8 +90,7 @@ class Watchdog:
         hung = [gauge for gauge in self._gauges if gauge.silent_s() > gauge.limit_s]
         if hung:
             _end(hung[0])
-        notify("WATCHDOG=1")
-        self._on_look()
+        notify("WATCHDOG=1", f"STATUS={self._on_look()}")
 
 
 def _end(gauge: Gauge) -> None:

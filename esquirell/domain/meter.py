@@ -74,16 +74,19 @@ class Meter(BaseModel):
 
     @model_validator(mode="after")
     def _check_key(self) -> "Meter":
-        length = len(self.local_key.get_secret_value())
-        if self.transport == "local" and length != LOCAL_KEY_LENGTH:
-            raise ValueError(_key_sentence(length))
+        key = self.local_key.get_secret_value()
+        if self.transport == "local" and len(key) != LOCAL_KEY_LENGTH:
+            raise ValueError(_key_sentence(key))
         return self
 
 
-def _key_sentence(length: int) -> str:
-    if length == 0:
+def _key_sentence(key: str) -> str:
+    """Say what is wrong with a key; never what is in it."""
+    if not key:
         return "local_key is missing: give local_key or local_key_file"
+    if len(key) == LOCAL_KEY_LENGTH + 2 and key[0] == key[-1] and key[0] in "'\"":
+        return "local_key has quotes around it that are no part of it: a file holds the key alone"
     return (
-        f"local_key has {length} characters, a Tuya local key has {LOCAL_KEY_LENGTH}: "
+        f"local_key has {len(key)} characters, a Tuya local key has {LOCAL_KEY_LENGTH}: "
         "copy it again, into a file of its own (local_key_file), or between single quotes"
     )

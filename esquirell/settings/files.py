@@ -59,6 +59,10 @@ def find(
         except (FileNotFoundError, NotADirectoryError) as error:
             if named:
                 raise ConfigError(f"{named} does not exist: name another file") from error
+        except PermissionError as error:
+            raise ConfigError(
+                f"{candidate} can't be read by this user: run it with sudo, or as its owner"
+            ) from error
         except OSError as error:
             raise ConfigError(f"{candidate} can't be read: {error.strerror}") from error
     return None

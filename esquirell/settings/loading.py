@@ -41,8 +41,15 @@ def _combine(file: ConfigFile, given: Sequence[Assignment], environ: Mapping[str
     prepare(data, file.folder, places)
     exposed = file.exposed and secret_files.holds_secrets(data, places)
     _cover(data, given, places)
-    secret_files.resolve(data, secret_files.folders(environ), places)
-    warnings = tuple(_warnings(data, file.name, environ, exposed=exposed))
+    open_files = secret_files.exposed_files(data, places)
+    secret_files.resolve(data, secret_files.folders(environ, file.folder), places)
+    warnings = (
+        *(
+            f"{path} holds a secret and every user can read it: chmod o= {path}"
+            for path in open_files
+        ),
+        *_warnings(data, file.name, environ, exposed=exposed),
+    )
     data |= _found_out(data, file.folder, environ)
     settings = _validated(data | {"source": file.source}, places)
     check(settings, places)

@@ -202,7 +202,7 @@ class Settings(Configuration):
         """
         file = urls.sqlite_file(self.database.url)
         if file is not None:
-            return urls.replace_sqlite_file(self.database.url, str(self.state_dir / file))
+            return urls.sqlite_url(str(self.state_dir / file))
         return urls.join_password(self.database.url, self.database.password.get_secret_value())
 
     @property

@@ -1,11 +1,14 @@
 """Secrets from files of their own.
 
 What wins, from the strongest: an environment variable (`KEY` or `KEY_file`), `KEY_file` in
-the configuration, a file `section__key` in `$CREDENTIALS_DIRECTORY` (systemd) or
-`/run/secrets` (containers), the secret written into the configuration itself.
+the configuration, a file `section__key` in `$CREDENTIALS_DIRECTORY` (systemd), `/run/secrets`
+(containers) or `credentials/` beside the configuration, the secret written into the
+configuration itself. systemd hands a whole folder over with its own prefix, `esquirell_`.
 """
 
+import os
 import re
+import stat
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -17,14 +20,25 @@ from esquirell.settings.layers import Table, tables
 from esquirell.settings.places import Places, Route
 
 CONTAINER_SECRETS = Path("/run/secrets")
+MOUNTED = Path("/run")
+CREDENTIALS = "credentials"
+PREFIX = "esquirell_"
 
 _PLAIN = re.compile(r"[a-z0-9_-]+")
 
 
-def folders(environ: Mapping[str, str]) -> list[Path]:
-    """Name the folders where a service manager or a container puts secrets."""
+def folders(environ: Mapping[str, str], beside: Path) -> list[Path]:
+    """Name the folders where a service manager, a container or an administrator puts secrets.
+
+    `beside` is the folder of the configuration file.
+    """
     given = environ.get("CREDENTIALS_DIRECTORY")
-    return [Path(given), CONTAINER_SECRETS] if given else [CONTAINER_SECRETS]
+    return [*([Path(given)] if given else []), CONTAINER_SECRETS, beside / CREDENTIALS]
+
+
+def credential(*route: str) -> str | None:
+    """Name the file of a secret in those folders; None if its name can't be one."""
+    return "__".join(route) if all(_PLAIN.fullmatch(part) for part in route) else None
 
 
 def holds_secrets(data: Table, places: Places) -> bool:
@@ -34,6 +48,20 @@ def holds_secrets(data: Table, places: Places) -> bool:
         for _, model, table in tables(data, places)
         for secret in secret_keys(model)
     )
+
+
+def exposed_files(data: Table, places: Places) -> list[Path]:
+    """Name the secret files of these tables that every user of the machine can read.
+
+    Not those below /run, which a container's engine or systemd has put there.
+    """
+    named = (
+        Path(str(table[f"{key}_file"]))
+        for _, model, table in tables(data, places)
+        for key in secret_keys(model)
+        if table.get(f"{key}_file")
+    )
+    return [path for path in named if not path.is_relative_to(MOUNTED) and _is_exposed(path)]
 
 
 def resolve(data: Table, where: Sequence[Path], places: Places) -> None:
@@ -49,6 +77,13 @@ def resolve(data: Table, where: Sequence[Path], places: Places) -> None:
                 table[key] = SecretStr(found)
 
 
+def _is_exposed(path: Path) -> bool:
+    try:
+        return bool(path.stat().st_mode & stat.S_IROTH)
+    except OSError:
+        return False  # reading it will tell
+
+
 def _find(table: Table, route: Route, where: Sequence[Path], places: Places) -> object:
     *above, key = route
     inline, file = table.get(key), table.pop(f"{key}_file", None)
@@ -62,9 +97,11 @@ def _find(table: Table, route: Route, where: Sequence[Path], places: Places) -> 
 
 
 def _mounted(route: Route, where: Sequence[Path]) -> Iterator[Path]:
-    if all(_PLAIN.fullmatch(part) for part in route):
-        candidates = (folder / "__".join(route) for folder in where)
-        yield from (path for path in candidates if path.exists())
+    name = credential(*route)
+    if name is not None:
+        candidates = (folder / file for folder in where for file in (name, f"{PREFIX}{name}"))
+        # What lies in a folder that this user may not enter is not there for it.
+        yield from (path for path in candidates if os.access(path, os.F_OK))
 
 
 def _read(file: object, table: Route, key: str, places: Places) -> str:

@@ -98,13 +98,12 @@ def sentinels(url: str) -> tuple[tuple[tuple[str, int], ...], str, str]:
 
 def sqlite_file(url: str) -> str | None:
     """Give the file of an SQLite URL, None for another database."""
-    return url.removeprefix(_SQLITE).partition("?")[0] if url.startswith(_SQLITE) else None
+    return url.removeprefix(_SQLITE) if url.startswith(_SQLITE) else None
 
 
-def replace_sqlite_file(url: str, file: str) -> str:
-    """Let an SQLite URL name another file; its options stay."""
-    _, mark, options = url.partition("?")
-    return f"{_SQLITE}{file}{mark}{options}"
+def sqlite_url(file: str) -> str:
+    """Name an SQLite file by a URL, as it is: no character of it means anything else."""
+    return f"{_SQLITE}{file}"
 
 
 def for_redis(url: str) -> str:
@@ -116,6 +115,8 @@ def _check_sqlite(url: str) -> str:
     file = sqlite_file(url)
     if not file or file == ":memory:" or file.startswith("file:"):
         raise ValueError(f"must name a database file, such as {_SQLITE}esquirell.db")
+    if "?" in file:
+        raise ValueError(f"takes no options: write {_SQLITE} and a path")
     return url
 
 

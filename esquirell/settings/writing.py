@@ -15,6 +15,10 @@ from tomlkit.items import Table
 from esquirell.domain.meter import Meter
 from esquirell.settings.model import MqttSettings, RedisSettings
 
+# A service of the machine keeps its state there; commands that people call should find it.
+SERVICE_FOLDER = Path("/etc/esquirell")
+SERVICE_STATE = "/var/lib/esquirell"
+
 _HEAD = """\
 # The configuration of esquirell, written by `esquirell init`.
 # Whatever is not said here has its default; config/esquirell.example.toml explains it all.
@@ -67,6 +71,8 @@ def _document(draft: Draft, folder: Path) -> str:
     document = tomlkit.document()
     if draft.timezone:
         document.add("timezone", tomlkit.item(draft.timezone))
+    if folder == SERVICE_FOLDER:
+        document.add("state_dir", tomlkit.item(SERVICE_STATE))
     document.add("redis", _table({"url": draft.redis_url}))
     document.add("mqtt", _table(_mqtt(draft.mqtt)))
     meters = tomlkit.aot()

@@ -14,13 +14,18 @@ _DRIVERS = {
     "postgresql": "postgresql+psycopg",
     "postgresql+psycopg": "postgresql+psycopg",
 }
+_SQLITE = "sqlite:///"
 _FORMS = "write sqlite:///FILE or postgresql+psycopg://USER@HOST/NAME"
 
 
 def parse(text: str) -> URL:
-    """Read a database URL; PostgreSQL is always spoken to through psycopg. Raises ConfigError."""
+    """Read a database URL; PostgreSQL is always spoken to through psycopg. Raises ConfigError.
+
+    What follows `sqlite:///` is a path as it is, whatever `%` or `?` it holds.
+    """
     try:
-        url = make_url(text)
+        file = text.removeprefix(_SQLITE)
+        url = URL.create("sqlite", database=file) if file != text else make_url(text)
     except (ArgumentError, ValueError):
         # The cause may quote parts of a password.
         raise ConfigError(f"database.url is no URL: {_FORMS}") from None
@@ -30,6 +35,13 @@ def parse(text: str) -> URL:
     if is_sqlite(url):
         _check_file(url)
     return url
+
+
+def written(url: URL) -> str:
+    """Write a URL, with its password, such that `parse` reads the same."""
+    if is_sqlite(url):
+        return f"{_SQLITE}{url.database}"
+    return url.render_as_string(hide_password=False)
 
 
 def is_sqlite(url: URL) -> bool:

@@ -9,6 +9,7 @@ from sqlalchemy.engine import Connection
 
 from esquirell.domain.errors import ConfigError, EsquirellError, UnavailableError
 from esquirell.storage import sqlite
+from esquirell.storage.address import written
 from esquirell.storage.database import Database
 from esquirell.storage.faults import DamagedError
 
@@ -75,7 +76,7 @@ def _is_current(database: Database) -> bool:
 
 def _upgrade_in_child(database: Database, limit_s: float) -> None:
     # By standard input: a command line would show the password to every user of the machine.
-    url = database.url.render_as_string(hide_password=False)
+    url = written(database.url)
     command = [sys.executable, "-P", "-m", "esquirell.storage.migrate"]
     try:
         child = subprocess.run(

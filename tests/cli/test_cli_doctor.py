@@ -1,7 +1,7 @@
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -14,9 +14,10 @@ from support.terminal import Terminal
 from support.tuya_broadcasts import Broadcaster
 from support.tuya_devices import FakeDevice
 
+from esquirell.beat import diagnosis
 from esquirell.beat.presence import Presence
 from esquirell.beat.redis import Address, connect
-from esquirell.cli.checks import machine
+from esquirell.cli.checks import clock, servers
 from esquirell.domain.ledger import Ledger
 from esquirell.domain.status import MeterStatus
 from esquirell.tuya.listener import Ports
@@ -142,8 +143,59 @@ def test_a_clock_that_is_behind_the_newest_reading(house: Home) -> None:
 
 
 def test_a_clock_that_was_never_set() -> None:
-    finding = machine.clock(START.replace(year=2000), None)
+    finding = clock.clock(START.replace(year=2000), None, synchronized=True)
     assert not finding.ok
+
+
+@pytest.mark.parametrize(("synchronized", "mark"), [(True, "✓"), (None, "✓"), (False, "!")])
+def test_a_clock_that_nothing_synchronizes(synchronized: bool | None, mark: str) -> None:
+    finding = clock.clock(datetime.now(UTC), None, synchronized=synchronized)
+    assert finding.mark == mark
+    assert finding.remedy is None or "timedatectl" in finding.remedy
+
+
+def test_without_systemd_nobody_knows(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert clock.synchronized() is None
+
+
+@pytest.mark.parametrize(("answer", "known"), [("yes", True), ("no", False), ("", None)])
+def test_systemd_is_asked(
+    answer: str, known: bool | None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    program = tmp_path / "timedatectl"
+    program.write_text(f"#!/bin/sh\necho {answer}\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert clock.synchronized() is known
+
+
+@pytest.mark.parametrize(
+    ("said", "too_old"),
+    [("6.0.16", True), ("6.2.0", False), ("7.0.15", False), ("8.0", False), ("unknown", False)],
+)
+def test_an_old_redis(said: str, too_old: bool) -> None:
+    facts = diagnosis.facts_of({"redis_version": said})
+    assert facts.too_old is too_old
+    finding = servers.judge(facts)
+    assert finding.ok is not too_old
+
+
+def test_a_key_with_a_space(home: Home) -> None:
+    home.configure(meter(local_key="local_key = '0123456789 abcde'"))
+    mark, message, remedy = findings()["meter main: local key"]
+    assert mark == "fault"
+    assert "'single quotes'" in str(remedy)
+    assert "0123456789" not in message
+
+
+def test_a_key_file_that_others_can_read(home: Home) -> None:
+    key = home.path / "main.key"
+    key.write_text("0123456789abcdef\n")
+    key.chmod(0o644)
+    home.configure(meter(local_key='local_key_file = "main.key"'))
+    assert findings()["configuration"][0] == "advice"
+    assert "main.key holds a secret" in findings()["configuration"][1]
 
 
 @pytest.mark.usefixtures("house")

@@ -261,7 +261,7 @@ def test_from_a_search_to_the_first_reading(folder: Path) -> None:
             for prompt in ("MQTT host", "MQTT port", "MQTT user", "Meter name", "Device id"):
                 terminal.answer(prompt, "")
             terminal.answer("Which one", "1")
-            for prompt in ("Address", "Protocol", "Another meter"):
+            for prompt in ("Address", "Protocol", "Product", "Another meter"):
                 terminal.answer(prompt, "")
             assert terminal.finish() == 0
     finally:

@@ -1,5 +1,6 @@
 import json
 import logging
+import os
 import socket
 import subprocess
 import sys
@@ -14,7 +15,7 @@ from support.waiting import eventually
 
 from esquirell.daemon import logs
 from esquirell.daemon.lock import AlreadyRunningError, RunLock
-from esquirell.daemon.notify import notify
+from esquirell.daemon.notify import notify, sign_of_life_every_s, still_starting
 from esquirell.daemon.parts import Part, Turn
 from esquirell.daemon.redis_server import RedisServer, find_redis
 from esquirell.daemon.watchdog import HUNG_EXIT_CODE, Watchdog
@@ -82,7 +83,7 @@ def test_a_part_that_fails_is_made_anew(caplog: pytest.LogCaptureFixture) -> Non
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_a_part_whose_thread_died_is_started_anew(caplog: pytest.LogCaptureFixture) -> None:
     turns = Turns(die_once)
-    watchdog = Watchdog([Part("it", turns)], [], lambda: None)
+    watchdog = Watchdog([Part("it", turns)], [], lambda: "")
     watchdog.start()
     eventually(lambda: turns.made == 2, 15)
     watchdog.stop()
@@ -102,7 +103,7 @@ def hang():
     yield lambda: threading.Event().wait()
 
 gauge = watchdog.Gauge("it", lambda: 99.0, 98.0)
-dog = watchdog.Watchdog([Part("it", hang)], [gauge], lambda: None)
+dog = watchdog.Watchdog([Part("it", hang)], [gauge], lambda: "")
 dog.start()
 threading.Event().wait(30)
 """
@@ -174,6 +175,48 @@ def test_systemd_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
         monkeypatch.setenv("NOTIFY_SOCKET", str(path))
         notify("READY=1")
         assert systemd.recv(100) == b"READY=1"
+
+
+def test_a_start_that_takes_longer_is_granted_more_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "notify"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+        systemd.bind(str(path))
+        systemd.settimeout(5)
+        monkeypatch.setenv("NOTIFY_SOCKET", str(path))
+        still_starting("waiting for the database", 120)
+        said = systemd.recv(100)
+    assert said == b"EXTEND_TIMEOUT_USEC=120000000\nSTATUS=waiting for the database"
+
+
+@pytest.mark.parametrize(
+    ("limit_us", "pid", "pause_s"),
+    [("", "", 5.0), ("60000000", "", 5.0), ("3000000", "", 1.5), ("3000000", "1", 5.0)],
+)
+def test_signs_of_life_come_twice_as_often_as_systemd_asks(
+    limit_us: str, pid: str, pause_s: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WATCHDOG_USEC", limit_us)
+    monkeypatch.setenv("WATCHDOG_PID", pid or str(os.getpid()))
+    assert sign_of_life_every_s(5.0) == pause_s
+
+
+def test_systemd_learns_that_all_parts_go_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "notify"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+        systemd.bind(str(path))
+        systemd.settimeout(10)
+        monkeypatch.setenv("NOTIFY_SOCKET", str(path))
+        monkeypatch.setenv("WATCHDOG_USEC", "100000")
+        monkeypatch.delenv("WATCHDOG_PID", raising=False)
+        watchdog = Watchdog([Part("it", Turns())], [], lambda: "up as beat")
+        watchdog.start()
+        said = systemd.recv(100)
+        watchdog.stop()
+    assert said == b"WATCHDOG=1\nSTATUS=up as beat"
 
 
 def test_without_systemd_nobody_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

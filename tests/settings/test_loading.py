@@ -8,7 +8,7 @@ import pytest
 from support.configuration import KEY, METER, ConfigurationFolder, meter_named
 
 from esquirell.domain.errors import ConfigError
-from esquirell.settings import Settings, files, load
+from esquirell.settings import Settings, files, load, urls
 
 CONTRACT = """
 timezone = "Europe/Warsaw"
@@ -212,8 +212,14 @@ def test_state_is_not_made_while_loading(folder: ConfigurationFolder) -> None:
 
 
 def test_an_sqlite_file_may_lie_anywhere(folder: ConfigurationFolder) -> None:
-    settings = folder.load("[database]\nurl = 'sqlite:////srv/meters.db?timeout=5'\n")
-    assert settings.database_url == "sqlite:////srv/meters.db?timeout=5"
+    settings = folder.load("[database]\nurl = 'sqlite:////srv/meters.db'\n")
+    assert settings.database_url == "sqlite:////srv/meters.db"
+
+
+def test_a_state_directory_may_have_any_name(folder: ConfigurationFolder) -> None:
+    settings = folder.load("state_dir = '100%?'\n")
+    assert settings.database_url == f"sqlite:///{folder.path}/100%?/esquirell.db"
+    assert urls.sqlite_file(settings.database_url) == f"{folder.path}/100%?/esquirell.db"
 
 
 def test_paths_start_from_the_file_that_names_them(inside: ConfigurationFolder) -> None:

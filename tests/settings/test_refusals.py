@@ -127,6 +127,10 @@ REFUSALS = [
         "database: url must start with sqlite:/// or postgresql+psycopg://",
     ),
     (
+        "[database]\nurl = 'sqlite:///meters.db?timeout=5'",
+        "database: url takes no options: write sqlite:/// and a path",
+    ),
+    (
         "[database]\nurl = 'sqlite:///:memory:'",
         "database: url must name a database file, such as sqlite:///esquirell.db",
     ),

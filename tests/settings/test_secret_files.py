@@ -64,6 +64,19 @@ def test_meters_have_credentials_by_their_name(folder: ConfigurationFolder) -> N
     assert settings.meters[0].local_key.get_secret_value() == KEY
 
 
+def test_credentials_may_lie_beside_the_configuration(folder: ConfigurationFolder) -> None:
+    folder.put("credentials/meters__main__local_key", f"{KEY}\n")
+    settings = folder.load(METER.replace(f'local_key = "{KEY}"', ""))
+    assert settings.meters[0].local_key.get_secret_value() == KEY
+
+
+def test_systemd_hands_a_folder_over_with_a_prefix(folder: ConfigurationFolder) -> None:
+    folder.put("given/esquirell_meters__main__local_key", f"{KEY}\n")
+    where = str(folder.path / "given")
+    settings = folder.load(METER.replace(f'local_key = "{KEY}"', ""), CREDENTIALS_DIRECTORY=where)
+    assert settings.meters[0].local_key.get_secret_value() == KEY
+
+
 def test_a_meter_may_have_its_key_in_a_variable(folder: ConfigurationFolder) -> None:
     text = METER.replace(f'local_key = "{KEY}"', 'local_key_file = "gone.key"')
     settings = folder.load(text, ESQUIRELL_METERS__MAIN__LOCAL_KEY=KEY)
@@ -71,11 +84,10 @@ def test_a_meter_may_have_its_key_in_a_variable(folder: ConfigurationFolder) -> 
 
 
 def test_systemd_comes_before_the_container(folder: ConfigurationFolder) -> None:
-    assert secret_files.folders({}) == [Path("/run/secrets")]
-    assert secret_files.folders({"CREDENTIALS_DIRECTORY": "/run/c"}) == [
-        Path("/run/c"),
-        Path("/run/secrets"),
-    ]
+    beside = [Path("/run/secrets"), Path("/etc/e/credentials")]
+    assert secret_files.folders({}, Path("/etc/e")) == beside
+    given = {"CREDENTIALS_DIRECTORY": "/run/c"}
+    assert secret_files.folders(given, Path("/etc/e")) == [Path("/run/c"), *beside]
     folder.put("systemd/mqtt__password", "one")
     folder.put("container/mqtt__password", "two")
     folder.put("container/redis__password", "three")

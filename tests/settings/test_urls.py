@@ -60,7 +60,6 @@ def test_urls_of_redis(url: str) -> None:
     [
         "sqlite:///esquirell.db",
         "sqlite:////srv/meters.db",
-        "sqlite:///meters.db?timeout=5",
         "postgresql+psycopg://db/meters",
         "postgresql+psycopg://me@[::1]:5432/meters",
     ],

@@ -4,6 +4,7 @@ import pytest
 
 from esquirell.domain.errors import ConfigError
 from esquirell.storage.database import Database
+from esquirell.storage.revision import ensure_current
 
 
 @pytest.mark.parametrize(
@@ -15,7 +16,7 @@ from esquirell.storage.database import Database
         ("postgresql+psycopg2://user:secret@host/db", "begins with postgresql.psycopg2"),
         ("sqlite://", "names no file"),
         ("sqlite:///:memory:", "names no file"),
-        ("sqlite:////tmp/esquirell.db?mode=ro", "a path and nothing else"),
+        ("sqlite+pysqlite:////tmp/esquirell.db?mode=ro", "a path and nothing else"),
     ],
 )
 def test_a_url_that_cannot_work_is_refused(url: str, sentence: str) -> None:
@@ -38,6 +39,16 @@ def test_a_description_hides_the_password(url: str) -> None:
     assert shown.startswith("postgresql+psycopg://user")
     assert shown.endswith("@host/db")
     assert "secret" not in shown
+
+
+def test_a_path_is_taken_as_it_is(tmp_path: Path) -> None:
+    folder = tmp_path / "100%41?x#"
+    folder.mkdir()
+    database = Database(f"sqlite:///{folder}/esquirell.db")
+    ensure_current(database)
+    database.close()
+    assert (folder / "esquirell.db").stat().st_size > 0
+    assert database.file == folder / "esquirell.db"
 
 
 def test_a_file_describes_itself(tmp_path: Path) -> None:

@@ -1,18 +1,16 @@
-"""The machine: its system, its disk, its clock."""
+"""The machine: its system, its disk."""
 
 import os
 import platform
 import shutil
 import sys
-from datetime import UTC, datetime
 from pathlib import Path
 
 from esquirell.cli.checks.finding import Finding, advice, fault, fine
-from esquirell.domain.reading import iso
+from esquirell.cli.ownership import may_enter, owner_of, strays
 from esquirell.settings import Settings
 
-# No clock is right that shows a time before this program was written.
-_OLDEST = datetime(2026, 1, 1, tzinfo=UTC)
+_NEWEST_PYTHON = (3, 14)
 _MIB = 1024 * 1024
 _FULL = 50 * _MIB
 _NARROW = 500 * _MIB
@@ -22,20 +20,35 @@ def system() -> Finding:
     """Look whether this system is supported."""
     name = f"{platform.system()} {platform.machine()}, Python {platform.python_version()}"
     if sys.maxsize > 2**32:
-        return fine("system", name)
+        return _python(name)
     remedy = "install the 64-bit Raspberry Pi OS, or another 64-bit system"
     return fault("system", f"{name}: 32-bit systems are not supported", remedy)
+
+
+def _python(name: str) -> Finding:
+    """Look whether the tests have seen this Python."""
+    if sys.version_info[:2] <= _NEWEST_PYTHON:
+        return fine("system", name)
+    newest = ".".join(map(str, _NEWEST_PYTHON))
+    return advice("system", f"{name}: tested up to Python {newest}", "watch it, or use that one")
 
 
 def state_directory(settings: Settings) -> Finding:
     """Look whether state can be kept, and who else can see it."""
     name, folder = "state directory", settings.state_dir
     there = _nearest(folder)
+    if not may_enter(there):
+        remedy = "run this with sudo, or as that user"
+        return fault(name, f"{there} belongs to {owner_of(there)}", remedy)
     if not os.access(there, os.W_OK | os.X_OK):
         remedy = "change state_dir, or the owner of that folder"
         return fault(name, f"{there} is not writable for this user", remedy)
     if there != folder:
         return fine(name, f"{folder} is made at the first start")
+    if found := strays(folder):
+        owner = owner_of(folder)
+        message = f"{', '.join(found)} in {folder} belong to root, which locks {owner} out"
+        return fault(name, message, f"sudo chown -R {owner}: {folder}")
     if folder.stat().st_mode & 0o077:
         return advice(name, f"other users can look into {folder}", f"chmod 700 {folder}")
     return fine(name, f"{folder} is writable, and for this user alone")
@@ -51,17 +64,6 @@ def disk(settings: Settings) -> Finding:
     return (advice if free > _FULL else fault)("disk", message, remedy)
 
 
-def clock(now: datetime, newest: datetime | None) -> Finding:
-    """Look whether the clock can be right, also by the newest stored reading."""
-    remedy = "set the clock, such as with: sudo timedatectl set-ntp true"
-    if now < _OLDEST:
-        return fault("clock", f"{iso(now)} can't be the time", remedy)
-    if newest and now < newest:
-        message = f"it shows {iso(now)}, but the newest reading is of {iso(newest)}"
-        return fault("clock", message, remedy)
-    return fine("clock", iso(now))
-
-
 def _nearest(folder: Path) -> Path:
     """Give the folder, or the nearest one above it that is there."""
-    return next(path for path in (folder, *folder.parents) if path.is_dir())
+    return next(path for path in (folder, *folder.parents) if os.access(path, os.F_OK))

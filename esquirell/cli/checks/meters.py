@@ -78,9 +78,10 @@ def _key(meter: Meter) -> Finding:
     check = f"meter {meter.name}: local key"
     if meter.transport == "cloud":
         return fine(check, "not needed, as it is read through the cloud")
-    if len(key) == LOCAL_KEY_LENGTH and key.isascii():
+    if len(key) == LOCAL_KEY_LENGTH and key.isascii() and key.isprintable() and " " not in key:
         return fine(check, f"{LOCAL_KEY_LENGTH} characters")
-    return fault(check, "it can't be a Tuya key", "copy it from the Tuya cloud again")
+    message = "it can't be a Tuya key: it holds what is no letter, digit or sign"
+    return fault(check, message, "copy it again; in a configuration it stands in 'single quotes'")
 
 
 def _connect(meter: Meter) -> Finding:

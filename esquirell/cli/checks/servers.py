@@ -33,7 +33,7 @@ def redis(runtime: Runtime) -> Finding:
     if runtime.settings.redis.embedded and not service.runs_here(runtime):
         return fine("redis", f"{find_redis()}, started by esquirell run")
     try:
-        return _judge(examine(runtime.redis))
+        return judge(examine(runtime.redis))
     except EsquirellError as error:
         return fault("redis", str(error), _START_REDIS)
 
@@ -65,8 +65,12 @@ def running(runtime: Runtime) -> Finding:
     return fault("service", "esquirell run is there, but Redis knows nothing of it", remedy)
 
 
-def _judge(facts: RedisFacts) -> Finding:
+def judge(facts: RedisFacts) -> Finding:
+    """Judge what a Redis says of itself."""
     message = f"version {facts.version}, {facts.policy}"
+    if facts.too_old:
+        remedy = "upgrade it to 6.2 or newer, or use Valkey"
+        return fault("redis", f"{message}: too old", remedy)
     if not facts.loses_tasks:
         return fine("redis", message)
     remedy = "set maxmemory-policy noeviction in its configuration"

@@ -1,0 +1,78 @@
+"""Whose files they are: a command of root's must not lock out the service.
+
+The service of a machine runs as a user of its own, and people look after it as root.
+"""
+
+import os
+import pwd
+from pathlib import Path
+
+from esquirell.domain.errors import ConfigError
+
+ROOT = 0
+
+
+def owner_of(folder: Path) -> str:
+    """Name the owner of a folder that is there."""
+    uid = folder.stat().st_uid
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"user {uid}"
+
+
+def may_enter(folder: Path) -> bool:
+    """Tell whether this user may look into a folder; one that is not there keeps nobody out."""
+    try:
+        next(folder.iterdir(), None)
+    except PermissionError:
+        return False
+    except OSError:
+        return True
+    return True
+
+
+def check_entry(folder: Path) -> None:
+    """Raise ConfigError for a state directory that this user may not look into."""
+    if not may_enter(folder):
+        raise ConfigError(
+            f"the state directory {folder} belongs to {owner_of(folder)}: run this with sudo, or "
+            "as that user"
+        )
+
+
+def refuse_root(folder: Path) -> None:
+    """Raise ConfigError where a service of root's would use the state of another user."""
+    if os.geteuid() == ROOT and _belongs_to_another(folder):
+        owner = owner_of(folder)
+        raise ConfigError(
+            f"the state directory {folder} belongs to {owner}, whom a service of root's would lock "
+            f"out: start it as that user, such as with sudo -u {owner}, or let systemd start it"
+        )
+
+
+def strays(folder: Path) -> list[str]:
+    """Name the files in a folder that belong to root, though the folder does not."""
+    if not _belongs_to_another(folder):
+        return []
+    return sorted(path.name for path in folder.rglob("*") if path.lstat().st_uid == ROOT)
+
+
+def hand_over(folder: Path) -> None:
+    """Give what root has made in a folder to the owner of that folder."""
+    if os.geteuid() != ROOT or not _belongs_to_another(folder):
+        return
+    owner = folder.stat()
+    # By descriptors, and never through a link: the owner could exchange a folder meanwhile.
+    for _, folders, files, descriptor in os.fwalk(folder):
+        for name in (*folders, *files):
+            found = os.stat(name, dir_fd=descriptor, follow_symlinks=False)
+            if found.st_uid == ROOT:
+                os.chown(name, owner.st_uid, owner.st_gid, dir_fd=descriptor, follow_symlinks=False)
+
+
+def _belongs_to_another(folder: Path) -> bool:
+    try:
+        return folder.stat().st_uid != ROOT
+    except OSError:
+        return False  # it is not there, or this is not root

@@ -1,0 +1,1 @@
+"""`esquirell systemd`: the service of this machine, put in place, looked at, taken away."""

@@ -1,0 +1,104 @@
+"""`esquirell systemd install`, `uninstall` and `status`."""
+
+import os
+import sys
+from pathlib import Path
+
+import click
+
+from esquirell.cli.call import Call, Group, pass_call
+from esquirell.cli.output import print_json, print_table
+from esquirell.cli.systemd import environment, installing, removing, state
+from esquirell.cli.systemd.layout import Layout, for_root
+from esquirell.cli.systemd.machine import ALL_IN_ONE, APART, Machine
+from esquirell.domain.errors import ConfigError
+
+_UNITS = {"all": ALL_IN_ONE, "apart": APART}
+_ROOT = click.option(
+    "--root",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    default=Path("/"),
+    help="Prepare the system in this folder, such as a card's, instead of this one.",
+)
+
+
+@click.group("systemd", cls=Group)
+def systemd() -> None:
+    """Install the service of this machine, look at it, or remove it."""
+
+
+@systemd.command("install")
+@click.option(
+    "--role",
+    type=click.Choice(list(_UNITS)),
+    help="All roles in one process, or each in one of its own. [default: as it is, else all]",
+)
+@click.option("--rollback", is_flag=True, help="Go back to the release before.")
+@_ROOT
+@pass_call
+def install(call: Call, role: str | None, root: Path, rollback: bool) -> None:
+    """Put program, user, units and, with --config FILE, a configuration in place.
+
+    As root, by the full path of this program. Installs what is installed here; the release
+    before is kept. Starts nothing that is not configured.
+    """
+    _need_root(root)
+    layout = Layout(root.absolute())
+    machine = Machine(layout)
+    tell = _quiet if call.json else click.echo
+    if rollback:
+        installing.roll_back(layout, machine, tell)
+    else:
+        unit = _UNITS[role] if role else None
+        wanted = installing.Wanted(unit, call.config, environment.base_python())
+        installing.install(wanted, layout, machine, tell)
+    if root == Path("/"):
+        _show(call, layout)
+
+
+@systemd.command("uninstall")
+@click.option("--purge", is_flag=True, help="Remove configuration, data and user as well.")
+@_ROOT
+@pass_call
+def uninstall(call: Call, root: Path, purge: bool) -> None:
+    """Stop and remove the service; configuration and data stay."""
+    _need_root(root)
+    layout = Layout(root.absolute())
+    removing.uninstall(layout, Machine(layout), purge=purge)
+    kept = [] if purge else [str(layout.configuration.parent), str(layout.state)]
+    if call.json:
+        print_json({"kept": kept})
+    else:
+        click.echo(f"The service is removed{'; kept: ' + ', '.join(kept) if kept else ''}.")
+
+
+@systemd.command("status")
+@pass_call
+def status(call: Call) -> None:
+    """Show what is installed, what runs, and what to do next."""
+    _show(call, Layout())
+
+
+def _show(call: Call, layout: Layout) -> None:
+    found = state.look(layout, Machine(layout))
+    if call.json:
+        print_json(found.payload())
+        return
+    release = "Debian's package" if found.packaged else found.current or "none"
+    before = f"; before: {found.previous}" if found.previous else ""
+    click.echo(f"release: {release}{before}")
+    click.echo(f"configuration: {layout.configuration if found.configured else 'none'}")
+    rows = [(name, *facts.values()) for name, facts in found.units.items()]
+    if rows:
+        print_table(("unit", "enabled", "active", "status", "restarts"), rows)
+    for step in found.next_steps():
+        click.echo(f"next: {step}")
+
+
+def _need_root(root: Path) -> None:
+    if root == Path("/") and os.geteuid() != 0:
+        raise ConfigError(f"only root may do this: {for_root(*sys.argv[1:])}")
+
+
+def _quiet(_: str) -> None:
+    """Tell nothing: only the data were asked for."""

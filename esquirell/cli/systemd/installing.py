@@ -1,0 +1,155 @@
+"""Putting the service in place: each step may be done again, and changes nothing then."""
+
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from esquirell.cli.systemd import environment, packages
+from esquirell.cli.systemd.layout import PROGRAM, STATE, Layout
+from esquirell.cli.systemd.machine import ALL_IN_ONE, APART, FLOWER, Machine
+from esquirell.cli.systemd.releases import Releases
+from esquirell.domain.errors import ConfigError
+from esquirell.settings import load, private_files
+from esquirell.settings.relocating import Relocated, relocate
+
+OPEN, CLOSED = 0o644, 0o600
+
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is to be installed: a unit (None: as it was), a configuration to take over.
+
+    `python` is what the virtual environment is made from.
+    """
+
+    unit: str | None
+    configuration: Path | None
+    python: Path
+
+
+def install(wanted: Wanted, layout: Layout, machine: Machine, tell: Tell) -> None:
+    """Put everything in place, and start it where it is configured.
+
+    Raises ConfigError before anything was changed, EsquirellError when the machine refuses.
+    """
+    unit = wanted.unit or present_unit(machine)
+    _refuse_packaged(layout)
+    moved = _take_over(wanted, layout)
+    _refuse_embedded_apart(unit, layout, wanted.configuration)
+    # The service's user has to be able to read it all, whatever root's own habit is.
+    os.umask(0o022)
+    _place_release(wanted.python, layout, tell)
+    _place_files(layout)
+    if moved:
+        _place_configuration(moved, layout)
+        tell(
+            f"{layout.configuration} is what {wanted.configuration} says; its secrets are files "
+            f"in {layout.credentials}"
+        )
+    elif wanted.configuration:
+        tell(f"{layout.configuration} is there already, and stays as it is")
+    machine.make_users_and_folders()
+    machine.reload()
+    choose(unit, machine)
+    start(unit, layout, machine, tell)
+
+
+def roll_back(layout: Layout, machine: Machine, tell: Tell) -> None:
+    """Go back to the release before, and start that. Raises EsquirellError."""
+    name = Releases(layout).roll_back()
+    tell(f"{name} is the current release again")
+    start(present_unit(machine), layout, machine, tell)
+
+
+def present_unit(machine: Machine) -> str:
+    """Name the unit that starts with the machine: all in one, unless the roles do."""
+    return APART if machine.enabled(APART) else ALL_IN_ONE
+
+
+def choose(unit: str, machine: Machine) -> None:
+    """Let this unit start with the machine, and not the other one."""
+    other = ALL_IN_ONE if unit == APART else APART
+    machine.disable([other])
+    machine.stop([other])
+    machine.enable(unit)
+
+
+def start(unit: str, layout: Layout, machine: Machine, tell: Tell) -> None:
+    """Start a unit anew, and Flower where that runs; without a configuration nothing starts.
+
+    Raises ConfigError for a faulty configuration, EsquirellError when the start fails.
+    """
+    if layout.root != Path("/") or not layout.configuration.exists():
+        return
+    load(layout.configuration, {})
+    machine.restart(unit)
+    tell(f"{unit} runs")
+    if machine.active(FLOWER) or machine.enabled(FLOWER):
+        machine.restart(FLOWER)
+
+
+def _refuse_packaged(layout: Layout) -> None:
+    if layout.packaged.exists():
+        raise ConfigError(
+            "esquirell is installed from a Debian package: upgrade it with apt, or remove it first "
+            "(sudo apt remove esquirell)"
+        )
+
+
+def _take_over(wanted: Wanted, layout: Layout) -> Relocated | None:
+    if wanted.configuration is None or layout.configuration.exists():
+        return None
+    return relocate(wanted.configuration, STATE)
+
+
+def _refuse_embedded_apart(unit: str, layout: Layout, configuration: Path | None) -> None:
+    source = layout.configuration if layout.configuration.exists() else configuration
+    if unit == APART and source and load(source, {}).redis.embedded:
+        raise ConfigError(
+            f'{source}: redis.url is "embedded", which roles that run apart can not share: set it '
+            "to that of a server (sudo apt install redis-server)"
+        )
+
+
+def _place_release(python: Path, layout: Layout, tell: Tell) -> None:
+    name = packages.release_name(packages.closure())
+    folder = layout.releases / name
+    if not environment.is_whole(folder):
+        tell(f"building {folder} (on a Pi a minute or two)")
+        environment.build(folder, python, layout)
+    releases = Releases(layout)
+    if releases.current != name:
+        releases.use(name)
+        tell(f"{name} is the current release")
+    _link_command(layout)
+
+
+def _link_command(layout: Layout) -> None:
+    """Let people find the program; one that is none of ours stays."""
+    command = layout.command
+    if not command.is_symlink() and not command.exists():
+        command.parent.mkdir(parents=True, exist_ok=True)
+        command.symlink_to(PROGRAM)
+
+
+def _place_files(layout: Layout) -> None:
+    for place, source in layout.shipped().items():
+        place.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source, place)
+        place.chmod(OPEN)
+    layout.credentials.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+
+def _place_configuration(moved: Relocated, layout: Layout) -> None:
+    """Write the secrets first: without them the configuration would be a faulty one."""
+    folder = layout.configuration.parent
+    for name, source in moved.files.items():
+        shutil.copyfile(source, folder / name)
+        (folder / name).chmod(CLOSED)
+    secrets = {layout.credentials / name: f"{text}\n" for name, text in moved.secrets.items()}
+    new = {path: text for path, text in secrets.items() if not path.exists()}
+    private_files.write(new | {layout.configuration: moved.text})

@@ -1,0 +1,95 @@
+"""The machine's systemd: what is asked of it, and what it answers."""
+
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from esquirell.cli.systemd.layout import Layout
+from esquirell.domain.errors import EsquirellError
+
+LIMIT_S = 60.0
+# A start may bring the tables of the database up to date first.
+START_LIMIT_S = 700.0
+
+ALL_IN_ONE = "esquirell.service"
+APART = "esquirell.target"
+FLOWER = "esquirell-flower.service"
+ROLES = ("esquirell-worker.service", "esquirell-beat.service", "esquirell-bridge.service")
+UNITS = (ALL_IN_ONE, APART, "esquirell-migrate.service", *ROLES, FLOWER)
+
+
+class Machine:
+    """Speaks to systemd; of a system that is only being prepared it changes the files alone."""
+
+    def __init__(self, layout: Layout) -> None:
+        self._prepared = layout.root != Path("/")
+        self._root = [f"--root={layout.root}"] if self._prepared else []
+
+    def make_users_and_folders(self) -> None:
+        """Make the service's user, its folders, and set whose they are."""
+        _run("systemd-sysusers", *self._root, "esquirell.conf")
+        _run("systemd-tmpfiles", *self._root, "--create", "esquirell.conf")
+
+    def reload(self) -> None:
+        """Let systemd read the units anew."""
+        if not self._prepared:
+            _run("systemctl", "daemon-reload")
+
+    def enable(self, unit: str) -> None:
+        """Let a unit start with the machine."""
+        _run("systemctl", *self._root, "--quiet", "enable", unit)
+
+    def disable(self, units: Sequence[str]) -> None:
+        """Let units start with the machine no more; those that are not there do no harm."""
+        _try("systemctl", *self._root, "--quiet", "disable", *units)
+
+    def enabled(self, unit: str) -> bool:
+        """Tell whether a unit starts with the machine."""
+        return _try("systemctl", *self._root, "--quiet", "is-enabled", unit)
+
+    def active(self, unit: str) -> bool:
+        """Tell whether a unit runs."""
+        return not self._prepared and _try("systemctl", "--quiet", "is-active", unit)
+
+    def restart(self, unit: str) -> None:
+        """Start a unit anew, and wait until it says that it works. Raises EsquirellError."""
+        _try("systemctl", "reset-failed", unit)
+        _run("systemctl", "restart", unit, limit_s=START_LIMIT_S)
+
+    def stop(self, units: Sequence[str]) -> None:
+        """Stop units, and wait for their end."""
+        if not self._prepared:
+            _try("systemctl", "stop", *units)
+
+    def remove_user(self) -> None:
+        """Remove the service's user."""
+        if not self._prepared:
+            _try("userdel", "esquirell")
+
+    def show(self, unit: str) -> Mapping[str, str]:
+        """Give what systemd knows of a unit. Raises EsquirellError."""
+        keys = "LoadState,UnitFileState,ActiveState,SubState,StatusText,NRestarts"
+        lines = _run("systemctl", "show", f"--property={keys}", unit).splitlines()
+        return dict(line.split("=", 1) for line in lines if "=" in line)
+
+
+def _try(*command: str) -> bool:
+    """Run a command whose failure is an answer, too."""
+    try:
+        _run(*command)
+    except EsquirellError:
+        return False
+    return True
+
+
+def _run(*command: str, limit_s: float = LIMIT_S) -> str:
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=limit_s, check=False)
+    except FileNotFoundError as error:
+        raise EsquirellError(f"{command[0]} is not here: this machine has no systemd") from error
+    except subprocess.TimeoutExpired as error:
+        raise EsquirellError(f"{' '.join(command)} took longer than {limit_s:.0f} s") from error
+    if done.returncode:
+        reason = done.stderr.strip().replace("\n", " ") or f"exit code {done.returncode}"
+        raise EsquirellError(f"{' '.join(command)} failed: {reason}")
+    return done.stdout

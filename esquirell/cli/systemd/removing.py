@@ -1,0 +1,22 @@
+"""Taking the service away; configuration and data stay unless they are to go, too."""
+
+from esquirell.cli.systemd.layout import PROGRAM, Layout
+from esquirell.cli.systemd.machine import UNITS, Machine
+from esquirell.cli.systemd.releases import remove
+
+
+def uninstall(layout: Layout, machine: Machine, *, purge: bool) -> None:
+    """Stop the service and remove it; with `purge` also configuration, data and user."""
+    machine.stop(UNITS)
+    machine.disable(UNITS)
+    for place in layout.shipped():
+        place.unlink(missing_ok=True)
+    if layout.command.is_symlink() and layout.command.readlink() == PROGRAM:
+        layout.command.unlink()
+    machine.reload()
+    if purge:
+        remove(layout.configuration.parent)
+        remove(layout.state)
+        machine.remove_user()
+    # Last, as this very program may run from there.
+    remove(layout.releases)

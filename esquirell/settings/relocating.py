@@ -1,0 +1,91 @@
+"""A configuration moved to where a service of the machine has its own.
+
+Not part of the package's surface, like `writing`: it loads tomlkit.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import tomlkit
+from pydantic import SecretStr
+
+from esquirell.domain.errors import ConfigError
+from esquirell.settings import files, secret_files
+from esquirell.settings.keys import path_keys, secret_keys
+from esquirell.settings.layers import Table, prepare, tables
+from esquirell.settings.loading import load
+from esquirell.settings.places import Places
+from esquirell.settings.urls import split_password
+
+
+@dataclass(frozen=True, slots=True)
+class Relocated:
+    """A configuration whose secrets and other files lie apart.
+
+    `secrets` holds each secret by the name of its credential, `files` each file it names by
+    its new name beside the configuration.
+    """
+
+    text: str
+    secrets: Mapping[str, str]
+    files: Mapping[str, Path]
+
+
+def relocate(source: Path, state_dir: Path) -> Relocated:
+    """Take a configuration apart; comments stay. Raises ConfigError for a faulty one.
+
+    Only the file counts, not the environment of the one who moves it.
+    """
+    load(source, {})
+    document = tomlkit.parse(source.read_text("utf-8-sig"))
+    secrets = _secrets(source)
+    named = _take_out(document, source)
+    document["state_dir"] = str(state_dir)
+    return Relocated(tomlkit.dumps(document), secrets, named)
+
+
+def _secrets(source: Path) -> dict[str, str]:
+    file = files.find(source, {})
+    assert file is not None  # noqa: S101 - a file that is named is read or refused
+    places = Places(file.name)
+    prepare(file.tables, file.folder, places)
+    secret_files.resolve(file.tables, secret_files.folders({}, file.folder), places)
+    found = {}
+    for route, model, table in tables(file.tables, places):
+        for key in secret_keys(model):
+            if table.get(key):
+                found[_credential(source, *route, key)] = _plain(table[key])
+    return found
+
+
+def _credential(source: Path, *route: str) -> str:
+    name = secret_files.credential(*route)
+    if name is None:
+        raise ConfigError(f"{source}: {'.'.join(route)} can't be the name of a file")
+    return name
+
+
+def _plain(secret: str | SecretStr) -> str:
+    return secret.get_secret_value() if isinstance(secret, SecretStr) else secret
+
+
+def _take_out(document: Table, source: Path) -> dict[str, Path]:
+    """Take secrets and folders out of a document; give the files it names, by their new names."""
+    named: dict[str, Path] = {}
+    for route, model, table in tables(document, Places(str(source))):
+        for key in secret_keys(model):
+            table.pop(key, None)
+            table.pop(f"{key}_file", None)
+        if "password" in secret_keys(model) and "url" in table:
+            table["url"] = split_password(table["url"])[0]
+        for key in path_keys(model):
+            if key in table and key != "state_dir":
+                path = (source.parent / table[key]).absolute()
+                table[key] = _new_name(path, route, named)
+                named[table[key]] = path
+    return named
+
+
+def _new_name(path: Path, route: tuple[str, ...], taken: Mapping[str, Path]) -> str:
+    return path.name if taken.get(path.name, path) == path else "-".join((*route, path.name))

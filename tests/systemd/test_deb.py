@@ -1,0 +1,66 @@
+"""What the Debian package says and does, by its files."""
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from esquirell.cli.systemd.layout import CONFIGURATION, STATE
+
+ROOT = Path(__file__).parents[2]
+FILES = ROOT / "packaging" / "deb"
+SCRIPTS = ("postinst", "prerm", "postrm")
+
+
+def read(name: str) -> str:
+    return (FILES / "DEBIAN" / name).read_text()
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_scripts_are_shell_that_stops_at_failures(name: str) -> None:
+    assert read(name).startswith("#!/bin/sh\nset -e\n")
+    subprocess.run(["/bin/sh", "-n", str(FILES / "DEBIAN" / name)], check=True, timeout=10)
+
+
+def test_the_build_is_shell_and_can_be_run() -> None:
+    build = FILES / "build"
+    assert build.stat().st_mode & 0o111
+    subprocess.run(["/bin/bash", "-n", str(build)], check=True, timeout=10)
+
+
+@pytest.mark.parametrize(("suite", "architecture"), [("sid", "amd64"), ("trixie", "armhf")])
+def test_what_can_not_be_built_is_refused(suite: str, architecture: str) -> None:
+    done = subprocess.run(
+        [str(FILES / "build"), suite, architecture],
+        capture_output=True,
+        text=True,
+        timeout=10,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert "packages are made for" in done.stderr
+
+
+def test_all_that_a_control_file_has_to_say_is_said() -> None:
+    fields = set(re.findall(r"^([A-Z][A-Za-z-]+):", read("control"), re.MULTILINE))
+    assert fields >= {
+        *("Package", "Version", "Architecture", "Maintainer", "Installed-Size", "Depends"),
+        *("Section", "Priority", "Description"),
+    }
+    (summary,) = re.findall(r"^Description: (.*)$", read("control"), re.MULTILINE)
+    assert len(summary) < 80
+
+
+def test_each_place_holder_is_filled_in() -> None:
+    filled = set(re.findall(r"s\|(@[A-Z_]+@)\|", (FILES / "build").read_text()))
+    texts = [read(name) for name in ("control", *SCRIPTS)] + [(FILES / "esquirell").read_text()]
+    assert set(re.findall(r"@[A-Z_]+@", "".join(texts))) == filled
+
+
+def test_configuration_and_data_go_only_when_purged() -> None:
+    removal = f"rm -rf {CONFIGURATION.parent} {STATE}"
+    before, _, after = read("postrm").partition("purge)")
+    assert removal in after
+    assert removal not in before + read("prerm") + read("postinst")
+    assert read("conffiles").splitlines() == [f"{CONFIGURATION.parent}/esquirell.example.toml"]
