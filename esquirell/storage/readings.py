@@ -8,7 +8,7 @@ from sqlalchemy import func, select
 from esquirell.domain.errors import UnavailableError
 from esquirell.domain.reading import Reading
 from esquirell.domain.status import MeterStatus
-from esquirell.storage import meters
+from esquirell.storage import meters, watermarks
 from esquirell.storage.database import Database
 from esquirell.storage.history import Span, stream
 from esquirell.storage.rows import Shape, to_row
@@ -46,8 +46,11 @@ class Readings:
             if not names <= ids.keys():
                 ids = ids | meters.ids_of(connection, names)
             if readings:
+                earliest = _earliest(readings, ids)
+                watermarks.share(connection, earliest)
                 rows = [to_row(taken, ids[taken.meter]) for taken in readings]
                 connection.execute(insert_new(connection, reading), rows)
+                watermarks.set_back(connection, earliest)
             meters.write_statuses(connection, statuses)
         return ids
 
@@ -94,3 +97,12 @@ class Readings:
         with self._database.read() as connection:
             ids = meters.known_ids(connection, names)
         return stream(self._database, ids, Span(since, until, Shape(keys)))
+
+
+def _earliest(readings: Sequence[Reading], ids: Mapping[str, int]) -> dict[int, datetime]:
+    """Give the earliest moment among the readings of each meter, by its id."""
+    found: dict[int, datetime] = {}
+    for taken in readings:
+        meter_id = ids[taken.meter]
+        found[meter_id] = min(found.get(meter_id, taken.measured_at), taken.measured_at)
+    return found

@@ -15,7 +15,7 @@ from esquirell.storage.faults import DamagedError
 log = logging.getLogger(__name__)
 
 # The newest script in migrations/versions, known without loading Alembic.
-HEAD = "0001"
+HEAD = "0002"
 
 UPGRADE_LIMIT_S = 600
 
