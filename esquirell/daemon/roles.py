@@ -9,6 +9,7 @@ from pathlib import Path
 
 from esquirell.beat.lease import Lease
 from esquirell.daemon.consumer import Pulse
+from esquirell.daemon.housekeeping import Housekeeping
 from esquirell.daemon.parts import Part, Turn
 from esquirell.daemon.redis_server import RedisServer
 from esquirell.daemon.watchdog import Gauge
@@ -44,14 +45,16 @@ def everything(runtime: Runtime, server: RedisServer | None) -> Role:
     owner = persistent_name(runtime.settings.state_dir / "instance")
     own_redis = (_server(server),) if server else ()
     bridge_lease = runtime.lease("bridge", owner)
-    parts = (_beat(runtime, owner), _bridge(runtime, bridge_lease), _commands(runtime), *own_redis)
+    bridges = (_bridge(runtime, bridge_lease), _commands(runtime))
+    parts = (_beat(runtime, owner), *bridges, _housekeeping(runtime), *own_redis)
     gauges = (_mqtt_gauge(runtime), *_worker_gauges(runtime))
     return Role(("worker", "beat", "bridge"), parts, gauges)
 
 
 def worker(runtime: Runtime) -> Role:
     """Only work: poll, store and publish."""
-    return Role(("worker",), (), (_mqtt_gauge(runtime), *_worker_gauges(runtime)))
+    parts = (_housekeeping(runtime),)
+    return Role(("worker",), parts, (_mqtt_gauge(runtime), *_worker_gauges(runtime)))
 
 
 def beat(runtime: Runtime) -> Role:
@@ -120,6 +123,14 @@ def _commands(runtime: Runtime) -> Part:
         yield runtime.requests.turn
 
     return Part("commands", make)
+
+
+def _housekeeping(runtime: Runtime) -> Part:
+    @contextmanager
+    def make() -> Iterator[Turn]:
+        yield Housekeeping(runtime.statistics, runtime.retention).turn
+
+    return Part("housekeeping", make)
 
 
 def _server(server: RedisServer) -> Part:

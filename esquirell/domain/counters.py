@@ -9,9 +9,9 @@ after a reset was used since; nothing is booked when that can't be (an exchanged
 its own count).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
+from operator import sub
 from typing import NamedTuple
 
 # More than any supply that these meters are made for, in kW, and the coarsest step of a
@@ -54,22 +54,25 @@ class Counter:
         """Give a counter that stays as this one is now."""
         return Counter(self.last, list(self.suspects))
 
-    def follow(self, samples: Sequence[Sample], *, fine: bool = False) -> list[Booking]:
+    def follow(self, moments: Sequence[float], values: Sequence[float]) -> list[Booking]:
         """Take samples in the order of time and give what was used between them.
 
-        Unless `fine` is asked for, a steady rise is one booking from its first to its last
-        sample.
+        A steady rise is one booking from its first sample to its last.
         """
-        if fine or not self._is_steady(samples):
-            return [booking for sample in samples if (booking := self._take(sample))]
-        ends = (samples[0], samples[-1]) if len(samples) > 1 else samples
-        return [booking for sample in ends if (booking := self._take(sample))]
+        places: Iterable[int] = range(len(values))
+        if self._is_steady(moments, values):
+            places = dict.fromkeys((0, len(values) - 1))
+        taken = (self._take(Sample(moments[place], values[place])) for place in places)
+        return [booking for booking in taken if booking]
 
-    def _is_steady(self, samples: Sequence[Sample]) -> bool:
-        if self.suspects or not samples or not _follows(self.last, samples[0]):
+    def _is_steady(self, moments: Sequence[float], values: Sequence[float]) -> bool:
+        if self.suspects or not values:
             return False
-        small = all(0 <= after.kwh - before.kwh <= STEP_KWH for before, after in pairwise(samples))
-        return small and _follows(samples[0], samples[-1])
+        first, last = Sample(moments[0], values[0]), Sample(moments[-1], values[-1])
+        if not (_follows(self.last, first) and _follows(first, last)):
+            return False
+        steps = list(map(sub, values[1:], values))
+        return not steps or 0 <= min(steps) <= max(steps) <= STEP_KWH
 
     def _take(self, sample: Sample) -> Booking | None:
         if _follows(self.last, sample):

@@ -1,9 +1,11 @@
 """Readings into hours: energies booked, the rest as least, mean and greatest."""
 
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from math import ceil
+from typing import cast
 
 from esquirell.domain.counters import Booking, Counter, Sample
 from esquirell.domain.periods import Calendar
@@ -27,10 +29,10 @@ class Batch:
     values: Mapping[str, Column]
 
     def part(self, begin: int, end: int) -> "Batch":
-        """Give the readings from one place until just before another."""
-        return Batch(
-            self.moments[begin:end], {key: of[begin:end] for key, of in self.values.items()}
-        )
+        """Give the readings from one place until just before another, with the keys they have."""
+        parts = {key: column[begin:end] for key, column in self.values.items()}
+        values = {key: part for key, part in parts.items() if part.count(None) < len(part)}
+        return Batch(self.moments[begin:end], values)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +56,7 @@ class Hour:
     values: dict[str, float] = field(default_factory=dict)
     counters: Counters | None = None
     _quarters: dict[int, float] = field(default_factory=dict)
-    _power: dict[int, list[float]] = field(default_factory=dict)
+    _power: list[Sequence[float]] = field(default_factory=list)
 
     def measure(self, batch: Batch) -> None:
         """Take the readings of the hour; energies are booked apart."""
@@ -64,8 +66,9 @@ class Hour:
                 continue
             if found := [value for value in column if value is not None]:
                 self.values |= extremes(key, found)
-        for at, power in _present(batch, DEMAND_POWER):
-            self._power.setdefault(self._quarter(at), []).append(power)
+        if DEMAND_ENERGY not in batch.values and DEMAND_POWER in batch.values:
+            moments, power = present(batch.moments, batch.values[DEMAND_POWER])
+            self._power = [power[begin:end] for begin, end in quarters(self, moments)]
 
     def book(self, key: str, booking: Booking) -> None:
         """Add the part of a booking that falls into the hour."""
@@ -90,7 +93,7 @@ class Hour:
         """Give the highest mean of a quarter: by the counter, else by the power drawn."""
         if self._quarters:
             return max(self._quarters.values()) * _QUARTERS_PER_HOUR
-        means = [sum(found) / len(found) for found in self._power.values()]
+        means = [sum(found) / len(found) for found in self._power if found]
         return max(0.0, *means) / _W_PER_KW if means else None
 
     def _quarter(self, at: float) -> int:
@@ -120,11 +123,7 @@ class Hours:
     @property
     def worked_up(self) -> list[Hour]:
         """The hours worked up, those within gaps included, and without those that stay."""
-        return [
-            self._hours[begin]
-            for begin in sorted(self._hours)
-            if not self.stays(begin)
-        ]
+        return [self._hours[begin] for begin in sorted(self._hours) if not self.stays(begin)]
 
     def stays(self, begin: float) -> bool:
         """Tell whether the hour stays as it was worked up before."""
@@ -142,21 +141,24 @@ class Hours:
 
     def _add_hour(self, hour: Hour, batch: Batch) -> None:
         hour.measure(batch)
-        for key in filter(is_energy, batch.values):
-            samples = [Sample(at, value) for at, value in _present(batch, key)]
-            for booking in self._bookings(key, samples):
-                self._book(key, booking)
+        for key, column in batch.values.items():
+            if is_energy(key):
+                moments, values = present(batch.moments, column)
+                # What was used within each quarter has to be known of this one alone.
+                parts = quarters(hour, moments) if key == DEMAND_ENERGY else [(0, len(moments))]
+                for begin, end in parts:
+                    self._follow(key, moments[begin:end], values[begin:end])
         if self.stays(hour.begin):
             self._counters = _copies(self.kept[hour.begin].counters or {})
         hour.counters = _copies(self._counters)
 
-    def _bookings(self, key: str, samples: Sequence[Sample]) -> list[Booking]:
-        if key not in self._counters and samples:
-            self._counters[key] = Counter(samples[0])
-            samples = samples[1:]
-        if not samples:
-            return []
-        return self._counters[key].follow(samples, fine=key == DEMAND_ENERGY)
+    def _follow(self, key: str, moments: Sequence[float], values: Sequence[float]) -> None:
+        if values and key not in self._counters:
+            self._counters[key] = Counter(Sample(moments[0], values[0]))
+            moments, values = moments[1:], values[1:]
+        if values:
+            for booking in self._counters[key].follow(moments, values):
+                self._book(key, booking)
 
     def _book(self, key: str, booking: Booking) -> None:
         if booking.begin < self._start and booking.end >= self._news:
@@ -179,11 +181,19 @@ class Hours:
         return self._hours.setdefault(begin, Hour(begin, end))
 
 
-def _present(batch: Batch, key: str) -> Iterable[tuple[float, float]]:
-    column = batch.values.get(key, ())
-    return [
-        (at, value) for at, value in zip(batch.moments, column, strict=False) if value is not None
-    ]
+def present(moments: Sequence[float], column: Column) -> tuple[Sequence[float], Sequence[float]]:
+    """Give the values that are there, and their moments."""
+    if None not in column:
+        return moments, cast("Sequence[float]", column)
+    found = [(at, value) for at, value in zip(moments, column, strict=True) if value is not None]
+    return [at for at, _ in found], [value for _, value in found]
+
+
+def quarters(hour: Hour, moments: Sequence[float]) -> list[tuple[int, int]]:
+    """Give where each quarter of an hour begins and ends among moments in it."""
+    count = ceil((hour.end - hour.begin) / QUARTER_S)
+    ends = [bisect_left(moments, hour.begin + number * QUARTER_S) for number in range(1, count + 1)]
+    return list(zip([0, *ends], ends, strict=False))
 
 
 def _copies(counters: Counters) -> dict[str, Counter]:

@@ -31,10 +31,14 @@ class Statistic:
 
 @dataclass(frozen=True, slots=True)
 class Watermark:
-    """Up to which reading, included, a meter's statistics are worked up, and in which zone."""
+    """Up to which reading, included, a meter is worked up, and in which zone.
+
+    Up to `pruned_to` its readings are thinned out.
+    """
 
     done_to: datetime
     zone: str
+    pruned_to: datetime | None = None
 
 
 @cache
@@ -61,21 +65,20 @@ def combine(start: datetime, parts: Sequence[Statistic]) -> Statistic:
     Energies add up. In a day's mean each hour counts the same, however often it was measured,
     in a month's mean each day counts by its hours.
     """
-    found: dict[str, list[tuple[float, int]]] = {}
-    for part in parts:
-        for name, value in part.values.items():
-            found.setdefault(name, []).append((value, part.hours))
-    values = {name: round(_combined(name, of), DECIMALS) for name, of in found.items()}
+    names = dict.fromkeys(name for part in parts for name in part.values)
+    values = {name: round(_combined(name, parts), DECIMALS) for name in names}
     readings, hours = sum(one.readings for one in parts), sum(one.hours for one in parts)
     return Statistic(parts[0].meter, start, values, readings, hours)
 
 
-def _combined(name: str, found: Sequence[tuple[float, int]]) -> float:
-    values, weights = zip(*found, strict=True)
+def _combined(name: str, parts: Sequence[Statistic]) -> float:
+    present = [part for part in parts if name in part.values]
+    values = [part.values[name] for part in present]
     if name == PEAK_DEMAND or name.endswith("_max"):
-        return float(max(values))
+        return max(values)
     if name.endswith("_min"):
-        return float(min(values))
+        return min(values)
     if name.endswith("_mean"):
-        return float(sum(a * b for a, b in found) / sum(weights))
-    return float(sum(values))
+        total = sum(part.values[name] * part.hours for part in present)
+        return total / sum(part.hours for part in present)
+    return sum(values)

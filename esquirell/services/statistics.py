@@ -21,9 +21,13 @@ _LEAST = timedelta(milliseconds=1)
 
 
 class Statistics:
-    """Keeps the statistics of all meters up to date."""
+    """Keeps the statistics of all meters up to date.
+
+    `step_readings` is how many readings a transaction takes before it ends with their hour.
+    """
 
     def __init__(self, store: StatisticsStore, calendar: Calendar, clock: Clock) -> None:
+        self.step_readings = STEP_READINGS
         self._store = store
         self._calendar = calendar
         self._clock = clock
@@ -36,10 +40,15 @@ class Statistics:
         Gives how many readings of each meter were looked at. Raises UnavailableError; then
         what was done so far is kept.
         """
-        names = self._store.meters() if meters is None else meters
+        known = self._store.meters()
+        names = known if meters is None else [name for name in meters if name in known]
         if since is not None:
             self._store.rewind(names, since)
-        return {name: sum(iter(lambda name=name: self.step(name), 0)) for name in names}
+        return {name: self._finish(name) for name in names}
+
+    def meters(self) -> list[str]:
+        """Name the meters that have been seen. Raises UnavailableError."""
+        return self._store.meters()
 
     def step(self, meter: str) -> int:
         """Work up the next readings of a meter in one transaction; give how many.
@@ -47,20 +56,27 @@ class Statistics:
         Raises UnavailableError; then nothing has changed.
         """
         with self._store.turn(meter) as turn:
-            return Step(turn, meter, self._calendar, self._clock()).run()
+            return Step(turn, meter, self._calendar, self._clock(), self.step_readings).run()
+
+    def _finish(self, meter: str) -> int:
+        looked_at = 0
+        while found := self.step(meter):
+            looked_at += found
+        return looked_at
 
 
 class Step:
     """One transaction's work for one meter."""
 
     def __init__(
-        self, turn: StatisticsTurn, meter: str, calendar: Calendar, now: datetime
+        self, turn: StatisticsTurn, meter: str, calendar: Calendar, now: datetime, limit: int
     ) -> None:
         self._turn = turn
         self._meter = meter
         self._calendar = calendar
         # A reading from the future, by a wrong clock, waits until its time has come.
         self._until = now + _LEAST
+        self._limit = limit
         self._done_to: datetime | None = None
         self._looked_at = 0
 
@@ -82,7 +98,7 @@ class Step:
         start, counters = self._resume(news)
         while True:
             hours = Hours(self._calendar, start, news, counters)
-            self._feed(hours, start)
+            self._feed(hours, start, news)
             if hours.reach >= start.timestamp():
                 return start, hours
             # A quantity that was away for longer than the others: its gap began earlier.
@@ -98,16 +114,21 @@ class Step:
             counters = self._turn.counters_before(start)
         return start, counters
 
-    def _feed(self, hours: Hours, start: datetime) -> None:
-        self._looked_at = 0
+    def _feed(self, hours: Hours, start: datetime, news: datetime) -> None:
+        self._looked_at, self._done_to = 0, None
         at: datetime | None = self._turn.first_reading(start - _LEAST, self._until)
-        while at is not None and self._looked_at < STEP_READINGS:
+        while at is not None and not self._is_enough(news):
             end = min(self._calendar.floor(at + _WINDOW, "hour"), self._until)
             hours.kept |= self._turn.kept(self._calendar.floor(at, "hour"), end)
             batch = self._turn.readings(at, end)
             hours.add(batch)
             self._note(batch)
             at = self._turn.first_reading(self._done_to, self._until)
+
+    def _is_enough(self, news: datetime) -> bool:
+        """Tell whether the step has its fill; it has to get further than the one before."""
+        has_news = self._done_to is not None and self._done_to >= news
+        return has_news and self._looked_at >= self._limit
 
     def _note(self, batch: Batch) -> None:
         self._looked_at += len(batch.moments)
@@ -126,9 +147,7 @@ class Step:
     def _rows(self, hours: Iterable[Hour]) -> list[tuple[Statistic, Counters | None]]:
         return [(hour.statistic(self._meter), hour.counters) for hour in hours]
 
-    def _combine(
-        self, whole: Resolution, part: Resolution, start: datetime, end: datetime
-    ) -> None:
+    def _combine(self, whole: Resolution, part: Resolution, start: datetime, end: datetime) -> None:
         begin = self._calendar.floor(start, whole)
         while begin < end:
             following = self._calendar.after(begin, whole)

@@ -62,6 +62,14 @@ class StatisticsTurn(Protocol):
         """Note up to where the meter is worked up, and in which time zone."""
         ...
 
+    def prune(self, hours: Sequence[tuple[datetime, datetime]]) -> int:
+        """Remove the readings of hours but the first and last of each; give how many."""
+        ...
+
+    def set_pruned_to(self, moment: datetime) -> None:
+        """Note up to where the readings are thinned out."""
+        ...
+
 
 class StatisticsStore(Protocol):
     """Keeps the statistics."""

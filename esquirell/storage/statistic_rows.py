@@ -58,4 +58,3 @@ def read_counters(stored: Mapping[str, Any]) -> dict[str, Counter]:
         key: Counter(Sample(*last), [Sample(*one) for one in suspects])
         for key, (last, suspects) in stored.items()
     }
-

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import bindparam, delete, func, insert, select, update
 from sqlalchemy.engine import Connection
 
 from esquirell.domain.hours import Batch, Counters, Kept
@@ -19,10 +19,27 @@ from esquirell.storage.statistic_rows import (
     read_counters,
     to_row,
 )
+from esquirell.storage.statistics_history import Periods, stream
 from esquirell.storage.tables import QUANTITY_COLUMNS, reading, rollup, statistic
 from esquirell.storage.upsert import insert_or_update
 
 _ALL = StatisticShape()
+
+# Built once: with so many columns that takes longer than to run them.
+_READINGS = (
+    select(reading.c.measured_at, reading.c.extra, *(reading.c[key] for key in QUANTITY_COLUMNS))
+    .where(reading.c.meter_id == bindparam("meter"))
+    .where(reading.c.measured_at >= bindparam("since"))
+    .where(reading.c.measured_at < bindparam("until"))
+    .order_by(reading.c.measured_at)
+)
+_STATISTICS = (
+    select(*_ALL.columns)
+    .where(statistic.c.meter_id == bindparam("meter"))
+    .where(statistic.c.resolution == bindparam("resolution"))
+    .where(statistic.c.start >= bindparam("since"), statistic.c.start < bindparam("until"))
+    .order_by(statistic.c.start)
+)
 
 
 class Statistics:
@@ -51,6 +68,13 @@ class Statistics:
             ids = meters.known_ids(connection, names)
             watermarks.set_back(connection, dict.fromkeys(ids.values(), since))
 
+    def query(self, names: Collection[str] | None, periods: Periods) -> Iterator[Statistic]:
+        """Stream the statistics of some meters (None: of all) in time order.
+
+        A name that was never seen has none. Raises UnavailableError, also from the iterator.
+        """
+        return stream(self._database, names, periods)
+
 
 class Turn:
     """One transaction on one meter; see the port of this name."""
@@ -64,9 +88,9 @@ class Turn:
     @property
     def watermark(self) -> Watermark | None:
         """Up to where the meter is worked up; None when nothing is."""
-        query = select(rollup.c.done_to, rollup.c.zone).where(rollup.c.meter_id == self._id)
-        row = self._connection.execute(query).first()
-        return Watermark(row.done_to, row.zone) if row else None
+        query = select(rollup.c.done_to, rollup.c.zone, rollup.c.pruned_to)
+        row = self._connection.execute(query.where(rollup.c.meter_id == self._id)).first()
+        return Watermark(*row) if row else None
 
     def first_reading(self, after: datetime | None, until: datetime) -> datetime | None:
         """Give the moment of the first reading after a moment and before another."""
@@ -82,17 +106,13 @@ class Turn:
 
     def readings(self, since: datetime, until: datetime) -> Batch:
         """Give the readings from `since` until just before `until`."""
-        query = (
-            select(reading.c.measured_at, reading.c.extra, *_WIDE)
-            .where(reading.c.meter_id == self._id)
-            .where(reading.c.measured_at >= since, reading.c.measured_at < until)
-            .order_by(reading.c.measured_at)
-        )
-        moments, extras, *wide = zip(*self._connection.execute(query), strict=True)
+        found = {"meter": self._id, "since": since, "until": until}
+        rows = self._connection.execute(_READINGS, found).all()
+        moments, extras, *wide = zip(*rows, strict=True)
         values: dict[str, Sequence[float | None]] = {
             key: column
             for key, column in zip(QUANTITY_COLUMNS, wide, strict=True)
-            if any(value is not None for value in column)
+            if column.count(None) < len(column)
         }
         return Batch([moment.timestamp() for moment in moments], values | _by_key(extras))
 
@@ -109,9 +129,9 @@ class Turn:
 
     def kept(self, since: datetime, until: datetime) -> Mapping[float, Kept]:
         """Give the hours that were worked up before, by their beginnings (unix time)."""
-        query = select(
-            statistic.c.start, statistic.c.readings, statistic.c.counters
-        ).where(*self._of("hour"), *_between(since, until))
+        query = select(statistic.c.start, statistic.c.readings, statistic.c.counters).where(
+            *self._of("hour"), *_between(since, until)
+        )
         return {
             start.timestamp(): Kept(count, None if counters is None else read_counters(counters))
             for start, count, counters in self._connection.execute(query)
@@ -121,12 +141,9 @@ class Turn:
         self, resolution: Resolution, since: datetime, until: datetime
     ) -> list[Statistic]:
         """Give the statistics that begin from `since` until just before `until`."""
-        query = (
-            select(*_ALL.columns)
-            .where(*self._of(resolution), *_between(since, until))
-            .order_by(statistic.c.start)
-        )
-        return [_ALL.to_statistic(self._meter, row) for row in self._connection.execute(query)]
+        found = {"meter": self._id, "resolution": resolution, "since": since, "until": until}
+        rows = self._connection.execute(_STATISTICS, found).all()
+        return [_ALL.to_statistic(self._meter, row) for row in rows]
 
     def replace_hours(
         self,
@@ -163,11 +180,30 @@ class Turn:
         row = {"meter_id": self._id, "done_to": done_to, "zone": zone}
         self._connection.execute(changed, row)
 
+    def prune(self, hours: Sequence[tuple[datetime, datetime]]) -> int:
+        """Remove the readings of hours but the first and last of each; give how many."""
+        return sum(self._thin_out(since, until) for since, until in hours)
+
+    def _thin_out(self, since: datetime, until: datetime) -> int:
+        within = (
+            reading.c.meter_id == self._id,
+            reading.c.measured_at >= since,
+            reading.c.measured_at < until,
+        )
+        ends = select(func.min(reading.c.measured_at), func.max(reading.c.measured_at))
+        first, last = self._connection.execute(ends.where(*within)).one()
+        if first == last:
+            return 0
+        between = (reading.c.measured_at > first, reading.c.measured_at < last)
+        return self._connection.execute(delete(reading).where(*within, *between)).rowcount
+
+    def set_pruned_to(self, moment: datetime) -> None:
+        """Note up to where the readings are thinned out."""
+        mine = update(rollup).where(rollup.c.meter_id == self._id)
+        self._connection.execute(mine.values(pruned_to=moment))
+
     def _of(self, resolution: Resolution) -> tuple[Any, ...]:
         return (statistic.c.meter_id == self._id, statistic.c.resolution == resolution)
-
-
-_WIDE = tuple(reading.c[key] for key in QUANTITY_COLUMNS)
 
 
 def _between(since: datetime, until: datetime) -> tuple[Any, ...]:
