@@ -117,12 +117,14 @@ class Step:
     def _feed(self, hours: Hours, start: datetime, news: datetime) -> None:
         self._looked_at, self._done_to = 0, None
         at: datetime | None = self._turn.first_reading(start - _LEAST, self._until)
+        looked_up_to = start
         while at is not None and not self._is_enough(news):
             end = min(self._calendar.floor(at + _WINDOW, "hour"), self._until)
-            hours.kept |= self._turn.kept(self._calendar.floor(at, "hour"), end)
+            hours.kept |= self._turn.kept(looked_up_to, end)
             batch = self._turn.readings(at, end)
             hours.add(batch)
             self._note(batch)
+            looked_up_to = end
             at = self._turn.first_reading(self._done_to, self._until)
 
     def _is_enough(self, news: datetime) -> bool:
@@ -137,7 +139,6 @@ class Step:
     def _save(self, start: datetime, hours: Hours) -> None:
         worked_up = hours.worked_up
         end = self._calendar.after(self._calendar.floor(self._done, "hour"), "hour")
-        hours.kept |= self._turn.kept(start, end)
         staying = [self._moment(begin) for begin in hours.kept if hours.stays(begin)]
         self._turn.replace_hours(start, end, self._rows(worked_up), staying)
         self._combine("day", "hour", start, end)

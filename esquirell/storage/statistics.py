@@ -5,41 +5,22 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import bindparam, delete, func, insert, select, update
+from sqlalchemy import CursorResult, Executable
 from sqlalchemy.engine import Connection
 
 from esquirell.domain.hours import Batch, Counters, Kept
 from esquirell.domain.periods import Resolution
 from esquirell.domain.statistic import Statistic, Watermark
 from esquirell.storage import meters, watermarks
+from esquirell.storage import statistic_statements as statements
 from esquirell.storage.database import Database
 from esquirell.storage.statistic_rows import (
-    StatisticShape,
     counters_json,
     read_counters,
     to_row,
 )
 from esquirell.storage.statistics_history import Periods, stream
-from esquirell.storage.tables import QUANTITY_COLUMNS, reading, rollup, statistic
-from esquirell.storage.upsert import insert_or_update
-
-_ALL = StatisticShape()
-
-# Built once: with so many columns that takes longer than to run them.
-_READINGS = (
-    select(reading.c.measured_at, reading.c.extra, *(reading.c[key] for key in QUANTITY_COLUMNS))
-    .where(reading.c.meter_id == bindparam("meter"))
-    .where(reading.c.measured_at >= bindparam("since"))
-    .where(reading.c.measured_at < bindparam("until"))
-    .order_by(reading.c.measured_at)
-)
-_STATISTICS = (
-    select(*_ALL.columns)
-    .where(statistic.c.meter_id == bindparam("meter"))
-    .where(statistic.c.resolution == bindparam("resolution"))
-    .where(statistic.c.start >= bindparam("since"), statistic.c.start < bindparam("until"))
-    .order_by(statistic.c.start)
-)
+from esquirell.storage.tables import QUANTITY_COLUMNS, statistic
 
 
 class Statistics:
@@ -88,26 +69,18 @@ class Turn:
     @property
     def watermark(self) -> Watermark | None:
         """Up to where the meter is worked up; None when nothing is."""
-        query = select(rollup.c.done_to, rollup.c.zone, rollup.c.pruned_to)
-        row = self._connection.execute(query.where(rollup.c.meter_id == self._id)).first()
+        row = self._run(statements.WATERMARK).first()
         return Watermark(*row) if row else None
 
     def first_reading(self, after: datetime | None, until: datetime) -> datetime | None:
         """Give the moment of the first reading after a moment and before another."""
-        query = (
-            select(reading.c.measured_at)
-            .where(reading.c.meter_id == self._id, reading.c.measured_at < until)
-            .order_by(reading.c.measured_at)
-            .limit(1)
-        )
-        if after is not None:
-            query = query.where(reading.c.measured_at > after)
-        return self._connection.scalar(query)
+        if after is None:
+            return self._run(statements.FIRST_READING, until=until).scalar()
+        return self._run(statements.FIRST_READING_AFTER, after=after, until=until).scalar()
 
     def readings(self, since: datetime, until: datetime) -> Batch:
         """Give the readings from `since` until just before `until`."""
-        found = {"meter": self._id, "since": since, "until": until}
-        rows = self._connection.execute(_READINGS, found).all()
+        rows = self._run(statements.READINGS, since=since, until=until).all()
         moments, extras, *wide = zip(*rows, strict=True)
         values: dict[str, Sequence[float | None]] = {
             key: column
@@ -118,32 +91,23 @@ class Turn:
 
     def counters_before(self, start: datetime) -> Counters:
         """Give the counters at the end of the last hour with readings before `start`."""
-        query = (
-            select(statistic.c.counters)
-            .where(*self._of("hour"), statistic.c.start < start)
-            .where(statistic.c.readings > 0)
-            .order_by(statistic.c.start.desc())
-            .limit(1)
-        )
-        return read_counters(self._connection.scalar(query) or {})
+        found = self._run(statements.COUNTERS_BEFORE, resolution="hour", until=start)
+        return read_counters(found.scalar() or {})
 
     def kept(self, since: datetime, until: datetime) -> Mapping[float, Kept]:
         """Give the hours that were worked up before, by their beginnings (unix time)."""
-        query = select(statistic.c.start, statistic.c.readings, statistic.c.counters).where(
-            *self._of("hour"), *_between(since, until)
-        )
+        rows = self._run(statements.KEPT, resolution="hour", since=since, until=until)
         return {
             start.timestamp(): Kept(count, None if counters is None else read_counters(counters))
-            for start, count, counters in self._connection.execute(query)
+            for start, count, counters in rows
         }
 
     def statistics(
         self, resolution: Resolution, since: datetime, until: datetime
     ) -> list[Statistic]:
         """Give the statistics that begin from `since` until just before `until`."""
-        found = {"meter": self._id, "resolution": resolution, "since": since, "until": until}
-        rows = self._connection.execute(_STATISTICS, found).all()
-        return [_ALL.to_statistic(self._meter, row) for row in rows]
+        rows = self._run(statements.STATISTICS, resolution=resolution, since=since, until=until)
+        return [statements.ALL.to_statistic(self._meter, row) for row in rows.all()]
 
     def replace_hours(
         self,
@@ -153,61 +117,52 @@ class Turn:
         staying: Collection[datetime],
     ) -> None:
         """Put hours, with their counters, in the place of all but the `staying` ones."""
-        gone = delete(statistic).where(*self._of("hour"), *_between(since, until))
-        self._connection.execute(gone.where(statistic.c.start.not_in(staying)))
+        gone = statements.REMOVE
+        if staying:
+            gone = gone.where(statistic.c.start.not_in(staying))
+        self._run(gone, resolution="hour", since=since, until=until)
         rows = [
             to_row(new, "hour", self._id, self._zone) | {"counters": counters_json(counters)}
             for new, counters in hours
         ]
-        self._connection.execute(insert(statistic), rows)
+        if rows:
+            self._connection.execute(statements.INSERT, rows)
 
     def replace(self, resolution: Resolution, start: datetime, new: Statistic | None) -> None:
         """Put a statistic in the place of the one that begins at `start`; None removes it."""
-        old = delete(statistic).where(*self._of(resolution), statistic.c.start == start)
-        self._connection.execute(old)
+        self._run(statements.REMOVE_ONE, resolution=resolution, since=start)
         if new is not None:
             row = to_row(new, resolution, self._id, self._zone)
-            self._connection.execute(insert(statistic), row)
+            self._connection.execute(statements.INSERT, row)
 
     def forget_days(self) -> None:
         """Remove the days and months: their borders have changed."""
-        days = delete(statistic).where(statistic.c.meter_id == self._id)
-        self._connection.execute(days.where(statistic.c.resolution != "hour"))
+        self._run(statements.REMOVE_DAYS)
 
     def set_watermark(self, done_to: datetime, zone: str) -> None:
         """Note up to where the meter is worked up, and in which time zone."""
-        changed = insert_or_update(self._connection, rollup, ("done_to", "zone"))
-        row = {"meter_id": self._id, "done_to": done_to, "zone": zone}
-        self._connection.execute(changed, row)
+        if not self._run(statements.SET_WATERMARK, to=done_to, of=zone).rowcount:
+            row = {"meter_id": self._id, "done_to": done_to, "zone": zone}
+            self._connection.execute(statements.INSERT_WATERMARK, row)
 
     def prune(self, hours: Sequence[tuple[datetime, datetime]]) -> int:
         """Remove the readings of hours but the first and last of each; give how many."""
         return sum(self._thin_out(since, until) for since, until in hours)
 
     def _thin_out(self, since: datetime, until: datetime) -> int:
-        within = (
-            reading.c.meter_id == self._id,
-            reading.c.measured_at >= since,
-            reading.c.measured_at < until,
-        )
-        ends = select(func.min(reading.c.measured_at), func.max(reading.c.measured_at))
-        first, last = self._connection.execute(ends.where(*within)).one()
+        first, last = self._run(statements.ENDS, since=since, until=until).one()
         if first == last:
             return 0
-        between = (reading.c.measured_at > first, reading.c.measured_at < last)
-        return self._connection.execute(delete(reading).where(*within, *between)).rowcount
+        return self._run(statements.THIN_OUT, since=first, until=last).rowcount
 
     def set_pruned_to(self, moment: datetime) -> None:
         """Note up to where the readings are thinned out."""
-        mine = update(rollup).where(rollup.c.meter_id == self._id)
-        self._connection.execute(mine.values(pruned_to=moment))
+        self._run(statements.SET_PRUNED_TO, to=moment)
 
-    def _of(self, resolution: Resolution) -> tuple[Any, ...]:
-        return (statistic.c.meter_id == self._id, statistic.c.resolution == resolution)
-
-
-def _between(since: datetime, until: datetime) -> tuple[Any, ...]:
-    return (statistic.c.start >= since, statistic.c.start < until)
+    def _run(self, statement: Executable, **given: object) -> CursorResult[*tuple[Any, ...]]:
+        found = self._connection.execute(statement, {"meter": self._id} | given)
+        assert isinstance(found, CursorResult)  # noqa: S101 - for the type checker
+        return found
 
 
 def _by_key(extras: Sequence[Mapping[str, float] | None]) -> dict[str, Sequence[float | None]]:

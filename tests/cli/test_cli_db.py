@@ -31,7 +31,7 @@ def test_upgrade_makes_tables_and_a_second_time_does_no_harm(home: Home) -> None
     home.store([sample("main")])
     assert esquirell("db", "upgrade") == (
         0,
-        f"The tables of {home.database} are up to date (0001).\n",
+        f"The tables of {home.database} are up to date ({HEAD}).\n",
         "",
     )
     assert stored() == 1
