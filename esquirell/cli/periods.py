@@ -9,7 +9,7 @@ from esquirell.cli.history import Columns
 from esquirell.domain.periods import Calendar, Resolution
 from esquirell.domain.quantity import is_quantity_key
 from esquirell.domain.reading import Reading
-from esquirell.domain.statistic import names_of
+from esquirell.domain.statistic import PEAK_DEMAND, names_of
 
 
 def by_period(columns: Columns) -> Columns:
@@ -34,9 +34,11 @@ def periods(
 
     call.statistics.rollup(meters=None if meters is None else list(meters))
     since = Calendar(call.settings.timezone).floor(span[0], resolution)
-    wanted = Periods(resolution, since, span[1], columns.keys)
+    # A meter whose quantities were never noted may have statistics all the same.
+    wanted = Periods(resolution, since, span[1], columns.keys or None)
     for one in call.statistics_store.query(meters, wanted):
-        yield Reading(one.meter, one.start, one.values)
+        values = {name: value for name, value in one.values.items() if name != PEAK_DEMAND}
+        yield Reading(one.meter, one.start, values)
 
 
 def _names(keys: Sequence[str]) -> tuple[str, ...]:
