@@ -4,6 +4,7 @@ import importlib
 import logging
 import sys
 from collections.abc import Iterable
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from celery import Task, shared_task
 
 from esquirell.celery import app
 from esquirell.domain.errors import EsquirellError
-from esquirell.domain.requests import FetchArguments
+from esquirell.domain.requests import FetchArguments, RollupArguments
 from esquirell.domain.tasks import schedulable
 from esquirell.runtime import CAPTURE_TASK, COMMAND_HEADER, current
 
@@ -21,6 +22,8 @@ __all__ = [
     "capture_meter",
     "fetch_and_save_energy_data",
     "load_modules",
+    "prune",
+    "rollup",
     "schedulable",
     "test_meter",
 ]
@@ -48,6 +51,29 @@ def fetch_and_save_energy_data(
 def backup(self: "Task[..., object]") -> dict[str, Any]:
     """Copy the database into the folder for backups, and remove the oldest copies."""
     return current(self.app).backups.make()
+
+
+@schedulable(RollupArguments)
+@shared_task(bind=True, name="esquirell.tasks.rollup", throws=(EsquirellError,))
+def rollup(
+    self: "Task[..., object]", meters: list[str] | None = None, since: str | None = None
+) -> dict[str, int]:
+    """Bring the statistics up to date, or work them up anew from a moment on.
+
+    The result tells how many readings of each meter were looked at.
+    """
+    begin = datetime.fromisoformat(since) if since else None
+    return current(self.app).statistics.rollup(begin, meters)
+
+
+@schedulable()
+@shared_task(bind=True, name="esquirell.tasks.prune", throws=(EsquirellError,))
+def prune(self: "Task[..., object]") -> dict[str, int]:
+    """Remove raw readings older than database.raw_retention, but the first and last of each hour.
+
+    What is not in the statistics stays. The result tells how many of each meter went.
+    """
+    return current(self.app).retention.prune()
 
 
 @shared_task(bind=True, name="esquirell.tasks.test_meter", throws=(EsquirellError,))

@@ -4,6 +4,7 @@ import logging
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,10 +17,12 @@ from esquirell.domain.errors import ConfigError, UnavailableError
 if TYPE_CHECKING:
     from esquirell.domain.meter import Meter
     from esquirell.runtime import Runtime
+    from esquirell.services.statistics import Statistics
     from esquirell.settings import Settings
     from esquirell.storage.commands import CommandLog
     from esquirell.storage.database import Database
     from esquirell.storage.readings import Readings
+    from esquirell.storage.statistics import Statistics as StatisticsStore
 
 
 @dataclass
@@ -83,6 +86,22 @@ class Call:
         from esquirell.storage.readings import Readings  # noqa: PLC0415 - as above
 
         return Readings(self._present_database())
+
+    @cached_property
+    def statistics_store(self) -> "StatisticsStore":
+        """The stored statistics by themselves. Raises as `readings` does."""
+        from esquirell.storage.statistics import Statistics  # noqa: PLC0415 - as above
+
+        return Statistics(self._present_database(), self.settings.timezone)
+
+    @cached_property
+    def statistics(self) -> "Statistics":
+        """The one who works up statistics, by itself. Raises as `readings` does."""
+        from esquirell.domain.periods import Calendar  # noqa: PLC0415 - as above
+        from esquirell.services.statistics import Statistics  # noqa: PLC0415 - as above
+
+        calendar = Calendar(self.settings.timezone)
+        return Statistics(self.statistics_store, calendar, lambda: datetime.now(UTC))
 
     @cached_property
     def commands(self) -> "CommandLog":

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from esquirell.cli.call import Call, Group, pass_call
+from esquirell.cli.moments import moment_of
 from esquirell.cli.output import complain, print_json
 from esquirell.cli.progress import Progress
 from esquirell.daemon.lock import AlreadyRunningError, RunLock, lock_of
@@ -113,6 +114,41 @@ def _target(url: str, password_file: Path | None) -> Database:
     if password_file is not None:
         password = password_file.read_text(encoding="utf-8").strip()
     return Database(join_password(address, password or ""))
+
+
+@db.command("rollup")
+@click.option("--since", metavar="MOMENT", help="Work up all from then on anew: 7d, 2026-11-22, …")
+@pass_call
+def rollup(call: Call, since: str | None) -> None:
+    """Bring the statistics by hour, day and month up to date.
+
+    The service does that by itself; hours whose raw readings were removed stay as they are.
+    """
+    begin = moment_of("--since", since, call.settings.timezone) if since else None
+    _upgraded(call)
+    looked_at = call.statistics.rollup(begin)
+    total = sum(looked_at.values())
+    _tell(call, {"readings": looked_at}, f"The statistics are up to date: {total} readings.")
+
+
+@db.command("prune")
+@pass_call
+def prune(call: Call) -> None:
+    """Remove raw readings older than database.raw_retention.
+
+    The first and last of each hour remain, and what is not in the statistics yet; the service
+    does that by itself once a day.
+    """
+    _upgraded(call)
+    call.statistics.rollup()
+    removed = call.runtime.retention.prune()
+    total = sum(removed.values())
+    _tell(call, {"removed": removed}, f"{total} raw readings were removed.")
+
+
+def _upgraded(call: Call) -> None:
+    make_directory(call.settings.state_dir)
+    ensure_current(call.database)
 
 
 @contextmanager

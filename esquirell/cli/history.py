@@ -25,10 +25,14 @@ _TIME_WIDTH = 19
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """The quantity keys of each meter, by name; `wanted` are those asked for, None: all."""
+    """The quantity keys of each meter, by name; `wanted` are those asked for, None: all.
+
+    `time` is what the moment of a row is called.
+    """
 
     of: Mapping[str, Sequence[str]]
     wanted: Sequence[str] | None
+    time: str = "measured_at"
 
     @property
     def several(self) -> bool:
@@ -42,7 +46,7 @@ class Columns:
 
     def row(self, reading: Reading) -> dict[str, object]:
         """Lay a reading out, with all keys of its meter; what it did not send is null."""
-        row: dict[str, object] = {"measured_at": iso(reading.measured_at)}
+        row: dict[str, object] = {self.time: iso(reading.measured_at)}
         if self.several:
             row["meter"] = reading.meter
         return row | dict.fromkeys(self.of.get(reading.meter, ())) | dict(reading.values)
@@ -61,7 +65,7 @@ def print_json(readings: Iterable[Reading], columns: Columns) -> None:
 
 def print_csv(readings: Iterable[Reading], columns: Columns, *, separator: str) -> None:
     """Print a heading and a line per reading, times in UTC; null is empty."""
-    heading = ["measured_at", *(["meter"] if columns.several else []), *columns.keys]
+    heading = [columns.time, *(["meter"] if columns.several else []), *columns.keys]
     writer = csv.DictWriter(
         sys.stdout, heading, restval="", delimiter=separator, lineterminator="\n"
     )
@@ -102,7 +106,8 @@ def _fitting(keys: Sequence[str], meter_width: int) -> list[str]:
 
 
 def _rank(key: str) -> tuple[bool, int]:
-    quantity, suffix = split_key(key)
+    # Of the three figures of a period the mean tells most.
+    quantity, suffix = split_key(key.removesuffix("_mean"))
     place = _FIRST.index(quantity.key) if quantity.key in _FIRST else len(_FIRST)
     return bool(suffix), place
 

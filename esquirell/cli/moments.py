@@ -4,6 +4,8 @@ import re
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
+from esquirell.cli.call import misuse
+
 SHOWN = "%Y-%m-%d %H:%M:%S"
 
 _AGO = re.compile(r"(\d{1,6})\s*([smhdw])")
@@ -25,6 +27,17 @@ def moment(text: str, now: datetime, zone: str) -> datetime:
             f"{text!r} is no moment: write 2026-11-22, 2026-11-22T10:15 or 24h (so long ago; "
             "s, m, h, d or w)"
         ) from None
+
+
+def moment_of(option: str, text: str, zone: str) -> datetime:
+    """Read the moment that an option gives, before now if it says how long ago.
+
+    Raises UsageError.
+    """
+    try:
+        return moment(text, datetime.now(UTC), zone)
+    except ValueError as error:
+        raise misuse(f"{option}: {error}") from None
 
 
 def local(text: str, zone: str) -> str:

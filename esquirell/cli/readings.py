@@ -1,19 +1,35 @@
 """`esquirell readings`: what is stored."""
 
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
 
 import click
 
 from esquirell.cli import history
 from esquirell.cli.call import Call, Command, misuse, pass_call
 from esquirell.cli.history import Columns
-from esquirell.cli.moments import moment
+from esquirell.cli.moments import moment_of
+from esquirell.cli.periods import by_period, periods
 from esquirell.domain.nearest import nearest
+from esquirell.domain.periods import RESOLUTIONS, Resolution
 from esquirell.domain.quantity import QUANTITIES, is_quantity_key, split_key
 from esquirell.domain.reading import Reading
 
 _FORMATS = ("table", "csv", "json")
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is asked for, as it was typed."""
+
+    name: str | None
+    since: str
+    until: str
+    quantities: Sequence[str]
+    resolution: Literal["raw"] | Resolution
+    form: str | None
 
 
 @click.command("readings", cls=Command)
@@ -33,42 +49,46 @@ _FORMATS = ("table", "csv", "json")
 )
 @click.option(
     "--resolution",
-    type=click.Choice(["raw"]),
-    expose_value=False,  # there is one so far
-    help="One row per reading.",
+    type=click.Choice(["raw", *RESOLUTIONS]),
+    default="raw",
+    show_default=True,
+    help="One row per reading, or per hour, day or month.",
 )
 @click.option("--format", "form", type=click.Choice(_FORMATS), help="How to print them.")
 @pass_call
-def readings(
-    call: Call,
-    name: str | None,
-    since: str,
-    until: str,
-    quantities: Sequence[str],
-    form: str | None,
-) -> None:
+def readings(call: Call, /, **given: Any) -> None:  # noqa: ANN401 - as click hands them over
     """Show the stored readings of one meter or of all, by default those of the last 24 hours.
+
+    By hour, day or month: the kWh of each counter, least, mean and greatest of all else, from
+    the period that --since lies in.
 
     A moment is a date, a date with a time (with a zone or in the configured one), or how long
     ago it was: 30m, 24h, 7d. A table is for people: piped, it is tab-separated and complete.
     """
-    if call.json and form not in {None, "json"}:
-        raise misuse(f"--json and --format {form} exclude each other")
-    begin, end = _span(call, since, until)
-    columns = _columns(call, name, quantities)
-    found = call.readings.query([name] if name else None, begin, end, columns.wanted)
-    _print(found, columns, "json" if call.json else form or "table", call.settings.timezone)
+    wanted = Wanted(**given)
+    if call.json and wanted.form not in {None, "json"}:
+        raise misuse(f"--json and --format {wanted.form} exclude each other")
+    span = _span(call, wanted.since, wanted.until)
+    columns = _columns(call, wanted.name, wanted.quantities)
+    if wanted.resolution != "raw":
+        columns = by_period(columns)
+    found = _found(call, wanted, columns, span)
+    form = "json" if call.json else wanted.form or "table"
+    _print(found, columns, form, call.settings.timezone)
+
+
+def _found(
+    call: Call, wanted: Wanted, columns: Columns, span: tuple[datetime, datetime]
+) -> Iterator[Reading]:
+    names = [wanted.name] if wanted.name else None
+    if wanted.resolution == "raw":
+        return call.readings.query(names, *span, columns.wanted)
+    return periods(call, wanted.resolution, names, columns, span)
 
 
 def _span(call: Call, since: str, until: str) -> tuple[datetime, datetime]:
-    now, zone = datetime.now(UTC), call.settings.timezone
-    moments = []
-    for option, text in (("--since", since), ("--until", until)):
-        try:
-            moments.append(moment(text, now, zone))
-        except ValueError as error:
-            raise misuse(f"{option}: {error}") from None
-    begin, end = moments
+    zone = call.settings.timezone
+    begin, end = moment_of("--since", since, zone), moment_of("--until", until, zone)
     if begin > end:
         raise misuse(f"--since {since} lies after --until {until}: nothing is between them")
     return begin, end

@@ -34,8 +34,8 @@ class Part:
         return self._thread.is_alive()
 
     def silent_s(self) -> float:
-        """Tell for how many seconds no turn has begun."""
-        return time.monotonic() - self._turned_at
+        """Tell for how many seconds no turn has begun that was due."""
+        return max(0.0, time.monotonic() - self._turned_at)
 
     def start(self) -> None:
         """Start the thread, or a new one when the last died."""
@@ -67,4 +67,7 @@ class Part:
         with self._make() as turn:
             while not self._stop.is_set():
                 self._turned_at = time.monotonic()
-                self._stop.wait(turn())
+                pause_s = turn()
+                # A pause is no silence.
+                self._turned_at = time.monotonic() + pause_s
+                self._stop.wait(pause_s)

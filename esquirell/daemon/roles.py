@@ -12,6 +12,7 @@ from pathlib import Path
 from esquirell.beat.celery_config import QUEUES
 from esquirell.beat.lease import Lease
 from esquirell.daemon.consumer import Pulse
+from esquirell.daemon.housekeeping import Housekeeping
 from esquirell.daemon.lock import AlreadyRunningError, claim
 from esquirell.daemon.parts import Part, Turn
 from esquirell.daemon.redis_server import RedisServer
@@ -54,7 +55,8 @@ def everything(runtime: Runtime, server: RedisServer | None) -> Role:
     own_redis = (_server(server),) if server else ()
     bridge_lease = runtime.lease("bridge", owner)
     bridging = (_bridge(runtime, bridge_lease), _commands(runtime))
-    parts = (_beat(runtime, owner), *bridging, _claim(runtime), *own_redis)
+    looking_after = (_claim(runtime), _housekeeping(runtime), *own_redis)
+    parts = (_beat(runtime, owner), *bridging, *looking_after)
     gauges = (_mqtt_gauge(runtime), *_worker_gauges(runtime))
     return Role(("worker", "beat", "bridge"), parts, gauges)
 
@@ -67,7 +69,7 @@ def worker(runtime: Runtime, queues: Sequence[str] = (DEFAULT_QUEUE,)) -> Role:
     if DEFAULT_QUEUE in queues:
         names, taken = ["worker", *names], [*QUEUES, *taken]
     gauges = (_mqtt_gauge(runtime), *_worker_gauges(runtime))
-    return Role(tuple(names), (), gauges, queues=tuple(taken))
+    return Role(tuple(names), (_housekeeping(runtime),), gauges, queues=tuple(taken))
 
 
 def beat(runtime: Runtime) -> Role:
@@ -156,6 +158,14 @@ def _claim(runtime: Runtime) -> Part:
         yield turn
 
     return Part("claim", make)
+
+
+def _housekeeping(runtime: Runtime) -> Part:
+    @contextmanager
+    def make() -> Iterator[Turn]:
+        yield Housekeeping(runtime.statistics, runtime.retention).turn
+
+    return Part("housekeeping", make)
 
 
 def _server(server: RedisServer) -> Part:

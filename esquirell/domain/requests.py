@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from esquirell.domain.errors import CommandError
 from esquirell.domain.meter import Slug
@@ -42,6 +42,12 @@ class FetchArguments(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     meters: tuple[Slug, ...] | None = None
+
+
+class RollupArguments(FetchArguments):
+    """What the task that works up statistics is called with; `since`: from then on anew."""
+
+    since: AwareDatetime | None = None
 
 
 class Named(Payload):

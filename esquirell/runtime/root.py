@@ -23,6 +23,7 @@ from esquirell.beat.timetable import RedBeatTimetable
 from esquirell.domain.device import Device
 from esquirell.domain.errors import ConfigError
 from esquirell.domain.meter import Meter
+from esquirell.domain.periods import Calendar
 from esquirell.domain.profile import Profile
 from esquirell.domain.requests import schemas
 from esquirell.domain.status import MeterStatus
@@ -49,8 +50,10 @@ from esquirell.services.fetch import Fetch
 from esquirell.services.health import Health
 from esquirell.services.jobs import Jobs
 from esquirell.services.poll import Poller
+from esquirell.services.retention import Retention
 from esquirell.services.saving import Saver
 from esquirell.services.schedules import Schedules, pace_of
+from esquirell.services.statistics import Statistics
 from esquirell.settings import Settings, load, public
 from esquirell.storage.backups import Backups
 from esquirell.storage.claim import Claim
@@ -61,6 +64,7 @@ from esquirell.storage.readings import Readings
 from esquirell.storage.revision import ensure_current
 from esquirell.storage.schedules import Schedules as ScheduleStore
 from esquirell.storage.spool import Spool
+from esquirell.storage.statistics import Statistics as StatisticsStore
 from esquirell.tuya.account import Spent
 from esquirell.tuya.cloud import Cloud
 from esquirell.tuya.transport import TuyaTransport
@@ -149,6 +153,21 @@ class Runtime:
     def readings(self) -> Readings:
         """The stored readings."""
         return Readings(self.database)
+
+    @cached_property
+    def statistics(self) -> Statistics:
+        """The one who works up statistics."""
+        return Statistics(self._statistics_store, Calendar(self.settings.timezone), now)
+
+    @cached_property
+    def retention(self) -> Retention:
+        """The one who thins out old readings."""
+        keep, calendar = self.settings.database.raw_retention, Calendar(self.settings.timezone)
+        return Retention(self._statistics_store, calendar, keep, now)
+
+    @cached_property
+    def _statistics_store(self) -> StatisticsStore:
+        return StatisticsStore(self.database, self.settings.timezone)
 
     @cached_property
     def transport(self) -> TuyaTransport:

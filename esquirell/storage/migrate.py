@@ -11,7 +11,7 @@ from sqlalchemy import event, text
 from sqlalchemy.engine import Connection
 
 from esquirell.domain.errors import ConfigError, UnavailableError
-from esquirell.storage import sqlite
+from esquirell.storage import sqlite, views
 from esquirell.storage.database import Database
 from esquirell.storage.faults import DamagedError
 from esquirell.storage.revision import (
@@ -64,12 +64,14 @@ def _migrate(connection: Connection, database: Database) -> None:
         return
     if found is not None and database.file is not None:
         _copy(database, database.file.with_name(f"{database.file.name}.before-{found}"))
+    views.drop(connection)
     try:
         command.upgrade(alembic_config(connection), "head")
     except CommandError as error:
         sentence = f"The database {database.describe()} cannot be upgraded: {error}."
         raise ConfigError(sentence) from error
     use_timescale(connection)
+    views.make(connection)
     _check_references(connection, database)
 
 

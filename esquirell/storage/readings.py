@@ -9,7 +9,7 @@ from esquirell.domain.errors import UnavailableError
 from esquirell.domain.ledger import Ledger
 from esquirell.domain.reading import Reading
 from esquirell.domain.status import MeterStatus
-from esquirell.storage import meters
+from esquirell.storage import meters, watermarks
 from esquirell.storage.database import Database
 from esquirell.storage.history import Span, stream
 from esquirell.storage.ledgers import read_ledgers, write_ledgers
@@ -49,9 +49,12 @@ class Readings:
             if not names <= ids.keys():
                 ids = ids | meters.ids_of(connection, names)
             if readings:
+                earliest = _earliest(readings, ids)
+                watermarks.share(connection, earliest)
                 rows = [to_row(taken, ids[taken.meter]) for taken in readings]
                 connection.execute(insert_new(connection, reading), rows)
                 write_ledgers(connection, readings, ids)
+                watermarks.set_back(connection, earliest)
             meters.write_statuses(connection, statuses)
         return ids
 
@@ -103,3 +106,12 @@ class Readings:
         with self._database.read() as connection:
             ids = meters.known_ids(connection, names)
         return stream(self._database, ids, Span(since, until, Shape(keys)))
+
+
+def _earliest(readings: Sequence[Reading], ids: Mapping[str, int]) -> dict[int, datetime]:
+    """Give the earliest moment among the readings of each meter, by its id."""
+    found: dict[int, datetime] = {}
+    for taken in readings:
+        meter_id = ids[taken.meter]
+        found[meter_id] = min(found.get(meter_id, taken.measured_at), taken.measured_at)
+    return found

@@ -14,6 +14,7 @@ from sqlalchemy import (
 )
 
 from esquirell.domain.quantity import PHASES, QUANTITIES
+from esquirell.domain.statistic import PEAK_DEMAND, names_of
 from esquirell.storage.instant import Instant
 
 metadata = MetaData(
@@ -42,6 +43,8 @@ QUANTITY_COLUMNS = (
     *(name for name in QUANTITIES if name not in _PER_PHASE),
 )
 
+STATISTIC_COLUMNS = (*(name for key in QUANTITY_COLUMNS for name in names_of(key)), PEAK_DEMAND)
+
 
 def _json() -> JSON:
     return JSON(none_as_null=True)
@@ -67,6 +70,33 @@ reading = Table(
     *(Column(key, Float) for key in QUANTITY_COLUMNS),
     Column("extra", _json()),
     sqlite_with_rowid=False,
+)
+
+# One wide row per hour, day and month: named as they are shown, so that people can ask for
+# them. `counters` are those at the end of an hour, from which the next one goes on.
+statistic = Table(
+    "statistic",
+    metadata,
+    Column("meter_id", Integer, ForeignKey("meter.id"), primary_key=True, autoincrement=False),
+    Column("resolution", Text, primary_key=True),
+    Column("start", Instant, primary_key=True),
+    Column("local_start", Text, nullable=False),
+    Column("readings", Integer, nullable=False),
+    Column("hours", Integer, nullable=False),
+    *(Column(name, Float) for name in STATISTIC_COLUMNS),
+    Column("extra", _json()),
+    Column("counters", _json()),
+    sqlite_with_rowid=False,
+)
+
+# How far each meter's readings are worked up, and thinned out.
+rollup = Table(
+    "rollup",
+    metadata,
+    Column("meter_id", Integer, ForeignKey("meter.id"), primary_key=True, autoincrement=False),
+    Column("done_to", Instant, nullable=False),
+    Column("zone", Text, nullable=False),
+    Column("pruned_to", Instant),
 )
 
 # What has to be remembered of a meter between its readings: counters, offsets, doubts.

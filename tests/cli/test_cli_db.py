@@ -8,6 +8,7 @@ from support.redis_server import RedisProcess
 from esquirell.beat.presence import Presence
 from esquirell.beat.redis import Address, connect
 from esquirell.daemon.lock import RunLock
+from esquirell.storage.revision import HEAD
 
 ALWAYS = ("--since", "2026-01-01", "--json")
 
@@ -25,12 +26,12 @@ def stored() -> int:
 
 def test_upgrade_makes_tables_and_a_second_time_does_no_harm(home: Home) -> None:
     home.configure(meter())
-    done = {"database": str(home.database), "revision": "0001"}
+    done = {"database": str(home.database), "revision": HEAD}
     assert esquirell("db", "upgrade", "--json").json == done
     home.store([sample("main")])
     assert esquirell("db", "upgrade") == (
         0,
-        f"The tables of {home.database} are up to date (0001).\n",
+        f"The tables of {home.database} are up to date ({HEAD}).\n",
         "",
     )
     assert stored() == 1

@@ -34,7 +34,9 @@ def fill(database: Database) -> None:
 def tables_of(database: Database) -> dict[str, str]:
     """The statements that made an SQLite database's tables and indexes, without white space."""
     with database.read() as connection:
-        rows = connection.exec_driver_sql("SELECT name, sql FROM sqlite_master WHERE sql NOTNULL")
+        rows = connection.exec_driver_sql(
+            "SELECT name, sql FROM sqlite_master WHERE sql NOTNULL AND type <> 'view'"
+        )
         return {row.name: re.sub(r"\s", "", row.sql) for row in rows}
 
 

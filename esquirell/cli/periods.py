@@ -1,0 +1,45 @@
+"""Statistics in the shape of readings, so that they are printed alike."""
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from esquirell.cli.call import Call
+from esquirell.cli.history import Columns
+from esquirell.domain.periods import Calendar, Resolution
+from esquirell.domain.quantity import is_quantity_key
+from esquirell.domain.reading import Reading
+from esquirell.domain.statistic import PEAK_DEMAND, names_of
+
+
+def by_period(columns: Columns) -> Columns:
+    """Give the columns of statistics: kWh of each counter, three figures of each other key."""
+    of = {meter: _names(keys) for meter, keys in columns.of.items()}
+    wanted = None if columns.wanted is None else _names(columns.wanted)
+    return replace(columns, of=of, wanted=wanted, time="start")
+
+
+def periods(
+    call: Call,
+    resolution: Resolution,
+    meters: Collection[str] | None,
+    columns: Columns,
+    span: tuple[datetime, datetime],
+) -> Iterator[Reading]:
+    """Stream the periods of a span, the one that it begins in included, after a rollup.
+
+    Raises UnavailableError, also from the iterator.
+    """
+    from esquirell.storage.statistics_history import Periods  # noqa: PLC0415 - --help is quick
+
+    call.statistics.rollup(meters=None if meters is None else list(meters))
+    since = Calendar(call.settings.timezone).floor(span[0], resolution)
+    # A meter whose quantities were never noted may have statistics all the same.
+    wanted = Periods(resolution, since, span[1], columns.keys or None)
+    for one in call.statistics_store.query(meters, wanted):
+        values = {name: value for name, value in one.values.items() if name != PEAK_DEMAND}
+        yield Reading(one.meter, one.start, values)
+
+
+def _names(keys: Sequence[str]) -> tuple[str, ...]:
+    return tuple(name for key in keys if is_quantity_key(key) for name in names_of(key))

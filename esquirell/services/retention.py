@@ -1,0 +1,66 @@
+"""Raw readings are kept for a while; then the first and last of each hour remain."""
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+from esquirell.domain.periods import Calendar
+from esquirell.services.ports import Clock
+from esquirell.services.statistics_ports import StatisticsStore, StatisticsTurn
+
+
+class Retention:
+    """Thins out raw readings that are older than `keep`, a day per transaction.
+
+    So others wait for the database for a moment only. What is not worked up stays.
+    """
+
+    def __init__(
+        self, store: StatisticsStore, calendar: Calendar, keep: timedelta, clock: Clock
+    ) -> None:
+        self._store = store
+        self._calendar = calendar
+        self._keep = keep
+        self._clock = clock
+
+    def prune(self) -> dict[str, int]:
+        """Remove old readings of all meters; give how many of each.
+
+        Raises UnavailableError; then what was done so far is kept.
+        """
+        return {name: self._finish(name) for name in self._store.meters()}
+
+    def _finish(self, meter: str) -> int:
+        removed = 0
+        while (found := self.step(meter)) is not None:
+            removed += found
+        return removed
+
+    def step(self, meter: str) -> int | None:
+        """Thin out one day of a meter; give how many readings went, None when all is done.
+
+        Raises UnavailableError; then nothing has changed.
+        """
+        with self._store.turn(meter) as turn:
+            span = self._next_day(turn)
+            if span is None:
+                return None
+            removed = turn.prune(list(self._hours(*span)))
+            turn.set_pruned_to(span[1])
+            return removed
+
+    def _next_day(self, turn: StatisticsTurn) -> tuple[datetime, datetime] | None:
+        mark = turn.watermark
+        if mark is None:
+            return None
+        end = self._calendar.floor(min(self._clock() - self._keep, mark.done_to), "hour")
+        first = turn.first_reading(mark.pruned_to, end)
+        if first is None:
+            return None
+        start = self._calendar.floor(first, "hour")
+        return start, min(self._calendar.after(self._calendar.floor(start, "day"), "day"), end)
+
+    def _hours(self, start: datetime, end: datetime) -> Iterator[tuple[datetime, datetime]]:
+        while start < end:
+            following = self._calendar.after(start, "hour")
+            yield start, following
+            start = following

@@ -1,0 +1,87 @@
+"""Ports of the statistics: a store whose transactions each work on one meter alone."""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from datetime import datetime
+from typing import Protocol
+
+from esquirell.domain.hours import Batch, Counters, Kept
+from esquirell.domain.periods import Resolution
+from esquirell.domain.statistic import Statistic, Watermark
+
+
+class StatisticsTurn(Protocol):
+    """One transaction on the statistics of one meter, alone; nothing in it waits."""
+
+    @property
+    def watermark(self) -> Watermark | None:
+        """Up to where the meter is worked up; None when nothing is."""
+        ...
+
+    def first_reading(self, after: datetime | None, until: datetime) -> datetime | None:
+        """Give the moment of the first reading after a moment and before another."""
+        ...
+
+    def readings(self, since: datetime, until: datetime) -> Batch:
+        """Give the readings from `since` until just before `until`."""
+        ...
+
+    def counters_before(self, start: datetime) -> Counters:
+        """Give the counters at the end of the last hour with readings before `start`."""
+        ...
+
+    def kept(self, since: datetime, until: datetime) -> Mapping[float, Kept]:
+        """Give the hours that were worked up before, by their beginnings (unix time)."""
+        ...
+
+    def statistics(
+        self, resolution: Resolution, since: datetime, until: datetime
+    ) -> list[Statistic]:
+        """Give the statistics that begin from `since` until just before `until`."""
+        ...
+
+    def replace_hours(
+        self,
+        since: datetime,
+        until: datetime,
+        hours: Iterable[tuple[Statistic, Counters | None]],
+        staying: Collection[datetime],
+    ) -> None:
+        """Put hours, with their counters, in the place of all but the `staying` ones."""
+        ...
+
+    def replace(self, resolution: Resolution, start: datetime, new: Statistic | None) -> None:
+        """Put a statistic in the place of the one that begins at `start`; None removes it."""
+        ...
+
+    def forget_days(self) -> None:
+        """Remove the days and months: their borders have changed."""
+        ...
+
+    def set_watermark(self, done_to: datetime, zone: str) -> None:
+        """Note up to where the meter is worked up, and in which time zone."""
+        ...
+
+    def prune(self, hours: Sequence[tuple[datetime, datetime]]) -> int:
+        """Remove the readings of hours but the first and last of each; give how many."""
+        ...
+
+    def set_pruned_to(self, moment: datetime) -> None:
+        """Note up to where the readings are thinned out."""
+        ...
+
+
+class StatisticsStore(Protocol):
+    """Keeps the statistics."""
+
+    def meters(self) -> list[str]:
+        """Name the meters that have been seen. Raises UnavailableError."""
+        ...
+
+    def turn(self, meter: str) -> AbstractContextManager[StatisticsTurn]:
+        """Open a transaction, undone by any error. Raises UnavailableError."""
+        ...
+
+    def rewind(self, meters: Sequence[str], since: datetime) -> None:
+        """Set watermarks back to just before a moment. Raises UnavailableError."""
+        ...

@@ -1,0 +1,170 @@
+"""Statistics in the database: one transaction per meter and step, alone on that meter."""
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import CursorResult, Executable
+from sqlalchemy.engine import Connection
+
+from esquirell.domain.hours import Batch, Counters, Kept
+from esquirell.domain.periods import Resolution
+from esquirell.domain.statistic import Statistic, Watermark
+from esquirell.storage import meters, watermarks
+from esquirell.storage import statistic_statements as statements
+from esquirell.storage.database import Database
+from esquirell.storage.statistic_rows import (
+    counters_json,
+    read_counters,
+    to_row,
+)
+from esquirell.storage.statistics_history import Periods, stream
+from esquirell.storage.tables import QUANTITY_COLUMNS, statistic
+
+
+class Statistics:
+    """Keeps the statistics, and how far they are worked up; `zone` is that of their days."""
+
+    def __init__(self, database: Database, zone: str) -> None:
+        self._database = database
+        self._zone = zone
+
+    def meters(self) -> list[str]:
+        """Name the meters that have been seen. Raises UnavailableError."""
+        with self._database.read() as connection:
+            return sorted(meters.known_ids(connection))
+
+    @contextmanager
+    def turn(self, meter: str) -> Iterator["Turn"]:
+        """Open a transaction, undone by any error. Raises UnavailableError."""
+        with self._database.write() as connection:
+            meter_id = meters.ids_of(connection, [meter])[meter]
+            watermarks.lock(connection, meter_id)
+            yield Turn(connection, meter, meter_id, self._zone)
+
+    def rewind(self, names: Sequence[str], since: datetime) -> None:
+        """Set watermarks back to just before a moment. Raises UnavailableError."""
+        with self._database.write() as connection:
+            ids = meters.known_ids(connection, names)
+            watermarks.set_back(connection, dict.fromkeys(ids.values(), since))
+
+    def query(self, names: Collection[str] | None, periods: Periods) -> Iterator[Statistic]:
+        """Stream the statistics of some meters (None: of all) in time order.
+
+        A name that was never seen has none. Raises UnavailableError, also from the iterator.
+        """
+        return stream(self._database, names, periods)
+
+
+class Turn:
+    """One transaction on one meter; see the port of this name."""
+
+    def __init__(self, connection: Connection, meter: str, meter_id: int, zone: str) -> None:
+        self._connection = connection
+        self._meter = meter
+        self._id = meter_id
+        self._zone = zone
+
+    @property
+    def watermark(self) -> Watermark | None:
+        """Up to where the meter is worked up; None when nothing is."""
+        row = self._run(statements.WATERMARK).first()
+        return Watermark(*row) if row else None
+
+    def first_reading(self, after: datetime | None, until: datetime) -> datetime | None:
+        """Give the moment of the first reading after a moment and before another."""
+        if after is None:
+            return self._run(statements.FIRST_READING, until=until).scalar()
+        return self._run(statements.FIRST_READING_AFTER, after=after, until=until).scalar()
+
+    def readings(self, since: datetime, until: datetime) -> Batch:
+        """Give the readings from `since` until just before `until`."""
+        rows = self._run(statements.READINGS, since=since, until=until).all()
+        moments, extras, *wide = zip(*rows, strict=True)
+        values: dict[str, Sequence[float | None]] = {
+            key: column
+            for key, column in zip(QUANTITY_COLUMNS, wide, strict=True)
+            if column.count(None) < len(column)
+        }
+        return Batch([moment.timestamp() for moment in moments], values | _by_key(extras))
+
+    def counters_before(self, start: datetime) -> Counters:
+        """Give the counters at the end of the last hour with readings before `start`."""
+        found = self._run(statements.COUNTERS_BEFORE, resolution="hour", until=start)
+        return read_counters(found.scalar() or {})
+
+    def kept(self, since: datetime, until: datetime) -> Mapping[float, Kept]:
+        """Give the hours that were worked up before, by their beginnings (unix time)."""
+        rows = self._run(statements.KEPT, resolution="hour", since=since, until=until)
+        return {
+            start.timestamp(): Kept(count, None if counters is None else read_counters(counters))
+            for start, count, counters in rows
+        }
+
+    def statistics(
+        self, resolution: Resolution, since: datetime, until: datetime
+    ) -> list[Statistic]:
+        """Give the statistics that begin from `since` until just before `until`."""
+        rows = self._run(statements.STATISTICS, resolution=resolution, since=since, until=until)
+        return [statements.ALL.to_statistic(self._meter, row) for row in rows.all()]
+
+    def replace_hours(
+        self,
+        since: datetime,
+        until: datetime,
+        hours: Iterable[tuple[Statistic, Counters | None]],
+        staying: Collection[datetime],
+    ) -> None:
+        """Put hours, with their counters, in the place of all but the `staying` ones."""
+        gone = statements.REMOVE
+        if staying:
+            gone = gone.where(statistic.c.start.not_in(staying))
+        self._run(gone, resolution="hour", since=since, until=until)
+        rows = [
+            to_row(new, "hour", self._id, self._zone) | {"counters": counters_json(counters)}
+            for new, counters in hours
+        ]
+        if rows:
+            self._connection.execute(statements.INSERT, rows)
+
+    def replace(self, resolution: Resolution, start: datetime, new: Statistic | None) -> None:
+        """Put a statistic in the place of the one that begins at `start`; None removes it."""
+        self._run(statements.REMOVE_ONE, resolution=resolution, since=start)
+        if new is not None:
+            row = to_row(new, resolution, self._id, self._zone)
+            self._connection.execute(statements.INSERT, row)
+
+    def forget_days(self) -> None:
+        """Remove the days and months: their borders have changed."""
+        self._run(statements.REMOVE_DAYS)
+
+    def set_watermark(self, done_to: datetime, zone: str) -> None:
+        """Note up to where the meter is worked up, and in which time zone."""
+        if not self._run(statements.SET_WATERMARK, to=done_to, of=zone).rowcount:
+            row = {"meter_id": self._id, "done_to": done_to, "zone": zone}
+            self._connection.execute(statements.INSERT_WATERMARK, row)
+
+    def prune(self, hours: Sequence[tuple[datetime, datetime]]) -> int:
+        """Remove the readings of hours but the first and last of each; give how many."""
+        return sum(self._thin_out(since, until) for since, until in hours)
+
+    def _thin_out(self, since: datetime, until: datetime) -> int:
+        first, last = self._run(statements.ENDS, since=since, until=until).one()
+        if first == last:
+            return 0
+        return self._run(statements.THIN_OUT, since=first, until=last).rowcount
+
+    def set_pruned_to(self, moment: datetime) -> None:
+        """Note up to where the readings are thinned out."""
+        self._run(statements.SET_PRUNED_TO, to=moment)
+
+    def _run(self, statement: Executable, **given: object) -> CursorResult[*tuple[Any, ...]]:
+        found = self._connection.execute(statement, {"meter": self._id} | given)
+        assert isinstance(found, CursorResult)  # noqa: S101 - for the type checker
+        return found
+
+
+def _by_key(extras: Sequence[Mapping[str, float] | None]) -> dict[str, Sequence[float | None]]:
+    keys = dict.fromkeys(key for extra in extras for key in extra or ())
+    return {key: [(extra or {}).get(key) for extra in extras] for key in keys}

@@ -1,0 +1,53 @@
+"""How far each meter's readings are worked up: set back by readings that come late.
+
+Whoever stores readings and whoever works them up must not overlook each other: on SQLite
+writers come one after the other anyway, on PostgreSQL they hold a lock per meter, shared by
+those who store.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+
+from sqlalchemy import bindparam, case, or_, text, update
+from sqlalchemy.engine import Connection
+
+from esquirell.storage.instant import Instant
+from esquirell.storage.tables import rollup
+
+# Any number will do, as long as all versions of this program take the same.
+_LOCKS = 7_283_652
+_LEAST = timedelta(milliseconds=1)
+
+_LOCK = text("SELECT pg_advisory_xact_lock(:class, :meter)")
+_LOCK_SHARED = text("SELECT pg_advisory_xact_lock_shared(:class, :meter)")
+
+_BEFORE = bindparam("before", type_=Instant)
+_SET_BACK = (
+    update(rollup)
+    .where(rollup.c.meter_id == bindparam("of"))
+    .where(or_(rollup.c.done_to > _BEFORE, rollup.c.pruned_to > _BEFORE))
+    .values(
+        done_to=case((rollup.c.done_to > _BEFORE, _BEFORE), else_=rollup.c.done_to),
+        pruned_to=case((rollup.c.pruned_to > _BEFORE, _BEFORE), else_=rollup.c.pruned_to),
+    )
+)
+
+
+def lock(connection: Connection, meter_id: int) -> None:
+    """Wait until nobody else stores or works up readings of a meter."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(_LOCK, {"class": _LOCKS, "meter": meter_id})
+
+
+def share(connection: Connection, meter_ids: Mapping[int, datetime]) -> None:
+    """Let nobody work up readings of these meters until the transaction ends."""
+    if connection.dialect.name == "postgresql":
+        locks = [{"class": _LOCKS, "meter": one} for one in sorted(meter_ids)]
+        connection.execute(_LOCK_SHARED, locks)
+
+
+def set_back(connection: Connection, since: Mapping[int, datetime]) -> None:
+    """Have the readings of meters, by id, from a moment on worked up anew."""
+    if since:
+        rows = [{"of": one, "before": since[one] - _LEAST} for one in sorted(since)]
+        connection.execute(_SET_BACK, rows)

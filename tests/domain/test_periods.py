@@ -1,0 +1,64 @@
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from esquirell.domain.periods import RESOLUTIONS, Calendar, Resolution
+
+ZONES = (
+    "Europe/Warsaw",
+    "America/New_York",
+    "Asia/Kathmandu",
+    "Australia/Lord_Howe",
+    "America/Havana",
+    "Africa/Cairo",
+    "Pacific/Apia",
+    "UTC",
+)
+MOMENTS = st.datetimes(datetime(2000, 1, 1), datetime(2035, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001 - hypothesis adds the zone
+
+
+def hours_of_day(zone: str, year: int, month: int, day: int) -> float:
+    calendar = Calendar(zone)
+    start = calendar.floor(datetime(year, month, day, 12, tzinfo=UTC), "day")
+    return (calendar.after(start, "day") - start) / timedelta(hours=1)
+
+
+@pytest.mark.parametrize(
+    ("zone", "date", "hours"),
+    [
+        ("Europe/Warsaw", (2026, 3, 29), 23),
+        ("Europe/Warsaw", (2026, 10, 25), 25),
+        ("Europe/Warsaw", (2026, 10, 26), 24),
+        ("Australia/Lord_Howe", (2026, 4, 5), 24.5),
+        ("America/Havana", (2026, 3, 8), 23),
+        ("America/Havana", (2026, 11, 1), 25),
+        ("Africa/Cairo", (2026, 4, 24), 23),
+    ],
+)
+def test_days_have_the_hours_of_their_zone(
+    zone: str, date: tuple[int, int, int], hours: float
+) -> None:
+    assert hours_of_day(zone, *date) == hours
+
+
+def test_a_month_begins_at_local_midnight() -> None:
+    calendar = Calendar("Europe/Warsaw")
+    start = calendar.floor(datetime(2026, 10, 31, 23, 30, tzinfo=UTC), "month")
+    assert start == datetime(2026, 10, 31, 23, tzinfo=UTC)
+    assert calendar.after(start, "month") == datetime(2026, 11, 30, 23, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("resolution", RESOLUTIONS)
+@given(moment=MOMENTS, zone=st.sampled_from(ZONES))
+def test_each_moment_lies_in_one_period_and_the_next_follows(
+    moment: datetime, zone: str, resolution: Resolution
+) -> None:
+    calendar = Calendar(zone)
+    start = calendar.floor(moment, resolution)
+    following = calendar.after(start, resolution)
+    assert start <= moment < following
+    assert calendar.floor(start, resolution) == start
+    assert calendar.floor(following, resolution) == following
+    assert calendar.floor(following - timedelta(milliseconds=1), resolution) == start
