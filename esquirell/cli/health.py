@@ -14,7 +14,7 @@ from esquirell.services.health import ROLES
 
 
 @click.command("health", cls=Command)
-@click.argument("role", type=click.Choice(ROLES), required=False)
+@click.argument("role", type=click.Choice((*ROLES, "flower")), required=False)
 @pass_call
 def health(call: Call, role: str | None) -> None:
     """Exit with 0 only when ROLE works, wherever it is; without: all that run on this machine."""

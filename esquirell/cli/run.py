@@ -16,7 +16,7 @@ from esquirell.runtime import Runtime, make_directory
 @pass_call
 def run(call: Call) -> int:
     """Run worker, scheduler and MQTT bridge in one process."""
-    runtime = _start(call)
+    runtime = start(call)
     settings = runtime.settings
     make_directory(settings.state_dir)
     lock = RunLock(lock_of(settings))
@@ -37,7 +37,7 @@ def run(call: Call) -> int:
 @pass_call
 def worker(call: Call) -> int:
     """Run a worker alone: it polls, stores and publishes. Start as many as you like."""
-    runtime = _start(call)
+    runtime = start(call)
     process.prepare(runtime, schedules=False)
     return process.run_worker(runtime, roles.worker(runtime))
 
@@ -46,7 +46,7 @@ def worker(call: Call) -> int:
 @pass_call
 def beat(call: Call) -> int:
     """Run the scheduler alone. Of several one is active, the others stand by."""
-    runtime = _start(call)
+    runtime = start(call)
     process.prepare(runtime, schedules=True)
     return process.run_parts(runtime, roles.beat(runtime))
 
@@ -55,12 +55,13 @@ def beat(call: Call) -> int:
 @pass_call
 def bridge(call: Call) -> int:
     """Run the MQTT bridge alone: discovery, availability and health."""
-    runtime = _start(call)
+    runtime = start(call)
     process.prepare(runtime, schedules=False)
     return process.run_parts(runtime, roles.bridge(runtime))
 
 
-def _start(call: Call) -> Runtime:
+def start(call: Call) -> Runtime:
+    """Set up what every long-running role needs. Raises ConfigError."""
     # Until Celery takes over, an end is an exit: what was started is stopped on the way out.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     signal.signal(signal.SIGHUP, signal.SIG_IGN)

@@ -4,7 +4,8 @@ import logging
 import os
 import signal
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 from celery.apps.worker import Worker
 from celery.signals import worker_ready, worker_shutting_down
@@ -160,6 +161,16 @@ def _watchdog(runtime: Runtime, role: Role) -> Watchdog:
             runtime.presence.announce(name, since)
 
     return Watchdog(role.parts, role.gauges, _unless_away(announce))
+
+
+@contextmanager
+def announcing(runtime: Runtime, role: str) -> Iterator[Callable[[], None]]:
+    """Give what announces a role of this process; it is withdrawn at the end."""
+    since = iso(runtime.started_at)
+    try:
+        yield _unless_away(lambda: runtime.presence.announce(role, since))
+    finally:
+        _unless_away(lambda: runtime.presence.withdraw(role))()
 
 
 def _unless_away(tell: Callable[[], None]) -> Callable[[], None]:
