@@ -4,10 +4,13 @@ import importlib
 import logging
 import sys
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from billiard.exceptions import Terminated
 from celery import Task, shared_task
+from celery.worker.state import revoked
 
 from esquirell.celery import app
 from esquirell.domain.errors import EsquirellError
@@ -15,13 +18,24 @@ from esquirell.domain.requests import FetchArguments
 from esquirell.domain.tasks import schedulable
 from esquirell.runtime import COMMAND_HEADER, current
 
-__all__ = ["app", "fetch_and_save_energy_data", "load_modules", "schedulable", "test_meter"]
+__all__ = [
+    "app",
+    "end_if_cancelled",
+    "fetch_and_save_energy_data",
+    "load_modules",
+    "schedulable",
+    "test_meter",
+]
 
 log = logging.getLogger(__name__)
 
 
 @schedulable(FetchArguments)
-@shared_task(bind=True, name="esquirell.tasks.fetch_and_save_energy_data", throws=(EsquirellError,))
+@shared_task(
+    bind=True,
+    name="esquirell.tasks.fetch_and_save_energy_data",
+    throws=(EsquirellError, Terminated),
+)
 def fetch_and_save_energy_data(
     self: "Task[..., object]", meters: list[str] | None = None
 ) -> dict[str, Any]:
@@ -31,14 +45,24 @@ def fetch_and_save_energy_data(
     not answer is no failure of the task: the result tells how each meter did.
     """
     fetch = current(self.app).fetch
+    wanted = partial(end_if_cancelled, str(self.request.id))
     asked_for = COMMAND_HEADER in (self.request.headers or {})
-    return fetch.on_demand(meters) if asked_for else fetch.scheduled(meters)
+    return fetch.on_demand(meters, wanted) if asked_for else fetch.scheduled(meters, wanted)
 
 
 @shared_task(bind=True, name="esquirell.tasks.test_meter", throws=(EsquirellError,))
 def test_meter(self: "Task[..., object]", name: str) -> dict[str, Any]:
     """Read one meter, store and publish nothing, and give what it said."""
     return current(self.app).fetch.trial(name)
+
+
+def end_if_cancelled(task_id: str) -> None:
+    """End the task with this id, in which this is called, if it was cancelled: in Flower, say.
+
+    A thread can't be killed: a task that takes long calls this now and then.
+    """
+    if task_id in revoked:
+        raise Terminated("the task was cancelled")
 
 
 def load_modules(modules: Iterable[str], folder: Path | None) -> list[str]:

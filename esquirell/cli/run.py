@@ -2,13 +2,16 @@
 
 import signal
 import sys
+from typing import get_args
 
 import click
 
 from esquirell.cli.call import Call, Command, pass_call
 from esquirell.daemon import logs, process, roles
 from esquirell.daemon.lock import RunLock, lock_of
+from esquirell.daemon.pools import Kind, Pool
 from esquirell.daemon.redis_server import RedisServer
+from esquirell.daemon.threads import MOST_THREADS
 from esquirell.runtime import Runtime, make_directory
 
 
@@ -26,7 +29,8 @@ def run(call: Call) -> int:
         if server:
             server.start()
         process.prepare(runtime, schedules=True)
-        return process.run_worker(runtime, roles.everything(runtime, server))
+        pool = Pool("threads", settings.worker.concurrency)
+        return process.run_worker(runtime, roles.everything(runtime, server), pool)
     finally:
         if server:
             server.stop()
@@ -34,12 +38,26 @@ def run(call: Call) -> int:
 
 
 @click.command("worker", cls=Command)
+@click.option(
+    "--pool",
+    "kind",
+    type=click.Choice(get_args(Kind)),
+    default="threads",
+    help="What runs the tasks; processes (prefork) can be killed and cost more memory.",
+)
+@click.option(
+    "--concurrency",
+    type=click.IntRange(1, MOST_THREADS),
+    metavar="N",
+    help="How many tasks run side by side; without: concurrency of [worker].",
+)
 @pass_call
-def worker(call: Call) -> int:
+def worker(call: Call, kind: Kind, concurrency: int | None) -> int:
     """Run a worker alone: it polls, stores and publishes. Start as many as you like."""
     runtime = start(call)
     process.prepare(runtime, schedules=False)
-    return process.run_worker(runtime, roles.worker(runtime))
+    size = 1 if kind == "solo" else concurrency or runtime.settings.worker.concurrency
+    return process.run_worker(runtime, roles.worker(runtime, kind), Pool(kind, size))
 
 
 @click.command("beat", cls=Command)

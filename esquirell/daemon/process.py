@@ -15,9 +15,18 @@ from esquirell.beat.lease import Lease
 from esquirell.daemon import logs, records
 from esquirell.daemon.consumer import Consumer, Pulse
 from esquirell.daemon.notify import notify
+from esquirell.daemon.pools import (
+    HEARTBEAT_S,
+    Pool,
+    connect_children,
+    node_name,
+    pool_of,
+    tell_children,
+)
 from esquirell.daemon.roles import Role
 from esquirell.daemon.steps import Parts
 from esquirell.daemon.watchdog import Watchdog
+from esquirell.daemon.workload import Workload
 from esquirell.domain.errors import CommandError, ConfigError, UnavailableError
 from esquirell.domain.reading import iso
 from esquirell.domain.schedule import Schedule
@@ -78,22 +87,27 @@ def _check_tasks(schedules: Sequence[Schedule], *, strict: bool) -> None:
             log.error("schedule %s will fail: %s", schedule.name, error)  # noqa: TRY400 - one sentence
 
 
-def run_worker(runtime: Runtime, role: Role) -> int:
+def run_worker(runtime: Runtime, role: Role, pool: Pool) -> int:
     """Work until a signal ends it, with the parts of `role` beside; give the exit code."""
-    Parts.watchdog = _watchdog(runtime, role)
-    # Celery has put a handler of its own there, which restarts the worker.
-    Parts.on_start = lambda: _reload_on_hangup(runtime)
     runtime.app.steps["worker"].add(Parts)
     runtime.app.steps["consumer"].add(Pulse)
     records.connect()
+    pool.prepare(runtime.app)
     _connect_signals(runtime, role)
-    runtime.connection.start()
-    worker = _worker(runtime)
-    try:
-        worker.start()
-    finally:
-        runtime.poller.close()
-        _leave(runtime, role)
+    if pool.forks:
+        connect_children(runtime, _reload_on_hangup)
+    else:
+        runtime.connection.start()
+    with node_name(role.node, runtime.settings.lock_dir) as name:
+        worker = _worker(runtime, pool, name)
+        Parts.watchdog = _watchdog(runtime, role, Workload(lambda: pool_of(worker).num_processes))
+        # Celery has put a handler of its own there, which restarts the worker.
+        Parts.on_start = lambda: _reload_on_hangup(runtime, worker)
+        try:
+            worker.start()
+        finally:
+            runtime.poller.close()
+            _leave(runtime, role)
     return int(worker.exitcode or 0)
 
 
@@ -137,7 +151,7 @@ def _be_active(runtime: Runtime, role: Role, ended: threading.Event) -> int:
             )
             break
     notify("STOPPING=1")
-    _end_in_time(lambda: _last_words(runtime))
+    end_in_time(lambda: _last_words(runtime))
     watchdog.stop()
     _leave(runtime, role)
     if role.lease is not None:
@@ -153,12 +167,14 @@ def _lost(lease: Lease) -> bool:
         return False
 
 
-def _watchdog(runtime: Runtime, role: Role) -> Watchdog:
+def _watchdog(runtime: Runtime, role: Role, workload: Workload | None = None) -> Watchdog:
     since = iso(runtime.started_at)
 
     def announce() -> None:
+        idle = {"worker"} if workload and workload.blocked() else set()
         for name in role.names:
-            runtime.presence.announce(name, since)
+            if name not in idle:
+                runtime.presence.announce(name, since)
 
     return Watchdog(role.parts, role.gauges, _unless_away(announce))
 
@@ -185,15 +201,17 @@ def _unless_away(tell: Callable[[], None]) -> Callable[[], None]:
     return told
 
 
-def _worker(runtime: Runtime) -> Worker:
+def _worker(runtime: Runtime, pool: Pool, name: str) -> Worker:
     return runtime.app.Worker(
-        pool="threads",
-        concurrency=runtime.settings.worker.concurrency,
+        hostname=name,
+        pool=pool.implementation,
+        concurrency=pool.size,
         queues=list(QUEUES),
         consumer_cls=Consumer,
         without_gossip=True,
         without_mingle=True,
-        without_heartbeat=True,
+        # By them Flower finds the worker; it then asks for events of its tasks.
+        heartbeat_interval=HEARTBEAT_S,
         quiet=True,
     )
 
@@ -210,13 +228,13 @@ def _connect_signals(runtime: Runtime, role: Role) -> None:
     def stopping(**_: object) -> None:
         notify("STOPPING=1")
         runtime.poller.stop()
-        _end_in_time(lambda: _last_words(runtime))
+        end_in_time(lambda: _last_words(runtime))
 
     worker_ready.connect(ready, weak=False)
     worker_shutting_down.connect(stopping, weak=False)
 
 
-def _end_in_time(last_words: Callable[[], None]) -> None:
+def end_in_time(last_words: Callable[[], None]) -> None:
     """End the process after a few seconds, whatever hangs: a user's task, a frozen Redis."""
 
     def end() -> None:
@@ -244,9 +262,15 @@ def _leave(runtime: Runtime, role: Role) -> None:
     log.info("ended")
 
 
-def _reload_on_hangup(runtime: Runtime) -> None:
+def _reload_on_hangup(runtime: Runtime, worker: Worker | None = None) -> None:
     """Take over meters and log level at SIGHUP; a faulty configuration changes nothing."""
-    signal.signal(signal.SIGHUP, lambda *_: _reload(runtime))
+
+    def reload(*_: object) -> None:
+        _reload(runtime)
+        if worker is not None:
+            tell_children(worker, signal.SIGHUP)
+
+    signal.signal(signal.SIGHUP, reload)
 
 
 def _reload(runtime: Runtime) -> None:

@@ -5,6 +5,7 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
+from billiard.exceptions import Terminated
 from celery import Task
 from celery.signals import task_postrun, task_revoked
 from celery.worker.request import Request
@@ -27,7 +28,9 @@ def connect() -> None:
 
 
 def on_end(task: "Task[..., object]", retval: object, state: str, **_: object) -> None:
-    """Record the end of a task that ran."""
+    """Record the end of a task that ran; `on_revoked` records that of a cancelled one."""
+    if isinstance(retval, Terminated):
+        return
     if state == "SUCCESS":
         answer, outcome = _judge(task.name, retval), _plain(retval)
     else:

@@ -10,6 +10,7 @@ from pathlib import Path
 from esquirell.beat.lease import Lease
 from esquirell.daemon.consumer import Pulse
 from esquirell.daemon.parts import Part, Turn
+from esquirell.daemon.pools import Kind
 from esquirell.daemon.redis_server import RedisServer
 from esquirell.daemon.watchdog import Gauge
 from esquirell.domain.errors import UnavailableError
@@ -36,6 +37,11 @@ class Role:
     gauges: tuple[Gauge, ...] = ()
     lease: Lease | None = None
 
+    @property
+    def node(self) -> str:
+        """What Celery and Flower call a process of this role."""
+        return "run" if len(self.names) > 1 else self.names[0]
+
 
 def everything(runtime: Runtime, server: RedisServer | None) -> Role:
     """Put all roles into this process, and watch over our own Redis if there is one."""
@@ -49,9 +55,17 @@ def everything(runtime: Runtime, server: RedisServer | None) -> Role:
     return Role(("worker", "beat", "bridge"), parts, gauges)
 
 
-def worker(runtime: Runtime) -> Role:
+def worker(runtime: Runtime, kind: Kind) -> Role:
     """Only work: poll, store and publish."""
-    return Role(("worker",), (), (_mqtt_gauge(runtime), *_worker_gauges(runtime)))
+    consumer, reads = _worker_gauges(runtime)
+    gauges = {
+        "threads": (_mqtt_gauge(runtime), consumer, reads),
+        # Its processes poll and publish, not this one.
+        "prefork": (consumer,),
+        # Its consumer is silent for as long as a task takes.
+        "solo": (_mqtt_gauge(runtime), reads),
+    }
+    return Role(("worker",), (), gauges[kind])
 
 
 def beat(runtime: Runtime) -> Role:
@@ -135,7 +149,7 @@ def _mqtt_gauge(runtime: Runtime) -> Gauge:
     return Gauge("the MQTT connection", runtime.connection.age, MQTT_LIMIT_S)
 
 
-def _worker_gauges(runtime: Runtime) -> tuple[Gauge, ...]:
+def _worker_gauges(runtime: Runtime) -> tuple[Gauge, Gauge]:
     def consumer_silent_s() -> float:
         silent_s = Pulse.silent_s()
         return silent_s if silent_s > CONSUMER_LIMIT_S and _redis_answers(runtime) else 0.0

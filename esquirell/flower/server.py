@@ -11,6 +11,7 @@ from flower.options import options
 from tornado.ioloop import IOLoop, PeriodicCallback
 
 from esquirell.daemon.notify import notify
+from esquirell.daemon.process import end_in_time
 from esquirell.domain.errors import ConfigError
 from esquirell.flower.credentials import Credentials
 from esquirell.flower.door import Door
@@ -24,6 +25,9 @@ log = logging.getLogger(__name__)
 ANNOUNCE_EVERY_S = 5.0
 # A worker that is gone for a day is shown no longer.
 FORGET_WORKERS_S = 86_400
+# Flower asks a dozen things at once, each over two connections: with fewer they wait for each
+# other for ever. And a page that waits for Redis should say so.
+CONNECTIONS = {"broker_pool_limit": 40, "broker_connection_max_retries": 1}
 COLUMNS = "name,state,args,kwargs,result,received,runtime,worker,uuid"
 
 
@@ -36,7 +40,10 @@ def serve(
     """
     # What Flower writes, its history, is for this user alone.
     os.umask(0o077)
-    logging.getLogger("tornado.access").setLevel(logging.ERROR)
+    # They complain of each visitor without a password, and of each worker that is not there.
+    for name in ("tornado.access", "flower.inspector"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    app.conf.update(CONNECTIONS)
     _set_options(settings, credentials)
     site = _site(app, settings, credentials)
     _listen(site)
@@ -78,16 +85,21 @@ def _listen(site: Site) -> None:
 
 def _run(site: Site, announce: Callable[[], None]) -> None:
     loop = asyncio.get_event_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, site.stop)
+
+    def stop() -> None:
+        notify("STOPPING=1")
+        end_in_time(lambda: None)
+        site.stop()
 
     async def look() -> None:
         notify("WATCHDOG=1")
         await loop.run_in_executor(None, announce)
 
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop)
     notify("READY=1")
     loop.call_soon(lambda: loop.create_task(look()))
     PeriodicCallback(look, ANNOUNCE_EVERY_S * 1000).start()
     site.start()
-    notify("STOPPING=1")
+    site.events.disable()
     log.info("ended")

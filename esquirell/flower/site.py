@@ -62,6 +62,7 @@ class MaskedInspector(Inspector):
 
 def _paths(prefix: str) -> dict[str, Any]:
     prefixed = ("login_url", "static_url_prefix") if prefix else ()
-    own = {name: prepend_url(flower_settings[name], prefix) for name in prefixed}
-    return flower_settings | own
-
+    return {
+        **flower_settings,
+        **{one: prepend_url(flower_settings[one], prefix) for one in prefixed},
+    }

@@ -10,6 +10,7 @@ from esquirell.domain.meter import Meter
 from esquirell.domain.outcome import Outcome
 from esquirell.domain.reading import payload
 from esquirell.services.poll import ON_DEMAND, SCHEDULED, TRIAL, Poller
+from esquirell.services.ports import Wanted
 
 
 class Fetch:
@@ -19,19 +20,19 @@ class Fetch:
         self._poller = poller
         self._meters = meters
 
-    def scheduled(self, names: Sequence[str] | None) -> dict[str, Any]:
+    def scheduled(self, names: Sequence[str] | None, wanted: Wanted) -> dict[str, Any]:
         """Poll the named meters, or all; a meter that is being read already is left out.
 
         Raises CommandError for an unknown name.
         """
-        return _data(self._poller.poll(self.chosen(names), SCHEDULED))
+        return _data(self._poller.poll(self.chosen(names), SCHEDULED, wanted))
 
-    def on_demand(self, names: Sequence[str] | None) -> dict[str, Any]:
+    def on_demand(self, names: Sequence[str] | None, wanted: Wanted) -> dict[str, Any]:
         """Poll the named meters, or all, also those that are cooling down.
 
         Raises CommandError for an unknown name.
         """
-        return _data(self._poller.poll(self.chosen(names), ON_DEMAND))
+        return _data(self._poller.poll(self.chosen(names), ON_DEMAND, wanted))
 
     def trial(self, name: str) -> dict[str, Any]:
         """Read one meter, store and publish nothing; give its reading and the time it took.
