@@ -11,7 +11,7 @@ from esquirell.daemon import logs, process, roles
 from esquirell.daemon.lock import RunLock, lock_of
 from esquirell.daemon.pools import Kind, Pool
 from esquirell.daemon.redis_server import RedisServer
-from esquirell.daemon.threads import MOST_THREADS
+from esquirell.daemon.threads import MOST_PLACES
 from esquirell.runtime import Runtime, make_directory
 
 
@@ -47,7 +47,7 @@ def run(call: Call) -> int:
 )
 @click.option(
     "--concurrency",
-    type=click.IntRange(1, MOST_THREADS),
+    type=click.IntRange(1, MOST_PLACES),
     metavar="N",
     help="How many tasks run side by side; without: concurrency of [worker].",
 )

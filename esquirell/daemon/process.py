@@ -210,7 +210,7 @@ def _worker(runtime: Runtime, pool: Pool, name: str) -> Worker:
         consumer_cls=Consumer,
         without_gossip=True,
         without_mingle=True,
-        # By them Flower finds the worker; it then asks for events of its tasks.
+        # By them Flower knows that the worker is there.
         heartbeat_interval=HEARTBEAT_S,
         quiet=True,
     )

@@ -3,17 +3,18 @@
 Celery's own commands say that they did it, also where the pool can't.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable
 from typing import Any
 
 from celery.concurrency.base import BasePool
 from celery.platforms import signals
 from celery.utils.functional import maybe_list
+from celery.worker import control
 from celery.worker import state as tasks
 from celery.worker.control import control_command
 from celery.worker.request import Request
 
-from esquirell.daemon.threads import ThreadRequest
+from esquirell.daemon.threads import MOST_PLACES, ThreadRequest
 
 Reply = dict[str, Any]
 
@@ -26,6 +27,9 @@ ENDS = (
 )
 KILLED = "the task was killed with the process that ran it"
 NO_LIMITS = "threads have no time limits: use esquirell worker --pool prefork"
+NO_SCALING = "this pool does not change its size by itself"
+NO_RESTART = "this pool is not restarted on request: restart the worker"
+FIXED = "this pool has one place and no more"
 
 
 def revoke(
@@ -36,34 +40,64 @@ def revoke(
     **_: object,
 ) -> Reply:
     """Cancel tasks by their ids; `terminate` also those that run."""
-    ids: Iterable[str] = maybe_list(task_id)
-    tasks.revoked.update(ids)
+    pool: BasePool = state.consumer.pool
     replies = [
-        _revoke(tasks.requests.get(one), state.consumer.pool, signal or "SIGTERM", ends=terminate)
-        for one in ids
+        _revoke(one, pool, signal or "SIGTERM", ends=terminate) for one in maybe_list(task_id)
     ]
     return next((one for one in replies if one != {"ok": NOT_HERE}), {"ok": NOT_HERE})
 
 
-def _revoke(request: Request | None, pool: BasePool, signal: str, *, ends: bool) -> Reply:
+def _revoke(task_id: str, pool: BasePool, signal: str, *, ends: bool) -> Reply:
+    request: Request | None = tasks.requests.get(task_id)
+    runs = request in tasks.active_requests
+    if runs and not ends:
+        return {"error": RUNS}
+    tasks.revoked.add(task_id)
     if request is None:
         return {"ok": NOT_HERE}
-    if request not in tasks.active_requests:
+    if not runs:
         return {"ok": WAITS, "known": True}
-    if not ends:
-        return {"error": RUNS}
     request.terminate(pool, signal=signals.signum(signal))
     return {"ok": ENDS if isinstance(request, ThreadRequest) else KILLED, "known": True}
 
 
-def time_limit(state: Any, **_: object) -> Reply:  # noqa: ANN401 - Celery's
-    """Refuse what threads can't keep."""
-    del state
-    return {"error": NO_LIMITS}
+def pool_grow(state: Any, n: int = 1, **_: object) -> Reply:  # noqa: ANN401 - Celery's
+    """Add places to the pool."""
+    return _refusal(state.consumer.pool, n) or control.pool_grow(state, n)
+
+
+def pool_shrink(state: Any, n: int = 1, **_: object) -> Reply:  # noqa: ANN401 - Celery's
+    """Take places away from the pool."""
+    try:
+        return _refusal(state.consumer.pool, -n) or control.pool_shrink(state, n)
+    except ValueError:  # billiard's way to say so
+        places = state.consumer.pool.num_processes
+        return {"error": f"processes that are busy are not ended: the pool has {places} now"}
+
+
+def _refusal(pool: BasePool, change: int) -> Reply | None:
+    if not hasattr(pool, "grow"):
+        return {"error": FIXED}
+    size = pool.num_processes + change
+    if not 1 <= size <= MOST_PLACES:
+        return {"error": f"a pool has 1 to {MOST_PLACES} places, {size} is not possible"}
+    return None
 
 
 def take_over(*, threads: bool) -> None:
     """Put these commands in the place of Celery's own, for this process."""
     control_command(name="revoke", variadic="task_id", signature="[id1 [id2 [... [idN]]]]")(revoke)
-    if threads:
-        control_command(name="time_limit")(time_limit)
+    control_command(name="pool_grow", args=[("n", int)], signature="[N=1]")(pool_grow)
+    control_command(name="pool_shrink", args=[("n", int)], signature="[N=1]")(pool_shrink)
+    refused = {"autoscale": NO_SCALING, "pool_restart": NO_RESTART}
+    for name, sentence in (refused | ({"time_limit": NO_LIMITS} if threads else {})).items():
+        control_command(name=name)(_refuse(sentence))
+
+
+def _refuse(sentence: str) -> Callable[..., Reply]:
+    def refuse(state: Any, **_: object) -> Reply:  # noqa: ANN401 - Celery's
+        """Say why not."""
+        del state
+        return {"error": sentence}
+
+    return refuse

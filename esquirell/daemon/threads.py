@@ -11,7 +11,7 @@ from celery.concurrency.thread import TaskPool
 from celery.exceptions import TaskRevokedError
 from celery.worker.request import Request
 
-MOST_THREADS = 64
+MOST_PLACES = 64
 
 
 class ThreadPool(TaskPool):
@@ -21,16 +21,14 @@ class ThreadPool(TaskPool):
     executor: ThreadPoolExecutor
 
     def grow(self, n: int = 1) -> None:
-        """Add threads. Raises ValueError beyond what a pool may have."""
+        """Add threads."""
         self._resize(self.limit + n)
 
     def shrink(self, n: int = 1) -> None:
-        """Take threads away, from when their tasks have ended. Raises ValueError as `grow`."""
+        """Take threads away, from when the tasks of the present ones have ended."""
         self._resize(self.limit - n)
 
     def _resize(self, size: int) -> None:
-        if not 1 <= size <= MOST_THREADS:
-            raise ValueError(f"a pool has 1 to {MOST_THREADS} threads, {size} is not possible")
         # What the present threads have to do they do to the end.
         self.executor.shutdown(wait=False)
         self.limit, self.executor = size, ThreadPoolExecutor(max_workers=size)

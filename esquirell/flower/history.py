@@ -10,7 +10,6 @@ from typing import Any
 from celery import Celery
 from celery.events import EventReceiver
 from flower.events import Events
-from kombu.exceptions import OperationalError
 from tornado.ioloop import IOLoop
 
 from esquirell.flower.masking import Mask
@@ -35,6 +34,7 @@ class History(Events):
             loop,
             db=str(file),
             persistent=True,
+            enable_events=False,  # our workers tell of their tasks from the start
             state_save_interval=SAVE_EVERY_S * 1000,
             max_tasks_in_memory=max_tasks,
             max_workers_in_memory=WORKERS,
@@ -62,26 +62,12 @@ class History(Events):
         """Take in what a worker tells, without what is secret in it."""
         super().on_event(self._mask.data(event))
 
-    async def on_enable_events(self) -> None:
-        """Ask the workers to tell of their tasks, also those that were started later."""
-        try:
-            await self.io_loop.run_in_executor(None, self.capp.control.enable_events)
-        except (OperationalError, OSError) as error:
-            log.debug("the workers can't be asked for events: %s", error)
-
     def save_state(self) -> None:
         """Keep what is remembered; a full disk costs the history, not Flower."""
         try:
             super().save_state()
         except (OSError, pickle.PickleError, *dbm.error) as error:
             log.warning("the history is not kept: %s", error)
-
-    def disable(self) -> None:
-        """Ask the workers to tell no more of their tasks: nobody listens."""
-        try:
-            self.capp.control.disable_events()
-        except (OperationalError, OSError) as error:
-            log.debug("the workers can't be asked to be silent: %s", error)
 
 
 def _say_back(*, complained: bool) -> bool:

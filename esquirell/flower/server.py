@@ -25,6 +25,8 @@ log = logging.getLogger(__name__)
 ANNOUNCE_EVERY_S = 5.0
 # A worker that is gone for a day is shown no longer.
 FORGET_WORKERS_S = 86_400
+# They complain of each worker that is not there, and of each thing that was refused.
+CHATTY = ("tornado.general", "flower.inspector", "flower.api.control")
 # Flower asks a dozen things at once, each over two connections: with fewer they wait for each
 # other for ever. And a page that waits for Redis should say so.
 CONNECTIONS = {"broker_pool_limit": 40, "broker_connection_max_retries": 1}
@@ -40,9 +42,9 @@ def serve(
     """
     # What Flower writes, its history, is for this user alone.
     os.umask(0o077)
-    # They complain of each visitor without a password, and of each worker that is not there.
-    for name in ("tornado.access", "flower.inspector"):
-        logging.getLogger(name).setLevel(logging.ERROR)
+    logging.getLogger("tornado.access").setLevel(logging.ERROR)
+    for name in CHATTY:
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     app.conf.update(CONNECTIONS)
     _set_options(settings, credentials)
     site = _site(app, settings, credentials)
@@ -101,5 +103,4 @@ def _run(site: Site, announce: Callable[[], None]) -> None:
     loop.call_soon(lambda: loop.create_task(look()))
     PeriodicCallback(look, ANNOUNCE_EVERY_S * 1000).start()
     site.start()
-    site.events.disable()
     log.info("ended")
