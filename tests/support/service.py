@@ -36,7 +36,14 @@ class Service:
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        command = [sys.executable, "-m", "esquirell", "--config", str(self.config), self._role]
+        command = [
+            sys.executable,
+            "-m",
+            "esquirell",
+            "--config",
+            str(self.config),
+            *self._role.split(),
+        ]
         with self._log.open("ab") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=log)
 
