@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 @pass_call
 def flower(call: Call) -> None:
     """Show tasks and workers on a web page, with a password; needs the extra `flower`."""
-    _check_installed()
+    check_installed("flower")
     runtime = start(call)
     from esquirell.flower.credentials import credentials  # noqa: PLC0415 - it may not be installed
     from esquirell.flower.server import serve  # noqa: PLC0415 - the same
@@ -35,9 +35,10 @@ def flower(call: Call) -> None:
         serve(runtime.app, settings, who, announce)
 
 
-def _check_installed() -> None:
+def check_installed(distribution: str) -> None:
+    """Raise ConfigError unless the package that the page comes from is there."""
     try:
-        version("flower")
+        version(distribution)
     except PackageNotFoundError:
         raise ConfigError(
             "Flower is not installed; it comes with an extra: pip install 'esquirell[flower]'"

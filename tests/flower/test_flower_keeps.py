@@ -8,14 +8,14 @@ from threading import Thread
 
 import pytest
 from support.cli import esquirell_process
-from support.flower_pages import House, Pages
+from support.flower_pages import LIMIT_S, House, Pages
 from support.waiting import eventually
 
 
 @pytest.fixture(scope="module", autouse=True)
 def worker(house: House) -> None:
     service = house.start("worker", "worker")
-    eventually(lambda: "up as worker" in service.log, 30)
+    eventually(lambda: "up as worker" in service.log, LIMIT_S)
 
 
 def mode(path: Path) -> int:
@@ -92,7 +92,7 @@ def test_a_proxy_shows_it_below_a_path(house: House) -> None:
     assert 'href="/flower/tasks"' in proxied.get("/").text
     assert proxied.get("/static/js/flower.js").status == 200
     done = pages.send("slow_tasks.sleep", seconds=0)
-    eventually(lambda: proxied.get(f"/api/task/info/{done}").status == 200, 20)
+    eventually(lambda: proxied.get(f"/api/task/info/{done}").status == 200, LIMIT_S)
     refused = pages.post("/api/task/revoke/unknown")
     assert "thrown away" in refused.text
     assert Pages(house.port).get("/tasks").status == 404
@@ -114,15 +114,15 @@ def test_metrics_are_open_only_when_asked_for(house: House) -> None:
 def test_it_outlasts_its_redis_and_says_when_it_is_up(house: House) -> None:
     flower, pages = house.flower()
     config = ("--config", str(house.folder / "esquirell.toml"))
-    eventually(lambda: esquirell_process(*config, "health", "flower").code == 0, 30)
+    eventually(lambda: esquirell_process(*config, "health", "flower").code == 0, LIMIT_S)
     taken = esquirell_process(*config, "flower")
     assert (taken.code, "change address or port in [flower]" in taken.err) == (2, True)
     house.redis.stop()
-    eventually(lambda: "Redis is away" in flower.log, 30)
+    eventually(lambda: "Redis is away" in flower.log, LIMIT_S)
     assert pages.get("/tasks").status == 200
     house.redis.start()
-    eventually(lambda: "Redis is back" in flower.log, 30)
-    again = eventually(lambda: pages.get("/api/workers?refresh=1").json or None, 30)
+    eventually(lambda: "Redis is back" in flower.log, LIMIT_S)
+    again = eventually(lambda: pages.get("/api/workers?refresh=1").json or None, LIMIT_S)
     assert again
     flower.signal(signal.SIGTERM)
     assert flower.wait() == 0

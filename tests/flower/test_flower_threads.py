@@ -4,7 +4,7 @@ import re
 from urllib.parse import urlencode
 
 import pytest
-from support.flower_pages import ARGUMENT, FETCH, PASSWORD, SECRETS, House, Pages, said
+from support.flower_pages import ARGUMENT, FETCH, LIMIT_S, PASSWORD, SECRETS, House, Pages, said
 from support.waiting import eventually
 
 PAGES = ("/", "/workers", "/workers?json=1", "/tasks", "/broker", "/metrics", "/healthcheck")
@@ -32,7 +32,7 @@ TABLE = urlencode(
 @pytest.fixture(scope="module")
 def pages(house: House) -> Pages:
     worker = house.start("worker --concurrency 2", "worker")
-    eventually(lambda: "up as worker" in worker.log, 30)
+    eventually(lambda: "up as worker" in worker.log, LIMIT_S)
     return house.flower()[1]
 
 

@@ -25,6 +25,8 @@ MQTT_PASSWORD = "mqtt-pass-word-1"
 ARGUMENT = "argument-pass-word-1"
 PASSWORD = "flower-pass-word-1"
 SECRETS = (LOCAL_KEY, REDIS_PASSWORD, MQTT_PASSWORD, ARGUMENT, PASSWORD)
+# The machine may have much else to do.
+LIMIT_S = 60.0
 FETCH = "esquirell.tasks.fetch_and_save_energy_data"
 
 TASKS = """
@@ -82,7 +84,7 @@ class Pages:
         return dict(reply.json) if reply.status == 200 else {"state": None}
 
     def await_state(self, task_id: str, state: str) -> Mapping[str, Any]:
-        eventually(lambda: self.task(task_id)["state"] == state, 30, f"{task_id} is {state}")
+        eventually(lambda: self.task(task_id)["state"] == state, LIMIT_S, f"{task_id} is {state}")
         return self.task(task_id)
 
     def tasks(self) -> dict[str, Any]:
@@ -91,7 +93,7 @@ class Pages:
     def of(self, name: str, state: str) -> str:
         """Wait for a task of this name in this state, and give its id."""
         query = urllib.parse.urlencode({"taskname": name, "state": state})
-        found = eventually(lambda: self.get(f"/api/tasks?{query}").json, 30, f"{name} {state}")
+        found = eventually(lambda: self.get(f"/api/tasks?{query}").json, LIMIT_S, f"{name} {state}")
         return str(next(iter(found)))
 
     def inspect(self, worker: str) -> Mapping[str, Any]:
@@ -103,7 +105,7 @@ class Pages:
             workers = self.get("/api/workers").json
             return next((name for name, told in workers.items() if "conf" in told), None)
 
-        return str(eventually(known, 30, "the worker is known to Flower"))
+        return str(eventually(known, LIMIT_S, "the worker is known to Flower"))
 
     def _ask(self, method: str, path: str, body: str | None = None) -> Reply:
         headers = {"Content-Type": "application/x-www-form-urlencoded"} if body else {}
@@ -155,7 +157,7 @@ class House:
         )
         prefix = str(settings.get("url_prefix", "")).rstrip("/")
         pages = Pages(self.port, prefix, str(settings.get("password", PASSWORD)))
-        eventually(lambda: "up as flower" in service.log, 30, "Flower is up")
+        eventually(lambda: "up as flower" in service.log, LIMIT_S, "Flower is up")
         return service, pages
 
     def fetch(self, *meters: str) -> "subprocess.Popen[str]":
