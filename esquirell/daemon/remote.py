@@ -9,9 +9,8 @@ from typing import Any
 from celery.concurrency.base import BasePool
 from celery.platforms import signals
 from celery.utils.functional import maybe_list
-from celery.worker import control
 from celery.worker import state as tasks
-from celery.worker.control import control_command
+from celery.worker.control import Panel, control_command
 from celery.worker.request import Request
 
 from esquirell.daemon.threads import MOST_PLACES, ThreadRequest
@@ -30,6 +29,9 @@ NO_LIMITS = "threads have no time limits: use esquirell worker --pool prefork"
 NO_SCALING = "this pool does not change its size by itself"
 NO_RESTART = "this pool is not restarted on request: restart the worker"
 FIXED = "this pool has one place and no more"
+
+_grow = Panel.data["pool_grow"]
+_shrink = Panel.data["pool_shrink"]
 
 
 def revoke(
@@ -63,13 +65,13 @@ def _revoke(task_id: str, pool: BasePool, signal: str, *, ends: bool) -> Reply:
 
 def pool_grow(state: Any, n: int = 1, **_: object) -> Reply:  # noqa: ANN401 - Celery's
     """Add places to the pool."""
-    return _refusal(state.consumer.pool, n) or control.pool_grow(state, n)
+    return _refusal(state.consumer.pool, n) or dict(_grow(state, n))
 
 
 def pool_shrink(state: Any, n: int = 1, **_: object) -> Reply:  # noqa: ANN401 - Celery's
     """Take places away from the pool."""
     try:
-        return _refusal(state.consumer.pool, -n) or control.pool_shrink(state, n)
+        return _refusal(state.consumer.pool, -n) or dict(_shrink(state, n))
     except ValueError:  # billiard's way to say so
         places = state.consumer.pool.num_processes
         return {"error": f"processes that are busy are not ended: the pool has {places} now"}

@@ -82,7 +82,8 @@ def _listen(site: Site) -> None:
         raise ConfigError(
             f"Flower can't listen on {where} ({error.strerror}): change address or port in [flower]"
         ) from None
-    log.info("up as flower on http://%s/%s", where, options.url_prefix)
+    below = f"{options.url_prefix}/" if options.url_prefix else ""
+    log.info("up as flower on http://%s/%s", where, below)
 
 
 def _run(site: Site, announce: Callable[[], None]) -> None:
