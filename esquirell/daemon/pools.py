@@ -1,10 +1,8 @@
 """What runs a worker's tasks: threads of one process, processes of their own, or nothing else."""
 
 import contextlib
-import os
-import signal
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,7 +50,7 @@ class Pool:
         remote.take_over(threads=self.kind == "threads")
 
 
-def connect_children(runtime: Runtime, set_up: Callable[[Runtime], None]) -> None:
+def connect_children(runtime: Runtime) -> None:
     """Give each process of a forking pool a runtime of its own, and an end to it.
 
     What has threads or sockets does not outlast a fork.
@@ -61,7 +59,6 @@ def connect_children(runtime: Runtime, set_up: Callable[[Runtime], None]) -> Non
     def begin(**_: object) -> None:
         own = Runtime(runtime.settings, runtime.app)
         use(own)
-        set_up(own)
         own.connection.start()
         worker_process_shutdown.connect(lambda **_: _end(own), weak=False)
 
@@ -76,13 +73,6 @@ def _end(runtime: Runtime) -> None:
 def pool_of(worker: Worker) -> BasePool:
     """Give the pool of a worker that was started."""
     return cast("BasePool", worker.pool)
-
-
-def tell_children(worker: Worker, number: signal.Signals) -> None:
-    """Send a signal to the processes of a forking pool."""
-    for pid in pool_of(worker).info.get("processes", ()):
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, number)
 
 
 @contextmanager

@@ -21,7 +21,6 @@ from esquirell.daemon.pools import (
     connect_children,
     node_name,
     pool_of,
-    tell_children,
 )
 from esquirell.daemon.roles import Role
 from esquirell.daemon.steps import Parts
@@ -95,14 +94,14 @@ def run_worker(runtime: Runtime, role: Role, pool: Pool) -> int:
     pool.prepare(runtime.app)
     _connect_signals(runtime, role)
     if pool.forks:
-        connect_children(runtime, _reload_on_hangup)
+        connect_children(runtime)
     else:
         runtime.connection.start()
     with node_name(role.node, runtime.settings.lock_dir) as name:
         worker = _worker(runtime, pool, name)
         Parts.watchdog = _watchdog(runtime, role, Workload(lambda: pool_of(worker).num_processes))
         # Celery has put a handler of its own there, which restarts the worker.
-        Parts.on_start = lambda: _reload_on_hangup(runtime, worker)
+        Parts.on_start = lambda: _reload_on_hangup(runtime, pool)
         try:
             worker.start()
         finally:
@@ -262,13 +261,14 @@ def _leave(runtime: Runtime, role: Role) -> None:
     log.info("ended")
 
 
-def _reload_on_hangup(runtime: Runtime, worker: Worker | None = None) -> None:
+def _reload_on_hangup(runtime: Runtime, pool: Pool | None = None) -> None:
     """Take over meters and log level at SIGHUP; a faulty configuration changes nothing."""
 
     def reload(*_: object) -> None:
-        _reload(runtime)
-        if worker is not None:
-            tell_children(worker, signal.SIGHUP)
+        if pool is not None and pool.forks:
+            log.error("processes keep their configuration: restart this worker to change it")
+        else:
+            _reload(runtime)
 
     signal.signal(signal.SIGHUP, reload)
 
