@@ -5,10 +5,13 @@ import logging
 import sys
 from collections.abc import Iterable
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from billiard.exceptions import Terminated
 from celery import Task, shared_task
+from celery.worker.state import revoked
 
 from esquirell.celery import app
 from esquirell.domain.errors import EsquirellError
@@ -20,6 +23,7 @@ __all__ = [
     "app",
     "backup",
     "capture_meter",
+    "end_if_cancelled",
     "fetch_and_save_energy_data",
     "load_modules",
     "prune",
@@ -32,7 +36,11 @@ log = logging.getLogger(__name__)
 
 
 @schedulable(FetchArguments)
-@shared_task(bind=True, name="esquirell.tasks.fetch_and_save_energy_data", throws=(EsquirellError,))
+@shared_task(
+    bind=True,
+    name="esquirell.tasks.fetch_and_save_energy_data",
+    throws=(EsquirellError, Terminated),
+)
 def fetch_and_save_energy_data(
     self: "Task[..., object]", meters: list[str] | None = None
 ) -> dict[str, Any]:
@@ -42,8 +50,9 @@ def fetch_and_save_energy_data(
     not answer is no failure of the task: the result tells how each meter did.
     """
     fetch = current(self.app).fetch
+    wanted = partial(end_if_cancelled, str(self.request.id))
     asked_for = COMMAND_HEADER in (self.request.headers or {})
-    return fetch.on_demand(meters) if asked_for else fetch.scheduled(meters)
+    return fetch.on_demand(meters, wanted) if asked_for else fetch.scheduled(meters, wanted)
 
 
 @schedulable()
@@ -94,6 +103,15 @@ def capture_meter(self: "Task[..., object]", name: str) -> dict[str, Any]:
     runtime = current(self.app)
     (meter,) = runtime.fetch.chosen([name])
     return runtime.capture.take(meter)
+
+
+def end_if_cancelled(task_id: str) -> None:
+    """End the task with this id, in which this is called, if it was cancelled: in Flower, say.
+
+    A thread can't be killed: a task that takes long calls this now and then.
+    """
+    if task_id in revoked:
+        raise Terminated("the task was cancelled")
 
 
 def load_modules(modules: Iterable[str], folder: Path | None) -> list[str]:

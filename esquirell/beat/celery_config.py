@@ -45,7 +45,8 @@ def celery_config(address: Address, zone: str) -> dict[str, Any]:
         "worker_prefetch_multiplier": 1,
         # Only tasks acknowledged late are meant, which a lost Redis delivers again anyway.
         "worker_cancel_long_running_tasks_on_connection_loss": True,
-        "worker_send_task_events": False,
+        # Three messages a task that go to nobody while Flower does not run: a millisecond.
+        "worker_send_task_events": True,
         "worker_hijack_root_logger": False,
     }
 

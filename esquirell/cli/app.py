@@ -14,6 +14,7 @@ COMMANDS = {
     "worker": ("run:worker", "Run a worker alone."),
     "beat": ("run:beat", "Run the scheduler alone."),
     "bridge": ("run:bridge", "Run the MQTT bridge alone."),
+    "flower": ("flower:flower", "Show tasks and workers on a web page."),
     "fetch": ("fetch:fetch", "Read meters now: print, save and publish."),
     "meters": ("meters:meters", "List, show and test the configured meters."),
     "profiles": ("profiles:profiles", "List, show, check and try profiles of products."),

@@ -2,6 +2,7 @@
 
 import signal
 import sys
+from typing import get_args
 
 import click
 
@@ -9,7 +10,9 @@ from esquirell.cli.call import Call, Command, misuse, pass_call
 from esquirell.cli.ownership import refuse_root
 from esquirell.daemon import logs, process, roles
 from esquirell.daemon.lock import RunLock, lock_of
+from esquirell.daemon.pools import Kind, Pool
 from esquirell.daemon.redis_server import RedisServer
+from esquirell.daemon.threads import MOST_PLACES
 from esquirell.runtime import Runtime, make_directory
 
 
@@ -17,7 +20,7 @@ from esquirell.runtime import Runtime, make_directory
 @pass_call
 def run(call: Call) -> int:
     """Run worker, scheduler and MQTT bridge in one process."""
-    runtime = _start(call)
+    runtime = start(call)
     settings = runtime.settings
     make_directory(settings.state_dir)
     lock = RunLock(lock_of(settings))
@@ -27,7 +30,8 @@ def run(call: Call) -> int:
         if server:
             server.start()
         process.prepare(runtime, schedules=True, alone=True)
-        return process.run_worker(runtime, roles.everything(runtime, server))
+        pool = Pool("threads", settings.worker.concurrency)
+        return process.run_worker(runtime, roles.everything(runtime, server), pool)
     finally:
         if server:
             server.stop()
@@ -43,13 +47,28 @@ def run(call: Call) -> int:
     metavar="NAME",
     help="Read only the meters of this queue (again for more; `default`: those without one).",
 )
+@click.option(
+    "--pool",
+    "kind",
+    type=click.Choice(get_args(Kind)),
+    default="threads",
+    help="What runs the tasks; processes (prefork) can be killed and cost more memory.",
+)
+@click.option(
+    "--concurrency",
+    type=click.IntRange(1, MOST_PLACES),
+    metavar="N",
+    help="How many tasks run side by side; without: concurrency of [worker].",
+)
 @pass_call
-def worker(call: Call, *, queues: tuple[str, ...]) -> int:
+def worker(call: Call, *, queues: tuple[str, ...], kind: Kind, concurrency: int | None) -> int:
     """Run a worker alone: it polls, stores and publishes. Start as many as you like."""
-    runtime = _start(call)
+    runtime = start(call)
     _check_queues(runtime, queues)
     process.prepare(runtime, schedules=False)
-    return process.run_worker(runtime, roles.worker(runtime, queues or (roles.DEFAULT_QUEUE,)))
+    size = 1 if kind == "solo" else concurrency or runtime.settings.worker.concurrency
+    role = roles.worker(runtime, queues or (roles.DEFAULT_QUEUE,), kind)
+    return process.run_worker(runtime, role, Pool(kind, size))
 
 
 def _check_queues(runtime: Runtime, queues: tuple[str, ...]) -> None:
@@ -63,7 +82,7 @@ def _check_queues(runtime: Runtime, queues: tuple[str, ...]) -> None:
 @pass_call
 def beat(call: Call) -> int:
     """Run the scheduler alone. Of several one is active, the others stand by."""
-    runtime = _start(call)
+    runtime = start(call)
     process.prepare(runtime, schedules=True)
     return process.run_parts(runtime, roles.beat(runtime))
 
@@ -72,12 +91,13 @@ def beat(call: Call) -> int:
 @pass_call
 def bridge(call: Call) -> int:
     """Run the MQTT bridge alone: discovery, availability and health."""
-    runtime = _start(call)
+    runtime = start(call)
     process.prepare(runtime, schedules=False)
     return process.run_parts(runtime, roles.bridge(runtime))
 
 
-def _start(call: Call) -> Runtime:
+def start(call: Call) -> Runtime:
+    """Set up what every long-running role needs. Raises ConfigError."""
     # Until Celery takes over, an end is an exit: what was started is stopped on the way out.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     signal.signal(signal.SIGHUP, signal.SIG_IGN)

@@ -4,21 +4,29 @@ import logging
 import os
 import signal
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from celery.apps.worker import Worker
 from celery.signals import worker_ready, worker_shutting_down
 
 from esquirell.beat.lease import Lease
 from esquirell.daemon import logs, records
+from esquirell.daemon.announcing import announcement, withdraw
 from esquirell.daemon.consumer import Consumer, Pulse
 from esquirell.daemon.lock import claim
 from esquirell.daemon.notify import notify, sign_of_life_every_s, still_starting
+from esquirell.daemon.pools import (
+    HEARTBEAT_S,
+    Pool,
+    connect_children,
+    node_name,
+    pool_of,
+)
 from esquirell.daemon.roles import Role
 from esquirell.daemon.steps import Parts
 from esquirell.daemon.watchdog import Gauge, Progress, Watchdog
+from esquirell.daemon.workload import Workload
 from esquirell.domain.errors import CommandError, ConfigError, UnavailableError
-from esquirell.domain.reading import iso
 from esquirell.domain.schedule import Schedule
 from esquirell.domain.tasks import registry
 from esquirell.runtime import Runtime
@@ -84,24 +92,30 @@ def _check_tasks(schedules: Sequence[Schedule], *, strict: bool) -> None:
             log.error("schedule %s will fail: %s", schedule.name, error)  # noqa: TRY400 - one sentence
 
 
-def run_worker(runtime: Runtime, role: Role) -> int:
+def run_worker(runtime: Runtime, role: Role, pool: Pool) -> int:
     """Work until a signal ends it, with the parts of `role` beside; give the exit code."""
     runtime.serve_figures()
-    Parts.watchdog = _watchdog(runtime, role)
-    # Celery has put a handler of its own there, which restarts the worker.
-    Parts.on_start = lambda: _reload_on_hangup(runtime)
     runtime.app.steps["worker"].add(Parts)
     runtime.app.steps["consumer"].add(Pulse)
     records.connect()
+    pool.prepare(runtime.app)
     _connect_signals(runtime, role)
-    runtime.connection.start()
-    worker = _worker(runtime, role)
-    runtime.poller.store_waiting()
-    try:
-        worker.start()
-    finally:
-        runtime.poller.close()
-        _leave(runtime, role)
+    if pool.forks:
+        connect_children(runtime)
+    else:
+        runtime.connection.start()
+        runtime.poller.store_waiting()
+    with node_name(role.node, runtime.settings.lock_dir) as name:
+        worker = _worker(runtime, role, pool, name)
+        workload = Workload(lambda: pool_of(worker).num_processes)
+        Parts.watchdog = _watchdog(runtime, role, blocked=workload.blocked)
+        # Celery has put a handler of its own there, which restarts the worker.
+        Parts.on_start = lambda: _reload_on_hangup(runtime, pool)
+        try:
+            worker.start()
+        finally:
+            runtime.poller.close()
+            _leave(runtime, role)
     return int(worker.exitcode or 0)
 
 
@@ -113,7 +127,9 @@ def run_parts(runtime: Runtime, role: Role) -> int:
     _reload_on_hangup(runtime)
     runtime.serve_figures()
     notify("READY=1")
-    if role.lease is None or _stand_by(role.lease, ended, _announcement(runtime, role)):
+    if role.lease is None or _stand_by(
+        role.lease, ended, announcement(runtime, lambda: role.names)
+    ):
         return _be_active(runtime, role, ended)
     return 0
 
@@ -149,7 +165,7 @@ def _be_active(runtime: Runtime, role: Role, ended: threading.Event) -> int:
             )
             break
     notify("STOPPING=1")
-    _end_in_time(lambda: _last_words(runtime))
+    end_in_time(lambda: _last_words(runtime))
     watchdog.stop()
     _leave(runtime, role)
     if role.lease is not None:
@@ -165,8 +181,16 @@ def _lost(lease: Lease) -> bool:
         return False
 
 
-def _watchdog(runtime: Runtime, role: Role, *gauges: Gauge) -> Watchdog:
-    announce = _announcement(runtime, role)
+def _watchdog(
+    runtime: Runtime, role: Role, *gauges: Gauge, blocked: Callable[[], bool] = lambda: False
+) -> Watchdog:
+    """Build the watchdog; a worker that is `blocked` is not announced as alive."""
+
+    def names() -> Iterable[str]:
+        is_blocked = blocked()
+        return [name for name in role.names if not (is_blocked and name == "worker")]
+
+    announce = announcement(runtime, names)
 
     def look() -> str:
         return announce() or _summary(runtime, role)
@@ -174,33 +198,17 @@ def _watchdog(runtime: Runtime, role: Role, *gauges: Gauge) -> Watchdog:
     return Watchdog(role.parts, (*role.gauges, *gauges), look)
 
 
-def _announcement(runtime: Runtime, role: Role) -> Callable[[], str]:
-    """Say that the roles of this process live: one that stands by does, too.
-
-    Gives a sentence when nobody can be told, as Redis is away: then nothing is wrong here.
-    """
-    since = iso(runtime.started_at)
-
-    def announce() -> str:
-        try:
-            for name in role.names:
-                runtime.presence.announce(name, since)
-        except UnavailableError as error:
-            return f"waiting for Redis: {error}"
-        return ""
-
-    return announce
-
-
-def _worker(runtime: Runtime, role: Role) -> Worker:
+def _worker(runtime: Runtime, role: Role, pool: Pool, name: str) -> Worker:
     return runtime.app.Worker(
-        pool="threads",
-        concurrency=runtime.settings.worker.concurrency,
+        hostname=name,
+        pool=pool.implementation,
+        concurrency=pool.size,
         queues=list(role.queues),
         consumer_cls=Consumer,
         without_gossip=True,
         without_mingle=True,
-        without_heartbeat=True,
+        # By them Flower knows that the worker is there.
+        heartbeat_interval=HEARTBEAT_S,
         quiet=True,
     )
 
@@ -223,13 +231,13 @@ def _connect_signals(runtime: Runtime, role: Role) -> None:
     def stopping(**_: object) -> None:
         notify("STOPPING=1")
         runtime.poller.stop()
-        _end_in_time(lambda: _last_words(runtime))
+        end_in_time(lambda: _last_words(runtime))
 
     worker_ready.connect(ready, weak=False)
     worker_shutting_down.connect(stopping, weak=False)
 
 
-def _end_in_time(last_words: Callable[[], None]) -> None:
+def end_in_time(last_words: Callable[[], None]) -> None:
     """End the process after a few seconds, whatever hangs: a user's task, a frozen Redis."""
 
     def end() -> None:
@@ -252,16 +260,20 @@ def _leave(runtime: Runtime, role: Role) -> None:
     """Say goodbye: the last readings go out before the connection ends."""
     if "beat" not in role.names or runtime.bridges:
         runtime.connection.stop(GOODBYE_S)
-    try:
-        runtime.presence.withdraw(*role.names)
-    except UnavailableError as error:
-        log.debug("presence runs out by itself: %s", error)
+    withdraw(runtime, role.names)
     log.info("ended")
 
 
-def _reload_on_hangup(runtime: Runtime) -> None:
+def _reload_on_hangup(runtime: Runtime, pool: Pool | None = None) -> None:
     """Take over meters and log level at SIGHUP; a faulty configuration changes nothing."""
-    signal.signal(signal.SIGHUP, lambda *_: _reload(runtime))
+
+    def reload(*_: object) -> None:
+        if pool is not None and pool.forks:
+            log.error("processes keep their configuration: restart this worker to change it")
+        else:
+            _reload(runtime)
+
+    signal.signal(signal.SIGHUP, reload)
 
 
 def _reload(runtime: Runtime) -> None:

@@ -5,9 +5,10 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
+from billiard.exceptions import Terminated
 from celery import Task
+from celery.app.task import Context
 from celery.signals import task_postrun, task_revoked
-from celery.worker.request import Request
 
 from esquirell.celery import app
 from esquirell.domain.command import Answer
@@ -27,7 +28,9 @@ def connect() -> None:
 
 
 def on_end(task: "Task[..., object]", retval: object, state: str, **_: object) -> None:
-    """Record the end of a task that ran."""
+    """Record the end of a task that ran; `on_revoked` records that of a cancelled one."""
+    if isinstance(retval, Terminated):
+        return
     if state == "SUCCESS":
         answer, outcome = _judge(task.name, retval), _plain(retval)
     else:
@@ -35,13 +38,13 @@ def on_end(task: "Task[..., object]", retval: object, state: str, **_: object) -
     _record(task.request.headers or {}, answer, outcome)
 
 
-def on_revoked(request: Request, *, expired: bool, **_: object) -> None:
+def on_revoked(request: Context, *, expired: bool, **_: object) -> None:
     """Record that a task was thrown away: nobody took it in time, or somebody cancelled it."""
     if expired:
         answer = Answer("error", {}, "no worker took the task in time", "timeout")
     else:
         answer = Answer("error", {}, "the task was cancelled", "cancelled")
-    _record(request.request_dict, answer, {}, "expired" if expired else "error")
+    _record(request.headers or {}, answer, {}, "expired" if expired else "error")
 
 
 def _judge(task: str, outcome: object) -> Answer:

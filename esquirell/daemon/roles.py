@@ -15,6 +15,7 @@ from esquirell.daemon.consumer import Pulse
 from esquirell.daemon.housekeeping import Housekeeping
 from esquirell.daemon.lock import AlreadyRunningError, claim
 from esquirell.daemon.parts import Part, Turn
+from esquirell.daemon.pools import Kind
 from esquirell.daemon.redis_server import RedisServer
 from esquirell.daemon.watchdog import Gauge
 from esquirell.domain.errors import UnavailableError
@@ -46,6 +47,11 @@ class Role:
     lease: Lease | None = None
     queues: tuple[str, ...] = QUEUES
 
+    @property
+    def node(self) -> str:
+        """What Celery and Flower call a process of this role."""
+        return "run" if len(self.names) > 1 else self.names[0]
+
 
 def everything(runtime: Runtime, server: RedisServer | None) -> Role:
     """Put all roles into this process, and watch over our own Redis if there is one."""
@@ -61,15 +67,29 @@ def everything(runtime: Runtime, server: RedisServer | None) -> Role:
     return Role(("worker", "beat", "bridge"), parts, gauges)
 
 
-def worker(runtime: Runtime, queues: Sequence[str] = (DEFAULT_QUEUE,)) -> Role:
+def worker(
+    runtime: Runtime, queues: Sequence[str] = (DEFAULT_QUEUE,), kind: Kind = "threads"
+) -> Role:
     """Only work: poll, store and publish the meters of these queues."""
     runtime.queues = tuple(queue for queue in queues if queue != DEFAULT_QUEUE)
     names = [worker_of(queue) for queue in runtime.queues]
     taken = list(runtime.queues)
     if DEFAULT_QUEUE in queues:
         names, taken = ["worker", *names], [*QUEUES, *taken]
-    gauges = (_mqtt_gauge(runtime), *_worker_gauges(runtime))
-    return Role(tuple(names), (_housekeeping(runtime),), gauges, queues=tuple(taken))
+    parts = (_housekeeping(runtime),)
+    return Role(tuple(names), parts, _gauges_of(runtime, kind), queues=tuple(taken))
+
+
+def _gauges_of(runtime: Runtime, kind: Kind) -> tuple[Gauge, ...]:
+    consumer, reads = _worker_gauges(runtime)
+    gauges: dict[Kind, tuple[Gauge, ...]] = {
+        "threads": (_mqtt_gauge(runtime), consumer, reads),
+        # Its processes poll and publish, not this one.
+        "prefork": (consumer,),
+        # Its consumer is silent for as long as a task takes.
+        "solo": (_mqtt_gauge(runtime), reads),
+    }
+    return gauges[kind]
 
 
 def beat(runtime: Runtime) -> Role:
@@ -181,7 +201,7 @@ def _mqtt_gauge(runtime: Runtime) -> Gauge:
     return Gauge("the MQTT connection", runtime.connection.age, MQTT_LIMIT_S)
 
 
-def _worker_gauges(runtime: Runtime) -> tuple[Gauge, ...]:
+def _worker_gauges(runtime: Runtime) -> tuple[Gauge, Gauge]:
     def consumer_silent_s() -> float:
         silent_s = Pulse.silent_s()
         return silent_s if silent_s > CONSUMER_LIMIT_S and _redis_answers(runtime) else 0.0

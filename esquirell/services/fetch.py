@@ -11,6 +11,7 @@ from esquirell.domain.outcome import Outcome
 from esquirell.domain.reading import payload
 from esquirell.services.elsewhere import Elsewhere
 from esquirell.services.poll import ON_DEMAND, SCHEDULED, TRIAL, Poller, Wish
+from esquirell.services.ports import Wanted
 
 
 class Fetch:
@@ -23,19 +24,19 @@ class Fetch:
         self._meters = meters
         self._elsewhere = elsewhere
 
-    def scheduled(self, names: Sequence[str] | None) -> dict[str, Any]:
+    def scheduled(self, names: Sequence[str] | None, wanted: Wanted) -> dict[str, Any]:
         """Poll the named meters, or all; a meter that is being read already is left out.
 
         Raises CommandError for an unknown name.
         """
-        return self._fetched(self.chosen(names), SCHEDULED)
+        return self._fetched(self.chosen(names), SCHEDULED, wanted)
 
-    def on_demand(self, names: Sequence[str] | None) -> dict[str, Any]:
+    def on_demand(self, names: Sequence[str] | None, wanted: Wanted) -> dict[str, Any]:
         """Poll the named meters, or all, also those that are cooling down.
 
         Raises CommandError for an unknown name.
         """
-        return self._fetched(self.chosen(names), ON_DEMAND)
+        return self._fetched(self.chosen(names), ON_DEMAND, wanted)
 
     def trial(self, name: str) -> dict[str, Any]:
         """Read one meter, store and publish nothing; give its reading and the time it took.
@@ -62,10 +63,10 @@ class Fetch:
             return self._trial(meters[0])
         return _data(self._poller.poll(meters, SCHEDULED if kind == "scheduled" else ON_DEMAND))
 
-    def _fetched(self, meters: Sequence[Meter], wish: Wish) -> dict[str, Any]:
+    def _fetched(self, meters: Sequence[Meter], wish: Wish, wanted: Wanted) -> dict[str, Any]:
         here, others = self._elsewhere.divide(meters)
         parts = self._elsewhere.send(others, forced=wish.forced)
-        outcomes = dict(self._poller.poll(here, wish))
+        outcomes = dict(self._poller.poll(here, wish, wanted))
         told, missed = self._elsewhere.collect(parts, forced=wish.forced)
         found = _data(outcomes | self._poller.missed(missed, wish))["meters"] | told
         return {"meters": {one.name: found[one.name] for one in meters if one.name in found}}

@@ -14,7 +14,7 @@ from esquirell.domain.reading import Reading
 from esquirell.domain.status import MeterStatus
 from esquirell.services.flights import Flights
 from esquirell.services.judging import Judging
-from esquirell.services.ports import Clock, Profiles, Publisher, Transport
+from esquirell.services.ports import Clock, Profiles, Publisher, Transport, Wanted
 from esquirell.services.saving import Saver
 from esquirell.services.statuses import Statuses
 
@@ -23,6 +23,8 @@ log = logging.getLogger(__name__)
 STOPPING = UnavailableError("the service is being stopped")
 POLL_LIMIT_S = 30.0
 GRACE_S = 3.0
+# Between two looks at whether a poll is still wanted.
+LOOK_EVERY_S = 0.5
 THREADS = 64
 
 
@@ -62,17 +64,20 @@ class Poller:
         self.flights = Flights(self._read, time.monotonic, THREADS)
         self.statuses = Statuses(saver.store)
 
-    def poll(self, meters: Sequence[Meter], wish: Wish = SCHEDULED) -> dict[str, Outcome]:
+    def poll(
+        self, meters: Sequence[Meter], wish: Wish = SCHEDULED, wanted: Wanted = lambda: None
+    ) -> dict[str, Outcome]:
         """Read `meters`, store and publish each reading as it comes; give what came of each.
 
-        A meter that is being read already is left out, unless the wish is to join.
+        A meter that is being read already is left out, unless the wish is to join. Raises what
+        `wanted` raises: the readings that came before are stored, later ones are not.
         """
         if self._stopping.is_set():
             return dict.fromkeys((meter.name for meter in meters), Outcome(error=STOPPING))
         self._judging.prepare([meter.name for meter in meters])
         flying, started = self._start(meters, wish)
         outcomes: dict[str, Outcome] = {}
-        for landed in _as_they_land(flying):
+        for landed in _as_they_land(flying, wanted):
             batch = {flying[future]: _outcome(future) for future in landed}
             # The failure of a read that others share is counted by who started it.
             news = {one: out for one, out in batch.items() if one.name in started or out.reading}
@@ -163,13 +168,17 @@ class Poller:
             self._publisher.status(name, status)
 
 
-def _as_they_land(flying: Collection[Future[Reading]]) -> Iterator[set[Future[Reading]]]:
+def _as_they_land(
+    flying: Collection[Future[Reading]], wanted: Wanted
+) -> Iterator[set[Future[Reading]]]:
     """Give the reads in batches, each of those that landed while the last was delivered."""
     pending = set(flying)
     deadline = time.monotonic() + POLL_LIMIT_S
     while pending and (left := deadline - time.monotonic()) > 0:
-        landed, pending = wait(pending, left, FIRST_COMPLETED)
-        yield landed
+        wanted()
+        landed, pending = wait(pending, min(left, LOOK_EVERY_S), FIRST_COMPLETED)
+        if landed:
+            yield landed
     if pending:
         yield pending
 

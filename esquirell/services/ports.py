@@ -278,6 +278,14 @@ class Relay(Protocol):
         ...
 
 
+class Wanted(Protocol):
+    """Tells work that takes a while whether anybody still wants it."""
+
+    def __call__(self) -> None:
+        """Raise what ends the work when it was cancelled."""
+        ...
+
+
 class Clock(Protocol):
     """Tells the time, aware and in UTC."""
 

@@ -21,7 +21,15 @@ from esquirell.domain.meter import Meter
 from esquirell.domain.schedule import Schedule
 from esquirell.settings import urls
 from esquirell.settings.files import profiles_beside
-from esquirell.settings.values import check_base_topic, check_module, check_prefix, parse_retention
+from esquirell.settings.values import (
+    check_base_topic,
+    check_module,
+    check_prefix,
+    check_sendable,
+    check_url_prefix,
+    check_user,
+    parse_retention,
+)
 from esquirell.settings.zones import check_zone, machine_zone
 
 LONGEST_SOCKET_PATH = 100
@@ -116,11 +124,20 @@ class WorkerSettings(Section):
 
 
 class FlowerSettings(Section):
-    """Where Flower listens; without a password it makes one up and says it."""
+    """Where Flower listens; without a password it makes one up and says it.
+
+    `max_tasks` bounds its memory (about 5 KiB a task). `open_metrics` answers /metrics and
+    /healthcheck without the password.
+    """
 
     address: Text = "127.0.0.1"
     port: Port = 5555
-    password: SecretStr = NO_SECRET
+    user: Annotated[str, AfterValidator(check_user)] = "esquirell"
+    password: Annotated[SecretStr, AfterValidator(check_sendable)] = NO_SECRET
+    url_prefix: Annotated[str, AfterValidator(check_url_prefix)] = ""
+    max_tasks: Annotated[int, Field(ge=100, le=100_000)] = 1000
+    read_only: bool = False
+    open_metrics: bool = False
 
 
 class BackupSettings(Section):

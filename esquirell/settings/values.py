@@ -3,8 +3,11 @@
 import re
 from datetime import timedelta
 
+from pydantic import SecretStr
+
 _RETENTION = re.compile(r"(\d{1,5})([hdw])")
 _UNITS = {"h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
+_PATH = re.compile(r"[A-Za-z0-9_~-][A-Za-z0-9._~-]*(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*")
 _LEAST = timedelta(days=1)
 
 
@@ -46,6 +49,35 @@ def check_module(name: str) -> str:
     if not all(part.isidentifier() for part in name.split(".")):
         raise ValueError('must be names of Python modules, such as "my_house.tasks"')
     return name
+
+
+def check_user(name: str) -> str:
+    """Give a user's name for HTTP Basic back. Raises ValueError.
+
+    RFC 7617: a colon ends the name; beyond ASCII, browsers do not agree on the encoding.
+    """
+    if not name or ":" in name or not _sendable(name):
+        raise ValueError("must be a name in ASCII without a colon")
+    return name
+
+
+def check_sendable(secret: SecretStr) -> SecretStr:
+    """Give a password for HTTP Basic back. Raises ValueError."""
+    if not _sendable(secret.get_secret_value()):
+        raise ValueError("must be ASCII: browsers do not agree on how to send anything else")
+    return secret
+
+
+def check_url_prefix(path: str) -> str:
+    """Give the path below which a web page lies, without slashes around it. Raises ValueError."""
+    path = path.strip("/")
+    if path and not _PATH.fullmatch(path):
+        raise ValueError('must be a path such as "/flower", of letters, digits and . _ - ~ /')
+    return path
+
+
+def _sendable(text: str) -> bool:
+    return text.isascii() and (not text or text.isprintable())
 
 
 def _span(value: object) -> timedelta:

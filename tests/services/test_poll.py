@@ -97,6 +97,24 @@ def test_a_fetch_that_joins_a_trial_saves_and_publishes_all_the_same() -> None:
     assert len(bench.transport.asked) == 1
 
 
+class NotWantedError(Exception):
+    """What ends the work in this test."""
+
+
+def test_a_poll_ends_soon_when_nobody_wants_it_any_more() -> None:
+    bench = Bench(live={"101": 2301})
+    bench.transport.scripts["dead"] = bench.transport.hang
+
+    def wanted() -> None:
+        if bench.store.rows:
+            raise NotWantedError
+
+    with pytest.raises(NotWantedError):
+        bench.poller.poll([meter("dead"), meter("live")], ON_DEMAND, wanted)
+    assert [row.meter for row in bench.store.rows.values()] == ["live"]
+    bench.transport.close()
+
+
 def test_failures_are_counted_and_the_last_success_stays() -> None:
     bench = Bench(main=then({"101": 2360}, GONE, GONE, {"101": 2361}))
     states = []

@@ -11,17 +11,21 @@ from support.ports import free_port
 
 
 class RedisProcess:
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, password: str = "") -> None:
         self.port = free_port()
+        self._password = password
         self.url = f"redis://127.0.0.1:{self.port}/0"
         self._directory = directory
         self._process: subprocess.Popen[bytes] | None = None
-        self.client = redis.Redis.from_url(self.url, decode_responses=True)
+        self.client = redis.Redis.from_url(
+            self.url, password=password or None, decode_responses=True
+        )
 
     def start(self) -> None:
         program = shutil.which("redis-server") or shutil.which("valkey-server")
         assert program, "install redis-server"
-        options = ["--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--dir"]
+        locked = ["--requirepass", self._password] if self._password else []
+        options = [*locked, "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--dir"]
         self._process = subprocess.Popen(
             [program, *options, str(self._directory), "--loglevel", "warning"]
         )

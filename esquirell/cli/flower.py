@@ -1,0 +1,58 @@
+"""`esquirell flower`: the web page that shows tasks and workers."""
+
+import os
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING
+
+import click
+
+from esquirell.cli.call import Call, Command, pass_call
+from esquirell.cli.run import start
+from esquirell.daemon.announcing import announcing
+from esquirell.domain.errors import ConfigError
+from esquirell.runtime import make_directory
+from esquirell.tasks import load_modules
+
+if TYPE_CHECKING:
+    from esquirell.flower.credentials import Credentials
+
+
+@click.command("flower", cls=Command)
+@pass_call
+def flower(call: Call) -> None:
+    """Show tasks and workers on a web page, with a password; needs the extra `flower`."""
+    check_installed("flower")
+    runtime = start(call)
+    from esquirell.flower.credentials import credentials  # noqa: PLC0415 - it may not be installed
+    from esquirell.flower.server import serve  # noqa: PLC0415 - the same
+
+    settings = runtime.settings
+    make_directory(settings.state_dir)
+    load_modules(settings.tasks.modules, settings.folder)
+    who = credentials(settings)
+    _show(who)
+    with announcing(runtime, "flower") as announce:
+        serve(runtime.app, settings, who, announce)
+
+
+def check_installed(distribution: str) -> None:
+    """Raise ConfigError unless the package that the page comes from is there."""
+    try:
+        version(distribution)
+    except PackageNotFoundError:
+        raise ConfigError(
+            "Flower is not installed; it comes with an extra: pip install 'esquirell[flower]'"
+        ) from None
+
+
+def _show(who: "Credentials") -> None:
+    """Show a password that was just made up, this once; but not to the journal, which keeps it."""
+    if who.made_up is None:
+        return
+    if os.environ.get("JOURNAL_STREAM"):
+        click.echo(f"a password for Flower's user {who.user} was made up: see {who.made_up}")
+        return
+    click.echo(
+        f"Flower's user: {who.user}\nIts password: {who.password}\n"
+        f"It is shown only this once, and kept in {who.made_up}."
+    )

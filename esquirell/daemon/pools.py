@@ -1,0 +1,94 @@
+"""What runs a worker's tasks: threads of one process, processes of their own, or nothing else."""
+
+import contextlib
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, cast
+
+from celery import Celery
+from celery.apps.worker import Worker
+from celery.concurrency.base import BasePool
+from celery.signals import worker_process_init, worker_process_shutdown
+
+from esquirell.daemon import remote
+from esquirell.daemon.lock import AlreadyRunningError, RunLock
+from esquirell.daemon.threads import ThreadPool, ThreadRequest
+from esquirell.runtime import Runtime, make_directory, use
+
+Kind = Literal["threads", "prefork", "solo"]
+
+GOODBYE_S = 2.0
+MOST_WORKERS = 100
+# Flower counts a worker as gone after two of them were left out.
+HEARTBEAT_S = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """The kind of a pool and how many tasks it runs side by side."""
+
+    kind: Kind
+    size: int
+
+    @property
+    def forks(self) -> bool:
+        """Whether tasks run in processes of their own."""
+        return self.kind == "prefork"
+
+    @property
+    def implementation(self) -> str | type[BasePool]:
+        """What Celery is to take."""
+        return ThreadPool if self.kind == "threads" else self.kind
+
+    def prepare(self, app: Celery) -> None:
+        """Make Celery say about cancelled tasks what is true for this pool."""
+        if self.kind == "threads":
+            app.Task.Request = f"{ThreadRequest.__module__}:{ThreadRequest.__qualname__}"
+        remote.take_over(threads=self.kind == "threads")
+
+
+def connect_children(runtime: Runtime) -> None:
+    """Give each process of a forking pool a runtime of its own, and an end to it.
+
+    What has threads or sockets does not outlast a fork.
+    """
+
+    def begin(**_: object) -> None:
+        own = Runtime(runtime.settings, runtime.app)
+        use(own)
+        own.connection.start()
+        worker_process_shutdown.connect(lambda **_: _end(own), weak=False)
+
+    worker_process_init.connect(begin, weak=False)
+
+
+def _end(runtime: Runtime) -> None:
+    runtime.poller.close()
+    runtime.connection.stop(GOODBYE_S)
+
+
+def pool_of(worker: Worker) -> BasePool:
+    """Give the pool of a worker that was started."""
+    return cast("BasePool", worker.pool)
+
+
+@contextmanager
+def node_name(role: str, locks: Path) -> Iterator[str]:
+    """Give the name by which Celery and Flower know this process: one of its own, and short.
+
+    Of several workers on one machine the second is `worker2@machine`.
+    """
+    make_directory(locks)
+    for number in range(1, MOST_WORKERS):
+        name = role if number == 1 else f"{role}{number}"
+        lock = RunLock(locks / f"{name}.node")
+        with contextlib.suppress(AlreadyRunningError):
+            lock.take()
+            break
+    try:
+        yield f"{name}@{socket.gethostname()}"
+    finally:
+        lock.release()

@@ -1,0 +1,105 @@
+"""Remote control: what a worker answers when somebody wants to cancel or to limit a task.
+
+Celery's own commands say that they did it, also where the pool can't.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from celery.concurrency.base import BasePool
+from celery.platforms import signals
+from celery.utils.functional import maybe_list
+from celery.worker import state as tasks
+from celery.worker.control import Panel, control_command
+from celery.worker.request import Request
+
+from esquirell.daemon.threads import MOST_PLACES, ThreadRequest
+
+Reply = dict[str, Any]
+
+WAITS = "the task is cancelled: it waits, and will not be run"
+NOT_HERE = "this worker does not have the task, and will throw it away should it come"
+RUNS = "the task runs already and was left to go on: terminate ends it"
+ENDS = (
+    "the task was asked to end: a fetch does so at its next step, a task of one's own only "
+    "if it looks"
+)
+KILLED = "the task was killed with the process that ran it"
+NO_LIMITS = "threads have no time limits: use esquirell worker --pool prefork"
+NO_SCALING = "this pool does not change its size by itself"
+NO_RESTART = "this pool is not restarted on request: restart the worker"
+FIXED = "this pool has one place and no more"
+
+_grow = Panel.data["pool_grow"]
+_shrink = Panel.data["pool_shrink"]
+
+
+def revoke(
+    state: Any,  # noqa: ANN401 - Celery's
+    task_id: str | list[str],
+    terminate: bool = False,
+    signal: str | None = None,
+    **_: object,
+) -> Reply:
+    """Cancel tasks by their ids; `terminate` also those that run."""
+    pool: BasePool = state.consumer.pool
+    replies = [
+        _revoke(one, pool, signal or "SIGTERM", ends=terminate) for one in maybe_list(task_id)
+    ]
+    return next((one for one in replies if one != {"ok": NOT_HERE}), {"ok": NOT_HERE})
+
+
+def _revoke(task_id: str, pool: BasePool, signal: str, *, ends: bool) -> Reply:
+    request: Request | None = tasks.requests.get(task_id)
+    runs = request in tasks.active_requests
+    if runs and not ends:
+        return {"error": RUNS}
+    tasks.revoked.add(task_id)
+    if request is None:
+        return {"ok": NOT_HERE}
+    if not runs:
+        return {"ok": WAITS, "known": True}
+    request.terminate(pool, signal=signals.signum(signal))
+    return {"ok": ENDS if isinstance(request, ThreadRequest) else KILLED, "known": True}
+
+
+def pool_grow(state: Any, n: int = 1, **_: object) -> Reply:  # noqa: ANN401 - Celery's
+    """Add places to the pool."""
+    return _refusal(state.consumer.pool, n) or dict(_grow(state, n))
+
+
+def pool_shrink(state: Any, n: int = 1, **_: object) -> Reply:  # noqa: ANN401 - Celery's
+    """Take places away from the pool."""
+    try:
+        return _refusal(state.consumer.pool, -n) or dict(_shrink(state, n))
+    except ValueError:  # billiard's way to say so
+        places = state.consumer.pool.num_processes
+        return {"error": f"processes that are busy are not ended: the pool has {places} now"}
+
+
+def _refusal(pool: BasePool, change: int) -> Reply | None:
+    if not hasattr(pool, "grow"):
+        return {"error": FIXED}
+    size = pool.num_processes + change
+    if not 1 <= size <= MOST_PLACES:
+        return {"error": f"a pool has 1 to {MOST_PLACES} places, {size} is not possible"}
+    return None
+
+
+def take_over(*, threads: bool) -> None:
+    """Put these commands in the place of Celery's own, for this process."""
+    control_command(name="revoke", variadic="task_id", signature="[id1 [id2 [... [idN]]]]")(revoke)
+    control_command(name="pool_grow", args=[("n", int)], signature="[N=1]")(pool_grow)
+    control_command(name="pool_shrink", args=[("n", int)], signature="[N=1]")(pool_shrink)
+    refused = {"autoscale": NO_SCALING, "pool_restart": NO_RESTART}
+    for name, sentence in (refused | ({"time_limit": NO_LIMITS} if threads else {})).items():
+        control_command(name=name)(_refuse(sentence))
+
+
+def _refuse(sentence: str) -> Callable[..., Reply]:
+    def refuse(state: Any, **_: object) -> Reply:  # noqa: ANN401 - Celery's
+        """Say why not."""
+        del state
+        return {"error": sentence}
+
+    return refuse

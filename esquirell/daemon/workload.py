@@ -1,0 +1,64 @@
+"""What a worker is busy with: tasks that take too long are named, and said when they block it."""
+
+import logging
+import time
+from collections.abc import Callable, Iterable
+from typing import Protocol
+
+from celery.worker import state
+
+log = logging.getLogger(__name__)
+
+LONG_S = 600.0
+
+
+class Task(Protocol):
+    """A task that was taken from the queue; without `time_start` it waits for its place."""
+
+    id: str
+    name: str
+    time_start: float | None
+
+
+class Workload:
+    """Looks at the tasks that were taken; `places` tells how many may run side by side."""
+
+    def __init__(
+        self,
+        places: Callable[[], int],
+        taken: Callable[[], Iterable[Task]] = lambda: list(state.requests.values()),
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._places = places
+        self._taken = taken
+        self._clock = clock
+        self._named: set[str] = set()
+        self._blocked = False
+
+    def blocked(self) -> bool:
+        """Tell whether tasks of over ten minutes hold all places; name each of them once."""
+        long = [one for one in self._taken() if self._age_s(one) > LONG_S]
+        for task in long:
+            if task.id not in self._named:
+                log.warning(
+                    "%s (%s) has been running for over %.0f min",
+                    task.name,
+                    task.id,
+                    LONG_S / 60,
+                )
+        self._named = {task.id for task in long}
+        self._note(blocked=len(long) >= self._places())
+        return self._blocked
+
+    def _age_s(self, task: Task) -> float:
+        return self._clock() - task.time_start if task.time_start else 0.0
+
+    def _note(self, *, blocked: bool) -> None:
+        if blocked and not self._blocked:
+            log.error(
+                "all %d places of the worker are held by tasks that take over %.0f min: nothing "
+                "else is worked on",
+                self._places(),
+                LONG_S / 60,
+            )
+        self._blocked = blocked

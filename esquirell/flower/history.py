@@ -1,0 +1,76 @@
+"""What Flower remembers of tasks and workers: masked, bounded, kept over a restart."""
+
+import dbm
+import logging
+import pickle
+import time
+from pathlib import Path
+from typing import Any
+
+from celery import Celery
+from celery.events import EventReceiver
+from flower.events import Events
+from tornado.ioloop import IOLoop
+
+from esquirell.flower.masking import Mask
+
+log = logging.getLogger(__name__)
+
+PAUSE_S = 2.0
+SAVE_EVERY_S = 600
+WORKERS = 100
+
+
+class History(Events):
+    """Flower's own, except that it never gives up, and that it hides secrets before it looks.
+
+    It pauses ever longer between two tries to reach Redis, up to hours.
+    """
+
+    def __init__(self, app: Celery, loop: IOLoop, mask: Mask, file: Path, max_tasks: int) -> None:
+        self._mask = mask
+        super().__init__(
+            app,
+            loop,
+            db=str(file),
+            persistent=True,
+            enable_events=False,  # our workers tell of their tasks from the start
+            state_save_interval=SAVE_EVERY_S * 1000,
+            max_tasks_in_memory=max_tasks,
+            max_workers_in_memory=WORKERS,
+        )
+
+    def run(self) -> None:
+        """Listen to the workers for ever."""
+        complained = False
+        while True:
+            try:
+                with self.capp.connection() as connection:
+                    connection.ensure_connection(max_retries=1)
+                    complained = _say_back(complained=complained)
+                    receiver = EventReceiver(
+                        connection, handlers={"*": self.on_event}, app=self.capp
+                    )
+                    receiver.capture(limit=None, timeout=None, wakeup=True)
+            except Exception as error:  # noqa: BLE001 - whatever it was, listening goes on
+                if not complained:
+                    log.warning("Redis is away, Flower waits for it: %s", type(error).__name__)
+                complained = True
+            time.sleep(PAUSE_S)
+
+    def on_event(self, event: dict[str, Any]) -> None:
+        """Take in what a worker tells, without what is secret in it."""
+        super().on_event(self._mask.data(event))
+
+    def save_state(self) -> None:
+        """Keep what is remembered; a full disk costs the history, not Flower."""
+        try:
+            super().save_state()
+        except (OSError, pickle.PickleError, *dbm.error) as error:
+            log.warning("the history is not kept: %s", error)
+
+
+def _say_back(*, complained: bool) -> bool:
+    if complained:
+        log.info("Redis is back, Flower goes on")
+    return False

@@ -1,0 +1,49 @@
+"""Cancelling a task from Flower's page: what is said is what the worker that has it said."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from celery.states import READY_STATES
+from flower.api.control import ControlHandler
+from tornado.web import HTTPError, authenticated
+
+NOBODY = "no worker has answered: whether the task will be cancelled is not known"
+UNKNOWN = "no worker has the task: it is thrown away when one of those that run now takes it"
+
+Reply = Mapping[str, Any]
+
+
+class Revoke(ControlHandler):
+    """Takes the place of Flower's own, which always says `Revoked`."""
+
+    @authenticated
+    async def post(self, task_id: str) -> None:
+        """Cancel a task; with `terminate`, also one that runs."""
+        if self.application.options.read_only:
+            raise HTTPError(403, "Read only mode is enabled")
+        task = self.application.events.state.tasks.get(task_id)
+        if task is not None and task.state in READY_STATES:
+            raise HTTPError(409, f"the task has ended already: {task.state}")
+        replies = await self.run_blocking(
+            "task.revoke",
+            task_id,
+            self.capp.control.revoke,
+            task_id,
+            terminate=self.get_argument("terminate", default=False, type=bool),
+            signal=self.get_argument("signal", default="SIGTERM"),
+            reply=True,
+        )
+        self.write({"message": told(replies or ())})
+
+
+def told(replies: Sequence[Mapping[str, Reply]]) -> str:
+    """Give what the worker that knows the task said. Raises HTTPError when it refused."""
+    answers = [answer for reply in replies for answer in reply.values()]
+    if not answers:
+        raise HTTPError(503, NOBODY)
+    known = next((one for one in answers if "error" in one or one.get("known")), None)
+    if known is None:
+        return UNKNOWN
+    if "error" in known:
+        raise HTTPError(403, str(known["error"]).replace("%", "%%"))
+    return str(known["ok"])

@@ -1,0 +1,68 @@
+"""Flower's web application behind our door, with our history and our answers."""
+
+from typing import Any
+
+from celery import Celery
+from flower.app import Flower
+from flower.inspector import Inspector
+from flower.options import options
+from flower.urls import settings as flower_settings
+from flower.utils import prepend_url
+from tornado.httputil import HTTPServerRequest
+from tornado.ioloop import PeriodicCallback
+from tornado.web import url
+
+from esquirell.flower.door import Closed, Door
+from esquirell.flower.history import History
+from esquirell.flower.masking import Mask
+from esquirell.flower.revoke import Revoke
+
+LOOK_EVERY_S = 5.0
+
+
+class Site(Flower):
+    """All pages; every request passes the door first."""
+
+    def __init__(self, app: Celery, door: Door, mask: Mask, history: History, prefix: str) -> None:
+        super().__init__(options=options, capp=app, events=history, **_paths(prefix))
+        self._door = door
+        self.inspector = MaskedInspector(mask, self.io_loop, app, options.inspect_timeout / 1000)
+        below = f"/{prefix}" if prefix else ""
+        self.add_handlers(".*", [url(rf"{below}/api/task/revoke/(.+)", Revoke)])
+        self._look = PeriodicCallback(self._meet_workers, LOOK_EVERY_S * 1000)
+
+    def find_handler(self, request: HTTPServerRequest, **kwargs: Any) -> Any:  # noqa: ANN401 - tornado's
+        """Choose who answers a request."""
+        if self._door.admits(request):
+            return super().find_handler(request, **kwargs)
+        return self.get_handler_delegate(request, Closed)
+
+    def start(self) -> None:
+        """Serve until `stop`."""
+        self._look.start()
+        super().start()
+
+    def _meet_workers(self) -> None:
+        """Ask workers about themselves that were started after Flower."""
+        for name, worker in list(self.events.state.workers.items()):
+            if worker.alive and name not in self.workers:
+                self.update_workers(name)
+
+
+class MaskedInspector(Inspector):
+    """Hides secrets in what workers tell about themselves and the tasks that wait in them."""
+
+    def __init__(self, mask: Mask, *args: Any) -> None:  # noqa: ANN401 - Flower's
+        super().__init__(*args)
+        self._mask = mask
+
+    def _on_update(self, workername: str, method: str, response: Any) -> None:  # noqa: ANN401 - JSON
+        super()._on_update(workername, method, self._mask.data(response))
+
+
+def _paths(prefix: str) -> dict[str, Any]:
+    prefixed = ("login_url", "static_url_prefix") if prefix else ()
+    return {
+        **flower_settings,
+        **{one: prepend_url(flower_settings[one], prefix) for one in prefixed},
+    }

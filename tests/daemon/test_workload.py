@@ -1,0 +1,52 @@
+import logging
+from dataclasses import dataclass
+
+import pytest
+
+from esquirell.daemon.workload import Workload
+
+
+@dataclass
+class Running:
+    """What is to be known of a running task."""
+
+    id: str
+    time_start: float | None
+    name: str = "my_house.report"
+
+
+class Bench:
+    def __init__(self) -> None:
+        self.now = 10_000.0
+        self.tasks: list[Running] = []
+        self.workload = Workload(lambda: 2, lambda: self.tasks, lambda: self.now)
+
+
+@pytest.fixture
+def bench() -> Bench:
+    return Bench()
+
+
+def test_a_task_that_takes_long_is_named_once(
+    bench: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    bench.tasks = [Running("first", bench.now), Running("waits", None)]
+    bench.now += 599
+    assert not bench.workload.blocked()
+    assert caplog.messages == []
+    bench.now += 2
+    assert [bench.workload.blocked() for _ in range(3)] == [False] * 3
+    assert caplog.messages == ["my_house.report (first) has been running for over 10 min"]
+
+
+def test_a_worker_is_blocked_while_such_tasks_hold_all_places(
+    bench: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    bench.tasks = [Running("first", bench.now), Running("second", bench.now)]
+    bench.now += 601
+    assert [bench.workload.blocked() for _ in range(2)] == [True, True]
+    errors = [one.message for one in caplog.records if one.levelno == logging.ERROR]
+    assert len(errors) == 1
+    assert "all 2 places" in errors[0]
+    bench.tasks.pop()
+    assert not bench.workload.blocked()

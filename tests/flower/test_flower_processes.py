@@ -1,0 +1,35 @@
+"""Flower over HTTP, beside a worker whose tasks run in processes that can be killed."""
+
+import json
+
+from support.flower_pages import FETCH, LIMIT_S, House, said
+from support.waiting import eventually
+
+
+def test_a_running_task_is_killed_and_its_command_cancelled(house: House) -> None:
+    worker = house.start("worker --pool prefork --concurrency 1", "worker")
+    eventually(lambda: "up as worker" in worker.log, LIMIT_S)
+    pages = house.flower()[1]
+    fetch = house.fetch("hung")
+    task = pages.of(FETCH, "STARTED")
+    reply = pages.post(f"/api/task/revoke/{task}", terminate="true")
+    assert (reply.status, "killed" in reply.text) == (200, True)
+    assert said(fetch) == (1, "esquirell: the task was cancelled\n")
+    assert pages.await_state(task, "REVOKED")["result"] is None
+    # The next process works: it reads, stores, and has an MQTT connection of its own.
+    assert said(house.fetch("main"))[0] == 0
+    assert worker.readings() == 1
+    name = pages.await_worker()
+    assert pages.post(f"/api/worker/pool/grow/{name}", n=1).status == 200
+    eventually(lambda: len(pages.inspect(name)["stats"]["pool"]["processes"]) == 2, LIMIT_S)
+    assert worker.stop() == 0
+    assert "Traceback" not in worker.log
+
+
+def test_one_after_the_other(house: House) -> None:
+    worker = house.start("worker --pool solo", "solo")
+    eventually(lambda: "up as worker" in worker.log, LIMIT_S)
+    code, said_on_stderr = said(house.fetch("main"))
+    assert (code, said_on_stderr) == (0, "")
+    assert worker.stop() == 0
+    assert json.dumps(worker.log).count("Traceback") == 0

@@ -1,0 +1,146 @@
+"""Flower over HTTP, beside a worker whose tasks run in threads."""
+
+import re
+from urllib.parse import urlencode
+
+import pytest
+from support.flower_pages import ARGUMENT, FETCH, LIMIT_S, PASSWORD, SECRETS, House, Pages, said
+from support.waiting import eventually
+
+PAGES = ("/", "/workers", "/workers?json=1", "/tasks", "/broker", "/metrics", "/healthcheck")
+API = ("/api/workers", "/api/workers?refresh=1", "/api/tasks", "/api/task/types")
+OTHERS = ("/api/queues/length", "/static/js/flower.js", "/login", "/logout", "/nosuch")
+WRITING = (
+    "/api/task/async-apply/slow_tasks.sleep",
+    "/api/task/send-task/slow_tasks.sleep",
+    "/api/task/revoke/x",
+    "/api/worker/shutdown/worker@x",
+    "/tasks/datatable",
+)
+TABLE = urlencode(
+    {
+        "draw": 1,
+        "start": 0,
+        "length": 100,
+        "order[0][column]": 0,
+        "order[0][dir]": "asc",
+        "columns[0][data]": "name",
+    }
+)
+
+
+@pytest.fixture(scope="module")
+def pages(house: House) -> Pages:
+    worker = house.start("worker --concurrency 2", "worker")
+    eventually(lambda: "up as worker" in worker.log, LIMIT_S)
+    return house.flower()[1]
+
+
+@pytest.mark.parametrize("password", ["", "wrong", PASSWORD[:-1], "wröng"])
+def test_nothing_is_shown_without_the_password(pages: Pages, password: str) -> None:
+    stranger = Pages(pages.port, password=password)
+    asked = [stranger.get(path) for path in (*PAGES, *API, *OTHERS)]
+    asked += [stranger.post(path) for path in WRITING]
+    assert {reply.status for reply in asked} == {401}
+    assert not any("worker" in reply.text for reply in asked)
+
+
+def test_with_the_password_all_pages_are_shown(pages: Pages) -> None:
+    worker = pages.await_worker()
+    asked = {path: pages.get(path).status for path in (*PAGES, *API, f"/worker/{worker}")}
+    assert set(asked.values()) == {200}, asked
+
+
+def test_a_task_is_seen_with_its_arguments_and_result(pages: Pages, house: House) -> None:
+    assert said(house.fetch("main"))[0] == 0
+    task = pages.task(pages.of(FETCH, "SUCCESS"))
+    assert task["kwargs"] == "{'meters': ['main']}"
+    assert "'main': {'status': 'ok'" in task["result"]
+    assert task["runtime"] > 0
+    assert task["worker"] == pages.await_worker()
+    assert "flower_events_total" in pages.get("/metrics").text
+
+
+def test_a_failed_task_is_seen_as_failed(pages: Pages) -> None:
+    task = pages.await_state(pages.send(FETCH, meters=["attic"]), "FAILURE")
+    assert "there is no meter attic" in task["exception"]
+
+
+def test_a_running_fetch_ends_at_its_next_step(pages: Pages, house: House) -> None:
+    fetch = house.fetch("hung")
+    task = pages.of(FETCH, "STARTED")
+    assert pages.post(f"/api/task/revoke/{task}").status == 403
+    reply = pages.post(f"/api/task/revoke/{task}", terminate="true")
+    assert (reply.status, "next step" in reply.json["message"]) == (200, True)
+    assert pages.await_state(task, "REVOKED")["result"] is None
+    assert said(fetch) == (1, "esquirell: the task was cancelled\n")
+    worker = house.services[0]
+    (answer,) = worker.rows("SELECT answer FROM command_log WHERE id = ?", task)
+    assert '"cancelled"' in str(answer)
+    assert pages.post(f"/api/task/revoke/{task}", terminate="true").status == 409
+
+
+def test_a_waiting_task_is_cancelled_and_a_running_one_that_does_not_look_goes_on(
+    pages: Pages,
+) -> None:
+    running = [pages.send("slow_tasks.sleep", seconds=4) for _ in range(2)]
+    waiting = pages.send("slow_tasks.sleep", seconds=60)
+    pages.await_state(waiting, "RECEIVED")
+    for task in running:
+        pages.await_state(task, "STARTED")
+    assert "waits" in pages.post(f"/api/task/revoke/{waiting}").json["message"]
+    assert pages.post(f"/api/task/revoke/{running[0]}", terminate="true").status == 200
+    assert pages.task(running[0])["state"] == "STARTED"
+    assert pages.await_state(waiting, "REVOKED")["started"] is None
+    for task in running:
+        pages.await_state(task, "SUCCESS")
+
+
+def test_the_pool_changes_its_size(pages: Pages) -> None:
+    worker = pages.await_worker()
+    size = pages.inspect(worker)["stats"]["pool"]["max-concurrency"]
+    assert pages.post(f"/api/worker/pool/grow/{worker}", n=2).status == 200
+    assert pages.inspect(worker)["stats"]["pool"]["max-concurrency"] == size + 2
+    at_once = [pages.send("slow_tasks.sleep", seconds=2) for _ in range(size + 2)]
+    for task in at_once:
+        pages.await_state(task, "STARTED")
+    assert {pages.task(task)["state"] for task in at_once} == {"STARTED"}
+    assert pages.post(f"/api/worker/pool/shrink/{worker}", n=2).status == 200
+    assert pages.inspect(worker)["stats"]["pool"]["max-concurrency"] == size
+    for task in at_once:
+        pages.await_state(task, "SUCCESS")
+
+
+def test_what_is_not_possible_is_refused_in_a_sentence(pages: Pages, house: House) -> None:
+    worker = pages.await_worker()
+    limits = {"workername": worker, "hard": 3}
+    refused = {
+        pages.post(f"/api/worker/pool/shrink/{worker}", n=9): "a pool has 1 to 64 places",
+        pages.post(f"/api/worker/pool/autoscale/{worker}", min=1, max=2): "by itself",
+        pages.post(f"/api/worker/pool/restart/{worker}"): "restart the worker",
+        pages.post(f"/api/task/timeout/{FETCH}", **limits): "threads have no time limits",
+    }
+    for reply, sentence in refused.items():
+        assert reply.status == 403
+        assert sentence in reply.text
+    assert "Traceback" not in house.services[0].log
+    assert "Traceback" not in house.services[1].log
+
+
+def test_no_secret_is_on_any_page(pages: Pages) -> None:
+    worker = pages.await_worker()
+    done = pages.send("slow_tasks.sleep", seconds=0, api_token=ARGUMENT)
+    pages.await_state(done, "SUCCESS")
+    busy = [pages.send("slow_tasks.sleep", seconds=1.5, api_token=ARGUMENT) for _ in range(4)]
+    pages.await_state(busy[0], "STARTED")
+    tasks = [f"/task/{one}" for one in pages.tasks()] + [f"/api/task/info/{done}"]
+    inspected = (f"/api/workers?refresh=1&workername={worker}", f"/worker/{worker}")
+    table = f"/tasks/datatable?{TABLE}"
+    for path in (*PAGES, *API, *OTHERS, *inspected, table, *tasks):
+        text = pages.get(path).text
+        assert not [secret for secret in SECRETS if secret in text], path
+    assert "'api_token': '***'" in pages.task(done)["kwargs"]
+    conf = pages.inspect(worker)["conf"]
+    assert re.fullmatch(r"redis://.*\*\*@.*", conf["broker_url"]), conf["broker_url"]
+    for task in busy:
+        pages.await_state(task, "SUCCESS")
