@@ -3,18 +3,19 @@
 Not part of the package's surface, like `writing`: it loads tomlkit.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import tomlkit
-from pydantic import SecretStr
+from pydantic import BaseModel
 
 from esquirell.domain.errors import ConfigError
-from esquirell.settings import files, secret_files
-from esquirell.settings.keys import path_keys, secret_keys
-from esquirell.settings.layers import Table, prepare, tables
+from esquirell.settings import secret_files
+from esquirell.settings.keys import LISTS, SECTIONS, path_keys, secret_keys
+from esquirell.settings.layers import Table, tables
 from esquirell.settings.loading import load
+from esquirell.settings.model import Settings
 from esquirell.settings.places import Places
 from esquirell.settings.urls import split_password
 
@@ -37,26 +38,28 @@ def relocate(source: Path, state_dir: Path) -> Relocated:
 
     Only the file counts, not the environment of the one who moves it.
     """
-    load(source, {})
+    secrets = _secrets(load(source, {}), source)
     document = tomlkit.parse(source.read_text("utf-8-sig"))
-    secrets = _secrets(source)
     named = _take_out(document, source)
     document["state_dir"] = str(state_dir)
     return Relocated(tomlkit.dumps(document), secrets, named)
 
 
-def _secrets(source: Path) -> dict[str, str]:
-    file = files.find(source, {})
-    assert file is not None  # noqa: S101 - a file that is named is read or refused
-    places = Places(file.name)
-    prepare(file.tables, file.folder, places)
-    secret_files.resolve(file.tables, secret_files.folders({}, file.folder), places)
+def _secrets(settings: Settings, source: Path) -> dict[str, str]:
     found = {}
-    for route, model, table in tables(file.tables, places):
-        for key in secret_keys(model):
-            if table.get(key):
-                found[_credential(source, *route, key)] = _plain(table[key])
+    for route, model in _models(settings):
+        for key in secret_keys(type(model)):
+            if secret := getattr(model, key).get_secret_value():
+                found[_credential(source, *route, key)] = secret
     return found
+
+
+def _models(settings: Settings) -> Iterator[tuple[tuple[str, ...], BaseModel]]:
+    for name in SECTIONS:
+        yield (name,), getattr(settings, name)
+    for name in LISTS:
+        for item in getattr(settings, name):
+            yield (name, item.name), item
 
 
 def _credential(source: Path, *route: str) -> str:
@@ -64,10 +67,6 @@ def _credential(source: Path, *route: str) -> str:
     if name is None:
         raise ConfigError(f"{source}: {'.'.join(route)} can't be the name of a file")
     return name
-
-
-def _plain(secret: str | SecretStr) -> str:
-    return secret.get_secret_value() if isinstance(secret, SecretStr) else secret
 
 
 def _take_out(document: Table, source: Path) -> dict[str, Path]:

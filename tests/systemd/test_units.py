@@ -105,7 +105,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("root")
     units = root / "etc/systemd/system"
     shutil.copytree(SHIPPED, units, ignore=shutil.ignore_patterns("*.d"))
-    for program in (PROGRAM, Path("/bin/kill")):
+    for program in (PROGRAM, Path("/bin/kill"), Path("/usr/bin/systemd-tmpfiles")):
         place = root / str(program).lstrip("/")
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_text("#!/bin/sh\n")
