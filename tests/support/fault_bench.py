@@ -1,6 +1,5 @@
 """Twenty simulated meters under a running service, and what became of each answer."""
 
-import os
 import signal
 import time
 from collections.abc import Callable, Sequence
@@ -33,12 +32,13 @@ class Result:
     fault: str
     taken: int
     stored: int
-    pause_s: float
+    pause_s: float | None
 
     @property
     def row(self) -> str:
         lost = self.taken - self.stored
-        return f"| {self.fault} | {self.taken} | {self.stored} | {lost} | {self.pause_s:.1f} s |"
+        pause = "–" if self.pause_s is None else f"{self.pause_s:.1f} s"
+        return f"| {self.fault} | {self.taken} | {self.stored} | {lost} | {pause} |"
 
 
 @dataclass
@@ -62,8 +62,8 @@ class Bench:
         for meter in self.meters:
             meter.start()
         self.services = {role: self._service(role) for role in self.roles}
-        os.environ.update(self.environment)
         for service in self.services.values():
+            service.environment = self.environment
             service.start()
         eventually(lambda: self.stored() >= METERS, LIMIT_S, "all meters are polled")
         return self
@@ -76,8 +76,6 @@ class Bench:
     ) -> None:
         for service in self.services.values():
             service.kill()
-        for name in self.environment:
-            os.environ.pop(name)
         for meter in self.meters:
             meter.stop()
         self.broker.stop()

@@ -1,5 +1,6 @@
 """A running `esquirell`, as a user would run it: a process with a configuration file."""
 
+import os
 import signal
 import sqlite3
 import subprocess
@@ -32,13 +33,19 @@ class Service:
         self.config.chmod(0o600)
         self.database = folder / "data" / "esquirell.db"
         self._role = role
+        self.environment: dict[str, str] = {}
         self._log = folder / f"{name}.log"
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         command = [sys.executable, "-m", "esquirell", "--config", str(self.config)]
         with self._log.open("ab") as log:
-            self.process = subprocess.Popen([*command, *self._role.split()], stdout=log, stderr=log)
+            self.process = subprocess.Popen(
+                [*command, *self._role.split()],
+                stdout=log,
+                stderr=log,
+                env=os.environ | self.environment,
+            )
 
     def signal(self, number: signal.Signals) -> None:
         assert self.process is not None
