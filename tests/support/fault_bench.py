@@ -37,7 +37,7 @@ class Result:
     @property
     def row(self) -> str:
         lost = self.taken - self.stored
-        pause = "–" if self.pause_s is None else f"{self.pause_s:.1f} s"
+        pause = "-" if self.pause_s is None else f"{self.pause_s:.1f} s"
         return f"| {self.fault} | {self.taken} | {self.stored} | {lost} | {pause} |"
 
 
