@@ -31,6 +31,9 @@ def test_the_reference_is_what_the_code_says() -> None:
 def test_links_lead_somewhere(page: Path) -> None:
     links = [link for link in LINK.findall(page.read_text()) if "://" not in link]
     assert [link for link in links if not (page.parent / link).exists()] == []
+    # The site has no other pages.
+    pages = [(page.parent / link).resolve() for link in links if link.endswith(".md")]
+    assert [link for link in pages if not link.is_relative_to(DOCS)] == []
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(DOCS)))
