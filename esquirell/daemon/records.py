@@ -5,10 +5,11 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
-from billiard.exceptions import Terminated
+from billiard import current_process
+from billiard.exceptions import Terminated, WorkerLostError
 from celery import Task
 from celery.app.task import Context
-from celery.signals import task_postrun, task_revoked
+from celery.signals import task_failure, task_postrun, task_revoked
 
 from esquirell.celery import app
 from esquirell.domain.command import Answer
@@ -25,11 +26,14 @@ def connect() -> None:
     """Follow the end of every task of this process."""
     task_postrun.connect(on_end, weak=False)
     task_revoked.connect(on_revoked, weak=False)
+    task_failure.connect(on_failure, weak=False)
 
 
-def on_end(task: "Task[..., object]", retval: object, state: str, **_: object) -> None:
+def on_end(task: "Task[..., object]", retval: object, state: str | None, **_: object) -> None:
     """Record the end of a task that ran; `on_revoked` records that of a cancelled one."""
-    if isinstance(retval, Terminated):
+    if isinstance(retval, Terminated) or (state is None and current_process().daemon):
+        # Without a state the process of the task is being killed: who does so knows why, and
+        # of two ends the first one told counts.
         return
     if state == "SUCCESS":
         answer, outcome = _judge(task.name, retval), _plain(retval)
@@ -45,6 +49,13 @@ def on_revoked(request: Context, *, expired: bool, **_: object) -> None:
     else:
         answer = Answer("error", {}, "the task was cancelled", "cancelled")
     _record(request.headers or {}, answer, {}, "expired" if expired else "error")
+
+
+def on_failure(sender: "Task[..., object]", exception: Exception, **_: object) -> None:
+    """Record that a task was lost with the process that ran it; `on_end` records the others."""
+    if isinstance(exception, WorkerLostError):
+        answer = Answer("error", {}, "the process that ran the task has died", "task_failed")
+        _record(sender.request.headers or {}, answer, {})
 
 
 def _judge(task: str, outcome: object) -> Answer:

@@ -26,6 +26,15 @@ def test_a_running_task_is_killed_and_its_command_cancelled(house: House) -> Non
     assert "Traceback" not in worker.log
 
 
+def test_a_task_whose_process_dies_has_failed(house: House) -> None:
+    worker = house.start("worker --pool prefork --concurrency 1", "dying")
+    eventually(lambda: "up as worker" in worker.log, LIMIT_S)
+    died = house.ask("tasks", "run", "slow_tasks.die")
+    assert said(died) == (1, "esquirell: the process that ran the task has died\n")
+    assert said(house.fetch("main"))[0] == 0
+    assert worker.stop() == 0
+
+
 def test_one_after_the_other(house: House) -> None:
     worker = house.start("worker --pool solo", "solo")
     eventually(lambda: "up as worker" in worker.log, LIMIT_S)
