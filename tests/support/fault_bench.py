@@ -3,6 +3,7 @@
 import signal
 import time
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -52,6 +53,15 @@ class Bench:
     environment: dict[str, str] = field(default_factory=dict)
 
     def __enter__(self) -> Self:
+        with ExitStack() as stack:
+            # An __enter__ that fails has no __exit__.
+            stack.push(self)
+            self._start()
+            stack.pop_all()
+        return self
+
+    def _start(self) -> None:
+        self.services: dict[str, Service] = {}
         self.redis = RedisProcess(self.folder)
         self.broker = Mosquitto(self.folder)
         self.meters = [
@@ -66,7 +76,6 @@ class Bench:
             service.environment = self.environment
             service.start()
         eventually(lambda: self.stored() >= METERS, LIMIT_S, "all meters are polled")
-        return self
 
     def __exit__(
         self,
