@@ -59,7 +59,7 @@ def fetch_and_save_energy_data(
 @shared_task(bind=True, name="esquirell.tasks.backup", throws=(EsquirellError,))
 def backup(self: "Task[..., object]") -> dict[str, Any]:
     """Copy the database into the folder for backups, and remove the oldest copies."""
-    return current(self.app).backups.make()
+    return current(self.app).storage.backups.make()
 
 
 @schedulable(RollupArguments)
@@ -72,7 +72,7 @@ def rollup(
     The result tells how many readings of each meter were looked at.
     """
     begin = datetime.fromisoformat(since) if since else None
-    return current(self.app).statistics.rollup(begin, meters)
+    return current(self.app).storage.statistics.rollup(begin, meters)
 
 
 @schedulable()
@@ -82,7 +82,7 @@ def prune(self: "Task[..., object]") -> dict[str, int]:
 
     What is not in the statistics stays. The result tells how many of each meter went.
     """
-    return current(self.app).retention.prune()
+    return current(self.app).storage.retention.prune()
 
 
 @shared_task(bind=True, name="esquirell.tasks.test_meter", throws=(EsquirellError,))
@@ -102,7 +102,7 @@ def capture_meter(self: "Task[..., object]", name: str) -> dict[str, Any]:
     """Read one meter and give what it sent, with nothing that names the device."""
     runtime = current(self.app)
     (meter,) = runtime.fetch.chosen([name])
-    return runtime.capture.take(meter)
+    return runtime.devices.capture.take(meter)
 
 
 def end_if_cancelled(task_id: str) -> None:

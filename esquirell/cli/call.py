@@ -59,7 +59,7 @@ class Call:
 
         runtime = Runtime(settings, app)
         use(runtime)
-        click.get_current_context().call_on_close(runtime.database.close)
+        click.get_current_context().call_on_close(runtime.storage.database.close)
         return runtime
 
     @cached_property

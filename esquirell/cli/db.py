@@ -141,7 +141,7 @@ def prune(call: Call) -> None:
     """
     _upgraded(call)
     call.statistics.rollup()
-    removed = call.runtime.retention.prune()
+    removed = call.runtime.storage.retention.prune()
     total = sum(removed.values())
     _tell(call, {"removed": removed}, f"{total} raw readings were removed.")
 

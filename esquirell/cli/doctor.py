@@ -105,18 +105,18 @@ def _checked(name: str, look: Callable[["Runtime"], Finding], runtime: "Runtime"
 
 
 def _statuses(runtime: "Runtime") -> Mapping[str, MeterStatus]:
-    return _stored(runtime, runtime.readings.statuses)
+    return _stored(runtime, runtime.storage.readings.statuses)
 
 
 def _ledgers(runtime: "Runtime") -> Mapping[str, Ledger]:
     names = [meter.name for meter in runtime.meters()]
-    return _stored(runtime, lambda: runtime.readings.ledgers(names))
+    return _stored(runtime, lambda: runtime.storage.readings.ledgers(names))
 
 
 def _stored(runtime: "Runtime", look: Callable[[], Mapping[str, T]]) -> Mapping[str, T]:
     """Give what is stored of the meters; a missing database is a finding of its own."""
     try:
-        file = runtime.database.file
+        file = runtime.storage.database.file
         return look() if file is None or file.exists() else {}
     except (ConfigError, UnavailableError):
         return {}

@@ -111,8 +111,8 @@ def _save_and_publish(runtime: Runtime, names: list[str] | None) -> Fetched:
 def _stored(runtime: Runtime, name: str, measured_at: str) -> Shape:
     """Look up what the service read."""
     moment = datetime.fromisoformat(measured_at)
-    keys = runtime.readings.statuses()[name].keys
-    found = runtime.readings.query([name], moment, moment + _MOMENT)
+    keys = runtime.storage.readings.statuses()[name].keys
+    found = runtime.storage.readings.query([name], moment, moment + _MOMENT)
     return next((payload(reading, keys) for reading in found), {"measured_at": measured_at})
 
 

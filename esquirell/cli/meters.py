@@ -125,9 +125,9 @@ def _capture(runtime: "Runtime", meter: Meter) -> Mapping[str, Any]:
         return dict(answer.data["result"])
     service.prepare_alone(runtime, stores=False)
     try:
-        return runtime.capture.take(meter)
+        return runtime.devices.capture.take(meter)
     finally:
-        runtime.transport.close()
+        runtime.devices.transport.close()
 
 
 def _try(runtime: "Runtime", meter: Meter) -> Mapping[str, Any]:
@@ -166,7 +166,7 @@ def _spent(call: Call, meter: Meter) -> dict[str, Any]:
     """Tell of a cloud meter what all of them have spent of the requests."""
     if meter.transport != "cloud":
         return {}
-    settings, spent = call.settings.cloud, call.runtime.requests_spent()
+    settings, spent = call.settings.cloud, call.runtime.devices.requests_spent()
     return {
         "cloud": {
             "requests_today": spent.today,

@@ -11,6 +11,7 @@ from esquirell.cli.ownership import refuse_root
 from esquirell.daemon import logs, process, roles
 from esquirell.daemon.lock import RunLock, lock_of
 from esquirell.daemon.pools import Kind, Pool
+from esquirell.daemon.preparing import prepare
 from esquirell.daemon.redis_server import RedisServer
 from esquirell.daemon.threads import MOST_PLACES
 from esquirell.runtime import Runtime, make_directory
@@ -29,13 +30,13 @@ def run(call: Call) -> int:
     try:
         if server:
             server.start()
-        process.prepare(runtime, schedules=True, alone=True)
+        prepare(runtime, schedules=True, alone=True)
         pool = Pool("threads", settings.worker.concurrency)
         return process.run_worker(runtime, roles.everything(runtime, server), pool)
     finally:
         if server:
             server.stop()
-        runtime.claim.release()
+        runtime.storage.claim.release()
         lock.release()
 
 
@@ -65,7 +66,7 @@ def worker(call: Call, *, queues: tuple[str, ...], kind: Kind, concurrency: int 
     """Run a worker alone: it polls, stores and publishes. Start as many as you like."""
     runtime = start(call)
     _check_queues(runtime, queues)
-    process.prepare(runtime, schedules=False)
+    prepare(runtime, schedules=False)
     size = 1 if kind == "solo" else concurrency or runtime.settings.worker.concurrency
     role = roles.worker(runtime, queues or (roles.DEFAULT_QUEUE,), kind)
     return process.run_worker(runtime, role, Pool(kind, size))
@@ -83,7 +84,7 @@ def _check_queues(runtime: Runtime, queues: tuple[str, ...]) -> None:
 def beat(call: Call) -> int:
     """Run the scheduler alone. Of several one is active, the others stand by."""
     runtime = start(call)
-    process.prepare(runtime, schedules=True)
+    prepare(runtime, schedules=True)
     return process.run_parts(runtime, roles.beat(runtime))
 
 
@@ -92,7 +93,7 @@ def beat(call: Call) -> int:
 def bridge(call: Call) -> int:
     """Run the MQTT bridge alone: discovery, availability and health."""
     runtime = start(call)
-    process.prepare(runtime, schedules=False)
+    prepare(runtime, schedules=False)
     return process.run_parts(runtime, roles.bridge(runtime))
 
 

@@ -46,7 +46,7 @@ def sync(call: Call) -> int:
     That is of use after a device was paired anew, which gives it another key. Keys go into
     the files that hold them, the rest into the configuration and the state directory.
     """
-    source, cloud = call.settings.source, call.runtime.cloud
+    source, cloud = call.settings.source, call.runtime.devices.cloud
     if cloud is None:
         raise ConfigError("meters sync needs an account: set api_key and api_secret under [cloud]")
     if source is None:

@@ -80,9 +80,10 @@ def claim(runtime: Runtime) -> None:
 
     Raises AlreadyRunningError, or UnavailableError.
     """
-    if not runtime.claim.hold():
+    if not runtime.storage.claim.hold():
+        where = runtime.storage.database.describe()
         raise AlreadyRunningError(
-            f"another esquirell run uses this database already ({runtime.database.describe()}); "
+            f"another esquirell run uses this database already ({where}); "
             "stop it first, give this one another database.url, or start esquirell worker instead"
         )
 

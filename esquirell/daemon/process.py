@@ -1,20 +1,19 @@
 """A process of ours from its start to its end, with the signals between."""
 
 import logging
-import os
 import signal
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 
 from celery.apps.worker import Worker
 from celery.signals import worker_ready, worker_shutting_down
 
 from esquirell.beat.lease import Lease
-from esquirell.daemon import logs, records
-from esquirell.daemon.announcing import announcement, withdraw
+from esquirell.daemon import records
+from esquirell.daemon.announcing import announcement
 from esquirell.daemon.consumer import Consumer, Pulse
-from esquirell.daemon.lock import claim
-from esquirell.daemon.notify import notify, sign_of_life_every_s, still_starting
+from esquirell.daemon.ending import end_in_time, last_words, leave
+from esquirell.daemon.notify import notify, sign_of_life_every_s
 from esquirell.daemon.pools import (
     HEARTBEAT_S,
     Pool,
@@ -22,74 +21,19 @@ from esquirell.daemon.pools import (
     node_name,
     pool_of,
 )
+from esquirell.daemon.reloading import reload_on_hangup
 from esquirell.daemon.roles import Role
 from esquirell.daemon.steps import Parts
 from esquirell.daemon.watchdog import Gauge, Progress, Watchdog
 from esquirell.daemon.workload import Workload
-from esquirell.domain.errors import CommandError, ConfigError, UnavailableError
-from esquirell.domain.schedule import Schedule
-from esquirell.domain.tasks import registry
+from esquirell.domain.errors import UnavailableError
 from esquirell.runtime import Runtime
-from esquirell.tasks import load_modules
 
 log = logging.getLogger(__name__)
 
-GOODBYE_S = 2.0
-DATABASE_RETRY_S = 5.0
-# A retry and a try that finds a host away, generously.
-DATABASE_LIMIT_S = 120
 STAND_BY_S = 2.0
-# Within the ten seconds that systemd and docker usually grant.
-END_WITHIN_S = 8.0
-FORCED_EXIT_CODE = 0
 # Its supervisor starts it anew, to stand by.
 STAND_BY_EXIT_CODE = 75
-
-
-def prepare(runtime: Runtime, *, schedules: bool, alone: bool = False) -> None:
-    """Make the tables current, wait for the database if it is away, adopt the schedules.
-
-    Raises ConfigError when waiting would not help, and AlreadyRunningError when the service is
-    to be `alone` on its database, and is not.
-    """
-    # Celery reads its settings on first use; two threads at once would get half of them.
-    runtime.app.finalize()
-    log.debug("the broker is %s", runtime.app.connection_for_write().as_uri())
-    settings = runtime.settings
-    problems = load_modules(settings.tasks.modules, settings.folder)
-    for problem in problems:
-        log.error("%s", problem)
-    if schedules:
-        runtime.schedules.check(settings.schedules)
-        _check_tasks(settings.schedules, strict=not problems)
-    while True:
-        try:
-            runtime.mend_database()
-            runtime.prepare()
-            if alone:
-                claim(runtime)
-            if schedules:
-                runtime.schedules.adopt(runtime.settings.schedules)
-        except UnavailableError as error:
-            log.warning("waiting for the database: %s", error)
-            still_starting(f"waiting for the database: {error}", DATABASE_LIMIT_S)
-            threading.Event().wait(DATABASE_RETRY_S)
-        else:
-            return
-
-
-def _check_tasks(schedules: Sequence[Schedule], *, strict: bool) -> None:
-    """Refuse a schedule whose task is not there; not if the module that has it may be broken.
-
-    Raises ConfigError.
-    """
-    for schedule in schedules:
-        try:
-            registry.get(schedule.task).check(schedule.kwargs)
-        except CommandError as error:
-            if strict:
-                raise ConfigError(f"schedules.{schedule.name}: {error}") from error
-            log.error("schedule %s will fail: %s", schedule.name, error)  # noqa: TRY400 - one sentence
 
 
 def run_worker(runtime: Runtime, role: Role, pool: Pool) -> int:
@@ -110,12 +54,12 @@ def run_worker(runtime: Runtime, role: Role, pool: Pool) -> int:
         workload = Workload(lambda: pool_of(worker).num_processes)
         Parts.watchdog = _watchdog(runtime, role, blocked=workload.blocked)
         # Celery has put a handler of its own there, which restarts the worker.
-        Parts.on_start = lambda: _reload_on_hangup(runtime, pool)
+        Parts.on_start = lambda: reload_on_hangup(runtime, pool)
         try:
             worker.start()
         finally:
             runtime.poller.close()
-            _leave(runtime, role)
+            leave(runtime, role)
     return int(worker.exitcode or 0)
 
 
@@ -124,7 +68,7 @@ def run_parts(runtime: Runtime, role: Role) -> int:
     ended = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ended.set())
-    _reload_on_hangup(runtime)
+    reload_on_hangup(runtime)
     runtime.serve_figures()
     notify("READY=1")
     if role.lease is None or _stand_by(
@@ -165,9 +109,9 @@ def _be_active(runtime: Runtime, role: Role, ended: threading.Event) -> int:
             )
             break
     notify("STOPPING=1")
-    end_in_time(lambda: _last_words(runtime))
+    end_in_time(lambda: last_words(runtime))
     watchdog.stop()
-    _leave(runtime, role)
+    leave(runtime, role)
     if role.lease is not None:
         role.lease.release()
     return code
@@ -231,56 +175,7 @@ def _connect_signals(runtime: Runtime, role: Role) -> None:
     def stopping(**_: object) -> None:
         notify("STOPPING=1")
         runtime.poller.stop()
-        end_in_time(lambda: _last_words(runtime))
+        end_in_time(lambda: last_words(runtime))
 
     worker_ready.connect(ready, weak=False)
     worker_shutting_down.connect(stopping, weak=False)
-
-
-def end_in_time(last_words: Callable[[], None]) -> None:
-    """End the process after a few seconds, whatever hangs: a user's task, a frozen Redis."""
-
-    def end() -> None:
-        log.error("something does not end: the process ends without it")
-        last_words()
-        os._exit(FORCED_EXIT_CODE)
-
-    timer = threading.Timer(END_WITHIN_S, end)
-    timer.daemon = True
-    timer.start()
-
-
-def _last_words(runtime: Runtime) -> None:
-    runtime.poller.close()
-    if runtime.bridges:
-        runtime.connection.stop(1.0)
-
-
-def _leave(runtime: Runtime, role: Role) -> None:
-    """Say goodbye: the last readings go out before the connection ends."""
-    if "beat" not in role.names or runtime.bridges:
-        runtime.connection.stop(GOODBYE_S)
-    withdraw(runtime, role.names)
-    log.info("ended")
-
-
-def _reload_on_hangup(runtime: Runtime, pool: Pool | None = None) -> None:
-    """Take over meters and log level at SIGHUP; a faulty configuration changes nothing."""
-
-    def reload(*_: object) -> None:
-        if pool is not None and pool.forks:
-            log.error("processes keep their configuration: restart this worker to change it")
-        else:
-            _reload(runtime)
-
-    signal.signal(signal.SIGHUP, reload)
-
-
-def _reload(runtime: Runtime) -> None:
-    try:
-        runtime.reload()
-    except ConfigError as error:
-        log.error("the configuration stays as it was: %s", error)  # noqa: TRY400 - one sentence
-        return
-    logs.set_level(runtime.settings.log.level)
-    log.info("the configuration was read again; meters: %d", len(runtime.meters()))

@@ -10,8 +10,8 @@ from celery import Celery
 from flower.options import options
 from tornado.ioloop import IOLoop, PeriodicCallback
 
+from esquirell.daemon.ending import end_in_time
 from esquirell.daemon.notify import notify
-from esquirell.daemon.process import end_in_time
 from esquirell.domain.errors import ConfigError
 from esquirell.flower.credentials import Credentials
 from esquirell.flower.door import Door

@@ -1,7 +1,8 @@
 """The composition root: the only place that builds adapters."""
 
 from esquirell.beat.sender import COMMAND_HEADER, EVERY_HEADER, SCHEDULE_HEADER
-from esquirell.runtime.root import Runtime, current, use
+from esquirell.runtime.process import current, use
+from esquirell.runtime.root import Runtime
 from esquirell.runtime.wiring import celery_settings, make_directory
 from esquirell.services.capture import CAPTURE_TASK
 

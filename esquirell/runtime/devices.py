@@ -1,13 +1,17 @@
 """The devices: how they are read, and what is known of them."""
 
 from collections.abc import Callable
-from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 
 from esquirell.domain.device import Device
 from esquirell.domain.meter import Meter
+from esquirell.profiles import Choices
+from esquirell.runtime.facts import VERSION
+from esquirell.services.capture import Capture
+from esquirell.services.ports import Clock
 from esquirell.settings import Settings, devices
-from esquirell.tuya.account import Account
+from esquirell.tuya.account import Account, Spent
 from esquirell.tuya.addresses import Addresses
 from esquirell.tuya.cloud import DEVICES, Cloud, NoCloud
 from esquirell.tuya.descriptions import Descriptions
@@ -18,10 +22,54 @@ from esquirell.tuya.local import LocalTransport
 from esquirell.tuya.transport import TuyaTransport
 
 
-def build_transport(
+class Devices:
+    """The ways to the meters, and what their answers mean; built on first use.
+
+    `settings` gives those in force, `keeps` tells whose connections stay open.
+    """
+
+    def __init__(
+        self, settings: Callable[[], Settings], keeps: Callable[[Meter], bool], clock: Clock
+    ) -> None:
+        self._settings = settings
+        self._keeps = keeps
+        self._clock = clock
+
+    @cached_property
+    def transport(self) -> TuyaTransport:
+        """The way to the meters."""
+        return _build_transport(self._settings(), self._keeps, self.cloud)
+
+    @cached_property
+    def cloud(self) -> Cloud | None:
+        """The way to the cloud, if there is an account."""
+        return _build_cloud(self._settings(), self._clock)
+
+    @cached_property
+    def profiles(self) -> Choices:
+        """What the datapoints of the meters mean."""
+        return Choices(lambda: self._settings().profiles_dir, self.describe)
+
+    @cached_property
+    def capture(self) -> Capture:
+        """The one who takes captures."""
+        return Capture(self.transport, self.describe, self.profiles.of, VERSION)
+
+    def requests_spent(self) -> Spent:
+        """Count the requests that were made to the cloud."""
+        return self.cloud.spent() if self.cloud else Spent()
+
+    def describe(self, meter: Meter) -> Device:
+        """Tell what is known of the device of a meter: from its file, else from the cloud.
+
+        Raises ConfigError.
+        """
+        return _describe(meter, self._settings().state_dir)
+
+
+def _build_transport(
     settings: Settings, keeps: Callable[[Meter], bool], cloud: Cloud | None
 ) -> TuyaTransport:
-    """Build the way to the meters; `keeps` tells whose connections stay open."""
     local = LocalTransport(settings.lock_dir, keep_connections=keeps)
     finder = Finder()
     addresses = Addresses(settings.state_dir / "addresses")
@@ -30,8 +78,7 @@ def build_transport(
     return TuyaTransport(local, finder, follower, cloud or NoCloud(), keys)
 
 
-def build_cloud(settings: Settings, clock: Callable[[], datetime]) -> Cloud | None:
-    """Build the way to the cloud, if there is an account."""
+def _build_cloud(settings: Settings, clock: Clock) -> Cloud | None:
     given = settings.cloud
     if not given.api_key:
         return None
@@ -46,11 +93,7 @@ def build_cloud(settings: Settings, clock: Callable[[], datetime]) -> Cloud | No
     return Cloud(account, settings.state_dir, clock)
 
 
-def describe(meter: Meter, state_dir: Path) -> Device:
-    """Tell what is known of the device of a meter: from its file, else from the cloud.
-
-    Raises ConfigError.
-    """
+def _describe(meter: Meter, state_dir: Path) -> Device:
     if meter.mapping_file:
         return devices.describe(meter.mapping_file, meter.device_id)
     known = Descriptions(state_dir / DEVICES).get(meter.device_id)

@@ -8,7 +8,7 @@ from support.mosquitto import Mosquitto
 from support.redis_server import RedisProcess
 from support.service import simulated
 
-from esquirell.runtime import root as runtime
+from esquirell.runtime import process
 from esquirell.storage.migrate import upgrade
 from esquirell.tuya.simulator import SimulatedMeter
 
@@ -30,7 +30,7 @@ def home(tmp_path: Path, tables: Path, monkeypatch: pytest.MonkeyPatch) -> Itera
     # A command leaves the file it was given here, for its children.
     monkeypatch.setenv("ESQUIRELL_CONFIG", "")
     yield Home(tmp_path, tables)
-    runtime._built.clear()
+    process._built.clear()
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,7 @@ _DAY_S = 86400
 
 def budget(runtime: Runtime) -> Finding:
     """Look what was spent of the requests, and whether the schedules need more than there are."""
-    settings, spent = runtime.settings.cloud, runtime.requests_spent()
+    settings, spent = runtime.settings.cloud, runtime.devices.requests_spent()
     message = (
         f"{spent.today} of {settings.requests_per_day or 'any number of'} requests today, "
         f"{spent.this_month} of {settings.requests_per_month or 'any number of'} this month"

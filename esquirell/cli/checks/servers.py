@@ -16,10 +16,11 @@ _START_REDIS = (
 
 def database(runtime: Runtime) -> Finding:
     """Look whether the database is there, current, sound, and for this user alone."""
-    name, where, file = "database", runtime.database.describe(), runtime.database.file
+    database = runtime.storage.database
+    name, where, file = "database", database.describe(), database.file
     if file is not None and not file.exists():
         return fine(name, f"{where} is made at the first start")
-    problems = care.check(runtime.database, quick=True)
+    problems = care.check(database, quick=True)
     if problems:
         remedy = "do what it says, or change database.url"
         return fault(name, " ".join(problems), remedy)

@@ -1,0 +1,65 @@
+"""What a process needs before it takes up its role: tables, schedules, the database itself."""
+
+import logging
+import threading
+from collections.abc import Sequence
+
+from esquirell.daemon.lock import claim
+from esquirell.daemon.notify import still_starting
+from esquirell.domain.errors import CommandError, ConfigError, UnavailableError
+from esquirell.domain.schedule import Schedule
+from esquirell.domain.tasks import registry
+from esquirell.runtime import Runtime
+from esquirell.tasks import load_modules
+
+log = logging.getLogger(__name__)
+
+DATABASE_RETRY_S = 5.0
+# A retry and a try that finds a host away, generously.
+DATABASE_LIMIT_S = 120
+
+
+def prepare(runtime: Runtime, *, schedules: bool, alone: bool = False) -> None:
+    """Make the tables current, wait for the database if it is away, adopt the schedules.
+
+    Raises ConfigError when waiting would not help, and AlreadyRunningError when the service is
+    to be `alone` on its database, and is not.
+    """
+    # Celery reads its settings on first use; two threads at once would get half of them.
+    runtime.app.finalize()
+    log.debug("the broker is %s", runtime.app.connection_for_write().as_uri())
+    settings = runtime.settings
+    problems = load_modules(settings.tasks.modules, settings.folder)
+    for problem in problems:
+        log.error("%s", problem)
+    if schedules:
+        runtime.schedules.check(settings.schedules)
+        _check_tasks(settings.schedules, strict=not problems)
+    while True:
+        try:
+            runtime.mend_database()
+            runtime.prepare()
+            if alone:
+                claim(runtime)
+            if schedules:
+                runtime.schedules.adopt(runtime.settings.schedules)
+        except UnavailableError as error:
+            log.warning("waiting for the database: %s", error)
+            still_starting(f"waiting for the database: {error}", DATABASE_LIMIT_S)
+            threading.Event().wait(DATABASE_RETRY_S)
+        else:
+            return
+
+
+def _check_tasks(schedules: Sequence[Schedule], *, strict: bool) -> None:
+    """Refuse a schedule whose task is not there; not if the module that has it may be broken.
+
+    Raises ConfigError.
+    """
+    for schedule in schedules:
+        try:
+            registry.get(schedule.task).check(schedule.kwargs)
+        except CommandError as error:
+            if strict:
+                raise ConfigError(f"schedules.{schedule.name}: {error}") from error
+            log.error("schedule %s will fail: %s", schedule.name, error)  # noqa: TRY400 - one sentence

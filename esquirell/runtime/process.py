@@ -1,0 +1,25 @@
+"""The runtime of this process."""
+
+import os
+import threading
+
+from celery import Celery
+
+from esquirell.runtime.root import Runtime
+from esquirell.settings import load
+
+_built: dict[int, Runtime] = {}
+_building = threading.Lock()
+
+
+def current(app: Celery) -> Runtime:
+    """Give the runtime of this process; a forked child has one of its own."""
+    with _building:
+        if os.getpid() not in _built:
+            _built[os.getpid()] = Runtime(load(), app)
+        return _built[os.getpid()]
+
+
+def use(runtime: Runtime) -> None:
+    """Make `runtime` that of this process."""
+    _built[os.getpid()] = runtime
