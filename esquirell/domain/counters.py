@@ -73,6 +73,11 @@ class Counter(BaseModel):
         """The sum over all resets and exchanges, to the milliwatt hour."""
         return round(self.raw + self.offset, 6)
 
+    @property
+    def known(self) -> tuple[object, ...]:
+        """All but the moment of the last reading."""
+        return self.raw, self.moved_at, self.source, self.offset, self.level
+
 
 def follow(
     counter: Counter | None, raw: float, at: datetime, source: str

@@ -26,6 +26,11 @@ class Integral(BaseModel):
     imported: float = 0.0
     exported: float = 0.0
 
+    @property
+    def known(self) -> tuple[object, ...]:
+        """All but the time of the last readings."""
+        return self.power, self.imported, self.exported
+
 
 def integrate(before: Integral | None, power: float, at: datetime) -> Integral:
     """Add the energy since the last reading by the trapezoidal rule, import and export apart.

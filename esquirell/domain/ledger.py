@@ -1,23 +1,12 @@
 """What is remembered of a meter from one reading to the next."""
 
 from datetime import datetime
-from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
 from esquirell.domain.counters import Counter
 from esquirell.domain.doubts import Doubt
 from esquirell.domain.integration import Integral
-
-# What goes on with the clock while nothing happens: to write it each time would wear SD cards.
-_TIMES: Any = {
-    "at": True,
-    "based_on": True,
-    "writer": True,
-    "counters": {"__all__": {"at"}},
-    "integrals": {"__all__": {"at", "gap_s"}},
-}
-
 
 class Ledger(BaseModel):
     """The books of a meter after the reading of `at`.
@@ -38,8 +27,8 @@ class Ledger(BaseModel):
     warnings: tuple[str, ...] = ()
 
     def differs(self, other: "Ledger") -> bool:
-        """Tell whether more than the time has changed."""
-        return self.model_dump(exclude=_TIMES) != other.model_dump(exclude=_TIMES)
+        """Tell whether more has changed than the time, and who writes."""
+        return self._known() != other._known()
 
     def follows(self, stored: "Ledger") -> bool:
         """Tell whether this one may replace a stored one: it is newer, or was derived from it.
@@ -51,3 +40,9 @@ class Ledger(BaseModel):
     def knows(self, stored: "Ledger") -> bool:
         """Tell whether the stored ledger holds nothing that this one was not derived from."""
         return stored.writer == self.writer or stored.at == self.based_on
+
+    def _known(self) -> tuple[object, ...]:
+        # What goes on with the clock while nothing happens would wear SD cards.
+        counters = {key: counter.known for key, counter in self.counters.items()}
+        integrals = {key: integral.known for key, integral in self.integrals.items()}
+        return counters, integrals, self.doubts, self.warnings

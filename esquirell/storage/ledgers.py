@@ -1,10 +1,9 @@
 """The ledgers of the meters, as JSON beside their readings."""
 
-import json
 from collections.abc import Collection, Iterable, Mapping
 
 from pydantic import ValidationError
-from sqlalchemy import Select, select
+from sqlalchemy import Text, bindparam, cast, select
 from sqlalchemy.engine import Connection
 
 from esquirell.domain.errors import UnavailableError
@@ -13,11 +12,17 @@ from esquirell.domain.reading import Reading
 from esquirell.storage.tables import ledger, meter
 from esquirell.storage.upsert import insert_or_update
 
+# As text: pydantic reads JSON in a tenth of the time that Python takes.
+_STORED = (
+    select(meter.c.name, cast(ledger.c.state, Text).label("state"))
+    .join_from(ledger, meter)
+    .where(meter.c.name.in_(bindparam("names", expanding=True)))
+)
+
 
 def read_ledgers(connection: Connection, names: Collection[str]) -> dict[str, Ledger]:
     """Give the ledgers of these meters, by name. Raises UnavailableError for a damaged one."""
-    rows = connection.execute(_of(names))
-    return {row.name: _parsed(row.name, row.state) for row in rows}
+    return {name: _parsed(name, state) for name, state in _stored(connection, names).items()}
 
 
 def write_ledgers(
@@ -29,9 +34,9 @@ def write_ledgers(
     newest = {taken.meter: taken.ledger for taken in in_order if taken.ledger}
     if not newest:
         return
-    stored = {row.name: row.state for row in connection.execute(_of(newest))}
+    stored = _stored(connection, newest)
     rows = [
-        {"meter_id": ids[name], "state": json.loads(new.model_dump_json())}
+        {"meter_id": ids[name], "state": new.model_dump(mode="json")}
         for name, new in sorted(newest.items())
         if name not in stored or _replaces(new, stored[name])
     ]
@@ -39,23 +44,21 @@ def write_ledgers(
         connection.execute(insert_or_update(connection, ledger, ["state"]), rows)
 
 
-def _of(names: Collection[str]) -> Select[tuple[str, object]]:
-    return (
-        select(meter.c.name, ledger.c.state).join_from(ledger, meter).where(meter.c.name.in_(names))
-    )
+def _stored(connection: Connection, names: Collection[str]) -> dict[str, str]:
+    return {row.name: row.state for row in connection.execute(_STORED, {"names": list(names)})}
 
 
-def _replaces(new: Ledger, state: object) -> bool:
+def _replaces(new: Ledger, state: str) -> bool:
     try:
-        stored = Ledger.model_validate(state)
+        stored = Ledger.model_validate_json(state)
     except ValidationError:
         return True  # readings must not wait for ever because of it
     return new.differs(stored) and new.follows(stored)
 
 
-def _parsed(name: str, state: object) -> Ledger:
+def _parsed(name: str, state: str) -> Ledger:
     try:
-        return Ledger.model_validate(state)
+        return Ledger.model_validate_json(state)
     except ValidationError as error:
         raise UnavailableError(
             f"what is stored of the counters of {name} can't be read "
