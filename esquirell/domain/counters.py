@@ -1,9 +1,8 @@
 """Cumulative counters: a sum that goes on when the device's own counter does not."""
 
 import math
+from dataclasses import dataclass, replace
 from datetime import datetime
-
-from pydantic import BaseModel, ConfigDict
 
 # More than any connection of a home can deliver: three phases of 145 A.
 MOST_KW = 100.0
@@ -27,19 +26,17 @@ MODULI = (
 )
 
 
-class Sample(BaseModel):
+@dataclass(frozen=True, slots=True)
+class Sample:
     """A raw counter, in kWh, at one moment."""
-
-    model_config = ConfigDict(frozen=True)
 
     raw: float
     at: datetime
 
 
-class Level(BaseModel):
+@dataclass(frozen=True, slots=True)
+class Level:
     """Where a counter seems to be now: consecutive readings that do not follow the last one."""
-
-    model_config = ConfigDict(frozen=True)
 
     first: Sample
     last: Sample
@@ -52,14 +49,13 @@ class Level(BaseModel):
         return self.count >= CONFIRMATIONS and lasted >= CONFIRMATION_S
 
 
-class Counter(BaseModel):
+@dataclass(frozen=True, slots=True)
+class Counter:
     """A counter as it was last believed, in kWh: the sum is `raw` + `offset`.
 
     `source` tells whose counter it is, `moved_at` when it last rose, `level` where it may have
     gone since.
     """
-
-    model_config = ConfigDict(frozen=True)
 
     raw: float
     at: datetime
@@ -72,6 +68,11 @@ class Counter(BaseModel):
     def total(self) -> float:
         """The sum over all resets and exchanges, to the milliwatt hour."""
         return round(self.raw + self.offset, 6)
+
+    @property
+    def known(self) -> tuple[object, ...]:
+        """All but the moment of the last reading."""
+        return self.raw, self.moved_at, self.source, self.offset, self.level
 
 
 def follow(
@@ -91,12 +92,12 @@ def follow(
     if _follows(counter, sample) and (known or _is_near(counter, sample)):
         return _moved(counter, sample, source), True
     if not known:
-        return _continued(counter, sample, counter.total - raw, source), True
+        return _continued(sample, counter.total - raw, source), True
     level = _level(counter.level, sample)
     if level.confirmed:
         offset = counter.total + _missed(counter, level.first) - level.first.raw
-        return _continued(counter, sample, offset, source), True
-    return counter.model_copy(update={"level": level}), False
+        return _continued(sample, offset, source), True
+    return replace(counter, level=level), False
 
 
 def _follows(counter: Counter, sample: Sample) -> bool:
@@ -112,13 +113,11 @@ def _is_near(counter: Counter, sample: Sample) -> bool:
 
 def _moved(counter: Counter, sample: Sample, source: str) -> Counter:
     moved_at = sample.at if sample.raw > counter.raw else counter.moved_at
-    changes = {"raw": sample.raw, "at": sample.at, "moved_at": moved_at, "level": None}
-    return counter.model_copy(update=changes | {"source": source})
+    return Counter(sample.raw, sample.at, moved_at, source, counter.offset)
 
 
-def _continued(counter: Counter, sample: Sample, offset: float, source: str) -> Counter:
-    changes = {"offset": offset, "moved_at": sample.at, "source": source, "level": None}
-    return counter.model_copy(update={"raw": sample.raw, "at": sample.at} | changes)
+def _continued(sample: Sample, offset: float, source: str) -> Counter:
+    return Counter(sample.raw, sample.at, sample.at, source, offset)
 
 
 def _level(level: Level | None, sample: Sample) -> Level:

@@ -30,7 +30,7 @@ def decode(answer: Mapping[str, Any], profile: Profile) -> Decoded:
     warning.
     """
     decoding = _Decoding(answer, profile)
-    points = by_name(profile)
+    points = profile.by_name
     for name in sorted(answer, key=lambda one: one in points and points[one].frame is not None):
         decoding.take(name, answer[name])
     return decoding.result()
@@ -38,7 +38,7 @@ def decode(answer: Mapping[str, Any], profile: Profile) -> Decoded:
 
 def misfits(profile: Profile, answer: Mapping[str, Any]) -> int:
     """Count the raw values of an answer that are of another kind than a profile says."""
-    points = by_name(profile)
+    points = profile.by_name
     sides = {point.direction for point in points.values() if point.direction}
     return sum(
         _is_misfit(points[name], raw) or (name in sides and not isinstance(raw, str))
@@ -62,7 +62,7 @@ class _Decoding:
     """One answer under way."""
 
     def __init__(self, answer: Mapping[str, Any], profile: Profile) -> None:
-        self._points = by_name(profile)
+        self._points = profile.by_name
         self._answer = {self._code(name): raw for name, raw in answer.items()}
         self._inverter = profile.is_inverter
         self._values: dict[str, float] = {}
@@ -141,12 +141,6 @@ class _Decoding:
         if point is not None:
             return point.code
         return f"dp_{name}" if name.isdigit() else name
-
-
-def by_name(profile: Profile) -> dict[str, Datapoint]:
-    """Index the datapoints by DP id and by code; ids win."""
-    codes = {point.code: point for point in reversed(list(profile.datapoints.values()))}
-    return codes | dict(profile.datapoints)
 
 
 def _scale(raw: object, point: Datapoint) -> float:

@@ -1,8 +1,7 @@
 """Doubts about a meter's values: raised by repeated evidence, dropped when it is gone."""
 
 from collections.abc import Iterable, Mapping
-
-from pydantic import BaseModel, ConfigDict
+from dataclasses import dataclass, replace
 
 from esquirell.domain.verdict import Scale, Verdict
 
@@ -10,13 +9,12 @@ from esquirell.domain.verdict import Scale, Verdict
 ENOUGH = 5
 
 
-class Doubt(BaseModel):
+@dataclass(frozen=True, slots=True)
+class Doubt:
     """How often a check failed lately; `told` from ENOUGH failures until none is left.
 
     `scale` is what corrects a value, where that is certain.
     """
-
-    model_config = ConfigDict(frozen=True)
 
     sentence: str
     scale: Scale | None = None
@@ -83,9 +81,9 @@ def _weighed(doubt: Doubt | None, verdict: Verdict) -> Doubt | None:
     if doubt is not None and doubt.agrees(verdict):
         failures = min(doubt.failures + 1, ENOUGH)
         told = doubt.told or failures == ENOUGH
-        return doubt.model_copy(update={"failures": failures, "told": told})
+        return replace(doubt, failures=failures, told=told)
     if doubt is not None and doubt.failures > 1:
-        return doubt.model_copy(update={"failures": doubt.failures - 1})
+        return replace(doubt, failures=doubt.failures - 1)
     if not verdict.sentence:
         return None
     return Doubt(sentence=verdict.sentence, scale=verdict.scale)

@@ -1,8 +1,7 @@
 """Energy of meters that count none: power integrated over time."""
 
+from dataclasses import dataclass
 from datetime import datetime
-
-from pydantic import BaseModel, ConfigDict
 
 # Over longer gaps nobody knows what the power was; those who poll rarely get more patience.
 USUAL_GAP_S = 900.0
@@ -12,19 +11,23 @@ GAPS = 3
 _WATT_SECONDS = 3_600_000.0
 
 
-class Integral(BaseModel):
+@dataclass(frozen=True, slots=True)
+class Integral:
     """The energies so far, in kWh, and the power, in W, from which they go on.
 
     `gap_s` is the time between the last two readings.
     """
-
-    model_config = ConfigDict(frozen=True)
 
     power: float
     at: datetime
     gap_s: float = 0.0
     imported: float = 0.0
     exported: float = 0.0
+
+    @property
+    def known(self) -> tuple[object, ...]:
+        """All but the time of the last readings."""
+        return self.power, self.imported, self.exported
 
 
 def integrate(before: Integral | None, power: float, at: datetime) -> Integral:

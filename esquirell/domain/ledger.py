@@ -1,25 +1,15 @@
 """What is remembered of a meter from one reading to the next."""
 
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
-
-from pydantic import BaseModel, ConfigDict
 
 from esquirell.domain.counters import Counter
 from esquirell.domain.doubts import Doubt
 from esquirell.domain.integration import Integral
 
-# What goes on with the clock while nothing happens: to write it each time would wear SD cards.
-_TIMES: Any = {
-    "at": True,
-    "based_on": True,
-    "writer": True,
-    "counters": {"__all__": {"at"}},
-    "integrals": {"__all__": {"at", "gap_s"}},
-}
 
-
-class Ledger(BaseModel):
+@dataclass(frozen=True, slots=True)
+class Ledger:
     """The books of a meter after the reading of `at`.
 
     `counters` are kept by quantity key, `integrals` by the suffix of their power, `doubts` by
@@ -27,19 +17,17 @@ class Ledger(BaseModel):
     ledger that this one was derived from, `writer` the process that keeps the books.
     """
 
-    model_config = ConfigDict(frozen=True)
-
     at: datetime
     based_on: datetime | None = None
     writer: str = ""
-    counters: dict[str, Counter] = {}
-    integrals: dict[str, Integral] = {}
-    doubts: dict[str, Doubt] = {}
+    counters: dict[str, Counter] = field(default_factory=dict)
+    integrals: dict[str, Integral] = field(default_factory=dict)
+    doubts: dict[str, Doubt] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
 
     def differs(self, other: "Ledger") -> bool:
-        """Tell whether more than the time has changed."""
-        return self.model_dump(exclude=_TIMES) != other.model_dump(exclude=_TIMES)
+        """Tell whether more has changed than the time, and who writes."""
+        return self.known != other.known
 
     def follows(self, stored: "Ledger") -> bool:
         """Tell whether this one may replace a stored one: it is newer, or was derived from it.
@@ -51,3 +39,10 @@ class Ledger(BaseModel):
     def knows(self, stored: "Ledger") -> bool:
         """Tell whether the stored ledger holds nothing that this one was not derived from."""
         return stored.writer == self.writer or stored.at == self.based_on
+
+    @property
+    def known(self) -> tuple[object, ...]:
+        """All but what goes on with the clock: to write that each time would wear SD cards."""
+        counters = {key: counter.known for key, counter in self.counters.items()}
+        integrals = {key: integral.known for key, integral in self.integrals.items()}
+        return counters, integrals, self.doubts, self.warnings

@@ -1,6 +1,7 @@
 """Profiles: which datapoint of a product holds which quantity, and how it is scaled."""
 
 from collections.abc import Iterator, Mapping
+from functools import cached_property
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
@@ -88,16 +89,28 @@ class Profile(BaseModel):
     refresh: tuple[int, ...] = ()
     datapoints: Mapping[str, Datapoint]
 
-    @property
+    @cached_property
     def keys(self) -> tuple[str, ...]:
         """The quantity keys of this product, in the order of its datapoints."""
         return tuple(dict.fromkeys(self._keys()))
 
-    @property
+    @cached_property
+    def by_name(self) -> Mapping[str, Datapoint]:
+        """The datapoints by DP id and by code; ids win."""
+        codes = {point.code: point for point in reversed(list(self.datapoints.values()))}
+        return codes | dict(self.datapoints)
+
+    @cached_property
     def is_inverter(self) -> bool:
         """Tell whether it makes electricity: by its category, or by its panels and batteries."""
         codes = [point.code.lower() for point in self.datapoints.values() if point.frame]
         return self.category in INVERTERS or any(code.startswith(_SOURCES) for code in codes)
+
+    def with_datapoints(self, points: Mapping[str, Datapoint]) -> "Profile":
+        """Make a profile that has other datapoints, and all else of this one."""
+        # Not by a copy, which would take along what was derived from the old ones.
+        fields = {name: getattr(self, name) for name in type(self).model_fields}
+        return Profile.model_validate(fields | {"datapoints": points})
 
     def _keys(self) -> Iterator[str]:
         for point in self.datapoints.values():

@@ -1,6 +1,7 @@
 """The table of quantities: key, unit, and how Home Assistant classifies each."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +45,11 @@ QUANTITIES: dict[str, Quantity] = {
 PHASES = ("a", "b", "c")
 
 _LONGEST_FIRST = sorted(QUANTITIES, key=len, reverse=True)
+# Each reading asks for each of its keys several times; a house has a few hundred at most.
+_KEYS_REMEMBERED = 1024
 
 
+@lru_cache(_KEYS_REMEMBERED)
 def split_key(key: str) -> tuple[Quantity, str]:
     """Split a quantity key into its quantity and its suffix: `voltage_a` into voltage and `a`.
 

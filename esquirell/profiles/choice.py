@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from esquirell.domain.decoding import by_name, decode, misfits
+from esquirell.domain.decoding import decode, misfits
 from esquirell.domain.inference import Specified, infer, infer_frames
 from esquirell.domain.profile import Profile
 from esquirell.domain.quantity import split_key
@@ -69,7 +69,7 @@ def _resembles(answer: Mapping[str, Any], profile: Profile) -> bool:
     """Tell whether an answer holds what a family is recognised by, or most of it alone."""
     if not profile.requires:
         return False
-    points = by_name(profile)
+    points = profile.by_name
     if misfits(profile, answer):
         return False
     held = sum(dp in answer for dp in profile.requires)
@@ -119,7 +119,7 @@ def _claiming(
 
 
 def _holds(answer: Mapping[str, Any], profile: Profile) -> bool:
-    points = by_name(profile)
+    points = profile.by_name
     return all(dp in answer or points[dp].code in answer for dp in profile.requires if dp in points)
 
 
@@ -129,7 +129,7 @@ def _best(candidates: Sequence[Profile], answer: Mapping[str, Any]) -> Profile |
 
 def _score(profile: Profile, answer: Mapping[str, Any]) -> int:
     """Count the datapoints that a profile explains; what can't be weighs two of them."""
-    points = by_name(profile)
+    points = profile.by_name
     explained = sum(name in points for name in answer)
     return explained - 2 * faults(profile, answer)
 
@@ -163,7 +163,7 @@ def _disagreements(claim: Profile, inferred: Profile) -> Iterator[str]:
 
 def _completed(claim: Profile, inferred: Profile) -> Profile:
     """Add to a profile the datapoints that only the maker's specification knows."""
-    known = by_name(claim)
+    known = claim.by_name
     added = {
         name: point
         for name, point in inferred.datapoints.items()
@@ -171,7 +171,7 @@ def _completed(claim: Profile, inferred: Profile) -> Profile:
     }
     if not added:
         return claim
-    return claim.model_copy(update={"datapoints": {**claim.datapoints, **added}})
+    return claim.with_datapoints({**claim.datapoints, **added})
 
 
 def _say_recognised(profile: Profile) -> str:

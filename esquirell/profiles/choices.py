@@ -92,7 +92,12 @@ class Choices:
         """Give what was chosen for this meter, unless its configuration has changed since."""
         with self._lock:
             kept = self._kept.get(meter.name)
-        return kept if kept is not None and kept.meter == meter else None
+        return kept if kept is not None and _same(kept.meter, meter) else None
+
+
+def _same(one: Meter, other: Meter) -> bool:
+    # Mostly it is the very same one, and to compare all of it takes long.
+    return one is other or one == other
 
 
 def _over(before: Choice, after: Choice) -> Choice:
@@ -107,4 +112,4 @@ def _over(before: Choice, after: Choice) -> Choice:
         if point.trust != "doubtful"
     }
     points = {**after.profile.datapoints, **settled}
-    return Choice(after.profile.model_copy(update={"datapoints": points}), after.warnings)
+    return Choice(after.profile.with_datapoints(points), after.warnings)

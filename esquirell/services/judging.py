@@ -54,7 +54,7 @@ class Judging:
             if meter.name not in self._known:
                 return unjudged(reading, instrument)
             judged, ledger = judge(reading, self._known[meter.name], instrument)
-            signed = ledger.model_copy(update={"writer": self._writer})
+            signed = replace(ledger, writer=self._writer)
             self._known[meter.name] = signed
         return replace(judged, ledger=signed)
 
@@ -70,7 +70,7 @@ def _newer(known: Ledger | None, stored: Ledger | None) -> Ledger | None:
     if stored is None:
         return known
     base = known if known is not None and known.knows(stored) else stored
-    return base.model_copy(update={"based_on": stored.at})
+    return replace(base, based_on=stored.at)
 
 
 def _source(meter: Meter) -> str:

@@ -3,8 +3,8 @@
 import logging
 import threading
 import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, wait
+from collections.abc import Mapping, Sequence
+from concurrent.futures import CancelledError, Future
 from dataclasses import dataclass
 
 from esquirell.domain.errors import EsquirellError, MeterUnreachableError, UnavailableError
@@ -14,6 +14,7 @@ from esquirell.domain.reading import Reading
 from esquirell.domain.status import MeterStatus
 from esquirell.services.flights import Flights
 from esquirell.services.judging import Judging
+from esquirell.services.landing import Landing
 from esquirell.services.ports import Clock, Profiles, Publisher, Transport, Wanted
 from esquirell.services.saving import Saver
 from esquirell.services.statuses import Statuses
@@ -23,8 +24,6 @@ log = logging.getLogger(__name__)
 STOPPING = UnavailableError("the service is being stopped")
 POLL_LIMIT_S = 30.0
 GRACE_S = 3.0
-# Between two looks at whether a poll is still wanted.
-LOOK_EVERY_S = 0.5
 THREADS = 64
 
 
@@ -77,7 +76,7 @@ class Poller:
         self._judging.prepare([meter.name for meter in meters])
         flying, started = self._start(meters, wish)
         outcomes: dict[str, Outcome] = {}
-        for landed in _as_they_land(flying, wanted):
+        for landed in Landing(flying).batches(POLL_LIMIT_S, wanted):
             batch = {flying[future]: _outcome(future) for future in landed}
             # The failure of a read that others share is counted by who started it.
             news = {one: out for one, out in batch.items() if one.name in started or out.reading}
@@ -166,21 +165,6 @@ class Poller:
             self._publisher.reading(reading, statuses[reading.meter].keys)
         for name, status in statuses.items():
             self._publisher.status(name, status)
-
-
-def _as_they_land(
-    flying: Collection[Future[Reading]], wanted: Wanted
-) -> Iterator[set[Future[Reading]]]:
-    """Give the reads in batches, each of those that landed while the last was delivered."""
-    pending = set(flying)
-    deadline = time.monotonic() + POLL_LIMIT_S
-    while pending and (left := deadline - time.monotonic()) > 0:
-        wanted()
-        landed, pending = wait(pending, min(left, LOOK_EVERY_S), FIRST_COMPLETED)
-        if landed:
-            yield landed
-    if pending:
-        yield pending
 
 
 def _outcome(future: Future[Reading]) -> Outcome:

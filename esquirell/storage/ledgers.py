@@ -1,27 +1,33 @@
 """The ledgers of the meters, as JSON beside their readings."""
 
-import json
 from collections.abc import Collection, Iterable, Mapping
 
 from pydantic import ValidationError
-from sqlalchemy import Select, select
+from sqlalchemy import Text, bindparam, cast, select
 from sqlalchemy.engine import Connection
 
 from esquirell.domain.errors import UnavailableError
 from esquirell.domain.ledger import Ledger
 from esquirell.domain.reading import Reading
+from esquirell.storage.books import Books, to_state
 from esquirell.storage.tables import ledger, meter
 from esquirell.storage.upsert import insert_or_update
 
+# As text: mostly it is the one that was read before.
+_STORED = (
+    select(meter.c.name, cast(ledger.c.state, Text).label("state"))
+    .join_from(ledger, meter)
+    .where(meter.c.name.in_(bindparam("names", expanding=True)))
+)
 
-def read_ledgers(connection: Connection, names: Collection[str]) -> dict[str, Ledger]:
+
+def read_ledgers(connection: Connection, names: Collection[str], books: Books) -> dict[str, Ledger]:
     """Give the ledgers of these meters, by name. Raises UnavailableError for a damaged one."""
-    rows = connection.execute(_of(names))
-    return {row.name: _parsed(row.name, row.state) for row in rows}
+    return {name: _read(name, state, books) for name, state in _stored(connection, names)}
 
 
 def write_ledgers(
-    connection: Connection, readings: Iterable[Reading], ids: Mapping[str, int]
+    connection: Connection, readings: Iterable[Reading], ids: Mapping[str, int], books: Books
 ) -> None:
     """Store the newest ledger of each meter where it differs from the stored one."""
     # Those of two threads may come in either order.
@@ -29,33 +35,30 @@ def write_ledgers(
     newest = {taken.meter: taken.ledger for taken in in_order if taken.ledger}
     if not newest:
         return
-    stored = {row.name: row.state for row in connection.execute(_of(newest))}
-    rows = [
-        {"meter_id": ids[name], "state": json.loads(new.model_dump_json())}
-        for name, new in sorted(newest.items())
-        if name not in stored or _replaces(new, stored[name])
-    ]
+    for name, state in _stored(connection, newest):
+        if not _replaces(newest[name], name, state, books):
+            del newest[name]
+    rows = [{"meter_id": ids[name], "state": to_state(new)} for name, new in sorted(newest.items())]
     if rows:
         connection.execute(insert_or_update(connection, ledger, ["state"]), rows)
 
 
-def _of(names: Collection[str]) -> Select[tuple[str, object]]:
-    return (
-        select(meter.c.name, ledger.c.state).join_from(ledger, meter).where(meter.c.name.in_(names))
-    )
+def _stored(connection: Connection, names: Collection[str]) -> list[tuple[str, str]]:
+    rows = connection.execute(_STORED, {"names": list(names)})
+    return [(row.name, row.state) for row in rows]
 
 
-def _replaces(new: Ledger, state: object) -> bool:
+def _replaces(new: Ledger, name: str, state: str, books: Books) -> bool:
     try:
-        stored = Ledger.model_validate(state)
+        stored = books.ledger(name, state)
     except ValidationError:
         return True  # readings must not wait for ever because of it
     return new.differs(stored) and new.follows(stored)
 
 
-def _parsed(name: str, state: object) -> Ledger:
+def _read(name: str, state: str, books: Books) -> Ledger:
     try:
-        return Ledger.model_validate(state)
+        return books.ledger(name, state)
     except ValidationError as error:
         raise UnavailableError(
             f"what is stored of the counters of {name} can't be read "

@@ -15,6 +15,8 @@ _NEW = {"keys": [], "failures": 0, "reason": None}
 _KEYS = meter.c["keys"].label("stored_keys")
 _COLUMNS = (meter.c.name, meter.c.failures, meter.c.reason, _KEYS)
 
+_STORED = select(*_COLUMNS).where(meter.c.name.in_(bindparam("names", expanding=True)))
+
 _CHANGE = (
     update(meter)
     .where(meter.c.name == bindparam("of"))
@@ -71,7 +73,7 @@ def write_statuses(connection: Connection, statuses: Mapping[str, MeterStatus]) 
     """Store the statuses that differ from the stored ones: an SD card wears by each write."""
     if not statuses:
         return
-    rows = connection.execute(select(*_COLUMNS).where(meter.c.name.in_(statuses)))
+    rows = connection.execute(_STORED, {"names": list(statuses)})
     stored = {row.name: (tuple(row.stored_keys), row.failures, row.reason) for row in rows}
     changes = [
         {

@@ -10,6 +10,7 @@ from esquirell.domain.ledger import Ledger
 from esquirell.domain.reading import Reading
 from esquirell.domain.status import MeterStatus
 from esquirell.storage import meters, watermarks
+from esquirell.storage.books import Books
 from esquirell.storage.database import Database
 from esquirell.storage.history import Span, stream
 from esquirell.storage.ledgers import read_ledgers, write_ledgers
@@ -24,6 +25,7 @@ class Readings:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._ids: dict[str, int] = {}
+        self._books = Books()
 
     def add(self, readings: Sequence[Reading], statuses: Mapping[str, MeterStatus]) -> None:
         """Store readings and changed statuses in one transaction; storing twice is harmless.
@@ -53,7 +55,7 @@ class Readings:
                 watermarks.share(connection, earliest)
                 rows = [to_row(taken, ids[taken.meter]) for taken in readings]
                 connection.execute(insert_new(connection, reading), rows)
-                write_ledgers(connection, readings, ids)
+                write_ledgers(connection, readings, ids, self._books)
                 watermarks.set_back(connection, earliest)
             meters.write_statuses(connection, statuses)
         return ids
@@ -66,7 +68,7 @@ class Readings:
     def ledgers(self, names: Collection[str]) -> dict[str, Ledger]:
         """Give the stored ledgers of these meters, by name. Raises UnavailableError."""
         with self._database.read() as connection:
-            return read_ledgers(connection, names)
+            return read_ledgers(connection, names, self._books)
 
     def counts(self) -> dict[str, int]:
         """Count the readings of every meter ever seen, by name. Raises UnavailableError."""

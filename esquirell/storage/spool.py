@@ -9,9 +9,9 @@ from datetime import datetime
 from pathlib import Path
 
 from esquirell.domain.errors import ConfigError, SpoolError
-from esquirell.domain.ledger import Ledger
 from esquirell.domain.reading import Reading, iso
 from esquirell.storage import sqlite
+from esquirell.storage.books import to_ledger, to_state
 from esquirell.storage.restoring import set_aside
 
 log = logging.getLogger(__name__)
@@ -88,7 +88,7 @@ class Spool:
 
 def _to_text(reading: Reading) -> str:
     """Write down what of a reading is stored; its diagnostics are only published."""
-    ledger = reading.ledger.model_dump(mode="json") if reading.ledger else None
+    ledger = to_state(reading.ledger) if reading.ledger else None
     at = iso(reading.measured_at)
     values = dict(reading.values)
     return json.dumps({"meter": reading.meter, "at": at, "values": values, "ledger": ledger})
@@ -96,6 +96,6 @@ def _to_text(reading: Reading) -> str:
 
 def _to_reading(text: str) -> Reading:
     body = json.loads(text)
-    ledger = Ledger.model_validate(body["ledger"]) if body["ledger"] else None
+    ledger = to_ledger(body["ledger"]) if body["ledger"] else None
     at = datetime.fromisoformat(body["at"])
     return Reading(body["meter"], at, body["values"], ledger=ledger)

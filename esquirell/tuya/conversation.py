@@ -158,6 +158,8 @@ def _device(meter: Meter, version: str, line: Line) -> Any:  # noqa: ANN401  tin
         connection_retry_limit=0,
     )
     device.set_retry(retry=False)
+    # Its pause before listening is of no use to one who waits for the answer anyway.
+    device.set_sendWait(None)
     device.socket = line
     return device
 

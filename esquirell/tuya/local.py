@@ -77,7 +77,7 @@ class LocalTransport:
             if self._stop.is_set():
                 raise stopped(meter)
             link = self._links.get(meter.name)
-            if link is None or link.meter != meter:
+            if link is None or not (link.meter is meter or link.meter == meter):
                 if link is not None:
                     link.drop()
                 link = self._links[meter.name] = self._new_link(meter)

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import TypeAdapter
 
 from esquirell import profiles
 from esquirell.domain.decoding import decode
@@ -14,6 +15,7 @@ from esquirell.domain.judgement import Instrument, judge, unjudged
 from esquirell.domain.ledger import Ledger
 from esquirell.domain.reading import Reading, payload
 
+LEDGER = TypeAdapter(Ledger)
 START = datetime(2026, 11, 22, 10, 15, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
 COUNTING = Instrument("device", ("active_power", "energy_import"))
@@ -24,7 +26,7 @@ SERIES = SHARED / "meters" / "series" / "zndb_gqmmtjclqb7reg5p_esquirell.jsonl"
 
 def kept(ledger: Ledger | None) -> Ledger | None:
     """A ledger as it comes back from the database."""
-    return Ledger.model_validate_json(ledger.model_dump_json()) if ledger else None
+    return LEDGER.validate_json(LEDGER.dump_json(ledger)) if ledger else None
 
 
 def judged(

@@ -1,0 +1,34 @@
+"""Ledgers as JSON, as they are stored and spooled."""
+
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from esquirell.domain.ledger import Ledger
+
+_LEDGER = TypeAdapter(Ledger)
+
+
+def to_state(ledger: Ledger) -> Any:  # noqa: ANN401 - JSON
+    """Write a ledger as what JSON can hold."""
+    return _LEDGER.dump_python(ledger, mode="json")
+
+
+def to_ledger(state: object) -> Ledger:
+    """Read a ledger from what JSON held. Raises ValidationError."""
+    return _LEDGER.validate_python(state)
+
+
+class Books:
+    """Reads the ledgers of many meters; what was read before is not parsed again."""
+
+    def __init__(self) -> None:
+        self._read: dict[str, tuple[str, Ledger]] = {}
+
+    def ledger(self, meter: str, text: str) -> Ledger:
+        """Read the ledger of a meter from JSON. Raises ValidationError."""
+        before, ledger = self._read.get(meter, ("", None))
+        if ledger is None or text != before:
+            ledger = _LEDGER.validate_json(text)
+            self._read[meter] = text, ledger
+        return ledger
