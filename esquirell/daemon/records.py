@@ -27,9 +27,10 @@ def connect() -> None:
     task_revoked.connect(on_revoked, weak=False)
 
 
-def on_end(task: "Task[..., object]", retval: object, state: str, **_: object) -> None:
+def on_end(task: "Task[..., object]", retval: object, state: str | None, **_: object) -> None:
     """Record the end of a task that ran; `on_revoked` records that of a cancelled one."""
-    if isinstance(retval, Terminated):
+    # A process that is killed still says, on its way out, that the task is over: in no state.
+    if state is None or isinstance(retval, Terminated):
         return
     if state == "SUCCESS":
         answer, outcome = _judge(task.name, retval), _plain(retval)
