@@ -9,7 +9,7 @@ import pytest
 from celery import Celery
 from redbeat.schedulers import get_redis
 from support.ports import free_port
-from support.waiting import eventually
+from support.waiting import LIMIT_S, eventually
 
 from esquirell.beat.celery_config import celery_config
 from esquirell.beat.redis import Address, RedisError, connect
@@ -46,7 +46,7 @@ def guarded(tmp_path: Path) -> Iterator[Guarded]:
     server = Guarded(tmp_path)
     yield server
     server.process.terminate()
-    server.process.wait(10)
+    server.process.wait(LIMIT_S)
 
 
 @pytest.mark.parametrize("way", ["redis://127.0.0.1:{port}/0", "unix://{socket}?db=0"])

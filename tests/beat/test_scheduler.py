@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from celery import Celery
 from support.redis_server import RedisProcess
-from support.waiting import eventually
+from support.waiting import LIMIT_S, eventually
 
 from esquirell.beat.lease import Lease
 from esquirell.beat.queue import POLLS, Queues
@@ -48,7 +48,7 @@ class Bench:
     def sent(self) -> list[dict[str, Any]]:
         return [json.loads(text)["headers"] for text in self.server.client.lrange(POLLS, 0, -1)]
 
-    def turn_until_sent(self, count: int, within: float = 5.0) -> list[dict[str, Any]]:
+    def turn_until_sent(self, count: int, within: float = LIMIT_S) -> list[dict[str, Any]]:
         deadline = time.monotonic() + within
         while len(self.sent()) < count:
             assert time.monotonic() < deadline, f"{len(self.sent())} of {count} sent"
@@ -222,4 +222,4 @@ def test_the_backlog_is_counted(bench: Bench, server: RedisProcess) -> None:
     bench.turn_until_sent(2)
     backlog = Queues(server.client).backlog()
     assert backlog.length == 2
-    assert 0 < backlog.oldest_s < 5
+    assert 0 < backlog.oldest_s < LIMIT_S

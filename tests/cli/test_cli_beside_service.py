@@ -34,9 +34,9 @@ def service(
     service = Service(folder, config)
     service.start()
     try:
-        eventually(lambda: call(service, "health").code == 0, 30, "the service works")
+        eventually(lambda: call(service, "health").code == 0, what="the service works")
         # Its first poll is over, so that it disturbs no count.
-        eventually(lambda: "garage" in service.log, 20, "the first poll of a meter that is away")
+        eventually(lambda: "garage" in service.log, what="the first poll of a meter that is away")
         yield service
         assert service.stop() == 0
     finally:

@@ -122,7 +122,7 @@ def test_tasks_run_through_the_service(home: Callable[..., list[str]], tmp_path:
     service = Service(tmp_path, (tmp_path / "esquirell.toml").read_text())
     service.start()
     try:
-        eventually(lambda: service.readings() > 0, 20, service.log)
+        eventually(lambda: service.readings() > 0, what=lambda: service.log)
         ran = esquirell_process(
             "tasks", "run", "my_house_tasks.heat", "--args", '{"degrees": 21}', *options
         )
@@ -131,14 +131,14 @@ def test_tasks_run_through_the_service(home: Callable[..., list[str]], tmp_path:
         assert ran.json["result"]["meters"]["main"]["status"] == "ok"
         esquirell_process("schedule", "set", "fetch", "--every", "1", *options)
         before = service.readings()
-        eventually(lambda: service.readings() > before, 3)
+        eventually(lambda: service.readings() > before)
         assert "no.such_module" in service.log
         added = esquirell_process(
             *("schedule", "add", "warm", "--every", "1", "--task", "my_house_tasks.heat"),
             *("--args", json.dumps({"degrees": 20}), *options),
         )
         assert added.code == 0, added.err
-        eventually(lambda: _last_result(options) == "ok", 5)
+        eventually(lambda: _last_result(options) == "ok")
     finally:
         service.kill()
         device.stop()

@@ -36,7 +36,8 @@ def test_a_new_key_goes_into_its_file(home: Home, server: TuyaCloud) -> None:
     key.chmod(0o644)
     configure(home, server, meter(local_key=FILE, comment="# mine"))
     said = esquirell("meters", "sync")
-    assert (said.code, said.err) == (0, "")
+    exposed = f"warning: {key} holds a secret and every user can read it: chmod o= {key}\n"
+    assert (said.code, said.err) == (0, exposed)
     assert said.out.startswith(f"main: another local key and product_id {PRODUCT}\nWritten: ")
     assert NEW_KEY not in said.out
     assert key.read_text() == f"{NEW_KEY}\n"

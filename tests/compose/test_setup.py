@@ -12,7 +12,7 @@ import pytest
 import redis
 from support.compose import ROOT
 from support.ports import free_port
-from support.waiting import eventually
+from support.waiting import LIMIT_S, eventually
 
 VOLUMES = ("credentials", "redis", "redis-socket", "mosquitto", "postgres", "state", "demo")
 SHARED = {"redis__password", "mqtt__password", "database__password", "flower__password"}
@@ -35,7 +35,7 @@ class Setup:
             env=environment,
             capture_output=True,
             text=True,
-            timeout=30,
+            timeout=LIMIT_S,
             check=False,
         )
 
@@ -117,7 +117,7 @@ def redis_port(setup: Setup) -> Iterator[int]:
     process = subprocess.Popen([program, config, *changed], cwd=setup.root)
     yield port
     process.terminate()
-    process.wait(10)
+    process.wait(LIMIT_S)
 
 
 def test_redis_takes_its_configuration_and_any_password(setup: Setup, redis_port: int) -> None:
@@ -160,13 +160,17 @@ def test_the_broker_knows_its_users(setup: Setup) -> None:
         assert subscribes(port, config=access)
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait(LIMIT_S)
 
 
 def subscribes(port: int, *user: str, config: Path = Path("/nonexistent")) -> bool:
     command = ["mosquitto_sub", "-V", "5", "-p", str(port), "-t", "esquirell/bridge/state", "-E"]
     environment = os.environ | {"XDG_CONFIG_HOME": str(config)}
     done = subprocess.run(
-        [*command, "-W", "5", *user], env=environment, capture_output=True, timeout=20, check=False
+        [*command, "-W", "30", *user],
+        env=environment,
+        capture_output=True,
+        timeout=LIMIT_S,
+        check=False,
     )
     return done.returncode == 0

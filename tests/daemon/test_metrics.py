@@ -49,7 +49,7 @@ def test_polls_and_outages_are_counted(
         found = figures(port)
         return found if found.get(("esquirell_polls_total", ("main", "ok")), 0) >= 2 else {}
 
-    found = eventually(seen, 60)
+    found = eventually(seen)
     assert found["esquirell_poll_seconds_count", ()] >= 2
     assert found["esquirell_store_seconds_count", ()] >= 1
     assert found["esquirell_readings_stored_total", ()] >= 1
@@ -65,8 +65,8 @@ def test_a_dead_meter_is_counted_by_its_reason(
     device.stop()
     start(measured)
     unreachable = ("esquirell_polls_total", ("main", "unreachable"))
-    assert eventually(lambda: figures(port).get(unreachable, 0), 60) >= 1
-    assert eventually(lambda: figures(port).get(("esquirell_role_up", ("bridge",)), 0), 60) == 1
+    assert eventually(lambda: figures(port).get(unreachable, 0)) >= 1
+    assert eventually(lambda: figures(port).get(("esquirell_role_up", ("bridge",)), 0)) == 1
 
 
 def test_a_port_in_use_is_told_and_the_service_goes_on(
@@ -74,5 +74,5 @@ def test_a_port_in_use_is_told_and_the_service_goes_on(
 ) -> None:
     with socket.create_server(("127.0.0.1", port)):
         service = start(measured)
-        eventually(lambda: f"127.0.0.1:{port} cannot be listened on" in service.log, 60)
-        eventually(service.readings, 60)
+        eventually(lambda: f"127.0.0.1:{port} cannot be listened on" in service.log)
+        eventually(service.readings)

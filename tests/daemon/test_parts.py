@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
-from support.waiting import eventually
+from support.waiting import LIMIT_S, eventually
 
 from esquirell.daemon import logs
 from esquirell.daemon.lock import AlreadyRunningError, RunLock
@@ -63,7 +63,7 @@ def test_a_part_turns_until_it_is_stopped() -> None:
     part.start()
     eventually(lambda: turns.turned > 3)
     part.stop()
-    part.join(5)
+    part.join(LIMIT_S)
     assert not part.alive
     assert (turns.made, turns.closed) == (1, 1)
 
@@ -74,7 +74,7 @@ def test_a_part_that_fails_is_made_anew(caplog: pytest.LogCaptureFixture) -> Non
     part.start()
     eventually(lambda: turns.turned > 3)
     part.stop()
-    part.join(5)
+    part.join(LIMIT_S)
     assert (turns.made, turns.closed) == (2, 2)
     assert "it failed and is started anew" in caplog.text
 
@@ -85,7 +85,7 @@ def test_a_part_whose_thread_died_is_started_anew(caplog: pytest.LogCaptureFixtu
     turns = Turns(die_once)
     watchdog = Watchdog([Part("it", turns)], [], lambda: "")
     watchdog.start()
-    eventually(lambda: turns.made == 2, 15)
+    eventually(lambda: turns.made == 2)
     watchdog.stop()
     assert "it has died" in caplog.text
 
@@ -105,13 +105,13 @@ def hang():
 gauge = watchdog.Gauge("it", lambda: 99.0, 98.0)
 dog = watchdog.Watchdog([Part("it", hang)], [gauge], lambda: "")
 dog.start()
-threading.Event().wait(30)
+threading.Event().wait(120)
 """
 
 
 def test_a_hang_ends_the_process() -> None:
     done = subprocess.run(
-        [sys.executable, "-c", HANG], capture_output=True, text=True, timeout=30, check=False
+        [sys.executable, "-c", HANG], capture_output=True, text=True, timeout=LIMIT_S, check=False
     )
     assert done.returncode == HUNG_EXIT_CODE
     assert "it hangs since 99 s" in done.stderr
@@ -127,10 +127,10 @@ def test_silence_is_measured() -> None:
 
     part = Part("it", Turns(wait))
     part.start()
-    started.wait(5)
+    started.wait(LIMIT_S)
     eventually(lambda: part.silent_s() > 0.1)
     part.stop()
-    part.join(5)
+    part.join(LIMIT_S)
 
 
 def test_a_lock_is_held_once_and_ends_with_its_holder(tmp_path: Path) -> None:

@@ -48,8 +48,10 @@ def test_each_worker_reads_the_meters_of_its_queue_and_an_answer_lists_all(
 ) -> None:
     service = start(divided)
     remote = start(divided, "worker --queue yard", "yard")
-    eventually(lambda: service.readings("garage") and service.readings("main"), 30, service.log)
-    eventually(lambda: "up as worker@yard" in remote.log, 20)
+    eventually(
+        lambda: service.readings("garage") and service.readings("main"), what=lambda: service.log
+    )
+    eventually(lambda: "up as worker@yard" in remote.log)
     with Observer(broker.port, ANSWER) as observer:
         observer.publish("esquirell/bridge/request/fetch", b"{}")
         answer = ended(observer)
@@ -71,7 +73,7 @@ def test_a_queue_that_nobody_serves_is_told_and_leaves_no_backlog(
 ) -> None:
     with Observer(broker.port, GARAGE) as observer:
         service = start(divided)
-        eventually(lambda: service.readings("main") >= 4, 30, service.log)
+        eventually(lambda: service.readings("main") >= 4, what=lambda: service.log)
         told = eventually(
             lambda: [one.json for one in observer.messages if one.json["failures"] >= 2], 20
         )
@@ -81,20 +83,20 @@ def test_a_queue_that_nobody_serves_is_told_and_leaves_no_backlog(
     assert server.client.llen("yard") == 0
     with Observer(broker.port, "esquirell/bridge/response/health") as observer:
         observer.publish("esquirell/bridge/request/health", b"{}")
-        health = eventually(lambda: [one.json["data"] for one in observer.messages], 10)[0]
+        health = eventually(lambda: [one.json["data"] for one in observer.messages])[0]
     assert health["queue"]["unserved"] == ["yard"]
     start(divided, "worker --queue yard", "yard")
-    eventually(lambda: service.readings("garage"), 30, service.log)
+    eventually(lambda: service.readings("garage"), what=lambda: service.log)
 
 
 def test_a_worker_that_dies_in_the_middle_delays_no_other_meter(start: Start, divided: str) -> None:
     service = start(divided)
     remote = start(divided, "worker --queue yard", "yard")
-    eventually(lambda: service.readings("garage"), 30, service.log)
+    eventually(lambda: service.readings("garage"), what=lambda: service.log)
     remote.kill()
     before = service.readings("main")
-    eventually(lambda: service.readings("main") >= before + 8, 20, service.log)
-    eventually(lambda: "no worker serves queue yard" in service.log, 40, service.log)
+    eventually(lambda: service.readings("main") >= before + 8, what=lambda: service.log)
+    eventually(lambda: "no worker serves queue yard" in service.log, what=lambda: service.log)
 
 
 def test_a_queue_of_no_meter_is_refused(start: Start, divided: str) -> None:

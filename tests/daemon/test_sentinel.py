@@ -100,13 +100,13 @@ def test_the_service_follows_the_master(
         redis_url=f"redis+sentinel://{hosts}/house/0",
     )
     service = start(config)
-    eventually(lambda: service.readings() >= 2, 30, service.log)
+    eventually(lambda: service.readings() >= 2, what=lambda: service.log)
     # The Sentinels look for replicas and for each other every few seconds.
-    eventually(watched.ready, 30)
+    eventually(watched.ready)
     watched.kill(watched.master)
-    eventually(lambda: "Redis is back" in service.log, 60, service.log)
+    eventually(lambda: "Redis is back" in service.log, what=lambda: service.log)
     before = service.readings()
-    eventually(lambda: service.readings() >= before + 3, 30, service.log)
+    eventually(lambda: service.readings() >= before + 3, what=lambda: service.log)
     assert service.stop() == 0
     assert PASSWORD not in service.log
     assert WATCHER not in service.log

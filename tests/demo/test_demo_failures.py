@@ -65,4 +65,4 @@ def test_nothing_outlives_a_killed_demo_for_long() -> None:
         demo.said("(the service is starting)")
         demo.said("([1-9] readings stored)")
         demo.process.kill()
-        eventually(lambda: not demo.leftovers(), 20)
+        eventually(lambda: not demo.leftovers())

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from support.ports import free_port
-from support.waiting import eventually
+from support.waiting import LIMIT_S, eventually
 
 from esquirell.demo import meters
 from esquirell.settings import load
@@ -48,9 +48,9 @@ def test_keys_outlast_a_restart(tmp_path: Path) -> None:
 def test_it_ends_when_asked_and_takes_its_configuration_with_it(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "esquirell.demo.meters", str(tmp_path)]
     process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
-    eventually(lambda: meters.served(tmp_path), 30)
-    checked = subprocess.run([*command, "--check"], timeout=30, check=False)
+    eventually(lambda: meters.served(tmp_path))
+    checked = subprocess.run([*command, "--check"], timeout=LIMIT_S, check=False)
     assert checked.returncode == 0
     process.send_signal(signal.SIGTERM)
-    assert process.wait(15) == 0
+    assert process.wait(LIMIT_S) == 0
     assert not (tmp_path / meters.CONFIGURATION).exists()

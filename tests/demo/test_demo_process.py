@@ -30,7 +30,7 @@ class Scenario:
         """Read the database while the demo runs."""
         self.observer = observer
         topics = [f"esquirell/meter/{meter}/state" for meter in self.meters]
-        eventually(lambda: all(len(observer.of(one)) >= LEAST_STATES for one in topics), 60)
+        eventually(lambda: all(len(observer.of(one)) >= LEAST_STATES for one in topics))
         # The view without a terminal prints a line each few seconds.
         self.demo.said("(published; house )")
         self.rows = {
@@ -139,7 +139,7 @@ def test_it_ends_by_itself_after_the_seconds_asked_for() -> None:
 def test_a_signal_ends_it_with_a_summary(number: signal.Signals) -> None:
     with DemoProcess(*options()) as demo:
         with Observer(demo.port) as observer:
-            observer.saw(lambda seen: seen.topic == "esquirell/meter/house/state", 60)
+            observer.saw(lambda seen: seen.topic == "esquirell/meter/house/state")
         demo.process.send_signal(number)
         assert demo.end() == 0, demo.err
         stored, published = demo.counted()

@@ -24,10 +24,10 @@ def test_the_page_works_as_it_says(tmp_path: Path) -> None:
     (tmp_path / "my_house.py").write_text(blocks("python")[0])
     config = configuration([meter_table("main", 1)], mqtt_port=1, redis_url=server.url, every=60)
     service = Service(tmp_path, f"{config}\n{blocks('toml')[0]}")
-    service.start()
-    eventually(lambda: "up as worker" in service.log, 20)
     lines = [shlex.split(line) for line in blocks("sh")[0].splitlines()]
+    service.start()
     try:
+        eventually(lambda: "up as worker" in service.log, what=lambda: service.log)
         said = [
             esquirell_process(*line[1:], "--json", "--config", str(service.config))
             for line in lines

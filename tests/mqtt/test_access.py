@@ -70,7 +70,7 @@ def access_settings(folder: Path) -> list[str]:
 
 def test_the_service_is_denied_nothing(home: Home) -> None:
     with home.user("homeassistant", "esquirell/#", "homeassistant/#", "answers/#") as house:
-        house.saw(lambda one: one.topic == "esquirell/meter/main/state", 20)
+        house.saw(lambda one: one.topic == "esquirell/meter/main/state")
         house.saw(lambda one: one.topic == SCHEDULE)
         house.saw(lambda one: one.topic == "esquirell/bridge/health")
         house.saw(lambda one: one.topic == "homeassistant/device/esquirell_main/config")
@@ -112,7 +112,7 @@ def test_home_assistant_commands_on_every_topic_made_for_it(home: Home) -> None:
 @pytest.mark.parametrize("topic", ["meter/main/state", "meter/main/availability", "bridge/state"])
 def test_home_assistant_can_not_pretend_to_be_a_meter(home: Home, topic: str) -> None:
     with home.user("homeassistant", f"esquirell/{topic}") as house:
-        before = house.saw(lambda one: bool(one.payload), 20).payload
+        before = house.saw(lambda one: bool(one.payload)).payload
         assert home.refuses(house, f"esquirell/{topic}", b'{"state":"forged"}', retain=True)
     with home.user("viewer", f"esquirell/{topic}") as viewer:
         assert viewer.saw(lambda _: True).payload == before
@@ -130,7 +130,7 @@ def test_home_assistant_can_not_pretend_to_be_a_meter(home: Home, topic: str) ->
 )
 def test_who_only_looks_changes_nothing(home: Home, topic: str, payload: bytes) -> None:
     with home.user("viewer", "esquirell/#") as viewer:
-        before = viewer.saw(lambda one: one.topic == SCHEDULE, 20).json
+        before = viewer.saw(lambda one: one.topic == SCHEDULE).json
         assert home.refuses(viewer, topic, payload)
     with home.user("viewer", SCHEDULE) as viewer:
         assert viewer.saw(lambda _: True).json["every"] == before["every"]
@@ -138,7 +138,7 @@ def test_who_only_looks_changes_nothing(home: Home, topic: str, payload: bytes) 
 
 def test_who_only_looks_does_not_see_what_is_not_ours(home: Home) -> None:
     with home.user("viewer", "#") as viewer:
-        seen = viewer.saw(lambda one: one.topic == "esquirell/bridge/info", 20)
+        seen = viewer.saw(lambda one: one.topic == "esquirell/bridge/info")
         assert b"of the bridge" not in seen.payload
         assert all(one.topic.startswith("esquirell/") for one in viewer.messages)
 
@@ -147,5 +147,5 @@ def test_a_user_with_3_1_1_is_held_to_it_too(home: Home) -> None:
     login = ("viewer", PASSWORDS["viewer"])
     old = MQTTProtocolVersion.MQTTv311
     with Observer(home.broker.port, SCHEDULE, protocol=old, credentials=login) as viewer:
-        viewer.saw(lambda _: True, 20)
+        viewer.saw(lambda _: True)
         assert home.refuses(viewer, "esquirell/meter/main/fetch", b"")

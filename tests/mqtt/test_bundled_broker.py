@@ -10,7 +10,7 @@ from paho.mqtt.enums import MQTTProtocolVersion
 from support.mqtt_observer import Observer
 from support.mqtt_parts import House, bridge_in, info_of, repeatedly, running
 from support.ports import free_port
-from support.waiting import eventually
+from support.waiting import LIMIT_S, eventually
 
 from esquirell.mqtt.options import Options
 
@@ -28,7 +28,7 @@ def port() -> Iterator[int]:
         eventually(lambda: connection.connected)
     yield number
     process.kill()
-    process.wait(10)
+    process.wait(LIMIT_S)
 
 
 def observing(port: int) -> Observer:

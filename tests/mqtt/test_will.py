@@ -8,6 +8,7 @@ from typing import Literal
 import pytest
 from support.mosquitto import Mosquitto
 from support.mqtt_observer import Observer, retained
+from support.waiting import LIMIT_S
 
 PROGRAM = """
 import sys, time
@@ -33,7 +34,7 @@ def test_a_killed_bridge_is_offline(broker: Mosquitto, protocol: Literal["5", "3
         )
         observer.saw(lambda seen: seen.json == {"state": "online"})
         process.send_signal(signal.SIGKILL)
-        process.wait(10)
+        process.wait(LIMIT_S)
         observer.saw(lambda seen: seen.json == {"state": "offline"})
     assert retained(broker.port) == {"esquirell/bridge/state": b'{"state":"offline"}'}
 
@@ -43,5 +44,5 @@ def test_a_killed_worker_says_nothing_about_the_bridge(broker: Mosquitto) -> Non
         process = subprocess.Popen([sys.executable, "-c", PROGRAM, str(broker.port), "5", "worker"])
         observer.saw(lambda seen: seen.topic == "other")
         process.send_signal(signal.SIGKILL)
-        process.wait(10)
+        process.wait(LIMIT_S)
     assert retained(broker.port) == {"other": b'{"state":"online"}'}

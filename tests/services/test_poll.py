@@ -1,9 +1,9 @@
 import logging
 import threading
-import time
 
 import pytest
 from support.fakes import Clock, Publisher, ReadingStore, Spool, Transport, meter, then
+from support.waiting import LIMIT_S, eventually
 
 from esquirell import profiles
 from esquirell.domain.errors import MeterRejectedError, MeterUnreachableError
@@ -49,13 +49,10 @@ def test_the_meters_are_read_side_by_side_and_a_dead_one_delays_no_other() -> No
         target=lambda: got.update(bench.poller.poll([meter("dead"), meter("live")]))
     )
     polling.start()
-    deadline = time.monotonic() + 5
-    while not bench.store.rows:
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    eventually(lambda: bench.store.rows)
     assert polling.is_alive()
     bench.transport.close()
-    polling.join(5)
+    polling.join(LIMIT_S)
     assert set(got) == {"dead", "live"}
 
 
@@ -64,14 +61,11 @@ def test_a_scheduled_poll_leaves_out_a_meter_under_way_and_a_command_joins_it() 
     bench.transport.scripts["main"] = bench.transport.hang
     first = threading.Thread(target=bench.poller.poll, args=([meter()],))
     first.start()
-    deadline = time.monotonic() + 5
-    while not bench.poller.flights.has("main"):
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    eventually(lambda: bench.poller.flights.has("main"))
     assert bench.poller.poll([meter()], SCHEDULED) == {}
     threading.Timer(0.2, bench.transport.close).start()
     joined = bench.poller.poll([meter()], ON_DEMAND)
-    first.join(5)
+    first.join(LIMIT_S)
     assert joined["main"].payload()["code"] == "unreachable"
     assert len(bench.transport.asked) == 1
 
@@ -80,19 +74,16 @@ def test_a_fetch_that_joins_a_trial_saves_and_publishes_all_the_same() -> None:
     go = threading.Event()
 
     def land() -> dict[str, int]:
-        go.wait(5)
+        go.wait(LIMIT_S)
         return {"101": 2360}
 
     bench = Bench(main=land)
     trial = threading.Thread(target=bench.poller.poll, args=([meter()], TRIAL))
     trial.start()
-    deadline = time.monotonic() + 5
-    while not bench.poller.flights.has("main"):
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    eventually(lambda: bench.poller.flights.has("main"))
     threading.Timer(0.1, go.set).start()
     assert bench.poller.poll([meter()], ON_DEMAND)["main"].ok
-    trial.join(5)
+    trial.join(LIMIT_S)
     assert (len(bench.store.rows), len(bench.publisher.readings)) == (1, 1)
     assert len(bench.transport.asked) == 1
 
@@ -178,7 +169,7 @@ def test_readings_that_land_together_share_a_transaction() -> None:
     barrier = threading.Barrier(20)
 
     def land() -> dict[str, int]:
-        barrier.wait(5)
+        barrier.wait(LIMIT_S)
         return {"101": 2360}
 
     names = [f"m{number}" for number in range(20)]
@@ -193,7 +184,7 @@ def test_after_stop_no_read_begins_and_those_under_way_are_cut() -> None:
     bench = Bench(main={"101": 2360})
     bench.poller.stop()
     assert bench.poller.poll([meter()])["main"].payload()["code"] == "unavailable"
-    assert bench.transport.closed.wait(10)
+    assert bench.transport.closed.wait(LIMIT_S)
 
 
 def test_an_unforeseen_fault_with_one_meter_costs_no_other(

@@ -11,7 +11,7 @@ import redis
 from paho.mqtt.enums import CallbackAPIVersion
 from support.mosquitto import Mosquitto, set_password
 from support.ports import free_port
-from support.waiting import eventually
+from support.waiting import LIMIT_S, eventually
 
 CONFIG = Path(__file__).parents[2] / "config"
 
@@ -28,7 +28,7 @@ def shipped_redis(tmp_path: Path) -> Iterator["redis.Redis"]:
         yield client
         client.close()
         process.terminate()
-        process.wait(10)
+        process.wait(LIMIT_S)
 
 
 def answers(client: "redis.Redis") -> bool:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 from support.db_samples import sample
+from support.waiting import LIMIT_S
 
 from esquirell.storage.database import Database
 from esquirell.storage.migrate import upgrade
@@ -115,7 +116,7 @@ def test_many_threads_write_and_read_at_once(database: Database) -> None:
     start = threading.Barrier(16)
 
     def work(number: int) -> None:
-        start.wait(10)
+        start.wait(LIMIT_S)
         for second in range(10):
             readings.add([sample(f"meter{number % 4}", 100 * number + second)], {})
             readings.statuses()
@@ -160,7 +161,7 @@ def test_a_forked_child_uses_connections_of_its_own(database: Database) -> None:
         [sys.executable, "-c", FORKING],
         input=url,
         env=os.environ | {"PYTHONPATH": tests},
-        timeout=30,
+        timeout=LIMIT_S,
         capture_output=True,
         text=True,
         check=False,
@@ -188,7 +189,7 @@ def test_a_start_loads_neither_alembic_nor_the_other_database(sqlite: Database) 
     child = subprocess.run(
         [sys.executable, "-c", LIGHT],
         input=str(sqlite.url),
-        timeout=30,
+        timeout=LIMIT_S,
         capture_output=True,
         text=True,
         check=True,
@@ -213,7 +214,7 @@ def test_many_may_switch_the_log_on_at_once(tmp_path: Path) -> None:
     def switch(url: str) -> str:
         database = Database(url)
         with database.read() as connection:
-            start.wait(10)
+            start.wait(LIMIT_S)
             use_log(connection)
             mode = connection.exec_driver_sql("PRAGMA journal_mode").scalar_one()
         database.close()

@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import event
 from support.db_postgres import PASSWORD, QUOTED_PASSWORD, PostgresServer
 from support.db_samples import sample
+from support.waiting import LIMIT_S
 
 from esquirell.domain.errors import ConfigError, UnavailableError
 from esquirell.storage.database import Database
@@ -192,7 +193,7 @@ except ConfigError as error:
 def test_a_missing_driver_says_what_to_install() -> None:
     child = subprocess.run(
         [sys.executable, "-c", WITHOUT_DRIVER],
-        timeout=30,
+        timeout=LIMIT_S,
         capture_output=True,
         text=True,
         check=True,

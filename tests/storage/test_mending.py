@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from support.db_damage import damage, store
 from support.db_samples import START, sample
+from support.waiting import LIMIT_S
 
 from esquirell.domain.errors import ConfigError, UnavailableError
 from esquirell.storage.backups import Backups
@@ -134,7 +135,7 @@ def start_together() -> Callable[[Callable[[], None], int], None]:
         barrier = threading.Barrier(number)
 
         def one() -> None:
-            barrier.wait(20)
+            barrier.wait(LIMIT_S)
             work()
 
         threads = [threading.Thread(target=one) for _ in range(number)]

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import psycopg
 from support.ports import free_port
-from support.waiting import eventually
+from support.waiting import LIMIT_S, eventually
 
 USER = "esquirell"
 PASSWORD = "p@ss/word:#1"
@@ -44,28 +44,28 @@ class PostgresServer:
             for path in (self._directory, secret):
                 os.chown(path, owner.pw_uid, owner.pw_gid)
         options = [f"--username={USER}", f"--pwfile={secret}", "--auth=scram-sha-256"]
-        self._popen("initdb", *options, "--encoding=UTF8", "--no-sync").wait(60)
+        self._popen("initdb", *options, "--encoding=UTF8", "--no-sync").wait(LIMIT_S)
         listening = ["-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories="]
         self._listening = ["-p", str(self.port), *listening]
         self.start_again()
 
     def start_again(self) -> None:
         self._process = self._popen("postgres", "-F", *self._listening)
-        eventually(self._answers, within=30, what="PostgreSQL answers")
+        eventually(self._answers, what="PostgreSQL answers")
 
     def kill(self) -> None:
         """End it as the kernel does when memory runs out; its children follow."""
         assert self._process is not None
         self._process.kill()
-        self._process.wait(20)
+        self._process.wait(LIMIT_S)
         pid_file = self._directory / "data" / "postmaster.pid"
-        eventually(lambda: not self._answers(), 20)
+        eventually(lambda: not self._answers())
         pid_file.unlink(missing_ok=True)
 
     def stop(self) -> None:
         if self._process is not None:
             self._process.send_signal(signal.SIGINT)
-            self._process.wait(20)
+            self._process.wait(LIMIT_S)
         shutil.rmtree(self._directory)
 
     def new_database(self) -> str:

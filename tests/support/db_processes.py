@@ -8,6 +8,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from support.waiting import LIMIT_S
+
 TESTS = Path(__file__).parent.parent
 
 
@@ -42,7 +44,7 @@ class Writer:
         traceback: TracebackType | None,
     ) -> None:
         self._process.kill()
-        self._process.communicate(timeout=10)
+        self._process.communicate(timeout=LIMIT_S)
 
     def stored(self) -> int:
         """Wait until the next reading is stored, and give its number."""
@@ -61,5 +63,5 @@ class Writer:
 
     def finish(self) -> str:
         """Wait for its end; give what it complained of."""
-        _told, errors = self._process.communicate(timeout=60)
+        _told, errors = self._process.communicate(timeout=LIMIT_S)
         return errors

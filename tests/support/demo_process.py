@@ -13,7 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from support.waiting import eventually
+from support.waiting import LIMIT_S, eventually
 
 SERVERS = ("redis-server", "valkey-server", "mosquitto")
 SUMMARY = re.compile(
@@ -93,7 +93,7 @@ class DemoProcess(Place):
         trace: TracebackType | None,
     ) -> None:
         self.process.kill()
-        self.process.wait(10)
+        self.process.wait(LIMIT_S)
         super().__exit__(kind, error, trace)
 
     @property
@@ -106,7 +106,7 @@ class DemoProcess(Place):
 
     def said(self, pattern: str) -> str:
         """Wait for a line of its output; give what the pattern's group holds."""
-        found = eventually(lambda: re.search(pattern, self.out), 60, f"{pattern} in {self.err}")
+        found = eventually(lambda: re.search(pattern, self.out), what=f"{pattern} in {self.err}")
         assert found
         return found.group(1)
 
@@ -123,7 +123,7 @@ class DemoProcess(Place):
 
     def end(self) -> int:
         """Wait for the end; give the exit code."""
-        return self.process.wait(60)
+        return self.process.wait(LIMIT_S)
 
     def counted(self) -> tuple[int, int]:
         """Give what the summary says was stored and published."""

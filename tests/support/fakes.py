@@ -6,6 +6,8 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from support.waiting import LIMIT_S
+
 from esquirell.domain.errors import (
     ConfigError,
     MeterUnreachableError,
@@ -61,7 +63,7 @@ class Transport:
 
     def hang(self) -> Mapping[str, Any]:
         """Answer nothing until the connection is cut."""
-        self.closed.wait(20)
+        self.closed.wait(LIMIT_S)
         raise MeterUnreachableError("unreachable", "the connection was cut")
 
 

@@ -120,7 +120,7 @@ class Pages:
         if self._password:
             pair = b64encode(f"esquirell:{self._password}".encode()).decode()
             headers["Authorization"] = f"Basic {pair}"
-        with closing(HTTPConnection("127.0.0.1", self.port, timeout=30)) as connection:
+        with closing(HTTPConnection("127.0.0.1", self.port, timeout=LIMIT_S)) as connection:
             connection.request(method, self._prefix + path, body, headers)
             answer = connection.getresponse()
             return Reply(answer.status, answer.read().decode())

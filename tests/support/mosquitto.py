@@ -10,8 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from support.ports import free_port
-
-START_LIMIT_S = 10.0
+from support.waiting import LIMIT_S
 
 
 class Mosquitto:
@@ -30,7 +29,7 @@ class Mosquitto:
         command = [_program("mosquitto"), "-v", "-c", str(self._config)]
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=log)
-        deadline = time.monotonic() + START_LIMIT_S
+        deadline = time.monotonic() + LIMIT_S
         while not _accepts(self.port):
             assert self._process.poll() is None, self.log
             assert time.monotonic() < deadline, "mosquitto does not listen"
@@ -39,14 +38,14 @@ class Mosquitto:
     def stop(self) -> None:
         if self._process is not None:
             self._process.terminate()
-            self._process.wait(START_LIMIT_S)
+            self._process.wait(LIMIT_S)
             self._process = None
 
     def kill(self) -> None:
         """End it at once, which is quicker than asking it to."""
         if self._process is not None:
             self._process.kill()
-            self._process.wait(START_LIMIT_S)
+            self._process.wait(LIMIT_S)
             self._process = None
 
     def restart(self) -> None:
@@ -71,7 +70,7 @@ def set_password(file: Path, user: str, password: str) -> None:
     """Write a user into a password file that only this broker needs to read."""
     file.touch(0o600)
     command = [_program("mosquitto_passwd"), "-b", str(file), user, password]
-    subprocess.run(command, check=True, capture_output=True, timeout=START_LIMIT_S)
+    subprocess.run(command, check=True, capture_output=True, timeout=LIMIT_S)
     file.chmod(0o600)
 
 

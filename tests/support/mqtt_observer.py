@@ -10,8 +10,7 @@ from paho.mqtt.client import Client, ConnectFlags, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
-
-LIMIT_S = 10.0
+from support.waiting import LIMIT_S
 
 
 class Seen(NamedTuple):
@@ -65,10 +64,10 @@ class Observer:
     def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> None:
         self._client.publish(topic, payload, 1, retain).wait_for_publish(LIMIT_S)
 
-    def saw(self, wanted: Callable[[Seen], bool], limit: float = LIMIT_S) -> Seen:
+    def saw(self, wanted: Callable[[Seen], bool]) -> Seen:
         """Give the first message, already seen or yet to come, that is wanted."""
         with self._news:
-            found = self._news.wait_for(lambda: next(filter(wanted, self.messages), None), limit)
+            found = self._news.wait_for(lambda: next(filter(wanted, self.messages), None), LIMIT_S)
         assert found, (
             f"not seen; but: {[(seen.topic, seen.payload[:80]) for seen in self.messages]}"
         )

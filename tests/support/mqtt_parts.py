@@ -25,14 +25,14 @@ T = TypeVar("T")
 NOON = datetime(2026, 11, 22, 12, 0, 0, tzinfo=UTC)
 
 
-def repeatedly(act: Callable[[], object], look: Callable[[], T], within: float = 10) -> T:
+def repeatedly(act: Callable[[], object], look: Callable[[], T]) -> T:
     """Do something over and over until something is true."""
 
     def turn() -> T:
         act()
         return look()
 
-    return eventually(turn, within)
+    return eventually(turn)
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import redis
 from support.ports import free_port
+from support.waiting import LIMIT_S
 
 
 class RedisProcess:
@@ -29,7 +30,7 @@ class RedisProcess:
         self._process = subprocess.Popen(
             [program, *options, str(self._directory), "--loglevel", "warning"]
         )
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + LIMIT_S
         while not self._answers():
             assert time.monotonic() < deadline, "redis-server did not start"
             time.sleep(0.02)
@@ -52,7 +53,7 @@ class RedisProcess:
     def _end(self, number: signal.Signals) -> None:
         if self._process is not None:
             self._process.send_signal(number)
-            self._process.wait(10)
+            self._process.wait(LIMIT_S)
             self._process = None
         self.client.connection_pool.disconnect()
 

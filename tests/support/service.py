@@ -12,7 +12,7 @@ from pathlib import Path
 from esquirell.tuya.simulator import SimulatedMeter
 
 KEY = "0123456789abcdef"
-END_S = 30.0
+END_S = 60.0
 
 DPS = {"101": 2361, "103": -140, "131": 106421, "133": -484, "135": 50, "137": 14}
 

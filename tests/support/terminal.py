@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
 
+from support.waiting import LIMIT_S
+
 
 class Terminal:
     def __init__(self, command: Sequence[str]) -> None:
@@ -30,12 +32,12 @@ class Terminal:
         trace: TracebackType | None,
     ) -> None:
         self._process.kill()
-        self._process.wait(10)
+        self._process.wait(LIMIT_S)
         os.close(self._ours)
 
     def answer(self, prompt: str, text: str) -> None:
         """Type a line when a new prompt is there."""
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + LIMIT_S
         while prompt not in self.text[self._seen :]:
             alive = self._process.poll() is None and time.monotonic() < deadline
             assert self._read() or alive, f"no prompt {prompt}: {self.text}"
@@ -44,7 +46,7 @@ class Terminal:
 
     def finish(self) -> int:
         """Read until the program ends; give its exit code."""
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + LIMIT_S
         while self._process.poll() is None or self._read():
             assert time.monotonic() < deadline, f"it does not end: {self.text}"
             self._read()

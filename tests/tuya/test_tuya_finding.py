@@ -26,7 +26,7 @@ from esquirell.tuya.local import LocalTransport
 
 PRODUCT = "gqmmtjclqb7reg5p"
 ELSEWHERE = "127.0.0.2"
-LONG_S = 20.0
+LONG_S = 60.0
 """For searches that end when the device is heard."""
 
 

@@ -37,9 +37,10 @@ def systemd() -> None:
 @_ROOT
 @pass_call
 def install(call: Call, role: str | None, root: Path, rollback: bool) -> None:
-    """Put program, user, units and, with --config FILE, a configuration in place.
+    """Put program, user, units and configuration in place.
 
-    As root, by the full path of this program. Installs what is installed here; the release
+    As root, by the full path of this program; the configuration is that of --config FILE, if
+    given. Installs what is installed here; the release
     before is kept. Starts nothing that is not configured.
     """
     _need_root(root)

@@ -1,0 +1,57 @@
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from celery import Celery
+from support.configuration import METER, ConfigurationFolder
+
+from esquirell.daemon.records import on_end
+from esquirell.domain.command import CommandRecord
+from esquirell.runtime import COMMAND_HEADER, Runtime, process, use
+
+RUNNING = CommandRecord("id-1", datetime(2026, 11, 22, tzinfo=UTC), "mqtt", "fetch")
+
+
+class Request:
+    def __init__(self) -> None:
+        self.headers = {COMMAND_HEADER: "id-1"}
+
+
+class Task:
+    """What Celery says of a task that was asked for by a command."""
+
+    name = "my_house.heat"
+    request = Request()
+
+
+@pytest.fixture
+def runtime(tmp_path: Path) -> Iterator[Runtime]:
+    runtime = Runtime(ConfigurationFolder(tmp_path).load(METER), Celery())
+    runtime.prepare()
+    runtime.storage.commands.record(RUNNING)
+    use(runtime)
+    yield runtime
+    runtime.storage.database.close()
+    process._built.clear()
+
+
+def ended(runtime: Runtime, retval: object, state: str | None) -> str | None:
+    task: Any = Task()
+    on_end(task, retval, state)
+    record = runtime.storage.commands.get("id-1")
+    assert record
+    return record.answer and record.answer.error
+
+
+def test_a_failed_task_says_why(runtime: Runtime) -> None:
+    error = ValueError("too hot")
+    assert ended(runtime, error, "FAILURE") == "the task failed: ValueError: too hot"
+
+
+def test_a_killed_process_leaves_the_last_word_to_who_killed_it(runtime: Runtime) -> None:
+    assert ended(runtime, None, None) is None
+    record = runtime.storage.commands.get("id-1")
+    assert record
+    assert record.ended_at is None
