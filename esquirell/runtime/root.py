@@ -36,11 +36,6 @@ from esquirell.mqtt.topics import Topics
 from esquirell.profiles import Choices
 from esquirell.runtime.devices import build_cloud, build_transport, describe
 from esquirell.runtime.measuring import exporter_of, ports_of
-from esquirell.runtime.wiring import (
-    address_of,
-    make_directory,
-    options_of,
-)
 from esquirell.services.capture import Capture
 from esquirell.services.commands import Commands
 from esquirell.services.edits import Edits
@@ -64,6 +59,11 @@ from esquirell.storage.spool import Spool
 from esquirell.tuya.account import Spent
 from esquirell.tuya.cloud import Cloud
 from esquirell.tuya.transport import TuyaTransport
+from esquirell.wiring import (
+    address_of,
+    make_directory,
+    options_of,
+)
 
 if TYPE_CHECKING:
     from esquirell.metrics.exporter import Exporter
