@@ -2,6 +2,7 @@
 
 import logging
 import os
+import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -15,6 +16,7 @@ from esquirell.cli.ownership import check_entry, hand_over
 from esquirell.domain.errors import ConfigError, UnavailableError
 
 if TYPE_CHECKING:
+    from esquirell.beat.presence import Presence
     from esquirell.domain.meter import Meter
     from esquirell.runtime import Runtime
     from esquirell.services.statistics import Statistics
@@ -109,6 +111,17 @@ class Call:
         from esquirell.storage.commands import CommandLog  # noqa: PLC0415 - as above
 
         return CommandLog(self._present_database())
+
+    @cached_property
+    def presence(self) -> "Presence":
+        """Who is alive, by itself: health checks ask each minute. Raises ConfigError."""
+        from esquirell.beat.presence import Presence  # noqa: PLC0415 - as above
+        from esquirell.beat.redis import connect  # noqa: PLC0415 - as above
+        from esquirell.wiring import address_of  # noqa: PLC0415 - as above
+
+        client = connect(address_of(self.settings))
+        click.get_current_context().call_on_close(client.close)
+        return Presence(client, f"{socket.gethostname()}-{os.getpid()}-cli")
 
     def _present_database(self) -> "Database":
         if self.database.file is not None and not self.database.file.exists():

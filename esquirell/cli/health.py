@@ -1,16 +1,16 @@
 """`esquirell health`: for the checks of containers, systemd and people."""
 
 from collections.abc import Collection, Mapping
-from typing import Any
+from pathlib import Path
 
 import click
 
-from esquirell.cli import service
 from esquirell.cli.call import Call, Command, pass_call
 from esquirell.cli.output import print_json
 from esquirell.domain.errors import EsquirellError, UnavailableError
-from esquirell.runtime import Runtime
 from esquirell.services.health import ROLES
+from esquirell.settings.urls import sqlite_file
+from esquirell.storage.glance import has_meters
 
 
 @click.command("health", cls=Command)
@@ -19,26 +19,24 @@ from esquirell.services.health import ROLES
 @pass_call
 def health(call: Call, role: str | None, *, here: bool) -> None:
     """Exit with 0 only when ROLE works, wherever it is; without: all that run on this machine."""
-    report: Mapping[str, Any] = {}
     if call.json:
-        report = call.runtime.health.report()
-        print_json(report)
-    alive = _alive(call.runtime, anywhere=role is not None and not here)
+        print_json(call.runtime.health.report())
+    alive = _alive(call, anywhere=role is not None and not here)
     _check_roles(role, alive)
-    _check_database(report or call.runtime.health.report())
+    _check_database(call)
     if not call.json:
         click.echo(f"{', '.join([role] if role else alive)}: working")
 
 
-def _alive(runtime: Runtime, *, anywhere: bool) -> Mapping[str, str]:
+def _alive(call: Call, *, anywhere: bool) -> Mapping[str, str]:
     try:
         if anywhere:
-            return runtime.presence.roles()
+            return call.presence.roles()
         # Of a worker that serves one queue, the role is worker@queue.
-        here = runtime.presence.here()
+        here = call.presence.here()
         return {name.partition("@")[0]: since for name, since in here.items()}
     except UnavailableError:
-        if runtime.settings.redis.embedded and not service.runs_here(runtime):
+        if call.settings.redis.embedded and not _runs_here(call):
             return {}  # the Redis that is away would be the one of the service
         raise
 
@@ -50,6 +48,13 @@ def _check_roles(role: str | None, alive: Collection[str]) -> None:
         raise EsquirellError("nothing runs on this machine: start esquirell run")
 
 
-def _check_database(report: Mapping[str, Any]) -> None:
-    if not report["database"]["ok"]:
-        raise EsquirellError(report["database"]["error"])
+def _runs_here(call: Call) -> bool:
+    from esquirell.cli import service  # noqa: PLC0415 - it takes long, and few need it
+
+    return service.runs_here(call.runtime)
+
+
+def _check_database(call: Call) -> None:
+    file = sqlite_file(call.settings.database_url)
+    if file is None or not has_meters(Path(file)):
+        call.readings.statuses()

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from functools import cache
 from typing import Annotated, Any
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -112,6 +113,7 @@ COMMANDS: dict[str, type[Payload]] = {
 }
 
 
+@cache
 def schemas() -> dict[str, Any]:
     """Give the JSON schema of each command's payload."""
     return {command: model.model_json_schema() for command, model in COMMANDS.items()}

@@ -21,6 +21,8 @@ from esquirell.mqtt.topics import Topics
 log = logging.getLogger(__name__)
 
 REFRESH_S = 10.0
+# A schedule of one second need not be told of each second.
+RUNS_S = 5.0
 HEALTH_S = 60.0
 BIRTH_DELAY_S = 3.0
 
@@ -34,7 +36,7 @@ class Facts:
     info: Callable[[], Mapping[str, object]]
     health: Callable[[], Mapping[str, object]]
     schedules: Callable[[], States]
-    version_of: Callable[[Sequence[str]], str | None]
+    version_of: Callable[[Sequence[str]], tuple[str, str] | None]
 
 
 def will_of(topics: Topics) -> Will:
@@ -65,7 +67,9 @@ class Bridge:
         self._published: set[str] = set()
         self._states: dict[str, str] = {}
         self._schedules = ScheduleStates(connection, topics, publisher, facts.schedules)
-        self._schedules_version: str | None = None
+        self._schedules_version: tuple[str, str] | None = None
+        self._runs_pace = Pace(RUNS_S)
+        self._announced: dict[str, tuple[object, ...]] = {}
 
     def start(self) -> None:
         """Say that the bridge is there and listen for what concerns it; call once."""
@@ -101,9 +105,15 @@ class Bridge:
         """Publish the schedules when one was changed or has run, by whatever process."""
         version = self._facts.version_of(list(self._schedules.known))
         unknown = version is None and self._schedules.known
-        if (version != self._schedules_version or self._schedules.strangers) and not unknown:
+        if (self._is_news(version) or self._schedules.strangers) and not unknown:
             self.publish_schedules()
             self._schedules_version = version
+
+    def _is_news(self, version: tuple[str, str] | None) -> bool:
+        before = self._schedules_version
+        if version is None or before is None or version[0] != before[0]:
+            return version != before
+        return version != before and self._runs_pace.due(time.monotonic())
 
     def _announce_bridge(self) -> None:
         if self._topics.discovery_prefix:
@@ -125,7 +135,9 @@ class Bridge:
             self._clear(name)
 
     def _announce(self, info: MeterInfo) -> None:
-        if self._topics.discovery_prefix:
+        known = (info.meter, info.profile, info.keys)
+        if self._topics.discovery_prefix and self._announced.get(info.meter.name) != known:
+            self._announced[info.meter.name] = known
             topic = self._topics.discovery(self._topics.meter_id(info.meter.name))
             device = meter_device(self._topics, info, self._facts.version)
             self._connection.retain(topic, device)
@@ -149,6 +161,7 @@ class Bridge:
         self._connection.retain(self._topics.meter_state(name), None)
         self._connection.retain(self._topics.meter_availability(name), None)
         self._published.discard(name)
+        self._announced.pop(name, None)
         self._states.pop(name, None)
 
     def _connected(self) -> None:

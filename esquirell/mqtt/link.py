@@ -131,7 +131,8 @@ class Link:
     def subscribe(self, topic_filter: str, qos: int) -> None:
         """Ask for the messages of a filter; retained ones are to be known as such."""
         if self._options.protocol == "5":
-            wishes = SubscribeOptions(qos, retainAsPublished=True)
+            # What we publish ourselves need not come back.
+            wishes = SubscribeOptions(qos, noLocal=True, retainAsPublished=True)
             self._client.subscribe(topic_filter, options=wishes)
         else:
             self._client.subscribe(topic_filter, qos)

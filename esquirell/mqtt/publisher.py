@@ -12,6 +12,9 @@ from esquirell.mqtt.topics import Topics
 
 log = logging.getLogger(__name__)
 
+# That a meter was read once more is told this often at most: its readings tell it, too.
+SUCCESS_EVERY_S = 5.0
+
 
 class MqttPublisher:
     """Publishes what the services have to tell; never waits and never fails for its sake.
@@ -33,6 +36,7 @@ class MqttPublisher:
         self._clock = clock
         self._readings: dict[str, float] = {}
         self._statuses: dict[str, tuple[object, ...]] = {}
+        self._told_at: dict[str, datetime] = {}
 
     def reading(self, reading: Reading, keys: tuple[str, ...]) -> None:
         """Publish a reading in the full shape of `keys`."""
@@ -49,13 +53,14 @@ class MqttPublisher:
     def availability(self, meter: str, status: MeterStatus, state: str) -> None:
         """Publish a meter as `state`, whatever its polls say.
 
-        Sent when something changed, a mere new success at the pace of the readings.
+        Sent when something changed, a mere new success at the pace of the readings, every few
+        seconds at most.
         """
         period = self._period(meter, status.last_success) if status.last_success else None
-        news = (state, status.reason, status.failures, period)
-        if self._statuses.get(meter) == news:
+        before, news = self._statuses.get(meter), (state, status.reason, status.failures, period)
+        if before == news or (before and before[:-1] == news[:-1] and self._told(meter, status)):
             return
-        self._statuses[meter] = news
+        self._statuses[meter], self._told_at[meter] = news, self._moment(status)
         shape = status.payload() | {"state": state}
         self._retain(self._topics.meter_availability(meter), shape)
 
@@ -66,6 +71,14 @@ class MqttPublisher:
             self._connection.publish(self._topics.bridge_event, event)
         except (TypeError, ValueError):
             log.exception("event %s could not be published", kind)
+
+    def _told(self, meter: str, status: MeterStatus) -> bool:
+        """Tell whether something was published of a meter just now."""
+        since = self._moment(status) - self._told_at[meter]
+        return abs(since.total_seconds()) < SUCCESS_EVERY_S
+
+    def _moment(self, status: MeterStatus) -> datetime:
+        return max(self._clock(), status.last_success or self._clock())
 
     def _period(self, meter: str, moment: datetime) -> float:
         """Give the number of the period: counted by the clock, as polls come unevenly."""

@@ -3,8 +3,8 @@
 from esquirell.beat.sender import COMMAND_HEADER, EVERY_HEADER, SCHEDULE_HEADER
 from esquirell.runtime.process import current, use
 from esquirell.runtime.root import Runtime
-from esquirell.runtime.wiring import celery_settings, make_directory
 from esquirell.services.capture import CAPTURE_TASK
+from esquirell.wiring import celery_settings, make_directory
 
 __all__ = [
     "CAPTURE_TASK",

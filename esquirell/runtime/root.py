@@ -31,7 +31,6 @@ from esquirell.runtime.devices import Devices
 from esquirell.runtime.facts import VERSION, info_of, meter_infos
 from esquirell.runtime.measuring import exporter_of, ports_of
 from esquirell.runtime.storage import Storage
-from esquirell.runtime.wiring import address_of, make_directory, options_of
 from esquirell.services.commands import Commands
 from esquirell.services.edits import Edits
 from esquirell.services.elsewhere import Elsewhere
@@ -44,6 +43,7 @@ from esquirell.services.schedules import Schedules
 from esquirell.settings import Settings, load
 from esquirell.storage.revision import ensure_current
 from esquirell.storage.spool import Spool
+from esquirell.wiring import address_of, make_directory, options_of
 
 if TYPE_CHECKING:
     from esquirell.metrics.exporter import Exporter

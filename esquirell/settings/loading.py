@@ -6,7 +6,6 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from esquirell import profiles
 from esquirell.domain.errors import ConfigError
 from esquirell.settings import environment, files, overlay, secret_files
 from esquirell.settings.checks import check
@@ -53,8 +52,16 @@ def _combine(file: ConfigFile, given: Sequence[Assignment], environ: Mapping[str
     data |= _found_out(data, file.folder, environ)
     settings = _validated(data | {"source": file.source}, places)
     check(settings, places)
-    profiles.own(settings.profiles_dir)  # a faulty one is told now, not by the first reading
+    _check_profiles(settings.profiles_dir)
     return settings.model_copy(update={"warnings": warnings})
+
+
+def _check_profiles(folder: Path | None) -> None:
+    """Load the user's own profiles, so that a faulty one is told now, not by the first reading."""
+    if folder is not None and folder.exists():
+        from esquirell import profiles  # noqa: PLC0415 - it takes long, and few have any
+
+        profiles.own(folder)
 
 
 def _cover(data: Table, given: Sequence[Assignment], places: Places) -> None:

@@ -12,6 +12,7 @@ from esquirell.storage import sqlite
 from esquirell.storage.address import written
 from esquirell.storage.database import Database
 from esquirell.storage.faults import DamagedError
+from esquirell.storage.tables import metadata
 
 log = logging.getLogger(__name__)
 
@@ -19,6 +20,13 @@ log = logging.getLogger(__name__)
 HEAD = "0003"
 
 UPGRADE_LIMIT_S = 600
+
+# As Alembic makes it.
+_VERSIONS = """
+CREATE TABLE alembic_version (
+    version_num VARCHAR(32) NOT NULL, CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
+)
+"""
 
 # How the child process that upgrades says what went wrong; 1 is Python's own traceback.
 EXIT_CONFIG = 2
@@ -49,12 +57,13 @@ def read_revision(connection: Connection, place: str) -> str | None:
 def ensure_current(database: Database, *, limit_s: float = UPGRADE_LIMIT_S) -> None:
     """Upgrade the tables if they are not those of this version; cheap when they are.
 
-    The upgrade runs in a child process, as Alembic costs 7 MiB that a service would keep, and
-    for `limit_s` seconds at most. Raises ConfigError when the database cannot be used,
-    UnavailableError when it is away or the upgrade failed; then it is as it was.
+    An empty SQLite file gets them as they are now. Any other upgrade runs in a child process,
+    as Alembic costs 7 MiB that a service would keep, and for `limit_s` seconds at most. Raises
+    ConfigError when the database cannot be used, UnavailableError when it is away or the upgrade
+    failed; then it is as it was.
     """
     try:
-        if _is_current(database):
+        if _is_current(database) or _made(database):
             return
     except DamagedError as error:
         raise ConfigError(str(error)) from error
@@ -72,6 +81,18 @@ def _is_current(database: Database) -> bool:
             # A backup that was copied into place by hand is not in WAL mode.
             sqlite.use_log(connection)
         return True
+
+
+def _made(database: Database) -> bool:
+    """Make the tables in an empty SQLite file, which spares half a second for the child."""
+    if database.file is None:
+        return False
+    with database.write() as connection:
+        if read_revision(connection, database.describe()) is None:
+            metadata.create_all(connection)
+            connection.execute(text(_VERSIONS))
+            connection.execute(text("INSERT INTO alembic_version VALUES (:head)"), {"head": HEAD})
+    return _is_current(database)
 
 
 def _upgrade_in_child(database: Database, limit_s: float) -> None:

@@ -15,6 +15,7 @@ from esquirell.mqtt.options import Options
 from esquirell.mqtt.publisher import MqttPublisher
 from esquirell.mqtt.topics import Topics
 
+SECOND = timedelta(seconds=1)
 STATE = "esquirell/meter/main/state"
 AVAILABILITY = "esquirell/meter/main/availability"
 
@@ -107,6 +108,18 @@ def test_each_success_is_published_without_a_period(broker: Mosquitto) -> None:
         publisher.status("main", MeterStatus(last_success=NOON))
         publisher.status("main", later)
         observer.saw(lambda seen: seen.topic == AVAILABILITY and seen.json == later.payload())
+
+
+def test_a_success_right_after_another_is_no_news_and_a_failure_is(broker: Mosquitto) -> None:
+    first, second = MeterStatus(last_success=NOON), MeterStatus(last_success=NOON + SECOND)
+    failing = MeterStatus(failures=1, reason="busy", last_success=NOON + SECOND)
+    with publishing(broker) as (publisher, observer):
+        came: list[object] = []
+        for status in (first, second, failing):
+            observer.forget()
+            publisher.status("main", status)
+            came += published(publisher, observer, AVAILABILITY)
+    assert came == [first.payload(), failing.payload()]
 
 
 def test_an_event_is_not_retained(broker: Mosquitto) -> None:

@@ -14,6 +14,14 @@ from esquirell.storage.readings import Readings
 from esquirell.storage.revision import HEAD, ensure_current, read_revision
 
 
+def schema(database: Database) -> list[tuple[str, str]]:
+    """Every statement of an SQLite file, without white space, and its revision."""
+    with database.read() as connection:
+        rows = connection.exec_driver_sql("SELECT name, sql FROM sqlite_master WHERE sql NOTNULL")
+        found = sorted((row.name, "".join(row.sql.split())) for row in rows)
+        return [*found, ("revision", str(read_revision(connection, "here")))]
+
+
 def test_an_empty_database_is_made_ready(empty_url: str) -> None:
     database = Database(empty_url)
     ensure_current(database)
@@ -74,15 +82,14 @@ def test_another_programs_file_is_not_changed_by_a_byte(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [file]
 
 
-def test_an_upgrade_that_takes_too_long_is_given_up(empty_url: str) -> None:
-    database = Database(empty_url)
+def test_an_upgrade_that_takes_too_long_is_given_up(database: Database) -> None:
+    stamp(database, "0001")
     with pytest.raises(UnavailableError, match=r"took longer than 0 s and was undone") as caught:
         ensure_current(database, limit_s=0.01)
     assert PASSWORD not in repr(caught.value.__cause__)
     assert QUOTED_PASSWORD not in repr(caught.value.__cause__)
-    ensure_current(database)
     assert Readings(database).counts() == {}
-    database.close()
+    stamp(database, HEAD)
 
 
 def test_what_the_child_says_reaches_the_user(sqlite: Database) -> None:
@@ -92,12 +99,19 @@ def test_what_the_child_says_reaches_the_user(sqlite: Database) -> None:
 
 
 def test_a_child_that_breaks_is_no_upgrade(
-    sqlite_url: str, monkeypatch: pytest.MonkeyPatch
+    sqlite: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    stamp(sqlite, "0001")
     monkeypatch.setenv("PYTHONHOME", "/nonexistent")
-    database = Database(sqlite_url)
     with pytest.raises(UnavailableError, match="failed and was undone"):
-        ensure_current(database)
+        ensure_current(sqlite)
+
+
+def test_a_new_file_is_as_the_scripts_make_it(sqlite: Database, tmp_path: Path) -> None:
+    database = Database(f"sqlite:///{tmp_path}/new.db")
+    # No time for a child process: none is started.
+    ensure_current(database, limit_s=0)
+    assert schema(database) == schema(sqlite)
     database.close()
 
 

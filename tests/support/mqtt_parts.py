@@ -122,7 +122,7 @@ class House:
             lambda: info,
             lambda: {"healthy": True},
             lambda: self.schedules,
-            lambda _: str(self.schedules),
+            lambda _: (str(self.schedules), ""),
         )
 
 
