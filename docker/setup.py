@@ -90,7 +90,7 @@ def show(root: Path) -> None:
     mosquitto = Folder(root / "mosquitto", "0:0")
     for guest in GUESTS:
         print(f"MQTT, user {guest.removeprefix('mqtt_')}: {mosquitto.get(guest)}")
-    print(f"Flower: {Folder(root / 'credentials', '0:0').get('flower__password')}")
+    print(f"Flower, user esquirell: {Folder(root / 'credentials', '0:0').get('flower__password')}")
 
 
 def share(own: Path, credentials: Folder) -> dict[str, str]:

@@ -100,7 +100,7 @@ def _run(site: Site, announce: Callable[[], object]) -> None:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop)
-    notify("READY=1")
+    notify("READY=1", "STATUS=up as flower")
     loop.call_soon(lambda: loop.create_task(look()))
     PeriodicCallback(look, ANNOUNCE_EVERY_S * 1000).start()
     site.start()

@@ -1,5 +1,6 @@
 """The whole stack in real containers: `make docker`. Needs a Docker engine, and some minutes."""
 
+import base64
 import json
 import os
 import re
@@ -8,6 +9,9 @@ import subprocess
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from functools import partial
+from typing import Any
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
 
 import pytest
 from support.compose import ROOT
@@ -61,6 +65,14 @@ class Stack:
     def inside(self, service: str, *words: str) -> str:
         return self.compose("exec", "-T", service, *words)
 
+    def flower(self, page: str, password: str) -> Any:  # noqa: ANN401 - JSON
+        """Ask Flower on this machine's port, as a browser with a password does."""
+        where = self.compose("port", "flower", "5555").strip()
+        login = base64.b64encode(f"esquirell:{password}".encode()).decode()
+        request = Request(f"http://{where}{page}", headers={"Authorization": f"Basic {login}"})
+        with urlopen(request, timeout=10) as answer:  # noqa: S310 - it is http
+            return json.load(answer)
+
     def docker(self, *words: str) -> str:
         done = subprocess.run(
             [self._program, *words],
@@ -99,6 +111,17 @@ def test_the_broker_has_the_readings_for_who_has_the_password(stack: Stack) -> N
     topic = "esquirell/meter/house/state"
     words = ["mosquitto_sub", "-t", topic, "-C", "1", "-W", "20"]
     assert "voltage_a" in json.loads(stack.inside("mosquitto", *words))
+
+
+def test_flower_shows_what_was_done_to_who_has_the_password(stack: Stack) -> None:
+    shown = stack.compose("run", "--rm", "setup", "show")
+    password = re.findall("^Flower, user esquirell: (.+)$", shown, re.MULTILINE)[0]
+    tasks = eventually(lambda: stack.flower("/api/tasks?state=SUCCESS", password), 60)
+    assert {task["name"] for task in tasks.values()} == {
+        "esquirell.tasks.fetch_and_save_energy_data"
+    }
+    with pytest.raises(HTTPError, match="401"):
+        stack.flower("/api/tasks", "wrong")
 
 
 def test_nobody_can_write_where_nothing_is_to_be_written(stack: Stack) -> None:

@@ -100,7 +100,7 @@ def test_nothing_is_told_unless_asked(setup: Setup) -> None:
     made = setup.run()
     assert made.stdout == "setup: every service has its passwords\n"
     shown = setup.run("show").stdout
-    assert setup.read("credentials/flower__password") in shown
+    assert f"Flower, user esquirell: {setup.read('credentials/flower__password')}\n" in shown
     assert setup.read("credentials/redis__password") not in shown
 
 

@@ -57,6 +57,12 @@ channel.settimeout(5)
 channel.sendto(b"x", ("255.255.255.255", 6667))
 assert channel.recv(9) == b"x"
 """
+# What a browser does, with a user and password where they are given.
+ASK_FLOWER = """
+import base64, sys, urllib.request as web
+login = {"Authorization": b"Basic " + base64.b64encode(one.encode()) for one in sys.argv[1:]}
+web.urlopen(web.Request("http://127.0.0.1:5555/", headers=login), timeout=10)
+"""
 
 pytestmark = pytest.mark.skipif(not HARNESS, reason="SYSTEMD_HARNESS names no program")
 
@@ -92,7 +98,7 @@ def _prepare(machine: Machine, folder: Path) -> None:
         machine.copy(folder / name, "/home/pi")
     machine.run(
         "chown -R pi: /home/pi; chmod 600 /home/pi/main.key; cd /home/pi/esquirell; su pi -c "
-        "'python3 -m venv .venv && .venv/bin/pip install --quiet .'"
+        "'python3 -m venv .venv && .venv/bin/pip install --quiet .[flower]'"
     )
     machine.run(
         "systemd-run --quiet --unit meter --property User=pi "
@@ -147,6 +153,18 @@ def test_it_is_shut_in(machine: Machine) -> None:
     assert "OK" in machine.run(
         "systemd-analyze security --threshold 20 --no-pager esquirell | tail -1"
     )
+
+
+def test_flower_asks_for_a_password_and_is_watched_too(machine: Machine) -> None:
+    machine.run("systemctl start esquirell-flower")
+    assert machine.is_up("esquirell-flower")
+    assert "HTTP Error 401" in machine.fails(f"/opt/esquirell/current/bin/python -c '{ASK_FLOWER}'")
+    login = "esquirell:$(cat /var/lib/esquirell/flower-password)"
+    machine.run(f"/opt/esquirell/current/bin/python -c '{ASK_FLOWER}' {login}")
+    process = machine.show("esquirell-flower")["MainPID"]
+    machine.run("systemctl kill --signal KILL esquirell-flower")
+    machine.comes_back("esquirell-flower", process)
+    machine.run("systemctl stop esquirell-flower")
 
 
 def test_it_comes_back_when_killed(machine: Machine) -> None:

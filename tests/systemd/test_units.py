@@ -12,7 +12,7 @@ from esquirell.cli.systemd.machine import ALL_IN_ONE, APART, FLOWER, ROLES, UNIT
 from esquirell.settings.secret_files import CREDENTIALS, PREFIX
 
 SERVICES = sorted(path.name for path in SHIPPED.glob("*.service"))
-LONG_RUNNING = (ALL_IN_ONE, *ROLES)
+LONG_RUNNING = (ALL_IN_ONE, *ROLES, FLOWER)
 # systemd-analyze counts tenths: 20 is an exposure of 2.0.
 EXPOSURE = "20"
 LIMIT_S = 60
@@ -63,7 +63,7 @@ def test_nothing_starts_without_a_configuration(unit: str) -> None:
     assert keys(unit)["ConditionPathExists"] == [str(CONFIGURATION)]
 
 
-@pytest.mark.parametrize("unit", [*LONG_RUNNING, FLOWER])
+@pytest.mark.parametrize("unit", LONG_RUNNING)
 def test_what_ends_is_started_anew_for_ever(unit: str) -> None:
     found = keys(unit)
     assert found["Restart"] == ["always"]
@@ -73,7 +73,7 @@ def test_what_ends_is_started_anew_for_ever(unit: str) -> None:
 
 
 @pytest.mark.parametrize("unit", LONG_RUNNING)
-def test_roles_are_watched(unit: str) -> None:
+def test_they_are_watched(unit: str) -> None:
     found = keys(unit)
     assert found["Type"] == ["notify"]
     assert int(found["WatchdogSec"][0]) >= 30
