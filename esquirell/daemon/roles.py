@@ -183,7 +183,7 @@ def _claim(runtime: Runtime) -> Part:
 def _housekeeping(runtime: Runtime) -> Part:
     @contextmanager
     def make() -> Iterator[Turn]:
-        yield Housekeeping(runtime.statistics, runtime.retention).turn
+        yield Housekeeping(runtime.statistics, runtime.retention, runtime.tell_cost).turn
 
     return Part("housekeeping", make)
 

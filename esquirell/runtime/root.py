@@ -44,6 +44,7 @@ from esquirell.runtime.wiring import (
 )
 from esquirell.services.capture import Capture
 from esquirell.services.commands import Commands
+from esquirell.services.costs import Costs
 from esquirell.services.edits import Edits
 from esquirell.services.elsewhere import Elsewhere
 from esquirell.services.fetch import Fetch
@@ -60,6 +61,7 @@ from esquirell.storage.claim import Claim
 from esquirell.storage.commands import CommandLog
 from esquirell.storage.database import Database
 from esquirell.storage.mending import Mender
+from esquirell.storage.prices import Prices
 from esquirell.storage.readings import Readings
 from esquirell.storage.revision import ensure_current
 from esquirell.storage.schedules import Schedules as ScheduleStore
@@ -164,6 +166,12 @@ class Runtime:
         """The one who thins out old readings."""
         keep, calendar = self.settings.database.raw_retention, Calendar(self.settings.timezone)
         return Retention(self._statistics_store, calendar, keep, now)
+
+    @cached_property
+    def costs(self) -> Costs:
+        """The one who reckons what energy costs."""
+        calendar, prices = Calendar(self.settings.timezone), Prices(self.database)
+        return Costs(self._statistics_store, prices, lambda: self.settings.tariffs, calendar, now)
 
     @cached_property
     def _statistics_store(self) -> StatisticsStore:
@@ -291,6 +299,11 @@ class Runtime:
         )
         return Bridge(self.connection, self.topics, self.publisher, facts, now)
 
+    def tell_cost(self, meter: str) -> None:
+        """Publish what a configured meter has cost. Raises UnavailableError."""
+        if any(one.name == meter for one in self.meters()):
+            self.publisher.cost(meter, self.costs.of_late(meter))
+
     def lease(self, role: str, owner: str) -> Lease:
         """Build the lease of a role: of several processes one is active."""
         return Lease(self.redis, role, owner)
@@ -326,6 +339,10 @@ class Runtime:
         except ConfigError:
             return None
 
+    def _currency(self, meter: Meter) -> str | None:
+        tariff = self.costs.tariff_of(meter.name)
+        return tariff.currency if tariff else None
+
     def _publish_every(self, name: str) -> int:
         return next((one.publish_every for one in self.meters() if one.name == name), 0)
 
@@ -345,7 +362,13 @@ class Runtime:
         active = self.schedules.active()
         paces = [pace_of(active.values(), meter.name) for meter in self.meters()]
         return [
-            MeterInfo(one, self._profile(one), statuses.get(one.name, MeterStatus()), pace_s)
+            MeterInfo(
+                one,
+                self._profile(one),
+                statuses.get(one.name, MeterStatus()),
+                pace_s,
+                self._currency(one),
+            )
             for one, pace_s in zip(self.meters(), paces, strict=True)
         ]
 

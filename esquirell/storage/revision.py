@@ -16,7 +16,7 @@ from esquirell.storage.faults import DamagedError
 log = logging.getLogger(__name__)
 
 # The newest script in migrations/versions, known without loading Alembic.
-HEAD = "0003"
+HEAD = "0004"
 
 UPGRADE_LIMIT_S = 600
 
