@@ -45,7 +45,10 @@ def list_tariffs(call: Call) -> None:
 @click.argument("name", required=False)
 @pass_call
 def show(call: Call, name: str | None) -> None:
-    """Show a tariff, and the prices that were imported for it: those of two days in a terminal."""
+    """Show a tariff and its imported prices.
+
+    Of these a terminal shows those within a day from now, --json all.
+    """
     tariff = chosen(call, name)
     rows = call.prices.rows(tariff.name, *_EVER)
     if call.json:
@@ -69,7 +72,9 @@ def show(call: Call, name: str | None) -> None:
 @click.option("--tariff", metavar="NAME", help="Needed where there are several.")
 @pass_call
 def import_prices(call: Call, file: Path, tariff: str | None) -> None:
-    """Import prices from a CSV file with the columns start, price and perhaps export.
+    """Import prices from a CSV file.
+
+    Its columns are start, price and perhaps export.
 
     A price holds from its start until the next one's. Where they begin a day apart or less, the
     last one holds as long as the one before it; then the prices of the configuration hold again.
