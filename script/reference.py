@@ -17,6 +17,7 @@ from esquirell.domain.meter import Meter
 from esquirell.domain.quantity import QUANTITIES
 from esquirell.domain.requests import schemas
 from esquirell.domain.schedule import Schedule
+from esquirell.domain.tariff import Tariff, Window
 from esquirell.settings.model import Configuration
 
 ROOT = Path(__file__).parent.parent
@@ -69,6 +70,8 @@ def _settings() -> Iterator[str]:
             yield from _titled(f"[{name}]", section, name)
     yield from _titled("[[meters]]", Meter, "meters", many=True)
     yield from _titled("[[schedules]]", Schedule, "schedules", many=True)
+    yield from _titled("[[tariffs]]", Tariff, "tariffs", many=True)
+    yield from _titled("windows of [[tariffs]]", Window, "windows", many=True)
     example = (ROOT / "config" / "esquirell.example.toml").read_text(encoding="utf-8")
     yield f"## An example with every setting explained\n\n```toml\n{example}```"
 
@@ -93,7 +96,7 @@ def _table(section: str, fields: dict[str, FieldInfo], *, variables: bool = True
         else "| key | default |\n|---|---|"
     )
     for name, field in fields.items():
-        if field.annotation in (tuple[Meter, ...], tuple[Schedule, ...]):
+        if field.annotation in (tuple[Meter, ...], tuple[Schedule, ...], tuple[Tariff, ...]):
             continue
         row = f"| `{name}` | {_default(field)} |"
         path = "__".join(part for part in (section, name) if part).upper()
@@ -111,6 +114,8 @@ def _default(field: FieldInfo) -> str:
         return f"`{value.days}d`"
     if isinstance(value, SecretStr) or value in (None, "", ()):
         return ""
+    if isinstance(value, tuple):
+        return f"`{', '.join(value)}`"
     return f"`{str(value).lower() if isinstance(value, bool) else value}`"
 
 

@@ -19,10 +19,12 @@ if TYPE_CHECKING:
     from esquirell.beat.presence import Presence
     from esquirell.domain.meter import Meter
     from esquirell.runtime import Runtime
+    from esquirell.services.costs import Costs
     from esquirell.services.statistics import Statistics
     from esquirell.settings import Settings
     from esquirell.storage.commands import CommandLog
     from esquirell.storage.database import Database
+    from esquirell.storage.prices import Prices
     from esquirell.storage.readings import Readings
     from esquirell.storage.statistics import Statistics as StatisticsStore
 
@@ -104,6 +106,24 @@ class Call:
 
         calendar = Calendar(self.settings.timezone)
         return Statistics(self.statistics_store, calendar, lambda: datetime.now(UTC))
+
+    @cached_property
+    def prices(self) -> "Prices":
+        """The imported prices by themselves. Raises as `readings` does."""
+        from esquirell.storage.prices import Prices  # noqa: PLC0415 - as above
+
+        return Prices(self._present_database())
+
+    @cached_property
+    def costs(self) -> "Costs":
+        """The one who reckons costs, by itself. Raises as `readings` does."""
+        from esquirell.domain.periods import Calendar  # noqa: PLC0415 - as above
+        from esquirell.services.costs import Costs  # noqa: PLC0415 - as above
+
+        calendar, tariffs = Calendar(self.settings.timezone), self.settings.tariffs
+        return Costs(
+            self.statistics_store, self.prices, lambda: tariffs, calendar, lambda: datetime.now(UTC)
+        )
 
     @cached_property
     def commands(self) -> "CommandLog":

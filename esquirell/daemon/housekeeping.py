@@ -1,4 +1,4 @@
-"""Housekeeping of a worker: statistics kept up to date, old readings thinned out.
+"""Housekeeping of a worker: statistics, the costs from them, old readings thinned out.
 
 It needs no schedule, so that nobody can forget it; the tasks `rollup` and `prune` do the same
 at other times. A turn is one short transaction: polls get in between.
@@ -25,11 +25,17 @@ Work = Callable[[str], bool]
 
 
 class Housekeeping:
-    """Takes one step at a time, meter by meter."""
+    """Takes one step at a time, meter by meter.
 
-    def __init__(self, statistics: Statistics, retention: Retention) -> None:
+    `tell_cost` publishes what a meter has cost, once its statistics are up to date.
+    """
+
+    def __init__(
+        self, statistics: Statistics, retention: Retention, tell_cost: Callable[[str], None]
+    ) -> None:
         self._statistics = statistics
         self._retention = retention
+        self._tell_cost = tell_cost
         self._queue: deque[tuple[Work, str]] = deque()
         self._rollup_at = self._prune_at = time.monotonic()
 
@@ -64,7 +70,10 @@ class Housekeeping:
             self._prune_at = now + PRUNE_EVERY_S
 
     def _roll_up(self, meter: str) -> bool:
-        return self._statistics.step(meter) > 0
+        if self._statistics.step(meter) > 0:
+            return True
+        self._tell_cost(meter)
+        return False
 
     def _prune(self, meter: str) -> bool:
         return self._retention.step(meter) is not None

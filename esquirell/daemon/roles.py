@@ -183,7 +183,8 @@ def _claim(runtime: Runtime) -> Part:
 def _housekeeping(runtime: Runtime) -> Part:
     @contextmanager
     def make() -> Iterator[Turn]:
-        yield Housekeeping(runtime.storage.statistics, runtime.storage.retention).turn
+        storage = runtime.storage
+        yield Housekeeping(storage.statistics, storage.retention, runtime.tell_cost).turn
 
     return Part("housekeeping", make)
 

@@ -65,6 +65,9 @@ class Bridge:
         self._renew_at: float | None = None
         self._found: deque[str] = deque()
         self._published: set[str] = set()
+        self._found_costs: deque[str] = deque()
+        self._priced: set[str] = set()
+        self._unpriced: set[str] = set()
         self._states: dict[str, str] = {}
         self._schedules = ScheduleStates(connection, topics, publisher, facts.schedules)
         self._schedules_version: tuple[str, str] | None = None
@@ -77,6 +80,7 @@ class Bridge:
         self._connection.retain(self._topics.bridge_state, {"state": "online"})
         # QoS 0: the broker must not fill its queue for us with these while we are away.
         self._connection.subscribe(self._topics.all_availabilities, self._find, qos=0)
+        self._connection.subscribe(self._topics.all_costs, self._find_cost, qos=0)
         if self._topics.discovery_prefix:
             self._connection.subscribe(self._topics.birth, self._born, qos=0)
         self._schedules.start()
@@ -127,6 +131,7 @@ class Bridge:
         meters = {info.meter.name: info for info in self._facts.meters()}
         while self._found:
             self._published.add(self._found.popleft())
+        self._clear_costs({name for name, info in meters.items() if info.currency is None})
         for name, info in meters.items():
             self._published.add(name)
             self._announce(info)
@@ -139,7 +144,8 @@ class Bridge:
         if self._topics.discovery_prefix and self._announced.get(info.meter.name) != known:
             self._announced[info.meter.name] = known
             topic = self._topics.discovery(self._topics.meter_id(info.meter.name))
-            device = meter_device(self._topics, info, self._facts.version)
+            unpriced = info.meter.name in self._unpriced
+            device = meter_device(self._topics, info, self._facts.version, unpriced=unpriced)
             self._connection.retain(topic, device)
 
     def _watch(self, name: str, info: MeterInfo) -> None:
@@ -153,12 +159,22 @@ class Bridge:
             self._publisher.event(f"meter_{state}", event)
         self._states[name] = state
 
+    def _clear_costs(self, unpriced: set[str]) -> None:
+        """Remove the costs of meters that have no tariff any more."""
+        while self._found_costs:
+            self._priced.add(self._found_costs.popleft())
+        for name in self._priced & unpriced:
+            self._connection.retain(self._topics.meter_cost(name), None)
+            self._priced.discard(name)
+            self._unpriced.add(name)
+
     def _clear(self, name: str) -> None:
         """Remove a meter; its availability goes last, as it is what a later start finds."""
         log.info("meter %s is not configured any more: it is removed from MQTT", name)
         if self._topics.discovery_prefix:
             self._connection.retain(self._topics.discovery(self._topics.meter_id(name)), None)
         self._connection.retain(self._topics.meter_state(name), None)
+        self._clear_costs({name})
         self._connection.retain(self._topics.meter_availability(name), None)
         self._published.discard(name)
         self._announced.pop(name, None)
@@ -179,3 +195,9 @@ class Bridge:
         name = self._topics.meter_of(message.topic)
         if name and message.retained and message.payload:
             self._found.append(name)
+
+    def _find_cost(self, message: Message) -> None:
+        """Note a meter whose cost is on the broker, by whatever worker published it."""
+        name = self._topics.meter_of(message.topic)
+        if name and message.payload:
+            self._found_costs.append(name)

@@ -8,7 +8,7 @@ from esquirell.domain.meter import Meter
 from esquirell.domain.profile import Profile
 from esquirell.domain.quantity import is_quantity_key
 from esquirell.domain.status import MeterStatus
-from esquirell.mqtt import entities
+from esquirell.mqtt import costs, entities
 from esquirell.mqtt.topics import Topics
 
 
@@ -17,13 +17,15 @@ class MeterInfo:
     """What is to be known of a meter.
 
     `profile` is None while the product is not known, `interval` the longest time between two
-    polls in seconds, None when nothing polls the meter.
+    polls in seconds, None when nothing polls the meter; `currency` that of its tariff, None
+    without one.
     """
 
     meter: Meter
     profile: Profile | None = None
     status: MeterStatus = field(default_factory=MeterStatus)
     interval: float | None = None
+    currency: str | None = None
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -33,11 +35,17 @@ class MeterInfo:
         return tuple(key for key in every if is_quantity_key(key))
 
 
-def meter_device(topics: Topics, info: MeterInfo, version: str) -> dict[str, object]:
-    """Build the message that announces a meter."""
+def meter_device(
+    topics: Topics, info: MeterInfo, version: str, *, unpriced: bool = False
+) -> dict[str, object]:
+    """Build the message that announces a meter; `unpriced` tells that it lost its tariff."""
     name, keys = info.meter.name, info.keys
     sensors = {key: entities.quantity(topics, name, key, keys) for key in keys}
     sensors["problem"] = entities.problem(topics, name)
+    if info.currency:
+        sensors |= costs.sensors(topics, name, info.currency)
+    elif unpriced:
+        sensors |= costs.no_sensors()
     return {
         "device": _meter(topics, info),
         "origin": _origin(version),

@@ -39,7 +39,7 @@ def quantity(topics: Topics, meter: str, key: str, keys: tuple[str, ...]) -> Ent
         "entity_category": "diagnostic" if kind.key == "temperature" else None,
     }
     return {
-        **_named("sensor", topics.meter_id(meter, key), _label(key)),
+        **named("sensor", topics.meter_id(meter, key), _label(key)),
         "device_class": kind.device_class,
         "state_class": kind.state_class,
         "suggested_display_precision": kind.precision,
@@ -53,7 +53,7 @@ def problem(topics: Topics, meter: str) -> Entity:
     """Describe the sensor that tells whether readings are doubted, with the reasons."""
     warnings = "value_json.diagnostics.get('warnings', [])"
     return {
-        **_named("binary_sensor", topics.meter_id(meter, "problem"), "Readings"),
+        **named("binary_sensor", topics.meter_id(meter, "problem"), "Readings"),
         "device_class": "problem",
         "entity_category": "diagnostic",
         "value_template": f"{{{{ 'ON' if {warnings} else 'OFF' }}}}",
@@ -72,7 +72,7 @@ def service(topics: Topics, meter: str) -> Iterator[tuple[str, Entity]]:
 def connectivity(topics: Topics) -> Entity:
     """Describe the sensor that tells whether the bridge is there; it is available always."""
     return {
-        **_named("binary_sensor", f"{topics.bridge_id}_connectivity", "Connection"),
+        **named("binary_sensor", f"{topics.bridge_id}_connectivity", "Connection"),
         "device_class": "connectivity",
         "entity_category": "diagnostic",
         "state_topic": topics.bridge_state,
@@ -105,8 +105,8 @@ def _control(topics: Topics, name: str, key: str, label: str) -> Entity:
     spoken = name.replace("_", " ").replace("-", " ")
     title = f"Schedule {spoken} {label}".rstrip()
     return {
-        **_named(_CONTROLS[key], topics.meter_id(name, key), title),
-        **_by_the_bridge(topics),
+        **named(_CONTROLS[key], topics.meter_id(name, key), title),
+        **by_the_bridge(topics),
     }
 
 
@@ -173,7 +173,8 @@ def _next_run(topics: Topics, name: str) -> Entity:
     }
 
 
-def _named(platform: str, unique_id: str, name: str) -> Entity:
+def named(platform: str, unique_id: str, name: str) -> Entity:
+    """Begin the description of an entity."""
     return {
         "platform": platform,
         "unique_id": unique_id,
@@ -199,8 +200,8 @@ def _shown_at_first(key: str, keys: tuple[str, ...]) -> bool:
 def _status(topics: Topics, meter: str) -> Entity:
     codes = "', '".join(REASONS)
     return {
-        **_named("sensor", topics.meter_id(meter, "status"), "Status"),
-        **_by_the_bridge(topics),
+        **named("sensor", topics.meter_id(meter, "status"), "Status"),
+        **by_the_bridge(topics),
         "device_class": "enum",
         "options": ["online", "offline", *(_spoken(code) for code in REASONS)],
         "icon": "mdi:lan-check",
@@ -220,8 +221,8 @@ def _spoken(code: str) -> str:
 
 def _last_success(topics: Topics, meter: str) -> Entity:
     return {
-        **_named("sensor", topics.meter_id(meter, "last_success"), "Last success"),
-        **_by_the_bridge(topics),
+        **named("sensor", topics.meter_id(meter, "last_success"), "Last success"),
+        **by_the_bridge(topics),
         "device_class": "timestamp",
         "entity_category": "diagnostic",
         "state_topic": topics.meter_availability(meter),
@@ -231,14 +232,14 @@ def _last_success(topics: Topics, meter: str) -> Entity:
 
 def _fetch(topics: Topics, meter: str) -> Entity:
     return {
-        **_named("button", topics.meter_id(meter, "fetch"), "Fetch now"),
-        **_by_the_bridge(topics),
+        **named("button", topics.meter_id(meter, "fetch"), "Fetch now"),
+        **by_the_bridge(topics),
         "icon": "mdi:refresh",
         "command_topic": topics.meter_fetch(meter),
         "payload_press": "{}",
     }
 
 
-def _by_the_bridge(topics: Topics) -> Entity:
+def by_the_bridge(topics: Topics) -> Entity:
     """Depend on the bridge alone, whatever the meter does."""
     return {"availability": [{"topic": topics.bridge_state, "value_template": STATE}]}

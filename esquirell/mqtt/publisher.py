@@ -35,6 +35,7 @@ class MqttPublisher:
         self._publish_every = publish_every
         self._clock = clock
         self._readings: dict[str, float] = {}
+        self._costs: set[str] = set()
         self._statuses: dict[str, tuple[object, ...]] = {}
         self._told_at: dict[str, datetime] = {}
 
@@ -64,6 +65,12 @@ class MqttPublisher:
         shape = status.payload() | {"state": state}
         self._retain(self._topics.meter_availability(meter), shape)
 
+    def cost(self, meter: str, shape: Mapping[str, object] | None) -> None:
+        """Publish what a meter has cost; None, as it has no tariff any more, clears the topic."""
+        if shape is not None or meter in self._costs:
+            self._retain(self._topics.meter_cost(meter), shape)
+            self._costs.add(meter)
+
     def event(self, kind: str, data: Mapping[str, Any]) -> None:
         """Publish that something happened."""
         event = {"type": kind, "at": iso(self._clock()), "data": dict(data)}
@@ -84,7 +91,7 @@ class MqttPublisher:
         """Give the number of the period: counted by the clock, as polls come unevenly."""
         return moment.timestamp() // (self._publish_every(meter) or 0.001)
 
-    def _retain(self, topic: str, shape: Mapping[str, object]) -> None:
+    def _retain(self, topic: str, shape: Mapping[str, object] | None) -> None:
         try:
             self._connection.retain(topic, shape)
         except (TypeError, ValueError):

@@ -64,6 +64,15 @@ class Topics:
         """Where it is published whether a meter answers."""
         return f"{self.base}/meter/{meter}/availability"
 
+    def meter_cost(self, meter: str) -> str:
+        """Where it is published what the energy of a meter has cost."""
+        return f"{self.base}/meter/{meter}/cost"
+
+    @property
+    def all_costs(self) -> str:
+        """The filter of the costs of all meters."""
+        return self.meter_cost("+")
+
     def meter_fetch(self, meter: str) -> str:
         """Where a reading of a meter is asked for."""
         return f"{self.base}/meter/{meter}/fetch"

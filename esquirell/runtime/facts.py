@@ -1,6 +1,7 @@
 """What the bridge tells of the whole, gathered from where it is known."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
 
@@ -12,6 +13,7 @@ from esquirell.domain.schedule import Schedule
 from esquirell.domain.status import MeterStatus
 from esquirell.mqtt.discovery import MeterInfo
 from esquirell.profiles import Choices
+from esquirell.services.costs import Costs
 from esquirell.services.schedules import pace_of
 from esquirell.settings import Settings, public
 
@@ -28,18 +30,25 @@ def info_of(settings: Settings, base_topic: str) -> dict[str, Any]:
     }
 
 
-def meter_infos(
-    meters: Sequence[Meter],
-    profiles: Choices,
-    statuses: Mapping[str, MeterStatus],
-    schedules: Mapping[str, Schedule],
-) -> list[MeterInfo]:
-    """Tell what is to be shown of each meter."""
-    paces = [pace_of(schedules.values(), meter.name) for meter in meters]
-    return [
-        MeterInfo(one, _profile(profiles, one), statuses.get(one.name, MeterStatus()), pace_s)
-        for one, pace_s in zip(meters, paces, strict=True)
-    ]
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is known of the meters at one moment."""
+
+    profiles: Choices
+    statuses: Mapping[str, MeterStatus]
+    schedules: Mapping[str, Schedule]
+    costs: Costs
+
+    def info(self, meter: Meter) -> MeterInfo:
+        """Tell what is to be shown of a meter."""
+        tariff = self.costs.tariff_of(meter.name)
+        return MeterInfo(
+            meter,
+            _profile(self.profiles, meter),
+            self.statuses.get(meter.name, MeterStatus()),
+            pace_of(self.schedules.values(), meter.name),
+            tariff.currency if tariff else None,
+        )
 
 
 def _profile(profiles: Choices, meter: Meter) -> Profile | None:

@@ -28,10 +28,11 @@ from esquirell.mqtt.publisher import MqttPublisher
 from esquirell.mqtt.requests import Requests
 from esquirell.mqtt.topics import Topics
 from esquirell.runtime.devices import Devices
-from esquirell.runtime.facts import VERSION, info_of, meter_infos
+from esquirell.runtime.facts import VERSION, Known, info_of
 from esquirell.runtime.measuring import exporter_of, ports_of
 from esquirell.runtime.storage import Storage
 from esquirell.services.commands import Commands
+from esquirell.services.costs import Costs
 from esquirell.services.edits import Edits
 from esquirell.services.elsewhere import Elsewhere
 from esquirell.services.fetch import Fetch
@@ -107,6 +108,11 @@ class Runtime:
     def storage(self) -> Storage:
         """The database and what is kept in it."""
         return Storage(self.settings, now)
+
+    @cached_property
+    def costs(self) -> Costs:
+        """The one who reckons what energy costs."""
+        return self.storage.costs(lambda: self.settings.tariffs)
 
     @cached_property
     def devices(self) -> Devices:
@@ -207,6 +213,11 @@ class Runtime:
         )
         return Bridge(self.connection, self.topics, self.publisher, facts, now)
 
+    def tell_cost(self, meter: str) -> None:
+        """Publish what a configured meter has cost. Raises UnavailableError."""
+        if any(one.name == meter for one in self.meters()):
+            self.publisher.cost(meter, self.costs.of_late(meter))
+
     def lease(self, role: str, owner: str) -> Lease:
         """Build the lease of a role: of several processes one is active."""
         return Lease(self.redis, role, owner)
@@ -240,4 +251,5 @@ class Runtime:
 
     def _meter_infos(self) -> list[MeterInfo]:
         statuses = self.storage.readings.statuses() | self._known_statuses()
-        return meter_infos(self.meters(), self.devices.profiles, statuses, self.schedules.active())
+        known = Known(self.devices.profiles, statuses, self.schedules.active(), self.costs)
+        return [known.info(meter) for meter in self.meters()]

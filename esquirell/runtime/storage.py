@@ -1,9 +1,11 @@
 """The database: what is stored in it, and who looks after it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cached_property
 
 from esquirell.domain.periods import Calendar
+from esquirell.domain.tariff import Tariff
+from esquirell.services.costs import Costs
 from esquirell.services.ports import Clock
 from esquirell.services.retention import Retention
 from esquirell.services.statistics import Statistics
@@ -13,6 +15,7 @@ from esquirell.storage.claim import Claim
 from esquirell.storage.commands import CommandLog
 from esquirell.storage.database import Database
 from esquirell.storage.mending import Mender
+from esquirell.storage.prices import Prices
 from esquirell.storage.readings import Readings
 from esquirell.storage.schedules import Schedules
 from esquirell.storage.statistics import Statistics as StatisticsStore
@@ -77,6 +80,11 @@ class Storage:
         """The one who thins out old readings."""
         keep = self._settings.database.raw_retention
         return Retention(self._statistics, self._calendar, keep, self._clock)
+
+    def costs(self, tariffs: Callable[[], Sequence[Tariff]]) -> Costs:
+        """Build the one who reckons what energy costs; `tariffs` are those in force."""
+        prices = Prices(self.database)
+        return Costs(self._statistics, prices, tariffs, self._calendar, self._clock)
 
     @cached_property
     def _statistics(self) -> StatisticsStore:

@@ -25,6 +25,8 @@ def _problems(settings: Settings) -> Iterator[Problem]:
     yield from _devices(settings)
     yield from _double("schedules", (schedule.name for schedule in settings.schedules))
     yield from _schedules(settings)
+    yield from _double("tariffs", (tariff.name for tariff in settings.tariffs))
+    yield from _tariffs(settings)
     yield from _files(settings)
 
 
@@ -47,14 +49,23 @@ def _devices(settings: Settings) -> Iterator[Problem]:
 
 
 def _schedules(settings: Settings) -> Iterator[Problem]:
-    known = {meter.name for meter in settings.meters}
     for schedule in settings.schedules:
         table = ("schedules", schedule.name)
-        for name in schedule.meters or ():
-            if name not in known:
-                yield table, "meters", f"names {name}, which is no configured meter"
+        yield from _strangers(settings, table, schedule.meters)
         if schedule.timezone is not None:
             yield from _zone(schedule.timezone, table)
+
+
+def _tariffs(settings: Settings) -> Iterator[Problem]:
+    for tariff in settings.tariffs:
+        yield from _strangers(settings, ("tariffs", tariff.name), tariff.meters)
+
+
+def _strangers(settings: Settings, table: Route, names: Iterable[str] | None) -> Iterator[Problem]:
+    known = {meter.name for meter in settings.meters}
+    for name in names or ():
+        if name not in known:
+            yield table, "meters", f"names {name}, which is no configured meter"
 
 
 def _zone(name: str, table: Route) -> Iterator[Problem]:

@@ -8,11 +8,12 @@ from pydantic import BaseModel, SecretStr
 
 from esquirell.domain.meter import Meter
 from esquirell.domain.schedule import Schedule
+from esquirell.domain.tariff import Tariff
 from esquirell.settings.model import Configuration, Section
 
 Model = type[BaseModel]
 
-LISTS: dict[str, Model] = {"meters": Meter, "schedules": Schedule}
+LISTS: dict[str, Model] = {"meters": Meter, "schedules": Schedule, "tariffs": Tariff}
 SECTIONS: dict[str, Model] = {
     name: field.annotation
     for name, field in Configuration.model_fields.items()

@@ -19,6 +19,7 @@ from pydantic import (
 
 from esquirell.domain.meter import Meter
 from esquirell.domain.schedule import Schedule
+from esquirell.domain.tariff import Tariff
 from esquirell.settings import urls
 from esquirell.settings.files import profiles_beside
 from esquirell.settings.values import (
@@ -194,6 +195,7 @@ class Configuration(Section):
     cloud: CloudSettings = CloudSettings()
     meters: tuple[Meter, ...] = ()
     schedules: tuple[Schedule, ...] = (Schedule.model_validate(DEFAULT_SCHEDULE),)
+    tariffs: tuple[Tariff, ...] = ()
     tasks: TaskSettings = TaskSettings()
     worker: WorkerSettings = WorkerSettings()
     flower: FlowerSettings = FlowerSettings()

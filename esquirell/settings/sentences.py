@@ -13,6 +13,9 @@ _WHOLE = "must be a whole number"
 _FLAG = "must be true or false"
 _LIST = 'must be a list, such as ["a", "b"]'
 _TABLE = "must be a table"
+_NUMBER = "must be a number"
+_DATE = 'must be a date, such as "2026-11-22"'
+_TIME = 'must be a time of day, such as "22:00"'
 
 # The kinds of pydantic's errors that the models can cause; each text follows the key.
 _PROBLEMS = {
@@ -27,6 +30,18 @@ _PROBLEMS = {
     "bool_parsing": _FLAG,
     "tuple_type": _LIST,
     "dict_type": _TABLE,
+    "model_type": _TABLE,
+    "model_attributes_type": _TABLE,
+    "extra_forbidden": "is no known key",
+    "decimal_type": _NUMBER,
+    "decimal_parsing": _NUMBER,
+    "finite_number": _NUMBER,
+    "date_type": _DATE,
+    "date_parsing": _DATE,
+    "date_from_datetime_parsing": _DATE,
+    "date_from_datetime_inexact": _DATE,
+    "time_type": _TIME,
+    "time_parsing": _TIME,
     "greater_than_equal": "must be at least {ge}",
     "less_than_equal": "must be at most {le}",
     "literal_error": "must be {expected}, in quotes",
@@ -50,7 +65,15 @@ def _locate(loc: tuple[int | str, ...], data: Table) -> tuple[Route, str]:
     names: list[Any] = [*loc, "", ""]
     top, second, third = names[:3]
     if top in LISTS and isinstance(second, int):
-        return (top, item_name(data[top][second], second)), str(third)
+        key = f"{third}{_place_within(loc[3:])}"
+        return (top, item_name(data[top][second], second)), key
     if top in SECTIONS:
         return (top,), str(second)
     return (), str(top)
+
+
+def _place_within(rest: tuple[int | str, ...]) -> str:
+    """Name the place in a list of tables within a table; that in a plain list needs no name."""
+    if len(rest) > 1 and isinstance(rest[0], int):
+        return f" no. {rest[0] + 1}: {rest[1]}"
+    return ""

@@ -1,7 +1,8 @@
 """The effective settings as others may see them."""
 
 from collections.abc import Iterable, Mapping
-from datetime import timedelta
+from datetime import date, time, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -66,10 +67,10 @@ def _plain(value: object) -> object:
             return MASK if value.get_secret_value() else ""
         case timedelta():
             return write_retention(value)
-        case Path():
+        case Path() | date() | time():
             return str(value)
         case dict():
             return _table(value)
         case list() | tuple():
             return [_plain(item) for item in value if item is not None]
-    return value
+    return float(value) if isinstance(value, Decimal) else value

@@ -17,7 +17,7 @@ from esquirell.storage.tables import metadata
 log = logging.getLogger(__name__)
 
 # The newest script in migrations/versions, known without loading Alembic.
-HEAD = "0003"
+HEAD = "0004"
 
 UPGRADE_LIMIT_S = 600
 

@@ -56,6 +56,15 @@ class Statistics:
         """
         return stream(self._database, names, periods)
 
+    def hours(
+        self, meter: str, since: datetime, until: datetime, keys: Collection[str]
+    ) -> Iterator[Statistic]:
+        """Stream the hours of a meter with the values of some names, in time order.
+
+        Raises UnavailableError, also from the iterator.
+        """
+        return self.query([meter], Periods("hour", since, until, keys))
+
 
 class Turn:
     """One transaction on one meter; see the port of this name."""

@@ -107,6 +107,17 @@ ledger = Table(
     Column("state", _json(), nullable=False),
 )
 
+# Prices of a kWh from a moment on, in the currency of their tariff; null leaves it to the tariff.
+price = Table(
+    "price",
+    metadata,
+    Column("tariff", Text, primary_key=True),
+    Column("start", Instant, primary_key=True),
+    Column("bought", Float),
+    Column("sold", Float),
+    sqlite_with_rowid=False,
+)
+
 schedule = Table(
     "schedule",
     metadata,

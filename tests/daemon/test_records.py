@@ -42,7 +42,7 @@ def ended(runtime: Runtime, retval: object, state: str | None) -> str | None:
     on_end(task, retval, state)
     record = runtime.storage.commands.get("id-1")
     assert record
-    return record.answer and record.answer.error
+    return record.answer.error if record.answer else None
 
 
 def test_a_failed_task_says_why(runtime: Runtime) -> None:

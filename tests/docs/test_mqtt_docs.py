@@ -12,6 +12,7 @@ import pytest
 from celery import Celery
 from paho.mqtt.client import topic_matches_sub
 from support import fakes
+from support.bills import reckoned
 from support.configuration import METER, ConfigurationFolder
 from support.mqtt_parts import NOON, info_of, schedule
 
@@ -158,6 +159,18 @@ def test_the_example_of_a_reading_has_its_shape() -> None:
 
 def test_the_example_of_an_availability_has_its_shape() -> None:
     assert example("esquirell/meter/<name>/availability").keys() == MeterStatus().payload().keys()
+
+
+def test_the_example_of_a_cost_has_its_shape() -> None:
+    shown = example("esquirell/meter/<name>/cost")
+    whole = reckoned().of_late("main")
+    assert whole
+    assert shown.keys() == whole.keys()
+    for period in ("today", "this_month"):
+        one = shown[period]
+        assert one.keys() == whole[period].keys()
+        total = one["import_cost"] - one["export_credit"] + one["fee"]
+        assert one["total"] == pytest.approx(total)
 
 
 def test_the_example_of_a_schedule_has_its_shape() -> None:

@@ -1,5 +1,6 @@
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -284,3 +285,47 @@ def test_health_is_due_at_once_and_then_each_minute() -> None:
         *(True, False, False),
         *(True, False, True),
     ]
+
+
+COST = "esquirell/meter/main/cost"
+
+
+def test_a_tariff_brings_sensors_that_home_assistant_takes(
+    broker: Mosquitto, house: House, observer: Observer
+) -> None:
+    house.meters = [replace(info_of(), currency="PLN")]
+    with bridge_in(house, broker.port) as (bridge, _):
+        bridge.tick()
+        told = observer.saw(lambda seen: seen.topic == MAIN).json["components"]
+    for period in ("today", "this_month"):
+        sensor = told[f"cost_{period}"]
+        assert sensor["unique_id"] == f"esquirell_main_cost_{period}"
+        assert (sensor["device_class"], sensor["state_class"]) == ("monetary", "total")
+        assert sensor["unit_of_measurement"] == "PLN"
+        assert sensor["state_topic"] == COST
+        assert sensor["last_reset_value_template"] == f"{{{{ value_json.{period}.start }}}}"
+
+
+def test_a_tariff_that_is_gone_takes_its_topic_and_sensors_along(
+    broker: Mosquitto, house: House, observer: Observer
+) -> None:
+    observer.publish(COST, b'{"currency":"PLN"}', retain=True)
+    with bridge_in(house, broker.port) as (bridge, _):
+        repeatedly(lambda: refresh(bridge), lambda: COST not in retained(broker.port))
+        refresh(bridge)
+        observer.saw(lambda seen: seen.topic == MAIN and b'"cost_today"' in seen.payload)
+        components = json.loads(retained(broker.port)[MAIN])["components"]
+    assert components["cost_today"] == components["cost_this_month"] == {"platform": "sensor"}
+
+
+def test_a_cost_stays_while_there_is_a_tariff_and_goes_with_its_meter(
+    broker: Mosquitto, house: House, observer: Observer
+) -> None:
+    house.meters = [replace(info_of(), currency="PLN")]
+    observer.publish(COST, b'{"currency":"PLN"}', retain=True)
+    with bridge_in(house, broker.port) as (bridge, _):
+        repeatedly(lambda: refresh(bridge), lambda: bridge._priced)
+        refresh(bridge)
+        assert COST in retained(broker.port)
+        house.meters = []
+        repeatedly(lambda: refresh(bridge), lambda: COST not in retained(broker.port))

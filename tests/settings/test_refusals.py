@@ -15,6 +15,7 @@ from esquirell.settings.keys import LISTS, SECTIONS, Model, known_keys
 from esquirell.settings.loading import _combine, load
 
 FETCH = "[[schedules]]\nname = 'fetch'\nevery = 60\n"
+TARIFF = "[[tariffs]]\nname = 'home'\ncurrency = 'PLN'\n"
 
 REFUSALS = [
     ("timezon = 'UTC'", "timezon is no known key; the nearest known key is timezone"),
@@ -48,6 +49,43 @@ REFUSALS = [
     ("[cloud]\napi_key = 'a'", "cloud: api_key and api_secret go together: give both or neither"),
     ("[cloud]\nurl = 'http://a.b'", "cloud: url must start with https:// and name a host"),
     (METER + "gateway = 'bf02'", "meters.main: gateway and cid go together"),
+    (TARIFF + TARIFF, "tariffs.home: this name is given 2 times, it has to be unique"),
+    (TARIFF + "meters = ['x']", "tariffs.home: meters names x, which is no configured meter"),
+    (TARIFF + "import_prise = 1", "tariffs.home: import_prise is no known key; the nearest known"),
+    (TARIFF + "import_price = 'a'", "tariffs.home: import_price must be a number"),
+    (TARIFF + "import_price = nan", "tariffs.home: import_price must be a number"),
+    (TARIFF + "fee_per_day = -1", "tariffs.home: fee_per_day must be at least 0"),
+    ("[[tariffs]]\nname = 'a'", "tariffs.a: currency is missing"),
+    (
+        "[[tariffs]]\nname = 'a'\ncurrency = 'zł'",
+        "tariffs.a: currency must be the three letters of ISO 4217",
+    ),
+    (TARIFF + "windows = 'night'", "tariffs.home: windows must be a list"),
+    (TARIFF + "windows = ['night']", "tariffs.home: windows must be a table"),
+    (
+        TARIFF + "windows = [{}, {begin = '22:05'}]",
+        "tariffs.home: windows no. 2: begin must be at a quarter of an hour",
+    ),
+    (
+        TARIFF + "windows = [{end = '6 o clock'}]",
+        "tariffs.home: windows no. 1: end must be a time of day",
+    ),
+    (
+        TARIFF + "windows = [{end = '06:00+01:00'}]",
+        "tariffs.home: windows no. 1: end must be a time without a zone",
+    ),
+    (
+        TARIFF + "windows = [{valid_from = '2026-13-01'}]",
+        "tariffs.home: windows no. 1: valid_from must be a date",
+    ),
+    (
+        TARIFF + "windows = [{weekdays = ['monday']}]",
+        "tariffs.home: windows no. 1: weekdays must be 'mon', 'tue'",
+    ),
+    (
+        TARIFF + "windows = [{price = 1}]",
+        "tariffs.home: windows no. 1: price is no known key",
+    ),
     (FETCH + FETCH, "schedules.fetch: this name is given 2 times, it has to be unique"),
     ("timezone = 'Europe/Warsow'", "timezone names no IANA time zone; the nearest known is "),
     ("timezone = 'Europe'", "timezone names no IANA time zone; the nearest known is "),

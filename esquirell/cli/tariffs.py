@@ -1,0 +1,158 @@
+"""`esquirell tariffs`: what energy costs, and lists of prices from files."""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from esquirell.cli.call import Call, Group, misuse, pass_call
+from esquirell.cli.moments import local
+from esquirell.cli.output import print_json, print_table
+from esquirell.domain.errors import ConfigError
+from esquirell.domain.price_list import end_of, read_prices
+from esquirell.domain.reading import iso
+from esquirell.domain.tariff import Tariff, Window
+
+if TYPE_CHECKING:
+    from esquirell.domain.cost import PriceRow
+
+_EVER = (datetime(1970, 1, 1, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC))
+_SHOWN_ROWS = timedelta(days=2)
+
+
+@click.group("tariffs", cls=Group)
+def tariffs() -> None:
+    """List tariffs, show one with its prices, import prices from a file."""
+
+
+@tariffs.command("list")
+@pass_call
+def list_tariffs(call: Call) -> None:
+    """List the configured tariffs."""
+    counts = call.prices.counts()
+    found = [_shape(one) | {"imported": counts.get(one.name, 0)} for one in call.settings.tariffs]
+    if call.json:
+        print_json(found)
+        return
+    columns = ("name", "meters", "currency", "import_price", "export_price", "imported")
+    lines = [one | {"meters": one["meters"] or ["all"]} for one in found]
+    rows = [[_cell(line[column]) for column in columns] for line in lines]
+    print_table(columns, rows, right=columns[3:])
+
+
+@tariffs.command("show")
+@click.argument("name", required=False)
+@pass_call
+def show(call: Call, name: str | None) -> None:
+    """Show a tariff and its imported prices.
+
+    Of these a terminal shows those within a day from now, --json all.
+    """
+    tariff = chosen(call, name)
+    rows = call.prices.rows(tariff.name, *_EVER)
+    if call.json:
+        print_json(_shape(tariff) | {"prices": [_price(row) for row in rows]})
+        return
+    shape = _shape(tariff) | {"meters": tariff.meters or ["all"]}
+    del shape["windows"]
+    for key, value in shape.items():
+        click.echo(f"{key}: {_cell(value)}")
+    for window in tariff.windows:
+        click.echo(f"window: {_spoken(window)}")
+    since = datetime.now(UTC) - _SHOWN_ROWS / 2
+    near = [_price(row) for row in rows if since <= row.start < since + _SHOWN_ROWS]
+    click.echo(f"{len(rows)} imported prices, {len(near)} of them begin within a day from now")
+    if near:
+        _print_prices(near, call.settings.timezone)
+
+
+@tariffs.command("import")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--tariff", metavar="NAME", help="Needed where there are several.")
+@pass_call
+def import_prices(call: Call, file: Path, tariff: str | None) -> None:
+    """Import prices from a CSV file.
+
+    Its columns are start, price and perhaps export.
+
+    A price holds from its start until the next one's. Where they begin a day apart or less, the
+    last one holds as long as the one before it; then the prices of the configuration hold again.
+    A start without a zone is in the configured one. What was imported before for the same time
+    is replaced; an empty price is that of the configuration.
+    """
+    name = chosen(call, tariff).name
+    rows = _read(file, call.settings.timezone)
+    call.prices.put(name, rows, end_of(rows))
+    first, last = iso(rows[0].start), iso(rows[-1].start)
+    if call.json:
+        print_json({"tariff": name, "imported": len(rows), "first": first, "last": last})
+        return
+    zone = call.settings.timezone
+    span = f"from {local(first, zone)} to {local(last, zone)}"
+    click.echo(f"{len(rows)} prices imported for {name}, {span}")
+
+
+def chosen(call: Call, name: str | None) -> Tariff:
+    """Give the tariff of a name, or the only one. Raises UsageError or ConfigError."""
+    known = {one.name: one for one in call.settings.tariffs}
+    if not known:
+        raise ConfigError("no tariff is configured: add one as [[tariffs]]")
+    if name is None and len(known) > 1:
+        raise misuse(f"there are several tariffs, name one of them: {', '.join(known)}")
+    if name is not None and name not in known:
+        raise misuse(f"there is no tariff {name!r}; known: {', '.join(known)}")
+    return known[name] if name else next(iter(known.values()))
+
+
+def _read(file: Path, zone: str) -> "list[PriceRow]":
+    try:
+        return read_prices(file.read_text(encoding="utf-8").splitlines(), zone)
+    except UnicodeDecodeError:
+        raise misuse(f"{file} is no text in UTF-8: export it as CSV in UTF-8") from None
+    except OSError as error:
+        raise misuse(f"{file} can't be read: {error.strerror}") from None
+    except ValueError as error:
+        raise misuse(f"{file}: {error}") from None
+
+
+def _shape(tariff: Tariff) -> dict[str, object]:
+    shape: dict[str, object] = tariff.model_dump(mode="json")
+    for key in ("import_price", "export_price", "fee_per_day", "fee_per_month"):
+        value = getattr(tariff, key)
+        shape[key] = None if value is None else float(value)
+    return shape
+
+
+def _spoken(window: Window) -> str:
+    """Describe a window in a line, with what is given of it."""
+    given = window.model_dump(exclude_defaults=True)
+    parts = [f"{window.begin:%H:%M}-{window.end:%H:%M}", " ".join(given.pop("weekdays", ()))]
+    parts += [f"{key} {value}" for key, value in given.items() if key not in {"begin", "end"}]
+    return ", ".join(filter(None, parts))
+
+
+def _price(row: "PriceRow") -> dict[str, object]:
+    bought, sold = row.prices.bought, row.prices.sold
+    return {
+        "start": iso(row.start),
+        "price": None if bought is None else float(bought),
+        "export": None if sold is None else float(sold),
+    }
+
+
+def _print_prices(prices: list[dict[str, object]], zone: str) -> None:
+    rows = [
+        (local(str(one["start"]), zone), _cell(one["price"]), _cell(one["export"]))
+        for one in prices
+    ]
+    print_table(("start", "price", "export"), rows, right=("price", "export"))
+
+
+def _cell(value: object) -> str:
+    match value:
+        case None:
+            return "-"
+        case list() | tuple():
+            return ", ".join(map(str, value))
+    return str(value)

@@ -1,0 +1,132 @@
+"""A tariff as the configuration describes it: what a kWh costs, and when."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from typing import Annotated, Literal, get_args
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from esquirell.domain.meter import Slug
+
+Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+WEEKDAYS: tuple[Weekday, ...] = get_args(Weekday)
+QUARTER_MINUTES = 15
+MIDNIGHT = time()
+CURRENCY_LETTERS = 3
+
+_DAY = timedelta(days=1)
+
+
+def check_quarter(moment: time) -> time:
+    """Give a time of day back. Raises ValueError unless it is local and on a quarter."""
+    if moment.tzinfo is not None:
+        raise ValueError("must be a time without a zone: it is in the configured one")
+    if moment.minute % QUARTER_MINUTES or moment.second or moment.microsecond:
+        raise ValueError('must be at a quarter of an hour, such as "22:00" or "06:30"')
+    return moment
+
+
+def check_currency(code: str) -> str:
+    """Give a currency back. Raises ValueError unless it has the form of ISO 4217."""
+    if not (len(code) == CURRENCY_LETTERS and code.isascii() and code.isalpha() and code.isupper()):
+        raise ValueError('must be the three letters of ISO 4217, such as "EUR"')
+    return code
+
+
+Price = Annotated[Decimal, Field(ge=-1000000, le=1000000)]
+Fee = Annotated[Decimal, Field(ge=0, le=1000000)]
+TimeOfDay = Annotated[time, AfterValidator(check_quarter)]
+
+
+@dataclass(frozen=True, slots=True)
+class Prices:
+    """What a kWh costs and what one delivered brings; None where nobody said."""
+
+    bought: Decimal | None = None
+    sold: Decimal | None = None
+
+    def over(self, other: "Prices") -> "Prices":
+        """Give these prices, and the other ones where there are none."""
+        return Prices(
+            other.bought if self.bought is None else self.bought,
+            other.sold if self.sold is None else self.sold,
+        )
+
+
+class Window(BaseModel):
+    """A part of the day, on some weekdays, between two dates, that has prices of its own.
+
+    From `begin` until just before `end`, in local time; an `end` that is not after `begin` is
+    on the next day, and the weekday is that of the beginning. `valid_until` is the first day
+    on which it does not hold any more. A price that is not given is that of the tariff.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    begin: TimeOfDay = MIDNIGHT
+    end: TimeOfDay = MIDNIGHT
+    weekdays: tuple[Weekday, ...] = WEEKDAYS
+    valid_from: date | None = None
+    valid_until: date | None = None
+    import_price: Price | None = None
+    export_price: Price | None = None
+
+    @property
+    def prices(self) -> Prices:
+        """The prices while it holds."""
+        return Prices(self.import_price, self.export_price)
+
+    def holds(self, local: datetime) -> bool:
+        """Tell whether a moment, in local time, lies within."""
+        today = local.date()
+        if self.valid_from is not None and today < self.valid_from:
+            return False
+        if self.valid_until is not None and today >= self.valid_until:
+            return False
+        now = local.time()
+        if self.begin < self.end:
+            return self.begin <= now < self.end and self._begins_on(today)
+        if now >= self.begin:
+            return self._begins_on(today)
+        return now < self.end and self._begins_on(today - _DAY)
+
+    def _begins_on(self, day: date) -> bool:
+        return WEEKDAYS[day.weekday()] in self.weekdays
+
+
+class Tariff(BaseModel):
+    """What energy costs for some meters (null: for all), in a currency by ISO 4217.
+
+    Prices are per kWh; the first window that holds and has a price wins over them, and an
+    imported price over both.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    name: Slug
+    meters: tuple[Slug, ...] | None = None
+    currency: Annotated[str, AfterValidator(check_currency)]
+    import_price: Price | None = None
+    export_price: Price | None = None
+    fee_per_day: Fee = Decimal(0)
+    fee_per_month: Fee = Decimal(0)
+    windows: tuple[Window, ...] = ()
+
+    def covers(self, meter: str) -> bool:
+        """Tell whether it is the tariff of a meter."""
+        return self.meters is None or meter in self.meters
+
+    def prices(self, local: datetime) -> Prices:
+        """Give the prices at a moment, in local time."""
+        return _first(window.prices for window in self.windows if window.holds(local)).over(
+            Prices(self.import_price, self.export_price)
+        )
+
+
+def _first(several: Iterable[Prices]) -> Prices:
+    found = Prices()
+    for prices in several:
+        found = found.over(prices)
+    return found
