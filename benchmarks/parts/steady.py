@@ -15,8 +15,8 @@ from benchmarks.samples import Sample
 from benchmarks.service import Service, service
 
 MINUTES = 10
-QUICK_MINUTES = 1
-SETTLE_S = 20.0
+QUICK_MINUTES = 0.5
+SETTLE_S, QUICK_SETTLE_S = 20.0, 5.0
 START_S = 60.0
 # Moments are kept as milliseconds since 1970.
 MILLISECONDS = 1000
@@ -38,12 +38,12 @@ class House:
 
 def measure(run: Run) -> Result:
     """Watch three services at the same time: a quiet one, an idle one, a busy one."""
-    seconds = 60 * (QUICK_MINUTES if run.quick else MINUTES)
+    seconds = int(60 * (QUICK_MINUTES if run.quick else MINUTES))
     with run.scratch() as folder, ExitStack() as stack:
         quiet, idle, busy = (_house(stack, folder, every_s) for every_s in (60, 0, 1))
         for house in (quiet, busy):
             wait_until(lambda house=house: house.ours.readings() > 0, START_S)  # type: ignore[misc]  # bound at once
-        time.sleep(SETTLE_S)
+        time.sleep(QUICK_SETTLE_S if run.quick else SETTLE_S)
         run.say(f"steady: watching three services for {seconds} s")
         before, began = [house.used() for house in (quiet, idle)], time.time()
         time.sleep(seconds)
@@ -77,7 +77,7 @@ def _result(
     (quiet_s, quiet_bytes, readings), (idle_s, idle_bytes, _) = changes
     result = Result()
     rest = quiet_s / seconds * 100
-    what = f"CPU at rest, one meter each 60 s, over {seconds // 60} min"
+    what = f"CPU at rest, one meter each 60 s, over {seconds / 60:g} min"
     result.at_most(3, what, rest, REST_PERCENT, "% of one core")
     _judge_punctuality(result, seconds, late)
     kib = quiet_bytes / KIB / max(readings, 1)
@@ -85,7 +85,7 @@ def _result(
     result.at_most(8, what, kib, WRITTEN_KIB, "KiB")
     result.judge(
         8,
-        f"bytes written without any schedule, {seconds // 60} min",
+        f"bytes written without any schedule, {seconds / 60:g} min",
         "nothing",
         f"{idle_bytes / KIB:.0f} KiB (CPU {idle_s / seconds * 100:.2f} %)",
         met=idle_bytes == 0,
@@ -96,7 +96,7 @@ def _result(
 def _judge_punctuality(result: Result, seconds: int, late: Sequence[float]) -> None:
     # The seconds in which watching began and ended may be cut off.
     missed = max(0, seconds - 1 - len(late))
-    what = f"1 s schedule for {seconds // 60} min"
+    what = f"1 s schedule for {seconds / 60:g} min"
     result.judge(5, f"{what}: runs missed", "none", str(missed), met=missed == 0)
     last = late[-1] if late else 1000.0
     shown = f"{last:.0f} (all: {Sample(late).text(0)})" if late else "none"
