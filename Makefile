@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 # Without byte code every start of Python is slower, and the tests start it often.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: bench check format-check lint types imports test format fix install demo reference docs home-assistant faults docker help clean
+.PHONY: check format-check lint types imports test format fix install demo reference docs home-assistant faults docker help clean
 
 check: format-check lint types imports test ## everything below: format, lint, types, imports, tests
 
@@ -60,6 +60,7 @@ home-assistant: install ## against a real Home Assistant: HOME_ASSISTANT_HARNESS
 	@test -n "$$HOME_ASSISTANT_HARNESS" || { echo 'set HOME_ASSISTANT_HARNESS to the program that runs Home Assistant'; exit 2; }
 	$(BIN)/pytest -n0 tests/homeassistant
 
+.PHONY: bench
 bench: install ## how fast and how small it is, into docs/performance.md; half an hour. BENCH="cost --quick" for less
 	$(BIN)/python -m benchmarks $(BENCH)
 
