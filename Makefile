@@ -60,6 +60,10 @@ home-assistant: install ## against a real Home Assistant: HOME_ASSISTANT_HARNESS
 	@test -n "$$HOME_ASSISTANT_HARNESS" || { echo 'set HOME_ASSISTANT_HARNESS to the program that runs Home Assistant'; exit 2; }
 	$(BIN)/pytest -n0 tests/homeassistant
 
+.PHONY: bench
+bench: install ## how fast and how small it is, into docs/performance.md; half an hour. BENCH="cost --quick" for less
+	$(BIN)/python -m benchmarks $(BENCH)
+
 faults: install ## each fault under a running service, for real; a quarter of an hour
 	FAULTS=1 $(BIN)/pytest -n0 tests/faults
 

@@ -1,0 +1,58 @@
+"""Figure 4: from the moment that a reading is due to its message at a subscriber."""
+
+import time
+
+from paho.mqtt.client import Client, MQTTMessage
+from paho.mqtt.enums import CallbackAPIVersion
+
+from benchmarks.commands import subscribed
+from benchmarks.devices import devices
+from benchmarks.programs import servers, wait_until
+from benchmarks.report import Result
+from benchmarks.run import Run
+from benchmarks.samples import Sample
+from benchmarks.service import service
+
+METERS = 10
+ANSWERS_IN_S = 0.010
+ROUNDS_S = (10.0,) * 5
+QUICK_ROUNDS_S = (5.0,)
+MEDIAN_MS, TAIL_MS = 40.0, 120.0
+START_S = 60.0
+
+
+def measure(run: Run) -> Result:
+    """Subscribe, and look how late each second's readings are."""
+    late_ms: list[float] = []
+    client = Client(CallbackAPIVersion.VERSION2)
+
+    def note(_client: Client, _userdata: object, message: MQTTMessage) -> None:
+        if not message.retain:
+            late_ms.append(time.time() % 1.0 * 1000)
+
+    client.on_message = note
+    rounds: list[Sample] = []
+    with (
+        run.scratch() as folder,
+        servers(folder) as there,
+        devices(METERS, ANSWERS_IN_S) as meters,
+        service(folder / "esquirell", there, meters, 1) as ours,
+        subscribed(there.mqtt_port, "esquirell/meter/+/state", client),
+    ):
+        wait_until(lambda: ours.readings() >= 3 * METERS, START_S)
+        for seconds in QUICK_ROUNDS_S if run.quick else ROUNDS_S:
+            late_ms.clear()
+            time.sleep(seconds)
+            rounds.append(Sample(late_ms))
+            run.say(f"freshness: {rounds[-1].text(0)} ms")
+    return _result(rounds)
+
+
+def _result(rounds: list[Sample]) -> Result:
+    result = Result()
+    middle = Sample(one.median for one in rounds)
+    tail = Sample(one.percentile(0.99) for one in rounds)
+    what = "due to MQTT message, 10 meters each second, device answers in 10 ms"
+    result.at_most(4, f"{what}, median", middle.median, MEDIAN_MS, "ms", middle.text(0))
+    result.at_most(4, f"{what}, 99th percentile", tail.median, TAIL_MS, "ms", tail.text(0))
+    return result

@@ -1,0 +1,132 @@
+"""Figure 11: how long it takes until something is there."""
+
+import resource
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import NamedTuple
+
+from paho.mqtt.client import Client, MQTTMessage
+from paho.mqtt.enums import CallbackAPIVersion
+
+from benchmarks.commands import subscribed
+from benchmarks.devices import Device, devices
+from benchmarks.programs import Servers, environment, servers
+from benchmarks.report import Result
+from benchmarks.run import Run
+from benchmarks.samples import Sample
+from benchmarks.service import service
+
+REPEATS, QUICK_REPEATS = 9, 3
+STARTS, QUICK_STARTS = 5, 2
+FIRST_READING_S, HELP_MS, READINGS_MS = 1.2, 150.0, 350.0
+LIMIT_S = 60.0
+BARE = [sys.executable, "-c", "pass"]
+
+
+class Taken(NamedTuple):
+    """Milliseconds from a program's start to its end, and those in which it had a processor."""
+
+    wall_ms: Sample
+    cpu_ms: Sample
+
+    @classmethod
+    def by(cls, command: Sequence[str], repeats: int) -> "Taken":
+        """Run a program some times."""
+        walls, cpus = zip(*(_once(command) for _ in range(repeats)), strict=True)
+        return cls(Sample(walls), Sample(cpus))
+
+
+def _once(command: Sequence[str]) -> tuple[float, float]:
+    began, used = time.perf_counter(), _used_s()
+    subprocess.run(
+        command, env=environment(), check=True, stdout=subprocess.DEVNULL, timeout=LIMIT_S
+    )
+    return (time.perf_counter() - began) * 1000, (_used_s() - used) * 1000
+
+
+def _used_s() -> float:
+    """Give the CPU seconds of all children that ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def measure(run: Run) -> Result:
+    """Start the service, and commands of the command line, some times each."""
+    result = Result()
+    with run.scratch() as folder, servers(folder) as there, devices(1) as meters:
+        fresh, again = _starts(run, folder, there, meters)
+        config = folder / "again" / "esquirell.toml"
+        repeats = QUICK_REPEATS if run.quick else REPEATS
+        ours = [sys.executable, "-m", "esquirell"]
+        bare = Taken.by(BARE, repeats)
+        helped = Taken.by([*ours, "--help"], repeats)
+        listed = Taken.by([*ours, "--config", str(config), "readings", "--json"], repeats)
+    what = "`esquirell run` to the first reading stored and published"
+    result.at_most(11, what, again.median, FIRST_READING_S, "s", again.text())
+    result.at_most(
+        11, f"{what}, with a new database", fresh.median, FIRST_READING_S, "s", fresh.text()
+    )
+    for name, taken, limit in (
+        ("`esquirell --help`", helped, HELP_MS),
+        ("`esquirell readings --json`", listed, READINGS_MS),
+    ):
+        shown = f"{taken.wall_ms.text(0)} ms, of which CPU {taken.cpu_ms.median:.0f}"
+        beside = f"Python alone: {bare.wall_ms.median:.0f} ms, CPU {bare.cpu_ms.median:.0f}"
+        met = taken.wall_ms.median <= limit
+        result.judge(11, f"{name} ({beside})", f"≤ {limit:g} ms", shown, met=met)
+        run.say(f"starting: {name} {shown}; {beside}")
+    return result
+
+
+def _starts(
+    run: Run, folder: Path, there: Servers, meters: Sequence[Device]
+) -> tuple[Sample, Sample]:
+    """Start with a new database, and with one that has its tables and no reading yet."""
+    count = QUICK_STARTS if run.quick else STARTS
+    fresh = Sample(_start(folder / f"fresh{number}", there, meters) for number in range(count))
+    # A poll is due at once only when the last one is long ago: the database's copy is taken back.
+    again = Sample(_restart(folder / "again", there, meters) for _ in range(count))
+    run.say(f"starting: first reading after {again.text()} s, new database {fresh.text()} s")
+    return fresh, again
+
+
+def _restart(place: Path, there: Servers, meters: Sequence[Device]) -> float:
+    if not (place / "data").exists():
+        _start(place, there, meters)
+    _forget_runs(there)
+    return _start(place, there, meters)
+
+
+def _forget_runs(there: Servers) -> None:
+    """Empty Redis, which is what knows when a schedule ran last."""
+    import redis  # noqa: PLC0415 - a client that nothing else here needs
+
+    with closing(redis.Redis(port=there.redis_port)) as client:
+        client.flushall()
+
+
+def _start(place: Path, there: Servers, meters: Sequence[Device]) -> float:
+    """Give the seconds until the first reading is seen at the broker, after it was stored."""
+    seen: list[float] = []
+    published = threading.Event()
+
+    def note(_client: Client, _userdata: object, message: MQTTMessage) -> None:
+        if message.payload and not message.retain:
+            seen.append(time.monotonic())
+            published.set()
+
+    client = Client(CallbackAPIVersion.VERSION2)
+    topic = f"esquirell/meter/{meters[0].name}/state"
+    with subscribed(there.mqtt_port, topic, client):
+        client.publish(topic, b"", 1, retain=True).wait_for_publish(LIMIT_S)
+        client.on_message = note
+        began = time.monotonic()
+        with service(place, there, meters, 1):
+            if not published.wait(LIMIT_S):
+                raise TimeoutError("the service published no reading")
+    return seen[0] - began
