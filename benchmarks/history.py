@@ -71,7 +71,7 @@ def values(chance: random.Random, number: int) -> dict[str, float]:
 
 def readings(count: int, first: int = 0) -> Iterator[Reading]:
     """Make readings, one a minute."""
-    chance = random.Random(1)  # noqa: S311 - samples are no secret
+    chance = random.Random(1)
     for number in range(first, first + count):
         yield Reading(METER, START + number * MINUTE, values(chance, number))
 
