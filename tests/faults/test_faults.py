@@ -125,7 +125,9 @@ def test_a_damaged_database(tmp_path: Path, results: list[Result]) -> None:
         bench.grows()
         bench.steady()
         found = bench.finish("SQLite file overwritten, counted from its replacement")
-        results.append(replace(found, taken=found.taken - before, stored=found.stored))
+        taken = found.taken - before
+        # Those that waited for the new file come on top.
+        results.append(replace(found, taken=taken, stored=min(found.stored, taken)))
         assert found.stored >= found.taken - before
 
 
