@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from support.cli import Home
 from support.mosquitto import Mosquitto
+from support.ports import tuyas_own_ports
 from support.redis_server import RedisProcess
 from support.service import simulated
 
@@ -56,3 +57,9 @@ def device() -> Iterator[SimulatedMeter]:
     meter = simulated()
     yield meter
     meter.stop()
+
+
+@pytest.fixture
+def own_ports() -> Iterator[None]:
+    with tuyas_own_ports():
+        yield

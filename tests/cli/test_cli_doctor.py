@@ -231,6 +231,7 @@ def test_meters_whose_configuration_cannot_work(home: Home) -> None:
     assert found["meter garage: profile"][0] == "fine"
 
 
+@pytest.mark.usefixtures("own_ports")
 def test_a_meter_without_an_address_is_searched_for(home: Home, device: SimulatedMeter) -> None:
     home.configure(meter("found", device.port, address='address = "auto"'))
     with Broadcaster(Ports(), "id-found"):

@@ -2,10 +2,13 @@
 
 from contextlib import ExitStack
 
+import pytest
 from support.cli import Home, Said, esquirell
 from support.tuya_broadcasts import Broadcaster
 
 from esquirell.tuya.listener import Ports
+
+pytestmark = pytest.mark.usefixtures("own_ports")
 
 KNOWN = "gqmmtjclqb7reg5p"
 
@@ -17,7 +20,7 @@ def scanned(*arguments: str) -> Said:
             address = f"192.0.2.{version[-1]}"
             one = Broadcaster(Ports(), device_id, version, address=address, product=product)
             devices.enter_context(one)
-        return esquirell("scan", "--seconds", "1", *arguments)
+        return esquirell("scan", "--seconds", "2", *arguments)
 
 
 def test_devices_are_listed_without_a_configuration(home: Home) -> None:

@@ -251,6 +251,7 @@ def test_leaving_the_questions_writes_nothing(folder: Path) -> None:
     assert names(folder) == []
 
 
+@pytest.mark.usefixtures("own_ports")
 def test_from_a_search_to_the_first_reading(folder: Path) -> None:
     listed = [{"id": FIRST, "name": "House", "key": KEY}]
     (folder / "devices.json").write_text(json.dumps(listed))

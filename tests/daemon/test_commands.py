@@ -5,7 +5,7 @@ import subprocess
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import pytest
@@ -19,11 +19,15 @@ from support.mosquitto import Mosquitto
 from support.mqtt_observer import Observer, Seen, retained
 from support.redis_server import RedisProcess
 from support.service import Service, configuration, meter_table, simulated
-from support.waiting import eventually
+from support.waiting import LIMIT_S, eventually
 
 Start = Callable[..., Service]
 REQUEST = "esquirell/bridge/request"
 RESPONSE = "esquirell/bridge/response"
+# More than the twenty that a broker sends before it waits for an acknowledgement.
+BURST = 200
+# Each is written to the disk before it is answered.
+BURST_LIMIT_S = 300.0
 EVERYTHING = ("esquirell/bridge/#", "esquirell/schedule/#", "esquirell/meter/#", "answers/#")
 
 
@@ -75,10 +79,37 @@ def house_of(start: Start, config: str, broker: Mosquitto) -> Iterator[House]:
         yield House(service, broker, observer)
 
 
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    """A service for all tests that leave it running."""
+    folder = tmp_path_factory.mktemp("house")
+    broker, server, device = Mosquitto(folder), RedisProcess(folder), simulated()
+
+    def start(config: str) -> Service:
+        service = Service(folder, config)
+        stack.callback(service.kill)
+        service.start()
+        return service
+
+    with ExitStack() as stack:
+        for process in (broker, server):
+            process.start()
+            stack.callback(process.stop)
+        stack.callback(device.stop)
+        table = meter_table("main", device.port)
+        config = configuration([table], mqtt_port=broker.port, redis_url=server.url, every=60)
+        yield stack.enter_context(house_of(start, config, broker))
+
+
 @pytest.fixture
-def house(start: Start, config: str, broker: Mosquitto) -> Iterator[House]:
-    with house_of(start, config.replace("every = 1", "every = 60"), broker) as house:
-        yield house
+def house(shared: House) -> Iterator[House]:
+    """The shared service with the schedules of its file."""
+    shared.observer.forget()
+    yield shared
+    for schedule in shared.ask("schedule/list")["data"]["schedules"]:
+        if schedule["origin"] == "user" and schedule["name"] != "fetch":
+            shared.ask("schedule/remove", name=schedule["name"])
+    assert shared.ask("schedule/reset", name="fetch")["data"]["every"] == 60
 
 
 def test_every_command_does_what_it_says(house: House) -> None:
@@ -174,7 +205,7 @@ def with_reply(port: int, topic: str, payload: bytes, reply_to: str, correlation
     properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call] # paho lacks it
     properties.ResponseTopic = reply_to
     properties.CorrelationData = correlation
-    client.publish(topic, payload, 1, properties=properties).wait_for_publish(5)
+    client.publish(topic, payload, 1, properties=properties).wait_for_publish(LIMIT_S)
     client.disconnect()
     client.loop_stop()
 
@@ -220,27 +251,28 @@ def test_a_retained_command_is_not_run(house: House) -> None:
     eventually(lambda: "was not run" in house.service.log)
     assert house.state()["name"] == "fetch"
     assert house.observer.of(f"{RESPONSE}/schedule/remove") == []
+    house.observer.publish(f"{REQUEST}/schedule/remove", b"", retain=True)
 
 
 def test_mosquitto_pub_is_enough(house: House) -> None:
     topic = "esquirell/schedule/fetch/set"
     port = str(house.broker.port)
     command = ["mosquitto_pub", "-h", "127.0.0.1", "-p", port, "-t", topic, "-m", '{"every": 9}']
-    subprocess.run(command, check=True, timeout=10)
+    subprocess.run(command, check=True, timeout=LIMIT_S)
     eventually(lambda: house.state()["every"] == 9)
 
 
 def test_a_burst_is_answered_once_each(house: House) -> None:
-    for number in range(500):
+    for number in range(BURST):
         house.observer.publish(
             f"{REQUEST}/schedule/set",
             json.dumps({"name": "fetch", "expires": number + 1, "transaction": number}).encode(),
         )
     topic = f"{RESPONSE}/schedule/set"
-    eventually(lambda: len(house.observer.of(topic)) >= 500)
+    eventually(lambda: len(house.observer.of(topic)) >= BURST, BURST_LIMIT_S)
     transactions = [one.json["transaction"] for one in house.observer.of(topic)]
-    assert sorted(transactions) == list(range(500))
-    eventually(lambda: house.state()["expires"] == 500)
+    assert sorted(transactions) == list(range(BURST))
+    eventually(lambda: house.state()["expires"] == BURST)
 
 
 json_values = st.recursive(
@@ -277,7 +309,9 @@ def test_a_thousand_malformed_payloads_are_answered(house: House) -> None:
         answers = [one for one in house.observer.messages if one.topic.startswith(RESPONSE)]
         return len([one for one in answers if one.json["status"] != "accepted"])
 
-    eventually(lambda: answered() >= len(sent), what=f"{answered()} of {len(sent)}")
+    eventually(
+        lambda: answered() >= len(sent), BURST_LIMIT_S, lambda: f"{answered()} of {len(sent)}"
+    )
     assert house.ask("health")["data"]["healthy"]
     assert "Traceback" not in house.service.log
 
@@ -342,9 +376,7 @@ def test_two_bridges_take_turns(start: Start, config: str, broker: Mosquitto) ->
     second = start(config, "bridge", "second")
     eventually(lambda: "stands by" in second.log)
     first.kill()
-    began = time.monotonic()
     eventually(lambda: "up as bridge" in second.log)
-    assert time.monotonic() - began < 30
     with Observer(broker.port, *EVERYTHING) as observer:
         house = House(second, broker, observer)
         assert house.finish("fetch")["status"] == "ok"

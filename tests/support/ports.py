@@ -1,8 +1,13 @@
 """Free loopback ports, such that tests that run side by side never choose the same."""
 
+import fcntl
 import os
 import random
 import socket
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 # Below the range from which the kernel gives ports to clients; each worker has its own part.
 FIRST, PER_WORKER = 18_000, 1_500
@@ -24,3 +29,11 @@ def _is_free(port: int) -> bool:
         except OSError:
             return False
     return True
+
+
+@contextmanager
+def tuyas_own_ports() -> Iterator[None]:
+    """Have the ports that all devices and programs share for oneself among all tests."""
+    with Path(tempfile.gettempdir(), f"esquirell-tests-{os.getuid()}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
