@@ -133,7 +133,8 @@ class Connection:
         With `qos` 0 the broker keeps none while this client is away. With a session, subscribe
         before `start`: what the broker kept comes at once. A handler that `keeps` a message
         calls `acknowledge` when it was dealt with; until then the broker counts it as not taken.
-        Without `own`, what this client publishes does not come back, save what is retained (MQTT 5).
+        Without `own`, what this client publishes does not come back (MQTT 5), save retained ones
+        of before.
         """
         self._subscriptions.append(_Subscription(topic_filter, qos, handler, keeps, own))
         self._poke()
