@@ -79,8 +79,8 @@ class Bridge:
         self._connection.on_connect(self._connected)
         self._connection.retain(self._topics.bridge_state, {"state": "online"})
         # QoS 0: the broker must not fill its queue for us with these while we are away.
-        self._connection.subscribe(self._topics.all_availabilities, self._find, qos=0)
-        self._connection.subscribe(self._topics.all_costs, self._find_cost, qos=0)
+        self._connection.subscribe(self._topics.all_availabilities, self._find, qos=0, own=False)
+        self._connection.subscribe(self._topics.all_costs, self._find_cost, qos=0, own=False)
         if self._topics.discovery_prefix:
             self._connection.subscribe(self._topics.birth, self._born, qos=0)
         self._schedules.start()

@@ -29,6 +29,7 @@ class _Subscription(NamedTuple):
     qos: int
     handler: Handler
     keeps: bool
+    own: bool
 
 
 class Connection:
@@ -119,15 +120,23 @@ class Connection:
         self._poke()
 
     def subscribe(
-        self, topic_filter: str, handler: Handler, *, qos: int = 1, keeps: bool = False
+        self,
+        topic_filter: str,
+        handler: Handler,
+        *,
+        qos: int = 1,
+        keeps: bool = False,
+        own: bool = True,
     ) -> None:
         """Give the messages of a filter to `handler`, on this connection and all later ones.
 
         With `qos` 0 the broker keeps none while this client is away. With a session, subscribe
         before `start`: what the broker kept comes at once. A handler that `keeps` a message
         calls `acknowledge` when it was dealt with; until then the broker counts it as not taken.
+        Without `own`, what this client publishes does not come back (MQTT 5), save retained ones
+        of before.
         """
-        self._subscriptions.append(_Subscription(topic_filter, qos, handler, keeps))
+        self._subscriptions.append(_Subscription(topic_filter, qos, handler, keeps, own))
         self._poke()
 
     def acknowledge(self, message: Message) -> None:
@@ -199,7 +208,7 @@ class Connection:
 
     def _subscribe(self, link: Link, known: int) -> int:
         for subscription in self._subscriptions[known:]:
-            link.subscribe(subscription.filter, subscription.qos)
+            link.subscribe(subscription.filter, subscription.qos, own=subscription.own)
             known += 1
         return known
 

@@ -128,11 +128,10 @@ class Link:
         """Tell the broker that a message was dealt with; tell whether that could be sent."""
         return self._client.ack(message.number, 1) == MQTTErrorCode.MQTT_ERR_SUCCESS
 
-    def subscribe(self, topic_filter: str, qos: int) -> None:
+    def subscribe(self, topic_filter: str, qos: int, *, own: bool) -> None:
         """Ask for the messages of a filter; retained ones are to be known as such."""
         if self._options.protocol == "5":
-            # What we publish ourselves need not come back.
-            wishes = SubscribeOptions(qos, noLocal=True, retainAsPublished=True)
+            wishes = SubscribeOptions(qos, noLocal=not own, retainAsPublished=True)
             self._client.subscribe(topic_filter, options=wishes)
         else:
             self._client.subscribe(topic_filter, qos)

@@ -40,7 +40,7 @@ class ScheduleStates:
 
     def start(self) -> None:
         """Listen for the states of schedules that an earlier process left on the broker."""
-        self._connection.subscribe(self._topics.all_schedules, self._find, qos=0)
+        self._connection.subscribe(self._topics.all_schedules, self._find, qos=0, own=False)
 
     @property
     def known(self) -> States:
