@@ -15,9 +15,10 @@ from esquirell.cli.history import Columns
 from esquirell.cli.moments import moment_of
 from esquirell.cli.parquet import load_arrow
 from esquirell.cli.periods import by_period, periods
+from esquirell.cli.plot import IN_TERMINAL, Plot
 from esquirell.cli.progress import Progress
 from esquirell.domain.nearest import nearest
-from esquirell.domain.periods import RESOLUTIONS, Resolution
+from esquirell.domain.periods import RESOLUTIONS, Calendar, Resolution
 from esquirell.domain.quantity import QUANTITIES, is_quantity_key, split_key
 from esquirell.domain.reading import Reading
 
@@ -35,6 +36,7 @@ class Wanted:
     resolution: Literal["raw"] | Resolution
     form: str | None
     output: Path | None
+    plot: str | None
     force: bool
 
 
@@ -67,6 +69,13 @@ class Wanted:
     metavar="FILE",
     help="Into a file, of the format that its name ends with.",
 )
+@click.option(
+    "--plot",
+    is_flag=False,
+    flag_value=IN_TERMINAL,
+    metavar="[FILE.svg]",
+    help="Draw them: in the terminal, or as a picture in a file.",
+)
 @click.option("--force", is_flag=True, help="Replace the file if it is there.")
 @pass_call
 def readings(call: Call, /, **given: Any) -> None:  # noqa: ANN401 - as click hands them over
@@ -84,6 +93,13 @@ def readings(call: Call, /, **given: Any) -> None:  # noqa: ANN401 - as click ha
     columns = _columns(call, wanted.name, wanted.quantities)
     if wanted.resolution != "raw":
         columns = by_period(columns)
+    if wanted.plot:
+        zone = call.settings.timezone
+        if wanted.resolution != "raw":
+            span = (Calendar(zone).floor(span[0], wanted.resolution), span[1])
+        plot = Plot(wanted.plot, columns, span, wanted.resolution, zone)
+        plot.draw(_found(call, wanted, columns, span), force=wanted.force)
+        return
     found = _found(call, wanted, columns, span)
     if wanted.output:
         write = export.WRITERS[form]
@@ -97,6 +113,8 @@ def _form(call: Call, wanted: Wanted) -> str:
     """Give the format to write; what can't be read by people needs a file."""
     if call.json and wanted.form not in {None, "json"}:
         raise misuse(f"--json and --format {wanted.form} exclude each other")
+    if wanted.plot and (call.json or wanted.form or wanted.output):
+        raise misuse("--plot goes with neither --format, --json nor --output")
     form = "json" if call.json else wanted.form
     if wanted.output:
         form = form or wanted.output.suffix.removeprefix(".")

