@@ -22,6 +22,7 @@ COMMANDS = {
     "tasks": ("tasks:tasks", "List the tasks that may be scheduled, or run one."),
     "log": ("log:log", "Show the commands of late and what came of them."),
     "readings": ("readings:readings", "Show stored readings."),
+    "statistics": ("readings:statistics", "Show readings by hour, day or month."),
     "cost": ("cost:cost", "Show what the energy has cost."),
     "tariffs": ("tariffs:tariffs", "List tariffs, and import prices for them."),
     "db": ("db:db", "Take care of the database."),

@@ -6,6 +6,7 @@ import shutil
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TextIO
 from zoneinfo import ZoneInfo
 
 import click
@@ -52,33 +53,33 @@ class Columns:
         return row | dict.fromkeys(self.of.get(reading.meter, ())) | dict(reading.values)
 
 
-def print_json(readings: Iterable[Reading], columns: Columns) -> None:
-    """Print a list of objects."""
+def write_json(readings: Iterable[Reading], columns: Columns, target: TextIO) -> None:
+    """Write a list of objects."""
     opening = "["
     for reading in readings:
         row = json.dumps(columns.row(reading), ensure_ascii=False, allow_nan=False)
-        sys.stdout.write(f"{opening}\n{row}")
+        target.write(f"{opening}\n{row}")
         opening = ","
-    sys.stdout.write("[]\n" if opening == "[" else "\n]\n")
-    sys.stdout.flush()
+    target.write("[]\n" if opening == "[" else "\n]\n")
+    target.flush()
 
 
-def print_csv(readings: Iterable[Reading], columns: Columns, *, separator: str) -> None:
-    """Print a heading and a line per reading, times in UTC; null is empty."""
+def write_csv(
+    readings: Iterable[Reading], columns: Columns, target: TextIO, *, separator: str = ","
+) -> None:
+    """Write a heading and a line per reading, times in UTC; null is empty."""
     heading = [columns.time, *(["meter"] if columns.several else []), *columns.keys]
-    writer = csv.DictWriter(
-        sys.stdout, heading, restval="", delimiter=separator, lineterminator="\n"
-    )
+    writer = csv.DictWriter(target, heading, restval="", delimiter=separator, lineterminator="\n")
     writer.writeheader()
     for reading in readings:
         writer.writerow(columns.row(reading))
-    sys.stdout.flush()
+    target.flush()
 
 
 def print_table(readings: Iterable[Reading], columns: Columns, zone: str) -> None:
     """Print what fits in a terminal, in the time of `zone`; all of it when piped."""
     if not in_terminal():
-        print_csv(readings, columns, separator="\t")
+        write_csv(readings, columns, sys.stdout, separator="\t")
         return
     meter_width = max(map(len, columns.of), default=0) if columns.several else 0
     keys = columns.wanted or _fitting(columns.keys, meter_width)

@@ -12,7 +12,7 @@ from sqlalchemy.engine import Connection
 from esquirell.storage.tables import QUANTITY_COLUMNS, STATISTIC_COLUMNS
 
 _PERIODS = {"v_hourly": "hour", "v_daily": "day", "v_monthly": "month"}
-NAMES = ("v_readings", *_PERIODS)
+NAMES = ("v_readings", *_PERIODS, "v_prices")
 
 # On SQLite moments are milliseconds of unix time.
 _UTC_TEXT = {
@@ -33,6 +33,14 @@ def make(connection: Connection) -> None:
     connection.execute(text(_readings(utc.format(column="r.measured_at"))))
     for name, resolution in _PERIODS.items():
         connection.execute(text(_periods(name, resolution, utc.format(column="s.start"))))
+    connection.execute(text(_prices(utc.format(column="p.start"))))
+
+
+def _prices(start: str) -> str:
+    return (
+        f"CREATE VIEW v_prices AS SELECT p.tariff AS tariff, {start} AS start, "  # noqa: S608 - names of ours
+        "p.bought AS price, p.sold AS export FROM price p"
+    )
 
 
 def _readings(measured_at: str) -> str:

@@ -137,7 +137,7 @@ def test_a_meter_that_is_not_configured_any_more_has_its_history(house: Home) ->
         (("mian",), "there is no meter 'mian'; known: main, plug"),
         (("--quantity", "volts"), "'volts' is no quantity; the nearest is voltage"),
         (("--json", "--format", "csv"), "--json and --format csv exclude each other"),
-        (("--format", "parquet"), "'parquet' is not one of"),
+        (("--format", "xml"), "'xml' is not one of"),
     ],
 )
 @pytest.mark.usefixtures("house")

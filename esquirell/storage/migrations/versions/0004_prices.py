@@ -21,7 +21,8 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Drop the table with all that is in it."""
+    """Drop the table with all that is in it, and the view, which reads it."""
+    op.execute("DROP VIEW IF EXISTS v_prices")
     op.drop_table("price")
 
 
