@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -24,8 +24,9 @@ TUYA2MQTT = "tuya2mqtt==1.2.25"
 PYRUSTUYABRIDGE = "pyrustuyabridge==0.4.4"
 CACHE = ROOT / ".cache" / "peers"
 INSTALL_S = 180.0
-# Its first seconds go into looking for what an earlier bridge retained.
-SETTLE_S = 6.0
+START_S = 60.0
+# A message with a reading names this datapoint of the meters.
+DATAPOINT = b'"101"'
 BRIDGE = """
 import sys, pyrustuyabridge
 pyrustuyabridge.PyBridgeServer(
@@ -37,17 +38,20 @@ Message = tuple[str, Mapping[str, Any]]
 
 
 class Asker:
-    """Asks a peer for each meter every so many seconds, and counts what comes."""
+    """Asks a peer for each meter every so many seconds, and counts the answers with datapoints.
 
-    def __init__(self, port: int, answers: str, counts: Callable[[MQTTMessage], bool]) -> None:
+    `ready` is the topic on which the peer says that it listens.
+    """
+
+    def __init__(self, port: int, answers: str, ready: str) -> None:
         self.received = 0
+        self._ready = ready
+        self._listens = threading.Event()
         self._stopped = threading.Event()
-        self._counts = counts
         self._client = Client(CallbackAPIVersion.VERSION2)
-        self._client.on_message = self._count
-        self._client.max_inflight_messages_set(0)
+        self._client.on_message = self._note
         self._client.connect("127.0.0.1", port)
-        self._client.subscribe(answers, 0)
+        self._client.subscribe([(answers, 0), (ready, 0)])
         self._client.loop_start()
 
     def tell(self, messages: Sequence[Message]) -> None:
@@ -59,7 +63,7 @@ class Asker:
         """Make the meters known, then ask for each again and again, in the background."""
 
         def repeat() -> None:
-            self._stopped.wait(SETTLE_S)
+            self._listens.wait(START_S)
             self.tell(add)
             while not self._stopped.wait(every_s - time.time() % every_s):
                 self.tell(get)
@@ -72,8 +76,10 @@ class Asker:
         self._client.disconnect()
         self._client.loop_stop()
 
-    def _count(self, _client: Client, _userdata: object, message: MQTTMessage) -> None:
-        if self._counts(message):
+    def _note(self, _client: Client, _userdata: object, message: MQTTMessage) -> None:
+        if message.topic == self._ready:
+            self._listens.set()
+        elif DATAPOINT in message.payload:
             self.received += 1
 
 
@@ -99,9 +105,7 @@ def tuya2mqtt(
     command = [str(python), "-m", "tuya2mqtt", "--mode", "foreground", "--config", "none.json"]
     where = ["--broker-hostname", "127.0.0.1", "--broker-port", str(servers.mqtt_port)]
     process = start([*command, *where], folder)
-    asker = Asker(
-        servers.mqtt_port, "tuya2mqtt/extra/device/+", lambda one: b'"101"' in one.payload
-    )
+    asker = Asker(servers.mqtt_port, "tuya2mqtt/extra/device/+", "tuya2mqtt")
     add = [
         ("tuya2mqtt/intro/device/add", _added(one) | {"version": float(PROTOCOL)}) for one in meters
     ]
@@ -118,7 +122,7 @@ def bridge(
     python = installed(PYRUSTUYABRIDGE)
     broker = f"mqtt://127.0.0.1:{servers.mqtt_port}"
     process = start([str(python), "-c", BRIDGE, broker, str(folder / "state.json")], folder)
-    asker = Asker(servers.mqtt_port, "rustuya/event/#", lambda one: b'"101"' in one.payload)
+    asker = Asker(servers.mqtt_port, "rustuya/event/#", "rustuya/bridge/config")
     add = [
         ("rustuya/command", {"action": "add", **_added(one), "version": PROTOCOL}) for one in meters
     ]

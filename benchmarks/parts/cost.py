@@ -24,7 +24,7 @@ WINDOW_S = {1: 12.0, 10: 20.0, 100: 10.0, 1000: 10.0}
 QUICK_S = 3.0
 MEMORY_MIB = 70.0
 WARM_S = 120.0
-COMMANDS = 30
+COMMANDS, QUICK_COMMANDS = 30, 7
 
 
 @dataclass(slots=True)
@@ -79,7 +79,7 @@ def _size(run: Run, count: int) -> Size:
         for name, cost in costs.items():
             cost.pss_mib, cost.rss_mib = systems[name].tree.pss_mib(), systems[name].tree.rss_mib()
             run.say(f"cost:   {name}: {Sample(cost.cpu_ms).text()} ms, {cost.pss_mib:.1f} MiB")
-        answers = latencies(there.mqtt_port, ours, COMMANDS // 3 if run.quick else COMMANDS)
+        answers = latencies(there.mqtt_port, ours, QUICK_COMMANDS if run.quick else COMMANDS)
     return Size(count, costs, answers)
 
 
