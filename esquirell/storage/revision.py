@@ -8,7 +8,7 @@ from sqlalchemy import inspect, text
 from sqlalchemy.engine import Connection
 
 from esquirell.domain.errors import ConfigError, EsquirellError, UnavailableError
-from esquirell.storage import sqlite
+from esquirell.storage import sqlite, views
 from esquirell.storage.address import written
 from esquirell.storage.database import Database
 from esquirell.storage.faults import DamagedError
@@ -90,6 +90,7 @@ def _made(database: Database) -> bool:
     with database.write() as connection:
         if read_revision(connection, database.describe()) is None:
             metadata.create_all(connection)
+            views.make(connection)
             connection.execute(text(_VERSIONS))
             connection.execute(text("INSERT INTO alembic_version VALUES (:head)"), {"head": HEAD})
     return _is_current(database)
