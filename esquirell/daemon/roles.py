@@ -60,7 +60,7 @@ def everything(runtime: Runtime, server: RedisServer | None) -> Role:
     owner = persistent_name(runtime.settings.state_dir / "instance")
     own_redis = (_server(server),) if server else ()
     bridge_lease = runtime.lease("bridge", owner)
-    bridging = (_bridge(runtime, bridge_lease), _commands(runtime))
+    bridging = (_bridge(runtime, bridge_lease), _commands(runtime), *_missed(runtime))
     looking_after = (_claim(runtime), _housekeeping(runtime), *own_redis)
     parts = (_beat(runtime, owner), *bridging, *looking_after)
     gauges = (_mqtt_gauge(runtime), *_worker_gauges(runtime))
@@ -101,7 +101,7 @@ def bridge(runtime: Runtime) -> Role:
     """Only keep what is published true."""
     runtime.bridges = True
     lease = runtime.lease("bridge", runtime.instance)
-    parts = (_bridge(runtime), _commands(runtime))
+    parts = (_bridge(runtime), _commands(runtime), *_missed(runtime))
     return Role(("bridge",), parts, (_mqtt_gauge(runtime),), lease)
 
 
@@ -158,6 +158,18 @@ def _commands(runtime: Runtime) -> Part:
         yield runtime.requests.turn
 
     return Part("commands", make)
+
+
+def _missed(runtime: Runtime) -> tuple[Part, ...]:
+    """Build the part that publishes what the broker missed, if that is wanted."""
+    if not runtime.settings.mqtt.history:
+        return ()
+
+    @contextmanager
+    def make() -> Iterator[Turn]:
+        yield runtime.missed.turn
+
+    return (Part("history", make),)
 
 
 def _claim(runtime: Runtime) -> Part:

@@ -78,6 +78,11 @@ class Connection:
         return self._connected
 
     @property
+    def idle(self) -> bool:
+        """Tell whether all that was to be sent is on its way to the broker."""
+        return self._outbox.empty
+
+    @property
     def trouble(self) -> str:
         """Why there is no connection, in one sentence; empty while none has failed."""
         return "" if self._connected else self._complaint

@@ -65,6 +65,11 @@ class MqttPublisher:
         shape = status.payload() | {"state": state}
         self._retain(self._topics.meter_availability(meter), shape)
 
+    def missed(self, reading: Reading, keys: tuple[str, ...]) -> None:
+        """Publish a reading that the broker missed, not retained, in the shape of its state."""
+        topic = self._topics.meter_history(reading.meter)
+        self._connection.publish(topic, payload(reading, keys))
+
     def cost(self, meter: str, shape: Mapping[str, object] | None) -> None:
         """Publish what a meter has cost; None, as it has no tariff any more, clears the topic."""
         if shape is not None or meter in self._costs:

@@ -64,6 +64,10 @@ class Topics:
         """Where it is published whether a meter answers."""
         return f"{self.base}/meter/{meter}/availability"
 
+    def meter_history(self, meter: str) -> str:
+        """Where the readings of a meter are published that the broker missed."""
+        return f"{self.base}/meter/{meter}/history"
+
     def meter_cost(self, meter: str) -> str:
         """Where it is published what the energy of a meter has cost."""
         return f"{self.base}/meter/{meter}/cost"

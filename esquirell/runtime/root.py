@@ -38,6 +38,7 @@ from esquirell.services.elsewhere import Elsewhere
 from esquirell.services.fetch import Fetch
 from esquirell.services.health import Health
 from esquirell.services.jobs import Jobs
+from esquirell.services.missed import Missed
 from esquirell.services.poll import Poller
 from esquirell.services.saving import Saver
 from esquirell.services.schedules import Schedules
@@ -199,6 +200,11 @@ class Runtime:
     def publisher(self) -> MqttPublisher:
         """What is published of the meters."""
         return MqttPublisher(self.connection, self.topics, self._publish_every, now)
+
+    @cached_property
+    def missed(self) -> Missed:
+        """The one who publishes what the broker missed."""
+        return Missed(self.connection, self.readings, self.publisher.missed, now)
 
     @cached_property
     def bridge(self) -> Bridge:

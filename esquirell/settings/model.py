@@ -100,6 +100,7 @@ class MqttSettings(Section):
     key_file: Path | None = None
     base_topic: Annotated[str, AfterValidator(check_base_topic)] = "esquirell"
     discovery_prefix: Annotated[str, AfterValidator(check_prefix)] = "homeassistant"
+    history: bool = False
 
     @model_validator(mode="after")
     def _check_pairs(self) -> "MqttSettings":

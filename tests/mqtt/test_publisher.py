@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 from support.mosquitto import Mosquitto
-from support.mqtt_observer import Observer
+from support.mqtt_observer import Observer, retained
 from support.mqtt_parts import NOON, connected, reading
 
 from esquirell.domain.reading import Reading
@@ -148,3 +148,12 @@ def test_what_has_no_json_form_fails_nobody(
         "esquirell/meter/main/state could not be published",
         "event x could not be published",
     ]
+
+
+def test_a_missed_reading_is_not_retained(broker: Mosquitto) -> None:
+    topic = "esquirell/meter/main/history"
+    with publishing(broker) as (publisher, observer):
+        publisher.missed(reading(), ("voltage_a", "current_a"))
+        seen = observer.saw(lambda one: one.topic == topic)
+    assert (seen.json["voltage_a"], seen.json["current_a"]) == (236.0, None)
+    assert topic not in retained(broker.port)

@@ -1,0 +1,104 @@
+"""Readings that the broker missed while it was away, published once it is back."""
+
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+from itertools import islice
+from typing import Protocol
+
+from esquirell.domain.errors import UnavailableError
+from esquirell.domain.reading import Reading
+from esquirell.domain.status import MeterStatus
+from esquirell.services.ports import Clock
+
+log = logging.getLogger(__name__)
+
+# What lies further back is asked for in the database.
+LONGEST = timedelta(hours=24)
+# A broken connection is noticed up to a minute late: rather twice than never.
+SLACK = timedelta(seconds=60)
+BATCH = 20
+BREATH_S = 0.2
+TURN_S = 1.0
+
+_LEAST = timedelta(milliseconds=1)
+
+
+class Line(Protocol):
+    """The connection to the broker."""
+
+    @property
+    def connected(self) -> bool:
+        """Tell whether it stands."""
+        ...
+
+    @property
+    def idle(self) -> bool:
+        """Tell whether all that was to be sent is on its way."""
+        ...
+
+
+class Past(Protocol):
+    """The stored readings."""
+
+    def query(
+        self, names: Sequence[str] | None, since: datetime, until: datetime
+    ) -> Iterator[Reading]:
+        """Stream readings in time order. Raises UnavailableError, also from the iterator."""
+        ...
+
+    def statuses(self) -> Mapping[str, MeterStatus]:
+        """Give the status of every meter, by name. Raises UnavailableError."""
+        ...
+
+
+class Missed:
+    """Catches up, a few readings at a time, so that what happens now is not held up."""
+
+    def __init__(
+        self,
+        line: Line,
+        past: Past,
+        publish: Callable[[Reading, tuple[str, ...]], None],
+        clock: Clock,
+    ) -> None:
+        self._line = line
+        self._past = past
+        self._publish = publish
+        self._clock = clock
+        # All before is published.
+        self._since = clock()
+        self._behind = True
+        self._found: Iterator[Reading] | None = None
+        self._statuses: Mapping[str, MeterStatus] = {}
+
+    def turn(self) -> float:
+        """Publish the next few; give the seconds until the next turn."""
+        if not self._line.connected:
+            self._behind, self._found = True, None
+        elif self._behind and self._line.idle:
+            return self._catch_up()
+        elif not self._behind:
+            self._since = self._clock() - SLACK
+        return TURN_S
+
+    def _catch_up(self) -> float:
+        try:
+            found = self._found or self._look_up()
+            batch = list(islice(found, BATCH))
+        except UnavailableError as error:
+            log.debug("missed readings wait for the database: %s", error)
+            self._found = None
+            return TURN_S
+        for one in batch:
+            status = self._statuses.get(one.meter)
+            self._publish(one, status.keys if status else ())
+            self._since = one.measured_at + _LEAST
+        self._behind = len(batch) == BATCH
+        self._found = found if self._behind else None
+        return BREATH_S
+
+    def _look_up(self) -> Iterator[Reading]:
+        now = self._clock()
+        self._statuses = self._past.statuses()
+        return self._past.query(None, max(self._since, now - LONGEST), now)
