@@ -204,7 +204,7 @@ class Runtime:
     @cached_property
     def missed(self) -> Missed:
         """The one who publishes what the broker missed."""
-        return Missed(self.connection, self.readings, self.publisher.missed, now)
+        return Missed(self.connection, self.storage.readings, self.publisher.missed, now)
 
     @cached_property
     def bridge(self) -> Bridge:
