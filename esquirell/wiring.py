@@ -46,7 +46,9 @@ def address_of(settings: Settings) -> Address:
 def options_of(settings: Settings, *, bridges: bool) -> Options:
     """Tell how to reach the broker; the bridge has a session that outlasts its absence."""
     mqtt = settings.mqtt
-    plain: dict[str, Any] = mqtt.model_dump(exclude={"password", "base_topic", "discovery_prefix"})
+    plain: dict[str, Any] = mqtt.model_dump(
+        exclude={"password", "base_topic", "discovery_prefix", "history"}
+    )
     session: dict[str, Any] = {
         "client_id": f"{mqtt.base_topic}-bridge",
         "session_expiry": SESSION_S,
