@@ -25,7 +25,7 @@ PROTOCOL = "3.4"
 KEY = "0123456789abcdef"
 PER_PROCESS = 250
 CHANGE_S = 0.5
-# A loop over a thousand meters can take longer than the half minute after which a real one hangs up.
+# A loop over a thousand meters can take longer than the half minute after which real ones hang up.
 IDLE_S = 120.0
 NETWORKS = range(64, 240)
 ADDRESSES = 65_536
