@@ -31,15 +31,10 @@ class Latency(NamedTuple):
 
 
 @contextmanager
-def subscribed(port: int, topic: str, client: Client) -> Iterator[Client]:
-    """Connect a client and subscribe, for as long as the context lasts."""
-    ready = threading.Event()
-    client.on_subscribe = lambda *_: ready.set()
+def connected(port: int, client: Client) -> Iterator[Client]:
+    """Connect a client for as long as the context lasts."""
     client.connect("127.0.0.1", port)
     client.loop_start()
-    client.subscribe(topic, 1)
-    if not ready.wait(LIMIT_S):
-        raise TimeoutError(f"no subscription to {topic}")
     try:
         yield client
     finally:
@@ -47,12 +42,29 @@ def subscribed(port: int, topic: str, client: Client) -> Iterator[Client]:
         client.loop_stop()
 
 
+@contextmanager
+def subscribed(port: int, topic: str, client: Client) -> Iterator[Client]:
+    """Connect a client and subscribe, for as long as the context lasts. Raises TimeoutError."""
+    ready = threading.Event()
+    client.on_subscribe = lambda *_: ready.set()
+    with connected(port, client):
+        client.subscribe(topic, 1)
+        if not ready.wait(LIMIT_S):
+            raise TimeoutError(f"no subscription to {topic}")
+        yield client
+
+
 class Commander:
-    """Sends commands and notes when their answers come."""
+    """Sends commands and notes when their answers come.
+
+    Each has a connection of its own: on a shared one the broker's answer would wait 40 ms for the
+    acknowledgement of the packet before it (Nagle's algorithm against delayed acknowledgements).
+    """
 
     def __init__(self) -> None:
-        self.client = Client(CallbackAPIVersion.VERSION2)
-        self.client.on_message = self._note
+        self.sending = Client(CallbackAPIVersion.VERSION2)
+        self.listening = Client(CallbackAPIVersion.VERSION2)
+        self.listening.on_message = self._note
         self._answers: defaultdict[str, list[float]] = defaultdict(list)
         self._news = threading.Condition()
 
@@ -60,7 +72,7 @@ class Commander:
         """Fetch a meter. Raises TimeoutError."""
         began = time.monotonic()
         wish = {"meters": [meter], "transaction": transaction}
-        self.client.publish(REQUEST, json.dumps(wish), 1)
+        self.sending.publish(REQUEST, json.dumps(wish), 1)
         with self._news:
             if not self._news.wait_for(lambda: len(self._answers[transaction]) == ANSWERS, LIMIT_S):
                 raise TimeoutError("a command was not answered")
@@ -77,7 +89,7 @@ class Commander:
 def latencies(port: int, meters: Sequence[Device], count: int) -> list[Latency]:
     """Fetch `count` times, one meter after the other. Raises TimeoutError."""
     commander, found = Commander(), []
-    with subscribed(port, RESPONSE, commander.client):
+    with subscribed(port, RESPONSE, commander.listening), connected(port, commander.sending):
         for number in range(count):
             time.sleep(random.uniform(*PAUSE_S))
             found.append(commander.ask(random.choice(meters).name, f"bench-{number}"))
