@@ -26,7 +26,7 @@ how it was got:
 - **Meters** are `tuyamock` devices in processes of their own: protocol 3.4, 28 datapoints of a
   PC321. Servers are a real redis-server and mosquitto; the database is SQLite on disk, settings
   are as shipped.
-- **The reference loop** ([benchmarks/reference.py](../benchmarks/reference.py)) is the least that
+- **The reference loop** (`benchmarks/reference.py`) is the least that
   a person would write: tinytuya with kept connections, one row and one commit per reading, one
   publication with QoS 1. It has no schedule, no commands, no recovery.
 - **The peers** forward raw datapoints; they are asked over MQTT at the same pace. They neither

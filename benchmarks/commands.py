@@ -4,6 +4,7 @@ import json
 import random
 import threading
 import time
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple
@@ -16,6 +17,8 @@ from benchmarks.devices import Device
 REQUEST = "esquirell/bridge/request/fetch"
 RESPONSE = "esquirell/bridge/response/fetch"
 LIMIT_S = 20.0
+# Accepted, then the end.
+ANSWERS = 2
 # Commands come at any moment, not in step with the schedule.
 PAUSE_S = (0.1, 0.6)
 
@@ -28,15 +31,10 @@ class Latency(NamedTuple):
 
 
 @contextmanager
-def subscribed(port: int, topic: str, client: Client) -> Iterator[Client]:
-    """Connect a client and subscribe, for as long as the context lasts."""
-    ready = threading.Event()
-    client.on_subscribe = lambda *_: ready.set()
+def connected(port: int, client: Client) -> Iterator[Client]:
+    """Connect a client for as long as the context lasts."""
     client.connect("127.0.0.1", port)
     client.loop_start()
-    client.subscribe(topic, 1)
-    if not ready.wait(LIMIT_S):
-        raise TimeoutError(f"no subscription to {topic}")
     try:
         yield client
     finally:
@@ -44,30 +42,55 @@ def subscribed(port: int, topic: str, client: Client) -> Iterator[Client]:
         client.loop_stop()
 
 
-def latencies(port: int, meters: Sequence[Device], count: int) -> list[Latency]:
-    """Fetch `count` times, one meter after the other. Raises TimeoutError."""
-    answers: dict[str, list[float]] = {}
-    news = threading.Condition()
+@contextmanager
+def subscribed(port: int, topic: str, client: Client) -> Iterator[Client]:
+    """Connect a client and subscribe, for as long as the context lasts. Raises TimeoutError."""
+    ready = threading.Event()
+    client.on_subscribe = lambda *_: ready.set()
+    with connected(port, client):
+        client.subscribe(topic, 1)
+        if not ready.wait(LIMIT_S):
+            raise TimeoutError(f"no subscription to {topic}")
+        yield client
 
-    def note(_client: Client, _userdata: object, message: MQTTMessage) -> None:
-        with news:
-            now = time.monotonic()
-            transaction = json.loads(message.payload).get("transaction")
-            answers.setdefault(transaction, []).append(now)
-            news.notify_all()
 
-    def ask(transaction: str) -> Latency:
-        time.sleep(random.uniform(*PAUSE_S))
-        wish = {"meters": [random.choice(meters).name], "transaction": transaction}
+class Commander:
+    """Sends commands and notes when their answers come.
+
+    Each has a connection of its own: on a shared one the broker's answer would wait 40 ms for the
+    acknowledgement of the packet before it (Nagle's algorithm against delayed acknowledgements).
+    """
+
+    def __init__(self) -> None:
+        self.sending = Client(CallbackAPIVersion.VERSION2)
+        self.listening = Client(CallbackAPIVersion.VERSION2)
+        self.listening.on_message = self._note
+        self._answers: defaultdict[str, list[float]] = defaultdict(list)
+        self._news = threading.Condition()
+
+    def ask(self, meter: str, transaction: str) -> Latency:
+        """Fetch a meter. Raises TimeoutError."""
         began = time.monotonic()
-        client.publish(REQUEST, json.dumps(wish), 1)
-        with news:
-            if not news.wait_for(lambda: len(answers.get(transaction, ())) >= 2, LIMIT_S):  # noqa: PLR2004 - accepted, then the end
+        wish = {"meters": [meter], "transaction": transaction}
+        self.sending.publish(REQUEST, json.dumps(wish), 1)
+        with self._news:
+            if not self._news.wait_for(lambda: len(self._answers[transaction]) == ANSWERS, LIMIT_S):
                 raise TimeoutError("a command was not answered")
-        accepted, ended = answers[transaction][:2]
+        accepted, ended = self._answers[transaction]
         return Latency((accepted - began) * 1000, (ended - began) * 1000)
 
-    client = Client(CallbackAPIVersion.VERSION2)
-    client.on_message = note
-    with subscribed(port, RESPONSE, client):
-        return [ask(f"bench-{number}") for number in range(count)]
+    def _note(self, _client: Client, _userdata: object, message: MQTTMessage) -> None:
+        now = time.monotonic()
+        with self._news:
+            self._answers[json.loads(message.payload)["transaction"]].append(now)
+            self._news.notify_all()
+
+
+def latencies(port: int, meters: Sequence[Device], count: int) -> list[Latency]:
+    """Fetch `count` times, one meter after the other. Raises TimeoutError."""
+    commander, found = Commander(), []
+    with subscribed(port, RESPONSE, commander.listening), connected(port, commander.sending):
+        for number in range(count):
+            time.sleep(random.uniform(*PAUSE_S))
+            found.append(commander.ask(random.choice(meters).name, f"bench-{number}"))
+    return found

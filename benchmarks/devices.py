@@ -25,6 +25,8 @@ PROTOCOL = "3.4"
 KEY = "0123456789abcdef"
 PER_PROCESS = 250
 CHANGE_S = 0.5
+# A loop over a thousand meters can take longer than the half minute after which real ones hang up.
+IDLE_S = 120.0
 NETWORKS = range(64, 240)
 ADDRESSES = 65_536
 START_S = 60.0
@@ -120,6 +122,7 @@ def serve(addresses: Sequence[str], delay_s: float) -> None:
             host=address,
             port=PORT,
             response_delay=delay_s,
+            idle_timeout=IDLE_S,
         )
         for seed, address in enumerate(addresses)
     ]

@@ -16,11 +16,7 @@ _CPU_CLOCK = 2
 
 
 class Tree:
-    """A process and all its descendants.
-
-    A process that ends in between takes its last figures along, as far as its parent does not
-    inherit them, so a reading is only taken while the process lives.
-    """
+    """Processes and all their descendants that live."""
 
     def __init__(self, *roots: int) -> None:
         self._roots = roots

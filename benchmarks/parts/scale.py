@@ -19,6 +19,7 @@ ANSWERS_IN_S = 0.1
 DEAD_SHARE = 20
 LATE_MS, CPU_PERCENT, SHARE_PERCENT = 2000.0, 10.0, 60.0
 FIRST_S = 150.0
+BETWEEN = "SELECT meter_id, measured_at FROM reading WHERE measured_at BETWEEN {} AND {}"
 TWO_WORKERS = ("beat", "bridge", "worker", "worker")
 
 
@@ -68,22 +69,27 @@ def _watched(run: Run, crowd: Crowd, roles: Sequence[str]) -> Iterator[tuple[Ser
 
 
 def _one_service(run: Run, result: Result, crowd: Crowd, ours: Service, living: int) -> None:
-    begin = _begin(run, crowd, ours, living)
+    begin, watched_s = _begin(run, crowd, ours, living), crowd.rounds * crowd.every_s
     cpu_s = ours.tree.cpu_s()
-    time.sleep(crowd.rounds * crowd.every_s)
-    percent = (ours.tree.cpu_s() - cpu_s) / (crowd.rounds * crowd.every_s) * 100
-    until = begin + crowd.rounds * crowd.every_s
-    query = f"SELECT meter_id, measured_at FROM reading WHERE measured_at BETWEEN {begin * 1000} AND {until * 1000}"  # noqa: S608, E501 - numbers
-    rows = ours.rows(query)
-    polled = Counter(meter for meter, _ in rows)
-    missed = living * crowd.rounds - sum(min(count, crowd.rounds) for count in polled.values())
+    time.sleep(watched_s)
+    percent = (ours.tree.cpu_s() - cpu_s) / watched_s * 100
+    rows = ours.rows(BETWEEN.format(begin * 1000, (begin + watched_s) * 1000))
+    missed, late = (
+        _missed(crowd, living, rows),
+        Sample(at % (crowd.every_s * 1000) for _, at in rows),
+    )
     shown = f"{missed} of {living * crowd.rounds:,} polls missed"
     result.judge(7, crowd.what, "every live meter polled each time", shown, met=missed == 0)
-    late = Sample(at % (crowd.every_s * 1000) for _, at in rows)
     tail, spread = late.percentile(0.99), f"{late.percentile(0.99):.0f} (median {late.median:.0f})"
     result.at_most(7, "the same: lateness, 99th percentile", tail, LATE_MS, "ms", spread)
     result.at_most(7, "the same: CPU", percent, CPU_PERCENT, "% of one core")
     run.say(f"scale: {shown}, late {spread} ms, CPU {percent:.1f} %")
+
+
+def _missed(crowd: Crowd, living: int, rows: Sequence[tuple[int, ...]]) -> int:
+    """Count the polls that are not there; a second one of a round makes up for none."""
+    polled = Counter(meter for meter, _ in rows)
+    return living * crowd.rounds - sum(min(count, crowd.rounds) for count in polled.values())
 
 
 def _begin(run: Run, crowd: Crowd, ours: Service, living: int) -> int:

@@ -67,20 +67,19 @@ def measure(run: Run) -> Result:
         helped = Taken.by([*ours, "--help"], repeats)
         listed = Taken.by([*ours, "--config", str(config), "readings", "--json"], repeats)
     what = "`esquirell run` to the first reading stored and published"
-    result.at_most(11, what, again.median, FIRST_READING_S, "s", again.text())
-    result.at_most(
-        11, f"{what}, with a new database", fresh.median, FIRST_READING_S, "s", fresh.text()
-    )
-    for name, taken, limit in (
-        ("`esquirell --help`", helped, HELP_MS),
-        ("`esquirell readings --json`", listed, READINGS_MS),
-    ):
-        shown = f"{taken.wall_ms.text(0)} ms, of which CPU {taken.cpu_ms.median:.0f}"
-        beside = f"Python alone: {bare.wall_ms.median:.0f} ms, CPU {bare.cpu_ms.median:.0f}"
-        met = taken.wall_ms.median <= limit
-        result.judge(11, f"{name} ({beside})", f"≤ {limit:g} ms", shown, met=met)
-        run.say(f"starting: {name} {shown}; {beside}")
+    for when, sample in (("", again), (", with a new database", fresh)):
+        result.at_most(11, what + when, sample.median, FIRST_READING_S, "s", sample.text())
+    _judge(run, result, "`esquirell --help`", helped, bare, HELP_MS)
+    _judge(run, result, "`esquirell readings --json`", listed, bare, READINGS_MS)
     return result
+
+
+def _judge(run: Run, result: Result, name: str, taken: Taken, bare: Taken, limit_ms: float) -> None:
+    beside = f"Python alone: {bare.wall_ms.median:.0f} ms, CPU {bare.cpu_ms.median:.0f}"
+    shown = f"{taken.wall_ms.text(0)} ms, of which CPU {taken.cpu_ms.median:.0f}"
+    met = taken.wall_ms.median <= limit_ms
+    result.judge(11, f"{name} ({beside})", f"≤ {limit_ms:g} ms", shown, met=met)
+    run.say(f"starting: {name} {shown}; {beside}")
 
 
 def _starts(
@@ -89,7 +88,6 @@ def _starts(
     """Start with a new database, and with one that has its tables and no reading yet."""
     count = QUICK_STARTS if run.quick else STARTS
     fresh = Sample(_start(folder / f"fresh{number}", there, meters) for number in range(count))
-    # A poll is due at once only when the last one is long ago: the database's copy is taken back.
     again = Sample(_restart(folder / "again", there, meters) for _ in range(count))
     run.say(f"starting: first reading after {again.text()} s, new database {fresh.text()} s")
     return fresh, again
@@ -103,7 +101,7 @@ def _restart(place: Path, there: Servers, meters: Sequence[Device]) -> float:
 
 
 def _forget_runs(there: Servers) -> None:
-    """Empty Redis, which is what knows when a schedule ran last."""
+    """Empty Redis, which knows when a schedule ran last: else no poll would be due at once."""
     import redis  # noqa: PLC0415 - a client that nothing else here needs
 
     with closing(redis.Redis(port=there.redis_port)) as client:
