@@ -5,7 +5,6 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
-from billiard import current_process
 from billiard.exceptions import Terminated, WorkerLostError
 from celery import Task
 from celery.app.task import Context
@@ -31,7 +30,7 @@ def connect() -> None:
 
 def on_end(task: "Task[..., object]", retval: object, state: str | None, **_: object) -> None:
     """Record the end of a task that ran; `on_revoked` records that of a cancelled one."""
-    if isinstance(retval, Terminated) or (state is None and current_process().daemon):
+    if state is None or isinstance(retval, Terminated):
         # Without a state the process of the task is being killed: who does so knows why, and
         # of two ends the first one told counts.
         return

@@ -80,7 +80,7 @@ class Bridge:
         self._connection.retain(self._topics.bridge_state, {"state": "online"})
         # QoS 0: the broker must not fill its queue for us with these while we are away.
         self._connection.subscribe(self._topics.all_availabilities, self._find, qos=0, own=False)
-        self._connection.subscribe(self._topics.all_costs, self._find_cost, qos=0, own=False)
+        self._connection.subscribe(self._topics.all_costs, self._find_cost, qos=0)
         if self._topics.discovery_prefix:
             self._connection.subscribe(self._topics.birth, self._born, qos=0)
         self._schedules.start()
@@ -140,11 +140,11 @@ class Bridge:
             self._clear(name)
 
     def _announce(self, info: MeterInfo) -> None:
-        known = (info.meter, info.profile, info.keys)
+        unpriced = info.meter.name in self._unpriced
+        known = (info.meter, info.profile, info.keys, info.currency, unpriced)
         if self._topics.discovery_prefix and self._announced.get(info.meter.name) != known:
             self._announced[info.meter.name] = known
             topic = self._topics.discovery(self._topics.meter_id(info.meter.name))
-            unpriced = info.meter.name in self._unpriced
             device = meter_device(self._topics, info, self._facts.version, unpriced=unpriced)
             self._connection.retain(topic, device)
 
