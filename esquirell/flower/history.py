@@ -5,6 +5,7 @@ import logging
 import pickle
 import time
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 from celery import Celery
@@ -29,6 +30,7 @@ class History(Events):
 
     def __init__(self, app: Celery, loop: IOLoop, mask: Mask, file: Path, max_tasks: int) -> None:
         self._mask = mask
+        self.listening = Event()
         super().__init__(
             app,
             loop,
@@ -48,9 +50,8 @@ class History(Events):
                 with self.capp.connection() as connection:
                     connection.ensure_connection(max_retries=1)
                     complained = _say_back(complained=complained)
-                    receiver = EventReceiver(
-                        connection, handlers={"*": self.on_event}, app=self.capp
-                    )
+                    receiver = Receiver(connection, handlers={"*": self.on_event}, app=self.capp)
+                    receiver.told = self.listening
                     receiver.capture(limit=None, timeout=None, wakeup=True)
             except Exception as error:  # noqa: BLE001 - whatever it was, listening goes on
                 if not complained:
@@ -68,6 +69,17 @@ class History(Events):
             super().save_state()
         except (OSError, pickle.PickleError, *dbm.error) as error:
             log.warning("the history is not kept: %s", error)
+
+
+class Receiver(EventReceiver):
+    """Celery's own, that also says from when on it misses no event."""
+
+    told: Event
+
+    def on_consume_ready(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - kombu's
+        """Say so, once Redis knows of us."""
+        super().on_consume_ready(*args, **kwargs)
+        self.told.set()
 
 
 def _say_back(*, complained: bool) -> bool:

@@ -23,6 +23,7 @@ from esquirell.settings import Settings
 log = logging.getLogger(__name__)
 
 ANNOUNCE_EVERY_S = 5.0
+LISTEN_WITHIN_S = 5.0
 # A worker that is gone for a day is shown no longer.
 FORGET_WORKERS_S = 86_400
 # They complain of each worker that is not there, and of each thing that was refused.
@@ -82,8 +83,6 @@ def _listen(site: Site) -> None:
         raise ConfigError(
             f"Flower can't listen on {where} ({error.strerror}): change address or port in [flower]"
         ) from None
-    below = f"{options.url_prefix}/" if options.url_prefix else ""
-    log.info("up as flower on http://%s/%s", where, below)
 
 
 def _run(site: Site, announce: Callable[[], object]) -> None:
@@ -94,14 +93,21 @@ def _run(site: Site, announce: Callable[[], object]) -> None:
         end_in_time(lambda: None)
         site.stop()
 
+    async def begin() -> None:
+        # What happens from now on is in the history; without Redis there is nothing to miss.
+        await loop.run_in_executor(None, site.history.listening.wait, LISTEN_WITHIN_S)
+        below = f"{options.url_prefix}/" if options.url_prefix else ""
+        log.info("up as flower on http://%s:%s/%s", options.address, options.port, below)
+        notify("READY=1", "STATUS=up as flower")
+        await look()
+
     async def look() -> None:
         notify("WATCHDOG=1")
         await loop.run_in_executor(None, announce)
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop)
-    notify("READY=1", "STATUS=up as flower")
-    loop.call_soon(lambda: loop.create_task(look()))
+    loop.call_soon(lambda: loop.create_task(begin()))
     PeriodicCallback(look, ANNOUNCE_EVERY_S * 1000).start()
     site.start()
     log.info("ended")

@@ -26,6 +26,7 @@ class Site(Flower):
     def __init__(self, app: Celery, door: Door, mask: Mask, history: History, prefix: str) -> None:
         super().__init__(options=options, capp=app, events=history, **_paths(prefix))
         self._door = door
+        self.history = history
         self.inspector = MaskedInspector(mask, self.io_loop, app, options.inspect_timeout / 1000)
         below = f"/{prefix}" if prefix else ""
         self.add_handlers(".*", [url(rf"{below}/api/task/revoke/(.+)", Revoke)])

@@ -34,7 +34,7 @@ class SimulatedMeter:
     accepted and closed at once; a client that is silent for half a minute is disconnected;
     a frame made with another key or protocol is ignored with 3.3, and ends the connection
     with 3.4 and 3.5. It only measures: commands that switch something are not answered.
-    `answers` counts the readings that were asked for and given.
+    `answers` counts the readings that were asked for.
     """
 
     idle_s = 30.0
@@ -128,8 +128,9 @@ class SimulatedMeter:
         elif not client.wire.agreed:
             raise ForeignFrameError("no session key was agreed on")
         elif request.cmd in (DP_QUERY, DP_QUERY_NEW):
-            client.send(request, request.cmd, self._reading())
+            # Counted first: who has the answer may look at the count at once.
             self.answers += 1
+            client.send(request, request.cmd, self._reading())
         elif request.cmd in (HEART_BEAT, UPDATEDPS):
             client.send(request, request.cmd, b"")
 
