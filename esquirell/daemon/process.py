@@ -2,7 +2,6 @@
 
 import logging
 import signal
-import threading
 from collections.abc import Callable, Iterable
 
 from celery.apps.worker import Worker
@@ -23,6 +22,7 @@ from esquirell.daemon.pools import (
 )
 from esquirell.daemon.reloading import reload_on_hangup
 from esquirell.daemon.roles import Role
+from esquirell.daemon.signals import Flag, flag_of
 from esquirell.daemon.steps import Parts
 from esquirell.daemon.watchdog import Gauge, Progress, Watchdog
 from esquirell.daemon.workload import Workload
@@ -65,9 +65,7 @@ def run_worker(runtime: Runtime, role: Role, pool: Pool) -> int:
 
 def run_parts(runtime: Runtime, role: Role) -> int:
     """Run the parts of `role` until a signal ends them; give the exit code."""
-    ended = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: ended.set())
+    ended = flag_of((signal.SIGTERM, signal.SIGINT))
     reload_on_hangup(runtime)
     runtime.serve_figures()
     notify("READY=1")
@@ -78,7 +76,7 @@ def run_parts(runtime: Runtime, role: Role) -> int:
     return 0
 
 
-def _stand_by(lease: Lease, ended: threading.Event, announce: Callable[[], str]) -> bool:
+def _stand_by(lease: Lease, ended: Flag, announce: Callable[[], str]) -> bool:
     """Wait until the lease is ours; tell whether it is, or the process is to end."""
     while not ended.is_set():
         announce()
@@ -92,7 +90,7 @@ def _stand_by(lease: Lease, ended: threading.Event, announce: Callable[[], str])
     return False
 
 
-def _be_active(runtime: Runtime, role: Role, ended: threading.Event) -> int:
+def _be_active(runtime: Runtime, role: Role, ended: Flag) -> int:
     progress = Progress()
     watchdog = _watchdog(runtime, role, Gauge("the main loop", progress.silent_s))
     if runtime.bridges:

@@ -1,7 +1,9 @@
 """A changed configuration, taken over by a process that runs."""
 
 import logging
+import queue
 import signal
+from threading import Thread
 
 from esquirell.daemon import logs
 from esquirell.daemon.pools import Pool
@@ -13,14 +15,21 @@ log = logging.getLogger(__name__)
 
 def reload_on_hangup(runtime: Runtime, pool: Pool | None = None) -> None:
     """Take over meters and log level at SIGHUP; a faulty configuration changes nothing."""
+    # In a thread: the handler may interrupt its own thread where that holds a lock.
+    word: queue.SimpleQueue[int] = queue.SimpleQueue()
+    forks = pool is not None and pool.forks
+    Thread(
+        target=_serve, args=(runtime, word), kwargs={"forks": forks}, name="reload", daemon=True
+    ).start()
+    signal.signal(signal.SIGHUP, lambda number, _: word.put(number))
 
-    def reload(*_: object) -> None:
-        if pool is not None and pool.forks:
+
+def _serve(runtime: Runtime, word: queue.SimpleQueue[int], *, forks: bool) -> None:
+    while word.get():
+        if forks:
             log.error("processes keep their configuration: restart this worker to change it")
         else:
             _reload(runtime)
-
-    signal.signal(signal.SIGHUP, reload)
 
 
 def _reload(runtime: Runtime) -> None:

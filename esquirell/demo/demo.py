@@ -4,13 +4,13 @@ import logging
 import os
 import signal
 import sys
-import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 
 from rich.console import Console
 
 from esquirell.daemon.redis_server import end_server
+from esquirell.daemon.signals import Flag, flag_of
 from esquirell.demo.child import Child, Guard
 from esquirell.demo.home import Home, own_environment, temporary_home
 from esquirell.demo.lines import Lines
@@ -41,7 +41,7 @@ def run(plan: Plan) -> Tally:
         return _run(plan, home, guard, stopped)
 
 
-def _run(plan: Plan, home: Home, guard: Guard, stopped: threading.Event) -> Tally:
+def _run(plan: Plan, home: Home, guard: Guard, stopped: Flag) -> Tally:
     servers = choose_servers(plan.port)
     zone = machine_zone(os.environ) or "UTC"
     with (
@@ -62,12 +62,11 @@ def _run(plan: Plan, home: Home, guard: Guard, stopped: threading.Event) -> Tall
 
 
 @contextmanager
-def _signals() -> Iterator[threading.Event]:
-    """Give an event that is set when somebody wants the demo to end."""
-    stopped = threading.Event()
-    before = {number: signal.signal(number, lambda *_: stopped.set()) for number in SIGNALS}
+def _signals() -> Iterator[Flag]:
+    """Give a flag that is set when somebody wants the demo to end."""
+    before = {number: signal.getsignal(number) for number in SIGNALS}
     try:
-        yield stopped
+        yield flag_of(SIGNALS)
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
@@ -98,7 +97,7 @@ def _view(facts: Facts) -> View:
     return Lines(facts)
 
 
-def _check_end(service: Child, tally: Tally, stopped: threading.Event) -> None:
+def _check_end(service: Child, tally: Tally, stopped: Flag) -> None:
     if tally.stored == 0 and not stopped.is_set():
         raise DemoError("no reading was stored", service.last_words())
     if tally.stored and service.exit_code != 0:

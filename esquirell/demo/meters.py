@@ -8,7 +8,6 @@ import argparse
 import logging
 import signal
 import sys
-import threading
 import time
 import tomllib
 from collections.abc import Iterator, Mapping
@@ -16,6 +15,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
+from esquirell.daemon.signals import flag_of
 from esquirell.demo.street import NAMES, PRODUCT_ID, new_key
 from esquirell.settings.writing import to_toml
 from esquirell.tuya.house import SimulatedHouse
@@ -43,9 +43,7 @@ def main() -> int:
     if call.check:
         return 0 if served(call.folder) else 1
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    ended = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: ended.set())
+    ended = flag_of((signal.SIGTERM, signal.SIGINT))
     with serving(call.folder, call.host):
         ended.wait()
     return 0

@@ -1,9 +1,9 @@
 """The time between the start of the service and its end."""
 
-import threading
 import time
 from dataclasses import dataclass, field
 
+from esquirell.daemon.signals import Flag
 from esquirell.demo.child import Child
 from esquirell.demo.plan import DemoError, Plan
 from esquirell.demo.record import Record
@@ -21,7 +21,7 @@ class Stage:
     """Shows what goes on until the time is over, somebody stops it, or a part ends by itself."""
 
     plan: Plan
-    stopped: threading.Event
+    stopped: Flag
     watch: Watch
     record: Record
     children: tuple[Child, ...]

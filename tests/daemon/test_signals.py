@@ -1,0 +1,42 @@
+"""A flag is set by a handler wherever that interrupts who waits for it."""
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from esquirell.daemon.signals import Flag, flag_of
+
+
+@pytest.fixture
+def flag() -> Iterator[Flag]:
+    before = signal.getsignal(signal.SIGUSR1)
+    yield flag_of([signal.SIGUSR1])
+    signal.signal(signal.SIGUSR1, before)
+
+
+def test_a_signal_sets_it_for_good(flag: Flag) -> None:
+    assert not flag.wait(0.01)
+    assert not flag.is_set()
+    os.kill(os.getpid(), signal.SIGUSR1)
+    assert flag.wait(5)
+    assert flag.wait()
+    assert flag.is_set()
+
+
+def test_a_storm_of_signals_deadlocks_nobody(flag: Flag) -> None:
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    before = signal.signal(signal.SIGALRM, flag.set)
+    signal.setitimer(signal.ITIMER_REAL, 0.00005, 0.00005)
+    try:
+        until = time.monotonic() + 1
+        while time.monotonic() < until:
+            Flag.wait(flag, 0.0001)
+            flag._is_set = False
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    os.kill(os.getpid(), signal.SIGUSR1)
+    assert flag.wait(5)
