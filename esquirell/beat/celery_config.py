@@ -3,11 +3,16 @@
 from typing import Any
 from urllib.parse import quote
 
+from kombu.transport import TRANSPORT_ALIASES
+
 from esquirell.beat.queue import COMMANDS, POLLS
 from esquirell.beat.redis import ANSWER_S, CONNECT_S, KEEPALIVE_CHECK_S, Address
 
 # Longer than any task: a message that a dead worker had taken comes back after this time.
 VISIBILITY_S = 300
+
+# By name: kombu imports it when a connection is wanted.
+_TRANSPORT = "esquirell.beat.transport:Transport"
 
 
 def celery_config(address: Address, zone: str) -> dict[str, Any]:
@@ -16,6 +21,7 @@ def celery_config(address: Address, zone: str) -> dict[str, Any]:
     `beat_schedule` stays empty: schedules come from the database, and what stood here would
     win over every change that a user makes.
     """
+    TRANSPORT_ALIASES.update(dict.fromkeys(("redis", "rediss"), _TRANSPORT))
     return {
         "broker_url": _broker_url(address),
         "broker_use_ssl": _ssl(address),
@@ -45,8 +51,8 @@ def celery_config(address: Address, zone: str) -> dict[str, Any]:
         "worker_prefetch_multiplier": 1,
         # Only tasks acknowledged late are meant, which a lost Redis delivers again anyway.
         "worker_cancel_long_running_tasks_on_connection_loss": True,
-        # Three messages a task that go to nobody while Flower does not run: a millisecond.
-        "worker_send_task_events": True,
+        # Flower asks for them when it runs: three messages a task, which cost a millisecond.
+        "worker_send_task_events": False,
         "worker_hijack_root_logger": False,
     }
 

@@ -6,8 +6,9 @@ from typing import Any, cast
 
 from celery import Celery
 from celery.schedules import BaseSchedule, schedstate
-from redbeat.schedulers import RedBeatJSONEncoder, RedBeatSchedulerEntry, get_redis
+from redbeat.schedulers import RedBeatJSONEncoder, RedBeatSchedulerEntry
 
+from esquirell.beat.redbeat import client_of
 from esquirell.beat.rules import Rule, from_json
 
 NEVER_S = 86_400.0
@@ -75,7 +76,7 @@ class Entry(RedBeatSchedulerEntry):
         """Write definition, last run and due time in one transaction."""
         known = {"last_run_at": self.last_run_at, "ran": self.ran}
         meta = json.dumps(known, cls=RedBeatJSONEncoder)
-        with get_redis(self.app).pipeline() as pipe:
+        with client_of(self.app).pipeline() as pipe:
             pipe.hset(self.key, mapping={"definition": self.definition(), "meta": meta})
             pipe.zadd(self.app.redbeat_conf.schedule_key, {self.key: self.score})
             pipe.execute()

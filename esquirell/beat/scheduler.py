@@ -9,11 +9,12 @@ from celery import Celery
 from kombu import Producer
 from kombu.exceptions import OperationalError
 from redbeat.decoder import to_timestamp
-from redbeat.schedulers import RedBeatScheduler, ensure_conf, get_redis
+from redbeat.schedulers import RedBeatScheduler
 
 from esquirell.beat import entry as entries
 from esquirell.beat.lease import Lease
 from esquirell.beat.queue import POLLS, sent_now
+from esquirell.beat.redbeat import client_of, settings_of
 from esquirell.beat.redis import RedisError
 from esquirell.beat.timetable import SEEDED_KEY
 from esquirell.domain.errors import UnavailableError
@@ -39,7 +40,7 @@ class Scheduler(RedBeatScheduler):
     Entry = entries.Entry
 
     def __init__(self, app: Celery, sync: Callable[[], None], lease: Lease) -> None:
-        ensure_conf(app)
+        settings_of(app)
         super().__init__(app, lazy=True, max_interval=TURN_S)
         self._sync = sync
         self._lease = lease
@@ -68,8 +69,8 @@ class Scheduler(RedBeatScheduler):
     @property
     def schedule(self) -> dict[str, entries.Entry]:
         """Load the entries that are due, and the next; an unreadable one is dropped."""
-        client = get_redis(self.app)
-        key = self.app.redbeat_conf.schedule_key
+        client = client_of(self.app)
+        key = settings_of(self.app).schedule_key
         now = to_timestamp(self.app.now())
         due = client.zrangebyscore(key, 0, now + int(TURN_S))
         loaded = [self._load(name) for name in due]
@@ -77,7 +78,7 @@ class Scheduler(RedBeatScheduler):
 
     def apply_async(self, entry: entries.Entry, producer: Producer) -> object:
         """Send a task, unless so many wait already that nobody seems to take them."""
-        waiting = get_redis(self.app).llen(entry.options.get("queue", POLLS))
+        waiting = client_of(self.app).llen(entry.options.get("queue", POLLS))
         entry.options["headers"] = sent_now(entry.options.get("headers", {}))
         if waiting < QUEUE_LIMIT:
             return cast("object", super().apply_async(entry, producer=producer))
@@ -94,8 +95,8 @@ class Scheduler(RedBeatScheduler):
             return None
 
     def _drop(self, key: str) -> None:
-        client = get_redis(self.app)
-        client.zrem(self.app.redbeat_conf.schedule_key, key)
+        client = client_of(self.app)
+        client.zrem(settings_of(self.app).schedule_key, key)
         client.delete(key, SEEDED_KEY)
 
     def _follow_the_clock(self) -> None:
@@ -103,15 +104,15 @@ class Scheduler(RedBeatScheduler):
         offset = _clock_offset()
         if abs(offset - self._clock_offset) > CLOCK_STEP_S:
             log.warning("the clock was set by %+.0f s", offset - self._clock_offset)
-            get_redis(self.app).delete(SEEDED_KEY)
+            client_of(self.app).delete(SEEDED_KEY)
         self._clock_offset = offset
 
     def _reconcile(self) -> None:
         fresh = time.monotonic() - self._synced_at < RECONCILE_S
-        if fresh and get_redis(self.app).exists(SEEDED_KEY):
+        if fresh and client_of(self.app).exists(SEEDED_KEY):
             return
         if self._synced_at == float("-inf"):
-            get_redis(self.app).delete(SEEDED_KEY)
+            client_of(self.app).delete(SEEDED_KEY)
         try:
             self._sync()
         except UnavailableError as error:

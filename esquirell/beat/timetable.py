@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 from celery import Celery
-from redbeat.schedulers import ensure_conf, get_redis
 
 from esquirell.beat.entry import Entry, RuleSchedule
 from esquirell.beat.queue import POLLS
+from esquirell.beat.redbeat import client_of, settings_of
 from esquirell.beat.redis import RedisError, unavailable
 from esquirell.beat.rules import rule_of
 from esquirell.beat.sender import EVERY_HEADER, SCHEDULE_HEADER
@@ -49,14 +49,14 @@ class RedBeatTimetable:
     def announce(self) -> None:
         """Let all processes know that schedules were changed. Raises UnavailableError."""
         try:
-            get_redis(self._app).incr(VERSION_KEY)
+            client_of(self._app).incr(VERSION_KEY)
         except RedisError as error:
             raise unavailable(error) from None
 
     def forget(self, name: str) -> None:
         """Forget the runs of a schedule that was removed. Raises UnavailableError."""
         try:
-            get_redis(self._app).hdel(RUNS_KEY, name)
+            client_of(self._app).hdel(RUNS_KEY, name)
         except RedisError as error:
             raise unavailable(error) from None
 
@@ -65,18 +65,30 @@ class RedBeatTimetable:
         moment = run.at.isoformat() if run.at else None
         note = json.dumps({"at": moment, "result": run.result})
         try:
-            get_redis(self._app).hset(RUNS_KEY, name, note)
+            client_of(self._app).hset(RUNS_KEY, name, note)
         except RedisError as error:
             raise unavailable(error) from None
 
-    def runs(self, names: Sequence[str]) -> tuple[str, dict[str, LastRun]]:
-        """Give the version of the schedules and the last run of each, as far as Redis knows.
+    def runs(self, names: Sequence[str]) -> dict[str, LastRun]:
+        """Give the last run of each schedule, as far as Redis knows. Raises UnavailableError."""
+        _, noted, sent = self._known(names)
+        return {name: _last_run(sent[name], noted.get(name)) for name in names}
 
-        The version is another one after each change. Raises UnavailableError.
+    def version(self, names: Sequence[str]) -> tuple[str, str]:
+        """Give what differs after each change, and after each run of `names`.
+
+        Raises UnavailableError.
         """
-        keys = [Entry.generate_key(ensure_conf(self._app).app, name) for name in names]
+        version, noted, sent = self._known(names)
+        return version, str((noted, sent))
+
+    def _known(
+        self, names: Sequence[str]
+    ) -> tuple[str, Mapping[str, str], Mapping[str, str | None]]:
+        """Look up the version of the schedules, the runs noted, what beat says of each."""
+        keys = [Entry.generate_key(settings_of(self._app).app, name) for name in names]
         try:
-            with get_redis(self._app).pipeline(transaction=False) as pipe:
+            with client_of(self._app).pipeline(transaction=False) as pipe:
                 pipe.get(VERSION_KEY)
                 pipe.hgetall(RUNS_KEY)
                 for key in keys:
@@ -84,8 +96,7 @@ class RedBeatTimetable:
                 version, noted, *metas = pipe.execute()
         except RedisError as error:
             raise unavailable(error) from None
-        sent = dict(zip(names, metas, strict=True))
-        return str(version), {name: _last_run(sent[name], noted.get(name)) for name in names}
+        return str(version), noted, dict(zip(names, metas, strict=True))
 
     def next_run(self, schedule: Schedule, last: LastRun) -> datetime | None:
         """Tell when a schedule runs next; None when it is disabled."""
@@ -98,7 +109,7 @@ class RedBeatTimetable:
         return max(due_at, datetime.now(UTC)) if due_at else None
 
     def _entry(self, schedule: Schedule, last_run_at: datetime | None) -> Entry:
-        ensure_conf(self._app)
+        settings_of(self._app)
         headers = {SCHEDULE_HEADER: schedule.name, EVERY_HEADER: schedule.every or 0}
         entry = Entry(
             name=schedule.name,
@@ -114,8 +125,8 @@ class RedBeatTimetable:
         return entry
 
     def _write(self, entries: list[Entry]) -> None:
-        client = get_redis(self._app)
-        due_times = ensure_conf(self._app).schedule_key
+        client = client_of(self._app)
+        due_times = settings_of(self._app).schedule_key
         digest = _digest(entries)
         seeded = client.get(SEEDED_KEY)
         if seeded == digest:

@@ -4,6 +4,7 @@ import dbm
 import logging
 import pickle
 import time
+from collections.abc import Callable
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -18,6 +19,7 @@ from esquirell.flower.masking import Mask
 log = logging.getLogger(__name__)
 
 PAUSE_S = 2.0
+ANSWER_S = 1.0
 SAVE_EVERY_S = 600
 WORKERS = 100
 
@@ -36,7 +38,7 @@ class History(Events):
             loop,
             db=str(file),
             persistent=True,
-            enable_events=False,  # our workers tell of their tasks from the start
+            enable_events=True,
             state_save_interval=SAVE_EVERY_S * 1000,
             max_tasks_in_memory=max_tasks,
             max_workers_in_memory=WORKERS,
@@ -51,7 +53,7 @@ class History(Events):
                     connection.ensure_connection(max_retries=1)
                     complained = _say_back(complained=complained)
                     receiver = Receiver(connection, handlers={"*": self.on_event}, app=self.capp)
-                    receiver.told = self.listening
+                    receiver.on_ready = self._begin
                     receiver.capture(limit=None, timeout=None, wakeup=True)
             except Exception as error:  # noqa: BLE001 - whatever it was, listening goes on
                 if not complained:
@@ -61,7 +63,14 @@ class History(Events):
 
     def on_event(self, event: dict[str, Any]) -> None:
         """Take in what a worker tells, without what is secret in it."""
+        if event["type"] == "worker-online":
+            self.io_loop.add_callback(self.on_enable_events)
         super().on_event(self._mask.data(event))
+
+    def _begin(self) -> None:
+        """Let the workers tell of their tasks; by their answers it is known that they do."""
+        self.capp.control.enable_events(reply=True, timeout=ANSWER_S)
+        self.listening.set()
 
     def save_state(self) -> None:
         """Keep what is remembered; a full disk costs the history, not Flower."""
@@ -74,12 +83,12 @@ class History(Events):
 class Receiver(EventReceiver):
     """Celery's own, that also says from when on it misses no event."""
 
-    told: Event
+    on_ready: Callable[[], None]
 
     def on_consume_ready(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - kombu's
         """Say so, once Redis knows of us."""
         super().on_consume_ready(*args, **kwargs)
-        self.told.set()
+        self.on_ready()
 
 
 def _say_back(*, complained: bool) -> bool:

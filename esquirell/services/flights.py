@@ -6,13 +6,13 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Protocol
 
 from esquirell.domain.meter import Meter
-from esquirell.domain.reading import Reading
+from esquirell.services.sample import Sample
 
 
 class Read(Protocol):
-    """Takes one reading of a meter."""
+    """Asks a meter for its values."""
 
-    def __call__(self, meter: Meter, *, forced: bool) -> Reading:
+    def __call__(self, meter: Meter, *, forced: bool) -> Sample:
         """Read the meter; `forced` ignores a cool-down."""
         ...
 
@@ -28,9 +28,9 @@ class Flights:
         self._monotonic = clock
         self._executor = ThreadPoolExecutor(threads, thread_name_prefix="poll")
         self._lock = threading.Lock()
-        self._under_way: dict[str, tuple[float, Future[Reading]]] = {}
+        self._under_way: dict[str, tuple[float, Future[Sample]]] = {}
 
-    def join(self, meter: Meter, *, forced: bool) -> tuple[Future[Reading], bool]:
+    def join(self, meter: Meter, *, forced: bool) -> tuple[Future[Sample], bool]:
         """Start reading a meter, unless a read of it is under way; tell whether it was started."""
         with self._lock:
             if meter.name in self._under_way:

@@ -6,6 +6,8 @@ import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import CancelledError, Future
 from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
 
 from esquirell.domain.errors import EsquirellError, MeterUnreachableError, UnavailableError
 from esquirell.domain.meter import Meter
@@ -16,6 +18,7 @@ from esquirell.services.flights import Flights
 from esquirell.services.judging import Judging
 from esquirell.services.landing import Landing
 from esquirell.services.ports import Clock, Profiles, Publisher, Transport, Wanted
+from esquirell.services.sample import Sample
 from esquirell.services.saving import Saver
 from esquirell.services.statuses import Statuses
 
@@ -118,9 +121,9 @@ class Poller:
 
     def _start(
         self, meters: Sequence[Meter], wish: Wish
-    ) -> tuple[dict[Future[Reading], Meter], set[str]]:
+    ) -> tuple[dict[Future[Sample], Meter], set[str]]:
         """Start the reads, or join those under way; tell which ones were started."""
-        flying: dict[Future[Reading], Meter] = {}
+        flying: dict[Future[Sample], Meter] = {}
         started: set[str] = set()
         for meter in meters:
             if not wish.join and self.flights.has(meter.name):
@@ -130,10 +133,13 @@ class Poller:
             started |= {meter.name} if is_ours else set()
         return flying, started
 
-    def _read(self, meter: Meter, *, forced: bool) -> Reading:
+    def _read(self, meter: Meter, *, forced: bool) -> Sample:
         refresh = self._profiles.of(meter).refresh
         dps = self._transport.read(meter, refresh, forced=forced)
         moment = self._clock()
+        return Sample(lambda: self._understood(meter, dps, moment))
+
+    def _understood(self, meter: Meter, dps: Mapping[str, Any], moment: datetime) -> Reading:
         decoded = self._profiles.decode(meter, dps)
         reading = Reading(meter.name, moment, decoded.values, decoded.diagnostics, decoded.warnings)
         return self._judging.judge(reading, meter, self._profiles.of(meter).keys)
@@ -167,9 +173,9 @@ class Poller:
             self._publisher.status(name, status)
 
 
-def _outcome(future: Future[Reading]) -> Outcome:
+def _outcome(future: Future[Sample]) -> Outcome:
     try:
-        return Outcome(reading=future.result(timeout=0))
+        return Outcome(reading=future.result(timeout=0).reading())
     except EsquirellError as error:
         return Outcome(error=error)
     except (TimeoutError, CancelledError):

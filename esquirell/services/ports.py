@@ -162,8 +162,12 @@ class Timetable(Protocol):
         """Note when a schedule ran and what came of it. Raises UnavailableError."""
         ...
 
-    def runs(self, names: Sequence[str]) -> tuple[str, Mapping[str, LastRun]]:
-        """Give the version of the schedules and the last runs. Raises UnavailableError."""
+    def runs(self, names: Sequence[str]) -> Mapping[str, LastRun]:
+        """Give the last runs. Raises UnavailableError."""
+        ...
+
+    def version(self, names: Sequence[str]) -> tuple[str, str]:
+        """Give what differs after a change, and after a run of `names`. Raises UnavailableError."""
         ...
 
     def next_run(self, schedule: Schedule, last: LastRun) -> datetime | None:

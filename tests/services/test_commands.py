@@ -181,7 +181,7 @@ def test_a_schedule_from_its_adding_to_its_removal() -> None:
     assert [one["name"] for one in listed] == ["fetch", "fast"]
     assert bench.ok("schedule/remove", name="fast") == {"name": "fast"}
     assert set(bench.store.rows) == {"fetch"}
-    assert bench.timetable.version == 5
+    assert bench.timetable.announced == 5
 
 
 def test_a_crontab_takes_the_place_of_an_interval_and_back() -> None:

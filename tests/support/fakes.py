@@ -168,7 +168,7 @@ class Timetable:
     def __init__(self) -> None:
         self.entries: dict[str, Schedule] = {}
         self.noted: dict[str, LastRun] = {}
-        self.version = 0
+        self.announced = 0
         self.away = False
 
     def check(self, schedule: Schedule) -> None:
@@ -176,7 +176,7 @@ class Timetable:
             raise ConfigError('cron "never" is not valid')
 
     def announce(self) -> None:
-        self.version += 1
+        self.announced += 1
 
     def forget(self, name: str) -> None:
         self.noted.pop(name, None)
@@ -184,10 +184,13 @@ class Timetable:
     def note_run(self, name: str, run: LastRun) -> None:
         self.noted[name] = run
 
-    def runs(self, names: Sequence[str]) -> tuple[str, Mapping[str, LastRun]]:
+    def runs(self, names: Sequence[str]) -> Mapping[str, LastRun]:
         if self.away:
             raise UnavailableError("Redis is away")
-        return str(self.version), {name: self.noted.get(name, LastRun()) for name in names}
+        return {name: self.noted.get(name, LastRun()) for name in names}
+
+    def version(self, names: Sequence[str]) -> tuple[str, str]:
+        return str(self.announced), str(self.runs(names))
 
     def replace(self, schedules: Mapping[str, Schedule], last_runs: Mapping[str, LastRun]) -> None:
         del last_runs

@@ -1,0 +1,31 @@
+"""RedBeat's settings and its connection to Redis, looked up once."""
+
+from functools import cache
+from typing import Any, cast
+
+from celery import Celery
+from redbeat.schedulers import RedBeatConfig, get_redis
+
+ATTRIBUTE = "redbeat_conf"
+
+
+class Settings(RedBeatConfig):
+    """RedBeat's settings of an app; they are not changed while it runs."""
+
+    @cache  # noqa: B019 - there is one of them, as long as there is the app
+    def is_key_in_conf(self, name: str) -> bool:
+        """Tell whether a setting was made. RedBeat looks through all of Celery's each time."""
+        return bool(super().is_key_in_conf(name))
+
+
+def settings_of(app: Celery) -> Settings:
+    """Give the settings, which RedBeat itself finds at the app from now on."""
+    if not hasattr(app, ATTRIBUTE):
+        setattr(app, ATTRIBUTE, Settings(app))
+    return cast("Settings", getattr(app, ATTRIBUTE))
+
+
+def client_of(app: Celery) -> Any:  # noqa: ANN401 - redis-py's types leave open what it answers
+    """Give the client that RedBeat uses itself."""
+    settings_of(app)
+    return get_redis(app)

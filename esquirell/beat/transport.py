@@ -1,0 +1,29 @@
+"""Celery's transport over Redis, made to keep what it uses for each message."""
+
+from kombu.transport.redis import Channel as RedisChannel
+from kombu.transport.redis import Transport as RedisTransport
+
+from esquirell.beat.redis import Client
+
+
+class Channel(RedisChannel):
+    """Keeps one client: kombu makes three for each message, which costs as much as sending it."""
+
+    _kept: Client | None = None
+
+    def _create_client(self, asynchronous: bool = False) -> Client:
+        if asynchronous:
+            return self._made(asynchronous=True)
+        # The pool is another one after Redis was away.
+        if self._kept is None or self._kept.connection_pool is not self.pool:
+            self._kept = self._made(asynchronous=False)
+        return self._kept
+
+    def _made(self, *, asynchronous: bool) -> Client:
+        return super()._create_client(asynchronous)  # type: ignore[misc, no-any-return]  # untyped
+
+
+class Transport(RedisTransport):
+    """kombu's own, with our channel."""
+
+    Channel = Channel
