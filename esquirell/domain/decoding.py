@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from esquirell.domain.electricity import contradictions, is_excessive, is_hollow
@@ -63,11 +64,15 @@ class _Decoding:
 
     def __init__(self, answer: Mapping[str, Any], profile: Profile) -> None:
         self._points = profile.by_name
-        self._answer = {self._code(name): raw for name, raw in answer.items()}
+        self._answer = answer
         self._inverter = profile.is_inverter
         self._values: dict[str, float] = {}
         self._diagnostics: dict[str, Any] = {}
         self._warnings: list[str] = []
+
+    @cached_property
+    def _by_code(self) -> Mapping[str, Any]:
+        return {self._code(name): raw for name, raw in self._answer.items()}
 
     def take(self, name: str, raw: object) -> None:
         """Put one raw value where it belongs."""
@@ -82,7 +87,8 @@ class _Decoding:
         except DecodeError as error:
             self._diagnostics[point.code] = raw
             self._warnings.append(f"{_title(name, point)}: {error}")
-        else:
+            return
+        if point.note or point.trust == "doubtful" or point.direction:
             self._warnings += [f"{_title(name, point)}: {says}" for says in self._says(point)]
 
     def result(self) -> Decoded:
@@ -96,7 +102,7 @@ class _Decoding:
 
     def _keep(self, point: Datapoint, raw: object) -> None:
         """Add the values of one datapoint. Raises DecodeError, then nothing was added."""
-        if raw in point.sentinels or any(key in self._values for key in point.keys):
+        if raw in point.sentinels or not self._values.keys().isdisjoint(point.keys):
             self._diagnostics[point.code] = raw
             return
         found = self._frame(point, raw) if point.frame else {str(point.key): _scale(raw, point)}
@@ -124,7 +130,7 @@ class _Decoding:
 
     def _direction(self, point: Datapoint) -> object:
         beside = self._points.get(point.direction or "")
-        said = self._answer.get(beside.code if beside else str(point.direction))
+        said = self._by_code.get(beside.code if beside else str(point.direction))
         return said.upper() if isinstance(said, str) else said
 
     def _says(self, point: Datapoint) -> Iterator[str]:

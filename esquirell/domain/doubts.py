@@ -40,6 +40,8 @@ def weigh(doubts: Doubts, verdicts: Iterable[Verdict]) -> dict[str, Doubt]:
     """Take what a reading says into account; what it says nothing of stays as it was."""
     weighed = dict(doubts)
     for verdict in verdicts:
+        if not weighed and not verdict.sentence:
+            continue  # nothing was wrong, and nothing is: the usual case
         place = _place(verdict)
         doubt = _weighed(weighed.pop(place, None), verdict)
         if doubt is not None:
@@ -60,6 +62,8 @@ def corrected(
     A value that this very reading finds plausible is left alone: some devices change their scale
     and back. A wrong sign shows in this reading or it is none.
     """
+    if not doubts:
+        return {}
     seen = {_place(verdict): verdict for verdict in verdicts}
     certain = [
         doubt.scale

@@ -9,7 +9,7 @@ from esquirell.domain.doubts import Doubt, corrected, of_check, weigh
 from esquirell.domain.integration import Integral, integrate
 from esquirell.domain.inversion import Invert, invert
 from esquirell.domain.ledger import Ledger
-from esquirell.domain.plausibility import CHECKS, is_hollow
+from esquirell.domain.plausibility import CHECKS
 from esquirell.domain.quantity import is_counter, split_key, with_suffix
 from esquirell.domain.reading import Reading
 
@@ -94,10 +94,7 @@ def _with_raw(reading: Reading, raw: Mapping[str, float]) -> dict[str, object]:
 
 
 def _check(bench: _Bench) -> None:
-    """Drop zeros that were not measured, look for what can't be, and correct what is certain."""
-    if is_hollow(bench.values):
-        bench.values = {key: value for key, value in bench.values.items() if value}
-        bench.warnings.append("an answer held zeros for what was not measured: they are left out")
+    """Look for what can't be, and correct what is certain."""
     for name, check in CHECKS.items():
         verdicts = list(check(bench.values))
         bench.doubts = weigh(bench.doubts, verdicts)

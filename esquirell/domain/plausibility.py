@@ -1,6 +1,7 @@
 """Whether the values of one reading can be true together."""
 
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 
 from esquirell.domain.quantity import PHASES, split_key, with_suffix
 from esquirell.domain.verdict import TENS, Scale, Verdict, fine, same, scaled, ten_times
@@ -16,6 +17,7 @@ _RANGES = {
     "temperature": (-50.0, 125.0),
     "state_of_charge": (0.0, 100.0),
 }
+_REMEMBERED = 1024
 # 0 is "not measured", and a phase that is not connected.
 _MAY_BE_ZERO = ("voltage", "frequency")
 _RESCALED = ("voltage", "frequency")
@@ -40,21 +42,19 @@ _SUMMED = {
 }
 
 
-def is_hollow(values: Values) -> bool:
-    """Tell whether zeros stand for what was not measured: a power, and no voltage anywhere."""
-    volts = [value for key, value in values.items() if split_key(key)[0].key == "voltage"]
-    powers = [value for key, value in values.items() if split_key(key)[0].key == "active_power"]
-    return bool(volts) and not any(volts) and any(powers)
-
-
 def ranges(values: Values) -> Iterator[Verdict]:
     """Check each value by itself."""
     for key, value in values.items():
-        name, suffix = split_key(key)[0].key, split_key(key)[1]
-        span = _volts(suffix) if name == "voltage" else _RANGES.get(name)
-        if span is None or (name in _MAY_BE_ZERO and not value):
+        span = _span(key)
+        if span is None or (not value and split_key(key)[0].key in _MAY_BE_ZERO):
             continue
-        yield _in_range(key, value, span, rescaled=name in _RESCALED)
+        yield _in_range(key, value, span)
+
+
+@lru_cache(_REMEMBERED)
+def _span(key: str) -> tuple[float, float] | None:
+    quantity, suffix = split_key(key)
+    return _volts(suffix) if quantity.key == "voltage" else _RANGES.get(quantity.key)
 
 
 def _volts(suffix: str) -> tuple[float, float] | None:
@@ -64,12 +64,12 @@ def _volts(suffix: str) -> tuple[float, float] | None:
     return TOTAL_VOLTS if not suffix or suffix.isdecimal() else None
 
 
-def _in_range(key: str, value: float, span: tuple[float, float], *, rescaled: bool) -> Verdict:
+def _in_range(key: str, value: float, span: tuple[float, float]) -> Verdict:
     least, most = span
     if least <= value <= most:
         return fine("range", key)
-    fits = [ten for ten in TENS if least <= value / ten <= most] if rescaled else []
-    if len(fits) == 1:
+    fits = [ten for ten in TENS if least <= value / ten <= most]
+    if len(fits) == 1 and split_key(key)[0].key in _RESCALED:
         return Verdict("range", key, scaled(key, fits[0]), Scale(key, fits[0]))
     return Verdict("range", key, f"{key} is not between {least:g} and {most:g}, as it has to be")
 

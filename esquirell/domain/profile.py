@@ -59,7 +59,7 @@ class Datapoint(BaseModel):
             raise ValueError("a datapoint has a key or a frame, not both")
         return self
 
-    @property
+    @cached_property
     def keys(self) -> tuple[str, ...]:
         """The quantity keys that this datapoint is known to give."""
         if self.frame:

@@ -1,10 +1,13 @@
 """What one look at a reading says of one of its values."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 TENS = (10.0, 100.0, 1000.0)
 # Two figures that are the same but for their power of ten: a status is no simultaneous sample.
 WITHIN = 1.25
+# Nearly all verdicts are this one, of the same few keys with each reading.
+_REMEMBERED = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +32,7 @@ class Verdict:
     scale: Scale | None = None
 
 
+@lru_cache(_REMEMBERED)
 def fine(check: str, key: str) -> Verdict:
     """Find a value plausible."""
     return Verdict(check, key)

@@ -32,3 +32,8 @@ class Books:
             ledger = _LEDGER.validate_json(text)
             self._read[meter] = text, ledger
         return ledger
+
+    def hold(self, meter: str, ledger: Ledger) -> bool:
+        """Tell whether a ledger says nothing that the one read last does not."""
+        _, before = self._read.get(meter, ("", None))
+        return before is not None and not ledger.differs(before)

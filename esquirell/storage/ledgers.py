@@ -32,7 +32,8 @@ def write_ledgers(
     """Store the newest ledger of each meter where it differs from the stored one."""
     # Those of two threads may come in either order.
     in_order = sorted(readings, key=lambda taken: taken.measured_at)
-    newest = {taken.meter: taken.ledger for taken in in_order if taken.ledger}
+    latest = {taken.meter: taken.ledger for taken in in_order if taken.ledger}
+    newest = {name: one for name, one in latest.items() if not books.hold(name, one)}
     if not newest:
         return
     for name, state in _stored(connection, newest):

@@ -38,8 +38,8 @@ class Readings:
         try:
             self._ids = self._store(readings, statuses)
         except UnavailableError:
-            # A database put in its place meanwhile has numbered its meters anew.
-            self._ids = {}
+            # A database put in its place meanwhile has numbered its meters anew, and no ledgers.
+            self._ids, self._books = {}, Books()
             raise
 
     def _store(

@@ -23,7 +23,7 @@ class Limits:
     total_s: float = 8.0
     lock_wait_s: float = 2.0
     gateway_wait_s: float = 15.0
-    gap_s: float = 0.5
+    gap_s: float = 0.25
     failures_to_cool: int = 3
     cool_s: float = 10.0
     cool_max_s: float = 60.0

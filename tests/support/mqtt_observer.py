@@ -10,7 +10,7 @@ from paho.mqtt.client import Client, ConnectFlags, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
-from support.waiting import LIMIT_S
+from support.waiting import LIMIT_S, eventually
 
 
 class Seen(NamedTuple):
@@ -62,6 +62,8 @@ class Observer:
         self._client.loop_stop()
 
     def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> None:
+        # Which it is not at once when the broker has just come back.
+        eventually(self._client.is_connected, LIMIT_S, "the observer is connected")
         self._client.publish(topic, payload, 1, retain).wait_for_publish(LIMIT_S)
 
     def saw(self, wanted: Callable[[Seen], bool]) -> Seen:
