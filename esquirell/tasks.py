@@ -93,7 +93,7 @@ def test_meter(self: "Task[..., object]", name: str) -> dict[str, Any]:
 
 @shared_task(bind=True, name="esquirell.tasks.read_part", throws=(EsquirellError,))
 def read_part(self: "Task[..., object]", kind: str, meters: list[str], ticket: str) -> None:
-    """Read meters of this worker's queue for a worker on another network, and answer it."""
+    """Read meters of this worker's queue for another worker, and answer it."""
     current(self.app).fetch.part(kind, meters, ticket)
 
 

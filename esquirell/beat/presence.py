@@ -37,6 +37,13 @@ class Presence:
         """
         return self._alive("*")
 
+    def count(self, role: str) -> int:
+        """Count the processes in which a role is alive. Raises UnavailableError."""
+        try:
+            return sum(1 for _ in self._client.scan_iter(f"{PREFIX}{role}:*", count=1000))
+        except RedisError as error:
+            raise unavailable(error) from None
+
     def here(self) -> dict[str, str]:
         """Give the roles that are alive on this machine, with the time since when.
 

@@ -1,4 +1,4 @@
-"""Polls handed to workers on other networks: sent by queue, answered through a list in Redis."""
+"""Polls handed to other workers: sent by queue, answered through a list in Redis."""
 
 import json
 import uuid
@@ -9,7 +9,7 @@ from celery import Celery
 from kombu.exceptions import OperationalError
 
 from esquirell.beat.presence import Presence
-from esquirell.beat.queue import sent_now
+from esquirell.beat.queue import POLLS, sent_now
 from esquirell.beat.redis import Client, RedisError, unavailable
 from esquirell.domain.meter import worker_of
 
@@ -29,9 +29,9 @@ class Relay:
         self._client = client
         self._presence = presence
 
-    def served(self, queue: str) -> bool:
-        """Tell whether a worker serves a queue. Raises UnavailableError."""
-        return worker_of(queue) in self._presence.roles()
+    def workers(self, queue: str) -> int:
+        """Count the workers that serve a queue. Raises UnavailableError."""
+        return self._presence.count(worker_of(queue))
 
     def send(self, queue: str, kind: str, meters: Sequence[str], expires_s: int) -> str:
         """Let a worker of `queue` read meters; give the ticket. Raises UnavailableError."""
@@ -39,7 +39,11 @@ class Relay:
         kwargs = {"kind": kind, "meters": list(meters), "ticket": ticket}
         try:
             self._app.send_task(
-                READ_PART, kwargs=kwargs, queue=queue, expires=expires_s, headers=sent_now({})
+                READ_PART,
+                kwargs=kwargs,
+                queue=queue or POLLS,
+                expires=expires_s,
+                headers=sent_now({}),
             )
         except (OperationalError, OSError, RedisError) as error:
             raise unavailable(error) from None

@@ -22,8 +22,8 @@ def check_queue(name: str) -> str:
 
 
 def worker_of(queue: str) -> str:
-    """Name the role of a worker that serves a queue of meters."""
-    return f"worker@{queue}"
+    """Name the role of a worker that serves a queue of meters; "" are those without one."""
+    return f"worker@{queue}" if queue else "worker"
 
 
 class Meter(BaseModel):

@@ -1,18 +1,23 @@
-"""Meters that workers on other networks read: by the queue of each meter."""
+"""Meters that other workers read: those of other networks, and a share of very many."""
 
 import threading
 import time
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from esquirell.domain.errors import EsquirellError, MeterUnreachableError
+from esquirell.domain.errors import EsquirellError, MeterUnreachableError, UnavailableError
 from esquirell.domain.meter import Meter
 from esquirell.services.ports import Relay
 
 # A part that nobody took within its time is thrown away; a read has a time limit of its own.
 PART_EXPIRES_S = 30
 ANSWER_LIMIT_S = 40.0
+# Fewer meters are read sooner than shared.
+SHARED_FROM = 50
+
+Share = tuple[str, Sequence[Meter]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,28 +39,45 @@ class Elsewhere:
         self._lock = threading.Lock()
         self._polled: set[str] = set()
 
-    def divide(self, meters: Sequence[Meter]) -> tuple[list[Meter], dict[str, list[Meter]]]:
-        """Give the meters that are read here, and those of each other queue."""
+    def divide(self, meters: Sequence[Meter]) -> tuple[list[Meter], list[Share]]:
+        """Give the meters that are read here, and those that others read, by queue."""
         here: list[Meter] = []
         others: dict[str, list[Meter]] = {}
         for meter in meters:
             served = not meter.queue or meter.queue in self._serves
             (here if served else others.setdefault(meter.queue, [])).append(meter)
-        return here, others
+        mine, shares = self._shared(here)
+        return mine, [*others.items(), *shares]
 
-    def send(self, others: Mapping[str, Sequence[Meter]], *, forced: bool) -> list[Part]:
-        """Let each queue read its meters. `forced` is for people: it never leaves one out.
+    def _shared(self, meters: list[Meter]) -> tuple[list[Meter], list[Share]]:
+        """Divide many meters evenly among the workers that serve those without a queue."""
+        bound = [meter for meter in meters if meter.queue]
+        free = [meter for meter in meters if not meter.queue]
+        if len(free) < SHARED_FROM or "" in self._polled:
+            return meters, []
+        try:
+            workers = max(1, self._relay.workers(""))
+        except UnavailableError:
+            return meters, []
+        mine, *shares = (free[number::workers] for number in range(workers))
+        return mine + bound, [("", share) for share in shares]
+
+    @contextmanager
+    def sent(self, others: Sequence[Share], *, forced: bool) -> Iterator[list[Part]]:
+        """Let others read their meters. `forced` is for people: it never leaves one out.
 
         As a meter that is being read already, a queue that is still at its last scheduled poll
         is left out: one that hangs takes one place in this worker, not all.
         """
-        queues = [queue for queue in others if forced or self._begin(queue)]
+        begun = set() if forced else {queue for queue, _ in others if self._begin(queue)}
         kind = "on_demand" if forced else "scheduled"
-        return [self._send(queue, others[queue], kind) for queue in queues]
+        try:
+            yield [self._send(*share, kind) for share in others if forced or share[0] in begun]
+        finally:
+            with self._lock:
+                self._polled -= begun
 
-    def collect(
-        self, parts: Sequence[Part], *, forced: bool
-    ) -> tuple[dict[str, Any], dict[Meter, EsquirellError]]:
+    def collect(self, parts: Sequence[Part]) -> tuple[dict[str, Any], dict[Meter, EsquirellError]]:
         """Wait for the answers: what each meter did, and why others were not read."""
         told: dict[str, Any] = {}
         missed: dict[Meter, EsquirellError] = {}
@@ -65,8 +87,6 @@ class Elsewhere:
                 told |= self._answer(part, deadline)["meters"]
             except EsquirellError as error:
                 missed |= dict.fromkeys(part.meters, error)
-        if not forced:
-            self._end(part.queue for part in parts)
         return told, missed
 
     def trial(self, meter: Meter) -> dict[str, Any]:
@@ -83,10 +103,6 @@ class Elsewhere:
             free = queue not in self._polled
             self._polled.add(queue)
         return free
-
-    def _end(self, queues: Iterable[str]) -> None:
-        with self._lock:
-            self._polled.difference_update(queues)
 
     def _send(self, queue: str, meters: Sequence[Meter], kind: str) -> Part:
         try:
@@ -105,11 +121,12 @@ class Elsewhere:
             if answer is not None:
                 return _unpacked(answer)
             self._check(part.queue)
-        raise MeterUnreachableError("no_data", f"queue {part.queue} gave no answer in time")
+        who = f"queue {part.queue}" if part.queue else "another worker"
+        raise MeterUnreachableError("no_data", f"{who} gave no answer in time")
 
     def _check(self, queue: str) -> None:
         """Raise MeterUnreachableError or UnavailableError when nobody serves a queue."""
-        if not self._relay.served(queue):
+        if not self._relay.workers(queue):
             raise MeterUnreachableError(
                 "unreachable",
                 f"no worker serves queue {queue}: start esquirell worker --queue {queue} on its "

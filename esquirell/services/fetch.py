@@ -65,9 +65,9 @@ class Fetch:
 
     def _fetched(self, meters: Sequence[Meter], wish: Wish, wanted: Wanted) -> dict[str, Any]:
         here, others = self._elsewhere.divide(meters)
-        parts = self._elsewhere.send(others, forced=wish.forced)
-        outcomes = dict(self._poller.poll(here, wish, wanted))
-        told, missed = self._elsewhere.collect(parts, forced=wish.forced)
+        with self._elsewhere.sent(others, forced=wish.forced) as parts:
+            outcomes = dict(self._poller.poll(here, wish, wanted))
+            told, missed = self._elsewhere.collect(parts)
         found = _data(outcomes | self._poller.missed(missed, wish))["meters"] | told
         return {"meters": {one.name: found[one.name] for one in meters if one.name in found}}
 

@@ -260,10 +260,10 @@ class Presence(Protocol):
 
 
 class Relay(Protocol):
-    """Lets workers on other networks read the meters there."""
+    """Lets other workers read meters; the queue of those without one is ""."""
 
-    def served(self, queue: str) -> bool:
-        """Tell whether a worker serves a queue. Raises UnavailableError."""
+    def workers(self, queue: str) -> int:
+        """Count the workers that serve a queue. Raises UnavailableError."""
         ...
 
     def send(self, queue: str, kind: str, meters: Sequence[str], expires_s: int) -> str:
