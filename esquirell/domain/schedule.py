@@ -1,6 +1,6 @@
 """A schedule: a named rule that runs a task for some meters."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Annotated, Any, Literal
@@ -98,6 +98,11 @@ class StoredSchedule:
         if merged.get("cron") is None:
             merged["timezone"] = None
         return Schedule.model_validate(merged)
+
+
+# Given all schedules by name, an edit gives those to keep anew, and None for those to forget.
+Changes = Mapping[str, StoredSchedule | None]
+Edit = Callable[[Mapping[str, StoredSchedule]], Changes]
 
 
 @dataclass(frozen=True, slots=True)
