@@ -107,8 +107,8 @@ class Schedules:
             if schedule
         }
 
-    def version(self, names: Sequence[str]) -> tuple[str, str] | None:
-        """Give what is another one after each change, and after each run of `names`.
+    def version(self, names: Sequence[str]) -> tuple[str, Mapping[str, str]] | None:
+        """Give what is another one after each change, and for each of `names` after each run.
 
         None while Redis is away.
         """
@@ -116,7 +116,7 @@ class Schedules:
             version, runs = self._timetable.runs(names)
         except UnavailableError:
             return None
-        return version, str(sorted((name, str(run)) for name, run in runs.items()))
+        return version, {name: str(run) for name, run in runs.items()}
 
     def ran(self, name: str, result: Result, every: int) -> None:
         """Record that a schedule ran, sparing the database for short intervals.
