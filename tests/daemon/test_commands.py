@@ -1,12 +1,14 @@
 """Commands over MQTT against a running service, as users and Home Assistant give them."""
 
 import json
+import signal
 import subprocess
 import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -391,6 +393,33 @@ def test_the_broker_restarts_in_the_middle(house: House) -> None:
         40,
     )
     eventually(lambda: house.ask("health")["status"] == "ok")
+
+
+def test_of_a_burst_none_is_lost_when_the_broker_restarts_in_the_middle(
+    start: Start, tmp_path: Path, server: RedisProcess
+) -> None:
+    keeping = ["allow_anonymous true", "persistence true", f"persistence_location {tmp_path}/"]
+    broker = Mosquitto(tmp_path, keeping)
+    broker.start()
+    config = configuration([], mqtt_port=broker.port, redis_url=server.url, every=3600)
+    service = start(config)
+    eventually(lambda: "esquirell/schedule/fetch/state" in retained(broker.port))
+
+    def recorded() -> list[int]:
+        found = service.rows("SELECT request FROM command_log WHERE status = 'ok'")
+        return sorted(json.loads(str(row[0]))["transaction"] for row in found)
+
+    service.signal(signal.SIGSTOP)
+    with Observer(broker.port, "nothing") as observer:
+        for number in range(100):
+            change = {"name": "fetch", "expires": number + 1, "transaction": number}
+            observer.publish(f"{REQUEST}/schedule/set", json.dumps(change).encode())
+    service.signal(signal.SIGCONT)
+    eventually(recorded)
+    broker.restart()
+    eventually(lambda: len(recorded()) >= 100, what=lambda: f"{len(recorded())} of 100")
+    assert recorded() == list(range(100))
+    broker.stop()
 
 
 def test_two_bridges_take_turns(start: Start, config: str, broker: Mosquitto) -> None:
