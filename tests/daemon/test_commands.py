@@ -3,6 +3,7 @@
 import json
 import signal
 import subprocess
+import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -300,6 +301,19 @@ def test_a_burst_is_answered_once_each(house: House) -> None:
     assert sorted(transactions) == list(range(BURST))
     eventually(lambda: house.state()["expires"] == BURST)
     assert len(house.observer.of(topic)) == BURST
+
+
+def test_the_command_line_and_mqtt_change_a_schedule_at_the_same_time(house: House) -> None:
+    tool = [sys.executable, "-m", "esquirell", "--config", str(house.service.config)]
+    command = [*tool, "schedule", "set", "fetch", "--every", "7"]
+    sent = 0
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
+        while process.poll() is None:
+            sent += 1
+            house.ask("schedule/set", name="fetch", expires=10 + sent)
+    assert process.returncode == 0
+    changed = house.listed("fetch")
+    assert (changed["every"], changed["expires"]) == (7, 10 + sent)
 
 
 json_values = st.recursive(
