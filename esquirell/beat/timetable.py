@@ -2,15 +2,17 @@
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
 from celery import Celery
+from redis.lock import Lock
 
 from esquirell.beat.entry import Entry, RuleSchedule
 from esquirell.beat.queue import POLLS
 from esquirell.beat.redbeat import client_of, settings_of
-from esquirell.beat.redis import RedisError, unavailable
+from esquirell.beat.redis import Client, RedisError, unavailable
 from esquirell.beat.rules import rule_of
 from esquirell.beat.sender import EVERY_HEADER, SCHEDULE_HEADER
 from esquirell.domain.schedule import LastRun, Schedule, long_task_name
@@ -18,10 +20,15 @@ from esquirell.domain.schedule import LastRun, Schedule, long_task_name
 SEEDED_KEY = "esquirell:seeded"
 VERSION_KEY = "esquirell:schedules:version"
 RUNS_KEY = "esquirell:schedules:runs"
+TURN_KEY = "esquirell:schedules:turn"
 
 # A crontab's run that fell into a restart is made up for within this time; an older one is not:
 # what was meant for 22:00 should not happen at breakfast.
 MAKE_UP = timedelta(minutes=5)
+
+# A process that dies in its turn holds up the others for so long.
+TURN_S = 5
+LOOK_S = 0.02
 
 
 class RedBeatTimetable:
@@ -30,6 +37,27 @@ class RedBeatTimetable:
     def __init__(self, app: Celery, zone: str) -> None:
         self._app = app
         self._zone = zone
+
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """Let nobody else derive entries meanwhile. Raises UnavailableError."""
+        try:
+            with self._turns():
+                yield
+        except RedisError as error:
+            raise unavailable(error) from None
+
+    def _turns(self) -> Lock:
+        client: Client = client_of(self._app)
+        # Redis may be emptied meanwhile, and the lock with it: that is no failure.
+        lock: Lock = client.lock(
+            TURN_KEY,
+            timeout=TURN_S,
+            sleep=LOOK_S,
+            blocking_timeout=TURN_S + 1,
+            raise_on_release_error=False,
+        )
+        return lock
 
     def replace(self, schedules: Mapping[str, Schedule], last_runs: Mapping[str, LastRun]) -> None:
         """Make the entries those of `schedules`, and no others. Raises UnavailableError."""
@@ -74,13 +102,13 @@ class RedBeatTimetable:
         _, noted, sent = self._known(names)
         return {name: _last_run(sent[name], noted.get(name)) for name in names}
 
-    def version(self, names: Sequence[str]) -> tuple[str, str]:
-        """Give what differs after each change, and after each run of `names`.
+    def version(self, names: Sequence[str]) -> tuple[str, Mapping[str, str]]:
+        """Give what differs after each change, and for each of `names` after each run.
 
         Raises UnavailableError.
         """
         version, noted, sent = self._known(names)
-        return version, str((noted, sent))
+        return version, {name: f"{sent[name]} {noted.get(name)}" for name in names}
 
     def _known(
         self, names: Sequence[str]

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import click
 
 from esquirell.cli.app import app
-from esquirell.domain.errors import ConfigError, EsquirellError
+from esquirell.domain.errors import CommandError, ConfigError, EsquirellError
 
 FINE, FAILED, USAGE = 0, 1, 2
 
@@ -44,7 +44,7 @@ def _judge(error: BaseException) -> tuple[str, int]:
             return error.format_message(), FAILED
         case click.Abort() | KeyboardInterrupt():
             return "stopped", FAILED
-        case ConfigError():
+        case ConfigError() | CommandError(code="invalid_payload"):
             return str(error), USAGE
         case EsquirellError():
             return str(error), FAILED

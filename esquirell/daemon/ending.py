@@ -12,8 +12,9 @@ from esquirell.runtime import Runtime
 log = logging.getLogger(__name__)
 
 GOODBYE_S = 2.0
-# Within the ten seconds that systemd and docker usually grant.
-END_WITHIN_S = 8.0
+# With the last words that follow, within the ten seconds that systemd and docker usually grant,
+# on a busy machine, too.
+END_WITHIN_S = 7.0
 FORCED_EXIT_CODE = 0
 
 

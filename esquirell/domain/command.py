@@ -30,12 +30,16 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A command as somebody gave it; `reply` tells where the end of long work is answered."""
+    """A command as somebody gave it; `reply` tells where the end of long work is answered.
+
+    `about` is the meter or schedule that its topic names, where the payload need not.
+    """
 
     source: Source
     command: str
     data: Mapping[str, Any] = field(default_factory=dict)
     reply: Mapping[str, Any] | None = None
+    about: str | None = None
 
     @property
     def transaction_key(self) -> str | None:
@@ -43,7 +47,7 @@ class Request:
         transaction = self.data.get("transaction")
         if transaction is None:
             return None
-        parts = [self.command, self.data.get("name"), transaction]
+        parts = [self.command, self.about or self.data.get("name"), transaction]
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 

@@ -9,9 +9,10 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationErro
 
 from esquirell.domain.errors import CommandError
 from esquirell.domain.meter import Slug
-from esquirell.domain.schedule import LONGEST_INTERVAL_S, Schedule
+from esquirell.domain.schedule import Schedule, Seconds
 
 PAYLOAD_LIMIT = 64 * 1024
+NAME_LIMIT = 64
 
 Transaction = str | int | float | None
 
@@ -28,7 +29,7 @@ class Nothing(Payload):
     """A command that needs to be told nothing."""
 
 
-Reference = Annotated[str, Field(min_length=1, max_length=64)]
+Reference = Annotated[str, Field(min_length=1, max_length=NAME_LIMIT)]
 
 
 class Meters(Payload):
@@ -64,13 +65,14 @@ class NewSchedule(Schedule, Payload):
 class ScheduleChange(Named):
     """The fields of a schedule to change; what is not named stays."""
 
-    every: Annotated[int, Field(ge=1, le=LONGEST_INTERVAL_S)] | None = None
+    every: Seconds | None = None
     cron: str | None = None
     timezone: str | None = None
     meters: tuple[Slug, ...] | None = None
-    args: dict[str, Any] | None = None
-    enabled: bool | None = None
-    expires: Annotated[int, Field(ge=1, le=LONGEST_INTERVAL_S)] | None = None
+    # Factories: a default would stand in the JSON schema, and what is not named stays.
+    args: dict[str, Any] = Field(default_factory=dict)
+    enabled: bool = Field(default_factory=lambda: True)
+    expires: Seconds | None = None
 
     @model_validator(mode="after")
     def _one_rule(self) -> "ScheduleChange":
@@ -142,8 +144,8 @@ def read_json(payload: bytes) -> dict[str, Any]:
 def check_known(command: str) -> None:
     """Refuse a command that there is not. Raises CommandError (`unknown_command`)."""
     if command not in COMMANDS:
-        known = ", ".join(COMMANDS)
-        raise CommandError("unknown_command", f"there is no command {command!r}; known: {known}")
+        known, asked = ", ".join(COMMANDS), command[:NAME_LIMIT]
+        raise CommandError("unknown_command", f"there is no command {asked!r}; known: {known}")
 
 
 def parse(command: str, data: Mapping[str, Any]) -> Payload:

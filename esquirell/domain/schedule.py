@@ -1,11 +1,11 @@
 """A schedule: a named rule that runs a task for some meters."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from esquirell.domain.meter import Slug
 
@@ -28,6 +28,16 @@ def long_task_name(name: str) -> str:
     return name if "." in name else TASK_PREFIX + name
 
 
+def _no_truth(value: object) -> object:
+    """Refuse true, which pydantic would take for one second."""
+    if isinstance(value, bool):
+        raise ValueError("must be a number of seconds")  # noqa: TRY004 - pydantic's protocol
+    return value
+
+
+Seconds = Annotated[int, BeforeValidator(_no_truth), Field(ge=1, le=LONGEST_INTERVAL_S)]
+
+
 class Schedule(BaseModel):
     """What to run, when, and for which meters.
 
@@ -41,12 +51,12 @@ class Schedule(BaseModel):
     name: Slug
     task: Annotated[str, Field(min_length=1, max_length=200)] = FETCH
     meters: tuple[Slug, ...] | None = None
-    every: Annotated[int, Field(ge=1, le=LONGEST_INTERVAL_S)] | None = None
+    every: Seconds | None = None
     cron: str | None = None
     timezone: str | None = None
     args: dict[str, Any] = Field(default_factory=dict)
     enabled: bool = True
-    expires: Annotated[int, Field(ge=1, le=LONGEST_INTERVAL_S)] | None = None
+    expires: Seconds | None = None
 
     @model_validator(mode="after")
     def _one_rule(self) -> "Schedule":
@@ -98,6 +108,11 @@ class StoredSchedule:
         if merged.get("cron") is None:
             merged["timezone"] = None
         return Schedule.model_validate(merged)
+
+
+# Given all schedules by name, an edit gives those to keep anew, and None for those to forget.
+Changes = Mapping[str, StoredSchedule | None]
+Edit = Callable[[Mapping[str, StoredSchedule]], Changes]
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,13 +15,13 @@ from esquirell.mqtt.link import Message
 from esquirell.mqtt.options import Will
 from esquirell.mqtt.pace import Pace
 from esquirell.mqtt.publisher import MqttPublisher
-from esquirell.mqtt.schedules import ScheduleStates, States
+from esquirell.mqtt.schedules import ScheduleStates, States, Version
 from esquirell.mqtt.topics import Topics
 
 log = logging.getLogger(__name__)
 
 REFRESH_S = 10.0
-# A schedule of one second need not be told of each second.
+# A schedule that is quicker than this is told of this often at most.
 RUNS_S = 5.0
 HEALTH_S = 60.0
 BIRTH_DELAY_S = 3.0
@@ -36,7 +36,7 @@ class Facts:
     info: Callable[[], Mapping[str, object]]
     health: Callable[[], Mapping[str, object]]
     schedules: Callable[[], States]
-    version_of: Callable[[Sequence[str]], tuple[str, str] | None]
+    version_of: Callable[[Sequence[str]], Version | None]
 
 
 def will_of(topics: Topics) -> Will:
@@ -70,7 +70,7 @@ class Bridge:
         self._unpriced: set[str] = set()
         self._states: dict[str, str] = {}
         self._schedules = ScheduleStates(connection, topics, publisher, facts.schedules)
-        self._schedules_version: tuple[str, str] | None = None
+        self._schedules_version: Version | None = None
         self._runs_pace = Pace(RUNS_S)
         self._announced: dict[str, tuple[object, ...]] = {}
 
@@ -113,11 +113,14 @@ class Bridge:
             self.publish_schedules()
             self._schedules_version = version
 
-    def _is_news(self, version: tuple[str, str] | None) -> bool:
+    def _is_news(self, version: Version | None) -> bool:
         before = self._schedules_version
         if version is None or before is None or version[0] != before[0]:
             return version != before
-        return version != before and self._runs_pace.due(time.monotonic())
+        ran = [name for name, run in version[1].items() if run != before[1].get(name)]
+        if any(not self._schedules.is_quick(name, RUNS_S) for name in ran):
+            return True
+        return bool(ran) and self._runs_pace.due(time.monotonic())
 
     def _announce_bridge(self) -> None:
         if self._topics.discovery_prefix:

@@ -12,8 +12,9 @@ from esquirell.mqtt.topics import Topics
 
 log = logging.getLogger(__name__)
 
-# That a meter was read once more is told this often at most: its readings tell it, too.
-SUCCESS_EVERY_S = 5.0
+# That a meter was read once more is told every five seconds at most: its readings tell it, too.
+# Half a second less, as polls come unevenly: of one each five seconds none is left out.
+SUCCESS_EVERY_S = 4.5
 
 
 class MqttPublisher:

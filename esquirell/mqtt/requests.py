@@ -117,7 +117,8 @@ class Requests:
             _check_name(data, fields)
         except EsquirellError as error:
             return Answer("error", {}, str(error), error.code)
-        return self._handle(Request("mqtt", command, data | fields, reply))
+        about = self._topics.subject_of(message.topic)
+        return self._handle(Request("mqtt", command, data | fields, reply, about))
 
     def _reply(self, message: Message, command: str) -> dict[str, Any]:
         """Choose where the answer goes."""

@@ -14,6 +14,8 @@ from esquirell.mqtt.topics import Topics
 log = logging.getLogger(__name__)
 
 States = Mapping[str, Mapping[str, Any]]
+# What is another one after each change, and what tells of the last run of each schedule.
+Version = tuple[str, Mapping[str, str]]
 
 # What changes with each run is no change of the schedule.
 _OF_RUNS = ("last_run_at", "next_run_at", "last_result")
@@ -46,6 +48,11 @@ class ScheduleStates:
     def known(self) -> States:
         """The schedules as published last."""
         return self._known
+
+    def is_quick(self, name: str, seconds: float) -> bool:
+        """Tell whether a schedule runs more often than every so many seconds."""
+        every = self._known.get(name, {}).get("every")
+        return every is not None and every < seconds
 
     @property
     def strangers(self) -> bool:

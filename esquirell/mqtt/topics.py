@@ -9,6 +9,9 @@ from esquirell.domain.errors import ConfigError
 _NOT_FOR_IDS = re.compile(r"[^a-zA-Z0-9_-]")
 _NOT_FOR_ENTITIES = re.compile(r"[^a-z0-9_]")
 
+# Bytes that MQTT can say the length of, for a topic: MQTT 5.0, 1.5.4.
+LONGEST_TOPIC = 65_535
+
 
 @dataclass(frozen=True, slots=True)
 class Topics:
@@ -85,6 +88,11 @@ class Topics:
         """Give the name of the meter that a topic of a meter is about."""
         return topic.removeprefix(f"{self.base}/meter/").partition("/")[0]
 
+    def subject_of(self, topic: str) -> str | None:
+        """Give the meter or schedule that a topic of a command names, if it does."""
+        kind, _, rest = topic.removeprefix(f"{self.base}/").partition("/")
+        return rest.partition("/")[0] if kind in ("meter", "schedule") else None
+
     def schedule_state(self, schedule: str) -> str:
         """Where a schedule is published as it is."""
         return f"{self.base}/schedule/{schedule}/state"
@@ -111,8 +119,12 @@ class Topics:
         return f"{self.base}/bridge/request/{command}"
 
     def response(self, command: str) -> str:
-        """Where the answers to a command go, unless it names another topic."""
-        return f"{self.base}/bridge/response/{command}".rstrip("/")
+        """Where the answers to a command go, unless it names another topic.
+
+        One that nobody knows may be so long that only the beginning is left.
+        """
+        topic = f"{self.base}/bridge/response/{command}".rstrip("/")
+        return topic if len(topic.encode()) <= LONGEST_TOPIC else f"{self.base}/bridge/response"
 
     @property
     def command_filters(self) -> tuple[str, ...]:

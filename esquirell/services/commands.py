@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from esquirell.domain.command import Answer, Request
-from esquirell.domain.errors import EsquirellError
+from esquirell.domain.errors import CommandError, EsquirellError
 from esquirell.domain.requests import (
     Meters,
     Named,
@@ -118,16 +118,20 @@ class Commands:
         return Work(TEST_TASK, {"name": named.name})
 
     def _add(self, new: NewSchedule) -> Done:
-        return self._changed(self._edits.add(new).name)
+        self._edits.add(new)
+        return self._changed(new.name)
 
     def _set(self, change: ScheduleChange) -> Done:
-        return self._changed(self._edits.set(change).name)
+        self._edits.set(change)
+        return self._changed(change.name)
 
     def _enable(self, named: Named, *, enabled: bool) -> Done:
-        return self._changed(self._edits.enable(named.name, enabled=enabled).name)
+        self._edits.enable(named.name, enabled=enabled)
+        return self._changed(named.name)
 
     def _reset(self, named: Named) -> Done:
-        return self._changed(self._edits.reset(named.name).name)
+        self._edits.reset(named.name)
+        return self._changed(named.name)
 
     def _remove(self, named: Named) -> Done:
         self._edits.remove(named.name)
@@ -136,7 +140,10 @@ class Commands:
 
     def _changed(self, name: str) -> Answer:
         self._schedules.changed()
-        return Answer("ok", self._schedules.states()[name])
+        state = self._schedules.states().get(name)
+        if state is None:
+            raise CommandError("unknown_schedule", f"schedule {name} was removed meanwhile")
+        return Answer("ok", state)
 
     def _run_schedule(self, named: Named) -> Done:
         schedule = self._edits.find(named.name).effective()

@@ -9,9 +9,11 @@ from pydantic import ValidationError
 from esquirell.domain.errors import CommandError, ConfigError
 from esquirell.domain.meter import Meter
 from esquirell.domain.requests import NewSchedule, ScheduleChange, sentence
-from esquirell.domain.schedule import StoredSchedule, short_task_name
+from esquirell.domain.schedule import Changes, StoredSchedule, short_task_name
 from esquirell.domain.tasks import TaskRegistry
 from esquirell.services.ports import ScheduleStore, Timetable
+
+Stored = Mapping[str, StoredSchedule]
 
 
 class Edits:
@@ -29,61 +31,59 @@ class Edits:
         self._tasks = tasks
         self._meters = meters
 
-    def add(self, new: NewSchedule) -> StoredSchedule:
+    def add(self, new: NewSchedule) -> None:
         """Add a schedule, or bring a removed one back with other fields."""
-        old = self._stored().get(new.name)
-        if old and not old.removed:
-            raise CommandError("already_exists", f"there is a schedule {new.name} already")
         # Every field is said, so that none of the file's shines through, now or later.
         fields = new.model_dump(mode="json", exclude={"name", "transaction"})
         fields["task"] = short_task_name(new.task)
-        return self._put(StoredSchedule(new.name, old.base if old else None, fields))
 
-    def set(self, change: ScheduleChange) -> StoredSchedule:
+        def added(stored: Stored) -> StoredSchedule:
+            old = stored.get(new.name)
+            if old and not old.removed:
+                raise CommandError("already_exists", f"there is a schedule {new.name} already")
+            return StoredSchedule(new.name, old.base if old else None, fields)
+
+        self._put(added)
+
+    def set(self, change: ScheduleChange) -> None:
         """Change some fields."""
-        old = self.find(change.name)
-        fields = change.fields
-        if not fields:
+        if not change.fields:
             raise CommandError("invalid_payload", "name at least one field to change")
-        if fields.get("timezone") and "cron" not in fields and old.effective().cron is None:
-            raise CommandError("invalid_payload", "timezone goes with cron; an interval has none")
-        kept = {key: value for key, value in old.overrides.items() if key not in _cleared(fields)}
-        return self._put(replace(old, overrides=kept | fields))
+        self._put(lambda stored: _changed(_found(stored, change.name), change.fields))
 
-    def enable(self, name: str, *, enabled: bool) -> StoredSchedule:
+    def enable(self, name: str, *, enabled: bool) -> None:
         """Pause a schedule or let it go on."""
-        return self.set(ScheduleChange(name=name, enabled=enabled))
+        self.set(ScheduleChange(name=name, enabled=enabled))
 
-    def reset(self, name: str) -> StoredSchedule:
+    def reset(self, name: str) -> None:
         """Forget all changes: the schedule is as the configuration file says, removed or not."""
-        old = self._stored().get(name)
-        if old is None or old.base is None:
-            raise CommandError("unknown_schedule", f"no schedule {name} is in the configuration")
-        return self._put(StoredSchedule(name, old.base))
+
+        def reset(stored: Stored) -> StoredSchedule:
+            old = stored.get(name)
+            if old is None or old.base is None:
+                sentence = f"no schedule {name} is in the configuration"
+                raise CommandError("unknown_schedule", sentence)
+            return StoredSchedule(name, old.base)
+
+        self._put(reset)
 
     def remove(self, name: str) -> None:
         """Remove a schedule; one of the configuration file stays removed."""
-        old = self.find(name)
-        if old.base is None:
-            self._store.drop([name])
-        else:
-            self._store.put([replace(old, overrides={}, removed=True)])
+        self._store.change(lambda stored: {name: _tombstone(_found(stored, name))})
 
     def find(self, name: str) -> StoredSchedule:
         """Give a schedule that is there."""
-        old = self._stored().get(name)
-        if old is None or old.removed:
-            known = ", ".join(one.name for one in self._store.all() if not one.removed) or "none"
-            raise CommandError("unknown_schedule", f"there is no schedule {name}; known: {known}")
-        return old
+        return _found({one.name: one for one in self._store.all()}, name)
 
-    def _stored(self) -> dict[str, StoredSchedule]:
-        return {one.name: one for one in self._store.all()}
+    def _put(self, edit: Callable[[Stored], StoredSchedule]) -> None:
+        """Write what `edit` makes of the record as it is then: somebody else may change it, too."""
 
-    def _put(self, new: StoredSchedule) -> StoredSchedule:
-        self._check(new)
-        self._store.put([new])
-        return new
+        def checked(stored: Stored) -> Changes:
+            new = edit(stored)
+            self._check(new)
+            return {new.name: new}
+
+        self._store.change(checked)
 
     def _check(self, new: StoredSchedule) -> None:
         """Refuse what would not run."""
@@ -104,6 +104,26 @@ class Edits:
             if name not in known:
                 listed = ", ".join(known) or "none is configured"
                 raise CommandError("unknown_meter", f"there is no meter {name}; known: {listed}")
+
+
+def _found(stored: Stored, name: str) -> StoredSchedule:
+    found = stored.get(name)
+    if found is None or found.removed:
+        known = ", ".join(one.name for one in stored.values() if not one.removed) or "none"
+        raise CommandError("unknown_schedule", f"there is no schedule {name}; known: {known}")
+    return found
+
+
+def _changed(old: StoredSchedule, fields: Mapping[str, Any]) -> StoredSchedule:
+    if fields.get("timezone") and "cron" not in fields and old.effective().cron is None:
+        raise CommandError("invalid_payload", "timezone goes with cron; an interval has none")
+    kept = {key: value for key, value in old.overrides.items() if key not in _cleared(fields)}
+    return replace(old, overrides=kept | dict(fields))
+
+
+def _tombstone(old: StoredSchedule) -> StoredSchedule | None:
+    """Note a removal where the configuration file would bring the schedule back."""
+    return replace(old, overrides={}, removed=True) if old.base is not None else None
 
 
 def _cleared(fields: Mapping[str, Any]) -> tuple[str, ...]:

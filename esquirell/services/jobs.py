@@ -54,7 +54,8 @@ class Jobs:
                 "invalid_payload",
                 "this transaction came with another payload before; use a new one",
             )
-        return earlier, True
+        # What is no long work and has no end was cut off, by a power cut say: it is done now.
+        return earlier, earlier.answer is not None or earlier.command in LONG
 
     def send(
         self, command_id: str, task: str, kwargs: Mapping[str, Any], schedule: str | None = None

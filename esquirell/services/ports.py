@@ -1,6 +1,7 @@
 """Ports: what the services need from the outside, in the words of the domain."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -10,7 +11,7 @@ from esquirell.domain.ledger import Ledger
 from esquirell.domain.meter import Meter
 from esquirell.domain.profile import Profile
 from esquirell.domain.reading import Reading
-from esquirell.domain.schedule import LastRun, Schedule, StoredSchedule
+from esquirell.domain.schedule import Edit, LastRun, Schedule, StoredSchedule
 from esquirell.domain.status import MeterStatus
 
 
@@ -122,12 +123,12 @@ class ScheduleStore(Protocol):
         """Give all schedules, the removed ones included. Raises UnavailableError."""
         ...
 
-    def put(self, schedules: Iterable[StoredSchedule]) -> None:
-        """Insert or replace, in one transaction. Raises UnavailableError."""
-        ...
+    def change(self, edit: Edit) -> None:
+        """Let `edit` change schedules, while nobody else does.
 
-    def drop(self, names: Iterable[str]) -> None:
-        """Forget schedules, tombstones included, in one transaction. Raises UnavailableError."""
+        It is called with all schedules by name, and gives those to insert or replace, and None
+        for those to forget. Raises UnavailableError, and what `edit` raises.
+        """
         ...
 
     def last_runs(self) -> dict[str, LastRun]:
@@ -141,6 +142,10 @@ class ScheduleStore(Protocol):
 
 class Timetable(Protocol):
     """Runs schedules: entries derived from the record, in Redis."""
+
+    def turn(self) -> AbstractContextManager[object]:
+        """Let nobody else derive entries meanwhile. Raises UnavailableError."""
+        ...
 
     def replace(self, schedules: Mapping[str, Schedule], last_runs: Mapping[str, LastRun]) -> None:
         """Make the entries those of `schedules`, and no others. Raises UnavailableError."""
@@ -166,8 +171,8 @@ class Timetable(Protocol):
         """Give the last runs. Raises UnavailableError."""
         ...
 
-    def version(self, names: Sequence[str]) -> tuple[str, str]:
-        """Give what differs after a change, and after a run of `names`. Raises UnavailableError."""
+    def version(self, names: Sequence[str]) -> tuple[str, Mapping[str, str]]:
+        """Give what differs after a change, and for each name after a run. As `runs`."""
         ...
 
     def next_run(self, schedule: Schedule, last: LastRun) -> datetime | None:

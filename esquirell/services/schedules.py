@@ -13,6 +13,7 @@ from esquirell.domain.reading import iso
 from esquirell.domain.requests import sentence
 from esquirell.domain.schedule import (
     FETCH,
+    Changes,
     LastRun,
     Origin,
     Result,
@@ -27,6 +28,8 @@ log = logging.getLogger(__name__)
 # A short interval's last run is written to the database this often at most (SD cards wear);
 # in between Redis knows it.
 DURABLE_EVERY_S = 300
+
+Base = Mapping[str, Any]
 
 
 class Schedules:
@@ -54,13 +57,8 @@ class Schedules:
         Fields that a user changed stay; a removed schedule stays removed; a schedule that
         left the file goes unless a user changed it. Raises UnavailableError.
         """
-        stored = {schedule.name: schedule for schedule in self._store.all()}
         bases = {schedule.name: _base(schedule) for schedule in defaults}
-        changed = [_rebased(name, stored.get(name), base) for name, base in bases.items()]
-        gone = [old for old in stored.values() if old.name not in bases and old.base is not None]
-        changed += [replace(old, base=None, overrides=_merged(old)) for old in gone if _kept(old)]
-        self._store.put([new for new in changed if new != stored.get(new.name)])
-        self._store.drop([old.name for old in gone if not _kept(old)])
+        self._store.change(lambda stored: _adopted(stored, bases))
 
     def active(self) -> dict[str, Schedule]:
         """Give the enabled schedules by name. Raises UnavailableError."""
@@ -69,9 +67,11 @@ class Schedules:
 
     def sync(self) -> None:
         """Derive the timetable from the record. Raises UnavailableError."""
-        active = self.active()
-        self._timetable.replace(active, self._store.last_runs())
-        self._synced = active
+        # Who has read the record before somebody's change must not write after him.
+        with self._timetable.turn():
+            active = self.active()
+            self._timetable.replace(active, self._store.last_runs())
+            self._synced = active
 
     def pace_s(self, meter: str) -> int | None:
         """Give the shortest interval (s) at which this process reads a meter, if it does."""
@@ -107,8 +107,8 @@ class Schedules:
             if schedule
         }
 
-    def version(self, names: Sequence[str]) -> tuple[str, str] | None:
-        """Give what is another one after each change, and after each run of `names`.
+    def version(self, names: Sequence[str]) -> tuple[str, Mapping[str, str]] | None:
+        """Give what is another one after each change, and for each of `names` after each run.
 
         None while Redis is away.
         """
@@ -185,13 +185,19 @@ def _base(schedule: Schedule) -> dict[str, Any]:
     return schedule.model_dump(mode="json", exclude={"name"}, exclude_defaults=True)
 
 
-def _rebased(name: str, old: StoredSchedule | None, base: Mapping[str, Any]) -> StoredSchedule:
+def _adopted(stored: Mapping[str, StoredSchedule], bases: Mapping[str, Base]) -> Changes:
+    wanted = {name: _rebased(name, stored.get(name), base) for name, base in bases.items()}
+    gone = [old for old in stored.values() if old.name not in bases and old.base is not None]
+    left: Changes = {old.name: _left(old) for old in gone}
+    return {name: new for name, new in wanted.items() if new != stored.get(name)} | dict(left)
+
+
+def _rebased(name: str, old: StoredSchedule | None, base: Base) -> StoredSchedule:
     return replace(old, base=base) if old else StoredSchedule(name, base)
 
 
-def _kept(old: StoredSchedule) -> bool:
-    return bool(old.overrides) and not old.removed
-
-
-def _merged(old: StoredSchedule) -> dict[str, Any]:
-    return dict(old.base or {}) | dict(old.overrides)
+def _left(old: StoredSchedule) -> StoredSchedule | None:
+    """Keep a schedule that left the file as the user's own, if a user changed it."""
+    if not old.overrides or old.removed:
+        return None
+    return replace(old, base=None, overrides=dict(old.base or {}) | dict(old.overrides))

@@ -1,15 +1,16 @@
 """Schedules in the database: the record that the timetable in Redis is derived from."""
 
-from collections.abc import Iterable
+from sqlalchemy import delete, select, text, update
+from sqlalchemy.engine import Connection
 
-from sqlalchemy import delete, select, update
-
-from esquirell.domain.schedule import LastRun, StoredSchedule
+from esquirell.domain.schedule import Edit, LastRun, StoredSchedule
 from esquirell.storage.database import Database
 from esquirell.storage.tables import schedule
 from esquirell.storage.upsert import insert_or_update
 
 _DEFINITION = ("base", "overrides", "removed")
+# Any number will do, as long as all versions of this program take the same.
+_LOCK = 7_283_653
 
 
 class Schedules:
@@ -20,24 +21,25 @@ class Schedules:
 
     def all(self) -> list[StoredSchedule]:
         """Give all schedules by name, the removed ones included. Raises UnavailableError."""
-        columns = (schedule.c[name] for name in ("name", *_DEFINITION))
         with self._database.read() as connection:
-            rows = connection.execute(select(*columns).order_by(schedule.c.name))
-            return [StoredSchedule(*row) for row in rows]
+            return _all(connection)
 
-    def put(self, schedules: Iterable[StoredSchedule]) -> None:
-        """Insert or replace, in one transaction; last runs stay. Raises UnavailableError."""
-        rows = [_to_row(stored) for stored in sorted(schedules, key=lambda each: each.name)]
-        if rows:
-            with self._database.write() as connection:
+    def change(self, edit: Edit) -> None:
+        """Let `edit` change schedules, while nobody else does.
+
+        It is called with all schedules by name, and gives those to insert or replace, and None
+        for those to forget, tombstones included; last runs stay. What it raises leaves all as
+        it was. Raises UnavailableError.
+        """
+        with self._database.write() as connection:
+            _take_turn(connection)
+            changes = edit({one.name: one for one in _all(connection)})
+            rows = [_to_row(new) for _, new in sorted(changes.items()) if new]
+            gone = [name for name, new in changes.items() if new is None]
+            if rows:
                 connection.execute(insert_or_update(connection, schedule, _DEFINITION), rows)
-
-    def drop(self, names: Iterable[str]) -> None:
-        """Forget schedules, tombstones included, in one transaction. Raises UnavailableError."""
-        unwanted = list(names)
-        if unwanted:
-            with self._database.write() as connection:
-                connection.execute(delete(schedule).where(schedule.c.name.in_(unwanted)))
+            if gone:
+                connection.execute(delete(schedule).where(schedule.c.name.in_(gone)))
 
     def last_runs(self) -> dict[str, LastRun]:
         """Give the last stored run of each schedule, by name. Raises UnavailableError."""
@@ -55,6 +57,18 @@ class Schedules:
         )
         with self._database.write() as connection:
             connection.execute(change)
+
+
+def _take_turn(connection: Connection) -> None:
+    """Wait until nobody else changes schedules; SQLite's writers wait for each other anyway."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
+
+
+def _all(connection: Connection) -> list[StoredSchedule]:
+    columns = (schedule.c[name] for name in ("name", *_DEFINITION))
+    rows = connection.execute(select(*columns).order_by(schedule.c.name))
+    return [StoredSchedule(*row) for row in rows]
 
 
 def _to_row(stored: StoredSchedule) -> dict[str, object]:

@@ -79,8 +79,6 @@ def test_schedules_without_a_service(home: Callable[..., list[str]]) -> None:
     ("arguments", "says"),
     [
         (["schedule", "add", "fetch", "--every", "5"], "already"),
-        (["schedule", "add", "x"], "either every"),
-        (["schedule", "add", "x", "--cron", "never"], "five"),
         (
             ["schedule", "add", "x", "--every", "5", "--task", "my_house_tasks.secret"],
             "no schedulable",
@@ -96,6 +94,22 @@ def test_what_is_wrong_is_said(
 ) -> None:
     said = esquirell(*arguments, *home())
     assert said.code == 1
+    assert says in said.err.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["schedule", "add", "x"], "either every"),
+        (["schedule", "add", "x", "--cron", "never"], "five"),
+        (["schedule", "set", "fetch", "--every", "0"], "greater than or equal to 1"),
+    ],
+)
+def test_what_no_service_could_do_is_a_fault_of_usage(
+    home: Callable[..., list[str]], arguments: list[str], says: str
+) -> None:
+    said = esquirell(*arguments, *home())
+    assert said.code == 2
     assert says in said.err.splitlines()[-1]
 
 

@@ -103,7 +103,8 @@ def test_availability_is_published_when_there_is_news(broker: Mosquitto) -> None
 
 
 def test_each_success_is_published_without_a_period(broker: Mosquitto) -> None:
-    later = MeterStatus(last_success=NOON + timedelta(seconds=5))
+    # Polled each five seconds, and this time a bit early.
+    later = MeterStatus(last_success=NOON + timedelta(seconds=4.9))
     with publishing(broker) as (publisher, observer):
         publisher.status("main", MeterStatus(last_success=NOON))
         publisher.status("main", later)

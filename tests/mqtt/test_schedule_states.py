@@ -9,6 +9,8 @@ from support.mqtt_observer import Observer, retained
 from support.mqtt_parts import House, bridge_in, repeatedly, schedule
 from support.waiting import eventually
 
+from esquirell.mqtt.client import Connection
+
 BRIDGE = "homeassistant/device/esquirell/config"
 FETCH = "esquirell/schedule/fetch/state"
 NIGHT = "esquirell/schedule/night/state"
@@ -73,3 +75,27 @@ def test_a_removal_is_told(broker: Mosquitto, house: House, observer: Observer) 
         bridge.tick()
         event = observer.saw(lambda seen: seen.topic == "esquirell/bridge/event")
     assert event.json["data"] == {"name": "fetch", "schedule": None}
+
+
+def settled(observer: Observer, connection: Connection, mark: str) -> None:
+    """Wait until everything published so far has arrived."""
+    connection.publish(mark, {})
+    observer.saw(lambda seen: seen.topic == mark)
+
+
+@pytest.mark.parametrize(("every", "told"), [(60, 3), (5, 3), (None, 3), (4, 1), (1, 1)])
+def test_a_run_is_told_at_once_unless_the_schedule_is_quick(
+    broker: Mosquitto, house: House, observer: Observer, every: int | None, told: int
+) -> None:
+    with bridge_in(house, broker.port) as (bridge, connection):
+        house.version = "one"
+        for run in range(3):
+            house.runs = {"fetch": f"run {run}"}
+            house.schedules = {"fetch": schedule(every=every, last_run_at=f"{run}")}
+            bridge._runs_pace._next = float("inf")
+            bridge.tick()
+            settled(observer, connection, f"esquirell/end/{run}")
+        assert len(observer.of(FETCH)) == told
+        bridge._runs_pace._next = 0
+        bridge.tick()
+        observer.saw(lambda seen: seen.topic == FETCH and seen.json["last_run_at"] == "2")

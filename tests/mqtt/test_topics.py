@@ -52,3 +52,17 @@ def test_the_topics_of_the_contract() -> None:
     assert topics.birth == "homeassistant/status"
     assert topics.discovery("esquirell_main") == "homeassistant/device/esquirell_main/config"
     assert topics.meter_id("main", "voltage_a") == "esquirell_main_voltage_a"
+
+
+def test_an_answer_has_a_topic_however_long_the_question() -> None:
+    topics = Topics()
+    longest = "y" * (65_535 - len(topics.request("")))
+    assert topics.response(longest) == "esquirell/bridge/response"
+    assert topics.response(longest[1:]) == f"esquirell/bridge/response/{longest[1:]}"
+
+
+def test_a_topic_of_a_command_names_what_it_is_about() -> None:
+    topics = Topics("home/esquirell")
+    assert topics.subject_of("home/esquirell/meter/main/fetch") == "main"
+    assert topics.subject_of("home/esquirell/schedule/fetch/set") == "fetch"
+    assert topics.subject_of("home/esquirell/bridge/request/fetch") is None

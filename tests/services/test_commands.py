@@ -233,7 +233,12 @@ def test_reset_forgets_what_a_user_changed() -> None:
         ("schedule/add", {"name": "x", "every": 5, "meters": ["attic"]}, "unknown_meter"),
         ("schedule/add", {"name": "x", "every": 5, "task": "os.system"}, "unknown_task"),
         ("schedule/add", {"name": "x", "every": 5, "args": {"a": 1}}, "invalid_payload"),
+        ("schedule/add", {"name": "x", "every": True}, "invalid_payload"),
+        ("schedule/add", {"name": "x", "every": 5, "expires": True}, "invalid_payload"),
         ("schedule/set", {"name": "fetch"}, "invalid_payload"),
+        ("schedule/set", {"name": "fetch", "every": True}, "invalid_payload"),
+        ("schedule/set", {"name": "fetch", "every": 5, "args": None}, "invalid_payload"),
+        ("schedule/set", {"name": "fetch", "every": 5, "enabled": None}, "invalid_payload"),
         ("schedule/set", {"every": 5}, "invalid_payload"),
         ("schedule/set", {"name": "nosuch", "every": 5}, "unknown_schedule"),
         ("schedule/set", {"name": "fetch", "timezone": "UTC"}, "invalid_payload"),
@@ -318,6 +323,41 @@ def test_a_transaction_belongs_to_its_command_and_name() -> None:
     assert bench.ok("schedule/set", name="fetch", every=5, transaction=1)["name"] == "fetch"
     assert bench.ok("schedule/set", name="other", every=5, transaction=1)["name"] == "other"
     assert bench.ask("fetch", transaction=1)["status"] == "accepted"
+
+
+def test_a_transaction_belongs_to_the_meter_that_its_topic_names() -> None:
+    bench = Bench(from_file())
+    for name in ("main", "garage", "main"):
+        data = {"meters": [name], "transaction": 1}
+        answer = bench.commands.handle(Request("mqtt", "fetch", data, about=name))
+        assert answer.status == "accepted"
+    assert [kwargs["meters"] for _, kwargs, _ in bench.sender.sent] == [["main"], ["garage"]]
+
+
+def test_a_change_that_was_cut_off_is_done_when_it_comes_again() -> None:
+    """As after a power cut between the record of the command and its end."""
+    bench = Bench(from_file())
+    request = Request("mqtt", "schedule/set", {"name": "fetch", "every": 5, "transaction": 1})
+    record, _ = bench.jobs.open(request)
+    assert bench.ok(request.command, **request.data)["every"] == 5
+    assert bench.log.records[record.id].answer is not None
+    assert len(bench.log.records) == 1
+
+
+def test_a_schedule_removed_by_another_meanwhile_is_unknown() -> None:
+    class Forgetful(Timetable):
+        def announce(self) -> None:
+            bench.store.rows.clear()
+
+    bench = Bench(from_file())
+    bench.schedules._timetable = Forgetful()
+    assert bench.code("schedule/set", name="fetch", every=5) == "unknown_schedule"
+
+
+def test_an_unknown_command_is_not_repeated_at_length() -> None:
+    answer = Bench().ask("x" * 60_000)
+    assert answer["code"] == "unknown_command"
+    assert len(answer["error"]) < 500
 
 
 def test_without_a_database_nothing_is_done() -> None:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import pytest
 from sqlalchemy import select
 from support.db_damage import store
-from support.db_samples import sample
+from support.db_samples import put, sample
 
 from esquirell.domain.errors import ConfigError, UnavailableError
 from esquirell.domain.schedule import LastRun, StoredSchedule
@@ -23,7 +23,7 @@ def filled(sqlite: Database) -> Database:
     store(sqlite, BATCH + 5)
     status = MeterStatus(2, "busy", None, ("voltage",))
     Readings(sqlite).add([sample("garage", 1, active_power_pv1=1.5)], {"garage": status})
-    Schedules(sqlite).put([StoredSchedule("fetch", {"every": 60}, {"every": 10})])
+    put(Schedules(sqlite), StoredSchedule("fetch", {"every": 60}, {"every": 10}))
     Schedules(sqlite).record_run("fetch", LastRun(datetime(2026, 11, 22, tzinfo=UTC), "ok"))
     return sqlite
 

@@ -1,7 +1,12 @@
-import pytest
-from support.db_samples import START
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
-from esquirell.domain.schedule import LastRun, StoredSchedule
+import pytest
+from support.db_samples import START, put
+
+from esquirell.domain.errors import CommandError
+from esquirell.domain.schedule import Changes, LastRun, StoredSchedule
 from esquirell.storage.database import Database
 from esquirell.storage.schedules import Schedules
 
@@ -16,38 +21,38 @@ def schedules(database: Database) -> Schedules:
 
 
 def test_schedules_come_back_by_name_as_they_were(schedules: Schedules) -> None:
-    schedules.put([NIGHT, FETCH, GONE])
+    put(schedules, NIGHT, FETCH, GONE)
     assert schedules.all() == [FETCH, GONE, NIGHT]
 
 
 def test_no_base_is_not_an_empty_base(schedules: Schedules) -> None:
     empty = StoredSchedule("empty", {})
-    schedules.put([empty, NIGHT])
+    put(schedules, empty, NIGHT)
     assert [stored.base for stored in schedules.all()] == [{}, None]
 
 
-def test_put_replaces_and_keeps_the_last_run(schedules: Schedules) -> None:
-    schedules.put([FETCH])
+def test_a_change_replaces_and_keeps_the_last_run(schedules: Schedules) -> None:
+    put(schedules, FETCH)
     run = LastRun(START, "ok")
     schedules.record_run("fetch", run)
     changed = StoredSchedule("fetch", {"every": 30}, {"enabled": False}, removed=True)
-    schedules.put([changed])
+    put(schedules, changed)
     assert schedules.all() == [changed]
     assert schedules.last_runs() == {"fetch": run}
 
 
 def test_a_run_without_a_result_is_kept_too(schedules: Schedules) -> None:
-    schedules.put([FETCH, NIGHT])
+    put(schedules, FETCH, NIGHT)
     schedules.record_run("fetch", LastRun(START))
     assert schedules.last_runs() == {"fetch": LastRun(START), "night": LastRun()}
 
 
 def test_a_dropped_schedule_takes_its_last_run_along(schedules: Schedules) -> None:
-    schedules.put([FETCH, NIGHT, GONE])
+    put(schedules, FETCH, NIGHT, GONE)
     schedules.record_run("fetch", LastRun(START, "error"))
-    schedules.drop(["fetch", "gone", "unknown"])
+    schedules.change(lambda _: dict.fromkeys(["fetch", "gone", "unknown"]))
     assert schedules.all() == [NIGHT]
-    schedules.put([FETCH])
+    put(schedules, FETCH)
     assert schedules.last_runs()["fetch"] == LastRun()
 
 
@@ -56,8 +61,31 @@ def test_a_run_of_a_schedule_that_is_gone_is_ignored(schedules: Schedules) -> No
     assert schedules.last_runs() == {}
 
 
-def test_nothing_to_change_is_no_transaction(sqlite_url: str) -> None:
-    # The database has no tables: any statement would fail.
-    schedules = Schedules(Database(sqlite_url))
-    schedules.put([])
-    schedules.drop([])
+def test_of_changes_at_the_same_time_none_is_lost(database: Database, schedules: Schedules) -> None:
+    put(schedules, FETCH)
+
+    def count(stored: Mapping[str, StoredSchedule]) -> Changes:
+        old = stored["fetch"]
+        return {"fetch": replace(old, overrides={"args": old.overrides.get("args", 0) + 1})}
+
+    def changes() -> None:
+        # As in another process: with connections of its own.
+        other = Database(database.url.render_as_string(hide_password=False))
+        for _ in range(10):
+            Schedules(other).change(count)
+        other.close()
+
+    with ThreadPoolExecutor(4) as pool:
+        for done in [pool.submit(changes) for _ in range(4)]:
+            done.result()
+    assert schedules.all()[0].overrides == {"args": 40}
+
+
+def test_a_change_that_fails_leaves_all_as_it_was(schedules: Schedules) -> None:
+    def refuse(_: object) -> Changes:
+        raise CommandError("unknown_schedule", "there is none")
+
+    put(schedules, FETCH)
+    with pytest.raises(CommandError):
+        schedules.change(refuse)
+    assert schedules.all() == [FETCH]

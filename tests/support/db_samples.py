@@ -4,12 +4,18 @@ import random
 from datetime import UTC, datetime, timedelta
 
 from esquirell.domain.reading import Reading
+from esquirell.domain.schedule import StoredSchedule
+from esquirell.storage.schedules import Schedules
 
 START = datetime(2026, 11, 22, 10, 15, 0, 123000, tzinfo=UTC)
 
 
 def sample(meter: str, second: float = 0, **values: float) -> Reading:
     return Reading(meter, START + timedelta(seconds=second), values or {"voltage": 230.5})
+
+
+def put(schedules: Schedules, *stored: StoredSchedule) -> None:
+    schedules.change(lambda _: {one.name: one for one in stored})
 
 
 def three_phase_values(chance: random.Random) -> dict[str, float]:

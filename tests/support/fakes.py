@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -17,7 +18,7 @@ from esquirell.domain.errors import (
 from esquirell.domain.ledger import Ledger
 from esquirell.domain.meter import Meter
 from esquirell.domain.reading import Reading
-from esquirell.domain.schedule import LastRun, Schedule, StoredSchedule
+from esquirell.domain.schedule import Edit, LastRun, Schedule, StoredSchedule
 from esquirell.domain.status import MeterStatus
 
 KEY = "0123456789abcdef"
@@ -149,11 +150,10 @@ class ScheduleStore:
     def all(self) -> list[StoredSchedule]:
         return list(self.rows.values())
 
-    def put(self, schedules: Iterable[StoredSchedule]) -> None:
-        self.rows |= {one.name: one for one in schedules}
-
-    def drop(self, names: Iterable[str]) -> None:
-        for name in names:
+    def change(self, edit: Edit) -> None:
+        changes = edit(self.rows)
+        self.rows |= {name: new for name, new in changes.items() if new}
+        for name in [name for name, new in changes.items() if new is None]:
             del self.rows[name]
 
     def last_runs(self) -> dict[str, LastRun]:
@@ -170,6 +170,9 @@ class Timetable:
         self.noted: dict[str, LastRun] = {}
         self.announced = 0
         self.away = False
+
+    def turn(self) -> AbstractContextManager[object]:
+        return nullcontext()
 
     def check(self, schedule: Schedule) -> None:
         if schedule.cron == "never":
@@ -189,8 +192,8 @@ class Timetable:
             raise UnavailableError("Redis is away")
         return {name: self.noted.get(name, LastRun()) for name in names}
 
-    def version(self, names: Sequence[str]) -> tuple[str, str]:
-        return str(self.announced), str(self.runs(names))
+    def version(self, names: Sequence[str]) -> tuple[str, Mapping[str, str]]:
+        return str(self.announced), {name: str(run) for name, run in self.runs(names).items()}
 
     def replace(self, schedules: Mapping[str, Schedule], last_runs: Mapping[str, LastRun]) -> None:
         del last_runs

@@ -104,6 +104,8 @@ class House:
         self.now = NOON
         self.meters: list[MeterInfo] = [info_of()]
         self.schedules: dict[str, dict[str, object]] = {"fetch": schedule()}
+        self.version = ""
+        self.runs: dict[str, str] = {}
         self.error: Exception | None = None
 
     def clock(self) -> datetime:
@@ -122,7 +124,7 @@ class House:
             lambda: info,
             lambda: {"healthy": True},
             lambda: self.schedules,
-            lambda _: (str(self.schedules), ""),
+            lambda _: (self.version or str(self.schedules), self.runs),
         )
 
 

@@ -1,0 +1,57 @@
+"""Several processes that derive entries at the same time: who read first must not write last."""
+
+import threading
+
+import pytest
+from celery import Celery
+from support.redis_server import RedisProcess
+from support.waiting import LIMIT_S, eventually
+
+from esquirell.beat.timetable import TURN_KEY, RedBeatTimetable
+from esquirell.domain.errors import UnavailableError
+
+
+@pytest.fixture
+def timetable(app: Celery) -> RedBeatTimetable:
+    return RedBeatTimetable(app, "UTC")
+
+
+def test_one_waits_until_the_other_is_done(timetable: RedBeatTimetable, app: Celery) -> None:
+    done: list[str] = []
+
+    def second() -> None:
+        begun.set()
+        with RedBeatTimetable(app, "UTC").turn():
+            done.append("second")
+
+    begun, other = threading.Event(), threading.Thread(target=second)
+    with timetable.turn():
+        other.start()
+        assert begun.wait(LIMIT_S)
+        other.join(0.2)
+        done.append("first")
+    other.join(LIMIT_S)
+    assert done == ["first", "second"]
+
+
+def test_who_died_in_his_turn_holds_up_the_others_for_seconds_only(
+    timetable: RedBeatTimetable, server: RedisProcess
+) -> None:
+    server.client.set(TURN_KEY, "a process that is no more", px=300)
+    with timetable.turn():
+        assert server.client.pttl(TURN_KEY) > 300
+
+
+def test_redis_emptied_in_a_turn_is_no_failure(
+    timetable: RedBeatTimetable, server: RedisProcess
+) -> None:
+    with timetable.turn():
+        server.client.flushall()
+    assert eventually(lambda: not server.client.exists(TURN_KEY))
+
+
+def test_without_redis_there_is_no_turn(timetable: RedBeatTimetable, server: RedisProcess) -> None:
+    server.kill()
+    with pytest.raises(UnavailableError), timetable.turn():
+        pass
+    server.start()
