@@ -11,7 +11,7 @@ from esquirell.domain.meter import Meter
 from esquirell.domain.requests import NewSchedule, ScheduleChange, sentence
 from esquirell.domain.schedule import Changes, StoredSchedule, short_task_name
 from esquirell.domain.tasks import TaskRegistry
-from esquirell.services.ports import ScheduleStore, Timetable
+from esquirell.services.schedule_ports import ScheduleStore, Timetable
 
 Stored = Mapping[str, StoredSchedule]
 

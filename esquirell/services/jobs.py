@@ -9,7 +9,8 @@ from typing import Any
 
 from esquirell.domain.command import Answer, CommandRecord, Request
 from esquirell.domain.errors import CommandError, UnavailableError
-from esquirell.services.ports import Clock, CommandLog, TaskSender
+from esquirell.services.ports import Clock
+from esquirell.services.schedule_ports import CommandLog, TaskSender
 
 EXPIRES_S = 60
 LOOK_EVERY_S = 0.05

@@ -1,17 +1,14 @@
 """Ports: what the services need from the outside, in the words of the domain."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Any, Protocol
 
-from esquirell.domain.command import Answer, CommandRecord
 from esquirell.domain.decoding import Decoded
 from esquirell.domain.ledger import Ledger
 from esquirell.domain.meter import Meter
 from esquirell.domain.profile import Profile
 from esquirell.domain.reading import Reading
-from esquirell.domain.schedule import Edit, LastRun, Schedule, StoredSchedule
 from esquirell.domain.status import MeterStatus
 
 
@@ -113,124 +110,6 @@ class Publisher(Protocol):
 
     def event(self, kind: str, data: Mapping[str, Any]) -> None:
         """Publish that something happened."""
-        ...
-
-
-class ScheduleStore(Protocol):
-    """Keeps schedules: the record that everything else is derived from."""
-
-    def all(self) -> list[StoredSchedule]:
-        """Give all schedules, the removed ones included. Raises UnavailableError."""
-        ...
-
-    def change(self, edit: Edit) -> None:
-        """Let `edit` change schedules, while nobody else does.
-
-        It is called with all schedules by name, and gives those to insert or replace, and None
-        for those to forget. Raises UnavailableError, and what `edit` raises.
-        """
-        ...
-
-    def last_runs(self) -> dict[str, LastRun]:
-        """Give the last stored run of each schedule. Raises UnavailableError."""
-        ...
-
-    def record_run(self, name: str, run: LastRun) -> None:
-        """Store when a schedule ran last. Raises UnavailableError."""
-        ...
-
-
-class Timetable(Protocol):
-    """Runs schedules: entries derived from the record, in Redis."""
-
-    def turn(self) -> AbstractContextManager[object]:
-        """Let nobody else derive entries meanwhile. Raises UnavailableError."""
-        ...
-
-    def replace(self, schedules: Mapping[str, Schedule], last_runs: Mapping[str, LastRun]) -> None:
-        """Make the entries those of `schedules`, and no others. Raises UnavailableError."""
-        ...
-
-    def check(self, schedule: Schedule) -> None:
-        """Refuse a schedule that could never run. Raises ConfigError."""
-        ...
-
-    def announce(self) -> None:
-        """Let all processes know that schedules were changed. Raises UnavailableError."""
-        ...
-
-    def forget(self, name: str) -> None:
-        """Forget the runs of a schedule that was removed. Raises UnavailableError."""
-        ...
-
-    def note_run(self, name: str, run: LastRun) -> None:
-        """Note when a schedule ran and what came of it. Raises UnavailableError."""
-        ...
-
-    def runs(self, names: Sequence[str]) -> Mapping[str, LastRun]:
-        """Give the last runs. Raises UnavailableError."""
-        ...
-
-    def version(self, names: Sequence[str]) -> tuple[str, Mapping[str, str]]:
-        """Give what differs after a change, and for each name after a run. As `runs`."""
-        ...
-
-    def next_run(self, schedule: Schedule, last: LastRun) -> datetime | None:
-        """Tell when a schedule runs next; None when it is disabled."""
-        ...
-
-
-class CommandLog(Protocol):
-    """Keeps the commands and what came of them."""
-
-    def record(self, record: CommandRecord) -> None:
-        """Add a command. Raises UnavailableError."""
-        ...
-
-    def finish(self, command_id: str, at: datetime, answer: Answer, *, told: bool) -> None:
-        """Write the end of a command, and whether the asker was `told` of it.
-
-        An unknown id is ignored. Raises UnavailableError.
-        """
-        ...
-
-    def get(self, command_id: str) -> CommandRecord | None:
-        """Give a command by its id. Raises UnavailableError."""
-        ...
-
-    def find(self, transaction_key: str | None, since: datetime) -> CommandRecord | None:
-        """Give the command with this key since a moment. Raises UnavailableError."""
-        ...
-
-    def unended(self, before: datetime) -> list[CommandRecord]:
-        """Give the commands from before a moment that have not ended. Raises UnavailableError."""
-        ...
-
-    def unanswered(self) -> list[CommandRecord]:
-        """Give the commands whose end was not told, ended or not. Raises UnavailableError."""
-        ...
-
-    def prune(self, before: datetime) -> int:
-        """Forget the commands from before a moment. Raises UnavailableError."""
-        ...
-
-    def mark_answered(self, command_id: str) -> None:
-        """Note that the reply of a command was sent. Raises UnavailableError."""
-        ...
-
-
-class TaskSender(Protocol):
-    """Sends tasks to the workers."""
-
-    def send(
-        self,
-        task: str,
-        kwargs: Mapping[str, Any],
-        task_id: str,
-        expires_s: int,
-        schedule: str | None,
-    ) -> None:
-        """Send a task by its long name, as a run of `schedule`. Raises UnavailableError."""
         ...
 
 

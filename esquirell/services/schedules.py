@@ -21,7 +21,8 @@ from esquirell.domain.schedule import (
     StoredSchedule,
     short_task_name,
 )
-from esquirell.services.ports import Clock, ScheduleStore, Timetable
+from esquirell.services.ports import Clock
+from esquirell.services.schedule_ports import ScheduleStore, Timetable
 
 log = logging.getLogger(__name__)
 
