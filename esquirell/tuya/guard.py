@@ -10,6 +10,7 @@ from pathlib import Path
 
 POLL_S = 0.02
 LONGEST_NOTE = 64
+NONE = "-"
 NOTED = ("3.1", "3.2", "3.3", "3.4", "3.5")
 
 
@@ -17,8 +18,9 @@ class Guard:
     """The lock of one device, and what all processes have to know of it.
 
     The lock is the kernel's (flock): it frees itself when a process is killed. The file holds
-    a line with the protocol found for the device (`-`: none) and the unix time of the last
-    contact. A device is known by a hash of its id, as the id is nobody's business.
+    the protocol found for the device; its time is that of the last contact, which costs an SD
+    card less than a page with each reading. A device is known by a hash of its id, as the id is
+    nobody's business.
     """
 
     def __init__(self, folder: Path, device_id: str) -> None:
@@ -26,6 +28,7 @@ class Guard:
         self._path = folder / f"{digest[:24]}.lock"
         self._file: int | None = None
         self._contact = 0.0
+        self._noted = ""
         self.version = ""
 
     def acquire(self, deadline: float, stop: threading.Event) -> bool:
@@ -64,18 +67,19 @@ class Guard:
         self._contact = time.time()
 
     def _recall(self, file: int) -> None:
-        words = os.pread(file, LONGEST_NOTE, 0).decode("ascii", "replace").split()
-        with suppress(ValueError):
-            version, contact = words
-            self._contact = float(contact)
-            self.version = version if version in NOTED else ""
+        found = os.fstat(file)
+        # One that was just made has seen no contact.
+        self._contact = found.st_mtime if found.st_size else 0.0
+        self._noted = os.pread(file, LONGEST_NOTE, 0).decode("ascii", "replace").strip()
+        self.version = self._noted if self._noted in NOTED else ""
 
     def _note(self, file: int) -> None:
-        line = f"{self.version or '-'} {self._contact:.3f}\n".encode("ascii")
+        note = self.version or NONE
         # The disk may be full; the gap to the next contact is not worth a failed read.
         with suppress(OSError):
-            os.pwrite(file, line, 0)
-            os.ftruncate(file, len(line))
+            if note != self._noted:
+                os.ftruncate(file, os.pwrite(file, f"{note}\n".encode("ascii"), 0))
+            os.utime(file, (self._contact, self._contact))
 
 
 def _try_lock(file: int) -> bool:

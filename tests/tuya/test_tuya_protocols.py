@@ -55,7 +55,7 @@ def test_a_found_protocol_is_remembered_for_other_processes(
         make_transport().read(meter)
         assert device.server.connections == searching + 1
     (note,) = lock_dir.iterdir()
-    assert note.read_text().startswith("3.5 ")
+    assert note.read_text() == "3.5\n"
     assert meter.device_id not in note.name
 
 
