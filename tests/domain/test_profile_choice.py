@@ -62,6 +62,13 @@ def test_a_doubt_ends_with_the_first_answer_that_tells() -> None:
     assert "energy_export" in choices.of(one).keys
 
 
+def test_a_family_is_not_recognised_by_a_voltage_that_no_grid_has() -> None:
+    """A thermostat's 23.0 degrees under the datapoint of an old plug's voltage."""
+    found = try_capture({"dps": {"1": True, "2": 0, "4": 215, "5": 0, "6": 230}})
+    assert found.values == {}
+    assert "nothing is known" in found.warnings[0]
+
+
 def test_an_answer_that_means_nothing_changes_nothing() -> None:
     one = meter(profile="auto", product_id="gqmmtjclqb7reg5p")
     choices = Choices()
