@@ -69,6 +69,20 @@ def test_a_family_is_not_recognised_by_a_voltage_that_no_grid_has() -> None:
     assert "nothing is known" in found.warnings[0]
 
 
+def test_what_is_implausible_is_told() -> None:
+    phases = {"VoltageA": 2300, "VoltageB": 2301, "VoltageC": 2302, "Frequency": 5000}
+    phases |= {"ActivePowerA": 500, "ActivePowerB": 300, "ActivePowerC": 200, "ActivePower": 100}
+    units = {"V": ("V", 1), "F": ("Hz", 2), "A": ("kW", 3)}
+    spec = {
+        code: {"type": "Integer", "values": {"unit": units[code[0]][0], "scale": units[code[0]][1]}}
+        for code in phases
+    }
+    found = try_capture({"spec": spec, "status": phases})
+    assert found.values["active_power"] == 100
+    assert found.warnings == ("active_power is about 10 times too low for its phases",)
+    assert try_capture({"spec": spec, "status": phases | {"ActivePower": 1000}}).warnings == ()
+
+
 def test_an_answer_that_means_nothing_changes_nothing() -> None:
     one = meter(profile="auto", product_id="gqmmtjclqb7reg5p")
     choices = Choices()
