@@ -121,19 +121,19 @@ class _Decoding:
 
     def _reversed(self, point: Datapoint) -> bool:
         """Tell whether the datapoint beside it says that energy flows out."""
-        return point.direction is not None and self._direction(point) in EXPORTS
+        return point.direction is not None and str(self._direction(point)) in EXPORTS
 
-    def _direction(self, point: Datapoint) -> str | None:
+    def _direction(self, point: Datapoint) -> object:
         beside = self._points.get(point.direction or "")
         said = self._answer.get(beside.code if beside else str(point.direction))
-        return None if said is None else str(said).upper()
+        return said.upper() if isinstance(said, str) else said
 
     def _says(self, point: Datapoint) -> Iterator[str]:
         if point.note:
             yield point.note
         elif point.trust == "doubtful":
             yield "its scale is not certain"
-        lost = point.direction and self._direction(point) not in IMPORTS | EXPORTS
+        lost = point.direction and str(self._direction(point)) not in IMPORTS | EXPORTS
         if lost and any(self._values.get(key) for key in point.keys):
             yield "its direction is missing or unknown in this answer, taken as import"
 

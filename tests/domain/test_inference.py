@@ -240,7 +240,7 @@ def test_a_direction_has_several_names(said: str, watts: float) -> None:
     assert (found.values, found.warnings) == ({"active_power": watts}, ())
 
 
-@pytest.mark.parametrize("said", ["sideways", True, 1])
+@pytest.mark.parametrize("said", ["sideways", True, 1, ["REVERSE"]])
 def test_an_unknown_direction_is_told(said: object) -> None:
     found = read(*integers(("total_power", "W", 1, 500), direction=("Enum", said)))
     assert found.values == {"active_power": 50}
