@@ -2,26 +2,23 @@
 
 import json
 import tempfile
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING
 
 import click
-from pydantic import SecretStr
 
+from esquirell.cli import cloud_account
 from esquirell.cli.output import print_lines, print_table, warn
 from esquirell.cli.scan import COLUMNS, NOTHING, SECONDS, described, listen
 from esquirell.domain.errors import ConfigError, EsquirellError, MeterError
-from esquirell.domain.meter import LOCAL_KEY_LENGTH, Meter
+from esquirell.domain.meter import Meter
 from esquirell.profiles import Choices
-from esquirell.settings import CloudSettings
 from esquirell.settings.devices import key_of
 
 if TYPE_CHECKING:
     from esquirell.tuya.announcement import Announcement
 
 DEVICES = Path("devices.json")
-_REGIONS = get_args(CloudSettings.model_fields["region"].annotation)
 
 
 def choose() -> "Announcement | None":
@@ -49,7 +46,7 @@ def known_key(device_id: str) -> str | None:
         click.echo(f"Local key: taken from {DEVICES}")
         return key
     if click.confirm("Ask the Tuya cloud for its local key?", default=False):
-        return _cloud_key(device_id)
+        return cloud_account.key_of(device_id)
     return None
 
 
@@ -80,22 +77,3 @@ def _listed_key(device_id: str) -> str | None:
         return key_of(DEVICES, device_id)
     except ConfigError:
         return None
-
-
-def _cloud_key(device_id: str) -> str | None:
-    from esquirell.tuya.account import Account  # noqa: PLC0415 - only who asks needs them
-    from esquirell.tuya.cloud import Cloud  # noqa: PLC0415
-
-    region = click.prompt("Data center", default="eu", type=click.Choice(_REGIONS))
-    access_id = click.prompt("Access ID of the project")
-    secret = click.prompt("Access Secret of the project", hide_input=True)
-    meter = Meter(name="new", device_id=device_id, transport="cloud")
-    with tempfile.TemporaryDirectory() as folder:
-        account = Account(region, access_id, SecretStr(secret))
-        cloud = Cloud(account, Path(folder), lambda: datetime.now(UTC))
-        try:
-            key = cloud.local_key(meter)
-        except MeterError as error:
-            warn(str(error))
-            return None
-    return key if len(key) == LOCAL_KEY_LENGTH else None

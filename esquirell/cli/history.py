@@ -14,8 +14,8 @@ import click
 from esquirell.cli.moments import SHOWN
 from esquirell.cli.output import in_terminal
 from esquirell.cli.values import shown
-from esquirell.domain.quantity import split_key
 from esquirell.domain.reading import Reading, iso
+from esquirell.domain.statistic import quantity_of
 
 # What is shown first where not all columns fit: totals, and of these what people look for.
 _FIRST = ("active_power", "energy_import", "energy_export", "voltage", "current")
@@ -84,7 +84,7 @@ def print_table(readings: Iterable[Reading], columns: Columns, zone: str) -> Non
     meter_width = max(map(len, columns.of), default=0) if columns.several else 0
     keys = columns.wanted or _fitting(columns.keys, meter_width)
     click.echo(_line(zone, "meter", [(key, key) for key in keys], meter_width))
-    click.echo(_line("", "", [(key, split_key(key)[0].unit) for key in keys], meter_width))
+    click.echo(_line("", "", [(key, quantity_of(key).unit) for key in keys], meter_width))
     for reading in readings:
         cells = [(key, shown(key, reading.values.get(key))) for key in keys]
         time = reading.measured_at.astimezone(ZoneInfo(zone)).strftime(SHOWN)
@@ -108,9 +108,10 @@ def _fitting(keys: Sequence[str], meter_width: int) -> list[str]:
 
 def _rank(key: str) -> tuple[bool, int]:
     # Of the three figures of a period the mean tells most.
-    quantity, suffix = split_key(key.removesuffix("_mean"))
-    place = _FIRST.index(quantity.key) if quantity.key in _FIRST else len(_FIRST)
-    return bool(suffix), place
+    plain = key.removesuffix("_mean")
+    quantity = quantity_of(plain).key
+    place = _FIRST.index(quantity) if quantity in _FIRST else len(_FIRST)
+    return plain != quantity, place
 
 
 def _line(time: str, meter: str, cells: Iterable[tuple[str, str]], meter_width: int) -> str:

@@ -1,4 +1,4 @@
-"""`esquirell init`: write a configuration from answers or from tinytuya's devices.json."""
+"""`esquirell init`: write a configuration from answers, a devices.json, or a cloud account."""
 
 import os
 import shlex
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, get_args
 import click
 from pydantic import SecretStr
 
-from esquirell.cli import guide
+from esquirell.cli import cloud_account, guide
 from esquirell.cli.call import Command
 from esquirell.domain.errors import ConfigError
 from esquirell.domain.meter import LOCAL_KEY_LENGTH, Meter, ProtocolVersion
@@ -42,16 +42,34 @@ LOOK_S = 0.5
 @click.option(
     "--from-devices", "devices", type=_FILE, help="Take the meters from tinytuya's devices.json."
 )
+@click.option(
+    "--from-cloud",
+    "cloud",
+    is_flag=True,
+    help="Take the meters from an account in the Tuya cloud, and keep the list in devices.json.",
+)
 @click.option("--force", is_flag=True, help="Overwrite files that exist.")
-def init(output: Path, devices: Path | None, force: bool) -> None:
-    """Write a configuration from your answers or from tinytuya's devices.json."""
+def init(output: Path, devices: Path | None, cloud: bool, force: bool) -> None:
+    """Write a configuration from your answers, tinytuya's devices.json or the Tuya cloud."""
     if not force:
         private_files.refuse_existing([output])
+    if cloud:
+        devices = _listed_devices(output, devices, force=force)
     files = compose(replace(_draft(devices), redis_url=_redis_url()), output)
     if not force:
         private_files.refuse_existing(files)
     private_files.write(files)
     _report(files, output)
+
+
+def _listed_devices(output: Path, devices: Path | None, *, force: bool) -> Path:
+    if devices:
+        raise click.UsageError("--from-cloud and --from-devices exclude each other: give one")
+    file = output.absolute().parent / guide.DEVICES
+    if not force:
+        private_files.refuse_existing([file])
+    cloud_account.write_devices(file)
+    return file
 
 
 def _redis_url() -> str:

@@ -37,9 +37,15 @@ def periods(
     # A meter whose quantities were never noted may have statistics all the same.
     wanted = Periods(resolution, since, span[1], columns.keys or None)
     for one in call.statistics_store.query(meters, wanted):
-        values = {name: value for name, value in one.values.items() if name != PEAK_DEMAND}
+        values = {name: value for name, value in one.values.items() if _is_wanted(name, columns)}
         yield Reading(one.meter, one.start, values)
 
 
+def _is_wanted(name: str, columns: Columns) -> bool:
+    """Tell whether to show a name; the demand, which is no quantity's, only if asked for."""
+    return name != PEAK_DEMAND or name in (columns.wanted or ())
+
+
 def _names(keys: Sequence[str]) -> tuple[str, ...]:
-    return tuple(name for key in keys if is_quantity_key(key) for name in names_of(key))
+    known = (key for key in keys if key == PEAK_DEMAND or is_quantity_key(key))
+    return tuple(name for key in known for name in names_of(key))

@@ -13,9 +13,8 @@ from esquirell.cli.call import misuse
 from esquirell.cli.curves import Curve, Frame, gather, is_amount
 from esquirell.cli.export import new_file
 from esquirell.cli.history import Columns
-from esquirell.domain.quantity import split_key
 from esquirell.domain.reading import Reading
-from esquirell.domain.statistic import EXTREMES
+from esquirell.domain.statistic import EXTREMES, quantity_of
 
 IN_TERMINAL = "-"
 # What is drawn of a meter unless somebody says what.
@@ -73,7 +72,7 @@ class Plot:
 
     def _curve(self, meter: str, key: str) -> Curve:
         name = f"{meter} {key}" if self.columns.several else key
-        return Curve(name, split_key(_plain(key))[0].unit, is_amount(key, self.resolution))
+        return Curve(name, quantity_of(_plain(key)).unit, is_amount(key, self.resolution))
 
     def _keys(self) -> Iterator[tuple[str, str]]:
         for meter, keys in self.columns.of.items():
@@ -87,7 +86,7 @@ class Plot:
             return plain
         likely = _LIKELY[self.resolution == "raw"]
         total = [key for key in plain if key in likely]
-        return total or [key for key in plain if split_key(_plain(key))[0].key in likely]
+        return total or [key for key in plain if quantity_of(_plain(key)).key in likely]
 
 
 def _plain(key: str) -> str:

@@ -19,8 +19,9 @@ from esquirell.cli.plot import IN_TERMINAL, Plot
 from esquirell.cli.progress import Progress
 from esquirell.domain.nearest import nearest
 from esquirell.domain.periods import RESOLUTIONS, Calendar, Resolution
-from esquirell.domain.quantity import QUANTITIES, is_quantity_key, split_key
+from esquirell.domain.quantity import QUANTITIES, is_quantity_key
 from esquirell.domain.reading import Reading
+from esquirell.domain.statistic import PEAK_DEMAND, quantity_of
 
 _FORMATS = ("table", "csv", "json", "parquet")
 
@@ -53,7 +54,8 @@ class Wanted:
     "quantities",
     multiple=True,
     metavar="KEY[,KEY]...",
-    help="Only these: voltage_a, or voltage for all its phases where there is no total.",
+    help="Only these: voltage_a, or voltage for all its phases where there is no total; for an "
+    "hour, day or month also peak_demand, the highest mean of a quarter of an hour.",
 )
 @click.option(
     "--resolution",
@@ -90,7 +92,7 @@ def readings(call: Call, /, **given: Any) -> None:  # noqa: ANN401 - as click ha
     wanted = Wanted(**given)
     form = _form(call, wanted)
     span = _span(call, wanted.since, wanted.until)
-    columns = _columns(call, wanted.name, wanted.quantities)
+    columns = _columns(call, wanted)
     if wanted.resolution != "raw":
         columns = by_period(columns)
     if wanted.plot:
@@ -146,26 +148,32 @@ def _span(call: Call, since: str, until: str) -> tuple[datetime, datetime]:
     return begin, end
 
 
-def _columns(call: Call, name: str | None, quantities: Sequence[str]) -> Columns:
+def _columns(call: Call, given: Wanted) -> Columns:
+    name = given.name
     known = {meter: status.keys for meter, status in call.readings.statuses().items()}
     if name:
         if name not in known and name not in {meter.name for meter in call.settings.meters}:
             raise misuse(f"there is no meter {name!r}; known: {', '.join(known)}")
         known = {name: known.get(name, ())}
-    wanted = [key.strip() for text in quantities for key in text.split(",") if key.strip()]
+    wanted = [key.strip() for text in given.quantities for key in text.split(",") if key.strip()]
     if not wanted:
         return Columns(known, None)
     everything = {key for keys in known.values() for key in keys}
+    if given.resolution != "raw":
+        everything.add(PEAK_DEMAND)
     chosen = tuple(dict.fromkeys(key for text in wanted for key in _keys(text, everything)))
     return Columns(dict.fromkeys(known, chosen), chosen)
 
 
 def _keys(wanted: str, known: set[str]) -> Iterator[str]:
     """Give a key itself; for a quantity that is measured in parts only, the parts."""
+    if wanted == PEAK_DEMAND and wanted in known:
+        yield wanted
+        return
     if not is_quantity_key(wanted):
         closest = nearest(wanted, {*QUANTITIES, *known})
         raise misuse(f"--quantity: {wanted!r} is no quantity; the nearest is {closest}")
-    parts = [key for key in sorted(known) if split_key(key)[0].key == wanted]
+    parts = [key for key in sorted(known) if quantity_of(key).key == wanted]
     yield from [wanted] if wanted in known or not parts else parts
 
 

@@ -9,6 +9,7 @@ import click
 from esquirell.cli.moments import local
 from esquirell.cli.output import Row, print_table
 from esquirell.domain.quantity import QUANTITIES, is_quantity_key, split_key
+from esquirell.domain.statistic import quantity_of
 
 _NOTHING = "-"
 _REST = "diagnostics"
@@ -46,7 +47,7 @@ def shown(key: str, value: float | None) -> str:
     """Write a value with the decimals that are worth showing."""
     if value is None:
         return _NOTHING
-    return f"{value:.{split_key(key)[0].precision}f}"
+    return f"{value:.{quantity_of(key).precision}f}"
 
 
 def _grid(shape: Shape, keys: list[str], suffixes: list[str]) -> list[Row]:

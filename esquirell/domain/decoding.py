@@ -11,7 +11,8 @@ from esquirell.domain.frames import Hint, unpack, with_suffix
 from esquirell.domain.limits import is_possible
 from esquirell.domain.profile import Datapoint, Profile
 
-REVERSE = "REVERSE"
+IMPORTS = frozenset(["FORWARD", "IMPORT", "POSITIVE"])
+EXPORTS = frozenset(["REVERSE", "BACKWARD", "EXPORT", "NEGATIVE"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +127,7 @@ class _Decoding:
 
     def _reversed(self, point: Datapoint) -> bool:
         """Tell whether the datapoint beside it says that energy flows out."""
-        return point.direction is not None and self._direction(point) == REVERSE
+        return point.direction is not None and str(self._direction(point)) in EXPORTS
 
     def _direction(self, point: Datapoint) -> object:
         beside = self._points.get(point.direction or "")
@@ -138,9 +139,9 @@ class _Decoding:
             yield point.note
         elif point.trust == "doubtful":
             yield "its scale is not certain"
-        lost = point.direction and self._direction(point) is None
+        lost = point.direction and str(self._direction(point)) not in IMPORTS | EXPORTS
         if lost and any(self._values.get(key) for key in point.keys):
-            yield "its direction is missing in this answer, taken as import"
+            yield "its direction is missing or unknown in this answer, taken as import"
 
     def _code(self, name: str) -> str:
         point = self._points.get(name)

@@ -10,6 +10,8 @@ _NOISE_W = 10
 # Beyond this the fields of one frame do not belong together.
 _ABSURD = 3
 _ABSURD_W = 500
+_LOADED_VA = 500
+_NEAR = 0.01
 
 
 def is_excessive(fields: Mapping[str, float]) -> bool:
@@ -33,12 +35,21 @@ def is_hollow(values: Mapping[str, float]) -> bool:
 
 
 def contradictions(values: Mapping[str, float]) -> Iterator[str]:
-    """Name each power that its own voltage and current do not allow, one sentence each."""
+    """Name each power that its own voltage and current speak against, one sentence each."""
     for key, power in values.items():
         quantity, suffix = split_key(key)
         if quantity.key != "active_power":
             continue
         current = values.get(f"current_{suffix}" if suffix else "current")
         voltage = values.get(f"voltage_{suffix}" if suffix else "voltage", values.get("voltage"))
-        if voltage and current is not None and not allows(voltage * current, power):
+        if not voltage or current is None:
+            continue
+        if not allows(voltage * current, power):
             yield f"{key}: {power:g} W is more than {voltage:g} V and {current:g} A allow"
+        elif _is_tenth(voltage * current, power) and f"power_factor{key[12:]}" not in values:
+            yield f"{key}: {power:g} W is but a tenth of {voltage:g} V x {current:g} A"
+
+
+def _is_tenth(apparent: float, power: float) -> bool:
+    """Tell whether a scale is wrong rather than the load idle: few of this size are."""
+    return abs(apparent) >= _LOADED_VA and abs(abs(power / apparent) - 0.1) < _NEAR

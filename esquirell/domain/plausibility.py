@@ -177,3 +177,9 @@ def _amount(name: str, total: float, summed: float) -> Verdict:
 
 # Each sees what the ones before have corrected.
 CHECKS = {"range": ranges, "power": powers, "sum": sums}
+
+
+def complaints(values: Values) -> Iterator[Verdict]:
+    """Give what one look finds wrong; it proves nothing, as a status is no simultaneous sample."""
+    for check in CHECKS.values():
+        yield from (verdict for verdict in check(values) if verdict.sentence)

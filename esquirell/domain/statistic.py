@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 
-from esquirell.domain.quantity import split_key
+from esquirell.domain.quantity import Quantity, split_key
 
 # Highest mean of a quarter of an hour, in kW: what suppliers bill as demand.
 PEAK_DEMAND = "peak_demand"
+_DEMAND = Quantity(PEAK_DEMAND, "kW", "power", "measurement", 3, "Peak demand")
 EXTREMES = ("min", "mean", "max")
 # A millionth of each unit is far below what a meter tells apart.
 DECIMALS = 6
@@ -42,15 +43,28 @@ class Watermark:
 
 
 @cache
+def quantity_of(name: str) -> Quantity:
+    """Give the quantity of a name in a statistic, or of a quantity key.
+
+    Raises KeyError for a name of no known quantity.
+    """
+    return _DEMAND if name == PEAK_DEMAND else split_key(name)[0]
+
+
+@cache
 def is_energy(key: str) -> bool:
     """Tell whether a quantity key is a counter of energy."""
-    return split_key(key)[0].state_class == "total_increasing"
+    return quantity_of(key).state_class == "total_increasing"
 
 
 @cache
 def names_of(key: str) -> tuple[str, ...]:
     """Give what a quantity key is called in a statistic."""
-    return (key,) if is_energy(key) else tuple(f"{key}_{part}" for part in EXTREMES)
+    return (
+        (key,)
+        if is_energy(key) or key == PEAK_DEMAND
+        else tuple(f"{key}_{part}" for part in EXTREMES)
+    )
 
 
 def extremes(key: str, found: Sequence[float]) -> dict[str, float]:

@@ -8,6 +8,7 @@ from typing import Any
 from esquirell.domain.decoding import Decoded, decode
 from esquirell.domain.errors import ConfigError
 from esquirell.domain.inference import specified
+from esquirell.domain.plausibility import complaints
 from esquirell.domain.profile import Profile
 from esquirell.profiles.choice import Choice, Identity, choose
 from esquirell.profiles.shelf import own, shipped
@@ -24,7 +25,7 @@ class Trial:
 
 
 def try_capture(capture: Mapping[str, Any], directory: Path | None = None) -> Trial:
-    """Choose a profile for a captured answer and decode it.
+    """Choose a profile for a captured answer and decode it; what is implausible is told.
 
     `capture` has the shape of an entry of tinytuya's devices.json: `product_id`, `category`,
     `mapping` or `spec`, and `dps` by DP id or `status` by code; `directory` holds the user's own
@@ -66,6 +67,12 @@ def answer_of(capture: Mapping[str, Any]) -> dict[str, Any]:
 
 def _trial(chosen: Choice, decoded: Decoded) -> Trial:
     warnings = (*chosen.warnings, *decoded.warnings)
+    implausible = [
+        one.sentence
+        for one in complaints(decoded.values)
+        if not any(said.startswith(f"{one.key}:") for said in warnings)
+    ]
+    warnings += tuple(dict.fromkeys(implausible))
     return Trial(chosen.profile.name, decoded.values, decoded.diagnostics, warnings)
 
 

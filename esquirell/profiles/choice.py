@@ -70,13 +70,18 @@ def _resembles(answer: Mapping[str, Any], profile: Profile) -> bool:
     if not profile.requires:
         return False
     points = profile.by_name
-    if misfits(profile, answer):
+    if misfits(profile, answer) or not _is_of_a_grid(profile, answer):
         return False
     held = sum(dp in answer for dp in profile.requires)
     strange = sum(name not in points for name in answer)
     return held == len(profile.requires) or (
         held >= _MOST * len(profile.requires) and held >= _LEAST and not strange
     )
+
+
+def _is_of_a_grid(profile: Profile, answer: Mapping[str, Any]) -> bool:
+    """Tell whether the voltages are a grid's: other devices send numbers there, too."""
+    return profile.is_inverter or not _odd(decode(answer, profile).values)
 
 
 def faults(profile: Profile, answer: Mapping[str, Any]) -> int:

@@ -11,6 +11,7 @@ from sqlalchemy.engine import Row
 
 from esquirell.domain.reading import Reading
 from esquirell.storage.database import Database
+from esquirell.storage.postgres import BINARY
 from esquirell.storage.rows import Shape
 from esquirell.storage.tables import reading
 
@@ -42,9 +43,11 @@ def stream(database: Database, meters: Mapping[str, int], span: Span) -> Iterato
 
 def _stream_one(name: str, pages: "_Pages") -> Iterator[Reading]:
     rows = pages.first()
-    while rows:
+    while True:
         for row in rows:
             yield pages.span.shape.to_reading(name, row)
+        if len(rows) < pages.size:
+            return
         rows = pages.after(rows[-1])
 
 
@@ -70,6 +73,7 @@ class _Pages:
             .where(reading.c.measured_at < self.span.until)
             .order_by(reading.c.measured_at)
             .limit(self.size)
+            .execution_options(**BINARY)
         )
         with self.database.read() as connection:
             return connection.execute(query).all()

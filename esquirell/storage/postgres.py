@@ -2,10 +2,16 @@
 
 from typing import Any
 
-from sqlalchemy.engine import URL, Engine
+from sqlalchemy.engine import URL, Connection, Engine, ExecutionContext
 from sqlalchemy.event import listen
 
 STATEMENT_LIMIT_S = 60
+
+# An execution option: numbers are then read in half the time that their text takes. Only for
+# our own tables, as psycopg can't read all of the server's own types that way.
+BINARY: dict[str, Any] = {"esquirell_binary": True}
+# psycopg.pq.Format.BINARY
+_BINARY_FORMAT = 1
 
 # libpq's own parameters, in seconds but for tcp_user_timeout (ms):
 # https://www.postgresql.org/docs/current/libpq-connect.html
@@ -40,3 +46,16 @@ def configure(engine: Engine, patience_s: float) -> None:
         connection.commit()
 
     listen(engine, "connect", on_connect)
+    listen(engine, "before_cursor_execute", _choose_format)
+
+
+def _choose_format(
+    _connection: Connection,
+    cursor: Any,  # noqa: ANN401 - an optional driver
+    _statement: str,
+    _parameters: object,
+    context: ExecutionContext,
+    _many: bool,
+) -> None:
+    if context.execution_options.keys() >= BINARY.keys():
+        cursor.format = _BINARY_FORMAT

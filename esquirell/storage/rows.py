@@ -22,17 +22,18 @@ class Shape:
 
     def __init__(self, keys: Collection[str] | None = None) -> None:
         self._wanted = keys
-        self._keys = tuple(key for key in QUANTITY_COLUMNS if self._wants(key))
-        wide = (reading.c[key] for key in self._keys)
-        self.columns = (reading.c.measured_at, *wide, reading.c.extra)
+        wide = (reading.c[key] for key in QUANTITY_COLUMNS if self._wants(key))
+        self.columns = (reading.c.measured_at, reading.c.extra, *wide)
+        self._names = tuple(column.key for column in self.columns)
 
     def to_reading(self, meter: str, row: Sequence[Any]) -> Reading:
         """Turn a row of `columns` into a reading; null is absent."""
-        measured_at, *wide, extra = row
         values = {
-            key: value for key, value in zip(self._keys, wide, strict=True) if value is not None
+            name: value for name, value in zip(self._names, row, strict=True) if value is not None
         }
-        values |= {key: value for key, value in (extra or {}).items() if self._wants(key)}
+        measured_at = values.pop("measured_at")
+        if extra := values.pop("extra", None):
+            values |= {key: value for key, value in extra.items() if self._wants(key)}
         return Reading(meter, measured_at, values)
 
     def _wants(self, key: str) -> bool:

@@ -27,18 +27,19 @@ class StatisticShape:
 
     def __init__(self, names: Collection[str] | None = None) -> None:
         self._wanted = names
-        self._names = tuple(name for name in STATISTIC_COLUMNS if self._wants(name))
-        wide = (statistic.c[name] for name in self._names)
+        wide = (statistic.c[name] for name in STATISTIC_COLUMNS if self._wants(name))
         counts = (statistic.c.start, statistic.c.readings, statistic.c.hours)
         self.columns = (*counts, statistic.c.extra, *wide)
+        self._names = tuple(column.key for column in self.columns)
 
     def to_statistic(self, meter: str, row: Sequence[Any]) -> Statistic:
         """Turn a row of `columns` into a statistic; null is absent."""
-        start, readings, hours, extra, *wide = row
         values = {
-            name: value for name, value in zip(self._names, wide, strict=True) if value is not None
+            name: value for name, value in zip(self._names, row, strict=True) if value is not None
         }
-        values |= {name: value for name, value in (extra or {}).items() if self._wants(name)}
+        start, readings, hours = (values.pop(name) for name in ("start", "readings", "hours"))
+        if extra := values.pop("extra", None):
+            values |= {name: value for name, value in extra.items() if self._wants(name)}
         return Statistic(meter, start, values, readings, hours)
 
     def _wants(self, name: str) -> bool:

@@ -6,6 +6,7 @@
 from sqlalchemy import bindparam, delete, func, insert, select, update
 
 from esquirell.storage.instant import Instant
+from esquirell.storage.postgres import BINARY
 from esquirell.storage.statistic_rows import StatisticShape
 from esquirell.storage.tables import QUANTITY_COLUMNS, reading, rollup, statistic
 
@@ -28,6 +29,7 @@ READINGS = (
     select(reading.c.measured_at, reading.c.extra, *(reading.c[key] for key in QUANTITY_COLUMNS))
     .where(*_READ, reading.c.measured_at >= _SINCE)
     .order_by(reading.c.measured_at)
+    .execution_options(**BINARY)
 )
 ENDS = select(func.min(reading.c.measured_at), func.max(reading.c.measured_at)).where(
     *_READ, reading.c.measured_at >= _SINCE
@@ -41,7 +43,9 @@ COUNTERS_BEFORE = (
     .limit(1)
 )
 KEPT = select(statistic.c.start, statistic.c.readings, statistic.c.counters).where(*_SPAN)
-STATISTICS = select(*ALL.columns).where(*_SPAN).order_by(statistic.c.start)
+STATISTICS = (
+    select(*ALL.columns).where(*_SPAN).order_by(statistic.c.start).execution_options(**BINARY)
+)
 REMOVE = delete(statistic).where(*_SPAN)
 REMOVE_ONE = delete(statistic).where(*_MINE, statistic.c.start == _SINCE)
 REMOVE_DAYS = delete(statistic).where(

@@ -11,6 +11,7 @@ from esquirell.domain.periods import Resolution
 from esquirell.domain.statistic import Statistic
 from esquirell.storage import meters
 from esquirell.storage.database import Database
+from esquirell.storage.postgres import BINARY
 from esquirell.storage.statistic_rows import StatisticShape
 from esquirell.storage.tables import statistic
 
@@ -51,6 +52,7 @@ def _stream_one(
         .where(statistic.c.start < periods.until)
         .order_by(statistic.c.start)
         .limit(_PAGE)
+        .execution_options(**BINARY)
     )
     page = query.where(statistic.c.start >= periods.since)
     while True:

@@ -73,6 +73,14 @@ class Cloud:
             details = api.details(meter.device_id)
             return Entry(self._describe(meter, details.device, api), details.local_key)
 
+    def devices(self) -> list[dict[str, Any]]:
+        """List what the account holds, keys included, as tinytuya's `devices.json` does.
+
+        Raises MeterUnreachableError (`cloud_error`).
+        """
+        with self._asking(forced=True) as api:
+            return api.listed()
+
     def spent(self) -> Spent:
         """Count the requests of today and of this month, of all processes."""
         return self._quota.spent()

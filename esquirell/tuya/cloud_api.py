@@ -19,6 +19,7 @@ from esquirell.tuya.cloud_errors import TOKEN_EXPIRED, RefusedError, nonsense, r
 from esquirell.tuya.thing_model import read_model
 
 _PRODUCT = ("product_id", "category", "product_name")
+_LISTED = ("id", "name", *_PRODUCT, "sub", "gateway_id")
 
 ANSWER_S = 5.0
 TURN_S = 15.0
@@ -49,6 +50,20 @@ class CloudApi(tinytuya.Cloud):
         self._turn = threading.RLock()
         secret = account.api_secret.get_secret_value()
         super().__init__(account.region, account.api_key, secret)
+
+    def listed(self) -> list[dict[str, Any]]:
+        """Ask for all devices of the account, and for the datapoints of each product once."""
+        points: dict[str, dict[str, Any]] = {}
+        found = []
+        for said in self.getdevices(verbose=True)["result"]:
+            product_id, category, name = (str(said.get(key) or "") for key in _PRODUCT)
+            if product_id not in points:
+                product = Device(product_id, category, name)
+                points[product_id] = dict(self.described(said["id"], product).mapping)
+            kept = {key: said[key] for key in _LISTED if key in said}
+            key = str(said.get("local_key") or "")
+            found.append({**kept, "key": key, "mapping": points[product_id]})
+        return found
 
     def details(self, device_id: str) -> Details:
         """Ask for a device, with its values by code. Raises MeterUnreachableError."""

@@ -12,9 +12,10 @@ from click.testing import CliRunner, Result
 from support.configuration import KEY
 from support.terminal import Terminal
 from support.tuya_broadcasts import Broadcaster
+from support.tuya_cloud import API_KEY, API_SECRET, TuyaCloud, device
 
 from esquirell.cli.init import init
-from esquirell.domain.errors import ConfigError
+from esquirell.domain.errors import ConfigError, MeterError
 from esquirell.settings import load
 from esquirell.tuya.listener import Ports
 from esquirell.tuya.simulator import SimulatedMeter
@@ -165,6 +166,37 @@ def test_devices_of_tinytuya_become_meters(folder: Path) -> None:
     assert meter.mapping_file == folder / "devices.json"
     text = tomllib.loads((folder / "esquirell.toml").read_text())
     assert text["meters"][0]["mapping_file"] == "devices.json"
+
+
+def test_an_account_in_the_cloud_becomes_meters(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lamp = device("bf02", name="Lamp", category="dj", product_id="lamp", specification={})
+    with TuyaCloud(device(), lamp, device("bf03", name="Fridge", sub=True)) as cloud:
+        monkeypatch.setenv("ESQUIRELL_CLOUD__URL", cloud.url)
+        result = run("--from-cloud", answers=["", API_KEY, API_SECRET])
+        assert (result.exit_code, cloud.asked["/v1.0/devices/bf03"]) == (0, 0)
+    (meter,) = load(folder / "esquirell.toml", {}).meters
+    assert (meter.name, meter.label, meter.address) == ("plug", "Plug", "auto")
+    assert meter.local_key.get_secret_value() == "cloud$key=(6789a"
+    assert "Lamp: left out" in result.output
+    assert "gateway" in result.output
+    assert "cloud$key=(6789a" not in result.output
+    assert stat.S_IMODE((folder / "devices.json").stat().st_mode) == 0o600
+
+
+def test_a_cloud_that_refuses_writes_nothing(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with TuyaCloud(device()) as cloud:
+        monkeypatch.setenv("ESQUIRELL_CLOUD__URL", cloud.url)
+        result = run("--from-cloud", answers=["eu", API_KEY, "wrong"])
+    assert isinstance(result.exception, MeterError)
+    assert list(folder.iterdir()) == []
+
+
+def test_a_list_of_devices_is_not_overwritten(folder: Path) -> None:
+    put_devices(folder)
+    assert "devices.json exists" in refusal("--from-cloud")
+    assert run("--from-cloud", "--from-devices", "devices.json").exit_code == 2
 
 
 def test_devices_without_a_meter_write_nothing(folder: Path) -> None:

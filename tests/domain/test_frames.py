@@ -37,6 +37,10 @@ V02 = ((0x020F, 2), *VIP, (120, 3), (1313, 3), (90, 1))
         (packed(*VIP, (12, 2)), PHASE, ONE_PHASE | {"leakage_current": 0.012}),
         (packed((2338, 3), (5620, 3), (1185, 3)), PHASE, ONE_PHASE),
         (packed((2338, 3), (5620, 3), (1185, 3), (7, 2)), PHASE, ONE_PHASE),
+        # Hex text under a code that does not announce it, and without a load.
+        ("09220015F40004A1", PHASE, ONE_PHASE),
+        ("09220015f40004a10000", PHASE, ONE_PHASE),
+        ("0" * 16, PHASE, dict.fromkeys(ONE_PHASE, 0)),
         # Chargers that keep other things in the high bytes.
         (packed((2338, 2), (0x2015F4, 3), (0x1004A1, 3)), PHASE, ONE_PHASE),
         # A current above 65.5 A and a power above 65.5 kW are what they are.
@@ -192,6 +196,7 @@ def test_sixteen_circuits() -> None:
         "AAA=",
         "03" * 18,
         packed((0x030F, 2), (0, 16)),
+        packed((2338, 2), (0, 10)),
         packed((0xFFFFFFFF, 4), (0, 2)),
         5,
         True,

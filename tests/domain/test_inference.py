@@ -234,6 +234,35 @@ def test_a_missing_direction_is_told() -> None:
     assert "direction" in found.warnings[0]
 
 
+@pytest.mark.parametrize(("said", "watts"), [("export", -50), ("import", 50), ("BACKWARD", -50)])
+def test_a_direction_has_several_names(said: str, watts: float) -> None:
+    found = read(*integers(("total_power", "W", 1, 500), direction=("Enum", said)))
+    assert (found.values, found.warnings) == ({"active_power": watts}, ())
+
+
+@pytest.mark.parametrize("said", ["sideways", True, 1, ["REVERSE"]])
+def test_an_unknown_direction_is_told(said: object) -> None:
+    found = read(*integers(("total_power", "W", 1, 500), direction=("Enum", said)))
+    assert found.values == {"active_power": 50}
+    assert "direction" in found.warnings[0]
+
+
+@pytest.mark.parametrize(
+    "raw",
+    ["CSIAFfQABKE=", "09220015F40004A1", '{"voltage":233.8,"electricCurrent":5.62,"power":1.185}'],
+)
+def test_a_phase_may_be_called_text(raw: str) -> None:
+    found = read(*integers(phase_a=("String", raw)))
+    assert found.values == {"voltage_a": 233.8, "current_a": 5.62, "active_power_a": 1185}
+
+
+@pytest.mark.parametrize("code", ["power_consumption", "energy_consumption"])
+def test_consumption_that_is_a_sum_of_reports_is_no_counter(code: str) -> None:
+    values = {"unit": "kWh", "scale": 2}
+    point = {"code": code, "type": "Integer", "values": values, "report_type": "sum"}
+    assert read({"17": point}, {"17": 12}).values == {}
+
+
 def test_a_direction_turns_the_power_of_a_frame() -> None:
     way = {"phase_a": ("Raw", "CSIAFfQABKE="), "current_direction": ("Enum", "REVERSE")}
     found = read(*integers(**way), category="zndb")
@@ -304,6 +333,12 @@ def test_a_code_alone_is_taken_at_its_usual_scale_and_doubted() -> None:
 def test_a_contradiction_is_told() -> None:
     points = integers(PLUG_V, ("cur_current", "mA", 0, 1), ("cur_power", "W", 1, 10_455))
     assert "more than" in read(*points).warnings[0]
+
+
+def test_a_tenth_of_voltage_times_current_is_told() -> None:
+    points = (PLUG_V, ("cur_current", "mA", 0, 5000), ("cur_power", "W", 1, 1150))
+    assert "tenth" in read(*integers(*points)).warnings[0]
+    assert read(*integers(*points, ("power_factor", "", 2, 10))).warnings == ()
 
 
 @pytest.mark.parametrize(

@@ -62,6 +62,27 @@ def test_a_doubt_ends_with_the_first_answer_that_tells() -> None:
     assert "energy_export" in choices.of(one).keys
 
 
+def test_a_family_is_not_recognised_by_a_voltage_that_no_grid_has() -> None:
+    """A thermostat's 23.0 degrees under the datapoint of an old plug's voltage."""
+    found = try_capture({"dps": {"1": True, "2": 0, "4": 215, "5": 0, "6": 230}})
+    assert found.values == {}
+    assert "nothing is known" in found.warnings[0]
+
+
+def test_what_is_implausible_is_told() -> None:
+    phases = {"VoltageA": 2300, "VoltageB": 2301, "VoltageC": 2302, "Frequency": 5000}
+    phases |= {"ActivePowerA": 500, "ActivePowerB": 300, "ActivePowerC": 200, "ActivePower": 100}
+    units = {"V": ("V", 1), "F": ("Hz", 2), "A": ("kW", 3)}
+    spec = {
+        code: {"type": "Integer", "values": {"unit": units[code[0]][0], "scale": units[code[0]][1]}}
+        for code in phases
+    }
+    found = try_capture({"spec": spec, "status": phases})
+    assert found.values["active_power"] == 100
+    assert found.warnings == ("active_power is about 10 times too low for its phases",)
+    assert try_capture({"spec": spec, "status": phases | {"ActivePower": 1000}}).warnings == ()
+
+
 def test_an_answer_that_means_nothing_changes_nothing() -> None:
     one = meter(profile="auto", product_id="gqmmtjclqb7reg5p")
     choices = Choices()

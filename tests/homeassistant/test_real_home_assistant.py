@@ -11,6 +11,7 @@ import os
 import subprocess
 import threading
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from support.service import KEY, Service, configuration, meter_table
 from support.waiting import eventually
 
 from esquirell import profiles
+from esquirell.domain.cost import Cost
 from esquirell.domain.reading import Reading
 from esquirell.mqtt.client import Connection
 from esquirell.mqtt.publisher import MqttPublisher
@@ -74,7 +76,7 @@ def broker(tmp_path: Path) -> Iterator[Mosquitto]:
 
 def test_it_objects_to_nothing(broker: Mosquitto, tmp_path: Path) -> None:
     house = House()
-    house.meters = [info_of("main"), info_of("heat-pump")]
+    house.meters = [replace(info_of("main"), currency="PLN"), info_of("heat-pump")]
     stop = threading.Event()
     with bridge_in(house, broker.port) as (bridge, connection):
         publish_all(house, connection)
@@ -92,6 +94,8 @@ def publish_all(house: House, connection: Connection) -> None:
     for info in house.meters:
         values = dict.fromkeys(info.keys, 1.0)
         publisher.reading(Reading(info.meter.name, house.now, values), info.keys)
+    today, month = Cost(house.now.replace(hour=0)), Cost(house.now.replace(day=1, hour=0))
+    publisher.cost("main", {"today": today.payload(), "this_month": month.payload()})
 
 
 def test_meters_and_schedules_are_controlled_both_ways(broker: Mosquitto, tmp_path: Path) -> None:

@@ -112,11 +112,24 @@ class TuyaCloud:
         if path.startswith("/v1.0/token"):
             self.tokens += 1
             return success({"access_token": f"token{self.tokens}", "expire_time": 7200})
+        if path.startswith("/v1.0/iot-01/associated-users/devices?"):
+            return success(self._page(path))
+        if path.startswith("/v1.3/iot-03/devices?"):
+            return success({"list": list(self.devices.values()), "has_more": False})
         for one in self.devices.values():
             for known, found in self._known(one).items():
                 if path == known:
                     return found
         return failure(1106, "permission deny")
+
+    def _page(self, path: str) -> dict[str, Any]:
+        """Give one device at a time; the list has no keys."""
+        names = list(self.devices)
+        last = path.partition("last_row_key=")[2].partition("&")[0]
+        at = names.index(last) + 1 if last else 0
+        listed = {key: one for key, one in self.devices[names[at]].items() if key != "local_key"}
+        more = at + 1 < len(names)
+        return {"devices": [listed], "last_row_key": names[at], "has_more": more}
 
     def _known(self, one: dict[str, Any]) -> dict[str, dict[str, Any]]:
         thing = f"/v2.0/cloud/thing/{one['id']}"

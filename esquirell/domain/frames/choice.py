@@ -5,10 +5,11 @@ import re
 from esquirell.domain.errors import DecodeError
 from esquirell.domain.frames.octets import number, signed_little
 
-_BY_LENGTH = {7: "legacy-7", 8: "legacy-8", 11: "wdyk-4p", 12: "powers-12"}
+_BY_LENGTH = {7: "legacy-7", 8: "legacy-8", 11: "wdyk-4p"}
 _TAGGED = {(17, b"\x01\x0f"): "v01-17", (18, b"\x02\x0f"): "v02-18"}
 _PANEL = re.compile(r"pv|dc|bat", re.IGNORECASE)
 _CURRENTS = re.compile(r"current|_i$", re.IGNORECASE)
+_ONE_PHASE = re.compile(r"phase_([abc]|s?\d+)$", re.IGNORECASE)
 _GRID_V = range(800, 5000)
 _GRID_DHZ = range(450, 651)
 _GRID_MHZ = range(45_000, 65_001)
@@ -27,8 +28,8 @@ def _ambiguous(frame: bytes, code: str, *, inverter: bool) -> str | None:
     match len(frame):
         case 6:
             return _six(code)
-        case 9:
-            return "currents-9" if _CURRENTS.search(code) else "wdyk-4p"
+        case 9 | 12:
+            return _of_all_phases(len(frame), code)
         case 10:
             # No breaker stays closed at half an ampere of residual current: it is a frequency.
             return (
@@ -45,6 +46,13 @@ def _six(code: str) -> str | None:
     if _PANEL.search(code):
         return "inverter-dc-6"
     return "voltages-6" if "voltage" in code.lower() else None
+
+
+def _of_all_phases(length: int, code: str) -> str | None:
+    """Tell frames of one quantity of all phases by their code from those of one phase."""
+    if length == 12:  # noqa: PLR2004
+        return None if _ONE_PHASE.search(code) else "powers-12"
+    return "currents-9" if _CURRENTS.search(code) else "wdyk-4p"
 
 
 def _thirteen(frame: bytes) -> str | None:

@@ -8,21 +8,23 @@ from esquirell.domain.errors import DecodeError
 
 LONGEST_TEXT = 1024
 _HEX = frozenset(string.hexdigits)
-_TAGGED = {("010F", 34), ("020F", 36)}
+_SHORTEST_HEX = 12
 
 
 def octets(raw: object, *, hexadecimal: bool = False) -> bytes:
     """Turn base64 or hex text into bytes; `hexadecimal` where both are possible.
 
-    Hex that starts with the header of a v01 or v02 frame, and has its length, is told from
-    base64 in any case. Raises DecodeError; empty text is no value and gives no bytes.
+    Hex that starts with 0 or 1, as a header and a voltage do, is told from base64 in any case:
+    read as base64 its first byte would be D0 or more, with which no frame of hex digits alone
+    starts. Raises DecodeError; empty text is no value and gives no bytes.
     """
     if not isinstance(raw, str):
         raise DecodeError(f"expected a packed frame, got {type(raw).__name__}")
     text = raw.strip()
     if len(text) > LONGEST_TEXT:
         raise DecodeError(f"a text of {len(text)} characters is no packed frame")
-    if _is_hex(text) and (hexadecimal or (text[:4].upper(), len(text)) in _TAGGED):
+    starts_small = len(text) >= _SHORTEST_HEX and text[0] in "01"
+    if _is_hex(text) and (hexadecimal or starts_small):
         return bytes.fromhex(text)
     return _base64(text)
 

@@ -10,6 +10,8 @@ from esquirell.domain.inference.units import Dimension, Unit, unit_of
 
 _FRAME_WORDS = frozenset(["phase", "dc", "ac", "data"])
 _FRAME_KINDS = ("raw", "json")
+# Some say text, of base64, of hex or of JSON.
+_TEXT_FRAME = re.compile(r"phase_(s\d{1,2}|[abc])")
 # Frames of one quantity of all phases.
 _WHOLE = tuple(
     (*before, quantity)
@@ -18,7 +20,7 @@ _WHOLE = tuple(
 )
 # The increments that were found to be a counter have this much room, others 50,000 or 500,000.
 _COUNTER_ROOM = 100_000_000
-_TOTALS = words.IMPORT | words.EXPORT | {"total", "all"}
+_TOTALS = words.IMPORT - words.USE | words.EXPORT | {"total", "all"}
 _WAYS = re.compile(r"^([abc]|\d*|grid)$")
 
 
@@ -55,7 +57,7 @@ def meaning_of(spec: Specified) -> Meaning | None:
 
 def frame_suffix(code: str, kind: str) -> str | None:
     """Tell the phase, channel or place of a packed frame; None if the code names none."""
-    if kind not in _FRAME_KINDS and not re.fullmatch(r"phase_s\d{1,2}", code):
+    if kind not in _FRAME_KINDS and not _TEXT_FRAME.fullmatch(code):
         return None
     spoken = words.words_of(code)
     if kind in _FRAME_KINDS and spoken in _WHOLE:

@@ -28,11 +28,9 @@ NOISE = frozenset(
         "t measured meter mains main instant instantaneous value sensor data read"
     )
 )
-IMPORT = frozenset(
-    _split(
-        "forward forword foward positive import imported imp consumed consumption consume "
-        "used fap pos from buy"
-    )
+USE = frozenset(_split("consumed consumption consume used"))
+IMPORT = USE | frozenset(
+    _split("forward forword foward positive import imported imp fap pos from buy")
 )
 EXPORT = frozenset(
     _split(

@@ -1,0 +1,66 @@
+"""The guided part of `esquirell init` that asks the Tuya cloud: for a key, or for all devices."""
+
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, get_args
+
+import click
+from pydantic import SecretStr
+
+from esquirell.cli.output import warn
+from esquirell.domain.errors import MeterError
+from esquirell.domain.meter import LOCAL_KEY_LENGTH, Meter
+from esquirell.settings import CloudSettings, environment, private_files
+
+if TYPE_CHECKING:
+    from esquirell.tuya.cloud import Cloud
+
+_REGIONS = get_args(CloudSettings.model_fields["region"].annotation)
+
+
+def key_of(device_id: str) -> str | None:
+    """Ask the cloud for the local key of a device; None when it has none, which is told."""
+    meter = Meter(name="new", device_id=device_id, transport="cloud")
+    try:
+        with _cloud() as cloud:
+            key = cloud.local_key(meter)
+    except MeterError as error:
+        warn(str(error))
+        return None
+    return key if len(key) == LOCAL_KEY_LENGTH else None
+
+
+def write_devices(file: Path) -> None:
+    """Write all devices of an account as tinytuya's wizard does, for their owner's eyes only.
+
+    Raises ConfigError and MeterUnreachableError (`cloud_error`).
+    """
+    click.echo("Asking the Tuya cloud for the devices of an account")
+    with _cloud() as cloud:
+        listed = cloud.devices()
+    private_files.write({file: json.dumps(listed, indent=4, ensure_ascii=False)})
+
+
+@contextmanager
+def _cloud() -> Iterator["Cloud"]:
+    """Give the cloud of an account that the environment names, or else the user."""
+    from esquirell.tuya.account import Account  # noqa: PLC0415 - only who asks needs them
+    from esquirell.tuya.cloud import Cloud  # noqa: PLC0415
+
+    told = {one.key: one.value for one in environment.read(os.environ) if one.table == ("cloud",)}
+    region = told.get("region") or click.prompt(
+        "Data center", default="eu", type=click.Choice(_REGIONS)
+    )
+    access_id = told.get("api_key") or click.prompt("Access ID of the project")
+    secret = told.get("api_secret") or click.prompt(
+        "Access Secret of the project", hide_input=sys.stdin.isatty()
+    )
+    account = Account(region, access_id, SecretStr(secret), told.get("url", ""))
+    with tempfile.TemporaryDirectory() as folder:
+        yield Cloud(account, Path(folder), lambda: datetime.now(UTC))
