@@ -1,6 +1,7 @@
 """Readings, availability and events, as they go out."""
 
 import logging
+from collections import deque
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
@@ -12,9 +13,11 @@ from esquirell.mqtt.topics import Topics
 
 log = logging.getLogger(__name__)
 
-# That a meter was read once more is told every five seconds at most: its readings tell it, too.
-# Half a second less, as polls come unevenly: of one each five seconds none is left out.
-SUCCESS_EVERY_S = 4.5
+# That a meter was read once more is told every five seconds at most, two in a row at once: its
+# readings tell it, too. Nine seconds for two, as polls come unevenly: of one each five seconds
+# none is left out.
+SUCCESSES = 2
+SUCCESSES_S = 9.0
 
 
 class MqttPublisher:
@@ -38,7 +41,7 @@ class MqttPublisher:
         self._readings: dict[str, float] = {}
         self._costs: set[str] = set()
         self._statuses: dict[str, tuple[object, ...]] = {}
-        self._told_at: dict[str, datetime] = {}
+        self._told_at: dict[str, deque[datetime]] = {}
 
     def reading(self, reading: Reading, keys: tuple[str, ...]) -> None:
         """Publish a reading in the full shape of `keys`."""
@@ -62,7 +65,8 @@ class MqttPublisher:
         before, news = self._statuses.get(meter), (state, status.reason, status.failures, period)
         if before == news or (before and before[:-1] == news[:-1] and self._told(meter, status)):
             return
-        self._statuses[meter], self._told_at[meter] = news, self._moment(status)
+        self._statuses[meter] = news
+        self._told_at.setdefault(meter, deque(maxlen=SUCCESSES)).append(self._moment(status))
         shape = status.payload() | {"state": state}
         self._retain(self._topics.meter_availability(meter), shape)
 
@@ -86,9 +90,10 @@ class MqttPublisher:
             log.exception("event %s could not be published", kind)
 
     def _told(self, meter: str, status: MeterStatus) -> bool:
-        """Tell whether something was published of a meter just now."""
-        since = self._moment(status) - self._told_at[meter]
-        return abs(since.total_seconds()) < SUCCESS_EVERY_S
+        """Tell whether enough was published of a meter just now."""
+        told = self._told_at[meter]
+        since = self._moment(status) - told[0]
+        return len(told) == SUCCESSES and abs(since.total_seconds()) < SUCCESSES_S
 
     def _moment(self, status: MeterStatus) -> datetime:
         return max(self._clock(), status.last_success or self._clock())

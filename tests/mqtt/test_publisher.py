@@ -111,16 +111,16 @@ def test_each_success_is_published_without_a_period(broker: Mosquitto) -> None:
         observer.saw(lambda seen: seen.topic == AVAILABILITY and seen.json == later.payload())
 
 
-def test_a_success_right_after_another_is_no_news_and_a_failure_is(broker: Mosquitto) -> None:
-    first, second = MeterStatus(last_success=NOON), MeterStatus(last_success=NOON + SECOND)
-    failing = MeterStatus(failures=1, reason="busy", last_success=NOON + SECOND)
+def test_a_third_success_in_a_row_is_no_news_and_a_failure_is(broker: Mosquitto) -> None:
+    first, second, third = (MeterStatus(last_success=NOON + n * SECOND) for n in range(3))
+    failing = MeterStatus(failures=1, reason="busy", last_success=NOON + 2 * SECOND)
     with publishing(broker) as (publisher, observer):
         came: list[object] = []
-        for status in (first, second, failing):
+        for status in (first, second, third, failing):
             observer.forget()
             publisher.status("main", status)
             came += published(publisher, observer, AVAILABILITY)
-    assert came == [first.payload(), failing.payload()]
+    assert came == [first.payload(), second.payload(), failing.payload()]
 
 
 def test_an_event_is_not_retained(broker: Mosquitto) -> None:
