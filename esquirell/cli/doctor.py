@@ -91,6 +91,8 @@ def _around(runtime: "Runtime") -> Iterator[Finding]:
         yield _checked("cloud", cloud.budget, runtime)
     meters = runtime.meters()
     if service.works(runtime):
+        if any(meter.queue for meter in meters):
+            yield _checked("queues", servers.queues, runtime)
         yield from meter_checks.polled(meters, statuses)
     else:
         yield from meter_checks.reachable(meters)

@@ -3,17 +3,25 @@
 Celery's own commands say that they did it, also where the pool can't.
 """
 
+import logging
 from collections.abc import Callable
 from typing import Any
 
+from celery import bootsteps
 from celery.concurrency.base import BasePool
 from celery.platforms import signals
 from celery.utils.functional import maybe_list
 from celery.worker import state as tasks
+from celery.worker.consumer import Consumer
 from celery.worker.control import Panel, control_command
 from celery.worker.request import Request
 
+from esquirell.celery import app
 from esquirell.daemon.threads import MOST_PLACES, ThreadRequest
+from esquirell.domain.errors import UnavailableError
+from esquirell.runtime import current
+
+log = logging.getLogger(__name__)
 
 Reply = dict[str, Any]
 
@@ -54,13 +62,36 @@ def _revoke(task_id: str, pool: BasePool, signal: str, *, ends: bool) -> Reply:
     runs = request in tasks.active_requests
     if runs and not ends:
         return {"error": RUNS}
-    tasks.revoked.add(task_id)
+    _remember(task_id)
     if request is None:
         return {"ok": NOT_HERE}
     if not runs:
         return {"ok": WAITS, "known": True}
     request.terminate(pool, signal=signals.signum(signal))
     return {"ok": ENDS if isinstance(request, ThreadRequest) else KILLED, "known": True}
+
+
+def _remember(task_id: str) -> None:
+    """Cancel a task, here and for workers that start later."""
+    tasks.revoked.add(task_id)
+    try:
+        current(app).cancelled.add(task_id)
+    except UnavailableError as error:
+        log.warning("a cancelled task may run if its worker is started anew: %s", error)
+
+
+class Recall(bootsteps.StartStopStep):
+    """Learns at each connection to Redis, before any task comes, what was cancelled meanwhile."""
+
+    requires = ("celery.worker.consumer.connection:Connection",)
+
+    def start(self, parent: Consumer) -> None:
+        """Take over the tasks that others were told to throw away."""
+        del parent
+        try:
+            tasks.revoked.update(current(app).cancelled.ids())
+        except UnavailableError as error:
+            log.debug("Redis is away again, which starts this anew: %s", error)
 
 
 def pool_grow(state: Any, n: int = 1, **_: object) -> Reply:  # noqa: ANN401 - Celery's

@@ -81,7 +81,11 @@ class History(Events):
 
 
 class Receiver(EventReceiver):
-    """Celery's own, that also says from when on it misses no event."""
+    """Celery's own, that also says from when on it misses no event.
+
+    All times are unix times. Celery shifts those of workers in other time zones, which then seem
+    to live in the past or in the future.
+    """
 
     on_ready: Callable[[], None]
 
@@ -89,6 +93,11 @@ class Receiver(EventReceiver):
         """Say so, once Redis knows of us."""
         super().on_consume_ready(*args, **kwargs)
         self.on_ready()
+
+    def event_from_message(self, *args: Any, **kwargs: Any) -> tuple[str, Any]:  # noqa: ANN401 - Celery's
+        """Read an event, with its time as it is."""
+        kind, event = super().event_from_message(*args, **kwargs | {"localize": False})
+        return str(kind), event
 
 
 def _say_back(*, complained: bool) -> bool:

@@ -8,7 +8,7 @@ from flower.api.control import ControlHandler
 from tornado.web import HTTPError, authenticated
 
 NOBODY = "no worker has answered: whether the task will be cancelled is not known"
-UNKNOWN = "no worker has the task: it is thrown away when one of those that run now takes it"
+UNKNOWN = "no worker has the task: it is thrown away when one takes it within three hours"
 
 Reply = Mapping[str, Any]
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from celery import Celery
 
+from esquirell.beat.cancelled import Cancelled
 from esquirell.beat.lease import Lease
 from esquirell.beat.presence import Presence
 from esquirell.beat.queue import Queues
@@ -177,6 +178,11 @@ class Runtime:
     def presence(self) -> Presence:
         """Who is alive."""
         return Presence(self.redis, self.instance)
+
+    @cached_property
+    def cancelled(self) -> Cancelled:
+        """Which tasks are not to be run."""
+        return Cancelled(self.redis)
 
     @cached_property
     def health(self) -> Health:

@@ -37,11 +37,12 @@ class Health:
         roles = {role: {"alive": role in living, "since": living.get(role)} for role in ROLES}
         database, statuses = self._database()
         alive = all(role["alive"] for role in roles.values())
+        unserved = self._unserved(living)
         return {
             "at": iso(self._clock()),
             "healthy": alive and database["ok"],
             "roles": roles,
-            "queue": self._queue() | self._unserved(living),
+            "queue": self._queue() | ({"unserved": unserved} if unserved else {}),
             "database": database,
             "meters": {meter.name: _meter(statuses, meter) for meter in self._meters()},
         }
@@ -51,17 +52,19 @@ class Health:
         _, statuses = self._database()
         return [described(one, statuses.get(one.name, MeterStatus())) for one in self._meters()]
 
+    def unserved(self) -> list[str]:
+        """Name the queues of meters that no worker serves. Raises UnavailableError."""
+        return self._unserved(self._presence.roles())
+
     def _living(self) -> Mapping[str, str]:
         try:
             return self._presence.roles()
         except UnavailableError:
             return {}
 
-    def _unserved(self, living: Collection[str]) -> dict[str, Any]:
-        """Name the queues of meters that no worker serves, if there are any."""
+    def _unserved(self, living: Collection[str]) -> list[str]:
         queues = sorted({meter.queue for meter in self._meters() if meter.queue})
-        unserved = [queue for queue in queues if worker_of(queue) not in living]
-        return {"unserved": unserved} if unserved else {}
+        return [queue for queue in queues if worker_of(queue) not in living]
 
     def _queue(self) -> dict[str, Any]:
         try:

@@ -108,7 +108,7 @@ def _named(environ: Mapping[str, str]) -> Path | None:
 
 def _read(path: Path) -> ConfigFile:
     with path.open("rb") as file:
-        exposed = bool(os.fstat(file.fileno()).st_mode & (stat.S_IRGRP | stat.S_IROTH))
+        exposed = _is_exposed(os.fstat(file.fileno()))
         raw = file.read()
     try:
         return ConfigFile(path, tomllib.loads(raw.decode("utf-8-sig")), exposed)
@@ -116,3 +116,9 @@ def _read(path: Path) -> ConfigFile:
         raise ConfigError(f"{path} must be text in UTF-8") from error
     except ValueError as error:  # TOMLDecodeError, or a number with thousands of digits
         raise ConfigError(f"{path} is no valid TOML: {error}") from error
+
+
+def _is_exposed(found: os.stat_result) -> bool:
+    # By its group root gives a file to a service: what is installed for systemd is so.
+    given = found.st_uid == 0 and found.st_gid != 0
+    return bool(found.st_mode & (stat.S_IROTH if given else stat.S_IRGRP | stat.S_IROTH))

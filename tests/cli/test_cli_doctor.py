@@ -293,6 +293,21 @@ def test_beside_a_worker_the_meters_are_left_alone(
     assert found["service"] == ("fine", "worker: alive", None)
 
 
+def test_a_queue_without_a_worker(house: Home, server: RedisProcess) -> None:
+    far = meter("far").replace("[[meters]]", '[[meters]]\nqueue = "yard"')
+    with house.config.open("a") as config:
+        config.write(f"\n{far}\n")
+    client = connect(Address(server.url))
+    presence = Presence(client, "garage-2")
+    presence.announce("worker", "2026-11-22T10:15:00Z")
+    mark, message, remedy = findings()["queues"]
+    assert (mark, message) == ("fault", "no worker serves yard")
+    assert "esquirell worker --queue yard" in str(remedy)
+    presence.announce("worker@yard", "2026-11-22T10:15:00Z")
+    assert findings()["queues"] == ("fine", "each has a worker", None)
+    client.close()
+
+
 def test_an_own_redis_is_not_there_before_the_service(home: Home) -> None:
     home.configure(redis__url="embedded")
     mark, message, _ = findings()["redis"]

@@ -1,104 +1,26 @@
 """The whole stack in real containers: `make docker`. Needs a Docker engine, and some minutes."""
 
-import base64
 import json
-import os
 import re
-import shutil
-import subprocess
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from functools import partial
-from typing import Any
 from urllib.error import HTTPError
-from urllib.request import Request, urlopen
 
 import pytest
-from support.compose import ROOT
+from support.compose_stack import UP_S, Stack, needs_docker
 from support.waiting import eventually
 
-PROJECT = "esquirell-test"
 ROLES = ("worker", "beat", "bridge", "flower", "redis", "mosquitto", "meters")
-UP_S = 300.0
 
-pytestmark = pytest.mark.skipif(
-    "ESQUIRELL_DOCKER" not in os.environ, reason="make docker starts real containers"
-)
-
-
-class Stack:
-    """One project with ports of its own, beside whatever else runs on this engine."""
-
-    def __init__(self) -> None:
-        self._program = shutil.which("docker") or "docker"
-        self._environment = os.environ | {
-            "COMPOSE_PROJECT_NAME": PROJECT,
-            "COMPOSE_PROFILES": "demo",
-            "MQTT_PUBLISH": "127.0.0.1:0",
-            "FLOWER_PORT": "0",
-        }
-
-    def compose(self, *words: str) -> str:
-        return self.docker("compose", "--env-file", ".env.example", *words)
-
-    def containers(self, service: str = "", *options: str) -> list[str]:
-        found = self.compose("ps", "--quiet", *options, *([service] if service else []))
-        return found.split()
-
-    def inspect(self, container: str, what: str) -> str:
-        return self.docker("inspect", "--format", what, container).strip()
-
-    def healthy(self, service: str, count: int = 1) -> bool:
-        found = [self.inspect(one, "{{.State.Health.Status}}") for one in self.containers(service)]
-        return found == ["healthy"] * count
-
-    def readings(self, since: datetime) -> int:
-        """Count what was stored of one meter since a moment."""
-        words = ["esquirell", "--json", "readings", "house", "--since", since.isoformat()]
-        return len(json.loads(self.inside("worker", *words)))
-
-    def goes_on(self) -> bool:
-        """Wait for readings of after now."""
-        now = datetime.now(UTC)
-        return bool(eventually(lambda: self.readings(now) >= 3, 90, "readings"))
-
-    def inside(self, service: str, *words: str) -> str:
-        return self.compose("exec", "-T", service, *words)
-
-    def flower(self, page: str, password: str) -> Any:  # noqa: ANN401 - JSON
-        """Ask Flower on this machine's port, as a browser with a password does."""
-        where = self.compose("port", "flower", "5555").strip()
-        login = base64.b64encode(f"esquirell:{password}".encode()).decode()
-        request = Request(f"http://{where}{page}", headers={"Authorization": f"Basic {login}"})
-        with urlopen(request, timeout=10) as answer:  # noqa: S310 - it is http
-            return json.load(answer)
-
-    def docker(self, *words: str) -> str:
-        done = subprocess.run(
-            [self._program, *words],
-            cwd=ROOT,
-            env=self._environment,
-            capture_output=True,
-            text=True,
-            timeout=600,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
-        return done.stdout
+pytestmark = needs_docker
 
 
 @pytest.fixture(scope="module")
 def stack() -> Iterator[Stack]:
-    stack = Stack()
-    stack.compose("down", "--volumes")
-    stack.compose("build", "--quiet", "setup")
-    stack.compose("up", "--detach", "--wait", "--wait-timeout", "300")
-    yield stack
-    stack.compose("down", "--volumes")
-    left = stack.docker("volume", "ls", "--quiet", "--filter", f"name={PROJECT}")
-    left += stack.docker("network", "ls", "--quiet", "--filter", f"name={PROJECT}")
-    assert not left
-    assert not stack.containers("", "--all")
+    stack = Stack(COMPOSE_PROFILES="demo")
+    stack.build()
+    with stack.up():
+        yield stack
 
 
 def test_every_service_is_healthy_and_readings_arrive(stack: Stack) -> None:

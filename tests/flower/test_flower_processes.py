@@ -1,6 +1,7 @@
 """Flower over HTTP, beside a worker whose tasks run in processes that can be killed."""
 
 import json
+import signal
 
 from support.flower_pages import FETCH, LIMIT_S, House, said
 from support.waiting import eventually
@@ -31,6 +32,15 @@ def test_a_task_whose_process_dies_has_failed(house: House) -> None:
     eventually(lambda: "up as worker" in worker.log, LIMIT_S)
     died = house.ask("tasks", "run", "slow_tasks.die")
     assert said(died) == (1, "esquirell: the process that ran the task has died\n")
+    assert said(house.fetch("main"))[0] == 0
+    assert worker.stop() == 0
+
+
+def test_processes_say_that_they_keep_their_configuration(house: House) -> None:
+    worker = house.start("worker --pool prefork --concurrency 1", "keeping")
+    eventually(lambda: "up as worker" in worker.log, LIMIT_S)
+    worker.signal(signal.SIGHUP)
+    eventually(lambda: "restart this worker to change it" in worker.log, LIMIT_S)
     assert said(house.fetch("main"))[0] == 0
     assert worker.stop() == 0
 

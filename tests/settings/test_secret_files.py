@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import pytest
@@ -209,6 +210,16 @@ def test_secrets_that_others_can_read_are_a_warning(folder: ConfigurationFolder,
     for mode in (0o640, 0o604, 0o644):
         assert expected in folder.load(toml, mode).warnings
     assert expected not in folder.load(toml, 0o600).warnings
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+def test_a_file_that_root_gives_to_the_group_of_a_service_is_closed(
+    folder: ConfigurationFolder,
+) -> None:
+    assert folder.load(METER, 0o640).warnings
+    os.chown(folder.file, 0, 12345)
+    assert folder.load(METER, 0o640).warnings == ()
+    assert folder.load(METER, 0o644).warnings
 
 
 def test_a_readable_file_without_secrets_is_no_warning(folder: ConfigurationFolder) -> None:

@@ -66,6 +66,14 @@ def running(runtime: Runtime) -> Finding:
     return fault("service", "esquirell run is there, but Redis knows nothing of it", remedy)
 
 
+def queues(runtime: Runtime) -> Finding:
+    """Look whether the meters on other networks have a worker there."""
+    if unserved := runtime.health.unserved():
+        remedy = f"start one on its network: esquirell worker --queue {unserved[0]}"
+        return fault("queues", f"no worker serves {', '.join(unserved)}", remedy)
+    return fine("queues", "each has a worker")
+
+
 def judge(facts: RedisFacts) -> Finding:
     """Judge what a Redis says of itself."""
     message = f"version {facts.version}, {facts.policy}"

@@ -1,0 +1,36 @@
+"""Tasks that were cancelled, kept in Redis, where they may still wait."""
+
+import time
+
+from esquirell.beat.redis import Client, RedisError, unavailable
+
+KEY = "esquirell:cancelled"
+# As long as a worker remembers it by itself (Celery's REVOKE_EXPIRES).
+KEPT_S = 10_800
+
+
+class Cancelled:
+    """The ids of tasks that are not to be run, for workers that start later."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    def add(self, task_id: str) -> None:
+        """Remember a task for three hours. Raises UnavailableError."""
+        now = time.time()
+        try:
+            with self._client.pipeline() as steps:
+                steps.zadd(KEY, {task_id: now})
+                steps.zremrangebyscore(KEY, "-inf", now - KEPT_S)
+                steps.expire(KEY, KEPT_S)
+                steps.execute()
+        except RedisError as error:
+            raise unavailable(error) from None
+
+    def ids(self) -> list[str]:
+        """Give the ids of all that are remembered. Raises UnavailableError."""
+        try:
+            found = self._client.zrangebyscore(KEY, time.time() - KEPT_S, "+inf")
+        except RedisError as error:
+            raise unavailable(error) from None
+        return [str(task_id) for task_id in found]
