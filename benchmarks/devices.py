@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 import tuyamock
 
-from benchmarks.programs import ended, wait_until
+from benchmarks.programs import MissingError, ended, wait_until
 
 PORT = 6668
 PROTOCOL = "3.4"
@@ -64,11 +64,11 @@ def _address(network: int, number: int) -> str:
 
 
 def _free_network() -> int:
-    """Find a part of the loopback network on which nobody has meters."""
-    while True:
-        network = random.choice(NETWORKS)
+    """Find a part of the loopback network on which nobody has meters. Raises MissingError."""
+    for network in random.sample(NETWORKS, len(NETWORKS)):
         if not _listens(_address(network, 0)):
             return network
+    raise MissingError(f"port {PORT} is taken on all addresses: end the program that listens there")
 
 
 def _listens(address: str) -> bool:
