@@ -21,7 +21,7 @@ from esquirell.daemon.pools import (
     pool_of,
 )
 from esquirell.daemon.reloading import reload_on_hangup
-from esquirell.daemon.remote import Recall
+from esquirell.daemon.remote import Audience, Recall
 from esquirell.daemon.roles import Role
 from esquirell.daemon.signals import Flag, flag_of
 from esquirell.daemon.steps import Parts
@@ -41,7 +41,7 @@ def run_worker(runtime: Runtime, role: Role, pool: Pool) -> int:
     """Work until a signal ends it, with the parts of `role` beside; give the exit code."""
     runtime.serve_figures()
     runtime.app.steps["worker"].add(Parts)
-    runtime.app.steps["consumer"].update((Pulse, Recall))
+    runtime.app.steps["consumer"].update((Pulse, Recall, Audience))
     records.connect()
     pool.prepare(runtime.app)
     _connect_signals(runtime, role)

@@ -94,6 +94,23 @@ class Recall(bootsteps.StartStopStep):
             log.debug("Redis is away again, which starts this anew: %s", error)
 
 
+class Audience(bootsteps.StartStopStep):
+    """Tells of tasks from the first one on when Flower listens; else when it asks for that."""
+
+    requires = ("celery.worker.consumer.events:Events",)
+
+    def start(self, parent: Consumer) -> None:
+        """Look whether Flower is there."""
+        try:
+            listens = current(app).presence.count("flower") > 0
+        except UnavailableError as error:
+            log.debug("Redis is away again, which starts this anew: %s", error)
+            return
+        groups = parent.event_dispatcher.groups  # type: ignore[attr-defined]  # untyped
+        if listens and groups:
+            groups.add("task")
+
+
 def pool_grow(state: Any, n: int = 1, **_: object) -> Reply:  # noqa: ANN401 - Celery's
     """Add places to the pool."""
     return _refusal(state.consumer.pool, n) or dict(_grow(state, n))

@@ -5,6 +5,7 @@ import logging
 import pickle
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -12,8 +13,10 @@ from typing import Any
 from celery import Celery
 from celery.events import EventReceiver
 from flower.events import Events
+from kombu.exceptions import OperationalError
 from tornado.ioloop import IOLoop
 
+from esquirell.beat.redis import RedisError
 from esquirell.flower.masking import Mask
 
 log = logging.getLogger(__name__)
@@ -63,9 +66,12 @@ class History(Events):
 
     def on_event(self, event: dict[str, Any]) -> None:
         """Take in what a worker tells, without what is secret in it."""
-        if event["type"] == "worker-online":
-            self.io_loop.add_callback(self.on_enable_events)
         super().on_event(self._mask.data(event))
+
+    async def on_enable_events(self) -> None:
+        """Ask all workers again; that Redis is away is said by `run`, once."""
+        with suppress(OperationalError, RedisError, OSError):
+            await self.io_loop.run_in_executor(None, self.capp.control.enable_events)
 
     def _begin(self) -> None:
         """Let the workers tell of their tasks; by their answers it is known that they do."""
