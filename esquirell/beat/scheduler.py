@@ -56,8 +56,8 @@ class Scheduler(RedBeatScheduler):
             self._follow_the_clock()
             self._reconcile()
             wait_s = float(super().tick())
-        except (RedisError, OperationalError, UnavailableError) as error:
-            self._complain(error)
+        except (RedisError, OperationalError, UnavailableError):
+            self._complain()
             return TURN_S
         self._report_back()
         return wait_s
@@ -120,9 +120,9 @@ class Scheduler(RedBeatScheduler):
         else:
             self._synced_at = time.monotonic()
 
-    def _complain(self, error: Exception) -> None:
+    def _complain(self) -> None:
         if not self._away:
-            log.warning("Redis is away, nothing is scheduled: %s", type(error).__name__)
+            log.warning("Redis is away, nothing is scheduled until it is back")
         self._away = True
 
     def _report_back(self) -> None:

@@ -62,7 +62,7 @@ def _findings(call: Call) -> Iterator[Finding]:
         return
     yield fine("configuration", f"{settings.source or 'the environment'}: {summary(settings)}")
     for warning in settings.warnings:
-        yield advice("configuration", warning, "change it if that is not as you want it")
+        yield advice("configuration", warning, "do what it says, or leave it if you want it so")
     yield machine.state_directory(settings)
     yield machine.disk(settings)
     yield from files.exposed(settings.meters, settings.source)

@@ -13,6 +13,8 @@ from esquirell.domain.command import CommandRecord
 from esquirell.domain.reading import iso
 
 COLUMNS = ("at", "source", "command", "request", "outcome", "error", "id")
+# In a terminal there is less room; who wants to follow an id pipes the list, or asks for JSON.
+SHORT = COLUMNS[:-1]
 
 
 @click.command("log", cls=Command)
@@ -31,8 +33,9 @@ def log(call: Call, last: int) -> None:
         print_json(entries)
         return
     zone = call.settings.timezone
-    rows = [[_shown(entry[column], column, zone) for column in COLUMNS] for entry in entries]
-    print_table(COLUMNS, rows)
+    columns = SHORT if in_terminal() else COLUMNS
+    rows = [[_shown(entry[column], column, zone) for column in columns] for entry in entries]
+    print_table(columns, rows)
 
 
 def _entry(record: CommandRecord) -> Mapping[str, Any]:

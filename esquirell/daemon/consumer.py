@@ -28,7 +28,10 @@ class Consumer(CeleryConsumer):
         def complain(error: Exception, _pause_s: float) -> None:
             nonlocal complained
             if not complained:
-                log.warning("Redis is away, the worker waits for it: %s", type(error).__name__)
+                log.warning(
+                    "Redis is away (%s), the worker waits for it: start it, or check redis.url",
+                    type(error).__name__,
+                )
                 # Its start ends here: scheduler and bridge work, and a boot should not wait.
                 notify("READY=1", "STATUS=waiting for Redis")
             complained = True

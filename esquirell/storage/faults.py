@@ -18,7 +18,7 @@ _SENTENCES = {
     "FULL": "The disk of the database {place} is full: free some space.",
     "READONLY": "The database {place} cannot be written: check its permissions and its disk.",
     "CANTOPEN": "The database {place} cannot be opened: check its directory and its disk.",
-    "IOERR": "The disk of the database {place} fails to read or write: check it.",
+    "IOERR": "The disk of the database {place} fails to read or write: it may be full or broken.",
 }
 _DAMAGED = (
     "The database {place} is damaged or no SQLite file: "

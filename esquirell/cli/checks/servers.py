@@ -46,8 +46,7 @@ def mqtt(runtime: Runtime) -> Finding:
     trouble = broker.reach(runtime.connection)
     runtime.connection.stop(broker.LEAVE_S)
     if trouble:
-        remedy = "start the broker, or correct [mqtt]"
-        return fault("mqtt", trouble, remedy)
+        return fault("mqtt", trouble, "correct esquirell.toml, or start the broker if it is down")
     message = f"{settings.host}:{settings.port} accepts us and speaks MQTT {settings.protocol}"
     return fine("mqtt", message)
 
