@@ -57,6 +57,13 @@ class Relay:
             raise unavailable(error) from None
         return json.loads(found[1]) if found else None
 
+    def claim(self, ticket: str) -> bool:
+        """Take on the work of a ticket; False if somebody has. Raises UnavailableError."""
+        try:
+            return bool(self._client.set(f"{PREFIX}{ticket}:taken", 1, nx=True, ex=KEPT_S))
+        except RedisError as error:
+            raise unavailable(error) from None
+
     def reply(self, ticket: str, answer: Mapping[str, Any]) -> None:
         """Answer to a ticket. Raises UnavailableError."""
         key = PREFIX + ticket

@@ -57,12 +57,19 @@ def connect_children(runtime: Runtime) -> None:
     """
 
     def begin(**_: object) -> None:
-        own = Runtime(runtime.settings, runtime.app)
+        own = runtime_of_child(runtime)
         use(own)
         own.connection.start()
         worker_process_shutdown.connect(lambda **_: _end(own), weak=False)
 
     worker_process_init.connect(begin, weak=False)
+
+
+def runtime_of_child(runtime: Runtime) -> Runtime:
+    """Build the runtime of a process of the pool: it serves the queues that its parent serves."""
+    own = Runtime(runtime.settings, runtime.app)
+    own.queues = runtime.queues
+    return own
 
 
 def _end(runtime: Runtime) -> None:

@@ -38,5 +38,8 @@ def _reload(runtime: Runtime) -> None:
     except ConfigError as error:
         log.error("the configuration stays as it was: %s", error)  # noqa: TRY400 - one sentence
         return
+    except Exception:  # the border of the thread: the next SIGHUP is to be heard, too
+        log.exception("the configuration could not be read again")
+        return
     logs.set_level(runtime.settings.log.level)
     log.info("the configuration was read again; meters: %d", len(runtime.meters()))

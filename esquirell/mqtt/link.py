@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
@@ -20,6 +21,9 @@ from esquirell.mqtt import reasons
 from esquirell.mqtt.options import Options, Will
 from esquirell.mqtt.outbox import Outgoing
 from esquirell.mqtt.payload import encode
+
+if TYPE_CHECKING:
+    from paho.mqtt.client import SocketLike
 
 log = logging.getLogger(__name__)
 
@@ -98,15 +102,10 @@ class Link:
         if line is None:
             return
         decrypted = isinstance(line, ssl.SSLSocket) and line.pending() > 0
-        writers = [line] if self._client.want_write() else []
-        readable, writable, _ = select.select(
-            [line, self._sleeper], writers, [], 0 if decrypted else timeout
-        )
-        if self._sleeper in readable:
-            self._sleeper.recv(4096)
-        if decrypted or line in readable:
+        readable, writable = self._wait(line, 0 if decrypted else timeout)
+        if decrypted or readable:
             self._client.loop_read()
-        if line in writable:
+        if writable:
             self._client.loop_write()
         self._client.loop_misc()
         if not self.accepted and time.monotonic() - self._opened > ANSWER_LIMIT_S:
@@ -160,6 +159,19 @@ class Link:
     def unconfirmed(self) -> tuple[Outgoing, ...]:
         """The messages whose arrival the broker did not confirm, oldest first."""
         return tuple(message for message, _ in self._flying.values())
+
+    def _wait(self, line: "SocketLike", timeout: float) -> tuple[bool, bool]:
+        """Wait for `timeout` seconds at most; tell whether the line can be read, and written."""
+        # Not by select, which knows no more than 1024 open files: each meter may take two.
+        poll = select.poll()
+        poll.register(line, select.POLLIN | (select.POLLOUT if self._client.want_write() else 0))
+        poll.register(self._sleeper, select.POLLIN)
+        found = dict(poll.poll(timeout * 1000))
+        if self._sleeper.fileno() in found:
+            self._sleeper.recv(4096)
+        events = found.get(line.fileno(), 0)
+        # That it broke is found out by reading.
+        return bool(events & ~select.POLLOUT), bool(events & select.POLLOUT)
 
     def _connect(self) -> None:
         options = self._options

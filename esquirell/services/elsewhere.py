@@ -9,7 +9,7 @@ from typing import Any
 
 from esquirell.domain.errors import EsquirellError, MeterUnreachableError, UnavailableError
 from esquirell.domain.meter import Meter
-from esquirell.services.ports import Relay
+from esquirell.services.ports import Relay, Wanted
 
 # A part that nobody took within its time is thrown away; a read has a time limit of its own.
 PART_EXPIRES_S = 30
@@ -67,24 +67,46 @@ class Elsewhere:
         """Let others read their meters. `forced` is for people: it never leaves one out.
 
         As a meter that is being read already, a queue that is still at its last scheduled poll
-        is left out: one that hangs takes one place in this worker, not all.
+        is left out: one that hangs takes one place in this worker, not all. Of meters without a
+        queue none is left out: what is not sent comes back by `left`.
         """
-        begun = set() if forced else {queue for queue, _ in others if self._begin(queue)}
+        queues = {queue for queue, _ in others}
+        begun = set() if forced else {queue for queue in queues if self._begin(queue)}
         kind = "on_demand" if forced else "scheduled"
+        free = queues if forced else begun
         try:
-            yield [self._send(*share, kind) for share in others if forced or share[0] in begun]
+            yield [
+                self._send(*share, kind) if share[0] in free else _unsent(*share)
+                for share in others
+                if share[0] in free or not share[0]
+            ]
         finally:
             with self._lock:
                 self._polled -= begun
 
-    def collect(self, parts: Sequence[Part]) -> tuple[dict[str, Any], dict[Meter, EsquirellError]]:
-        """Wait for the answers: what each meter did, and why others were not read."""
+    def left(self, parts: Sequence[Part]) -> tuple[list[Meter], list[Part]]:
+        """Take back the shares that nobody has begun; give their meters, and the other parts.
+
+        Those who could read them may be busy, even waiting for a share of their own; or the
+        message waits behind this very task.
+        """
+        back = [part for part in parts if not part.queue and self._comes_back(part)]
+        meters = [meter for part in back for meter in part.meters]
+        return meters, [part for part in parts if part not in back]
+
+    def collect(
+        self, parts: Sequence[Part], wanted: Wanted = lambda: None
+    ) -> tuple[dict[str, Any], dict[Meter, EsquirellError]]:
+        """Wait for the answers: what each meter did, and why others were not read.
+
+        Raises what `wanted` raises.
+        """
         told: dict[str, Any] = {}
         missed: dict[Meter, EsquirellError] = {}
         deadline = time.monotonic() + ANSWER_LIMIT_S
         for part in parts:
             try:
-                told |= self._answer(part, deadline)["meters"]
+                told |= self._answer(part, deadline, wanted)["meters"]
             except EsquirellError as error:
                 missed |= dict.fromkeys(part.meters, error)
         return told, missed
@@ -93,6 +115,13 @@ class Elsewhere:
         """Have one meter read, and give what it said. Raises EsquirellError."""
         part = self._send(meter.queue, [meter], "trial")
         return dict(self._answer(part, time.monotonic() + ANSWER_LIMIT_S))
+
+    def claim(self, ticket: str) -> bool:
+        """Take on a part that was sent from elsewhere; False if it was taken back.
+
+        Raises UnavailableError.
+        """
+        return self._relay.claim(ticket)
 
     def reply(self, ticket: str, answer: Mapping[str, Any]) -> None:
         """Answer a part that was sent from elsewhere. Raises UnavailableError."""
@@ -104,6 +133,13 @@ class Elsewhere:
             self._polled.add(queue)
         return free
 
+    def _comes_back(self, part: Part) -> bool:
+        try:
+            return bool(part.error) or self._relay.claim(part.ticket)
+        except UnavailableError:
+            # Nobody can answer now: better read twice than not at all.
+            return True
+
     def _send(self, queue: str, meters: Sequence[Meter], kind: str) -> Part:
         try:
             self._check(queue)
@@ -113,10 +149,13 @@ class Elsewhere:
             return Part(queue, tuple(meters), error=error)
         return Part(queue, tuple(meters), ticket)
 
-    def _answer(self, part: Part, deadline: float) -> Mapping[str, Any]:
+    def _answer(
+        self, part: Part, deadline: float, wanted: Wanted = lambda: None
+    ) -> Mapping[str, Any]:
         if part.error:
             raise part.error
         while time.monotonic() < deadline:
+            wanted()
             answer = self._relay.collect(part.ticket)
             if answer is not None:
                 return _unpacked(answer)
@@ -126,12 +165,17 @@ class Elsewhere:
 
     def _check(self, queue: str) -> None:
         """Raise MeterUnreachableError or UnavailableError when nobody serves a queue."""
-        if not self._relay.workers(queue):
+        if queue and not self._relay.workers(queue):
             raise MeterUnreachableError(
                 "unreachable",
                 f"no worker serves queue {queue}: start esquirell worker --queue {queue} on its "
                 "network",
             )
+
+
+def _unsent(queue: str, meters: Sequence[Meter]) -> Part:
+    error = UnavailableError("the other workers are still at an earlier poll")
+    return Part(queue, tuple(meters), error=error)
 
 
 def _unpacked(answer: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -50,10 +50,14 @@ class Fetch:
     def part(self, kind: str, names: Sequence[str], ticket: str) -> None:
         """Read the meters of a part that a worker elsewhere sent, and answer it.
 
-        Raises UnavailableError when Redis is away.
+        Not if it was taken back meanwhile. One with a meter that this worker's configuration
+        does not know is left to who sent it. Raises UnavailableError when Redis is away.
         """
         try:
-            answer = self._part(kind, self.chosen(names))
+            meters = self.chosen(names)
+            if not self._elsewhere.claim(ticket):
+                return
+            answer = self._part(kind, meters)
         except EsquirellError as error:
             answer = {"code": error.code, "error": str(error)}
         self._elsewhere.reply(ticket, answer)
@@ -67,7 +71,10 @@ class Fetch:
         here, others = self._elsewhere.divide(meters)
         with self._elsewhere.sent(others, forced=wish.forced) as parts:
             outcomes = dict(self._poller.poll(here, wish, wanted))
-            told, missed = self._elsewhere.collect(parts)
+            left, taken = self._elsewhere.left(parts)
+            if left:
+                outcomes |= self._poller.poll(left, wish, wanted)
+            told, missed = self._elsewhere.collect(taken, wanted)
         found = _data(outcomes | self._poller.missed(missed, wish))["meters"] | told
         return {"meters": {one.name: found[one.name] for one in meters if one.name in found}}
 

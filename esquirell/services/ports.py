@@ -161,6 +161,10 @@ class Relay(Protocol):
         """Wait a moment for an answer; None if it is not there yet. Raises UnavailableError."""
         ...
 
+    def claim(self, ticket: str) -> bool:
+        """Take on the work of a ticket; False if somebody has. Raises UnavailableError."""
+        ...
+
     def reply(self, ticket: str, answer: Mapping[str, Any]) -> None:
         """Answer to a ticket. Raises UnavailableError."""
         ...

@@ -34,18 +34,21 @@ class Guard:
     def acquire(self, deadline: float, stop: threading.Event) -> bool:
         """Take the lock, waiting until the monotonic time `deadline` at most.
 
-        Raises OSError when the file can't be opened. Held already is fine.
+        Raises OSError when the file can't be opened or locked. Held already is fine.
         """
         if self._file is not None:
             return True
         file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
-        while not _try_lock(file):
-            if time.monotonic() >= deadline or stop.wait(POLL_S):
+        try:
+            if self._locked(file, deadline, stop):
+                self._file = file
+                self._recall(file)
+        except OSError as error:  # a network file system may know no locks
+            raise OSError(error.errno, error.strerror, str(self._path)) from error
+        finally:
+            if self._file is None:
                 os.close(file)
-                return False
-        self._file = file
-        self._recall(file)
-        return True
+        return self._file is not None
 
     def release(self) -> None:
         """Note the last contact and free the lock; not held is fine."""
@@ -65,6 +68,12 @@ class Guard:
     def touched(self) -> None:
         """Remember that there was contact with the device just now."""
         self._contact = time.time()
+
+    def _locked(self, file: int, deadline: float, stop: threading.Event) -> bool:
+        while not _try_lock(file):
+            if time.monotonic() >= deadline or stop.wait(POLL_S):
+                return False
+        return True
 
     def _recall(self, file: int) -> None:
         found = os.fstat(file)

@@ -9,6 +9,7 @@ from support.redis_server import RedisProcess
 from support.service import Service, configuration, meter_table, simulated
 from support.waiting import eventually
 
+from esquirell.services.elsewhere import SHARED_FROM
 from esquirell.tuya.simulator import SimulatedMeter
 
 Start = Callable[..., Service]
@@ -97,6 +98,31 @@ def test_a_worker_that_dies_in_the_middle_delays_no_other_meter(start: Start, di
     before = service.readings("main")
     eventually(lambda: service.readings("main") >= before + 8, what=lambda: service.log)
     eventually(lambda: "no worker serves queue yard" in service.log, what=lambda: service.log)
+
+
+def test_a_share_that_no_other_worker_takes_is_read_by_who_divided_the_poll(
+    start: Start, broker: Mosquitto, server: RedisProcess, device: SimulatedMeter
+) -> None:
+    gone = [meter_table(f"gone{number}", 1) for number in range(SHARED_FROM)]
+    plain = configuration(
+        [*gone, meter_table("main", device.port)],
+        mqtt_port=broker.port,
+        redis_url=server.url,
+        every=3600,
+    )
+    # With one place, the message for the others waits behind the poll itself.
+    service = start(f"{plain}\n[worker]\nconcurrency = 1")
+    eventually(lambda: service.readings("main"), what=lambda: service.log)
+    server.client.set("esquirell:role:worker:another", "now")
+    with Observer(broker.port, ANSWER) as observer:
+        observer.publish("esquirell/bridge/request/fetch", b"{}")
+        answer = ended(observer)
+    data = answer["data"]
+    assert isinstance(data, dict)
+    assert data["meters"].pop("main")["status"] == "ok"
+    assert {one["code"] for one in data["meters"].values()} == {"unreachable"}
+    assert len(data["meters"]) == SHARED_FROM
+    assert "gave no answer in time" not in service.log
 
 
 def test_a_queue_of_no_meter_is_refused(start: Start, divided: str) -> None:

@@ -1,4 +1,6 @@
 import logging
+import os
+import resource
 import threading
 from pathlib import Path
 from typing import Literal
@@ -278,3 +280,22 @@ def test_a_connection_is_announced_once(
 
 def test_the_password_is_in_no_repr() -> None:
     assert "s3cret" not in repr(Options(password="s3cret"))
+
+
+# What `select` can wait for, and what a process may open unless it asks for more.
+OLD_LIMIT = 1024
+
+
+def test_it_connects_where_more_than_a_thousand_files_are_open(broker: Mosquitto) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = soft if soft > 2 * OLD_LIMIT else min(hard, 3 * OLD_LIMIT)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    null = os.open(os.devnull, os.O_RDONLY)
+    meters = [os.dup(null) for _ in range(OLD_LIMIT)]
+    try:
+        with connected(Options("127.0.0.1", broker.port)):
+            pass
+    finally:
+        for file in (null, *meters):
+            os.close(file)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))

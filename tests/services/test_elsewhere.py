@@ -17,6 +17,7 @@ class Post:
         self.alive = alive
         self.away = False
         self.tickets: list[tuple[str, str, Sequence[str]]] = []
+        self.claimed: set[str] = set()
 
     def workers(self, queue: str) -> int:
         if self.away:
@@ -30,6 +31,13 @@ class Post:
 
     def collect(self, ticket: str) -> Mapping[str, Any] | None:
         return {"meters": {name: {"status": "ok"} for name in self.tickets[int(ticket)][2]}}
+
+    def claim(self, ticket: str) -> bool:
+        if self.away:
+            raise UnavailableError("Redis is away")
+        is_free = ticket not in self.claimed
+        self.claimed.add(ticket)
+        return is_free
 
     def reply(self, ticket: str, answer: Mapping[str, Any]) -> None:
         raise AssertionError(f"nobody asked: {ticket}, {answer}")
@@ -86,7 +94,9 @@ def test_what_others_are_still_at_is_not_sent_to_them_again() -> None:
     with elsewhere.sent(others, forced=False):
         assert elsewhere.divide(house) == (house, [])
         with elsewhere.sent(others, forced=False) as parts:
-            assert parts == []
+            left, rest = elsewhere.left(parts)
+            assert left == house[1::2]
+            assert rest == []
         with elsewhere.sent(others, forced=True) as parts:
             assert len(parts) == 2
 
@@ -98,3 +108,39 @@ def test_a_cancelled_poll_leaves_no_queue_out_for_ever() -> None:
         raise KeyboardInterrupt
     with elsewhere.sent(others, forced=False) as parts:
         assert len(parts) == 1
+
+
+def test_a_share_that_nobody_has_begun_comes_back_and_is_begun_by_nobody_else() -> None:
+    post = Post(alive=3)
+    elsewhere = Elsewhere(post, ())
+    house = [*meters(SHARED_FROM), *meters(1, "yard")]
+    here, others = elsewhere.divide(house)
+    with elsewhere.sent(others, forced=True) as parts:
+        yard, begun, waits = parts
+        assert elsewhere.claim(begun.ticket)
+        left, rest = elsewhere.left(parts)
+    assert rest == [yard, begun]
+    assert tuple(left) == waits.meters
+    assert not elsewhere.claim(waits.ticket)
+    assert len(here) + len(left) + len(begun.meters) == SHARED_FROM
+
+
+def test_when_redis_goes_in_the_middle_the_shares_of_others_come_back() -> None:
+    post = Post(alive=2)
+    elsewhere = Elsewhere(post, ())
+    here, others = elsewhere.divide(meters(SHARED_FROM))
+    with elsewhere.sent(others, forced=False) as parts:
+        post.away = True
+        left, rest = elsewhere.left(parts)
+    assert len(here) + len(left) == SHARED_FROM
+    assert rest == []
+
+
+def test_who_waits_for_others_sees_that_nobody_wants_it_any_more() -> None:
+    def wanted() -> None:
+        raise KeyboardInterrupt
+
+    elsewhere = Elsewhere(Post(alive=1), ())
+    _, others = elsewhere.divide(meters(1, "yard"))
+    with elsewhere.sent(others, forced=False) as parts, pytest.raises(KeyboardInterrupt):
+        elsewhere.collect(parts, wanted)

@@ -1,0 +1,19 @@
+"""The processes of a forking pool."""
+
+from pathlib import Path
+
+from celery import Celery
+from support.configuration import METER, ConfigurationFolder
+
+from esquirell.daemon.pools import runtime_of_child
+from esquirell.runtime import Runtime
+
+
+def test_a_process_of_the_pool_reads_the_meters_of_the_queues_of_its_worker(tmp_path: Path) -> None:
+    settings = ConfigurationFolder(tmp_path).load(METER + 'queue = "yard"')
+    parent = Runtime(settings, Celery())
+    parent.queues = ("yard",)
+    child = runtime_of_child(parent)
+    (meter,) = child.meters()
+    assert child is not parent
+    assert child.fetch._elsewhere.divide([meter]) == ([meter], [])
