@@ -92,7 +92,9 @@ def sentinels(url: str) -> tuple[tuple[tuple[str, int], ...], str, str]:
     hosts = tuple(
         (one["host"].strip("[]"), int(one["port"] or _SENTINEL_PORT)) for one in parts if one
     )
-    user = urlsplit(url).username
+    # Not by urllib, to which several hosts are none.
+    named = _URL.fullmatch(url)
+    user = named["user"] if named else None
     return hosts, match["master"], f"redis://{f'{user}@' if user else ''}/{match['number'] or 0}"
 
 
@@ -131,6 +133,6 @@ def _check_host(url: str) -> str:
 
 
 def _check_secret_free(url: str) -> str:
-    if split_password(url)[1] is not None or "password" in parse_qs(urlsplit(url).query):
+    if split_password(url)[1] is not None or "password" in parse_qs(url.partition("?")[2]):
         raise ValueError("must hold no password as an option: give it as password")
     return url

@@ -58,6 +58,7 @@ class Database:
             # A forked child must not use the connections of its parent, and nobody those to a
             # file that another one has replaced: what is written there is lost.
             if self._engine is None or self._pid != os.getpid() or self._is_replaced():
+                self._drop_engine()
                 self._engine = self._make_engine()
                 self._pid, self._inode = os.getpid(), self._inode_now()
             return self._engine
@@ -82,9 +83,7 @@ class Database:
     def close(self) -> None:
         """Close the connections that are not in use; the next use opens new ones."""
         with self._lock:
-            if self._engine is not None and self._pid == os.getpid():
-                self._engine.dispose()
-            self._engine = None
+            self._drop_engine()
 
     @contextmanager
     def _watched(self) -> Iterator[None]:
@@ -95,6 +94,12 @@ class Database:
             if self.on_damage is not None:
                 self.on_damage()
             raise
+
+    def _drop_engine(self) -> None:
+        """Close the connections that are not in use, but none of a parent process."""
+        if self._engine is not None and self._pid == os.getpid():
+            self._engine.dispose()
+        self._engine = None
 
     def _is_replaced(self) -> bool:
         return self._inode_now() != self._inode

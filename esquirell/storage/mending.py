@@ -6,7 +6,7 @@ import os
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from urllib.parse import quote
 
@@ -54,8 +54,10 @@ class Mender:
     def mend_at_start(self) -> None:
         """Mend a file that is no usable database at all, before anybody uses it."""
         file = self._database.file
-        if file is not None and file.exists() and not _opens(file):
-            self.mend()
+        # What else is the matter with it, such as a full disk, is told by who uses it next.
+        with suppress(sqlite3.Error):
+            if file is not None and file.exists() and not _opens(file):
+                self.mend()
 
     def _mend(self, file: Path) -> None:
         if file.exists() and is_damaged(file):
