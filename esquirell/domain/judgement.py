@@ -14,6 +14,7 @@ from esquirell.domain.quantity import is_counter, split_key, with_suffix
 from esquirell.domain.reading import Reading
 
 ESTIMATED = "estimated"
+_HELD_BACK = "fell, or rose by more than can be: it is held back until more readings agree"
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +114,8 @@ def _count(bench: _Bench, source: str) -> None:
             bench.counters[key] = counter
         if counter is not None and believed:
             bench.values[key] = counter.total
+        else:
+            bench.warnings.append(f"{key} {_HELD_BACK}")
         if bench.values.get(key) != raw:
             bench.raw[key] = raw
 
