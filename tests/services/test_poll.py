@@ -260,6 +260,9 @@ def test_a_suspicious_counter_is_published_as_null() -> None:
         bench.clock.advance(60)
     shapes = [payload(reading, keys) for reading, keys in bench.publisher.readings]
     assert [shape["energy_import"] for shape in shapes] == [4869.08, None, 4869.09]
-    assert shapes[1]["diagnostics"]["raw_values"] == {"energy_import": 0.0}
-    assert "warnings" in shapes[1]["diagnostics"]
-    assert "warnings" not in shapes[2]["diagnostics"]
+    held = (
+        "energy_import fell, or rose by more than can be: it is held back until more readings agree"
+    )
+    raw = {"energy_import": 0.0}
+    assert shapes[1]["diagnostics"] == {"raw_values": raw, "warnings": [held]}
+    assert shapes[2]["diagnostics"] == {}
