@@ -1,7 +1,7 @@
 """`esquirell db`: care of the database."""
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import click
@@ -92,9 +92,12 @@ def move(call: Call, url: str, password_file: Path | None) -> None:
     As from SQLite to PostgreSQL. Refused while a service runs. What is in use now stays as it
     is, and stays in use until you change database.url.
     """
-    target = _target(url, password_file)
     make_directory(call.settings.state_dir)
-    with _nothing_running(call), Progress() as progress:
+    with (
+        closing(_target(url, password_file)) as target,
+        _nothing_running(call),
+        Progress() as progress,
+    ):
         counts = moving.move(call.database, target, progress.show)
     done = {"from": call.database.describe(), "to": target.describe(), "rows": counts}
     sentence = (

@@ -30,6 +30,9 @@ class Database:
     after the work that found it out has failed. Raises ConfigError for a URL that cannot work.
     """
 
+    _engine: Engine | None = None
+    _pid = 0
+
     def __init__(
         self, url: str, *, durability: Durability = "full", patience_s: float = PATIENCE_S
     ) -> None:
@@ -37,8 +40,6 @@ class Database:
         self._durability = durability
         self._patience_s = patience_s
         self._lock = threading.Lock()
-        self._engine: Engine | None = None
-        self._pid = 0
         self._inode: int | None = None
         self.on_damage: Callable[[], None] | None = None
 
@@ -84,6 +85,10 @@ class Database:
         """Close the connections that are not in use; the next use opens new ones."""
         with self._lock:
             self._drop_engine()
+
+    def __del__(self) -> None:
+        """Close what is open still when nobody uses this any more, as files do."""
+        self._drop_engine()
 
     @contextmanager
     def _watched(self) -> Iterator[None]:
