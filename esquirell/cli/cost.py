@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 import click
 
 from esquirell.cli.call import Call, Command, misuse, pass_call
-from esquirell.cli.moments import SHOWN, moment_of
+from esquirell.cli.moments import moment_of
 from esquirell.cli.output import in_terminal, print_json, print_table, warn
 from esquirell.cli.tariffs import chosen
 from esquirell.domain.errors import ConfigError
@@ -26,6 +26,7 @@ _FIGURES = (
     "unpriced",
 )
 _COLUMNS = ("start", "meter", "tariff", "currency", *_FIGURES)
+_STARTS = {"hour": "%Y-%m-%d %H:%M", "day": "%Y-%m-%d", "month": "%Y-%m"}
 _FORMATS = ("table", "csv", "json")
 
 Row = dict[str, object]
@@ -71,7 +72,7 @@ def cost(
     priced = _priced(call, name, given["tariff"])
     call.statistics.rollup(meters=list(priced))
     rows = list(_rows(call, priced, span, resolution))
-    _print(rows, "json" if call.json else form or "table", call.settings.timezone)
+    _print(rows, "json" if call.json else form or "table", call.settings.timezone, resolution)
 
 
 def _span(call: Call, since: str, until: str) -> tuple[datetime, datetime]:
@@ -107,7 +108,7 @@ def _rows(
             yield {"start": shape.pop("start")} | of | shape
 
 
-def _print(rows: Sequence[Row], form: str, zone: str) -> None:
+def _print(rows: Sequence[Row], form: str, zone: str, resolution: Resolution) -> None:
     if form == "json":
         print_json(rows)
         return
@@ -116,16 +117,29 @@ def _print(rows: Sequence[Row], form: str, zone: str) -> None:
         writer.writeheader()
         writer.writerows(rows)
         return
-    columns = _COLUMNS[:-1] if in_terminal() else _COLUMNS
-    print_table(columns, [[_cell(row, key, zone) for key in columns] for row in rows], _FIGURES)
+    columns = _columns(rows) if in_terminal() else _COLUMNS
+    shown = [[_cell(row, key, zone, resolution) for key in columns] for row in rows]
+    print_table(columns, shown, _FIGURES)
     if lacking := sum(float(str(row["unpriced"])) for row in rows):
         warn(f"{lacking:.2f} kWh have no price and are not in the cost: give import_price")
 
 
-def _cell(row: Row, key: str, zone: str) -> str:
+def _columns(rows: Sequence[Row]) -> list[str]:
+    """Choose what fits into a terminal: what is the same in all rows is said above them."""
+    same = [key for key in ("tariff", "currency") if len({row[key] for row in rows}) == 1]
+    if rows and same:
+        click.echo(", ".join(f"{key} {rows[0][key]}" for key in same))
+    return [key for key in _COLUMNS[:-1] if key not in same]
+
+
+def _cell(row: Row, key: str, zone: str, resolution: Resolution) -> str:
     value = row[key]
     if isinstance(value, float) and in_terminal():
         return f"{value:.2f}"
     if key == "start" and in_terminal():
-        return datetime.fromisoformat(str(value)).astimezone(ZoneInfo(zone)).strftime(SHOWN)
+        return (
+            datetime.fromisoformat(str(value))
+            .astimezone(ZoneInfo(zone))
+            .strftime(_STARTS[resolution])
+        )
     return str(value)

@@ -8,6 +8,8 @@ from typing import Literal
 import click
 
 Row = Sequence[str]
+# As long as a day.
+UNFOLDED = 10
 
 
 def in_terminal() -> bool:
@@ -52,10 +54,17 @@ def _draw(headings: Row, rows: Iterable[Row], right: Container[str]) -> None:
     from rich.table import Table  # noqa: PLC0415
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for heading in headings:
+    lines = list(rows)
+    for number, heading in enumerate(headings):
         justify: Literal["right", "left"] = "right" if heading in right else "left"
-        # Folded, not cut: a name that can't be read whole can't be typed.
-        table.add_column(heading.replace("_", " "), justify=justify, overflow="fold")
-    for row in rows:
-        table.add_row(*row)
+        longest = max((len(line[number]) for line in lines), default=0)
+        # Folded, not cut: a name that can't be read whole can't be typed. But no day or figure.
+        table.add_column(
+            heading.replace("_", " "),
+            justify=justify,
+            overflow="fold",
+            min_width=longest if longest <= UNFOLDED else None,
+        )
+    for line in lines:
+        table.add_row(*line)
     Console(markup=False, highlight=False, emoji=False).print(table)

@@ -1,9 +1,11 @@
 import csv
 import io
+import sys
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from support.cli import Home, esquirell, meter
+from support.terminal import Terminal
 
 from esquirell.domain.reading import Reading
 
@@ -135,3 +137,22 @@ def test_misuse_is_one_sentence(
     said = esquirell(*arguments)
     assert said.code == 2
     assert sentence in said.sentence
+
+
+@pytest.mark.usefixtures("house")
+@pytest.mark.parametrize(
+    ("resolution", "start"),
+    [("hour", "2025-10-26 00:00"), ("day", "2025-10-26"), ("month", "2025-10")],
+)
+def test_in_a_terminal_each_row_fits_into_a_line(
+    monkeypatch: pytest.MonkeyPatch, resolution: str, start: str
+) -> None:
+    monkeypatch.setenv("COLUMNS", "120" if resolution == "hour" else "80")
+    command = [sys.executable, "-m", "esquirell", "cost", *SPAN, "--resolution", resolution]
+    with Terminal(command) as terminal:
+        assert terminal.finish() == 0
+    assert terminal.text.startswith("tariff home, currency PLN")
+    rows = [line.split() for line in terminal.text.splitlines() if "main" in line]
+    assert len(rows) == {"hour": 49, "day": 2, "month": 1}[resolution]
+    assert " ".join(rows[0]).startswith(f"{start} main ")
+    assert rows[-1][-1] != "main"
