@@ -51,7 +51,7 @@ def write_devices(file: Path) -> None:
 def _cloud() -> Iterator["Cloud"]:
     """Give the cloud of an account that the environment names, or else the user."""
     from esquirell.tuya.account import Account  # noqa: PLC0415 - only who asks needs them
-    from esquirell.tuya.cloud import Cloud  # noqa: PLC0415
+    from esquirell.tuya.cloud import Cloud  # noqa: PLC0415 - the same
 
     told = {one.key: one.value for one in environment.read(os.environ) if one.table == ("cloud",)}
     region = told.get("region") or click.prompt(
