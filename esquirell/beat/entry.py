@@ -52,6 +52,15 @@ class Entry(RedBeatSchedulerEntry):
         super().__init__(*args, **kwargs)
         self.ran = ran
 
+    @classmethod
+    def decode(cls, definition: str, meta: str | None, app: Celery) -> "Entry":
+        """Read an entry back. Raises ValueError, KeyError or TypeError when it is none."""
+        known = cls.decode_meta(meta)
+        entry = cls(app=app, **cls.decode_definition(definition), **known)
+        # Celery would put the present in the place of "never".
+        entry.last_run_at = known["last_run_at"]
+        return entry
+
     @staticmethod
     def decode_definition(definition: str) -> dict[str, Any]:
         """Read a definition back. Raises ValueError, KeyError or TypeError when it is none."""

@@ -8,15 +8,14 @@ from typing import cast
 from celery import Celery
 from kombu import Producer
 from kombu.exceptions import OperationalError
-from redbeat.decoder import to_timestamp
 from redbeat.schedulers import RedBeatScheduler
 
 from esquirell.beat import entry as entries
+from esquirell.beat.glance import SEEDED_KEY, Glance, Glances
 from esquirell.beat.lease import Lease
-from esquirell.beat.queue import POLLS, sent_now
+from esquirell.beat.queue import sent_now
 from esquirell.beat.redbeat import client_of, settings_of
 from esquirell.beat.redis import RedisError
-from esquirell.beat.timetable import SEEDED_KEY
 from esquirell.domain.errors import UnavailableError
 
 log = logging.getLogger(__name__)
@@ -39,9 +38,13 @@ class Scheduler(RedBeatScheduler):
 
     Entry = entries.Entry
 
-    def __init__(self, app: Celery, sync: Callable[[], None], lease: Lease) -> None:
+    def __init__(
+        self, app: Celery, glances: Glances, sync: Callable[[], None], lease: Lease
+    ) -> None:
         settings_of(app)
         super().__init__(app, lazy=True, max_interval=TURN_S)
+        self._glances = glances
+        self._glance = Glance()
         self._sync = sync
         self._lease = lease
         self._synced_at = float("-inf")
@@ -69,16 +72,12 @@ class Scheduler(RedBeatScheduler):
     @property
     def schedule(self) -> dict[str, entries.Entry]:
         """Load the entries that are due, and the next; an unreadable one is dropped."""
-        client = client_of(self.app)
-        key = settings_of(self.app).schedule_key
-        now = to_timestamp(self.app.now())
-        due = client.zrangebyscore(key, 0, now + int(TURN_S))
-        loaded = [self._load(name) for name in due]
+        loaded = [self._load(key, text) for key, text in self._glance.due.items()]
         return {entry.name: entry for entry in loaded if entry}
 
     def apply_async(self, entry: entries.Entry, producer: Producer) -> object:
         """Send a task, unless so many wait already that nobody seems to take them."""
-        waiting = client_of(self.app).llen(entry.options.get("queue", POLLS))
+        waiting = self._glance.waiting
         entry.options["headers"] = sent_now(entry.options.get("headers", {}))
         if waiting < QUEUE_LIMIT:
             return cast("object", super().apply_async(entry, producer=producer))
@@ -86,9 +85,9 @@ class Scheduler(RedBeatScheduler):
         log.warning("schedule %s left out: %d tasks wait, is a worker up?", entry.name, waiting)
         return None
 
-    def _load(self, key: str) -> entries.Entry | None:
+    def _load(self, key: str, definition: str) -> entries.Entry | None:
         try:
-            return cast("entries.Entry", self.Entry.from_key(key, app=self.app))
+            return self.Entry.decode(definition, self._glance.metas[key], self.app)
         except UNREADABLE as error:
             log.warning("entry %s in Redis is unreadable and is written anew: %r", key, error)
             self._drop(key)
@@ -108,8 +107,9 @@ class Scheduler(RedBeatScheduler):
         self._clock_offset = offset
 
     def _reconcile(self) -> None:
+        self._glance = self._glances.look(TURN_S)
         fresh = time.monotonic() - self._synced_at < RECONCILE_S
-        if fresh and client_of(self.app).exists(SEEDED_KEY):
+        if fresh and self._glance.seeded:
             return
         if self._synced_at == float("-inf"):
             client_of(self.app).delete(SEEDED_KEY)
@@ -119,6 +119,7 @@ class Scheduler(RedBeatScheduler):
             log.debug("the timetable stays as it is: %s", error)
         else:
             self._synced_at = time.monotonic()
+            self._glance = self._glances.look(TURN_S)
 
     def _complain(self) -> None:
         if not self._away:

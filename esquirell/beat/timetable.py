@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
@@ -10,6 +10,7 @@ from celery import Celery
 from redis.lock import Lock
 
 from esquirell.beat.entry import Entry, RuleSchedule
+from esquirell.beat.glance import RUNS_KEY, SEEDED_KEY, VERSION_KEY, Glance, Glances
 from esquirell.beat.queue import POLLS
 from esquirell.beat.redbeat import client_of, settings_of
 from esquirell.beat.redis import Client, RedisError, unavailable
@@ -17,9 +18,6 @@ from esquirell.beat.rules import rule_of
 from esquirell.beat.sender import EVERY_HEADER, SCHEDULE_HEADER
 from esquirell.domain.schedule import LastRun, Schedule, long_task_name
 
-SEEDED_KEY = "esquirell:seeded"
-VERSION_KEY = "esquirell:schedules:version"
-RUNS_KEY = "esquirell:schedules:runs"
 TURN_KEY = "esquirell:schedules:turn"
 
 # A crontab's run that fell into a restart is made up for within this time; an older one is not:
@@ -34,8 +32,9 @@ LOOK_S = 0.02
 class RedBeatTimetable:
     """Writes the entries that beat runs; `zone` is for crontabs that name none."""
 
-    def __init__(self, app: Celery, zone: str) -> None:
+    def __init__(self, app: Celery, glances: Glances, zone: str) -> None:
         self._app = app
+        self._glances = glances
         self._zone = zone
 
     @contextmanager
@@ -99,32 +98,26 @@ class RedBeatTimetable:
 
     def runs(self, names: Sequence[str]) -> dict[str, LastRun]:
         """Give the last run of each schedule, as far as Redis knows. Raises UnavailableError."""
-        _, noted, sent = self._known(names)
-        return {name: _last_run(sent[name], noted.get(name)) for name in names}
+        seen = self._seen(self._glances.look)
+        return {name: _last_run(self._sent(seen, name), seen.runs.get(name)) for name in names}
 
     def version(self, names: Sequence[str]) -> tuple[str, Mapping[str, str]]:
         """Give what differs after each change, and for each of `names` after each run.
 
-        Raises UnavailableError.
+        It may be a second old. Raises UnavailableError.
         """
-        version, noted, sent = self._known(names)
-        return version, {name: f"{sent[name]} {noted.get(name)}" for name in names}
+        seen = self._seen(self._glances.recent)
+        runs = {name: f"{self._sent(seen, name)} {seen.runs.get(name)}" for name in names}
+        return str(seen.version), runs
 
-    def _known(
-        self, names: Sequence[str]
-    ) -> tuple[str, Mapping[str, str], Mapping[str, str | None]]:
-        """Look up the version of the schedules, the runs noted, what beat says of each."""
-        keys = [Entry.generate_key(settings_of(self._app).app, name) for name in names]
+    def _seen(self, look: Callable[[], Glance]) -> Glance:
         try:
-            with client_of(self._app).pipeline(transaction=False) as pipe:
-                pipe.get(VERSION_KEY)
-                pipe.hgetall(RUNS_KEY)
-                for key in keys:
-                    pipe.hget(key, "meta")
-                version, noted, *metas = pipe.execute()
+            return look()
         except RedisError as error:
             raise unavailable(error) from None
-        return str(version), noted, dict(zip(names, metas, strict=True))
+
+    def _sent(self, seen: Glance, name: str) -> str | None:
+        return seen.metas.get(Entry.generate_key(settings_of(self._app).app, name))
 
     def next_run(self, schedule: Schedule, last: LastRun) -> datetime | None:
         """Tell when a schedule runs next; None when it is disabled."""
@@ -177,10 +170,10 @@ def _last_run(meta: str | None, note: str | None) -> LastRun:
     """Put together when beat sent it last and what was noted of its end."""
     noted = json.loads(note) if note else {"at": None, "result": None}
     ended = datetime.fromisoformat(noted["at"]) if noted["at"] else None
-    return LastRun(_latest(_sent(meta), ended), noted["result"])
+    return LastRun(_latest(_sent_at(meta), ended), noted["result"])
 
 
-def _sent(meta: str | None) -> datetime | None:
+def _sent_at(meta: str | None) -> datetime | None:
     """Read when beat sent a schedule last."""
     known = Entry.decode_meta(meta)
     return known["last_run_at"] if known.get("ran", True) else None

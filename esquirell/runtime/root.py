@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from celery import Celery
 
 from esquirell.beat.cancelled import Cancelled
+from esquirell.beat.glance import Glances
 from esquirell.beat.lease import Lease
 from esquirell.beat.presence import Presence
 from esquirell.beat.queue import Queues
@@ -150,7 +151,11 @@ class Runtime:
         """The entries in Redis."""
         # RedBeat takes its client from here: made by us, no dump of settings has a password.
         self.app.redbeat_redis = self.redis  # type: ignore[attr-defined]
-        return RedBeatTimetable(self.app, self.settings.timezone)
+        return RedBeatTimetable(self.app, self._glances, self.settings.timezone)
+
+    @cached_property
+    def _glances(self) -> Glances:
+        return Glances(self.app)
 
     @cached_property
     def schedules(self) -> Schedules:
@@ -236,7 +241,7 @@ class Runtime:
 
     def scheduler(self, owner: str) -> Scheduler:
         """Build a beat; of several, the one whose owner holds the lease is active."""
-        return Scheduler(self.app, self.schedules.sync, self.lease("beat", owner))
+        return Scheduler(self.app, self._glances, self.schedules.sync, self.lease("beat", owner))
 
     def _adopt_schedules(self) -> None:
         self.schedules.adopt(self.settings.schedules)

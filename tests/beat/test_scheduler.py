@@ -8,6 +8,7 @@ from celery import Celery
 from support.redis_server import RedisProcess
 from support.waiting import LIMIT_S, eventually
 
+from esquirell.beat.glance import Glances
 from esquirell.beat.lease import Lease
 from esquirell.beat.queue import POLLS, Queues
 from esquirell.beat.scheduler import QUEUE_LIMIT, Scheduler
@@ -33,12 +34,13 @@ class Bench:
 
     def __init__(self, app: Celery, server: RedisProcess, record: Record) -> None:
         self.app, self.server, self.record = app, server, record
-        self.timetable = RedBeatTimetable(app, "UTC")
+        self.glances = Glances(app)
+        self.timetable = RedBeatTimetable(app, self.glances, "UTC")
         self.scheduler = self.new_scheduler("me")
 
     def new_scheduler(self, owner: str) -> Scheduler:
         client = self.app.redbeat_redis  # type: ignore[attr-defined] # as RedBeat keeps it
-        return Scheduler(self.app, self.sync, Lease(client, "beat", owner))
+        return Scheduler(self.app, self.glances, self.sync, Lease(client, "beat", owner))
 
     def sync(self) -> None:
         if self.record.away:
@@ -147,6 +149,14 @@ def test_the_database_away_stops_no_schedule(bench: Bench, record: Record) -> No
 def test_an_unreadable_entry_is_written_anew(bench: Bench, server: RedisProcess) -> None:
     bench.turn_until_sent(1)
     server.client.hset("redbeat:fetch", "definition", '{"schedule": {"every": "never"')
+    bench.turn_until_sent(3)
+
+
+def test_an_entry_overwritten_by_something_else_is_written_anew(
+    bench: Bench, server: RedisProcess
+) -> None:
+    bench.turn_until_sent(1)
+    server.client.set("redbeat:fetch", "of another program")
     bench.turn_until_sent(3)
 
 
