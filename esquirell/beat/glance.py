@@ -16,7 +16,7 @@ VERSION_KEY = "esquirell:schedules:version"
 RUNS_KEY = "esquirell:schedules:runs"
 
 # A beat looks each second; whoever else is in its process need not ask again.
-SHARED_S = 1.0
+SHARED_S = 1.2
 
 # The definition only of what is due until ARGV[1]; a value of another type is none of ours.
 LOOK = """

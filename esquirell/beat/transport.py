@@ -1,9 +1,13 @@
-"""Celery's transport over Redis, made to keep what it uses for each message."""
+"""Celery's transport over Redis, made to use less for each message and between them."""
 
 from kombu.transport.redis import Channel as RedisChannel
 from kombu.transport.redis import Transport as RedisTransport
 
 from esquirell.beat.redis import Client
+
+# kombu asks anew each second; a message comes at once however long one waits for it. At the end
+# of a process the present wait has to run out, or the message that it brings would be lost.
+WAIT_S = 3
 
 
 class Channel(RedisChannel):
@@ -24,6 +28,7 @@ class Channel(RedisChannel):
 
 
 class Transport(RedisTransport):
-    """kombu's own, with our channel."""
+    """kombu's own, with our channel and longer waits."""
 
     Channel = Channel
+    brpop_timeout = WAIT_S
