@@ -1,18 +1,24 @@
 """Celery's transport over Redis, made to use less for each message and between them."""
 
+from typing import cast
+
+from kombu import Connection
+from kombu.asynchronous import Hub
 from kombu.transport.redis import Channel as RedisChannel
 from kombu.transport.redis import Transport as RedisTransport
 
 from esquirell.beat.redis import Client
 
-# kombu asks anew each second; a message comes at once however long one waits for it. At the end
-# of a process the present wait has to run out, or the message that it brings would be lost.
+# kombu asks anew each second; a message comes at once however long a worker waits for it. At its
+# end the present wait has to run out, or the message that it brings would be lost. Who collects
+# answers changes what it waits for, so it goes on in kombu's steps.
 WAIT_S = 3
 
 
 class Channel(RedisChannel):
     """Keeps one client: kombu makes three for each message, which costs as much as sending it."""
 
+    brpop_timeout: int
     _kept: Client | None = None
 
     def _create_client(self, asynchronous: bool = False) -> Client:
@@ -28,7 +34,12 @@ class Channel(RedisChannel):
 
 
 class Transport(RedisTransport):
-    """kombu's own, with our channel and longer waits."""
+    """kombu's own, with our channel, and longer waits in the loop of a worker."""
 
     Channel = Channel
-    brpop_timeout = WAIT_S
+
+    def register_with_event_loop(self, connection: Connection, loop: Hub) -> None:
+        """Let the loop tell of messages."""
+        for channel in cast("list[Channel]", self.channels):
+            channel.brpop_timeout = WAIT_S
+        super().register_with_event_loop(connection, loop)
