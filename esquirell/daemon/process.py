@@ -12,6 +12,7 @@ from esquirell.daemon import records
 from esquirell.daemon.announcing import announcement
 from esquirell.daemon.consumer import Consumer, Pulse
 from esquirell.daemon.ending import end_in_time, last_words, leave
+from esquirell.daemon.garbage import settle
 from esquirell.daemon.notify import notify, sign_of_life_every_s
 from esquirell.daemon.pools import (
     HEARTBEAT_S,
@@ -56,6 +57,7 @@ def run_worker(runtime: Runtime, role: Role, pool: Pool) -> int:
         Parts.watchdog = _watchdog(runtime, role, blocked=workload.blocked)
         # Celery has put a handler of its own there, which restarts the worker.
         Parts.on_start = lambda: reload_on_hangup(runtime, pool)
+        settle()
         try:
             worker.start()
         finally:
@@ -69,6 +71,7 @@ def run_parts(runtime: Runtime, role: Role) -> int:
     ended = flag_of((signal.SIGTERM, signal.SIGINT))
     reload_on_hangup(runtime)
     runtime.serve_figures()
+    settle()
     notify("READY=1")
     if role.lease is None or _stand_by(
         role.lease, ended, announcement(runtime, lambda: role.names)

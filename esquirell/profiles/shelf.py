@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
+from importlib.resources.abc import Traversable
 from pathlib import Path
 
 from esquirell.domain.errors import ConfigError
@@ -16,13 +17,21 @@ _ENDING = ".toml"
 @cache
 def shipped() -> dict[str, Profile]:
     """Load all shipped profiles by name."""
+    return {name: _load(name) for name in _entries()}
+
+
+@cache
+def _load(name: str) -> Profile:
+    """Load one shipped profile: a meter that names its own needs no other."""
+    return parse(name, _entries()[name].read_text(encoding="utf-8"))
+
+
+@cache
+def _entries() -> dict[str, Traversable]:
     entries = sorted(files("esquirell.profiles").iterdir(), key=lambda entry: entry.name)
-    texts = {
-        entry.name.removesuffix(_ENDING): entry.read_text(encoding="utf-8")
-        for entry in entries
-        if entry.name.endswith(_ENDING)
+    return {
+        entry.name.removesuffix(_ENDING): entry for entry in entries if entry.name.endswith(_ENDING)
     }
-    return {name: parse(name, text) for name, text in texts.items()}
 
 
 def own(directory: Path | None) -> dict[str, Profile]:
@@ -46,10 +55,11 @@ def find(name: str, own: Mapping[str, Profile] | None = None) -> Profile:
 
     Raises ConfigError with the nearest name when there is none.
     """
-    shelf = {**shipped(), **(own or {})}
-    if name not in shelf:
-        raise ConfigError(
-            f"there is no profile {name}; the nearest is {nearest(name, shelf)}, "
-            "and esquirell profiles list shows all"
-        )
-    return shelf[name]
+    if own and name in own:
+        return own[name]
+    if name in _entries():
+        return _load(name)
+    raise ConfigError(
+        f"there is no profile {name}; the nearest is {nearest(name, {*_entries(), *(own or {})})}, "
+        "and esquirell profiles list shows all"
+    )
