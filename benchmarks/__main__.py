@@ -25,7 +25,7 @@ how it was got:
 - **Bytes written** are `write_bytes` of `/proc/PID/io`.
 - **Meters** are `tuyamock` devices in processes of their own: protocol 3.4, 28 datapoints of a
   PC321. Servers are a real redis-server and mosquitto; the database is SQLite on disk, settings
-  are as shipped.
+  are as shipped. Each system has an environment of its own, with what it needs and no more.
 - **The reference loop** (`benchmarks/reference.py`) is the least that
   a person would write: tinytuya with kept connections, one row and one commit per reading, one
   publication with QoS 1. It has no schedule, no commands, no recovery.

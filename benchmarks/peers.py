@@ -5,7 +5,6 @@ Both forward raw datapoints; they neither decode, nor store, nor schedule.
 
 import json
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,13 +16,12 @@ from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion
 
 from benchmarks.devices import KEY, PROTOCOL, Device
+from benchmarks.environments import installed
 from benchmarks.processes import Tree
-from benchmarks.programs import ROOT, MissingError, Servers, ended, program, start
+from benchmarks.programs import Servers, ended, start
 
 TUYA2MQTT = "tuya2mqtt==1.2.25"
 PYRUSTUYABRIDGE = "pyrustuyabridge==0.4.4"
-CACHE = ROOT / ".cache" / "peers"
-INSTALL_S = 180.0
 START_S = 60.0
 # A message with a reading names this datapoint of the meters.
 DATAPOINT = b'"101"'
@@ -149,43 +147,3 @@ def _asked(
     finally:
         asker.close()
         ended(process)
-
-
-def installed(requirement: str) -> Path:
-    """Install a peer into an environment of its own, once; give its Python.
-
-    Raises MissingError when that fails.
-    """
-    folder = CACHE / requirement.replace("==", "-")
-    python = folder / "bin" / "python"
-    if not (folder / "ready").exists():
-        _install(requirement, folder, python)
-        (folder / "ready").touch()
-    return python
-
-
-def _install(requirement: str, folder: Path, python: Path) -> None:
-    uv = _uv()
-    steps = (
-        [uv, "venv", "--quiet", "--clear", "--python", sys.executable, str(folder)],
-        [
-            uv,
-            "pip",
-            "install",
-            "--quiet",
-            "--compile-bytecode",
-            "--python",
-            str(python),
-            requirement,
-        ],
-    )
-    for step in steps:
-        try:
-            subprocess.run(step, check=True, capture_output=True, timeout=INSTALL_S)
-        except (OSError, subprocess.SubprocessError) as error:
-            raise MissingError(f"{requirement} can't be installed") from error
-
-
-def _uv() -> str:
-    beside = Path(sys.executable).with_name("uv")
-    return str(beside) if beside.exists() else program("uv")

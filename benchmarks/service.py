@@ -2,12 +2,12 @@
 
 import sqlite3
 import subprocess
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 
 from benchmarks.devices import KEY, PORT, PROTOCOL, Device
+from benchmarks.environments import ours
 from benchmarks.processes import Tree
 from benchmarks.programs import Servers, ended, start
 
@@ -53,7 +53,7 @@ def service(
     config = folder / "esquirell.toml"
     config.write_text(configuration(servers, meters, every_s), encoding="utf-8")
     config.chmod(0o600)
-    command = [sys.executable, "-m", "esquirell", "--config", str(config)]
+    command = [ours(), "-m", "esquirell", "--config", str(config)]
     processes = [
         start([*command, role], folder / f"{role}-{number}") for number, role in enumerate(roles)
     ]

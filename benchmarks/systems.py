@@ -2,13 +2,13 @@
 
 import json
 import sqlite3
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 from typing import Protocol
 
 from benchmarks.devices import KEY, PROTOCOL, Device
+from benchmarks.environments import ours
 from benchmarks.peers import bridge, tuya2mqtt
 from benchmarks.processes import Tree
 from benchmarks.programs import Servers, ended, start
@@ -69,9 +69,7 @@ def reference(
         "meters": [one._asdict() | {"key": KEY, "protocol": PROTOCOL} for one in meters],
     }
     (folder / "setup.json").write_text(json.dumps(setup), encoding="utf-8")
-    process = start(
-        [sys.executable, "-m", "benchmarks.reference", str(folder / "setup.json")], folder
-    )
+    process = start([ours(), "-m", "benchmarks.reference", str(folder / "setup.json")], folder)
     try:
         yield Reference(Tree(process.pid), folder / "reference.db")
     finally:

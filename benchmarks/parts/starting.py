@@ -2,7 +2,6 @@
 
 import resource
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Sequence
@@ -15,6 +14,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from benchmarks.commands import subscribed
 from benchmarks.devices import Device, devices
+from benchmarks.environments import ours
 from benchmarks.programs import Servers, environment, servers
 from benchmarks.report import Result
 from benchmarks.run import Run
@@ -25,7 +25,6 @@ REPEATS, QUICK_REPEATS = 9, 3
 STARTS, QUICK_STARTS = 5, 2
 FIRST_READING_S, HELP_MS, READINGS_MS = 1.2, 150.0, 350.0
 LIMIT_S = 60.0
-BARE = [sys.executable, "-c", "pass"]
 
 
 class Taken(NamedTuple):
@@ -62,10 +61,10 @@ def measure(run: Run) -> Result:
         fresh, again = _starts(run, folder, there, meters)
         config = folder / "again" / "esquirell.toml"
         repeats = QUICK_REPEATS if run.quick else REPEATS
-        ours = [sys.executable, "-m", "esquirell"]
-        bare = Taken.by(BARE, repeats)
-        helped = Taken.by([*ours, "--help"], repeats)
-        listed = Taken.by([*ours, "--config", str(config), "readings", "--json"], repeats)
+        program = [ours(), "-m", "esquirell"]
+        bare = Taken.by([ours(), "-c", "pass"], repeats)
+        helped = Taken.by([*program, "--help"], repeats)
+        listed = Taken.by([*program, "--config", str(config), "readings", "--json"], repeats)
     what = "`esquirell run` to the first reading stored and published"
     for when, sample in (("", again), (", with a new database", fresh)):
         result.at_most(11, what + when, sample.median, FIRST_READING_S, "s", sample.text())
