@@ -5,6 +5,7 @@ an empty PostgreSQL database that the URL names. Prints one line per figure.
 """
 
 import argparse
+import gc
 import itertools
 import random
 import sys
@@ -18,6 +19,8 @@ from typing import NamedTuple
 
 from sqlalchemy import text
 
+from esquirell.__main__ import LOADED_OBJECTS
+from esquirell.daemon.garbage import settle
 from esquirell.domain.periods import Calendar
 from esquirell.domain.reading import Reading
 from esquirell.services.statistics import Statistics
@@ -109,20 +112,26 @@ def measure(url: str, count: int) -> Iterator[Figure]:
     raw, store = Readings(database), Store(database, ZONE)
     fill(raw, count)
     yield Figure("bytes per reading", size_of(database) / count, 300, "bytes")
-    statistics = Statistics(store, Calendar(ZONE), lambda: START + 2 * YEAR * MINUTE)
+    # As in a service that has started, where this is done.
+    settle()
+    now = [START + count * MINUTE]
+    statistics = Statistics(store, Calendar(ZONE), lambda: now[-1])
     began = time.perf_counter()
     statistics.rollup()
     yield Figure("rollup of all", time.perf_counter() - began, 20, "s")
-    later = iter(range(count, count + 2 * REPEATS))
-    yield Figure("incremental rollup", _incremental(raw, statistics, later), 5, "ms")
+    yield Figure("incremental rollup", _incremental(raw, statistics, now), 5, "ms")
+    # And as in a command that shows them.
+    gc.set_threshold(LOADED_OBJECTS)
     yield from _queries(raw, store, START + count * MINUTE)
     database.close()
 
 
-def _incremental(raw: Readings, statistics: Statistics, later: Iterator[int]) -> float:
+def _incremental(raw: Readings, statistics: Statistics, now: list[datetime]) -> float:
+    """Let minutes pass, each with a reading, and time what follows it."""
     taken = []
-    for number in later:
-        raw.add(list(readings(1, number)), {})
+    for _ in range(2 * REPEATS):
+        raw.add(list(readings(1, (now[-1] - START) // MINUTE)), {})
+        now.append(now[-1] + MINUTE)
         began = time.perf_counter()
         statistics.step(METER)
         taken.append((time.perf_counter() - began) * 1000)

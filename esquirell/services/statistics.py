@@ -125,7 +125,7 @@ class Step:
             hours.add(batch)
             self._note(batch)
             looked_up_to = end
-            at = self._turn.first_reading(self._done_to, self._until)
+            at = self._turn.first_reading(self._done_to, self._until) if end < self._until else None
 
     def _is_enough(self, news: datetime) -> bool:
         """Tell whether the step has its fill; it has to get further than the one before."""

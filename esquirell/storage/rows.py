@@ -22,17 +22,17 @@ class Shape:
 
     def __init__(self, keys: Collection[str] | None = None) -> None:
         self._wanted = keys
-        wide = (reading.c[key] for key in QUANTITY_COLUMNS if self._wants(key))
+        self._wide = tuple(filter(self._wants, QUANTITY_COLUMNS))
+        wide = (reading.c[key] for key in self._wide)
         self.columns = (reading.c.measured_at, reading.c.extra, *wide)
-        self._names = tuple(column.key for column in self.columns)
 
     def to_reading(self, meter: str, row: Sequence[Any]) -> Reading:
         """Turn a row of `columns` into a reading; null is absent."""
+        measured_at, extra, wide = row[0], row[1], row[2:]
         values = {
-            name: value for name, value in zip(self._names, row, strict=True) if value is not None
+            key: value for key, value in zip(self._wide, wide, strict=True) if value is not None
         }
-        measured_at = values.pop("measured_at")
-        if extra := values.pop("extra", None):
+        if extra:
             values |= {key: value for key, value in extra.items() if self._wants(key)}
         return Reading(meter, measured_at, values)
 
