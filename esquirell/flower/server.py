@@ -11,6 +11,7 @@ from flower.options import options
 from tornado.ioloop import IOLoop, PeriodicCallback
 
 from esquirell.daemon.ending import end_in_time
+from esquirell.daemon.garbage import settle
 from esquirell.daemon.notify import notify
 from esquirell.domain.errors import ConfigError
 from esquirell.flower.credentials import Credentials
@@ -50,6 +51,7 @@ def serve(
     _set_options(settings, credentials)
     site = _site(app, settings, credentials)
     _listen(site)
+    settle()
     _run(site, announce)
 
 

@@ -1,16 +1,12 @@
 """Commands over MQTT against a running service, as users and Home Assistant give them."""
 
 import json
-import signal
 import subprocess
 import sys
 import time
-import uuid
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from datetime import datetime
-from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -19,82 +15,19 @@ from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
+from support.house import REQUEST, RESPONSE, House, house_of
 from support.mosquitto import Mosquitto
-from support.mqtt_observer import Observer, Seen, retained
+from support.mqtt_observer import Seen, retained
 from support.redis_server import RedisProcess
 from support.service import Service, configuration, meter_table, simulated
 from support.waiting import LIMIT_S, eventually
 
-Start = Callable[..., Service]
-REQUEST = "esquirell/bridge/request"
-RESPONSE = "esquirell/bridge/response"
 # More than the twenty that a broker sends before it waits for an acknowledgement.
 BURST = 500
 # Each is written to the disk before it is answered.
 BURST_LIMIT_S = 300.0
-# After the end of the active one, another bridge or beat is active.
-TAKEOVER_S = 30.0
 # After a change was asked for, it takes effect.
 EFFECT_S = 2.0
-EVERYTHING = ("esquirell/bridge/#", "esquirell/schedule/#", "esquirell/meter/#", "answers/#")
-
-
-class House:
-    """A running service and one who talks to it over MQTT."""
-
-    def __init__(self, service: Service, broker: Mosquitto, observer: Observer) -> None:
-        self.service = service
-        self.broker = broker
-        self.observer = observer
-
-    def tell(self, command: str, payload: object = None) -> None:
-        text = b"" if payload is None else json.dumps(payload).encode()
-        self.observer.publish(f"{REQUEST}/{command}", text)
-
-    def ask(self, command: str, **payload: object) -> dict[str, Any]:
-        """Give a command and wait for its first answer."""
-        transaction = str(uuid.uuid4())
-        self.tell(command, payload | {"transaction": transaction})
-        return self.answers(command, transaction)[0]
-
-    def finish(self, command: str, **payload: object) -> dict[str, Any]:
-        """Give a command and wait for its end."""
-        transaction = str(uuid.uuid4())
-        self.tell(command, payload | {"transaction": transaction})
-        accepted, ended = self.answers(command, transaction, 2)
-        assert accepted["status"] == "accepted", accepted
-        return ended
-
-    def answers(self, command: str, transaction: object, count: int = 1) -> list[dict[str, Any]]:
-        def found() -> list[dict[str, Any]]:
-            seen = [one.json for one in self.observer.of(f"{RESPONSE}/{command}")]
-            return [one for one in seen if one.get("transaction") == transaction]
-
-        eventually(lambda: len(found()) >= count, what=f"{count} answers to {command}")
-        return found()
-
-    def listed(self, schedule: str) -> dict[str, Any]:
-        """Give a schedule as the service knows it at this moment."""
-        schedules = self.ask("schedule/list")["data"]["schedules"]
-        return next(one for one in schedules if one["name"] == schedule)
-
-    def last_command_at(self) -> float:
-        """Tell when the service took its last command, as unix time."""
-        ((moment,),) = self.service.rows("SELECT max(at) FROM command_log")
-        return int(str(moment)) / 1000
-
-    def state(self, schedule: str = "fetch") -> dict[str, Any]:
-        payload = retained(self.broker.port, f"esquirell/schedule/{schedule}/state")
-        return dict(json.loads(next(iter(payload.values()), b"{}")))
-
-
-@contextmanager
-def house_of(start: Start, config: str, broker: Mosquitto) -> Iterator[House]:
-    with Observer(broker.port, *EVERYTHING) as observer:
-        service = start(config)
-        observer.saw(lambda seen: seen.topic == "esquirell/schedule/fetch/state")
-        observer.saw(lambda seen: seen.topic == "esquirell/meter/main/state")
-        yield House(service, broker, observer)
 
 
 @pytest.fixture(scope="module")
@@ -363,43 +296,6 @@ def test_too_large_a_payload_is_answered(house: House) -> None:
     assert seen.json["code"] == "too_large"
 
 
-def test_changes_outlast_every_restart(
-    start: Start, config: str, broker: Mosquitto, server: RedisProcess
-) -> None:
-    config = config.replace("every = 1", "every = 60")
-    with house_of(start, config, broker) as house:
-        house.ask("schedule/set", name="fetch", every=2, meters=["main"])
-        house.ask("schedule/add", name="night", cron="0 3 * * *")
-        server.client.flushall()
-        before = house.service.readings()
-        eventually(lambda: house.service.readings() >= before + 2)
-        house.service.kill()
-    server.kill()
-    server.start()
-    with house_of(start, config, broker) as house:
-        listed = {one["name"]: one for one in house.ask("schedule/list")["data"]["schedules"]}
-        assert listed["fetch"]["every"] == 2
-        assert listed["fetch"]["origin"] == "user"
-        assert listed["night"]["cron"] == "0 3 * * *"
-        house.ask("schedule/remove", name="fetch")
-        house.service.stop()
-    with Observer(broker.port, *EVERYTHING) as observer:
-        service = start(config, name="third")
-        again = House(service, broker, observer)
-        eventually(lambda: again.state("night").get("name") == "night")
-        eventually(lambda: again.state() == {})
-
-
-def test_the_end_is_told_after_a_restart(start: Start, config: str, broker: Mosquitto) -> None:
-    with house_of(start, config.replace("every = 1", "every = 60"), broker) as house:
-        house.service.kill()
-        house.observer.forget()
-        house.tell("fetch", {"transaction": "while away"})
-        start(config, name="again")
-        statuses = [one["status"] for one in house.answers("fetch", "while away", 2)]
-        assert statuses == ["accepted", "ok"]
-
-
 def test_the_broker_restarts_in_the_middle(house: House) -> None:
     house.broker.restart()
     eventually(
@@ -407,66 +303,3 @@ def test_the_broker_restarts_in_the_middle(house: House) -> None:
         40,
     )
     eventually(lambda: house.ask("health")["status"] == "ok")
-
-
-def test_of_a_burst_none_is_lost_when_the_broker_restarts_in_the_middle(
-    start: Start, tmp_path: Path, server: RedisProcess
-) -> None:
-    keeping = ["allow_anonymous true", "persistence true", f"persistence_location {tmp_path}/"]
-    broker = Mosquitto(tmp_path, keeping)
-    broker.start()
-    config = configuration([], mqtt_port=broker.port, redis_url=server.url, every=3600)
-    service = start(config)
-    eventually(lambda: "esquirell/schedule/fetch/state" in retained(broker.port))
-
-    def recorded() -> list[int]:
-        found = service.rows("SELECT request FROM command_log WHERE status = 'ok'")
-        return sorted(json.loads(str(row[0]))["transaction"] for row in found)
-
-    service.signal(signal.SIGSTOP)
-    with Observer(broker.port, "nothing") as observer:
-        for number in range(100):
-            change = {"name": "fetch", "expires": number + 1, "transaction": number}
-            observer.publish(f"{REQUEST}/schedule/set", json.dumps(change).encode())
-    service.signal(signal.SIGCONT)
-    eventually(recorded)
-    broker.restart()
-    eventually(lambda: len(recorded()) >= 100, what=lambda: f"{len(recorded())} of 100")
-    assert recorded() == list(range(100))
-    broker.stop()
-
-
-def test_two_bridges_take_turns(start: Start, config: str, broker: Mosquitto) -> None:
-    start(config, "worker")
-    start(config, "beat")
-    first = start(config, "bridge", "first")
-    eventually(lambda: "up as bridge" in first.log)
-    second = start(config, "bridge", "second")
-    eventually(lambda: "stands by" in second.log)
-    first.kill()
-    eventually(lambda: "up as bridge" in second.log, TAKEOVER_S)
-    with Observer(broker.port, *EVERYTHING) as observer:
-        house = House(second, broker, observer)
-        assert house.finish("fetch")["status"] == "ok"
-
-
-def test_two_beats_take_turns(start: Start, config: str) -> None:
-    worker = start(config, "worker")
-    first = start(config, "beat", "first")
-    eventually(lambda: worker.readings() > 0)
-    second = start(config, "beat", "second")
-    eventually(lambda: "stands by" in second.log)
-    first.kill()
-    eventually(lambda: "this beat is active now" in second.log, TAKEOVER_S)
-    before = worker.readings()
-    eventually(lambda: worker.readings() > before + 1)
-
-
-def test_mqtt_311_does_as_well(start: Start, broker: Mosquitto, server: RedisProcess) -> None:
-    device = simulated()
-    table = meter_table("main", device.port)
-    config = configuration([table], mqtt_port=broker.port, redis_url=server.url, every=60)
-    old = config.replace("mqtt.port", 'mqtt.protocol = "3.1.1"\nmqtt.port')
-    with house_of(start, old, broker) as house:
-        assert house.finish("fetch")["status"] == "ok"
-    device.stop()

@@ -1,38 +1,16 @@
 """Specifications as makers write them, and what devices answer: a table of made-up products."""
 
 import json
-from collections.abc import Mapping
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.specifications import Point, integers, read
 
-from esquirell.domain.decoding import Decoded, decode
+from esquirell.domain.decoding import decode
 from esquirell.domain.inference import infer, specified
-from esquirell.domain.inference.units import unit_of
 from esquirell.domain.limits import is_possible
-
-Point = tuple[str, str, int | None, object]
-
-
-def integers(*points: Point, **also: tuple[str, object]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Build a mapping and an answer of (code, unit, scale, raw), and of kind and raw by code."""
-    mapping: dict[str, Any] = {}
-    answer: dict[str, Any] = {}
-    for dp, (code, unit, scale, raw) in enumerate(points, 101):
-        values = {"unit": unit, "scale": scale, "max": 50_000}
-        mapping[str(dp)] = {"code": code, "type": "Integer", "values": values}
-        answer[str(dp)] = raw
-    for dp, (code, (kind, raw)) in enumerate(also.items(), 6):
-        mapping[str(dp)] = {"code": code, "type": kind, "values": "{}"}
-        answer[str(dp)] = raw
-    return mapping, answer
-
-
-def read(mapping: Mapping[str, Any], answer: Mapping[str, Any], category: str = "cz") -> Decoded:
-    return decode(answer, infer(specified(mapping), answer, category))
-
 
 PLUG_V = ("cur_voltage", "V", 1, 2300)
 
@@ -200,53 +178,6 @@ def test_a_sum_of_both_ways_is_no_import() -> None:
     assert found.diagnostics == {"total_energy": 1000}
 
 
-DUAL = (
-    ("power_a", "W", 1, 11_963),
-    ("power_b", "W", 1, 500),
-    ("current_a", "mA", 0, 5580),
-    ("current_b", "mA", 0, 400),
-    ("voltage_a", "V", 1, 2292),
-    ("power_factor", "", 2, 94),
-    ("power_factor_b", "", 2, 54),
-)
-
-
-def test_two_channels_share_their_voltage_and_have_directions() -> None:
-    ways = {"direction_a": ("Enum", "FORWARD"), "direction_b": ("Enum", "reverse")}
-    found = read(*integers(*DUAL, **ways))
-    assert found.values == {
-        "active_power_a": 1196.3,
-        "active_power_b": -50.0,
-        "current_a": 5.58,
-        "current_b": 0.4,
-        "voltage": 229.2,
-        "power_factor_a": 0.94,
-        "power_factor_b": 0.54,
-    }
-    assert found.warnings == ()
-
-
-def test_a_missing_direction_is_told() -> None:
-    mapping, answer = integers(*DUAL, direction_b=("Enum", "REVERSE"))
-    del answer["6"]
-    found = read(mapping, answer)
-    assert found.values["active_power_b"] == 50.0
-    assert "direction" in found.warnings[0]
-
-
-@pytest.mark.parametrize(("said", "watts"), [("export", -50), ("import", 50), ("BACKWARD", -50)])
-def test_a_direction_has_several_names(said: str, watts: float) -> None:
-    found = read(*integers(("total_power", "W", 1, 500), direction=("Enum", said)))
-    assert (found.values, found.warnings) == ({"active_power": watts}, ())
-
-
-@pytest.mark.parametrize("said", ["sideways", True, 1, ["REVERSE"]])
-def test_an_unknown_direction_is_told(said: object) -> None:
-    found = read(*integers(("total_power", "W", 1, 500), direction=("Enum", said)))
-    assert found.values == {"active_power": 50}
-    assert "direction" in found.warnings[0]
-
-
 @pytest.mark.parametrize(
     "raw",
     ["CSIAFfQABKE=", "09220015F40004A1", '{"voltage":233.8,"electricCurrent":5.62,"power":1.185}'],
@@ -261,12 +192,6 @@ def test_consumption_that_is_a_sum_of_reports_is_no_counter(code: str) -> None:
     values = {"unit": "kWh", "scale": 2}
     point = {"code": code, "type": "Integer", "values": values, "report_type": "sum"}
     assert read({"17": point}, {"17": 12}).values == {}
-
-
-def test_a_direction_turns_the_power_of_a_frame() -> None:
-    way = {"phase_a": ("Raw", "CSIAFfQABKE="), "current_direction": ("Enum", "REVERSE")}
-    found = read(*integers(**way), category="zndb")
-    assert found.values["active_power_a"] == -1185
 
 
 def test_counters_of_phases_that_are_ten_times_their_total() -> None:
@@ -339,42 +264,6 @@ def test_a_tenth_of_voltage_times_current_is_told() -> None:
     points = (PLUG_V, ("cur_current", "mA", 0, 5000), ("cur_power", "W", 1, 1150))
     assert "tenth" in read(*integers(*points)).warnings[0]
     assert read(*integers(*points, ("power_factor", "", 2, 10))).warnings == ()
-
-
-@pytest.mark.parametrize(
-    "described",
-    [
-        {"1": {"code": "cur_voltage", "type": "Integer", "values": {"unit": "V", "scale": 1}}},
-        {"1": {"code": "cur_voltage", "type": "Integer", "values": '{"unit":"V","scale":1}'}},
-        {"1": {"code": "cur_voltage", "typeSpec": {"type": "value", "unit": "V", "scale": 1}}},
-        {"cur_voltage": {"type": "Integer", "values": {"unit": "V", "scale": 1}}},
-        {"functions": [], "status": [{"code": "cur_voltage", "values": '{"scale":1}'}]},
-        [{"code": "cur_voltage", "dp_id": 1, "type": "value", "values": {"scale": "1"}}],
-    ],
-)
-def test_specifications_come_in_several_shapes(described: object) -> None:
-    (point,) = specified(described)
-    assert (point.code, point.scale) == ("cur_voltage", 1)
-
-
-KWH = (
-    "kW·h", "kwh", "kW.h", "度", "KWH", "kWh", "Kw·h", "kw.h", "KWh", "Kwh", "KW*H", "KwH", "kw·h",
-    "*0.01kW·h", "kW*h", " Kw·h", "k-Wh", "KW·h", "h", "KW.h", "kW·h\t",
-)  # fmt: skip
-
-
-@pytest.mark.parametrize("text", KWH)
-def test_a_kilowatt_hour_is_spelt_in_many_ways(text: str) -> None:
-    unit = unit_of(text)
-    assert unit is not None
-    assert (unit.dimension, unit.size) == ("energy", 1)
-
-
-@pytest.mark.parametrize("text", ["W·h", "w.h", "Wh", "wh"])
-def test_a_watt_hour(text: str) -> None:
-    unit = unit_of(text)
-    assert unit is not None
-    assert (unit.dimension, unit.size) == ("energy", 1e-3)
 
 
 scalars = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=12)

@@ -1,0 +1,56 @@
+"""Powers whose sign is a datapoint of its own."""
+
+import pytest
+from support.specifications import integers, read
+
+DUAL = (
+    ("power_a", "W", 1, 11_963),
+    ("power_b", "W", 1, 500),
+    ("current_a", "mA", 0, 5580),
+    ("current_b", "mA", 0, 400),
+    ("voltage_a", "V", 1, 2292),
+    ("power_factor", "", 2, 94),
+    ("power_factor_b", "", 2, 54),
+)
+
+
+def test_two_channels_share_their_voltage_and_have_directions() -> None:
+    ways = {"direction_a": ("Enum", "FORWARD"), "direction_b": ("Enum", "reverse")}
+    found = read(*integers(*DUAL, **ways))
+    assert found.values == {
+        "active_power_a": 1196.3,
+        "active_power_b": -50.0,
+        "current_a": 5.58,
+        "current_b": 0.4,
+        "voltage": 229.2,
+        "power_factor_a": 0.94,
+        "power_factor_b": 0.54,
+    }
+    assert found.warnings == ()
+
+
+def test_a_missing_direction_is_told() -> None:
+    mapping, answer = integers(*DUAL, direction_b=("Enum", "REVERSE"))
+    del answer["6"]
+    found = read(mapping, answer)
+    assert found.values["active_power_b"] == 50.0
+    assert "direction" in found.warnings[0]
+
+
+@pytest.mark.parametrize(("said", "watts"), [("export", -50), ("import", 50), ("BACKWARD", -50)])
+def test_a_direction_has_several_names(said: str, watts: float) -> None:
+    found = read(*integers(("total_power", "W", 1, 500), direction=("Enum", said)))
+    assert (found.values, found.warnings) == ({"active_power": watts}, ())
+
+
+@pytest.mark.parametrize("said", ["sideways", True, 1, ["REVERSE"]])
+def test_an_unknown_direction_is_told(said: object) -> None:
+    found = read(*integers(("total_power", "W", 1, 500), direction=("Enum", said)))
+    assert found.values == {"active_power": 50}
+    assert "direction" in found.warnings[0]
+
+
+def test_a_direction_turns_the_power_of_a_frame() -> None:
+    way = {"phase_a": ("Raw", "CSIAFfQABKE="), "current_direction": ("Enum", "REVERSE")}
+    found = read(*integers(**way), category="zndb")
+    assert found.values["active_power_a"] == -1185

@@ -1,0 +1,128 @@
+from typing import Any
+
+import pytest
+from support.commanding import FETCH, Bench, from_file
+
+from esquirell.domain.command import Answer, Request
+from esquirell.domain.errors import CommandError
+
+
+@pytest.mark.parametrize(
+    ("command", "data", "sent"),
+    [
+        ("fetch", {}, (FETCH, {}, None)),
+        ("fetch", {"meters": ["main"]}, (FETCH, {"meters": ["main"]}, None)),
+        ("meter/test", {"name": "main"}, ("esquirell.tasks.test_meter", {"name": "main"}, None)),
+        ("schedule/run", {"name": "fetch"}, (FETCH, {}, "fetch")),
+        ("task/run", {"task": "fetch_and_save_energy_data"}, (FETCH, {}, None)),
+        (
+            "task/run",
+            {"task": "my_house.tasks.heat", "args": {"degrees": 21}},
+            ("my_house.tasks.heat", {"degrees": 21.0}, None),
+        ),
+    ],
+)
+def test_long_work_is_accepted_and_sent(
+    command: str, data: dict[str, Any], sent: tuple[str, dict[str, Any], str | None]
+) -> None:
+    bench = Bench(from_file())
+    answer = bench.ask(command, **data)
+    assert answer["status"] == "accepted"
+    assert set(answer["data"]) == {"task_id"}
+    assert bench.sender.sent == [sent]
+
+
+def test_the_end_of_long_work_has_the_shape_of_its_command() -> None:
+    bench = Bench(from_file())
+    ended = {}
+    for command, data in (
+        ("fetch", {}),
+        ("meter/test", {"name": "main"}),
+        ("schedule/run", {"name": "fetch"}),
+    ):
+        task_id = bench.ask(command, **data)["data"]["task_id"]
+        bench.jobs.finished(task_id, Answer("ok"), {"meters": {}})
+        ended[command] = bench.jobs.wait(task_id, 1).data
+    assert set(ended["fetch"]) == {"task_id", "meters"}
+    assert ended["meter/test"] == {"meters": {}}
+    assert ended["schedule/run"]["result"] == {"meters": {}}
+
+
+def test_the_same_transaction_runs_once() -> None:
+    bench = Bench(from_file())
+    first = bench.ask("fetch", meters=["main"], transaction="t1")
+    assert bench.ask("fetch", meters=["main"], transaction="t1") == first
+    bench.jobs.finished(first["data"]["task_id"], Answer("ok"), {"meters": {}})
+    assert bench.ask("fetch", meters=["main"], transaction="t1")["status"] == "ok"
+    assert len(bench.sender.sent) == 1
+    assert bench.code("fetch", meters=["garage"], transaction="t1") == "invalid_payload"
+    bench.clock.advance(301)
+    assert bench.ask("fetch", meters=["main"], transaction="t1")["status"] == "accepted"
+    assert len(bench.sender.sent) == 2
+
+
+def test_a_transaction_belongs_to_its_command_and_name() -> None:
+    bench = Bench(from_file())
+    bench.ok("schedule/add", name="other", every=5, transaction=1)
+    assert bench.ok("schedule/set", name="fetch", every=5, transaction=1)["name"] == "fetch"
+    assert bench.ok("schedule/set", name="other", every=5, transaction=1)["name"] == "other"
+    assert bench.ask("fetch", transaction=1)["status"] == "accepted"
+
+
+def test_a_transaction_belongs_to_the_meter_that_its_topic_names() -> None:
+    bench = Bench(from_file())
+    for name in ("main", "garage", "main"):
+        data = {"meters": [name], "transaction": 1}
+        answer = bench.commands.handle(Request("mqtt", "fetch", data, about=name))
+        assert answer.status == "accepted"
+    assert [kwargs["meters"] for _, kwargs, _ in bench.sender.sent] == [["main"], ["garage"]]
+
+
+def test_a_change_that_was_cut_off_is_done_when_it_comes_again() -> None:
+    """As after a power cut between the record of the command and its end."""
+    bench = Bench(from_file())
+    request = Request("mqtt", "schedule/set", {"name": "fetch", "every": 5, "transaction": 1})
+    record, _ = bench.jobs.open(request)
+    assert bench.ok(request.command, **request.data)["every"] == 5
+    assert bench.log.records[record.id].answer is not None
+    assert len(bench.log.records) == 1
+
+
+def test_an_unforeseen_fault_ends_its_record() -> None:
+    bench = Bench(from_file())
+    bench.timetable.check = lambda _: 1 / 0  # type: ignore[method-assign,assignment] # a fault
+    assert bench.code("schedule/set", name="fetch", every=5, transaction=1) == "internal"
+    assert bench.code("schedule/set", name="fetch", every=5, transaction=1) == "internal"
+
+
+def test_lost_work_is_given_up() -> None:
+    bench = Bench(from_file())
+    lost = bench.ask("fetch")["data"]["task_id"]
+    long = bench.ask("schedule/run", name="fetch")["data"]["task_id"]
+    bench.clock.advance(121)
+    bench.jobs.tidy()
+    answer = bench.log.records[lost].answer
+    assert answer is not None
+    assert answer.code == "timeout"
+    assert bench.log.records[long].answer is None
+    bench.clock.advance(3600)
+    bench.jobs.tidy()
+    assert bench.log.records[long].answer is not None
+
+
+def test_old_commands_are_forgotten() -> None:
+    bench = Bench(from_file())
+    bench.ok("schedule/set", name="fetch", every=5)
+    bench.clock.advance(89 * 86_400)
+    bench.jobs.tidy()
+    assert len(bench.log.records) == 1
+    bench.clock.advance(2 * 86_400)
+    bench.jobs.tidy()
+    assert bench.log.records == {}
+
+
+def test_waiting_in_vain_is_a_timeout() -> None:
+    bench = Bench(from_file())
+    task_id = bench.ask("fetch")["data"]["task_id"]
+    with pytest.raises(CommandError, match="no worker has answered"):
+        bench.jobs.wait(task_id, 0.1)

@@ -1,0 +1,163 @@
+"""The dispatcher of commands over fakes of what it uses."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+from support.fakes import Clock, ReadingStore, ScheduleStore, Timetable, meter
+
+from esquirell.domain.command import Answer, CommandRecord, Request
+from esquirell.domain.errors import UnavailableError
+from esquirell.domain.requests import FetchArguments
+from esquirell.domain.schedule import StoredSchedule
+from esquirell.domain.tasks import TaskRegistry
+from esquirell.services.commands import Commands
+from esquirell.services.edits import Edits
+from esquirell.services.health import Health
+from esquirell.services.jobs import Jobs
+from esquirell.services.schedules import Schedules
+
+STATE = [
+    *("name", "task", "meters", "every", "cron", "timezone", "args", "enabled", "expires"),
+    *("last_run_at", "next_run_at", "last_result", "origin"),
+]
+FETCH = "esquirell.tasks.fetch_and_save_energy_data"
+
+
+class CommandLog:
+    def __init__(self) -> None:
+        self.records: dict[str, CommandRecord] = {}
+        self.away = False
+
+    def record(self, record: CommandRecord) -> None:
+        if self.away:
+            raise UnavailableError("the database is away")
+        self.records[record.id] = record
+
+    def finish(self, command_id: str, at: datetime, answer: Answer, *, told: bool) -> None:
+        old = self.records[command_id]
+        self.records[command_id] = replace(
+            old, ended_at=at, answer=answer, reply=None if told else old.reply
+        )
+
+    def get(self, command_id: str) -> CommandRecord | None:
+        return self.records.get(command_id)
+
+    def find(self, transaction_key: str | None, since: datetime) -> CommandRecord | None:
+        found = [
+            one
+            for one in self.records.values()
+            if transaction_key and one.transaction_key == transaction_key and one.at >= since
+        ]
+        return found[-1] if found else None
+
+    def unended(self, before: datetime) -> list[CommandRecord]:
+        return [one for one in self.records.values() if one.answer is None and one.at < before]
+
+    def unanswered(self) -> list[CommandRecord]:
+        return [one for one in self.records.values() if one.answer and one.reply]
+
+    def prune(self, before: datetime) -> int:
+        old = [one.id for one in self.records.values() if one.at < before]
+        for command_id in old:
+            del self.records[command_id]
+        return len(old)
+
+    def mark_answered(self, command_id: str) -> None:
+        del self.records[command_id]
+
+
+class Sender:
+    def __init__(self) -> None:
+        self.sent: list[tuple[str, Mapping[str, Any], str | None]] = []
+        self.away = False
+
+    def send(
+        self,
+        task: str,
+        kwargs: Mapping[str, Any],
+        task_id: str,
+        expires_s: int,
+        schedule: str | None,
+    ) -> None:
+        del task_id, expires_s
+        if self.away:
+            raise UnavailableError("Redis does not answer")
+        self.sent.append((task, kwargs, schedule))
+
+
+class Presence:
+    def roles(self) -> Mapping[str, str]:
+        return {"worker": "2026-11-22T10:00:00.000Z"}
+
+
+class Backlog:
+    length = 3
+    oldest_s = 1.5
+
+
+class Queues:
+    def backlog(self) -> Backlog:
+        return Backlog()
+
+
+class HeatArguments(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    degrees: float
+    room: str = "hall"
+
+
+class HeatTask:
+    """Heat a room."""
+
+    name = "my_house.tasks.heat"
+
+
+class FetchTask:
+    """Read all meters."""
+
+    name = FETCH
+
+
+class Bench:
+    """Asks a dispatcher over a file's and a user's schedules, two meters and two tasks."""
+
+    def __init__(self, *stored: StoredSchedule) -> None:
+        self.store = ScheduleStore(*stored)
+        self.timetable = Timetable()
+        self.clock = Clock()
+        self.log = CommandLog()
+        self.sender = Sender()
+        self.tasks = TaskRegistry()
+        self.tasks.add(FetchTask(), FetchArguments)
+        self.tasks.add(HeatTask(), HeatArguments)
+        self.schedules = Schedules(self.store, self.timetable, self.clock)
+        self.jobs = Jobs(self.log, self.sender, self.clock)
+        self.readings = ReadingStore()
+        health = Health(self.meters, self.readings, Presence(), Queues(), lambda: 0, self.clock)
+        edits = Edits(self.store, self.timetable, self.tasks, self.meters)
+        self.commands = Commands(edits, self.schedules, self.jobs, health, self.tasks)
+
+    def meters(self) -> Sequence[Any]:
+        return [meter("main"), meter("garage")]
+
+    def ask(self, command: str, **data: object) -> dict[str, Any]:
+        return self.commands.handle(Request("mqtt", command, data)).payload()
+
+    def ok(self, command: str, **data: object) -> dict[str, Any]:
+        answer = self.ask(command, **data)
+        assert answer["status"] == "ok", answer
+        return dict(answer["data"])
+
+    def code(self, command: str, **data: object) -> str:
+        answer = self.ask(command, **data)
+        assert answer["status"] == "error", answer
+        assert answer["error"].count("\n") == 0
+        return str(answer["code"])
+
+
+def from_file(**base: object) -> StoredSchedule:
+    return StoredSchedule("fetch", {"every": 60} | base)
