@@ -68,6 +68,7 @@ def with_suffix(name: str, suffix: str) -> str:
     return f"{name}_{suffix}" if suffix else name
 
 
+@lru_cache(maxsize=1000)
 def is_quantity_key(key: str) -> bool:
     """Tell whether `key` names a quantity, with or without a suffix."""
     try:

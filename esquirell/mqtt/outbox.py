@@ -1,7 +1,7 @@
 """What waits to be sent, so that a broker that is away leaves no backlog."""
 
 import threading
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -29,7 +29,8 @@ class Outbox:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._kept: dict[str, bytes] = {}
-        self._waiting: dict[str, bytes] = {}
+        # A plain one looks for its first key through all that were taken before.
+        self._waiting: OrderedDict[str, bytes] = OrderedDict()
         self._answers: deque[Outgoing] = deque(maxlen=ANSWER_LIMIT)
         self._events: deque[Outgoing] = deque(maxlen=EVENT_LIMIT)
 
@@ -52,7 +53,7 @@ class Outbox:
     def renew(self) -> None:
         """Send all retained payloads again, in the order in which their topics first came up."""
         with self._lock:
-            self._waiting = dict(self._kept)
+            self._waiting = OrderedDict(self._kept)
 
     def give_back(self, unconfirmed: Iterable[Outgoing]) -> None:
         """Send unretained messages again whose arrival was not confirmed; states are renewed."""
@@ -67,8 +68,8 @@ class Outbox:
         """Take the next message, states first; None when there is nothing to send."""
         with self._lock:
             if self._waiting:
-                topic = next(iter(self._waiting))
-                return Outgoing(topic, self._waiting.pop(topic), retained=True)
+                topic, payload = self._waiting.popitem(last=False)
+                return Outgoing(topic, payload, retained=True)
             passing = self._answers or self._events
             return passing.popleft() if passing else None
 

@@ -44,6 +44,7 @@ from esquirell.services.missed import Missed
 from esquirell.services.poll import Poller
 from esquirell.services.saving import Saver
 from esquirell.services.schedules import Schedules
+from esquirell.services.statuses import latest
 from esquirell.settings import Settings, load
 from esquirell.storage.revision import ensure_current
 from esquirell.storage.spool import Spool
@@ -70,6 +71,7 @@ class Runtime:
 
     def __init__(self, settings: Settings, app: Celery) -> None:
         self.settings = settings
+        self._paces = _paces(settings)
         self.app = app
         self.started_at = now()
         # Host names and process ids repeat among containers.
@@ -95,6 +97,7 @@ class Runtime:
     def reload(self) -> None:
         """Take over meters and levels of a changed configuration file. Raises ConfigError."""
         before, self.settings = self.settings, load()
+        self._paces = _paces(self.settings)
         for meter in {one.name for one in before.meters} - {one.name for one in self.meters()}:
             self.devices.transport.forget(meter)
 
@@ -258,7 +261,7 @@ class Runtime:
         return self.poller.statuses.known()
 
     def _publish_every(self, name: str) -> int:
-        return next((one.publish_every for one in self.meters() if one.name == name), 0)
+        return self._paces.get(name, 0)
 
     def _waiting(self) -> int:
         return self.poller.waiting
@@ -267,6 +270,11 @@ class Runtime:
         return info_of(self.settings, self.topics.base)
 
     def _meter_infos(self) -> list[MeterInfo]:
-        statuses = self.storage.readings.statuses() | self._known_statuses()
+        statuses = latest(self.storage.readings.statuses(), self._known_statuses())
         known = Known(self.devices.profiles, statuses, self.schedules.active(), self.costs)
         return [known.info(meter) for meter in self.meters()]
+
+
+def _paces(settings: Settings) -> dict[str, int]:
+    """Give how often (s) each meter's readings are published; it is asked for with each."""
+    return {one.name: one.publish_every for one in settings.meters}

@@ -72,6 +72,21 @@ class Statuses:
         return self._known
 
 
+def latest(
+    stored: Mapping[str, MeterStatus], known: Mapping[str, MeterStatus]
+) -> dict[str, MeterStatus]:
+    """Give the status of each meter: that of this process, unless it answered another since."""
+    return dict(stored) | {
+        name: one for name, one in known.items() if not _answered_since(stored.get(name), one)
+    }
+
+
+def _answered_since(stored: MeterStatus | None, known: MeterStatus) -> bool:
+    if stored is None or stored.last_success is None:
+        return False
+    return known.last_success is None or stored.last_success > known.last_success
+
+
 def _after(before: MeterStatus, outcome: Outcome, keys: Iterable[str]) -> MeterStatus:
     reading = outcome.reading
     if reading is None:
