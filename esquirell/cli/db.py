@@ -176,7 +176,7 @@ def _nothing_running(call: Call) -> Iterator[None]:
 def _roles(call: Call) -> list[str]:
     """Name the roles that are alive, also on other machines; without Redis none can work."""
     try:
-        return list(call.runtime.presence.roles())
+        return list(call.runtime.shared.presence.roles())
     except UnavailableError:
         return []
 

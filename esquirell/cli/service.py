@@ -24,7 +24,7 @@ def works(runtime: Runtime) -> bool:
     if runs_here(runtime):
         return True
     try:
-        return "worker" in runtime.presence.roles()
+        return "worker" in runtime.shared.presence.roles()
     except UnavailableError:
         return False
 

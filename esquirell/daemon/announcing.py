@@ -18,7 +18,7 @@ def announcement(runtime: Runtime, names: Callable[[], Iterable[str]]) -> Callab
     def announce() -> str:
         try:
             for name in names():
-                runtime.presence.announce(name, since)
+                runtime.shared.presence.announce(name, since)
         except UnavailableError as error:
             return f"waiting for Redis: {error}"
         return ""
@@ -38,4 +38,4 @@ def announcing(runtime: Runtime, role: str) -> Iterator[Callable[[], str]]:
 def withdraw(runtime: Runtime, names: Iterable[str]) -> None:
     """Say that roles end; without Redis their presence runs out by itself."""
     with suppress(UnavailableError):
-        runtime.presence.withdraw(*names)
+        runtime.shared.presence.withdraw(*names)

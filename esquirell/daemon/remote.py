@@ -75,7 +75,7 @@ def _remember(task_id: str) -> None:
     """Cancel a task, here and for workers that start later."""
     tasks.revoked.add(task_id)
     try:
-        current(app).cancelled.add(task_id)
+        current(app).shared.cancelled.add(task_id)
     except UnavailableError as error:
         log.warning("a cancelled task may run if its worker is started anew: %s", error)
 
@@ -89,7 +89,7 @@ class Recall(bootsteps.StartStopStep):
         """Take over the tasks that others were told to throw away."""
         del parent
         try:
-            tasks.revoked.update(current(app).cancelled.ids())
+            tasks.revoked.update(current(app).shared.cancelled.ids())
         except UnavailableError as error:
             log.debug("Redis is away again, which starts this anew: %s", error)
 
@@ -102,7 +102,7 @@ class Audience(bootsteps.StartStopStep):
     def start(self, parent: Consumer) -> None:
         """Look whether Flower is there."""
         try:
-            listens = current(app).presence.count("flower") > 0
+            listens = current(app).shared.presence.count("flower") > 0
         except UnavailableError as error:
             log.debug("Redis is away again, which starts this anew: %s", error)
             return

@@ -59,7 +59,7 @@ def everything(runtime: Runtime, server: RedisServer | None) -> Role:
     # The same owner after a restart: it need not wait for the lease of the one before.
     owner = persistent_name(runtime.settings.state_dir / "instance")
     own_redis = (_server(server),) if server else ()
-    bridge_lease = runtime.lease("bridge", owner)
+    bridge_lease = runtime.shared.lease("bridge", owner)
     bridging = (_bridge(runtime, bridge_lease), _commands(runtime), *_missed(runtime))
     looking_after = (_claim(runtime), _housekeeping(runtime), *own_redis)
     parts = (_beat(runtime, owner), *bridging, *looking_after)
@@ -100,7 +100,7 @@ def beat(runtime: Runtime) -> Role:
 def bridge(runtime: Runtime) -> Role:
     """Only keep what is published true."""
     runtime.bridges = True
-    lease = runtime.lease("bridge", runtime.instance)
+    lease = runtime.shared.lease("bridge", runtime.instance)
     parts = (_bridge(runtime), _commands(runtime), *_missed(runtime))
     return Role(("bridge",), parts, (_mqtt_gauge(runtime),), lease)
 
@@ -226,7 +226,7 @@ def _worker_gauges(runtime: Runtime) -> tuple[Gauge, Gauge]:
 def _redis_answers(runtime: Runtime) -> bool:
     """Tell whether Redis is there; if not, the consumer's silence has its reason."""
     try:
-        runtime.presence.roles()
+        runtime.shared.presence.roles()
     except UnavailableError:
         Pulse.note()
         return False

@@ -10,16 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from celery import Celery
 
-from esquirell.beat.cancelled import Cancelled
-from esquirell.beat.glance import Glances
-from esquirell.beat.lease import Lease
-from esquirell.beat.presence import Presence
 from esquirell.beat.queue import Queues
-from esquirell.beat.redis import Client, connect
-from esquirell.beat.relay import Relay
 from esquirell.beat.scheduler import Scheduler
 from esquirell.beat.sender import TaskSender
-from esquirell.beat.timetable import RedBeatTimetable
 from esquirell.domain.meter import Meter
 from esquirell.domain.status import MeterStatus
 from esquirell.domain.tasks import registry
@@ -32,6 +25,7 @@ from esquirell.mqtt.topics import Topics
 from esquirell.runtime.devices import Devices
 from esquirell.runtime.facts import VERSION, Known, info_of
 from esquirell.runtime.measuring import exporter_of, ports_of
+from esquirell.runtime.shared import Shared
 from esquirell.runtime.storage import Storage
 from esquirell.services.commands import Commands
 from esquirell.services.costs import Costs
@@ -48,7 +42,7 @@ from esquirell.services.statuses import latest
 from esquirell.settings import Settings, load
 from esquirell.storage.revision import ensure_current
 from esquirell.storage.spool import Spool
-from esquirell.wiring import address_of, make_directory, options_of
+from esquirell.wiring import make_directory, options_of
 
 if TYPE_CHECKING:
     from esquirell.metrics.exporter import Exporter
@@ -106,9 +100,9 @@ class Runtime:
         return self.settings.meters
 
     @cached_property
-    def redis(self) -> Client:
-        """The client for all but Celery's own use."""
-        return connect(address_of(self.settings))
+    def shared(self) -> Shared:
+        """Redis and what is shared through it."""
+        return Shared(self.settings, self.app, self.instance)
 
     @cached_property
     def storage(self) -> Storage:
@@ -146,24 +140,12 @@ class Runtime:
     @cached_property
     def fetch(self) -> Fetch:
         """The work behind the tasks."""
-        relay = Relay(self.app, self.redis, self.presence)
-        return Fetch(self.poller, self.meters, Elsewhere(relay, self.queues))
-
-    @cached_property
-    def timetable(self) -> RedBeatTimetable:
-        """The entries in Redis."""
-        # RedBeat takes its client from here: made by us, no dump of settings has a password.
-        self.app.redbeat_redis = self.redis  # type: ignore[attr-defined]
-        return RedBeatTimetable(self.app, self._glances, self.settings.timezone)
-
-    @cached_property
-    def _glances(self) -> Glances:
-        return Glances(self.app)
+        return Fetch(self.poller, self.meters, Elsewhere(self.shared.relay, self.queues))
 
     @cached_property
     def schedules(self) -> Schedules:
         """The writer of schedules."""
-        return Schedules(self.storage.schedules, self.timetable, now)
+        return Schedules(self.storage.schedules, self.shared.timetable, now)
 
     @cached_property
     def jobs(self) -> Jobs:
@@ -174,7 +156,7 @@ class Runtime:
     @cached_property
     def commands(self) -> Commands:
         """The dispatcher of commands."""
-        edits = Edits(self.storage.schedules, self.timetable, registry, self.meters)
+        edits = Edits(self.storage.schedules, self.shared.timetable, registry, self.meters)
         return Commands(edits, self.schedules, self.jobs, self.health, registry)
 
     @cached_property
@@ -183,20 +165,11 @@ class Runtime:
         return Requests(self.connection, self.topics, self.commands.handle, self.jobs)
 
     @cached_property
-    def presence(self) -> Presence:
-        """Who is alive."""
-        return Presence(self.redis, self.instance)
-
-    @cached_property
-    def cancelled(self) -> Cancelled:
-        """Which tasks are not to be run."""
-        return Cancelled(self.redis)
-
-    @cached_property
     def health(self) -> Health:
         """How the whole is doing."""
-        queues = Queues(self.redis, lambda: {one.queue for one in self.meters() if one.queue})
-        return Health(self.meters, self.storage.readings, self.presence, queues, self._waiting, now)
+        readings, shared = self.storage.readings, self.shared
+        queues = Queues(shared.client, lambda: {one.queue for one in self.meters() if one.queue})
+        return Health(self.meters, readings, shared.presence, queues, self._waiting, now)
 
     @cached_property
     def topics(self) -> Topics:
@@ -238,13 +211,9 @@ class Runtime:
         if any(one.name == meter for one in self.meters()):
             self.publisher.cost(meter, self.costs.of_late(meter))
 
-    def lease(self, role: str, owner: str) -> Lease:
-        """Build the lease of a role: of several processes one is active."""
-        return Lease(self.redis, role, owner)
-
     def scheduler(self, owner: str) -> Scheduler:
         """Build a beat; of several, the one whose owner holds the lease is active."""
-        return Scheduler(self.app, self._glances, self.schedules.sync, self.lease("beat", owner))
+        return self.shared.scheduler(self.schedules.sync, owner)
 
     def _adopt_schedules(self) -> None:
         self.schedules.adopt(self.settings.schedules)

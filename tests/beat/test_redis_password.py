@@ -70,6 +70,6 @@ def test_redbeat_reaches_it_in_every_role(
     monkeypatch.setenv("ESQUIRELL_CONFIG", str(config))
     app = Celery("test", set_as_current=False)
     app.add_defaults(celery_settings)
-    Runtime(load(), app).timetable.announce()
+    Runtime(load(), app).shared.timetable.announce()
     assert get_redis(app).get("esquirell:schedules:version") == "1"
     app.close()

@@ -34,7 +34,7 @@ def redis(runtime: Runtime) -> Finding:
     if runtime.settings.redis.embedded and not service.runs_here(runtime):
         return fine("redis", f"{find_redis()}, started by esquirell run")
     try:
-        return judge(examine(runtime.redis))
+        return judge(examine(runtime.shared.client))
     except EsquirellError as error:
         return fault("redis", str(error), _START_REDIS)
 
@@ -54,7 +54,7 @@ def mqtt(runtime: Runtime) -> Finding:
 def running(runtime: Runtime) -> Finding:
     """Look which roles are alive."""
     try:
-        roles = ", ".join(runtime.presence.roles())
+        roles = ", ".join(runtime.shared.presence.roles())
     except EsquirellError:
         roles = ""
     if roles:

@@ -1,0 +1,64 @@
+"""Redis: what the processes of a service share through it."""
+
+from collections.abc import Callable
+from functools import cached_property
+
+from celery import Celery
+
+from esquirell.beat.cancelled import Cancelled
+from esquirell.beat.glance import Glances
+from esquirell.beat.lease import Lease
+from esquirell.beat.presence import Presence
+from esquirell.beat.redis import Client, connect
+from esquirell.beat.relay import Relay
+from esquirell.beat.scheduler import Scheduler
+from esquirell.beat.timetable import RedBeatTimetable
+from esquirell.settings import Settings
+from esquirell.wiring import address_of
+
+
+class Shared:
+    """What stands on one Redis, for the process that is called `instance`; built on first use.
+
+    `client` is for all but Celery's own use.
+    """
+
+    def __init__(self, settings: Settings, app: Celery, instance: str) -> None:
+        self._settings = settings
+        self._app = app
+        self._instance = instance
+        self.client: Client = connect(address_of(settings))
+        # RedBeat takes it from here: made by us, no dump of settings has a password.
+        app.redbeat_redis = self.client  # type: ignore[attr-defined]
+
+    @cached_property
+    def timetable(self) -> RedBeatTimetable:
+        """The entries that beat runs."""
+        return RedBeatTimetable(self._app, self._glances, self._settings.timezone)
+
+    @cached_property
+    def presence(self) -> Presence:
+        """Who is alive."""
+        return Presence(self.client, self._instance)
+
+    @cached_property
+    def cancelled(self) -> Cancelled:
+        """Which tasks are not to be run."""
+        return Cancelled(self.client)
+
+    @cached_property
+    def relay(self) -> Relay:
+        """The way to other workers."""
+        return Relay(self._app, self.client, self.presence)
+
+    def lease(self, role: str, owner: str) -> Lease:
+        """Build the lease of a role: of several processes one is active."""
+        return Lease(self.client, role, owner)
+
+    def scheduler(self, sync: Callable[[], None], owner: str) -> Scheduler:
+        """Build a beat; of several, the one whose owner holds the lease is active."""
+        return Scheduler(self._app, self._glances, sync, self.lease("beat", owner))
+
+    @cached_property
+    def _glances(self) -> Glances:
+        return Glances(self._app)
