@@ -77,6 +77,7 @@ class Link:
         self._sleeper, self._waker = socket.socketpair()
         self._sleeper.settimeout(0)
         self._waker.settimeout(0)
+        self._woken = False
         self._client = _client(options, context, will)
         self._client.on_connect = self._on_connect
         self._client.on_disconnect = self._on_disconnect
@@ -114,8 +115,11 @@ class Link:
 
     def wake(self) -> None:
         """End the wait of `turn`; to be called by other threads, also when all is over."""
-        with suppress(OSError):  # full: it was woken often enough; closed: nobody waits
-            self._waker.send(b"\0")
+        # Once is enough: whoever wakes looks for all that there is to send.
+        if not self._woken:
+            self._woken = True
+            with suppress(OSError):  # closed: nobody waits
+                self._waker.send(b"\0")
 
     def send(self, message: Outgoing) -> None:
         """Send a message, to be confirmed by the broker."""
@@ -169,6 +173,7 @@ class Link:
         found = dict(poll.poll(timeout * 1000))
         if self._sleeper.fileno() in found:
             self._sleeper.recv(4096)
+            self._woken = False
         events = found.get(line.fileno(), 0)
         # That it broke is found out by reading.
         return bool(events & ~select.POLLOUT), bool(events & select.POLLOUT)
