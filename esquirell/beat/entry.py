@@ -12,6 +12,8 @@ from esquirell.beat.redbeat import client_of
 from esquirell.beat.rules import Rule, from_json
 
 NEVER_S = 86_400.0
+# What reading an entry raises that is none.
+UNREADABLE = (AttributeError, KeyError, TypeError, ValueError)
 
 
 class RuleSchedule(BaseSchedule):
@@ -54,7 +56,7 @@ class Entry(RedBeatSchedulerEntry):
 
     @classmethod
     def decode(cls, definition: str, meta: str | None, app: Celery) -> "Entry":
-        """Read an entry back. Raises ValueError, KeyError or TypeError when it is none."""
+        """Read an entry back. Raises one of UNREADABLE when it is none."""
         known = cls.decode_meta(meta)
         entry = cls(app=app, **cls.decode_definition(definition), **known)
         # Celery would put the present in the place of "never".
@@ -86,6 +88,8 @@ class Entry(RedBeatSchedulerEntry):
         known = {"last_run_at": self.last_run_at, "ran": self.ran}
         meta = json.dumps(known, cls=RedBeatJSONEncoder)
         with client_of(self.app).pipeline() as pipe:
+            # Whatever else may be there: what is of another type could not be written to.
+            pipe.delete(self.key)
             pipe.hset(self.key, mapping={"definition": self.definition(), "meta": meta})
             pipe.zadd(self.app.redbeat_conf.schedule_key, {self.key: self.score})
             pipe.execute()

@@ -1,12 +1,13 @@
 """What Redis says of the schedules, looked up in one go."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from celery import Celery
 from redbeat.decoder import to_timestamp
+from redis.client import NEVER_DECODE
 
 from esquirell.beat.queue import POLLS
 from esquirell.beat.redbeat import client_of, settings_of
@@ -15,27 +16,28 @@ SEEDED_KEY = "esquirell:seeded"
 VERSION_KEY = "esquirell:schedules:version"
 RUNS_KEY = "esquirell:schedules:runs"
 
-# A beat looks each second; whoever else is in its process need not ask again.
+# A beat looks each second, and a moment; whoever else is in its process need not ask again.
 SHARED_S = 1.2
 
-# The definition only of what is due until ARGV[1]; a value of another type is none of ours.
+# The definition only of what is due until ARGV[1]. A value of another type is none of ours, and
+# must not keep the rest from being seen.
 LOOK = """
+local function ask(...)
+  local found = redis.pcall(...)
+  if type(found) == 'table' and found.err then return false end
+  return found
+end
 local entries = {}
 local listed = redis.call('zrange', KEYS[1], 0, -1, 'withscores')
 for i = 1, #listed, 2 do
-  local due = tonumber(listed[i + 1])
-  local meta = redis.pcall('hget', listed[i], 'meta')
-  local definition = false
+  local due, definition = tonumber(listed[i + 1]), false
   if due >= 0 and due <= tonumber(ARGV[1]) then
-    definition = redis.pcall('hget', listed[i], 'definition') or ''
+    definition = ask('hget', listed[i], 'definition') or ''
   end
-  if type(meta) == 'table' then meta = false end
-  if type(definition) == 'table' then definition = '' end
-  table.insert(entries, {listed[i], meta, definition})
+  table.insert(entries, {listed[i], ask('hget', listed[i], 'meta'), definition})
 end
-local runs = redis.call('hgetall', KEYS[4])
-return {redis.call('get', KEYS[2]), redis.call('get', KEYS[3]), runs, redis.call('llen', KEYS[5]),
-  entries}
+return {ask('get', KEYS[2]), ask('get', KEYS[3]), ask('hgetall', KEYS[4]) or {},
+  ask('llen', KEYS[5]) or 0, entries}
 """
 
 
@@ -57,25 +59,41 @@ class Glance:
 
 
 class Glances:
-    """Looks at the schedules in Redis, once for all in this process who want to know."""
+    """Looks at the schedules in Redis; what beat saw, others in its process need not ask for."""
 
-    def __init__(self, app: Celery) -> None:
+    def __init__(self, app: Celery, clock: Callable[[], float] = time.monotonic) -> None:
         self._app = app
-        self._last: tuple[float, Glance] = (float("-inf"), Glance())
+        self._clock = clock
+        self._shared: tuple[float, Glance] = (float("-inf"), Glance())
 
     def look(self, ahead_s: float = 0.0) -> Glance:
         """Look now; what is due within `ahead_s` seconds counts as due. Raises RedisError."""
         client, keys = client_of(self._app), settings_of(self._app)
         until = to_timestamp(self._app.now()) + ahead_s
         names = (keys.schedule_key, SEEDED_KEY, VERSION_KEY, RUNS_KEY, POLLS)
-        glance = _glance(*client.eval(LOOK, len(names), *names, until))
-        self._last = (time.monotonic(), glance)
+        # Bytes that are no text would fail the whole answer if all of it were decoded at once.
+        raw = {NEVER_DECODE: True}
+        answer = client.execute_command("EVAL", LOOK, len(names), *names, until, **raw)
+        return _glance(*_decoded(answer))
+
+    def share(self, ahead_s: float) -> Glance:
+        """Look now, for all. Raises RedisError."""
+        began = self._clock()
+        glance = self.look(ahead_s)
+        self._shared = (began, glance)
         return glance
 
     def recent(self) -> Glance:
-        """Give what somebody saw within the last second, or look now. Raises RedisError."""
-        seen_at, glance = self._last
-        return glance if time.monotonic() - seen_at < SHARED_S else self.look()
+        """Give what was shared about a second ago at most, or look now. Raises RedisError."""
+        seen_at, glance = self._shared
+        return glance if self._clock() - seen_at < SHARED_S else self.look()
+
+
+def _decoded(answer: Any) -> Any:  # noqa: ANN401 - what Redis answers
+    """Turn all bytes into text; what is none becomes unreadable, and is then treated as such."""
+    if isinstance(answer, list):
+        return [_decoded(one) for one in answer]
+    return answer.decode(errors="replace") if isinstance(answer, bytes) else answer
 
 
 def _glance(
@@ -83,10 +101,9 @@ def _glance(
     version: str | None,
     runs: list[str],
     waiting: int,
-    entries: list[tuple[str, str | None, Any]],
+    entries: list[tuple[str, str | None, str | None]],
 ) -> Glance:
+    noted = dict(zip(runs[::2], runs[1::2], strict=True))
     metas = {key: meta for key, meta, _ in entries}
     due = {key: definition for key, _, definition in entries if definition is not None}
-    return Glance(
-        seeded, version, dict(zip(runs[::2], runs[1::2], strict=True)), waiting, metas, due
-    )
+    return Glance(seeded, version, noted, waiting, metas, due)

@@ -8,7 +8,7 @@ from esquirell.beat.redis import Client, RedisError, unavailable
 log = logging.getLogger(__name__)
 
 LEASE_S = 15
-RENEW_S = 5.0
+RENEW_S = 4.0
 
 # Take the lease when nobody holds it, renew it when we do; 1 means that it is ours.
 HOLD = """

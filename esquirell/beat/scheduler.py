@@ -26,8 +26,6 @@ CLOCK_STEP_S = 1.0
 # With no worker taking them, messages would pile up in Redis without a bound.
 QUEUE_LIMIT = 1000
 
-UNREADABLE = (KeyError, TypeError, ValueError)
-
 
 class Scheduler(RedBeatScheduler):
     """Sends what is due; nothing but `stop` ends it.
@@ -45,6 +43,7 @@ class Scheduler(RedBeatScheduler):
         super().__init__(app, lazy=True, max_interval=TURN_S)
         self._glances = glances
         self._glance = Glance()
+        self._waiting = 0
         self._sync = sync
         self._lease = lease
         self._synced_at = float("-inf")
@@ -58,6 +57,9 @@ class Scheduler(RedBeatScheduler):
                 return TURN_S
             self._follow_the_clock()
             self._reconcile()
+            # A database that is away may have taken longer than the lease lasts.
+            if not self._lease.hold():
+                return TURN_S
             wait_s = float(super().tick())
         except (RedisError, OperationalError, UnavailableError):
             self._complain()
@@ -71,24 +73,26 @@ class Scheduler(RedBeatScheduler):
 
     @property
     def schedule(self) -> dict[str, entries.Entry]:
-        """Load the entries that are due, and the next; an unreadable one is dropped."""
+        """Load what is due, or will be before the next look; an unreadable entry is dropped."""
         loaded = [self._load(key, text) for key, text in self._glance.due.items()]
         return {entry.name: entry for entry in loaded if entry}
 
     def apply_async(self, entry: entries.Entry, producer: Producer) -> object:
         """Send a task, unless so many wait already that nobody seems to take them."""
-        waiting = self._glance.waiting
         entry.options["headers"] = sent_now(entry.options.get("headers", {}))
-        if waiting < QUEUE_LIMIT:
+        if self._waiting < QUEUE_LIMIT:
+            self._waiting += 1
             return cast("object", super().apply_async(entry, producer=producer))
         self.reserve(entry)
-        log.warning("schedule %s left out: %d tasks wait, is a worker up?", entry.name, waiting)
+        log.warning(
+            "schedule %s left out: %d tasks wait, is a worker up?", entry.name, self._waiting
+        )
         return None
 
     def _load(self, key: str, definition: str) -> entries.Entry | None:
         try:
             return self.Entry.decode(definition, self._glance.metas[key], self.app)
-        except UNREADABLE as error:
+        except entries.UNREADABLE as error:
             log.warning("entry %s in Redis is unreadable and is written anew: %r", key, error)
             self._drop(key)
             return None
@@ -107,7 +111,7 @@ class Scheduler(RedBeatScheduler):
         self._clock_offset = offset
 
     def _reconcile(self) -> None:
-        self._glance = self._glances.look(TURN_S)
+        self._look()
         fresh = time.monotonic() - self._synced_at < RECONCILE_S
         if fresh and self._glance.seeded:
             return
@@ -119,7 +123,12 @@ class Scheduler(RedBeatScheduler):
             log.debug("the timetable stays as it is: %s", error)
         else:
             self._synced_at = time.monotonic()
-            self._glance = self._glances.look(TURN_S)
+        # Whether it was written anew or not: to find that out may have taken a while.
+        self._look()
+
+    def _look(self) -> None:
+        self._glance = self._glances.share(TURN_S)
+        self._waiting = self._glance.waiting
 
     def _complain(self) -> None:
         if not self._away:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from celery import Celery
 from redis.lock import Lock
 
-from esquirell.beat.entry import Entry, RuleSchedule
+from esquirell.beat.entry import UNREADABLE, Entry, RuleSchedule
 from esquirell.beat.glance import RUNS_KEY, SEEDED_KEY, VERSION_KEY, Glance, Glances
 from esquirell.beat.queue import POLLS
 from esquirell.beat.redbeat import client_of, settings_of
@@ -99,15 +99,15 @@ class RedBeatTimetable:
     def runs(self, names: Sequence[str]) -> dict[str, LastRun]:
         """Give the last run of each schedule, as far as Redis knows. Raises UnavailableError."""
         seen = self._seen(self._glances.look)
-        return {name: _last_run(self._sent(seen, name), seen.runs.get(name)) for name in names}
+        return {name: _last_run(self._meta(seen, name), seen.runs.get(name)) for name in names}
 
     def version(self, names: Sequence[str]) -> tuple[str, Mapping[str, str]]:
         """Give what differs after each change, and for each of `names` after each run.
 
-        It may be a second old. Raises UnavailableError.
+        It may be what beat saw a second ago. Raises UnavailableError.
         """
         seen = self._seen(self._glances.recent)
-        runs = {name: f"{self._sent(seen, name)} {seen.runs.get(name)}" for name in names}
+        runs = {name: f"{self._meta(seen, name)} {seen.runs.get(name)}" for name in names}
         return str(seen.version), runs
 
     def _seen(self, look: Callable[[], Glance]) -> Glance:
@@ -116,7 +116,7 @@ class RedBeatTimetable:
         except RedisError as error:
             raise unavailable(error) from None
 
-    def _sent(self, seen: Glance, name: str) -> str | None:
+    def _meta(self, seen: Glance, name: str) -> str | None:
         return seen.metas.get(Entry.generate_key(settings_of(self._app).app, name))
 
     def next_run(self, schedule: Schedule, last: LastRun) -> datetime | None:
@@ -149,18 +149,16 @@ class RedBeatTimetable:
         client = client_of(self._app)
         due_times = settings_of(self._app).schedule_key
         digest = _digest(entries)
-        seeded = client.get(SEEDED_KEY)
-        if seeded == digest:
+        seen = self._glances.look()
+        if seen.seeded == digest:
             return
-        wanted = {entry.key for entry in entries}
-        for key in set(client.zrange(due_times, 0, -1)) - wanted:
+        for key in seen.metas.keys() - {entry.key for entry in entries}:
             client.zrem(due_times, key)
             client.delete(key)
-        noted = client.hgetall(RUNS_KEY)
         for entry in entries:
-            known = _last_run(client.hget(entry.key, "meta"), noted.get(entry.name)).at
+            known = _last_run(seen.metas.get(entry.key), seen.runs.get(entry.name)).at
             last = _latest(entry.last_run_at, known)
-            entry.last_run_at = _start_from(entry, last, made_up=seeded is None)
+            entry.last_run_at = _start_from(entry, last, made_up=seen.seeded is None)
             entry.ran = last is not None and entry.last_run_at == last
             entry.save()
         client.set(SEEDED_KEY, digest)
@@ -168,15 +166,27 @@ class RedBeatTimetable:
 
 def _last_run(meta: str | None, note: str | None) -> LastRun:
     """Put together when beat sent it last and what was noted of its end."""
-    noted = json.loads(note) if note else {"at": None, "result": None}
-    ended = datetime.fromisoformat(noted["at"]) if noted["at"] else None
-    return LastRun(_latest(_sent_at(meta), ended), noted["result"])
+    ended = _noted(note) if note else LastRun()
+    return LastRun(_latest(_sent_at(meta), ended.at), ended.result)
+
+
+def _noted(note: str) -> LastRun:
+    """Read what was noted of a run; what is no note tells nothing."""
+    try:
+        noted = json.loads(note)
+        ended = datetime.fromisoformat(noted["at"]) if noted["at"] else None
+        return LastRun(ended, noted["result"])
+    except UNREADABLE:
+        return LastRun()
 
 
 def _sent_at(meta: str | None) -> datetime | None:
-    """Read when beat sent a schedule last."""
-    known = Entry.decode_meta(meta)
-    return known["last_run_at"] if known.get("ran", True) else None
+    """Read when beat sent a schedule last; None as well where that is unreadable."""
+    try:
+        known = Entry.decode_meta(meta)
+        return known["last_run_at"] if known.get("ran", True) else None
+    except UNREADABLE:
+        return None
 
 
 def _digest(entries: list[Entry]) -> str:

@@ -9,7 +9,10 @@ NEW_OBJECTS = 1000
 def settle() -> None:
     """Leave all that was loaded out of the collector's rounds: it stays until the end.
 
+    What is garbage already goes before.
+
     Children that are forked later share its memory as long as nobody writes to it.
     """
+    gc.collect()
     gc.freeze()
     gc.set_threshold(NEW_OBJECTS)

@@ -9,6 +9,7 @@ from contextlib import closing, contextmanager
 
 from rich.console import Console
 
+from esquirell.daemon import garbage
 from esquirell.daemon.redis_server import end_server
 from esquirell.daemon.signals import Flag, flag_of
 from esquirell.demo.child import Child, Guard
@@ -55,6 +56,7 @@ def _run(plan: Plan, home: Home, guard: Guard, stopped: Flag) -> Tally:
             _service(home, guard) as service,
             _view(Facts(plan, street.names, servers, home)) as view,
         ):
+            garbage.settle()
             Stage(plan, stopped, watch, record, (service, broker)).play(view)
         tally = settle(watch, record)
         _check_end(service, tally, stopped)

@@ -75,7 +75,10 @@ class Statuses:
 def latest(
     stored: Mapping[str, MeterStatus], known: Mapping[str, MeterStatus]
 ) -> dict[str, MeterStatus]:
-    """Give the status of each meter: that of this process, unless it answered another since."""
+    """Give the status of each meter: that of this process, unless it answered another since.
+
+    That it stopped to answer another says less: this process will see that for itself.
+    """
     return dict(stored) | {
         name: one for name, one in known.items() if not _answered_since(stored.get(name), one)
     }

@@ -78,7 +78,8 @@ class Line:
         return not self.ended
 
     def close(self) -> None:
-        """Close the connection; closed already is fine."""
+        """Close the connection; closed already is fine. What was not read is forgotten."""
+        self._unread = b""
         if self._socket is not None:
             self._socket.close()
 

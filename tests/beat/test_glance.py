@@ -46,15 +46,65 @@ def test_a_due_entry_without_a_definition_is_seen_as_empty(
     assert (glance.metas, glance.due) == ({"redbeat:fetch": None}, {"redbeat:fetch": ""})
 
 
-def test_what_was_just_seen_is_not_asked_for_again(glances: Glances, server: RedisProcess) -> None:
-    seen = glances.look()
-    server.kill()
+class Clock:
+    """Stands still until it is set."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_what_beat_saw_is_not_asked_for_again_for_a_second(
+    app: Celery, server: RedisProcess
+) -> None:
+    clock = Clock()
+    glances = Glances(app, clock)
+    seen = glances.share(1.0)
+    server.client.set(VERSION_KEY, 2)
+    clock.now += 1.0
     assert glances.recent() is seen
+    clock.now += 1.0
+    assert glances.recent().version == "2"
+
+
+def test_what_others_saw_is_for_them_alone(app: Celery, server: RedisProcess) -> None:
+    """Else one who looks each second would look every other time."""
+    glances = Glances(app, Clock())
+    assert glances.recent().version is None
+    server.client.set(VERSION_KEY, 1)
+    assert glances.recent().version == "1"
+
+
+def test_without_redis_there_is_nothing_to_see(glances: Glances, server: RedisProcess) -> None:
+    server.kill()
     with pytest.raises(RedisError):
         glances.look()
     server.start()
 
 
-def test_nothing_seen_yet_is_looked_for(glances: Glances, server: RedisProcess) -> None:
-    server.client.set(VERSION_KEY, 1)
-    assert glances.recent().version == "1"
+def test_values_of_another_type_hide_nothing_else(
+    glances: Glances, app: Celery, server: RedisProcess
+) -> None:
+    server.client.hset("redbeat:fetch", mapping={"definition": "all", "meta": "ran"})
+    server.client.zadd(settings_of(app).schedule_key, {"redbeat:fetch": 1})
+    for key in (RUNS_KEY, POLLS):
+        server.client.set(key, "text")
+    for key in (SEEDED_KEY, VERSION_KEY):
+        server.client.rpush(key, "list")
+    ours = {"redbeat:fetch": "ran"}, {"redbeat:fetch": "all"}
+    assert glances.look() == Glance(metas=ours[0], due=ours[1])
+
+
+def test_bytes_that_are_no_text_hide_nothing_else(
+    glances: Glances, app: Celery, server: RedisProcess
+) -> None:
+    server.client.hset("redbeat:odd", mapping={"definition": b"\xff", "meta": b"\xfe"})
+    server.client.hset("redbeat:fetch", mapping={"definition": "all", "meta": "ran"})
+    for name in ("odd", "fetch"):
+        server.client.zadd(settings_of(app).schedule_key, {f"redbeat:{name}": 1})
+    server.client.hset(RUNS_KEY, "odd", b"\xfd")
+    seen = glances.look()
+    assert (seen.metas["redbeat:fetch"], seen.due["redbeat:fetch"]) == ("ran", "all")
+    assert seen.metas.keys() == seen.due.keys() == {"redbeat:fetch", "redbeat:odd"}

@@ -8,10 +8,10 @@ from celery import Celery
 from support.redis_server import RedisProcess
 from support.waiting import LIMIT_S, eventually
 
-from esquirell.beat.glance import Glances
+from esquirell.beat.glance import RUNS_KEY, Glances
 from esquirell.beat.lease import Lease
 from esquirell.beat.queue import POLLS, Queues
-from esquirell.beat.scheduler import QUEUE_LIMIT, Scheduler
+from esquirell.beat.scheduler import QUEUE_LIMIT, RECONCILE_S, Scheduler
 from esquirell.beat.timetable import RedBeatTimetable
 from esquirell.domain.errors import UnavailableError
 from esquirell.domain.schedule import LastRun, Schedule
@@ -24,6 +24,7 @@ class Record:
         self.schedules = {schedule.name: schedule for schedule in schedules}
         self.runs: dict[str, LastRun] = {}
         self.away = False
+        self.pause_s = 0.0
 
     def ran_just_now(self) -> None:
         self.runs = {name: LastRun(datetime.now(UTC)) for name in self.schedules}
@@ -43,6 +44,7 @@ class Bench:
         return Scheduler(self.app, self.glances, self.sync, Lease(client, "beat", owner))
 
     def sync(self) -> None:
+        time.sleep(self.record.pause_s)
         if self.record.away:
             raise UnavailableError("the database is away")
         self.timetable.replace(self.record.schedules, self.record.runs)
@@ -152,12 +154,47 @@ def test_an_unreadable_entry_is_written_anew(bench: Bench, server: RedisProcess)
     bench.turn_until_sent(3)
 
 
+@pytest.mark.parametrize("field", ["definition", "meta"])
+def test_an_entry_that_is_no_text_is_written_anew(
+    bench: Bench, server: RedisProcess, field: str
+) -> None:
+    bench.turn_until_sent(1)
+    server.client.hset("redbeat:fetch", field, b"\xff")
+    bench.turn_until_sent(3)
+
+
 def test_an_entry_overwritten_by_something_else_is_written_anew(
     bench: Bench, server: RedisProcess
 ) -> None:
     bench.turn_until_sent(1)
     server.client.set("redbeat:fetch", "of another program")
     bench.turn_until_sent(3)
+
+
+def test_what_another_program_left_there_before_is_replaced(
+    bench: Bench, server: RedisProcess
+) -> None:
+    server.client.set("redbeat:fetch", "of another program")
+    bench.turn_until_sent(2)
+
+
+def test_notes_of_runs_that_are_none_stop_nothing(bench: Bench, server: RedisProcess) -> None:
+    server.client.set(RUNS_KEY, "of another program")
+    bench.turn_until_sent(2)
+    server.client.delete(RUNS_KEY)
+    server.client.hset(RUNS_KEY, "fetch", "no note")
+    assert bench.timetable.runs(["fetch"])["fetch"].at is not None
+
+
+def test_what_comes_due_while_the_database_is_waited_for_is_sent_then(
+    bench: Bench, record: Record
+) -> None:
+    record.schedules = {"slow": Schedule(name="slow", every=2)}
+    bench.turn_until_sent(2)
+    record.away, record.pause_s = True, 2.2
+    bench.scheduler._synced_at -= RECONCILE_S
+    bench.scheduler.tick()
+    assert len(bench.sent()) == 3
 
 
 def test_a_schedule_that_is_gone_is_not_sent(
@@ -190,8 +227,12 @@ def test_a_clock_set_back_while_running_stops_nothing(bench: Bench) -> None:
     bench.turn_until_sent(3)
 
 
-def test_nothing_piles_up_without_a_worker(bench: Bench, server: RedisProcess) -> None:
-    server.client.rpush(POLLS, *[json.dumps({"headers": {}})] * QUEUE_LIMIT)
+def test_nothing_piles_up_without_a_worker(
+    bench: Bench, record: Record, server: RedisProcess
+) -> None:
+    record.schedules = {name: Schedule(name=name, every=1) for name in ("one", "two", "three")}
+    bench.sync()
+    server.client.rpush(POLLS, *[json.dumps({"headers": {}})] * (QUEUE_LIMIT - 2))
     for _ in range(20):
         time.sleep(min(bench.scheduler.tick(), 0.1))
     assert server.client.llen(POLLS) == QUEUE_LIMIT
