@@ -10,6 +10,7 @@ from esquirell.domain.errors import UnavailableError
 from esquirell.domain.ledger import Ledger
 from esquirell.domain.reading import Reading
 from esquirell.storage.books import Books, to_state
+from esquirell.storage.meters import filled_up
 from esquirell.storage.tables import ledger, meter
 from esquirell.storage.upsert import insert_or_update
 
@@ -45,7 +46,7 @@ def write_ledgers(
 
 
 def _stored(connection: Connection, names: Collection[str]) -> list[tuple[str, str]]:
-    rows = connection.execute(_STORED, {"names": list(names)})
+    rows = connection.execute(_STORED, {"names": filled_up(names)})
     return [(row.name, row.state) for row in rows]
 
 
