@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 STOPPING = UnavailableError("the service is being stopped")
 POLL_LIMIT_S = 30.0
 GRACE_S = 3.0
-THREADS = 64
+THREADS = 128
 
 
 @dataclass(frozen=True, slots=True)
