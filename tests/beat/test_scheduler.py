@@ -44,6 +44,7 @@ class Bench:
         return Scheduler(self.app, self.glances, self.sync, Lease(client, "beat", owner))
 
     def sync(self) -> None:
+        # As long as a database that is away is waited for.
         time.sleep(self.record.pause_s)
         if self.record.away:
             raise UnavailableError("the database is away")

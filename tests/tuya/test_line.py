@@ -8,7 +8,7 @@ from contextlib import suppress
 
 import pytest
 from support.tuya_devices import DEVICE_ID, KEY
-from support.waiting import LIMIT_S
+from support.waiting import LIMIT_S, eventually
 
 from esquirell.domain.meter import Meter
 from esquirell.tuya.conversation import Conversation
@@ -130,8 +130,7 @@ def test_what_is_no_frame_ends_a_conversation(ends: tuple[Line, socket.socket]) 
         except AttemptError as error:
             failures.append(error)
 
-    while not line.pending():
-        time.sleep(0.01)
+    eventually(line.pending)
     draining = threading.Thread(target=drain, daemon=True)
     draining.start()
     draining.join(LIMIT_S)
