@@ -11,5 +11,11 @@ goes on through `local` (all meters), `link` (one meter: its turn, lock and cool
 
 import logging
 
+from esquirell.tuya.later import later
+
+# Its own way to the cloud, with requests, is replaced (`cloud_api`): what nobody uses is 4 MiB.
+with later("requests"):
+    import tinytuya  # noqa: F401 - here, so that whoever imports it later finds it loaded
+
 # At debug level tinytuya logs keys and payloads, and encrypts with a constant nonce.
 logging.getLogger("tinytuya").setLevel(logging.INFO)
