@@ -17,6 +17,7 @@ from esquirell.domain.status import MeterStatus
 from esquirell.services.flights import Flights
 from esquirell.services.judging import Judging
 from esquirell.services.landing import Landing
+from esquirell.services.one_core import OneCore
 from esquirell.services.ports import Clock, Profiles, Publisher, Transport, Wanted
 from esquirell.services.sample import Sample
 from esquirell.services.saving import Saver
@@ -55,6 +56,7 @@ class Poller:
         saver: Saver,
         publisher: Publisher,
         clock: Clock,
+        threads: int = THREADS,
     ) -> None:
         self._transport = transport
         self._profiles = profiles
@@ -63,7 +65,8 @@ class Poller:
         self._saver = saver
         self._judging = Judging(saver.store)
         self._stopping = threading.Event()
-        self.flights = Flights(self._read, time.monotonic, THREADS)
+        self._core = OneCore()
+        self.flights = Flights(self._read, time.monotonic, threads)
         self.statuses = Statuses(saver.store)
 
     def poll(
@@ -76,6 +79,10 @@ class Poller:
         """
         if self._stopping.is_set():
             return dict.fromkeys((meter.name for meter in meters), Outcome(error=STOPPING))
+        with self._core.lead():
+            return self._poll(meters, wish, wanted)
+
+    def _poll(self, meters: Sequence[Meter], wish: Wish, wanted: Wanted) -> dict[str, Outcome]:
         self._judging.prepare([meter.name for meter in meters])
         flying, started = self._start(meters, wish)
         outcomes: dict[str, Outcome] = {}
@@ -125,7 +132,8 @@ class Poller:
         """Start the reads, or join those under way; tell which ones were started."""
         flying: dict[Future[Sample], Meter] = {}
         started: set[str] = set()
-        for meter in meters:
+        # One that is away keeps a thread until its time is up: those that answer go first.
+        for meter in sorted(meters, key=lambda one: self.statuses.of(one.name).failures > 0):
             if not wish.join and self.flights.has(meter.name):
                 continue
             future, is_ours = self.flights.join(meter, forced=wish.forced)
@@ -134,6 +142,7 @@ class Poller:
         return flying, started
 
     def _read(self, meter: Meter, *, forced: bool) -> Sample:
+        self._core.follow()
         refresh = self._profiles.of(meter).refresh
         dps = self._transport.read(meter, refresh, forced=forced)
         moment = self._clock()

@@ -1,4 +1,6 @@
 import logging
+import os
+import sys
 import threading
 
 import pytest
@@ -8,14 +10,14 @@ from support.waiting import LIMIT_S, eventually
 from esquirell import profiles
 from esquirell.domain.errors import MeterRejectedError, MeterUnreachableError
 from esquirell.domain.reading import payload
-from esquirell.services.poll import ON_DEMAND, SCHEDULED, TRIAL, Poller
+from esquirell.services.poll import ON_DEMAND, SCHEDULED, THREADS, TRIAL, Poller
 from esquirell.services.saving import Saver
 
 GONE = MeterUnreachableError("unreachable", "main does not answer at 127.0.0.1")
 
 
 class Bench:
-    def __init__(self, **scripts: object) -> None:
+    def __init__(self, threads: int = THREADS, **scripts: object) -> None:
         self.transport = Transport(**scripts)
         self.store = ReadingStore()
         self.spool = Spool()
@@ -23,7 +25,7 @@ class Bench:
         self.publisher = Publisher()
         self.clock = Clock()
         self.poller = Poller(
-            self.transport, profiles.Choices(), self.saver, self.publisher, self.clock
+            self.transport, profiles.Choices(), self.saver, self.publisher, self.clock, threads
         )
 
 
@@ -54,6 +56,28 @@ def test_the_meters_are_read_side_by_side_and_a_dead_one_delays_no_other() -> No
     bench.transport.close()
     polling.join(LIMIT_S)
     assert set(got) == {"dead", "live"}
+
+
+def test_those_that_answered_are_asked_before_those_that_did_not() -> None:
+    bench = Bench(threads=1, gone=GONE, live={"101": 2301})
+    for _ in range(2):
+        bench.poller.poll([meter("gone"), meter("live")])
+    assert [name for name, *_ in bench.transport.asked] == ["gone", "live", "live", "gone"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux lets threads choose their cores")
+def test_who_reads_stays_on_one_core_and_who_polls_is_free_again() -> None:
+    before, cores = os.sched_getaffinity(0), []
+
+    def answer() -> dict[str, int]:
+        cores.append(os.sched_getaffinity(0))
+        return {"101": 2301}
+
+    bench = Bench(one=answer, two=answer)
+    bench.poller.poll([meter("one"), meter("two")])
+    assert len(cores) == 2
+    assert len(set.union(*cores)) == 1
+    assert os.sched_getaffinity(0) == before
 
 
 def test_a_scheduled_poll_leaves_out_a_meter_under_way_and_a_command_joins_it() -> None:
@@ -173,7 +197,8 @@ def test_readings_that_land_together_share_a_transaction() -> None:
         return {"101": 2360}
 
     names = [f"m{number}" for number in range(20)]
-    bench = Bench(**dict.fromkeys(names, land))
+    bench = Bench()
+    bench.transport.scripts |= dict.fromkeys(names, land)
     bench.store.pause_s = 0.05
     bench.poller.poll([meter(name) for name in names])
     assert len(bench.store.rows) == 20
