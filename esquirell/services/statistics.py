@@ -103,20 +103,23 @@ class Step:
                 return start, hours
             # A quantity that was away for longer than the others: its gap began earlier.
             start = self._hour_of(hours.reach)
-            counters = self._turn.counters_before(start)
+            counters = _latest(self._turn.counters_before(start))
 
     def _resume(self, news: datetime) -> tuple[datetime, Counters]:
         """Give the hour of the last reading before, to which energy may still be booked."""
         start = self._calendar.floor(news, "hour")
-        counters = self._turn.counters_before(start)
+        before = self._turn.counters_before(start)
+        counters = _latest(before)
         if counters:
             start = self._hour_of(max(one.last.at for one in counters.values()))
-            counters = self._turn.counters_before(start)
+            # Mostly that is the later of the two hours, and the counters are those of the other.
+            known = len(before) > 1 and before[1][0] < start <= before[0][0]
+            counters = _latest(before[1:] if known else self._turn.counters_before(start))
         return start, counters
 
     def _feed(self, hours: Hours, start: datetime, news: datetime) -> None:
         self._looked_at, self._done_to = 0, None
-        at: datetime | None = self._turn.first_reading(start - _LEAST, self._until)
+        at: datetime | None = start
         looked_up_to = start
         while at is not None and not self._is_enough(news):
             end = min(self._calendar.floor(at + _WINDOW, "hour"), self._until)
@@ -125,7 +128,8 @@ class Step:
             hours.add(batch)
             self._note(batch)
             looked_up_to = end
-            at = self._turn.first_reading(self._done_to, self._until) if end < self._until else None
+            after = self._done_to or end - _LEAST
+            at = self._turn.first_reading(after, self._until) if end < self._until else None
 
     def _is_enough(self, news: datetime) -> bool:
         """Tell whether the step has its fill; it has to get further than the one before."""
@@ -134,13 +138,17 @@ class Step:
 
     def _note(self, batch: Batch) -> None:
         self._looked_at += len(batch.moments)
-        self._done_to = datetime.fromtimestamp(batch.moments[-1], UTC)
+        if batch.moments:
+            self._done_to = datetime.fromtimestamp(batch.moments[-1], UTC)
 
     def _save(self, start: datetime, hours: Hours) -> None:
         worked_up = hours.worked_up
         end = self._calendar.after(self._calendar.floor(self._done, "hour"), "hour")
-        staying = [self._moment(begin) for begin in hours.kept if hours.stays(begin)]
-        self._turn.replace_hours(start, end, self._rows(worked_up), staying)
+        known = {hour.begin for hour in worked_up}
+        ends = end.timestamp()
+        gone = [begin for begin in hours.kept if begin < ends and not hours.stays(begin)]
+        removed = [self._moment(begin) for begin in gone if begin not in known]
+        self._turn.replace_hours(self._rows(worked_up), removed)
         self._combine("day", "hour", start, end)
         self._combine("month", "day", start, end)
         self._turn.set_watermark(self._done, self._calendar.zone)
@@ -167,3 +175,7 @@ class Step:
     @staticmethod
     def _moment(at: float) -> datetime:
         return datetime.fromtimestamp(at, UTC)
+
+
+def _latest(before: Sequence[tuple[datetime, Counters]]) -> Counters:
+    return before[0][1] if before else {}

@@ -26,8 +26,11 @@ class StatisticsTurn(Protocol):
         """Give the readings from `since` until just before `until`."""
         ...
 
-    def counters_before(self, start: datetime) -> Counters:
-        """Give the counters at the end of the last hour with readings before `start`."""
+    def counters_before(self, start: datetime) -> Sequence[tuple[datetime, Counters]]:
+        """Give the last two hours with readings before `start`, with the counters at their ends.
+
+        The later one comes first.
+        """
         ...
 
     def kept(self, since: datetime, until: datetime) -> Mapping[float, Kept]:
@@ -41,13 +44,9 @@ class StatisticsTurn(Protocol):
         ...
 
     def replace_hours(
-        self,
-        since: datetime,
-        until: datetime,
-        hours: Iterable[tuple[Statistic, Counters | None]],
-        staying: Collection[datetime],
+        self, hours: Iterable[tuple[Statistic, Counters | None]], gone: Collection[datetime]
     ) -> None:
-        """Put hours, with their counters, in the place of all but the `staying` ones."""
+        """Put hours, with their counters, in the place of what they were; remove the `gone`."""
         ...
 
     def replace(self, resolution: Resolution, start: datetime, new: Statistic | None) -> None:

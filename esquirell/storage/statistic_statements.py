@@ -37,21 +37,21 @@ ENDS = select(func.min(reading.c.measured_at), func.max(reading.c.measured_at)).
 THIN_OUT = delete(reading).where(*_READ, reading.c.measured_at > _SINCE)
 
 COUNTERS_BEFORE = (
-    select(statistic.c.counters)
+    select(statistic.c.start, statistic.c.counters)
     .where(*_MINE, statistic.c.start < _UNTIL, statistic.c.readings > 0)
     .order_by(statistic.c.start.desc())
-    .limit(1)
+    .limit(2)
 )
 KEPT = select(statistic.c.start, statistic.c.readings, statistic.c.counters).where(*_SPAN)
 STATISTICS = (
     select(*ALL.columns).where(*_SPAN).order_by(statistic.c.start).execution_options(**BINARY)
 )
-REMOVE = delete(statistic).where(*_SPAN)
 REMOVE_ONE = delete(statistic).where(*_MINE, statistic.c.start == _SINCE)
 REMOVE_DAYS = delete(statistic).where(
     statistic.c.meter_id == bindparam("meter"), statistic.c.resolution != "hour"
 )
-INSERT = insert(statistic)
+# All that a row holds beside its key: what is not written anew becomes null.
+WRITTEN = tuple(column.key for column in statistic.c if not column.primary_key)
 INSERT_WATERMARK = insert(rollup)
 SET_WATERMARK = (
     update(rollup)

@@ -21,6 +21,7 @@ from esquirell.storage.statistic_rows import (
 )
 from esquirell.storage.statistics_history import Periods, stream
 from esquirell.storage.tables import QUANTITY_COLUMNS, statistic
+from esquirell.storage.upsert import insert_or_update
 
 
 class Statistics:
@@ -90,6 +91,8 @@ class Turn:
     def readings(self, since: datetime, until: datetime) -> Batch:
         """Give the readings from `since` until just before `until`."""
         rows = self._run(statements.READINGS, since=since, until=until).all()
+        if not rows:
+            return Batch([], {})
         moments, extras, *wide = zip(*rows, strict=True)
         values: dict[str, Sequence[float | None]] = {
             key: column
@@ -98,10 +101,13 @@ class Turn:
         }
         return Batch([moment.timestamp() for moment in moments], values | _by_key(extras))
 
-    def counters_before(self, start: datetime) -> Counters:
-        """Give the counters at the end of the last hour with readings before `start`."""
-        found = self._run(statements.COUNTERS_BEFORE, resolution="hour", until=start)
-        return read_counters(found.scalar() or {})
+    def counters_before(self, start: datetime) -> Sequence[tuple[datetime, Counters]]:
+        """Give the last two hours with readings before `start`, with the counters at their ends.
+
+        The later one comes first.
+        """
+        rows = self._run(statements.COUNTERS_BEFORE, resolution="hour", until=start)
+        return [(begin, read_counters(counters or {})) for begin, counters in rows]
 
     def kept(self, since: datetime, until: datetime) -> Mapping[float, Kept]:
         """Give the hours that were worked up before, by their beginnings (unix time)."""
@@ -119,30 +125,32 @@ class Turn:
         return [statements.ALL.to_statistic(self._meter, row) for row in rows.all()]
 
     def replace_hours(
-        self,
-        since: datetime,
-        until: datetime,
-        hours: Iterable[tuple[Statistic, Counters | None]],
-        staying: Collection[datetime],
+        self, hours: Iterable[tuple[Statistic, Counters | None]], gone: Collection[datetime]
     ) -> None:
-        """Put hours, with their counters, in the place of all but the `staying` ones."""
-        gone = statements.REMOVE
-        if staying:
-            gone = gone.where(statistic.c.start.not_in(staying))
-        self._run(gone, resolution="hour", since=since, until=until)
-        rows = [
+        """Put hours, with their counters, in the place of what they were; remove the `gone`."""
+        for start in gone:
+            self._run(statements.REMOVE_ONE, resolution="hour", since=start)
+        self._write(
             to_row(new, "hour", self._id, self._zone) | {"counters": counters_json(counters)}
             for new, counters in hours
-        ]
-        if rows:
-            self._connection.execute(statements.INSERT, rows)
+        )
 
     def replace(self, resolution: Resolution, start: datetime, new: Statistic | None) -> None:
         """Put a statistic in the place of the one that begins at `start`; None removes it."""
-        self._run(statements.REMOVE_ONE, resolution=resolution, since=start)
-        if new is not None:
-            row = to_row(new, resolution, self._id, self._zone)
-            self._connection.execute(statements.INSERT, row)
+        if new is None:
+            self._run(statements.REMOVE_ONE, resolution=resolution, since=start)
+        else:
+            self._write([to_row(new, resolution, self._id, self._zone)])
+
+    def _write(self, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Write rows over those of the same key; what none of them has stays out of it."""
+        listed = list(rows)
+        filled = {name for row in listed for name, value in row.items() if value is not None}
+        if listed:
+            write = insert_or_update(self._connection, statistic, statements.WRITTEN)
+            self._connection.execute(
+                write, [{name: row[name] for name in sorted(filled)} for row in listed]
+            )
 
     def forget_days(self) -> None:
         """Remove the days and months: their borders have changed."""
