@@ -17,7 +17,7 @@ from esquirell.mqtt.topics import Topics
 log = logging.getLogger(__name__)
 
 # How often to look whether long work has ended: just after it was accepted, then.
-IDLE_S = 1.0
+IDLE_S = 2.0
 LOOK_S = 0.02
 HURRY_S = 3.0
 LOOK_RARELY_S = 0.5
