@@ -13,6 +13,7 @@ from esquirell.daemon.announcing import announcement
 from esquirell.daemon.consumer import Consumer, Pulse
 from esquirell.daemon.ending import end_in_time, last_words, leave
 from esquirell.daemon.garbage import settle
+from esquirell.daemon.heaps import share_heaps
 from esquirell.daemon.notify import notify, sign_of_life_every_s
 from esquirell.daemon.pools import (
     HEARTBEAT_S,
@@ -40,6 +41,7 @@ STAND_BY_EXIT_CODE = 75
 
 def run_worker(runtime: Runtime, role: Role, pool: Pool) -> int:
     """Work until a signal ends it, with the parts of `role` beside; give the exit code."""
+    share_heaps()
     runtime.serve_figures()
     runtime.app.steps["worker"].add(Parts)
     runtime.app.steps["consumer"].update((Pulse, Recall, Audience))
@@ -70,6 +72,7 @@ def run_parts(runtime: Runtime, role: Role) -> int:
     """Run the parts of `role` until a signal ends them; give the exit code."""
     ended = flag_of((signal.SIGTERM, signal.SIGINT))
     reload_on_hangup(runtime)
+    share_heaps()
     runtime.serve_figures()
     settle()
     notify("READY=1")

@@ -63,9 +63,9 @@ def _here() -> int | None:
     """Give the core that this thread runs on."""
     if not (_TAKES_TURNS and sys.platform == "linux"):
         return None
-    # sched_getcpu(3), which Python does not offer.
-    core = int(ctypes.CDLL(None).sched_getcpu())
-    return core if core >= 0 else None
+    # Python does not offer sched_getcpu(3), which gives -1 where it is not allowed.
+    asked = getattr(ctypes.CDLL(None), "sched_getcpu", None)
+    return core if asked and (core := int(asked())) >= 0 else None
 
 
 def _allowed() -> set[int]:

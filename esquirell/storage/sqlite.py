@@ -20,6 +20,10 @@ _SWITCH_PAUSE_S = 0.02
 
 WRITES = "esquirell_writes"
 
+# A quarter of SQLite's own, which each connection fills as the database grows: the system keeps
+# what is read often anyway, for all of them.
+CACHE_KIB = 512
+
 _SYNCHRONOUS = {"full": "FULL", "normal": "NORMAL"}
 
 
@@ -60,6 +64,7 @@ def configure(engine: Engine, durability: str) -> None:
     def on_connect(connection: sqlite3.Connection, _record: object) -> None:
         connection.execute(f"PRAGMA synchronous={_SYNCHRONOUS[durability]}")
         connection.execute("PRAGMA foreign_keys=ON")
+        connection.execute(f"PRAGMA cache_size=-{CACHE_KIB}")
 
     listen(engine, "connect", on_connect)
     listen(engine, "begin", _begin)

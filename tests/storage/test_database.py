@@ -50,6 +50,12 @@ def test_a_file_that_is_there_keeps_its_permissions(sqlite: Database) -> None:
     again.close()
 
 
+def test_a_connection_keeps_little_in_memory(sqlite: Database) -> None:
+    with sqlite.read() as connection:
+        # https://www.sqlite.org/pragma.html#pragma_cache_size: negative, it counts KiB
+        assert connection.scalar(text("PRAGMA cache_size")) == -512
+
+
 def test_nothing_is_opened_before_the_first_use(tmp_path: Path) -> None:
     Database(f"sqlite:///{tmp_path}/esquirell.db").close()
     assert list(tmp_path.iterdir()) == []
