@@ -5,17 +5,11 @@ at the last of `addresses`, or lets `finder` search with a `listener`; `keys` ma
 `cloud` asks Tuya's servers through `cloud_api`, within the budget of `account`. On the LAN a read
 goes on through `local` (all meters), `link` (one meter: its turn, lock and cool-down),
 `reader` (which protocol), `caller` (the connection), `conversation` (question and answer) and
-`line` (bytes and time limits). `errors` turns what was seen there into the contract's reasons.
+`line` (bytes and time limits). They all get tinytuya through `lean`. `errors` turns what was seen there into the contract's reasons.
 `simulator`, on `wire`, is the other side: a meter, measuring a `house`.
 """
 
 import logging
-
-from esquirell.tuya.later import later
-
-# Its own way to the cloud, with requests, is replaced (`cloud_api`): what nobody uses is 4 MiB.
-with later("requests"):
-    import tinytuya  # noqa: F401 - here, so that whoever imports it later finds it loaded
 
 # At debug level tinytuya logs keys and payloads, and encrypts with a constant nonce.
 logging.getLogger("tinytuya").setLevel(logging.INFO)

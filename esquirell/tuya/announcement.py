@@ -6,7 +6,8 @@ import re
 from dataclasses import dataclass
 from typing import Any, get_args
 
-from tinytuya.core import (
+from esquirell.domain.meter import ProtocolVersion
+from esquirell.tuya.lean import (
     PREFIX_6699_VALUE,
     REQ_DEVINFO,
     TuyaMessage,
@@ -14,8 +15,6 @@ from tinytuya.core import (
     pack_message,
     udpkey,
 )
-
-from esquirell.domain.meter import ProtocolVersion
 
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _PRODUCT = re.compile(r"[A-Za-z0-9_-]{0,64}")

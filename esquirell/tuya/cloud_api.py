@@ -11,11 +11,10 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 from urllib.parse import urlencode, urlsplit
 
-import tinytuya
-
 from esquirell.domain.device import Device
 from esquirell.tuya.account import Account, Quota, cloud_error
 from esquirell.tuya.cloud_errors import TOKEN_EXPIRED, RefusedError, nonsense, refused, unreachable
+from esquirell.tuya.lean import tinytuya
 from esquirell.tuya.thing_model import read_model
 
 _PRODUCT = ("product_id", "category", "product_name")

@@ -3,11 +3,9 @@
 from collections.abc import Iterator
 from typing import Any
 
-import tinytuya
-from tinytuya import DP_QUERY, STATUS, UPDATEDPS
-
 from esquirell.domain.meter import Meter
 from esquirell.tuya.errors import SESSION_VERSIONS, AttemptError, Step, impossible_key
+from esquirell.tuya.lean import DP_QUERY, STATUS, UPDATEDPS, tinytuya
 from esquirell.tuya.limits import Budget, Limits
 from esquirell.tuya.line import Line
 from esquirell.tuya.version import betrayed

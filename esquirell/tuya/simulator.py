@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 
-from tinytuya import (
+from esquirell.tuya.lean import (
     DP_QUERY,
     DP_QUERY_NEW,
     HEART_BEAT,
@@ -16,9 +16,8 @@ from tinytuya import (
     SESS_KEY_NEG_RESP,
     SESS_KEY_NEG_START,
     UPDATEDPS,
+    TuyaMessage,
 )
-from tinytuya.core import TuyaMessage
-
 from esquirell.tuya.wire import VERSIONS, ForeignFrameError, Wire, split
 
 log = logging.getLogger(__name__)

@@ -2,7 +2,7 @@
 
 import struct
 
-from tinytuya.core import (
+from esquirell.tuya.lean import (
     PREFIX_55AA_BIN,
     PREFIX_6699_BIN,
     DecodeError,

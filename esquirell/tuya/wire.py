@@ -5,7 +5,7 @@ import os
 import struct
 from hashlib import sha256
 
-from tinytuya.core import (
+from esquirell.tuya.lean import (
     PREFIX_55AA_VALUE,
     PREFIX_6699_VALUE,
     AESCipher,
