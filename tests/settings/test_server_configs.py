@@ -83,5 +83,7 @@ def test_mosquitto_lets_in_who_has_a_password_over_mqtt_5(shipped_mosquitto: Mos
 def test_mosquitto_keeps_its_state_over_a_restart(
     shipped_mosquitto: Mosquitto, tmp_path: Path
 ) -> None:
+    # It listens a moment before it minds signals.
+    assert connect(shipped_mosquitto, "esquirell", "p@ss $#=") == "Success"
     shipped_mosquitto.stop()
     assert (tmp_path / "mosquitto.db").is_file()
