@@ -23,7 +23,7 @@ from esquirell.mqtt.publisher import MqttPublisher
 from esquirell.mqtt.requests import Requests
 from esquirell.mqtt.topics import Topics
 from esquirell.runtime.devices import Devices
-from esquirell.runtime.facts import VERSION, Known, info_of
+from esquirell.runtime.facts import VERSION, Known, Told
 from esquirell.runtime.measuring import exporter_of, ports_of
 from esquirell.runtime.shared import Shared
 from esquirell.runtime.storage import Storage
@@ -66,6 +66,7 @@ class Runtime:
     def __init__(self, settings: Settings, app: Celery) -> None:
         self.settings = settings
         self._paces = _paces(settings)
+        self._told = Told()
         self.app = app
         self.started_at = now()
         # Host names and process ids repeat among containers.
@@ -236,7 +237,7 @@ class Runtime:
         return self.poller.waiting
 
     def _info(self) -> dict[str, Any]:
-        return info_of(self.settings, self.topics.base)
+        return self._told.info(self.settings, self.topics.base)
 
     def _meter_infos(self) -> list[MeterInfo]:
         statuses = latest(self.storage.readings.statuses(), self._known_statuses())

@@ -5,8 +5,9 @@ at the last of `addresses`, or lets `finder` search with a `listener`; `keys` ma
 `cloud` asks Tuya's servers through `cloud_api`, within the budget of `account`. On the LAN a read
 goes on through `local` (all meters), `link` (one meter: its turn, lock and cool-down),
 `reader` (which protocol), `caller` (the connection), `conversation` (question and answer) and
-`line` (bytes and time limits). They all get tinytuya through `lean`. `errors` turns what was seen there into the contract's reasons.
-`simulator`, on `wire`, is the other side: a meter, measuring a `house`.
+`line` (bytes and time limits). They all get tinytuya through `lean`. `errors` turns what was seen
+there into the contract's reasons. `simulator`, on `wire`, is the other side: a meter, measuring a
+`house`.
 """
 
 import logging
