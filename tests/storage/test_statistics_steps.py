@@ -1,0 +1,47 @@
+"""A step goes on where the one before ended, and leaves nothing of what it replaces."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from support.statistics import Workshop
+
+from esquirell.domain.statistic import Statistic
+from esquirell.storage.database import Database
+
+HOUR = timedelta(hours=1)
+MIDNIGHT = datetime(2026, 11, 21, 23, tzinfo=UTC)  # in Warsaw
+VOLTAGE = {"voltage": 230.0}
+
+
+@pytest.fixture
+def shop(database: Database) -> Workshop:
+    return Workshop(database)
+
+
+def test_an_hour_that_is_no_part_of_a_gap_any_more_goes(shop: Workshop) -> None:
+    shop.put((MIDNIGHT, VOLTAGE))
+    shop.rollup()
+    with shop.store.turn("main") as turn:
+        turn.replace_hours([(Statistic("main", MIDNIGHT + HOUR, {}, 0), None)], ())
+    shop.put((MIDNIGHT + HOUR / 2, VOLTAGE), (MIDNIGHT + 2 * HOUR, VOLTAGE))
+    shop.rollup()
+    assert [one.start for one in shop.found("hour")] == [MIDNIGHT, MIDNIGHT + 2 * HOUR]
+
+
+def test_a_step_goes_on_from_counters_that_were_silent_for_hours(shop: Workshop) -> None:
+    for number in range(4):
+        counted = {"energy_import": 100.0 + number} if number < 2 else {}
+        shop.put((MIDNIGHT + (number + 0.5) * HOUR, VOLTAGE | counted))
+    shop.rollup()
+    shop.put((MIDNIGHT + 4.5 * HOUR, VOLTAGE | {"energy_import": 104.0}))
+    shop.rollup()
+    assert sum(filter(None, shop.values("hour", "energy_import"))) == pytest.approx(4.0)
+    assert shop.everything() == shop.from_scratch()
+
+
+def test_a_value_that_is_not_there_any_more_goes(shop: Workshop) -> None:
+    shop.put((MIDNIGHT, VOLTAGE))
+    shop.rollup()
+    with shop.store.turn("main") as turn:
+        turn.replace("day", MIDNIGHT, Statistic("main", MIDNIGHT, {"frequency_max": 50.0}, 1, 1))
+    assert shop.found("day")[0].values == {"frequency_max": 50.0}
