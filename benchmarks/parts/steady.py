@@ -80,9 +80,7 @@ def _result(
     what = f"CPU at rest, one meter each 60 s, over {seconds / 60:g} min"
     result.at_most(3, what, rest, REST_PERCENT, "% of one core")
     _judge_punctuality(result, seconds, late)
-    kib = quiet_bytes / KIB / max(readings, 1)
-    what = f"bytes written per reading with Redis, one meter each 60 s, {readings} readings"
-    result.at_most(8, what, kib, WRITTEN_KIB, "KiB")
+    _judge_written(result, quiet_bytes, readings)
     result.judge(
         8,
         f"bytes written without any schedule, {seconds / 60:g} min",
@@ -91,6 +89,14 @@ def _result(
         met=idle_bytes == 0,
     )
     return result
+
+
+def _judge_written(result: Result, written: int, readings: int) -> None:
+    what = f"bytes written per reading with Redis, one meter each 60 s, {readings} readings"
+    if readings:
+        result.at_most(8, what, written / KIB / readings, WRITTEN_KIB, "KiB")
+    else:
+        result.unmeasured(8, what, "it takes minutes")
 
 
 def _judge_punctuality(result: Result, seconds: int, late: Sequence[float]) -> None:
