@@ -25,10 +25,10 @@ from esquirell.domain.periods import Calendar
 from esquirell.domain.reading import Reading
 from esquirell.services.statistics import Statistics
 from esquirell.storage.database import Database
-from esquirell.storage.migrate import upgrade
+from esquirell.storage.maintenance.migrate import upgrade
 from esquirell.storage.readings import Readings
-from esquirell.storage.statistics import Statistics as Store
-from esquirell.storage.statistics_history import Periods
+from esquirell.storage.statistics.history import Periods
+from esquirell.storage.statistics.store import Statistics as Store
 
 YEAR = 525_600
 START = datetime(2025, 1, 1, tzinfo=UTC)

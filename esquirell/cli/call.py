@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from esquirell.storage.database import Database
     from esquirell.storage.prices import Prices
     from esquirell.storage.readings import Readings
-    from esquirell.storage.statistics import Statistics as StatisticsStore
+    from esquirell.storage.statistics.store import Statistics as StatisticsStore
 
 
 @dataclass
@@ -94,7 +94,7 @@ class Call:
     @cached_property
     def statistics_store(self) -> "StatisticsStore":
         """The stored statistics by themselves. Raises as `readings` does."""
-        from esquirell.storage.statistics import Statistics  # noqa: PLC0415 - as above
+        from esquirell.storage.statistics.store import Statistics  # noqa: PLC0415 - as above
 
         return Statistics(self._present_database(), self.settings.timezone)
 

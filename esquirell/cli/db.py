@@ -14,9 +14,9 @@ from esquirell.daemon.lock import AlreadyRunningError, RunLock, lock_of
 from esquirell.domain.errors import ConfigError, EsquirellError, UnavailableError
 from esquirell.runtime import make_directory
 from esquirell.settings.urls import check_database, join_password, split_password
-from esquirell.storage import care, moving, restoring
 from esquirell.storage.database import Database
-from esquirell.storage.revision import HEAD, ensure_current
+from esquirell.storage.maintenance import care, moving, restoring
+from esquirell.storage.maintenance.revision import HEAD, ensure_current
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
 _BACKUP = click.Path(exists=True, dir_okay=False, readable=True, path_type=Path)

@@ -30,7 +30,7 @@ def periods(
 
     Raises UnavailableError, also from the iterator.
     """
-    from esquirell.storage.statistics_history import Periods  # noqa: PLC0415 - --help is quick
+    from esquirell.storage.statistics.history import Periods  # noqa: PLC0415 - --help is quick
 
     call.statistics.rollup(meters=None if meters is None else list(meters))
     since = Calendar(call.settings.timezone).floor(span[0], resolution)

@@ -7,8 +7,8 @@ from pathlib import Path
 from esquirell.beat.rules import rule_of
 from esquirell.domain.schedule import Schedule
 from esquirell.storage.database import Database
+from esquirell.storage.maintenance.revision import read_revision
 from esquirell.storage.readings import Readings
-from esquirell.storage.revision import read_revision
 from esquirell.storage.schedules import Schedules
 
 

@@ -40,7 +40,7 @@ from esquirell.services.saving import Saver
 from esquirell.services.schedules import Schedules
 from esquirell.services.statuses import latest
 from esquirell.settings import Settings, load
-from esquirell.storage.revision import ensure_current
+from esquirell.storage.maintenance.revision import ensure_current
 from esquirell.storage.spool import Spool
 from esquirell.wiring import make_directory, options_of
 

@@ -10,15 +10,15 @@ from esquirell.services.ports import Clock
 from esquirell.services.retention import Retention
 from esquirell.services.statistics import Statistics
 from esquirell.settings import Settings
-from esquirell.storage.backups import Backups
-from esquirell.storage.claim import Claim
 from esquirell.storage.commands import CommandLog
 from esquirell.storage.database import Database
-from esquirell.storage.mending import Mender
+from esquirell.storage.maintenance.backups import Backups
+from esquirell.storage.maintenance.claim import Claim
+from esquirell.storage.maintenance.mending import Mender
 from esquirell.storage.prices import Prices
 from esquirell.storage.readings import Readings
 from esquirell.storage.schedules import Schedules
-from esquirell.storage.statistics import Statistics as StatisticsStore
+from esquirell.storage.statistics.store import Statistics as StatisticsStore
 
 
 class Storage:

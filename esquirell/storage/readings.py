@@ -9,12 +9,13 @@ from esquirell.domain.errors import UnavailableError
 from esquirell.domain.ledger import Ledger
 from esquirell.domain.reading import Reading
 from esquirell.domain.status import MeterStatus
-from esquirell.storage import meters, watermarks
+from esquirell.storage import meters
 from esquirell.storage.books import Books
 from esquirell.storage.database import Database
 from esquirell.storage.history import Span, stream
 from esquirell.storage.ledgers import read_ledgers, write_ledgers
 from esquirell.storage.rows import Shape, to_row
+from esquirell.storage.statistics import watermarks
 from esquirell.storage.tables import meter, reading
 from esquirell.storage.upsert import insert_new
 

@@ -12,7 +12,7 @@ from esquirell.domain.errors import ConfigError, SpoolError
 from esquirell.domain.reading import Reading, iso
 from esquirell.storage import sqlite
 from esquirell.storage.books import to_ledger, to_state
-from esquirell.storage.restoring import set_aside
+from esquirell.storage.maintenance.restoring import set_aside
 
 log = logging.getLogger(__name__)
 

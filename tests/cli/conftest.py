@@ -10,7 +10,7 @@ from support.redis_server import RedisProcess
 from support.service import simulated
 
 from esquirell.runtime import process
-from esquirell.storage.migrate import upgrade
+from esquirell.storage.maintenance.migrate import upgrade
 from esquirell.tuya.simulator import SimulatedMeter
 
 

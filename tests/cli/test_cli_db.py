@@ -8,7 +8,7 @@ from support.redis_server import RedisProcess
 from esquirell.beat.presence import Presence
 from esquirell.beat.redis import Address, connect
 from esquirell.daemon.lock import RunLock
-from esquirell.storage.revision import HEAD
+from esquirell.storage.maintenance.revision import HEAD
 
 ALWAYS = ("--since", "2026-01-01", "--json")
 

@@ -9,7 +9,7 @@ from esquirell.daemon.housekeeping import BREATH_S, RETRY_S, Housekeeping
 from esquirell.domain.periods import Calendar
 from esquirell.services.retention import Retention
 from esquirell.storage.database import Database
-from esquirell.storage.migrate import upgrade
+from esquirell.storage.maintenance.migrate import upgrade
 
 MIDNIGHT = datetime(2026, 11, 21, 23, tzinfo=UTC)
 

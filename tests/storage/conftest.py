@@ -7,7 +7,7 @@ from sqlalchemy import text
 from support.db_postgres import PostgresServer, find_binaries
 
 from esquirell.storage.database import Database
-from esquirell.storage.migrate import upgrade
+from esquirell.storage.maintenance.migrate import upgrade
 
 
 @pytest.fixture(scope="session")

@@ -4,8 +4,8 @@ from pathlib import Path
 
 from support.db_postgres import PostgresServer
 
-from esquirell.storage.claim import Claim
 from esquirell.storage.database import Database
+from esquirell.storage.maintenance.claim import Claim
 
 
 def test_of_two_sessions_one_has_the_claim(postgres_url: str) -> None:

@@ -12,9 +12,9 @@ from support.db_samples import sample
 from support.waiting import LIMIT_S
 
 from esquirell.storage.database import Database
-from esquirell.storage.migrate import upgrade
+from esquirell.storage.maintenance.migrate import upgrade
+from esquirell.storage.maintenance.revision import ensure_current
 from esquirell.storage.readings import Readings
-from esquirell.storage.revision import ensure_current
 from esquirell.storage.schedules import Schedules
 from esquirell.storage.sqlite import use_log
 
@@ -145,7 +145,7 @@ import os, sys
 from support.db_samples import sample
 from esquirell.storage.database import Database
 from esquirell.storage.readings import Readings
-from esquirell.storage.revision import ensure_current
+from esquirell.storage.maintenance.revision import ensure_current
 from esquirell.storage.schedules import Schedules
 from esquirell.storage.sqlite import use_log
 readings = Readings(Database(sys.stdin.read()))
@@ -179,10 +179,10 @@ LIGHT = """
 import sys
 from esquirell.storage.database import Database
 from esquirell.storage.readings import Readings
-from esquirell.storage.revision import ensure_current
+from esquirell.storage.maintenance.revision import ensure_current
 from esquirell.storage.schedules import Schedules
 from esquirell.storage.sqlite import use_log
-from esquirell.storage.revision import ensure_current
+from esquirell.storage.maintenance.revision import ensure_current
 database = Database(sys.stdin.read())
 ensure_current(database)
 Readings(database).statuses()

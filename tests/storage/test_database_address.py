@@ -4,7 +4,7 @@ import pytest
 
 from esquirell.domain.errors import ConfigError
 from esquirell.storage.database import Database
-from esquirell.storage.revision import ensure_current
+from esquirell.storage.maintenance.revision import ensure_current
 
 
 @pytest.mark.parametrize(

@@ -14,8 +14,8 @@ from support.waiting import LIMIT_S
 
 from esquirell.domain.errors import ConfigError, UnavailableError
 from esquirell.storage.database import Database
+from esquirell.storage.maintenance.revision import ensure_current
 from esquirell.storage.readings import Readings
-from esquirell.storage.revision import ensure_current
 
 
 def test_a_missing_directory_is_named(tmp_path: Path) -> None:

@@ -4,8 +4,8 @@ from pathlib import Path
 from support.db_processes import Writer
 from support.db_samples import START
 
-from esquirell.storage.care import check
 from esquirell.storage.database import Database
+from esquirell.storage.maintenance.care import check
 from esquirell.storage.readings import Readings
 
 WHOLE_DAY = (START - timedelta(hours=1), START + timedelta(hours=23))

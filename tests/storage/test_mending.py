@@ -13,9 +13,9 @@ from support.db_samples import START, sample
 from support.waiting import LIMIT_S
 
 from esquirell.domain.errors import ConfigError, UnavailableError
-from esquirell.storage.backups import Backups
 from esquirell.storage.database import Database
-from esquirell.storage.mending import Mender, is_damaged
+from esquirell.storage.maintenance.backups import Backups
+from esquirell.storage.maintenance.mending import Mender, is_damaged
 from esquirell.storage.readings import Readings
 
 MANY = 3000

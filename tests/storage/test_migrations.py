@@ -18,9 +18,9 @@ from esquirell.domain.schedule import StoredSchedule
 from esquirell.domain.status import MeterStatus
 from esquirell.storage.commands import CommandLog
 from esquirell.storage.database import Database
-from esquirell.storage.migrate import alembic_config, upgrade
+from esquirell.storage.maintenance.migrate import alembic_config, upgrade
+from esquirell.storage.maintenance.revision import HEAD, read_revision
 from esquirell.storage.readings import Readings
-from esquirell.storage.revision import HEAD, read_revision
 from esquirell.storage.schedules import Schedules
 from esquirell.storage.tables import metadata
 

@@ -12,7 +12,7 @@ from esquirell.domain.errors import ConfigError, UnavailableError
 from esquirell.domain.schedule import LastRun, StoredSchedule
 from esquirell.domain.status import MeterStatus
 from esquirell.storage.database import Database
-from esquirell.storage.moving import BATCH, move
+from esquirell.storage.maintenance.moving import BATCH, move
 from esquirell.storage.readings import Readings
 from esquirell.storage.schedules import Schedules
 from esquirell.storage.tables import metadata

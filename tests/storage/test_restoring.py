@@ -9,11 +9,11 @@ from support.db_processes import Writer
 from support.db_revisions import stamp
 
 from esquirell.domain.errors import ConfigError, UnavailableError
-from esquirell.storage.care import backup, check
 from esquirell.storage.database import Database
+from esquirell.storage.maintenance.care import backup, check
+from esquirell.storage.maintenance.restoring import restore
+from esquirell.storage.maintenance.revision import ensure_current
 from esquirell.storage.readings import Readings
-from esquirell.storage.restoring import restore
-from esquirell.storage.revision import ensure_current
 
 
 def names(directory: Path) -> list[str]:

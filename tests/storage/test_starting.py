@@ -10,8 +10,8 @@ from support.db_samples import sample
 
 from esquirell.domain.errors import ConfigError, UnavailableError
 from esquirell.storage.database import Database
+from esquirell.storage.maintenance.revision import HEAD, ensure_current, read_revision
 from esquirell.storage.readings import Readings
-from esquirell.storage.revision import HEAD, ensure_current, read_revision
 
 
 def schema(database: Database) -> list[tuple[str, str]]:

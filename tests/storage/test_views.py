@@ -6,7 +6,7 @@ from sqlalchemy import text
 from support.statistics import Workshop
 
 from esquirell.storage.database import Database
-from esquirell.storage.views import NAMES
+from esquirell.storage.statistics.views import NAMES
 
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference" / "sql.md"
 MIDNIGHT = datetime(2026, 11, 21, 23, tzinfo=UTC)

@@ -10,8 +10,8 @@ from support.db_samples import sample
 
 from esquirell.domain.status import MeterStatus
 from esquirell.storage.database import Database
+from esquirell.storage.maintenance.revision import ensure_current
 from esquirell.storage.readings import Readings
-from esquirell.storage.revision import ensure_current
 
 
 def main() -> None:

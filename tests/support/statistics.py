@@ -12,8 +12,8 @@ from esquirell.services.statistics import Statistics
 from esquirell.storage import tables
 from esquirell.storage.database import Database
 from esquirell.storage.readings import Readings
-from esquirell.storage.statistics import Statistics as Store
-from esquirell.storage.statistics_history import Periods
+from esquirell.storage.statistics.history import Periods
+from esquirell.storage.statistics.store import Statistics as Store
 
 WARSAW = "Europe/Warsaw"
 EVER = (datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC))

@@ -6,7 +6,7 @@ from esquirell.cli.checks.finding import Finding, advice, fault, fine
 from esquirell.daemon.redis_server import find_redis
 from esquirell.domain.errors import EsquirellError
 from esquirell.runtime import Runtime
-from esquirell.storage import care
+from esquirell.storage.maintenance import care
 
 _START_REDIS = (
     "start it (sudo systemctl start redis-server), correct redis.url and its password, or set "

@@ -12,7 +12,7 @@ from esquirell.domain.statistic import Statistic
 from esquirell.storage import meters
 from esquirell.storage.database import Database
 from esquirell.storage.postgres import BINARY
-from esquirell.storage.statistic_rows import StatisticShape
+from esquirell.storage.statistics.rows import StatisticShape
 from esquirell.storage.tables import statistic
 
 _PAGE = 1000

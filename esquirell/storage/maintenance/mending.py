@@ -11,10 +11,10 @@ from pathlib import Path
 from urllib.parse import quote
 
 from esquirell.domain.errors import EsquirellError
-from esquirell.storage.backups import Backups
 from esquirell.storage.database import Database
-from esquirell.storage.restoring import set_aside, stage
-from esquirell.storage.revision import ensure_current
+from esquirell.storage.maintenance.backups import Backups
+from esquirell.storage.maintenance.restoring import set_aside, stage
+from esquirell.storage.maintenance.revision import ensure_current
 
 log = logging.getLogger(__name__)
 

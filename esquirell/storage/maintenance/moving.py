@@ -7,7 +7,7 @@ from sqlalchemy.engine import Connection
 
 from esquirell.domain.errors import ConfigError, UnavailableError
 from esquirell.storage.database import Database
-from esquirell.storage.revision import ensure_current
+from esquirell.storage.maintenance.revision import ensure_current
 from esquirell.storage.tables import metadata
 
 # Rows copied at once.

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from esquirell.domain.errors import ConfigError
-from esquirell.storage import care
 from esquirell.storage.database import Database
+from esquirell.storage.maintenance import care
 
 PATTERN = "esquirell-*.db"
 

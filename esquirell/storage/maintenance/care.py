@@ -10,7 +10,7 @@ from sqlalchemy.engine import Connection
 from esquirell.domain.errors import ConfigError, EsquirellError
 from esquirell.storage import sqlite
 from esquirell.storage.database import Database
-from esquirell.storage.revision import HEAD, read_revision
+from esquirell.storage.maintenance.revision import HEAD, read_revision
 
 # Findings shown at most: a damaged file may have thousands.
 _SHOWN = 10

@@ -11,15 +11,15 @@ from sqlalchemy.engine import Connection
 from esquirell.domain.hours import Batch, Counters, Kept
 from esquirell.domain.periods import Resolution
 from esquirell.domain.statistic import Statistic, Watermark
-from esquirell.storage import meters, watermarks
-from esquirell.storage import statistic_statements as statements
+from esquirell.storage import meters
 from esquirell.storage.database import Database
-from esquirell.storage.statistic_rows import (
+from esquirell.storage.statistics import statements, watermarks
+from esquirell.storage.statistics.history import Periods, stream
+from esquirell.storage.statistics.rows import (
     counters_json,
     read_counters,
     to_row,
 )
-from esquirell.storage.statistics_history import Periods, stream
 from esquirell.storage.tables import QUANTITY_COLUMNS, statistic
 from esquirell.storage.upsert import insert_or_update
 

@@ -11,17 +11,18 @@ from sqlalchemy import event, text
 from sqlalchemy.engine import Connection
 
 from esquirell.domain.errors import ConfigError, UnavailableError
-from esquirell.storage import sqlite, views
+from esquirell.storage import sqlite
 from esquirell.storage.database import Database
 from esquirell.storage.faults import DamagedError
-from esquirell.storage.revision import (
+from esquirell.storage.maintenance.revision import (
     EXIT_CONFIG,
     EXIT_UNAVAILABLE,
     HEAD,
     UPGRADE_LIMIT_S,
     read_revision,
 )
-from esquirell.storage.timescale import use_timescale
+from esquirell.storage.maintenance.timescale import use_timescale
+from esquirell.storage.statistics import views
 
 # Any number will do, as long as all versions of this program take the same.
 _ADVISORY_LOCK = 7_283_651
@@ -51,7 +52,7 @@ def upgrade(url: str) -> None:
 def alembic_config(connection: Connection) -> Config:
     """Build Alembic's configuration; its commands work in the transaction of `connection`."""
     config = Config()
-    scripts = Path(__file__).parent / "migrations"
+    scripts = Path(__file__).parents[1] / "migrations"
     config.set_main_option("script_location", str(scripts).replace("%", "%%"))
     config.attributes["connection"] = connection
     return config

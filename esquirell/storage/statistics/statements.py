@@ -7,7 +7,7 @@ from sqlalchemy import bindparam, delete, func, insert, select, update
 
 from esquirell.storage.instant import Instant
 from esquirell.storage.postgres import BINARY
-from esquirell.storage.statistic_rows import StatisticShape
+from esquirell.storage.statistics.rows import StatisticShape
 from esquirell.storage.tables import QUANTITY_COLUMNS, reading, rollup, statistic
 
 ALL = StatisticShape()

@@ -8,10 +8,11 @@ from sqlalchemy import inspect, text
 from sqlalchemy.engine import Connection
 
 from esquirell.domain.errors import ConfigError, EsquirellError, UnavailableError
-from esquirell.storage import sqlite, views
+from esquirell.storage import sqlite
 from esquirell.storage.address import written
 from esquirell.storage.database import Database
 from esquirell.storage.faults import DamagedError
+from esquirell.storage.statistics import views
 from esquirell.storage.tables import metadata
 
 log = logging.getLogger(__name__)
@@ -99,7 +100,7 @@ def _made(database: Database) -> bool:
 def _upgrade_in_child(database: Database, limit_s: float) -> None:
     # By standard input: a command line would show the password to every user of the machine.
     url = written(database.url)
-    command = [sys.executable, "-P", "-m", "esquirell.storage.migrate"]
+    command = [sys.executable, "-P", "-m", "esquirell.storage.maintenance.migrate"]
     try:
         child = subprocess.run(
             command, input=url, capture_output=True, text=True, timeout=limit_s, check=False

@@ -10,10 +10,10 @@ from sqlalchemy.engine import URL
 
 from esquirell.domain.errors import ConfigError, UnavailableError
 from esquirell.storage import sqlite
-from esquirell.storage.care import damages, sqlite_file
 from esquirell.storage.database import Database
 from esquirell.storage.faults import DamagedError, translated
-from esquirell.storage.revision import read_revision
+from esquirell.storage.maintenance.care import damages, sqlite_file
+from esquirell.storage.maintenance.revision import read_revision
 
 # A file, and what SQLite may have beside it: left behind, it would be applied to the new file.
 _PARTS = ("", "-wal", "-shm", "-journal")
