@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from esquirell.beat.celery_config import celery_config
-from esquirell.beat.redis import Address, Sentinels
+from esquirell.broker.celery_config import celery_config
+from esquirell.broker.connection import Address, Sentinels
 from esquirell.domain.errors import ConfigError
 from esquirell.mqtt.options import Options
 from esquirell.settings import Settings, load

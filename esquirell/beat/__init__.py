@@ -1,1 +1,1 @@
-"""Beat: schedules over RedBeat entries in Redis; everything that knows Redis."""
+"""RedBeat: when schedules run, as entries in Redis."""

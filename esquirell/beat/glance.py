@@ -9,8 +9,8 @@ from celery import Celery
 from redbeat.decoder import to_timestamp
 from redis.client import NEVER_DECODE
 
-from esquirell.beat.queue import POLLS
 from esquirell.beat.redbeat import client_of, settings_of
+from esquirell.broker.queue import POLLS
 
 SEEDED_KEY = "esquirell:seeded"
 VERSION_KEY = "esquirell:schedules:version"

@@ -12,10 +12,10 @@ from redbeat.schedulers import RedBeatScheduler
 
 from esquirell.beat import entry as entries
 from esquirell.beat.glance import SEEDED_KEY, Glance, Glances
-from esquirell.beat.lease import Lease
-from esquirell.beat.queue import sent_now
 from esquirell.beat.redbeat import client_of, settings_of
-from esquirell.beat.redis import RedisError
+from esquirell.broker.connection import RedisError
+from esquirell.broker.lease import Lease
+from esquirell.broker.queue import sent_now
 from esquirell.domain.errors import UnavailableError
 
 log = logging.getLogger(__name__)

@@ -11,11 +11,11 @@ from redis.lock import Lock
 
 from esquirell.beat.entry import UNREADABLE, Entry, RuleSchedule
 from esquirell.beat.glance import RUNS_KEY, SEEDED_KEY, VERSION_KEY, Glance, Glances
-from esquirell.beat.queue import POLLS
 from esquirell.beat.redbeat import client_of, settings_of
-from esquirell.beat.redis import Client, RedisError, unavailable
 from esquirell.beat.rules import rule_of
-from esquirell.beat.sender import EVERY_HEADER, SCHEDULE_HEADER
+from esquirell.broker.connection import Client, RedisError, unavailable
+from esquirell.broker.queue import POLLS
+from esquirell.broker.sender import EVERY_HEADER, SCHEDULE_HEADER
 from esquirell.domain.schedule import LastRun, Schedule, long_task_name
 
 TURN_KEY = "esquirell:schedules:turn"

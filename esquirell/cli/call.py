@@ -16,7 +16,7 @@ from esquirell.cli.ownership import check_entry, hand_over
 from esquirell.domain.errors import ConfigError, UnavailableError
 
 if TYPE_CHECKING:
-    from esquirell.beat.presence import Presence
+    from esquirell.broker.presence import Presence
     from esquirell.domain.meter import Meter
     from esquirell.runtime import Runtime
     from esquirell.services.costs import Costs
@@ -135,8 +135,8 @@ class Call:
     @cached_property
     def presence(self) -> "Presence":
         """Who is alive, by itself: health checks ask each minute. Raises ConfigError."""
-        from esquirell.beat.presence import Presence  # noqa: PLC0415 - as above
-        from esquirell.beat.redis import connect  # noqa: PLC0415 - as above
+        from esquirell.broker.connection import connect  # noqa: PLC0415 - as above
+        from esquirell.broker.presence import Presence  # noqa: PLC0415 - as above
         from esquirell.wiring import address_of  # noqa: PLC0415 - as above
 
         client = connect(address_of(self.settings))

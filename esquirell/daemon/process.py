@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from celery.apps.worker import Worker
 from celery.signals import worker_ready, worker_shutting_down
 
-from esquirell.beat.lease import Lease
+from esquirell.broker.lease import Lease
 from esquirell.daemon import records
 from esquirell.daemon.announcing import announcement
 from esquirell.daemon.consumer import Consumer, Pulse

@@ -75,7 +75,7 @@ def _remember(task_id: str) -> None:
     """Cancel a task, here and for workers that start later."""
     tasks.revoked.add(task_id)
     try:
-        current(app).shared.cancelled.add(task_id)
+        current(app).shared.revoked.add(task_id)
     except UnavailableError as error:
         log.warning("a cancelled task may run if its worker is started anew: %s", error)
 
@@ -89,7 +89,7 @@ class Recall(bootsteps.StartStopStep):
         """Take over the tasks that others were told to throw away."""
         del parent
         try:
-            tasks.revoked.update(current(app).shared.cancelled.ids())
+            tasks.revoked.update(current(app).shared.revoked.ids())
         except UnavailableError as error:
             log.debug("Redis is away again, which starts this anew: %s", error)
 

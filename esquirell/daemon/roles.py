@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from esquirell.beat.celery_config import QUEUES
-from esquirell.beat.lease import Lease
+from esquirell.broker.celery_config import QUEUES
+from esquirell.broker.lease import Lease
 from esquirell.daemon.consumer import Pulse
 from esquirell.daemon.housekeeping import Housekeeping
 from esquirell.daemon.lock import AlreadyRunningError, claim

@@ -16,7 +16,7 @@ from flower.events import Events
 from kombu.exceptions import OperationalError
 from tornado.ioloop import IOLoop
 
-from esquirell.beat.redis import RedisError
+from esquirell.broker.connection import RedisError
 from esquirell.flower.masking import Mask
 
 log = logging.getLogger(__name__)

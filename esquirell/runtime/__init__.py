@@ -1,6 +1,6 @@
 """The composition root: the only place that builds adapters."""
 
-from esquirell.beat.sender import COMMAND_HEADER, EVERY_HEADER, SCHEDULE_HEADER
+from esquirell.broker.sender import COMMAND_HEADER, EVERY_HEADER, SCHEDULE_HEADER
 from esquirell.runtime.process import current, use
 from esquirell.runtime.root import Runtime
 from esquirell.services.capture import CAPTURE_TASK

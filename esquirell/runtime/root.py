@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from celery import Celery
 
-from esquirell.beat.queue import Queues
 from esquirell.beat.scheduler import Scheduler
-from esquirell.beat.sender import TaskSender
+from esquirell.broker.queue import Queues
+from esquirell.broker.sender import TaskSender
 from esquirell.domain.meter import Meter
 from esquirell.domain.status import MeterStatus
 from esquirell.domain.tasks import registry

@@ -5,14 +5,14 @@ from functools import cached_property
 
 from celery import Celery
 
-from esquirell.beat.cancelled import Cancelled
 from esquirell.beat.glance import Glances
-from esquirell.beat.lease import Lease
-from esquirell.beat.presence import Presence
-from esquirell.beat.redis import Client, connect
-from esquirell.beat.relay import Relay
 from esquirell.beat.scheduler import Scheduler
 from esquirell.beat.timetable import RedBeatTimetable
+from esquirell.broker.connection import Client, connect
+from esquirell.broker.lease import Lease
+from esquirell.broker.presence import Presence
+from esquirell.broker.relay import Relay
+from esquirell.broker.revoked import RevokedTasks
 from esquirell.settings import Settings
 from esquirell.wiring import address_of
 
@@ -42,9 +42,9 @@ class Shared:
         return Presence(self.client, self._instance)
 
     @cached_property
-    def cancelled(self) -> Cancelled:
+    def revoked(self) -> RevokedTasks:
         """Which tasks are not to be run."""
-        return Cancelled(self.client)
+        return RevokedTasks(self.client)
 
     @cached_property
     def relay(self) -> Relay:

@@ -5,7 +5,7 @@ import pytest
 from celery import Celery
 from support.redis_server import RedisProcess
 
-from esquirell.beat.redis import Address, connect
+from esquirell.broker.connection import Address, connect
 
 
 @pytest.fixture

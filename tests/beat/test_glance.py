@@ -3,9 +3,9 @@ from celery import Celery
 from support.redis_server import RedisProcess
 
 from esquirell.beat.glance import RUNS_KEY, SEEDED_KEY, VERSION_KEY, Glance, Glances
-from esquirell.beat.queue import POLLS
 from esquirell.beat.redbeat import settings_of
-from esquirell.beat.redis import RedisError
+from esquirell.broker.connection import RedisError
+from esquirell.broker.queue import POLLS
 
 
 @pytest.fixture

@@ -9,10 +9,10 @@ from support.redis_server import RedisProcess
 from support.waiting import LIMIT_S, eventually
 
 from esquirell.beat.glance import RUNS_KEY, Glances
-from esquirell.beat.lease import Lease
-from esquirell.beat.queue import POLLS, Queues
 from esquirell.beat.scheduler import QUEUE_LIMIT, RECONCILE_S, Scheduler
 from esquirell.beat.timetable import RedBeatTimetable
+from esquirell.broker.lease import Lease
+from esquirell.broker.queue import POLLS, Queues
 from esquirell.domain.errors import UnavailableError
 from esquirell.domain.schedule import LastRun, Schedule
 

@@ -14,9 +14,9 @@ from support.terminal import Terminal
 from support.tuya_broadcasts import Broadcaster
 from support.tuya_devices import FakeDevice
 
-from esquirell.beat import diagnosis
-from esquirell.beat.presence import Presence
-from esquirell.beat.redis import Address, connect
+from esquirell.broker import diagnosis
+from esquirell.broker.connection import Address, connect
+from esquirell.broker.presence import Presence
 from esquirell.cli.checks import clock, servers
 from esquirell.domain.ledger import Ledger
 from esquirell.domain.status import MeterStatus

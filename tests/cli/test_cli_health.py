@@ -7,8 +7,8 @@ from support.cli import Home, esquirell, meter
 from support.db_samples import sample
 from support.redis_server import RedisProcess
 
-from esquirell.beat.presence import Presence
-from esquirell.beat.redis import Address, connect
+from esquirell.broker.connection import Address, connect
+from esquirell.broker.presence import Presence
 
 HERE = socket.gethostname()
 SINCE = "2026-11-22T10:15:00.123Z"

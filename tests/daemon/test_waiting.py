@@ -3,7 +3,7 @@ from collections.abc import Callable
 from support.redis_server import RedisProcess
 from support.service import Service
 
-from esquirell.beat.transport import WAIT_S
+from esquirell.broker.transport import WAIT_S
 
 
 def test_a_worker_waits_some_seconds_for_messages(

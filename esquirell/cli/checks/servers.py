@@ -1,6 +1,6 @@
 """What runs beside: database, Redis, broker, and the service itself."""
 
-from esquirell.beat.diagnosis import RedisFacts, examine
+from esquirell.broker.diagnosis import RedisFacts, examine
 from esquirell.cli import broker, service
 from esquirell.cli.checks.finding import Finding, advice, fault, fine
 from esquirell.daemon.redis_server import find_redis

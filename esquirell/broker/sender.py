@@ -6,8 +6,8 @@ from typing import Any
 from celery import Celery
 from kombu.exceptions import OperationalError
 
-from esquirell.beat.queue import COMMANDS, sent_now
-from esquirell.beat.redis import RedisError
+from esquirell.broker.connection import RedisError
+from esquirell.broker.queue import COMMANDS, sent_now
 from esquirell.domain.errors import UnavailableError
 
 COMMAND_HEADER = "esquirell_command"

@@ -11,8 +11,8 @@ from redbeat.schedulers import get_redis
 from support.ports import free_port
 from support.waiting import LIMIT_S, eventually
 
-from esquirell.beat.celery_config import celery_config
-from esquirell.beat.redis import Address, RedisError, connect
+from esquirell.broker.celery_config import celery_config
+from esquirell.broker.connection import Address, RedisError, connect
 from esquirell.runtime import Runtime, celery_settings
 from esquirell.settings import load
 

@@ -7,7 +7,7 @@ from kombu.asynchronous import Hub
 from kombu.transport.redis import Channel as RedisChannel
 from kombu.transport.redis import Transport as RedisTransport
 
-from esquirell.beat.redis import Client
+from esquirell.broker.connection import Client
 
 # kombu asks anew each second; a message comes at once however long a worker waits for it. At its
 # end the present wait has to run out, or the message that it brings would be lost. Who collects

@@ -5,14 +5,14 @@ from urllib.parse import quote
 
 from kombu.transport import TRANSPORT_ALIASES
 
-from esquirell.beat.queue import COMMANDS, POLLS
-from esquirell.beat.redis import ANSWER_S, CONNECT_S, KEEPALIVE_CHECK_S, Address
+from esquirell.broker.connection import ANSWER_S, CONNECT_S, KEEPALIVE_CHECK_S, Address
+from esquirell.broker.queue import COMMANDS, POLLS
 
 # Longer than any task: a message that a dead worker had taken comes back after this time.
 VISIBILITY_S = 300
 
 # By name: kombu imports it when a connection is wanted.
-_TRANSPORT = "esquirell.beat.transport:Transport"
+_TRANSPORT = "esquirell.broker.transport:Transport"
 
 
 def celery_config(address: Address, zone: str) -> dict[str, Any]:

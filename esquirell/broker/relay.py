@@ -8,9 +8,9 @@ from typing import Any
 from celery import Celery
 from kombu.exceptions import OperationalError
 
-from esquirell.beat.presence import Presence
-from esquirell.beat.queue import POLLS, sent_now
-from esquirell.beat.redis import Client, RedisError, unavailable
+from esquirell.broker.connection import Client, RedisError, unavailable
+from esquirell.broker.presence import Presence
+from esquirell.broker.queue import POLLS, sent_now
 from esquirell.domain.meter import worker_of
 
 READ_PART = "esquirell.tasks.read_part"

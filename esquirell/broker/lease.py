@@ -3,7 +3,7 @@
 import logging
 import time
 
-from esquirell.beat.redis import Client, RedisError, unavailable
+from esquirell.broker.connection import Client, RedisError, unavailable
 
 log = logging.getLogger(__name__)
 
@@ -16,6 +16,11 @@ local holder = redis.call('get', KEYS[1])
 if holder and holder ~= ARGV[1] then return 0 end
 redis.call('set', KEYS[1], ARGV[1], 'PX', ARGV[2])
 return 1
+"""
+
+# Give the lease up unless somebody else has taken it meanwhile.
+RELEASE = """
+if redis.call('get', KEYS[1]) == ARGV[1] then redis.call('del', KEYS[1]) end
 """
 
 
@@ -52,10 +57,10 @@ class Lease:
         self._held, self._asked_at = True, time.monotonic()
 
     def release(self) -> None:
-        """Give the lease up, so that another takes over at once."""
+        """Give the lease up if it is still ours, so that another takes over at once."""
         try:
-            if self._held and self._client.get(self._key) == self._owner:
-                self._client.delete(self._key)
+            if self._held:
+                self._client.eval(RELEASE, 1, self._key, self._owner)
         except RedisError as error:
             log.debug("the lease runs out by itself: %s", error)
         self._held = None

@@ -2,7 +2,7 @@
 
 import redis
 
-from esquirell.beat.redis import RedisError, unavailable
+from esquirell.broker.connection import RedisError, unavailable
 
 ALIVE_S = 20
 PREFIX = "esquirell:role:"

@@ -2,14 +2,14 @@
 
 import time
 
-from esquirell.beat.redis import Client, RedisError, unavailable
+from esquirell.broker.connection import Client, RedisError, unavailable
 
 KEY = "esquirell:cancelled"
 # As long as a worker remembers it by itself (Celery's REVOKE_EXPIRES).
 KEPT_S = 10_800
 
 
-class Cancelled:
+class RevokedTasks:
     """The ids of tasks that are not to be run, for workers that start later."""
 
     def __init__(self, client: Client) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import redis
 
-from esquirell.beat.redis import RedisError, unavailable
+from esquirell.broker.connection import RedisError, unavailable
 
 POLLS = "polls"
 COMMANDS = "commands"

@@ -6,7 +6,7 @@ from typing import Any
 
 import redis
 
-from esquirell.beat.redis import RedisError, unavailable
+from esquirell.broker.connection import RedisError, unavailable
 
 # Celery's transport is tested with this one; Debian has had newer ones since 2023.
 OLDEST = (6, 2)
