@@ -11,6 +11,7 @@ from pydantic import SecretStr, ValidationError
 
 from esquirell.domain.device import Device
 from esquirell.domain.errors import ConfigError
+from esquirell.domain.inference import specified
 from esquirell.domain.meter import LOCAL_KEY_LENGTH, Meter, ProtocolVersion
 from esquirell.profiles import shipped
 from esquirell.settings.slugs import unique_slug
@@ -44,15 +45,19 @@ class Found(NamedTuple):
 
 
 def read_devices(file: Path) -> Found:
-    """Take the metering devices over from tinytuya's `devices.json`, each with a unique name.
+    """Return the metering devices of tinytuya's `devices.json` as meters with unique names.
 
+    A device behind a gateway takes address, key and protocol from the gateway's entry.
     Raises ConfigError when the file is not what tinytuya writes.
     """
     meters: dict[str, Meter] = {}
     left_out: list[LeftOut] = []
-    for device in _entries(file):
-        reason = _reason_against(device)
-        meter = None if reason else _meter(device, meters, file)
+    entries = _entries(file)
+    by_id = {_text(entry, "id"): entry for entry in entries}
+    for device in entries:
+        line = by_id.get(_text(device, "parent")) if device.get("sub") else device
+        reason = _reason_against(device, line)
+        meter = _meter(device, line, meters, file) if line and not reason else None
         if meter:
             meters[meter.name] = meter
         else:
@@ -61,22 +66,29 @@ def read_devices(file: Path) -> Found:
 
 
 def describe(file: Path, device_id: str) -> Device:
-    """Give what tinytuya's `devices.json` says of one device; nothing when it is not there.
+    """Return what tinytuya's `devices.json` says of one device; nothing when it is not there.
 
     Raises ConfigError when the file is not what tinytuya writes.
     """
     entry = next((one for one in _entries(file) if one.get("id") == device_id), {})
-    mapping = entry.get("mapping")
     return Device(
         product_id=_text(entry, "product_id"),
         category=_text(entry, "category"),
         product_name=_text(entry, "product_name"),
-        mapping=mapping if isinstance(mapping, dict) else {},
+        mapping=_by_dp(entry.get("mapping")),
     )
 
 
+def _by_dp(mapping: object) -> Entry:
+    """Return a mapping by DP id, also one that is a list as the cloud sends it."""
+    if isinstance(mapping, list):
+        points = [one for one in mapping if isinstance(one, dict) and "dp_id" in one]
+        return {str(point["dp_id"]): point for point in points}
+    return mapping if isinstance(mapping, dict) else {}
+
+
 def key_of(file: Path, device_id: str) -> str | None:
-    """Give the local key of a device, if it is listed. Raises ConfigError as `describe` does."""
+    """Return the local key of a device, if it is listed. Raises ConfigError as `describe` does."""
     keys = {one.get("id"): _text(one, "key") for one in _entries(file)}
     key = keys.get(device_id, "")
     return key if len(key) == LOCAL_KEY_LENGTH else None
@@ -94,13 +106,17 @@ def _entries(file: Path) -> list[Entry]:
     return entries
 
 
-def _reason_against(device: Entry) -> str | None:
+def _reason_against(device: Entry, line: Entry | None) -> str | None:
+    """Return why a device is left out; `line` is the entry of what answers on the network."""
     if not _measures(device):
         return "it has no datapoint that measures electricity"
-    if device.get("sub"):
-        return "it is reached through a gateway only"
-    if len(_text(device, "key")) != LOCAL_KEY_LENGTH:
-        return f"its local key has not {LOCAL_KEY_LENGTH} characters"
+    if line is None:
+        return "it is behind a gateway (parent) that the list does not hold"
+    if line is not device and not _text(device, "node_id"):
+        return "it is behind a gateway, but its entry has no node_id"
+    if len(_text(line, "key")) != LOCAL_KEY_LENGTH:
+        whose = "its" if line is device else "its gateway's"
+        return f"{whose} local key has not {LOCAL_KEY_LENGTH} characters"
     return None
 
 
@@ -114,21 +130,23 @@ def _measures(device: Entry) -> bool:
 
 
 def _codes(device: Entry) -> dict[str, str]:
-    mapping = device.get("mapping")
-    points = mapping.items() if isinstance(mapping, dict) else ()
-    return {dp: str(point.get("code")) for dp, point in points if isinstance(point, dict)}
+    """Return the codes of the datapoints, by DP id or, in a list without ids, by code."""
+    return {point.name: point.code for point in specified(device.get("mapping"))}
 
 
-def _meter(device: Entry, taken: Container[str], file: Path) -> Meter | None:
+def _meter(device: Entry, line: Entry, taken: Container[str], file: Path) -> Meter | None:
     name = unique_slug(_text(device, "name"), taken)
+    behind_gateway = line is not device
     try:
         return Meter(
             name=name,
             label=_text(device, "name"),
             device_id=_text(device, "id"),
-            address=_address(device),
-            local_key=SecretStr(_text(device, "key")),
-            protocol=_protocol(device),
+            address=_address(line),
+            gateway=_text(line, "id") if behind_gateway else "",
+            cid=_text(device, "node_id") if behind_gateway else "",
+            local_key=SecretStr(_text(line, "key")),
+            protocol=_protocol(line),
             profile=_profile(device),
             product_id=_text(device, "product_id"),
             mapping_file=file.absolute() if _codes(device) else None,

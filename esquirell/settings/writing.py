@@ -33,7 +33,8 @@ _TAIL = """
 _COMMENTS = {
     "url": '"embedded": `esquirell run` starts its own',
     "name": "history and topics go by it: keep it when a broken device is exchanged",
-    "address": "on your network; let the router give it always the same",
+    "address": "on your network; have the router always assign the same one",
+    "gateway": "the meter is read through this device: address, key and protocol are the gateway's",
     "protocol": '3.1 to 3.5; "auto": found out at the first connection',
     "profile": 'what its datapoints mean; "auto": by product_id or mapping_file',
 }
@@ -108,6 +109,8 @@ def _meter(meter: Meter, folder: Path) -> dict[str, str | int]:
         "label": meter.label,
         "device_id": meter.device_id,
         "address": meter.address,
+        "gateway": meter.gateway,
+        "cid": meter.cid,
         "local_key_file": _key_file(meter),
         "protocol": meter.protocol,
         "profile": meter.profile,

@@ -168,6 +168,17 @@ def test_devices_of_tinytuya_become_meters(folder: Path) -> None:
     assert text["meters"][0]["mapping_file"] == "devices.json"
 
 
+def test_a_meter_behind_a_gateway_is_written_with_it(folder: Path) -> None:
+    gateway = {"id": "bfgw", "name": "Gateway", "key": KEY, "ip": "192.168.1.9", "version": "3.4"}
+    child = {"id": "bf09", "name": "Attic", "category": "zndb", "mapping": {}, "sub": True}
+    child |= {"parent": "bfgw", "node_id": "a4c1380123456789"}
+    (folder / "devices.json").write_text(json.dumps([gateway, child]))
+    assert run("--from-devices", "devices.json").exit_code == 0
+    (meter,) = load(folder / "esquirell.toml", {}).meters
+    assert (meter.name, meter.address) == ("attic", "192.168.1.9")
+    assert (meter.gateway, meter.cid) == ("bfgw", "a4c1380123456789")
+
+
 def test_an_account_in_the_cloud_becomes_meters(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

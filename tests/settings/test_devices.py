@@ -7,7 +7,7 @@ from support.configuration import KEY, ConfigurationFolder
 
 from esquirell.domain.errors import ConfigError
 from esquirell.domain.meter import Meter
-from esquirell.settings.devices import Found, read_devices
+from esquirell.settings.devices import Found, describe, read_devices
 
 CASES = Path(__file__).parents[3] / "shared/meters/devices"
 
@@ -120,7 +120,11 @@ def test_meters_are_known_by_codes_category_or_product(
         ({"mapping": LAMP, "category": "dj"}, "it has no datapoint that measures electricity"),
         ({"mapping": {}}, "it has no datapoint that measures electricity"),
         ({"mapping": [1], "category": None}, "it has no datapoint that measures electricity"),
-        ({"sub": True}, "it is reached through a gateway only"),
+        ({"sub": True}, "it is behind a gateway (parent) that the list does not hold"),
+        (
+            {"sub": True, "parent": "bf02"},
+            "it is behind a gateway (parent) that the list does not hold",
+        ),
         ({"key": ""}, "its local key has not 16 characters"),
         ({"key": None}, "its local key has not 16 characters"),
         ({"id": ""}, "its entry is not complete"),
@@ -132,6 +136,44 @@ def test_other_devices_are_left_out_with_the_reason(
     found = take(folder, device(**said))
     assert found.meters == ()
     assert found.left_out == (("Garage", reason),)
+
+
+GATEWAY = {"id": "bfgw", "name": "Gateway", "category": "wg2", "mapping": {}, "ip": "192.168.1.9"}
+
+
+def test_a_device_behind_a_gateway_is_read_through_it(folder: ConfigurationFolder) -> None:
+    gateway = device(**GATEWAY, key="gateway-key-1234", version="3.4")
+    child = device(sub=True, parent="bfgw", node_id="a4c1380123456789", ip="", key="", version="")
+    meter = only(take(folder, child, gateway))
+    assert (meter.device_id, meter.gateway, meter.cid) == ("bf01", "bfgw", "a4c1380123456789")
+    assert (meter.address, meter.protocol) == ("192.168.1.9", "3.4")
+    assert meter.local_key.get_secret_value() == "gateway-key-1234"
+
+
+@pytest.mark.parametrize(
+    ("child", "gateway", "reason"),
+    [
+        ({"node_id": ""}, {}, "it is behind a gateway, but its entry has no node_id"),
+        ({}, {"key": ""}, "its gateway's local key has not 16 characters"),
+    ],
+)
+def test_what_a_gateway_lacks_is_named(
+    folder: ConfigurationFolder, child: dict[str, Any], gateway: dict[str, Any], reason: str
+) -> None:
+    said = {"sub": True, "parent": "bfgw", "node_id": "a4c1380123456789"} | child
+    found = take(folder, device(**said), device(**(GATEWAY | gateway)))
+    assert found.meters == ()
+    assert ("Garage", reason) in found.left_out
+
+
+def test_a_mapping_may_be_the_list_of_the_cloud(folder: ConfigurationFolder) -> None:
+    listed = [
+        {"dp_id": int(dp), **point, "values": json.dumps(point["values"])}
+        for dp, point in PLUG.items()
+    ]
+    meter = only(take(folder, device(mapping=listed)))
+    assert (meter.profile, meter.mapping_file) == ("plug", folder.path / "devices.json")
+    assert set(describe(folder.path / "devices.json", "bf01").mapping) == set(PLUG)
 
 
 def test_names_are_unique_and_labels_are_kept(folder: ConfigurationFolder) -> None:
