@@ -1,54 +1,69 @@
-"""Captured answers of real meters, where the folder that holds them is there."""
+"""Captured answers of real devices: meters, with what they mean, and others."""
 
 import json
-import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-_BESIDE = Path(__file__).parents[3] / "shared" / "meters"
-METERS = Path(os.environ.get("ESQUIRELL_SHARED_METERS", _BESIDE))
-# What the contract has no quantity for: diagnostics.
-_BEYOND = (
-    "energy_increment", "energy_increment_today", "energy_absolute", "energy_session",
-    "energy_balance", "energy_import_tariff", "energy_output", "energy_today",
-)  # fmt: skip
+FIXTURES = Path(__file__).parents[1] / "fixtures"
+METERS = FIXTURES / "meters"
+NO_METERS = FIXTURES / "no_meters"
+SERIES = FIXTURES / "series"
 
 
 @dataclass(frozen=True, slots=True)
 class Captured:
-    """One file, and what its answer is known to mean: `right` is asserted, `disputed` is not."""
+    """One file, and what its answer is known to mean.
+
+    `right` holds the value of each quantity key, `also` other keys that are right for it as
+    well; of `disputed` keys nothing certain is known.
+    """
 
     file: str
     capture: Mapping[str, Any]
     right: Mapping[str, float]
+    also: Mapping[str, tuple[str, ...]]
     disputed: frozenset[str]
 
     def of(self, source: str, **without: object) -> dict[str, Any]:
-        """Give the capture with one of its answers, `dps` or `status`, and parts replaced."""
+        """Return the capture with one of its answers, `dps` or `status`, and parts replaced."""
         other = {"dps": "status", "status": "dps"}[source]
         return {**self.capture, other: None, **without}
 
 
 def captures() -> Iterator[Captured]:
-    """Give all captures; none where the folder is missing."""
-    for file in sorted((METERS / "devices").glob("*.json")):
-        yield _captured(file)
+    """Return the captures of all meters that answered."""
+    for file in sorted(METERS.glob("*.json")):
+        capture = json.loads(file.read_text(encoding="utf-8"))
+        if "expected" in capture:
+            yield captured(file.stem, capture)
+
+
+def unanswered() -> Iterator[Path]:
+    """Return the files of the products of which no answer is known."""
+    for file in sorted(METERS.glob("*.json")):
+        if "expected" not in json.loads(file.read_text(encoding="utf-8")):
+            yield file
+
+
+def no_meters() -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Return the captures of devices that measure no electricity."""
+    for file in sorted(NO_METERS.glob("*.json")):
+        yield file.stem, json.loads(file.read_text(encoding="utf-8"))
+
+
+def captured(file: str, capture: Mapping[str, Any]) -> Captured:
+    """Read a capture with its expected values."""
+    return Captured(
+        file,
+        capture,
+        capture["expected"],
+        {key: tuple(keys) for key, keys in capture.get("also", {}).items()},
+        frozenset(capture.get("disputed", ())),
+    )
 
 
 def is_right(value: float | None, wanted: float) -> bool:
     """Tell whether a value is right within half a percent or one last digit."""
     return value is not None and abs(value - wanted) <= max(0.005 * abs(wanted), 0.0011)
-
-
-def _captured(file: Path) -> Captured:
-    capture = json.loads(file.read_text())
-    right, disputed = {}, set()
-    for one in capture["expected"]:
-        key = one["quantity"] + ("" if one["phase"] == "total" else f"_{one['phase']}")
-        if one["trust"] == "disputed":
-            disputed.add(key)
-        elif one["quantity"] not in _BEYOND:
-            right[key] = one["value"]
-    return Captured(file.stem, capture, right, frozenset(disputed))

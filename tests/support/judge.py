@@ -1,0 +1,114 @@
+"""Which values of real meters are decoded right, missing or wrong, by what is known of them."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from support.captures import Captured, is_right
+
+from esquirell import profiles
+
+Decode = Callable[[Mapping[str, Any]], Mapping[str, float]]
+
+# What a decoder is given, beside the answer.
+_DESCRIBING = ("mapping", "spec", "product_id", "category")
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """One way to know a device: which parts of a capture are given, and which answer."""
+
+    name: str
+    given: tuple[str, ...]
+    answers: tuple[str, ...]
+
+    def captures(self, captured: Captured) -> Iterator[dict[str, Any]]:
+        """Return what the device is known by, once per answer; none where a part is not there."""
+        if self.given and not captured.capture.get(self.given[0]):
+            return
+        for answer in self.answers:
+            if captured.capture.get(answer):
+                parts = (*self.given, answer)
+                yield {part: captured.capture.get(part) for part in parts}
+
+
+WAYS = (
+    Way("all that is known", ("mapping", "spec", "product_id", "category"), ("status", "dps")),
+    Way("the maker's mapping", ("mapping", "category"), ("status", "dps")),
+    Way("the cloud's specification", ("spec", "category"), ("status",)),
+    Way("the product id", ("product_id",), ("dps",)),
+    Way("the LAN answer alone", (), ("dps",)),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What came of one capture: each expected key is right, missing or wrong.
+
+    `unlisted` are keys with a value that nobody expected.
+    """
+
+    file: str
+    way: str
+    right: frozenset[str]
+    missing: frozenset[str]
+    wrong: Mapping[str, tuple[float, float]]
+    unlisted: Mapping[str, float]
+
+
+def decode(capture: Mapping[str, Any]) -> Mapping[str, float]:
+    """Return the values that the service would publish."""
+    return profiles.try_capture(capture).values
+
+
+def judge(
+    captures: Iterable[Captured], ways: Iterable[Way] = WAYS, by: Decode = decode
+) -> Iterator[Verdict]:
+    """Return a verdict on every capture, by each way that it can be known."""
+    for captured in captures:
+        for way in ways:
+            for capture in way.captures(captured):
+                yield verdict(captured, way.name, by(capture))
+
+
+def verdict(captured: Captured, way: str, values: Mapping[str, float]) -> Verdict:
+    """Compare the values that came with those that were expected."""
+    found = {key: _found(values, key, captured.also) for key in captured.right}
+    right = {key for key, came in found.items() if came and is_right(came[1], captured.right[key])}
+    wrong = {
+        key: (came[1], captured.right[key])
+        for key, came in found.items()
+        if came and key not in right
+    }
+    taken = {came[0] for came in found.values() if came} | captured.disputed
+    return Verdict(
+        captured.file,
+        way,
+        frozenset(right),
+        frozenset(key for key, came in found.items() if not came),
+        wrong,
+        {key: value for key, value in values.items() if key not in taken},
+    )
+
+
+def table(verdicts: Iterable[Verdict]) -> dict[str, Counter[str]]:
+    """Count devices and values by way."""
+    counts: dict[str, Counter[str]] = {}
+    for one in verdicts:
+        row = counts.setdefault(one.way, Counter())
+        row["answers"] += 1
+        row["values"] += len(one.right) + len(one.missing) + len(one.wrong)
+        row["right"] += len(one.right)
+        row["missing"] += len(one.missing)
+        row["wrong"] += len(one.wrong) + len(one.unlisted)
+    return counts
+
+
+def _found(
+    values: Mapping[str, float], key: str, also: Mapping[str, tuple[str, ...]]
+) -> tuple[str, float] | None:
+    for name in (key, *also.get(key, ())):
+        if name in values:
+            return name, values[name]
+    return None
