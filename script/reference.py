@@ -15,14 +15,16 @@ from esquirell import profiles
 from esquirell.cli.app import COMMANDS, app
 from esquirell.domain.meter import Meter
 from esquirell.domain.quantity import QUANTITIES
-from esquirell.domain.requests import schemas
 from esquirell.domain.schedule import Schedule
 from esquirell.domain.tariff import Tariff, Window
+from esquirell.services.command_table import COMMANDS as REQUESTS
+from esquirell.services.command_table import Job
 from esquirell.settings.model import Configuration
 
 ROOT = Path(__file__).parent.parent
 NOTE = "<!-- Written by script/reference.py: change the code, then run `make reference`. -->\n"
 WIDTH = 92
+SOURCES = {"mqtt": "MQTT", "cli": "command line", "web": "page", "api": "API"}
 
 
 def pages() -> dict[str, str]:
@@ -32,7 +34,7 @@ def pages() -> dict[str, str]:
         "settings.md": _page("Settings", _settings()),
         "quantities.md": _page("Quantities", _quantities()),
         "profiles.md": _page("Profiles", _profiles()),
-        "requests.md": _page("Requests over MQTT", _requests()),
+        "requests.md": _page("Requests", _requests()),
     }
 
 
@@ -136,15 +138,29 @@ def _profiles() -> Iterator[str]:
 
 
 def _requests() -> Iterator[str]:
-    yield "The payloads of all commands; `esquirell/bridge/info` publishes them as JSON schemas."
-    yield "[MQTT](../mqtt.md) explains topics and answers.\n"
-    for name, schema in schemas().items():
-        yield f"## `{name}`\n\n{schema.get('description', '').partition(chr(10))[0]}\n"
-        yield "| field | required | what |\n|---|---|---|"
-        for field, rule in schema.get("properties", {}).items():
-            needed = "yes" if field in schema.get("required", ()) else ""
-            yield f"| `{field}` | {needed} | {_kind(rule)} |"
-        yield ""
+    yield "Every command: where it may come from, its payload and the `data` of its answer."
+    yield "`esquirell/bridge/info` publishes the payloads of those that MQTT takes as JSON schemas;"
+    yield "[MQTT](../mqtt.md) explains topics and answers. A job is answered twice: `accepted` with"
+    yield "`task_id`, then its end. Each payload may hold a `transaction`, which comes back.\n"
+    for name, command in REQUESTS.items():
+        yield f"## `{name}`\n\n{(command.handler.__doc__ or '').partition(chr(10))[0]}\n"
+        kind = type(command).__name__.lower()
+        sources = ", ".join(SOURCES[one] for one in SOURCES if one in command.sources)
+        yield f"A {kind}, from: {sources}.\n"
+        yield from _fields("payload", command.payload, leave_out=("transaction",))
+        yield from _fields("end" if isinstance(command, Job) else "answer", command.answer)
+
+
+def _fields(title: str, model: type[BaseModel], leave_out: tuple[str, ...] = ()) -> Iterator[str]:
+    schema = model.model_json_schema()
+    rules = {k: v for k, v in schema.get("properties", {}).items() if k not in leave_out}
+    if not rules:
+        return
+    yield f"| {title} | required | what |\n|---|---|---|"
+    for field, rule in rules.items():
+        needed = "yes" if field in schema.get("required", ()) else ""
+        yield f"| `{field}` | {needed} | {_kind(rule)} |"
+    yield ""
 
 
 def _kind(rule: dict[str, Any]) -> str:

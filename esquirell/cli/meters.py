@@ -118,11 +118,9 @@ def _refuse_existing(output: Path) -> None:
 
 def _capture(runtime: "Runtime", meter: Meter) -> Mapping[str, Any]:
     from esquirell.cli import service  # noqa: PLC0415 - it loads Celery, which `list` can spare
-    from esquirell.runtime import CAPTURE_TASK  # noqa: PLC0415 - the same
 
     if service.works(runtime):
-        answer = service.run(runtime, "meter/capture", CAPTURE_TASK, {"name": meter.name})
-        return dict(answer.data["result"])
+        return service.finish(runtime, "meter/capture", {"name": meter.name})
     service.prepare_alone(runtime, stores=False)
     try:
         return runtime.devices.capture.take(meter)

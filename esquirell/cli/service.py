@@ -70,19 +70,6 @@ def finish(runtime: Runtime, command: str, data: Mapping[str, Any]) -> Mapping[s
     return answer.data
 
 
-def run(runtime: Runtime, command: str, task: str, kwargs: Mapping[str, Any]) -> Answer:
-    """Let a worker do what is no command for others, and give its end.
-
-    It is recorded as `command`. Raises CommandError or UnavailableError.
-    """
-    record, _ = runtime.jobs.open(Request("cli", command, kwargs))
-    runtime.jobs.send(record.id, task, kwargs)
-    answer = answer_to(runtime, record.id)
-    if answer.status == "error":
-        raise failure(answer)
-    return answer
-
-
 def failure(answer: Answer) -> CommandError:
     """Make an error of an answer that is one."""
     return CommandError(answer.code or "internal", answer.error or "the service gave no reason")

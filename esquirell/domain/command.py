@@ -1,19 +1,21 @@
-"""Commands and their answers: the same for MQTT and the command line."""
+"""Commands and their answers: the same over MQTT, on the command line, the page and the API."""
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
 Status = Literal["accepted", "ok", "error"]
-Source = Literal["mqtt", "cli"]
+Source = Literal["mqtt", "cli", "web", "api"]
+
+MASK = "***"
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the one who asked is told; `code` and `error` go with the status `error`."""
+    """The answer to a command; `code` and `error` go with the status `error`."""
 
     status: Status
     data: Mapping[str, Any] = field(default_factory=dict)
@@ -21,18 +23,19 @@ class Answer:
     code: str | None = None
 
     def payload(self) -> dict[str, Any]:
-        """Build the answer as it is published."""
+        """Return the answer as it is published."""
         if self.status != "error":
             return {"status": self.status, "data": dict(self.data)}
-        told = {"status": "error", "error": self.error, "code": self.code}
-        return told | {"data": dict(self.data)}
+        failure = {"status": "error", "error": self.error, "code": self.code}
+        return failure | {"data": dict(self.data)}
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A command as somebody gave it; `reply` tells where the end of long work is answered.
+    """A command as it was received.
 
-    `about` is the meter or schedule that its topic names, where the payload need not.
+    `reply` says where the end of a job is to be answered; `about` is the meter or schedule that
+    its topic names, where the payload need not.
     """
 
     source: Source
@@ -41,22 +44,29 @@ class Request:
     reply: Mapping[str, Any] | None = None
     about: str | None = None
 
-    @property
-    def transaction_key(self) -> str | None:
-        """Name what a repeat of this command is known by; None without a transaction."""
+    def transaction_key(self, secrets: Iterable[str] = ()) -> str | None:
+        """Return what identifies a repeat of this command; None without a transaction.
+
+        `secrets` are the fields that are not recorded: where they differ it is no repeat.
+        """
         transaction = self.data.get("transaction")
         if transaction is None:
             return None
         parts = [self.command, self.about or self.data.get("name"), transaction]
+        parts += [self.data[name] for name in secrets if name in self.data]
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+    def recorded(self, secrets: Iterable[str] = ()) -> dict[str, Any]:
+        """Return the payload as the log may keep it: `***` for each secret."""
+        return dict(self.data) | {name: MASK for name in secrets if name in self.data}
 
 
 @dataclass(frozen=True, slots=True)
 class CommandRecord:
-    """A command as the log keeps it: who asked for what, when, and what came of it.
+    """A command as the log keeps it: who asked for what, when, and how it ended.
 
-    `id` is the task's id for what runs as a task; `answer` is None until it ended, `reply`
-    None when nobody waits for the end elsewhere, or has been told.
+    `id` is the task's id for a job; `answer` is None until it ended, `reply` None when nobody
+    waits for the end elsewhere, or it was sent.
     """
 
     id: str

@@ -1,8 +1,6 @@
-"""What each command takes: one model per command, from which its JSON schema is made."""
+"""The payloads of commands, a model each; services/command_table.py says which takes which."""
 
 import json
-from collections.abc import Mapping
-from functools import cache
 from typing import Annotated, Any
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -26,20 +24,20 @@ class Payload(BaseModel):
 
 
 class Nothing(Payload):
-    """A command that needs to be told nothing."""
+    """Nothing is needed."""
 
 
 Reference = Annotated[str, Field(min_length=1, max_length=NAME_LIMIT)]
 
 
 class Meters(Payload):
-    """The meters to read; without them, all."""
+    """The meters to read; without `meters`, all."""
 
     meters: tuple[Reference, ...] | None = None
 
 
 class FetchArguments(BaseModel):
-    """What the task that reads meters is called with."""
+    """The arguments of the task that reads meters."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -47,13 +45,13 @@ class FetchArguments(BaseModel):
 
 
 class RollupArguments(FetchArguments):
-    """What the task that works up statistics is called with; `since`: from then on anew."""
+    """The arguments of the task that computes statistics; `since`: anew from then on."""
 
     since: AwareDatetime | None = None
 
 
 class Named(Payload):
-    """The meter or schedule that is meant."""
+    """The name of the meter or schedule."""
 
     name: Reference
 
@@ -63,7 +61,7 @@ class NewSchedule(Schedule, Payload):
 
 
 class ScheduleChange(Named):
-    """The fields of a schedule to change; what is not named stays."""
+    """The fields of a schedule to change; the others stay."""
 
     every: Seconds | None = None
     cron: str | None = None
@@ -97,32 +95,8 @@ class TaskCall(Payload):
     args: dict[str, Any] = Field(default_factory=dict)
 
 
-COMMANDS: dict[str, type[Payload]] = {
-    "fetch": Meters,
-    "meter/list": Nothing,
-    "meter/test": Named,
-    "schedule/list": Nothing,
-    "schedule/add": NewSchedule,
-    "schedule/set": ScheduleChange,
-    "schedule/enable": Named,
-    "schedule/disable": Named,
-    "schedule/reset": Named,
-    "schedule/remove": Named,
-    "schedule/run": Named,
-    "task/list": Nothing,
-    "task/run": TaskCall,
-    "health": Nothing,
-}
-
-
-@cache
-def schemas() -> dict[str, Any]:
-    """Give the JSON schema of each command's payload."""
-    return {command: model.model_json_schema() for command, model in COMMANDS.items()}
-
-
 def read_json(payload: bytes) -> dict[str, Any]:
-    """Read a payload: an object, or nothing, which is an empty object.
+    """Return the object that a payload holds; an empty payload is an empty object.
 
     Raises CommandError (`too_large`, `invalid_json`, `invalid_payload`).
     """
@@ -135,33 +109,14 @@ def read_json(payload: bytes) -> dict[str, Any]:
         # What can't be written again (NaN, 1e999, half a surrogate pair) was no JSON in UTF-8.
         json.dumps(data, ensure_ascii=False, allow_nan=False).encode()
     except (ValueError, RecursionError):
-        raise CommandError("invalid_json", "the payload is no JSON in UTF-8") from None
+        raise CommandError("invalid_json", "the payload is not JSON in UTF-8") from None
     if not isinstance(data, dict):
         raise CommandError("invalid_payload", "the payload must be a JSON object, such as {}")
     return data
 
 
-def check_known(command: str) -> None:
-    """Refuse a command that there is not. Raises CommandError (`unknown_command`)."""
-    if command not in COMMANDS:
-        known, asked = ", ".join(COMMANDS), command[:NAME_LIMIT]
-        raise CommandError("unknown_command", f"there is no command {asked!r}; known: {known}")
-
-
-def parse(command: str, data: Mapping[str, Any]) -> Payload:
-    """Check what a command was given.
-
-    Raises CommandError (`unknown_command`, `invalid_payload`).
-    """
-    check_known(command)
-    try:
-        return COMMANDS[command].model_validate(data)
-    except ValidationError as error:
-        raise CommandError("invalid_payload", sentence(error)) from None
-
-
 def sentence(error: ValidationError) -> str:
-    """Say in one sentence what is wrong first, without repeating what was sent."""
+    """Return the first problem as a sentence that does not repeat what was sent."""
     first = error.errors(include_url=False, include_input=False, include_context=False)[0]
     place = ".".join(str(part) for part in first["loc"])
     message = first["msg"].removeprefix("Value error, ").replace("Input should be", "must be")

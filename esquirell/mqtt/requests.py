@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from esquirell.domain.command import Answer, CommandRecord, Request
 from esquirell.domain.errors import CommandError, EsquirellError, UnavailableError
-from esquirell.domain.requests import check_known, read_json
+from esquirell.domain.requests import read_json
 from esquirell.mqtt.client import Connection
 from esquirell.mqtt.link import Message
 from esquirell.mqtt.pace import Pace
@@ -113,7 +113,6 @@ class Requests:
             data = _read(message.payload, command, fields)
             reply["transaction"] = data.get("transaction")
             self._check_reply(message)
-            check_known(command)
             _check_name(data, fields)
         except EsquirellError as error:
             return Answer("error", {}, str(error), error.code)

@@ -8,11 +8,11 @@ from typing import Any
 from esquirell.domain.errors import ConfigError
 from esquirell.domain.meter import Meter
 from esquirell.domain.profile import Profile
-from esquirell.domain.requests import schemas
 from esquirell.domain.schedule import Schedule
 from esquirell.domain.status import MeterStatus
 from esquirell.mqtt.discovery import MeterInfo
 from esquirell.profiles import Choices
+from esquirell.services.command_table import schemas
 from esquirell.services.costs import Costs
 from esquirell.services.schedules import pace_of
 from esquirell.settings import Settings, public
@@ -25,7 +25,7 @@ def _info_of(settings: Settings, base_topic: str) -> dict[str, Any]:
         "version": VERSION,
         "base_topic": base_topic,
         "config": public(settings),
-        "commands": schemas(),
+        "commands": schemas("mqtt"),
     }
 
 

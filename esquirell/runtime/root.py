@@ -32,6 +32,7 @@ from esquirell.services.costs import Costs
 from esquirell.services.edits import Edits
 from esquirell.services.elsewhere import Elsewhere
 from esquirell.services.fetch import Fetch
+from esquirell.services.handlers import Handlers
 from esquirell.services.health import Health
 from esquirell.services.jobs import Jobs
 from esquirell.services.missed import Missed
@@ -158,7 +159,7 @@ class Runtime:
     def commands(self) -> Commands:
         """The dispatcher of commands."""
         edits = Edits(self.storage.schedules, self.shared.timetable, registry, self.meters)
-        return Commands(edits, self.schedules, self.jobs, self.health, registry)
+        return Commands(Handlers(edits, self.schedules, self.health, registry), self.jobs)
 
     @cached_property
     def requests(self) -> Requests:

@@ -1,4 +1,4 @@
-"""Long work on request: recorded in the database, done by a worker, ended in the record."""
+"""Jobs: recorded in the database, done by a worker, ended in the record."""
 
 import time
 import uuid
@@ -8,7 +8,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from esquirell.domain.command import Answer, CommandRecord, Request
-from esquirell.domain.errors import CommandError, UnavailableError
+from esquirell.domain.errors import CommandError
+from esquirell.services.command_table import COMMANDS, LOST_AFTER, Change, Job
+from esquirell.services.handlers import Work
 from esquirell.services.ports import Clock
 from esquirell.services.schedule_ports import CommandLog, TaskSender
 
@@ -18,12 +20,6 @@ REPEATS_WITHIN = timedelta(minutes=5)
 KEEP = timedelta(days=90)
 PRUNE_EVERY = timedelta(hours=1)
 
-# A task is thrown away after EXPIRES_S if nobody took it, and a poll has its own time limit:
-# what has not ended after this was lost with its worker. A user's own task may take longer.
-LOST_AFTER = timedelta(minutes=2)
-LONG_LOST_AFTER = timedelta(hours=1)
-SHORT = ("fetch", "meter/test")
-LONG = (*SHORT, "schedule/run", "task/run")
 LOST = "the task was accepted and then lost: no worker took it, or the worker ended"
 
 
@@ -39,44 +35,37 @@ class Jobs:
         self._keep = keep
         self._pruned_at: datetime | None = None
 
-    def open(self, request: Request) -> tuple[CommandRecord, bool]:
-        """Record a command, before anything is done; tell whether it repeats an earlier one.
+    def open(self, request: Request, command: Change[Any] | Job[Any]) -> tuple[CommandRecord, bool]:
+        """Record a command before anything is done; return whether it repeats an earlier one.
 
         The same command with the same transaction and payload within five minutes is a repeat:
-        then the earlier record is given. Raises UnavailableError, and CommandError
+        then the earlier record is returned. Raises UnavailableError, and CommandError
         (`invalid_payload`) when the same transaction came with another payload.
         """
         now = self._clock()
-        earlier = self._log.find(request.transaction_key, now - REPEATS_WITHIN)
+        record = _record(request, command.secrets, now)
+        earlier = self._log.find(record.transaction_key, now - REPEATS_WITHIN)
         if earlier is None:
-            return self._record(request, now), False
-        if earlier.request != request.data:
+            self._log.record(record)
+            return record, False
+        if earlier.request != record.request:
             raise CommandError(
                 "invalid_payload",
                 "this transaction came with another payload before; use a new one",
             )
-        # What is no long work and has no end was cut off, by a power cut say: it is done now.
-        return earlier, earlier.answer is not None or earlier.command in LONG
+        # A change without an end was cut off, by a power cut for example: it is done now.
+        return earlier, earlier.answer is not None or isinstance(command, Job)
 
-    def send(
-        self, command_id: str, task: str, kwargs: Mapping[str, Any], schedule: str | None = None
-    ) -> None:
-        """Let a worker do it, as a run of `schedule` if it is one.
+    def send(self, command_id: str, work: Work) -> None:
+        """Let a worker do it. Raises UnavailableError."""
+        self._sender.send(work.task, work.kwargs, command_id, EXPIRES_S, work.schedule)
 
-        Raises UnavailableError, which is then how the command ended.
-        """
-        try:
-            self._sender.send(task, kwargs, command_id, EXPIRES_S, schedule)
-        except UnavailableError as error:
-            self.end(command_id, Answer("error", {}, str(error), error.code), told=True)
-            raise
-
-    def end(self, command_id: str, answer: Answer, *, told: bool) -> None:
-        """Write what came of a command into its record; `told` if that is its answer at once.
+    def end(self, command_id: str, answer: Answer, *, answered: bool) -> None:
+        """Write the end of a command into its record; `answered` if it is answered at once.
 
         Raises UnavailableError.
         """
-        self._log.finish(command_id, self._clock(), answer, told=told)
+        self._log.finish(command_id, self._clock(), answer, answered=answered)
 
     def finished(self, command_id: str, answer: Answer, outcome: object) -> None:
         """Write the end of a task and its outcome, in the shape that its command promises.
@@ -85,28 +74,32 @@ class Jobs:
         """
         record = self._log.get(command_id)
         if record is not None:
-            self.end(command_id, replace(answer, data=_shape(record, outcome)), told=False)
+            data = _end_of(record, outcome)
+            self.end(command_id, replace(answer, data=data), answered=False)
 
     def tidy(self) -> None:
-        """End the commands whose tasks were lost, and forget old ones. Raises UnavailableError."""
+        """End the jobs whose tasks were lost, and forget old commands. Raises UnavailableError."""
         self._prune(self._clock())
-        for record in self._log.unended(self._clock() - LOST_AFTER):
-            limit = LOST_AFTER if record.command in SHORT else LONG_LOST_AFTER
-            if self._clock() - record.at > limit:
+        now = self._clock()
+        limits = [one.lost_after for one in COMMANDS.values() if isinstance(one, Job)]
+        for record in self._log.unended(now - min(limits)):
+            command = COMMANDS.get(record.command)
+            limit = command.lost_after if isinstance(command, Job) else LOST_AFTER
+            if now - record.at > limit:
                 lost = Answer("error", {"task_id": record.id}, LOST, "timeout")
-                # What is no long work was answered at once, or nobody waits any more.
-                self.end(record.id, lost, told=record.command not in LONG)
+                # A change was answered at once, or nobody waits any more.
+                self.end(record.id, lost, answered=not isinstance(command, Job))
 
     def unanswered(self) -> list[CommandRecord]:
-        """Give the commands whose end was not told, ended or not. Raises UnavailableError."""
+        """Return the jobs whose end was not answered, ended or not. Raises UnavailableError."""
         return self._log.unanswered()
 
     def answered(self, command_id: str) -> None:
-        """Note that the end of a command was told. Raises UnavailableError."""
+        """Note that the end of a job was answered. Raises UnavailableError."""
         self._log.mark_answered(command_id)
 
     def wait(self, command_id: str, limit_s: float) -> Answer:
-        """Wait for the end of a command, as its record tells it.
+        """Wait for the end of a job and return it from its record.
 
         Raises CommandError (`timeout`) after `limit_s` seconds, and UnavailableError.
         """
@@ -123,23 +116,21 @@ class Jobs:
             self._log.prune(now - self._keep)
             self._pruned_at = now
 
-    def _record(self, request: Request, now: datetime) -> CommandRecord:
-        record = CommandRecord(
-            str(uuid.uuid4()),
-            now,
-            request.source,
-            request.command,
-            request.data,
-            request.transaction_key,
-            request.reply,
-        )
-        self._log.record(record)
-        return record
+
+def _record(request: Request, secrets: tuple[str, ...], now: datetime) -> CommandRecord:
+    return CommandRecord(
+        str(uuid.uuid4()),
+        now,
+        request.source,
+        request.command,
+        request.recorded(secrets),
+        request.transaction_key(secrets),
+        request.reply,
+    )
 
 
-def _shape(record: CommandRecord, outcome: object) -> dict[str, Any]:
-    if isinstance(outcome, dict) and record.command == "meter/test":
-        return outcome
-    if isinstance(outcome, dict) and record.command == "fetch":
-        return {"task_id": record.id} | outcome
+def _end_of(record: CommandRecord, outcome: object) -> Mapping[str, Any]:
+    command = COMMANDS.get(record.command)
+    if isinstance(command, Job):
+        return command.end(record.id, outcome)
     return {"task_id": record.id, "result": outcome}

@@ -80,8 +80,8 @@ class CommandLog(Protocol):
         """Add a command. Raises UnavailableError."""
         ...
 
-    def finish(self, command_id: str, at: datetime, answer: Answer, *, told: bool) -> None:
-        """Write the end of a command, and whether the asker was `told` of it.
+    def finish(self, command_id: str, at: datetime, answer: Answer, *, answered: bool) -> None:
+        """Write the end of a command, and whether it was `answered` already.
 
         An unknown id is ignored. Raises UnavailableError.
         """

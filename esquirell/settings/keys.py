@@ -1,13 +1,13 @@
 """Which keys there are, read off the models, so that no second list has to be kept."""
 
 from pathlib import Path
-from types import UnionType
-from typing import Any, get_args, get_origin
+from typing import get_origin
 
-from pydantic import BaseModel, SecretStr
+from pydantic import BaseModel
 
 from esquirell.domain.meter import Meter
 from esquirell.domain.schedule import Schedule
+from esquirell.domain.secrets import kinds_of, secret_fields
 from esquirell.domain.tariff import Tariff
 from esquirell.settings.model import Configuration, Section
 
@@ -21,29 +21,19 @@ SECTIONS: dict[str, Model] = {
 }
 
 
-def secret_keys(model: Model) -> tuple[str, ...]:
-    """Name the secrets of a table; each may be given as `KEY_file` instead."""
-    return tuple(name for name in model.model_fields if SecretStr in _kinds(model, name))
-
-
 def path_keys(model: Model) -> tuple[str, ...]:
     """Name the keys that hold a path, those of secret files included."""
-    plain = tuple(name for name in model.model_fields if Path in _kinds(model, name))
-    return plain + tuple(f"{name}_file" for name in secret_keys(model))
+    plain = tuple(name for name in model.model_fields if Path in kinds_of(model, name))
+    return plain + tuple(f"{name}_file" for name in secret_fields(model))
 
 
 def known_keys(model: Model) -> tuple[str, ...]:
     """Name all keys of a table."""
-    return tuple(model.model_fields) + tuple(f"{name}_file" for name in secret_keys(model))
+    return tuple(model.model_fields) + tuple(f"{name}_file" for name in secret_fields(model))
 
 
 def takes_container(model: Model, key: str) -> bool:
     """Tell whether a key may hold a list or a table."""
     if key not in model.model_fields:
         return False
-    return any(get_origin(kind) in (tuple, dict) for kind in _kinds(model, key))
-
-
-def _kinds(model: Model, key: str) -> tuple[Any, ...]:
-    annotation = model.model_fields[key].annotation
-    return get_args(annotation) if get_origin(annotation) is UnionType else (annotation,)
+    return any(get_origin(kind) in (tuple, dict) for kind in kinds_of(model, key))

@@ -6,13 +6,13 @@ from typing import Any
 
 from esquirell.domain.errors import ConfigError
 from esquirell.domain.nearest import nearest
+from esquirell.domain.secrets import secret_fields
 from esquirell.settings.keys import (
     LISTS,
     SECTIONS,
     Model,
     known_keys,
     path_keys,
-    secret_keys,
 )
 from esquirell.settings.model import Configuration
 from esquirell.settings.places import Places, Route
@@ -62,7 +62,7 @@ def prepare_table(table: Table, model: Model, route: Route, folder: Path, places
 
 def cover(table: Table, over: Table, model: Model) -> None:
     """Put the keys of one table over another; a secret replaces its file, and the reverse."""
-    for secret in secret_keys(model):
+    for secret in secret_fields(model):
         pair = {secret, f"{secret}_file"}
         if pair & over.keys():
             for key in pair:
@@ -96,7 +96,7 @@ def _unknown(key: str, known: tuple[str, ...], route: Route) -> str:
 
 
 def _part_password(table: Table, model: Model, route: Route, places: Places) -> None:
-    if "password" not in secret_keys(model) or not isinstance(table.get("url"), str):
+    if "password" not in secret_fields(model) or not isinstance(table.get("url"), str):
         return
     table["url"], password = split_password(table["url"])
     if password is None:
@@ -110,7 +110,7 @@ def _part_password(table: Table, model: Model, route: Route, places: Places) -> 
 
 
 def _refuse_double(table: Table, model: Model, route: Route, places: Places) -> None:
-    for secret in secret_keys(model):
+    for secret in secret_fields(model):
         if secret in table and f"{secret}_file" in table:
             problem = f"is given beside {secret}_file: give one of them"
             raise ConfigError(places.about(route, secret, problem))

@@ -11,8 +11,9 @@ import tomlkit
 from pydantic import BaseModel
 
 from esquirell.domain.errors import ConfigError
+from esquirell.domain.secrets import secret_fields
 from esquirell.settings import secret_files
-from esquirell.settings.keys import LISTS, SECTIONS, path_keys, secret_keys
+from esquirell.settings.keys import LISTS, SECTIONS, path_keys
 from esquirell.settings.layers import Table, tables
 from esquirell.settings.loading import load
 from esquirell.settings.model import Settings
@@ -48,7 +49,7 @@ def relocate(source: Path, state_dir: Path) -> Relocated:
 def _secrets(settings: Settings, source: Path) -> dict[str, str]:
     found = {}
     for route, model in _models(settings):
-        for key in secret_keys(type(model)):
+        for key in secret_fields(type(model)):
             if secret := getattr(model, key).get_secret_value():
                 found[_credential(source, *route, key)] = secret
     return found
@@ -73,10 +74,10 @@ def _take_out(document: Table, source: Path) -> dict[str, Path]:
     """Take secrets and folders out of a document; give the files it names, by their new names."""
     named: dict[str, Path] = {}
     for route, model, table in tables(document, Places(str(source))):
-        for key in secret_keys(model):
+        for key in secret_fields(model):
             table.pop(key, None)
             table.pop(f"{key}_file", None)
-        if "password" in secret_keys(model) and "url" in table:
+        if "password" in secret_fields(model) and "url" in table:
             table["url"] = split_password(table["url"])[0]
         for key in path_keys(model):
             if key in table and key != "state_dir":

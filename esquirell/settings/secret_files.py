@@ -15,7 +15,7 @@ from pathlib import Path
 from pydantic import SecretStr
 
 from esquirell.domain.errors import ConfigError
-from esquirell.settings.keys import secret_keys
+from esquirell.domain.secrets import secret_fields
 from esquirell.settings.layers import Table, tables
 from esquirell.settings.places import Places, Route
 
@@ -46,7 +46,7 @@ def holds_secrets(data: Table, places: Places) -> bool:
     return any(
         table.get(secret)
         for _, model, table in tables(data, places)
-        for secret in secret_keys(model)
+        for secret in secret_fields(model)
     )
 
 
@@ -58,7 +58,7 @@ def exposed_files(data: Table, places: Places) -> list[Path]:
     named = (
         Path(str(table[f"{key}_file"]))
         for _, model, table in tables(data, places)
-        for key in secret_keys(model)
+        for key in secret_fields(model)
         if table.get(f"{key}_file")
     )
     return [path for path in named if not path.is_relative_to(MOUNTED) and _is_exposed(path)]
@@ -71,7 +71,7 @@ def resolve(data: Table, where: Sequence[Path], places: Places) -> None:
     unreadable or no text.
     """
     for route, model, table in tables(data, places):
-        for key in secret_keys(model):
+        for key in secret_fields(model):
             found = _find(table, (*route, key), where, places)
             if isinstance(found, str):
                 table[key] = SecretStr(found)

@@ -23,16 +23,18 @@ class CommandLog:
         with self._database.write() as connection:
             connection.execute(insert_new(connection, command_log), [_to_row(record)])
 
-    def finish(self, command_id: str, at: datetime, answer: Answer, *, told: bool = False) -> None:
+    def finish(
+        self, command_id: str, at: datetime, answer: Answer, *, answered: bool = False
+    ) -> None:
         """Write the end of a command; an unknown id is ignored, and so is a second end.
 
-        `told` says that the asker knows it already. Raises UnavailableError.
+        `answered`: whoever asked knows it already. Raises UnavailableError.
         """
         end = {"status": answer.status, "ended_at": at, "answer": _answer_to_json(answer)}
         change = (
             update(command_log)
             .where(command_log.c.id == command_id, command_log.c.ended_at.is_(None))
-            .values(end | ({"waits": False} if told else {}))
+            .values(end | ({"waits": False} if answered else {}))
         )
         with self._database.write() as connection:
             connection.execute(change)

@@ -22,7 +22,7 @@ from esquirell.domain.command import Answer
 from esquirell.domain.errors import MeterUnreachableError
 from esquirell.domain.outcome import Outcome
 from esquirell.domain.reading import Reading, payload
-from esquirell.domain.requests import COMMANDS, ScheduleChange, parse, read_json
+from esquirell.domain.requests import ScheduleChange, read_json
 from esquirell.domain.schedule import StoredSchedule
 from esquirell.domain.status import MeterStatus
 from esquirell.mqtt.bridge import will_of
@@ -33,12 +33,14 @@ from esquirell.mqtt.options import Options
 from esquirell.mqtt.publisher import MqttPublisher
 from esquirell.mqtt.topics import Topics
 from esquirell.runtime import Runtime
+from esquirell.services.command_table import commands_for, find
 from esquirell.services.schedules import Schedules
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "mqtt.md"
 TEXT = PAGE.read_text()
 TOPICS = Topics()
+COMMANDS = commands_for("mqtt")
 TOPIC = r"(?:esquirell|homeassistant)/[^`\s]*"
 CODED = ("CommandError", "MeterUnreachableError", "MeterRejectedError")
 
@@ -88,7 +90,7 @@ def is_known(topic: str) -> bool:
 def check_command(topic: str, text: str) -> str:
     """Read a command as the bridge does; give its name."""
     command, fields = TOPICS.command_of(concrete(topic))
-    parse(command, read_json(text.encode()) | fields)
+    find(command, "mqtt").parse(read_json(text.encode()) | fields)
     return command
 
 

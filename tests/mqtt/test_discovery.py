@@ -8,11 +8,11 @@ from support.mqtt_parts import info_of, meter, schedule
 from esquirell import profiles
 from esquirell.domain.errors import CommandError
 from esquirell.domain.quantity import QUANTITIES
-from esquirell.domain.requests import parse
 from esquirell.domain.status import MeterStatus
 from esquirell.mqtt.discovery import MeterInfo, bridge_device, meter_device
 from esquirell.mqtt.payload import encode
 from esquirell.mqtt.topics import Topics
+from esquirell.services.command_table import find
 
 TOPICS = Topics()
 
@@ -164,9 +164,9 @@ def test_an_interval_is_a_number() -> None:
 
 def test_every_interval_that_may_be_set_is_within_the_range_of_the_number() -> None:
     longest = controls(schedule())["number.esquirell_fetch_interval"]["max"]
-    parse("schedule/set", {"name": "fetch", "every": longest})
+    find("schedule/set", "mqtt").parse({"name": "fetch", "every": longest})
     with pytest.raises(CommandError):
-        parse("schedule/set", {"name": "fetch", "every": longest + 1})
+        find("schedule/set", "mqtt").parse({"name": "fetch", "every": longest + 1})
 
 
 def test_a_crontab_is_a_text() -> None:
@@ -196,9 +196,9 @@ def test_what_switches_and_buttons_send_is_understood() -> None:
     switch, button = found["switch.esquirell_fetch_enabled"], found["button.esquirell_fetch_run"]
     for payload in (switch["payload_on"], switch["payload_off"]):
         command, fields = TOPICS.command_of(switch["command_topic"])
-        parse(command, json.loads(payload) | fields)
+        find(command, "mqtt").parse(json.loads(payload) | fields)
     command, fields = TOPICS.command_of(button["command_topic"])
-    parse(command, json.loads(button["payload_press"]) | fields)
+    find(command, "mqtt").parse(json.loads(button["payload_press"]) | fields)
 
 
 def test_settings_are_not_among_what_is_switched_off_all_at_once() -> None:

@@ -7,8 +7,8 @@ from support.commanding import STATE, Bench, from_file
 from support.fakes import Timetable
 
 from esquirell.domain.command import Request
-from esquirell.domain.requests import COMMANDS
 from esquirell.domain.schedule import Schedule
+from esquirell.services.command_table import COMMANDS
 
 
 def test_a_schedule_from_its_adding_to_its_removal() -> None:

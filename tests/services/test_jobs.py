@@ -5,6 +5,7 @@ from support.commanding import FETCH, Bench, from_file
 
 from esquirell.domain.command import Answer, Request
 from esquirell.domain.errors import CommandError
+from esquirell.services.command_table import COMMANDS, Change
 
 
 @pytest.mark.parametrize(
@@ -82,7 +83,9 @@ def test_a_change_that_was_cut_off_is_done_when_it_comes_again() -> None:
     """As after a power cut between the record of the command and its end."""
     bench = Bench(from_file())
     request = Request("mqtt", "schedule/set", {"name": "fetch", "every": 5, "transaction": 1})
-    record, _ = bench.jobs.open(request)
+    command = COMMANDS[request.command]
+    assert isinstance(command, Change)
+    record, _ = bench.jobs.open(request, command)
     assert bench.ok(request.command, **request.data)["every"] == 5
     assert bench.log.records[record.id].answer is not None
     assert len(bench.log.records) == 1

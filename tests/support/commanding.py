@@ -15,6 +15,7 @@ from esquirell.domain.schedule import StoredSchedule
 from esquirell.domain.tasks import TaskRegistry
 from esquirell.services.commands import Commands
 from esquirell.services.edits import Edits
+from esquirell.services.handlers import Handlers
 from esquirell.services.health import Health
 from esquirell.services.jobs import Jobs
 from esquirell.services.schedules import Schedules
@@ -36,10 +37,10 @@ class CommandLog:
             raise UnavailableError("the database is away")
         self.records[record.id] = record
 
-    def finish(self, command_id: str, at: datetime, answer: Answer, *, told: bool) -> None:
+    def finish(self, command_id: str, at: datetime, answer: Answer, *, answered: bool) -> None:
         old = self.records[command_id]
         self.records[command_id] = replace(
-            old, ended_at=at, answer=answer, reply=None if told else old.reply
+            old, ended_at=at, answer=answer, reply=None if answered else old.reply
         )
 
     def get(self, command_id: str) -> CommandRecord | None:
@@ -139,7 +140,7 @@ class Bench:
         self.readings = ReadingStore()
         health = Health(self.meters, self.readings, Presence(), Queues(), lambda: 0, self.clock)
         edits = Edits(self.store, self.timetable, self.tasks, self.meters)
-        self.commands = Commands(edits, self.schedules, self.jobs, health, self.tasks)
+        self.commands = Commands(Handlers(edits, self.schedules, health, self.tasks), self.jobs)
 
     def meters(self) -> Sequence[Any]:
         return [meter("main"), meter("garage")]

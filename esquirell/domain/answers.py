@@ -1,0 +1,129 @@
+"""The shapes of the answers to commands: documentation and JSON schemas are made of them."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from esquirell.domain.schedule import Origin, Result, Schedule
+
+Moment = Annotated[
+    str, Field(description="UTC, ISO 8601", json_schema_extra={"format": "date-time"})
+]
+
+
+class Shape(BaseModel):
+    """The `data` of an answer."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Accepted(Shape):
+    """The first answer to a job."""
+
+    task_id: str
+
+
+class ScheduleState(Schedule):
+    """A schedule, when it ran last and when it runs next."""
+
+    last_run_at: Moment | None
+    next_run_at: Moment | None
+    last_result: Result | None
+    origin: Origin
+
+
+class ScheduleList(Shape):
+    """All schedules."""
+
+    schedules: tuple[ScheduleState, ...]
+
+
+class Removed(Shape):
+    """The name of what was removed."""
+
+    name: str
+
+
+class MeterSummary(Shape):
+    """A meter: how it is configured and how it is doing."""
+
+    name: str
+    label: str
+    profile: str
+    protocol: str
+    state: Literal["online", "offline"]
+    reason: str | None
+    last_success: Moment | None
+    failures: int
+
+
+class MeterList(Shape):
+    """All meters."""
+
+    meters: tuple[MeterSummary, ...]
+
+
+class MeterOutcome(Shape):
+    """What came of reading one meter."""
+
+    status: Literal["ok", "error"]
+    measured_at: Moment | None = None
+    code: str | None = None
+    error: str | None = None
+
+
+class Fetched(Shape):
+    """What came of reading each meter."""
+
+    task_id: str
+    meters: dict[str, MeterOutcome]
+
+
+class Tried(Shape):
+    """A reading that was neither stored nor published; `duration_ms` is the time it took."""
+
+    name: str
+    reading: dict[str, Any]
+    duration_ms: int
+
+
+class Captured(BaseModel):
+    """What a meter sent, raw, without anything that names the device."""
+
+    model_config = ConfigDict(extra="allow")
+
+    product_id: str
+
+
+class TaskResult(Shape):
+    """What a task returned."""
+
+    task_id: str
+    result: Any
+
+
+class TaskDescription(Shape):
+    """A task that may be run; `args` is the JSON schema of its arguments."""
+
+    name: str
+    description: str
+    args: dict[str, Any]
+
+
+class TaskList(Shape):
+    """The tasks that may be scheduled and run."""
+
+    tasks: tuple[TaskDescription, ...]
+
+
+class HealthReport(BaseModel):
+    """How the service is doing, as `bridge/health` publishes it."""
+
+    model_config = ConfigDict(extra="allow")
+
+    at: Moment
+    healthy: bool
+    roles: dict[str, Any]
+    queue: dict[str, Any]
+    database: dict[str, Any]
+    meters: dict[str, Any]

@@ -1,0 +1,151 @@
+"""The table of commands: MQTT, command line, page, API, schemas and documentation derive from it.
+
+To add a command: its payload in domain/requests.py, the shape of its answer in
+domain/answers.py, a method of Handlers, and an entry here.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any, Generic, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from esquirell.domain import answers, requests
+from esquirell.domain.command import Source
+from esquirell.domain.errors import CommandError
+from esquirell.domain.requests import NAME_LIMIT, Payload, sentence
+from esquirell.domain.secrets import secret_fields
+from esquirell.services.handlers import Data, Handlers, Work
+
+P = TypeVar("P", bound=Payload)
+
+ANYWHERE: frozenset[Source] = frozenset({"mqtt", "cli", "web", "api"})
+# Not for everybody who can write to the broker.
+NOT_MQTT: frozenset[Source] = ANYWHERE - {"mqtt"}
+
+# A task that no worker takes within a minute is dropped, and a poll has a time limit of its own:
+# what has not ended after this was lost with its worker. Other tasks may take longer.
+POLL_LOST_AFTER = timedelta(minutes=2)
+LOST_AFTER = timedelta(hours=1)
+
+
+@dataclass(frozen=True, slots=True)
+class _Named(Generic[P]):
+    """A command: its name, its payload, where it may come from.
+
+    Fields of the payload of the type SecretStr are not recorded.
+    """
+
+    name: str
+    payload: type[P]
+    sources: frozenset[Source] = field(default=ANYWHERE, kw_only=True)
+
+    def parse(self, data: Mapping[str, Any]) -> P:
+        """Return the payload in `data`. Raises CommandError (`invalid_payload`)."""
+        try:
+            return self.payload.model_validate(data)
+        except ValidationError as error:
+            raise CommandError("invalid_payload", sentence(error)) from None
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """The fields of the payload that must not be recorded."""
+        return secret_fields(self.payload)
+
+
+@dataclass(frozen=True, slots=True)
+class Query(_Named[P]):
+    """A command that only looks: it is answered at once, and not recorded."""
+
+    handler: Callable[[Handlers, P], Data]
+    answer: type[BaseModel]
+
+
+@dataclass(frozen=True, slots=True)
+class Change(_Named[P]):
+    """A command that changes something: it is recorded, and answered at once."""
+
+    handler: Callable[[Handlers, P], Data]
+    answer: type[BaseModel]
+
+
+@dataclass(frozen=True, slots=True)
+class Job(_Named[P]):
+    """A command that a worker carries out: it is recorded, accepted, and answered when it ends.
+
+    `answer` is the shape of the end. A job that has not ended after `lost_after` was lost.
+    """
+
+    handler: Callable[[Handlers, P], Work]
+    answer: type[BaseModel]
+    lost_after: timedelta = field(default=LOST_AFTER, kw_only=True)
+
+    def end(self, task_id: str, outcome: object) -> dict[str, Any]:
+        """Return the data of the end in the shape of `answer`, of what the task returned."""
+        known = self.answer.model_fields
+        task = {"task_id": task_id} if "task_id" in known else {}
+        if "result" in known or not isinstance(outcome, dict):
+            return task | {"result": outcome}
+        return task | outcome
+
+
+Command = Query[Any] | Change[Any] | Job[Any]
+
+_TABLE: tuple[Command, ...] = (
+    Job(
+        "fetch",
+        requests.Meters,
+        Handlers.fetch,
+        answers.Fetched,
+        lost_after=POLL_LOST_AFTER,
+    ),
+    Query("meter/list", requests.Nothing, Handlers.list_meters, answers.MeterList),
+    Job(
+        "meter/test",
+        requests.Named,
+        Handlers.test_meter,
+        answers.Tried,
+        lost_after=POLL_LOST_AFTER,
+    ),
+    Job(
+        "meter/capture",
+        requests.Named,
+        Handlers.capture_meter,
+        answers.Captured,
+        sources=NOT_MQTT,
+        lost_after=POLL_LOST_AFTER,
+    ),
+    Query("schedule/list", requests.Nothing, Handlers.list_schedules, answers.ScheduleList),
+    Change("schedule/add", requests.NewSchedule, Handlers.add_schedule, answers.ScheduleState),
+    Change("schedule/set", requests.ScheduleChange, Handlers.set_schedule, answers.ScheduleState),
+    Change("schedule/enable", requests.Named, Handlers.enable_schedule, answers.ScheduleState),
+    Change("schedule/disable", requests.Named, Handlers.disable_schedule, answers.ScheduleState),
+    Change("schedule/reset", requests.Named, Handlers.reset_schedule, answers.ScheduleState),
+    Change("schedule/remove", requests.Named, Handlers.remove_schedule, answers.Removed),
+    Job("schedule/run", requests.Named, Handlers.run_schedule, answers.TaskResult),
+    Query("task/list", requests.Nothing, Handlers.list_tasks, answers.TaskList),
+    Job("task/run", requests.TaskCall, Handlers.run_task, answers.TaskResult),
+    Query("health", requests.Nothing, Handlers.report_health, answers.HealthReport),
+)
+
+COMMANDS: Mapping[str, Command] = {command.name: command for command in _TABLE}
+
+
+def commands_for(source: Source) -> dict[str, Command]:
+    """Return the commands that may come from a source, by name."""
+    return {name: one for name, one in COMMANDS.items() if source in one.sources}
+
+
+def find(name: str, source: Source) -> Command:
+    """Return a command that may come from this source. Raises CommandError (`unknown_command`)."""
+    known = commands_for(source)
+    if name not in known:
+        asked, listed = name[:NAME_LIMIT], ", ".join(known)
+        raise CommandError("unknown_command", f"there is no command {asked!r}; known: {listed}")
+    return known[name]
+
+
+def schemas(source: Source) -> dict[str, Any]:
+    """Return the JSON schema of the payload of each command that may come from a source."""
+    return {name: one.payload.model_json_schema() for name, one in commands_for(source).items()}

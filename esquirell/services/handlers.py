@@ -1,0 +1,123 @@
+"""What each command does, a method each; `command_table` says which command calls which."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from esquirell.domain.command import Source
+from esquirell.domain.errors import CommandError
+from esquirell.domain.requests import Meters, Named, NewSchedule, Nothing, ScheduleChange, TaskCall
+from esquirell.domain.schedule import FETCH, TASK_PREFIX, long_task_name
+from esquirell.domain.tasks import TaskRegistry
+from esquirell.services.capture import CAPTURE_TASK
+from esquirell.services.edits import Edits
+from esquirell.services.health import Health
+from esquirell.services.schedules import Schedules
+
+FETCH_TASK = TASK_PREFIX + FETCH
+TEST_TASK = TASK_PREFIX + "test_meter"
+
+Data = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """The task that does a job, and its arguments; `schedule` if it is a run of one."""
+
+    task: str
+    kwargs: Mapping[str, Any]
+    schedule: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Handlers:
+    """The work behind the commands; `source` says where the one at hand came from.
+
+    A query and a change return the data of the answer, a job the work to be done. All raise
+    CommandError and UnavailableError.
+    """
+
+    edits: Edits
+    schedules: Schedules
+    health: Health
+    tasks: TaskRegistry
+    source: Source = "cli"
+
+    def report_health(self, _: Nothing) -> Data:
+        """Report the health of all parts."""
+        return self.health.report()
+
+    def list_meters(self, _: Nothing) -> Data:
+        """List the meters."""
+        return {"meters": self.health.meters()}
+
+    def fetch(self, chosen: Meters) -> Work:
+        """Read meters, store and publish what they say."""
+        self.edits.check_meters(chosen.meters)
+        return Work(FETCH_TASK, {} if chosen.meters is None else {"meters": list(chosen.meters)})
+
+    def test_meter(self, named: Named) -> Work:
+        """Read a meter without storing or publishing anything."""
+        self.edits.check_meters([named.name])
+        return Work(TEST_TASK, {"name": named.name})
+
+    def capture_meter(self, named: Named) -> Work:
+        """Read what a meter sends, raw, with nothing that names the device."""
+        self.edits.check_meters([named.name])
+        return Work(CAPTURE_TASK, {"name": named.name})
+
+    def list_schedules(self, _: Nothing) -> Data:
+        """List the schedules."""
+        return {"schedules": list(self.schedules.states().values())}
+
+    def add_schedule(self, new: NewSchedule) -> Data:
+        """Add a schedule."""
+        self.edits.add(new)
+        return self._changed(new.name)
+
+    def set_schedule(self, change: ScheduleChange) -> Data:
+        """Change fields of a schedule."""
+        self.edits.set(change)
+        return self._changed(change.name)
+
+    def enable_schedule(self, named: Named) -> Data:
+        """Let a paused schedule run again."""
+        self.edits.enable(named.name, enabled=True)
+        return self._changed(named.name)
+
+    def disable_schedule(self, named: Named) -> Data:
+        """Pause a schedule."""
+        self.edits.enable(named.name, enabled=False)
+        return self._changed(named.name)
+
+    def reset_schedule(self, named: Named) -> Data:
+        """Forget what users changed of a schedule."""
+        self.edits.reset(named.name)
+        return self._changed(named.name)
+
+    def remove_schedule(self, named: Named) -> Data:
+        """Remove a schedule."""
+        self.edits.remove(named.name)
+        self.schedules.removed(named.name)
+        return {"name": named.name}
+
+    def run_schedule(self, named: Named) -> Work:
+        """Run a schedule now."""
+        schedule = self.edits.find(named.name).effective()
+        return Work(long_task_name(schedule.task), schedule.kwargs, schedule.name)
+
+    def list_tasks(self, _: Nothing) -> Data:
+        """List the tasks that may be scheduled and run."""
+        return {"tasks": [task.payload() for task in self.tasks.all()]}
+
+    def run_task(self, call: TaskCall) -> Work:
+        """Run a task once."""
+        task = self.tasks.get(call.task)
+        return Work(task.name, task.check(call.args))
+
+    def _changed(self, name: str) -> Data:
+        self.schedules.changed()
+        state = self.schedules.states().get(name)
+        if state is None:
+            raise CommandError("unknown_schedule", f"schedule {name} was removed meanwhile")
+        return state

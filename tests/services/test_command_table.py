@@ -1,0 +1,127 @@
+"""The table of commands: who may give which, what is recorded, what an answer looks like."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from pydantic import BaseModel, SecretStr
+from support.commanding import Bench, from_file
+
+from esquirell.domain.command import Answer, Request, Source
+from esquirell.domain.errors import CommandError
+from esquirell.domain.requests import Named, Payload
+from esquirell.services import command_table
+from esquirell.services.command_table import (
+    COMMANDS,
+    NOT_MQTT,
+    Change,
+    Job,
+    Query,
+    commands_for,
+    find,
+    schemas,
+)
+from esquirell.services.handlers import Data, Handlers
+
+EXAMPLES: Mapping[str, Mapping[str, Any]] = {
+    "meter/test": {"name": "main"},
+    "meter/capture": {"name": "main"},
+    "schedule/add": {"name": "fast", "every": 5},
+    "schedule/set": {"name": "fetch", "every": 5},
+    "schedule/enable": {"name": "fetch"},
+    "schedule/disable": {"name": "fetch"},
+    "schedule/reset": {"name": "fetch"},
+    "schedule/remove": {"name": "fetch"},
+    "schedule/run": {"name": "fetch"},
+    "task/run": {"task": "fetch_and_save_energy_data"},
+}
+OUTCOMES: Mapping[str, Any] = {
+    "fetch": {"meters": {"main": {"status": "ok", "measured_at": "2026-11-22T10:15:00.123Z"}}},
+    "meter/test": {"name": "main", "reading": {"voltage": 230.1}, "duration_ms": 12},
+    "meter/capture": {"product_id": "", "dps": {"1": True}},
+}
+
+
+class WithSecret(Named):
+    local_key: SecretStr | None = None
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_answer_has_the_shape_that_the_table_promises(name: str) -> None:
+    bench = Bench(from_file())
+    command = COMMANDS[name]
+    answer = bench.commands.handle(Request("cli", name, EXAMPLES.get(name, {})))
+    if isinstance(command, Job):
+        assert answer.status == "accepted"
+        task_id = answer.data["task_id"]
+        bench.jobs.finished(task_id, Answer("ok"), OUTCOMES.get(name, 3))
+        answer = bench.jobs.wait(task_id, 1)
+    assert answer.status == "ok", answer
+    command.answer.model_validate(answer.data)
+
+
+def test_what_mqtt_may_not_give_is_unknown_there_and_has_no_schema() -> None:
+    assert COMMANDS["meter/capture"].sources == NOT_MQTT
+    for source in ("cli", "web", "api"):
+        assert find("meter/capture", source)
+    with pytest.raises(CommandError, match="there is no command 'meter/capture'") as caught:
+        find("meter/capture", "mqtt")
+    assert caught.value.code == "unknown_command"
+    assert "meter/capture" not in str(caught.value).partition("known:")[2]
+    bench = Bench(from_file())
+    assert bench.code("meter/capture", name="main") == "unknown_command"
+    assert set(schemas("mqtt")) == set(commands_for("mqtt")) == set(COMMANDS) - {"meter/capture"}
+
+
+@pytest.mark.parametrize("source", ["mqtt", "cli", "web", "api"])
+def test_the_log_knows_where_a_command_came_from(source: Source) -> None:
+    bench = Bench(from_file())
+    bench.commands.handle(Request(source, "schedule/disable", {"name": "fetch"}))
+    (record,) = bench.log.records.values()
+    assert record.source == source
+
+
+def keep_key(_: Handlers, payload: WithSecret) -> Data:
+    assert payload.local_key
+    return {"name": payload.local_key.get_secret_value()[::-1]}
+
+
+@pytest.fixture
+def secretive(monkeypatch: pytest.MonkeyPatch) -> Bench:
+    entry: Change[Any] = Change("meter/key", WithSecret, keep_key, BaseModel, sources=NOT_MQTT)
+    monkeypatch.setattr(command_table, "COMMANDS", {**COMMANDS, "meter/key": entry})
+    return Bench(from_file())
+
+
+def test_a_secret_reaches_its_handler_and_is_not_recorded(secretive: Bench) -> None:
+    data = {"name": "main", "local_key": "0123456789abcdef"}
+    answer = secretive.commands.handle(Request("web", "meter/key", data))
+    assert answer.data == {"name": "fedcba9876543210"}
+    (record,) = secretive.log.records.values()
+    assert record.request == {"name": "main", "local_key": "***"}
+    assert "0123456789abcdef" not in str(record)
+
+
+def test_another_secret_is_another_command_and_the_same_one_is_not(secretive: Bench) -> None:
+    request = Request("api", "meter/key", {"name": "a", "local_key": "one", "transaction": 1})
+    for data in (request.data, request.data, {**request.data, "local_key": "two"}):
+        answer = secretive.commands.handle(replace(request, data=data))
+        assert answer.data["name"] == data["local_key"][::-1]
+    assert len(secretive.log.records) == 2
+
+
+def test_a_wrong_secret_is_not_repeated_in_the_answer(secretive: Bench) -> None:
+    data = {"name": "main", "local_key": ["0123456789abcdef"]}
+    answer = secretive.commands.handle(Request("api", "meter/key", data))
+    assert answer.code == "invalid_payload"
+    assert "0123456789abcdef" not in str(answer)
+
+
+def test_queries_change_nothing_and_are_not_recorded() -> None:
+    bench = Bench(from_file())
+    for name, command in COMMANDS.items():
+        if isinstance(command, Query):
+            assert command.payload.model_fields.keys() == Payload.model_fields.keys()
+            assert bench.ok(name)
+    assert bench.log.records == {}
