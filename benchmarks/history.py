@@ -23,11 +23,11 @@ from esquirell.__main__ import LOADED_OBJECTS
 from esquirell.daemon.garbage import settle
 from esquirell.domain.periods import Calendar
 from esquirell.domain.reading import Reading
+from esquirell.domain.statistic import Periods
 from esquirell.services.statistics import Statistics
 from esquirell.storage.database import Database
 from esquirell.storage.maintenance.migrate import upgrade
 from esquirell.storage.readings import Readings
-from esquirell.storage.statistics.history import Periods
 from esquirell.storage.statistics.store import Statistics as Store
 
 YEAR = 525_600

@@ -2,7 +2,7 @@
 
 from celery import Celery
 
-from esquirell.runtime import celery_settings
+from esquirell.runtime.connections import celery_settings
 
 app = Celery("esquirell", include=["esquirell.tasks"], set_as_current=True)
 app.add_defaults(celery_settings)

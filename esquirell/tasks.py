@@ -16,8 +16,9 @@ from celery.worker.state import revoked
 from esquirell.celery import app
 from esquirell.domain.errors import EsquirellError
 from esquirell.domain.requests import FetchArguments, RollupArguments
-from esquirell.domain.tasks import schedulable
-from esquirell.runtime import CAPTURE_TASK, COMMAND_HEADER, current
+from esquirell.domain.tasks import COMMAND_HEADER, schedulable
+from esquirell.runtime.process import current
+from esquirell.services.capture import CAPTURE_TASK
 
 __all__ = [
     "app",
@@ -59,7 +60,7 @@ def fetch_and_save_energy_data(
 @shared_task(bind=True, name="esquirell.tasks.backup", throws=(EsquirellError,))
 def backup(self: "Task[..., object]") -> dict[str, Any]:
     """Copy the database into the folder for backups, and remove the oldest copies."""
-    return current(self.app).storage.backups.make()
+    return current(self.app).upkeep.backups.make()
 
 
 @schedulable(RollupArguments)
@@ -82,7 +83,7 @@ def prune(self: "Task[..., object]") -> dict[str, int]:
 
     What is not in the statistics stays. The result tells how many of each meter went.
     """
-    return current(self.app).storage.retention.prune()
+    return current(self.app).upkeep.retention.prune()
 
 
 @shared_task(bind=True, name="esquirell.tasks.test_meter", throws=(EsquirellError,))

@@ -15,8 +15,8 @@ from esquirell.beat.redbeat import client_of, settings_of
 from esquirell.beat.rules import rule_of
 from esquirell.broker.connection import Client, RedisError, unavailable
 from esquirell.broker.queue import POLLS
-from esquirell.broker.sender import EVERY_HEADER, SCHEDULE_HEADER
 from esquirell.domain.schedule import LastRun, Schedule, long_task_name
+from esquirell.domain.tasks import EVERY_HEADER, SCHEDULE_HEADER
 
 TURN_KEY = "esquirell:schedules:turn"
 

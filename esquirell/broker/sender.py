@@ -9,10 +9,7 @@ from kombu.exceptions import OperationalError
 from esquirell.broker.connection import RedisError
 from esquirell.broker.queue import COMMANDS, sent_now
 from esquirell.domain.errors import UnavailableError
-
-COMMAND_HEADER = "esquirell_command"
-SCHEDULE_HEADER = "esquirell_schedule"
-EVERY_HEADER = "esquirell_every"
+from esquirell.domain.tasks import COMMAND_HEADER, SCHEDULE_HEADER
 
 
 class TaskSender:

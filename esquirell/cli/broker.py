@@ -2,15 +2,16 @@
 
 import time
 
-from esquirell.mqtt.client import Connection
+from esquirell.runtime.root import Runtime
 
 REACH_S = 6.0
 LEAVE_S = 3.0
 LOOK_EVERY_S = 0.02
 
 
-def reach(connection: Connection) -> str | None:
-    """Wait until a started connection stands; give one sentence if it does not."""
+def reach(runtime: Runtime) -> str | None:
+    """Wait until the started connection to the broker stands; return why if it does not."""
+    connection = runtime.connection
     deadline = time.monotonic() + REACH_S
     while not connection.connected:
         if connection.trouble:

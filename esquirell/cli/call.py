@@ -2,7 +2,6 @@
 
 import logging
 import os
-import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,17 +15,17 @@ from esquirell.cli.ownership import check_entry, hand_over
 from esquirell.domain.errors import ConfigError, UnavailableError
 
 if TYPE_CHECKING:
-    from esquirell.broker.presence import Presence
     from esquirell.domain.meter import Meter
-    from esquirell.runtime import Runtime
-    from esquirell.services.costs import Costs
-    from esquirell.services.statistics import Statistics
+    from esquirell.runtime.liveness import Presence
+    from esquirell.runtime.root import Runtime
+    from esquirell.runtime.storage import Storage
+    from esquirell.runtime.upkeep import Upkeep
     from esquirell.settings import Settings
-    from esquirell.storage.commands import CommandLog
-    from esquirell.storage.database import Database
-    from esquirell.storage.prices import Prices
-    from esquirell.storage.readings import Readings
-    from esquirell.storage.statistics.store import Statistics as StatisticsStore
+
+
+def now() -> datetime:
+    """Return the present moment, aware and in UTC."""
+    return datetime.now(UTC)
 
 
 @dataclass
@@ -59,7 +58,8 @@ class Call:
         settings = self.settings
         check_entry(settings.state_dir)
         from esquirell.celery import app  # noqa: PLC0415 - it takes long, and not all need it
-        from esquirell.runtime import Runtime, use  # noqa: PLC0415
+        from esquirell.runtime.process import use  # noqa: PLC0415 - the same
+        from esquirell.runtime.root import Runtime  # noqa: PLC0415 - the same
 
         runtime = Runtime(settings, app)
         use(runtime)
@@ -67,89 +67,42 @@ class Call:
         return runtime
 
     @cached_property
-    def database(self) -> "Database":
-        """The database by itself, for commands that only look into it.
-
-        To load all that the runtime needs takes longer than most of them do. Raises
-        ConfigError.
-        """
-        from esquirell.storage.database import Database  # noqa: PLC0415 - the same
-
-        check_entry(self.settings.state_dir)
-        database = Database(self.settings.database_url)
-        click.get_current_context().call_on_close(database.close)
-        return database
-
-    @cached_property
-    def readings(self) -> "Readings":
-        """The stored readings by themselves.
+    def storage(self) -> "Storage":
+        """What is stored, without the rest of the runtime: most commands need no more.
 
         Raises ConfigError, and UnavailableError while there is no database: to look must not
         make one.
         """
-        from esquirell.storage.readings import Readings  # noqa: PLC0415 - as above
-
-        return Readings(self._present_database())
-
-    @cached_property
-    def statistics_store(self) -> "StatisticsStore":
-        """The stored statistics by themselves. Raises as `readings` does."""
-        from esquirell.storage.statistics.store import Statistics  # noqa: PLC0415 - as above
-
-        return Statistics(self._present_database(), self.settings.timezone)
+        database = self._storage.database
+        if database.file is not None and not database.file.exists():
+            raise UnavailableError(
+                f"the database {database.describe()} is not there yet: "
+                "esquirell run makes it, and so does esquirell db upgrade"
+            )
+        return self._storage
 
     @cached_property
-    def statistics(self) -> "Statistics":
-        """The one who works up statistics, by itself. Raises as `readings` does."""
-        from esquirell.domain.periods import Calendar  # noqa: PLC0415 - as above
-        from esquirell.services.statistics import Statistics  # noqa: PLC0415 - as above
+    def upkeep(self) -> "Upkeep":
+        """The care of the database, also of one that is not there yet. Raises ConfigError."""
+        from esquirell.runtime.upkeep import Upkeep  # noqa: PLC0415 - as above
 
-        calendar = Calendar(self.settings.timezone)
-        return Statistics(self.statistics_store, calendar, lambda: datetime.now(UTC))
-
-    @cached_property
-    def prices(self) -> "Prices":
-        """The imported prices by themselves. Raises as `readings` does."""
-        from esquirell.storage.prices import Prices  # noqa: PLC0415 - as above
-
-        return Prices(self._present_database())
-
-    @cached_property
-    def costs(self) -> "Costs":
-        """The one who reckons costs, by itself. Raises as `readings` does."""
-        from esquirell.domain.periods import Calendar  # noqa: PLC0415 - as above
-        from esquirell.services.costs import Costs  # noqa: PLC0415 - as above
-
-        calendar, tariffs = Calendar(self.settings.timezone), self.settings.tariffs
-        return Costs(
-            self.statistics_store, self.prices, lambda: tariffs, calendar, lambda: datetime.now(UTC)
-        )
-
-    @cached_property
-    def commands(self) -> "CommandLog":
-        """The log of commands by itself. Raises as `readings` does."""
-        from esquirell.storage.commands import CommandLog  # noqa: PLC0415 - as above
-
-        return CommandLog(self._present_database())
+        return Upkeep(self.settings, self._storage, now)
 
     @cached_property
     def presence(self) -> "Presence":
         """Who is alive, by itself: health checks ask each minute. Raises ConfigError."""
-        from esquirell.broker.connection import connect  # noqa: PLC0415 - as above
-        from esquirell.broker.presence import Presence  # noqa: PLC0415 - as above
-        from esquirell.wiring import address_of  # noqa: PLC0415 - as above
+        from esquirell.runtime.liveness import presence_of  # noqa: PLC0415 - as above
 
-        client = connect(address_of(self.settings))
-        click.get_current_context().call_on_close(client.close)
-        return Presence(client, f"{socket.gethostname()}-{os.getpid()}-cli")
+        return click.get_current_context().with_resource(presence_of(self.settings))
 
-    def _present_database(self) -> "Database":
-        if self.database.file is not None and not self.database.file.exists():
-            raise UnavailableError(
-                f"the database {self.database.describe()} is not there yet: "
-                "esquirell run makes it, and so does esquirell db upgrade"
-            )
-        return self.database
+    @cached_property
+    def _storage(self) -> "Storage":
+        from esquirell.runtime.storage import Storage  # noqa: PLC0415 - as above
+
+        check_entry(self.settings.state_dir)
+        storage = Storage(lambda: self.settings, now)
+        click.get_current_context().call_on_close(storage.database.close)
+        return storage
 
     def meters(self, names: Sequence[str]) -> "list[Meter]":
         """Give the configured meters of these names, or all. Raises UsageError or ConfigError."""

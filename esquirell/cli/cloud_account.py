@@ -6,12 +6,10 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
 import click
-from pydantic import SecretStr
 
 from esquirell.cli.output import warn
 from esquirell.domain.errors import MeterError
@@ -19,7 +17,7 @@ from esquirell.domain.meter import LOCAL_KEY_LENGTH, Meter
 from esquirell.settings import CloudSettings, environment, private_files
 
 if TYPE_CHECKING:
-    from esquirell.tuya.cloud import Cloud
+    from esquirell.runtime.unconfigured import Cloud
 
 _REGIONS = get_args(CloudSettings.model_fields["region"].annotation)
 
@@ -50,8 +48,7 @@ def write_devices(file: Path) -> None:
 @contextmanager
 def _cloud() -> Iterator["Cloud"]:
     """Give the cloud of an account that the environment names, or else the user."""
-    from esquirell.tuya.account import Account  # noqa: PLC0415 - only who asks needs them
-    from esquirell.tuya.cloud import Cloud  # noqa: PLC0415 - the same
+    from esquirell.runtime.unconfigured import cloud  # noqa: PLC0415 - only who asks needs it
 
     told = {one.key: one.value for one in environment.read(os.environ) if one.table == ("cloud",)}
     region = told.get("region") or click.prompt(
@@ -61,6 +58,5 @@ def _cloud() -> Iterator["Cloud"]:
     secret = told.get("api_secret") or click.prompt(
         "Access Secret of the project", hide_input=sys.stdin.isatty()
     )
-    account = Account(region, access_id, SecretStr(secret), told.get("url", ""))
     with tempfile.TemporaryDirectory() as folder:
-        yield Cloud(account, Path(folder), lambda: datetime.now(UTC))
+        yield cloud(region, access_id, secret, told.get("url", ""), Path(folder))

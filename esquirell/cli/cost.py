@@ -70,7 +70,7 @@ def cost(
         raise misuse(f"--json and --format {form} exclude each other")
     span = _span(call, since, until)
     priced = _priced(call, name, given["tariff"])
-    call.statistics.rollup(meters=list(priced))
+    call.storage.statistics.rollup(meters=list(priced))
     rows = list(_rows(call, priced, span, resolution))
     _print(rows, "json" if call.json else form or "table", call.settings.timezone, resolution)
 
@@ -88,7 +88,7 @@ def _priced(call: Call, name: str | None, tariff: str | None) -> dict[str, Tarif
     meters = [one.name for one in call.meters([name] if name else [])]
     if tariff or not call.settings.tariffs:
         return dict.fromkeys(meters, chosen(call, tariff))
-    found = {meter: call.costs.tariff_of(meter) for meter in meters}
+    found = {meter: call.storage.costs.tariff_of(meter) for meter in meters}
     priced = {meter: one for meter, one in found.items() if one is not None}
     if not priced:
         raise ConfigError(f"no tariff is for {name or 'any meter'}: add it to meters of one")
@@ -103,7 +103,7 @@ def _rows(
 ) -> Iterator[Row]:
     for meter, tariff in priced.items():
         of = {"meter": meter, "tariff": tariff.name, "currency": tariff.currency}
-        for one in call.costs.by_period(meter, tariff, span, resolution):
+        for one in call.storage.costs.by_period(meter, tariff, span, resolution):
             shape = one.payload()
             yield {"start": shape.pop("start")} | of | shape
 

@@ -1,7 +1,7 @@
 """`esquirell db`: care of the database."""
 
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
@@ -12,11 +12,8 @@ from esquirell.cli.output import complain, print_json
 from esquirell.cli.progress import Progress
 from esquirell.daemon.lock import AlreadyRunningError, RunLock, lock_of
 from esquirell.domain.errors import ConfigError, EsquirellError, UnavailableError
-from esquirell.runtime import make_directory
+from esquirell.settings.private_files import make_directory
 from esquirell.settings.urls import check_database, join_password, split_password
-from esquirell.storage.database import Database
-from esquirell.storage.maintenance import care, moving, restoring
-from esquirell.storage.maintenance.revision import HEAD, ensure_current
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
 _BACKUP = click.Path(exists=True, dir_okay=False, readable=True, path_type=Path)
@@ -35,22 +32,23 @@ def upgrade(call: Call) -> None:
     Every start of the service does that as well.
     """
     make_directory(call.settings.state_dir)
-    ensure_current(call.database)
-    done = {"database": call.database.describe(), "revision": HEAD}
-    _tell(call, done, f"The tables of {call.database.describe()} are up to date ({HEAD}).")
+    call.upkeep.upgrade()
+    database, revision = call.upkeep.database.describe(), call.upkeep.revision
+    done = {"database": database, "revision": revision}
+    _tell(call, done, f"The tables of {database} are up to date ({revision}).")
 
 
 @db.command("check")
 @pass_call
 def check(call: Call) -> int:
     """Look for damage in the database; exit with 1 when there is some."""
-    problems = care.check(call.database)
+    problems = call.upkeep.problems()
     if call.json:
         print_json({"ok": not problems, "problems": problems})
     for problem in problems:
         complain(problem)
     if not problems and not call.json:
-        click.echo(f"The database {call.database.describe()} is sound.")
+        click.echo(f"The database {call.upkeep.database.describe()} is sound.")
     return 1 if problems else 0
 
 
@@ -59,10 +57,10 @@ def check(call: Call) -> int:
 @pass_call
 def backup(call: Call, file: Path) -> None:
     """Copy the database into a new FILE, also while the service runs."""
-    care.backup(call.database, file)
+    call.upkeep.backup(file)
     size = file.stat().st_size
-    done = {"database": call.database.describe(), "file": str(file), "bytes": size}
-    _tell(call, done, f"{file} holds a copy of {call.database.describe()}: {size} bytes.")
+    done = {"database": call.upkeep.database.describe(), "file": str(file), "bytes": size}
+    _tell(call, done, f"{file} holds a copy of {call.upkeep.database.describe()}: {size} bytes.")
 
 
 @db.command("restore")
@@ -75,11 +73,11 @@ def restore(call: Call, file: Path) -> None:
     """
     make_directory(call.settings.state_dir)
     with _nothing_running(call):
-        replaced = restoring.restore(file, call.database)
+        replaced = call.upkeep.restore(file)
     aside = str(replaced) if replaced else None
-    done = {"database": call.database.describe(), "file": str(file), "replaced": aside}
+    done = {"database": call.upkeep.database.describe(), "file": str(file), "replaced": aside}
     kept = f" What was there before is in {aside}." if aside else ""
-    _tell(call, done, f"{call.database.describe()} is what {file} holds.{kept}")
+    _tell(call, done, f"{call.upkeep.database.describe()} is what {file} holds.{kept}")
 
 
 @db.command("move")
@@ -93,22 +91,22 @@ def move(call: Call, url: str, password_file: Path | None) -> None:
     is, and stays in use until you change database.url.
     """
     make_directory(call.settings.state_dir)
+    target = _target(url, password_file)
     with (
-        closing(_target(url, password_file)) as target,
         _nothing_running(call),
         Progress() as progress,
     ):
-        counts = moving.move(call.database, target, progress.show)
-    done = {"from": call.database.describe(), "to": target.describe(), "rows": counts}
+        moved_to, counts = call.upkeep.move(target, progress.show)
+    done = {"from": call.upkeep.database.describe(), "to": moved_to, "rows": counts}
     sentence = (
-        f"{target.describe()} holds all {sum(counts.values())} rows of "
-        f"{call.database.describe()}. Now set database.url to it."
+        f"{moved_to} holds all {sum(counts.values())} rows of "
+        f"{call.upkeep.database.describe()}. Now set database.url to it."
     )
     _tell(call, done, sentence)
 
 
-def _target(url: str, password_file: Path | None) -> Database:
-    """Give the database at a URL. Raises ConfigError."""
+def _target(url: str, password_file: Path | None) -> str:
+    """Return the URL with its password. Raises ConfigError."""
     address, password = split_password(url)
     try:
         check_database(address)
@@ -116,7 +114,7 @@ def _target(url: str, password_file: Path | None) -> Database:
         raise ConfigError(f"URL {error}") from error
     if password_file is not None:
         password = password_file.read_text(encoding="utf-8").strip()
-    return Database(join_password(address, password or ""))
+    return join_password(address, password or "")
 
 
 @db.command("rollup")
@@ -129,7 +127,7 @@ def rollup(call: Call, since: str | None) -> None:
     """
     begin = moment_of("--since", since, call.settings.timezone) if since else None
     _upgraded(call)
-    looked_at = call.statistics.rollup(begin)
+    looked_at = call.storage.statistics.rollup(begin)
     total = sum(looked_at.values())
     _tell(call, {"readings": looked_at}, f"The statistics are up to date: {total} readings.")
 
@@ -143,15 +141,15 @@ def prune(call: Call) -> None:
     does that by itself once a day.
     """
     _upgraded(call)
-    call.statistics.rollup()
-    removed = call.runtime.storage.retention.prune()
+    call.storage.statistics.rollup()
+    removed = call.upkeep.retention.prune()
     total = sum(removed.values())
     _tell(call, {"removed": removed}, f"{total} raw readings were removed.")
 
 
 def _upgraded(call: Call) -> None:
     make_directory(call.settings.state_dir)
-    ensure_current(call.database)
+    call.upkeep.upgrade()
 
 
 @contextmanager

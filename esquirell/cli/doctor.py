@@ -18,7 +18,7 @@ from esquirell.domain.ledger import Ledger
 from esquirell.domain.status import MeterStatus
 
 if TYPE_CHECKING:
-    from esquirell.runtime import Runtime
+    from esquirell.runtime.root import Runtime
 
 T = TypeVar("T")
 

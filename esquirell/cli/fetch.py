@@ -14,7 +14,7 @@ from esquirell.cli.values import Shape, lines_of, print_grid
 from esquirell.domain.meter import Meter
 from esquirell.domain.outcome import Outcome
 from esquirell.domain.reading import payload
-from esquirell.runtime import Runtime
+from esquirell.runtime.root import Runtime
 from esquirell.services.poll import Wish
 
 _MOMENT = timedelta(milliseconds=1)
@@ -69,7 +69,7 @@ def _directly(runtime: Runtime, meters: Sequence[Meter], wish: Wish) -> Fetched:
 
 def _send(runtime: Runtime) -> list[str]:
     """Send what waits for the broker; tell why that did not work."""
-    trouble = broker.reach(runtime.connection)
+    trouble = broker.reach(runtime)
     runtime.connection.stop(broker.LEAVE_S)
     return [f"nothing was published: {trouble}; --no-publish leaves it out"] if trouble else []
 

@@ -10,7 +10,7 @@ from esquirell.cli.call import Call, Command, pass_call
 from esquirell.cli.run import start
 from esquirell.daemon.announcing import announcing
 from esquirell.domain.errors import ConfigError
-from esquirell.runtime import make_directory
+from esquirell.settings.private_files import make_directory
 from esquirell.tasks import load_modules
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from esquirell.profiles import Choices
 from esquirell.settings.devices import key_of
 
 if TYPE_CHECKING:
-    from esquirell.tuya.announcement import Announcement
+    from esquirell.runtime.unconfigured import Announcement
 
 DEVICES = Path("devices.json")
 
@@ -52,11 +52,13 @@ def known_key(device_id: str) -> str | None:
 
 def try_out(meter: Meter) -> None:
     """Read a meter once and show what it says, or why it says nothing."""
-    from esquirell.tuya.local import LocalTransport  # noqa: PLC0415 - only who tries needs it
+    from esquirell.runtime.unconfigured import (  # noqa: PLC0415 - only who tries needs it
+        local_transport,
+    )
 
     click.echo(f"Reading {meter.name} …")
     with tempfile.TemporaryDirectory() as folder:
-        transport = LocalTransport(Path(folder), keep_connections=lambda _: False)
+        transport = local_transport(Path(folder))
         try:
             _show(meter, dict(transport.read(meter)))
         except MeterError as error:

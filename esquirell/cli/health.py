@@ -1,16 +1,14 @@
 """`esquirell health`: for the checks of containers, systemd and people."""
 
 from collections.abc import Collection, Mapping
-from pathlib import Path
 
 import click
 
 from esquirell.cli.call import Call, Command, pass_call
 from esquirell.cli.output import print_json
 from esquirell.domain.errors import EsquirellError, UnavailableError
+from esquirell.runtime.liveness import meters_are_stored
 from esquirell.services.health import ROLES
-from esquirell.settings.urls import sqlite_file
-from esquirell.storage.glance import has_meters
 
 
 @click.command("health", cls=Command)
@@ -55,6 +53,5 @@ def _runs_here(call: Call) -> bool:
 
 
 def _check_database(call: Call) -> None:
-    file = sqlite_file(call.settings.database_url)
-    if file is None or not has_meters(Path(file)):
-        call.readings.statuses()
+    if not meters_are_stored(call.settings):
+        call.storage.readings.statuses()

@@ -25,7 +25,7 @@ from esquirell.settings.writing import Draft, compose
 from esquirell.settings.zones import machine_zone
 
 if TYPE_CHECKING:
-    from esquirell.tuya.announcement import Announcement
+    from esquirell.runtime.unconfigured import Announcement
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
 _PORT = click.IntRange(1, 65535)

@@ -28,7 +28,7 @@ SHORT = COLUMNS[:-1]
 @pass_call
 def log(call: Call, last: int) -> None:
     """Show the commands of late, the newest last, and what came of them."""
-    entries = [_entry(record) for record in reversed(call.commands.recent(last))]
+    entries = [_entry(record) for record in reversed(call.storage.commands.recent(last))]
     if call.json:
         print_json(entries)
         return

@@ -24,7 +24,7 @@ from esquirell.services.health import described
 from esquirell.settings import masked, private_files
 
 if TYPE_CHECKING:
-    from esquirell.runtime import Runtime
+    from esquirell.runtime.root import Runtime
 
 _COLUMNS = ("name", "label", "profile", "protocol", "state", "last_success", "failures", "reason")
 _NARROW = ("name", "profile", "state", "last_success", "reason")
@@ -176,7 +176,7 @@ def _spent(call: Call, meter: Meter) -> dict[str, Any]:
 
 
 def _warnings(call: Call, name: str) -> list[str]:
-    ledger = call.readings.ledgers([name]).get(name)
+    ledger = call.storage.readings.ledgers([name]).get(name)
     return list(ledger.warnings) if ledger else []
 
 
@@ -190,7 +190,7 @@ def _profile(call: Call, meter: Meter) -> Profile | None:
 
 
 def _last_reading(call: Call, name: str, keys: tuple[str, ...]) -> dict[str, object] | None:
-    reading = call.readings.latest().get(name)
+    reading = call.storage.readings.latest().get(name)
     if reading is None:
         return None
     shape = payload(reading, keys)
@@ -205,7 +205,7 @@ def _with_local_time(meter: Mapping[str, Any], zone: str) -> dict[str, Any]:
 
 def _statuses(call: Call) -> Mapping[str, MeterStatus]:
     try:
-        return call.readings.statuses()
+        return call.storage.readings.statuses()
     except UnavailableError as error:
         warn(f"nothing is known of readings: {error}")
         return {}

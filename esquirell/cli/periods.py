@@ -9,7 +9,7 @@ from esquirell.cli.history import Columns
 from esquirell.domain.periods import Calendar, Resolution
 from esquirell.domain.quantity import is_quantity_key
 from esquirell.domain.reading import Reading
-from esquirell.domain.statistic import PEAK_DEMAND, names_of
+from esquirell.domain.statistic import PEAK_DEMAND, Periods, names_of
 
 
 def by_period(columns: Columns) -> Columns:
@@ -30,13 +30,11 @@ def periods(
 
     Raises UnavailableError, also from the iterator.
     """
-    from esquirell.storage.statistics.history import Periods  # noqa: PLC0415 - --help is quick
-
-    call.statistics.rollup(meters=None if meters is None else list(meters))
+    call.storage.statistics.rollup(meters=None if meters is None else list(meters))
     since = Calendar(call.settings.timezone).floor(span[0], resolution)
     # A meter whose quantities were never noted may have statistics all the same.
     wanted = Periods(resolution, since, span[1], columns.keys or None)
-    for one in call.statistics_store.query(meters, wanted):
+    for one in call.storage.periods.query(meters, wanted):
         values = {name: value for name, value in one.values.items() if _is_wanted(name, columns)}
         yield Reading(one.meter, one.start, values)
 

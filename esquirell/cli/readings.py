@@ -136,7 +136,7 @@ def _found(
 ) -> Iterator[Reading]:
     names = [wanted.name] if wanted.name else None
     if wanted.resolution == "raw":
-        return call.readings.query(names, *span, columns.wanted)
+        return call.storage.readings.query(names, *span, columns.wanted)
     return periods(call, wanted.resolution, names, columns, span)
 
 
@@ -150,7 +150,7 @@ def _span(call: Call, since: str, until: str) -> tuple[datetime, datetime]:
 
 def _columns(call: Call, given: Wanted) -> Columns:
     name = given.name
-    known = {meter: status.keys for meter, status in call.readings.statuses().items()}
+    known = {meter: status.keys for meter, status in call.storage.readings.statuses().items()}
     if name:
         if name not in known and name not in {meter.name for meter in call.settings.meters}:
             raise misuse(f"there is no meter {name!r}; known: {', '.join(known)}")

@@ -14,7 +14,8 @@ from esquirell.daemon.pools import Kind, Pool
 from esquirell.daemon.preparing import prepare
 from esquirell.daemon.redis_server import RedisServer
 from esquirell.daemon.threads import MOST_PLACES
-from esquirell.runtime import Runtime, make_directory
+from esquirell.runtime.root import Runtime
+from esquirell.settings.private_files import make_directory
 
 
 @click.command("run", cls=Command)
@@ -36,7 +37,7 @@ def run(call: Call) -> int:
     finally:
         if server:
             server.stop()
-        runtime.storage.claim.release()
+        runtime.upkeep.claim.release()
         lock.release()
 
 

@@ -12,7 +12,7 @@ from esquirell.cli.output import print_json, print_table, warn
 from esquirell.profiles import shipped
 
 if TYPE_CHECKING:
-    from esquirell.tuya.announcement import Announcement
+    from esquirell.runtime.unconfigured import Announcement
 
 SECONDS = 10
 """Devices announce themselves every five seconds or so."""
@@ -62,11 +62,11 @@ def listen(seconds: int) -> Found:
     # Both take longer to load than `--help` should.
     from rich.console import Console  # noqa: PLC0415
 
-    from esquirell.tuya.listener import Listener  # noqa: PLC0415
+    from esquirell.runtime.unconfigured import listener as listener_of  # noqa: PLC0415
 
     devices: dict[str, Announcement] = {}
     end = time.monotonic() + seconds
-    with Listener() as listener, Console(stderr=True).status("Listening …") as progress:
+    with listener_of() as listener, Console(stderr=True).status("Listening …") as progress:
         for heard in listener.hear(seconds, threading.Event()):
             if heard is not None:
                 devices[heard.device_id] = heard

@@ -6,7 +6,7 @@ from typing import Any
 from esquirell.daemon.lock import RunLock, lock_of
 from esquirell.domain.command import Answer, Request
 from esquirell.domain.errors import CommandError, UnavailableError
-from esquirell.runtime import Runtime
+from esquirell.runtime.root import Runtime
 
 ANSWER_LIMIT_S = 60.0
 

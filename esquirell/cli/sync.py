@@ -13,8 +13,8 @@ from esquirell.domain.errors import ConfigError, MeterError
 from esquirell.domain.meter import LOCAL_KEY_LENGTH, Meter
 
 if TYPE_CHECKING:
+    from esquirell.runtime.unconfigured import Cloud
     from esquirell.settings.rewriting import Update
-    from esquirell.tuya.cloud import Cloud
 
 _RELOAD = "A running service takes it over when it gets SIGHUP: systemctl reload esquirell"
 

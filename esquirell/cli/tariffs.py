@@ -30,7 +30,7 @@ def tariffs() -> None:
 @pass_call
 def list_tariffs(call: Call) -> None:
     """List the configured tariffs."""
-    counts = call.prices.counts()
+    counts = call.storage.prices.counts()
     found = [_shape(one) | {"imported": counts.get(one.name, 0)} for one in call.settings.tariffs]
     if call.json:
         print_json(found)
@@ -50,7 +50,7 @@ def show(call: Call, name: str | None) -> None:
     Of these a terminal shows those within a day from now, --json all.
     """
     tariff = chosen(call, name)
-    rows = call.prices.rows(tariff.name, *_EVER)
+    rows = call.storage.prices.rows(tariff.name, *_EVER)
     if call.json:
         print_json(_shape(tariff) | {"prices": [_price(row) for row in rows]})
         return
@@ -83,7 +83,7 @@ def import_prices(call: Call, file: Path, tariff: str | None) -> None:
     """
     name = chosen(call, tariff).name
     rows = _read(file, call.settings.timezone)
-    call.prices.put(name, rows, end_of(rows))
+    call.storage.prices.put(name, rows, end_of(rows))
     first, last = iso(rows[0].start), iso(rows[-1].start)
     if call.json:
         print_json({"tariff": name, "imported": len(rows), "first": first, "last": last})

@@ -5,7 +5,7 @@ from contextlib import contextmanager, suppress
 
 from esquirell.domain.errors import UnavailableError
 from esquirell.domain.reading import iso
-from esquirell.runtime import Runtime
+from esquirell.runtime.root import Runtime
 
 
 def announcement(runtime: Runtime, names: Callable[[], Iterable[str]]) -> Callable[[], str]:

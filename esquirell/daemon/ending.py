@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from esquirell.daemon.announcing import withdraw
 from esquirell.daemon.roles import Role
-from esquirell.runtime import Runtime
+from esquirell.runtime.root import Runtime
 
 log = logging.getLogger(__name__)
 

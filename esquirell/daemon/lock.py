@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 from esquirell.domain.errors import ConfigError, EsquirellError
-from esquirell.runtime import Runtime
+from esquirell.runtime.root import Runtime
 from esquirell.settings import Settings
 from esquirell.settings.urls import sqlite_file
 
@@ -80,7 +80,7 @@ def claim(runtime: Runtime) -> None:
 
     Raises AlreadyRunningError, or UnavailableError.
     """
-    if not runtime.storage.claim.hold():
+    if not runtime.upkeep.claim.hold():
         where = runtime.storage.database.describe()
         raise AlreadyRunningError(
             f"another esquirell run uses this database already ({where}); "

@@ -16,7 +16,9 @@ from celery.signals import worker_process_init, worker_process_shutdown
 from esquirell.daemon import remote
 from esquirell.daemon.lock import AlreadyRunningError, RunLock
 from esquirell.daemon.threads import ThreadPool, ThreadRequest
-from esquirell.runtime import Runtime, make_directory, use
+from esquirell.runtime.process import use
+from esquirell.runtime.root import Runtime
+from esquirell.settings.private_files import make_directory
 
 Kind = Literal["threads", "prefork", "solo"]
 

@@ -10,7 +10,7 @@ from esquirell.daemon.open_files import allow_enough
 from esquirell.domain.errors import CommandError, ConfigError, UnavailableError
 from esquirell.domain.schedule import Schedule
 from esquirell.domain.tasks import registry
-from esquirell.runtime import Runtime
+from esquirell.runtime.root import Runtime
 from esquirell.tasks import load_modules
 
 log = logging.getLogger(__name__)

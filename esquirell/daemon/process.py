@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable
 from celery.apps.worker import Worker
 from celery.signals import worker_ready, worker_shutting_down
 
-from esquirell.broker.lease import Lease
 from esquirell.daemon import records
 from esquirell.daemon.announcing import announcement
 from esquirell.daemon.consumer import Consumer, Pulse
@@ -30,7 +29,8 @@ from esquirell.daemon.steps import Parts
 from esquirell.daemon.watchdog import Gauge, Progress, Watchdog
 from esquirell.daemon.workload import Workload
 from esquirell.domain.errors import UnavailableError
-from esquirell.runtime import Runtime
+from esquirell.runtime.root import Runtime
+from esquirell.runtime.shared import Lease
 
 log = logging.getLogger(__name__)
 

@@ -14,7 +14,8 @@ from esquirell.celery import app
 from esquirell.domain.command import Answer
 from esquirell.domain.errors import EsquirellError, UnavailableError
 from esquirell.domain.schedule import Result
-from esquirell.runtime import COMMAND_HEADER, EVERY_HEADER, SCHEDULE_HEADER, current
+from esquirell.domain.tasks import COMMAND_HEADER, EVERY_HEADER, SCHEDULE_HEADER
+from esquirell.runtime.process import current
 from esquirell.services.fetch import fetch_answer
 from esquirell.tasks import fetch_and_save_energy_data
 

@@ -8,7 +8,7 @@ from threading import Thread
 from esquirell.daemon import logs
 from esquirell.daemon.pools import Pool
 from esquirell.domain.errors import ConfigError
-from esquirell.runtime import Runtime
+from esquirell.runtime.root import Runtime
 
 log = logging.getLogger(__name__)
 

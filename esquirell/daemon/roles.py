@@ -9,8 +9,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from esquirell.broker.celery_config import QUEUES
-from esquirell.broker.lease import Lease
 from esquirell.daemon.consumer import Pulse
 from esquirell.daemon.housekeeping import Housekeeping
 from esquirell.daemon.lock import AlreadyRunningError, claim
@@ -20,7 +18,8 @@ from esquirell.daemon.redis_server import RedisServer
 from esquirell.daemon.watchdog import Gauge
 from esquirell.domain.errors import UnavailableError
 from esquirell.domain.meter import worker_of
-from esquirell.runtime import Runtime
+from esquirell.runtime.root import Runtime
+from esquirell.runtime.shared import QUEUES, Lease
 from esquirell.services.poll import POLL_LIMIT_S
 
 log = logging.getLogger(__name__)
@@ -195,8 +194,8 @@ def _claim(runtime: Runtime) -> Part:
 def _housekeeping(runtime: Runtime) -> Part:
     @contextmanager
     def make() -> Iterator[Turn]:
-        storage = runtime.storage
-        yield Housekeeping(storage.statistics, storage.retention, runtime.tell_cost).turn
+        statistics, retention = runtime.storage.statistics, runtime.upkeep.retention
+        yield Housekeeping(statistics, retention, runtime.tell_cost).turn
 
     return Part("housekeeping", make)
 

@@ -17,9 +17,8 @@ from typing import Any
 
 from esquirell.daemon.signals import flag_of
 from esquirell.demo.street import NAMES, PRODUCT_ID, new_key
+from esquirell.runtime.demonstration import SimulatedMeter, simulated_meter
 from esquirell.settings.writing import to_toml
-from esquirell.tuya.house import SimulatedHouse
-from esquirell.tuya.simulator import SimulatedMeter
 
 log = logging.getLogger(__name__)
 
@@ -100,14 +99,11 @@ def _table(number: int, host: str) -> dict[str, Any]:
 
 
 def _meter(number: int, table: Mapping[str, Any], began: float) -> SimulatedMeter:
-    house = SimulatedHouse(seed=number + 1)
-    return SimulatedMeter(
-        table["device_id"],
-        table["local_key"],
-        table["protocol"],
-        lambda: house.dps(max(0.0, time.time() - began)),
-        ANY_ADDRESS,
-        table["port"],
+    return simulated_meter(
+        (table["device_id"], table["local_key"], table["protocol"]),
+        number,
+        lambda: max(0.0, time.time() - began),
+        (ANY_ADDRESS, table["port"]),
     )
 
 

@@ -6,10 +6,8 @@ from pathlib import Path
 
 from esquirell.beat.rules import rule_of
 from esquirell.domain.schedule import Schedule
-from esquirell.storage.database import Database
-from esquirell.storage.maintenance.revision import read_revision
-from esquirell.storage.readings import Readings
-from esquirell.storage.schedules import Schedules
+from esquirell.runtime.storage import stores_at
+from esquirell.runtime.upkeep import has_tables
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,29 +25,25 @@ class Record:
     """
 
     def __init__(self, file: Path, zone: str) -> None:
-        self._file = file
-        self._database = Database(f"sqlite:///{file}")
+        self._stores = stores_at(f"sqlite:///{file}", zone)
         self._zone = zone
 
     def stored(self) -> int:
         """Count the stored readings. Raises UnavailableError."""
-        return sum(Readings(self._database).counts().values())
+        return sum(self._stores.readings.counts().values())
 
     def has_tables(self) -> bool:
-        """Tell whether the service came as far as to make its tables. Raises UnavailableError."""
-        if not self._file.exists():
-            return False
-        with self._database.read() as connection:
-            return read_revision(connection, str(self._file)) is not None
+        """Whether the service came as far as to make its tables. Raises UnavailableError."""
+        return has_tables(self._stores.database)
 
     def schedules(self) -> list[Planned]:
         """Give the schedules that were not removed. Raises UnavailableError."""
-        stored = Schedules(self._database).all()
+        stored = self._stores.schedules.all()
         return [self._planned(one.effective()) for one in stored if not one.removed]
 
     def close(self) -> None:
         """Let go of the database."""
-        self._database.close()
+        self._stores.database.close()
 
     def _planned(self, schedule: Schedule) -> Planned:
         now = datetime.now(UTC)

@@ -9,11 +9,11 @@ from typing import Any, Self
 
 from esquirell.demo.plan import HOST, DemoError, Plan
 from esquirell.domain.meter import LOCAL_KEY_LENGTH, ProtocolVersion
-from esquirell.tuya.house import SimulatedHouse
-from esquirell.tuya.simulator import SimulatedMeter
+from esquirell.runtime.demonstration import SimulatedMeter, simulated_meter
 
 NAMES = ("house", "workshop", "barn", "garage", "stable", "cottage", "greenhouse", "shed")
 
+ANY_PORT = 0
 PRODUCT_ID = "gqmmtjclqb7reg5p"  # OWON PC321-W-TY
 
 
@@ -78,9 +78,9 @@ def _building(number: int, protocol: ProtocolVersion) -> Building:
     name = NAMES[number] if number < len(NAMES) else f"house{number + 1}"
     device_id = f"bfdemo{number + 1:016d}"
     key = new_key()
-    house, began = SimulatedHouse(seed=number + 1), time.monotonic()
-    meter = SimulatedMeter(
-        device_id, key, protocol, lambda: house.dps(time.monotonic() - began), HOST
+    began = time.monotonic()
+    meter = simulated_meter(
+        (device_id, key, protocol), number, lambda: time.monotonic() - began, (HOST, ANY_PORT)
     )
     return Building(name, device_id, key, protocol, meter)
 

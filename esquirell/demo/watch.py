@@ -10,10 +10,7 @@ from types import TracebackType
 from typing import Any, Literal, Self
 
 from esquirell.demo.plan import HOST, DemoError
-from esquirell.mqtt.client import Connection
-from esquirell.mqtt.link import Message
-from esquirell.mqtt.options import Options
-from esquirell.mqtt.topics import Topics
+from esquirell.runtime.demonstration import Message, Topics, connection_to
 
 ANSWER_S = 10.0
 GOODBYE_S = 1.0
@@ -52,8 +49,8 @@ class Watch:
         self._readings = 0
         self._messages = 0
         self._last: deque[Heard] = deque(maxlen=KEPT)
-        self._options = Options(host=HOST, port=port, protocol=protocol)
-        self._connection = Connection(self._options)
+        self._where = f"{HOST}:{port}"
+        self._connection = connection_to(HOST, port, protocol)
         self._connection.subscribe(_OWN_TOPIC, lambda _: self._ready.set())
         self._connection.subscribe(f"{self._topics.base}/#", self._note)
 
@@ -70,7 +67,7 @@ class Watch:
         self._connection.start()
         self._connection.publish(_OWN_TOPIC, {})
         if not self._ready.wait(ANSWER_S):
-            raise DemoError(f"{self._options.where} does not pass on what is published")
+            raise DemoError(f"the MQTT broker at {self._where} does not pass on what is published")
         return self
 
     def __exit__(

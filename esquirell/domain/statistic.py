@@ -1,10 +1,11 @@
 """Statistics: what a meter measured within an hour, a day or a month."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 
+from esquirell.domain.periods import Resolution
 from esquirell.domain.quantity import Quantity, split_key
 
 # Highest mean of a quarter of an hour, in kW: what suppliers bill as demand.
@@ -28,6 +29,19 @@ class Statistic:
     values: Mapping[str, float]
     readings: int = 0
     hours: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Periods:
+    """Which statistics: of the periods that begin from `since` until just before `until`.
+
+    `names` limits the values.
+    """
+
+    resolution: Resolution
+    since: datetime
+    until: datetime
+    names: Collection[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)

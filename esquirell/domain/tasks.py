@@ -11,6 +11,12 @@ from esquirell.domain.errors import CommandError
 from esquirell.domain.requests import sentence
 from esquirell.domain.schedule import long_task_name, short_task_name
 
+# What a message for a worker says of its origin: the id of a command, the name of a schedule and
+# its interval in seconds (0: none).
+COMMAND_HEADER = "esquirell_command"
+SCHEDULE_HEADER = "esquirell_schedule"
+EVERY_HEADER = "esquirell_every"
+
 
 class NoArguments(BaseModel):
     """A task that takes no arguments."""

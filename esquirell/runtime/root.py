@@ -22,13 +22,14 @@ from esquirell.mqtt.discovery import MeterInfo
 from esquirell.mqtt.publisher import MqttPublisher
 from esquirell.mqtt.requests import Requests
 from esquirell.mqtt.topics import Topics
+from esquirell.runtime.connections import options_of
 from esquirell.runtime.devices import Devices
 from esquirell.runtime.facts import VERSION, Known, Told
 from esquirell.runtime.measuring import exporter_of, ports_of
 from esquirell.runtime.shared import Shared
 from esquirell.runtime.storage import Storage
+from esquirell.runtime.upkeep import Upkeep
 from esquirell.services.commands import Commands
-from esquirell.services.costs import Costs
 from esquirell.services.edits import Edits
 from esquirell.services.elsewhere import Elsewhere
 from esquirell.services.fetch import Fetch
@@ -41,9 +42,8 @@ from esquirell.services.saving import Saver
 from esquirell.services.schedules import Schedules
 from esquirell.services.statuses import latest
 from esquirell.settings import Settings, load
-from esquirell.storage.maintenance.revision import ensure_current
+from esquirell.settings.private_files import make_directory
 from esquirell.storage.spool import Spool
-from esquirell.wiring import make_directory, options_of
 
 if TYPE_CHECKING:
     from esquirell.metrics.exporter import Exporter
@@ -81,14 +81,14 @@ class Runtime:
         Raises ConfigError or UnavailableError.
         """
         make_directory(self.settings.state_dir)
-        ensure_current(self.storage.database)
+        self.upkeep.upgrade()
 
     def mend_database(self) -> None:
         """Mend the database if it is damaged, now and whenever it turns out to be.
 
         That is for a service, which has to go on; a person at a terminal is told.
         """
-        self.storage.mend(self._adopt_schedules)
+        self.upkeep.mend(self._adopt_schedules)
 
     def reload(self) -> None:
         """Take over meters and levels of a changed configuration file. Raises ConfigError."""
@@ -109,12 +109,12 @@ class Runtime:
     @cached_property
     def storage(self) -> Storage:
         """The database and what is kept in it."""
-        return Storage(self.settings, now)
+        return Storage(lambda: self.settings, now)
 
     @cached_property
-    def costs(self) -> Costs:
-        """The one who reckons what energy costs."""
-        return self.storage.costs(lambda: self.settings.tariffs)
+    def upkeep(self) -> Upkeep:
+        """The care of the database."""
+        return Upkeep(self.settings, self.storage, now)
 
     @cached_property
     def devices(self) -> Devices:
@@ -211,7 +211,7 @@ class Runtime:
     def tell_cost(self, meter: str) -> None:
         """Publish what a configured meter has cost. Raises UnavailableError."""
         if any(one.name == meter for one in self.meters()):
-            self.publisher.cost(meter, self.costs.of_late(meter))
+            self.publisher.cost(meter, self.storage.costs.of_late(meter))
 
     def scheduler(self, owner: str) -> Scheduler:
         """Build a beat; of several, the one whose owner holds the lease is active."""
@@ -242,7 +242,7 @@ class Runtime:
 
     def _meter_infos(self) -> list[MeterInfo]:
         statuses = latest(self.storage.readings.statuses(), self._known_statuses())
-        known = Known(self.devices.profiles, statuses, self.schedules.active(), self.costs)
+        known = Known(self.devices.profiles, statuses, self.schedules.active(), self.storage.costs)
         return [known.info(meter) for meter in self.meters()]
 
 

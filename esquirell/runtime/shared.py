@@ -8,13 +8,17 @@ from celery import Celery
 from esquirell.beat.glance import Glances
 from esquirell.beat.scheduler import Scheduler
 from esquirell.beat.timetable import RedBeatTimetable
+from esquirell.broker.celery_config import QUEUES
 from esquirell.broker.connection import Client, connect
+from esquirell.broker.diagnosis import RedisFacts, examine
 from esquirell.broker.lease import Lease
 from esquirell.broker.presence import Presence
 from esquirell.broker.relay import Relay
 from esquirell.broker.revoked import RevokedTasks
+from esquirell.runtime.connections import address_of
 from esquirell.settings import Settings
-from esquirell.wiring import address_of
+
+__all__ = ["QUEUES", "Lease", "RedisFacts", "Shared"]
 
 
 class Shared:
@@ -50,6 +54,10 @@ class Shared:
     def relay(self) -> Relay:
         """The way to other workers."""
         return Relay(self._app, self.client, self.presence)
+
+    def examine(self) -> RedisFacts:
+        """Ask Redis how it is set up. Raises UnavailableError."""
+        return examine(self.client)
 
     def lease(self, role: str, owner: str) -> Lease:
         """Build the lease of a role: of several processes one is active."""

@@ -1,4 +1,4 @@
-"""Files that only their owner may read, all of them written or none."""
+"""Files and folders that only their owner may read; files are all written or none."""
 
 import errno
 import os
@@ -8,6 +8,17 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from esquirell.domain.errors import ConfigError
+
+
+def make_directory(path: Path) -> None:
+    """Make a directory for this user alone, and those above it. Raises ConfigError."""
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(
+            f"state_dir {path} can't be made ({error.strerror}): set state_dir to a folder that "
+            "this user may write to"
+        ) from error
 
 
 def refuse_existing(paths: Iterable[Path]) -> None:

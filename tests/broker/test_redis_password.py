@@ -13,7 +13,8 @@ from support.waiting import LIMIT_S, eventually
 
 from esquirell.broker.celery_config import celery_config
 from esquirell.broker.connection import Address, RedisError, connect
-from esquirell.runtime import Runtime, celery_settings
+from esquirell.runtime.connections import celery_settings
+from esquirell.runtime.root import Runtime
 from esquirell.settings import load
 
 PASSWORD = "p@ss:w/rd#%?"

@@ -6,7 +6,7 @@ from celery import Celery
 from support.configuration import METER, ConfigurationFolder
 
 from esquirell.daemon.pools import runtime_of_child
-from esquirell.runtime import Runtime
+from esquirell.runtime.root import Runtime
 
 
 def test_a_process_of_the_pool_reads_the_meters_of_the_queues_of_its_worker(tmp_path: Path) -> None:

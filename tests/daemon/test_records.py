@@ -9,7 +9,10 @@ from support.configuration import METER, ConfigurationFolder
 
 from esquirell.daemon.records import on_end
 from esquirell.domain.command import CommandRecord
-from esquirell.runtime import COMMAND_HEADER, Runtime, process, use
+from esquirell.domain.tasks import COMMAND_HEADER
+from esquirell.runtime import process
+from esquirell.runtime.process import use
+from esquirell.runtime.root import Runtime
 
 RUNNING = CommandRecord("id-1", datetime(2026, 11, 22, tzinfo=UTC), "mqtt", "fetch")
 

@@ -32,7 +32,7 @@ from esquirell.mqtt.entities import REASONS
 from esquirell.mqtt.options import Options
 from esquirell.mqtt.publisher import MqttPublisher
 from esquirell.mqtt.topics import Topics
-from esquirell.runtime import Runtime
+from esquirell.runtime.root import Runtime
 from esquirell.services.command_table import commands_for, find
 from esquirell.services.schedules import Schedules
 

@@ -6,13 +6,12 @@ from sqlalchemy import Table, delete
 
 from esquirell.domain.periods import RESOLUTIONS, Calendar, Resolution
 from esquirell.domain.reading import Reading
-from esquirell.domain.statistic import Statistic
+from esquirell.domain.statistic import Periods, Statistic
 from esquirell.services.retention import Retention
 from esquirell.services.statistics import Statistics
 from esquirell.storage import tables
 from esquirell.storage.database import Database
 from esquirell.storage.readings import Readings
-from esquirell.storage.statistics.history import Periods
 from esquirell.storage.statistics.store import Statistics as Store
 
 WARSAW = "Europe/Warsaw"

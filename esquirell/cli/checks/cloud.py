@@ -1,7 +1,7 @@
 """The account in Tuya's cloud: whether it has requests left for what is to be read."""
 
 from esquirell.cli.checks.finding import Finding, advice, fault, fine
-from esquirell.runtime import Runtime
+from esquirell.runtime.root import Runtime
 
 _DAY_S = 86400
 

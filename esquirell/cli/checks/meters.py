@@ -4,6 +4,7 @@ import socket
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from typing import TYPE_CHECKING
 
 from esquirell.cli.checks.finding import Finding, advice, fault, fine
 from esquirell.domain.errors import ConfigError, MeterError
@@ -14,7 +15,9 @@ from esquirell.domain.status import MeterStatus
 from esquirell.profiles import Choices
 from esquirell.profiles.choice import UNKNOWN
 from esquirell.settings import Settings
-from esquirell.tuya.finder import Finder
+
+if TYPE_CHECKING:
+    from esquirell.runtime.unconfigured import Finder
 
 _CONNECT_S = 1.0
 _LISTEN_S = 0.3
@@ -101,12 +104,16 @@ def _connect(meter: Meter) -> Finding:
 
 def _search(meters: Sequence[Meter]) -> Iterator[Finding]:
     """Search for meters by their ids, all at the same time, and connect to those found."""
-    finder = Finder(search_s=_SEARCH_S)
+    from esquirell.runtime.unconfigured import (  # noqa: PLC0415 - only who searches needs it
+        finder as finder_of,
+    )
+
+    finder = finder_of(_SEARCH_S)
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         yield from pool.map(partial(_found, finder), meters)
 
 
-def _found(finder: Finder, meter: Meter) -> Finding:
+def _found(finder: "Finder", meter: Meter) -> Finding:
     try:
         address = finder.find(meter)
     except MeterError as error:

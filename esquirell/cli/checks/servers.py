@@ -1,12 +1,11 @@
 """What runs beside: database, Redis, broker, and the service itself."""
 
-from esquirell.broker.diagnosis import RedisFacts, examine
 from esquirell.cli import broker, service
 from esquirell.cli.checks.finding import Finding, advice, fault, fine
 from esquirell.daemon.redis_server import find_redis
 from esquirell.domain.errors import EsquirellError
-from esquirell.runtime import Runtime
-from esquirell.storage.maintenance import care
+from esquirell.runtime.root import Runtime
+from esquirell.runtime.shared import RedisFacts
 
 _START_REDIS = (
     "start it (sudo systemctl start redis-server), correct redis.url and its password, or set "
@@ -20,7 +19,7 @@ def database(runtime: Runtime) -> Finding:
     name, where, file = "database", database.describe(), database.file
     if file is not None and not file.exists():
         return fine(name, f"{where} is made at the first start")
-    problems = care.check(database, quick=True)
+    problems = runtime.upkeep.problems(quick=True)
     if problems:
         remedy = "do what it says, or change database.url"
         return fault(name, " ".join(problems), remedy)
@@ -34,7 +33,7 @@ def redis(runtime: Runtime) -> Finding:
     if runtime.settings.redis.embedded and not service.runs_here(runtime):
         return fine("redis", f"{find_redis()}, started by esquirell run")
     try:
-        return judge(examine(runtime.shared.client))
+        return judge(runtime.shared.examine())
     except EsquirellError as error:
         return fault("redis", str(error), _START_REDIS)
 
@@ -43,7 +42,7 @@ def mqtt(runtime: Runtime) -> Finding:
     """Look whether the broker lets us in, and speaks the configured protocol."""
     settings = runtime.settings.mqtt
     runtime.connection.start()
-    trouble = broker.reach(runtime.connection)
+    trouble = broker.reach(runtime)
     runtime.connection.stop(broker.LEAVE_S)
     if trouble:
         return fault("mqtt", trouble, "correct esquirell.toml, or start the broker if it is down")

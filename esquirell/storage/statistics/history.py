@@ -2,13 +2,10 @@
 
 import heapq
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
-from datetime import datetime
 
 from sqlalchemy import select
 
-from esquirell.domain.periods import Resolution
-from esquirell.domain.statistic import Statistic
+from esquirell.domain.statistic import Periods, Statistic
 from esquirell.storage import meters
 from esquirell.storage.database import Database
 from esquirell.storage.postgres import BINARY
@@ -16,16 +13,6 @@ from esquirell.storage.statistics.rows import StatisticShape
 from esquirell.storage.tables import statistic
 
 _PAGE = 1000
-
-
-@dataclass(frozen=True, slots=True)
-class Periods:
-    """What to stream: periods that begin from `since` until just before `until`."""
-
-    resolution: Resolution
-    since: datetime
-    until: datetime
-    names: Collection[str] | None = None
 
 
 def stream(

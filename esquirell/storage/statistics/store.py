@@ -10,11 +10,11 @@ from sqlalchemy.engine import Connection
 
 from esquirell.domain.hours import Batch, Counters, Kept
 from esquirell.domain.periods import Resolution
-from esquirell.domain.statistic import Statistic, Watermark
+from esquirell.domain.statistic import Periods, Statistic, Watermark
 from esquirell.storage import meters
 from esquirell.storage.database import Database
 from esquirell.storage.statistics import statements, watermarks
-from esquirell.storage.statistics.history import Periods, stream
+from esquirell.storage.statistics.history import stream
 from esquirell.storage.statistics.rows import (
     counters_json,
     read_counters,

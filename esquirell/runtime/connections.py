@@ -1,11 +1,9 @@
-"""What the settings mean to the adapters."""
+"""Where Redis and the MQTT broker are, in the words of the adapters."""
 
-from pathlib import Path
 from typing import Any
 
 from esquirell.broker.celery_config import celery_config
 from esquirell.broker.connection import Address, Sentinels
-from esquirell.domain.errors import ConfigError
 from esquirell.mqtt.options import Options
 from esquirell.settings import Settings, load
 from esquirell.settings.urls import SENTINEL, sentinels
@@ -19,19 +17,8 @@ def celery_settings() -> dict[str, Any]:
     return celery_config(address_of(settings), settings.timezone)
 
 
-def make_directory(path: Path) -> None:
-    """Make a directory for this user alone, and those above it. Raises ConfigError."""
-    try:
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigError(
-            f"state_dir {path} can't be made ({error.strerror}): set state_dir to a folder that "
-            "this user may write to"
-        ) from error
-
-
 def address_of(settings: Settings) -> Address:
-    """Tell where Redis is."""
+    """Return where Redis is, and the secrets it asks for."""
     password = settings.redis.password.get_secret_value() or None
     ca_file = settings.redis.ca_file
     if settings.redis_url.startswith(SENTINEL):
@@ -44,7 +31,7 @@ def address_of(settings: Settings) -> Address:
 
 
 def options_of(settings: Settings, *, bridges: bool) -> Options:
-    """Tell how to reach the broker; the bridge has a session that outlasts its absence."""
+    """Return how to reach the broker; the bridge has a session that outlasts its absence."""
     mqtt = settings.mqtt
     plain: dict[str, Any] = mqtt.model_dump(
         exclude={"password", "base_topic", "discovery_prefix", "history"}

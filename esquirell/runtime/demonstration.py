@@ -1,0 +1,33 @@
+"""What the demo is made of beside the service: simulated meters, and a look from outside."""
+
+from collections.abc import Callable
+from typing import Literal
+
+from esquirell.mqtt.client import Connection
+from esquirell.mqtt.link import Message
+from esquirell.mqtt.options import Options
+from esquirell.mqtt.topics import Topics
+from esquirell.tuya.house import SimulatedHouse
+from esquirell.tuya.simulator import SimulatedMeter
+
+__all__ = ["Connection", "Message", "SimulatedMeter", "Topics", "connection_to", "simulated_meter"]
+
+
+def simulated_meter(
+    credentials: tuple[str, str, str],
+    number: int,
+    elapsed_s: Callable[[], float],
+    where: tuple[str, int],
+) -> SimulatedMeter:
+    """Build the meter of the house of a number, which has been running for `elapsed_s`.
+
+    `credentials` are its device id, local key and protocol, `where` the address and port to
+    listen on (0: any port).
+    """
+    house = SimulatedHouse(seed=number + 1)
+    return SimulatedMeter(*credentials, lambda: house.dps(elapsed_s()), *where)
+
+
+def connection_to(host: str, port: int, protocol: Literal["5", "3.1.1"]) -> Connection:
+    """Build an MQTT connection that neither logs in nor speaks for the bridge."""
+    return Connection(Options(host=host, port=port, protocol=protocol))

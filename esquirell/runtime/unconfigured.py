@@ -1,0 +1,36 @@
+"""Adapters of commands that work without a configuration: they look around and write one."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+from pydantic import SecretStr
+
+from esquirell.tuya.account import Account
+from esquirell.tuya.announcement import Announcement
+from esquirell.tuya.cloud import Cloud
+from esquirell.tuya.finder import Finder
+from esquirell.tuya.listener import Listener
+from esquirell.tuya.local import LocalTransport
+
+__all__ = ["Announcement", "Cloud", "Finder", "cloud", "finder", "listener", "local_transport"]
+
+
+def listener() -> Listener:
+    """Build what hears the devices on the network announce themselves."""
+    return Listener()
+
+
+def finder(search_s: float) -> Finder:
+    """Build what finds the address of a device by its id within a time limit (s)."""
+    return Finder(search_s=search_s)
+
+
+def local_transport(folder: Path) -> LocalTransport:
+    """Build a transport that reads a meter and hangs up; its locks lie in `folder`."""
+    return LocalTransport(folder, keep_connections=lambda _: False)
+
+
+def cloud(region: str, access_id: str, secret: str, url: str, folder: Path) -> Cloud:
+    """Build the access to an account of the Tuya cloud; what it remembers goes to `folder`."""
+    account = Account(region, access_id, SecretStr(secret), url)
+    return Cloud(account, folder, lambda: datetime.now(UTC))

@@ -1,0 +1,103 @@
+"""Care of the database: its tables, copies of it, damage, and old readings thinned out."""
+
+from collections.abc import Callable
+from functools import cached_property
+from pathlib import Path
+
+from esquirell.runtime.storage import Storage
+from esquirell.services.ports import Clock
+from esquirell.services.retention import Retention
+from esquirell.settings import Settings
+from esquirell.storage.database import Database
+from esquirell.storage.maintenance import care, moving, restoring
+from esquirell.storage.maintenance.backups import Backups
+from esquirell.storage.maintenance.claim import Claim
+from esquirell.storage.maintenance.mending import Mender
+from esquirell.storage.maintenance.revision import HEAD, ensure_current, read_revision
+
+
+class Upkeep:
+    """Looks after the database of `storage`."""
+
+    revision = HEAD
+
+    def __init__(self, settings: Settings, storage: Storage, clock: Clock) -> None:
+        self._settings = settings
+        self._storage = storage
+        self._clock = clock
+
+    @property
+    def database(self) -> Database:
+        """The database."""
+        return self._storage.database
+
+    def upgrade(self) -> None:
+        """Bring the tables up to this version. Raises ConfigError or UnavailableError."""
+        ensure_current(self.database)
+
+    def problems(self, *, quick: bool = False) -> list[str]:
+        """List what is wrong with the database, one sentence each; `quick` skips the indexes."""
+        return care.check(self.database, quick=quick)
+
+    def backup(self, file: Path) -> None:
+        """Copy the database into a new file. Raises ConfigError or UnavailableError."""
+        care.backup(self.database, file)
+
+    def restore(self, file: Path) -> Path | None:
+        """Put a backup in the place of the database; return where the old one is now.
+
+        Raises ConfigError or UnavailableError.
+        """
+        return restoring.restore(file, self.database)
+
+    def move(self, url: str, report: moving.Report) -> tuple[str, dict[str, int]]:
+        """Copy all rows into the empty database at `url`; return its name and rows per table.
+
+        Raises ConfigError or UnavailableError.
+        """
+        target = Database(url)
+        try:
+            return target.describe(), moving.move(self.database, target, report)
+        finally:
+            target.close()
+
+    def mend(self, adopt_schedules: Callable[[], None]) -> None:
+        """Mend the database if it is damaged, now and whenever it turns out to be.
+
+        An empty one in its place needs the schedules again: `adopt_schedules` is then called.
+        """
+        mender = Mender(self.database, self.backups, adopt_schedules)
+        if self._is_ours:
+            mender.mend_at_start()
+        self.database.on_damage = mender.mend
+
+    @cached_property
+    def backups(self) -> Backups:
+        """The backups of the database."""
+        settings = self._settings
+        return Backups(self.database, settings.backup_dir, settings.backup.keep, self._clock)
+
+    @cached_property
+    def claim(self) -> Claim:
+        """The claim of one service on the database, which no other gets."""
+        return Claim(self.database)
+
+    @cached_property
+    def retention(self) -> Retention:
+        """The service that thins out old readings."""
+        keep = self._settings.database.raw_retention
+        return Retention(self._storage.periods, self._storage.calendar, keep, self._clock)
+
+    @property
+    def _is_ours(self) -> bool:
+        """Whether the file is ours by its place: elsewhere it may be another program's."""
+        file = self.database.file
+        return file is not None and file.is_relative_to(self._settings.state_dir)
+
+
+def has_tables(database: Database) -> bool:
+    """Whether a service came as far as to make the tables. Raises UnavailableError."""
+    if database.file is not None and not database.file.exists():
+        return False
+    with database.read() as connection:
+        return read_revision(connection, database.describe()) is not None
