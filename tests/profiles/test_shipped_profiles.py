@@ -6,12 +6,24 @@ from collections import defaultdict
 from pathlib import Path
 
 import pytest
+from support.captures import Captured, captures
+from support.physics import objections
 
 from esquirell.domain.decoding import decode
 from esquirell.profiles import shipped, try_capture
 
 ANSWERS = tomllib.loads((Path(__file__).parent / "answers.toml").read_text(encoding="utf-8"))
 NAMES = sorted(shipped())
+# Its values are of different moments, one of them eleven months old.
+UNTIMELY = ("zndb_gqmmtjclqb7reg5p_cloud",)
+CLAIMED = [
+    pytest.param(name, captured, id=f"{name}, {captured.file}")
+    for name, profile in shipped().items()
+    for captured in captures()
+    if captured.capture["product_id"] in profile.products
+    and captured.file not in UNTIMELY
+    and all(dp in (captured.capture.get("dps") or {}) for dp in profile.requires)
+]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -19,6 +31,23 @@ def test_a_profile_decodes_its_answer(name: str) -> None:
     decoded = decode(ANSWERS[name]["answer"], shipped()[name])
     assert decoded.values == pytest.approx(ANSWERS[name]["values"])
     assert set(decoded.values) <= set(shipped()[name].keys) | frame_extras(decoded.values)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_a_profile_decodes_can_be_true_together(name: str) -> None:
+    """Powers are voltage x current x power factor, phases make up totals, voltages are a grid's."""
+    assert objections(decode(ANSWERS[name]["answer"], shipped()[name]).values) == []
+
+
+@pytest.mark.parametrize(("name", "captured"), CLAIMED)
+def test_what_a_profile_makes_of_every_capture_that_it_claims_can_be_true(
+    name: str, captured: Captured
+) -> None:
+    for source in ("dps", "status"):
+        answer = captured.capture.get(source) or {}
+        values = decode(answer, shipped()[name]).values
+        told = {key: value for key, value in values.items() if key not in captured.disputed}
+        assert objections(told) == []
 
 
 @pytest.mark.parametrize("name", NAMES)
