@@ -64,7 +64,7 @@ home-assistant: install ## against a real Home Assistant: HOME_ASSISTANT_HARNESS
 bench: install ## how fast and how small it is, into docs/performance.md; half an hour. BENCH="cost --quick" for less
 	$(BIN)/python -m benchmarks $(BENCH)
 
-faults: install ## each fault under a running service, for real; a quarter of an hour
+faults: install ## each fault under a running service, for real; half an hour
 	FAULTS=1 $(BIN)/pytest -n0 tests/faults
 
 docker: install ## docker-compose.yml in real containers: needs a Docker engine (DOCKER_HOST)

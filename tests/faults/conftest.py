@@ -7,14 +7,14 @@ from support.db_postgres import PostgresServer, find_binaries
 from support.fault_bench import Result
 
 RESULTS: list[Result] = []
-HEAD = """| fault | readings taken | stored | not stored | longest pause of a meter |
-|---|---|---|---|---|"""
+HEAD = """| fault | taken | stored | not stored | longest pause of a meter | `health` said |
+|---|---|---|---|---|---|"""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     if os.environ.get("FAULTS"):
         return
-    skip = pytest.mark.skip(reason="takes a quarter of an hour: make faults")
+    skip = pytest.mark.skip(reason="takes half an hour: make faults")
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(skip)

@@ -4,7 +4,6 @@ The simulated meters count their answers. Whatever happens, each answer ends up 
 once; only those that a process held in its hands when it was killed may be missing.
 """
 
-import shutil
 import signal
 import sqlite3
 import subprocess
@@ -16,7 +15,7 @@ from pathlib import Path
 import pytest
 from support.db_damage import damage
 from support.db_postgres import PostgresServer
-from support.fault_bench import LIMIT_S, METERS, Bench, Fault, Result
+from support.fault_bench import LIMIT_S, METERS, Bench, Fault, Result, check
 from support.waiting import eventually
 
 APART = ("beat", "worker", "bridge")
@@ -87,16 +86,6 @@ IN_ONE: dict[str, tuple[Fault, int]] = {
     "`run` stopped (SIGSTOP) for 30 s": (freeze_service, METERS),
     "SQLite locked by another program for 30 s": (lock_database, 0),
 }
-
-
-def check(bench: Bench, fault: str, inject: Fault, may_miss: int) -> Result:
-    bench.steady()
-    inject(bench)
-    bench.grows()
-    bench.steady()
-    result = bench.finish(fault)
-    assert result.taken - may_miss <= result.stored <= result.taken
-    return result
 
 
 @pytest.mark.parametrize("fault", IN_ONE)
@@ -193,23 +182,3 @@ def test_a_full_disk(tmp_path: Path, results: list[Result]) -> None:
 
     with small_disk(tmp_path / "disk", 24) as disk, Bench(tmp_path, state_dir=disk) as bench:
         results.append(check(bench, "disk full for 20 s", inject, 0))
-
-
-@pytest.mark.skipif(not shutil.which("gcc"), reason="gcc is not installed")
-@pytest.mark.parametrize(("step", "words"), [("3600", "forward"), ("-3600", "back")])
-def test_a_clock_step(step: str, words: str, tmp_path: Path, results: list[Result]) -> None:
-    library, offset = tmp_path / "clock_step.so", tmp_path / "offset"
-    source = Path(__file__).with_name("clock_step.c")
-    command = ["/usr/bin/gcc", "-shared", "-fPIC", "-O2", "-o", str(library), str(source), "-ldl"]
-    subprocess.run(command, check=True)
-    offset.write_text("0")
-    environment = {"LD_PRELOAD": str(library), "CLOCK_STEP_FILE": str(offset)}
-
-    def inject(bench: Bench) -> None:
-        offset.write_text(step)
-        bench.grows(OUTAGE_S)
-
-    with Bench(tmp_path, environment=environment) as bench:
-        result = check(bench, f"clock set {words} by an hour", inject, 0)
-        # In the readings' own time the step itself is the longest pause.
-        results.append(replace(result, pause_s=None))

@@ -76,17 +76,32 @@ class PostgresServer:
     def drop_database(self, name: str) -> None:
         self.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
-    def cut_connections(self, name: str) -> None:
+    def cut_connections(self, name: str, password: str = PASSWORD) -> None:
         self.execute(
-            f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'"  # noqa: S608 - a name of ours
+            f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'",  # noqa: S608 - a name of ours
+            password,
         )
 
-    def execute(self, statement: str) -> None:
-        with psycopg.connect(self._conninfo(), autocommit=True) as connection:
+    def processes(self) -> list[int]:
+        """Return the ids of the server and of all its children."""
+        assert self._process is not None
+        parent = self._process.pid
+        children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
+        return [parent, *map(int, children)]
+
+    def execute(self, statement: str, password: str = PASSWORD) -> None:
+        with self.connect("postgres", password) as connection:
             connection.execute(statement.encode())
 
-    def _conninfo(self) -> str:
-        return f"postgresql://{USER}:{QUOTED_PASSWORD}@127.0.0.1:{self.port}/postgres"
+    def connect(self, name: str, password: str = PASSWORD) -> psycopg.Connection:
+        return psycopg.connect(
+            host="127.0.0.1",
+            port=self.port,
+            user=USER,
+            password=password,
+            dbname=name,
+            autocommit=True,
+        )
 
     def _popen(self, program: str, *arguments: str) -> subprocess.Popen[bytes]:
         command = [str(self._binaries / program), "-D", str(self._directory / "data"), *arguments]

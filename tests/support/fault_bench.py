@@ -1,6 +1,10 @@
 """Twenty simulated meters under a running service, and what became of each answer."""
 
+import os
+import re
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -22,24 +26,31 @@ from esquirell.tuya.simulator import SimulatedMeter
 METERS = 20
 STEADY_S = 6.0
 LIMIT_S = 60.0
+# Within this time `health` names a fault, and takes it back when it is over.
+NAMED_WITHIN_S = 30.0
 
 DPS = {"101": 2361, "102": 600, "103": -140, "104": 99, "133": -140, "135": 50}
 
 
 @dataclass(frozen=True)
 class Result:
-    """What was taken, by the simulators' own count, what is stored, and the longest pause."""
+    """What was taken, by the simulators' own count, what is stored, and the longest pause.
+
+    `said` is what `esquirell health` said meanwhile; empty when it was not asked.
+    """
 
     fault: str
     taken: int
     stored: int
     pause_s: float | None
+    said: str = ""
 
     @property
     def row(self) -> str:
         lost = self.taken - self.stored
         pause = "-" if self.pause_s is None else f"{self.pause_s:.1f} s"
-        return f"| {self.fault} | {self.taken} | {self.stored} | {lost} | {pause} |"
+        said = self.said.replace("|", "/") or "-"
+        return f"| {self.fault} | {self.taken} | {self.stored} | {lost} | {pause} | {said} |"
 
 
 @dataclass
@@ -51,6 +62,13 @@ class Bench:
     database_url: str = ""
     state_dir: Path | None = None
     environment: dict[str, str] = field(default_factory=dict)
+    broker_settings: Sequence[str] = ("allow_anonymous true",)
+    # Ports that the service is told of instead of the servers' own, such as those of proxies.
+    redis_url: str = ""
+    mqtt_port: int = 0
+    prepared: Callable[["Bench"], None] | None = None
+    # Whether to wait at the start until a reading of each meter is stored.
+    stored_at_start: bool = True
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
@@ -63,19 +81,21 @@ class Bench:
     def _start(self) -> None:
         self.services: dict[str, Service] = {}
         self.redis = RedisProcess(self.folder)
-        self.broker = Mosquitto(self.folder)
-        self.meters = [
-            SimulatedMeter(f"id-m{number}", KEY, "3.4", lambda: DPS) for number in range(METERS)
-        ]
+        self.broker = Mosquitto(self.folder, self.broker_settings)
+        self.meters = [_meter(number) for number in range(METERS)]
+        self._taken_before = 0
         self.redis.start()
         self.broker.start()
         for meter in self.meters:
             meter.start()
+        if self.prepared:
+            self.prepared(self)
         self.services = {role: self._service(role) for role in self.roles}
         for service in self.services.values():
             service.environment = self.environment
             service.start()
-        eventually(lambda: self.stored() >= METERS, LIMIT_S, "all meters are polled")
+        if self.services and self.stored_at_start:
+            eventually(lambda: self.stored() >= METERS, LIMIT_S, "all meters are polled")
 
     def __exit__(
         self,
@@ -93,7 +113,21 @@ class Bench:
     @property
     def taken(self) -> int:
         """Count the answers of all meters."""
-        return sum(meter.answers for meter in self.meters)
+        return self._taken_before + sum(meter.answers for meter in self.meters)
+
+    def replace_meters(self) -> None:
+        """Put new meters in place of those that were stopped, at the same addresses."""
+        self._taken_before = self.taken
+        self.meters = [_meter(number, meter.port) for number, meter in enumerate(self.meters)]
+        for meter in self.meters:
+            meter.start()
+
+    def start_into(self, log: int) -> None:
+        """Start the service with its log going into a file descriptor."""
+        self.services = {"run": self._service("run")}
+        self.services["run"].environment = self.environment
+        self.services["run"].start(log)
+        eventually(lambda: self.stored() >= METERS, LIMIT_S, "all meters are polled")
 
     def stored(self) -> int:
         """Count the readings in the database; none while it can't be asked."""
@@ -119,11 +153,47 @@ class Bench:
     def send(self, role: str, number: signal.Signals) -> None:
         self.services[role].signal(number)
 
-    def finish(self, fault: str) -> Result:
+    def health(self) -> tuple[int, str]:
+        """Ask `esquirell health`; return its exit code and what it says."""
+        config = str(self.folder / "esquirell.toml")
+        command = [sys.executable, "-m", "esquirell", "--config", config, "health"]
+        done = subprocess.run(
+            command,
+            capture_output=True,
+            text=True,
+            timeout=LIMIT_S,
+            check=False,
+            env=os.environ | self.environment,
+        )
+        return done.returncode, (done.stderr or done.stdout).strip().removeprefix("esquirell: ")
+
+    def named(self, words: str) -> str:
+        """Wait until `health` fails with these words, a pattern; return what it says."""
+        heard: list[tuple[int, str]] = []
+
+        def look() -> bool:
+            heard.append(self.health())
+            code, said = heard[-1]
+            return code == 1 and re.search(words, said, re.IGNORECASE) is not None
+
+        eventually(look, NAMED_WITHIN_S, lambda: f"health says {words!r}, not {heard[-1]}")
+        return heard[-1][1]
+
+    def sound(self) -> None:
+        """Wait until `health` says that all is well again."""
+        heard: list[tuple[int, str]] = []
+
+        def look() -> bool:
+            heard.append(self.health())
+            return heard[-1][0] == 0
+
+        eventually(look, NAMED_WITHIN_S, lambda: f"health recovers: {heard[-1]}")
+
+    def finish(self, fault: str, said: str = "") -> Result:
         """End as systemd does, then compare what was taken with what is stored."""
         for role in sorted(self.services, key=lambda role: role != "beat"):
             assert self.services[role].stop() == 0, self.services[role].log[-3000:]
-        return Result(fault, self.taken, self.stored(), self._longest_pause())
+        return Result(fault, self.taken, self.stored(), self._longest_pause(), said)
 
     def _longest_pause(self) -> float:
         pause = (
@@ -151,11 +221,66 @@ class Bench:
 
     def _service(self, role: str) -> Service:
         tables = [meter_table(f"m{number}", meter.port) for number, meter in enumerate(self.meters)]
-        config = configuration(tables, mqtt_port=self.broker.port, redis_url=self.redis.url)
+        config = configuration(
+            tables,
+            mqtt_port=self.mqtt_port or self.broker.port,
+            redis_url=self.redis_url or self.redis.url,
+        )
         lines = [f'state_dir = "{self._state}"', config]
         if self.database_url:
             lines.append(f'[database]\nurl = "{self.database_url}"')
         return Service(self.folder, "\n".join(lines), role, role)
 
 
+def _meter(number: int, port: int = 0) -> SimulatedMeter:
+    return SimulatedMeter(f"id-m{number}", KEY, "3.4", lambda: DPS, port=port)
+
+
 Fault = Callable[[Bench], None]
+
+
+def nothing(_bench: Bench) -> None:
+    """Do nothing: for an outage that ends by itself."""
+
+
+@dataclass(frozen=True)
+class Outage:
+    """A fault that lasts: how it begins and ends, and what `health` says of it (a pattern).
+
+    `says` is empty where all works on in spite of it. `may_miss` counts the readings that may
+    be lost by it.
+    """
+
+    begin: Fault
+    end: Fault = nothing
+    says: str = ""
+    may_miss: int = 0
+    lasts_s: float = 20.0
+
+
+def check(bench: Bench, fault: str, inject: Fault, may_miss: int) -> Result:
+    """Inject a fault that `health` need not name; return what was taken and stored."""
+    bench.steady()
+    inject(bench)
+    bench.grows()
+    bench.steady()
+    result = bench.finish(fault)
+    assert result.taken - may_miss <= result.stored <= result.taken, result.row
+    return result
+
+
+def endure(bench: Bench, name: str, outage: Outage) -> Result:
+    """Run through an outage; return what was taken and stored, and what `health` said."""
+    bench.steady(3)
+    bench.sound()
+    started = time.monotonic()
+    outage.begin(bench)
+    said = bench.named(outage.says) if outage.says else ""
+    bench.steady(max(outage.lasts_s - (time.monotonic() - started), 0))
+    outage.end(bench)
+    bench.grows()
+    bench.sound()
+    bench.steady(3)
+    result = bench.finish(name, said)
+    assert result.taken - outage.may_miss <= result.stored <= result.taken, result.row
+    return result

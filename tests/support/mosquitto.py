@@ -20,10 +20,14 @@ class Mosquitto:
         self.port = free_port()
         self._config = folder / f"mosquitto-{self.port}.conf"
         self._log = folder / f"mosquitto-{self.port}.log"
+        self.configure(settings)
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def configure(self, settings: Iterable[str]) -> None:
+        """Write the settings that count from the next start on."""
         # As root mosquitto would give up its rights, and with them the files of the test.
         lines = [f"listener {self.port} 127.0.0.1", "user root", *settings]
         self._config.write_text("\n".join(lines) + "\n")
-        self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         command = [_program("mosquitto"), "-v", "-c", str(self._config)]
@@ -37,6 +41,7 @@ class Mosquitto:
 
     def stop(self) -> None:
         if self._process is not None:
+            self.thaw()
             self._process.terminate()
             self._process.wait(LIMIT_S)
             self._process = None

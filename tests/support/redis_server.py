@@ -26,7 +26,19 @@ class RedisProcess:
         program = shutil.which("redis-server") or shutil.which("valkey-server")
         assert program, "install redis-server"
         locked = ["--requirepass", self._password] if self._password else []
-        options = [*locked, "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--dir"]
+        # Tests set the folder of the snapshots.
+        protected = ["--enable-protected-configs", "yes"]
+        options = [
+            *locked,
+            *protected,
+            "--port",
+            str(self.port),
+            "--bind",
+            "127.0.0.1",
+            "--save",
+            "",
+            "--dir",
+        ]
         self._process = subprocess.Popen(
             [program, *options, str(self._directory), "--loglevel", "warning"]
         )

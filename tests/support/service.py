@@ -37,13 +37,14 @@ class Service:
         self._log = folder / f"{name}.log"
         self.process: subprocess.Popen[bytes] | None = None
 
-    def start(self) -> None:
+    def start(self, output: int | None = None) -> None:
+        """Start the process; what it writes goes to its log, or to a file descriptor."""
         command = [sys.executable, "-m", "esquirell", "--config", str(self.config)]
         with self._log.open("ab") as log:
             self.process = subprocess.Popen(
                 [*command, *self._role.split()],
-                stdout=log,
-                stderr=log,
+                stdout=log if output is None else output,
+                stderr=log if output is None else output,
                 env=os.environ | self.environment,
             )
 

@@ -1,0 +1,149 @@
+"""A database that refuses, is full of other clients, or whose files are gone."""
+
+import os
+import shutil
+import signal
+import sqlite3
+import threading
+from pathlib import Path
+
+import pytest
+from support.db_postgres import PASSWORD, PostgresServer
+from support.fault_bench import Bench, Fault, Outage, Result, endure
+
+FILES = ("esquirell.db", "esquirell.db-wal", "esquirell.db-shm")
+
+
+def moved(bench: Bench, source: Path, target: Path) -> None:
+    for name in FILES:
+        if (source / name).exists():
+            (source / name).rename(target / name)
+    del bench
+
+
+def file_gone(bench: Bench) -> None:
+    (bench.folder / "aside").mkdir()
+    moved(bench, bench.folder / "data", bench.folder / "aside")
+
+
+def file_back(bench: Bench) -> None:
+    moved(bench, bench.folder / "aside", bench.folder / "data")
+
+
+def folder_gone(bench: Bench) -> None:
+    """Take the whole state directory away, as a disk that is unmounted."""
+    (bench.folder / "data").rename(bench.folder / "data-aside")
+
+
+def folder_back(bench: Bench) -> None:
+    shutil.rmtree(bench.folder / "data", ignore_errors=True)
+    (bench.folder / "data-aside").rename(bench.folder / "data")
+
+
+def readers(bench: Bench) -> None:
+    """Keep thirty readers in the middle of a read, so that the log can't shrink."""
+    connections = []
+    for _ in range(30):
+        connection = sqlite3.connect(bench.folder / "data" / "esquirell.db")
+        connection.execute("BEGIN")
+        connection.execute("SELECT count(*) FROM reading").fetchone()
+        connections.append(connection)
+    bench.steady(20)
+    for connection in connections:
+        connection.close()
+
+
+SQLITE = {
+    "SQLite file taken away and put back": Outage(file_gone, file_back, "database|esquirell.db"),
+    "state directory taken away and put back": Outage(folder_gone, folder_back, "data"),
+    "thirty readers in the middle of a read": Outage(readers, lasts_s=20),
+}
+
+
+@pytest.mark.parametrize("fault", SQLITE)
+def test_sqlite(fault: str, tmp_path: Path, results: list[Result]) -> None:
+    with Bench(tmp_path) as bench:
+        results.append(endure(bench, fault, SQLITE[fault]))
+
+
+class Postgres:
+    """What can be wrong with one PostgreSQL server."""
+
+    def __init__(self, server: PostgresServer) -> None:
+        self.server = server
+        self.name = server.new_database()
+
+    def setting(self, name: str, value: str) -> Fault:
+        """Build a fault: a setting changes, and every connection is made anew."""
+
+        def change(_bench: Bench) -> None:
+            verb = f"SET {name} = {value}" if value else f"RESET {name}"
+            self.server.execute(f"ALTER DATABASE {self.name} {verb}")
+            self.server.cut_connections(self.name)
+
+        return change
+
+    def cut(self, bench: Bench) -> None:
+        stop = threading.Event()
+
+        def each_second() -> None:
+            while not stop.wait(1.0):
+                self.server.cut_connections(self.name)
+
+        thread = threading.Thread(target=each_second, daemon=True)
+        thread.start()
+        bench.steady(20)
+        stop.set()
+        thread.join()
+
+    def frozen(self, _bench: Bench) -> None:
+        self._each(signal.SIGSTOP)
+
+    def thawed(self, _bench: Bench) -> None:
+        self._each(signal.SIGCONT)
+
+    def locked_out(self, _bench: Bench) -> None:
+        self.server.execute("ALTER ROLE esquirell PASSWORD 'another'")
+        self.server.cut_connections(self.name, "another")
+
+    def let_in(self, _bench: Bench) -> None:
+        self.server.execute(f"ALTER ROLE esquirell PASSWORD '{PASSWORD}'", "another")
+
+    def table_locked(self, bench: Bench) -> None:
+        with self.server.connect(self.name) as connection, connection.transaction():
+            connection.execute("LOCK TABLE reading IN ACCESS EXCLUSIVE MODE")
+            bench.steady(20)
+
+    def _each(self, number: signal.Signals) -> None:
+        for pid in self.server.processes():
+            os.kill(pid, number)
+
+
+def outages(postgres: Postgres) -> dict[str, Outage]:
+    read_only, timeout = "default_transaction_read_only", "statement_timeout"
+    return {
+        "PostgreSQL read-only": Outage(
+            postgres.setting(read_only, "on"), postgres.setting(read_only, ""), "read.?only"
+        ),
+        "PostgreSQL ends each statement at once": Outage(
+            postgres.setting(timeout, "1"), postgres.setting(timeout, "")
+        ),
+        "PostgreSQL connections ended each second": Outage(postgres.cut, lasts_s=20),
+        "PostgreSQL stopped (SIGSTOP) for 30 s": Outage(
+            postgres.frozen, postgres.thawed, "database|PostgreSQL", lasts_s=30
+        ),
+        "PostgreSQL wants another password": Outage(
+            postgres.locked_out, postgres.let_in, "password"
+        ),
+        "PostgreSQL table locked by another client": Outage(postgres.table_locked),
+    }
+
+
+@pytest.mark.parametrize("number", range(6))
+def test_postgresql(
+    number: int, tmp_path: Path, postgres: PostgresServer, results: list[Result]
+) -> None:
+    server = Postgres(postgres)
+    fault, outage = list(outages(server).items())[number]
+    with Bench(tmp_path, database_url=postgres.url(server.name)) as bench:
+        results.append(endure(bench, fault, outage))

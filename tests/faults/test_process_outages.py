@@ -1,0 +1,149 @@
+"""What happens to the process itself, to its meters and to its clock."""
+
+import os
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from support.fault_bench import LIMIT_S, METERS, Bench, Outage, Result, check, endure
+from support.waiting import eventually
+
+YEAR_S = 365 * 86_400
+
+
+def reloaded(bench: Bench) -> None:
+    """Send SIGHUP twenty times a second."""
+    for _ in range(200):
+        bench.send("run", signal.SIGHUP)
+        bench.steady(0.05)
+
+
+def emptied(bench: Bench) -> None:
+    """Leave the configuration empty, as an editor does for a moment, and have it read."""
+    config = bench.folder / "esquirell.toml"
+    config.rename(bench.folder / "kept.toml")
+    config.touch(0o600)
+    bench.send("run", signal.SIGHUP)
+
+
+def filled(bench: Bench) -> None:
+    (bench.folder / "kept.toml").rename(bench.folder / "esquirell.toml")
+    bench.send("run", signal.SIGHUP)
+
+
+def unplugged(bench: Bench) -> None:
+    for meter in bench.meters:
+        meter.stop()
+
+
+def plugged_in(bench: Bench) -> None:
+    bench.replace_meters()
+
+
+PROCESS = {
+    "SIGHUP twenty times a second": Outage(reloaded, lasts_s=10),
+    "all meters without power for 20 s": Outage(unplugged, plugged_in, may_miss=METERS),
+}
+
+
+@pytest.mark.parametrize("fault", PROCESS)
+def test_the_process(fault: str, tmp_path: Path, results: list[Result]) -> None:
+    with Bench(tmp_path) as bench:
+        results.append(endure(bench, fault, PROCESS[fault]))
+
+
+def test_an_empty_configuration_changes_nothing(tmp_path: Path, results: list[Result]) -> None:
+    with Bench(tmp_path) as bench:
+        bench.steady()
+        emptied(bench)
+        bench.grows()
+        bench.steady(10)
+        filled(bench)
+        bench.grows()
+        result = bench.finish("empty configuration at SIGHUP")
+        assert result.taken == result.stored
+        results.append(result)
+
+
+def test_nobody_reads_the_log(tmp_path: Path, results: list[Result]) -> None:
+    """A full pipe in place of the log holds up no poll."""
+    with Bench(tmp_path, roles=()) as bench:
+        reader, writer = os.pipe()
+        os.set_blocking(writer, True)
+        bench.start_into(writer)
+        bench.steady(20)
+        bench.send("run", signal.SIGHUP)
+        bench.grows()
+        os.close(reader)
+        bench.grows()
+        result = bench.finish("log into a pipe that nobody reads, then closed")
+        os.close(writer)
+        assert result.taken == result.stored
+        results.append(result)
+
+
+@contextmanager
+def clock(folder: Path, offset_s: int) -> Iterator[tuple[dict[str, str], Path]]:
+    """Build the library that shifts a process' clock; yield its environment and its offset file."""
+    library, offset = folder / "clock_step.so", folder / "offset"
+    source = Path(__file__).with_name("clock_step.c")
+    command = ["/usr/bin/gcc", "-shared", "-fPIC", "-O2", "-o", str(library), str(source), "-ldl"]
+    subprocess.run(command, check=True)
+    offset.write_text(str(offset_s))
+    yield {"LD_PRELOAD": str(library), "CLOCK_STEP_FILE": str(offset)}, offset
+
+
+STEPS = {
+    "clock set forward by an hour": 3600,
+    "clock set back by an hour": -3600,
+    "clock set forward by a year": YEAR_S,
+    "clock set back by a year": -YEAR_S,
+}
+
+
+@pytest.mark.skipif(not shutil.which("gcc"), reason="gcc is not installed")
+@pytest.mark.parametrize("step", STEPS)
+def test_a_clock_step(step: str, tmp_path: Path, results: list[Result]) -> None:
+    with clock(tmp_path, 0) as (environment, offset):
+
+        def inject(bench: Bench) -> None:
+            offset.write_text(str(STEPS[step]))
+            bench.grows(LIMIT_S)
+            offset.write_text("0")
+
+        with Bench(tmp_path, environment=environment) as bench:
+            result = check(bench, f"{step}, and right again", inject, 0)
+            # In the readings' own time the step itself is the longest pause.
+            results.append(replace(result, pause_s=None))
+
+
+BOOTS = {
+    "boot in 1970, clock right after 10 s": -int(time.time()),
+    "boot in 2000, clock right after 10 s": 946_684_800 - int(time.time()),
+    "boot ten years ahead, clock right after 10 s": 10 * YEAR_S,
+}
+
+
+@pytest.mark.skipif(not shutil.which("gcc"), reason="gcc is not installed")
+@pytest.mark.parametrize("boot", BOOTS)
+def test_a_boot_with_a_wrong_clock(boot: str, tmp_path: Path, results: list[Result]) -> None:
+    with clock(tmp_path, BOOTS[boot]) as (environment, offset):
+
+        def set_right(_bench: Bench) -> None:
+            offset.write_text("0")
+
+        with Bench(tmp_path, environment=environment, stored_at_start=False) as bench:
+            bench.grows()
+            bench.steady(10)
+            set_right(bench)
+            bench.grows()
+            eventually(lambda: bench.stored() >= bench.taken - METERS, LIMIT_S)
+            result = bench.finish(boot)
+            assert result.taken == result.stored
+            results.append(replace(result, pause_s=None))

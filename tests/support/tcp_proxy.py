@@ -1,0 +1,87 @@
+"""A TCP proxy on a loopback port that can stop forwarding, as a network does that drops packets."""
+
+import contextlib
+import socket
+import threading
+from types import TracebackType
+from typing import Self
+
+from support.waiting import LIMIT_S
+
+CHUNK = 65536
+
+
+class TcpProxy:
+    """Forwards connections to a port; `hole` makes it swallow everything, `cut` closes all.
+
+    `target` may be set until the first connection.
+    """
+
+    def __init__(self, target: int = 0) -> None:
+        self.target = target
+        self._server = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._server.getsockname()[1]
+        self._open = threading.Event()
+        self._open.set()
+        self._sockets: set[socket.socket] = set()
+        self._thread = threading.Thread(target=self._accept, daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._open.set()
+        # Closing alone does not wake a thread that accepts.
+        with contextlib.suppress(OSError):
+            self._server.shutdown(socket.SHUT_RDWR)
+        self._server.close()
+        self.cut()
+        self._thread.join(LIMIT_S)
+
+    def hole(self) -> None:
+        """Keep the connections open and forward nothing more, neither way."""
+        self._open.clear()
+
+    def mend(self) -> None:
+        """Forward again what comes over new connections; the old ones are lost."""
+        self.cut()
+        self._open.set()
+
+    def cut(self) -> None:
+        """Close all connections."""
+        for one in list(self._sockets):
+            with contextlib.suppress(OSError):
+                one.shutdown(socket.SHUT_RDWR)
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                client, _ = self._server.accept()
+            except OSError:
+                return
+            try:
+                server = socket.create_connection(("127.0.0.1", self.target), LIMIT_S)
+            except OSError:
+                client.close()
+                continue
+            server.settimeout(None)
+            self._sockets |= {client, server}
+            for source, target in ((client, server), (server, client)):
+                threading.Thread(target=self._forward, args=(source, target), daemon=True).start()
+
+    def _forward(self, source: socket.socket, target: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while data := source.recv(CHUNK):
+                if self._open.is_set():
+                    target.sendall(data)
+        for one in (source, target):
+            self._sockets.discard(one)
+            with contextlib.suppress(OSError):
+                one.shutdown(socket.SHUT_RDWR)
+        source.close()
