@@ -1,6 +1,7 @@
 """`python -m esquirell`, and the console script."""
 
 import gc
+import os
 import sys
 
 from esquirell.cli.border import run
@@ -14,6 +15,9 @@ LOADED_OBJECTS = 50_000
 def main() -> None:
     """Run the command line and exit with its code."""
     gc.set_threshold(LOADED_OBJECTS)
+    # We have no plugins for pydantic. To look for some it reads the metadata of every package that
+    # is installed, which takes as long as to load it; and a stray one would see what we check.
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     code = run(sys.argv[1:])
     # At its end Python would look for garbage in all that ends with the process anyway.
     gc.freeze()

@@ -6,8 +6,8 @@ from datetime import datetime
 from itertools import pairwise
 from math import ceil, floor, log10
 
-from esquirell.domain.reading import Reading
 from esquirell.domain.statistic import is_energy
+from esquirell.services.history import Row
 
 # How wide a single bar is, in steps.
 _ALONE = 20
@@ -84,10 +84,10 @@ class Frame:
         return self.begin + (self.end - self.begin) * (number / self.steps)
 
 
-def gather(found: Iterable[Reading], curves: dict[tuple[str, str], Curve], frame: Frame) -> None:
+def gather(found: Iterable[Row], curves: dict[tuple[str, str], Curve], frame: Frame) -> None:
     """Gather values into curves, which are by meter and key; none of the readings is kept."""
     for one in found:
-        number = frame.number(one.measured_at)
+        number = frame.number(one.at)
         for key, value in one.values.items():
             curve = curves.get((one.meter, key))
             if curve is None:

@@ -1,23 +1,22 @@
 """Exports into files: closed to other users, whole or not at all."""
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import TextIO
 
-from esquirell.cli import history
 from esquirell.cli.call import misuse
-from esquirell.cli.history import Columns
 from esquirell.cli.parquet import write_parquet
 from esquirell.cli.progress import Progress
-from esquirell.domain.reading import Reading
+from esquirell.cli.rows import write_csv, write_json
+from esquirell.domain.periods import Calendar
+from esquirell.services.history import Found, Row
 
 MODE = 0o600
 SHOWN_EACH = 1000
 
-Writer = Callable[[Iterable[Reading], Columns, Path], None]
+FORMATS = ("csv", "json", "parquet")
 
 
 @contextmanager
@@ -42,28 +41,30 @@ def new_file(path: Path, *, force: bool) -> Iterator[Path]:
 
 
 def watched(
-    found: Iterable[Reading], span: tuple[datetime, datetime], progress: Progress
-) -> Iterator[Reading]:
+    rows: Iterable[Row], span: tuple[datetime, datetime], progress: Progress
+) -> Iterator[Row]:
     """Show how far an export is, by time: nobody knows how many rows there will be."""
     begin, end = (moment.timestamp() for moment in span)
-    for number, one in enumerate(found):
+    for number, row in enumerate(rows):
         if number % SHOWN_EACH == 0:
-            done = min(max(one.measured_at.timestamp() - begin, 0), end - begin)
+            done = min(max(row.at.timestamp() - begin, 0), end - begin)
             progress.show("export", int(done), int(end - begin))
-        yield one
+        yield row
     progress.show("export", int(end - begin), int(end - begin))
 
 
-def _text(write: Callable[[Iterable[Reading], Columns, TextIO], None]) -> Writer:
-    def write_file(found: Iterable[Reading], columns: Columns, file: Path) -> None:
+def write(form: str, found: Found, file: Path, calendar: Calendar) -> None:
+    """Write what was found into a file, in a format of `FORMATS`, and show how far it is.
+
+    Raises ConfigError where the format needs a library that is not installed.
+    """
+    with Progress() as progress:
+        rows = watched(found.rows, found.span, progress)
+        if form == "parquet":
+            write_parquet(rows, found.columns, file, calendar)
+            return
         with file.open("w", encoding="utf-8", newline="") as target:
-            write(found, columns, target)
-
-    return write_file
-
-
-WRITERS = {
-    "csv": _text(history.write_csv),
-    "json": _text(history.write_json),
-    "parquet": write_parquet,
-}
+            if form == "csv":
+                write_csv(rows, found.columns, target, calendar)
+            else:
+                write_json(rows, found.columns, target)

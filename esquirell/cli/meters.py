@@ -190,7 +190,7 @@ def _profile(call: Call, meter: Meter) -> Profile | None:
 
 
 def _last_reading(call: Call, name: str, keys: tuple[str, ...]) -> dict[str, object] | None:
-    reading = call.storage.readings.latest().get(name)
+    reading = call.storage.reading_history.latest().get(name)
     if reading is None:
         return None
     shape = payload(reading, keys)
@@ -205,7 +205,7 @@ def _with_local_time(meter: Mapping[str, Any], zone: str) -> dict[str, Any]:
 
 def _statuses(call: Call) -> Mapping[str, MeterStatus]:
     try:
-        return call.storage.readings.statuses()
+        return call.storage.reading_history.statuses()
     except UnavailableError as error:
         warn(f"nothing is known of readings: {error}")
         return {}

@@ -5,9 +5,9 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from esquirell.cli.history import Columns
 from esquirell.domain.errors import ConfigError
-from esquirell.domain.reading import Reading
+from esquirell.domain.periods import Calendar
+from esquirell.services.history import Columns, Row
 
 # Rows in memory at once, and in a row group: a week of minutes.
 GROUP_ROWS = 10_000
@@ -25,28 +25,30 @@ def load_arrow() -> Any:  # noqa: ANN401 - pyarrow has no types
     return pa
 
 
-def write_parquet(readings: Iterable[Reading], columns: Columns, file: Path) -> None:
-    """Write readings into a file, however many they are: times in UTC, values as doubles.
+def write_parquet(found: Iterable[Row], columns: Columns, file: Path, calendar: Calendar) -> None:
+    """Write rows into a file, however many they are: values as doubles, moments with a zone.
 
-    Raises ConfigError where pyarrow is not installed.
+    Readings are in UTC, periods in local time, so that each begins on its date. Raises
+    ConfigError where pyarrow is not installed.
     """
     pa = load_arrow()
-    schema = pa.schema(list(_fields(pa, columns)))
+    zone = "UTC" if columns.view == "raw" else calendar.zone
+    schema = pa.schema(list(_fields(pa, columns, zone)))
     with pa.parquet.ParquetWriter(file, schema, compression="zstd") as writer:
-        rows = iter(readings)
+        rows = iter(found)
         while group := list(islice(rows, GROUP_ROWS)):
             writer.write_table(pa.table(_arrays(group, columns), schema=schema))
 
 
-def _fields(pa: Any, columns: Columns) -> Iterator[tuple[str, Any]]:  # noqa: ANN401 - as above
-    yield columns.time, pa.timestamp("ms", tz="UTC")
+def _fields(pa: Any, columns: Columns, zone: str) -> Iterator[tuple[str, Any]]:  # noqa: ANN401 - as above
+    yield columns.time, pa.timestamp("ms", tz=zone)
     if columns.several:
         yield "meter", pa.string()
     yield from ((key, pa.float64()) for key in columns.keys)
 
 
-def _arrays(group: list[Reading], columns: Columns) -> dict[str, list[object]]:
-    arrays: dict[str, list[object]] = {columns.time: [one.measured_at for one in group]}
+def _arrays(group: list[Row], columns: Columns) -> dict[str, list[object]]:
+    arrays: dict[str, list[object]] = {columns.time: [row.at for row in group]}
     if columns.several:
-        arrays["meter"] = [one.meter for one in group]
-    return arrays | {key: [one.values.get(key) for one in group] for key in columns.keys}
+        arrays["meter"] = [row.meter for row in group]
+    return arrays | {key: [row.values.get(key) for row in group] for key in columns.keys}

@@ -12,11 +12,11 @@ from esquirell.cli import braille, svg
 from esquirell.cli.call import misuse
 from esquirell.cli.curves import Curve, Frame, gather, is_amount
 from esquirell.cli.export import new_file
-from esquirell.cli.history import Columns
-from esquirell.domain.reading import Reading
+from esquirell.cli.readings import IN_TERMINAL
+from esquirell.domain.periods import Calendar
 from esquirell.domain.statistic import EXTREMES, quantity_of
+from esquirell.services.history import Columns, Row
 
-IN_TERMINAL = "-"
 # What is drawn of a meter unless somebody says what.
 _LIKELY = ("energy_import", "energy_export"), ("active_power",)
 
@@ -28,8 +28,7 @@ class Plot:
     where: str
     columns: Columns
     span: tuple[datetime, datetime]
-    resolution: str
-    zone: str
+    calendar: Calendar
 
     def __post_init__(self) -> None:
         """Refuse what can't be drawn. Raises UsageError."""
@@ -39,7 +38,7 @@ class Plot:
                 "the end of the line"
             )
 
-    def draw(self, found: Iterable[Reading], *, force: bool) -> None:
+    def draw(self, found: Iterable[Row], *, force: bool) -> None:
         """Draw what was found. Raises UsageError."""
         curves = self._curves()
         if not curves:
@@ -49,22 +48,22 @@ class Plot:
         else:
             self._write(found, curves, force=force)
 
-    def _print(self, found: Iterable[Reading], curves: dict[tuple[str, str], Curve]) -> None:
+    def _print(self, found: Iterable[Row], curves: dict[tuple[str, str], Curve]) -> None:
         frame = Frame(*self.span, braille.steps(shutil.get_terminal_size().columns))
         gather(found, curves, frame)
         for curve in curves.values():
-            for line in braille.draw(curve, frame, self.zone):
+            for line in braille.draw(curve, frame, self.calendar.zone):
                 click.echo(line)
 
     def _write(
-        self, found: Iterable[Reading], curves: dict[tuple[str, str], Curve], *, force: bool
+        self, found: Iterable[Row], curves: dict[tuple[str, str], Curve], *, force: bool
     ) -> None:
         if len(units := dict.fromkeys(curve.unit for curve in curves.values())) > 1:
             raise misuse(f"one picture shows one unit, not {', '.join(units)}: choose --quantity")
         frame = Frame(*self.span, svg.STEPS)
         with new_file(Path(self.where), force=force) as part:
             gather(found, curves, frame)
-            lines = svg.draw([*curves.values()], frame, self.zone)
+            lines = svg.draw([*curves.values()], frame, self.calendar.zone)
             part.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
     def _curves(self) -> dict[tuple[str, str], Curve]:
@@ -72,7 +71,7 @@ class Plot:
 
     def _curve(self, meter: str, key: str) -> Curve:
         name = f"{meter} {key}" if self.columns.several else key
-        return Curve(name, quantity_of(_plain(key)).unit, is_amount(key, self.resolution))
+        return Curve(name, quantity_of(_plain(key)).unit, is_amount(key, self.columns.view))
 
     def _keys(self) -> Iterator[tuple[str, str]]:
         for meter, keys in self.columns.of.items():
@@ -84,7 +83,7 @@ class Plot:
         plain = [key for key in keys if not key.endswith(("_min", "_max"))]
         if self.columns.wanted is not None:
             return plain
-        likely = _LIKELY[self.resolution == "raw"]
+        likely = _LIKELY[self.columns.view == "raw"]
         total = [key for key in plain if key in likely]
         return total or [key for key in plain if quantity_of(_plain(key)).key in likely]
 

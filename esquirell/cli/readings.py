@@ -1,40 +1,37 @@
 """`esquirell readings`: what is stored."""
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import click
 
-from esquirell.cli import export, history
+from esquirell.cli import export
 from esquirell.cli.call import Call, Command, misuse, pass_call
-from esquirell.cli.history import Columns
+from esquirell.cli.export import new_file
 from esquirell.cli.moments import moment_of
 from esquirell.cli.parquet import load_arrow
-from esquirell.cli.periods import by_period, periods
-from esquirell.cli.plot import IN_TERMINAL, Plot
-from esquirell.cli.progress import Progress
-from esquirell.domain.nearest import nearest
-from esquirell.domain.periods import RESOLUTIONS, Calendar, Resolution
-from esquirell.domain.quantity import QUANTITIES, is_quantity_key
-from esquirell.domain.reading import Reading
-from esquirell.domain.statistic import PEAK_DEMAND, quantity_of
+from esquirell.cli.rows import print_table, write_csv, write_json
+from esquirell.domain.errors import CommandError
+from esquirell.domain.periods import PERIODS, Calendar
+from esquirell.services.history import VIEWS, Found, Query, View
 
+IN_TERMINAL = "-"
 _FORMATS = ("table", "csv", "json", "parquet")
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class Asked:
     """What is asked for, as it was typed."""
 
     name: str | None
     since: str
     until: str
     quantities: Sequence[str]
-    resolution: Literal["raw"] | Resolution
+    resolution: View
     form: str | None
     output: Path | None
     plot: str | None
@@ -59,10 +56,10 @@ class Wanted:
 )
 @click.option(
     "--resolution",
-    type=click.Choice(["raw", *RESOLUTIONS]),
+    type=click.Choice(VIEWS),
     default="raw",
     show_default=True,
-    help="One row per reading, or per hour, day or month.",
+    help="One row per reading, or per quarter of an hour, hour, day, month or year.",
 )
 @click.option("--format", "form", type=click.Choice(_FORMATS), help="How to print them.")
 @click.option(
@@ -89,40 +86,33 @@ def readings(call: Call, /, **given: Any) -> None:  # noqa: ANN401 - as click ha
     A moment is a date, a date with a time (with a zone or in the configured one), or how long
     ago it was: 30m, 24h, 7d. A table is for people: piped, it is tab-separated and complete.
     """
-    wanted = Wanted(**given)
-    form = _form(call, wanted)
-    span = _span(call, wanted.since, wanted.until)
-    columns = _columns(call, wanted)
-    if wanted.resolution != "raw":
-        columns = by_period(columns)
-    if wanted.plot:
-        zone = call.settings.timezone
-        if wanted.resolution != "raw":
-            span = (Calendar(zone).floor(span[0], wanted.resolution), span[1])
-        plot = Plot(wanted.plot, columns, span, wanted.resolution, zone)
-        plot.draw(_found(call, wanted, columns, span), force=wanted.force)
-        return
-    found = _found(call, wanted, columns, span)
-    if wanted.output:
-        write = export.WRITERS[form]
-        with export.new_file(wanted.output, force=wanted.force) as file, Progress() as progress:
-            write(export.watched(found, span, progress), columns, file)
+    asked = Asked(**given)
+    form = _form(call, asked)
+    found = _found(call, asked)
+    calendar = call.storage.calendar
+    if asked.plot:
+        from esquirell.cli.plot import Plot  # noqa: PLC0415 - it takes long, and few plot
+
+        Plot(asked.plot, found.columns, found.span, calendar).draw(found.rows, force=asked.force)
+    elif asked.output:
+        with new_file(asked.output, force=asked.force) as file:
+            export.write(form, found, file, calendar)
     else:
-        _print(found, columns, form, call.settings.timezone)
+        _print(found, form, calendar)
 
 
-def _form(call: Call, wanted: Wanted) -> str:
-    """Give the format to write; what can't be read by people needs a file."""
-    if call.json and wanted.form not in {None, "json"}:
-        raise misuse(f"--json and --format {wanted.form} exclude each other")
-    if wanted.plot and (call.json or wanted.form or wanted.output):
+def _form(call: Call, asked: Asked) -> str:
+    """Return the format to write; what can't be read by people needs a file."""
+    if call.json and asked.form not in {None, "json"}:
+        raise misuse(f"--json and --format {asked.form} exclude each other")
+    if asked.plot and (call.json or asked.form or asked.output):
         raise misuse("--plot goes with neither --format, --json nor --output")
-    form = "json" if call.json else wanted.form
-    if wanted.output:
-        form = form or wanted.output.suffix.removeprefix(".")
-        if form not in export.WRITERS:
+    form = "json" if call.json else asked.form
+    if asked.output:
+        form = form or asked.output.suffix.removeprefix(".")
+        if form not in export.FORMATS:
             raise misuse(
-                f"the format of {wanted.output} is not clear: add --format csv, json or parquet"
+                f"the format of {asked.output} is not clear: add --format csv, json or parquet"
             )
     elif form == "parquet":
         raise misuse("--format parquet needs --output FILE")
@@ -131,13 +121,18 @@ def _form(call: Call, wanted: Wanted) -> str:
     return form or "table"
 
 
-def _found(
-    call: Call, wanted: Wanted, columns: Columns, span: tuple[datetime, datetime]
-) -> Iterator[Reading]:
-    names = [wanted.name] if wanted.name else None
-    if wanted.resolution == "raw":
-        return call.storage.readings.query(names, *span, columns.wanted)
-    return periods(call, wanted.resolution, names, columns, span)
+def _found(call: Call, asked: Asked) -> Found:
+    query = Query(
+        *_span(call, asked.since, asked.until),
+        asked.resolution,
+        [asked.name] if asked.name else [],
+        [key.strip() for text in asked.quantities for key in text.split(",") if key.strip()],
+        [meter.name for meter in call.settings.meters],
+    )
+    try:
+        return call.storage.history.read(query)
+    except CommandError as error:
+        raise misuse(str(error)) from None
 
 
 def _span(call: Call, since: str, until: str) -> tuple[datetime, datetime]:
@@ -148,43 +143,14 @@ def _span(call: Call, since: str, until: str) -> tuple[datetime, datetime]:
     return begin, end
 
 
-def _columns(call: Call, given: Wanted) -> Columns:
-    name = given.name
-    known = {meter: status.keys for meter, status in call.storage.readings.statuses().items()}
-    if name:
-        if name not in known and name not in {meter.name for meter in call.settings.meters}:
-            raise misuse(f"there is no meter {name!r}; known: {', '.join(known)}")
-        known = {name: known.get(name, ())}
-    wanted = [key.strip() for text in given.quantities for key in text.split(",") if key.strip()]
-    if not wanted:
-        return Columns(known, None)
-    everything = {key for keys in known.values() for key in keys}
-    if given.resolution != "raw":
-        everything.add(PEAK_DEMAND)
-    chosen = tuple(dict.fromkeys(key for text in wanted for key in _keys(text, everything)))
-    return Columns(dict.fromkeys(known, chosen), chosen)
-
-
-def _keys(wanted: str, known: set[str]) -> Iterator[str]:
-    """Give a key itself; for a quantity that is measured in parts only, the parts."""
-    if wanted == PEAK_DEMAND and wanted in known:
-        yield wanted
-        return
-    if not is_quantity_key(wanted):
-        closest = nearest(wanted, {*QUANTITIES, *known})
-        raise misuse(f"--quantity: {wanted!r} is no quantity; the nearest is {closest}")
-    parts = [key for key in sorted(known) if quantity_of(key).key == wanted]
-    yield from [wanted] if wanted in known or not parts else parts
-
-
-def _print(found: Iterator[Reading], columns: Columns, form: str, zone: str) -> None:
+def _print(found: Found, form: str, calendar: Calendar) -> None:
     match form:
         case "json":
-            history.write_json(found, columns, sys.stdout)
+            write_json(found.rows, found.columns, sys.stdout)
         case "csv":
-            history.write_csv(found, columns, sys.stdout)
+            write_csv(found.rows, found.columns, sys.stdout, calendar)
         case _:
-            history.print_table(found, columns, zone)
+            print_table(found.rows, found.columns, calendar)
 
 
 _OWN_DEFAULTS = ("since", "resolution")
@@ -207,10 +173,10 @@ statistics = Command(
         ),
         click.Option(
             ["--resolution"],
-            type=click.Choice(RESOLUTIONS),
+            type=click.Choice(PERIODS),
             default="day",
             show_default=True,
-            help="One row per hour, day or month.",
+            help="One row per quarter of an hour, hour, day, month or year.",
         ),
     ],
     help="""Show the statistics of one meter or of all, by default of the last 30 days.

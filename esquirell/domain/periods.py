@@ -1,15 +1,19 @@
-"""Hours, days and months of a time zone, as moments in UTC."""
+"""Quarters of an hour, hours, days, months and years of a time zone, as moments in UTC."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Literal, get_args
 from zoneinfo import ZoneInfo
 
+# What is stored; a quarter of an hour is worked up from raw readings, a year from its months.
 Resolution = Literal["hour", "day", "month"]
+Period = Literal["quarter", "hour", "day", "month", "year"]
 RESOLUTIONS: tuple[Resolution, ...] = get_args(Resolution)
+PERIODS: tuple[Period, ...] = get_args(Period)
 
+_QUARTER = timedelta(minutes=15)
 _HOUR = timedelta(hours=1)
 # Longer than any, and shorter than two of them.
-_BEYOND = {"day": timedelta(hours=36), "month": timedelta(days=45)}
+_BEYOND = {"day": timedelta(hours=36), "month": timedelta(days=45), "year": timedelta(days=500)}
 
 
 class Calendar:
@@ -19,20 +23,46 @@ class Calendar:
         self.zone = zone
         self._zone = ZoneInfo(zone)
 
-    def floor(self, moment: datetime, resolution: Resolution) -> datetime:
-        """Give the start of the period that `moment` lies in."""
-        local = moment.astimezone(self._zone).replace(minute=0, second=0, microsecond=0)
-        if resolution != "hour":
+    def floor(self, moment: datetime, period: Period) -> datetime:
+        """Return the start of the period that `moment` lies in."""
+        local = moment.astimezone(self._zone).replace(second=0, microsecond=0)
+        if period == "quarter":
+            return local.replace(minute=local.minute // 15 * 15).astimezone(UTC)
+        local = local.replace(minute=0)
+        if period != "hour":
             # Of a midnight that comes twice the first begins the day.
             local = local.replace(hour=0, fold=0)
-        if resolution == "month":
+        if period in {"month", "year"}:
             local = local.replace(day=1)
+        if period == "year":
+            local = local.replace(month=1)
         return local.astimezone(UTC)
 
-    def after(self, start: datetime, resolution: Resolution) -> datetime:
-        """Give the start of the period that follows the one that begins at `start`."""
-        if resolution != "hour":
-            return self.floor(start + _BEYOND[resolution], resolution)
-        following = self.floor(start + _HOUR, resolution)
+    def after(self, start: datetime, period: Period) -> datetime:
+        """Return the start of the period that follows the one that begins at `start`."""
+        if period == "quarter":
+            return start + _QUARTER
+        if period != "hour":
+            return self.floor(start + _BEYOND[period], period)
+        following = self.floor(start + _HOUR, period)
         # Where clocks go back by half an hour, an hour has ninety minutes.
-        return following if following > start else self.floor(start + 2 * _HOUR, resolution)
+        return following if following > start else self.floor(start + 2 * _HOUR, period)
+
+    def local(self, moment: datetime) -> datetime:
+        """Return a moment in the time of the zone."""
+        return moment.astimezone(self._zone)
+
+    def name(self, start: datetime, period: Period) -> str:
+        """Name a period by its local date: `2026`, `2026-10`, `2026-10-25`.
+
+        An hour and a quarter have a time, too, with its offset from UTC, as one may come twice.
+        """
+        local = self.local(start)
+        match period:
+            case "year":
+                return f"{local:%Y}"
+            case "month":
+                return f"{local:%Y-%m}"
+            case "day":
+                return f"{local:%Y-%m-%d}"
+        return local.isoformat(timespec="minutes")

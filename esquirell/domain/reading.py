@@ -3,8 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
-from esquirell.domain.ledger import Ledger
+if TYPE_CHECKING:
+    from esquirell.domain.ledger import Ledger
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +23,7 @@ class Reading:
     values: Mapping[str, float]
     diagnostics: Mapping[str, object] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
-    ledger: Ledger | None = None
+    ledger: "Ledger | None" = None
 
 
 def iso(moment: datetime) -> str:

@@ -4,12 +4,12 @@ from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
 
+from esquirell.domain.clock import Clock
 from esquirell.domain.device import Device
 from esquirell.domain.meter import Meter
 from esquirell.profiles import Choices
 from esquirell.runtime.facts import VERSION
 from esquirell.services.capture import Capture
-from esquirell.services.ports import Clock
 from esquirell.settings import Settings, devices
 from esquirell.tuya.account import Account, Spent
 from esquirell.tuya.addresses import Addresses

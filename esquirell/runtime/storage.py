@@ -1,22 +1,27 @@
 """What is stored: the stores of one database, and the services that work on them alone.
 
-Commands that only read load this part of the composition root and no other.
+Each is imported where it is built, so that a command which only reads loads nothing else.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cached_property
+from typing import TYPE_CHECKING
 
+from esquirell.domain.clock import Clock
 from esquirell.domain.periods import Calendar
-from esquirell.services.costs import Costs
-from esquirell.services.ports import Clock
-from esquirell.services.statistics import Statistics
 from esquirell.settings import Settings
-from esquirell.storage.commands import CommandLog
 from esquirell.storage.database import Database
-from esquirell.storage.prices import Prices
-from esquirell.storage.readings import Readings
-from esquirell.storage.schedules import Schedules
-from esquirell.storage.statistics.store import Statistics as StatisticsStore
+
+if TYPE_CHECKING:
+    from esquirell.services.costs import Costs
+    from esquirell.services.history import History
+    from esquirell.services.statistics import Statistics
+    from esquirell.storage.commands import CommandLog
+    from esquirell.storage.history import ReadingHistory
+    from esquirell.storage.prices import Prices
+    from esquirell.storage.readings import Readings
+    from esquirell.storage.schedules import Schedules
+    from esquirell.storage.statistics.store import Statistics as StatisticsStore
 
 
 class Stores:
@@ -27,29 +32,46 @@ class Stores:
         self._zone = zone
 
     @cached_property
-    def readings(self) -> Readings:
-        """The stored readings."""
+    def readings(self) -> "Readings":
+        """The stored readings, to be written and read."""
+        from esquirell.storage.readings import Readings
+
         return Readings(self.database)
 
     @cached_property
-    def schedules(self) -> Schedules:
+    def reading_history(self) -> "ReadingHistory":
+        """The stored readings, to be read only."""
+        from esquirell.storage.history import ReadingHistory
+
+        return ReadingHistory(self.database)
+
+    @cached_property
+    def periods(self) -> "StatisticsStore":
+        """The stored statistics."""
+        from esquirell.storage.statistics.store import Statistics as StatisticsStore
+
+        return StatisticsStore(self.database, self._zone)
+
+    @cached_property
+    def schedules(self) -> "Schedules":
         """The stored schedules."""
+        from esquirell.storage.schedules import Schedules
+
         return Schedules(self.database)
 
     @cached_property
-    def commands(self) -> CommandLog:
+    def commands(self) -> "CommandLog":
         """The log of commands."""
+        from esquirell.storage.commands import CommandLog
+
         return CommandLog(self.database)
 
     @cached_property
-    def prices(self) -> Prices:
+    def prices(self) -> "Prices":
         """The imported prices of tariffs."""
-        return Prices(self.database)
+        from esquirell.storage.prices import Prices
 
-    @cached_property
-    def periods(self) -> StatisticsStore:
-        """The stored statistics."""
-        return StatisticsStore(self.database, self._zone)
+        return Prices(self.database)
 
 
 class Storage(Stores):
@@ -64,13 +86,24 @@ class Storage(Stores):
         self.calendar = Calendar(given.timezone)
 
     @cached_property
-    def statistics(self) -> Statistics:
+    def statistics(self) -> "Statistics":
         """The service that works up statistics."""
+        from esquirell.services.statistics import Statistics
+
         return Statistics(self.periods, self.calendar, self._clock)
 
     @cached_property
-    def costs(self) -> Costs:
+    def history(self) -> "History":
+        """The service that reads what people look at."""
+        from esquirell.services.history import History
+
+        return History(self.reading_history, self._worked_up, self.calendar)
+
+    @cached_property
+    def costs(self) -> "Costs":
         """The service that computes what energy costs."""
+        from esquirell.services.costs import Costs
+
         return Costs(
             self.periods,
             self.prices,
@@ -78,6 +111,11 @@ class Storage(Stores):
             self.calendar,
             self._clock,
         )
+
+    def _worked_up(self, meters: Sequence[str] | None) -> "StatisticsStore":
+        """Bring the statistics of some meters (None: of all) up to date, and return the store."""
+        self.statistics.rollup(meters=meters)
+        return self.periods
 
 
 def stores_at(url: str, zone: str) -> Stores:

@@ -4,8 +4,8 @@ from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
 
+from esquirell.domain.clock import Clock
 from esquirell.runtime.storage import Storage
-from esquirell.services.ports import Clock
 from esquirell.services.retention import Retention
 from esquirell.settings import Settings
 from esquirell.storage.database import Database

@@ -4,6 +4,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from datetime import datetime
 from typing import Any, Protocol
 
+from esquirell.domain.clock import Clock
 from esquirell.domain.cost import (
     ENERGY_KEYS,
     Cost,
@@ -17,7 +18,6 @@ from esquirell.domain.periods import Calendar, Resolution
 from esquirell.domain.reading import iso
 from esquirell.domain.statistic import Statistic
 from esquirell.domain.tariff import Tariff
-from esquirell.services.ports import Clock
 
 
 class HoursStore(Protocol):

@@ -3,11 +3,12 @@
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
+from esquirell.domain.clock import Clock
 from esquirell.domain.errors import UnavailableError
 from esquirell.domain.meter import Meter, worker_of
 from esquirell.domain.reading import iso
 from esquirell.domain.status import MeterStatus
-from esquirell.services.ports import Clock, Presence, Queues, ReadingStore
+from esquirell.services.ports import Presence, Queues, ReadingStore
 
 ROLES = ("worker", "beat", "bridge")
 

@@ -7,11 +7,11 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from esquirell.domain.clock import Clock
 from esquirell.domain.command import Answer, CommandRecord, Request
 from esquirell.domain.errors import CommandError
 from esquirell.services.command_table import COMMANDS, LOST_AFTER, Change, Job
 from esquirell.services.handlers import Work
-from esquirell.services.ports import Clock
 from esquirell.services.schedule_ports import CommandLog, TaskSender
 
 EXPIRES_S = 60

@@ -6,10 +6,10 @@ from datetime import datetime, timedelta
 from itertools import islice
 from typing import Protocol
 
+from esquirell.domain.clock import Clock
 from esquirell.domain.errors import UnavailableError
 from esquirell.domain.reading import Reading
 from esquirell.domain.status import MeterStatus
-from esquirell.services.ports import Clock
 
 log = logging.getLogger(__name__)
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from esquirell.domain.clock import Clock
 from esquirell.domain.errors import EsquirellError, MeterUnreachableError, UnavailableError
 from esquirell.domain.meter import Meter
 from esquirell.domain.outcome import Outcome
@@ -18,7 +19,7 @@ from esquirell.services.flights import Flights
 from esquirell.services.judging import Judging
 from esquirell.services.landing import Landing
 from esquirell.services.one_core import OneCore
-from esquirell.services.ports import Clock, Profiles, Publisher, Transport, Wanted
+from esquirell.services.ports import Profiles, Publisher, Transport, Wanted
 from esquirell.services.sample import Sample
 from esquirell.services.saving import Saver
 from esquirell.services.statuses import Statuses

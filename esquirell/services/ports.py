@@ -1,7 +1,6 @@
 """Ports: what the services need from the outside, in the words of the domain."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from datetime import datetime
 from typing import Any, Protocol
 
 from esquirell.domain.decoding import Decoded
@@ -175,12 +174,4 @@ class Wanted(Protocol):
 
     def __call__(self) -> None:
         """Raise what ends the work when it was cancelled."""
-        ...
-
-
-class Clock(Protocol):
-    """Tells the time, aware and in UTC."""
-
-    def __call__(self) -> datetime:
-        """Give the present moment."""
         ...

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
+from esquirell.domain.clock import Clock
 from esquirell.domain.periods import Calendar
-from esquirell.services.ports import Clock
 from esquirell.services.statistics_ports import StatisticsStore, StatisticsTurn
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from esquirell.domain.clock import Clock
 from esquirell.domain.errors import ConfigError, UnavailableError
 from esquirell.domain.reading import iso
 from esquirell.domain.requests import sentence
@@ -21,7 +22,6 @@ from esquirell.domain.schedule import (
     StoredSchedule,
     short_task_name,
 )
-from esquirell.services.ports import Clock
 from esquirell.services.schedule_ports import ScheduleStore, Timetable
 
 log = logging.getLogger(__name__)

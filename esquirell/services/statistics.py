@@ -8,10 +8,10 @@ readings, so that the result is the same whether it came in one go or in a thous
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 
+from esquirell.domain.clock import Clock
 from esquirell.domain.hours import Batch, Counters, Hour, Hours
 from esquirell.domain.periods import Calendar, Resolution
 from esquirell.domain.statistic import Statistic, combine
-from esquirell.services.ports import Clock
 from esquirell.services.statistics_ports import StatisticsStore, StatisticsTurn
 
 # Readings in one transaction: about a week of minutes, a tenth of a second on a small computer.

@@ -1,23 +1,27 @@
-"""Streams of stored readings, a page at a time."""
+"""The stored readings, as they are read back: the latest, and streams a page at a time."""
 
 import heapq
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, select
+from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.engine import Row
 
 from esquirell.domain.reading import Reading
+from esquirell.domain.status import MeterStatus
+from esquirell.storage import meters
 from esquirell.storage.database import Database
 from esquirell.storage.postgres import BINARY
 from esquirell.storage.rows import Shape
-from esquirell.storage.tables import reading
+from esquirell.storage.tables import meter, reading, rollup
 
 # Rows held in memory at once, shared by the meters of a query.
 _HELD_ROWS = 4000
 _LEAST_PAGE = 20
+# Moments are stored in milliseconds.
+_LEAST = timedelta(milliseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,15 +33,89 @@ class Span:
     shape: Shape
 
 
-def stream(database: Database, meters: Mapping[str, int], span: Span) -> Iterator[Reading]:
+class ReadingHistory:
+    """Reads stored readings, and how the meters are doing."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def statuses(self) -> dict[str, MeterStatus]:
+        """Give the status of every meter ever seen, by name. Raises UnavailableError."""
+        with self._database.read() as connection:
+            return meters.read_statuses(connection)
+
+    def counts(self) -> dict[str, int]:
+        """Count the readings of every meter ever seen, by name. Raises UnavailableError."""
+        query = (
+            select(meter.c.name, func.count(reading.c.measured_at).label("readings"))
+            .outerjoin_from(meter, reading)
+            .group_by(meter.c.name)
+            .order_by(meter.c.name)
+        )
+        with self._database.read() as connection:
+            return {row.name: row.readings for row in connection.execute(query)}
+
+    def latest(self) -> dict[str, Reading]:
+        """Give the latest reading of each meter, by name. Raises UnavailableError."""
+        shape = Shape()
+        query = (
+            select(meter.c.name, *shape.columns)
+            .join_from(meter, reading)
+            .where(reading.c.measured_at == meters.newest())
+        )
+        with self._database.read() as connection:
+            rows = connection.execute(query).all()
+        return {name: shape.to_reading(name, row) for name, *row in rows}
+
+    def around(self, name: str, span: tuple[datetime, datetime]) -> tuple[datetime, datetime]:
+        """Return a span that has one reading more on either side. Raises UnavailableError."""
+        since, until = span
+        mine = (
+            select(reading.c.measured_at)
+            .join_from(reading, meter)
+            .where(meter.c.name == name)
+            .limit(1)
+        )
+        before = mine.where(reading.c.measured_at < since).order_by(reading.c.measured_at.desc())
+        after = mine.where(reading.c.measured_at >= until).order_by(reading.c.measured_at)
+        with self._database.read() as connection:
+            last = connection.scalar(after)
+            return connection.scalar(before) or since, last + _LEAST if last else until
+
+    def thinned_to(self) -> dict[str, datetime]:
+        """Return up to where each meter's readings are thinned out. Raises UnavailableError."""
+        query = (
+            select(meter.c.name, rollup.c.pruned_to)
+            .join_from(meter, rollup)
+            .where(rollup.c.pruned_to.is_not(None))
+        )
+        with self._database.read() as connection:
+            return {row.name: row.pruned_to for row in connection.execute(query)}
+
+    def query(
+        self,
+        names: Sequence[str] | None,
+        since: datetime,
+        until: datetime,
+        keys: Sequence[str] | None = None,
+    ) -> Iterator[Reading]:
+        """Stream the readings of some meters (None: of all) in time order.
+
+        From `since` until just before `until`; `keys` limits the values; a name that was
+        never seen has none. Raises UnavailableError, also from the iterator.
+        """
+        with self._database.read() as connection:
+            ids = meters.known_ids(connection, names)
+        return stream(self._database, ids, Span(since, until, Shape(keys)))
+
+
+def stream(database: Database, ids: Mapping[str, int], span: Span) -> Iterator[Reading]:
     """Stream the readings of meters, given with their ids, in time order, ties by name.
 
     Each page is a transaction of its own, so that a long export holds up no checkpoint.
     """
-    size = max(_LEAST_PAGE, _HELD_ROWS // max(1, len(meters)))
-    streams = [
-        _stream_one(name, _Pages(database, meters[name], span, size)) for name in sorted(meters)
-    ]
+    size = max(_LEAST_PAGE, _HELD_ROWS // max(1, len(ids)))
+    streams = [_stream_one(name, _Pages(database, ids[name], span, size)) for name in sorted(ids)]
     return heapq.merge(*streams, key=lambda taken: taken.measured_at)
 
 

@@ -51,7 +51,8 @@ def test_hours_begin_with_the_one_that_since_lies_in() -> None:
     span = ("--since", "2025-11-19T10:30", "--until", "2025-11-19T12:30")
     said = esquirell("readings", "--resolution", "hour", *span, "--format", "csv")
     rows = list(csv.DictReader(io.StringIO(said.out)))
-    assert [row["start"][11:16] for row in rows] == ["09:00", "10:00", "11:00"]
+    hours = ["2025-11-19T10:00+01:00", "2025-11-19T11:00+01:00", "2025-11-19T12:00+01:00"]
+    assert [row["start"] for row in rows] == hours
     assert {row["energy_import"] for row in rows} == {"0.6"}
 
 
@@ -66,6 +67,56 @@ def test_months_of_one_quantity() -> None:
         "active_power_mean",
         "active_power_max",
     ]
+
+
+@pytest.mark.usefixtures("house")
+def test_quarters_add_up_to_the_hours() -> None:
+    span = ("--since", "2025-11-19T10:00", "--until", "2025-11-19T12:00", "--json")
+    asked = ("readings", "main", "--quantity", "energy_import,active_power", *span)
+    found = esquirell(*asked, "--resolution", "quarter").json
+    assert [row["start"][11:16] for row in found[:5]] == [
+        "09:00",
+        "09:15",
+        "09:30",
+        "09:45",
+        "10:00",
+    ]
+    assert [row["energy_import"] for row in found] == [0.15] * 8
+    # 600 from the full hour on, 601 from ten past, 600 from twenty past.
+    assert found[0]["active_power_mean"] == pytest.approx(600 + 5 / 15)
+    assert (found[0]["active_power_min"], found[0]["active_power_max"]) == (600, 601)
+    hours = esquirell(*asked, "--resolution", "hour").json
+    assert [row["energy_import"] for row in hours] == [0.6, 0.6]
+
+
+def test_quarters_are_shown_as_far_as_the_readings_are_kept(house: Home) -> None:
+    house.configure(meter(), database__raw_retention="1d")
+    assert esquirell("db", "prune", "--json").json["removed"]["main"] > 0
+    found = esquirell("readings", "main", "--resolution", "quarter", *SPAN, "--json").json
+    # All but the last hour, to which energy may still be added.
+    assert [row["start"][:16] for row in found] == [
+        f"2025-11-20T22:{minute:02}" for minute in (0, 15, 30, 45)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("period", "names"),
+    [("day", ["2025-11-19", "2025-11-20"]), ("month", ["2025-11"]), ("year", ["2025"])],
+)
+@pytest.mark.usefixtures("house")
+def test_in_tables_and_csv_a_period_has_its_local_date(period: str, names: list[str]) -> None:
+    asked = ("readings", "main", "--resolution", period, *SPAN, "--quantity", "energy_import")
+    rows = list(csv.DictReader(io.StringIO(esquirell(*asked, "--format", "csv").out)))
+    assert [row["start"] for row in rows] == names
+    assert [row[0] for row in esquirell(*asked).rows[1:]] == names
+
+
+@pytest.mark.usefixtures("house")
+def test_a_year_is_the_sum_of_its_months() -> None:
+    (year,) = esquirell("readings", "main", "--resolution", "year", *SPAN, "--json").json
+    assert year["start"] == "2024-12-31T23:00:00.000Z"
+    assert year["energy_import"] == pytest.approx(28.7)
+    assert year["active_power_max"] == 601.0
 
 
 @pytest.mark.usefixtures("house")

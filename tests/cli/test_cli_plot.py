@@ -9,6 +9,7 @@ from esquirell.cli import braille, svg
 from esquirell.cli.curves import Curve, Frame, gather, ticks
 from esquirell.domain.reading import Reading
 from esquirell.domain.status import MeterStatus
+from esquirell.services.history import Row
 
 SPAN = ("--since", "2026-11-19", "--until", "2026-11-21")
 KEYS = ("active_power", "energy_import", "energy_export")
@@ -39,7 +40,7 @@ def curve(*values: float | None, bars: bool = False) -> Curve:
     """Make a curve of a value each hour."""
     made = Curve("power", "W", bars)
     found = [
-        Reading("main", START + hour * timedelta(hours=1), {"power": value})
+        Row("main", START + hour * timedelta(hours=1), {"power": value})
         for hour, value in enumerate(values)
         if value is not None
     ]
@@ -108,7 +109,7 @@ def test_a_gap_stays_a_gap() -> None:
 
 def test_many_values_share_a_step_and_show_their_range() -> None:
     made = Curve("power", "W", bars=False)
-    found = [Reading("main", START, {"power": value}) for value in (1.0, 5.0, 3.0)]
+    found = [Row("main", START, {"power": value}) for value in (1.0, 5.0, 3.0)]
     gather(found, {("main", "power"): made}, DAY)
     step = made.steps[0]
     assert (step.least, step.mean, step.most) == (1, 3, 5)

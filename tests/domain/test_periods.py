@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from esquirell.domain.periods import RESOLUTIONS, Calendar, Resolution
+from esquirell.domain.periods import PERIODS, Calendar, Period
 
 ZONES = (
     "Europe/Warsaw",
@@ -50,15 +50,15 @@ def test_a_month_begins_at_local_midnight() -> None:
     assert calendar.after(start, "month") == datetime(2026, 11, 30, 23, tzinfo=UTC)
 
 
-@pytest.mark.parametrize("resolution", RESOLUTIONS)
+@pytest.mark.parametrize("period", PERIODS)
 @given(moment=MOMENTS, zone=st.sampled_from(ZONES))
 def test_each_moment_lies_in_one_period_and_the_next_follows(
-    moment: datetime, zone: str, resolution: Resolution
+    moment: datetime, zone: str, period: Period
 ) -> None:
     calendar = Calendar(zone)
-    start = calendar.floor(moment, resolution)
-    following = calendar.after(start, resolution)
+    start = calendar.floor(moment, period)
+    following = calendar.after(start, period)
     assert start <= moment < following
-    assert calendar.floor(start, resolution) == start
-    assert calendar.floor(following, resolution) == following
-    assert calendar.floor(following - timedelta(milliseconds=1), resolution) == start
+    assert calendar.floor(start, period) == start
+    assert calendar.floor(following, period) == following
+    assert calendar.floor(following - timedelta(milliseconds=1), period) == start

@@ -1,0 +1,266 @@
+"""What people read of the past: readings, and what they come to by quarter, hour, day, …, year.
+
+The command line, the page and the API all read it here, so that they agree.
+"""
+
+import heapq
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import groupby
+from typing import Literal, Protocol, get_args
+
+from esquirell.domain.errors import CommandError
+from esquirell.domain.nearest import nearest
+from esquirell.domain.periods import Calendar, Resolution
+from esquirell.domain.quantity import QUANTITIES, is_quantity_key
+from esquirell.domain.quarters import quarters
+from esquirell.domain.reading import Reading, iso
+from esquirell.domain.statistic import (
+    PEAK_DEMAND,
+    Periods,
+    Statistic,
+    combine,
+    names_of,
+    quantity_of,
+)
+from esquirell.domain.status import MeterStatus
+
+View = Literal["raw", "quarter", "hour", "day", "month", "year"]
+VIEWS: tuple[View, ...] = get_args(View)
+
+# A year is added up from its months.
+_STORED: Mapping[View, Resolution] = {
+    "hour": "hour",
+    "day": "day",
+    "month": "month",
+    "year": "month",
+}
+
+
+class ReadingHistory(Protocol):
+    """Reads stored readings."""
+
+    def statuses(self) -> dict[str, MeterStatus]:
+        """Return the status of every meter ever seen, by name. Raises UnavailableError."""
+        ...
+
+    def query(
+        self,
+        names: Sequence[str] | None,
+        since: datetime,
+        until: datetime,
+        keys: Sequence[str] | None = None,
+    ) -> Iterator[Reading]:
+        """Stream the readings of some meters (None: of all) in time order.
+
+        Raises UnavailableError, also from the iterator.
+        """
+        ...
+
+    def around(self, meter: str, span: tuple[datetime, datetime]) -> tuple[datetime, datetime]:
+        """Return a span that has one reading more on either side. Raises UnavailableError."""
+        ...
+
+    def thinned_to(self) -> dict[str, datetime]:
+        """Return up to where each meter's readings are thinned out. Raises UnavailableError."""
+        ...
+
+
+class PeriodHistory(Protocol):
+    """Reads statistics."""
+
+    def query(self, names: Collection[str] | None, periods: Periods) -> Iterator[Statistic]:
+        """Stream the statistics of some meters (None: of all) in time order.
+
+        Raises UnavailableError, also from the iterator.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """What somebody wants to read; no meters or no quantities: all of them.
+
+    `known` are the meters of the configuration, of which nothing may be stored yet.
+    """
+
+    since: datetime
+    until: datetime
+    view: View = "raw"
+    meters: Sequence[str] = ()
+    quantities: Sequence[str] = ()
+    known: Collection[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What one meter measured at a moment, or in the period that begins there."""
+
+    meter: str
+    at: datetime
+    values: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """The names of the values of each meter, by its name; `wanted` those asked for, None: all."""
+
+    of: Mapping[str, Sequence[str]]
+    wanted: Sequence[str] | None
+    view: View
+
+    def of_periods(self) -> "Columns":
+        """Return what these quantities are called in a period: see `Statistic`."""
+        of = {meter: _names(keys) for meter, keys in self.of.items()}
+        wanted = None if self.wanted is None else _names(self.wanted)
+        return Columns(of, wanted, self.view)
+
+    @property
+    def time(self) -> str:
+        """What the moment of a row is called."""
+        return "measured_at" if self.view == "raw" else "start"
+
+    @property
+    def several(self) -> bool:
+        """Whether rows have to say which meter they are of."""
+        return len(self.of) > 1
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The names of the values of all meters."""
+        return tuple(dict.fromkeys(key for keys in self.of.values() for key in keys))
+
+    def shape(self, row: Row) -> dict[str, object]:
+        """Lay a row out, with all values of its meter; what it did not send is null."""
+        shape: dict[str, object] = {self.time: iso(row.at)}
+        if self.several:
+            shape["meter"] = row.meter
+        return shape | dict.fromkeys(self.of.get(row.meter, ())) | dict(row.values)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What was found: the columns, the span from the first period on, the rows as a stream."""
+
+    columns: Columns
+    span: tuple[datetime, datetime]
+    rows: Iterator[Row]
+
+
+def _names(keys: Sequence[str]) -> tuple[str, ...]:
+    known = (key for key in keys if key == PEAK_DEMAND or is_quantity_key(key))
+    return tuple(name for key in known for name in names_of(key))
+
+
+class History:
+    """Reads the past; `worked_up` brings the statistics of some meters up to date first."""
+
+    def __init__(
+        self,
+        readings: ReadingHistory,
+        worked_up: Callable[[Sequence[str] | None], PeriodHistory],
+        calendar: Calendar,
+    ) -> None:
+        self._readings = readings
+        self._worked_up = worked_up
+        self._calendar = calendar
+
+    def read(self, query: Query) -> Found:
+        """Look up what was asked for; the rows come in time order, ties by meter.
+
+        A period counts from its beginning on, also the one that `since` lies in. Raises
+        CommandError (`unknown_meter`, `invalid_payload`) and UnavailableError, which the rows
+        may raise, too.
+        """
+        keys = _chosen(query, self._readings.statuses())
+        if query.view == "raw":
+            span = (query.since, query.until)
+            return Found(keys, span, self._raw(query, keys, span))
+        columns = keys.of_periods()
+        span = (self._calendar.floor(query.since, query.view), query.until)
+        if query.view == "quarter":
+            return Found(columns, span, self._quarters(query, keys, span))
+        statistics = self._statistics(query, columns, span)
+        return Found(columns, span, _rows(statistics, columns))
+
+    def _raw(self, query: Query, keys: Columns, span: tuple[datetime, datetime]) -> Iterator[Row]:
+        readings = self._readings.query(query.meters or None, *span, keys.wanted)
+        return (Row(one.meter, one.measured_at, one.values) for one in readings)
+
+    def _quarters(
+        self, query: Query, keys: Columns, span: tuple[datetime, datetime]
+    ) -> Iterator[Row]:
+        thinned = self._readings.thinned_to()
+        streams = []
+        for meter in query.meters or sorted(keys.of):
+            # Of thinned out readings two are left of an hour: too few for its quarters.
+            begin = max(span[0], thinned.get(meter, span[0]))
+            around = self._readings.around(meter, (begin, span[1]))
+            readings = self._readings.query([meter], *around, keys.wanted)
+            streams.append(_within(quarters(meter, readings), (begin, span[1])))
+        return _rows(heapq.merge(*streams, key=lambda one: one.start), keys)
+
+    def _statistics(
+        self, query: Query, columns: Columns, span: tuple[datetime, datetime]
+    ) -> Iterator[Statistic]:
+        names = query.meters or None
+        # A meter whose quantities were never noted may have statistics all the same.
+        periods = Periods(_STORED[query.view], *span, columns.keys or None)
+        found = self._worked_up(names).query(names, periods)
+        return _by_year(found, self._calendar) if query.view == "year" else found
+
+
+def _chosen(query: Query, statuses: Mapping[str, MeterStatus]) -> Columns:
+    """Return the quantity keys that were asked for, by meter. Raises CommandError."""
+    known = {meter: status.keys for meter, status in statuses.items()}
+    for meter in query.meters:
+        if meter not in known and meter not in query.known:
+            listed = ", ".join(dict.fromkeys((*known, *query.known)))
+            raise CommandError("unknown_meter", f"there is no meter {meter!r}; known: {listed}")
+    if query.meters:
+        known = {meter: known.get(meter, ()) for meter in query.meters}
+    if not query.quantities:
+        return Columns(known, None, query.view)
+    measured = {key for keys in known.values() for key in keys}
+    if query.view not in {"raw", "quarter"}:
+        measured.add(PEAK_DEMAND)
+    chosen = dict.fromkeys(key for wanted in query.quantities for key in _keys(wanted, measured))
+    return Columns(dict.fromkeys(known, tuple(chosen)), tuple(chosen), query.view)
+
+
+def _keys(wanted: str, measured: set[str]) -> Iterator[str]:
+    """Yield a key itself; for a quantity that is measured in parts only, the parts."""
+    if wanted == PEAK_DEMAND and wanted in measured:
+        yield wanted
+        return
+    if not is_quantity_key(wanted):
+        closest = nearest(wanted, {*QUANTITIES, *measured})
+        sentence = f"quantity: {wanted!r} is no quantity; the nearest is {closest}"
+        raise CommandError("invalid_payload", sentence)
+    parts = [key for key in sorted(measured) if quantity_of(key).key == wanted]
+    yield from [wanted] if wanted in measured or not parts else parts
+
+
+def _rows(found: Iterable[Statistic], columns: Columns) -> Iterator[Row]:
+    """Turn statistics into rows; the demand, which is no quantity's, only if asked for."""
+    shows_demand = PEAK_DEMAND in (columns.wanted or ())
+    for one in found:
+        values = one.values
+        if PEAK_DEMAND in values and not shows_demand:
+            values = {name: value for name, value in values.items() if name != PEAK_DEMAND}
+        yield Row(one.meter, one.start, values)
+
+
+def _by_year(months: Iterable[Statistic], calendar: Calendar) -> Iterator[Statistic]:
+    """Combine months to years."""
+    for start, parts in groupby(months, lambda one: calendar.floor(one.start, "year")):
+        of: dict[str, list[Statistic]] = {}
+        for part in parts:
+            of.setdefault(part.meter, []).append(part)
+        yield from (combine(start, of[meter]) for meter in sorted(of))
+
+
+def _within(found: Iterable[Statistic], span: tuple[datetime, datetime]) -> Iterator[Statistic]:
+    since, until = span
+    return (one for one in found if since <= one.start < until)
