@@ -69,7 +69,7 @@ def _directly(runtime: Runtime, meters: Sequence[Meter], wish: Wish) -> Fetched:
 
 def _send(runtime: Runtime) -> list[str]:
     """Send what waits for the broker; tell why that did not work."""
-    trouble = broker.reach(runtime)
+    trouble = broker.reach(runtime.connection)
     runtime.connection.stop(broker.LEAVE_S)
     return [f"nothing was published: {trouble}; --no-publish leaves it out"] if trouble else []
 

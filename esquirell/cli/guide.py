@@ -1,24 +1,38 @@
-"""The guided part of `esquirell init`: from a search of the network to the first reading."""
+"""The guided part of `esquirell init`: search, try each answer at once, say what comes next."""
 
-import json
+import shlex
+import shutil
+import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from esquirell.cli import cloud_account
-from esquirell.cli.output import print_lines, print_table, warn
+from esquirell.cli import broker, cloud_account
+from esquirell.cli.output import print_table, warn
 from esquirell.cli.scan import COLUMNS, NOTHING, SECONDS, described, listen
+from esquirell.cli.values import lines_of
 from esquirell.domain.errors import ConfigError, EsquirellError, MeterError
 from esquirell.domain.meter import Meter
 from esquirell.profiles import Choices
+from esquirell.settings import MqttSettings
 from esquirell.settings.devices import key_of
+from esquirell.settings.files import SEARCHED
 
 if TYPE_CHECKING:
     from esquirell.runtime.unconfigured import Announcement
 
 DEVICES = Path("devices.json")
+KEY_HELP = """\
+The local key comes from Tuya's developer platform; you fetch it once, and it takes ten minutes:
+  1. pair the meter with the app Tuya Smart or Smart Life
+  2. sign up at https://iot.tuya.com, create a cloud project (Smart Home, the data center of your
+     app account) and authorize IoT Core for it
+  3. in the project: Devices > Link App Account, and scan the code with the app
+  4. have it fetched here (answer yes below), with the project's Access ID and Access Secret
+Each step in detail: docs/how-to/local-key.md"""
 
 
 def choose() -> "Announcement | None":
@@ -40,38 +54,86 @@ def choose() -> "Announcement | None":
 
 
 def known_key(device_id: str) -> str | None:
-    """Look for the local key of a device: in a devices.json that lies here, or in the cloud."""
+    """Return the local key of a device from a devices.json in this folder, or from the cloud."""
     key = _listed_key(device_id)
     if key:
         click.echo(f"Local key: taken from {DEVICES}")
         return key
-    if click.confirm("Ask the Tuya cloud for its local key?", default=False):
+    click.echo(KEY_HELP)
+    if click.confirm("Fetch the key from the Tuya cloud now?", default=False):
         return cloud_account.key_of(device_id)
     return None
 
 
-def try_out(meter: Meter) -> None:
-    """Read a meter once and show what it says, or why it says nothing."""
-    from esquirell.runtime.unconfigured import (  # noqa: PLC0415 - only who tries needs it
-        local_transport,
-    )
+def broker_trouble(mqtt: MqttSettings) -> str | None:
+    """Try to log in to a broker; return why it does not work, None when it does."""
+    # Only those who answer questions need it.
+    from esquirell.runtime.unconfigured import connection  # noqa: PLC0415
 
-    click.echo(f"Reading {meter.name} …")
+    tried = connection(mqtt)
+    tried.start()
+    trouble = broker.reach(tried)
+    tried.stop(broker.LEAVE_S)
+    return trouble
+
+
+def try_out(meters: Sequence[Meter]) -> list[Meter]:
+    """Read each meter once and show its values, or why there are none; return those that failed."""
+    # Only those who answer questions need it.
+    from esquirell.runtime.unconfigured import local_transport  # noqa: PLC0415
+
+    failed = []
     with tempfile.TemporaryDirectory() as folder:
         transport = local_transport(Path(folder))
         try:
-            _show(meter, dict(transport.read(meter)))
-        except MeterError as error:
-            warn(f"{error}; esquirell meters test {meter.name} tries again later")
+            for meter in meters:
+                click.echo(f"Reading {meter.title} …")
+                try:
+                    _show(meter, dict(transport.read(meter)))
+                except MeterError as error:
+                    warn(str(error))
+                    failed.append(meter)
         finally:
             transport.close()
+    return failed
+
+
+def next_steps(output: Path) -> None:
+    """Say what to do with the configuration that was written."""
+    command = _own_command()
+    option = "" if output in SEARCHED else f" --config {shlex.quote(str(output))}"
+    everywhere = shutil.which(command[0]) or command[0]
+    click.echo(
+        f"""
+Next:
+  {shlex.join(command)}{option} doctor
+      checks everything and says what to do
+  {shlex.join(command)}{option} run
+      reads, stores and publishes until Ctrl-C. In Home Assistant the meters appear under
+      Settings > Devices & services > MQTT
+  sudo {shlex.join([str(Path(everywhere).absolute()), *command[1:]])} systemd install \
+--config {shlex.quote(str(output.absolute()))}
+      starts it with this machine from now on"""
+    )
+
+
+def _own_command() -> list[str]:
+    """Return how the user called us."""
+    program = Path(sys.argv[0])
+    if program.name == "__main__.py":
+        return [sys.executable, "-m", "esquirell"]
+    return [program.name if shutil.which(program.name) else str(program)]
 
 
 def _show(meter: Meter, dps: dict[str, object]) -> None:
-    values = Choices().decode(meter, dps).values
-    shown = values or dps
-    print_lines((name, json.dumps(value)) for name, value in shown.items())
-    click.echo(f"{meter.name} answers.")
+    decoded = Choices().decode(meter, dps)
+    for key, value, unit in lines_of(decoded.values):
+        click.echo(f"  {key.replace('_', ' ')}: {value} {unit}".rstrip())
+    if not decoded.values:
+        click.echo(
+            f"  It answers, but nothing that it says is known to be a measurement: {len(dps)} "
+            "datapoints. Its product id or a devices.json helps; so does a profile of your own"
+        )
 
 
 def _listed_key(device_id: str) -> str | None:

@@ -1,7 +1,6 @@
 """`esquirell init`: write a configuration from answers, a devices.json, or a cloud account."""
 
 import os
-import shlex
 import socket
 import sys
 from collections.abc import Callable, Container, Iterable
@@ -14,6 +13,7 @@ from pydantic import SecretStr
 
 from esquirell.cli import cloud_account, guide
 from esquirell.cli.call import Command
+from esquirell.cli.output import warn
 from esquirell.domain.errors import ConfigError
 from esquirell.domain.meter import LOCAL_KEY_LENGTH, Meter, ProtocolVersion
 from esquirell.profiles import shipped
@@ -31,6 +31,10 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 _PORT = click.IntRange(1, 65535)
 _PROTOCOLS = get_args(ProtocolVersion)
 _LONGEST_ID = 64
+OPENING = """\
+This writes {output} and one file for each secret, readable by you only, into {folder}.
+It asks for your MQTT broker and your meters, and tries each answer at once. Ctrl-C writes nothing.
+"""
 REDIS = ("localhost", 6379)
 LOOK_S = 0.5
 
@@ -53,6 +57,8 @@ def init(output: Path, devices: Path | None, cloud: bool, force: bool) -> None:
     """Write a configuration from your answers, tinytuya's devices.json or the Tuya cloud."""
     if not force:
         private_files.refuse_existing([output])
+    if sys.stdin.isatty():
+        click.echo(OPENING.format(output=output, folder=output.absolute().parent))
     if cloud:
         devices = _listed_devices(output, devices, force=force)
     files = compose(replace(_draft(devices), redis_url=_redis_url()), output)
@@ -73,7 +79,7 @@ def _listed_devices(output: Path, devices: Path | None, *, force: bool) -> Path:
 
 
 def _redis_url() -> str:
-    """Use the Redis of this machine if there is one, else one of our own."""
+    """Return the Redis of this machine if there is one, else one of our own."""
     try:
         socket.create_connection(REDIS, LOOK_S).close()
     except OSError:
@@ -87,7 +93,13 @@ def _draft(devices: Path | None) -> Draft:
     zone = machine_zone(os.environ)
     if devices:
         meters = _take_over(devices)
-        return Draft(zone, _ask_mqtt() if sys.stdin.isatty() else _default_mqtt(), meters)
+        if not sys.stdin.isatty():
+            return Draft(zone, _default_mqtt(), meters)
+        mqtt = _ask_mqtt()
+        there = [meter for meter in meters if meter.address != "auto"]
+        if there and click.confirm("Read each of them once now?", default=True):
+            guide.try_out(there)
+        return Draft(zone, mqtt, meters)
     try:
         return Draft(zone, _ask_mqtt(), _ask_meters())
     except click.Abort:
@@ -116,9 +128,22 @@ def _default_mqtt() -> MqttSettings:
 
 
 def _ask_mqtt() -> MqttSettings:
-    host = click.prompt("MQTT host", default="localhost", type=str)
-    port = click.prompt("MQTT port", default=1883, type=_PORT)
-    username = click.prompt("MQTT user (empty: none)", default="", show_default=False)
+    mqtt = _ask_broker(MqttSettings())
+    while sys.stdin.isatty() and (trouble := guide.broker_trouble(mqtt)):
+        warn(trouble)
+        if not click.confirm("Change these answers?", default=True):
+            break
+        mqtt = _ask_broker(mqtt)
+    return mqtt
+
+
+def _ask_broker(before: MqttSettings) -> MqttSettings:
+    host = click.prompt("MQTT host", default=before.host, type=str)
+    port = click.prompt("MQTT port", default=before.port, type=_PORT)
+    none = "" if before.username else " (empty: none)"
+    username = click.prompt(
+        f"MQTT user{none}", default=before.username, show_default=bool(before.username)
+    )
     password = _ask_secret("MQTT password", str, "") if username else ""
     return MqttSettings(host=host, port=port, username=username, password=SecretStr(password))
 
@@ -141,8 +166,18 @@ def _ask_meter(taken: Container[str]) -> Meter:
     device_id = typed or (found and found.device_id)
     device_id = device_id or click.prompt("Device id", value_proc=_device_id)
     meter = _ask_rest(name, device_id, found)
-    guide.try_out(meter)
+    while guide.try_out([meter]) and click.confirm("Change these answers?", default=True):
+        meter = _ask_again(meter)
     return meter
+
+
+def _ask_again(meter: Meter) -> Meter:
+    """Ask anew for what a read depends on; an empty key keeps the one before."""
+    address = click.prompt("Address on your network", meter.address, type=str)
+    key = _ask_secret("Local key (empty: keep it)", lambda text: text and _local_key(text), "")
+    protocol = click.prompt("Protocol", meter.protocol, type=click.Choice(_PROTOCOLS))
+    changes = {"address": address, "protocol": protocol}
+    return meter.model_copy(update=changes | ({"local_key": SecretStr(key)} if key else {}))
 
 
 def _ask_rest(name: str, device_id: str, found: "Announcement | None" = None) -> Meter:
@@ -205,5 +240,4 @@ def _local_key(text: str) -> str:
 def _report(files: Iterable[Path], output: Path) -> None:
     names = ", ".join(str(path) for path in files)
     click.echo(f"Written, readable by you only: {names}")
-    option = "" if output in SEARCHED else f" --config {shlex.quote(str(output))}"
-    click.echo(f"Next: esquirell{option} doctor")
+    guide.next_steps(output)

@@ -5,6 +5,9 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
+from esquirell.mqtt.client import Connection
+from esquirell.mqtt.options import Options
+from esquirell.settings import MqttSettings
 from esquirell.tuya.account import Account
 from esquirell.tuya.announcement import Announcement
 from esquirell.tuya.cloud import Cloud
@@ -12,7 +15,16 @@ from esquirell.tuya.finder import Finder
 from esquirell.tuya.listener import Listener
 from esquirell.tuya.local import LocalTransport
 
-__all__ = ["Announcement", "Cloud", "Finder", "cloud", "finder", "listener", "local_transport"]
+__all__ = [
+    "Announcement",
+    "Cloud",
+    "Finder",
+    "cloud",
+    "connection",
+    "finder",
+    "listener",
+    "local_transport",
+]
 
 
 def listener() -> Listener:
@@ -28,6 +40,12 @@ def finder(search_s: float) -> Finder:
 def local_transport(folder: Path) -> LocalTransport:
     """Build a transport that reads a meter and hangs up; its locks lie in `folder`."""
     return LocalTransport(folder, keep_connections=lambda _: False)
+
+
+def connection(mqtt: MqttSettings) -> Connection:
+    """Build a connection to the broker that only finds out whether it lets us in."""
+    password = mqtt.password.get_secret_value()
+    return Connection(Options(mqtt.host, mqtt.port, mqtt.username, password, mqtt.protocol))
 
 
 def cloud(region: str, access_id: str, secret: str, url: str, folder: Path) -> Cloud:

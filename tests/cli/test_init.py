@@ -1,5 +1,6 @@
 import contextlib
 import json
+import re
 import stat
 import subprocess
 import sys
@@ -10,6 +11,9 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 from support.configuration import KEY
+from support.mosquitto import Mosquitto
+from support.ports import free_port
+from support.service import simulated
 from support.terminal import Terminal
 from support.tuya_broadcasts import Broadcaster
 from support.tuya_cloud import API_KEY, API_SECRET, TuyaCloud, device
@@ -24,7 +28,7 @@ BROKER = ["broker.lan", "1884", "esquirell", "p@ss $#='("]
 METER = ["main", "bf0123456789abcdefghij", "192.168.1.50", KEY, "3.4", "owon_pc321"]
 ANSWERS = [*BROKER, *METER, "n"]
 FIRST = "0bf0123456789"  # the first in a list, whoever else is heard
-COMMAND = [sys.executable, "-c", "from esquirell.cli.init import init; init(prog_name='init')"]
+COMMAND = [sys.executable, "-m", "esquirell", "init"]
 
 
 @pytest.fixture
@@ -86,12 +90,13 @@ def test_all_that_is_written_is_private(folder: Path) -> None:
 
 def test_it_ends_with_the_next_command(folder: Path) -> None:
     result = run(answers=ANSWERS)
-    assert result.output.endswith(
-        "Written, readable by you only: main.key, mqtt-password, esquirell.toml\n"
-        "Next: esquirell doctor\n"
-    )
+    written = "Written, readable by you only: main.key, mqtt-password, esquirell.toml\n\nNext:\n"
+    assert written in result.output
+    steps = [line for line in result.output.splitlines() if re.match("  [^ ]", line)]
+    assert [line.split()[-1] for line in steps[:2]] == ["doctor", "run"]
+    assert steps[2].endswith(f" systemd install --config {folder}/esquirell.toml")
     result = run("--output", "my etc/house.toml", answers=ANSWERS)
-    assert result.output.endswith("Next: esquirell --config 'my etc/house.toml' doctor\n")
+    assert " --config 'my etc/house.toml' doctor\n" in result.output
     assert load(folder / "my etc/house.toml", {}).meters[0].name == "main"
 
 
@@ -149,12 +154,11 @@ def test_devices_of_tinytuya_become_meters(folder: Path) -> None:
     assert result.exit_code == 0
     lines = result.output.splitlines(keepends=True)
     assert [line for line in lines if line.startswith("Redis: ")]
-    assert "".join(line for line in lines if not line.startswith("Redis: ")) == (
+    assert "".join(line for line in lines if not line.startswith("Redis: ")).startswith(
         "Küche Steckdose: taken over as kueche-steckdose\n"
         "Lamp: left out, it has no datapoint that measures electricity\n"
         "MQTT: localhost:1883 without a password; change it under [mqtt]\n"
         "Written, readable by you only: kueche-steckdose.key, esquirell.toml\n"
-        "Next: esquirell doctor\n"
     )
     (meter,) = load(None, {}).meters
     assert (meter.name, meter.label, meter.profile) == (
@@ -263,55 +267,84 @@ def test_a_real_process_takes_piped_answers(folder: Path) -> None:
     assert names(folder) == ["esquirell.toml", "main.key", "mqtt-password"]
 
 
-def test_in_a_terminal_secrets_are_not_shown(folder: Path) -> None:
-    prompts = ["MQTT host", "MQTT port", "MQTT user", "MQTT password", "Meter name", "Device id"]
-    prompts += ["Address", "Local key", "Protocol", "Product", "Another meter"]
-    with Terminal(COMMAND) as terminal:
-        for prompt, answer in zip(prompts, ANSWERS, strict=True):
-            terminal.answer(prompt, answer)
-        assert terminal.finish() == 0
-        assert "bf0123456789abcdefghij" in terminal.text
-        assert KEY not in terminal.text
-        assert BROKER[-1] not in terminal.text
+def test_in_a_terminal_secrets_are_not_shown(folder: Path, broker: Mosquitto) -> None:
+    meter = simulated()
+    answers = {
+        "MQTT host": "127.0.0.1",
+        "MQTT port": str(broker.port),
+        "MQTT user": "esquirell",
+        "MQTT password": BROKER[-1],
+        "Meter name": "main",
+        "Device id": "id-main",
+        "Address": "127.0.0.1",
+        "Local key": KEY,
+        "Protocol": "3.4",
+        "Product": "owon_pc321",
+        "Change these answers": "n",  # its port is not the one of Tuya devices
+        "Another meter": "n",
+    }
+    try:
+        with Terminal(COMMAND) as terminal:
+            for prompt, answer in answers.items():
+                terminal.answer(prompt, answer)
+            assert terminal.finish() == 0
+    finally:
+        meter.stop()
+    assert "Ctrl-C writes nothing" in terminal.text
+    assert KEY not in terminal.text
+    assert BROKER[-1] not in terminal.text
     assert load(folder / "esquirell.toml", {}).mqtt.password.get_secret_value() == BROKER[-1]
 
 
-def test_in_a_terminal_the_broker_is_asked_for_beside_devices(folder: Path) -> None:
+def test_a_broker_that_does_not_answer_is_asked_for_again(folder: Path, broker: Mosquitto) -> None:
     put_devices(folder)
     with Terminal([*COMMAND, "--from-devices", "devices.json"]) as terminal:
-        for prompt, answer in (("MQTT host", "broker.lan"), ("MQTT port", ""), ("MQTT user", "")):
+        for prompt, answer in (("MQTT host", "127.0.0.1"), ("MQTT port", str(free_port()))):
             terminal.answer(prompt, answer)
+        terminal.answer("MQTT user", "")
+        terminal.answer("Change these answers?", "y")
+        assert "Connection refused" in terminal.text
+        for prompt, answer in (("MQTT host", ""), ("MQTT port", str(broker.port))):
+            terminal.answer(prompt, answer)
+        terminal.answer("MQTT user", "")
+        terminal.answer("Read each of them once now?", "n")
         assert terminal.finish() == 0
-    assert load(folder / "esquirell.toml", {}).mqtt.host == "broker.lan"
+    mqtt = load(folder / "esquirell.toml", {}).mqtt
+    assert (mqtt.host, mqtt.port) == ("127.0.0.1", broker.port)
 
 
 def test_leaving_the_questions_writes_nothing(folder: Path) -> None:
     with Terminal(COMMAND) as terminal:
         terminal.answer("MQTT host", "\x04")
         assert terminal.finish() == 1
-        assert "Aborted!" in terminal.text
+        assert "esquirell: stopped" in terminal.text
         assert "Traceback" not in terminal.text
     assert names(folder) == []
 
 
 @pytest.mark.usefixtures("own_ports")
-def test_from_a_search_to_the_first_reading(folder: Path) -> None:
-    listed = [{"id": FIRST, "name": "House", "key": KEY}]
+def test_from_a_search_to_the_first_reading(folder: Path, broker: Mosquitto) -> None:
+    listed = [{"id": FIRST, "name": "House", "key": "another-key-1234"}]
     (folder / "devices.json").write_text(json.dumps(listed))
     device = SimulatedMeter(FIRST, KEY, "3.4", lambda: {"101": 2361}, port=6668)
     device.start()
     try:
         with Broadcaster(Ports(), FIRST, "3.4"), Terminal(COMMAND) as terminal:
-            for prompt in ("MQTT host", "MQTT port", "MQTT user", "Meter name", "Device id"):
+            for prompt, answer in (("MQTT host", "127.0.0.1"), ("MQTT port", str(broker.port))):
+                terminal.answer(prompt, answer)
+            for prompt in ("MQTT user", "Meter name", "Device id"):
                 terminal.answer(prompt, "")
             terminal.answer("Which one", "1")
-            for prompt in ("Address", "Protocol", "Product", "Another meter"):
+            for prompt in ("Address", "Protocol", "Product", "Change these answers", "Address"):
+                terminal.answer(prompt, "")
+            assert "local_key" in terminal.text
+            terminal.answer("Local key", KEY)
+            for prompt in ("Protocol", "Another meter"):
                 terminal.answer(prompt, "")
             assert terminal.finish() == 0
     finally:
         device.stop()
-    assert "voltage_a" in terminal.text
-    assert "236.1" in terminal.text
+    assert "voltage a: 236.1 V" in terminal.text
     (meter,) = load(folder / "esquirell.toml", {}).meters
     assert (meter.device_id, meter.address, meter.protocol) == (FIRST, "127.0.0.1", "3.4")
     assert meter.local_key.get_secret_value() == KEY

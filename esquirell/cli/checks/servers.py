@@ -42,7 +42,7 @@ def mqtt(runtime: Runtime) -> Finding:
     """Look whether the broker lets us in, and speaks the configured protocol."""
     settings = runtime.settings.mqtt
     runtime.connection.start()
-    trouble = broker.reach(runtime)
+    trouble = broker.reach(runtime.connection)
     runtime.connection.stop(broker.LEAVE_S)
     if trouble:
         return fault("mqtt", trouble, "correct esquirell.toml, or start the broker if it is down")
