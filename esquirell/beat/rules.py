@@ -67,6 +67,16 @@ def rule_of(schedule: Schedule, default_zone: str) -> Rule:
     return Crontab(schedule.cron or "", zone)
 
 
+def explain(cron: str, zone: str, count: int) -> tuple[str, list[datetime]]:
+    """Return a crontab in English words, and its next runs. Raises ConfigError."""
+    check_cron(cron, zone)
+    rule, runs = Crontab(cron, zone), list[datetime]()
+    moment: datetime | None = datetime.now(UTC)
+    while len(runs) < count and moment and (moment := rule.after(moment)):
+        runs.append(moment)
+    return CronSim(cron, datetime.now(ZoneInfo(zone))).explain(), runs
+
+
 def from_json(data: dict[str, Any]) -> Rule:
     """Read a rule back. Raises KeyError or TypeError when it is none."""
     return Grid(data["every"]) if "every" in data else Crontab(data["cron"], data["zone"])

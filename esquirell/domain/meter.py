@@ -32,6 +32,7 @@ class Meter(BaseModel):
     `publish_every` is in seconds: all readings are stored, one per that time is published.
     A sub-device is reached through a gateway: `gateway` is the device id of that, `cid` the
     node id of the sub-device, and address, port, local key and protocol are the gateway's.
+    `upstream` names the meter that measures this one's energy as well, as the main one does.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -52,6 +53,7 @@ class Meter(BaseModel):
     transport: Literal["local", "cloud"] = "local"
     invert: bool | tuple[Literal["a", "b", "c"], ...] = False
     publish_every: Annotated[int, Field(ge=0)] = 0
+    upstream: Annotated[str, Field(pattern=r"^[a-z0-9_-]*$", max_length=64)] = ""
     queue: Annotated[
         str, Field(pattern=r"^[a-z0-9_-]*$", max_length=64), AfterValidator(check_queue)
     ] = ""

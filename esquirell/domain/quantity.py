@@ -1,5 +1,6 @@
 """The table of quantities: key, unit, and how Home Assistant classifies each."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -61,6 +62,20 @@ def split_key(key: str) -> tuple[Quantity, str]:
         if key.startswith(f"{name}_"):
             return QUANTITIES[name], key[len(name) + 1 :]
     raise KeyError(key)
+
+
+def total_of(values: Mapping[str, float], name: str) -> float | None:
+    """Return a quantity of the whole device: its total, else the sum of its parts, else None."""
+    if name in values:
+        return values[name]
+    parts = [value for key, value in values.items() if is_part(key, name)]
+    return sum(parts) if parts else None
+
+
+@lru_cache(_KEYS_REMEMBERED)
+def is_part(key: str, name: str) -> bool:
+    """Whether `key` is one of the parts of a quantity: `active_power_a` of `active_power`."""
+    return is_quantity_key(key) and key != name and split_key(key)[0].key == name
 
 
 def with_suffix(name: str, suffix: str) -> str:

@@ -42,9 +42,16 @@ class MqttPublisher:
         self._costs: set[str] = set()
         self._statuses: dict[str, tuple[object, ...]] = {}
         self._told_at: dict[str, deque[datetime]] = {}
+        self._watchers: list[Callable[[Reading, tuple[str, ...]], None]] = []
+
+    def on_reading(self, watcher: Callable[[Reading, tuple[str, ...]], None]) -> None:
+        """Call `watcher` with each reading and its keys, also those that are not published."""
+        self._watchers.append(watcher)
 
     def reading(self, reading: Reading, keys: tuple[str, ...]) -> None:
         """Publish a reading in the full shape of `keys`."""
+        for watcher in self._watchers:
+            watcher(reading, keys)
         period = self._period(reading.meter, reading.measured_at)
         if self._readings.get(reading.meter) == period:
             return

@@ -48,6 +48,10 @@ class Timetable(Protocol):
         """Refuse a schedule that could never run. Raises ConfigError."""
         ...
 
+    def explain(self, cron: str, timezone: str | None, count: int) -> tuple[str, list[datetime]]:
+        """Return a crontab in English words, and its next runs. Raises ConfigError."""
+        ...
+
     def announce(self) -> None:
         """Let all processes know that schedules were changed. Raises UnavailableError."""
         ...

@@ -52,6 +52,10 @@ class Schedules:
             except ConfigError as error:
                 raise ConfigError(f"schedules.{schedule.name}: {error}") from error
 
+    def explain(self, cron: str, timezone: str | None, count: int) -> tuple[str, list[datetime]]:
+        """Return a crontab in English words, and its next runs. Raises ConfigError."""
+        return self._timetable.explain(cron, timezone, count)
+
     def adopt(self, defaults: Sequence[Schedule]) -> None:
         """Take over the defaults of the configuration file at a start.
 

@@ -11,6 +11,7 @@ from esquirell.settings.model import (
     RedisSettings,
     Settings,
     TaskSettings,
+    WebSettings,
     WorkerSettings,
 )
 from esquirell.settings.showing import masked, public
@@ -25,6 +26,7 @@ __all__ = [
     "RedisSettings",
     "Settings",
     "TaskSettings",
+    "WebSettings",
     "WorkerSettings",
     "load",
     "masked",

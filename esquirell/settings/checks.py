@@ -23,6 +23,7 @@ Problem = tuple[Route, str, str]
 def _problems(settings: Settings) -> Iterator[Problem]:
     yield from _double("meters", (meter.name for meter in settings.meters))
     yield from _devices(settings)
+    yield from _upstream(settings)
     yield from _double("schedules", (schedule.name for schedule in settings.schedules))
     yield from _schedules(settings)
     yield from _double("tariffs", (tariff.name for tariff in settings.tariffs))
@@ -46,6 +47,22 @@ def _devices(settings: Settings) -> Iterator[Problem]:
             yield table, "device_id", f"is that of {other}, too: a device can be one meter only"
         if meter.transport == "cloud" and not settings.cloud.api_key:
             yield table, "transport", "needs api_key and api_secret under [cloud]"
+
+
+def _upstream(settings: Settings) -> Iterator[Problem]:
+    """Refuse a meter below one that does not exist, or in the end below itself."""
+    upstream = {meter.name: meter.upstream for meter in settings.meters}
+    for name, first in upstream.items():
+        seen, above = {name}, first
+        while above:
+            if above not in upstream:
+                yield ("meters", name), "upstream", f"names {above}, which is no configured meter"
+                break
+            if above in seen:
+                yield ("meters", name), "upstream", f"leads round in a circle by way of {above}"
+                break
+            seen.add(above)
+            above = upstream[above]
 
 
 def _schedules(settings: Settings) -> Iterator[Problem]:

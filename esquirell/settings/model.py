@@ -23,8 +23,12 @@ from esquirell.domain.tariff import Tariff
 from esquirell.settings import urls
 from esquirell.settings.files import profiles_beside
 from esquirell.settings.values import (
+    check_base_path,
     check_base_topic,
+    check_host,
     check_module,
+    check_network,
+    check_page_password,
     check_prefix,
     check_sendable,
     check_url_prefix,
@@ -142,6 +146,22 @@ class FlowerSettings(Section):
     open_metrics: bool = False
 
 
+class WebSettings(Section):
+    """Where `run` and `web` show the page; port 0 is nowhere.
+
+    Without a password one is created in the state directory. `proxy` is the address (or network)
+    of a reverse proxy: only what it says in X-Forwarded-* counts. `hosts` are further names under
+    which the page is asked for.
+    """
+
+    port: Annotated[int, Field(ge=0, le=65535)] = 8155
+    address: Text = "127.0.0.1"
+    password: Annotated[SecretStr, AfterValidator(check_page_password)] = NO_SECRET
+    base_path: Annotated[str, AfterValidator(check_base_path)] = ""
+    proxy: Annotated[str, AfterValidator(check_network)] = ""
+    hosts: tuple[Annotated[str, AfterValidator(check_host)], ...] = ()
+
+
 class BackupSettings(Section):
     """Where the task `backup` puts its copies of the database, and how many it keeps.
 
@@ -200,6 +220,7 @@ class Configuration(Section):
     tasks: TaskSettings = TaskSettings()
     worker: WorkerSettings = WorkerSettings()
     flower: FlowerSettings = FlowerSettings()
+    web: WebSettings = WebSettings()
     metrics: MetricsSettings = MetricsSettings()
     backup: BackupSettings = BackupSettings()
 

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import secrets
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -44,6 +45,35 @@ def write(files: Mapping[Path, str]) -> None:
     finally:
         for temporary in staged.values():
             temporary.unlink(missing_ok=True)
+
+
+def kept_secret(file: Path, size: int) -> tuple[str, bool]:
+    """Return the secret that a file keeps, and whether it was created just now.
+
+    A new one has `size` random bytes. Raises ConfigError when the file can't be used.
+    """
+    try:
+        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return _read_secret(file), False
+    except OSError as error:
+        raise ConfigError(f"{file} can't be written: {error.strerror}") from error
+    secret = secrets.token_urlsafe(size)
+    with os.fdopen(descriptor, "w") as opened:
+        opened.write(f"{secret}\n")
+    return secret, True
+
+
+def _read_secret(file: Path) -> str:
+    try:
+        kept = file.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(
+            f"{file} can't be read ({error}): remove it, and it is created anew"
+        ) from None
+    if not kept:
+        raise ConfigError(f"{file} is empty: remove it, and it is created anew")
+    return kept
 
 
 def _stage(path: Path, text: str) -> Path:

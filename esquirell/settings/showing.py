@@ -24,6 +24,7 @@ _PUBLIC_METER = (
     "transport",
     "invert",
     "publish_every",
+    "upstream",
 )
 _PUBLIC_SCHEDULE = ("name", "task", "meters", "every", "cron", "timezone", "enabled", "expires")
 

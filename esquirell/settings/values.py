@@ -1,5 +1,6 @@
 """Single values that have a form of their own: times to keep, topics, modules."""
 
+import ipaddress
 import re
 from datetime import timedelta
 
@@ -9,6 +10,10 @@ _RETENTION = re.compile(r"(\d{1,5})([hdw])")
 _UNITS = {"h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
 _PATH = re.compile(r"[A-Za-z0-9_~-][A-Za-z0-9._~-]*(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*")
 _LEAST = timedelta(days=1)
+_HOST = re.compile(
+    r"(?=.{1,253}$)[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*"
+)
+SHORTEST_PAGE_PASSWORD = 8
 
 
 def parse_retention(value: object) -> timedelta:
@@ -74,6 +79,37 @@ def check_url_prefix(path: str) -> str:
     if path and not _PATH.fullmatch(path):
         raise ValueError('must be a path such as "/flower", of letters, digits and . _ - ~ /')
     return path
+
+
+def check_base_path(path: str) -> str:
+    """Return the path below which the page lies, as `/energy`, or "". Raises ValueError."""
+    stripped = check_url_prefix(path)
+    return f"/{stripped}" if stripped else ""
+
+
+def check_network(text: str) -> str:
+    """Return an IP address or network; "" is none. Raises ValueError."""
+    if text:
+        try:
+            ipaddress.ip_network(text, strict=False)
+        except ValueError:
+            raise ValueError('must be an IP address such as "192.168.1.2", or a network') from None
+    return text
+
+
+def check_host(name: str) -> str:
+    """Return the name of a host in lower case. Raises ValueError for anything else, as a URL."""
+    name = name.lower().rstrip(".")
+    if not _HOST.fullmatch(name):
+        raise ValueError('must be names such as "energy.example.org", without http:// and port')
+    return name
+
+
+def check_page_password(secret: SecretStr) -> SecretStr:
+    """Return a password that is long enough for a page in a network. Raises ValueError."""
+    if 0 < len(secret.get_secret_value()) < SHORTEST_PAGE_PASSWORD:
+        raise ValueError(f"must have at least {SHORTEST_PAGE_PASSWORD} characters")
+    return secret
 
 
 def _sendable(text: str) -> bool:

@@ -18,7 +18,7 @@ from esquirell.demo.plan import Plan
 from esquirell.demo.record import Planned
 from esquirell.demo.scene import Facts, Scene, clock
 from esquirell.demo.screen import Screen
-from esquirell.demo.servers import Broker, Servers
+from esquirell.demo.servers import Broker, Page, Servers
 from esquirell.demo.tally import Tally
 from esquirell.demo.watch import Heard, Sight, Watch
 from esquirell.domain.schedule import Schedule
@@ -33,7 +33,12 @@ STATE: dict[str, Any] = {
 FACTS = Facts(
     Plan(seconds=90, meters=1),
     ["house"],
-    Servers("/usr/bin/redis-server", Broker("/usr/sbin/mosquitto", (), "5"), 1883),
+    Servers(
+        "/usr/bin/redis-server",
+        Broker("/usr/sbin/mosquitto", (), "5"),
+        1883,
+        Page(8155, "page-password"),
+    ),
     Home(Path("/tmp/esquirell-0123abcd")),  # noqa: S108 - a name to show, nothing is made there
 )
 

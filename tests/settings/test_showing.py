@@ -102,6 +102,7 @@ def test_the_public_part_is_as_small_as_listed(settings: Settings) -> None:
                 "transport": "local",
                 "invert": ["b"],
                 "publish_every": 0,
+                "upstream": "",
             }
         ],
         "schedules": [

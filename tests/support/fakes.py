@@ -178,6 +178,9 @@ class Timetable:
         if schedule.cron == "never":
             raise ConfigError('cron "never" is not valid')
 
+    def explain(self, cron: str, timezone: str | None, count: int) -> tuple[str, list[datetime]]:
+        return f"{cron} {timezone}", [NOON] * count
+
     def announce(self) -> None:
         self.announced += 1
 

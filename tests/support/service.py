@@ -95,6 +95,7 @@ def configuration(
         'timezone = "UTC"',
         f'redis.url = "{redis_url}"',
         f"mqtt.port = {mqtt_port}",
+        "web.port = 0",
         *meters,
         "[[schedules]]",
         'name = "fetch"',

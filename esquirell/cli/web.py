@@ -1,0 +1,122 @@
+"""`esquirell web`: the page as a role of its own, its password, and tokens for programs."""
+
+import sys
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Any
+
+import click
+
+from esquirell.cli.call import Call, Command, Group, pass_call
+from esquirell.cli.output import print_json, print_table
+from esquirell.domain.errors import ConfigError
+from esquirell.settings.private_files import make_directory
+from esquirell.web.credentials import Credentials
+from esquirell.web.tokens import Tokens
+
+
+@click.group("web", cls=Group, invoke_without_command=True)
+@click.pass_context
+def web(context: click.Context) -> int | None:
+    """Serve the page as a role of its own; or see its password, or manage tokens.
+
+    `esquirell run` serves the page as well: this is for setups with one process a role.
+    """
+    if context.invoked_subcommand is not None:
+        return None
+    return _serve(context.ensure_object(Call))
+
+
+def _serve(call: Call) -> int:
+    from esquirell.cli.run import start  # noqa: PLC0415 - the other commands need no Celery
+    from esquirell.daemon import process  # noqa: PLC0415 - the same
+    from esquirell.daemon.preparing import prepare  # noqa: PLC0415 - the same
+    from esquirell.web.role import alone  # noqa: PLC0415 - the same
+
+    if not call.settings.web.port:
+        raise ConfigError("the page is switched off: set port in [web]")
+    runtime = start(call)
+    prepare(runtime, schedules=False)
+    return process.run_parts(runtime, alone(runtime))
+
+
+@web.command("password", cls=Command)
+@click.option("--set", "other", is_flag=True, help="Set another one: every session ends.")
+@pass_call
+def password(call: Call, *, other: bool) -> None:
+    """Show where the page is and its password, or set another one."""
+    credentials = _credentials(call)
+    if other:
+        hidden = sys.stdin.isatty()
+        prompt = click.prompt("New password", hide_input=hidden, confirmation_prompt=hidden)
+        credentials.change(prompt)
+    shown = {"url": address(call), "password": credentials.password}
+    if call.json:
+        print_json(shown)
+        return
+    for key, value in shown.items():
+        click.echo(f"{key}\t{value}")
+
+
+@web.group("token", cls=Group)
+def token() -> None:
+    """Add, list and remove the tokens with which programs use /api/v1."""
+
+
+@token.command("add", cls=Command)
+@click.argument("name")
+@click.option("--write", is_flag=True, help="It may change things, too; else it only reads.")
+@pass_call
+def add(call: Call, name: str, *, write: bool) -> None:
+    """Create a token and show it, this once: only a hash of it is kept."""
+    text = _tokens(call).add(name, write=write)
+    if call.json:
+        print_json({"name": name, "write": write, "token": text})
+        return
+    click.echo(text)
+    click.echo("It is not shown again. Use it as: Authorization: Bearer TOKEN", err=True)
+
+
+@token.command("list", cls=Command)
+@pass_call
+def list_tokens(call: Call) -> None:
+    """List the tokens: what each may do, and since when it is there."""
+    listed: list[dict[str, Any]] = [asdict(one) for one in _tokens(call).all()]
+    rows = [{key: one[key] for key in ("name", "write", "created_at")} for one in listed]
+    if call.json:
+        print_json(rows)
+        return
+    shown = [(one["name"], "write" if one["write"] else "read", one["created_at"]) for one in rows]
+    print_table(("name", "may", "created"), shown)
+
+
+@token.command("remove", cls=Command)
+@click.argument("name")
+@pass_call
+def remove(call: Call, name: str) -> None:
+    """Remove a token: who uses it is refused from now on."""
+    _tokens(call).remove(name)
+    if call.json:
+        print_json({"name": name})
+    else:
+        click.echo(f"The token {name} is removed.")
+
+
+def address(call: Call) -> str:
+    """Return where the page is."""
+    settings = call.settings.web
+    if not settings.port:
+        raise ConfigError("the page is switched off: set port in [web]")
+    from esquirell.web.addresses import address_of  # noqa: PLC0415 - rarely needed
+
+    return address_of(settings.address, settings.port, settings.base_path)
+
+
+def _credentials(call: Call) -> Credentials:
+    make_directory(call.settings.state_dir)
+    return Credentials(call.settings)
+
+
+def _tokens(call: Call) -> Tokens:
+    make_directory(call.settings.state_dir)
+    return Tokens(call.settings.state_dir, lambda: datetime.now(UTC))

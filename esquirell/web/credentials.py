@@ -1,0 +1,71 @@
+"""The page's password, and the key that signs its sessions.
+
+Both lie in the state directory. A change of the password changes the key, so that every session
+ends. This module is loaded by short commands, too: it must not need Tornado.
+"""
+
+import hashlib
+import hmac
+from pathlib import Path
+
+from esquirell.domain.errors import ConfigError
+from esquirell.settings import Settings, private_files
+from esquirell.settings.values import SHORTEST_PAGE_PASSWORD
+
+PASSWORD_BYTES = 12
+KEY_BYTES = 32
+PASSWORD_FILE = "web-password"  # noqa: S105 - the name of a file
+KEY_FILE = "web-key"
+
+
+class Credentials:
+    """Who may log in: whoever has the configured password, else the one in the state directory.
+
+    A password that was changed on the command line counts at once. Raises ConfigError when the
+    files can't be used.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._configured = settings.web.password.get_secret_value()
+        self.file = settings.state_dir / PASSWORD_FILE
+        self._key, _ = private_files.kept_secret(settings.state_dir / KEY_FILE, KEY_BYTES)
+
+    @property
+    def is_configured(self) -> bool:
+        """Whether the password stands in the configuration."""
+        return bool(self._configured)
+
+    @property
+    def password(self) -> str:
+        """The password in force; created if there is none yet."""
+        if self._configured:
+            return self._configured
+        kept, _ = private_files.kept_secret(self.file, PASSWORD_BYTES)
+        return kept
+
+    def accepts(self, password: str) -> bool:
+        """Whether this is the password; compared in constant time."""
+        return hmac.compare_digest(password.encode(), self.password.encode())
+
+    def signing_key(self) -> str:
+        """Return the key that signs sessions: another one after each change of the password."""
+        return hmac.new(self._key.encode(), self.password.encode(), hashlib.sha256).hexdigest()
+
+    def change(self, password: str) -> None:
+        """Set another password; every session ends. Raises ConfigError."""
+        if self._configured:
+            raise ConfigError(
+                "the page's password stands in the configuration: change password in [web] there"
+            )
+        if len(password) < SHORTEST_PAGE_PASSWORD:
+            raise ConfigError(
+                f"the page's password must have at least {SHORTEST_PAGE_PASSWORD} characters"
+            )
+        if password != password.strip() or not password.isprintable():
+            raise ConfigError("the page's password may not hold line breaks or begin with a space")
+        private_files.write({self.file: f"{password}\n"})
+
+
+def state_files(state_dir: Path) -> list[Path]:
+    """Return the files of the page that a backup has to hold, present or not."""
+    return [state_dir / name for name in (PASSWORD_FILE, KEY_FILE, "web-tokens.json")]

@@ -1,0 +1,217 @@
+"""Numbers, moments and quantities as people of a language read them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
+
+from esquirell.domain.quantity import PHASES, QUANTITIES, split_key
+from esquirell.domain.statistic import EXTREMES, PEAK_DEMAND, quantity_of
+from esquirell.web.texts import Texts
+
+NARROW_SPACE = "\N{NARROW NO-BREAK SPACE}"
+MINUS = "\N{MINUS SIGN}"
+NOTHING = "\N{EN DASH}"
+_MINUTE_S, _HOUR_S, _DAY_S = 60, 3600, 86_400
+# From then on kilowatts are easier to read.
+_KILO = 10_000
+_SYMBOLS = {"EUR": "€", "USD": "$", "GBP": "£", "JPY": "¥", "PLN": "zł", "CZK": "Kč"}
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A column of a grid: the whole device, a phase or a channel."""
+
+    suffix: str
+    title: str
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A row of a grid: a quantity, its unit, and the quantity keys by their suffixes."""
+
+    title: str
+    unit: str
+    keys: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """Quantity keys as a table: energies first, a column per phase or channel."""
+
+    parts: tuple[Part, ...]
+    rows: tuple[Row, ...]
+
+
+class Formats:
+    """Writes values in a language and a time zone."""
+
+    def __init__(self, texts: Texts, zone: str) -> None:
+        self._texts = texts
+        self._zone = ZoneInfo(zone)
+        self._decimal = texts("format.decimal")
+        self._group = texts("format.group")
+
+    def number(self, value: float | None, decimals: int = 0) -> str:
+        """Write a number; None is a dash."""
+        if value is None:
+            return NOTHING
+        rounded = round(value, decimals) + 0.0
+        text = f"{abs(rounded):,.{decimals}f}"
+        text = text.replace(",", "\0").replace(".", self._decimal).replace("\0", self._group)
+        return f"{MINUS}{text}" if rounded < 0 else text
+
+    def with_unit(self, value: float | None, unit: str, decimals: int = 0) -> str:
+        """Write a number with its unit, which is not parted from it."""
+        text = self.number(value, decimals)
+        return f"{text}{NARROW_SPACE}{unit}" if unit and value is not None else text
+
+    def power(self, watts: float | None) -> str:
+        """Write a power in W, or in kW where that is easier to read."""
+        if watts is not None and abs(watts) >= _KILO:
+            return self.with_unit(watts / 1000, "kW", 2)
+        return self.with_unit(watts, "W")
+
+    def energy(self, kilowatt_hours: float | None) -> str:
+        """Write an energy in kWh."""
+        return self.with_unit(kilowatt_hours, "kWh", 2)
+
+    def money(self, amount: float | None, currency: str) -> str:
+        """Write an amount of money."""
+        return self.with_unit(amount, _SYMBOLS.get(currency, currency), 2)
+
+    def quantity(self, key: str, value: object) -> str:
+        """Write the value of a quantity key, or of a figure of a statistic, with its unit."""
+        kind = quantity_of(_plain(key))
+        if not isinstance(value, int | float):
+            return NOTHING
+        return self.with_unit(value, kind.unit, kind.precision)
+
+    def plain(self, key: str, value: object) -> str:
+        """Write the value of a quantity key without its unit."""
+        if not isinstance(value, int | float):
+            return NOTHING
+        return self.number(value, quantity_of(key).precision)
+
+    def grid(self, keys: Sequence[str]) -> Grid:
+        """Lay quantity keys out: a row per quantity, in this order, a column per part."""
+        by_quantity: dict[str, dict[str, str]] = {}
+        for key in keys:
+            kind, suffix = split_key(key)
+            by_quantity.setdefault(kind.key, {})[suffix] = key
+        suffixes = sorted({suffix for row in by_quantity.values() for suffix in row})
+        parts = tuple(
+            Part(one, self._part(one) if one else self._texts("part.total")) for one in suffixes
+        )
+        rows = (
+            Row(self._texts(f"quantity.{name}"), QUANTITIES[name].unit, found)
+            for name, found in by_quantity.items()
+        )
+        return Grid(parts, tuple(rows))
+
+    def label(self, key: str) -> str:
+        """Name a quantity key, or a figure of a statistic: `Power, phase A`, `Power, mean`."""
+        if key == PEAK_DEMAND:
+            return self._texts("quantity.peak_demand")
+        plain = _plain(key)
+        kind, suffix = split_key(plain)
+        parts = [self._texts(f"quantity.{kind.key}")]
+        if suffix:
+            parts.append(self._part(suffix))
+        if plain != key:
+            parts.append(self._texts(f"figure.{key.rpartition('_')[2]}"))
+        return ", ".join(parts)
+
+    def _part(self, suffix: str) -> str:
+        if suffix in PHASES:
+            return self._texts("part.phase", name=suffix.upper())
+        if suffix.isdecimal():
+            return self._texts("part.channel", name=suffix)
+        return self._texts.get(f"part.{suffix}", suffix.replace("_", " ").upper())
+
+    def time(self, moment: datetime) -> str:
+        """Write the time of day, to the second."""
+        return moment.astimezone(self._zone).strftime(self._texts("format.time"))
+
+    def date(self, moment: datetime) -> str:
+        """Write a date."""
+        return self._dated(moment, self._texts("format.date"))
+
+    def moment(self, moment: datetime | str | None) -> str:
+        """Write date and time, without the date when it is today."""
+        if moment is None:
+            return NOTHING
+        when = datetime.fromisoformat(moment) if isinstance(moment, str) else moment
+        local = when.astimezone(self._zone)
+        if local.date() == datetime.now(self._zone).date():
+            return self.time(when)
+        return f"{self.date(when)}, {self.time(when)}"
+
+    def span(self, seconds: float) -> str:
+        """Write a time as people say it: `12 s`, `5 min`, `3 h`, `2 days`."""
+        if seconds < _MINUTE_S:
+            return self._texts("span.seconds", count=max(0, round(seconds)))
+        if seconds < _HOUR_S:
+            return self._texts("span.minutes", count=round(seconds / _MINUTE_S))
+        if seconds < _DAY_S:
+            return self._texts("span.hours", count=round(seconds / _HOUR_S))
+        return self._texts.counted("span.days", round(seconds / _DAY_S))
+
+    def every(self, seconds: int) -> str:
+        """Write an interval: `every 10 s`, `every 5 min`, `every hour`."""
+        for length, key in ((_DAY_S, "day"), (_HOUR_S, "hour"), (_MINUTE_S, "minute")):
+            if seconds % length == 0:
+                return self._texts.counted(f"every.{key}", seconds // length)
+        return self._texts.counted("every.second", seconds)
+
+    def ago(self, moment: datetime | None) -> str:
+        """Write how long ago a moment was."""
+        if moment is None:
+            return self._texts("span.never")
+        return self._texts("span.ago", span=self.span((datetime.now(UTC) - moment).total_seconds()))
+
+    def until(self, moment: datetime | str | None) -> str:
+        """Write in how long a moment comes."""
+        if moment is None:
+            return NOTHING
+        when = datetime.fromisoformat(moment) if isinstance(moment, str) else moment
+        return self._texts("span.in", span=self.span((when - datetime.now(UTC)).total_seconds()))
+
+    def size(self, count: int) -> str:
+        """Write a number of bytes."""
+        for unit, length in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
+            if count >= length:
+                return self.with_unit(count / length, unit, 1)
+        return self.with_unit(count, "B")
+
+    def _dated(self, moment: datetime, form: str) -> str:
+        local = moment.astimezone(self._zone)
+        month = self._texts(f"month.{local.month}")
+        weekday = self._texts(f"weekday.{local.isoweekday()}")
+        return form.format(day=local.day, month=month, year=local.year, weekday=weekday)
+
+
+def by_energy_first(values: Mapping[str, object]) -> list[str]:
+    """Return the quantity keys of values: energies first, then powers, then the rest."""
+    known = [key for key in values if _is_quantity(key)]
+    return sorted(known, key=_rank)
+
+
+def _is_quantity(key: str) -> bool:
+    try:
+        split_key(key)
+    except KeyError:
+        return False
+    return True
+
+
+def _rank(key: str) -> tuple[int, int, str]:
+    kind, suffix = split_key(key)
+    order = {"energy": 0, "power": 1, "voltage": 2, "current": 3}
+    place = list(QUANTITIES).index(kind.key)
+    return order.get(kind.device_class, 4), place, suffix
+
+
+def _plain(key: str) -> str:
+    head, _, tail = key.rpartition("_")
+    return head if tail in EXTREMES else key

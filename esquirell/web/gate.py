@@ -1,0 +1,112 @@
+"""Who asks, under which name: checked before anything else of a request is looked at."""
+
+import ipaddress
+import re
+import socket
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from tornado.httputil import HTTPServerRequest, split_host_and_port
+from tornado.web import HTTPError
+
+from esquirell.settings import WebSettings
+
+# Home Assistant's Supervisor, which has asked for the user's login before it passes a request on.
+SUPERVISOR = "172.30.32.2"
+_INGRESS_PATH = re.compile(r"(/[A-Za-z0-9_-]+)+")
+_MISDIRECTED = 421
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """One request: the browser's address, whether TLS protects it, and what links begin with."""
+
+    address: str
+    secure: bool
+    base: str
+    ingress: bool = False
+
+
+class Gate:
+    """Admits requests that name a host of ours; a proxy is believed if it is the configured one."""
+
+    def __init__(self, web: WebSettings) -> None:
+        self._base = web.base_path
+        self._proxy = ipaddress.ip_network(web.proxy, strict=False) if web.proxy else None
+        self._names = {*_own_names(), *web.hosts}
+
+    def admit(self, request: HTTPServerRequest) -> Visit:
+        """Return who asks. Raises HTTPError (421) for a host that is not ours."""
+        peer = _plain(request.remote_ip or "")
+        headers = request.headers if self._is_proxy(peer) else {}
+        host = _last(headers.get("X-Forwarded-Host")) or request.host
+        if not self._knows(host):
+            raise HTTPError(_MISDIRECTED)
+        address = _last(headers.get("X-Forwarded-For")) or peer
+        protocol = _last(headers.get("X-Forwarded-Proto")) or request.protocol
+        return Visit(address, protocol == "https", self._base)
+
+    def _is_proxy(self, peer: str) -> bool:
+        return self._proxy is not None and _is_in(peer, (self._proxy,))
+
+    def _knows(self, host: str) -> bool:
+        name, _ = split_host_and_port(host.strip().lower())
+        name = name.strip("[]").rstrip(".")
+        return name in self._names or _is_address(name)
+
+
+class IngressGate:
+    """Admits what Home Assistant's Supervisor passes on, and nothing else."""
+
+    def __init__(self, peer: str = SUPERVISOR) -> None:
+        self._peer = peer
+
+    def admit(self, request: HTTPServerRequest) -> Visit:
+        """Return who asks. Raises HTTPError (403) for any other peer."""
+        if _plain(request.remote_ip or "") != self._peer:
+            raise HTTPError(403)
+        base = request.headers.get("X-Ingress-Path", "").rstrip("/")
+        if base and not _INGRESS_PATH.fullmatch(base):
+            raise HTTPError(400)
+        secure = request.headers.get("X-Forwarded-Proto") == "https"
+        return Visit(self._peer, secure, base, ingress=True)
+
+
+AnyGate = Gate | IngressGate
+
+
+def _own_names() -> Iterable[str]:
+    host = socket.gethostname().lower().rstrip(".")
+    short = host.partition(".")[0]
+    return ("localhost", host, short, f"{short}.local")
+
+
+def _last(header: str | None) -> str:
+    """Return what the last proxy added: what stands before it may be the browser's own word."""
+    return (header or "").rpartition(",")[2].strip()
+
+
+def _plain(address: str) -> str:
+    """Write an IPv4 address that came by IPv6 as IPv4."""
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return address
+    mapped = parsed.ipv4_mapped if isinstance(parsed, ipaddress.IPv6Address) else None
+    return str(mapped or parsed)
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_in(peer: str, networks: Iterable[ipaddress.IPv4Network | ipaddress.IPv6Network]) -> bool:
+    try:
+        address = ipaddress.ip_address(peer)
+    except ValueError:
+        return False
+    return any(address in network for network in networks)

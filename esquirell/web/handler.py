@@ -1,0 +1,223 @@
+"""What every answer of the page has: who asks, whether they may, headers, texts, errors."""
+
+import asyncio
+import json
+import logging
+from collections.abc import Callable
+from datetime import UTC, datetime
+from http import HTTPStatus
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import quote, urlencode
+
+from tornado.web import Finish, HTTPError, RequestHandler
+
+from esquirell.domain.errors import EsquirellError
+from esquirell.web.formats import Formats, by_energy_first
+from esquirell.web.gate import Visit
+from esquirell.web.sessions import COOKIE, DAYS
+from esquirell.web.texts import Texts, best_language, texts_of
+
+if TYPE_CHECKING:
+    from esquirell.web.site import Site
+
+log = logging.getLogger(__name__)
+
+Result = TypeVar("Result")
+
+HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
+        "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+    "Cache-Control": "no-store",
+    "Server": "esquirell",
+}
+# Home Assistant shows the page within its own.
+INGRESS_HEADERS = {
+    "Content-Security-Policy": HEADERS["Content-Security-Policy"].replace(
+        "frame-ancestors 'none'", "frame-ancestors 'self'"
+    ),
+    "X-Frame-Options": "SAMEORIGIN",
+}
+LOGIN_KEPT_S = DAYS * 86_400
+
+
+class ProblemError(HTTPError):
+    """An error of ours as an answer: its sentence is for whoever asked."""
+
+    def __init__(self, error: EsquirellError) -> None:
+        super().__init__(status_of(error.code))
+        self.error = error
+
+
+class Handler(RequestHandler):
+    """Answers a request, if it names a host of ours and who sends it is logged in.
+
+    `is_open`: also without a log-in. `page` is the entry of the navigation.
+    """
+
+    is_open = False
+    page = ""
+    visit = Visit("", secure=False, base="")
+    session: str | None = None
+
+    @property
+    def site(self) -> "Site":
+        """The site that this request came to."""
+        return self.application  # type: ignore[return-value]  # only a Site uses these handlers
+
+    def set_default_headers(self) -> None:
+        """Let browsers do nothing that the page does not need."""
+        for name, value in HEADERS.items():
+            self.set_header(name, value)
+
+    def prepare(self) -> None:
+        """Find out who asks; nobody who may not comes further."""
+        self.visit = self.site.gate.admit(self.request)
+        if self.visit.ingress:
+            for name, value in INGRESS_HEADERS.items():
+                self.set_header(name, value)
+        self.identify()
+        if not self.may_pass():
+            self.refuse()
+
+    def identify(self) -> None:
+        """Find the session of the browser."""
+        cookie = self.get_cookie(COOKIE)
+        self.session = self.site.sessions.check(cookie) if cookie else None
+
+    def may_pass(self) -> bool:
+        """Whether this request may be answered."""
+        return self.is_open or self.visit.ingress or self.session is not None
+
+    def refuse(self) -> None:
+        """Send a browser to the log-in. Raises HTTPError (401) for anything but a page."""
+        if self.request.method not in {"GET", "HEAD"} or self.is_partial:
+            raise HTTPError(401)
+        asked = (self.request.path + (f"?{self.request.query}" if self.request.query else ""))[1:]
+        query = f"?{urlencode({'next': asked})}" if asked else ""
+        self.redirect(f"{self.visit.base}/login{query}")
+        raise Finish
+
+    @property
+    def is_partial(self) -> bool:
+        """Whether our script asks, for a part of a page."""
+        return self.request.headers.get("X-Requested-With") == "esquirell"
+
+    def set_cookie(self, name: str, value: str | bytes, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - Tornado's
+        """Set a cookie that no script reads and no other site makes browsers send."""
+        kwargs |= {
+            "path": f"{self.visit.base}/",
+            "httponly": True,
+            "samesite": "Strict",
+            "secure": self.visit.secure,
+        }
+        super().set_cookie(name, value, *args, **kwargs)
+
+    def keep_session(self, value: str) -> None:
+        """Let the browser keep its session."""
+        self.set_cookie(COOKIE, value, max_age=LOGIN_KEPT_S)
+
+    def drop_session(self) -> None:
+        """Let the browser forget its session."""
+        self.set_cookie(COOKIE, "", max_age=0)
+
+    @property
+    def texts(self) -> Texts:
+        """The texts in the language of the browser."""
+        return texts_of(best_language(self.request.headers.get("Accept-Language", "")))
+
+    @property
+    def formats(self) -> Formats:
+        """How values are written for this browser, in the configured time zone."""
+        return Formats(self.texts, self.site.zone)
+
+    def static_url(self, path: str, *args: Any, **kwargs: Any) -> str:  # noqa: ANN401 - Tornado's
+        """Return the address of a file of the page; it changes with its content."""
+        return self.visit.base + super().static_url(path, *args, **kwargs)
+
+    def get_template_namespace(self) -> dict[str, Any]:
+        """Return what all templates know."""
+        return super().get_template_namespace() | {
+            "t": self.texts,
+            "f": self.formats,
+            "base": self.visit.base,
+            "page": self.page,
+            "ingress": self.visit.ingress,
+            "logged_in": self.session is not None,
+            "now": datetime.now(UTC),
+            "json_text": lambda data: json.dumps(data, ensure_ascii=False, indent=2),
+            "energy_first": by_energy_first,
+            "quote": lambda text: quote(text, safe=""),
+        }
+
+    async def compute(self, work: Callable[[], Result]) -> Result:
+        """Do work that waits (for the database, for a file) beside the loop.
+
+        Raises ProblemError for an error that has a sentence for people.
+        """
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self.site.executor, work)
+        except EsquirellError as error:
+            raise ProblemError(error) from error
+
+    def write_error(self, status_code: int, **kwargs: Any) -> None:  # noqa: ANN401 - Tornado's
+        """Say what is wrong on a page of its own, without a word of what was sent."""
+        raised = kwargs.get("exc_info", (None, None, None))[1]
+        error = raised.error if isinstance(raised, ProblemError) else None
+        sentence = str(error) if error else self._sentence(status_code)
+        if self.wants_json:
+            code = error.code if error else _code(status_code)
+            self.write_json({"status": "error", "error": sentence, "code": code, "data": {}})
+            return
+        self.finish(self.render_string("error.html", status=status_code, sentence=sentence))
+
+    @property
+    def wants_json(self) -> bool:
+        """Whether programs read the answer."""
+        return False
+
+    def write_json(self, data: object) -> None:
+        """Answer with JSON."""
+        self.set_header("Content-Type", "application/json")
+        self.finish(json.dumps(data, ensure_ascii=False, allow_nan=False))
+
+    def log_exception(
+        self,
+        typ: type[BaseException] | None,
+        value: BaseException | None,
+        tb: TracebackType | None,
+    ) -> None:
+        """Log what nobody expected; the request itself may hold secrets and is left out."""
+        if isinstance(value, HTTPError | EsquirellError):
+            log.debug("%s: %s", self.request.path, value)
+        else:
+            del typ, tb
+            log.error("the page failed unexpectedly", exc_info=value)
+
+    def _sentence(self, status: int) -> str:
+        return self.texts.get(f"error.{status}", HTTPStatus(status).phrase)
+
+
+def status_of(code: str) -> int:
+    """Return the HTTP status of an error by its code."""
+    by_code = {"already_exists": 409, "too_large": 413, "unavailable": 503, "internal": 500}
+    if code in by_code:
+        return by_code[code]
+    if code.startswith("invalid_"):
+        return 422
+    # What is left are the errors of meters and tasks.
+    return 404 if code.startswith("unknown_") else 502
+
+
+def _code(status: int) -> str:
+    codes = {401: "unauthorized", 403: "forbidden", 404: "not_found", 413: "too_large"}
+    server = status >= HTTPStatus.INTERNAL_SERVER_ERROR
+    return codes.get(status, "internal" if server else "invalid_request")

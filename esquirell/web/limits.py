@@ -1,0 +1,47 @@
+"""How often an address may be wrong."""
+
+import ipaddress
+import time
+from collections import OrderedDict, deque
+from collections.abc import Callable
+from math import ceil
+
+WRONG_AT_MOST = 5
+WITHIN_S = 60.0
+# An attacker with more addresses than this makes the oldest be forgotten, not the memory grow.
+ADDRESSES = 1000
+# A household or a provider's customer has a whole network of this size.
+IPV6_NETWORK = 64
+
+
+class WrongAttempts:
+    """Counts wrong passwords and tokens by address."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._wrong: OrderedDict[str, deque[float]] = OrderedDict()
+
+    def note(self, address: str) -> None:
+        """Note that a wrong password or token came from an address."""
+        key = _key(address)
+        self._wrong.setdefault(key, deque(maxlen=WRONG_AT_MOST)).append(self._clock())
+        self._wrong.move_to_end(key)
+        while len(self._wrong) > ADDRESSES:
+            self._wrong.popitem(last=False)
+
+    def wait_s(self, address: str) -> int:
+        """Return for how many seconds an address has to wait; 0 when it may try now."""
+        wrong = self._wrong.get(_key(address))
+        if wrong is None or len(wrong) < WRONG_AT_MOST:
+            return 0
+        return max(0, ceil(wrong[0] + WITHIN_S - self._clock()))
+
+
+def _key(address: str) -> str:
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return address
+    if parsed.version == 4:  # noqa: PLR2004 - the version of the protocol
+        return address
+    return str(ipaddress.ip_network((parsed, IPV6_NETWORK), strict=False))

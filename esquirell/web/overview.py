@@ -1,0 +1,261 @@
+"""All meters at a glance: what each says now, what it has used today, and how it is doing."""
+
+import threading
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import Literal
+
+from esquirell.domain.cost import Cost
+from esquirell.domain.errors import UnavailableError
+from esquirell.domain.meter import Meter
+from esquirell.domain.periods import Calendar
+from esquirell.domain.quantity import total_of
+from esquirell.domain.reading import Reading
+from esquirell.domain.statistic import Periods
+from esquirell.domain.status import MeterStatus
+from esquirell.runtime.root import Runtime
+from esquirell.services.schedules import pace_of
+from esquirell.web.live import CURVE, Live
+
+TODAY_EVERY = timedelta(minutes=1)
+FRESH = timedelta(minutes=5)
+_TODAY_KEYS = ("energy_import", "energy_export", "energy_generated")
+_POWERS = ("active_power", "active_power_a", "active_power_b", "active_power_c")
+State = Literal["online", "offline", "waiting"]
+
+
+@dataclass(frozen=True, slots=True)
+class Today:
+    """The energies of the day so far, in kWh, and what they cost; None where it is not known."""
+
+    imported: float | None = None
+    exported: float | None = None
+    generated: float | None = None
+    cost: float | None = None
+    currency: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Glance:
+    """One meter at one moment."""
+
+    meter: Meter
+    status: MeterStatus
+    state: State
+    reading: Reading | None = None
+    today: Today = field(default_factory=Today)
+    curve: Sequence[float | None] = ()
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def power(self) -> float | None:
+        """The power in W, if the last reading is not too old to be true."""
+        if self.reading is None or self.state == "offline":
+            return None
+        return total_of(self.reading.values, "active_power")
+
+    @property
+    def produces(self) -> bool:
+        """Whether it measures what is produced, as an inverter does."""
+        return "energy_generated" in self.status.keys
+
+    @property
+    def read_at(self) -> datetime | None:
+        """The moment of the last reading."""
+        return self.reading.measured_at if self.reading else self.status.last_success
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """All meters; `trouble` says what is missing because the database is unreachable."""
+
+    meters: tuple[Glance, ...]
+    trouble: str = ""
+
+    @property
+    def counted(self) -> tuple[Glance, ...]:
+        """The meters that make up the house: those below another one are in that one."""
+        return tuple(one for one in self.meters if not one.meter.upstream and not one.produces)
+
+    @property
+    def power(self) -> float | None:
+        """The power of the house in W, of the meters that answer."""
+        return _sum(one.power for one in self.counted)
+
+    @property
+    def is_partial(self) -> bool:
+        """Whether a meter that makes up the house does not answer."""
+        return any(one.power is None for one in self.counted)
+
+    @property
+    def today(self) -> Today:
+        """The energies and the cost of the house today; the cost only in one currency."""
+        days = [one.today for one in self.counted]
+        currencies = {day.currency for day in days if day.cost is not None}
+        produced = [one.today.generated for one in self.meters if not one.meter.upstream]
+        return Today(
+            _sum(day.imported for day in days),
+            _sum(day.exported for day in days),
+            _sum(produced),
+            _sum(day.cost for day in days) if len(currencies) == 1 else None,
+            next(iter(currencies), ""),
+        )
+
+    def by_area(self) -> list[tuple[str, list[Glance]]]:
+        """Return the meters by area, in the order of the configuration; without one last."""
+        areas: dict[str, list[Glance]] = {}
+        for one in self.meters:
+            areas.setdefault(one.meter.area, []).append(one)
+        unnamed = areas.pop("", [])
+        return [*areas.items(), *([("", unnamed)] if unnamed else [])]
+
+
+class Overview:
+    """Looks at all meters; what the day has brought so far is worked up once a minute at most.
+
+    All methods wait for the database.
+    """
+
+    def __init__(self, runtime: Runtime, live: Live) -> None:
+        self._runtime = runtime
+        self._live = live
+        self._lock = threading.Lock()
+        self._today: Mapping[str, Today] = {}
+        self._today_at: datetime | None = None
+
+    def look(self) -> House:
+        """Look at all meters."""
+        meters = self._runtime.meters()
+        try:
+            return House(self._glances(meters))
+        except UnavailableError as error:
+            readings = self._live.readings()
+            return House(tuple(self._blind(one, readings) for one in meters), str(error))
+
+    def renewed(self, house: House, names: Collection[str]) -> House:
+        """Return the house with the newest readings of these meters; waits for nothing."""
+        readings = self._live.readings()
+        return replace(
+            house,
+            meters=tuple(
+                replace(
+                    one,
+                    state="online",
+                    reading=readings[one.meter.name],
+                    curve=self._live.curve(one.meter.name),
+                )
+                if one.meter.name in names
+                else one
+                for one in house.meters
+            ),
+        )
+
+    def _glances(self, meters: Sequence[Meter]) -> tuple[Glance, ...]:
+        runtime, names = self._runtime, [one.name for one in meters]
+        self._catch_up()
+        statuses = runtime.storage.readings.statuses()
+        active = runtime.schedules.active().values()
+        ledgers = runtime.storage.readings.ledgers(names)
+        today = self._days(names)
+        readings = self._live.readings()
+        found = []
+        for meter in meters:
+            name = meter.name
+            status, reading = statuses.get(name, MeterStatus()), readings.get(name)
+            known = ledgers[name].warnings if name in ledgers else ()
+            glance = Glance(
+                meter,
+                status,
+                state_of(status, reading, pace_of(active, name)),
+                reading,
+                today.get(name, Today()),
+                self._live.curve(name),
+                reading.warnings if reading and reading.warnings else known,
+            )
+            found.append(glance)
+        return tuple(found)
+
+    def _blind(self, meter: Meter, readings: Mapping[str, Reading]) -> Glance:
+        """Look at a meter without the database: by what this process itself has read."""
+        reading = readings.get(meter.name)
+        fresh = reading is not None and datetime.now(UTC) - reading.measured_at < FRESH
+        state: State = "online" if fresh else "offline"
+        curve = self._live.curve(meter.name)
+        return Glance(meter, MeterStatus(), state, reading, curve=curve)
+
+    def _catch_up(self) -> None:
+        """Take what is stored into the live view. Raises UnavailableError."""
+        readings = self._runtime.storage.readings
+        if not self._live.seeded:
+            now = datetime.now(UTC)
+            self._live.seed(readings.query(None, now - CURVE, now, _POWERS))
+        for reading in readings.latest().values():
+            self._live.take(reading)
+
+    def _days(self, names: Sequence[str]) -> Mapping[str, Today]:
+        """Return what each meter has used since midnight. Raises UnavailableError."""
+        with self._lock:
+            now = datetime.now(UTC)
+            if self._today_at is None or not timedelta() <= now - self._today_at < TODAY_EVERY:
+                self._today, self._today_at = _today(self._runtime, names), now
+            return self._today
+
+
+def state_of(status: MeterStatus, reading: Reading | None, pace_s: int | None) -> State:
+    """Judge whether a meter answers, as its availability over MQTT does."""
+    now = datetime.now(UTC)
+    if status.last_success is None and not status.failures:
+        return "online" if reading else "waiting"
+    if pace_s is not None and status.overdue(now, pace_s):
+        return "offline"
+    return status.state
+
+
+def _today(runtime: Runtime, names: Sequence[str]) -> dict[str, Today]:
+    """Return what each meter has used since midnight. Raises UnavailableError."""
+    now = datetime.now(UTC)
+    calendar = Calendar(runtime.settings.timezone)
+    midnight = calendar.floor(now, "day")
+    runtime.storage.statistics.rollup(meters=names)
+    found: dict[str, Today] = {}
+    wanted = Periods("day", midnight, now, None)
+    for day in runtime.storage.periods.query(names, wanted):
+        cost, currency = _cost(runtime, day.meter, (midnight, now))
+        imported, exported, generated = (total_of(day.values, key) for key in _TODAY_KEYS)
+        found[day.meter] = Today(imported, exported, generated, cost, currency)
+    return found
+
+
+def _cost(
+    runtime: Runtime, meter: str, span: tuple[datetime, datetime]
+) -> tuple[float | None, str]:
+    tariff = runtime.storage.costs.tariff_of(meter)
+    if tariff is None:
+        return None, ""
+    days: list[Cost] = list(runtime.storage.costs.by_period(meter, tariff, span, "day"))
+    return (float(days[-1].total) if days else None), tariff.currency
+
+
+def _sum(values: Iterable[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return sum(known) if known else None
+
+
+def sparkline(points: Sequence[float | None], width: int = 240, height: int = 48) -> str:
+    """Return the path of a curve, in a box of this size; gaps are left open."""
+    known = [value for value in points if value is not None]
+    if len(known) < 2:  # noqa: PLR2004 - one point makes no line
+        return ""
+    low, high = min(0.0, *known), max(0.0, *known)
+    span = (high - low) or 1.0
+    step = width / max(1, len(points) - 1)
+    parts, pen = [], "M"
+    for number, value in enumerate(points):
+        if value is None:
+            pen = "M"
+            continue
+        y = height - 2 - (value - low) / span * (height - 4)
+        parts.append(f"{pen}{number * step:.1f} {y:.1f}")
+        pen = "L"
+    return "".join(parts)

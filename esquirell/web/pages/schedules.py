@@ -1,0 +1,119 @@
+"""Schedules: what runs when, and every change of it."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from esquirell.domain.errors import CommandError, EsquirellError
+from esquirell.services.commands import failure
+from esquirell.services.schedules import Schedules as ScheduleService
+from esquirell.web.handler import status_of
+from esquirell.web.steering import Given, Steering, as_json
+
+# What a button of a schedule does: it needs the name and nothing else.
+BY_NAME = (
+    "schedule/run",
+    "schedule/enable",
+    "schedule/disable",
+    "schedule/remove",
+    "schedule/reset",
+)
+RUNS_SHOWN = 5
+
+
+class Schedules(Steering):
+    """The list, with a form for each schedule, and one for a new one."""
+
+    page = "schedules"
+
+    async def get(self) -> None:
+        """Show all schedules."""
+        await self._show()
+
+    async def post(self) -> None:
+        """Give the command of a form."""
+        command = self.field("command")
+        try:
+            data = self._data(command)
+        except EsquirellError as error:
+            answer = failure(error)
+            self.set_status(status_of(error.code))
+            given = Given(self.field("place"), command, self._typed(), answer)
+        else:
+            given = await self.give(command, data)
+        await self._show(given)
+
+    def _data(self, command: str) -> Mapping[str, Any]:
+        name = {"name": self.field("name").strip()} | self.transaction()
+        if command in BY_NAME:
+            return name
+        if command == "schedule/set":
+            return name | self._fields()
+        if command == "schedule/add":
+            task = self.field("task")
+            return name | self._fields() | ({"task": task} if task else {})
+        raise CommandError("unknown_command", "the page knows no such command")
+
+    def _fields(self) -> dict[str, Any]:
+        """Read the rule and the rest as the form has them."""
+        args = self.field("args").strip()
+        return {
+            **self._rule(),
+            "meters": None if self.field("all_meters") else self.get_body_arguments("meters"),
+            "args": as_json(args, "args") if args else {},
+        }
+
+    def _rule(self) -> dict[str, Any]:
+        if self.field("rule") == "cron":
+            zone = self.field("timezone").strip()
+            return {"cron": self.field("cron").strip(), "timezone": zone or None}
+        every, unit = self.field("every").strip(), self.field("unit", "1")
+        if not every.isdecimal() or not unit.isdecimal():
+            raise CommandError("invalid_payload", "every: must be a whole number")
+        return {"every": int(every) * int(unit)}
+
+    def _typed(self) -> dict[str, Any]:
+        """Return what was typed, to be shown again beside what is wrong with it."""
+        names = ("name", "task", "rule", "every", "unit", "cron", "timezone", "args")
+        return {name: self.get_body_argument(name, "") for name in names}
+
+    async def _show(self, given: Given | None = None) -> None:
+        runtime = self.site.runtime
+        listed = await self.run("schedule/list", {})
+        tasks = await self.run("task/list", {})
+        schedules = list(listed.data.get("schedules", ()))
+        self.render(
+            "schedules.html",
+            schedules=sorted(schedules, key=lambda one: one["name"]),
+            trouble=listed.error or "",
+            tasks=tasks.data.get("tasks", ()),
+            meters=runtime.meters(),
+            given=given,
+            zone=self.site.zone,
+            plan_for=self._plan,
+        )
+
+    def _plan(self, schedule: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return a crontab in words and its next runs."""
+        return plan_of(self.site.runtime.schedules, schedule)
+
+
+class Preview(Steering):
+    """A crontab in words with its next runs, while it is typed: a part of the page."""
+
+    async def get(self) -> None:
+        """Show it."""
+        schedule = {
+            "cron": self.get_query_argument("cron", "")[:200],
+            "timezone": self.get_query_argument("timezone", "")[:100] or None,
+        }
+        plan = plan_of(self.site.runtime.schedules, schedule)
+        self.render("_plan.html", plan=plan)
+
+
+def plan_of(schedules: ScheduleService, schedule: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return a crontab in words, its next runs, or what is wrong with it."""
+    try:
+        words, runs = schedules.explain(schedule["cron"], schedule.get("timezone"), RUNS_SHOWN)
+    except EsquirellError as error:
+        return {"error": str(error), "words": "", "runs": ()}
+    return {"error": "", "words": words, "runs": runs}

@@ -1,0 +1,36 @@
+"""The page in a process: beside everything else, or alone."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+
+from esquirell.daemon.parts import Part, Turn
+from esquirell.daemon.roles import Role
+from esquirell.runtime.published import published_readings
+from esquirell.runtime.root import Runtime
+from esquirell.web.live import Live
+from esquirell.web.server import web
+
+WAIT_S = 1.0
+
+
+def beside(runtime: Runtime, role: Role) -> Role:
+    """Return a role that polls with the page beside it: readings are live from the polls."""
+    live = Live()
+    runtime.publisher.on_reading(live.take)
+    return replace(role, parts=(*role.parts, web(runtime, live)))
+
+
+def alone(runtime: Runtime) -> Role:
+    """Return the page as a role: live from what is retained on the broker, else the database."""
+    live = Live(refresh_s=5.0)
+    return Role(("web",), (web(runtime, live), _listening(runtime, live)))
+
+
+def _listening(runtime: Runtime, live: Live) -> Part:
+    @contextmanager
+    def make() -> Iterator[Turn]:
+        with published_readings(runtime.settings, live.take):
+            yield lambda: WAIT_S
+
+    return Part("readings", make)

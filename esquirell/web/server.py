@@ -1,0 +1,100 @@
+"""The page as a part of a process: its listeners, and the loop that serves them."""
+
+import asyncio
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from tornado.httpserver import HTTPServer
+from tornado.netutil import bind_sockets
+
+from esquirell.daemon.parts import Part, Turn
+from esquirell.runtime.root import Runtime
+from esquirell.web.addresses import address_of
+from esquirell.web.gate import Gate, IngressGate
+from esquirell.web.live import Live
+from esquirell.web.site import Shared, Site
+
+log = logging.getLogger(__name__)
+
+TURN_S = 1.0
+# An uploaded devices.json may have 1 MiB; the form around it adds a little.
+LARGEST_BODY = 1024 * 1024 + 64 * 1024
+LARGEST_HEADERS = 32 * 1024
+IDLE_S = 75.0
+BODY_S = 30.0
+INGRESS_PORT = 8099
+IN_HOME_ASSISTANT = "SUPERVISOR_TOKEN"
+
+
+def web(runtime: Runtime, live: Live) -> Part:
+    """Build the part that serves the page."""
+    return Part("web", lambda: _serving(runtime, live))
+
+
+@contextmanager
+def _serving(runtime: Runtime, live: Live) -> Iterator[Turn]:
+    """Serve in this thread, a second of the loop each turn."""
+    with asyncio.Runner() as runner:
+        loop = runner.get_loop()
+        asyncio.set_event_loop(loop)
+        servers = runner.run(_listen(runtime, live))
+
+        def turn() -> float:
+            runner.run(asyncio.sleep(TURN_S))
+            return 0.0
+
+        try:
+            yield turn
+        finally:
+            runner.run(_close(servers))
+
+
+async def _listen(runtime: Runtime, live: Live) -> list[HTTPServer]:
+    logging.getLogger("tornado.access").setLevel(logging.ERROR)
+    logging.getLogger("tornado.general").setLevel(logging.ERROR)
+    web_settings = runtime.settings.web
+    live.attach(asyncio.get_running_loop())
+    shared = Shared(runtime, live)
+    sites = [
+        (
+            Site(shared, Gate(web_settings), web_settings.base_path),
+            web_settings.address,
+            web_settings.port,
+        )
+    ]
+    if os.environ.get(IN_HOME_ASSISTANT):
+        sites.append((Site(shared, IngressGate(), ""), "0.0.0.0", INGRESS_PORT))  # noqa: S104 - the gate admits one peer
+    return [server for site, address, port in sites if (server := _bound(site, address, port))]
+
+
+def _bound(site: Site, address: str, port: int) -> HTTPServer | None:
+    """Listen at a port; one that is taken is a warning, as everything else goes on."""
+    try:
+        sockets = bind_sockets(port, address, reuse_port=False)
+    except OSError as error:
+        log.warning(
+            "the page can't listen on %s:%d (%s): change address or port in [web]",
+            address,
+            port,
+            error.strerror,
+        )
+        return None
+    server = HTTPServer(
+        site,
+        max_body_size=LARGEST_BODY,
+        max_buffer_size=LARGEST_BODY,
+        max_header_size=LARGEST_HEADERS,
+        idle_connection_timeout=IDLE_S,
+        body_timeout=BODY_S,
+    )
+    server.add_sockets(sockets)
+    log.info("the page is at %s", address_of(address, port, site.runtime.settings.web.base_path))
+    return server
+
+
+async def _close(servers: list[HTTPServer]) -> None:
+    for server in servers:
+        server.stop()
+        await server.close_all_connections()

@@ -1,0 +1,74 @@
+"""Sessions of browsers: a signed cookie, and a list of those that were ended before their time."""
+
+import hashlib
+import json
+import logging
+import secrets
+import time
+from pathlib import Path
+
+from tornado.web import create_signed_value, decode_signed_value
+
+from esquirell.domain.errors import ConfigError
+from esquirell.settings import private_files
+from esquirell.web.credentials import Credentials
+
+log = logging.getLogger(__name__)
+
+COOKIE = "esquirell_session"
+DAYS = 30
+_DAY_S = 86_400.0
+ENDED_FILE = "web-ended-sessions.json"
+
+
+class Sessions:
+    """Signs sessions; one ends after a month without a visit, by log-out, or with the password."""
+
+    def __init__(self, credentials: Credentials, state_dir: Path) -> None:
+        self._credentials = credentials
+        self._file = state_dir / ENDED_FILE
+        self._ended: dict[str, float] = self._load()
+
+    def begin(self) -> str:
+        """Return the cookie of a new session."""
+        return self._sign(secrets.token_urlsafe(16))
+
+    def check(self, cookie: str) -> str | None:
+        """Return the id of the session that a cookie stands for, if it lasts."""
+        key = self._credentials.signing_key()
+        value = decode_signed_value(key, COOKIE, cookie, max_age_days=DAYS)
+        if value is None:
+            return None
+        session = value.decode()
+        return None if _digest(session) in self._ended else session
+
+    def renew(self, session: str) -> str:
+        """Return a cookie that lets a session last another month."""
+        return self._sign(session)
+
+    def end(self, session: str) -> None:
+        """End a session: its cookie is refused from now on."""
+        now = time.time()
+        self._ended = {key: until for key, until in self._ended.items() if until > now}
+        self._ended[_digest(session)] = now + DAYS * _DAY_S
+        try:
+            private_files.write({self._file: json.dumps(self._ended)})
+        except ConfigError as error:
+            log.warning("a session that ended may be accepted after a restart: %s", error)
+
+    def _sign(self, session: str) -> str:
+        return create_signed_value(self._credentials.signing_key(), COOKIE, session).decode()
+
+    def _load(self) -> dict[str, float]:
+        try:
+            kept = json.loads(self._file.read_bytes())
+            return {str(key): float(until) for key, until in kept.items()}
+        except FileNotFoundError:
+            return {}
+        except (OSError, ValueError, AttributeError, TypeError):
+            log.warning("%s can't be read: sessions that were ended may be accepted", self._file)
+            return {}
+
+
+def _digest(session: str) -> str:
+    return hashlib.sha256(session.encode()).hexdigest()

@@ -1,0 +1,115 @@
+// The page works without this: it saves reloading, and keeps the first page live.
+
+const ago = new Intl.RelativeTimeFormat(document.documentElement.lang, { numeric: "auto" });
+const units = [["day", 86400], ["hour", 3600], ["minute", 60], ["second", 1]];
+
+function tellAges() {
+  for (const time of document.querySelectorAll("time[data-ago]")) {
+    const seconds = Math.round((Date.parse(time.dateTime) - Date.now()) / 1000);
+    const [unit, length] = units.find(([, length]) => Math.abs(seconds) >= length) ?? units[3];
+    time.textContent = ago.format(Math.min(0, Math.round(seconds / length)), unit);
+  }
+}
+
+function showNews(news) {
+  for (const [place, value] of Object.entries(news)) {
+    const found = document.querySelector(`[data-place="${CSS.escape(place)}"]`);
+    if (!found) continue;
+    if (found instanceof SVGElement) found.setAttribute("d", value);
+    else if (found.localName === "time") found.dateTime = value;
+    else if (place.endsWith(".state")) showState(found, value);
+    else found.textContent = value;
+  }
+  tellAges();
+}
+
+function showState(pill, state) {
+  pill.textContent = pill.dataset[`words${state[0].toUpperCase()}${state.slice(1)}`] ?? state;
+  for (const one of [pill, pill.closest("[data-meter]")]) {
+    one.classList.remove("online", "offline", "waiting");
+    one.classList.add(state);
+  }
+}
+
+function followNow(address) {
+  const source = new EventSource(address);
+  source.onmessage = (event) => showNews(JSON.parse(event.data));
+  source.onerror = () => document.body.classList.add("stale");
+  source.onopen = () => document.body.classList.remove("stale");
+}
+
+// A form's answer is the whole page again: what differs of it is shown in its place.
+async function give(form, button) {
+  if (form.dataset.confirm && !window.confirm(form.dataset.confirm)) return;
+  const fields = new FormData(form);
+  fields.set("transaction", crypto.randomUUID?.() ?? String(Math.random()));
+  const body = form.enctype === "multipart/form-data" ? fields : new URLSearchParams(fields);
+  button?.setAttribute("aria-busy", "true");
+  form.querySelectorAll("button").forEach((one) => (one.disabled = true));
+  try {
+    const answer = await fetch(form.action, { method: "POST", body, headers: { "X-Requested-With": "esquirell" } });
+    if (answer.status === 401) return location.reload();
+    showPage(await answer.text());
+  } catch {
+    form.querySelectorAll("button").forEach((one) => (one.disabled = false));
+    form.submit();
+  }
+}
+
+function showPage(text) {
+  const next = new DOMParser().parseFromString(text, "text/html").querySelector("main");
+  if (!next) return location.reload();
+  const open = [...document.querySelectorAll("details[open]")].map((one) => one.dataset.keep).filter(Boolean);
+  document.querySelector("main").replaceWith(next);
+  for (const key of open) next.querySelector(`details[data-keep="${CSS.escape(key)}"]`)?.setAttribute("open", "");
+  const answer = next.querySelector(".answer");
+  if (answer) {
+    answer.tabIndex = -1;
+    answer.focus({ preventScroll: true });
+    answer.scrollIntoView({ block: "nearest" });
+  }
+  settle();
+}
+
+async function follow(place) {
+  for (let pause = 200; place.isConnected; pause = Math.min(pause * 1.3, 2000)) {
+    await new Promise((done) => setTimeout(done, pause));
+    const answer = await fetch(place.dataset.follow, { headers: { "X-Requested-With": "esquirell" } }).catch(() => null);
+    if (answer?.status === 401) return location.reload();
+    if (!answer?.ok) continue;
+    place.innerHTML = await answer.text();
+    if (place.querySelector("[data-ended]")) return;
+  }
+}
+
+function preview(input) {
+  const place = input.closest(".choice")?.querySelector(".preview");
+  const zone = input.form.elements.timezone;
+  let timer;
+  const show = async () => {
+    const query = new URLSearchParams({ cron: input.value, timezone: zone.value });
+    const answer = await fetch(`${input.dataset.preview}?${query}`, { headers: { "X-Requested-With": "esquirell" } });
+    if (answer.ok) place.innerHTML = await answer.text();
+  };
+  for (const one of [input, zone])
+    one.addEventListener("input", () => {
+      input.form.elements.rule.value = "cron";
+      clearTimeout(timer);
+      timer = setTimeout(show, 250);
+    });
+}
+
+function settle() {
+  tellAges();
+  document.querySelectorAll("[data-follow]").forEach(follow);
+  document.querySelectorAll("[data-preview]").forEach(preview);
+}
+
+document.addEventListener("submit", (event) => {
+  if (!event.target.matches("[data-steer]")) return;
+  event.preventDefault();
+  give(event.target, event.submitter);
+});
+settle();
+setInterval(tellAges, 1000);
+if (document.body.dataset.live) followNow(document.body.dataset.live);

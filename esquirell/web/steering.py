@@ -1,0 +1,84 @@
+"""Pages on which commands are given: the answer is shown where the command was given."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from esquirell.domain.command import Answer, CommandRecord, Request
+from esquirell.domain.errors import CommandError
+from esquirell.web.handler import Handler, status_of
+
+LONGEST_FIELD = 8192
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """A command that was just given on a page, at a place of it, and its first answer."""
+
+    place: str
+    command: str
+    data: Mapping[str, Any]
+    answer: Answer
+
+    @property
+    def task_id(self) -> str:
+        """The record that tells the end of a job; empty for anything else."""
+        return str(self.answer.data.get("task_id", "")) if self.answer.status == "accepted" else ""
+
+
+class Steering(Handler):
+    """A page with forms: a form names its command and its place on the page."""
+
+    async def run(self, command: str, data: Mapping[str, Any]) -> Answer:
+        """Run a command as one of the page."""
+        request = Request("web", command, data)
+        return await self.compute(lambda: self.site.runtime.commands.handle(request))
+
+    async def give(self, command: str, data: Mapping[str, Any]) -> Given:
+        """Run the command of a form, and note where its answer is to be shown."""
+        answer = await self.run(command, data)
+        if answer.status == "error":
+            self.set_status(status_of(answer.code or "internal"))
+        return Given(self.field("place"), command, data, answer)
+
+    def field(self, name: str, default: str = "") -> str:
+        """Return a field of the form. Raises CommandError when it is too long."""
+        value = self.get_body_argument(name, default)
+        if len(value) > LONGEST_FIELD:
+            raise CommandError("too_large", f"{name} has over {LONGEST_FIELD} characters")
+        return value
+
+    def transaction(self) -> dict[str, str]:
+        """Return what lets a form that is sent twice run once."""
+        value = self.field("transaction")
+        return {"transaction": value} if value else {}
+
+
+class Way(Handler):
+    """What a command came to so far: a part of a page, which our script shows in its place."""
+
+    async def get(self, task_id: str) -> None:
+        """Show it."""
+        log = self.site.runtime.storage.commands
+        record = await self.compute(lambda: log.get(task_id))
+        if record is None:
+            self.send_error(404)
+            return
+        self.render("_way.html", record=record, steps=steps_of(record))
+
+
+def steps_of(record: CommandRecord) -> list[tuple[str, Any]]:
+    """Return the steps of a command: `accepted`, then `done` or `refused`, with their moments."""
+    steps: list[tuple[str, Any]] = [("accepted", record.at)]
+    if record.answer is not None:
+        steps.append(("done" if record.answer.status == "ok" else "refused", record.ended_at))
+    return steps
+
+
+def as_json(text: str, name: str) -> Any:  # noqa: ANN401 - JSON is anything
+    """Read JSON that was typed. Raises CommandError."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        raise CommandError("invalid_payload", f"{name}: not valid JSON") from None

@@ -1,0 +1,154 @@
+"""What the pages show and do: against a running service."""
+
+import re
+import time
+from datetime import datetime
+
+import pytest
+from support.page import Browser
+from support.page_house import House
+from support.waiting import eventually
+
+from esquirell.web.formats import MINUS
+
+WAY = re.compile(r'data-follow="([^"]+)"')
+
+
+def followed(browser: Browser, text: str) -> str:
+    """Wait for the end of a command that was accepted; return what is shown of its way."""
+    found = WAY.search(text)
+    assert found, text
+
+    def ended() -> str:
+        reply = browser.get(found[1])
+        return reply.words if "data-ended" in reply.text else ""
+
+    return eventually(ended, what="the command ends")
+
+
+def test_now_shows_each_meter_and_the_house(house: House) -> None:
+    browser = house.browser()
+    eventually(lambda: "offline" in browser.get("/").words, what="the silent one is offline")
+    words = browser.get("/").words
+    assert "Whole house" in words
+    assert "Main" in words
+    assert "hung" in words
+    assert f"{MINUS}484 W" in words
+    assert "fed into the grid" in words
+    assert "without the meters that do not answer" in words
+    assert "Cellar" in words
+
+
+def test_readings_are_live_within_a_second(house: House) -> None:
+    browser = house.browser()
+    with browser.events("/live") as events:
+        first = next(events)
+        assert first["main.power"].startswith(f"{MINUS}484")
+        assert "total:power" in first
+        ages = []
+        for news in events:
+            if age := news.get("main.age"):
+                ages.append(time.time() - datetime.fromisoformat(age).timestamp())
+            if len(ages) == 3:
+                break
+    assert min(ages) < 1.0
+
+
+def test_a_meter_is_read_and_its_way_is_shown(house: House) -> None:
+    browser = house.browser()
+    reply = browser.post("/meters/main", {"command": "fetch", "place": "meter"})
+    assert reply.status == 200
+    words = followed(browser, reply.text)
+    assert "Accepted" in words
+    assert "main: read" in words
+
+
+def test_a_meter_that_does_not_answer_says_why(house: House) -> None:
+    browser = house.browser()
+    reply = browser.post("/meters/hung", {"command": "meter/test", "place": "meter"})
+    words = followed(browser, reply.text)
+    assert "Failed" in words
+    assert "hung" in words
+
+
+def test_a_test_shows_values_in_words(house: House) -> None:
+    browser = house.browser()
+    reply = browser.post("/meters/main", {"command": "meter/test", "place": "meter"})
+    words = followed(browser, reply.text)
+    assert "The meter answers" in words
+    assert "Energy imported kWh" in words
+    assert "1,064.21" in words
+    assert "phase A" in words
+
+
+def test_a_schedule_from_its_first_day_to_its_last(house: House) -> None:
+    browser = house.browser()
+    fields = {
+        "command": "schedule/add",
+        "place": "new",
+        "name": "night",
+        "task": "fetch_and_save_energy_data",
+        "rule": "cron",
+        "cron": "*/5 22-23 * * mon-fri",
+        "meters": ["main"],
+    }
+    added = browser.post("/schedules", fields)
+    assert added.status == 200
+    assert "Added" in added.words
+    assert "Every fifth minute" in added.words
+    assert added.text.count("<li><time") >= 5
+    again = browser.post("/schedules", fields)
+    assert again.status == 409
+    assert "there is a schedule night already" in again.words
+    changed = browser.post(
+        "/schedules",
+        {
+            "command": "schedule/set",
+            "place": "night",
+            "name": "night",
+            "rule": "every",
+            "every": "2",
+            "unit": "3600",
+            "all_meters": "1",
+        },
+    )
+    assert "every 2 hours" in changed.words
+    paused = browser.post(
+        "/schedules", {"command": "schedule/disable", "place": "night", "name": "night"}
+    )
+    assert "paused" in paused.words
+    ran = browser.post("/schedules", {"command": "schedule/run", "place": "night", "name": "night"})
+    assert "It ran" in followed(browser, ran.text) or "Failed" in followed(browser, ran.text)
+    gone = browser.post(
+        "/schedules", {"command": "schedule/remove", "place": "list", "name": "night"}
+    )
+    assert "Removed" in gone.words
+    assert "every 2 hours" not in gone.words
+
+
+@pytest.mark.parametrize(
+    ("fields", "sentence"),
+    [
+        ({"rule": "every", "every": "soon"}, "every: must be a whole number"),
+        ({"rule": "every", "every": "0"}, "every"),
+        ({"rule": "cron", "cron": "* * *"}, "3 fields"),
+        ({"rule": "cron", "cron": "* * * * *", "timezone": "Mars/Base"}, "no time zone Mars/Base"),
+        ({"rule": "every", "every": "5", "args": "{"}, "args: not valid JSON"),
+        ({"rule": "every", "every": "5", "meters": ["nobody"]}, "nobody"),
+    ],
+)
+def test_a_wrong_schedule_is_refused_where_it_was_typed(
+    house: House, fields: dict[str, str], sentence: str
+) -> None:
+    browser = house.browser()
+    new = {"command": "schedule/add", "place": "new", "name": "wrong"}
+    if "meters" not in fields:
+        new["all_meters"] = "1"
+    reply = browser.post("/schedules", new | fields)
+    assert reply.status == (404 if sentence == "nobody" else 422)
+    assert sentence in reply.words
+    assert 'value="wrong"' in reply.text
+
+
+def test_there_is_no_page_of_a_meter_that_there_is_not(house: House) -> None:
+    assert house.browser().get("/meters/nobody").status == 404

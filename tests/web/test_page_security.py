@@ -1,0 +1,221 @@
+"""Who gets in, and what a browser may do: against a running service."""
+
+import json
+from http.cookies import SimpleCookie
+
+import pytest
+from support.page import PASSWORD, Browser
+from support.page_house import KEY, LABEL, House
+from support.waiting import eventually
+
+PAGES = ("/", "/meters", "/meters/main", "/schedules", "/schedules/preview?cron=x", "/live")
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_without_a_log_in_a_page_sends_to_it(house: House, path: str) -> None:
+    reply = house.stranger().get(path)
+    assert reply.status == 302
+    assert reply.headers["Location"].startswith("/login")
+    assert "main" not in reply.text
+
+
+def test_what_is_no_page_is_refused_without_a_log_in(house: House) -> None:
+    stranger = house.stranger()
+    reply = stranger.post("/schedules", {"command": "schedule/remove", "name": "fetch"})
+    assert reply.status == 401
+    assert stranger.get("/nothing").status == 302
+    assert "fetch" in house.browser().get("/schedules").words
+
+
+def test_the_cookie_of_a_session_is_for_this_page_alone(house: House) -> None:
+    stranger = house.stranger()
+    assert stranger.log_in().status == 302
+    (line,) = [one for one in stranger.set_cookies if one.startswith("esquirell_session")]
+    morsel = SimpleCookie(line)["esquirell_session"]
+    assert morsel["httponly"]
+    assert morsel["samesite"] == "Strict"
+    assert morsel["path"] == "/"
+    assert not morsel["secure"]
+
+
+def test_behind_tls_cookies_are_secure(house: House) -> None:
+    proxied = house.stranger("127.0.0.9")
+    proxied.post("/login", {"password": PASSWORD}, X_Forwarded_Proto="https")
+    assert all("secure" in line.lower() for line in proxied.set_cookies)
+    assert proxied.set_cookies
+    direct = house.stranger()
+    direct.post("/login", {"password": PASSWORD}, X_Forwarded_Proto="https")
+    assert not any("secure" in line.lower() for line in direct.set_cookies)
+
+
+def test_five_wrong_passwords_a_minute_are_enough(house: House) -> None:
+    stranger = house.stranger("127.0.0.5")
+    token = stranger.token
+    wrong = [stranger.post("/login", {"password": "no", "_xsrf": token}) for _ in range(5)]
+    assert [one.status for one in wrong] == [403, 403, 403, 403, 429]
+    right = stranger.post("/login", {"password": PASSWORD, "_xsrf": token})
+    assert right.status == 429
+    assert 0 < int(right.headers["Retry-After"]) <= 60
+    assert house.stranger().log_in().status == 302
+    assert "no" not in house.service.log.split("127.0.0.5")[0][-40:]
+
+
+def test_a_proxy_says_whose_passwords_are_wrong(house: House) -> None:
+    proxied = house.stranger("127.0.0.9")
+    token = proxied.token
+
+    def attempt(address: str) -> int:
+        fields = {"password": "no", "_xsrf": token}
+        reply = proxied.post("/login", fields, X_Forwarded_For=f"10.0.0.1, {address}")
+        return reply.status
+
+    assert [attempt("192.0.2.1") for _ in range(6)][-1] == 429
+    assert attempt("192.0.2.2") == 403
+    # Of anybody else the header says nothing.
+    liar = house.stranger("127.0.0.6")
+    token = liar.token
+    said = [
+        liar.post("/login", {"password": "no", "_xsrf": token}, X_Forwarded_For=f"192.0.2.{one}")
+        for one in range(10, 16)
+    ]
+    assert said[-1].status == 429
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("127.0.0.1", 200),
+        ("localhost:8155", 200),
+        ("[::1]:8155", 200),
+        ("192.168.1.9", 200),
+        ("evil.example.com", 421),
+        ("127.0.0.1.evil.example.com", 421),
+        ("localhost.evil.example.com:80", 421),
+        ("", 421),
+    ],
+)
+def test_an_unknown_host_is_refused(house: House, host: str, status: int) -> None:
+    assert house.stranger().get("/login", Host=host).status == status
+    assert house.stranger().get("/static/style.css", Host=host).status == status
+
+
+def test_another_host_than_the_one_of_the_page_is_known_through_the_proxy_alone(
+    house: House,
+) -> None:
+    proxied = house.stranger("127.0.0.9")
+    assert proxied.get("/login", X_Forwarded_Host="evil.example.com").status == 421
+    assert house.stranger().get("/login", X_Forwarded_Host="evil.example.com").status == 200
+
+
+def test_a_change_needs_the_token_of_a_page(house: House) -> None:
+    browser = house.browser()
+    fields = {"command": "schedule/disable", "name": "fetch", "_xsrf": ""}
+    assert browser.post("/schedules", fields).status == 403
+    other = house.browser()
+    forged = browser.post("/schedules", fields | {"_xsrf": other.token})
+    assert forged.status == 403
+    assert "paused" not in browser.get("/schedules").words
+
+
+def test_a_session_that_was_ended_lets_nobody_in_again(house: House) -> None:
+    browser = house.browser()
+    stolen = Browser(house.port)
+    stolen.cookies = dict(browser.cookies)
+    assert stolen.get("/").status == 200
+    browser.post("/logout", {})
+    assert browser.get("/").status == 302
+    assert stolen.get("/").status == 302
+
+
+def test_a_forged_session_lets_nobody_in(house: House) -> None:
+    browser = house.browser()
+    cookie = browser.cookies["esquirell_session"]
+    for forged in ("", "1", cookie[:-1], cookie[:-4] + "0000", cookie.replace("|", ":")):
+        stranger = house.stranger()
+        stranger.cookies["esquirell_session"] = forged
+        assert stranger.get("/").status == 302
+
+
+@pytest.mark.parametrize("path", ["/login", "/", "/meters/main", "/nothing", "/static/style.css"])
+def test_browsers_are_told_to_keep_everybody_else_out(house: House, path: str) -> None:
+    headers = house.browser().get(path).headers
+    policy = headers["Content-Security-Policy"]
+    assert "default-src 'none'" in policy
+    assert "frame-ancestors 'none'" in policy
+    assert "unsafe" not in policy
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    assert headers["Server"] == "esquirell"
+
+
+def test_pages_hold_no_script_and_no_style_of_their_own(house: House) -> None:
+    browser = house.browser()
+    for path in ("/", "/meters", "/meters/main", "/schedules"):
+        text = browser.get(path).text
+        assert " style=" not in text
+        assert "<style" not in text
+        assert " onclick" not in text
+        assert text.count("<script") == text.count('src="/static/app.js')
+        assert "http://" not in text.replace("http://www.w3.org/2000/svg", "")
+        assert "https://" not in text
+
+
+def test_the_way_back_after_a_log_in_stays_inside(house: House) -> None:
+    for target in (
+        "https://evil.example.com",
+        "//evil.example.com",
+        "/\\evil",
+        "javascript:alert(1)",
+    ):
+        stranger = house.stranger()
+        reply = stranger.post("/login", {"password": PASSWORD, "next": target})
+        assert reply.headers["Location"] == "/"
+    stranger = house.stranger()
+    reply = stranger.post("/login", {"password": PASSWORD, "next": "meters/main"})
+    assert reply.headers["Location"] == "/meters/main"
+
+
+def test_what_people_and_devices_say_is_text(house: House) -> None:
+    browser = house.browser()
+    for path in ("/", "/meters", "/meters/main", "/schedules"):
+        text = browser.get(path).text
+        assert LABEL not in text
+        assert "&lt;b&gt;Main&lt;/b&gt;" in text
+
+
+def test_what_was_typed_is_text(house: House) -> None:
+    browser = house.browser()
+    evil = '"><script>alert(1)</script>'
+    fields = {"command": "schedule/add", "place": "new", "name": evil, "rule": "cron", "cron": evil}
+    reply = browser.post("/schedules", {**fields, "timezone": evil, "args": evil, "task": evil})
+    assert reply.status == 422
+    assert "<script>alert" not in reply.text
+    assert (
+        "<script>alert" not in browser.get(f"/schedules/preview?cron={'%22%3E%3Cscript%3E'}").text
+    )
+
+
+def test_no_secret_is_on_a_page_or_in_the_log(house: House) -> None:
+    browser = house.browser()
+    eventually(lambda: "offline" in browser.get("/meters").words, what="the silent one is offline")
+    for path in ("/", "/meters", "/meters/main", "/meters/hung", "/schedules"):
+        text = browser.get(path).text
+        for secret in (KEY, PASSWORD, json.dumps(KEY)[1:-1]):
+            assert secret not in text
+            assert secret not in house.service.log
+
+
+@pytest.mark.parametrize(
+    "path", ["/static/../credentials.py", "/static/%2e%2e/server.py", "/meters/..%2f..%2fetc"]
+)
+def test_no_way_leads_out_of_the_folder(house: House, path: str) -> None:
+    assert house.browser().get(path).status in {403, 404}
+
+
+def test_too_much_is_refused(house: House) -> None:
+    browser = house.browser()
+    token = browser.token
+    try:
+        reply = browser.post("/schedules", {"args": "x" * 2_000_000, "_xsrf": token})
+    except OSError:
+        return  # the connection was closed while it was still sent
+    assert reply.status in {400, 413}

@@ -1,0 +1,151 @@
+"""Limits, names of hosts, texts and formats: without a service."""
+
+import re
+import tomllib
+from datetime import UTC, datetime
+from importlib.resources import files
+from pathlib import Path
+from typing import cast
+
+import pytest
+from tornado.httputil import HTTPHeaders, HTTPServerRequest
+from tornado.web import HTTPError
+
+from esquirell.domain.command import Answer
+from esquirell.domain.quantity import QUANTITIES, total_of
+from esquirell.domain.reading import Reading
+from esquirell.services.command_table import commands_for
+from esquirell.settings import WebSettings
+from esquirell.web.formats import MINUS, NARROW_SPACE, NOTHING, Formats
+from esquirell.web.gate import Gate, IngressGate
+from esquirell.web.limits import ADDRESSES, WrongAttempts
+from esquirell.web.live import Live
+from esquirell.web.texts import DEFAULT, best_language, languages, texts_of
+
+TEXTS = texts_of(DEFAULT)
+FORMATS = Formats(TEXTS, "Europe/Warsaw")
+WEB = Path(str(files("esquirell.web")))
+# Keys that are put together: the beginning of each, and what may follow.
+BUILT = re.compile(r"""\b(?:t|texts|_texts)(?:\.get|\.counted)?\(\s*f?["']([a-z_.]+)""")
+
+
+class Arrived:
+    """A request as a gate sees it."""
+
+    def __init__(self, peer: str, headers: dict[str, str]) -> None:
+        self.remote_ip = peer
+        self.protocol = "http"
+        self.headers = HTTPHeaders({key.replace("_", "-"): one for key, one in headers.items()})
+        self.host = headers.get("Host", "")
+
+
+def request(peer: str, **headers: str) -> HTTPServerRequest:
+    return cast("HTTPServerRequest", Arrived(peer, headers))
+
+
+def test_an_address_may_try_again_after_a_minute() -> None:
+    now = 0.0
+    wrong = WrongAttempts(lambda: now)
+    for _ in range(5):
+        assert wrong.wait_s("192.0.2.1") == 0
+        wrong.note("192.0.2.1")
+        now += 1
+    assert wrong.wait_s("192.0.2.1") == 55
+    assert wrong.wait_s("192.0.2.2") == 0
+    now = 60.0
+    assert wrong.wait_s("192.0.2.1") == 0
+
+
+def test_addresses_of_one_ipv6_network_count_together_and_memory_is_bounded() -> None:
+    wrong = WrongAttempts(lambda: 0.0)
+    for number in range(5):
+        wrong.note(f"2001:db8::{number}")
+    assert wrong.wait_s("2001:db8::ffff") == 60
+    for number in range(2 * ADDRESSES):
+        wrong.note(f"10.0.{number // 250}.{number % 250}")
+    assert len(wrong._wrong) == ADDRESSES
+
+
+def test_ingress_is_for_the_supervisor_alone() -> None:
+    gate = IngressGate()
+    path = "/api/hassio_ingress/AbC-1_2"
+    visit = gate.admit(request("172.30.32.2", X_Ingress_Path=path))
+    assert (visit.base, visit.ingress) == (path, True)
+    for peer in ("127.0.0.1", "172.30.32.1", "::ffff:172.30.32.3", ""):
+        with pytest.raises(HTTPError) as refused:
+            gate.admit(request(peer, X_Ingress_Path=path))
+        assert refused.value.status_code == 403
+
+
+@pytest.mark.parametrize(
+    "path", ["//evil.example.com", '/a"><script>', "javascript:x", "/a b", "/../x"]
+)
+def test_ingress_takes_no_path_that_is_none(path: str) -> None:
+    with pytest.raises(HTTPError) as refused:
+        IngressGate().admit(request("172.30.32.2", X_Ingress_Path=path))
+    assert refused.value.status_code == 400
+
+
+def test_the_ingress_path_of_anybody_else_counts_for_nothing() -> None:
+    visit = Gate(WebSettings()).admit(request("127.0.0.1", Host="localhost", X_Ingress_Path="/x"))
+    assert (visit.base, visit.ingress) == ("", False)
+
+
+def test_more_names_can_be_configured() -> None:
+    gate = Gate(WebSettings(hosts=("Energy.Example.org",), base_path="energy/"))
+    assert gate.admit(request("127.0.0.1", Host="energy.example.org.:443")).base == "/energy"
+
+
+def test_every_text_that_is_used_is_there() -> None:
+    sources = [*WEB.rglob("*.py"), *WEB.rglob("*.html")]
+    used = {key for file in sources for key in BUILT.findall(file.read_text())}
+    assert used
+    for key in used:
+        whole = TEXTS.has(key)
+        assert whole or any(known.startswith(key) for known in TEXTS._texts), key
+
+
+def test_every_quantity_and_every_command_has_its_words() -> None:
+    assert all(TEXTS.has(f"quantity.{key}") for key in QUANTITIES)
+    changes = [name for name in commands_for("web") if name.startswith("schedule/")]
+    assert all(TEXTS.has(f"done.{name}") for name in changes if name != "schedule/list")
+
+
+def test_every_catalogue_has_only_texts_of_the_english_one_with_the_same_places() -> None:
+    for language in languages():
+        raw = tomllib.loads((WEB / "messages" / f"{language}.toml").read_text())
+        assert raw
+        for key, text in texts_of(language)._texts.items():
+            assert TEXTS.has(key), (language, key)
+            places = set(re.findall(r"{\w+}", text))
+            assert places <= set(re.findall(r"{\w+}", TEXTS._texts[key])), (language, key)
+
+
+def test_the_language_is_the_best_one_that_there_is() -> None:
+    assert best_language("xx, en-GB;q=0.8") == "en"
+    assert best_language("") == "en"
+    assert best_language("tlh;q=oops,*;q=0.1") == "en"
+
+
+def test_numbers_are_written_for_people() -> None:
+    assert FORMATS.power(1234.4) == f"1,234{NARROW_SPACE}W"
+    assert FORMATS.power(-12345) == f"{MINUS}12.35{NARROW_SPACE}kW"
+    assert FORMATS.power(-0.2) == f"0{NARROW_SPACE}W"
+    assert FORMATS.power(None) == NOTHING
+    assert FORMATS.money(1.5, "EUR") == f"1.50{NARROW_SPACE}€"
+    assert FORMATS.label("active_power_mean") == "Power, mean"
+    assert FORMATS.label("voltage_a") == "Voltage, phase A"
+    assert FORMATS.label("energy_import") == "Energy imported"
+    assert FORMATS.every(5400) == "every 90 minutes"
+    assert FORMATS.every(1) == "every second"
+    assert FORMATS.date(datetime(2026, 11, 28, 23, 30, tzinfo=UTC)) == "Sun 29 Nov 2026"
+
+
+def test_the_newest_reading_wins_and_makes_the_curve() -> None:
+    live, now = Live(), datetime.now(UTC)
+    live.take(Reading("main", now, {"active_power_a": 1.0, "active_power_b": 2.0}))
+    live.take(Reading("main", now.replace(year=2020), {"active_power": 9.0}))
+    assert total_of(live.readings()["main"].values, "active_power") == 3.0
+    assert [one for one in live.curve("main") if one is not None] == [3.0]
+    assert live.curve("nobody") == []
+    assert Answer("ok").payload()["status"] == "ok"
