@@ -45,10 +45,14 @@ def _fields(pa: Any, columns: Columns, zone: str) -> Iterator[tuple[str, Any]]: 
     if columns.several:
         yield "meter", pa.string()
     yield from ((key, pa.float64()) for key in columns.keys)
+    if columns.has_periods:
+        yield "estimated", pa.bool_()
 
 
 def _arrays(group: list[Row], columns: Columns) -> dict[str, list[object]]:
     arrays: dict[str, list[object]] = {columns.time: [row.at for row in group]}
     if columns.several:
         arrays["meter"] = [row.meter for row in group]
+    if columns.has_periods:
+        arrays["estimated"] = [row.estimated for row in group]
     return arrays | {key: [row.values.get(key) for row in group] for key in columns.keys}

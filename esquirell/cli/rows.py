@@ -23,6 +23,8 @@ from esquirell.services.history import Columns, Row, View
 _FIRST = ("active_power", "energy_import", "energy_export", "voltage", "current")
 _NARROWEST = 9
 _GAP = "  "
+_MARK = " ~"
+_ESTIMATED = "~ estimated: energy of a gap that is spread evenly"
 _TIME_WIDTH = 19
 _TIMES: dict[View, str] = {
     "raw": SHOWN,
@@ -54,11 +56,15 @@ def write_csv(
     separator: str = ",",
 ) -> None:
     """Write a heading and a line per row; null is empty."""
-    heading = [columns.time, *(["meter"] if columns.several else []), *columns.keys]
+    several = ["meter"] if columns.several else []
+    marks = ["estimated"] if columns.has_periods else []
+    heading = [columns.time, *several, *columns.keys, *marks]
     writer = csv.DictWriter(target, heading, restval="", delimiter=separator, lineterminator="\n")
     writer.writeheader()
     for row in rows:
         shape = columns.shape(row)
+        if row.estimated:
+            shape["estimated"] = "true"
         if columns.view != "raw":
             shape[columns.time] = calendar.name(row.at, columns.view)
         writer.writerow(shape)
@@ -74,11 +80,16 @@ def print_table(rows: Iterable[Row], columns: Columns, calendar: Calendar) -> No
     keys = columns.wanted or _fitting(columns.keys, meter_width)
     click.echo(_line(calendar.zone, "meter", [(key, key) for key in keys], meter_width))
     click.echo(_line("", "", [(key, quantity_of(key).unit) for key in keys], meter_width))
+    marked = False
     for row in rows:
         cells = [(key, shown(key, row.values.get(key))) for key in keys]
         time = calendar.local(row.at).strftime(_TIMES[columns.view])
+        marked = marked or row.estimated
+        time += _MARK if row.estimated else ""
         sys.stdout.write(_line(time, row.meter, cells, meter_width) + "\n")
     sys.stdout.flush()
+    if marked:
+        click.echo(_ESTIMATED, err=True)
     if hidden := len(set(columns.keys) - set(keys)):
         click.echo(f"{hidden} quantities are not shown: --quantity KEY, or --format csv", err=True)
 

@@ -16,6 +16,11 @@ class Reading:
     `measured_at` is aware and in UTC, `values` holds quantity keys in canonical units,
     `diagnostics` what is no measurement, by its Tuya code, `warnings` one sentence each.
     `ledger` is what has to be remembered together with it.
+
+    Beside its values: `holds_s` is for how long (s) they hold when no reading follows, `begins`
+    are the counters whose sums begin anew with this reading, `ranges` least and greatest by key
+    of what was reported since the reading before and is not stored. `retracted` names counters
+    whose only reading so far, of the moment given, turned out to have been none.
     """
 
     meter: str
@@ -24,6 +29,10 @@ class Reading:
     diagnostics: Mapping[str, object] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     ledger: "Ledger | None" = None
+    holds_s: int | None = None
+    begins: frozenset[str] = frozenset()
+    ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    retracted: Mapping[str, datetime] = field(default_factory=dict)
 
 
 def iso(moment: datetime) -> str:

@@ -14,6 +14,7 @@ _DEMAND = Quantity(PEAK_DEMAND, "kW", "power", "measurement", 3, "Peak demand")
 EXTREMES = ("min", "mean", "max")
 # A millionth of each unit is far below what a meter tells apart.
 DECIMALS = 6
+HOUR_S = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +23,8 @@ class Statistic:
 
     `values` holds kWh for each energy key, `_min`, `_mean` and `_max` for each other key, and
     `peak_demand`; `readings` counts the readings within, `hours` the hours that have any.
+    `seconds` is for how long its values were known, None where an earlier version worked it up.
+    `estimated`: energy of a gap was spread evenly over this and other periods.
     """
 
     meter: str
@@ -29,6 +32,13 @@ class Statistic:
     values: Mapping[str, float]
     readings: int = 0
     hours: int = 0
+    seconds: float | None = None
+    estimated: bool = False
+
+    @property
+    def weight(self) -> float:
+        """For how long (s) its values were known: what its means count in those of a longer one."""
+        return HOUR_S * self.hours if self.seconds is None else self.seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,32 +91,49 @@ def names_of(key: str) -> tuple[str, ...]:
     )
 
 
-def extremes(key: str, found: Sequence[float]) -> dict[str, float]:
-    """Give least, mean and greatest of the values of a key; each counts the same."""
-    figures = (min(found), sum(found) / len(found), max(found))
+def extremes(key: str, least: float, mean: float, greatest: float) -> dict[str, float]:
+    """Return the three figures of a key, by their names."""
+    figures = (least, mean, greatest)
     return dict(zip(names_of(key), (round(one, DECIMALS) for one in figures), strict=True))
 
 
-def combine(start: datetime, parts: Sequence[Statistic]) -> Statistic:
-    """Combine hours to a day, or days to a month; `parts` holds one at least.
+def combine(start: datetime, parts: Sequence[Statistic], *, estimated: bool = False) -> Statistic:
+    """Combine hours to a day, or days to a month; `parts` holds one at least, in order.
 
-    Energies add up. In a day's mean each hour counts the same, however often it was measured,
-    in a month's mean each day counts by its hours.
+    Energies add up, means count by the time in which their values were known.
     """
-    names = dict.fromkeys(name for part in parts for name in part.values)
-    values = {name: round(_combined(name, parts), DECIMALS) for name in names}
-    readings, hours = sum(one.readings for one in parts), sum(one.hours for one in parts)
-    return Statistic(parts[0].meter, start, values, readings, hours)
+    energies: dict[str, float] = {}
+    for part in parts:
+        for name, value in part.values.items():
+            if is_energy(name):
+                energies[name] = energies.get(name, 0.0) + value
+    values = {name: round(value, DECIMALS) for name, value in energies.items()}
+    values |= by_time([(part, part.weight) for part in parts])
+    return Statistic(
+        parts[0].meter,
+        start,
+        values,
+        sum(part.readings for part in parts),
+        sum(part.hours for part in parts),
+        round(sum(part.weight for part in parts), 3),
+        estimated,
+    )
 
 
-def _combined(name: str, parts: Sequence[Statistic]) -> float:
-    present = [part for part in parts if name in part.values]
-    values = [part.values[name] for part in present]
-    if name == PEAK_DEMAND or name.endswith("_max"):
-        return max(values)
+def by_time(parts: Sequence[tuple[Statistic, float]]) -> dict[str, float]:
+    """Return what statistics say together but for energies, each with its weight (s)."""
+    names = dict.fromkeys(name for part, _ in parts for name in part.values if not is_energy(name))
+    return {name: round(_combined(name, parts), DECIMALS) for name in names}
+
+
+def _combined(name: str, parts: Sequence[tuple[Statistic, float]]) -> float:
+    found = [(part.values[name], weight) for part, weight in parts if name in part.values]
+    values = [value for value, _ in found]
     if name.endswith("_min"):
         return min(values)
-    if name.endswith("_mean"):
-        total = sum(part.values[name] * part.hours for part in present)
-        return total / sum(part.hours for part in present)
-    return sum(values)
+    if not name.endswith("_mean"):
+        return max(values)
+    total = sum(weight for _, weight in found)
+    if not total:
+        return sum(values) / len(values)
+    return sum(value * weight for value, weight in found) / total

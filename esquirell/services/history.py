@@ -95,11 +95,15 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What one meter measured at a moment, or in the period that begins there."""
+    """What one meter measured at a moment, or in the period that begins there.
+
+    `estimated`: energy of a gap was spread evenly over this and other periods.
+    """
 
     meter: str
     at: datetime
     values: Mapping[str, float]
+    estimated: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +126,11 @@ class Columns:
         return "measured_at" if self.view == "raw" else "start"
 
     @property
+    def has_periods(self) -> bool:
+        """Whether a row is a period, which may be estimated."""
+        return self.view != "raw"
+
+    @property
     def several(self) -> bool:
         """Whether rows have to say which meter they are of."""
         return len(self.of) > 1
@@ -132,10 +141,15 @@ class Columns:
         return tuple(dict.fromkeys(key for keys in self.of.values() for key in keys))
 
     def shape(self, row: Row) -> dict[str, object]:
-        """Lay a row out, with all values of its meter; what it did not send is null."""
+        """Lay a row out, with all values of its meter; what it did not send is null.
+
+        An estimated period says so; one that was measured says nothing of it.
+        """
         shape: dict[str, object] = {self.time: iso(row.at)}
         if self.several:
             shape["meter"] = row.meter
+        if row.estimated:
+            shape["estimated"] = True
         return shape | dict.fromkeys(self.of.get(row.meter, ())) | dict(row.values)
 
 
@@ -249,7 +263,7 @@ def _rows(found: Iterable[Statistic], columns: Columns) -> Iterator[Row]:
         values = one.values
         if PEAK_DEMAND in values and not shows_demand:
             values = {name: value for name, value in values.items() if name != PEAK_DEMAND}
-        yield Row(one.meter, one.start, values)
+        yield Row(one.meter, one.start, values, one.estimated)
 
 
 def _by_year(months: Iterable[Statistic], calendar: Calendar) -> Iterator[Statistic]:

@@ -5,13 +5,15 @@ stored later than a newer one sets it back. Each step works up whole hours anew 
 readings, so that the result is the same whether it came in one go or in a thousand.
 """
 
-from collections.abc import Iterable, Sequence
+from bisect import bisect_left
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime, timedelta
 
 from esquirell.domain.clock import Clock
-from esquirell.domain.hours import Batch, Counters, Hour, Hours
+from esquirell.domain.hour import Batch
+from esquirell.domain.hours import Hours
 from esquirell.domain.periods import Calendar, Resolution
-from esquirell.domain.statistic import Statistic, combine
+from esquirell.domain.statistic import combine
 from esquirell.services.statistics_ports import StatisticsStore, StatisticsTurn
 
 # Readings in one transaction: about a week of minutes, a tenth of a second on a small computer.
@@ -37,8 +39,8 @@ class Statistics:
     ) -> dict[str, int]:
         """Bring the statistics up to date; from `since` on all of them are worked up anew.
 
-        Gives how many readings of each meter were looked at. Raises UnavailableError; then
-        what was done so far is kept.
+        Returns how many readings of each meter were new, or from `since` on. Raises
+        UnavailableError; then what was done so far is kept.
         """
         known = self._store.meters()
         names = known if meters is None else [name for name in meters if name in known]
@@ -51,7 +53,7 @@ class Statistics:
         return self._store.meters()
 
     def step(self, meter: str) -> int:
-        """Work up the next readings of a meter in one transaction; give how many.
+        """Work up the next readings of a meter in one transaction; return how many are new.
 
         Raises UnavailableError; then nothing has changed.
         """
@@ -78,90 +80,107 @@ class Step:
         self._until = now + _LEAST
         self._limit = limit
         self._done_to: datetime | None = None
-        self._looked_at = 0
+        self._looked_at = self._new = 0
 
     def run(self) -> int:
-        """Work up the next readings; give how many, 0 when all are done."""
+        """Work up the next readings; return how many are new, 0 when all are done."""
         known = self._turn.watermark
         moved = known is not None and known.zone != self._calendar.zone
         if moved:
-            self._turn.forget_days()
+            self._turn.change_zone()
         after = None if known is None or moved else known.done_to
-        news = self._turn.first_reading(after, self._until)
+        news, before = self._turn.news(after, self._until)
         if news is None:
             return 0
-        start, hours = self._work_up(news)
-        self._save(start, hours)
-        return self._looked_at
+        # What is measured last in an hour holds until its end: it is worked up until then.
+        start = self._calendar.floor(before or news, "hour")
+        start, hours, kept = self._work_up(news, start, first=before is None)
+        if moved:
+            kept |= self._compare(hours, start - _WINDOW, start)
+        self._save(start, hours, kept)
+        return self._new
 
-    def _work_up(self, news: datetime) -> tuple[datetime, Hours]:
-        start, counters = self._resume(news)
+    def _work_up(
+        self, news: datetime, start: datetime, *, first: bool
+    ) -> tuple[datetime, Hours, set[float]]:
         while True:
-            hours = Hours(self._calendar, start, news, counters)
-            self._feed(hours, start, news)
+            # Hours of another zone may reach beyond the first reading.
+            counters = {} if first else self._turn.counters_before(start)
+            hours = Hours(self._calendar, start, news, counters, self._until)
+            kept = self._feed(hours, start, news)
             if hours.reach >= start.timestamp():
-                return start, hours
-            # A quantity that was away for longer than the others: its gap began earlier.
+                return start, hours, kept
+            # A quantity that was absent for longer than the others: its gap began earlier.
             start = self._hour_of(hours.reach)
-            counters = _latest(self._turn.counters_before(start))
 
-    def _resume(self, news: datetime) -> tuple[datetime, Counters]:
-        """Give the hour of the last reading before, to which energy may still be booked."""
-        start = self._calendar.floor(news, "hour")
-        before = self._turn.counters_before(start)
-        counters = _latest(before)
-        if counters:
-            start = self._hour_of(max(one.last.at for one in counters.values()))
-            # Mostly that is the later of the two hours, and the counters are those of the other.
-            known = len(before) > 1 and before[1][0] < start <= before[0][0]
-            counters = _latest(before[1:] if known else self._turn.counters_before(start))
-        return start, counters
-
-    def _feed(self, hours: Hours, start: datetime, news: datetime) -> None:
-        self._looked_at, self._done_to = 0, None
+    def _feed(self, hours: Hours, start: datetime, news: datetime) -> set[float]:
+        """Work up readings until the step has its fill; return the hours there were before."""
+        self._looked_at = self._new = 0
+        self._done_to = None
+        kept: set[float] = set()
         at: datetime | None = start
         looked_up_to = start
         while at is not None and not self._is_enough(news):
             end = min(self._calendar.floor(at + _WINDOW, "hour"), self._until)
-            hours.kept |= self._turn.kept(looked_up_to, end)
-            batch = self._turn.readings(at, end)
+            batch = self._readings(hours, at, end)
             hours.add(batch)
-            self._note(batch)
+            self._note(batch, news)
+            kept |= self._compare(hours, looked_up_to, end)
             looked_up_to = end
             after = self._done_to or end - _LEAST
             at = self._turn.first_reading(after, self._until) if end < self._until else None
+        return kept
+
+    def _readings(self, hours: Hours, since: datetime, until: datetime) -> Batch:
+        if hours.held is None:
+            hours.held, batch = self._turn.first_readings(since, until)
+            return batch
+        return self._turn.readings(since, until)
+
+    def _compare(self, hours: Hours, since: datetime, until: datetime) -> set[float]:
+        """Take in hours as they were worked up before their readings were thinned out."""
+        kept = self._turn.kept(since, until)
+        if not all(hours.knows(begin, readings) for begin, readings in kept.items()):
+            for old in self._turn.statistics("hour", since, until):
+                if not hours.knows(old.start.timestamp(), old.readings):
+                    hours.keep(old)
+        return set(kept)
 
     def _is_enough(self, news: datetime) -> bool:
-        """Tell whether the step has its fill; it has to get further than the one before."""
+        """Whether the step has its fill; it has to get further than the one before."""
         has_news = self._done_to is not None and self._done_to >= news
         return has_news and self._looked_at >= self._limit
 
-    def _note(self, batch: Batch) -> None:
+    def _note(self, batch: Batch, news: datetime) -> None:
         self._looked_at += len(batch.moments)
+        self._new += len(batch.moments) - bisect_left(batch.moments, news.timestamp())
         if batch.moments:
             self._done_to = datetime.fromtimestamp(batch.moments[-1], UTC)
 
-    def _save(self, start: datetime, hours: Hours) -> None:
-        worked_up = hours.worked_up
+    def _save(self, start: datetime, hours: Hours, kept: Collection[float]) -> None:
         end = self._calendar.after(self._calendar.floor(self._done, "hour"), "hour")
+        worked_up = hours.worked_up(end.timestamp())
         known = {hour.begin for hour in worked_up}
-        ends = end.timestamp()
-        gone = [begin for begin in hours.kept if begin < ends and not hours.stays(begin)]
-        removed = [self._moment(begin) for begin in gone if begin not in known]
-        self._turn.replace_hours(self._rows(worked_up), removed)
+        gone = [begin for begin in kept if begin < end.timestamp() and begin not in known]
+        rows = [(hour.statistic(self._meter), hour.counters) for hour in worked_up]
+        self._turn.replace_hours(rows, [self._moment(begin) for begin in gone])
         self._combine("day", "hour", start, end)
         self._combine("month", "day", start, end)
         self._turn.set_watermark(self._done, self._calendar.zone)
-
-    def _rows(self, hours: Iterable[Hour]) -> list[tuple[Statistic, Counters | None]]:
-        return [(hour.statistic(self._meter), hour.counters) for hour in hours]
 
     def _combine(self, whole: Resolution, part: Resolution, start: datetime, end: datetime) -> None:
         begin = self._calendar.floor(start, whole)
         while begin < end:
             following = self._calendar.after(begin, whole)
             parts = self._turn.statistics(part, begin, following)
-            self._turn.replace(whole, begin, combine(begin, parts) if parts else None)
+            # A gap that lies within the period is no estimate of the period.
+            across = any(
+                one.estimated
+                and (one.start == begin or self._calendar.after(one.start, part) == following)
+                for one in parts
+            )
+            new = combine(begin, parts, estimated=across) if parts else None
+            self._turn.replace(whole, begin, new)
             begin = following
 
     @property
@@ -175,7 +194,3 @@ class Step:
     @staticmethod
     def _moment(at: float) -> datetime:
         return datetime.fromtimestamp(at, UTC)
-
-
-def _latest(before: Sequence[tuple[datetime, Counters]]) -> Counters:
-    return before[0][1] if before else {}

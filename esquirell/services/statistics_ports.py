@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Protocol
 
-from esquirell.domain.hours import Batch, Counters, Kept
+from esquirell.domain.hour import Batch, Counters, Held
 from esquirell.domain.periods import Resolution
 from esquirell.domain.statistic import Statistic, Watermark
 
@@ -22,19 +22,26 @@ class StatisticsTurn(Protocol):
         """Give the moment of the first reading after a moment and before another."""
         ...
 
+    def news(
+        self, after: datetime | None, until: datetime
+    ) -> tuple[datetime | None, datetime | None]:
+        """Return the moment of the first reading after a moment, and of the last one before it."""
+        ...
+
     def readings(self, since: datetime, until: datetime) -> Batch:
-        """Give the readings from `since` until just before `until`."""
+        """Return the readings from `since` until just before `until`."""
         ...
 
-    def counters_before(self, start: datetime) -> Sequence[tuple[datetime, Counters]]:
-        """Give the last two hours with readings before `start`, with the counters at their ends.
-
-        The later one comes first.
-        """
+    def first_readings(self, since: datetime, until: datetime) -> tuple[Held | None, Batch]:
+        """Return the same, and what the last reading before `since` holds."""
         ...
 
-    def kept(self, since: datetime, until: datetime) -> Mapping[float, Kept]:
-        """Give the hours that were worked up before, by their beginnings (unix time)."""
+    def counters_before(self, start: datetime) -> Counters:
+        """Return the counters at the end of the last hour with readings before `start`."""
+        ...
+
+    def kept(self, since: datetime, until: datetime) -> Mapping[float, int]:
+        """Return how many readings each hour had, by its beginning (unix time)."""
         ...
 
     def statistics(
@@ -53,8 +60,8 @@ class StatisticsTurn(Protocol):
         """Put a statistic in the place of the one that begins at `start`; None removes it."""
         ...
 
-    def forget_days(self) -> None:
-        """Remove the days and months: their borders have changed."""
+    def change_zone(self) -> None:
+        """Remove days and months, whose borders have changed, and name the hours anew."""
         ...
 
     def set_watermark(self, done_to: datetime, zone: str) -> None:

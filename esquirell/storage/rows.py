@@ -14,7 +14,12 @@ def to_row(taken: Reading, meter_id: int) -> dict[str, Any]:
     own_column = {key: value for key, value in taken.values.items() if key in _EMPTY}
     extra = {key: value for key, value in taken.values.items() if key not in _EMPTY}
     key = {"meter_id": meter_id, "measured_at": taken.measured_at, "extra": extra or None}
-    return _EMPTY | own_column | key
+    beside = {
+        "holds_s": taken.holds_s,
+        "begins": sorted(taken.begins) or None,
+        "ranges": {name: list(seen) for name, seen in taken.ranges.items()} or None,
+    }
+    return _EMPTY | own_column | key | beside
 
 
 class Shape:

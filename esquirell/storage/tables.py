@@ -11,9 +11,10 @@ from sqlalchemy import (
     MetaData,
     Table,
     Text,
+    false,
 )
 
-from esquirell.domain.quantity import PHASES, QUANTITIES
+from esquirell.domain.quantity import PHASES
 from esquirell.domain.statistic import PEAK_DEMAND, names_of
 from esquirell.storage.instant import Instant
 
@@ -36,11 +37,21 @@ _PER_PHASE = (
     "energy_import",
     "energy_export",
 )
+_TOTALS_ONLY = (
+    "frequency",
+    "temperature",
+    "leakage_current",
+    "energy_charged",
+    "energy_discharged",
+    "energy_generated",
+    "state_of_charge",
+)
 
-# Other keys, as those of single channels or PV inputs, go to the column `extra`.
+# The keys that have a column of their own. All others go to the column `extra`: those of single
+# channels and PV inputs, and those of quantities that come to the table, which so needs no change.
 QUANTITY_COLUMNS = (
     *(f"{name}{suffix}" for name in _PER_PHASE for suffix in ("", *(f"_{p}" for p in PHASES))),
-    *(name for name in QUANTITIES if name not in _PER_PHASE),
+    *_TOTALS_ONLY,
 )
 
 STATISTIC_COLUMNS = (*(name for key in QUANTITY_COLUMNS for name in names_of(key)), PEAK_DEMAND)
@@ -61,7 +72,9 @@ meter = Table(
 )
 
 # One wide row per reading, in the order of its key: one row per value would cost an index
-# page per value and commit, about thirty times the bytes written to an SD card.
+# page per value and commit, about thirty times the bytes written to an SD card. `holds_s` is for
+# how long the values hold when no reading follows, `begins` the keys whose sums begin anew here,
+# `ranges` least and greatest of what was reported since the reading before and is not stored.
 reading = Table(
     "reading",
     metadata,
@@ -69,11 +82,15 @@ reading = Table(
     Column("measured_at", Instant, primary_key=True),
     *(Column(key, Float) for key in QUANTITY_COLUMNS),
     Column("extra", _json()),
+    Column("holds_s", Integer),
+    Column("begins", _json()),
+    Column("ranges", _json()),
     sqlite_with_rowid=False,
 )
 
 # One wide row per hour, day and month: named as they are shown, so that people can ask for
-# them. `counters` are those at the end of an hour, from which the next one goes on.
+# them. `counters` are those at the end of an hour, from which the next one goes on; `seconds` is
+# for how long its values were known; `estimated` marks energy that a gap was spread into.
 statistic = Table(
     "statistic",
     metadata,
@@ -86,6 +103,8 @@ statistic = Table(
     *(Column(name, Float) for name in STATISTIC_COLUMNS),
     Column("extra", _json()),
     Column("counters", _json()),
+    Column("seconds", Float),
+    Column("estimated", Boolean, nullable=False, server_default=false()),
     sqlite_with_rowid=False,
 )
 

@@ -1,9 +1,11 @@
 import csv
 import io
+import sys
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from support.cli import Home, esquirell, meter
+from support.terminal import Terminal
 
 from esquirell.domain.reading import Reading
 from esquirell.domain.status import MeterStatus
@@ -148,3 +150,22 @@ def test_a_moment_that_is_none_is_refused() -> None:
     said = esquirell("db", "rollup", "--since", "tomorrow")
     assert said.code == 2
     assert "--since: 'tomorrow' is no moment" in said.sentence
+
+
+def test_where_a_gap_was_spread_hours_say_that_they_are_estimated(house: Home) -> None:
+    later = MIDNIGHT + timedelta(hours=52)
+    house.store([Reading("main", later, {"energy_import": 129.7})], {})
+    span = ("--since", "2025-11-20T22:00", "--until", "2025-11-21T06:00", "--quantity")
+    asked = ("readings", "--resolution", "hour", *span, "energy_import")
+    hours = esquirell(*asked, "--json").json
+    assert [hour.get("estimated") for hour in hours] == [None, True, True, True, True, True, None]
+    rows = list(csv.DictReader(io.StringIO(esquirell(*asked, "--format", "csv").out)))
+    assert [row["estimated"] for row in rows] == ["", *["true"] * 5, ""]
+    command = [sys.executable, "-m", "esquirell", "--config", str(house.config), *asked]
+    with Terminal(command) as terminal:
+        assert terminal.finish() == 0
+    marked = [line for line in terminal.text.splitlines() if " ~" in line]
+    assert [line[11:16] for line in marked[:2]] == ["23:00", "00:00"]
+    assert len(marked) == 5
+    assert "~ estimated" in terminal.text
+    assert "estimated" not in esquirell(*DAY, "--json").json[0]

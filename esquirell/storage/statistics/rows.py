@@ -1,14 +1,17 @@
-"""Statistics as rows, and the counters at the end of an hour as JSON."""
+"""Statistics as rows, the counters at the end of an hour as JSON, and readings by columns."""
 
 from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from esquirell.domain.booking import Sample
+from esquirell.domain.hour import Batch, Counters
 from esquirell.domain.periods import Resolution
 from esquirell.domain.statistic import Statistic
-from esquirell.domain.usage import Counter, Sample
-from esquirell.storage.tables import STATISTIC_COLUMNS, statistic
+from esquirell.storage.tables import QUANTITY_COLUMNS, STATISTIC_COLUMNS, statistic
 
+_COUNTS = ("start", "readings", "hours", "seconds", "estimated")
 _EMPTY: dict[str, Any] = dict.fromkeys((*STATISTIC_COLUMNS, "extra", "counters"))
 
 
@@ -16,10 +19,15 @@ def to_row(new: Statistic, resolution: Resolution, meter_id: int, zone: str) -> 
     """Lay a statistic out as a row, with its start also in the time of `zone`."""
     wide = {name: value for name, value in new.values.items() if name in _EMPTY}
     extra = {name: value for name, value in new.values.items() if name not in _EMPTY}
-    local = new.start.astimezone(ZoneInfo(zone)).isoformat(" ", "minutes")
     key = {"meter_id": meter_id, "resolution": resolution, "start": new.start}
-    counts = {"local_start": local, "readings": new.readings, "hours": new.hours}
-    return _EMPTY | wide | key | counts | {"extra": extra or None}
+    counts = {name: getattr(new, name) for name in ("readings", "hours", "seconds", "estimated")}
+    named = {"local_start": local(new.start, zone), "extra": extra or None}
+    return _EMPTY | wide | key | counts | named
+
+
+def local(start: datetime, zone: str) -> str:
+    """Write a start in the time of a zone."""
+    return start.astimezone(ZoneInfo(zone)).isoformat(" ", "minutes")
 
 
 class StatisticShape:
@@ -28,7 +36,7 @@ class StatisticShape:
     def __init__(self, names: Collection[str] | None = None) -> None:
         self._wanted = names
         wide = (statistic.c[name] for name in STATISTIC_COLUMNS if self._wants(name))
-        counts = (statistic.c.start, statistic.c.readings, statistic.c.hours)
+        counts = (statistic.c[name] for name in _COUNTS)
         self.columns = (*counts, statistic.c.extra, *wide)
         self._names = tuple(column.key for column in self.columns)
 
@@ -37,25 +45,51 @@ class StatisticShape:
         values = {
             name: value for name, value in zip(self._names, row, strict=True) if value is not None
         }
-        start, readings, hours = (values.pop(name) for name in ("start", "readings", "hours"))
+        counts = [values.pop(name, None) for name in _COUNTS]
         if extra := values.pop("extra", None):
             values |= {name: value for name, value in extra.items() if self._wants(name)}
-        return Statistic(meter, start, values, readings, hours)
+        start, readings, hours, seconds, estimated = counts
+        return Statistic(meter, start, values, readings, hours, seconds, estimated)
 
     def _wants(self, name: str) -> bool:
         return self._wanted is None or name in self._wanted
 
 
-def counters_json(counters: Mapping[str, Counter] | None) -> dict[str, Any] | None:
-    """Write counters: of each its last sample and the suspects since, as `[at, kWh]`."""
-    if counters is None:
-        return None
-    return {key: [list(one.last), [*map(list, one.suspects)]] for key, one in counters.items()}
+def counters_json(counters: Counters | None) -> dict[str, Any] | None:
+    """Write counters: of each the sample to go on from, as `[at, kWh]`."""
+    return None if counters is None else {key: list(last) for key, last in counters.items()}
 
 
-def read_counters(stored: Mapping[str, Any]) -> dict[str, Counter]:
-    """Read counters as `counters_json` writes them."""
+def read_counters(stored: Mapping[str, Any]) -> dict[str, Sample]:
+    """Read counters as `counters_json` writes them, also those of its first version.
+
+    That one kept doubts of its own beside the sample: `[[at, kWh], suspects]`.
+    """
     return {
-        key: Counter(Sample(*last), [Sample(*one) for one in suspects])
-        for key, (last, suspects) in stored.items()
+        key: Sample(*(last[0] if isinstance(last[0], list) else last))
+        for key, last in stored.items()
     }
+
+
+def to_batch(rows: Sequence[Sequence[Any]]) -> Batch:
+    """Turn rows of readings, as the statements of a step select them, into columns."""
+    if not rows:
+        return Batch([], {})
+    moments, extras, holds, begins, ranges, *wide = zip(*rows, strict=True)
+    values: dict[str, Sequence[float | None]] = {
+        key: column
+        for key, column in zip(QUANTITY_COLUMNS, wide, strict=True)
+        if column.count(None) < len(column)
+    }
+    return Batch(
+        [moment.timestamp() for moment in moments],
+        values | _by_key(extras),
+        holds if any(holds) else (),
+        {place: keys for place, keys in enumerate(begins) if keys},
+        {place: seen for place, seen in enumerate(ranges) if seen},
+    )
+
+
+def _by_key(extras: Sequence[Mapping[str, float] | None]) -> dict[str, Sequence[float | None]]:
+    keys = dict.fromkeys(key for extra in extras for key in extra or ())
+    return {key: [(extra or {}).get(key) for extra in extras] for key in keys}

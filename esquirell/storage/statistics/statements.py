@@ -25,30 +25,62 @@ WATERMARK = select(rollup.c.done_to, rollup.c.zone, rollup.c.pruned_to).where(
 )
 FIRST_READING = select(reading.c.measured_at).where(*_READ).order_by(reading.c.measured_at).limit(1)
 FIRST_READING_AFTER = FIRST_READING.where(reading.c.measured_at > bindparam("after", type_=Instant))
-READINGS = (
-    select(reading.c.measured_at, reading.c.extra, *(reading.c[key] for key in QUANTITY_COLUMNS))
-    .where(*_READ, reading.c.measured_at >= _SINCE)
+# The first reading after a moment, and the last one until then, found by a seek each.
+NEWS = select(
+    FIRST_READING_AFTER.scalar_subquery(),
+    select(func.max(reading.c.measured_at))
+    .where(reading.c.meter_id == bindparam("meter"))
+    .where(reading.c.measured_at <= bindparam("after", type_=Instant))
+    .scalar_subquery(),
+)
+_READINGS = (
+    select(
+        *(reading.c[name] for name in ("measured_at", "extra", "holds_s", "begins", "ranges")),
+        *(reading.c[key] for key in QUANTITY_COLUMNS),
+    )
+    .where(*_READ)
     .order_by(reading.c.measured_at)
     .execution_options(**BINARY)
 )
-ENDS = select(func.min(reading.c.measured_at), func.max(reading.c.measured_at)).where(
-    *_READ, reading.c.measured_at >= _SINCE
+READINGS = _READINGS.where(reading.c.measured_at >= _SINCE)
+_EARLIER = reading.alias()
+READINGS_AND_ONE_BEFORE = _READINGS.where(
+    reading.c.measured_at
+    >= func.coalesce(
+        select(func.max(_EARLIER.c.measured_at))
+        .where(_EARLIER.c.meter_id == bindparam("meter"), _EARLIER.c.measured_at < _SINCE)
+        .scalar_subquery(),
+        _SINCE,
+    )
 )
+# Where sums begin anew, more than the ends of an hour is needed to work it up again.
+ENDS = select(
+    func.min(reading.c.measured_at),
+    func.max(reading.c.measured_at),
+    func.count(reading.c.begins),
+).where(*_READ, reading.c.measured_at >= _SINCE)
 THIN_OUT = delete(reading).where(*_READ, reading.c.measured_at > _SINCE)
 
 COUNTERS_BEFORE = (
-    select(statistic.c.start, statistic.c.counters)
+    select(statistic.c.counters)
     .where(*_MINE, statistic.c.start < _UNTIL, statistic.c.readings > 0)
     .order_by(statistic.c.start.desc())
-    .limit(2)
+    .limit(1)
 )
-KEPT = select(statistic.c.start, statistic.c.readings, statistic.c.counters).where(*_SPAN)
+KEPT = select(statistic.c.start, statistic.c.readings).where(*_SPAN)
 STATISTICS = (
     select(*ALL.columns).where(*_SPAN).order_by(statistic.c.start).execution_options(**BINARY)
 )
 REMOVE_ONE = delete(statistic).where(*_MINE, statistic.c.start == _SINCE)
 REMOVE_DAYS = delete(statistic).where(
     statistic.c.meter_id == bindparam("meter"), statistic.c.resolution != "hour"
+)
+STARTS = select(statistic.c.start).where(*_MINE)
+NAME_ANEW = (
+    update(statistic)
+    .where(statistic.c.meter_id == bindparam("meter"), statistic.c.resolution == "hour")
+    .where(statistic.c.start == bindparam("of", type_=Instant))
+    .values(local_start=bindparam("named"))
 )
 # All that a row holds beside its key: what is not written anew becomes null.
 WRITTEN = tuple(column.key for column in statistic.c if not column.primary_key)

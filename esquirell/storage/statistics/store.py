@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import CursorResult, Executable
 from sqlalchemy.engine import Connection
 
-from esquirell.domain.hours import Batch, Counters, Kept
+from esquirell.domain.hour import Batch, Counters, Held
 from esquirell.domain.periods import Resolution
 from esquirell.domain.statistic import Periods, Statistic, Watermark
 from esquirell.storage import meters
@@ -17,10 +17,12 @@ from esquirell.storage.statistics import statements, watermarks
 from esquirell.storage.statistics.history import stream
 from esquirell.storage.statistics.rows import (
     counters_json,
+    local,
     read_counters,
+    to_batch,
     to_row,
 )
-from esquirell.storage.tables import QUANTITY_COLUMNS, statistic
+from esquirell.storage.tables import statistic
 from esquirell.storage.upsert import insert_or_update
 
 
@@ -88,34 +90,35 @@ class Turn:
             return self._run(statements.FIRST_READING, until=until).scalar()
         return self._run(statements.FIRST_READING_AFTER, after=after, until=until).scalar()
 
+    def news(
+        self, after: datetime | None, until: datetime
+    ) -> tuple[datetime | None, datetime | None]:
+        """Return the moment of the first reading after a moment, and of the last one before it."""
+        if after is None:
+            return self.first_reading(None, until), None
+        first, before = self._run(statements.NEWS, after=after, until=until).one()
+        return first, before
+
     def readings(self, since: datetime, until: datetime) -> Batch:
-        """Give the readings from `since` until just before `until`."""
-        rows = self._run(statements.READINGS, since=since, until=until).all()
-        if not rows:
-            return Batch([], {})
-        moments, extras, *wide = zip(*rows, strict=True)
-        values: dict[str, Sequence[float | None]] = {
-            key: column
-            for key, column in zip(QUANTITY_COLUMNS, wide, strict=True)
-            if column.count(None) < len(column)
-        }
-        return Batch([moment.timestamp() for moment in moments], values | _by_key(extras))
+        """Return the readings from `since` until just before `until`."""
+        return to_batch(self._run(statements.READINGS, since=since, until=until).all())
 
-    def counters_before(self, start: datetime) -> Sequence[tuple[datetime, Counters]]:
-        """Give the last two hours with readings before `start`, with the counters at their ends.
+    def first_readings(self, since: datetime, until: datetime) -> tuple[Held | None, Batch]:
+        """Return the same, and what the last reading before `since` holds."""
+        rows = self._run(statements.READINGS_AND_ONE_BEFORE, since=since, until=until).all()
+        if rows and rows[0].measured_at < since:
+            return to_batch(rows[:1]).held(), to_batch(rows[1:])
+        return None, to_batch(rows)
 
-        The later one comes first.
-        """
-        rows = self._run(statements.COUNTERS_BEFORE, resolution="hour", until=start)
-        return [(begin, read_counters(counters or {})) for begin, counters in rows]
+    def counters_before(self, start: datetime) -> Counters:
+        """Return the counters at the end of the last hour with readings before `start`."""
+        found = self._run(statements.COUNTERS_BEFORE, resolution="hour", until=start).scalar()
+        return read_counters(found or {})
 
-    def kept(self, since: datetime, until: datetime) -> Mapping[float, Kept]:
-        """Give the hours that were worked up before, by their beginnings (unix time)."""
+    def kept(self, since: datetime, until: datetime) -> Mapping[float, int]:
+        """Return how many readings each hour had, by its beginning (unix time)."""
         rows = self._run(statements.KEPT, resolution="hour", since=since, until=until)
-        return {
-            start.timestamp(): Kept(count, None if counters is None else read_counters(counters))
-            for start, count, counters in rows
-        }
+        return {start.timestamp(): readings for start, readings in rows}
 
     def statistics(
         self, resolution: Resolution, since: datetime, until: datetime
@@ -152,9 +155,16 @@ class Turn:
                 write, [{name: row[name] for name in sorted(filled)} for row in listed]
             )
 
-    def forget_days(self) -> None:
-        """Remove the days and months: their borders have changed."""
+    def change_zone(self) -> None:
+        """Remove days and months, whose borders have changed, and name the hours anew."""
         self._run(statements.REMOVE_DAYS)
+        starts = self._run(statements.STARTS, resolution="hour").scalars().all()
+        if starts:
+            rows = [
+                {"meter": self._id, "of": start, "named": local(start, self._zone)}
+                for start in starts
+            ]
+            self._connection.execute(statements.NAME_ANEW, rows)
 
     def set_watermark(self, done_to: datetime, zone: str) -> None:
         """Note up to where the meter is worked up, and in which time zone."""
@@ -167,8 +177,8 @@ class Turn:
         return sum(self._thin_out(since, until) for since, until in hours)
 
     def _thin_out(self, since: datetime, until: datetime) -> int:
-        first, last = self._run(statements.ENDS, since=since, until=until).one()
-        if first == last:
+        first, last, begins = self._run(statements.ENDS, since=since, until=until).one()
+        if first == last or begins:
             return 0
         return self._run(statements.THIN_OUT, since=first, until=last).rowcount
 
@@ -180,8 +190,3 @@ class Turn:
         found = self._connection.execute(statement, {"meter": self._id} | given)
         assert isinstance(found, CursorResult)  # noqa: S101 - for the type checker
         return found
-
-
-def _by_key(extras: Sequence[Mapping[str, float] | None]) -> dict[str, Sequence[float | None]]:
-    keys = dict.fromkeys(key for extra in extras for key in extra or ())
-    return {key: [(extra or {}).get(key) for extra in extras] for key in keys}

@@ -52,7 +52,7 @@ def _readings(measured_at: str) -> str:
 
 
 def _periods(name: str, resolution: str, start: str) -> str:
-    columns = ("local_start", "readings", *STATISTIC_COLUMNS, "extra")
+    columns = ("local_start", "readings", "estimated", *STATISTIC_COLUMNS, "extra")
     return (
         f"CREATE VIEW {name} AS SELECT m.name AS meter, {start} AS start, "  # noqa: S608 - names of ours
         f"{_columns('s', columns)} FROM statistic s JOIN meter m ON m.id = s.meter_id "
