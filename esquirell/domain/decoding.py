@@ -9,10 +9,15 @@ from esquirell.domain.electricity import contradictions, is_excessive, is_hollow
 from esquirell.domain.errors import DecodeError
 from esquirell.domain.frames import Hint, unpack, with_suffix
 from esquirell.domain.limits import is_possible
+from esquirell.domain.numbers import whole
 from esquirell.domain.profile import Datapoint, Profile
 
 IMPORTS = frozenset(["FORWARD", "IMPORT", "POSITIVE"])
 EXPORTS = frozenset(["REVERSE", "BACKWARD", "EXPORT", "NEGATIVE"])
+_DOUBTED = ("doubtful", "unproven")
+# Of an unknown frame: no grid has less or more, whatever the frame is then.
+_FRAME_V = (40, 520)
+_NO_GRID = ("pv", "bat", "dc")
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +94,7 @@ class _Decoding:
             self._diagnostics[point.code] = raw
             self._warnings.append(f"{_title(name, point)}: {error}")
             return
-        if point.note or point.trust == "doubtful" or point.direction:
+        if point.note or point.trust in _DOUBTED or point.direction:
             self._warnings += [f"{_title(name, point)}: {says}" for says in self._says(point)]
 
     def result(self) -> Decoded:
@@ -103,7 +108,8 @@ class _Decoding:
 
     def _keep(self, point: Datapoint, raw: object) -> None:
         """Add the values of one datapoint. Raises DecodeError, then nothing was added."""
-        if raw in point.sentinels or not self._values.keys().isdisjoint(point.keys):
+        known = not self._values.keys().isdisjoint(point.keys)
+        if whole(raw) in point.sentinels or known or point.trust == "unproven":
             self._diagnostics[point.code] = raw
             return
         found = self._frame(point, raw) if point.frame else {str(point.key): _scale(raw, point)}
@@ -119,6 +125,8 @@ class _Decoding:
         if found.note:
             self._warnings.append(f"{point.code}: {found.note}")
         fields = found.fields
+        if point.frame == "auto" and not point.suffix.startswith(_NO_GRID):
+            _check_voltage(fields)
         if is_excessive(fields):
             self._diagnostics[point.code] = raw
             self._warnings.append(f"{point.code}: the power is far above voltage x current")
@@ -139,6 +147,8 @@ class _Decoding:
             yield point.note
         elif point.trust == "doubtful":
             yield "its scale is not certain"
+        elif point.trust == "unproven":
+            yield "nothing proves its scale yet"
         lost = point.direction and str(self._direction(point)) not in IMPORTS | EXPORTS
         if lost and any(self._values.get(key) for key in point.keys):
             yield "its direction is missing or unknown in this answer, taken as import"
@@ -150,14 +160,26 @@ class _Decoding:
         return f"dp_{name}" if name.isdigit() else name
 
 
+def _check_voltage(fields: Mapping[str, float]) -> None:
+    voltage = fields.get("voltage", 0)
+    if voltage and not _FRAME_V[0] <= voltage <= _FRAME_V[1]:
+        raise DecodeError(f"{voltage:g} V is of no grid: this is another frame")
+
+
 def _scale(raw: object, point: Datapoint) -> float:
-    if isinstance(raw, bool) or not isinstance(raw, int):
-        raise DecodeError(f"expected a whole number, got {type(raw).__name__}")
+    number = whole(raw)
+    if number is None:
+        raise DecodeError(f"expected a whole number, got {_shown(raw)}")
     try:
-        value = raw / point.divisor
+        value = number / point.divisor
     except OverflowError:
         raise DecodeError("a number this large is no measurement") from None
     return value if point.divisor >= 1 else round(value, 6)
+
+
+def _shown(raw: object) -> str:
+    """Show a number that is not whole; of all else name the kind, as it may be a secret."""
+    return f"{raw:g}" if isinstance(raw, float) else type(raw).__name__
 
 
 def _turned(key: str, value: float) -> float:

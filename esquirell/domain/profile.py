@@ -13,7 +13,7 @@ from esquirell.domain.quantity import is_quantity_key
 INVERTERS = ("znnbq", "wxnbq", "xnyjcn", "bxsdy")
 _SOURCES = ("pv", "bat")
 
-Trust = Literal["sure", "likely", "doubtful"]
+Trust = Literal["sure", "likely", "doubtful", "unproven"]
 
 
 class Datapoint(BaseModel):
@@ -23,6 +23,8 @@ class Datapoint(BaseModel):
     and 777 * 0.01 is not). A packed frame names its codec in `frame`, or "auto", and the phase
     or channel in `suffix`. With neither it is a diagnostic.
 
+    How far it is to be trusted: a `doubtful` value comes with a warning, an `unproven` one stays
+    raw, with its `note`, until an answer has proved it.
     `direction` is the DP whose REVERSE makes this value negative, `sentinels` are raw values
     that are no measurement, `note` is one sentence that goes with each value as a warning.
     """

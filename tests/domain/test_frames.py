@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from esquirell.domain.errors import DecodeError
-from esquirell.domain.frames import MISREAD, Hint, unpack, with_suffix
+from esquirell.domain.frames import MISREAD, Hint, Unpacked, unpack, with_suffix
 from esquirell.domain.frames.codecs import CODECS
+from esquirell.domain.frames.signs import told_apart
 
 ONE_PHASE = {"voltage": 233.8, "current": 5.62, "active_power": 1185}
 PHASE = Hint("phase_a")
@@ -162,6 +163,42 @@ def test_frames(raw: object, hint: Hint, fields: Mapping[str, float] | None) -> 
         assert {name: found.fields[name] for name in ONE_PHASE} == ONE_PHASE
     else:
         assert found.fields == pytest.approx(dict(fields))
+
+
+@pytest.mark.parametrize(
+    ("current", "power", "amperes", "watts"),
+    [
+        (500, 75, 0.5, 75),
+        (500, 0x80004B, 0.5, -75),
+        (0x8001F4, 0x80004B, 0.5, -75),
+        (500, 0xFFFFB5, 0.5, -75),
+        (0xFFFE0C, 0xFFFFB5, 0.5, -75),
+        (500, 0x19999A - 75, 0.5, -75),
+        (20_000, 0x19999A - 3000, 20, -3000),
+        (300_000, 69_000, 300, 69_000),
+        # A sign of the current alone says nothing of the power.
+        (0x8001F4, 75, 0.5, 75),
+        # Standby: almost nothing flows, in either direction.
+        (0, 0x800003, 0, -3),
+        (0, 3, 0, 3),
+    ],
+)
+@pytest.mark.parametrize("more", [(), ((0, 2),)], ids=["8 bytes", "10 bytes"])
+def test_a_sign_is_written_in_several_ways(
+    current: int, power: int, amperes: float, watts: float, more: tuple[tuple[int, int], ...]
+) -> None:
+    found = unpack("auto", packed((2300, 2), (current, 3), (power, 3), *more), PHASE)
+    assert found == Unpacked({"voltage": 230, "current": amperes, "active_power": watts})
+
+
+def test_a_power_that_can_be_read_in_two_ways_is_left_out() -> None:
+    """As 1,200,000 W it is far too much; both ways to write a sign make it one of these 3000 A."""
+    both = {told_apart(230.0, current, 0xC00000) for current in (500, 20_000)}
+    assert both == {(500, 0xC00000), (20_000, 0xC00000)}
+    found = unpack("auto", packed((2300, 2), (0x2101F4, 3), (0x80004B, 3)), PHASE)
+    assert found.fields["active_power"] == 75
+    high = unpack("auto", packed((50_000, 2), (655_000, 3), (0xC00000, 3)), PHASE)
+    assert "active_power" in high.fields
 
 
 @pytest.mark.parametrize(

@@ -86,7 +86,6 @@ PLUG_V = ("cur_voltage", "V", 1, 2300)
         ((("power", "Watt", 1, 350),), {"active_power": 35}),
         ((("total_power", "kW", 4, 12_181),), {"active_power": 1218.1}),
         ((("power_total", "kW", 2, 35),), {"active_power": 350}),
-        ((("total_power", "Wh", 0, 350),), {"active_power": 350}),
         # Whole watts, as voltage x current says; tenths, as nothing says otherwise.
         (
             (PLUG_V, ("cur_power", "W", 0, 1100), ("cur_current", "mA", 0, 5000)),
@@ -100,6 +99,32 @@ PLUG_V = ("cur_voltage", "V", 1, 2300)
         ((("ReactivePowerC", "var", 0, 12),), {"reactive_power_c": 12}),
         ((("leakage_current", "mA", 0, 12),), {"leakage_current": 0.012}),
         ((("leakage_current", "A", 3, 12),), {"leakage_current": 0.012}),
+        # The unit decides where the word is unknown, one letter off, or a letter of a formula.
+        ((("DeviceKw", "kW", 1, 37),), {"active_power": 3700}),
+        (
+            (("VO", "V", 0, 229), ("A", "A", 1, 62), ("KW", "kW", 1, 14)),
+            {"voltage": 229, "current": 6.2, "active_power": 1400},
+        ),
+        ((("volta", "V", 0, 230), ("cvolt", "V", 0, 231)), {"voltage_a": 230, "voltage_c": 231}),
+        ((("LineVotage", "V", 0, 230), ("cur_curent", "mA", 0, 500)), {"voltage": 230}),
+        ((("poewr_b", "kW", 3, 230),), {"active_power_b": 230}),
+        ((("factor", "PF", 2, 95),), {}),
+        (
+            (("ua", "V", 1, 2301), ("ib", "A", 3, 500), ("pc", "W", 0, 115), ("q", "kvar", 3, 7)),
+            {"voltage_a": 230.1, "current_b": 0.5, "active_power_c": 115, "reactive_power": 7},
+        ),
+        (
+            (("s", "kVA", 3, 700), ("ACV", "v", 1, 2301), ("PVI", "A", 2, 510)),
+            {"voltage_ac": 230.1},
+        ),
+        ((("inp_current", "A", 2, 87), ("oup_current", "A", 2, 9)), {"current_input": 0.87}),
+        ((("electricity_phase_b", "A", 2, 125),), {"current_b": 1.25}),
+        ((("power_current", "W", 1, 125),), {"active_power": 12.5}),
+        ((("cumulative_power", "kWh", 2, 125),), {"energy_import": 1.25}),
+        ((("total_comsumption", "kWh", 2, 125),), {"energy_import": 1.25}),
+        ((("batt_char_total", "kW·h", 1, 125),), {"energy_charged": 12.5}),
+        ((("reserve_energy_circuit_1", "kW·h", 2, 125),), {"energy_export_1": 1.25}),
+        ((("fac", "Hz", 2, 4999),), {"frequency": 49.99}),
         # Inverters and storage.
         ((("pv_power_channel_1", "kW", 3, 250),), {"active_power_pv1": 250}),
         ((("pv_power_channel_3", "W", 0, 250),), {"active_power_pv3": 250}),
@@ -142,6 +167,12 @@ def test_products_are_understood(points: tuple[Point, ...], values: dict[str, fl
         ("cur_neutral", "mA", 0),
         ("countdown_1", "s", 0),
         ("price", "", 2),
+        ("total_power", "Wh", 0),
+        *((code, "A", 1) for code in ("Compressor_current", "fancurrent", "n_current", "SETA")),
+        *((code, "V", 0) for code in ("busvoltage", "dc_bus_v", "orp_value", "vee")),
+        *((code, "kWh", 2) for code in ("Cpower", "charge_capacity", "energy_generate_total")),
+        ("voltage_current", "%", 0),
+        ("temp_current", "Hz", 0),
     ],
 )
 def test_what_is_no_measurement_stays_raw(code: str, unit: str, scale: int) -> None:
@@ -165,6 +196,83 @@ def test_an_increment_is_told_from_a_counter(bound: int, report: str, key: str |
     point = {"code": "add_ele", "type": "Integer", "values": values, "report_type": report}
     found = read({"17": point}, {"17": 7_763_950})
     assert found.values == ({key: 7763.95} if key else {})
+
+
+@pytest.mark.parametrize(("code", "highest"), [("DeviceKwh", 9_999), ("power_consumption", 5000)])
+def test_a_counter_that_a_year_fills_is_that_of_a_day_or_a_session(code: str, highest: int) -> None:
+    values = {"unit": "kWh", "scale": 1, "max": highest}
+    point = {"code": code, "type": "Integer", "values": values}
+    assert read({"112": point}, {"112": 125}).values == {}
+    point["values"] = values | {"max": 99_999_999}
+    assert read({"112": point}, {"112": 125}).values == {"energy_import": 12.5}
+
+
+def test_a_total_without_room_is_left_out_until_it_is_zero() -> None:
+    values = {"unit": "W·h", "scale": 2, "max": 999_999}
+    point = {"code": "electric_total", "type": "Integer", "values": values}
+    found = read({"10": point}, {"10": 125})
+    assert (found.values, found.diagnostics) == ({}, {"electric_total": 125})
+    assert "room for 9.99999 kWh" in found.warnings[0]
+    assert read({"10": point}, {"10": 0}).values == {"energy_import": 0}
+
+
+def test_a_value_that_somebody_chooses_is_no_measurement() -> None:
+    values = {"unit": "W", "scale": 0, "min": 10, "max": 3600}
+    point = {"code": "power", "type": "Integer", "values": values}
+    assert read({"101": point}, {"101": 1200}).values == {}
+
+
+@pytest.mark.parametrize("raw", [2360, 2360.0, "2360", " 2360 ", "2360.0"])
+def test_whole_numbers_come_in_several_shapes(raw: object) -> None:
+    assert read(*integers(("cur_voltage", "V", 1, raw))).values == {"voltage": 236}
+
+
+COUNTERS = (
+    ("forward_energy_a", "kW·h", 2, 1000),
+    ("forward_energy_b", "kW·h", 2, 2000),
+    ("reverse_energy_a", "kW·h", 2, 300),
+    ("reverse_energy_b", "kW·h", 2, 400),
+)
+
+
+@pytest.mark.parametrize(
+    ("totals", "expected"),
+    [
+        # Words first: a bare total is not what says its direction.
+        ((("energy_total", 700), ("forward_energy_total", 3000)), {"energy_import": 30}),
+        ((("forward_energy_total", 3000), ("energy_total", 700)), {"energy_import": 30}),
+        # ... and what the phases add up to before words.
+        ((("forward_energy_total", 55), ("energy_total", 3000)), {"energy_import": 30}),
+        # A bare total that is the sum of the other direction is none of this one.
+        ((("energy_total", 700),), {}),
+        ((("energy_total", 3000),), {"energy_import": 30}),
+        ((("total_ele", 77), ("all_energy", 300)), {}),
+    ],
+)
+def test_of_several_counters_words_and_phases_tell(
+    totals: tuple[tuple[str, int], ...], expected: dict[str, float]
+) -> None:
+    found = read(*integers(*COUNTERS, *((code, "kW·h", 2, raw) for code, raw in totals)))
+    assert {k: v for k, v in found.values.items() if k == "energy_import"} == expected
+
+
+def test_two_counters_that_nothing_tells_apart_are_both_left_out() -> None:
+    points = (("total_ele", "kWh", 2, 77_000), ("all_energy", "kWh", 2, 90_000))
+    found = read(*integers(*points))
+    assert found.values == {}
+    assert "all_energy" in found.warnings[0]
+    assert read(*integers(*points[:1])).values == {"energy_import": 770}
+
+
+@pytest.mark.parametrize(
+    "codes",
+    [("power_factor", "b_power_factor", "power_a", "power_b"),
+     ("power_factor", "power_factor_b", "power_a", "power_b", "power_c")],
+)  # fmt: skip
+def test_a_bare_power_factor_beside_others_stays_the_device_s(codes: tuple[str, ...]) -> None:
+    units = {"power_factor": ("", 2), "b_power_factor": ("", 2), "power_factor_b": ("", 2)}
+    points = ((code, *units.get(code, ("W", 1)), 90) for code in codes)
+    assert read(*integers(*points)).values["power_factor"] == 0.9
 
 
 def test_a_sum_of_both_ways_is_no_import() -> None:

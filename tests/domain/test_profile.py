@@ -36,7 +36,7 @@ def test_what_is_no_measurement_is_a_diagnostic() -> None:
     assert decoded.diagnostics == {"switch_1": True, "add_ele": 12, "dp_99": "?"}
 
 
-@pytest.mark.parametrize("raw", ["2360", None, True, [1], 23.6])
+@pytest.mark.parametrize("raw", ["x", "23.6", None, True, [1], 23.6])
 def test_a_value_of_another_kind_stays_raw_with_a_warning(raw: object) -> None:
     decoded = decode({"101": raw}, PC321)
     assert decoded.values == {}

@@ -5,6 +5,7 @@ from typing import Any
 
 from esquirell.domain.decoding import Decoded, decode
 from esquirell.domain.inference import infer, specified
+from esquirell.domain.inference.units import unit_of
 
 Point = tuple[str, str, int | None, object]
 
@@ -14,7 +15,9 @@ def integers(*points: Point, **also: tuple[str, object]) -> tuple[dict[str, Any]
     mapping: dict[str, Any] = {}
     answer: dict[str, Any] = {}
     for dp, (code, unit, scale, raw) in enumerate(points, 101):
-        values = {"unit": unit, "scale": scale, "max": 50_000}
+        counts = (measured := unit_of(unit)) and measured.dimension == "energy"
+        room = 99_999_999 if counts and "add" not in code else 50_000
+        values = {"unit": unit, "scale": scale, "max": room}
         mapping[str(dp)] = {"code": code, "type": "Integer", "values": values}
         answer[str(dp)] = raw
     for dp, (code, (kind, raw)) in enumerate(also.items(), 6):

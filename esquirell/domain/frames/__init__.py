@@ -18,6 +18,7 @@ MISREAD = (
     "the cloud took a frame with a header for one without: voltage and current were put right, "
     "the power is lost"
 )
+AMBIGUOUS = "its sign can be read in several ways, so the power is left out"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,8 @@ def unpack(name: str, raw: object, hint: Hint = Hint()) -> Unpacked:
     if len(frame) not in CODECS[codec].lengths:
         raise DecodeError(f"a frame of {len(frame)} bytes is no {codec}")
     fields = CODECS[codec].unpack(frame)
+    if not set(CODECS[codec].holds) <= fields.keys():
+        return Unpacked(fields, AMBIGUOUS)
     return _recovered(fields) if codec == "legacy-8" else Unpacked(fields)
 
 

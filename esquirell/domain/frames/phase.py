@@ -5,23 +5,22 @@ Voltages are in 0.1 V, currents in mA, powers in W, var and VA, unless said othe
 """
 
 from esquirell.domain.frames.octets import number
+from esquirell.domain.frames.signs import told_apart
 
 Fields = dict[str, float]
 
-# A current that no phase of a house has: its high byte holds something else.
-_HIGHEST_SHORT_A = 655.35
 _LOWEST_GRID_V, _HIGHEST_GRID_V = 80, 500
 _MISREAD = ("voltage", "current", "active_power")
 
 
 def legacy_8(frame: bytes) -> Fields:
-    """V [0:2], I [2:5], P [5:8]; chargers that keep other things in the high bytes included."""
-    return _shortened(_measured(frame, (2, 5), (5, 8)), _measured(frame, (3, 5), (6, 8)))
+    """V [0:2], I [2:5], P [5:8], in any of the ways to write a sign (signs.py)."""
+    return _measured(frame, (2, 5), (5, 8))
 
 
 def legacy_7(frame: bytes) -> Fields:
     """V [0:2], I [2:5], P [5:7]; noeifevo chargers have their current in [3:5]."""
-    return _shortened(_measured(frame, (2, 5), (5, 7)), _measured(frame, (3, 5), (5, 7)))
+    return _measured(frame, (2, 5), (5, 7))
 
 
 def legacy_10(frame: bytes) -> Fields:
@@ -114,23 +113,11 @@ def misread_v02(fields: Fields) -> Fields | None:
 
 
 def _measured(frame: bytes, current: tuple[int, int], power: tuple[int, int]) -> Fields:
-    return {
-        "voltage": number(frame, 0, 2) / 10,
-        "current": number(frame, *current) / 1000,
-        "active_power": number(frame, *power),
-    }
-
-
-def _shortened(fields: Fields, short: Fields) -> Fields:
-    """Take the low bytes alone where only they can be true: something else is in the high ones."""
-    excessive = fields["active_power"] > 1.5 * fields["voltage"] * fields["current"] + 100
-    absurd = excessive or fields["current"] > _HIGHEST_SHORT_A
-    return short if absurd and _agrees(short) and not _agrees(fields) else fields
-
-
-def _agrees(fields: Fields) -> bool:
-    """Tell whether the power is one that this voltage and current can have."""
-    apparent = fields["voltage"] * fields["current"]
-    return abs(fields["active_power"]) <= 1.25 * apparent + 5 and (
-        fields["active_power"] >= 0.2 * apparent - 5
-    )
+    voltage = number(frame, 0, 2) / 10
+    milliamperes, watts = told_apart(voltage, number(frame, *current), number(frame, *power))
+    fields: Fields = {"voltage": voltage}
+    if milliamperes is not None:
+        fields["current"] = milliamperes / 1000
+    if watts is not None:
+        fields["active_power"] = watts
+    return fields

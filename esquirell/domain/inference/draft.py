@@ -1,7 +1,7 @@
 """A datapoint while it is being inferred: what it means, its divisor, and what it holds now."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from esquirell.domain.inference.meaning import Meaning
 from esquirell.domain.inference.specification import Specified
@@ -10,7 +10,10 @@ from esquirell.domain.profile import Datapoint, Trust
 
 @dataclass(slots=True)
 class Draft:
-    """One datapoint under way; `raw` is what the device answers, if it is a number."""
+    """One datapoint under way; `raw` is what the device answers, if it is a number.
+
+    `reasons` says what supported its meaning and what refused it, in sentences.
+    """
 
     spec: Specified
     meaning: Meaning | None = None
@@ -21,6 +24,8 @@ class Draft:
     trust: Trust = "sure"
     note: str = ""
     raw: int | None = None
+    is_number: bool = False
+    reasons: list[str] = field(default_factory=list)
 
     @property
     def key(self) -> str | None:
@@ -41,8 +46,18 @@ class Draft:
         """Keep the divisor and say what speaks against it."""
         self.trust, self.note = "doubtful", why
 
+    def leave_out(self, why: str) -> None:
+        """Keep the meaning, and the value raw until an answer proves its scale."""
+        self.trust, self.note = "unproven", why
+
+    def drop(self, why: str) -> None:
+        """Take its meaning away: it is no measurement, or another datapoint's."""
+        self.meaning = None
+        self.reasons.append(why)
+
     def datapoint(self) -> Datapoint:
-        """Give the finished datapoint."""
+        """Return the finished datapoint."""
+        measures = self.key is not None or self.frame is not None
         return Datapoint(
             code=self.spec.code,
             key=self.key,
@@ -50,8 +65,8 @@ class Draft:
             frame=self.frame,
             suffix=self.suffix,
             direction=self.direction,
-            trust=self.trust,
-            note=self.note,
+            trust=self.trust if measures else "sure",
+            note=self.note if measures else "",
             sentinels=_sentinels(self.spec) if self.key else (),
         )
 
@@ -66,6 +81,6 @@ def by_key(drafts: Iterable[Draft]) -> dict[str, Draft]:
 
 
 def _sentinels(spec: Specified) -> tuple[int, ...]:
-    """Give a lowest value of nines: it is said by a device that has measured nothing."""
+    """Return a lowest value of nines: it is said by a device that has measured nothing."""
     text = str(spec.lowest)
     return (spec.lowest,) if spec.lowest and len(text) > 6 and set(text[1:]) == {"9"} else ()  # noqa: PLR2004

@@ -4,10 +4,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from esquirell.domain.frames.text import looks_like_json
-from esquirell.domain.inference import correction, neighbours, scaling
+from esquirell.domain.inference import correction, counters, neighbours, scaling, unspoken
 from esquirell.domain.inference.draft import Draft
 from esquirell.domain.inference.meaning import frame_suffix, meaning_of
 from esquirell.domain.inference.specification import Specified
+from esquirell.domain.numbers import whole
 from esquirell.domain.profile import Profile
 
 _MOST_COUNTED = 10**12
@@ -23,7 +24,9 @@ def infer(described: Sequence[Specified], answer: Mapping[str, Any], category: s
     known = [*described, *_undescribed(described, answer)]
     drafts = [_draft(spec, _raw(spec, answer)) for spec in known]
     neighbours.settle(drafts, answer)
+    unspoken.adopt(drafts)
     correction.correct(drafts)
+    counters.choose(drafts)
     neighbours.inverter(drafts, category, answer)
     refresh = tuple(
         int(one.spec.name)
@@ -67,7 +70,7 @@ def _draft(spec: Specified, raw: object) -> Draft:
     elif isinstance(raw, str) and looks_like_json(raw) and '"L1"' in raw:
         draft.frame = "auto"
     elif spec.kind not in _TEXT:
-        draft.raw = _number(raw)
+        draft.raw, draft.is_number = _number(raw), True
         draft.meaning = meaning_of(spec)
         if draft.meaning:
             scaling.scale(draft)
@@ -78,9 +81,8 @@ def _draft(spec: Specified, raw: object) -> Draft:
 
 def _number(raw: object) -> int | None:
     """Take a raw value for evidence if it is a number that a device can have counted."""
-    if isinstance(raw, bool) or not isinstance(raw, int):
-        return None
-    return raw if abs(raw) < _MOST_COUNTED else None
+    number = whole(raw)
+    return number if number is not None and abs(number) < _MOST_COUNTED else None
 
 
 def _rank(draft: Draft) -> tuple[bool, bool]:

@@ -1,7 +1,7 @@
 """What a code means: a quantity of a phase, channel or place, or nothing that is measured."""
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from esquirell.domain.inference import words
@@ -22,6 +22,31 @@ _WHOLE = tuple(
 _COUNTER_ROOM = 100_000_000
 _TOTALS = words.IMPORT - words.USE | words.EXPORT | {"total", "all"}
 _WAYS = re.compile(r"^([abc]|\d*|grid)$")
+LEAST_ROOM_KWH = 1000
+# What is measured can be zero: a lowest value above says that somebody chooses it.
+_CHOSEN = ("voltage", "current", "power")
+_CHOSEN_FROM = 2
+_BY_DIMENSION: Mapping[Dimension, str] = {
+    "voltage": "voltage",
+    "current": "current",
+    "power": "active_power",
+    "reactive": "reactive_power",
+    "apparent": "apparent_power",
+    "frequency": "frequency",
+}
+# Words that may stand beside a unit without meaning anything else.
+_BESIDE: Mapping[Dimension, frozenset[str]] = {
+    "voltage": words.VOLTAGE | {"current"},
+    "current": words.CURRENT | words.ENERGY,
+    "power": words.POWER | {"active", "current", "consumption"},
+    "reactive": words.POWER | {"reactive"},
+    "apparent": words.POWER | {"apparent"},
+    "frequency": words.FREQUENCY | {"power"},
+}
+# Many call energy a power, as one word stands for both: then the total has to be named.
+_COUNTED = frozenset(
+    ["consumption", "cumulative", "accumulated", "accumulative", *words.STORED, "kwh", "wh"]
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,13 +71,24 @@ def meaning_of(spec: Specified) -> Meaning | None:
     spoken = words.words_of(code)
     if "add" in spoken:
         return _increment(spoken, spec)
-    if code == "leakage_current" or spoken in (("residual", "current"), ("cur", "leakage")):
-        return Meaning("leakage_current")
-    if words.NEVER & set(spoken):
+    if spoken in (("leakage", "current"), ("residual", "current"), ("cur", "leakage")):
+        return Meaning("leakage_current") if code != "Leakage_current" else None
+    if is_chosen(spec):
         return None
-    found = _measured(spoken, unit)
+    found = _measured(spoken, unit, spec)
+    if found is None and unit is not None:
+        found = _measured(words.spelt(spoken), unit, spec) or _by_unit(spoken, unit)
     is_energy = found is not None and found.quantity.startswith("energy")
     return None if is_energy and spec.report == "sum" and not _TOTALS & set(spoken) else found
+
+
+def is_chosen(spec: Specified) -> bool:
+    """Tell whether somebody sets a datapoint, or it says no measurement: by its words and room."""
+    spoken, unit = set(words.spelt(words.words_of(spec.code))), unit_of(spec.unit)
+    if words.NEVER & spoken and not _is_of_battery(spoken, unit):
+        return True
+    chosen = unit is not None and unit.dimension in _CHOSEN
+    return chosen and (spec.lowest or 0) >= _CHOSEN_FROM
 
 
 def frame_suffix(code: str, kind: str) -> str | None:
@@ -83,15 +119,44 @@ def _is_counter(spec: Specified) -> bool:
     return spec.report == "minux" or (spec.highest or 0) >= _COUNTER_ROOM
 
 
-def _measured(spoken: tuple[str, ...], unit: Unit | None) -> Meaning | None:
-    for told in (_charge, _temperature, _frequency, _factor, _energy, _power, _voltage, _current):
-        found = told(frozenset(spoken), unit)
+def _is_of_battery(spoken: Collection[str], unit: Unit | None) -> bool:
+    """Tell whether a charge is that of a battery, counted in kWh."""
+    of_battery = words.BATTERY & set(spoken) and words.STORED_IN_BATTERY.keys() & set(spoken)
+    return bool(of_battery) and _is(unit, "energy") and len(words.NEVER & set(spoken)) == 1
+
+
+def _measured(spoken: tuple[str, ...], unit: Unit | None, spec: Specified) -> Meaning | None:
+    every = (_charge, _temperature, _factor, _frequency, _energy, _power, _voltage, _current)
+    for told in every:
+        found = told(frozenset(spoken), unit, spec)
         if found is None:
             continue
         quantity, used = found
         suffix = _suffix([word for word in spoken if word not in used | words.NOISE])
         return None if suffix is None else _placed(quantity, suffix)
     return None
+
+
+def _by_unit(spoken: tuple[str, ...], unit: Unit) -> Meaning | None:
+    """Let the unit decide where no word does: `DeviceKw`, `ua`, `PVI`; what else is said must fit.
+
+    Energy is left out, as it takes more than a unit to tell a counter from a session.
+    """
+    quantity = _BY_DIMENSION.get(unit.dimension)
+    if quantity is None:
+        return None
+    places: list[str] = []
+    for word in spoken:
+        if word in words.NOISE or word in _BESIDE[unit.dimension]:
+            continue
+        place = words.place_of(word) or words.place_beside(word, unit.dimension)
+        if spoken == (word,) and word in words.LETTERS.get(unit.dimension, ()):
+            place = ""  # `A` in amperes is no phase
+        if place is None:
+            return None
+        places += [place] if place else []
+    suffix = _suffix(places)
+    return None if suffix is None else Meaning(quantity, suffix)
 
 
 def _placed(quantity: str, suffix: str) -> Meaning | None:
@@ -104,89 +169,113 @@ def _placed(quantity: str, suffix: str) -> Meaning | None:
 _Told = tuple[str, frozenset[str]] | None
 
 
-def _charge(spoken: frozenset[str], _unit: Unit | None) -> _Told:
+def _charge(spoken: frozenset[str], _unit: Unit | None, _spec: Specified) -> _Told:
     if "soc" in spoken or spoken == {"battery", "percentage"}:
         return "state_of_charge", frozenset({"soc", "percentage", "battery", "bat", "current"})
     return None
 
 
-def _temperature(spoken: frozenset[str], unit: Unit | None) -> _Told:
+def _temperature(spoken: frozenset[str], unit: Unit | None, _spec: Specified) -> _Told:
     if not spoken & words.TEMPERATURE or _is(unit, "fahrenheit"):
         return None
-    return "temperature", words.TEMPERATURE | {
-        "current",
-        "cpu",
-        "device",
-        "inner",
-        "internal",
-        "va",
-    }
+    if unit is not None and unit.dimension not in ("temperature", "energy"):
+        return None  # the sign of degrees is also that of kWh
+    inside = {"current", "cpu", "inner", "internal", "va"}
+    return "temperature", words.TEMPERATURE | inside
 
 
-def _frequency(spoken: frozenset[str], _unit: Unit | None) -> _Told:
-    if not spoken & words.FREQUENCY:
+def _frequency(spoken: frozenset[str], unit: Unit | None, spec: Specified) -> _Told:
+    if not spoken & words.FREQUENCY or (unit is not None and not _is(unit, "frequency")):
         return None
+    if (spec.lowest or 0) < 0:
+        return None  # that of a compressor, which can be off
     return "frequency", words.FREQUENCY | {"ac", "grid", "power"}
 
 
-def _factor(spoken: frozenset[str], _unit: Unit | None) -> _Told:
-    if not (spoken & {"pf", "cosphi"} or {"power", "factor"} <= spoken):
+def _factor(spoken: frozenset[str], unit: Unit | None, spec: Specified) -> _Told:
+    if not (spoken & {"pf", "cosphi", "cosfi"} or {"power", "factor"} <= spoken):
+        alone = spoken & words.FACTOR and spoken <= words.FACTOR | words.NOISE
+        if not alone or not _reaches_one(spec) or (unit is not None and not _is(unit, "share")):
+            return None
+    return "power_factor", words.FACTOR | {"power"}
+
+
+def _reaches_one(spec: Specified) -> bool:
+    """Tell whether the highest value, with its decimals, is 1: that of a power factor."""
+    return spec.highest is not None and spec.highest == 10 ** (spec.scale or 0) > 1
+
+
+def room(spec: Specified) -> float | None:
+    """Return how many kWh a counter can hold by its maker's maximum, if that is known."""
+    unit = unit_of(spec.unit)
+    if spec.highest is None or spec.scale is None or unit is None or unit.dimension != "energy":
         return None
-    return "power_factor", frozenset({"pf", "power", "factor", "cosphi"})
+    return float(spec.highest / 10**spec.scale * unit.size)
 
 
-_STORED = {
-    "charged": "energy_charged",
-    "discharged": "energy_discharged",
-    "generated": "energy_generated",
-    "produced": "energy_generated",
-}
+def _is_of_a_day(spoken: Collection[str], spec: Specified) -> bool:
+    """Tell whether a counter is filled within months: it is that of a day or a session."""
+    holds = room(spec)
+    if holds is None or _TOTALS & set(spoken):
+        return False
+    return holds < LEAST_ROOM_KWH or (holds == LEAST_ROOM_KWH and not words.USE & set(spoken))
 
 
-def _energy(spoken: frozenset[str], unit: Unit | None) -> _Told:
+def _energy(spoken: frozenset[str], unit: Unit | None, spec: Specified) -> _Told:
     """Energy is told by its word, or by its unit where the code says power or consumption."""
-    by_unit = _is(unit, "energy") and "consumption" in spoken
+    if _is_of_a_day(spoken, spec):
+        return None
+    stores = spoken & words.BATTERY and spoken & words.STORED_IN_BATTERY.keys()
+    by_unit = _is(unit, "energy") and bool(spoken & _COUNTED or stores)
     if not spoken & words.ENERGY and not by_unit:
         return None
     if unit is not None and unit.dimension not in ("energy", "other"):
         return None
-    used = words.ENERGY | words.IMPORT | words.EXPORT | {"active", "power", "cumulative"}
-    for word, quantity in _STORED.items():
-        if word in spoken:
-            return quantity, used | {word, "pv", "battery", "bat"}
-    if not spoken & (words.IMPORT | {"total", "all", "energy", "acc"}) and "ele" not in spoken:
-        used -= {"electric", "electricity"}
     if {"reactive", "apparent"} & spoken:
         return None
+    used = words.ENERGY | words.IMPORT | words.EXPORT | {"active", "power"}
+    stored = dict(words.STORED)
+    if spoken & words.BATTERY:
+        stored |= words.STORED_IN_BATTERY
+    for word, quantity in stored.items():
+        if word in spoken:
+            return quantity, used | {word, "pv", *words.BATTERY}
+    if not spoken & (words.IMPORT | {"total", "all", "energy", "acc"}) and "ele" not in spoken:
+        used -= {"electric", "electricity"}
     return ("energy_export" if spoken & words.EXPORT else "energy_import"), used
 
 
-def _power(spoken: frozenset[str], unit: Unit | None) -> _Told:
+_POWERS = ("power", "reactive", "apparent", "other")
+
+
+def _power(spoken: frozenset[str], unit: Unit | None, _spec: Specified) -> _Told:
     by_unit = _is(unit, "power") and "consumption" in spoken
-    if not spoken & words.POWER and not by_unit:
-        return None
-    if "consumption" in spoken and not by_unit:
+    named = spoken & words.POWER and "consumption" not in spoken
+    if not (named or by_unit) or (unit is not None and unit.dimension not in _POWERS):
         return None
     used = words.POWER | {"active", "consumption"}
-    if "reactive" in spoken:
-        return "reactive_power", used | {"reactive"}
-    if "apparent" in spoken:
+    if _is(unit, "power"):
+        used |= {"current"}
+    if "reactive" in spoken or _is(unit, "reactive"):
+        return "reactive_power", used | {"reactive", "inactive"}
+    if "apparent" in spoken or _is(unit, "apparent"):
         return "apparent_power", used | {"apparent"}
-    if {"inverter", "output"} <= spoken:
-        return "active_power", used | {"output"}
-    return "active_power", used
+    return "active_power", used | ({"output"} if "inverter" in spoken else frozenset())
 
 
-def _voltage(spoken: frozenset[str], _unit: Unit | None) -> _Told:
-    if not spoken & words.VOLTAGE:
+def _voltage(spoken: frozenset[str], unit: Unit | None, _spec: Specified) -> _Told:
+    if not spoken & words.VOLTAGE or _is(unit, "share"):
         return None
     return "voltage", words.VOLTAGE | {"current"}
 
 
-def _current(spoken: frozenset[str], _unit: Unit | None) -> _Told:
-    if not spoken & words.CURRENT:
+def _current(spoken: frozenset[str], unit: Unit | None, _spec: Specified) -> _Told:
+    if not spoken & words.CURRENT or (unit is not None and unit.dimension in _OTHERS):
         return None
     return "current", words.CURRENT | {"electric"}
+
+
+_OTHERS = ("power", "voltage", "energy", "frequency", "temperature", "share")
 
 
 def _suffix(rest: Collection[str]) -> str | None:
@@ -195,6 +284,8 @@ def _suffix(rest: Collection[str]) -> str | None:
     if None in places or len(places) > 2:  # noqa: PLR2004 - a place and its number
         return None
     named = [place for place in places if place]
+    if "pv" in named:
+        named = [place for place in named if place != "input"]
     if len(named) == 2 and named[0] == "pv" and named[1].isdigit():  # noqa: PLR2004
         return "".join(named)
     return "_".join(named)

@@ -27,10 +27,13 @@ def settle(drafts: Sequence[Draft], answer: Mapping[str, Any]) -> None:
 
 
 def _first_channel(drafts: Sequence[Draft]) -> None:
-    """Give the power factor beside that of channel b to channel a: PJ1103."""
+    """Give the power factor beside that of channel b to channel a: PJ1103, which has two."""
     found = by_key(drafts)
     own, other, first = (found.get(f"power_factor{suffix}") for suffix in ("", "_b", "_a"))
-    if own and own.meaning and other and not first and "active_power_a" in found:
+    if not own or not own.meaning or not other or first:
+        return
+    two = "active_power_a" in found and not any(key.endswith("_c") for key in found)
+    if two and other.spec.code == f"{own.spec.code}_b":
         own.meaning = replace(own.meaning, suffix="a")
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from esquirell.domain.inference.draft import Draft
+from esquirell.domain.inference.meaning import LEAST_ROOM_KWH, room
 from esquirell.domain.inference.units import Dimension, Unit, unit_of
 
 _DIMENSIONS: Mapping[str, tuple[Dimension, ...]] = {
@@ -49,7 +50,17 @@ def scale(draft: Draft) -> None:
     draft.divisor = 10**draft.spec.scale / _size(draft, unit)
     if unit is not None and not _fits(draft, unit):
         draft.doubt(f"the maker's unit {draft.spec.unit.strip()} is none of this quantity")
-    elif unit is not None and unit.size < 1 and draft.key and draft.key.startswith("energy"):
+    elif draft.key and draft.key.startswith("energy"):
+        _doubt_counter(draft, unit)
+
+
+def _doubt_counter(draft: Draft, unit: Unit | None) -> None:
+    """Leave out a total that would be full within months: it is of a day, or its unit is wrong."""
+    holds = room(draft.spec)
+    lacks_room = holds is not None and holds < LEAST_ROOM_KWH and draft.spec.report != "minux"
+    if lacks_room and draft.raw:
+        draft.leave_out(f"the maker gives it room for {holds:g} kWh, which is not that of a total")
+    elif unit is not None and unit.size < 1:
         draft.doubt("the maker gives it in Wh, where others count kWh")
 
 
