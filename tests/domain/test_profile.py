@@ -1,5 +1,3 @@
-import json
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,7 +8,6 @@ from esquirell import profiles
 from esquirell.domain.decoding import decode
 from esquirell.domain.errors import ConfigError
 
-CAPTURES = Path(__file__).parents[3] / "shared" / "meters"
 PC321 = profiles.find("owon_pc321")
 PLUG = profiles.find("plug")
 
@@ -51,28 +48,6 @@ scalars = st.none() | st.booleans() | st.integers() | st.floats() | st.text()
 def test_any_answer_decodes(dps: dict[str, Any]) -> None:
     decoded = decode(dps, PC321)
     assert set(decoded.values) <= set(PC321.keys)
-
-
-def expected_values(capture: dict[str, Any]) -> dict[str, float]:
-    values = {}
-    for one in capture["expected"]:
-        suffix = "" if one["phase"] == "total" else f"_{one['phase']}"
-        key = f"{one['quantity']}{suffix}"
-        if one["trust"] != "disputed" and key in PC321.keys:
-            values[key] = one["value"]
-    return values
-
-
-@pytest.mark.skipif(not CAPTURES.exists(), reason="no captures of real meters here")
-@pytest.mark.parametrize("name", ["esquirell", "export"])
-def test_real_answers_of_a_pc321(name: str) -> None:
-    file = CAPTURES / "devices" / f"zndb_gqmmtjclqb7reg5p_{name}.json"
-    capture = json.loads(file.read_text())
-    decoded = decode(capture["dps"], PC321)
-    expected = expected_values(capture)
-    assert len(expected) > 20
-    assert {key: decoded.values[key] for key in expected} == pytest.approx(expected)
-    assert decoded.warnings == ()
 
 
 @pytest.mark.parametrize(

@@ -1,15 +1,13 @@
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
+from support.captures import captures
 from support.configuration import KEY, ConfigurationFolder
 
 from esquirell.domain.errors import ConfigError
 from esquirell.domain.meter import Meter
 from esquirell.settings.devices import Found, describe, read_devices
-
-CASES = Path(__file__).parents[3] / "shared/meters/devices"
 
 PLUG = {
     "1": {"code": "switch_1", "type": "Boolean", "values": {}},
@@ -210,10 +208,8 @@ def test_a_file_of_another_kind_is_refused(
     assert str(caught.value) == f"{file} {problem}"
 
 
-@pytest.mark.skipif(not CASES.is_dir(), reason="no captured devices here")
 def test_all_captured_meters_are_seen_to_measure(folder: ConfigurationFolder) -> None:
-    cases = [json.loads(file.read_text()) for file in sorted(CASES.glob("*.json"))]
-    mapped = [case for case in cases if case.get("mapping")]
+    mapped = [one.capture for one in captures() if one.capture.get("mapping")]
     devices = [
         device(name=f"case {number}", mapping=case["mapping"], category="none")
         for number, case in enumerate(mapped)
