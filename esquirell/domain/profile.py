@@ -8,10 +8,12 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from esquirell.domain.frames import quantities_of
 from esquirell.domain.frames.codecs import CODECS
-from esquirell.domain.quantity import is_quantity_key
+from esquirell.domain.quantity import is_quantity_key, split_key
 
 INVERTERS = ("znnbq", "wxnbq", "xnyjcn", "bxsdy")
 _SOURCES = ("pv", "bat")
+# What lamps, locks and thermostats tell as well.
+_BESIDE = frozenset(["temperature", "state_of_charge", "voltage"])
 
 Trust = Literal["sure", "likely", "doubtful", "unproven"]
 
@@ -101,6 +103,11 @@ class Profile(BaseModel):
         """The datapoints by DP id and by code; ids win."""
         codes = {point.code: point for point in reversed(list(self.datapoints.values()))}
         return codes | dict(self.datapoints)
+
+    @cached_property
+    def measures_electricity(self) -> bool:
+        """Tell whether it has more than a thermometer, a battery's charge and its voltage."""
+        return not {split_key(key)[0].key for key in self.keys} <= _BESIDE
 
     @cached_property
     def is_inverter(self) -> bool:

@@ -2,7 +2,6 @@
 
 import ipaddress
 import json
-import re
 from collections.abc import Container, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, get_args
@@ -11,7 +10,7 @@ from pydantic import SecretStr, ValidationError
 
 from esquirell.domain.device import Device
 from esquirell.domain.errors import ConfigError
-from esquirell.domain.inference import specified
+from esquirell.domain.inference import infer, specified
 from esquirell.domain.meter import LOCAL_KEY_LENGTH, Meter, ProtocolVersion
 from esquirell.profiles import shipped
 from esquirell.settings.slugs import unique_slug
@@ -20,13 +19,6 @@ Entry = Mapping[str, Any]
 
 # Tuya's categories of devices that are there to measure: meters, inverters.
 _CATEGORIES = ("zndb", "znnbq", "wxnbq")
-# Codes of datapoints that measure electricity, by their beginnings, in lower case.
-_METERING = re.compile(
-    r"cur_?(power|current|voltage)|phase_(a|b|c|s\d)|(forward|reverse)_energy|energy_(import|export)"
-    r"|energy_?(forw|rever|reser|consumed)|total_(forward|reverse)_energy|total_energy|all_energy"
-    r"|active_?power|power_total|total_power|add_ele|ac_power|pv_power|pv\d_|power_[abc]$"
-    r"|power_consumption|electric_total"
-)
 _PLUG = {"18": "cur_current", "19": "cur_power", "20": "cur_voltage"}
 
 
@@ -124,9 +116,10 @@ def _measures(device: Entry) -> bool:
     if device.get("category") in _CATEGORIES:
         return True
     known = {product for profile in shipped().values() for product in profile.products}
-    return _text(device, "product_id") in known or any(
-        _METERING.match(code.lower()) for code in _codes(device).values()
-    )
+    described = specified(device.get("mapping"))
+    counts = any(point.code.startswith("add_ele") for point in described)
+    measures = counts or infer(described, {}).measures_electricity
+    return measures or _text(device, "product_id") in known
 
 
 def _codes(device: Entry) -> dict[str, str]:
