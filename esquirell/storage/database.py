@@ -11,6 +11,7 @@ from sqlalchemy import create_engine
 from sqlalchemy.engine import Connection, Engine
 
 from esquirell.domain.errors import ConfigError
+from esquirell.domain.extras import install_command
 from esquirell.storage import postgres, sqlite
 from esquirell.storage.address import file_of, is_sqlite, parse, shown
 from esquirell.storage.faults import DamagedError, NoTablesError, translated
@@ -135,8 +136,7 @@ class Database:
             engine = create_engine(self.url, connect_args=arguments, pool_pre_ping=True, **_POOL)
         except ImportError as error:
             raise ConfigError(
-                "PostgreSQL needs a driver that is not installed: "
-                "pip install 'esquirell[postgres]'."
+                f"PostgreSQL needs a driver that is not installed: {install_command('postgres')}"
             ) from error
         postgres.configure(engine, self._patience_s)
         return engine

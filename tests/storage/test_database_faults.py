@@ -198,7 +198,7 @@ def test_a_missing_driver_says_what_to_install() -> None:
         text=True,
         check=True,
     )
-    assert "pip install 'esquirell[postgres]'" in child.stdout
+    assert "-m pip install 'psycopg[binary]" in child.stdout
 
 
 def test_errors_of_raw_connections_are_translated(sqlite: Database) -> None:
