@@ -10,7 +10,7 @@ from redbeat.decoder import to_timestamp
 from redis.client import NEVER_DECODE
 
 from esquirell.beat.redbeat import client_of, settings_of
-from esquirell.broker.queue import POLLS
+from esquirell.broker.queue import POLLS, queue_key
 
 SEEDED_KEY = "esquirell:seeded"
 VERSION_KEY = "esquirell:schedules:version"
@@ -70,7 +70,7 @@ class Glances:
         """Look now; what is due within `ahead_s` seconds counts as due. Raises RedisError."""
         client, keys = client_of(self._app), settings_of(self._app)
         until = to_timestamp(self._app.now()) + ahead_s
-        names = (keys.schedule_key, SEEDED_KEY, VERSION_KEY, RUNS_KEY, POLLS)
+        names = (keys.schedule_key, SEEDED_KEY, VERSION_KEY, RUNS_KEY, queue_key(POLLS))
         # Bytes that are no text would fail the whole answer if all of it were decoded at once.
         raw = {NEVER_DECODE: True}
         answer = client.execute_command("EVAL", LOOK, len(names), *names, until, **raw)

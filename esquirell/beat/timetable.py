@@ -136,13 +136,20 @@ class RedBeatTimetable:
     def _entry(self, schedule: Schedule, last_run_at: datetime | None) -> Entry:
         settings_of(self._app)
         headers = {SCHEDULE_HEADER: schedule.name, EVERY_HEADER: schedule.every or 0}
+        options = {
+            "expires": schedule.expires_s,
+            "headers": headers,
+            "queue": POLLS,
+            # What comes of it is noted as the schedule's last run.
+            "ignore_result": True,
+        }
         entry = Entry(
             name=schedule.name,
             task=long_task_name(schedule.task),
             schedule=RuleSchedule(rule_of(schedule, self._zone), self._app),
             args=[],
             kwargs=schedule.kwargs,
-            options={"expires": schedule.expires_s, "headers": headers, "queue": POLLS},
+            options=options,
             app=self._app,
         )
         # Celery would put the present in the place of "never".

@@ -1,29 +1,33 @@
 """Celery's settings, chosen so that it goes on through outages and loses nothing of ours."""
 
+import ssl
+from datetime import timedelta
 from typing import Any
 from urllib.parse import quote
 
 from kombu.transport import TRANSPORT_ALIASES
 
 from esquirell.broker.connection import ANSWER_S, CONNECT_S, KEEPALIVE_CHECK_S, Address
-from esquirell.broker.queue import COMMANDS, POLLS
+from esquirell.broker.queue import COMMANDS, KEY_PREFIX, POLLS
 
-# Longer than any task: a message that a dead worker had taken comes back after this time.
+# A message that a dead worker had taken comes back after this time; a living one says before that
+# it still has it (`transport.QoS`).
 VISIBILITY_S = 300
 
 # By name: kombu imports it when a connection is wanted.
 _TRANSPORT = "esquirell.broker.transport:Transport"
 
 
-def celery_config(address: Address, zone: str) -> dict[str, Any]:
+def celery_config(address: Address, zone: str, result_expires: timedelta) -> dict[str, Any]:
     """Build the settings of the Celery app for a Redis and a time zone.
 
-    `beat_schedule` stays empty: schedules come from the database, and what stood here would
-    win over every change that a user makes.
+    Results are kept of what a user's own code sends; our senders say `ignore_result` with each
+    message. `beat_schedule` stays empty: schedules come from the database, and what stood here
+    would win over every change that a user makes.
     """
     TRANSPORT_ALIASES.update(dict.fromkeys(("redis", "rediss"), _TRANSPORT))
     return {
-        "broker_url": _broker_url(address),
+        "broker_url": _url(address),
         "broker_use_ssl": _ssl(address),
         "broker_connection_retry_on_startup": True,
         "broker_connection_max_retries": None,
@@ -34,8 +38,17 @@ def celery_config(address: Address, zone: str) -> dict[str, Any]:
         "redbeat_lock_key": None,
         "beat_schedule": {},
         "beat_max_loop_interval": 1,
-        "result_backend": None,
-        "task_ignore_result": True,
+        "result_backend": _url(address),
+        "result_backend_transport_options": _sentinel_options(address) | _OWN_KEYS,
+        # One for all threads: each of its own would have connections of its own.
+        "result_backend_thread_safe": True,
+        "result_expires": result_expires,
+        "redis_backend_use_ssl": _ssl(address),
+        "redis_backend_health_check_interval": KEEPALIVE_CHECK_S,
+        "redis_socket_timeout": ANSWER_S,
+        "redis_socket_connect_timeout": CONNECT_S,
+        # redis-py's connection over a Unix socket does not take it.
+        "redis_socket_keepalive": not address.url.startswith("unix:"),
         "task_serializer": "json",
         "accept_content": ["json"],
         "task_default_queue": POLLS,
@@ -60,10 +73,19 @@ def celery_config(address: Address, zone: str) -> dict[str, Any]:
 QUEUES = (POLLS, COMMANDS)
 
 
-def _transport_options(address: Address) -> dict[str, Any]:
+# What other programs keep in the same Redis is not ours, and the other way round.
+_OWN_KEYS = {"global_keyprefix": KEY_PREFIX}
+
+
+def _sentinel_options(address: Address) -> dict[str, Any]:
     asked = address.sentinels
-    named = {"master_name": asked.master, "sentinel_kwargs": asked.options} if asked else {}
-    return named | {
+    return {"master_name": asked.master, "sentinel_kwargs": asked.options} if asked else {}
+
+
+def _transport_options(address: Address) -> dict[str, Any]:
+    return {
+        **_sentinel_options(address),
+        **_OWN_KEYS,
         "visibility_timeout": VISIBILITY_S,
         "unacked_restore_throttle": 1,
         "socket_timeout": ANSWER_S * 2,
@@ -73,8 +95,8 @@ def _transport_options(address: Address) -> dict[str, Any]:
     }
 
 
-def _broker_url(address: Address) -> str:
-    """Write the URL as kombu reads it; its own dumps mask the password in it."""
+def _url(address: Address) -> str:
+    """Write the URL as kombu and Celery read it; their own dumps mask the password in it."""
     scheme, _, rest = address.url.partition("://")
     user, mark, host = rest.rpartition("@")
     if address.password:
@@ -91,4 +113,7 @@ def _broker_url(address: Address) -> str:
 
 
 def _ssl(address: Address) -> dict[str, Any] | None:
-    return {key: value for key, value in address.options.items() if key.startswith("ssl_")} or None
+    if not address.url.startswith("rediss://"):
+        return None
+    # Celery wants it said; redis-py would require a certificate anyway.
+    return {"ssl_cert_reqs": ssl.CERT_REQUIRED} | address.options

@@ -11,6 +11,8 @@ from esquirell.broker.connection import RedisError, unavailable
 # Celery's transport is tested with this one; Debian has had newer ones since 2023.
 OLDEST = (6, 2)
 KEEPS_ALL = "noeviction"
+# Policies that throw away any key, not only what expires: results expire, waiting tasks do not.
+ANY_KEY = "allkeys-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +30,7 @@ class RedisFacts:
     @property
     def loses_tasks(self) -> bool:
         """Tell whether waiting tasks are thrown away when memory runs out."""
-        return self.policy != KEEPS_ALL
+        return self.policy.startswith(ANY_KEY)
 
 
 def _parts(version: str) -> tuple[int, ...]:

@@ -12,6 +12,8 @@ from esquirell.broker.connection import RedisError, unavailable
 
 POLLS = "polls"
 COMMANDS = "commands"
+# Before the names of all keys that Celery uses, those of queues and results included.
+KEY_PREFIX = "esquirell:celery:"
 SENT_AT_HEADER = "esquirell_sent_at"
 
 
@@ -34,12 +36,17 @@ class Queues:
         """Count what waits. Raises UnavailableError."""
         names = (POLLS, COMMANDS, *self._others())
         try:
-            lengths = [int(self._client.llen(name)) for name in names]
-            oldest = [self._client.lindex(name, -1) for name in names]
+            lengths = [int(self._client.llen(queue_key(name))) for name in names]
+            oldest = [self._client.lindex(queue_key(name), -1) for name in names]
         except RedisError as error:
             raise unavailable(error) from None
         waits = [_waited_s(str(message)) for message in oldest if message]
         return Backlog(sum(lengths), max(waits, default=0.0))
+
+
+def queue_key(queue: str) -> str:
+    """Return the key of the list in Redis in which the messages of a queue wait."""
+    return KEY_PREFIX + queue
 
 
 def _waited_s(message: str) -> float:

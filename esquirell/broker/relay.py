@@ -43,6 +43,7 @@ class Relay:
                 kwargs=kwargs,
                 queue=queue or POLLS,
                 expires=expires_s,
+                ignore_result=True,
                 headers=sent_now({}),
             )
         except (OperationalError, OSError, RedisError) as error:

@@ -38,6 +38,8 @@ class TaskSender:
                 task_id=task_id,
                 queue=COMMANDS,
                 expires=expires_s,
+                # What comes of it is in the record of the command.
+                ignore_result=True,
                 headers=sent_now(headers),
             )
         except (OperationalError, RedisError, OSError) as error:

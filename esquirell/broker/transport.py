@@ -1,23 +1,51 @@
 """Celery's transport over Redis, made to use less for each message and between them."""
 
+import logging
+import time
 from typing import cast
 
 from kombu import Connection
 from kombu.asynchronous import Hub
+from kombu.asynchronous.timer import Entry
 from kombu.transport.redis import Channel as RedisChannel
+from kombu.transport.redis import QoS as RedisQoS
 from kombu.transport.redis import Transport as RedisTransport
 
-from esquirell.broker.connection import Client
+from esquirell.broker.connection import Client, RedisError
+
+log = logging.getLogger(__name__)
 
 # kombu asks anew each second; a message comes at once however long a worker waits for it. At its
 # end the present wait has to run out, or the message that it brings would be lost. Who collects
 # answers changes what it waits for, so it goes on in kombu's steps.
 WAIT_S = 3
+# Well within the time after which another worker takes what this one has (VISIBILITY_S).
+STILL_HERE_EVERY_S = 60
+
+
+class QoS(RedisQoS):
+    """Knows the messages that were taken and not acknowledged yet.
+
+    kombu gives a message back to the queue when its worker has had it for `visibility_timeout`
+    seconds, whether the worker lives or not: a retry in ten minutes, or a task that waits behind
+    a long one, would be run twice.
+    """
+
+    channel: "Channel"
+    unacked_index_key: str
+
+    def still_here(self) -> None:
+        """Say in Redis that the worker lives which has taken these messages."""
+        now = time.time()
+        if mine := dict.fromkeys(list(self._delivered or ()), now):
+            with self.channel.conn_or_acquire() as client:
+                client.zadd(self.unacked_index_key, mine, xx=True)
 
 
 class Channel(RedisChannel):
     """Keeps one client: kombu makes three for each message, which costs as much as sending it."""
 
+    QoS = QoS
     brpop_timeout: int
     _kept: Client | None = None
 
@@ -37,9 +65,20 @@ class Transport(RedisTransport):
     """kombu's own, with our channel, and longer waits in the loop of a worker."""
 
     Channel = Channel
+    _reminder: Entry | None = None
 
     def register_with_event_loop(self, connection: Connection, loop: Hub) -> None:
         """Let the loop tell of messages."""
         for channel in cast("list[Channel]", self.channels):
             channel.brpop_timeout = WAIT_S
         super().register_with_event_loop(connection, loop)
+        if self._reminder is not None:
+            self._reminder.cancel()
+        self._reminder = loop.call_repeatedly(STILL_HERE_EVERY_S, self._still_here)
+
+    def _still_here(self) -> None:
+        for channel in cast("list[Channel]", self.channels):
+            try:
+                cast("QoS", channel.qos).still_here()
+            except RedisError as error:
+                log.debug("Redis is unreachable, which the loop itself notices: %s", error)

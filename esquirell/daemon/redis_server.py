@@ -21,8 +21,9 @@ PLACES = ("/usr/bin", "/usr/sbin", "/usr/local/bin", "/usr/local/sbin")
 START_S = 10.0
 STOP_S = 5.0
 
-# Nothing is written to disk: what must last is in the database. When memory runs out, writing
-# fails loudly instead of tasks being thrown away silently.
+# Nothing is written to disk: what must last is in the database. When memory runs out, results go,
+# which expire anyway and were not used for long; waiting tasks, which do not expire by Redis'
+# doing, never go silently: without results to throw away, writing fails loudly.
 OPTIONS = {
     "port": "0",
     "unixsocketperm": "700",
@@ -31,7 +32,7 @@ OPTIONS = {
     "databases": "1",
     "maxclients": "128",
     "maxmemory": "64mb",
-    "maxmemory-policy": "noeviction",
+    "maxmemory-policy": "volatile-lru",
     "daemonize": "no",
     "loglevel": "warning",
 }

@@ -14,7 +14,7 @@ SESSION_S = 600
 def celery_settings() -> dict[str, Any]:
     """Build Celery's settings from the configuration. Raises ConfigError."""
     settings = load()
-    return celery_config(address_of(settings), settings.timezone)
+    return celery_config(address_of(settings), settings.timezone, settings.redis.result_expires)
 
 
 def address_of(settings: Settings) -> Address:

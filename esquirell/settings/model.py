@@ -33,6 +33,7 @@ from esquirell.settings.values import (
     check_sendable,
     check_url_prefix,
     check_user,
+    parse_expiry,
     parse_retention,
 )
 from esquirell.settings.zones import check_zone, machine_zone
@@ -59,12 +60,16 @@ class LogSettings(Section):
 
 
 class RedisSettings(Section):
-    """Where Redis is; `embedded` lets `run` start its own. The password stands apart."""
+    """Where Redis is; `embedded` lets `run` start its own. The password stands apart.
+
+    `result_expires` is how long the results of tasks are kept that your own code sends.
+    """
 
     url: Annotated[str, AfterValidator(urls.check_redis)] = "redis://localhost:6379/0"
     password: SecretStr = NO_SECRET
     sentinel_password: SecretStr = NO_SECRET
     ca_file: Path | None = None
+    result_expires: Annotated[timedelta, BeforeValidator(parse_expiry)] = timedelta(hours=1)
 
     @property
     def embedded(self) -> bool:

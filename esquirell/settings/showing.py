@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import SecretStr
 
 from esquirell.settings.model import Settings
-from esquirell.settings.values import write_retention
+from esquirell.settings.values import write_span
 
 MASK = "***"
 
@@ -67,7 +67,7 @@ def _plain(value: object) -> object:
         case SecretStr():
             return MASK if value.get_secret_value() else ""
         case timedelta():
-            return write_retention(value)
+            return write_span(value)
         case Path() | date() | time():
             return str(value)
         case dict():

@@ -7,7 +7,14 @@ from datetime import timedelta
 from pydantic import SecretStr
 
 _RETENTION = re.compile(r"(\d{1,5})([hdw])")
-_UNITS = {"h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
+_EXPIRY = re.compile(r"(\d{1,5})([smhd])")
+_UNITS = {
+    "s": timedelta(seconds=1),
+    "m": timedelta(minutes=1),
+    "h": timedelta(hours=1),
+    "d": timedelta(days=1),
+    "w": timedelta(weeks=1),
+}
 _PATH = re.compile(r"[A-Za-z0-9_~-][A-Za-z0-9._~-]*(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*")
 _LEAST = timedelta(days=1)
 _HOST = re.compile(
@@ -24,10 +31,19 @@ def parse_retention(value: object) -> timedelta:
     return span
 
 
-def write_retention(span: timedelta) -> str:
-    """Write a time as `parse_retention` reads it."""
-    hours = span // timedelta(hours=1)
-    return f"{hours}h" if hours % 24 else f"{hours // 24}d"
+def parse_expiry(value: object) -> timedelta:
+    """Read `1h`, `30m`, `90s` or `2d`, at least one second. Raises ValueError."""
+    match = _EXPIRY.fullmatch(value) if isinstance(value, str) else None
+    span = value if isinstance(value, timedelta) else match and int(match[1]) * _UNITS[match[2]]
+    if not span:
+        raise ValueError('must be a time such as "1h", "30m" or "90s", at least "1s"')
+    return span
+
+
+def write_span(span: timedelta) -> str:
+    """Write a time as it is read: in its largest unit without a remainder."""
+    unit = next(unit for unit in "dhms" if not span % _UNITS[unit])
+    return f"{span // _UNITS[unit]}{unit}"
 
 
 def check_base_topic(topic: str) -> str:

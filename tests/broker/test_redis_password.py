@@ -3,6 +3,7 @@
 import shutil
 import subprocess
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from support.waiting import LIMIT_S, eventually
 
 from esquirell.broker.celery_config import celery_config
 from esquirell.broker.connection import Address, RedisError, connect
+from esquirell.broker.queue import queue_key
 from esquirell.runtime.connections import celery_settings
 from esquirell.runtime.root import Runtime
 from esquirell.settings import load
@@ -54,9 +56,9 @@ def guarded(tmp_path: Path) -> Iterator[Guarded]:
 def test_celery_reaches_it_and_shows_no_password(guarded: Guarded, way: str) -> None:
     url = way.format(port=guarded.port, socket=guarded.socket)
     app = Celery("test", set_as_current=False)
-    app.conf.update(celery_config(Address(url, PASSWORD), "UTC"))
+    app.conf.update(celery_config(Address(url, PASSWORD), "UTC", timedelta(hours=1)))
     app.send_task("some.task")
-    assert connect(Address(url, PASSWORD)).llen("polls") == 1
+    assert connect(Address(url, PASSWORD)).llen(queue_key("polls")) == 1
     assert PASSWORD not in app.conf.humanize(with_defaults=False)
     app.close()
 

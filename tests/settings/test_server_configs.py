@@ -38,11 +38,13 @@ def answers(client: "redis.Redis") -> bool:
         return False
 
 
-def test_redis_keeps_nothing_and_refuses_when_full(shipped_redis: "redis.Redis") -> None:
+def test_redis_keeps_nothing_and_drops_results_before_it_refuses(
+    shipped_redis: "redis.Redis",
+) -> None:
     said = shipped_redis.config_get("*")
     assert said["save"] == ""
     assert said["appendonly"] == "no"
-    assert said["maxmemory-policy"] == "noeviction"
+    assert said["maxmemory-policy"] == "volatile-lru"
     assert said["maxmemory"] == str(64 * 1024 * 1024)
     assert said["bind"] == "127.0.0.1 -::1"
 
