@@ -1,8 +1,56 @@
 """The Celery app: `esquirell.celery:app`."""
 
+import logging
+import sys
+from types import ModuleType
+
 from celery import Celery
+from celery.loaders.app import AppLoader
 
 from esquirell.runtime.connections import celery_settings
+from esquirell.settings import load
 
-app = Celery("esquirell", include=["esquirell.tasks"], set_as_current=True)
+log = logging.getLogger(__name__)
+
+OUR_TASKS = "esquirell.tasks"
+
+
+class Loader(AppLoader):
+    """Imports our tasks and those of users; a module that can't be imported costs its tasks alone.
+
+    Users' modules are looked for in the folder of the configuration file, too. `problems` holds
+    a sentence for each that failed.
+    """
+
+    def __init__(self, app: Celery) -> None:
+        super().__init__(app)
+        self.problems: dict[str, str] = {}
+
+    def import_default_modules(self) -> list[ModuleType]:
+        """Import all modules with tasks. Raises ConfigError."""
+        folder = load().folder
+        if folder and str(folder) not in sys.path:
+            sys.path.append(str(folder))
+        return list(super().import_default_modules())
+
+    def import_task_module(  # type: ignore[override]  # nobody uses what it returns
+        self, module: str
+    ) -> ModuleType | None:
+        """Import a module with tasks; one that failed is not tried again."""
+        if module in self.problems:
+            return None
+        try:
+            return super().import_task_module(module)
+        except (Exception, SystemExit) as error:  # the border to a user's own code
+            if module == OUR_TASKS:
+                raise
+            log.debug("importing %s failed", module, exc_info=True)
+            reason = f"{type(error).__name__}: {error}"
+            problem = f"the tasks of {module} are left out, it can't be imported: {reason}"
+            self.problems[module] = problem
+            log.error("%s", problem)  # noqa: TRY400 - one sentence; --debug shows the traceback
+            return None
+
+
+app = Celery("esquirell", loader=Loader, include=[OUR_TASKS], set_as_current=True)
 app.add_defaults(celery_settings)

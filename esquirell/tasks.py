@@ -1,24 +1,22 @@
 """The tasks: a name, what may go wrong, and one service call each."""
 
-import importlib
-import logging
-import sys
-from collections.abc import Iterable
+from collections.abc import Container, Iterator
 from datetime import datetime
 from functools import partial
-from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from billiard.exceptions import Terminated
 from celery import Task, shared_task
 from celery.worker.state import revoked
 
-from esquirell.celery import app
+from esquirell.celery import Loader, app
 from esquirell.domain.errors import EsquirellError
 from esquirell.domain.requests import FetchArguments, RollupArguments
-from esquirell.domain.tasks import COMMAND_HEADER, schedulable
+from esquirell.domain.tasks import COMMAND_HEADER, CeleryTask, registry, schedulable
 from esquirell.runtime.process import current
 from esquirell.services.capture import CAPTURE_TASK
+from esquirell.services.fetch import check_fetched
+from esquirell.settings import Settings
 
 __all__ = [
     "app",
@@ -26,14 +24,12 @@ __all__ = [
     "capture_meter",
     "end_if_cancelled",
     "fetch_and_save_energy_data",
-    "load_modules",
+    "load_own_tasks",
     "prune",
     "rollup",
     "schedulable",
     "test_meter",
 ]
-
-log = logging.getLogger(__name__)
 
 
 @schedulable(FetchArguments)
@@ -47,13 +43,16 @@ def fetch_and_save_energy_data(
 ) -> dict[str, Any]:
     """Read all meters, or those named, store the readings and publish them.
 
-    A message that nobody took within its schedule's interval has expired; a meter that does
-    not answer is no failure of the task: the result tells how each meter did.
+    A message that nobody took within its schedule's interval has expired. The result says how
+    each meter did; the task has failed when none of them gave a reading.
     """
     fetch = current(self.app).fetch
     wanted = partial(end_if_cancelled, str(self.request.id))
     asked_for = COMMAND_HEADER in (self.request.headers or {})
-    return fetch.on_demand(meters, wanted) if asked_for else fetch.scheduled(meters, wanted)
+    read = fetch.on_demand if asked_for else fetch.scheduled
+    result = read(meters, wanted)
+    check_fetched(result["meters"])
+    return result
 
 
 @schedulable()
@@ -115,21 +114,16 @@ def end_if_cancelled(task_id: str) -> None:
         raise Terminated("the task was cancelled")
 
 
-def load_modules(modules: Iterable[str], folder: Path | None) -> list[str]:
-    """Import the modules with a user's own tasks; give one sentence for each that fails.
-
-    They are also looked for in `folder`, that of the configuration file.
-    """
-    if folder and str(folder) not in sys.path:
-        sys.path.append(str(folder))
-    return [problem for module in modules if (problem := _load(module))]
+def load_own_tasks(settings: Settings) -> list[str]:
+    """Import the modules with a user's own tasks; return a sentence for each that can't be."""
+    app.loader.import_default_modules()
+    modules = frozenset(settings.tasks.modules)
+    registry.add_listed(partial(_defined_in, modules), over_mqtt=settings.tasks.over_mqtt)
+    return list(cast("Loader", app.loader).problems.values())
 
 
-def _load(module: str) -> str | None:
-    try:
-        importlib.import_module(module)
-    except (Exception, SystemExit) as error:  # the border to a user's own code
-        log.debug("importing %s failed", module, exc_info=True)
-        reason = f"{type(error).__name__}: {error}"
-        return f"the tasks of {module} are left out, it can't be imported: {reason}"
-    return None
+def _defined_in(modules: Container[str]) -> Iterator[CeleryTask]:
+    """Yield the tasks that are defined, not imported, in these modules."""
+    for task in app.tasks.values():
+        if task.__module__ in modules and task.__module__ != __name__:
+            yield task

@@ -20,6 +20,7 @@ from esquirell.domain.tariff import Tariff, Window
 from esquirell.services.command_table import COMMANDS as REQUESTS
 from esquirell.services.command_table import Job
 from esquirell.settings.model import Configuration
+from esquirell.settings.values import write_span
 
 ROOT = Path(__file__).parent.parent
 NOTE = "<!-- Written by script/reference.py: change the code, then run `make reference`. -->\n"
@@ -113,7 +114,7 @@ def _default(field: FieldInfo) -> str:
     if value is PydanticUndefined:
         return "that of this machine"
     if isinstance(value, timedelta):
-        return f"`{value.days}d`"
+        return f"`{write_span(value)}`"
     if isinstance(value, SecretStr) or value in (None, "", ()):
         return ""
     if isinstance(value, tuple):

@@ -12,7 +12,7 @@ from esquirell.daemon.announcing import announcing
 from esquirell.domain.errors import ConfigError
 from esquirell.domain.extras import install_command
 from esquirell.settings.private_files import make_directory
-from esquirell.tasks import load_modules
+from esquirell.tasks import load_own_tasks
 
 if TYPE_CHECKING:
     from esquirell.flower.credentials import Credentials
@@ -29,7 +29,7 @@ def flower(call: Call) -> None:
 
     settings = runtime.settings
     make_directory(settings.state_dir)
-    load_modules(settings.tasks.modules, settings.folder)
+    load_own_tasks(settings)
     who = credentials(settings)
     _show(who)
     with announcing(runtime, "flower") as announce:

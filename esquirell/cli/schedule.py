@@ -14,7 +14,7 @@ from esquirell.cli.moments import local
 from esquirell.cli.output import in_terminal, print_json, print_table, warn
 from esquirell.cli.values import plain
 from esquirell.domain.schedule import FETCH
-from esquirell.tasks import load_modules
+from esquirell.tasks import load_own_tasks
 
 COLUMNS = ("name", "task", "rule", "meters", "enabled", "last_run_at", "last_result", "next_run_at")
 # In a terminal there is less room, and the time of day says enough.
@@ -102,7 +102,7 @@ def run(call: Call, name: str) -> None:
 
 def load(call: Call) -> None:
     """Load the user's own tasks, so that they are known by name."""
-    for problem in load_modules(call.settings.tasks.modules, call.settings.folder):
+    for problem in load_own_tasks(call.settings):
         warn(problem)
     runtime = call.runtime
     service.prepare_alone(runtime, stores=True)

@@ -6,7 +6,8 @@ from esquirell.cli import service
 from esquirell.cli.call import Call, Group, pass_call
 from esquirell.cli.output import print_json, print_table, warn
 from esquirell.cli.schedule import load, read_args
-from esquirell.tasks import load_modules
+from esquirell.domain.tasks import registry
+from esquirell.tasks import load_own_tasks
 
 
 @click.group("tasks", cls=Group)
@@ -18,7 +19,7 @@ def tasks() -> None:
 @pass_call
 def list_tasks(call: Call) -> None:
     """List the tasks that may be scheduled, yours included."""
-    for problem in load_modules(call.settings.tasks.modules, call.settings.folder):
+    for problem in (*load_own_tasks(call.settings), *registry.problems()):
         warn(problem)
     found = service.ask(call.runtime, "task/list", {})["tasks"]
     if call.json:

@@ -11,7 +11,7 @@ from esquirell.domain.errors import CommandError, ConfigError, UnavailableError
 from esquirell.domain.schedule import Schedule
 from esquirell.domain.tasks import registry
 from esquirell.runtime.root import Runtime
-from esquirell.tasks import load_modules
+from esquirell.tasks import load_own_tasks
 
 log = logging.getLogger(__name__)
 
@@ -31,9 +31,9 @@ def prepare(runtime: Runtime, *, schedules: bool, alone: bool = False) -> None:
     runtime.app.finalize()
     log.debug("the broker is %s", runtime.app.connection_for_write().as_uri())
     settings = runtime.settings
-    problems = load_modules(settings.tasks.modules, settings.folder)
-    for problem in problems:
-        log.error("%s", problem)
+    problems = load_own_tasks(settings)
+    for problem in registry.problems():
+        log.info("%s", problem)
     if schedules:
         runtime.schedules.check(settings.schedules)
         _check_tasks(settings.schedules, strict=not problems)

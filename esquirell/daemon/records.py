@@ -12,8 +12,8 @@ from celery.signals import task_failure, task_postrun, task_revoked
 
 from esquirell.celery import app
 from esquirell.domain.command import Answer
-from esquirell.domain.errors import EsquirellError, UnavailableError
-from esquirell.domain.schedule import Result
+from esquirell.domain.errors import EsquirellError, FetchError, UnavailableError
+from esquirell.domain.schedule import Result, short_task_name
 from esquirell.domain.tasks import COMMAND_HEADER, EVERY_HEADER, SCHEDULE_HEADER
 from esquirell.runtime.process import current
 from esquirell.services.fetch import fetch_answer
@@ -35,11 +35,18 @@ def on_end(task: "Task[..., object]", retval: object, state: str | None, **_: ob
         # Without a state the process of the task is being killed: who does so knows why, and
         # of two ends the first one told counts.
         return
+    headers = task.request.headers or {}
     if state == "SUCCESS":
-        answer, outcome = _judge(task.name, retval), _plain(retval)
+        _record(headers, _judge(task.name, retval), _plain(retval))
+    elif isinstance(retval, FetchError):
+        # How each meter did was logged when it was read.
+        _record(headers, fetch_answer(retval.meters), {"meters": retval.meters})
     else:
-        answer, outcome = _failure(retval), {}
-    _record(task.request.headers or {}, answer, outcome)
+        answer = _failure(retval)
+        _record(headers, answer, {})
+        if isinstance(retval, EsquirellError) and COMMAND_HEADER not in headers:
+            # Nobody waits for the answer, and Celery logs only what nobody expected.
+            log.warning("%s failed: %s", short_task_name(task.name), answer.error)
 
 
 def on_revoked(request: Context, *, expired: bool, **_: object) -> None:
@@ -60,7 +67,7 @@ def on_failure(sender: "Task[..., object]", exception: Exception, **_: object) -
 
 def _judge(task: str, outcome: object) -> Answer:
     if isinstance(outcome, dict) and task == fetch_and_save_energy_data.name:
-        return fetch_answer(outcome)
+        return fetch_answer(outcome["meters"])
     return Answer("ok")
 
 

@@ -1,5 +1,8 @@
 """Errors by what the one who catches them does next."""
 
+from collections.abc import Mapping
+from typing import Any
+
 
 class EsquirellError(Exception):
     """Base of all errors whose text is one sentence for the user.
@@ -34,12 +37,24 @@ class DecodeError(EsquirellError):
     code = "internal"
 
 
-class MeterError(EsquirellError):
-    """A meter gave no reading; `code` is the reason as the contract names it."""
+class CodedError(EsquirellError):
+    """An error with a code of its own.
 
-    def __init__(self, code: str, sentence: str) -> None:
-        super().__init__(sentence)
+    All that it was made from is in `args`: so it can be made anew where a task's result is read.
+    """
+
+    def __init__(self, code: str, sentence: str, *more: object) -> None:
+        super().__init__(code, sentence, *more)
         self.code = code
+        self._sentence = sentence
+
+    def __str__(self) -> str:
+        """Return the sentence."""
+        return self._sentence
+
+
+class MeterError(CodedError):
+    """A meter gave no reading; `code` is the reason."""
 
 
 class MeterUnreachableError(MeterError):
@@ -50,9 +65,17 @@ class MeterRejectedError(MeterError):
     """Trying again changes nothing until a setting does: `wrong_key`, `wrong_protocol`."""
 
 
-class CommandError(EsquirellError):
-    """Answer the one who asked: `code` is one of the codes of the contract."""
+class FetchError(CodedError):
+    """No meter that was asked gave a reading; `meters` says for each why."""
 
-    def __init__(self, code: str, sentence: str) -> None:
-        super().__init__(sentence)
-        self.code = code
+    def __init__(self, code: str, sentence: str, meters: Mapping[str, Any]) -> None:
+        super().__init__(code, sentence, meters)
+        self.meters = meters
+
+    def __repr__(self) -> str:
+        """Write it as lists of tasks show it."""
+        return f"FetchError({str(self)!r})"
+
+
+class CommandError(CodedError):
+    """Answer the one who asked: `code` is one of those that answers carry."""

@@ -1,15 +1,18 @@
 """The tasks that may be scheduled and run on request: no others can be reached from outside."""
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from types import FunctionType
+from typing import Any, Literal, Protocol, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ValidationError
 
+from esquirell.domain.command import Source
 from esquirell.domain.errors import CommandError
 from esquirell.domain.requests import sentence
 from esquirell.domain.schedule import long_task_name, short_task_name
+from esquirell.domain.signatures import SignatureError, SignatureModel, model_of
 
 # What a message for a worker says of its origin: the id of a command, the name of a schedule and
 # its interval in seconds (0: none).
@@ -18,93 +21,154 @@ SCHEDULE_HEADER = "esquirell_schedule"
 EVERY_HEADER = "esquirell_every"
 
 
-class NoArguments(BaseModel):
-    """A task that takes no arguments."""
-
-    model_config = ConfigDict(extra="forbid")
-
-
 class CeleryTask(Protocol):
     """What is to be known of a Celery task."""
 
     name: str
 
+    @property
+    def run(self) -> Callable[..., object]:
+        """What it does; of a bound task, with `self` bound already."""
+        ...
+
 
 Task = TypeVar("Task", bound=CeleryTask)
+# None: the signature says it. False: out of reach.
+Arguments = type[BaseModel] | Literal[False] | None
 
 
 @dataclass(frozen=True, slots=True)
 class SchedulableTask:
-    """A task by its long name, what it does, and the model of its arguments."""
+    """A task by its long name, what it does, and the model of its arguments.
+
+    Without `over_mqtt` it may be named everywhere but there.
+    """
 
     name: str
     description: str
     arguments: type[BaseModel]
+    over_mqtt: bool
 
     def payload(self) -> dict[str, Any]:
-        """Describe the task as `task/list` does."""
+        """Return the task as `task/list` describes it."""
         schema = self.arguments.model_json_schema()
         return {"name": short_task_name(self.name), "description": self.description, "args": schema}
 
     def check(self, args: Mapping[str, Any]) -> dict[str, Any]:
-        """Validate arguments and give them as JSON, defaults left to the task.
+        """Return the arguments as JSON, defaults left to the task.
 
-        Raises CommandError (`invalid_payload`).
+        Raises CommandError (`invalid_payload`) when they do not fit.
         """
         try:
             model = self.arguments.model_validate(dict(args))
         except ValidationError as error:
             task = short_task_name(self.name)
             raise CommandError("invalid_payload", f"args of {task}: {sentence(error)}") from None
-        return model.model_dump(mode="json", exclude_unset=True)
+        named = isinstance(model, SignatureModel)
+        return model.model_dump(mode="json", exclude_unset=True, by_alias=named)
 
 
 class TaskRegistry:
-    """The tasks marked as schedulable, by their long names."""
+    """The tasks that may be scheduled and run by name: marked ones, and those of listed modules."""
 
     def __init__(self) -> None:
-        self._marked: list[tuple[CeleryTask, type[BaseModel]]] = []
+        self._marked: list[tuple[CeleryTask, Arguments]] = []
+        self._listed: Callable[[], Iterable[CeleryTask]] = tuple
+        self._all_over_mqtt = False
+        self._described: dict[str, SchedulableTask | str] = {}
 
-    def add(self, task: CeleryTask, arguments: type[BaseModel]) -> None:
-        """Register a task."""
+    def mark(self, task: CeleryTask, arguments: Arguments) -> None:
+        """Add a task, with the model of its arguments, or keep it out of reach."""
         # A shared task is a promise: to look at it makes Celery read the configuration, which
         # the mere import of a module with tasks must not need.
         self._marked.append((task, arguments))
 
-    def get(self, name: str) -> SchedulableTask:
-        """Find a task by its long or short name. Raises CommandError (`unknown_task`)."""
-        known = {task.name: task for task in self.all()}
-        try:
-            return known[long_task_name(name)]
-        except KeyError:
-            listed = ", ".join(short_task_name(task) for task in known)
-            raise CommandError(
-                "unknown_task", f"there is no schedulable task {name!r}; known: {listed}"
-            ) from None
+    def add_listed(self, tasks: Callable[[], Iterable[CeleryTask]], *, over_mqtt: bool) -> None:
+        """Add the tasks of listed modules, all of them also `over_mqtt` if that is wanted."""
+        self._listed, self._all_over_mqtt = tasks, over_mqtt
+        self._described.clear()
 
-    def all(self) -> list[SchedulableTask]:
-        """Give all tasks by name."""
-        tasks = {task.name: _described(task, arguments) for task, arguments in self._marked}
-        return [tasks[name] for name in sorted(tasks)]
+    def get(self, name: str, source: Source = "cli") -> SchedulableTask:
+        """Return a task by its long or short name, for a command that comes from `source`.
+
+        Raises CommandError (`unknown_task`) with the reason when it may not be named.
+        """
+        found = self._look().get(long_task_name(name))
+        if isinstance(found, SchedulableTask) and _reaches(source, found):
+            return found
+        raise CommandError("unknown_task", self._refusal(name, found, source))
+
+    def all(self, source: Source = "cli") -> list[SchedulableTask]:
+        """Return the tasks that a command from `source` may name, sorted by name."""
+        found = sorted(self._look().items())
+        return [
+            one for _, one in found if isinstance(one, SchedulableTask) and _reaches(source, one)
+        ]
+
+    def problems(self) -> list[str]:
+        """Return a sentence for each task of a listed module that can't be named."""
+        found = sorted(self._look().items())
+        return [f"{name} {told}" for name, told in found if isinstance(told, str)]
+
+    def _look(self) -> dict[str, SchedulableTask | str]:
+        """Return each task by its name, or why it can't be named."""
+        marks = {task.name: (task, arguments) for task, arguments in self._marked}
+        listed: dict[str, tuple[CeleryTask, Arguments]] = {
+            task.name: (task, None) for task in self._listed()
+        }
+        for name, (task, arguments) in (listed | marks).items():
+            if arguments is not False and name not in self._described:
+                over_mqtt = name in marks or self._all_over_mqtt
+                self._described[name] = _described(task, arguments, over_mqtt=over_mqtt)
+        return self._described
+
+    def _refusal(self, name: str, found: SchedulableTask | str | None, source: Source) -> str:
+        if isinstance(found, str):
+            return f"{name} {found}"
+        if found is not None:
+            return (
+                f"{name} can't be named over MQTT: mark it with @schedulable(), or set "
+                "over_mqtt = true in [tasks]"
+            )
+        listed = ", ".join(short_task_name(task.name) for task in self.all(source))
+        return f"there is no schedulable task {name!r}; known: {listed}"
 
 
-def _described(task: CeleryTask, arguments: type[BaseModel]) -> SchedulableTask:
+def _reaches(source: Source, task: SchedulableTask) -> bool:
+    return task.over_mqtt or source != "mqtt"
+
+
+def _described(
+    task: CeleryTask, arguments: type[BaseModel] | None, *, over_mqtt: bool
+) -> SchedulableTask | str:
+    if long_task_name(task.name) != task.name:
+        return "can't be run by name: only built-in tasks have a name without a dot"
+    try:
+        model = arguments or model_of(task.run)
+    except SignatureError as error:
+        return f"can't be run by name: {error}; give it a model, @schedulable(Model)"
     description = (inspect.getdoc(task) or "").partition("\n")[0]
-    return SchedulableTask(task.name, description, arguments)
+    return SchedulableTask(task.name, description, model, over_mqtt)
 
 
 registry = TaskRegistry()
 
 
-def schedulable(arguments: type[BaseModel] = NoArguments) -> Callable[[Task], Task]:
-    """Mark a Celery task as one that may be scheduled and run over MQTT.
+def schedulable(arguments: Arguments = None) -> Callable[[Task], Task]:
+    """Mark a Celery task as one that may be scheduled and run by name, also over MQTT.
 
-    `arguments` is the pydantic model of its keyword arguments; what does not fit it is
-    refused before a worker sees it. Put this decorator above `@shared_task`.
+    Its arguments are checked before a worker sees them: against `arguments`, the pydantic model
+    of its keyword arguments, or without one against its signature. False keeps a task of a
+    listed module out of reach. Put this decorator above `@shared_task`.
     """
+    # Types are looked at as they are: isinstance would look into a task, which is a promise.
+    if not (arguments is None or arguments is False or issubclass(type(arguments), type)):
+        raise TypeError("write @schedulable() or @schedulable(Model), with parentheses")
 
     def mark(task: Task) -> Task:
-        registry.add(task, arguments)
+        if issubclass(type(task), FunctionType):
+            raise TypeError("put @schedulable above @shared_task")
+        registry.mark(task, arguments)
         return task
 
     return mark

@@ -14,7 +14,8 @@ SESSION_S = 600
 def celery_settings() -> dict[str, Any]:
     """Build Celery's settings from the configuration. Raises ConfigError."""
     settings = load()
-    return celery_config(address_of(settings), settings.timezone, settings.redis.result_expires)
+    config = celery_config(address_of(settings), settings.timezone, settings.redis.result_expires)
+    return config | {"imports": settings.tasks.modules}
 
 
 def address_of(settings: Settings) -> Address:

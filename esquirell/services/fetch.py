@@ -5,13 +5,16 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from esquirell.domain.command import Answer
-from esquirell.domain.errors import CommandError, EsquirellError
+from esquirell.domain.errors import CommandError, EsquirellError, FetchError
 from esquirell.domain.meter import Meter
 from esquirell.domain.outcome import Outcome
 from esquirell.domain.reading import payload
 from esquirell.services.elsewhere import Elsewhere
 from esquirell.services.poll import ON_DEMAND, SCHEDULED, TRIAL, Poller, Wish
 from esquirell.services.ports import Wanted
+
+# An answer about hundreds of meters names so many of those that failed.
+MOST_SENTENCES = 5
 
 
 class Fetch:
@@ -102,10 +105,20 @@ def _data(outcomes: Mapping[str, Outcome]) -> dict[str, Any]:
     return {"meters": {name: outcome.payload() for name, outcome in outcomes.items()}}
 
 
-def fetch_answer(data: Mapping[str, Any]) -> Answer:
-    """Judge the result of a fetch: ok only when every meter is."""
-    failed = {name: one for name, one in data["meters"].items() if one["status"] != "ok"}
+def fetch_answer(meters: Mapping[str, Any]) -> Answer:
+    """Return the answer to a fetch, of what each meter did: ok only when every meter is."""
+    failed = [one for one in meters.values() if one["status"] != "ok"]
+    data = {"meters": meters}
     if not failed:
         return Answer("ok", data)
-    sentence = "; ".join(str(one["error"]) for one in failed.values())
-    return Answer("error", data, sentence, next(iter(failed.values()))["code"])
+    sentences = [str(one["error"]) for one in failed[:MOST_SENTENCES]]
+    more = len(failed) - len(sentences)
+    sentence = "; ".join(sentences) + (f"; and {more} more meters failed" if more else "")
+    return Answer("error", data, sentence, failed[0]["code"])
+
+
+def check_fetched(meters: Mapping[str, Any]) -> None:
+    """Raise FetchError when meters were asked and none of them gave a reading."""
+    if meters and all(one["status"] != "ok" for one in meters.values()):
+        answer = fetch_answer(meters)
+        raise FetchError(answer.code or "internal", answer.error or "", meters)

@@ -72,11 +72,14 @@ class Handlers:
 
     def add_schedule(self, new: NewSchedule) -> Data:
         """Add a schedule."""
+        self.tasks.get(new.task, self.source)
         self.edits.add(new)
         return self._changed(new.name)
 
     def set_schedule(self, change: ScheduleChange) -> Data:
         """Change fields of a schedule."""
+        if change.args:
+            self.tasks.get(self.edits.find(change.name).effective().task, self.source)
         self.edits.set(change)
         return self._changed(change.name)
 
@@ -108,11 +111,11 @@ class Handlers:
 
     def list_tasks(self, _: Nothing) -> Data:
         """List the tasks that may be scheduled and run."""
-        return {"tasks": [task.payload() for task in self.tasks.all()]}
+        return {"tasks": [task.payload() for task in self.tasks.all(self.source)]}
 
     def run_task(self, call: TaskCall) -> Work:
         """Run a task once."""
-        task = self.tasks.get(call.task)
+        task = self.tasks.get(call.task, self.source)
         return Work(task.name, task.check(call.args))
 
     def _changed(self, name: str) -> Data:

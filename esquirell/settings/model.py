@@ -123,9 +123,13 @@ class MqttSettings(Section):
 
 
 class TaskSettings(Section):
-    """Python modules that hold the user's own tasks."""
+    """Python modules that hold your own tasks.
+
+    Over MQTT only those marked as schedulable can be named, or all of them with `over_mqtt`.
+    """
 
     modules: tuple[Annotated[str, AfterValidator(check_module)], ...] = ()
+    over_mqtt: bool = False
 
 
 class WorkerSettings(Section):

@@ -116,11 +116,17 @@ class HeatTask:
 
     name = "my_house.tasks.heat"
 
+    def run(self, degrees: float, room: str = "hall") -> None:
+        pass
+
 
 class FetchTask:
     """Read all meters."""
 
     name = FETCH
+
+    def run(self, meters: list[str] | None = None) -> None:
+        pass
 
 
 class Bench:
@@ -133,8 +139,8 @@ class Bench:
         self.log = CommandLog()
         self.sender = Sender()
         self.tasks = TaskRegistry()
-        self.tasks.add(FetchTask(), FetchArguments)
-        self.tasks.add(HeatTask(), HeatArguments)
+        self.tasks.mark(FetchTask(), FetchArguments)
+        self.tasks.mark(HeatTask(), HeatArguments)
         self.schedules = Schedules(self.store, self.timetable, self.clock)
         self.jobs = Jobs(self.log, self.sender, self.clock)
         self.readings = ReadingStore()

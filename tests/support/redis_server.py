@@ -4,6 +4,7 @@ import shutil
 import signal
 import subprocess
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import redis
@@ -12,9 +13,10 @@ from support.waiting import LIMIT_S
 
 
 class RedisProcess:
-    def __init__(self, directory: Path, password: str = "") -> None:
+    def __init__(self, directory: Path, password: str = "", options: Sequence[str] = ()) -> None:
         self.port = free_port()
         self._password = password
+        self._options = options
         self.url = f"redis://127.0.0.1:{self.port}/0"
         self._directory = directory
         self._process: subprocess.Popen[bytes] | None = None
@@ -40,7 +42,7 @@ class RedisProcess:
             "--dir",
         ]
         self._process = subprocess.Popen(
-            [program, *options, str(self._directory), "--loglevel", "warning"]
+            [program, *options, str(self._directory), "--loglevel", "warning", *self._options]
         )
         deadline = time.monotonic() + LIMIT_S
         while not self._answers():

@@ -1,0 +1,69 @@
+"""Messages that were taken and not acknowledged: of retries that wait, and of prefetched tasks."""
+
+import time
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import cast
+
+import pytest
+from celery import Celery
+from kombu import Connection
+from kombu.transport.redis import Channel as RedisChannel
+from support.redis_server import RedisProcess
+
+from esquirell.broker.celery_config import VISIBILITY_S, celery_config
+from esquirell.broker.connection import Address
+from esquirell.broker.queue import KEY_PREFIX, POLLS
+from esquirell.broker.transport import STILL_HERE_EVERY_S, QoS
+
+INDEX = f"{KEY_PREFIX}unacked_index"
+
+
+@pytest.fixture
+def app(server: RedisProcess) -> Iterator[Celery]:
+    app = Celery("test", set_as_current=False)
+    app.conf.update(celery_config(Address(server.url), "UTC", timedelta(hours=1)))
+    yield app
+    app.close()
+
+
+def _qos(connection: Connection) -> QoS:
+    return cast("QoS", cast("RedisChannel", connection.default_channel).qos)
+
+
+def _age(server: RedisProcess) -> None:
+    """Let the message that was taken have been taken long ago."""
+    tags = [str(tag) for tag in server.client.zrange(INDEX, 0, -1)]
+    assert len(tags) == 1
+    server.client.zadd(INDEX, {tags[0]: time.time() - VISIBILITY_S - 1})
+
+
+def test_a_living_worker_keeps_what_it_has(app: Celery, server: RedisProcess) -> None:
+    app.send_task("some.task", ignore_result=True)
+    with app.connection_for_read() as worker, app.connection_for_read() as other:
+        queue = worker.SimpleQueue(POLLS)
+        message = queue.get(timeout=10)
+        _age(server)
+        _qos(worker).still_here()
+        _qos(other).restore_visible(interval=1)
+        assert server.client.llen(KEY_PREFIX + POLLS) == 0
+        message.ack()
+        _qos(worker).still_here()
+        assert server.client.zcard(INDEX) == 0
+        queue.close()
+
+
+def test_what_a_dead_worker_had_comes_back(app: Celery, server: RedisProcess) -> None:
+    app.send_task("some.task", ignore_result=True)
+    with app.connection_for_read() as dead, app.connection_for_read() as other:
+        queue = dead.SimpleQueue(POLLS)
+        queue.get(timeout=10)
+        _age(server)
+        _qos(other).restore_visible(interval=1)
+        assert server.client.llen(KEY_PREFIX + POLLS) == 1
+        _qos(dead).restore_at_shutdown = False
+        queue.close()
+
+
+def test_it_says_so_often_enough() -> None:
+    assert STILL_HERE_EVERY_S * 3 < VISIBILITY_S

@@ -1,0 +1,195 @@
+"""Tasks of a user's own, with Celery's documentation in hand."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from support.cli import Said, esquirell_process
+from support.redis_server import RedisProcess
+from support.service import Service, configuration, meter_table
+from support.waiting import eventually
+
+from esquirell.broker.queue import KEY_PREFIX
+
+# Nothing of esquirell is needed in it: a user's tasks as Celery's first steps show them.
+TASKS = """
+from celery import shared_task
+
+from my_other import imported
+
+
+@shared_task
+def add(x: int, y: int = 1):
+    \"\"\"Add two numbers.\"\"\"
+    return x + y
+
+
+@shared_task
+def total(numbers):
+    return sum(numbers)
+
+
+@shared_task
+def fail(reason: str):
+    raise ValueError(reason)
+
+
+@shared_task(bind=True, max_retries=3)
+def flaky(self, times: int):
+    if self.request.retries < times:
+        raise self.retry(countdown=0.1)
+    return self.request.retries
+
+
+@shared_task
+def several(*numbers):
+    return sum(numbers)
+"""
+
+OTHER = """
+from celery import shared_task
+
+
+@shared_task
+def imported():
+    return "imported"
+"""
+
+SHELL = """
+import json
+
+import esquirell.celery
+from celery import chain, chord, group
+from my_tasks import add, fail, flaky, total
+
+said = {}
+sent = add.delay(2, 3)
+said["result"] = sent.get(timeout=60)
+said["state"] = sent.state
+said["chain"] = chain(add.s(1, 2), add.s(3), add.s(4))().get(timeout=60)
+said["group"] = group(add.s(number) for number in range(5))().get(timeout=60)
+said["chord"] = chord([add.s(number) for number in range(5)], total.s())().get(timeout=60)
+said["retries"] = flaky.delay(2).get(timeout=60)
+failed = fail.delay("too hot")
+try:
+    failed.get(timeout=60)
+except ValueError as error:
+    said["error"] = str(error)
+said["failed"] = [failed.state, "too hot" in failed.traceback]
+said["ignored"] = add.apply_async((1, 2), ignore_result=True).get(timeout=60)
+print(json.dumps(said))
+"""
+
+
+@pytest.fixture(scope="module")
+def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisProcess]:
+    server = RedisProcess(tmp_path_factory.mktemp("redis"))
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory, redis: RedisProcess) -> Iterator[Service]:
+    """A service with a meter that can't be reached, read each second."""
+    folder = tmp_path_factory.mktemp("service")
+    (folder / "my_tasks.py").write_text(TASKS)
+    (folder / "my_other.py").write_text(OTHER)
+    config = configuration([meter_table("main", 1)], mqtt_port=1, redis_url=redis.url)
+    service = Service(folder, f'tasks.modules = ["my_tasks"]\n{config}')
+    service.start()
+    eventually(lambda: "up as worker" in service.log, what=lambda: service.log)
+    yield service
+    service.stop()
+
+
+def in_a_shell(service: Service, text: str) -> Any:  # noqa: ANN401 - JSON is anything
+    environment = os.environ | {"ESQUIRELL_CONFIG": str(service.config)}
+    command = [sys.executable, "-c", text]
+    run = subprocess.run(
+        command, cwd=service.folder, env=environment, capture_output=True, text=True, check=False
+    )
+    assert run.returncode == 0, run.stderr
+    return json.loads(run.stdout)
+
+
+def kept(redis: RedisProcess) -> set[str]:
+    return {str(key) for key in redis.client.keys(f"{KEY_PREFIX}celery-task-meta-*")}
+
+
+def test_celery_works_as_its_users_know_it(service: Service, redis: RedisProcess) -> None:
+    assert in_a_shell(service, SHELL) == {
+        "result": 5,
+        "state": "SUCCESS",
+        "chain": 10,
+        "group": [1, 2, 3, 4, 5],
+        "chord": 15,
+        "retries": 2,
+        "error": "too hot",
+        "failed": ["FAILURE", True],
+        "ignored": None,
+    }
+    times = [redis.client.ttl(key) for key in kept(redis)]
+    assert times
+    assert all(0 < int(time) <= 3600 for time in times)
+
+
+def test_what_schedules_and_commands_send_leaves_no_result(
+    service: Service, redis: RedisProcess
+) -> None:
+    before = kept(redis)
+    for words in (
+        ("tasks", "run", "my_tasks.add", "--args", '{"x": 1}'),
+        ("tasks", "run", "my_tasks.fail", "--args", '{"reason": "x"}'),
+        ("schedule", "run", "fetch"),
+        ("fetch",),
+    ):
+        esquirell_process(*words, "--config", str(service.config))
+    assert len(service.rows("SELECT 1 FROM command_log WHERE ended_at IS NOT NULL")) == 4
+    run = "SELECT last_run_at FROM schedule WHERE last_result = 'error'"
+    assert eventually(lambda: service.rows(run), what="the schedule ran")
+    assert kept(redis) <= before
+
+
+def test_a_plain_task_is_run_and_scheduled_by_its_name(service: Service) -> None:
+    def ask(*words: str) -> Said:
+        return esquirell_process(*words, "--json", "--config", str(service.config))
+
+    listed = ask("tasks", "list")
+    names = [task["name"] for task in listed.json]
+    assert {"my_tasks.add", "my_tasks.total"} <= set(names)
+    assert "my_tasks.several can't be run by name: it takes *numbers; give it a model" in listed.err
+    assert not {"my_tasks.several", "my_other.imported", "read_part"} & set(names)
+    assert ask("tasks", "run", "my_tasks.add", "--args", '{"x": 1, "y": 2}').json["result"] == 3
+    refused = ask("tasks", "run", "my_tasks.add", "--args", '{"x": "one"}')
+    assert (refused.code, "args of my_tasks.add: x" in refused.err) == (2, True)
+    arguments = ("--args", '{"x": 1}')
+    added = ask("schedule", "add", "adding", "--every", "1", "--task", "my_tasks.add", *arguments)
+    assert added.json["task"] == "my_tasks.add"
+    ran = "SELECT 1 FROM schedule WHERE name = 'adding' AND last_result = 'ok'"
+    assert eventually(lambda: service.rows(ran), what="it ran")
+
+
+def test_a_fetch_without_a_reading_has_failed_and_is_logged_once(service: Service) -> None:
+    said = in_a_shell(
+        service,
+        """
+import json
+from esquirell.domain.errors import FetchError
+from esquirell.tasks import fetch_and_save_energy_data as fetch
+sent = fetch.delay()
+try:
+    sent.get(timeout=60)
+except FetchError as error:
+    print(json.dumps([sent.state, error.code, str(error), error.meters["main"]["status"]]))
+""",
+    )
+    assert said[:2] == ["FAILURE", "unreachable"]
+    assert said[2].startswith("main (127.0.0.1:1) can't be reached")
+    assert said[3] == "error"
+    assert service.log.count("can't be reached") == 1
+    assert "FetchError" not in service.log
