@@ -5,7 +5,7 @@ from support.redis_server import RedisProcess
 from esquirell.beat.glance import RUNS_KEY, SEEDED_KEY, VERSION_KEY, Glance, Glances
 from esquirell.beat.redbeat import settings_of
 from esquirell.broker.connection import RedisError
-from esquirell.broker.queue import POLLS
+from esquirell.broker.queue import POLLS, queue_key
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ def test_all_is_seen_at_once(glances: Glances, app: Celery, server: RedisProcess
     server.client.set(SEEDED_KEY, "digest")
     server.client.set(VERSION_KEY, 3)
     server.client.hset(RUNS_KEY, mapping={"fetch": "ok", "backup": "error"})
-    server.client.rpush(POLLS, "one", "two")
+    server.client.rpush(queue_key(POLLS), "one", "two")
     for name, due in (("soon", 1), ("later", 4_000_000_000), ("never", -1)):
         server.client.hset(f"redbeat:{name}", mapping={"definition": name, "meta": f"{name} ran"})
         server.client.zadd(settings_of(app).schedule_key, {f"redbeat:{name}": due})
@@ -89,7 +89,7 @@ def test_values_of_another_type_hide_nothing_else(
 ) -> None:
     server.client.hset("redbeat:fetch", mapping={"definition": "all", "meta": "ran"})
     server.client.zadd(settings_of(app).schedule_key, {"redbeat:fetch": 1})
-    for key in (RUNS_KEY, POLLS):
+    for key in (RUNS_KEY, queue_key(POLLS)):
         server.client.set(key, "text")
     for key in (SEEDED_KEY, VERSION_KEY):
         server.client.rpush(key, "list")

@@ -12,7 +12,7 @@ from esquirell.beat.glance import RUNS_KEY, Glances
 from esquirell.beat.scheduler import QUEUE_LIMIT, RECONCILE_S, Scheduler
 from esquirell.beat.timetable import RedBeatTimetable
 from esquirell.broker.lease import Lease
-from esquirell.broker.queue import POLLS, Queues
+from esquirell.broker.queue import POLLS, Queues, queue_key
 from esquirell.domain.errors import UnavailableError
 from esquirell.domain.schedule import LastRun, Schedule
 
@@ -51,7 +51,10 @@ class Bench:
         self.timetable.replace(self.record.schedules, self.record.runs)
 
     def sent(self) -> list[dict[str, Any]]:
-        return [json.loads(text)["headers"] for text in self.server.client.lrange(POLLS, 0, -1)]
+        return [
+            json.loads(text)["headers"]
+            for text in self.server.client.lrange(queue_key(POLLS), 0, -1)
+        ]
 
     def turn_until_sent(self, count: int, within: float = LIMIT_S) -> list[dict[str, Any]]:
         deadline = time.monotonic() + within
@@ -204,7 +207,7 @@ def test_a_schedule_that_is_gone_is_not_sent(
     bench.turn_until_sent(1)
     record.schedules = {}
     bench.sync()
-    server.client.delete(POLLS)
+    server.client.delete(queue_key(POLLS))
     for _ in range(3):
         time.sleep(min(bench.scheduler.tick(), 1.0))
     assert bench.sent() == []
@@ -233,10 +236,10 @@ def test_nothing_piles_up_without_a_worker(
 ) -> None:
     record.schedules = {name: Schedule(name=name, every=1) for name in ("one", "two", "three")}
     bench.sync()
-    server.client.rpush(POLLS, *[json.dumps({"headers": {}})] * (QUEUE_LIMIT - 2))
+    server.client.rpush(queue_key(POLLS), *[json.dumps({"headers": {}})] * (QUEUE_LIMIT - 2))
     for _ in range(20):
         time.sleep(min(bench.scheduler.tick(), 0.1))
-    assert server.client.llen(POLLS) == QUEUE_LIMIT
+    assert server.client.llen(queue_key(POLLS)) == QUEUE_LIMIT
 
 
 def test_of_two_beats_one_is_active_and_the_other_takes_over(

@@ -29,6 +29,7 @@ def heat(degrees):
     return {"heated_to": degrees}
 
 
+@schedulable(False)
 @shared_task
 def secret():
     """Not to be reached from outside."""

@@ -15,6 +15,7 @@ timezone = "Europe/Warsaw"
 
 [redis]
 url = "redis://localhost:6379/0"
+result_expires = "1h"
 
 [database]
 url = "sqlite:///esquirell.db"
@@ -65,6 +66,7 @@ def test_the_configuration_of_the_contract_is_understood(folder: ConfigurationFo
     assert settings.timezone == "Europe/Warsaw"
     assert settings.mqtt.password.get_secret_value() == "s3cret"
     assert settings.database.raw_retention == timedelta(days=90)
+    assert settings.redis.result_expires == timedelta(hours=1)
     assert settings.meters[0].local_key.get_secret_value() == KEY
     assert settings.meters[0].invert == ("b",)
     assert settings.schedules[0].every == 60

@@ -184,6 +184,8 @@ REFUSALS = [
     ("[database]\nraw_retention = 90", 'database: raw_retention must be a time such as "90d", '),
     ("[database]\nraw_retention = '90'", 'database: raw_retention must be a time such as "90d", '),
     ("[database]\nraw_retention = '5h'", 'database: raw_retention must be at least "1d"'),
+    ("[redis]\nresult_expires = 60", 'redis: result_expires must be a time such as "1h", '),
+    ("[redis]\nresult_expires = '0s'", 'redis: result_expires must be a time such as "1h", '),
     ("[database]\ndurability = 'low'", "database: durability must be 'full' or 'normal', in quo"),
     (
         "[redis]\nurl = 'amqp://geheim@localhost'",

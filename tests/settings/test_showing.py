@@ -54,7 +54,7 @@ def test_masked_says_what_is_in_effect(settings: Settings, folder: Configuration
     shown = masked(settings)
     assert shown["mqtt"]["password"] == "***"
     redis = {"url": "redis://redis:6379/0", "password": "***", "sentinel_password": ""}
-    assert shown["redis"] == redis
+    assert shown["redis"] == redis | {"result_expires": "1h"}
     assert shown["database"]["url"] == "postgresql+psycopg://me@db/meters"
     assert shown["database"]["raw_retention"] == "36h"
     assert shown["state_dir"] == str(folder.path / "data")
