@@ -3,49 +3,46 @@
 import logging
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from typing import Any
 
-from paho.mqtt.client import topic_matches_sub
-
-from esquirell.mqtt.inbox import Inbox
+from esquirell.domain.reading import iso
+from esquirell.mqtt import reasons
+from esquirell.mqtt.claim import Claim
+from esquirell.mqtt.dialling import Attempt, Dialler
 from esquirell.mqtt.link import Link, Message
 from esquirell.mqtt.options import Options, Will, tls_context
-from esquirell.mqtt.outbox import Outbox
+from esquirell.mqtt.outbox import Outbox, Outgoing
 from esquirell.mqtt.payload import encode
+from esquirell.mqtt.traffic import Handler, Subscription, Traffic
 
 log = logging.getLogger(__name__)
 
 SHORTEST_WAIT_S = 1.0
 LONGEST_WAIT_S = 30.0
+STANDBY_S = 10.0
 TURN_S = 1.0
-
-Handler = Callable[[Message], None]
-
-
-class _Subscription(NamedTuple):
-    filter: str
-    qos: int
-    handler: Handler
-    keeps: bool
-    own: bool
 
 
 class Connection:
     """Keeps a connection to the broker in a thread of its own, whatever happens.
 
-    All methods may be called from any thread, before `start` and while the broker is away.
-    Handlers and hooks run in the connection's thread and must not wait for anything.
-    Raises ConfigError when the certificates named in the options can't be used.
+    All methods may be called from any thread, before `start` and while the broker is
+    unreachable. Handlers and hooks run in the connection's thread and must not wait for
+    anything. With a `claim` it stands by while another bridge serves the base topic. Raises
+    ConfigError when the certificates named in the options can't be used.
     """
 
-    def __init__(self, options: Options, will: Will | None = None) -> None:
+    def __init__(
+        self, options: Options, will: Will | None = None, claim: Claim | None = None
+    ) -> None:
         self._options = options
         self._context = tls_context(options)
         self._will = will
+        self._claim = claim
         self._outbox = Outbox()
-        self._subscriptions: list[_Subscription] = []
+        self._traffic = Traffic(self._outbox, self._confirmed)
+        self._dialler = Dialler(options, self._context, claim, self._go_on)
         self._hooks: list[Callable[[], None]] = []
         self._stopwatches: list[Callable[[float], None]] = []
         self._stopping = threading.Event()
@@ -55,8 +52,9 @@ class Connection:
         self._turned = time.monotonic()
         self._connected = False
         self._complaint = ""
-        self._dealt_with: deque[Message] = deque()
-        self._inbox = Inbox()
+        self._said_without_mqtt_5 = False
+        if claim is not None:
+            self.subscribe(claim.topic, self._claimed, qos=0, own=False)
 
     def start(self) -> None:
         """Start connecting; returns at once."""
@@ -65,7 +63,7 @@ class Connection:
     def stop(self, timeout: float) -> None:
         """Leave the will's state behind, send what waits, disconnect; in `timeout` seconds."""
         if self._will is not None:
-            self.retain(self._will.topic, self._will.payload)
+            self.retain(self._will.topic, self._will.payload, last=True)
         self._deadline = time.monotonic() + timeout
         self._stopping.set()
         self._poke()
@@ -74,25 +72,43 @@ class Connection:
 
     @property
     def connected(self) -> bool:
-        """Tell whether the broker accepted the connection, and it still stands."""
+        """Whether the broker accepted the connection, and it still stands."""
         return self._connected
 
     @property
     def idle(self) -> bool:
-        """Tell whether all that was to be sent is on its way to the broker."""
-        return self._outbox.empty
+        """Whether all that was to be sent is on its way to the broker."""
+        return self._traffic.idle
 
     @property
     def trouble(self) -> str:
         """Why there is no connection, in one sentence; empty while none has failed."""
         return "" if self._connected else self._complaint
 
+    def report(self) -> dict[str, Any]:
+        """Return the state of the connection, as health shows it."""
+        link = self._link
+        report: dict[str, Any] = {
+            "connected": self._connected,
+            "unconfirmed": self._outbox.count + (len(link.unconfirmed) if link else 0),
+            "last_confirmed": iso(self._traffic.confirmed_at)
+            if self._traffic.confirmed_at
+            else None,
+        }
+        denied = sorted(link.denied) if link else []
+        more = {
+            "error": self.trouble,
+            "too_large": sorted(self._traffic.too_large),
+            "denied": denied,
+        }
+        return report | {key: value for key, value in more.items() if value}
+
     def alive(self) -> bool:
-        """Tell whether the thread of the connection runs."""
+        """Whether the thread of the connection runs."""
         return self._thread.is_alive()
 
     def age(self) -> float:
-        """Give the seconds since the connection's thread last came round.
+        """Return the seconds since the connection's thread last came round.
 
         About a second when all is well; up to a minute while a name is looked up in vain.
         """
@@ -103,20 +119,40 @@ class Connection:
         self._outbox.add(topic, encode(payload))
         self._poke()
 
-    def answer(self, topic: str, payload: Mapping[str, object], correlation: bytes) -> None:
+    def answer(
+        self,
+        topic: str,
+        payload: Mapping[str, object],
+        correlation: bytes,
+        instead: Mapping[str, object] | None = None,
+    ) -> None:
         """Send an answer, not retained; raises ValueError or TypeError as `encode`.
 
         `correlation` is the correlation data of its request (MQTT 5), empty if it had none.
+        `instead` is sent if the broker does not take that much.
         """
-        self._outbox.answer(topic, encode(payload), correlation)
+        other = encode(instead) if instead is not None else None
+        self._outbox.answer(Outgoing(topic, encode(payload), False, correlation, other))  # noqa: FBT003 - retained
         self._poke()
 
-    def retain(self, topic: str, payload: Mapping[str, object] | None) -> None:
+    def retain(
+        self, topic: str, payload: Mapping[str, object] | None, *, last: bool = False
+    ) -> None:
         """Send a retained message, now and on every connect; None clears the topic.
 
-        What is retained already is not sent again. Raises ValueError or TypeError as `encode`.
+        With `last` it goes out after all other states that wait. What is retained already is not
+        sent again. Raises ValueError or TypeError as `encode`.
         """
-        self._outbox.keep(topic, b"" if payload is None else encode(payload))
+        self._outbox.keep(topic, b"" if payload is None else encode(payload), last=last)
+        self._poke()
+
+    def retained(self, topic: str) -> bytes | None:
+        """Return what this connection keeps on a topic: empty if cleared, None if nothing."""
+        return self._outbox.kept(topic)
+
+    def repeat(self, topic: str) -> None:
+        """Send a retained message again."""
+        self._outbox.repeat(topic)
         self._poke()
 
     def renew(self) -> None:
@@ -133,20 +169,20 @@ class Connection:
         keeps: bool = False,
         own: bool = True,
     ) -> None:
-        """Give the messages of a filter to `handler`, on this connection and all later ones.
+        """Pass the messages of a filter to `handler`, on this connection and all later ones.
 
         With `qos` 0 the broker keeps none while this client is away. With a session, subscribe
         before `start`: what the broker kept comes at once. A handler that `keeps` a message
-        calls `acknowledge` when it was dealt with; until then the broker counts it as not taken.
+        calls `acknowledge` when it was handled; until then the broker counts it as not taken.
         Without `own`, what this client publishes does not come back (MQTT 5), save retained ones
         of before.
         """
-        self._subscriptions.append(_Subscription(topic_filter, qos, handler, keeps, own))
+        self._traffic.subscriptions.append(Subscription(topic_filter, qos, handler, keeps, own))
         self._poke()
 
     def acknowledge(self, message: Message) -> None:
-        """Tell the broker that a message was dealt with, so that it is not sent again."""
-        self._dealt_with.append(message)
+        """Let the broker know that a message was handled, so that it is not sent again."""
+        self._traffic.handled.append(message)
         self._poke()
 
     def on_connect(self, hook: Callable[[], None]) -> None:
@@ -165,74 +201,58 @@ class Connection:
         if link := self._link:
             link.wake()
 
+    def _go_on(self) -> bool:
+        self._turned = time.monotonic()
+        return not self._stopping.is_set()
+
     def _run(self) -> None:
         wait = SHORTEST_WAIT_S
         while not self._stopping.is_set():
-            if self._keep_link():
+            attempt = self._attempt()
+            # A short one changes nothing about the waits.
+            if attempt.lasted_s > LONGEST_WAIT_S:
                 wait, self._complaint = SHORTEST_WAIT_S, ""
-            self._pause(wait)
+            if attempt.failure and not self._stopping.is_set():
+                self._complain(attempt)
+            self._pause(STANDBY_S if attempt.standby else wait)
             wait = min(wait * 2, LONGEST_WAIT_S)
 
-    def _keep_link(self) -> bool:
-        """Keep one connection as long as it stands; tell whether it was a lasting one.
-
-        A short one changes nothing about the waits: two clients of one id take turns for ever.
-        """
-        began = time.monotonic()
-        self._link = link = Link(
-            self._options, self._context, self._will, self._receive, self._confirmed
-        )
+    def _attempt(self) -> Attempt:
+        """Connect, and keep the connection as long as it stands."""
         try:
-            self._serve(link)
+            return self._dialler.dial(self._build, self._serve)
         except Exception:
             # The border of the thread: a fault here costs a connection, never the thread.
-            log.exception("the MQTT connection failed in an unforeseen way")
-        self._part(link)
-        return link.accepted and time.monotonic() - began > LONGEST_WAIT_S
+            log.exception("the MQTT connection failed unexpectedly")
+            return Attempt()
 
-    def _serve(self, link: Link) -> None:
-        link.open()
-        greeted = subscribed = 0
-        while link.up and not self._done(link):
-            if link.accepted:
-                subscribed = self._subscribe(link, subscribed)
-                greeted = greeted or self._greet()
-                self._acknowledge(link)
-                self._flush(link)
-            link.turn(TURN_S)
-            self._turned = time.monotonic()
+    def _build(self, options: Options) -> Link:
+        traffic = self._traffic
+        self._link = link = Link(
+            options, self._context, traffic.receive, traffic.confirmed, will=self._will
+        )
+        return link
 
-    def _part(self, link: Link) -> None:
-        self._connected = False
-        if link.accepted:
-            self._acknowledge(link)
-        link.close(done=self._outbox.empty and not link.unconfirmed)
-        self._outbox.give_back(link.unconfirmed)
-        if link.failure and not self._stopping.is_set():
-            self._complain(link.failure)
+    def _serve(self, link: Link, options: Options) -> None:
+        try:
+            self._traffic.serve(link, options, lambda: self._greet(options), self._done)
+        finally:
+            self._connected = False
 
-    def _subscribe(self, link: Link, known: int) -> int:
-        for subscription in self._subscriptions[known:]:
-            link.subscribe(subscription.filter, subscription.qos, own=subscription.own)
-            known += 1
-        return known
-
-    def _greet(self) -> int:
+    def _greet(self, options: Options) -> None:
         self._outbox.renew()
         self._connected = True
-        log.info("connected to %s", self._options.where)
+        log.info("connected to %s", options.where)
+        if options.protocol != self._options.protocol and not self._said_without_mqtt_5:
+            self._said_without_mqtt_5 = True
+            log.warning("%s", reasons.without_mqtt_5(options))
         for hook in self._hooks:
             hook()
-        return 1
-
-    def _flush(self, link: Link) -> None:
-        while link.has_room and (message := self._outbox.take()):
-            link.send(message)
 
     def _done(self, link: Link) -> bool:
-        if not self._stopping.is_set():
+        if self._go_on():
             return False
-        idle = not link.accepted or (self._outbox.empty and not link.unconfirmed)
+        idle = not link.accepted or (self.idle and not link.unconfirmed)
         return idle or time.monotonic() > self._deadline
 
     def _pause(self, seconds: float) -> None:
@@ -240,32 +260,12 @@ class Connection:
         while (left := end - time.monotonic()) > 0 and not self._stopping.wait(min(left, TURN_S)):
             self._turned = time.monotonic()
 
-    def _complain(self, sentence: str) -> None:
-        level = logging.DEBUG if sentence == self._complaint else logging.WARNING
-        log.log(level, "%s; trying again until it works", sentence)
-        self._complaint = sentence
+    def _complain(self, attempt: Attempt) -> None:
+        level = logging.DEBUG if attempt.failure == self._complaint else logging.WARNING
+        then = "until that one ends" if attempt.standby else "trying again until it works"
+        log.log(level, "%s; %s", attempt.failure, then)
+        self._complaint = attempt.failure
 
-    def _acknowledge(self, link: Link) -> None:
-        while self._dealt_with:
-            self._inbox.finish(self._dealt_with.popleft())
-        self._inbox.acknowledge(link)
-
-    def _receive(self, message: Message) -> None:
-        if not self._inbox.take(message):
-            return
-        kept = False
-        for subscription in self._subscriptions:
-            if topic_matches_sub(subscription.filter, message.topic):
-                kept |= self._hand_over(message, subscription.handler) and subscription.keeps
-        if not kept:
-            self._inbox.finish(message)
-
-    def _hand_over(self, message: Message, handler: Handler) -> bool:
-        """Give a message to a handler; tell whether that went well."""
-        try:
-            handler(message)
-        except Exception:
-            # The border to other parts: their faults must not end the connection.
-            log.exception("a message on %s could not be handled", message.topic)
-            return False
-        return True
+    def _claimed(self, message: Message) -> None:
+        if self._claim is not None and (reply := self._claim.reply(message)) is not None:
+            self.publish(self._claim.topic, reply)

@@ -1,61 +1,113 @@
-"""Messages that were handed over and are not surely acknowledged."""
+"""Messages that the broker may send again, so that none is handled twice."""
 
+import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from esquirell.mqtt.link import Link, Message
 
 # More than a broker sends before it waits for acknowledgements.
 LIMIT = 1000
+# An acknowledgement that is older than this when a connection ends has arrived: the broker has
+# answered a ping that was sent after it.
+ARRIVED_AFTER_S = 60.0
+# Not every broker marks what it sends again (DUP), or gives it the same number. Without either,
+# only what was acknowledged just before the end, and comes just after the new beginning, counts.
+JUST_BEFORE_S = 2.0
+JUST_AFTER_S = 5.0
 
 
 @dataclass(slots=True)
-class Open:
-    """A message that the broker may send again; `latest` is how it came last."""
+class _Open:
+    """A message that the broker may send again, on the link over which it came last.
 
-    message: Message
+    `message` is as it came first; it goes once it was acknowledged, at `acknowledged_at`.
+    """
+
+    content: int
+    message: Message | None
     latest: Message
     done: bool = False
+    acknowledged_at: float | None = None
 
 
 class Inbox:
-    """Keeps each message until the broker knows that it was dealt with.
+    """Keeps each message until the broker surely knows that it was handled.
 
-    What is sent again over a new link is recognised, so that a command runs once. Used by the
-    thread of the connection alone.
+    Used by the thread of the connection alone.
     """
 
-    def __init__(self) -> None:
-        self._open: deque[Open] = deque(maxlen=LIMIT)
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._open: deque[_Open] = deque(maxlen=LIMIT)
+        self._opened_at = self._closed_at = clock()
+
+    def opened(self, *, resumed: bool) -> None:
+        """Begin a link; `resumed` if the broker goes on with the session of an earlier one.
+
+        Without a session nothing is sent again.
+        """
+        self._opened_at = self._clock()
+        if not resumed:
+            self._open.clear()
+
+    def closed(self) -> None:
+        """End a link."""
+        self._closed_at = self._clock()
+        self._forget()
 
     def take(self, message: Message) -> bool:
-        """Note a message that came; tell whether it is new, and not one sent again."""
+        """Note a message that came; return whether it is new, and not one sent again."""
         if not message.number:
             return True
-        for known in self._open if message.again else ():
-            if known.latest.link is not message.link and _same(known.message, message):
-                known.latest = message
+        content = _content(message)
+        earlier = [
+            known
+            for known in self._open
+            if known.content == content and known.latest.link is not message.link
+        ]
+        for known in sorted(earlier, key=lambda one: one.acknowledged_at is not None):
+            if self._may_be_again(known, message):
+                known.latest, known.acknowledged_at = _bare(message), None
                 return False
-        self._open.append(Open(message, message))
+        self._open.append(_Open(content, message, _bare(message)))
         return True
 
     def finish(self, message: Message) -> None:
-        """Note that a message was dealt with."""
+        """Note that a message was handled."""
         for known in self._open:
             if known.message is message:
                 known.done = True
 
     def acknowledge(self, link: Link) -> None:
-        """Acknowledge over `link` what was dealt with; what came by another will come again."""
-        for known in list(self._due(link)):
-            if link.acknowledge(known.latest):
-                self._open.remove(known)
+        """Acknowledge over `link` what was handled; what came by another will come again."""
+        for known in self._open:
+            due = known.done and known.acknowledged_at is None and known.latest.link is link
+            if due and link.acknowledge(known.latest):
+                known.acknowledged_at, known.message = self._clock(), None
+        if self._clock() - self._opened_at > JUST_AFTER_S:
+            self._forget()
 
-    def _due(self, link: Link) -> Iterator[Open]:
-        return (known for known in self._open if known.done and known.latest.link is link)
+    def _may_be_again(self, known: _Open, message: Message) -> bool:
+        if known.acknowledged_at is None or message.again:
+            return True
+        if self._clock() - self._opened_at > JUST_AFTER_S:
+            return False
+        just_before = self._closed_at - known.acknowledged_at < JUST_BEFORE_S
+        return just_before or known.latest.number == message.number
+
+    def _forget(self) -> None:
+        """Forget the oldest messages whose acknowledgements have arrived."""
+        before = self._clock() - ARRIVED_AFTER_S
+        while self._open and (at := self._open[0].acknowledged_at) is not None and at < before:
+            self._open.popleft()
 
 
-def _same(one: Message, other: Message) -> bool:
-    content = (one.topic, one.payload, one.reply_to, one.correlation)
-    return content == (other.topic, other.payload, other.reply_to, other.correlation)
+def _content(message: Message) -> int:
+    return hash((message.topic, message.payload, message.reply_to, message.correlation))
+
+
+def _bare(message: Message) -> Message:
+    """Return what an acknowledgement needs, without the payload."""
+    return Message("", b"", retained=False, number=message.number, link=message.link)

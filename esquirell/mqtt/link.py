@@ -29,6 +29,7 @@ log = logging.getLogger(__name__)
 
 CONNECT_LIMIT_S = 5.0
 ANSWER_LIMIT_S = 10.0
+CONFIRM_LIMIT_S = 60.0
 IN_FLIGHT_LIMIT = 20
 _PROTOCOLS = {"5": MQTTProtocolVersion.MQTTv5, "3.1.1": MQTTProtocolVersion.MQTTv311}
 
@@ -37,8 +38,8 @@ _PROTOCOLS = {"5": MQTTProtocolVersion.MQTTv5, "3.1.1": MQTTProtocolVersion.MQTT
 class Message:
     """A message from the broker.
 
-    `retained` tells that it is a retained one; `reply_to` and `correlation` are the response
-    topic and the correlation data of a request over MQTT 5; `again` tells that the broker may
+    `retained` says that it is a retained one; `reply_to` and `correlation` are the response
+    topic and the correlation data of a request over MQTT 5; `again` says that the broker may
     have sent it before. `number` and `link` are what an acknowledgement needs.
     """
 
@@ -57,23 +58,28 @@ class Link:
 
     Each connection has a paho client of its own: paho would send what an earlier one left
     unconfirmed after what is newer, and an old state would overwrite a new one.
+
+    `receive` gets each message, `confirmed` each one that the broker took, with the seconds it
+    took for it.
     """
 
     def __init__(
         self,
         options: Options,
         context: ssl.SSLContext | None,
-        will: Will | None,
         receive: Callable[[Message], None],
-        confirmed: Callable[[float], None],
+        confirmed: Callable[[Outgoing, float], None] = lambda _message, _seconds: None,
+        *,
+        will: Will | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._options = options
         self._receive = receive
         self._confirmed = confirmed
-        self._flying: dict[int, tuple[Outgoing, float]] = {}
-        self._denied: set[str] = set()
+        self._clock = clock
+        self._in_flight: dict[int, tuple[Outgoing, float]] = {}
         self._limit = IN_FLIGHT_LIMIT
-        self._opened = time.monotonic()
+        self._opened = clock()
         self._sleeper, self._waker = socket.socketpair()
         self._sleeper.settimeout(0)
         self._waker.settimeout(0)
@@ -86,7 +92,11 @@ class Link:
         self._client.on_message = self._on_message
         self._given_up = False
         self.accepted = False
+        self.resumed = False
+        self.largest_packet: int | None = None
         self.failure = ""
+        self.speaks_another_protocol = False
+        self.denied: set[str] = set()
 
     def open(self) -> None:
         """Connect; the broker's answer comes in a later turn."""
@@ -95,7 +105,7 @@ class Link:
             self._hurry()
         except (OSError, ValueError) as error:  # paho's ValueError: a host that can be no name
             self.failure = reasons.unreachable(error, self._options)
-        self._opened = time.monotonic()
+        self._opened = self._clock()
 
     def turn(self, timeout: float) -> None:
         """Read and write what there is; wait for it up to `timeout` seconds or until woken."""
@@ -109,9 +119,11 @@ class Link:
         if writable:
             self._client.loop_write()
         self._client.loop_misc()
-        if not self.accepted and time.monotonic() - self._opened > ANSWER_LIMIT_S:
-            self.failure = self.failure or reasons.silent(self._options)
-            self._given_up = True
+        if not self.accepted and self._clock() - self._opened > ANSWER_LIMIT_S:
+            self._give_up(reasons.silent(self._options))
+            self.speaks_another_protocol = True
+        elif self.unconfirmed_s > CONFIRM_LIMIT_S:
+            self._give_up(reasons.unconfirmed(self._options))
 
     def wake(self) -> None:
         """End the wait of `turn`; to be called by other threads, also when all is over."""
@@ -126,17 +138,21 @@ class Link:
         info = self._client.publish(
             message.topic, message.payload, 1, message.retained, self._properties(message)
         )
-        self._flying[info.mid] = message, time.monotonic()
+        self._in_flight[info.mid] = message, self._clock()
+
+    def ask(self, topic: str, payload: bytes) -> None:
+        """Send a message that the broker neither confirms nor keeps for anybody."""
+        self._client.publish(topic, payload, 0)
 
     def acknowledge(self, message: Message) -> bool:
-        """Tell the broker that a message was dealt with; tell whether that could be sent."""
+        """Acknowledge a message that was handled; return whether that could be sent."""
         return self._client.ack(message.number, 1) == MQTTErrorCode.MQTT_ERR_SUCCESS
 
     def subscribe(self, topic_filter: str, qos: int, *, own: bool) -> None:
         """Ask for the messages of a filter; retained ones are to be known as such."""
         if self._options.protocol == "5":
-            wishes = SubscribeOptions(qos, noLocal=not own, retainAsPublished=True)
-            self._client.subscribe(topic_filter, options=wishes)
+            options = SubscribeOptions(qos, noLocal=not own, retainAsPublished=True)
+            self._client.subscribe(topic_filter, options=options)
         else:
             self._client.subscribe(topic_filter, qos)
 
@@ -151,18 +167,28 @@ class Link:
 
     @property
     def up(self) -> bool:
-        """Tell whether the connection stands, or may yet come to stand."""
+        """Whether the connection stands, or may yet come to stand."""
         return self._client.socket() is not None and not self._given_up
 
     @property
     def has_room(self) -> bool:
-        """Tell whether the broker takes another message before it confirms one."""
-        return len(self._flying) < self._limit
+        """Whether the broker takes another message before it confirms one."""
+        return len(self._in_flight) < self._limit
 
     @property
     def unconfirmed(self) -> tuple[Outgoing, ...]:
-        """The messages whose arrival the broker did not confirm, oldest first."""
-        return tuple(message for message, _ in self._flying.values())
+        """The messages that the broker did not confirm, oldest first."""
+        return tuple(message for message, _ in self._in_flight.values())
+
+    @property
+    def unconfirmed_s(self) -> float:
+        """For how many seconds the oldest of them has been waiting; 0 without any."""
+        oldest = next(iter(self._in_flight.values()), None)
+        return self._clock() - oldest[1] if oldest else 0.0
+
+    def _give_up(self, failure: str) -> None:
+        self.failure = self.failure or failure
+        self._given_up = True
 
     def _wait(self, line: "SocketLike", timeout: float) -> tuple[bool, bool]:
         """Wait for `timeout` seconds at most; tell whether the line can be read, and written."""
@@ -183,11 +209,14 @@ class Link:
         if options.protocol != "5":
             self._client.connect(options.host, options.port, options.keepalive)
             return
-        wishes = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]  # paho's lack
-        wishes.SessionExpiryInterval = options.session_expiry
-        fresh = options.session_expiry == 0
+        session = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]  # paho's lack
+        session.SessionExpiryInterval = options.session_expiry
         self._client.connect(
-            options.host, options.port, options.keepalive, clean_start=fresh, properties=wishes
+            options.host,
+            options.port,
+            options.keepalive,
+            clean_start=options.starts_afresh,
+            properties=session,
         )
 
     def _hurry(self) -> None:
@@ -197,12 +226,20 @@ class Link:
             line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def _on_connect(
-        self, _c: Client, _u: object, _f: ConnectFlags, code: ReasonCode, extra: Properties | None
+        self,
+        _c: Client,
+        _u: object,
+        flags: ConnectFlags,
+        code: ReasonCode,
+        extra: Properties | None,
     ) -> None:
         if code.is_failure:
             self.failure = reasons.refused(code, self._options)
+            self.speaks_another_protocol = reasons.is_protocol_refused(code)
             return
         self.accepted = True
+        self.resumed = flags.session_present
+        self.largest_packet = getattr(extra, "MaximumPacketSize", None)
         self._limit = min(IN_FLIGHT_LIMIT, getattr(extra, "ReceiveMaximum", IN_FLIGHT_LIMIT))
 
     def _on_disconnect(
@@ -212,14 +249,18 @@ class Link:
             self.failure = reasons.lost(code, self._options)
         elif not self.failure:
             self.failure = reasons.hung_up(self._options)
+            self.speaks_another_protocol = True
 
     def _on_publish(
         self, _c: Client, _u: object, mid: int, code: ReasonCode, _p: Properties | None
     ) -> None:
-        message, sent = self._flying.pop(mid)
-        self._confirmed(time.monotonic() - sent)
-        if code.is_failure and message.topic not in self._denied:
-            self._denied.add(message.topic)
+        found = self._in_flight.pop(mid, None)
+        if found is None:
+            return
+        message, sent = found
+        self._confirmed(message, self._clock() - sent)
+        if code.is_failure and message.topic not in self.denied:
+            self.denied.add(message.topic)
             log.warning(
                 "%s does not let us publish %s: %s", self._options.where, message.topic, code
             )
@@ -262,9 +303,9 @@ def _client(options: Options, context: ssl.SSLContext | None, will: Will | None)
     client = Client(
         CallbackAPIVersion.VERSION2,
         client_id=options.client_id,
-        clean_session=None if options.protocol == "5" else options.session_expiry == 0,
+        clean_session=None if options.protocol == "5" else options.starts_afresh,
         protocol=_PROTOCOLS[options.protocol],
-        # Acknowledged when it was dealt with, not when it came.
+        # Acknowledged when it was handled, not when it came.
         manual_ack=True,
     )
     client.connect_timeout = CONNECT_LIMIT_S

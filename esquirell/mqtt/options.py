@@ -13,9 +13,9 @@ class Options:
     """The broker and how to speak to it.
 
     `session_expiry` is in seconds: for so long the broker keeps subscriptions and messages
-    for this client while it is away (with 3.1.1 for ever); it needs a `client_id`. At 0 each
-    connection starts afresh. `keepalive` is in seconds, too: twice that without a sign of the
-    broker ends the connection.
+    for this client while it is away (with 3.1.1 for ever); it needs a `client_id`. At 0, and
+    with `fresh`, it forgets them when the connection opens. `keepalive` is in seconds, too:
+    twice that without a sign of the broker ends the connection.
     """
 
     host: str = "localhost"
@@ -30,6 +30,12 @@ class Options:
     client_id: str = ""
     keepalive: int = 30
     session_expiry: int = 0
+    fresh: bool = False
+
+    @property
+    def starts_afresh(self) -> bool:
+        """Whether the broker is to forget what it kept for this client."""
+        return self.fresh or self.session_expiry == 0
 
     @property
     def where(self) -> str:

@@ -1,4 +1,4 @@
-"""What waits to be sent, so that a broker that is away leaves no backlog."""
+"""What waits to be sent, so that a broker that is unreachable leaves no backlog."""
 
 import threading
 from collections import OrderedDict, deque
@@ -11,44 +11,76 @@ ANSWER_LIMIT = 2000
 
 
 class Outgoing(NamedTuple):
-    """A message on its way to the broker."""
+    """A message on its way to the broker.
+
+    `correlation` is the correlation data of an answer, empty where its request had none, and None
+    for what is no answer; `instead` is sent if the broker does not take that much.
+    """
 
     topic: str
     payload: bytes
     retained: bool
     correlation: bytes | None = None
+    instead: bytes | None = None
+
+    @property
+    def size(self) -> int:
+        """The length of the packet in bytes: MQTT 5.0, section 3.3, with at most 14 of header."""
+        return 14 + len(self.topic.encode()) + len(self.correlation or b"") + len(self.payload)
 
 
 class Outbox:
     """The newest payload of each retained topic, answers, and a few events.
 
     Filled by any thread, emptied by the one that speaks to the broker. A newer state takes the
-    place of the one still waiting; of answers and events that are too many, the oldest are dropped.
+    place of the one still waiting; of too many answers and events, the oldest are dropped.
     """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._kept: dict[str, bytes] = {}
+        self._last: set[str] = set()
         # A plain one looks for its first key through all that were taken before.
         self._waiting: OrderedDict[str, bytes] = OrderedDict()
         self._answers: deque[Outgoing] = deque(maxlen=ANSWER_LIMIT)
         self._events: deque[Outgoing] = deque(maxlen=EVENT_LIMIT)
 
-    def keep(self, topic: str, payload: bytes) -> None:
-        """Send a retained payload, unless it is there already, and remember it."""
+    def keep(self, topic: str, payload: bytes, *, last: bool = False) -> None:
+        """Send a retained payload, unless it is there already, and remember it.
+
+        With `last` it is sent after all other retained payloads that wait.
+        """
         with self._lock:
+            if last:
+                self._last.add(topic)
             if self._kept.get(topic) != payload:
                 self._kept[topic] = self._waiting[topic] = payload
+
+    def kept(self, topic: str) -> bytes | None:
+        """Return the payload that a topic is to have: empty if cleared, None if it is not ours."""
+        return self._kept.get(topic)
+
+    def repeat(self, topic: str) -> None:
+        """Send the payload of a retained topic again."""
+        with self._lock:
+            if topic in self._kept:
+                self._waiting[topic] = self._kept[topic]
+
+    def forget(self, topic: str) -> None:
+        """Forget a topic that was cleared and is not used any more."""
+        with self._lock:
+            if not self._kept.get(topic) and topic not in self._waiting:
+                self._kept.pop(topic, None)
 
     def add(self, topic: str, payload: bytes) -> None:
         """Send an event."""
         with self._lock:
             self._events.append(Outgoing(topic, payload, retained=False))
 
-    def answer(self, topic: str, payload: bytes, correlation: bytes) -> None:
-        """Send an answer, with the correlation data of its request (empty: it had none)."""
+    def answer(self, message: Outgoing) -> None:
+        """Send an answer."""
         with self._lock:
-            self._answers.append(Outgoing(topic, payload, retained=False, correlation=correlation))
+            self._answers.append(message)
 
     def renew(self) -> None:
         """Send all retained payloads again, in the order in which their topics first came up."""
@@ -56,7 +88,7 @@ class Outbox:
             self._waiting = OrderedDict(self._kept)
 
     def give_back(self, unconfirmed: Iterable[Outgoing]) -> None:
-        """Send unretained messages again whose arrival was not confirmed; states are renewed."""
+        """Send unretained messages again that were not confirmed; states are renewed anyway."""
         with self._lock:
             lost = [message for message in unconfirmed if not message.retained]
             answers = [message for message in lost if message.correlation is not None]
@@ -68,12 +100,25 @@ class Outbox:
         """Take the next message, states first; None when there is nothing to send."""
         with self._lock:
             if self._waiting:
-                topic, payload = self._waiting.popitem(last=False)
+                topic, payload = self._next_state()
                 return Outgoing(topic, payload, retained=True)
             passing = self._answers or self._events
             return passing.popleft() if passing else None
 
+    def _next_state(self) -> tuple[str, bytes]:
+        for _ in range(len(self._waiting)):
+            topic = next(iter(self._waiting))
+            if topic not in self._last or self._waiting.keys() <= self._last:
+                break
+            self._waiting.move_to_end(topic)
+        return self._waiting.popitem(last=False)
+
+    @property
+    def count(self) -> int:
+        """How many messages wait."""
+        return len(self._waiting) + len(self._answers) + len(self._events)
+
     @property
     def empty(self) -> bool:
-        """Tell whether there is nothing to send."""
-        return not (self._waiting or self._answers or self._events)
+        """Whether there is nothing to send."""
+        return self.count == 0

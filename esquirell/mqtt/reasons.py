@@ -33,6 +33,11 @@ def unreachable(error: Exception, options: Options) -> str:
     return f'{options.where} cannot be reached ({why}): check "host" and "port" in [mqtt]'
 
 
+def is_protocol_refused(code: ReasonCode) -> bool:
+    """Whether the broker does not speak the version of MQTT that it was asked in."""
+    return bool(code.value == _NOT_THIS_VERSION)
+
+
 def refused(code: ReasonCode, options: Options) -> str:
     """Say why the broker did not accept the connection."""
     if code.value in _BAD_CREDENTIALS:
@@ -58,12 +63,35 @@ def hung_up(options: Options) -> str:
         remedies.append('check "cert_file" and "key_file" if it asks for a certificate')
     else:
         remedies.append("set tls = true if that port speaks TLS")
-    return f"{options.where} hung up without a word: in [mqtt], {', or '.join(remedies)}"
+    return f"{options.where} hung up without an answer: in [mqtt], {', or '.join(remedies)}"
 
 
 def silent(options: Options) -> str:
-    """Say that something accepted the connection that does not speak MQTT."""
-    return f'{options.where} does not answer in MQTT: check "port" and "tls" in [mqtt]'
+    """Say that something accepted the connection and does not answer in MQTT."""
+    remedies = ['set protocol = "3.1.1" if it does not speak MQTT 5'] * (options.protocol == "5")
+    remedies.append('check "port" and "tls"')
+    return f"{options.where} does not answer in MQTT: in [mqtt], {', or '.join(remedies)}"
+
+
+def unconfirmed(options: Options) -> str:
+    """Say that the broker confirms nothing any more."""
+    return f"{options.where} has confirmed no message for a minute: look at its log"
+
+
+def too_large(topic: str, size: int, limit: int, options: Options) -> str:
+    """Say that a message was left out, as the broker does not take that much."""
+    return (
+        f"{topic} is not published: it has {size} bytes, and {options.where} takes {limit} at "
+        "most: raise its limit (max_packet_size in mosquitto)"
+    )
+
+
+def without_mqtt_5(options: Options) -> str:
+    """Say that the broker was asked in MQTT 5 in vain."""
+    return (
+        f"{options.where} does not speak MQTT 5, so MQTT 3.1.1 is used: "
+        'set protocol = "3.1.1" in [mqtt]'
+    )
 
 
 def lost(code: ReasonCode, options: Options) -> str:

@@ -22,6 +22,9 @@ LOOK_S = 0.02
 HURRY_S = 3.0
 LOOK_RARELY_S = 0.5
 TIDY_S = 10.0
+TOO_LARGE = Answer(
+    "error", {}, "the answer is larger than the MQTT broker takes", "too_large"
+).payload()
 
 
 class Ends(Protocol):
@@ -139,7 +142,8 @@ class Requests:
         payload = answer.payload()
         if reply["transaction"] is not None:
             payload["transaction"] = reply["transaction"]
-        self._connection.answer(reply["topic"], payload, bytes.fromhex(reply["correlation"]))
+        correlation = bytes.fromhex(reply["correlation"])
+        self._connection.answer(reply["topic"], payload, correlation, payload | TOO_LARGE)
 
     def _tell_ends(self) -> None:
         """Answer those whose long work has ended."""

@@ -50,6 +50,11 @@ class Topics:
         return f"{self.base}/bridge/event"
 
     @property
+    def bridge_claim(self) -> str:
+        """Where a bridge asks whether another one serves the base topic."""
+        return f"{self.base}/bridge/claim"
+
+    @property
     def birth(self) -> str:
         """Where Home Assistant says that it came up."""
         return f"{self.discovery_prefix}/status"

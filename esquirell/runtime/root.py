@@ -17,6 +17,7 @@ from esquirell.domain.meter import Meter
 from esquirell.domain.status import MeterStatus
 from esquirell.domain.tasks import registry
 from esquirell.mqtt.bridge import Bridge, Facts, will_of
+from esquirell.mqtt.claim import Claim
 from esquirell.mqtt.client import Connection
 from esquirell.mqtt.discovery import MeterInfo
 from esquirell.mqtt.publisher import MqttPublisher
@@ -182,8 +183,10 @@ class Runtime:
     @cached_property
     def connection(self) -> Connection:
         """The connection to the broker."""
-        will = will_of(self.topics) if self.bridges else None
-        return Connection(options_of(self.settings, bridges=self.bridges), will)
+        options = options_of(self.settings, bridges=self.bridges)
+        if not self.bridges:
+            return Connection(options)
+        return Connection(options, will_of(self.topics), Claim(self.topics))
 
     @cached_property
     def publisher(self) -> MqttPublisher:

@@ -60,4 +60,4 @@ def test_it_does_not_speak_mqtt_5(port: int, caplog: pytest.LogCaptureFixture) -
     caplog.set_level(logging.WARNING)
     with running(Options("127.0.0.1", port)):
         eventually(lambda: caplog.messages)
-    assert 'set protocol = "3.1.1" if it does not speak MQTT 5' in caplog.messages[0]
+    assert "does not speak MQTT 5, so MQTT 3.1.1 is used" in caplog.messages[-1]

@@ -13,7 +13,7 @@ class Line(Link):
     """A link whose broker is told, or can't be."""
 
     def __init__(self, *, up: bool = True) -> None:
-        super().__init__(Options(), None, None, lambda _: None, lambda _: None)
+        super().__init__(Options(), None, lambda _: None)
         self.told: list[int] = []
         self._stands = up
 

@@ -1,0 +1,157 @@
+"""One bridge per base topic: of several, one is connected and the others stand by."""
+
+import json
+import logging
+import secrets
+import socket
+import ssl
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from esquirell.mqtt.link import Link, Message
+from esquirell.mqtt.options import Options
+from esquirell.mqtt.payload import encode
+from esquirell.mqtt.topics import Topics
+
+log = logging.getLogger(__name__)
+
+# A bridge answers at once, in the thread of its connection; the network may take its time.
+HOLDER_LIMIT_S = 2.0
+# Long enough for one that has just connected and is not online yet.
+NOBODY_LIMIT_S = 0.3
+ECHO_LIMIT_S = 3.0
+TURN_S = 0.1
+
+
+@dataclass(slots=True)
+class Found:
+    """What there is of a base topic: `holder` is the machine on which another bridge serves it.
+
+    `last_seen` is when a bridge was last connected. With `failure` nothing could be found out.
+    """
+
+    holder: str | None = None
+    last_seen: datetime | None = None
+    failure: str = ""
+    speaks_another_protocol: bool = False
+
+
+class Claim:
+    """Asks, before a bridge connects, whether another one is there; answers such questions.
+
+    Brokers let the newer of two clients of one name in and cut the older one off, so that two
+    bridges would cut each other off for ever.
+    """
+
+    def __init__(self, topics: Topics) -> None:
+        self._topics = topics
+        self._instance = secrets.token_hex(8)
+        self._host = socket.gethostname()
+        self._seen: set[str] = set()
+
+    @property
+    def topic(self) -> str:
+        """Where it is asked, and answered."""
+        return self._topics.bridge_claim
+
+    def look(
+        self, options: Options, context: ssl.SSLContext | None, go_on: Callable[[], bool]
+    ) -> Found:
+        """Connect for a moment under another name and find out who serves the base topic.
+
+        Ends early when `go_on` says so.
+        """
+        name = f"{options.client_id}-{secrets.token_hex(4)}"
+        search = _Search(self._topics, self._instance)
+        link = Link(replace(options, client_id=name, session_expiry=0), context, search.hear)
+        link.open()
+        asked = False
+        while link.up and go_on() and not (asked and search.ended):
+            if link.accepted and not asked:
+                asked = True
+                for topic in (self._topics.bridge_state, self._topics.bridge_health, self.topic):
+                    link.subscribe(topic, 0, own=True)
+                search.asked_at = time.monotonic()
+                link.ask(self.topic, encode({"asked_by": self._instance, "host": self._host}))
+            link.turn(TURN_S)
+        link.close(done=True)
+        if not link.accepted:
+            search.found.failure = link.failure
+            search.found.speaks_another_protocol = link.speaks_another_protocol
+        return search.found
+
+    def reply(self, message: Message) -> Mapping[str, object] | None:
+        """Return the answer to a question of another bridge, if a message is one."""
+        question = _read(message)
+        if question.get("asked_by", self._instance) == self._instance:
+            return None
+        host = str(question.get("host"))
+        if host not in self._seen:
+            self._seen.add(host)
+            log.warning(
+                "another esquirell, on %s, has the same base_topic in [mqtt] and stands by: give "
+                "it another one if both are to run",
+                host,
+            )
+        return {"held_by": self._instance, "host": self._host}
+
+    def held_by(self, host: str, options: Options) -> str:
+        """Say that another bridge serves the base topic."""
+        return (
+            f"another esquirell, on {host}, serves base_topic {self._topics.base!r} at "
+            f"{options.where}: this one stands by; give it another base_topic in [mqtt] if both "
+            "are to run"
+        )
+
+
+class _Search:
+    """Listens for what there is of a base topic; our own question comes back, as a mark."""
+
+    def __init__(self, topics: Topics, instance: str) -> None:
+        self._topics = topics
+        self._instance = instance
+        self._online = False
+        self._echoed_at: float | None = None
+        self.asked_at = 0.0
+        self.found = Found()
+
+    @property
+    def ended(self) -> bool:
+        """Whether enough is known, or nobody answers."""
+        now = time.monotonic()
+        if self.found.holder is not None:
+            return True
+        if self._echoed_at is None:
+            return now - self.asked_at > ECHO_LIMIT_S
+        return now - self._echoed_at > (HOLDER_LIMIT_S if self._online else NOBODY_LIMIT_S)
+
+    def hear(self, message: Message) -> None:
+        """Take a message."""
+        content = _read(message)
+        if message.topic == self._topics.bridge_state:
+            self._online = content.get("state") == "online"
+        elif message.topic == self._topics.bridge_health:
+            self.found.last_seen = _moment(content.get("at"))
+        elif content.get("asked_by") == self._instance:
+            self._echoed_at = time.monotonic()
+        elif content.get("held_by", self._instance) != self._instance:
+            self.found.holder = str(content.get("host"))
+
+
+def _read(message: Message) -> dict[str, Any]:
+    try:
+        content = json.loads(message.payload)
+    except (ValueError, RecursionError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def _moment(text: object) -> datetime | None:
+    try:
+        moment = datetime.fromisoformat(str(text))
+    except ValueError:
+        return None
+    return moment if moment.tzinfo else None

@@ -1,0 +1,103 @@
+"""How a connection comes about: who else is there, which protocol, an old session or a new one."""
+
+import ssl
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+from esquirell.mqtt.claim import Claim
+from esquirell.mqtt.link import Link
+from esquirell.mqtt.options import Options
+
+TURN_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """How an attempt to connect ended, or the connection that came of it.
+
+    `standby` says that another bridge is connected, and this one is to wait.
+    """
+
+    failure: str = ""
+    accepted: bool = False
+    lasted_s: float = 0.0
+    standby: bool = False
+    speaks_another_protocol: bool = False
+
+
+class Dialler:
+    """Connects, one attempt after the other; `go_on` ends one early.
+
+    `build` makes the link of a connection, `serve` keeps it for as
+    long as it stands.
+    """
+
+    def __init__(
+        self,
+        options: Options,
+        context: ssl.SSLContext | None,
+        claim: Claim | None,
+        go_on: Callable[[], bool],
+    ) -> None:
+        self._options = options
+        self._context = context
+        self._claim = claim
+        self._go_on = go_on
+        self._connected_at: float | None = None
+
+    def dial(
+        self, build: Callable[[Options], Link], serve: Callable[[Link, Options], None]
+    ) -> Attempt:
+        """Connect with the configured protocol, else with the older one if that may help."""
+        attempt = self._attempt(self._options, build, serve)
+        if not attempt.speaks_another_protocol or self._options.protocol != "5":
+            return attempt
+        older = self._attempt(replace(self._options, protocol="3.1.1"), build, serve)
+        return older if older.accepted or older.standby else attempt
+
+    def _attempt(
+        self,
+        options: Options,
+        build: Callable[[Options], Link],
+        serve: Callable[[Link, Options], None],
+    ) -> Attempt:
+        if self._claim is not None:
+            found = self._claim.look(options, self._context, self._go_on)
+            if found.failure:
+                return Attempt(found.failure, speaks_another_protocol=found.speaks_another_protocol)
+            if found.holder is not None:
+                return Attempt(self._claim.held_by(found.holder, options), standby=True)
+            if self._is_session_over(found.last_seen):
+                self._discard_session(options)
+        began, link = time.monotonic(), build(options)
+        serve(link, options)
+        if link.accepted:
+            self._connected_at = time.monotonic()
+        lasted_s, other = time.monotonic() - began, link.speaks_another_protocol
+        return Attempt(link.failure, link.accepted, lasted_s, speaks_another_protocol=other)
+
+    def _is_session_over(self, last_seen: datetime | None) -> bool:
+        """Whether this client was away for longer than its session is to last.
+
+        Not every broker forgets it by itself, and commands of long ago must not be run.
+        """
+        limit_s = self._options.session_expiry
+        if self._connected_at is not None and time.monotonic() - self._connected_at > limit_s:
+            return True
+        if last_seen is None:
+            return self._connected_at is None
+        return not -limit_s <= (datetime.now(UTC) - last_seen).total_seconds() <= limit_s
+
+    def _discard_session(self, options: Options) -> None:
+        """Make the broker forget the session, with a connection for this alone.
+
+        With MQTT 3.1.1 there is no other way, and mosquitto 2.0.11 does not write a session to
+        disk that began with a clean start, whatever its expiry.
+        """
+        link = Link(replace(options, fresh=True), self._context, lambda _: None)
+        link.open()
+        while link.up and not link.accepted and self._go_on():
+            link.turn(TURN_S)
+        link.close(done=link.accepted)
