@@ -108,7 +108,7 @@ class Call:
         """Give the configured meters of these names, or all. Raises UsageError or ConfigError."""
         known = {meter.name: meter for meter in self.settings.meters}
         if not known:
-            raise ConfigError("no meter is configured: add one as [[meters]]")
+            raise ConfigError("no meter is configured: esquirell meters add adds one")
         for name in names:
             if name not in known:
                 raise misuse(f"there is no meter {name!r}; known: {', '.join(known)}")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from esquirell.cli.adding import add, change, exchange, remove
 from esquirell.cli.call import Call, Group, pass_call
 from esquirell.cli.moments import local
 from esquirell.cli.output import in_terminal, print_json, print_lines, print_table, warn
@@ -32,7 +33,7 @@ _NARROW = ("name", "profile", "state", "last_success", "reason")
 
 @click.group("meters", cls=Group)
 def meters() -> None:
-    """List, show, test, capture and sync the configured meters."""
+    """List, show, test, capture and sync meters; add, change, exchange and remove them."""
 
 
 @meters.command("list")
@@ -85,7 +86,8 @@ def test(call: Call, name: str) -> None:
     print_lines(diagnostics_of(reading))
 
 
-meters.add_command(sync)
+for command in (add, change, exchange, remove, sync):
+    meters.add_command(command)
 
 
 @meters.command("capture")

@@ -52,7 +52,9 @@ def sync(call: Call) -> int:
     if source is None:
         raise ConfigError("meters sync needs a configuration file to write to: esquirell init")
     compared = list(_compare(cloud, call.meters(())))
-    files = _write(source, compared)
+    added = [one for one in compared if one.meter.name in call.settings.added]
+    files = _write(source, [one for one in compared if one not in added])
+    files += _write_added(call.settings.state_dir, added)
     if call.json:
         print_json([one.payload() for one in compared])
     _tell(compared, files, quiet=call.json)
@@ -85,6 +87,20 @@ def _write(source: Path, compared: Sequence[Compared]) -> list[Path]:
 
     updates = {one.meter.name: one.update for one in compared if one.changes}
     return rewrite(source, updates) if updates else []
+
+
+def _write_added(state_dir: Path, compared: Sequence[Compared]) -> list[Path]:
+    """Write the files of meters that were added while the service ran."""
+    from esquirell.settings.meter_files import MeterFiles  # noqa: PLC0415 - as above
+
+    files = MeterFiles(state_dir)
+    written = []
+    for one in compared:
+        values = {"local_key": one.update.local_key, "product_id": one.update.product_id}
+        news = {key: value for key, value in values.items() if value is not None}
+        if news:
+            written.append(files.put(one.meter.name, files.read(one.meter.name) | news))
+    return written
 
 
 def _tell(compared: Sequence[Compared], files: Sequence[Path], *, quiet: bool) -> None:

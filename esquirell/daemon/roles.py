@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from esquirell.daemon.consumer import Pulse
+from esquirell.daemon.following import following_meters
 from esquirell.daemon.housekeeping import Housekeeping
 from esquirell.daemon.lock import AlreadyRunningError, claim
 from esquirell.daemon.parts import Part, Turn
@@ -60,7 +61,7 @@ def everything(runtime: Runtime, server: RedisServer | None) -> Role:
     own_redis = (_server(server),) if server else ()
     bridge_lease = runtime.shared.lease("bridge", owner)
     bridging = (_bridge(runtime, bridge_lease), _commands(runtime), *_missed(runtime))
-    looking_after = (_claim(runtime), _housekeeping(runtime), *own_redis)
+    looking_after = (following_meters(runtime), _claim(runtime), _housekeeping(runtime), *own_redis)
     parts = (_beat(runtime, owner), *bridging, *looking_after)
     gauges = (_mqtt_gauge(runtime), *_worker_gauges(runtime))
     return Role(("worker", "beat", "bridge"), parts, gauges)
@@ -75,7 +76,7 @@ def worker(
     taken = list(runtime.queues)
     if DEFAULT_QUEUE in queues:
         names, taken = ["worker", *names], [*QUEUES, *taken]
-    parts = (_housekeeping(runtime),)
+    parts = (following_meters(runtime), _housekeeping(runtime))
     return Role(tuple(names), parts, _gauges_of(runtime, kind), queues=tuple(taken))
 
 
@@ -100,7 +101,7 @@ def bridge(runtime: Runtime) -> Role:
     """Only keep what is published true."""
     runtime.bridges = True
     lease = runtime.shared.lease("bridge", runtime.instance)
-    parts = (_bridge(runtime), _commands(runtime), *_missed(runtime))
+    parts = (_bridge(runtime), _commands(runtime), *_missed(runtime), following_meters(runtime))
     return Role(("bridge",), parts, (_mqtt_gauge(runtime),), lease)
 
 

@@ -79,6 +79,26 @@ class Fetched(Shape):
     meters: dict[str, MeterOutcome]
 
 
+class MeterAdded(Shape):
+    """A meter that was added or changed, and the machine on which its file lies.
+
+    `reading` is what it said when it was read for that, null if it was not.
+    """
+
+    name: str
+    label: str
+    host: str
+    file: str
+    reading: dict[str, Any] | None
+
+
+class MeterRemoved(Shape):
+    """A meter that was removed; `forgotten` counts what went of its history."""
+
+    name: str
+    forgotten: int
+
+
 class Tried(Shape):
     """A reading that was neither stored nor published; `duration_ms` is the time it took."""
 

@@ -1,12 +1,21 @@
 """The payloads of commands, a model each; services/command_table.py says which takes which."""
 
 import json
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
 
+from esquirell.domain.device import Device
 from esquirell.domain.errors import CommandError
-from esquirell.domain.meter import Slug
+from esquirell.domain.meter import ProtocolVersion, Slug
 from esquirell.domain.schedule import Schedule, Seconds
 
 PAYLOAD_LIMIT = 64 * 1024
@@ -93,6 +102,82 @@ class TaskCall(Payload):
 
     task: Annotated[str, Field(min_length=1, max_length=200)]
     args: dict[str, Any] = Field(default_factory=dict)
+
+
+_NO_SETTINGS = {"transaction", "mapping", "category"}
+
+
+class MeterFields(Payload):
+    """The settings of a meter that is added while the service runs; those not named stay."""
+
+    device_id: str | None = None
+    local_key: SecretStr | None = None
+    address: str | None = None
+    port: int | None = None
+    protocol: ProtocolVersion | None = None
+    label: str | None = None
+    area: str | None = None
+    profile: str | None = None
+    product_id: str | None = None
+    gateway: str | None = None
+    cid: str | None = None
+    transport: Literal["local", "cloud"] | None = None
+    invert: bool | tuple[Literal["a", "b", "c"], ...] | None = None
+    publish_every: int | None = None
+    upstream: str | None = None
+    queue: str | None = None
+    mapping: Annotated[
+        dict[str, Any] | None, Field(description="its datapoints, as a devices.json has them")
+    ] = None
+    category: Annotated[str, Field(description="Tuya's category, as zndb")] = ""
+
+    @property
+    def device(self) -> Device | None:
+        """What is known of the device beside its settings, if anything."""
+        if self.mapping is None:
+            return None
+        return Device(self.product_id or "", self.category, "", self.mapping)
+
+    @property
+    def table(self) -> dict[str, Any]:
+        """The settings that were named, as one `[[meters]]` has them, its secret included."""
+        named = self.model_dump(include=set(MeterFields.model_fields) - _NO_SETTINGS)
+        found = {key: value for key, value in named.items() if value is not None}
+        if self.local_key is not None:
+            found["local_key"] = self.local_key.get_secret_value()
+        return found
+
+
+class MeterTrial(MeterFields):
+    """A meter to be read once, before it is added; `name` is what it is to be called."""
+
+    name: Slug = "new"
+
+
+class NewMeter(MeterFields):
+    """A meter to add; unless `test` is false it is read first, and added only if it answers."""
+
+    name: Slug
+    test: bool = True
+
+
+class MeterChange(MeterFields):
+    """The settings of a meter to change; the others stay."""
+
+    name: Reference
+
+
+class MeterExchange(MeterFields):
+    """Another device in the place of a meter's; its history goes on under the same name."""
+
+    name: Reference
+    test: bool = True
+
+
+class MeterRemoval(Named):
+    """A meter to remove; its history stays unless `forget` is true."""
+
+    forget: bool = False
 
 
 def read_json(payload: bytes) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from esquirell.domain.clock import Clock
 from esquirell.domain.device import Device
 from esquirell.domain.meter import Meter
+from esquirell.domain.reading import Reading
 from esquirell.profiles import Choices
 from esquirell.runtime.facts import VERSION
 from esquirell.services.capture import Capture
@@ -54,6 +55,24 @@ class Devices:
     def capture(self) -> Capture:
         """The one who takes captures."""
         return Capture(self.transport, self.describe, self.profiles.of, VERSION)
+
+    def try_out(self, meter: Meter, device: Device | None = None) -> Reading:
+        """Read a meter once, whether it is configured or not; nothing is stored.
+
+        `device` is what is known of it. Raises MeterError and ConfigError.
+        """
+        choices = Choices(
+            lambda: self._settings().profiles_dir, lambda one: device or self.describe(one)
+        )
+        answer = self.transport.read(meter, choices.of(meter).refresh, forced=True)
+        decoded = choices.decode(meter, answer)
+        return Reading(
+            meter.name, self._clock(), decoded.values, decoded.diagnostics, decoded.warnings
+        )
+
+    def note(self, device_id: str, device: Device) -> None:
+        """Keep what is known of a device, where the cloud's answers are kept."""
+        Descriptions(self._settings().state_dir / DEVICES).put(device_id, device)
 
     def requests_spent(self) -> Spent:
         """Count the requests that were made to the cloud."""

@@ -2,6 +2,7 @@
 
 import os
 import socket
+import threading
 import uuid
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -36,6 +37,8 @@ from esquirell.services.elsewhere import Elsewhere
 from esquirell.services.fetch import Fetch
 from esquirell.services.handlers import Handlers
 from esquirell.services.health import Health
+from esquirell.services.inventory import Inventory
+from esquirell.services.inventory import Known as KnownMeters
 from esquirell.services.jobs import Jobs
 from esquirell.services.missed import Missed
 from esquirell.services.poll import Poller
@@ -43,6 +46,7 @@ from esquirell.services.saving import Saver
 from esquirell.services.schedules import Schedules
 from esquirell.services.statuses import latest
 from esquirell.settings import Settings, load
+from esquirell.settings.meter_files import MeterFiles
 from esquirell.settings.private_files import make_directory
 from esquirell.storage.spool import Spool
 
@@ -69,6 +73,7 @@ class Runtime:
         self.settings = settings
         self._paces = _paces(settings)
         self._told = Told()
+        self._reloading = threading.Lock()
         self.app = app
         self.started_at = now()
         # Host names and process ids repeat among containers.
@@ -93,10 +98,12 @@ class Runtime:
 
     def reload(self) -> None:
         """Take over meters and levels of a changed configuration file. Raises ConfigError."""
-        before, self.settings = self.settings, load()
-        self._paces = _paces(self.settings)
-        for meter in {one.name for one in before.meters} - {one.name for one in self.meters()}:
-            self.devices.transport.forget(meter)
+        with self._reloading:
+            before, self.settings = self.settings, load()
+            self._paces = _paces(self.settings)
+        # Lines of meters that went, or that are another device by now.
+        for meter in set(before.meters) - set(self.meters()):
+            self.devices.transport.forget(meter.name)
 
     def meters(self) -> Sequence[Meter]:
         """Give the configured meters."""
@@ -160,7 +167,22 @@ class Runtime:
     def commands(self) -> Commands:
         """The dispatcher of commands."""
         edits = Edits(self.storage.schedules, self.shared.timetable, registry, self.meters)
-        return Commands(Handlers(edits, self.schedules, self.health, registry), self.jobs)
+        handlers = Handlers(edits, self.schedules, self.health, registry, self.inventory)
+        return Commands(handlers, self.jobs)
+
+    @cached_property
+    def inventory(self) -> Inventory:
+        """The writer of meters that are added while the service runs."""
+        return Inventory(
+            MeterFiles(self.settings.state_dir),
+            lambda: KnownMeters(self.settings.meters, self.settings.added),
+            self.devices.try_out,
+            self.devices.note,
+            self.reload,
+            self.upkeep.forget,
+            self.schedules.readers,
+            socket.gethostname(),
+        )
 
     @cached_property
     def requests(self) -> Requests:

@@ -9,7 +9,7 @@ from esquirell.runtime.storage import Storage
 from esquirell.services.retention import Retention
 from esquirell.settings import Settings
 from esquirell.storage.database import Database
-from esquirell.storage.maintenance import care, moving, restoring
+from esquirell.storage.maintenance import care, forgetting, moving, restoring
 from esquirell.storage.maintenance.backups import Backups
 from esquirell.storage.maintenance.claim import Claim
 from esquirell.storage.maintenance.mending import Mender
@@ -49,6 +49,13 @@ class Upkeep:
         Raises ConfigError or UnavailableError.
         """
         return restoring.restore(file, self.database)
+
+    def forget(self, meter: str) -> int:
+        """Remove all that is stored of a meter; return the number of its readings.
+
+        Raises UnavailableError.
+        """
+        return forgetting.forget(self.database, meter)
 
     def move(self, url: str, report: moving.Report) -> tuple[str, dict[str, int]]:
         """Copy all rows into the empty database at `url`; return its name and rows per table.

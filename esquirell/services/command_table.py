@@ -116,6 +116,27 @@ _TABLE: tuple[Command, ...] = (
         sources=NOT_MQTT,
         lost_after=POLL_LOST_AFTER,
     ),
+    Change("meter/try", requests.MeterTrial, Handlers.try_meter, answers.Tried, sources=NOT_MQTT),
+    Change(
+        "meter/add", requests.NewMeter, Handlers.add_meter, answers.MeterAdded, sources=NOT_MQTT
+    ),
+    Change(
+        "meter/set", requests.MeterChange, Handlers.set_meter, answers.MeterAdded, sources=NOT_MQTT
+    ),
+    Change(
+        "meter/exchange",
+        requests.MeterExchange,
+        Handlers.exchange_meter,
+        answers.MeterAdded,
+        sources=NOT_MQTT,
+    ),
+    Change(
+        "meter/remove",
+        requests.MeterRemoval,
+        Handlers.remove_meter,
+        answers.MeterRemoved,
+        sources=NOT_MQTT,
+    ),
     Query("schedule/list", requests.Nothing, Handlers.list_schedules, answers.ScheduleList),
     Change("schedule/add", requests.NewSchedule, Handlers.add_schedule, answers.ScheduleState),
     Change("schedule/set", requests.ScheduleChange, Handlers.set_schedule, answers.ScheduleState),

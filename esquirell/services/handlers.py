@@ -6,12 +6,25 @@ from typing import Any
 
 from esquirell.domain.command import Source
 from esquirell.domain.errors import CommandError
-from esquirell.domain.requests import Meters, Named, NewSchedule, Nothing, ScheduleChange, TaskCall
+from esquirell.domain.requests import (
+    MeterChange,
+    MeterExchange,
+    MeterRemoval,
+    Meters,
+    MeterTrial,
+    Named,
+    NewMeter,
+    NewSchedule,
+    Nothing,
+    ScheduleChange,
+    TaskCall,
+)
 from esquirell.domain.schedule import FETCH, TASK_PREFIX, long_task_name
 from esquirell.domain.tasks import TaskRegistry
 from esquirell.services.capture import CAPTURE_TASK
 from esquirell.services.edits import Edits
 from esquirell.services.health import Health
+from esquirell.services.inventory import Inventory
 from esquirell.services.schedules import Schedules
 
 FETCH_TASK = TASK_PREFIX + FETCH
@@ -41,6 +54,7 @@ class Handlers:
     schedules: Schedules
     health: Health
     tasks: TaskRegistry
+    inventory: Inventory
     source: Source = "cli"
 
     def report_health(self, _: Nothing) -> Data:
@@ -65,6 +79,26 @@ class Handlers:
         """Read what a meter sends, raw, with nothing that names the device."""
         self.edits.check_meters([named.name])
         return Work(CAPTURE_TASK, {"name": named.name})
+
+    def try_meter(self, trial: MeterTrial) -> Data:
+        """Read a meter that is not added yet; nothing is stored or published."""
+        return self.inventory.try_out(trial)
+
+    def add_meter(self, new: NewMeter) -> Data:
+        """Add a meter."""
+        return self.inventory.add(new)
+
+    def set_meter(self, change: MeterChange) -> Data:
+        """Change settings of a meter that was added."""
+        return self.inventory.change(change)
+
+    def exchange_meter(self, exchange: MeterExchange) -> Data:
+        """Put another device in the place of a meter's, under the same name."""
+        return self.inventory.exchange(exchange)
+
+    def remove_meter(self, removal: MeterRemoval) -> Data:
+        """Remove a meter that was added; its history stays unless it is to be forgotten."""
+        return self.inventory.remove(removal)
 
     def list_schedules(self, _: Nothing) -> Data:
         """List the schedules."""

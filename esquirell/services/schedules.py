@@ -112,6 +112,11 @@ class Schedules:
             if schedule
         }
 
+    def readers(self, meter: str) -> list[str]:
+        """Return the schedules that read a meter by its name. Raises UnavailableError."""
+        found = {name: state["meters"] for name, state in self.states().items()}
+        return [name for name, meters in found.items() if meters and meter in meters]
+
     def version(self, names: Sequence[str]) -> tuple[str, Mapping[str, str]] | None:
         """Give what is another one after each change, and for each of `names` after each run.
 

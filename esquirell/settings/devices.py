@@ -2,7 +2,8 @@
 
 import ipaddress
 import json
-from collections.abc import Container, Mapping
+from collections.abc import Container, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, get_args
 
@@ -36,25 +37,57 @@ class Found(NamedTuple):
     left_out: tuple[LeftOut, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A metering device of a list: as a meter, and what is known of it beside that."""
+
+    meter: Meter
+    device: Device
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        """Its settings as the commands about meters take them; its key is among them."""
+        shown = self.meter.model_dump(exclude={"name", "mapping_file"}, exclude_defaults=True)
+        key = self.meter.local_key.get_secret_value()
+        return shown | {
+            "local_key": key,
+            "mapping": dict(self.device.mapping),
+            "category": self.device.category,
+        }
+
+
 def read_devices(file: Path) -> Found:
     """Return the metering devices of tinytuya's `devices.json` as meters with unique names.
 
     A device behind a gateway takes address, key and protocol from the gateway's entry.
     Raises ConfigError when the file is not what tinytuya writes.
     """
-    meters: dict[str, Meter] = {}
+    listed, left_out = _read(_entries(file), file)
+    return Found(tuple(one.meter for one in listed), tuple(left_out))
+
+
+def read_list(content: bytes, name: str) -> tuple[Listed, ...]:
+    """Return the metering devices of a `devices.json` that was sent; nothing of it is kept.
+
+    `name` is what an error calls it. Raises ConfigError as `read_devices` does.
+    """
+    listed, _ = _read(_parsed(content, name), None)
+    return tuple(listed)
+
+
+def _read(entries: Sequence[Entry], file: Path | None) -> tuple[list[Listed], list[LeftOut]]:
+    listed: dict[str, Listed] = {}
     left_out: list[LeftOut] = []
-    entries = _entries(file)
     by_id = {_text(entry, "id"): entry for entry in entries}
     for device in entries:
         line = by_id.get(_text(device, "parent")) if device.get("sub") else device
         reason = _reason_against(device, line)
-        meter = _meter(device, line, meters, file) if line and not reason else None
+        meter = _meter(device, line, listed, file) if line and not reason else None
         if meter:
-            meters[meter.name] = meter
+            listed[meter.name] = Listed(meter, _device(device))
         else:
             left_out.append(LeftOut(_title(device), reason or "its entry is not complete"))
-    return Found(tuple(meters.values()), tuple(left_out))
+    return list(listed.values()), left_out
 
 
 def describe(file: Path, device_id: str) -> Device:
@@ -63,6 +96,10 @@ def describe(file: Path, device_id: str) -> Device:
     Raises ConfigError when the file is not what tinytuya writes.
     """
     entry = next((one for one in _entries(file) if one.get("id") == device_id), {})
+    return _device(entry)
+
+
+def _device(entry: Entry) -> Device:
     return Device(
         product_id=_text(entry, "product_id"),
         category=_text(entry, "category"),
@@ -88,13 +125,19 @@ def key_of(file: Path, device_id: str) -> str | None:
 
 def _entries(file: Path) -> list[Entry]:
     try:
-        entries = json.loads(file.read_bytes())
+        content = file.read_bytes()
     except OSError as error:
         raise ConfigError(f"{file} can't be read: {error.strerror}") from error
-    except ValueError:
-        raise ConfigError(f"{file} is no JSON: give the devices.json of tinytuya") from None
+    return _parsed(content, str(file))
+
+
+def _parsed(content: bytes, name: str) -> list[Entry]:
+    try:
+        entries = json.loads(content)
+    except (ValueError, RecursionError):
+        raise ConfigError(f"{name} is no JSON: give the devices.json of tinytuya") from None
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
-        raise ConfigError(f"{file} is no list of devices: give the devices.json of tinytuya")
+        raise ConfigError(f"{name} is no list of devices: give the devices.json of tinytuya")
     return entries
 
 
@@ -127,7 +170,7 @@ def _codes(device: Entry) -> dict[str, str]:
     return {point.name: point.code for point in specified(device.get("mapping"))}
 
 
-def _meter(device: Entry, line: Entry, taken: Container[str], file: Path) -> Meter | None:
+def _meter(device: Entry, line: Entry, taken: Container[str], file: Path | None) -> Meter | None:
     name = unique_slug(_text(device, "name"), taken)
     behind_gateway = line is not device
     try:
@@ -142,7 +185,7 @@ def _meter(device: Entry, line: Entry, taken: Container[str], file: Path) -> Met
             protocol=_protocol(line),
             profile=_profile(device),
             product_id=_text(device, "product_id"),
-            mapping_file=file.absolute() if _codes(device) else None,
+            mapping_file=file.absolute() if file and _codes(device) else None,
         )
     except ValidationError:
         return None

@@ -7,7 +7,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from esquirell.domain.errors import ConfigError
-from esquirell.settings import environment, files, overlay, secret_files
+from esquirell.settings import added_meters, environment, files, overlay, secret_files
 from esquirell.settings.checks import check
 from esquirell.settings.environment import Assignment
 from esquirell.settings.files import ConfigFile
@@ -19,11 +19,16 @@ from esquirell.settings.sentences import first_sentence
 from esquirell.settings.zones import machine_zone
 
 
-def load(path: Path | None = None, environ: Mapping[str, str] | None = None) -> Settings:
+def load(
+    path: Path | None = None,
+    environ: Mapping[str, str] | None = None,
+    edit: added_meters.Edit | None = None,
+) -> Settings:
     """Load the settings; nothing is written, and each call reads everything anew.
 
     The file is `path`, else `$ESQUIRELL_CONFIG`, else the first one found where files are
-    looked for; without any, the variables `ESQUIRELL_…` alone have to do. Raises ConfigError
+    looked for; without any, the variables `ESQUIRELL_…` alone have to do. Meters that were
+    added lie in the state directory; `edit` is what is to be changed of them. Raises ConfigError
     with one sentence that names the place and what to change.
     """
     environ = os.environ if environ is None else environ
@@ -31,15 +36,23 @@ def load(path: Path | None = None, environ: Mapping[str, str] | None = None) -> 
     given = environment.read(environ)
     if file is None and not given:
         raise files.missing()
-    return _combine(file or ConfigFile(None, {}, exposed=False), given, environ)
+    return _combine(file or ConfigFile(None, {}, exposed=False), given, environ, edit)
 
 
-def _combine(file: ConfigFile, given: Sequence[Assignment], environ: Mapping[str, str]) -> Settings:
+def _combine(
+    file: ConfigFile,
+    given: Sequence[Assignment],
+    environ: Mapping[str, str],
+    edit: added_meters.Edit | None,
+) -> Settings:
     places = Places(file.name)
     data = file.tables
     prepare(data, file.folder, places)
     exposed = file.exposed and secret_files.holds_secrets(data, places)
-    _cover(data, given, places)
+    overlay.cover_tables(data, given, Path.cwd(), places)
+    found_out = _found_out(data, file.folder, environ)
+    added = _add_meters(data, found_out["state_dir"], places, edit)
+    _cover_items(data, given, places)
     open_files = secret_files.exposed_files(data, places)
     secret_files.resolve(data, secret_files.folders(environ, file.folder), places)
     warnings = (
@@ -49,8 +62,8 @@ def _combine(file: ConfigFile, given: Sequence[Assignment], environ: Mapping[str
         ),
         *_warnings(data, file.name, environ, exposed=exposed),
     )
-    data |= _found_out(data, file.folder, environ)
-    settings = _validated(data | {"source": file.source}, places)
+    data |= found_out
+    settings = _validated(data | {"source": file.source, "added": added}, places)
     check(settings, places)
     _check_profiles(settings.profiles_dir)
     return settings.model_copy(update={"warnings": warnings})
@@ -64,8 +77,16 @@ def _check_profiles(folder: Path | None) -> None:
         profiles.own(folder)
 
 
-def _cover(data: Table, given: Sequence[Assignment], places: Places) -> None:
-    overlay.cover_tables(data, given, Path.cwd(), places)
+def _add_meters(
+    data: Table, state_dir: object, places: Places, edit: added_meters.Edit | None
+) -> list[str]:
+    # Anything else than a text is refused later, with the other settings.
+    if not isinstance(state_dir, str):
+        return []
+    return added_meters.include(data, Path(state_dir), places, edit)
+
+
+def _cover_items(data: Table, given: Sequence[Assignment], places: Places) -> None:
     data["schedules"] = data.get("schedules") or [dict(DEFAULT_SCHEDULE)]
     overlay.cover_items(data, given, Path.cwd(), places)
     for section in SECTIONS:
@@ -90,7 +111,7 @@ def _warnings(
     if "timezone" not in data and machine_zone(environ) is None:
         yield f"{name}: timezone is missing and this machine's can't be told: UTC is used"
     if not data.get("meters"):
-        yield f"{name}: no meter is configured: add one as [[meters]]"
+        yield f"{name}: no meter is configured: esquirell meters add adds one"
 
 
 def _validated(data: Table, places: Places) -> Settings:

@@ -237,11 +237,13 @@ class Configuration(Section):
 class Settings(Configuration):
     """The effective configuration, and what was found out while loading it.
 
-    `source` is the file it came from, None without one; `warnings` are one sentence each.
+    `source` is the file it came from, None without one; `added` names the meters whose files lie
+    in the state directory; `warnings` are one sentence each.
     Nothing that lies in `state_dir` exists yet: who uses it makes it.
     """
 
     source: Path | None = None
+    added: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 
     @property

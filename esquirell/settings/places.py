@@ -11,7 +11,7 @@ class Places:
     """
 
     def __init__(self, file: str) -> None:
-        self._file = file
+        self.file = file
         self._variables: dict[Route, str] = {}
 
     def note(self, route: Route, variable: str) -> None:
@@ -28,7 +28,7 @@ class Places:
         A problem of a key follows it: `must be a whole number`; one of a table stands alone.
         """
         variable, rest = self._found((*table, key) if key else table)
-        names = (variable, *rest) if variable else (self._file, ".".join(table), key)
+        names = (variable, *rest) if variable else (self.file, ".".join(table), key)
         return f"{': '.join(filter(None, names))}{'' if key else ':'} {problem}"
 
     def _found(self, route: Route) -> tuple[str | None, Route]:

@@ -13,7 +13,7 @@ from esquirell.settings.values import write_span
 
 MASK = "***"
 
-_FOUND_OUT = {"source", "warnings"}
+_FOUND_OUT = {"source", "added", "warnings"}
 _PUBLIC_METER = (
     "name",
     "label",

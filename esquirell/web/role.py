@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
+from esquirell.daemon.following import following_meters
 from esquirell.daemon.parts import Part, Turn
 from esquirell.daemon.roles import Role
 from esquirell.runtime.published import published_readings
@@ -24,7 +25,9 @@ def beside(runtime: Runtime, role: Role) -> Role:
 def alone(runtime: Runtime) -> Role:
     """Return the page as a role: live from what is retained on the broker, else the database."""
     live = Live(refresh_s=5.0)
-    return Role(("web",), (web(runtime, live), _listening(runtime, live)))
+    return Role(
+        ("web",), (web(runtime, live), _listening(runtime, live), following_meters(runtime))
+    )
 
 
 def _listening(runtime: Runtime, live: Live) -> Part:

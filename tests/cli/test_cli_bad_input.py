@@ -61,4 +61,6 @@ def test_no_meter_at_all(home: Home) -> None:
     home.configure()
     said = esquirell("fetch")
     assert said.code == 2
-    assert said.err.splitlines()[-1] == ("esquirell: no meter is configured: add one as [[meters]]")
+    assert said.err.splitlines()[-1] == (
+        "esquirell: no meter is configured: esquirell meters add adds one"
+    )

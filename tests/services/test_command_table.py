@@ -24,9 +24,15 @@ from esquirell.services.command_table import (
 )
 from esquirell.services.handlers import Data, Handlers
 
+NEW = {"device_id": "bf77", "local_key": "0123456789abcdef"}
 EXAMPLES: Mapping[str, Mapping[str, Any]] = {
     "meter/test": {"name": "main"},
     "meter/capture": {"name": "main"},
+    "meter/try": NEW | {"address": "10.0.0.5"},
+    "meter/add": NEW | {"name": "barn"},
+    "meter/set": {"name": "added", "label": "Added"},
+    "meter/exchange": {"name": "added"} | NEW,
+    "meter/remove": {"name": "added"},
     "schedule/add": {"name": "fast", "every": 5},
     "schedule/set": {"name": "fetch", "every": 5},
     "schedule/enable": {"name": "fetch"},
@@ -50,6 +56,7 @@ class WithSecret(Named):
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_answer_has_the_shape_that_the_table_promises(name: str) -> None:
     bench = Bench(from_file())
+    bench.files.put("added", NEW | {"name": "added", "device_id": "bf78"})
     command = COMMANDS[name]
     answer = bench.commands.handle(Request("cli", name, EXAMPLES.get(name, {})))
     if isinstance(command, Job):
@@ -71,7 +78,10 @@ def test_what_mqtt_may_not_give_is_unknown_there_and_has_no_schema() -> None:
     assert "meter/capture" not in str(caught.value).partition("known:")[2]
     bench = Bench(from_file())
     assert bench.code("meter/capture", name="main") == "unknown_command"
-    assert set(schemas("mqtt")) == set(commands_for("mqtt")) == set(COMMANDS) - {"meter/capture"}
+    kept = {name for name, one in COMMANDS.items() if one.sources == NOT_MQTT}
+    verbs = ("capture", "try", "add", "set", "exchange", "remove")
+    assert kept == {f"meter/{verb}" for verb in verbs}
+    assert set(schemas("mqtt")) == set(commands_for("mqtt")) == set(COMMANDS) - kept
 
 
 @pytest.mark.parametrize("source", ["mqtt", "cli", "web", "api"])

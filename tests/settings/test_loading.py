@@ -253,7 +253,7 @@ def test_settings_cannot_be_changed(folder: ConfigurationFolder) -> None:
 
 def test_a_configuration_without_meters_warns(folder: ConfigurationFolder) -> None:
     (warning,) = folder.load("").warnings
-    assert warning == f"{folder.file}: no meter is configured: add one as [[meters]]"
+    assert warning == f"{folder.file}: no meter is configured: esquirell meters add adds one"
 
 
 def test_a_machine_without_a_known_zone_runs_on_utc_and_warns(folder: ConfigurationFolder) -> None:

@@ -285,7 +285,7 @@ def complaint(attempt: Callable[[], Settings]) -> str:
 @given(CONFIGURATIONS)
 def test_no_configuration_whatever_gives_another_error(data: dict[str, object]) -> None:
     file = ConfigFile(Path("/nowhere/esquirell.toml"), data, exposed=True)
-    said = complaint(lambda: _combine(file, [], {"TZ": "UTC"}))
+    said = complaint(lambda: _combine(file, [], {"TZ": "UTC"}, None))
     assert not said or said.startswith("/nowhere/esquirell.toml: ")
 
 

@@ -3,13 +3,17 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
-from support.fakes import Clock, ReadingStore, ScheduleStore, Timetable, meter
+from support.fakes import NOON, Clock, ReadingStore, ScheduleStore, Timetable, meter
 
 from esquirell.domain.command import Answer, CommandRecord, Request
-from esquirell.domain.errors import UnavailableError
+from esquirell.domain.device import Device
+from esquirell.domain.errors import EsquirellError, MeterUnreachableError, UnavailableError
+from esquirell.domain.meter import Meter
+from esquirell.domain.reading import Reading
 from esquirell.domain.requests import FetchArguments
 from esquirell.domain.schedule import StoredSchedule
 from esquirell.domain.tasks import TaskRegistry
@@ -17,6 +21,7 @@ from esquirell.services.commands import Commands
 from esquirell.services.edits import Edits
 from esquirell.services.handlers import Handlers
 from esquirell.services.health import Health
+from esquirell.services.inventory import Inventory, Known
 from esquirell.services.jobs import Jobs
 from esquirell.services.schedules import Schedules
 
@@ -120,6 +125,43 @@ class HeatTask:
         pass
 
 
+class MeterFiles:
+    """The files of the meters that were added, in memory, and what reading a meter gives."""
+
+    def __init__(self) -> None:
+        self.tables: dict[str, dict[str, Any]] = {}
+        self.noted: dict[str, Device] = {}
+        self.read_with: list[Meter] = []
+        self.trouble: EsquirellError | None = None
+
+    def meters(self) -> list[Meter]:
+        return [Meter.model_validate(table) for table in self.tables.values()]
+
+    def put(self, name: str, table: Mapping[str, Any]) -> Path:
+        if self.trouble:
+            raise self.trouble
+        self.tables[name] = dict(table)
+        return Path(f"/state/meters/{name}.toml")
+
+    def read(self, name: str) -> dict[str, Any]:
+        return dict(self.tables[name])
+
+    def remove(self, name: str) -> None:
+        if self.trouble:
+            raise self.trouble
+        del self.tables[name]
+
+    def note(self, device_id: str, device: Device) -> None:
+        self.noted[device_id] = device
+
+    def reading(self, meter: Meter, device: Device | None) -> Reading:
+        del device
+        self.read_with.append(meter)
+        if meter.address == "10.0.0.66":
+            raise MeterUnreachableError("unreachable", "no route to it")
+        return Reading(meter.name, NOON, {"active_power": 12.0})
+
+
 class FetchTask:
     """Read all meters."""
 
@@ -146,10 +188,31 @@ class Bench:
         self.readings = ReadingStore()
         health = Health(self.meters, self.readings, Presence(), Queues(), lambda: 0, self.clock)
         edits = Edits(self.store, self.timetable, self.tasks, self.meters)
-        self.commands = Commands(Handlers(edits, self.schedules, health, self.tasks), self.jobs)
+        self.files = MeterFiles()
+        self.forgotten: list[str] = []
+        handlers = Handlers(edits, self.schedules, health, self.tasks, self.inventory())
+        self.commands = Commands(handlers, self.jobs)
 
     def meters(self) -> Sequence[Any]:
-        return [meter("main"), meter("garage")]
+        return [meter("main"), meter("garage"), *self.files.meters()]
+
+    def inventory(self) -> Inventory:
+        """Build the writer of meters over files in memory."""
+
+        def forget(name: str) -> int:
+            self.forgotten.append(name)
+            return 7
+
+        return Inventory(
+            self.files,
+            lambda: Known(self.meters(), tuple(self.files.tables)),
+            self.files.reading,
+            self.files.note,
+            lambda: None,
+            forget,
+            self.schedules.readers,
+            "raspi",
+        )
 
     def ask(self, command: str, **data: object) -> dict[str, Any]:
         return self.commands.handle(Request("mqtt", command, data)).payload()

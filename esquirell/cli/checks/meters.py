@@ -29,7 +29,7 @@ def configured(settings: Settings) -> Iterator[Finding]:
     """Look whether what is configured of each meter can work."""
     choices = Choices(lambda: settings.profiles_dir)
     if not settings.meters:
-        yield advice("meters", "none is configured", "add one as [[meters]]")
+        yield advice("meters", "none is configured", "esquirell meters add adds one")
     for meter in settings.meters:
         yield _profile(meter, choices)
         yield _key(meter)

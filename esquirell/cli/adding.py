@@ -1,0 +1,211 @@
+"""`esquirell meters add | set | exchange | remove`: meters of this machine, without a restart."""
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, get_args
+
+import click
+
+from esquirell.cli.call import Call, Command, misuse, pass_call
+from esquirell.cli.output import in_terminal, print_json, print_lines, print_table, warn
+from esquirell.cli.values import lines_of, print_grid
+from esquirell.domain.errors import CommandError, ConfigError
+from esquirell.domain.meter import LOCAL_KEY_LENGTH, ProtocolVersion
+from esquirell.settings.slugs import unique_slug
+
+_FILE = click.Path(dir_okay=False, exists=True, path_type=Path)
+_PROTOCOLS = get_args(ProtocolVersion)
+
+Function = Callable[..., Any]
+
+
+def _fields(command: Function) -> Function:
+    """Add the options for the settings of a meter."""
+    options = (
+        click.option("--device-id", metavar="ID", help="The id that scan shows."),
+        click.option("--address", metavar="IP", help='On your network, or "auto".'),
+        click.option("--port", type=click.IntRange(1, 65535), help="Where it listens (6668)."),
+        click.option("--key-file", type=_FILE, help="A file that holds its local key."),
+        click.option("--ask-key", is_flag=True, help="Ask for its local key."),
+        click.option("--protocol", type=click.Choice(_PROTOCOLS), help="Found out without it."),
+        click.option("--profile", help="What its datapoints mean: profiles list shows them."),
+        click.option("--product-id", help="Of the product; scan shows it."),
+        click.option("--gateway", metavar="ID", help="The device id of its gateway."),
+        click.option("--cid", metavar="NODE", help="Its node id at that gateway."),
+        click.option("--label", help="As people see it."),
+        click.option("--area", help="The room that it is in."),
+        click.option("--upstream", metavar="NAME", help="The meter that measures it as well."),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+@click.command("add", cls=Command)
+@click.argument("name", required=False)
+@_fields
+@click.option("--scan", is_flag=True, help="Search the network, and choose one of the devices.")
+@click.option("--from-devices", "devices", type=_FILE, help="Take it from tinytuya's devices.json.")
+@click.option("--no-test", is_flag=True, help="Add it without reading it first.")
+@pass_call
+def add(
+    call: Call,
+    /,
+    name: str | None,
+    *,
+    scan: bool,
+    devices: Path | None,
+    no_test: bool,
+    **given: Any,  # noqa: ANN401 - as click hands them over
+) -> None:
+    """Add a meter: it is read once, then the running service takes it over.
+
+    Its settings lie in a file of its own in the state directory of this machine.
+    """
+    fields = _scanned() if scan else {}
+    if devices:
+        fields |= _listed(devices, given["device_id"] or fields.get("device_id"))
+    fields |= _given(given)
+    if "device_id" not in fields:
+        fields["device_id"] = _asked("Device id")
+    if "local_key" not in fields:
+        fields["local_key"] = _asked_key()
+    taken = {meter.name for meter in call.settings.meters}
+    fields["name"] = name or unique_slug(str(fields.get("label") or "meter"), taken)
+    _tell(call, _command(call, "meter/add", fields | {"test": not no_test}), "added")
+
+
+@click.command("set", cls=Command)
+@click.argument("name")
+@_fields
+@pass_call
+def change(call: Call, /, name: str, **given: Any) -> None:  # noqa: ANN401 - as above
+    """Change settings of a meter that was added; the running service takes them over."""
+    _tell(call, _command(call, "meter/set", {"name": name} | _given(given)), "changed")
+
+
+@click.command("exchange", cls=Command)
+@click.argument("name")
+@_fields
+@click.option("--no-test", is_flag=True, help="Do not read the new device first.")
+@pass_call
+def exchange(call: Call, /, name: str, *, no_test: bool, **given: Any) -> None:  # noqa: ANN401 - as above
+    """Put another device in the place of a meter's: its history goes on under the same name."""
+    fields = {"name": name} | _given(given)
+    if "device_id" not in fields:
+        fields["device_id"] = _asked("Device id of the new device")
+    if "local_key" not in fields:
+        fields["local_key"] = _asked_key()
+    _tell(call, _command(call, "meter/exchange", fields | {"test": not no_test}), "exchanged")
+
+
+@click.command("remove", cls=Command)
+@click.argument("name")
+@click.option("--forget", is_flag=True, help="Delete its history, too.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@pass_call
+def remove(call: Call, name: str, *, forget: bool, yes: bool) -> None:
+    """Remove a meter that was added; its history stays without --forget."""
+    if not yes and sys.stdin.isatty():
+        history = "and its whole history" if forget else "but keep its history"
+        click.confirm(f"Remove {name} {history}?", abort=True)
+    done = _command(call, "meter/remove", {"name": name, "forget": forget})
+    if call.json:
+        print_json(done)
+        return
+    gone = f"; {done['forgotten']} readings of it are gone" if forget else "; its history stays"
+    click.echo(f"{name}: removed{gone}")
+
+
+def _command(call: Call, command: str, fields: Mapping[str, Any]) -> Mapping[str, Any]:
+    from esquirell.cli import service  # noqa: PLC0415 - it loads Celery, which --help can spare
+
+    if not service.works(call.runtime):
+        service.prepare_alone(call.runtime, stores=True)
+    return service.ask(call.runtime, command, fields)
+
+
+def _tell(call: Call, done: Mapping[str, Any], what: str) -> None:
+    if call.json:
+        print_json(done)
+        return
+    if (reading := done["reading"]) is not None:
+        if in_terminal():
+            print_grid(f"{done['label']} says", reading, call.settings.timezone)
+        else:
+            print_lines(lines_of(reading))
+        if not any(key not in {"measured_at", "diagnostics"} for key in reading):
+            warn("it answers, but nothing that it says is known to be a measurement")
+    click.echo(f"{done['name']}: {what}; its settings are in {done['file']}")
+
+
+def _given(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings that were given, the key from where it is."""
+    fields = {
+        key: value
+        for key, value in options.items()
+        if value is not None and key not in {"key_file", "ask_key"}
+    }
+    if options["key_file"] and options["ask_key"]:
+        raise misuse("--key-file and --ask-key exclude each other")
+    if options["key_file"]:
+        fields["local_key"] = options["key_file"].read_text(encoding="utf-8").strip("\r\n")
+    elif options["ask_key"]:
+        fields["local_key"] = _asked_key()
+    return fields
+
+
+def _scanned() -> dict[str, Any]:
+    from esquirell.cli import guide  # noqa: PLC0415 - few search
+
+    found = guide.choose()
+    if found is None:
+        raise CommandError("no_data", "no device was chosen: nothing is added")
+    key = guide.known_key(found.device_id)
+    return {
+        "device_id": found.device_id,
+        "address": found.address,
+        "protocol": found.protocol or "auto",
+        "product_id": found.product_id,
+    } | ({"local_key": key} if key else {})
+
+
+def _listed(file: Path, device_id: str | None) -> dict[str, Any]:
+    """Return what tinytuya's devices.json says of one device, chosen where there are several."""
+    from esquirell.settings.devices import read_list  # noqa: PLC0415 - few have such a file
+
+    found = read_list(file.read_bytes(), str(file))
+    if device_id is None:
+        device_id = _chosen([(one.meter.title, one.meter.device_id) for one in found])
+    one = next((one for one in found if one.meter.device_id == device_id), None)
+    if one is None:
+        raise ConfigError(f"{file} holds no meter with the id {device_id}")
+    return one.fields
+
+
+def _chosen(meters: Sequence[tuple[str, str]]) -> str:
+    if not meters:
+        raise ConfigError("the list holds no device that measures")
+    if len(meters) == 1:
+        return meters[0][1]
+    if not sys.stdin.isatty():
+        listed = ", ".join(device_id for _, device_id in meters)
+        raise misuse(f"name one of the devices with --device-id: {listed}")
+    print_table(("no.", "name", "id"), [[str(i), *one] for i, one in enumerate(meters, 1)])
+    number = click.prompt("Which one", type=click.IntRange(1, len(meters)))
+    return meters[number - 1][1]
+
+
+def _asked(text: str) -> str:
+    if not sys.stdin.isatty():
+        raise misuse(f"{text} is missing: give it as an option")
+    return str(click.prompt(text)).strip()
+
+
+def _asked_key() -> str:
+    hidden = sys.stdin.isatty()
+    key = str(click.prompt("Local key", hide_input=hidden, default="", show_default=False))
+    if len(key) != LOCAL_KEY_LENGTH:
+        raise ConfigError(f"the local key has {len(key)} characters, not {LOCAL_KEY_LENGTH}")
+    return key

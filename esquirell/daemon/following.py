@@ -1,0 +1,49 @@
+"""Meters that are added, changed or removed while a process runs, taken over by it."""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from esquirell.daemon.parts import Part, Turn
+from esquirell.domain.errors import ConfigError
+from esquirell.runtime.root import Runtime
+from esquirell.settings.added_meters import version_of
+
+log = logging.getLogger(__name__)
+
+LOOK_EVERY_S = 1.0
+
+
+def following_meters(runtime: Runtime) -> Part:
+    """Build the part that looks whether the files of the meters have changed."""
+
+    @contextmanager
+    def make() -> Iterator[Turn]:
+        follower = Follower(runtime)
+        yield follower.turn
+
+    return Part("meters", make)
+
+
+class Follower:
+    """Takes over each change once; one that does not load is said and waits for the next."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+        self._seen = version_of(runtime.settings.state_dir)
+
+    def turn(self) -> float:
+        """Look once; return the seconds until the next look."""
+        now = version_of(self._runtime.settings.state_dir)
+        if now != self._seen:
+            self._seen = now
+            self._take_over()
+        return LOOK_EVERY_S
+
+    def _take_over(self) -> None:
+        try:
+            self._runtime.reload()
+        except ConfigError as error:
+            log.error("the meters stay as they were: %s", error)  # noqa: TRY400 - one sentence
+            return
+        log.info("the meters were taken over anew: %d", len(self._runtime.meters()))

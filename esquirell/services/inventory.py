@@ -1,0 +1,221 @@
+"""Meters that are added, changed, exchanged and removed while the service runs."""
+
+import ipaddress
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+from pydantic import ValidationError
+
+from esquirell.domain.device import Device
+from esquirell.domain.errors import CommandError, ConfigError
+from esquirell.domain.meter import Meter
+from esquirell.domain.reading import Reading, payload
+from esquirell.domain.requests import (
+    MeterChange,
+    MeterExchange,
+    MeterFields,
+    MeterRemoval,
+    MeterTrial,
+    NewMeter,
+    sentence,
+)
+
+Table = dict[str, Any]
+Result = TypeVar("Result")
+
+
+class MeterFiles(Protocol):
+    """Keeps the files of the meters. Raises ConfigError for what would not load."""
+
+    def put(self, name: str, table: Mapping[str, Any]) -> Path:
+        """Write the file of a meter; return where it lies."""
+        ...
+
+    def read(self, name: str) -> Table:
+        """Return what the file of a meter says, its secrets included."""
+        ...
+
+    def remove(self, name: str) -> None:
+        """Remove the file of a meter."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """The meters in force, and the names of those that were added here."""
+
+    meters: Sequence[Meter]
+    added: Collection[str]
+
+    @property
+    def names(self) -> set[str]:
+        """All names."""
+        return {meter.name for meter in self.meters}
+
+
+@dataclass(frozen=True, slots=True)
+class Inventory:
+    """Adds, changes, exchanges and removes meters; raises CommandError and what reading raises.
+
+    `read` reads a meter once without storing anything; `note` keeps what is known of a device, by
+    its id; `taken_over` makes this process use the
+    files as they are now; `forget` removes what is stored of a meter, and counts it; `readers`
+    names the schedules that read a meter by its name; `host` is this machine.
+    """
+
+    files: MeterFiles
+    known: Callable[[], Known]
+    read: Callable[[Meter, Device | None], Reading]
+    note: Callable[[str, Device], None]
+    taken_over: Callable[[], None]
+    forget: Callable[[str], int]
+    readers: Callable[[str], Sequence[str]]
+    host: str
+
+    def try_out(self, trial: MeterTrial) -> Table:
+        """Read a meter that is not added yet."""
+        began = time.monotonic()
+        reading = self.read(_meter(trial.name, trial.table), trial.device)
+        taken_ms = round((time.monotonic() - began) * 1000)
+        return {"name": trial.name, "reading": _shape(reading), "duration_ms": taken_ms}
+
+    def add(self, new: NewMeter) -> Table:
+        """Add a meter."""
+        known = self.known()
+        if new.name in known.names:
+            raise CommandError("already_exists", f"there is a meter {new.name} already")
+        meter = _meter(new.name, new.table)
+        self._refuse_double(meter, known)
+        reading = self.read(meter, new.device) if new.test else None
+        self._note(meter, new)
+        return self._saved(meter, new.table, reading)
+
+    def change(self, change: MeterChange) -> Table:
+        """Change settings of a meter."""
+        if not change.table:
+            raise CommandError("invalid_payload", "name at least one setting to change")
+        table = self._table(change.name) | change.table
+        meter = _meter(change.name, table)
+        self._refuse_double(meter, self.known())
+        self._note(meter, change)
+        return self._saved(meter, table, None)
+
+    def exchange(self, exchange: MeterExchange) -> Table:
+        """Put another device in the place of a meter's."""
+        if exchange.device_id is None:
+            raise CommandError("invalid_payload", "device_id: the new device's id is missing")
+        kept = _without(self._table(exchange.name), OF_THE_DEVICE)
+        table = kept | exchange.table
+        meter = _meter(exchange.name, table)
+        self._refuse_double(meter, self.known())
+        reading = self.read(meter, exchange.device) if exchange.test else None
+        self._note(meter, exchange)
+        return self._saved(meter, table, reading)
+
+    def remove(self, removal: MeterRemoval) -> Table:
+        """Remove a meter; its history stays unless it is to be forgotten."""
+        self._table(removal.name)
+        if readers := self.readers(removal.name):
+            raise CommandError(
+                "invalid_payload",
+                f"the schedule {readers[0]} reads {removal.name}: change that first",
+            )
+        _guarded(lambda: self.files.remove(removal.name))
+        self.taken_over()
+        forgotten = self.forget(removal.name) if removal.forget else 0
+        return {"name": removal.name, "forgotten": forgotten}
+
+    def _table(self, name: str) -> Table:
+        """Return the settings of a meter that was added here."""
+        known = self.known()
+        if name not in known.names:
+            listed = ", ".join(sorted(known.names)) or "none is configured"
+            raise CommandError("unknown_meter", f"there is no meter {name}; known: {listed}")
+        if name not in known.added:
+            raise CommandError(
+                "invalid_payload",
+                f"{name} stands in the configuration file of the service: change it there",
+            )
+        return _guarded(lambda: self.files.read(name))
+
+    def _saved(self, meter: Meter, table: Table, reading: Reading | None) -> Table:
+        said = {key: value for key, value in table.items() if value != "" and key != "name"}
+        file = _guarded(lambda: self.files.put(meter.name, {"name": meter.name} | said))
+        self.taken_over()
+        return {
+            "name": meter.name,
+            "label": meter.title,
+            "host": self.host,
+            "file": str(file),
+            "reading": _shape(reading) if reading else None,
+        }
+
+    def _note(self, meter: Meter, fields: MeterFields) -> None:
+        if fields.device is not None:
+            self.note(meter.device_id, fields.device)
+
+    def _refuse_double(self, meter: Meter, known: Known) -> None:
+        for other in known.meters:
+            same = (other.device_id, other.cid) == (meter.device_id, meter.cid)
+            if same and other.name != meter.name:
+                raise CommandError(
+                    "already_exists", f"the device is the meter {other.name} already"
+                )
+
+
+def _guarded(work: Callable[[], Result]) -> Result:
+    """Let the configuration's own checks have their say. Raises CommandError."""
+    try:
+        return work()
+    except ConfigError as error:
+        raise CommandError("invalid_payload", str(error)) from error
+
+
+# What belongs to the device, not to the place that it measures.
+OF_THE_DEVICE = frozenset(
+    {
+        "device_id",
+        "local_key",
+        "address",
+        "port",
+        "protocol",
+        "profile",
+        "product_id",
+        "gateway",
+        "cid",
+        "mapping_file",
+    }
+)
+
+
+def _without(table: Table, keys: Collection[str]) -> Table:
+    return {key: value for key, value in table.items() if key not in keys}
+
+
+def _meter(name: str, table: Mapping[str, Any]) -> Meter:
+    """Return the meter that a table describes. Raises CommandError."""
+    try:
+        meter = Meter.model_validate({**table, "name": name})
+    except ValidationError as error:
+        raise CommandError("invalid_payload", sentence(error)) from None
+    if meter.address != "auto" and not _is_private(meter.address):
+        raise CommandError(
+            "invalid_payload",
+            'address: must be an address of your network, such as 192.168.1.50, or "auto"',
+        )
+    return meter
+
+
+def _is_private(address: str) -> bool:
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    return parsed.is_private and not parsed.is_unspecified and not parsed.is_multicast
+
+
+def _shape(reading: Reading) -> Table:
+    return payload(reading, tuple(reading.values))

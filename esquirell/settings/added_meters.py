@@ -1,0 +1,98 @@
+"""Meters that were added while the service runs: a file each in the state directory.
+
+Each is a TOML file with the keys of one `[[meters]]`, for its owner's eyes only.
+"""
+
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from esquirell.domain.errors import ConfigError
+from esquirell.domain.meter import Meter
+from esquirell.settings.layers import Table, prepare_table
+from esquirell.settings.places import Places
+
+FOLDER = "meters"
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """A change to try before it is written: the table of a meter, or None for none."""
+
+    name: str
+    table: Mapping[str, Any] | None
+
+
+def folder_of(state_dir: Path) -> Path:
+    """Return the folder of the files."""
+    return state_dir / FOLDER
+
+
+def file_of(state_dir: Path, name: str) -> Path:
+    """Return the file of a meter, present or not."""
+    return folder_of(state_dir) / f"{name}.toml"
+
+
+def include(data: Table, state_dir: Path, places: Places, edit: Edit | None = None) -> list[str]:
+    """Put the added meters among those of the configuration; return their names.
+
+    `edit` takes the place of what a file says. Raises ConfigError for a file that is faulty, and
+    for a name that the configuration has as well.
+    """
+    configured = data.setdefault("meters", [])
+    known = {one.get("name") for one in configured if isinstance(one, dict)}
+    names = []
+    for file, table in _tables(state_dir, edit):
+        name = str(table["name"])
+        if name in known:
+            raise ConfigError(
+                f"meter {name} stands in {places.file} and in {file}: remove one of them"
+            )
+        places.note(("meters", name), str(file))
+        prepare_table(table, Meter, ("meters", name), file.parent, places)
+        configured.append(table)
+        names.append(name)
+    return names
+
+
+def version_of(state_dir: Path) -> tuple[tuple[str, int, int], ...]:
+    """Return what differs after each change of the files; nothing where there are none."""
+    try:
+        found = [(file, file.stat()) for file in _files(state_dir)]
+    except OSError:
+        return ()
+    return tuple((file.name, seen.st_mtime_ns, seen.st_size) for file, seen in found)
+
+
+def _tables(state_dir: Path, edit: Edit | None) -> Iterator[tuple[Path, Table]]:
+    for file in _files(state_dir):
+        if edit is None or file.stem != edit.name:
+            yield file, _read(file)
+    if edit is not None and edit.table is not None:
+        yield file_of(state_dir, edit.name), dict(edit.table) | {"name": edit.name}
+
+
+def _files(state_dir: Path) -> list[Path]:
+    folder = folder_of(state_dir)
+    try:
+        return sorted(file for file in folder.glob("*.toml") if not file.name.startswith("."))
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{folder} can't be read: {error}") from error
+
+
+def _read(file: Path) -> Table:
+    try:
+        table = tomllib.loads(file.read_text(encoding="utf-8"))
+    except PermissionError as error:
+        raise ConfigError(
+            f"{file} can't be read by this user: run it with sudo, or as its owner"
+        ) from error
+    except OSError as error:
+        raise ConfigError(f"{file} can't be read: {error.strerror}") from error
+    except ValueError as error:
+        raise ConfigError(f"{file} is not valid TOML: {error}") from error
+    if table.get("name", file.stem) != file.stem:
+        raise ConfigError(f"{file}: name has to be {file.stem}, as the file is called")
+    return table | {"name": file.stem}
