@@ -8,7 +8,8 @@ from datetime import datetime
 MOST_KW = 100.0
 # Devices that count in steps, or report every half hour, catch up with more than one poll's worth.
 STEP_KWH = 1.0
-CATCH_UP_KW = 20.0
+# Three phases of 63 A, and some.
+CATCH_UP_KW = 50.0
 CATCH_UP_S = 3600.0
 
 # An exchanged device that starts this close to the old one is taken for the old one.
@@ -44,7 +45,7 @@ class Level:
 
     @property
     def confirmed(self) -> bool:
-        """Tell whether it holds in several readings and for some time."""
+        """Whether it holds in several readings and for some time."""
         lasted = (self.last.at - self.first.at).total_seconds()
         return self.count >= CONFIRMATIONS and lasted >= CONFIRMATION_S
 
@@ -53,8 +54,9 @@ class Level:
 class Counter:
     """A counter as it was last believed, in kWh: the sum is `raw` + `offset`.
 
-    `source` tells whose counter it is, `moved_at` when it last rose, `level` where it may have
-    gone since.
+    `source` names whose counter it is, `moved_at` is when it last rose, `level` where it may
+    have gone since. `unproven`: it was read once, and nothing has agreed with it yet. `replaces`
+    is the moment of such a reading, of a counter that takes its place.
     """
 
     raw: float
@@ -63,6 +65,8 @@ class Counter:
     source: str
     offset: float = 0.0
     level: Level | None = None
+    unproven: bool = False
+    replaces: datetime | None = None
 
     @property
     def total(self) -> float:
@@ -72,22 +76,24 @@ class Counter:
     @property
     def known(self) -> tuple[object, ...]:
         """All but the moment of the last reading."""
-        return self.raw, self.moved_at, self.source, self.offset, self.level
+        return self.raw, self.moved_at, self.source, self.offset, self.level, self.unproven
 
 
 def follow(
     counter: Counter | None, raw: float, at: datetime, source: str
 ) -> tuple[Counter | None, bool]:
-    """Take the next raw value, in kWh; tell whether it is believed.
+    """Take the next raw value, in kWh; return the counter, and whether the value is believed.
 
     What is not believed is either a glitch, over with the next reading that follows the last
-    believed one, or a new level: confirmed by several readings, it continues the sum.
+    believed one, or a new level: confirmed by several readings, it continues the sum. A first
+    value that no other agreed with was no counter: then a confirmed level takes its place, and
+    there is no offset.
     """
     if not math.isfinite(raw) or raw < 0:
         return counter, False
     sample = Sample(raw=raw, at=at)
     if counter is None:
-        return Counter(raw=raw, at=at, moved_at=at, source=source), True
+        return Counter(raw=raw, at=at, moved_at=at, source=source, unproven=True), True
     known = counter.source == source
     if _follows(counter, sample) and (known or _is_near(counter, sample)):
         return _moved(counter, sample, source), True
@@ -95,9 +101,15 @@ def follow(
         return _continued(sample, counter.total - raw, source), True
     level = _level(counter.level, sample)
     if level.confirmed:
-        offset = counter.total + _missed(counter, level.first) - level.first.raw
-        return _continued(sample, offset, source), True
+        return _confirmed(counter, level), True
     return replace(counter, level=level), False
+
+
+def _confirmed(counter: Counter, level: Level) -> Counter:
+    if counter.unproven:
+        return replace(_continued(level.last, 0.0, counter.source), replaces=counter.at)
+    offset = counter.total + _missed(counter, level.first) - level.first.raw
+    return _continued(level.last, offset, counter.source)
 
 
 def _follows(counter: Counter, sample: Sample) -> bool:
@@ -107,7 +119,7 @@ def _follows(counter: Counter, sample: Sample) -> bool:
 
 
 def _is_near(counter: Counter, sample: Sample) -> bool:
-    """Tell whether a device with another id may be the same one, paired anew."""
+    """Whether a device with another id may be the same one, paired anew."""
     return sample.raw - counter.raw <= PAIRED_ANEW_WITHIN * counter.raw
 
 
@@ -131,10 +143,10 @@ def _goes_on(last: Sample, sample: Sample) -> bool:
 
 
 def _missed(counter: Counter, first: Sample) -> float:
-    """Tell what was counted until the first reading of a new level: known after a start at zero.
+    """Return the kWh counted until the first reading of a new level: known after a start at zero.
 
-    A counter that ran over has in addition counted up to its end. Of any other level nobody
-    knows where it began: then nothing, as energy must not be invented.
+    A counter that ran over has in addition counted up to its end. For any other level the
+    starting point is unknown, so the energy used in between is not counted.
     """
     if first.raw > counter.raw / 2:
         return 0.0
@@ -147,10 +159,10 @@ def _missed(counter: Counter, first: Sample) -> float:
 
 
 def _most(since: datetime, until: datetime) -> float:
-    """Give the kWh that can have flown between two moments."""
+    """Return the most kWh that can have been used between two moments."""
     return MOST_KW * _seconds(since, until) / 3600
 
 
 def _seconds(since: datetime, until: datetime) -> float:
-    """Count the seconds between two moments: none when the clock was set back."""
+    """Return the seconds between two moments: none when the clock was set back."""
     return max(0.0, (until - since).total_seconds())

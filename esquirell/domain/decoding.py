@@ -8,9 +8,9 @@ from typing import Any
 from esquirell.domain.electricity import contradictions, is_excessive, is_hollow
 from esquirell.domain.errors import DecodeError
 from esquirell.domain.frames import Hint, unpack, with_suffix
-from esquirell.domain.limits import is_possible
 from esquirell.domain.numbers import whole
 from esquirell.domain.profile import Datapoint, Profile
+from esquirell.domain.quantity import is_possible
 
 IMPORTS = frozenset(["FORWARD", "IMPORT", "POSITIVE"])
 EXPORTS = frozenset(["REVERSE", "BACKWARD", "EXPORT", "NEGATIVE"])

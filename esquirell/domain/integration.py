@@ -3,31 +3,30 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-# Over longer gaps nobody knows what the power was; those who poll rarely get more patience.
-USUAL_GAP_S = 900.0
-LONGEST_GAP_S = 7200.0
-GAPS = 3
+# Who polls once a day has an estimate still; over longer gaps nobody knows what the power was.
+LONGEST_GAP_S = 108_000.0
 
 _WATT_SECONDS = 3_600_000.0
 
 
 @dataclass(frozen=True, slots=True)
 class Integral:
-    """The energies so far, in kWh, and the power, in W, from which they go on.
-
-    `gap_s` is the time between the last two readings.
-    """
+    """The energies so far, in kWh, and the power, in W, from which they go on."""
 
     power: float
     at: datetime
-    gap_s: float = 0.0
     imported: float = 0.0
     exported: float = 0.0
 
     @property
     def known(self) -> tuple[object, ...]:
-        """All but the time of the last readings."""
+        """All but the time of the last reading."""
         return self.power, self.imported, self.exported
+
+    def lost(self, at: datetime) -> float:
+        """Return how many seconds before a reading nothing is known of: 0 for a usual gap."""
+        gap_s = (at - self.at).total_seconds()
+        return gap_s if gap_s > LONGEST_GAP_S else 0.0
 
 
 def integrate(before: Integral | None, power: float, at: datetime) -> Integral:
@@ -38,20 +37,18 @@ def integrate(before: Integral | None, power: float, at: datetime) -> Integral:
     if before is None:
         return Integral(power=power, at=at)
     gap_s = (at - before.at).total_seconds()
-    usual_s = min(max(USUAL_GAP_S, GAPS * before.gap_s), LONGEST_GAP_S)
-    known = 0 < gap_s <= usual_s
+    known = 0 < gap_s <= LONGEST_GAP_S
     imported, exported = _areas(before.power, power, gap_s) if known else (0.0, 0.0)
     return Integral(
         power=power,
         at=at,
-        gap_s=max(gap_s, 0.0),
         imported=before.imported + imported,
         exported=before.exported + exported,
     )
 
 
 def _areas(first: float, last: float, seconds: float) -> tuple[float, float]:
-    """Give the areas above and below zero of a straight line between two powers, in kWh."""
+    """Return the areas above and below zero of a straight line between two powers, in kWh."""
     scale = seconds / _WATT_SECONDS
     if first * last >= 0:
         area = abs(first + last) / 2 * scale

@@ -15,6 +15,7 @@ from esquirell.domain.reading import Reading
 
 ESTIMATED = "estimated"
 _HELD_BACK = "fell, or rose by more than can be: it is held back until more readings agree"
+_LOST = "of the {hours:.0f} hours before this reading nothing is known: their energy is missing"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,7 @@ class _Bench:
     integrals: dict[str, Integral] = field(default_factory=dict)
     doubts: dict[str, Doubt] = field(default_factory=dict)
     doubted: set[str] = field(default_factory=set)
+    retracted: dict[str, datetime] = field(default_factory=dict)
     estimated: bool = False
 
 
@@ -87,7 +89,14 @@ def _judged(reading: Reading, bench: _Bench, before: Ledger | None) -> tuple[Rea
         doubts=bench.doubts,
         warnings=warnings,
     )
-    return Reading(reading.meter, bench.at, bench.values, diagnostics, warnings), ledger
+    judged = replace(
+        reading,
+        values=bench.values,
+        diagnostics=diagnostics,
+        warnings=warnings,
+        retracted=bench.retracted,
+    )
+    return judged, ledger
 
 
 def _with_raw(reading: Reading, raw: Mapping[str, float]) -> dict[str, object]:
@@ -114,6 +123,8 @@ def _count(bench: _Bench, source: str) -> None:
             bench.counters[key] = counter
         if counter is not None and believed:
             bench.values[key] = counter.total
+            if counter.replaces:
+                bench.retracted[key] = counter.replaces
         else:
             bench.warnings.append(f"{key} {_HELD_BACK}")
         if bench.values.get(key) != raw:
@@ -142,6 +153,8 @@ def _estimate(bench: _Bench, powers: Collection[str]) -> None:
         if key in bench.values and key not in bench.doubted:
             suffix = split_key(key)[1]
             before = bench.integrals.get(suffix)
+            if before and (lost_s := before.lost(bench.at)):
+                bench.warnings.append(_LOST.format(hours=lost_s / 3600))
             bench.integrals[suffix] = integrate(before, bench.values[key], bench.at)
             _publish(bench, suffix, bench.integrals[suffix])
 

@@ -11,12 +11,6 @@ Values = Mapping[str, float]
 # Between these every grid lies; a total may be the voltage between two phases.
 PHASE_VOLTS = (80.0, 300.0)
 TOTAL_VOLTS = (80.0, 500.0)
-_RANGES = {
-    "frequency": (45.0, 65.0),
-    "power_factor": (-1.0, 1.0),
-    "temperature": (-50.0, 125.0),
-    "state_of_charge": (0.0, 100.0),
-}
 _REMEMBERED = 1024
 # 0 is "not measured", and a phase that is not connected.
 _MAY_BE_ZERO = ("voltage", "frequency")
@@ -54,7 +48,7 @@ def ranges(values: Values) -> Iterator[Verdict]:
 @lru_cache(_REMEMBERED)
 def _span(key: str) -> tuple[float, float] | None:
     quantity, suffix = split_key(key)
-    return _volts(suffix) if quantity.key == "voltage" else _RANGES.get(quantity.key)
+    return _volts(suffix) if quantity.key == "voltage" else quantity.usual
 
 
 def _volts(suffix: str) -> tuple[float, float] | None:

@@ -9,7 +9,9 @@ from functools import lru_cache
 class Quantity:
     """One measured quantity in its canonical unit.
 
-    `precision` is the number of decimals worth showing; `label` is its name for people.
+    `precision` is the number of decimals worth showing, `label` its name for people. `possible`
+    is what a meter of a house or workshop can measure at all: anything else is no value of it.
+    What is not `usual` is doubted.
     """
 
     key: str
@@ -18,28 +20,36 @@ class Quantity:
     state_class: str
     precision: int
     label: str
+    possible: tuple[float, float]
+    usual: tuple[float, float] | None = None
 
 
-_TOTAL = "total_increasing"
+_NOW, _TOTAL = "measurement", "total_increasing"
+_ENERGY = (0.0, 1e7)
+_POWER = (-5e6, 5e6)
 
+# A new quantity is one row here: it is published, stored and shown without any other change.
 QUANTITIES: dict[str, Quantity] = {
     quantity.key: quantity
     for quantity in (
-        Quantity("voltage", "V", "voltage", "measurement", 1, "Voltage"),
-        Quantity("current", "A", "current", "measurement", 3, "Current"),
-        Quantity("active_power", "W", "power", "measurement", 0, "Power"),
-        Quantity("reactive_power", "var", "reactive_power", "measurement", 0, "Reactive power"),
-        Quantity("apparent_power", "VA", "apparent_power", "measurement", 0, "Apparent power"),
-        Quantity("power_factor", "", "power_factor", "measurement", 2, "Power factor"),
-        Quantity("energy_import", "kWh", "energy", _TOTAL, 2, "Energy import"),
-        Quantity("energy_export", "kWh", "energy", _TOTAL, 2, "Energy export"),
-        Quantity("frequency", "Hz", "frequency", "measurement", 1, "Frequency"),
-        Quantity("temperature", "°C", "temperature", "measurement", 1, "Temperature"),
-        Quantity("leakage_current", "A", "current", "measurement", 3, "Leakage current"),
-        Quantity("energy_charged", "kWh", "energy", _TOTAL, 2, "Energy charged"),
-        Quantity("energy_discharged", "kWh", "energy", _TOTAL, 2, "Energy discharged"),
-        Quantity("energy_generated", "kWh", "energy", _TOTAL, 2, "Energy generated"),
-        Quantity("state_of_charge", "%", "battery", "measurement", 0, "State of charge"),
+        # A voltage depends on where it was measured: see plausibility.
+        Quantity("voltage", "V", "voltage", _NOW, 1, "Voltage", (0, 1500)),
+        Quantity("current", "A", "current", _NOW, 3, "Current", (-10_000, 10_000)),
+        Quantity("active_power", "W", "power", _NOW, 0, "Power", _POWER),
+        Quantity("reactive_power", "var", "reactive_power", _NOW, 0, "Reactive power", _POWER),
+        Quantity("apparent_power", "VA", "apparent_power", _NOW, 0, "Apparent power", (0, 5e6)),
+        Quantity("power_factor", "", "power_factor", _NOW, 2, "Power factor", (-1, 1), (-1, 1)),
+        Quantity("energy_import", "kWh", "energy", _TOTAL, 2, "Energy import", _ENERGY),
+        Quantity("energy_export", "kWh", "energy", _TOTAL, 2, "Energy export", _ENERGY),
+        Quantity("frequency", "Hz", "frequency", _NOW, 1, "Frequency", (0, 100), (45, 65)),
+        Quantity(
+            "temperature", "°C", "temperature", _NOW, 1, "Temperature", (-60, 200), (-50, 125)
+        ),
+        Quantity("leakage_current", "A", "current", _NOW, 3, "Leakage current", (0, 100)),
+        Quantity("energy_charged", "kWh", "energy", _TOTAL, 2, "Energy charged", _ENERGY),
+        Quantity("energy_discharged", "kWh", "energy", _TOTAL, 2, "Energy discharged", _ENERGY),
+        Quantity("energy_generated", "kWh", "energy", _TOTAL, 2, "Energy generated", _ENERGY),
+        Quantity("state_of_charge", "%", "battery", _NOW, 0, "State of charge", (0, 100), (0, 100)),
     )
 }
 
@@ -91,6 +101,12 @@ def is_quantity_key(key: str) -> bool:
     except KeyError:
         return False
     return True
+
+
+def is_possible(key: str, value: float) -> bool:
+    """Whether a quantity can have this value, in its canonical unit; NaN can't be."""
+    least, greatest = split_key(key)[0].possible
+    return least <= value <= greatest
 
 
 def is_counter(key: str) -> bool:

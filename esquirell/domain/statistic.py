@@ -10,7 +10,7 @@ from esquirell.domain.quantity import Quantity, split_key
 
 # Highest mean of a quarter of an hour, in kW: what suppliers bill as demand.
 PEAK_DEMAND = "peak_demand"
-_DEMAND = Quantity(PEAK_DEMAND, "kW", "power", "measurement", 3, "Peak demand")
+_DEMAND = Quantity(PEAK_DEMAND, "kW", "power", "measurement", 3, "Peak demand", (0, 5e3))
 EXTREMES = ("min", "mean", "max")
 # A millionth of each unit is far below what a meter tells apart.
 DECIMALS = 6

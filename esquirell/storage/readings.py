@@ -12,6 +12,7 @@ from esquirell.storage.books import Books
 from esquirell.storage.database import Database
 from esquirell.storage.history import ReadingHistory
 from esquirell.storage.ledgers import read_ledgers, write_ledgers
+from esquirell.storage.retracting import retract
 from esquirell.storage.rows import to_row
 from esquirell.storage.statistics import watermarks
 from esquirell.storage.tables import reading
@@ -54,6 +55,7 @@ class Readings(ReadingHistory):
                 watermarks.share(connection, earliest)
                 rows = [to_row(taken, ids[taken.meter]) for taken in readings]
                 connection.execute(insert_new(connection, reading), rows)
+                retract(connection, readings, ids)
                 write_ledgers(connection, readings, ids, self._books)
                 watermarks.set_back(connection, earliest)
             meters.write_statuses(connection, statuses)
@@ -66,9 +68,10 @@ class Readings(ReadingHistory):
 
 
 def _earliest(readings: Sequence[Reading], ids: Mapping[str, int]) -> dict[int, datetime]:
-    """Give the earliest moment among the readings of each meter, by its id."""
+    """Return the earliest moment of what is stored or retracted of each meter, by its id."""
     found: dict[int, datetime] = {}
     for taken in readings:
         meter_id = ids[taken.meter]
-        found[meter_id] = min(found.get(meter_id, taken.measured_at), taken.measured_at)
+        earliest = min((taken.measured_at, *taken.retracted.values()))
+        found[meter_id] = min(found.get(meter_id, earliest), earliest)
     return found

@@ -5,14 +5,13 @@ import logging
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
-from datetime import datetime
 from pathlib import Path
 
 from esquirell.domain.errors import ConfigError, SpoolError
-from esquirell.domain.reading import Reading, iso
+from esquirell.domain.reading import Reading
 from esquirell.storage import sqlite
-from esquirell.storage.books import to_ledger, to_state
 from esquirell.storage.maintenance.restoring import set_aside
+from esquirell.storage.reading_json import to_body, to_reading
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +37,7 @@ class Spool:
 
     def add(self, readings: Iterable[Reading]) -> None:
         """Keep readings. Raises SpoolError, as when the disk is full; then none is kept."""
-        rows = [(_to_text(one),) for one in readings]
+        rows = [(json.dumps(to_body(reading)),) for reading in readings]
         with self._open() as connection, connection:
             connection.executemany("INSERT INTO waiting (body) VALUES (?)", rows)
 
@@ -59,7 +58,8 @@ class Spool:
         with self._open() as connection:
             query = "SELECT id, body FROM waiting ORDER BY id LIMIT ?"
             rows = connection.execute(query, (limit,)).fetchall()
-        return [_to_reading(body) for _, body in rows], rows[-1][0] if rows else 0
+        readings = [to_reading(json.loads(body)) for _, body in rows]
+        return readings, rows[-1][0] if rows else 0
 
     def forget(self, number: int) -> None:
         """Drop the readings up to a number, as they are stored. Raises SpoolError."""
@@ -84,18 +84,3 @@ class Spool:
         if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
             aside = set_aside(self._file, "damaged")
             log.error("the spool %s was damaged: it now lies in %s", self._file, aside)
-
-
-def _to_text(reading: Reading) -> str:
-    """Write down what of a reading is stored; its diagnostics are only published."""
-    ledger = to_state(reading.ledger) if reading.ledger else None
-    at = iso(reading.measured_at)
-    values = dict(reading.values)
-    return json.dumps({"meter": reading.meter, "at": at, "values": values, "ledger": ledger})
-
-
-def _to_reading(text: str) -> Reading:
-    body = json.loads(text)
-    ledger = to_ledger(body["ledger"]) if body["ledger"] else None
-    at = datetime.fromisoformat(body["at"])
-    return Reading(body["meter"], at, body["values"], ledger=ledger)

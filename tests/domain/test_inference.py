@@ -10,7 +10,7 @@ from support.specifications import Point, integers, read
 
 from esquirell.domain.decoding import decode
 from esquirell.domain.inference import infer, specified
-from esquirell.domain.limits import is_possible
+from esquirell.domain.quantity import is_possible
 
 PLUG_V = ("cur_voltage", "V", 1, 2300)
 

@@ -39,15 +39,21 @@ def test_small_energies_add_up() -> None:
     assert integral.imported == pytest.approx(0.0001, rel=1e-9)
 
 
-def test_nothing_is_invented_over_a_gap() -> None:
-    assert after((0, 1000), (901, 1000)).imported == 0.0
-    assert after((0, 1000), (900, 1000)).imported == pytest.approx(0.25)
+def test_a_gap_counts_by_the_power_before_and_after_it() -> None:
+    assert after((0, 1000), (7200, 1000)).imported == pytest.approx(2.0)
+    assert after((0, 1000), (7200, 0)).imported == pytest.approx(1.0)
 
 
-def test_who_polls_each_hour_gets_an_estimate_from_the_second_hour_on() -> None:
-    assert after((0, 1000), (3600, 1000), (7200, 1000)).imported == pytest.approx(1.0)
+def test_who_polls_once_a_day_has_an_estimate() -> None:
     days = [(86_400.0 * day, 1000.0) for day in range(5)]
-    assert after(*days).imported == 0.0
+    assert after(*days).imported == pytest.approx(96.0)
+
+
+def test_of_longer_gaps_nothing_is_invented_and_that_is_known() -> None:
+    integral = after((0, 1000), (30 * 3600.0, 1000))
+    assert (integral.imported, integral.lost(START + timedelta(hours=60))) == (30.0, 0.0)
+    assert after((0, 1000), (30 * 3600.0 + 1, 1000)).imported == 0.0
+    assert integral.lost(START + timedelta(hours=61)) == 31 * 3600
 
 
 def test_a_clock_set_back_counts_nothing() -> None:

@@ -65,9 +65,27 @@ def test_a_suspicious_counter_is_null_and_its_raw_value_is_a_diagnostic() -> Non
 
 
 def test_a_sum_over_a_reset_names_the_raw_counter() -> None:
-    *_, last = judged([{"energy_import": raw} for raw in (100.0, 0.1, 0.2, 0.3, 0.4)])
+    *_, last = judged([{"energy_import": raw} for raw in (100.0, 100.0, 0.1, 0.2, 0.3, 0.4)])
     assert last.values == {"energy_import": 100.4}
     assert last.diagnostics["raw_values"] == {"energy_import": 0.4}
+
+
+def test_a_first_value_that_was_no_counter_is_retracted() -> None:
+    *_, first, last = judged([{"energy_import": raw} for raw in (0.0, 1064.21, 1064.21, 1064.21)])
+    assert (first.values, first.retracted) == ({}, {})
+    assert last.values == {"energy_import": 1064.21}
+    assert last.retracted == {"energy_import": START}
+    assert "raw_values" not in last.diagnostics
+
+
+def test_energy_that_nothing_is_known_of_is_named() -> None:
+    old, *_ = judged([{"active_power": 1500.0}], PLUG)
+    late = START + timedelta(hours=50)
+    (reading,) = judged([{"active_power": 1500.0}], PLUG, old.ledger, late)
+    assert reading.values["energy_import"] == 0.0
+    assert reading.warnings == (
+        "of the 50 hours before this reading nothing is known: their energy is missing",
+    )
 
 
 def test_a_counter_that_is_missing_in_some_answers_goes_on() -> None:
@@ -169,7 +187,7 @@ def test_what_nothing_is_known_of_is_held_back() -> None:
 
 
 def test_a_ledger_differs_only_when_more_than_the_time_has_changed() -> None:
-    first, same, more = judged([{"energy_import": raw} for raw in (1.0, 1.0, 1.1)])
+    _, first, same, more = judged([{"energy_import": raw} for raw in (1.0, 1.0, 1.0, 1.1)])
     assert first.ledger
     assert same.ledger
     assert more.ledger

@@ -4,7 +4,7 @@ import subprocess
 import sys
 import threading
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -54,6 +54,21 @@ def test_the_ledger_of_a_reading_waits_with_it(spool: Spool) -> None:
     judged, ledger = judge(reading, None, Instrument("source", ["energy_import"]))
     spool.add([replace(judged, ledger=ledger)])
     assert spool.oldest(1)[0][0].ledger == ledger
+
+
+def test_what_a_reading_says_beside_its_values_waits_with_it(spool: Spool) -> None:
+    at = datetime(2026, 11, 22, 10, 15, 0, 123000, tzinfo=UTC)
+    reading = Reading(
+        "main",
+        at,
+        {"energy_import": 5.0},
+        holds_s=180,
+        begins=frozenset({"energy_import"}),
+        ranges={"voltage_a": (229.5, 231.0)},
+        retracted={"energy_import": at - timedelta(minutes=1)},
+    )
+    spool.add([reading])
+    assert spool.oldest(1)[0] == [reading]
 
 
 def test_it_is_readable_by_its_owner_only_and_shrinks(spool: Spool, tmp_path: Path) -> None:

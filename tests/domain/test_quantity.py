@@ -1,0 +1,43 @@
+import pytest
+
+from esquirell.domain import quantity
+from esquirell.domain.quantity import QUANTITIES, Quantity, is_possible
+
+
+@pytest.mark.parametrize("found", QUANTITIES.values(), ids=str)
+def test_what_is_usual_is_possible(found: Quantity) -> None:
+    assert is_possible(found.key, found.possible[0])
+    assert is_possible(found.key, found.possible[1])
+    assert not is_possible(found.key, found.possible[1] * 1.001)
+    assert not is_possible(found.key, float("nan"))
+    if found.usual:
+        assert found.possible[0] <= found.usual[0] < found.usual[1] <= found.possible[1]
+
+
+def test_energies_are_never_negative_and_have_counters() -> None:
+    for key, found in QUANTITIES.items():
+        assert (found.device_class == "energy") == quantity.is_counter(key)
+        if quantity.is_counter(key):
+            assert not is_possible(f"{key}_a", -0.01)
+
+
+# What Home Assistant's own classes allow: its units of these device classes.
+UNITS = {
+    "voltage": "V",
+    "current": "A",
+    "power": "W",
+    "reactive_power": "var",
+    "apparent_power": "VA",
+    "power_factor": "",
+    "energy": "kWh",
+    "frequency": "Hz",
+    "temperature": "°C",
+    "battery": "%",
+}
+
+
+def test_each_quantity_has_the_unit_of_its_class() -> None:
+    assert {one.key: one.unit for one in QUANTITIES.values()} == {
+        one.key: UNITS[one.device_class] for one in QUANTITIES.values()
+    }
+    assert {one.state_class for one in QUANTITIES.values()} == {"measurement", "total_increasing"}
