@@ -153,6 +153,13 @@ class Bench:
     def send(self, role: str, number: signal.Signals) -> None:
         self.services[role].signal(number)
 
+    @property
+    def process_id(self) -> int:
+        """The process id of `run`."""
+        process = self.services["run"].process
+        assert process is not None
+        return process.pid
+
     def health(self) -> tuple[int, str]:
         """Ask `esquirell health`; return its exit code and what it says."""
         config = str(self.folder / "esquirell.toml")
@@ -230,6 +237,13 @@ class Bench:
         if self.database_url:
             lines.append(f'[database]\nurl = "{self.database_url}"')
         return Service(self.folder, "\n".join(lines), role, role)
+
+
+def resident_mib(pid: int) -> float:
+    """Return the proportional memory (PSS, MiB) of a process, as the kernel counts it."""
+    lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    (line,) = [line for line in lines if line.startswith("Pss:")]
+    return int(line.split()[1]) / 1024
 
 
 def _meter(number: int, port: int = 0) -> SimulatedMeter:
