@@ -2,19 +2,16 @@
 
 import csv
 import sys
-from collections.abc import Iterator, Sequence
-from datetime import datetime
-from zoneinfo import ZoneInfo
+from collections.abc import Sequence
 
 import click
 
 from esquirell.cli.call import Call, Command, misuse, pass_call
-from esquirell.cli.moments import moment_of
+from esquirell.cli.moments import span_of
 from esquirell.cli.output import in_terminal, print_json, print_table, warn
-from esquirell.cli.tariffs import chosen
-from esquirell.domain.errors import ConfigError
-from esquirell.domain.periods import RESOLUTIONS, Resolution
-from esquirell.domain.tariff import Tariff
+from esquirell.domain.errors import CommandError
+from esquirell.domain.periods import Calendar
+from esquirell.services.costs import COST_PERIODS, CostPeriod, CostQuery, CostRow
 
 _FIGURES = (
     "energy_import",
@@ -26,10 +23,9 @@ _FIGURES = (
     "unpriced",
 )
 _COLUMNS = ("start", "meter", "tariff", "currency", *_FIGURES)
-_STARTS = {"hour": "%Y-%m-%d %H:%M", "day": "%Y-%m-%d", "month": "%Y-%m"}
 _FORMATS = ("table", "csv", "json")
 
-Row = dict[str, object]
+Line = dict[str, object]
 
 
 @click.command("cost", cls=Command)
@@ -42,10 +38,10 @@ Row = dict[str, object]
 )
 @click.option(
     "--resolution",
-    type=click.Choice(RESOLUTIONS),
+    type=click.Choice(COST_PERIODS),
     default="day",
     show_default=True,
-    help="One row per hour, day or month.",
+    help="One row per hour, day, month or year.",
 )
 @click.option("--tariff", metavar="NAME", help="By this one, whatever meters it is for.")
 @click.option("--format", "form", type=click.Choice(_FORMATS), help="How to print them.")
@@ -56,90 +52,68 @@ def cost(
     name: str | None,
     since: str,
     until: str,
-    resolution: Resolution,
+    resolution: CostPeriod,
     **given: str | None,
 ) -> None:
     """Show what the energy of one meter or of all has cost, by their tariffs.
 
     Each row begins with the period that --since lies in. The total is the cost of what was
     imported, less the credit for what was exported, plus the fees; energy for which there was
-    no price is told as unpriced.
+    no price is shown as unpriced. The fees of a contract stand with the first of its meters.
     """
     form = given["form"]
     if call.json and form not in {None, "json"}:
         raise misuse(f"--json and --format {form} exclude each other")
-    span = _span(call, since, until)
-    priced = _priced(call, name, given["tariff"])
-    call.storage.statistics.rollup(meters=list(priced))
-    rows = list(_rows(call, priced, span, resolution))
-    _print(rows, "json" if call.json else form or "table", call.settings.timezone, resolution)
+    meters = [meter.name for meter in call.meters([name] if name else [])]
+    span = span_of(since, until, call.settings.timezone)
+    rows = _rows(call, CostQuery(*span, resolution, meters, given["tariff"]))
+    if call.json or form == "json":
+        print_json([row.payload() for row in rows])
+    else:
+        form = form or "table"
+        _print([_line(row, call.storage.calendar, resolution, form) for row in rows], form)
 
 
-def _span(call: Call, since: str, until: str) -> tuple[datetime, datetime]:
-    zone = call.settings.timezone
-    begin, end = moment_of("--since", since, zone), moment_of("--until", until, zone)
-    if begin > end:
-        raise misuse(f"--since {since} lies after --until {until}: nothing is between them")
-    return begin, end
+def _rows(call: Call, query: CostQuery) -> list[CostRow]:
+    costs = call.storage.costs
+    try:
+        billed = costs.billed(query)
+    except CommandError as error:
+        raise misuse(str(error)) from None
+    call.storage.statistics.rollup(meters=list(billed))
+    return list(costs.read(query))
 
 
-def _priced(call: Call, name: str | None, tariff: str | None) -> dict[str, Tariff]:
-    """Give the tariff of each meter asked for, by the meter's name."""
-    meters = [one.name for one in call.meters([name] if name else [])]
-    if tariff or not call.settings.tariffs:
-        return dict.fromkeys(meters, chosen(call, tariff))
-    found = {meter: call.storage.costs.tariff_of(meter) for meter in meters}
-    priced = {meter: one for meter, one in found.items() if one is not None}
-    if not priced:
-        raise ConfigError(f"no tariff is for {name or 'any meter'}: add it to meters of one")
-    return priced
+def _line(row: CostRow, calendar: Calendar, period: CostPeriod, form: str) -> Line:
+    """Lay a row out for people: its period by its local date."""
+    shown = form == "table" and in_terminal()
+    name = calendar.title if shown else calendar.name
+    return row.payload() | {"start": name(row.cost.start, period)}
 
 
-def _rows(
-    call: Call,
-    priced: dict[str, Tariff],
-    span: tuple[datetime, datetime],
-    resolution: Resolution,
-) -> Iterator[Row]:
-    for meter, tariff in priced.items():
-        of = {"meter": meter, "tariff": tariff.name, "currency": tariff.currency}
-        for one in call.storage.costs.by_period(meter, tariff, span, resolution):
-            shape = one.payload()
-            yield {"start": shape.pop("start")} | of | shape
-
-
-def _print(rows: Sequence[Row], form: str, zone: str, resolution: Resolution) -> None:
-    if form == "json":
-        print_json(rows)
-        return
+def _print(lines: Sequence[Line], form: str) -> None:
     if form == "csv":
         writer = csv.DictWriter(sys.stdout, _COLUMNS, lineterminator="\n")
         writer.writeheader()
-        writer.writerows(rows)
+        writer.writerows(lines)
         return
-    columns = _columns(rows) if in_terminal() else _COLUMNS
-    shown = [[_cell(row, key, zone, resolution) for key in columns] for row in rows]
+    columns = _columns(lines) if in_terminal() else _COLUMNS
+    shown = [[_cell(line[key]) for key in columns] for line in lines]
     print_table(columns, shown, _FIGURES)
-    if lacking := sum(float(str(row["unpriced"])) for row in rows):
+    if lacking := sum(float(str(line["unpriced"])) for line in lines):
         warn(f"{lacking:.2f} kWh have no price and are not in the cost: give import_price")
 
 
-def _columns(rows: Sequence[Row]) -> list[str]:
+def _columns(lines: Sequence[Line]) -> list[str]:
     """Choose what fits into a terminal: what is the same in all rows is said above them."""
-    same = [key for key in ("tariff", "currency") if len({row[key] for row in rows}) == 1]
-    if rows and same:
-        click.echo(", ".join(f"{key} {rows[0][key]}" for key in same))
+    same = [key for key in ("tariff", "currency") if len({line[key] for line in lines}) == 1]
+    if lines and same:
+        click.echo(", ".join(f"{key} {lines[0][key]}" for key in same))
     return [key for key in _COLUMNS[:-1] if key not in same]
 
 
-def _cell(row: Row, key: str, zone: str, resolution: Resolution) -> str:
-    value = row[key]
+def _cell(value: object) -> str:
     if isinstance(value, float) and in_terminal():
-        return f"{value:.2f}"
-    if key == "start" and in_terminal():
-        return (
-            datetime.fromisoformat(str(value))
-            .astimezone(ZoneInfo(zone))
-            .strftime(_STARTS[resolution])
-        )
+        # Not "-0.00" for a credit of less than a cent.
+        return f"{round(value, 2) + 0.0:.2f}"
     return str(value)

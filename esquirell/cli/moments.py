@@ -40,6 +40,14 @@ def moment_of(option: str, text: str, zone: str) -> datetime:
         raise misuse(f"{option}: {error}") from None
 
 
+def span_of(since: str, until: str, zone: str) -> tuple[datetime, datetime]:
+    """Read the moments of --since and --until. Raises UsageError."""
+    begin, end = moment_of("--since", since, zone), moment_of("--until", until, zone)
+    if begin > end:
+        raise misuse(f"--since {since} lies after --until {until}: nothing is between them")
+    return begin, end
+
+
 def local(text: str, zone: str) -> str:
     """Show a moment, given as it is published, in the time of `zone`."""
     return datetime.fromisoformat(text).astimezone(ZoneInfo(zone)).strftime(SHOWN)

@@ -3,7 +3,6 @@
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ import click
 from esquirell.cli import export
 from esquirell.cli.call import Call, Command, misuse, pass_call
 from esquirell.cli.export import new_file
-from esquirell.cli.moments import moment_of
+from esquirell.cli.moments import span_of
 from esquirell.cli.parquet import load_arrow
 from esquirell.cli.rows import print_table, write_csv, write_json
 from esquirell.domain.errors import CommandError
@@ -123,24 +122,16 @@ def _form(call: Call, asked: Asked) -> str:
 
 def _found(call: Call, asked: Asked) -> Found:
     query = Query(
-        *_span(call, asked.since, asked.until),
+        *span_of(asked.since, asked.until, call.settings.timezone),
         asked.resolution,
         [asked.name] if asked.name else [],
         [key.strip() for text in asked.quantities for key in text.split(",") if key.strip()],
-        [meter.name for meter in call.settings.meters],
+        call.settings.meter_names,
     )
     try:
         return call.storage.history.read(query)
     except CommandError as error:
         raise misuse(str(error)) from None
-
-
-def _span(call: Call, since: str, until: str) -> tuple[datetime, datetime]:
-    zone = call.settings.timezone
-    begin, end = moment_of("--since", since, zone), moment_of("--until", until, zone)
-    if begin > end:
-        raise misuse(f"--since {since} lies after --until {until}: nothing is between them")
-    return begin, end
 
 
 def _print(found: Found, form: str, calendar: Calendar) -> None:

@@ -8,6 +8,7 @@ import json
 import shutil
 import sys
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from typing import TextIO
 
 import click
@@ -26,14 +27,6 @@ _GAP = "  "
 _MARK = " ~"
 _ESTIMATED = "~ estimated: energy of a gap that is spread evenly"
 _TIME_WIDTH = 19
-_TIMES: dict[View, str] = {
-    "raw": SHOWN,
-    "quarter": "%Y-%m-%d %H:%M",
-    "hour": "%Y-%m-%d %H:%M",
-    "day": "%Y-%m-%d",
-    "month": "%Y-%m",
-    "year": "%Y",
-}
 
 
 def write_json(rows: Iterable[Row], columns: Columns, target: TextIO) -> None:
@@ -83,7 +76,7 @@ def print_table(rows: Iterable[Row], columns: Columns, calendar: Calendar) -> No
     marked = False
     for row in rows:
         cells = [(key, shown(key, row.values.get(key))) for key in keys]
-        time = calendar.local(row.at).strftime(_TIMES[columns.view])
+        time = _time(row.at, columns.view, calendar)
         marked = marked or row.estimated
         time += _MARK if row.estimated else ""
         sys.stdout.write(_line(time, row.meter, cells, meter_width) + "\n")
@@ -92,6 +85,10 @@ def print_table(rows: Iterable[Row], columns: Columns, calendar: Calendar) -> No
         click.echo(_ESTIMATED, err=True)
     if hidden := len(set(columns.keys) - set(keys)):
         click.echo(f"{hidden} quantities are not shown: --quantity KEY, or --format csv", err=True)
+
+
+def _time(at: datetime, view: View, calendar: Calendar) -> str:
+    return calendar.local(at).strftime(SHOWN) if view == "raw" else calendar.title(at, view)
 
 
 def _fitting(keys: Sequence[str], meter_width: int) -> list[str]:

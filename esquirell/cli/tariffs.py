@@ -9,7 +9,7 @@ import click
 from esquirell.cli.call import Call, Group, misuse, pass_call
 from esquirell.cli.moments import local
 from esquirell.cli.output import print_json, print_table
-from esquirell.domain.errors import ConfigError
+from esquirell.domain.errors import CommandError
 from esquirell.domain.price_list import end_of, read_prices
 from esquirell.domain.reading import iso
 from esquirell.domain.tariff import Tariff, Window
@@ -49,7 +49,7 @@ def show(call: Call, name: str | None) -> None:
 
     Of these a terminal shows those within a day from now, --json all.
     """
-    tariff = chosen(call, name)
+    tariff = _chosen(call, name)
     rows = call.storage.prices.rows(tariff.name, *_EVER)
     if call.json:
         print_json(_shape(tariff) | {"prices": [_price(row) for row in rows]})
@@ -81,7 +81,7 @@ def import_prices(call: Call, file: Path, tariff: str | None) -> None:
     A start without a zone is in the configured one. What was imported before for the same time
     is replaced; an empty price is that of the configuration.
     """
-    name = chosen(call, tariff).name
+    name = _chosen(call, tariff).name
     rows = _read(file, call.settings.timezone)
     call.storage.prices.put(name, rows, end_of(rows))
     first, last = iso(rows[0].start), iso(rows[-1].start)
@@ -93,16 +93,12 @@ def import_prices(call: Call, file: Path, tariff: str | None) -> None:
     click.echo(f"{len(rows)} prices imported for {name}, {span}")
 
 
-def chosen(call: Call, name: str | None) -> Tariff:
-    """Give the tariff of a name, or the only one. Raises UsageError or ConfigError."""
-    known = {one.name: one for one in call.settings.tariffs}
-    if not known:
-        raise ConfigError("no tariff is configured: add one as [[tariffs]]")
-    if name is None and len(known) > 1:
-        raise misuse(f"there are several tariffs, name one of them: {', '.join(known)}")
-    if name is not None and name not in known:
-        raise misuse(f"there is no tariff {name!r}; known: {', '.join(known)}")
-    return known[name] if name else next(iter(known.values()))
+def _chosen(call: Call, name: str | None) -> Tariff:
+    """Return the tariff of a name, or the only one. Raises UsageError or ConfigError."""
+    try:
+        return call.storage.costs.tariff(name)
+    except CommandError as error:
+        raise misuse(str(error)) from None
 
 
 def _read(file: Path, zone: str) -> "list[PriceRow]":

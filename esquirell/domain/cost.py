@@ -1,33 +1,29 @@
 """What the energy of an hour, a day or a month costs.
 
-Money is reckoned in decimals, never rounded before it is shown: rounded figures that are added
+Money is computed in decimals, never rounded before it is shown: rounded figures that are added
 up would differ from the whole.
 """
 
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
-from itertools import groupby
 from zoneinfo import ZoneInfo
 
-from esquirell.domain.periods import Calendar, Resolution
-from esquirell.domain.quantity import PHASES
+from esquirell.domain.periods import Calendar, Period
 from esquirell.domain.reading import iso
-from esquirell.domain.statistic import Statistic
 from esquirell.domain.tariff import Prices, Tariff
 
-IMPORT, EXPORT = "energy_import", "energy_export"
-# The total of a meter, or where it has none its phases.
-ENERGY_KEYS = tuple(
-    f"{key}{suffix}" for key in (IMPORT, EXPORT) for suffix in ("", "_a", "_b", "_c")
-)
 # A hundredth of a cent: an hour of a small load is not nothing.
 DECIMALS = 4
 
+# An hour of a meter: when it begins, and what it imported and exported in millionths of a kWh.
+HourlyEnergy = tuple[datetime, int, int]
+
 _QUARTER = timedelta(minutes=15)
 _NOTHING = Decimal(0)
+_MILLIONTHS = Decimal(1_000_000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +42,7 @@ class PriceList:
         self._starts = [row.start for row in rows]
 
     def at(self, moment: datetime) -> Prices:
-        """Give the prices at a moment; empty before the first row."""
+        """Return the prices at a moment; empty before the first row."""
         number = bisect_right(self._starts, moment)
         return self._rows[number - 1].prices if number else Prices()
 
@@ -87,8 +83,21 @@ class Cost:
         }
 
 
-class Reckoner:
-    """Reckons what hours cost by one tariff."""
+@dataclass(frozen=True, slots=True)
+class HourPrice:
+    """What a kWh costs (`bought`) and brings (`sold`) in an hour, as the mean of its quarters.
+
+    `unpriced` is the part of the hour without a price, `fee` the hour's share of the fees.
+    """
+
+    bought: Decimal
+    sold: Decimal
+    unpriced: Decimal
+    fee: Decimal
+
+
+class HourPrices:
+    """The prices of hours by one tariff."""
 
     def __init__(self, tariff: Tariff, imported: PriceList, calendar: Calendar) -> None:
         self._tariff = tariff
@@ -96,30 +105,25 @@ class Reckoner:
         self._calendar = calendar
         self._zone = ZoneInfo(calendar.zone)
 
-    def hour(self, statistic: Statistic) -> Cost:
-        """Reckon an hour; its energy counts as used evenly, a price by its quarters."""
-        start = statistic.start
+    def of(self, start: datetime) -> HourPrice:
+        """Return the price of an hour; its energy counts as used evenly."""
         end = self._calendar.after(start, "hour")
         moments = _quarters(start, end)
-        bought, sold = (energy_of(statistic.values, key) for key in (IMPORT, EXPORT))
         prices = [self._prices(moment) for moment in moments]
         paid = [one.bought for one in prices if one.bought is not None]
         earned = [one.sold for one in prices if one.sold is not None]
-        return Cost(
-            start,
-            bought,
-            sold,
-            bought * sum(paid) / len(moments),
-            sold * sum(earned) / len(moments),
+        return HourPrice(
+            sum(paid, _NOTHING) / len(moments),
+            sum(earned, _NOTHING) / len(moments),
+            Decimal(len(moments) - len(paid)) / len(moments),
             self._fee(start, end),
-            bought * (len(moments) - len(paid)) / len(moments),
         )
 
     def _prices(self, moment: datetime) -> Prices:
         return self._imported.at(moment).over(self._tariff.prices(moment.astimezone(self._zone)))
 
     def _fee(self, start: datetime, end: datetime) -> Decimal:
-        """Give an hour's share of the fees: a day may have 23 or 25 of them."""
+        """Return an hour's share of the fees: a day may have 23 or 25 of them."""
         tariff = self._tariff
         share = _NOTHING
         if tariff.fee_per_day:
@@ -128,24 +132,79 @@ class Reckoner:
             share += tariff.fee_per_month * self._part(start, end, "month")
         return share
 
-    def _part(self, start: datetime, end: datetime, whole: Resolution) -> Decimal:
+    def _part(self, start: datetime, end: datetime, whole: Period) -> Decimal:
         begin = self._calendar.floor(start, whole)
         length = self._calendar.after(begin, whole) - begin
         return Decimal((end - start) // _QUARTER) / Decimal(length // _QUARTER)
 
 
-def energy_of(values: Mapping[str, float], key: str) -> Decimal:
-    """Give the kWh of a meter: its total, or the sum of its phases where it has none."""
-    if key in values:
-        return Decimal(str(values[key]))
-    phases = (values.get(f"{key}_{phase}", 0.0) for phase in PHASES)
-    return sum((Decimal(str(value)) for value in phases), _NOTHING)
+class PriceTable:
+    """Adds up the hours of a tariff to periods; the price of an hour is looked up once.
+
+    Only sums are multiplied: the energies of all hours of a period that have the same price.
+    """
+
+    def __init__(self, prices: HourPrices, calendar: Calendar, period: Period) -> None:
+        self._prices = prices
+        self._calendar = calendar
+        self._period = period
+        self._hours: dict[datetime, tuple[datetime, HourPrice]] = {}
+        self._same: dict[HourPrice, HourPrice] = {}
+
+    def costs(self, hours: Iterable[HourlyEnergy], *, bears_fee: bool) -> Iterator[Cost]:
+        """Return the cost of each period; the hours of one meter come in the order of time.
+
+        A meter that does not bear the fees of its contract has none.
+        """
+        current: datetime | None = None
+        sums: dict[int, _Sum] = {}
+        for start, imported, exported in hours:
+            period, price = self._hours.get(start) or self._look_up(start)
+            if period != current:
+                if current is not None:
+                    yield _cost(current, sums.values(), bears_fee=bears_fee)
+                current, sums = period, {}
+            found = sums.get(id(price))
+            if found is None:
+                found = sums[id(price)] = _Sum(price)
+            found.imported += imported
+            found.exported += exported
+            found.hours += 1
+        if current is not None:
+            yield _cost(current, sums.values(), bears_fee=bears_fee)
+
+    def _look_up(self, start: datetime) -> tuple[datetime, HourPrice]:
+        price = self._prices.of(start)
+        found = self._calendar.floor(start, self._period), self._same.setdefault(price, price)
+        self._hours[start] = found
+        return found
 
 
-def by_period(hours: Iterable[Cost], calendar: Calendar, resolution: Resolution) -> Iterator[Cost]:
-    """Add hours, in order of time, up to periods."""
-    for start, parts in groupby(hours, lambda one: calendar.floor(one.start, resolution)):
-        yield add_up(start, parts)
+@dataclass(slots=True)
+class _Sum:
+    """The hours of one price within a period; energies are millionths of a kWh."""
+
+    price: HourPrice
+    imported: int = 0
+    exported: int = 0
+    hours: int = 0
+
+
+def _cost(start: datetime, sums: Iterable[_Sum], *, bears_fee: bool) -> Cost:
+    return add_up(start, (_part(start, one, bears_fee=bears_fee) for one in sums))
+
+
+def _part(start: datetime, one: _Sum, *, bears_fee: bool) -> Cost:
+    bought, sold = one.imported / _MILLIONTHS, one.exported / _MILLIONTHS
+    return Cost(
+        start,
+        bought,
+        sold,
+        bought * one.price.bought,
+        sold * one.price.sold,
+        one.hours * one.price.fee if bears_fee else _NOTHING,
+        bought * one.price.unpriced,
+    )
 
 
 def add_up(start: datetime, parts: Iterable[Cost]) -> Cost:

@@ -66,3 +66,9 @@ class Calendar:
             case "day":
                 return f"{local:%Y-%m-%d}"
         return local.isoformat(timespec="minutes")
+
+    def title(self, start: datetime, period: Period) -> str:
+        """Name a period for people: as `name`, but a time without its offset."""
+        if period in {"quarter", "hour"}:
+            return f"{self.local(start):%Y-%m-%d %H:%M}"
+        return self.name(start, period)

@@ -100,7 +100,8 @@ class Tariff(BaseModel):
     """What energy costs for some meters (null: for all), in a currency by ISO 4217.
 
     Prices are per kWh; the first window that holds and has a price wins over them, and an
-    imported price over both.
+    imported price over both. The fees are those of one contract, however many meters it has,
+    unless `fee_for_each_meter` says that each has a contract of its own.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
@@ -112,6 +113,7 @@ class Tariff(BaseModel):
     export_price: Price | None = None
     fee_per_day: Fee = Decimal(0)
     fee_per_month: Fee = Decimal(0)
+    fee_for_each_meter: bool = False
     windows: tuple[Window, ...] = ()
 
     def covers(self, meter: str) -> bool:

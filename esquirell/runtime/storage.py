@@ -104,13 +104,7 @@ class Storage(Stores):
         """The service that computes what energy costs."""
         from esquirell.services.costs import Costs
 
-        return Costs(
-            self.periods,
-            self.prices,
-            lambda: self._settings().tariffs,
-            self.calendar,
-            self._clock,
-        )
+        return Costs(self.periods, self.prices, self._settings, self.calendar, self._clock)
 
     def _worked_up(self, meters: Sequence[str] | None) -> "StatisticsStore":
         """Bring the statistics of some meters (None: of all) up to date, and return the store."""

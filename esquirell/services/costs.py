@@ -1,32 +1,50 @@
-"""What the energy of the meters costs, by their tariffs, reckoned anew from the hours."""
+"""What the energy of the meters costs, by their tariffs, computed anew from the hours.
 
-from collections.abc import Callable, Collection, Iterator, Sequence
-from datetime import datetime
-from typing import Any, Protocol
+Nothing is stored, so that a corrected price corrects the past, too. What is summed up is the energy
+of all hours of a period that have the same price; only the sums are multiplied.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Literal, Protocol, get_args
 
 from esquirell.domain.clock import Clock
 from esquirell.domain.cost import (
-    ENERGY_KEYS,
     Cost,
+    HourlyEnergy,
+    HourPrices,
     PriceList,
     PriceRow,
-    Reckoner,
+    PriceTable,
     add_up,
-    by_period,
 )
-from esquirell.domain.periods import Calendar, Resolution
+from esquirell.domain.errors import CommandError, ConfigError
+from esquirell.domain.periods import Calendar
 from esquirell.domain.reading import iso
-from esquirell.domain.statistic import Statistic
 from esquirell.domain.tariff import Tariff
 
+CostPeriod = Literal["hour", "day", "month", "year"]
+COST_PERIODS: tuple[CostPeriod, ...] = get_args(CostPeriod)
 
-class HoursStore(Protocol):
-    """Knows what the meters measured hour by hour."""
+Span = tuple[datetime, datetime]
 
-    def hours(
-        self, meter: str, since: datetime, until: datetime, keys: Collection[str]
-    ) -> Iterator[Statistic]:
+# The sensors of all meters are renewed one after the other: they share what prices are.
+_RECENT = timedelta(minutes=1)
+
+
+class EnergyStore(Protocol):
+    """Knows the energy of the meters hour by hour."""
+
+    def energies(self, meter: str, since: datetime, until: datetime) -> Iterator[HourlyEnergy]:
         """Stream the hours of a meter in time order. Raises UnavailableError."""
+        ...
+
+    def first_with_hours(self, meters: Sequence[str], since: datetime, until: datetime) -> str:
+        """Return the first of these meters that has hours in a span, "" if none has any.
+
+        Raises UnavailableError.
+        """
         ...
 
 
@@ -34,44 +52,124 @@ class PriceStore(Protocol):
     """Keeps the imported prices."""
 
     def rows(self, tariff: str, since: datetime, until: datetime) -> list[PriceRow]:
-        """Give the rows that hold within a span, in time order. Raises UnavailableError."""
+        """Return the rows that hold within a span, in time order. Raises UnavailableError."""
         ...
 
 
+class Contracts(Protocol):
+    """Knows which meters and tariffs are configured."""
+
+    @property
+    def tariffs(self) -> Sequence[Tariff]:
+        """The tariffs, in the order of the configuration."""
+        ...
+
+    @property
+    def meter_names(self) -> Sequence[str]:
+        """The names of the meters, in the order of the configuration."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class CostQuery:
+    """Whose costs to compute: of periods that begin in a span, and of the one it begins in.
+
+    No meters: all that have a tariff. `tariff` names the one to go by, whatever it is for.
+    """
+
+    since: datetime
+    until: datetime
+    period: CostPeriod = "day"
+    meters: Sequence[str] = ()
+    tariff: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CostRow:
+    """What a period cost for one meter."""
+
+    meter: str
+    tariff: Tariff
+    cost: Cost
+
+    def payload(self) -> dict[str, object]:
+        """Lay it out as it is shown, rounded."""
+        of = {
+            "meter": self.meter,
+            "tariff": self.tariff.name,
+            "currency": self.tariff.currency,
+        }
+        shape = self.cost.payload()
+        return {"start": shape.pop("start")} | of | shape
+
+
 class Costs:
-    """Reckons costs; nothing is stored, so that a corrected price corrects the past, too."""
+    """Computes costs."""
 
     def __init__(
         self,
-        hours: HoursStore,
+        energies: EnergyStore,
         prices: PriceStore,
-        tariffs: Callable[[], Sequence[Tariff]],
+        contracts: Callable[[], Contracts],
         calendar: Calendar,
         clock: Clock,
     ) -> None:
-        self._hours = hours
+        self._energies = energies
         self._prices = prices
-        self._tariffs = tariffs
+        self._contracts = contracts
         self._calendar = calendar
         self._clock = clock
+        self._recent: dict[str, tuple[datetime, datetime, _Contract]] = {}
 
     def tariff_of(self, meter: str) -> Tariff | None:
-        """Give the tariff of a meter: the first one that covers it."""
-        return next((one for one in self._tariffs() if one.covers(meter)), None)
+        """Return the tariff of a meter: the first one that covers it."""
+        return next((one for one in self._contracts().tariffs if one.covers(meter)), None)
 
-    def by_period(
-        self, meter: str, tariff: Tariff, span: tuple[datetime, datetime], resolution: Resolution
-    ) -> Iterator[Cost]:
-        """Stream what the periods cost that begin within a span, and the one it begins in.
+    def tariff(self, name: str | None) -> Tariff:
+        """Return the tariff of a name, or the only one.
 
-        Raises UnavailableError, also from the iterator.
+        Raises CommandError (`invalid_payload`), or ConfigError when there is none at all.
         """
-        since = self._calendar.floor(span[0], resolution)
-        hours = self._reckoned(meter, tariff, since, span[1])
-        return by_period(hours, self._calendar, resolution)
+        known = {tariff.name: tariff for tariff in self._contracts().tariffs}
+        if not known:
+            raise ConfigError("no tariff is configured: add one as [[tariffs]]")
+        if name is None and len(known) > 1:
+            sentence = f"there are several tariffs, name one of them: {', '.join(known)}"
+            raise CommandError("invalid_payload", sentence)
+        if name is not None and name not in known:
+            sentence = f"there is no tariff {name!r}; known: {', '.join(known)}"
+            raise CommandError("invalid_payload", sentence)
+        return known[name] if name else next(iter(known.values()))
+
+    def billed(self, query: CostQuery) -> dict[str, Tariff]:
+        """Return the tariff of each meter that is asked for. Raises as `tariff` does."""
+        names = query.meters or self._contracts().meter_names
+        if query.tariff or not self._contracts().tariffs:
+            return dict.fromkeys(names, self.tariff(query.tariff))
+        found = {name: self.tariff_of(name) for name in names}
+        billed = {name: tariff for name, tariff in found.items() if tariff is not None}
+        if not billed:
+            asked = ", ".join(query.meters) or "any meter"
+            raise ConfigError(f"no tariff is for {asked}: add it to meters of one")
+        return billed
+
+    def read(self, query: CostQuery) -> Iterator[CostRow]:
+        """Stream what was asked for, meter by meter in time order.
+
+        Raises ConfigError, CommandError, and UnavailableError, also from the iterator.
+        """
+        billed = self.billed(query)
+        span = (self._calendar.floor(query.since, query.period), query.until)
+        contracts: dict[str, _Contract] = {}
+        for meter, tariff in billed.items():
+            if tariff.name not in contracts:
+                meters = list(billed) if query.tariff else self._meters_of(tariff)
+                contracts[tariff.name] = self._contract(tariff, meters, span, query.period)
+            for cost in self._costs(meter, contracts[tariff.name], span):
+                yield CostRow(meter, tariff, cost)
 
     def of_late(self, meter: str) -> dict[str, Any] | None:
-        """Tell what a meter has cost today and this month, None without a tariff.
+        """Return what a meter has cost today and this month, None without a tariff.
 
         Raises UnavailableError.
         """
@@ -80,21 +178,51 @@ class Costs:
             return None
         now = self._clock()
         today, month = (self._calendar.floor(now, whole) for whole in ("day", "month"))
-        hours = list(self._reckoned(meter, tariff, month, now))
+        contract = self._recent_contract(tariff, (month, now))
+        days = list(self._costs(meter, contract, (month, now)))
         return {
             "at": iso(now),
             "tariff": tariff.name,
             "currency": tariff.currency,
-            "today": add_up(today, (one for one in hours if one.start >= today)).payload(),
-            "this_month": add_up(month, hours).payload(),
+            "today": add_up(today, (day for day in days if day.start == today)).payload(),
+            "this_month": add_up(month, days).payload(),
         }
 
-    def _reckoned(
-        self, meter: str, tariff: Tariff, since: datetime, until: datetime
-    ) -> Iterator[Cost]:
-        prices = PriceList(
-            self._prices.rows(tariff.name, since, self._calendar.after(until, "hour"))
-        )
-        reckoner = Reckoner(tariff, prices, self._calendar)
-        for hour in self._hours.hours(meter, since, until, ENERGY_KEYS):
-            yield reckoner.hour(hour)
+    def _recent_contract(self, tariff: Tariff, span: Span) -> "_Contract":
+        """Return a contract by days that was looked up a moment ago, for the next of its meters."""
+        month, now = span
+        if known := self._recent.get(tariff.name):
+            looked_up, since, contract = known
+            if contract.tariff == tariff and since == month and now - looked_up < _RECENT:
+                return contract
+        contract = self._contract(tariff, self._meters_of(tariff), span, "day")
+        self._recent[tariff.name] = now, month, contract
+        return contract
+
+    def _costs(self, meter: str, contract: "_Contract", span: Span) -> Iterator[Cost]:
+        hours = self._energies.energies(meter, *span)
+        return contract.table.costs(hours, bears_fee=contract.payer in {None, meter})
+
+    def _contract(
+        self, tariff: Tariff, meters: Sequence[str], span: Span, period: CostPeriod
+    ) -> "_Contract":
+        since, until = span
+        rows = self._prices.rows(tariff.name, since, self._calendar.after(until, "hour"))
+        prices = HourPrices(tariff, PriceList(rows), self._calendar)
+        payer = None
+        if not tariff.fee_for_each_meter:
+            payer = self._energies.first_with_hours(meters, since, until)
+        return _Contract(tariff, PriceTable(prices, self._calendar, period), payer)
+
+    def _meters_of(self, tariff: Tariff) -> list[str]:
+        """Return the meters of a contract, in the order of the configuration."""
+        return [name for name in self._contracts().meter_names if self.tariff_of(name) == tariff]
+
+
+@dataclass(frozen=True, slots=True)
+class _Contract:
+    """A tariff with its prices; `payer` is the meter with which the fees are shown, None: all."""
+
+    tariff: Tariff
+    table: PriceTable
+    payer: str | None

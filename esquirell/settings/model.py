@@ -247,6 +247,11 @@ class Settings(Configuration):
     warnings: tuple[str, ...] = ()
 
     @property
+    def meter_names(self) -> list[str]:
+        """The names of the meters, in the order of the configuration."""
+        return [meter.name for meter in self.meters]
+
+    @property
     def database_url(self) -> str:
         """The database to connect to, with its password: not to be logged or shown.
 

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
-from esquirell.domain.cost import Cost
 from esquirell.domain.errors import UnavailableError
 from esquirell.domain.meter import Meter
 from esquirell.domain.periods import Calendar
@@ -15,6 +14,7 @@ from esquirell.domain.reading import Reading
 from esquirell.domain.statistic import Periods
 from esquirell.domain.status import MeterStatus
 from esquirell.runtime.root import Runtime
+from esquirell.services.costs import CostQuery
 from esquirell.services.schedules import pace_of
 from esquirell.web.live import CURVE, Live
 
@@ -220,21 +220,24 @@ def _today(runtime: Runtime, names: Sequence[str]) -> dict[str, Today]:
     runtime.storage.statistics.rollup(meters=names)
     found: dict[str, Today] = {}
     wanted = Periods("day", midnight, now, None)
+    costs = _costs(runtime, names, (midnight, now))
     for day in runtime.storage.periods.query(names, wanted):
-        cost, currency = _cost(runtime, day.meter, (midnight, now))
+        cost, currency = costs.get(day.meter, (None, ""))
         imported, exported, generated = (total_of(day.values, key) for key in _TODAY_KEYS)
         found[day.meter] = Today(imported, exported, generated, cost, currency)
     return found
 
 
-def _cost(
-    runtime: Runtime, meter: str, span: tuple[datetime, datetime]
-) -> tuple[float | None, str]:
-    tariff = runtime.storage.costs.tariff_of(meter)
-    if tariff is None:
-        return None, ""
-    days: list[Cost] = list(runtime.storage.costs.by_period(meter, tariff, span, "day"))
-    return (float(days[-1].total) if days else None), tariff.currency
+def _costs(
+    runtime: Runtime, names: Sequence[str], span: tuple[datetime, datetime]
+) -> dict[str, tuple[float | None, str]]:
+    """Return what the day of each meter that has a tariff cost, and in which currency."""
+    costs = runtime.storage.costs
+    billed = [name for name in names if costs.tariff_of(name)]
+    if not billed:
+        return {}
+    rows = costs.read(CostQuery(*span, "day", billed))
+    return {row.meter: (float(row.cost.total), row.tariff.currency) for row in rows}
 
 
 def _sum(values: Iterable[float | None]) -> float | None:

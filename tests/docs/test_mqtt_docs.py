@@ -12,7 +12,7 @@ import pytest
 from celery import Celery
 from paho.mqtt.client import topic_matches_sub
 from support import fakes
-from support.bills import reckoned
+from support.bills import billed
 from support.configuration import METER, ConfigurationFolder
 from support.mqtt_parts import NOON, info_of, schedule
 
@@ -165,7 +165,7 @@ def test_the_example_of_an_availability_has_its_shape() -> None:
 
 def test_the_example_of_a_cost_has_its_shape() -> None:
     shown = example("esquirell/meter/<name>/cost")
-    whole = reckoned().of_late("main")
+    whole = billed().of_late("main")
     assert whole
     assert shown.keys() == whole.keys()
     for period in ("today", "this_month"):

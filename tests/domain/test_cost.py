@@ -1,13 +1,20 @@
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 import pytest
 
-from esquirell.domain.cost import Cost, PriceList, PriceRow, Reckoner, add_up, by_period
-from esquirell.domain.periods import Calendar, Resolution
-from esquirell.domain.statistic import Statistic
+from esquirell.domain.cost import (
+    Cost,
+    HourlyEnergy,
+    HourPrices,
+    PriceList,
+    PriceRow,
+    PriceTable,
+    add_up,
+)
+from esquirell.domain.periods import Calendar, Period
 from esquirell.domain.tariff import Prices, Tariff
 
 WARSAW = ZoneInfo("Europe/Warsaw")
@@ -26,21 +33,27 @@ def local(*moment: int) -> datetime:
     return datetime(*moment, tzinfo=WARSAW)  # type: ignore[arg-type,misc] # year, month, day, …
 
 
-def hours(since: datetime, until: datetime, **values: float) -> Iterator[Statistic]:
+def hours(
+    since: datetime, until: datetime, energy_import: float = 1.0, energy_export: float = 0.0
+) -> Iterator[HourlyEnergy]:
     start = since.astimezone(UTC)
     while start < until:
-        yield Statistic("main", start, values or {"energy_import": 1.0})
+        yield start, round(energy_import * 1e6), round(energy_export * 1e6)
         start += HOUR
 
 
-def cost(
+def costs(
     of: Tariff,
-    since: datetime,
-    until: datetime,
-    **values: float,
-) -> Cost:
-    reckoner = Reckoner(of, PriceList(), CALENDAR)
-    return add_up(since, map(reckoner.hour, hours(since, until, **values)))
+    found: Iterator[HourlyEnergy],
+    period: Period = "hour",
+    rows: Sequence[PriceRow] = (),
+) -> list[Cost]:
+    table = PriceTable(HourPrices(of, PriceList(rows), CALENDAR), CALENDAR, period)
+    return list(table.costs(found, bears_fee=True))
+
+
+def cost(of: Tariff, since: datetime, until: datetime, **energies: float) -> Cost:
+    return add_up(since, costs(of, hours(since, until, **energies)))
 
 
 def test_a_day_by_a_flat_price() -> None:
@@ -120,9 +133,8 @@ def test_imported_prices_win_and_empty_ones_leave_it_to_the_tariff() -> None:
         PriceRow(noon + 2 * HOUR, Prices()),
     ]
     since, until = noon - HOUR, noon + 3 * HOUR
-    reckoner = Reckoner(tariff(), PriceList(rows), CALENDAR)
-    costs = [reckoner.hour(one).bought for one in hours(since, until)]
-    assert costs == [1, Decimal("0.1"), Decimal("-0.3"), 1]
+    bought = [one.bought for one in costs(tariff(), hours(since, until), rows=rows)]
+    assert bought == [1, Decimal("0.1"), Decimal("-0.3"), 1]
 
 
 def test_energy_without_a_price_is_told_and_not_taken_for_free() -> None:
@@ -133,18 +145,12 @@ def test_energy_without_a_price_is_told_and_not_taken_for_free() -> None:
     assert found.unpriced == Decimal("1.5")
 
 
-def test_a_meter_without_a_total_is_billed_by_its_phases() -> None:
-    since, until = local(2026, 11, 22), local(2026, 11, 22, 1)
-    phases = {f"energy_import_{phase}": 0.5 for phase in "abc"}
-    assert cost(tariff(), since, until, **phases).bought == Decimal("1.5")
-    assert cost(tariff(), since, until, energy_import=1.4, **phases).bought == Decimal("1.4")
-
-
-@pytest.mark.parametrize(("resolution", "count"), [("hour", 743), ("day", 31), ("month", 1)])
-def test_hours_add_up_to_days_and_months(resolution: Resolution, count: int) -> None:
-    reckoner = Reckoner(tariff(fee_per_day=1), PriceList(), CALENDAR)
-    march = map(reckoner.hour, hours(local(2026, 3, 1), local(2026, 4, 1)))
-    found = list(by_period(march, CALENDAR, resolution))
+@pytest.mark.parametrize(
+    ("period", "count"), [("hour", 743), ("day", 31), ("month", 1), ("year", 1)]
+)
+def test_hours_add_up_to_periods(period: Period, count: int) -> None:
+    march = hours(local(2026, 3, 1), local(2026, 4, 1))
+    found = costs(tariff(fee_per_day=1), march, period)
     assert len(found) == count
     assert sum(one.total for one in found) == pytest.approx(Decimal(743 + 31))
 

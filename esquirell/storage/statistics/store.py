@@ -8,12 +8,13 @@ from typing import Any
 from sqlalchemy import CursorResult, Executable
 from sqlalchemy.engine import Connection
 
+from esquirell.domain.cost import HourlyEnergy
 from esquirell.domain.hour import Batch, Counters, Held
 from esquirell.domain.periods import Resolution
 from esquirell.domain.statistic import Periods, Statistic, Watermark
 from esquirell.storage import meters
 from esquirell.storage.database import Database
-from esquirell.storage.statistics import statements, watermarks
+from esquirell.storage.statistics import energies, statements, watermarks
 from esquirell.storage.statistics.history import stream
 from esquirell.storage.statistics.rows import (
     counters_json,
@@ -59,14 +60,19 @@ class Statistics:
         """
         return stream(self._database, names, periods)
 
-    def hours(
-        self, meter: str, since: datetime, until: datetime, keys: Collection[str]
-    ) -> Iterator[Statistic]:
-        """Stream the hours of a meter with the values of some names, in time order.
+    def energies(self, meter: str, since: datetime, until: datetime) -> Iterator[HourlyEnergy]:
+        """Stream the energy of a meter hour by hour, in time order.
 
         Raises UnavailableError, also from the iterator.
         """
-        return self.query([meter], Periods("hour", since, until, keys))
+        return energies.stream(self._database, meter, since, until)
+
+    def first_with_hours(self, names: Sequence[str], since: datetime, until: datetime) -> str:
+        """Return the first of these meters that has hours in a span, "" if none has any.
+
+        Raises UnavailableError.
+        """
+        return energies.first_with_hours(self._database, names, since, until)
 
 
 class Turn:

@@ -1,0 +1,81 @@
+"""The energy of the hours, as bills need it: summed up exactly, without the other values."""
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+
+from sqlalchemy import BigInteger, ColumnElement, bindparam, cast, func, select
+
+from esquirell.domain.cost import HourlyEnergy
+from esquirell.domain.quantity import PHASES
+from esquirell.storage import meters
+from esquirell.storage.database import Database
+from esquirell.storage.instant import Instant
+from esquirell.storage.postgres import BINARY
+from esquirell.storage.tables import statistic
+
+_PAGE = 10_000
+
+
+def _millionths(key: str) -> ColumnElement[int]:
+    """Build the energy of a counter: its total, or where there is none the sum of its phases.
+
+    Statistics have six decimals: as whole numbers they add up without any error.
+    """
+    phases = (func.coalesce(_whole(f"{key}_{phase}"), 0) for phase in PHASES)
+    first, second, third = phases
+    return func.coalesce(_whole(key), first + second + third)
+
+
+def _whole(name: str) -> ColumnElement[int]:
+    return cast(func.round(statistic.c[name] * 1_000_000), BigInteger)
+
+
+_HOURS = (
+    select(statistic.c.start, _millionths("energy_import"), _millionths("energy_export"))
+    .where(statistic.c.meter_id == bindparam("meter"))
+    .where(statistic.c.resolution == "hour")
+    .where(statistic.c.start < bindparam("until", type_=Instant))
+    .order_by(statistic.c.start)
+    .limit(_PAGE)
+    .execution_options(**BINARY)
+)
+_FIRST_PAGE = _HOURS.where(statistic.c.start >= bindparam("since", type_=Instant))
+_NEXT_PAGE = _HOURS.where(statistic.c.start > bindparam("since", type_=Instant))
+_ANY = _FIRST_PAGE.with_only_columns(statistic.c.start).limit(1)
+
+
+def stream(
+    database: Database, meter: str, since: datetime, until: datetime
+) -> Iterator[HourlyEnergy]:
+    """Stream the hours of a meter in time order; one that was never seen has none.
+
+    Raises UnavailableError, also from the iterator.
+    """
+    with database.read() as connection:
+        ids = meters.known_ids(connection, [meter])
+    if not ids:
+        return
+    page, span = _FIRST_PAGE, {"meter": ids[meter], "since": since, "until": until}
+    while True:
+        with database.read() as connection:
+            rows = connection.execute(page, span).all()
+        yield from (tuple(row) for row in rows)
+        if len(rows) < _PAGE:
+            return
+        page, span = _NEXT_PAGE, span | {"since": rows[-1].start}
+
+
+def first_with_hours(
+    database: Database, names: Sequence[str], since: datetime, until: datetime
+) -> str:
+    """Return the first of these meters that has hours in a span, "" if none has any.
+
+    Raises UnavailableError.
+    """
+    with database.read() as connection:
+        ids = meters.known_ids(connection, names)
+        for name in names:
+            span = {"meter": ids.get(name), "since": since, "until": until}
+            if name in ids and connection.execute(_ANY, span).first():
+                return name
+    return ""
