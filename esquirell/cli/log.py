@@ -1,7 +1,6 @@
 """`esquirell log`: who asked for what, and what came of it."""
 
 import json
-from collections.abc import Mapping
 from typing import Any
 
 import click
@@ -9,8 +8,7 @@ import click
 from esquirell.cli.call import Call, Command, pass_call
 from esquirell.cli.moments import local
 from esquirell.cli.output import in_terminal, print_json, print_table
-from esquirell.domain.command import CommandRecord
-from esquirell.domain.reading import iso
+from esquirell.domain.command import entry_of
 
 COLUMNS = ("at", "source", "command", "request", "outcome", "error", "id")
 # In a terminal there is less room; who wants to follow an id pipes the list, or asks for JSON.
@@ -28,7 +26,7 @@ SHORT = COLUMNS[:-1]
 @pass_call
 def log(call: Call, last: int) -> None:
     """Show the commands of late, the newest last, and what came of them."""
-    entries = [_entry(record) for record in reversed(call.storage.commands.recent(last))]
+    entries = [entry_of(record) for record in reversed(call.storage.commands.recent(last))]
     if call.json:
         print_json(entries)
         return
@@ -36,21 +34,6 @@ def log(call: Call, last: int) -> None:
     columns = SHORT if in_terminal() else COLUMNS
     rows = [[_shown(entry[column], column, zone) for column in columns] for entry in entries]
     print_table(columns, rows)
-
-
-def _entry(record: CommandRecord) -> Mapping[str, Any]:
-    answer = record.answer
-    return {
-        "id": record.id,
-        "at": iso(record.at),
-        "source": record.source,
-        "command": record.command,
-        "request": dict(record.request),
-        "outcome": answer.status if answer else "accepted",
-        "ended_at": iso(record.ended_at) if record.ended_at else None,
-        "code": answer.code if answer else None,
-        "error": answer.error if answer else None,
-    }
 
 
 def _shown(value: Any, column: str, zone: str) -> str:  # noqa: ANN401 - JSON is anything

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
+from esquirell.domain.reading import iso
+
 Status = Literal["accepted", "ok", "error"]
 Source = Literal["mqtt", "cli", "web", "api"]
 
@@ -78,3 +80,19 @@ class CommandRecord:
     reply: Mapping[str, Any] | None = None
     ended_at: datetime | None = None
     answer: Answer | None = None
+
+
+def entry_of(record: CommandRecord) -> dict[str, Any]:
+    """Return a command as the log shows it."""
+    answer = record.answer
+    return {
+        "id": record.id,
+        "at": iso(record.at),
+        "source": record.source,
+        "command": record.command,
+        "request": dict(record.request),
+        "outcome": answer.status if answer else "accepted",
+        "ended_at": iso(record.ended_at) if record.ended_at else None,
+        "code": answer.code if answer else None,
+        "error": answer.error if answer else None,
+    }

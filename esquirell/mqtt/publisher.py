@@ -43,10 +43,15 @@ class MqttPublisher:
         self._statuses: dict[str, tuple[object, ...]] = {}
         self._told_at: dict[str, deque[datetime]] = {}
         self._watchers: list[Callable[[Reading, tuple[str, ...]], None]] = []
+        self._listeners: list[Callable[[Mapping[str, Any]], None]] = []
 
     def on_reading(self, watcher: Callable[[Reading, tuple[str, ...]], None]) -> None:
         """Call `watcher` with each reading and its keys, also those that are not published."""
         self._watchers.append(watcher)
+
+    def on_event(self, listener: Callable[[Mapping[str, Any]], None]) -> None:
+        """Call `listener` with each event that is published."""
+        self._listeners.append(listener)
 
     def reading(self, reading: Reading, keys: tuple[str, ...]) -> None:
         """Publish a reading in the full shape of `keys`."""
@@ -91,6 +96,8 @@ class MqttPublisher:
     def event(self, kind: str, data: Mapping[str, Any]) -> None:
         """Publish that something happened."""
         event = {"type": kind, "at": iso(self._clock()), "data": dict(data)}
+        for listener in self._listeners:
+            listener(event)
         try:
             self._connection.publish(self._topics.bridge_event, event)
         except (TypeError, ValueError):

@@ -1,8 +1,8 @@
-"""Readings as they are published, for a process that does not poll."""
+"""Readings and events as they are published, for a process that does not poll."""
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from typing import Any
 
@@ -18,8 +18,12 @@ STOP_S = 1.0
 
 
 @contextmanager
-def published_readings(settings: Settings, take: Callable[[Reading], None]) -> Iterator[None]:
-    """Hand over each reading that is published or retained on the broker, until the end."""
+def published(
+    settings: Settings,
+    take: Callable[[Reading], None],
+    note: Callable[[Mapping[str, Any]], None],
+) -> Iterator[None]:
+    """Hand over each reading that is published or retained, and each event, until the end."""
     topics = Topics(settings.mqtt.base_topic, settings.mqtt.discovery_prefix)
     connection = Connection(options_of(settings, bridges=False))
 
@@ -28,7 +32,14 @@ def published_readings(settings: Settings, take: Callable[[Reading], None]) -> I
         if reading is not None:
             take(reading)
 
+    def receive_event(message: Message) -> None:
+        with suppress(ValueError):
+            event = json.loads(message.payload)
+            if isinstance(event, dict):
+                note(event)
+
     connection.subscribe(topics.meter_state("+"), receive, qos=0)
+    connection.subscribe(topics.bridge_event, receive_event, qos=0)
     connection.start()
     try:
         yield

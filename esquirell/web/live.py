@@ -9,6 +9,7 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from esquirell.domain.quantity import total_of
 from esquirell.domain.reading import Reading
@@ -18,6 +19,10 @@ WATCHERS = 64
 CURVE = timedelta(hours=1)
 STEP_S = 60
 STEPS = int(CURVE.total_seconds()) // STEP_S
+
+
+# A reading, or an event as it is published on the broker.
+News = Reading | Mapping[str, Any]
 
 
 class Curve:
@@ -55,7 +60,7 @@ class Live:
         self._lock = threading.Lock()
         self._readings: dict[str, Reading] = {}
         self._curves: dict[str, Curve] = {}
-        self._watchers: set[asyncio.Queue[str]] = set()
+        self._watchers: set[asyncio.Queue[News]] = set()
         self._loop: asyncio.AbstractEventLoop | None = None
         self.seeded = False
 
@@ -72,10 +77,11 @@ class Live:
                 return
             self._readings[reading.meter] = reading
             self._draw(reading)
-        if self._watchers and self._loop is not None:
-            # The loop may be ending just now.
-            with suppress(RuntimeError):
-                self._loop.call_soon_threadsafe(self._tell, reading.meter)
+        self._wake(reading)
+
+    def note(self, event: Mapping[str, Any]) -> None:
+        """Pass an event on, from whatever thread."""
+        self._wake(event)
 
     def seed(self, readings: Iterator[Reading]) -> None:
         """Begin the curves with what was stored."""
@@ -96,14 +102,14 @@ class Live:
             return curve.points(datetime.now(UTC)) if curve else []
 
     @contextmanager
-    def watching(self) -> Iterator["asyncio.Queue[str]"]:
-        """Yield a queue of the meters that were read; called in the loop.
+    def watching(self) -> Iterator["asyncio.Queue[News]"]:
+        """Yield a queue of what is new; called in the loop.
 
         Raises OverflowError when too many watch already.
         """
         if len(self._watchers) >= WATCHERS:
             raise OverflowError
-        queue: asyncio.Queue[str] = asyncio.Queue(maxsize=1000)
+        queue: asyncio.Queue[News] = asyncio.Queue(maxsize=1000)
         self._watchers.add(queue)
         try:
             yield queue
@@ -115,7 +121,13 @@ class Live:
         if power is not None:
             self._curves.setdefault(reading.meter, Curve()).add(reading.measured_at, power)
 
-    def _tell(self, meter: str) -> None:
+    def _wake(self, news: News) -> None:
+        if self._watchers and self._loop is not None:
+            # The loop may be ending just now.
+            with suppress(RuntimeError):
+                self._loop.call_soon_threadsafe(self._tell, news)
+
+    def _tell(self, news: News) -> None:
         for queue in self._watchers:
             with suppress(asyncio.QueueFull):
-                queue.put_nowait(meter)
+                queue.put_nowait(news)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from esquirell.daemon.following import following_meters
 from esquirell.daemon.parts import Part, Turn
 from esquirell.daemon.roles import Role
-from esquirell.runtime.published import published_readings
+from esquirell.runtime.published import published
 from esquirell.runtime.root import Runtime
 from esquirell.web.live import Live
 from esquirell.web.server import web
@@ -19,6 +19,7 @@ def beside(runtime: Runtime, role: Role) -> Role:
     """Return a role that polls with the page beside it: readings are live from the polls."""
     live = Live()
     runtime.publisher.on_reading(live.take)
+    runtime.publisher.on_event(live.note)
     return replace(role, parts=(*role.parts, web(runtime, live)))
 
 
@@ -33,7 +34,7 @@ def alone(runtime: Runtime) -> Role:
 def _listening(runtime: Runtime, live: Live) -> Part:
     @contextmanager
     def make() -> Iterator[Turn]:
-        with published_readings(runtime.settings, live.take):
+        with published(runtime.settings, live.take, live.note):
             yield lambda: WAIT_S
 
     return Part("readings", make)

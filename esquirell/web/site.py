@@ -11,6 +11,7 @@ from tornado.routing import Rule
 from tornado.web import Application, StaticFileHandler, url
 
 from esquirell.runtime.root import Runtime
+from esquirell.web import api
 from esquirell.web.credentials import Credentials
 from esquirell.web.gate import AnyGate
 from esquirell.web.handler import Handler
@@ -113,6 +114,17 @@ def _handlers() -> Sequence[Rule]:
         url(r"/schedules", schedules.Schedules),
         url(r"/schedules/preview", schedules.Preview),
         url(r"/way/([0-9a-f-]{36})", Way),
+        url(r"/api/v1/meters", api.Listed, {"command": "meter/list", "key": "meters"}),
+        url(r"/api/v1/schedules", api.Listed, {"command": "schedule/list", "key": "schedules"}),
+        url(r"/api/v1/health", api.Listed, {"command": "health"}),
+        url(r"/api/v1/readings", api.Rows, {"since": "24h", "view": "raw"}),
+        url(r"/api/v1/statistics", api.Rows, {"since": "30d", "view": "day"}),
+        url(r"/api/v1/log", api.Logged),
+        url(r"/api/v1/log/([0-9a-f-]{36})", api.LoggedOne),
+        url(r"/api/v1/events", api.Events),
+        url(r"/api/v1/openapi.json", api.OpenApi),
+        url(r"/api/v1/requests/([a-z/]+)", api.Requests),
+        url(r"/api/v1(?:/.*)?", api.Unknown),
         url(r"/login", login.Login),
         url(r"/logout", login.Logout),
     ]

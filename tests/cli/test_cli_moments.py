@@ -2,7 +2,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from esquirell.cli.moments import local, moment
+from esquirell.cli.moments import local
+from esquirell.domain.moments import moment
 
 NOW = datetime(2026, 11, 22, 10, 15, tzinfo=UTC)
 

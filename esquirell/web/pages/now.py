@@ -8,8 +8,10 @@ from typing import Any
 
 from tornado.iostream import StreamClosedError
 
+from esquirell.domain.reading import Reading
 from esquirell.web.formats import Formats
 from esquirell.web.handler import Handler
+from esquirell.web.live import News
 from esquirell.web.overview import Glance, House, sparkline
 
 # Readings that come in one go are told in one go.
@@ -41,7 +43,7 @@ class LiveNow(Handler):
         except OverflowError:
             self.send_error(503)
 
-    async def _tell(self, queue: "asyncio.Queue[str]") -> None:
+    async def _tell(self, queue: "asyncio.Queue[News]") -> None:
         loop = asyncio.get_running_loop()
         known: dict[str, Any] = {}
         refresh_s = self.site.live.refresh_s
@@ -50,22 +52,27 @@ class LiveNow(Handler):
             if loop.time() - looked_at >= refresh_s:
                 house, looked_at = await self.compute(self.site.overview.look), loop.time()
             shown = changes(house, self.formats)
-            news = {key: value for key, value in shown.items() if known.get(key) != value}
+            fresh = {key: value for key, value in shown.items() if known.get(key) != value}
             known = shown
-            self.write(f"data: {json.dumps(news, ensure_ascii=False)}\n\n" if news else ":\n\n")
+            self.write(f"data: {json.dumps(fresh, ensure_ascii=False)}\n\n" if fresh else ":\n\n")
             await self.flush()
-            house = self.site.overview.renewed(house, await _read_meanwhile(queue, refresh_s))
+            news = await _gathered(queue, refresh_s)
+            read = {one.meter for one in news if isinstance(one, Reading)}
+            house = self.site.overview.renewed(house, read)
+            if len(read) < len(news) and not read:
+                # An event: a meter went offline, a schedule was changed.
+                looked_at = -refresh_s
 
 
-async def _read_meanwhile(queue: "asyncio.Queue[str]", limit_s: float) -> set[str]:
-    """Wait for the next readings; return the meters of those that come together."""
-    read: set[str] = set()
+async def _gathered(queue: "asyncio.Queue[News]", limit_s: float) -> list[News]:
+    """Wait for what is new; return what comes together."""
+    news: list[News] = []
     with suppress(TimeoutError):
-        read.add(await asyncio.wait_for(queue.get(), limit_s))
+        news.append(await asyncio.wait_for(queue.get(), limit_s))
         await asyncio.sleep(GATHER_S)
     while not queue.empty():
-        read.add(queue.get_nowait())
-    return read
+        news.append(queue.get_nowait())
+    return news
 
 
 def changes(house: House, formats: Formats) -> dict[str, Any]:
