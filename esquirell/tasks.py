@@ -11,15 +11,17 @@ from celery.worker.state import revoked
 
 from esquirell.celery import Loader, app
 from esquirell.domain.errors import EsquirellError
-from esquirell.domain.requests import FetchArguments, RollupArguments
+from esquirell.domain.requests import BackfillArguments, FetchArguments, RollupArguments
 from esquirell.domain.tasks import COMMAND_HEADER, CeleryTask, registry, schedulable
 from esquirell.runtime.process import current
+from esquirell.services.backfill import BackfillOptions
 from esquirell.services.capture import CAPTURE_TASK
 from esquirell.services.fetch import check_fetched
 from esquirell.settings import Settings
 
 __all__ = [
     "app",
+    "backfill",
     "backup",
     "capture_meter",
     "end_if_cancelled",
@@ -83,6 +85,26 @@ def prune(self: "Task[..., object]") -> dict[str, int]:
     What is not in the statistics stays. The result tells how many of each meter went.
     """
     return current(self.app).upkeep.retention.prune()
+
+
+@schedulable(BackfillArguments)
+@shared_task(bind=True, name="esquirell.tasks.backfill", throws=(EsquirellError, Terminated))
+def backfill(
+    self: "Task[..., object]",
+    meters: list[str] | None = None,
+    since: str | None = None,
+    until: str | None = None,
+    dry_run: bool = False,
+) -> dict[str, Any]:
+    """Fill holes in Home Assistant's long-term statistics from our hours.
+
+    The result tells how many hours of each meter were written and left alone.
+    """
+    begin, end = (datetime.fromisoformat(one) if one else None for one in (since, until))
+    cancelled = partial(end_if_cancelled, str(self.request.id))
+    backfilling = current(self.app).backfilling
+    options = BackfillOptions(backfilling.chosen(meters), begin, end, dry_run)
+    return backfilling.fill(options, check_cancelled=cancelled).payload(options.meters)
 
 
 @shared_task(bind=True, name="esquirell.tasks.test_meter", throws=(EsquirellError,))

@@ -26,6 +26,7 @@ COMMANDS = {
     "statistics": ("readings:statistics", "Show readings by hour, day or month."),
     "cost": ("cost:cost", "Show what the energy has cost."),
     "tariffs": ("tariffs:tariffs", "List tariffs, and import prices for them."),
+    "ha": ("ha:ha", "Fill holes in Home Assistant's statistics, or undo it."),
     "db": ("db:db", "Take care of the database."),
     "config": ("config:config", "Show or check the configuration."),
     "doctor": ("doctor:doctor", "Check everything, and say what to do."),

@@ -99,6 +99,21 @@ class MeterRemoved(Shape):
     forgotten: int
 
 
+class FilledHours(Shape):
+    """How many hours of a meter were written, or would be, and how many were left alone."""
+
+    written: int
+    left: int
+
+
+class Backfilled(Shape):
+    """What came of a backfill; `problems` are one sentence each."""
+
+    task_id: str
+    hours: dict[str, FilledHours]
+    problems: list[str] = []
+
+
 class Tried(Shape):
     """A reading that was neither stored nor published; `duration_ms` is the time it took."""
 

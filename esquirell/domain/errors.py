@@ -79,3 +79,20 @@ class FetchError(CodedError):
 
 class CommandError(CodedError):
     """Answer the one who asked: `code` is one of those that answers carry."""
+
+
+class HomeAssistantError(EsquirellError):
+    """Tell the user: Home Assistant refused something, or did not do it.
+
+    `reason` is its own code for what it refused.
+    """
+
+    code = "task_failed"
+
+    def __init__(self, sentence: str, reason: str = "") -> None:
+        super().__init__(sentence, reason)
+        self.reason = reason
+
+    def __str__(self) -> str:
+        """Return the sentence."""
+        return str(self.args[0])

@@ -59,6 +59,21 @@ class RollupArguments(FetchArguments):
     since: AwareDatetime | None = None
 
 
+class BackfillArguments(FetchArguments):
+    """The arguments of the task that fills holes in Home Assistant's statistics.
+
+    Outages that begin from `since` until just before `until`; with `dry_run` nothing is written.
+    """
+
+    since: AwareDatetime | None = None
+    until: AwareDatetime | None = None
+    dry_run: bool = False
+
+
+class Backfill(BackfillArguments, Payload):
+    """Which holes in Home Assistant's statistics to fill; without anything, all."""
+
+
 class Named(Payload):
     """The name of the meter or schedule."""
 

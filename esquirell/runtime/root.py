@@ -52,6 +52,7 @@ from esquirell.storage.spool import Spool
 
 if TYPE_CHECKING:
     from esquirell.metrics.exporter import Exporter
+    from esquirell.runtime.backfilling import Backfilling
 
 # A device drops a silent connection after about half a minute.
 KEEP_UP_TO_S = 25
@@ -128,6 +129,13 @@ class Runtime:
     def devices(self) -> Devices:
         """The devices of the meters."""
         return Devices(lambda: self.settings, self._keeps, now)
+
+    @property
+    def backfilling(self) -> "Backfilling":
+        """Backfills into Home Assistant's statistics."""
+        from esquirell.runtime.backfilling import Backfilling  # noqa: PLC0415 - few need it
+
+        return Backfilling(self.settings, self.storage, now)
 
     @cached_property
     def poller(self) -> Poller:

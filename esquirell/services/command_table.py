@@ -147,6 +147,7 @@ _TABLE: tuple[Command, ...] = (
     Job("schedule/run", requests.Named, Handlers.run_schedule, answers.TaskResult),
     Query("task/list", requests.Nothing, Handlers.list_tasks, answers.TaskList),
     Job("task/run", requests.TaskCall, Handlers.run_task, answers.TaskResult),
+    Job("ha/backfill", requests.Backfill, Handlers.backfill, answers.Backfilled),
     Query("health", requests.Nothing, Handlers.report_health, answers.HealthReport),
 )
 

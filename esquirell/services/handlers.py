@@ -7,6 +7,7 @@ from typing import Any
 from esquirell.domain.command import Source
 from esquirell.domain.errors import CommandError
 from esquirell.domain.requests import (
+    Backfill,
     MeterChange,
     MeterExchange,
     MeterRemoval,
@@ -28,6 +29,7 @@ from esquirell.services.inventory import Inventory
 from esquirell.services.schedules import Schedules
 
 FETCH_TASK = TASK_PREFIX + FETCH
+BACKFILL_TASK = TASK_PREFIX + "backfill"
 TEST_TASK = TASK_PREFIX + "test_meter"
 
 Data = Mapping[str, Any]
@@ -69,6 +71,14 @@ class Handlers:
         """Read meters, store and publish what they say."""
         self.edits.check_meters(chosen.meters)
         return Work(FETCH_TASK, {} if chosen.meters is None else {"meters": list(chosen.meters)})
+
+    def backfill(self, asked: Backfill) -> Work:
+        """Fill holes in Home Assistant's long-term statistics from our hours."""
+        self.edits.check_meters(asked.meters)
+        return Work(
+            BACKFILL_TASK,
+            asked.model_dump(mode="json", exclude_unset=True, exclude={"transaction"}),
+        )
 
     def test_meter(self, named: Named) -> Work:
         """Read a meter without storing or publishing anything."""

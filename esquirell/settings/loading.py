@@ -53,6 +53,7 @@ def _combine(
     found_out = _found_out(data, file.folder, environ)
     added = _add_meters(data, found_out["state_dir"], places, edit)
     _cover_items(data, given, places)
+    open_token = secret_files.drop_open_token(data)
     open_files = secret_files.exposed_files(data, places)
     secret_files.resolve(data, secret_files.folders(environ, file.folder), places)
     warnings = (
@@ -60,6 +61,7 @@ def _combine(
             f"{path} holds a secret and every user can read it: chmod o= {path}"
             for path in open_files
         ),
+        *([open_token] if open_token else []),
         *_warnings(data, file.name, environ, exposed=exposed),
     )
     data |= found_out

@@ -209,6 +209,18 @@ class CloudSettings(Section):
         return self
 
 
+class HomeAssistantSettings(Section):
+    """Where Home Assistant is, and an administrator's long-lived access token: for backfills only.
+
+    A file with the token that others can read is not used. In an app neither is needed.
+    """
+
+    url: Annotated[str, AfterValidator(urls.check_home_assistant)] = (
+        "http://homeassistant.local:8123"
+    )
+    token: SecretStr = NO_SECRET
+
+
 def _zone_here() -> str:
     return machine_zone(os.environ) or "UTC"
 
@@ -232,6 +244,7 @@ class Configuration(Section):
     web: WebSettings = WebSettings()
     metrics: MetricsSettings = MetricsSettings()
     backup: BackupSettings = BackupSettings()
+    home_assistant: HomeAssistantSettings = HomeAssistantSettings()
 
 
 class Settings(Configuration):

@@ -64,6 +64,22 @@ def exposed_files(data: Table, places: Places) -> list[Path]:
     return [path for path in named if not path.is_relative_to(MOUNTED) and _is_exposed(path)]
 
 
+def drop_open_token(data: Table) -> str | None:
+    """Take out Home Assistant's token if others than its owner can read it; return a sentence.
+
+    It is an administrator's, which opens the whole house.
+    """
+    table = data.get("home_assistant", {})
+    file = table.get("token_file")
+    path = Path(str(file))
+    if file is None or path.is_relative_to(MOUNTED) or not _is_open(path):
+        return None
+    del table["token_file"]
+    return (
+        f"home_assistant.token_file {path} can be read by others and is not used: chmod 600 {path}"
+    )
+
+
 def resolve(data: Table, where: Sequence[Path], places: Places) -> None:
     """Put the secrets themselves in the place of the files that hold them.
 
@@ -77,9 +93,13 @@ def resolve(data: Table, where: Sequence[Path], places: Places) -> None:
                 table[key] = SecretStr(found)
 
 
-def _is_exposed(path: Path) -> bool:
+def _is_open(path: Path) -> bool:
+    return _is_exposed(path, stat.S_IRWXG | stat.S_IRWXO)
+
+
+def _is_exposed(path: Path, to: int = stat.S_IROTH) -> bool:
     try:
-        return bool(path.stat().st_mode & stat.S_IROTH)
+        return bool(path.stat().st_mode & to)
     except OSError:
         return False  # reading it will tell
 

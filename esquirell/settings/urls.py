@@ -64,6 +64,19 @@ def check_cloud(url: str) -> str:
     return url.rstrip("/")
 
 
+def check_home_assistant(url: str) -> str:
+    """Return a valid address of a Home Assistant. Raises ValueError; its text never holds it.
+
+    Whether a name is that of a private address turns out when it is looked up.
+    """
+    if not url.startswith(("http://", "https://")):
+        raise ValueError("must start with http:// or https://")
+    parts = urlsplit(_check_host(url))
+    if parts.path.strip("/") or parts.query or parts.fragment or parts.username:
+        raise ValueError("must be a scheme, a host and a port alone")
+    return url.rstrip("/")
+
+
 def check_redis(url: str) -> str:
     """Give a valid Redis URL back. Raises ValueError; its text never holds the URL."""
     if url == EMBEDDED or url.startswith(_REDIS_SOCKETS):

@@ -168,3 +168,19 @@ command_log = Table(
     Index(None, "waits"),
     Index(None, "status"),
 )
+
+# Steps of backfills into Home Assistant's statistics: kept before they are done, to be undone.
+backfill = Table(
+    "backfill",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("run", Text, nullable=False),
+    Column("at", Instant, nullable=False),
+    Column("meter", Text, nullable=False),
+    Column("key", Text, nullable=False),
+    Column("done", Boolean, nullable=False),
+    Column("undone", Boolean, nullable=False, default=False),
+    Column("undo_from", Float),
+    Column("step", _json(), nullable=False),
+    Index(None, "undone"),
+)

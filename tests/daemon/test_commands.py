@@ -85,7 +85,7 @@ def test_every_command_does_what_it_says(house: House) -> None:
     assert house.ask("schedule/reset", name="fetch")["data"]["every"] == 60
     assert house.ask("meter/list")["data"]["meters"][0]["name"] == "main"
     tasks = house.ask("task/list")["data"]["tasks"]
-    names = ["backup", "fetch_and_save_energy_data", "prune", "rollup"]
+    names = ["backfill", "backup", "fetch_and_save_energy_data", "prune", "rollup"]
     assert [task["name"] for task in tasks] == names
     assert house.ask("health")["data"]["healthy"]
     info = json.loads(retained(house.broker.port)["esquirell/bridge/info"])

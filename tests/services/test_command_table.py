@@ -43,6 +43,7 @@ EXAMPLES: Mapping[str, Mapping[str, Any]] = {
     "task/run": {"task": "fetch_and_save_energy_data"},
 }
 OUTCOMES: Mapping[str, Any] = {
+    "ha/backfill": {"hours": {"main": {"written": 4, "left": 2}}},
     "fetch": {"meters": {"main": {"status": "ok", "measured_at": "2026-11-22T10:15:00.123Z"}}},
     "meter/test": {"name": "main", "reading": {"voltage": 230.1}, "duration_ms": 12},
     "meter/capture": {"product_id": "", "dps": {"1": True}},

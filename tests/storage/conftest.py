@@ -71,7 +71,9 @@ def sqlite(sqlite_url: str, sqlite_with_tables: Path) -> Iterator[Database]:
 def postgresql(postgres_with_tables: str) -> Iterator[Database]:
     database = Database(postgres_with_tables)
     with database.write() as connection:
-        connection.execute(text("TRUNCATE meter, reading, schedule, command_log, price CASCADE"))
+        connection.execute(
+            text("TRUNCATE meter, reading, schedule, command_log, price, backfill CASCADE")
+        )
     yield database
     database.close()
 

@@ -1,0 +1,1 @@
+"""Home Assistant's websocket: its long-term statistics are read and written here."""

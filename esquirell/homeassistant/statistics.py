@@ -1,0 +1,212 @@
+"""Home Assistant's long-term statistics over its websocket.
+
+Home Assistant takes more than is good: an import in another unit changes the unit of the whole
+history, a clear without a span deletes all of it, hours that it has not closed yet make it lose
+its own, and figures are read in the unit of the display. So what is sent here holds the metadata
+exactly as they were read, always a span, and whole hours only; figures are read in the
+statistic's own unit. (Home Assistant 2026.11: components/recorder/websocket_api.py and
+statistics.py.)
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from esquirell.domain.errors import HomeAssistantError
+from esquirell.domain.long_term import HOUR, KeptStatistic, Row, Scale, Shift
+from esquirell.homeassistant.connection import Connection
+from esquirell.homeassistant.units import scale_of
+
+_BEGINNING = datetime(2000, 1, 1, tzinfo=UTC)
+_WINDOW = timedelta(days=100)
+_READ = ("state", "sum", "mean", "min", "max", "last_reset")
+_ARITHMETIC = 1
+# What a schema says of a key that it does not know.
+_NOT_KNOWN = "invalid_format"
+
+
+class LongTermStatistics:
+    """Reads and writes hours; figures are in the canonical unit of their quantity."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def may_write(self) -> bool:
+        """Return whether the token is an administrator's."""
+        return bool(self._connection.call("auth/current_user").get("is_admin"))
+
+    def find(self, units: Mapping[str, str]) -> dict[str, KeptStatistic | str]:
+        """Return the statistics of sensors, by their unique ids; `units` are the canonical ones.
+
+        Those that Home Assistant does not know, or of which it keeps no statistics, are left out;
+        in the place of one that can't be used stands a sentence. The ids of entities don't
+        count: people rename them.
+        """
+        entities = {
+            entity["entity_id"]: entity["unique_id"]
+            for entity in self._connection.call("config/entity_registry/list")
+            if entity["platform"] == "mqtt" and entity["unique_id"] in units
+        }
+        if not entities:
+            return {}
+        described = self._connection.call(
+            "recorder/get_statistics_metadata", statistic_ids=sorted(entities)
+        )
+        return {
+            entities[one["statistic_id"]]: _statistic(one, units[entities[one["statistic_id"]]])
+            for one in described
+        }
+
+    def is_unchanged(self, statistic: KeptStatistic) -> bool:
+        """Return whether Home Assistant describes the statistic as when it was found."""
+        described = self._connection.call(
+            "recorder/get_statistics_metadata", statistic_ids=[statistic.name]
+        )
+        return [_metadata(one) for one in described] == [statistic.metadata]
+
+    def hours(self, statistic: KeptStatistic, since: datetime, until: datetime) -> list[Row]:
+        """Return the rows of a span, in order of time."""
+        rows = []
+        while since < until:
+            end = min(since + _WINDOW, until)
+            rows += self._read(statistic, since, end, "hour")
+            since = end
+        return rows
+
+    def last_before(self, statistic: KeptStatistic, moment: datetime) -> Row | None:
+        """Return the last row before a moment."""
+        months = self._read(statistic, _BEGINNING, moment, "month")
+        if not months:
+            return None
+        rows = self.hours(statistic, months[-1].start, moment)
+        return rows[-1] if rows else None
+
+    def write(self, statistic: KeptStatistic, rows: Sequence[Row]) -> None:
+        """Write rows over those of their hours; the answer comes before they are there."""
+        stats = [_stats(statistic, row) for row in rows]
+        self._connection.call(
+            "recorder/import_statistics", metadata=dict(statistic.metadata), stats=stats
+        )
+
+    def shift(self, statistic: KeptStatistic, shift: Shift) -> None:
+        """Add to the sum of an hour and of all later ones, those to come included."""
+        self._connection.call(
+            "recorder/adjust_sum_statistics",
+            statistic_id=statistic.name,
+            start_time=shift.start.isoformat(),
+            adjustment=shift.amount * statistic.scale.factor,
+            adjustment_unit_of_measurement=statistic.unit,
+        )
+
+    def remove(self, statistic: KeptStatistic, hours: Sequence[datetime]) -> None:
+        """Remove the rows of hours. Raises HomeAssistantError where only all can be removed."""
+        for since, until in _spans(hours):
+            try:
+                self._connection.call(
+                    "recorder/clear_statistics",
+                    statistic_ids=[statistic.name],
+                    start_time=since.isoformat(),
+                    end_time=until.isoformat(),
+                )
+            except HomeAssistantError as error:
+                if error.reason != _NOT_KNOWN:
+                    raise
+                raise HomeAssistantError(
+                    "this Home Assistant can only delete a whole statistic, not single hours, so "
+                    "that the added hours stay: update it, then run this again"
+                ) from error
+
+    def _read(
+        self, statistic: KeptStatistic, since: datetime, until: datetime, period: str
+    ) -> list[Row]:
+        kind = statistic.metadata.get("unit_class")
+        # Without this, figures come in the unit that the sensor shows now.
+        units = {"units": {kind: statistic.unit}} if kind and statistic.unit else {}
+        found = self._connection.call(
+            "recorder/statistics_during_period",
+            start_time=since.isoformat(),
+            end_time=until.isoformat(),
+            statistic_ids=[statistic.name],
+            period=period,
+            types=_READ,
+            **units,
+        )
+        return [_row(statistic.scale, one) for one in found.get(statistic.name, ())]
+
+
+def _statistic(described: Mapping[str, Any], canonical: str) -> KeptStatistic | str:
+    name, unit = described["statistic_id"], described["statistics_unit_of_measurement"]
+    scale = scale_of(canonical, unit)
+    if scale is None:
+        return f"{name} is kept in {unit}, which can't be made of {canonical}"
+    if described["source"] != "recorder":
+        return f"{name} is not kept by Home Assistant's recorder"
+    counts = bool(described["has_sum"])
+    metadata = _metadata(described)
+    averages = metadata.get("mean_type") == _ARITHMETIC or metadata.get("has_mean") is True
+    if counts == averages:
+        return f"{name} is neither a counter nor a mean, so that it is left alone"
+    return KeptStatistic(name, counts, unit, metadata, scale)
+
+
+def _metadata(described: Mapping[str, Any]) -> dict[str, object]:
+    metadata: dict[str, object] = {
+        "has_sum": described["has_sum"],
+        "name": described["name"],
+        "source": described["source"],
+        "statistic_id": described["statistic_id"],
+        "unit_of_measurement": described["statistics_unit_of_measurement"],
+    }
+    if "mean_type" in described:
+        return metadata | {
+            "mean_type": described["mean_type"],
+            "unit_class": described["unit_class"],
+        }
+    return metadata | {"has_mean": described["has_mean"]}
+
+
+def _row(scale: Scale, found: Mapping[str, Any]) -> Row:
+    def figure(name: str) -> float | None:
+        value = found.get(name)
+        return None if value is None else scale.back(float(value))
+
+    return Row(
+        _moment(found["start"]),
+        figure("state"),
+        figure("sum"),
+        _moment(found["last_reset"]) if found.get("last_reset") is not None else None,
+        figure("mean"),
+        figure("min"),
+        figure("max"),
+    )
+
+
+def _stats(statistic: KeptStatistic, row: Row) -> dict[str, object]:
+    """Lay a row out whole: what is not named becomes null."""
+    if row.start.minute or row.start.second or row.start.microsecond:
+        raise ValueError(f"{row.start} does not begin an hour of UTC")
+    named = ("state", "sum") if statistic.counts else ("mean", "min", "max")
+    figures = {name: getattr(row, name) for name in named}
+    stats = {
+        name: statistic.scale.to(figure) for name, figure in figures.items() if figure is not None
+    }
+    reset = {"last_reset": row.last_reset.isoformat()} if row.last_reset else {}
+    return {"start": row.start.isoformat(), **stats, **reset}
+
+
+def _spans(hours: Sequence[datetime]) -> Iterator[tuple[datetime, datetime]]:
+    """Yield the stretches of hours that follow each other, each with its end."""
+    since: datetime | None = None
+    until: datetime | None = None
+    for hour in sorted(hours):
+        if since is None or until is None or hour != until:
+            if since and until:
+                yield since, until
+            since = hour
+        until = hour + HOUR
+    if since and until:
+        yield since, until
+
+
+def _moment(milliseconds: float) -> datetime:
+    return datetime.fromtimestamp(milliseconds / 1000, UTC)

@@ -1,0 +1,264 @@
+"""Filling holes in Home Assistant's long-term statistics from our hours, and undoing it."""
+
+import time
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from math import isclose
+from typing import Any
+
+from esquirell.domain.clock import Clock
+from esquirell.domain.errors import ConfigError, HomeAssistantError
+from esquirell.domain.long_term import HOUR, KeptStatistic, Row, Shift, Step, Write, whole_hour
+from esquirell.services.backfill_plan import Plan, plan_averages, plan_counter
+from esquirell.services.backfill_ports import (
+    Journal,
+    LongTerm,
+    OpenLongTerm,
+    Sensor,
+)
+from esquirell.services.our_hours import BEGINNING, OurHours, is_cost, is_counter
+
+# Hours in one message: a month, which even a slow recorder writes in a moment.
+BATCH = 744
+WRITTEN_WITHIN_S = 60.0
+LOOK_EVERY_S = 0.1
+NOTHING_KNOWN = (
+    "Home Assistant knows no sensor of these meters: see whether discovery is on, and whether "
+    "home_assistant.url is the Home Assistant that they are announced to"
+)
+# How far back to look for the beginning of an outage that goes on in the span.
+_LOOK_BACK = timedelta(days=31)
+
+
+@dataclass(slots=True)
+class SensorReport:
+    """What was found and done for one sensor; `statistic` is its id in Home Assistant."""
+
+    sensor: Sensor
+    statistic: str
+    plan: Plan
+
+
+@dataclass(slots=True)
+class Report:
+    """What came of a backfill; `problems` are one sentence each."""
+
+    sensors: list[SensorReport] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+
+    def hours(self, meters: Sequence[str]) -> dict[str, dict[str, int]]:
+        """Count the hours of each meter that were written and left."""
+        return {meter: self._of(meter) for meter in meters}
+
+    def _of(self, meter: str) -> dict[str, int]:
+        plans = [one.plan for one in self.sensors if one.sensor.meter == meter]
+        written = {hour for plan in plans for hour in plan.filled}
+        left = {hour for plan in plans for hour in plan.left}
+        return {"written": len(written), "left": len(left - written)}
+
+    def payload(self, meters: Sequence[str]) -> dict[str, Any]:
+        """Return what a task or a command answers."""
+        return {"hours": self.hours(meters)} | (
+            {"problems": self.problems} if self.problems else {}
+        )
+
+
+Progress = Callable[[str, int, int], None]
+
+
+def silent(_name: str, _done: int, _whole: int) -> None:
+    """Show no progress."""
+
+
+@dataclass(frozen=True, slots=True)
+class BackfillOptions:
+    """What a backfill is asked for: the meters, the span, and whether only to look."""
+
+    meters: Sequence[str]
+    since: datetime | None = None
+    until: datetime | None = None
+    dry_run: bool = False
+
+
+class Backfill:
+    """Compares and fills, one sensor after the other.
+
+    What a batch writes over is kept before it is sent, and each batch is read back, so that
+    whatever is interrupted can be completed by running it again, and undone.
+    """
+
+    def __init__(
+        self, connect: OpenLongTerm, ours: OurHours, journal: Journal, clock: Clock
+    ) -> None:
+        self._connect = connect
+        self._ours = ours
+        self._journal = journal
+        self._clock = clock
+
+    def run(
+        self,
+        sensors: Sequence[Sensor],
+        options: BackfillOptions,
+        progress: Progress = silent,
+        check_cancelled: Callable[[], None] = lambda: None,
+    ) -> Report:
+        """Fill the holes of sensors. Raises ConfigError, UnavailableError, HomeAssistantError."""
+        report = Report()
+        with self._connect() as home:
+            if not options.dry_run and not home.may_write():
+                raise ConfigError(
+                    "home_assistant.token: it is not an administrator's, and only those may change "
+                    "statistics"
+                )
+            found = home.find({sensor.unique_id: sensor.unit for sensor in sensors})
+            if not found:
+                report.problems.append(NOTHING_KNOWN)
+            work = _Work(home, self._journal, self._clock(), check_cancelled)
+            for sensor in sensors:
+                kept = found.get(sensor.unique_id)
+                if isinstance(kept, str):
+                    report.problems.append(kept)
+                elif kept is not None:
+                    plan = self._plan(home, kept, sensor, options)
+                    report.sensors.append(SensorReport(sensor, kept.name, plan))
+                    if not plan.recorded:
+                        report.problems.append(
+                            f"Home Assistant has no statistics of {kept.name} yet: it makes them "
+                            "at the end of each hour; run this again then"
+                        )
+                    if not options.dry_run:
+                        work.carry_out(sensor, kept, plan, progress)
+        return report
+
+    def _plan(
+        self, home: LongTerm, kept: KeptStatistic, sensor: Sensor, options: BackfillOptions
+    ) -> Plan:
+        now = whole_hour(self._clock())
+        span = (options.since or BEGINNING, min(options.until or now, now))
+        if kept.counts != is_counter(sensor.key):
+            return Plan()
+        if not kept.counts:
+            averages, estimated = self._ours.averages(sensor.meter, sensor.key, now)
+            rows = home.hours(kept, _begin(span, averages), now)
+            return plan_averages(rows, averages, estimated, span)
+        counter = (
+            self._ours.cost(sensor.meter, sensor.key, now)
+            if is_cost(sensor.key)
+            else self._ours.energy(sensor.meter, sensor.key, now)
+        )
+        if counter is None:
+            return Plan()
+        begin = _begin(span, counter.amounts)
+        rows = home.hours(kept, begin, now)
+        if earlier := home.last_before(kept, begin):
+            rows.insert(0, earlier)
+        return plan_counter(_whole(rows), counter, span)
+
+
+class _Work:
+    """Carries plans out on one connection."""
+
+    def __init__(
+        self, home: LongTerm, journal: Journal, now: datetime, check_cancelled: Callable[[], None]
+    ) -> None:
+        self._home = home
+        self._journal = journal
+        self._now = now
+        self._run = str(uuid.uuid4())
+        self._check_cancelled = check_cancelled
+
+    def carry_out(
+        self, sensor: Sensor, kept: KeptStatistic, plan: Plan, progress: Progress
+    ) -> None:
+        for shift in plan.shifts:
+            self._shift(sensor, kept, shift)
+        writes = plan.ordered()
+        for begin in range(0, len(writes), BATCH):
+            self._check_cancelled()
+            progress(kept.name, begin, len(writes))
+            self._write(sensor, kept, writes[begin : begin + BATCH])
+        if writes:
+            progress(kept.name, len(writes), len(writes))
+        if (plan.shifts or writes) and not self._home.is_unchanged(kept):
+            raise HomeAssistantError(f"Home Assistant describes {kept.name} otherwise than before")
+
+    def _shift(self, sensor: Sensor, kept: KeptStatistic, shift: Shift) -> None:
+        before = sum_at(self._home, kept, shift.start)
+        step = Step(0, sensor.meter, sensor.key, shift=shift, sum_before=before)
+        number = self._journal.keep(self._run, self._now, step)
+        shift_and_see(self._home, kept, shift, before)
+        self._journal.confirm(number)
+
+    def _write(self, sensor: Sensor, kept: KeptStatistic, writes: Sequence[Write]) -> None:
+        step = Step(0, sensor.meter, sensor.key, writes=writes)
+        number = self._journal.keep(self._run, self._now, step)
+        write_and_see(self._home, kept, [write.after for write in writes])
+        self._journal.confirm(number)
+
+
+def write_and_see(home: LongTerm, kept: KeptStatistic, rows: Sequence[Row]) -> None:
+    """Write rows and wait until they are there. Raises HomeAssistantError."""
+    home.write(kept, rows)
+    wanted = {row.start: row for row in rows}
+
+    def are_there() -> bool:
+        found = {row.start: row for row in home.hours(kept, min(wanted), max(wanted) + HOUR)}
+        return all(hour in found and same(found[hour], row) for hour, row in wanted.items())
+
+    wait_until(are_there, f"the hours that were written to {kept.name} are not there")
+
+
+def shift_and_see(home: LongTerm, kept: KeptStatistic, shift: Shift, before: float) -> None:
+    """Shift sums and wait until they are shifted. Raises HomeAssistantError."""
+    home.shift(kept, shift)
+    wait_until(
+        lambda: alike(sum_at(home, kept, shift.start), before + shift.amount),
+        f"the sums of {kept.name} were not shifted",
+    )
+
+
+def wait_until(look: Callable[[], bool], failure: str) -> None:
+    """Wait for what Home Assistant does after it has answered. Raises HomeAssistantError."""
+    deadline = time.monotonic() + WRITTEN_WITHIN_S
+    while not look():
+        if time.monotonic() > deadline:
+            raise HomeAssistantError(
+                f"{failure} after {WRITTEN_WITHIN_S:.0f} s, though Home Assistant has taken them: "
+                "look into its log, then run this again"
+            )
+        time.sleep(LOOK_EVERY_S)
+
+
+def sum_at(home: LongTerm, kept: KeptStatistic, hour: datetime) -> float:
+    """Return the sum of an hour that has a row. Raises HomeAssistantError."""
+    for row in home.hours(kept, hour, hour + HOUR):
+        if row.sum is not None:
+            return row.sum
+    raise HomeAssistantError(f"the row of {hour} is gone from {kept.name}: run this again")
+
+
+def same(one: Row, other: Row) -> bool:
+    """Return whether two rows hold the same figures, but for the last digits of a double."""
+    figures = ("state", "sum", "mean", "min", "max")
+    return all(alike(getattr(one, name), getattr(other, name)) for name in figures)
+
+
+def alike(one: float | None, other: float | None) -> bool:
+    """Return whether two figures are the same, but for the last digits of a double."""
+    if one is None or other is None:
+        return one is other
+    return isclose(one, other, rel_tol=1e-9, abs_tol=1e-6)
+
+
+def _begin(span: tuple[datetime, datetime], hours: Mapping[datetime, object]) -> datetime:
+    """Return from when on Home Assistant's rows are looked at."""
+    first = min(hours, default=span[1])
+    return whole_hour(max(first, span[0])) - _LOOK_BACK
+
+
+def _whole(rows: Sequence[Row]) -> list[Row]:
+    """Return the rows after the last one that lacks a figure, as imports by others may."""
+    lacking = [number for number, row in enumerate(rows) if row.state is None or row.sum is None]
+    return list(rows[lacking[-1] + 1 :] if lacking else rows)

@@ -1,0 +1,146 @@
+"""A house whose past is staged: what a meter measured, what we stored, what Home Assistant saw."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from support.cli import Said, esquirell
+from support.home_assistant import HomeAssistant
+
+from esquirell.domain.long_term import HOUR, whole_hour
+from esquirell.domain.reading import Reading
+from esquirell.domain.status import MeterStatus
+from esquirell.storage.database import Database
+from esquirell.storage.maintenance.revision import ensure_current
+from esquirell.storage.readings import Readings
+
+MINUTE = timedelta(minutes=1)
+ENERGY, POWER = "energy_import", "active_power"
+KEYS = (POWER, ENERGY)
+BEGINS = 1000.0
+
+CONFIGURATION = """\
+timezone = "{zone}"
+redis.url = "redis://127.0.0.1:1/0"
+mqtt.port = {port}
+[home_assistant]
+url = "{url}"
+token_file = "ha-token"
+[[meters]]
+name = "main"
+device_id = "id-main"
+address = "127.0.0.1"
+local_key = '0123456789abcdef'
+profile = "owon_pc321"
+[[tariffs]]
+name = "home"
+currency = "PLN"
+import_price = 0.8
+fee_per_month = 0
+"""
+
+
+def power_at(moment: datetime) -> float:
+    """Return what was drawn (W): other amounts each hour, and twice as much in its second half."""
+    level = 300.0 + 100.0 * (int(moment.timestamp()) // 3600 % 7)
+    return level if moment.minute < 30 else 2 * level
+
+
+@dataclass
+class Past:
+    """What a meter showed, from `start` on; `energy` is that of its counter (kWh)."""
+
+    start: datetime
+    hours: int
+    every: timedelta = MINUTE
+    energy: dict[datetime, float] = field(init=False)
+
+    def __post_init__(self) -> None:
+        total = BEGINS
+        self.energy = {}
+        for number in range(round(self.hours * HOUR / self.every)):
+            moment = self.start + number * self.every
+            self.energy[moment] = round(total, 3)
+            total += power_at(moment) / 1000 * (self.every / HOUR)
+
+    def during(self, *spans: tuple[float, float]) -> Iterator[datetime]:
+        """Yield the moments within spans, in hours from the start."""
+        for moment in self.energy:
+            hour = (moment - self.start) / HOUR
+            if any(begin <= hour < end for begin, end in spans):
+                yield moment
+
+    def used(self, hour: int) -> float:
+        """Return what the counter moved by from the last moment before an hour to its own last."""
+        return round(self.at_end(hour) - self.at_end(hour - 1), 3)
+
+    def at_end(self, hour: int) -> float:
+        """Return what the counter shows at the last moment of an hour."""
+        return self.energy.get(self.start + (hour + 1) * HOUR - self.every, BEGINS)
+
+    def power(self, hour: int) -> tuple[float, float, float]:
+        """Return mean, minimum and maximum of an hour."""
+        level = power_at(self.start + hour * HOUR)
+        return 1.5 * level, level, 2 * level
+
+
+class StagedFiles:
+    """The files of our service in a folder: configuration, token and database."""
+
+    def __init__(self, folder: Path, url: str, token: str, zone: str = "UTC") -> None:
+        self.config = folder / "esquirell.toml"
+        self.config.write_text(CONFIGURATION.format(zone=zone, port=1, url=url))
+        self.config.chmod(0o600)
+        self.token = folder / "ha-token"
+        self.token.write_text(token)
+        self.token.chmod(0o600)
+        (folder / "data").mkdir()
+        self._database = Database(f"sqlite:///{folder / 'data' / 'esquirell.db'}")
+        ensure_current(self._database)
+
+    def close(self) -> None:
+        self._database.close()
+
+    def store(self, past: Past, moments: Iterable[datetime]) -> None:
+        """Store what we measured."""
+        readings = [
+            Reading("main", moment, {ENERGY: past.energy[moment], POWER: power_at(moment)})
+            for moment in moments
+        ]
+        status = MeterStatus(last_success=readings[-1].measured_at, keys=KEYS)
+        Readings(self._database).add(readings, {"main": status})
+
+    def backfill(self, *options: str) -> Said:
+        return esquirell("--config", str(self.config), "--json", "ha", "backfill", *options)
+
+    def undo(self) -> Said:
+        return esquirell("--config", str(self.config), "--json", "ha", "undo")
+
+
+class StagedHouse(StagedFiles):
+    """The same with a real Home Assistant."""
+
+    def __init__(self, folder: Path, ha: "HomeAssistant", zone: str = "UTC") -> None:
+        super().__init__(folder, ha.url, ha.token, zone)
+        self.ha = ha
+
+    def ha_saw(self, past: Past, moments: Iterable[datetime], unavailable: float = -1) -> None:
+        """Stage what Home Assistant recorded; it is to be started afterwards.
+
+        `unavailable` is the hour from the start at which it was told that the sensors are away.
+        """
+        seen = sorted(moments)
+        away = [(past.start + unavailable * HOUR, "unavailable")] if unavailable >= 0 else []
+        energy = [(moment, f"{past.energy[moment]}") for moment in seen]
+        power = [(moment, f"{power_at(moment)}") for moment in seen]
+        self.ha.remember(
+            {
+                "sensor.esquirell_main_energy_import": sorted(energy + away),
+                "sensor.esquirell_main_power": sorted(power + away),
+            }
+        )
+
+
+def hours_ago(count: int) -> datetime:
+    return whole_hour(datetime.now(UTC)) - count * HOUR
