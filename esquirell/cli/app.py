@@ -28,6 +28,8 @@ COMMANDS = {
     "tariffs": ("tariffs:tariffs", "List tariffs, and import prices for them."),
     "ha": ("ha:ha", "Fill holes in Home Assistant's statistics, or undo it."),
     "db": ("db:db", "Take care of the database."),
+    "backup": ("archive:backup", "Write everything of this machine into one file."),
+    "restore": ("archive:restore", "Put back what backup wrote."),
     "config": ("config:config", "Show or check the configuration."),
     "doctor": ("doctor:doctor", "Check everything, and say what to do."),
     "systemd": ("systemd.commands:systemd", "Install the service of this machine, or remove it."),

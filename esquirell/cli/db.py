@@ -1,17 +1,16 @@
 """`esquirell db`: care of the database."""
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 
 import click
 
+from esquirell.cli.archive import nothing_running
 from esquirell.cli.call import Call, Group, pass_call
 from esquirell.cli.moments import moment_of
 from esquirell.cli.output import complain, print_json
 from esquirell.cli.progress import Progress
-from esquirell.daemon.lock import AlreadyRunningError, RunLock, lock_of
-from esquirell.domain.errors import ConfigError, EsquirellError, UnavailableError
+from esquirell.domain.errors import ConfigError
 from esquirell.settings.private_files import make_directory
 from esquirell.settings.urls import check_database, join_password, split_password
 
@@ -56,7 +55,10 @@ def check(call: Call) -> int:
 @click.argument("file", type=_FILE)
 @pass_call
 def backup(call: Call, file: Path) -> None:
-    """Copy the database into a new FILE, also while the service runs."""
+    """Copy the database alone into a new FILE, also while the service runs.
+
+    `esquirell backup` writes everything, also meters that were added and the page's password.
+    """
     call.upkeep.backup(file)
     size = file.stat().st_size
     done = {"database": call.upkeep.database.describe(), "file": str(file), "bytes": size}
@@ -72,7 +74,7 @@ def restore(call: Call, file: Path) -> None:
     What was there is set aside. Refused while a service runs.
     """
     make_directory(call.settings.state_dir)
-    with _nothing_running(call):
+    with nothing_running(call):
         replaced = call.upkeep.restore(file)
     aside = str(replaced) if replaced else None
     done = {"database": call.upkeep.database.describe(), "file": str(file), "replaced": aside}
@@ -93,7 +95,7 @@ def move(call: Call, url: str, password_file: Path | None) -> None:
     make_directory(call.settings.state_dir)
     target = _target(url, password_file)
     with (
-        _nothing_running(call),
+        nothing_running(call),
         Progress() as progress,
     ):
         moved_to, counts = call.upkeep.move(target, progress.show)
@@ -150,33 +152,6 @@ def prune(call: Call) -> None:
 def _upgraded(call: Call) -> None:
     make_directory(call.settings.state_dir)
     call.upkeep.upgrade()
-
-
-@contextmanager
-def _nothing_running(call: Call) -> Iterator[None]:
-    """Make sure that no service uses the database, and that none starts meanwhile.
-
-    Raises EsquirellError when one does.
-    """
-    lock = RunLock(lock_of(call.settings))
-    try:
-        lock.take()
-    except AlreadyRunningError as error:
-        raise EsquirellError("esquirell run uses the database: stop it first") from error
-    try:
-        if roles := _roles(call):
-            raise EsquirellError(f"esquirell {roles[0]} uses the database: stop it first")
-        yield
-    finally:
-        lock.release()
-
-
-def _roles(call: Call) -> list[str]:
-    """Name the roles that are alive, also on other machines; without Redis none can work."""
-    try:
-        return list(call.runtime.shared.presence.roles())
-    except UnavailableError:
-        return []
 
 
 def _tell(call: Call, done: Mapping[str, object], sentence: str) -> None:

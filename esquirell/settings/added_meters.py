@@ -13,8 +13,7 @@ from esquirell.domain.errors import ConfigError
 from esquirell.domain.meter import Meter
 from esquirell.settings.layers import Table, prepare_table
 from esquirell.settings.places import Places
-
-FOLDER = "meters"
+from esquirell.settings.state_files import METERS
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +26,7 @@ class Edit:
 
 def folder_of(state_dir: Path) -> Path:
     """Return the folder of the files."""
-    return state_dir / FOLDER
+    return state_dir / METERS
 
 
 def file_of(state_dir: Path, name: str) -> Path:

@@ -6,16 +6,14 @@ ends. This module is loaded by short commands, too: it must not need Tornado.
 
 import hashlib
 import hmac
-from pathlib import Path
 
 from esquirell.domain.errors import ConfigError
 from esquirell.settings import Settings, private_files
+from esquirell.settings.state_files import PAGE_KEY, PAGE_PASSWORD
 from esquirell.settings.values import SHORTEST_PAGE_PASSWORD
 
 PASSWORD_BYTES = 12
 KEY_BYTES = 32
-PASSWORD_FILE = "web-password"  # noqa: S105 - the name of a file
-KEY_FILE = "web-key"
 
 
 class Credentials:
@@ -27,8 +25,8 @@ class Credentials:
 
     def __init__(self, settings: Settings) -> None:
         self._configured = settings.web.password.get_secret_value()
-        self.file = settings.state_dir / PASSWORD_FILE
-        self._key, _ = private_files.kept_secret(settings.state_dir / KEY_FILE, KEY_BYTES)
+        self.file = settings.state_dir / PAGE_PASSWORD
+        self._key, _ = private_files.kept_secret(settings.state_dir / PAGE_KEY, KEY_BYTES)
 
     @property
     def is_configured(self) -> bool:
@@ -64,8 +62,3 @@ class Credentials:
         if password != password.strip() or not password.isprintable():
             raise ConfigError("the page's password may not hold line breaks or begin with a space")
         private_files.write({self.file: f"{password}\n"})
-
-
-def state_files(state_dir: Path) -> list[Path]:
-    """Return the files of the page that a backup has to hold, present or not."""
-    return [state_dir / name for name in (PASSWORD_FILE, KEY_FILE, "web-tokens.json")]

@@ -11,6 +11,7 @@ from tornado.web import create_signed_value, decode_signed_value
 
 from esquirell.domain.errors import ConfigError
 from esquirell.settings import private_files
+from esquirell.settings.state_files import PAGE_ENDED_SESSIONS
 from esquirell.web.credentials import Credentials
 
 log = logging.getLogger(__name__)
@@ -18,7 +19,6 @@ log = logging.getLogger(__name__)
 COOKIE = "esquirell_session"
 DAYS = 30
 _DAY_S = 86_400.0
-ENDED_FILE = "web-ended-sessions.json"
 
 
 class Sessions:
@@ -26,7 +26,7 @@ class Sessions:
 
     def __init__(self, credentials: Credentials, state_dir: Path) -> None:
         self._credentials = credentials
-        self._file = state_dir / ENDED_FILE
+        self._file = state_dir / PAGE_ENDED_SESSIONS
         self._ended: dict[str, float] = self._load()
 
     def begin(self) -> str:

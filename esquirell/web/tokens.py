@@ -14,8 +14,8 @@ from pathlib import Path
 from esquirell.domain.errors import CommandError, ConfigError
 from esquirell.domain.reading import iso
 from esquirell.settings import private_files
+from esquirell.settings.state_files import PAGE_TOKENS
 
-TOKENS_FILE = "web-tokens.json"
 PREFIX = "esq_"
 TOKEN_BYTES = 32
 LONGEST_NAME = 64
@@ -36,7 +36,7 @@ class Tokens:
     """The tokens of this machine, read anew when their file changed. Raises ConfigError."""
 
     def __init__(self, state_dir: Path, clock: Callable[[], datetime]) -> None:
-        self._file = state_dir / TOKENS_FILE
+        self._file = state_dir / PAGE_TOKENS
         self._clock = clock
         self._read_at: tuple[int, int] | None = None
         self._tokens: dict[str, Token] = {}

@@ -1,0 +1,102 @@
+"""`esquirell backup` and `restore`: everything that is ours on this machine, in one file."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from esquirell.cli.call import Call, Command, pass_call
+from esquirell.cli.output import print_json
+from esquirell.daemon.lock import AlreadyRunningError, RunLock, lock_of
+from esquirell.domain.errors import EsquirellError, UnavailableError
+from esquirell.settings.private_files import make_directory
+
+if TYPE_CHECKING:
+    from esquirell.runtime.machine_backup import MachineBackup
+
+_FILE = click.Path(dir_okay=False, path_type=Path)
+_BACKUP = click.Path(exists=True, dir_okay=False, readable=True, path_type=Path)
+
+
+@click.command("backup", cls=Command)
+@click.argument("file", type=_FILE)
+@pass_call
+def backup(call: Call, file: Path) -> None:
+    """Write everything that is ours on this machine into a new FILE, also while the service runs.
+
+    That is the database, the meters that were added, the page's password and tokens, and readings
+    that wait for the database. The configuration file is yours, and is not in it.
+    """
+    done = _machine(call).write(file)
+    if call.json:
+        print_json(done)
+        return
+    click.echo(f"{file} holds {_said(done)}: {done['bytes']} bytes. It holds keys: keep it safe.")
+
+
+@click.command("restore", cls=Command)
+@click.argument("file", type=_BACKUP)
+@pass_call
+def restore(call: Call, file: Path) -> None:
+    """Put back what `backup` wrote. Refused while a service runs.
+
+    What was there is set aside.
+    """
+    make_directory(call.settings.state_dir)
+    with nothing_running(call):
+        done = _machine(call).restore(file)
+    if call.json:
+        print_json(done)
+        return
+    click.echo(f"Restored from {done['created_at']}: {_said(done)}.")
+    if done["replaced"]:
+        click.echo(f"What was there before is in {', '.join(done['replaced'])}.")
+
+
+@contextmanager
+def nothing_running(call: Call) -> Iterator[None]:
+    """Make sure that no service uses the database, and that none starts meanwhile.
+
+    Raises EsquirellError when one does.
+    """
+    lock = RunLock(lock_of(call.settings))
+    try:
+        lock.take()
+    except AlreadyRunningError as error:
+        raise EsquirellError("esquirell run uses the database: stop it first") from error
+    try:
+        if roles := _roles(call):
+            raise EsquirellError(f"esquirell {roles[0]} uses the database: stop it first")
+        yield
+    finally:
+        lock.release()
+
+
+def _roles(call: Call) -> list[str]:
+    """Return the roles that are alive, also on other machines; without Redis none can work."""
+    try:
+        return list(call.runtime.shared.presence.roles())
+    except UnavailableError:
+        return []
+
+
+def _machine(call: Call) -> "MachineBackup":
+    from esquirell.runtime.machine_backup import MachineBackup  # noqa: PLC0415 - --help is quick
+
+    return MachineBackup(call.settings, call.upkeep)
+
+
+def _said(done: Mapping[str, Any]) -> str:
+    """Say what an archive holds."""
+    holds = done["holds"]
+    meters = sum(name.startswith("meters/") for name in holds)
+    said = ["the database"]
+    if meters:
+        said.append("1 meter" if meters == 1 else f"{meters} meters")
+    if any(name.startswith("web-") for name in holds):
+        said.append("what lets in to the page")
+    if "spool.db" in holds:
+        said.append("readings that wait")
+    return " and ".join(filter(None, (", ".join(said[:-1]), said[-1])))
