@@ -1,0 +1,83 @@
+"""What helps at a prompt: completion, the manual page, and words for a slip."""
+
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from esquirell.cli import border
+from esquirell.cli.app import COMMANDS
+
+ROOT = Path(__file__).parents[2]
+GROFF = shutil.which("groff")
+COMPLETION = ROOT / "packaging" / "completions" / "esquirell.bash"
+
+
+def complete(*words: str, folder: Path) -> list[str]:
+    """Return what bash offers for the last word, by the shipped completion."""
+    program = folder / "esquirell"
+    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m esquirell "$@"\n')
+    program.chmod(0o755)
+    quoted = " ".join(f"'{word}'" for word in ("esquirell", *words))
+    script = (
+        f"source '{COMPLETION}'; COMP_WORDS=({quoted}); COMP_CWORD={len(words)}; "
+        f"_esquirell '{program}'; printf '%s\\n' \"${{COMPREPLY[@]}}\""
+    )
+    done = subprocess.run(
+        ["/bin/bash", "-c", script],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+        env=os.environ,
+    )
+    assert not done.stderr.replace("compopt: not currently executing completion function", "")[200:]
+    return done.stdout.split()
+
+
+def test_bash_completes_commands_and_options(tmp_path: Path) -> None:
+    assert complete("rea", folder=tmp_path) == ["readings"]
+    assert set(complete("schedule", "e", folder=tmp_path)) == {"enable"}
+    assert "--resolution" in complete("readings", "--re", folder=tmp_path)
+
+
+def manual() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("manpage", ROOT / "script" / "manpage.py")
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.skipif(GROFF is None, reason="groff is not installed")
+def test_the_manual_page_has_every_command_and_is_sound() -> None:
+    done = subprocess.run(
+        [str(GROFF), "-man", "-Kutf8", "-Tutf8", "-ww", "-rLL=200n"],
+        input=manual().page(),
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    assert done.stderr == ""
+    shown = "".join(
+        letter
+        for letter, after in zip(done.stdout, f"{done.stdout[1:]} ", strict=True)
+        if "\b" not in letter + after
+    )
+    for name in COMMANDS:
+        assert f"esquirell {name}" in shown
+
+
+def test_a_slip_is_answered_with_what_was_meant(capsys: pytest.CaptureFixture[str]) -> None:
+    assert border.run(["redings"]) == 2
+    assert capsys.readouterr().err == (
+        "esquirell: there is no command 'redings'; did you mean 'readings'? "
+        "(see esquirell --help)\n"
+    )
