@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from billiard.exceptions import Terminated
 from celery import Task, shared_task
-from celery.worker.state import revoked
+from celery.worker.state import requests, revoked
 
 from esquirell.celery import Loader, app
 from esquirell.domain.errors import EsquirellError
@@ -35,11 +35,7 @@ __all__ = [
 
 
 @schedulable(FetchArguments)
-@shared_task(
-    bind=True,
-    name="esquirell.tasks.fetch_and_save_energy_data",
-    throws=(EsquirellError, Terminated),
-)
+@shared_task(bind=True, name="esquirell.tasks.fetch_and_save_energy_data", throws=(EsquirellError,))
 def fetch_and_save_energy_data(
     self: "Task[..., object]", meters: list[str] | None = None
 ) -> dict[str, Any]:
@@ -50,6 +46,7 @@ def fetch_and_save_energy_data(
     """
     fetch = current(self.app).fetch
     wanted = partial(end_if_cancelled, str(self.request.id))
+    wanted()
     asked_for = COMMAND_HEADER in (self.request.headers or {})
     read = fetch.on_demand if asked_for else fetch.scheduled
     result = read(meters, wanted)
@@ -130,8 +127,12 @@ def capture_meter(self: "Task[..., object]", name: str) -> dict[str, Any]:
 def end_if_cancelled(task_id: str) -> None:
     """End the task with this id, in which this is called, if it was cancelled: in Flower, say.
 
-    A thread can't be killed: a task that takes long calls this now and then.
+    A thread can't be killed: a task that takes long calls this now and then. One that has not
+    called it yet can't be cancelled in a thread. In a pool of processes it is not needed.
     """
+    request: Any = requests.get(task_id)
+    if request is not None:
+        request.looks = True
     if task_id in revoked:
         raise Terminated("the task was cancelled")
 

@@ -1,14 +1,21 @@
 """The service that may be running, here or elsewhere, and work done through it."""
 
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from functools import partial
 from typing import Any
+
+import click
 
 from esquirell.daemon.lock import RunLock, lock_of
 from esquirell.domain.command import Answer, Request
 from esquirell.domain.errors import CommandError, UnavailableError
+from esquirell.domain.tasks import HeldTask
 from esquirell.runtime.root import Runtime
 
-ANSWER_LIMIT_S = 60.0
+SAY_AFTER_S = 5.0
+SAY_AGAIN_S = 60.0
 
 
 def runs_here(runtime: Runtime) -> bool:
@@ -56,8 +63,51 @@ def submit(runtime: Runtime, command: str, data: Mapping[str, Any]) -> str:
 
 
 def answer_to(runtime: Runtime, task_id: str) -> Answer:
-    """Wait for the end of that work. Raises CommandError (`timeout`) or UnavailableError."""
-    return runtime.jobs.wait(task_id, ANSWER_LIMIT_S)
+    """Wait for the end of that work, however long it takes, and say on stderr that it runs.
+
+    Raises CommandError (`timeout`) when its worker is gone, and UnavailableError.
+    """
+    try:
+        return runtime.jobs.wait(task_id, Waiting(partial(_check_here, runtime)).say)
+    except KeyboardInterrupt:
+        sentence = f"no longer waiting; task {task_id} goes on, esquirell log will show its end"
+        raise CommandError("cancelled", sentence) from None
+
+
+class Waiting:
+    """Says on stderr what the task does whose end is waited for."""
+
+    def __init__(self, check: Callable[[], None]) -> None:
+        self._check = check
+        self._said = ""
+        self._say_at = time.monotonic() + SAY_AFTER_S
+
+    def say(self, held: HeldTask | None) -> None:
+        """Say it after some seconds, at each change, and once a minute.
+
+        Raises what `check` raises when nobody says that he has the task.
+        """
+        if held is None:
+            self._check()
+        state = _state(held)
+        if time.monotonic() < self._say_at and self._said in ("", state):
+            return
+        since = held.running_since if held else None
+        age = f", for {(datetime.now(UTC) - since).total_seconds():.0f} s so far" if since else ""
+        click.echo(f"{state}{age} (Ctrl-C stops waiting, not the task)", err=True)
+        self._said, self._say_at = state, time.monotonic() + SAY_AGAIN_S
+
+
+def _check_here(runtime: Runtime) -> None:
+    """Raise CommandError (`timeout`) if the service has ended that Redis is a part of."""
+    if runtime.settings.redis.embedded and not runs_here(runtime):
+        raise CommandError("timeout", "the service has ended before the task: its log says why")
+
+
+def _state(held: HeldTask | None) -> str:
+    if held is None:
+        return "waiting for a worker to take the task"
+    return f"the task {'runs' if held.running_since else 'waits in the worker'} on {held.worker}"
 
 
 def finish(runtime: Runtime, command: str, data: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -1,17 +1,23 @@
 """Saying in Redis that the roles of this process live."""
 
-from collections.abc import Callable, Iterable, Iterator
+import socket
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 
 from esquirell.domain.errors import UnavailableError
 from esquirell.domain.reading import iso
 from esquirell.runtime.root import Runtime
 
+Held = Callable[[], Mapping[str, float | None]]
 
-def announcement(runtime: Runtime, names: Callable[[], Iterable[str]]) -> Callable[[], str]:
-    """Build what announces the roles that `names` gives at each call.
 
-    It gives a sentence when nobody can be told, as Redis is away: then nothing is wrong here.
+def announcement(
+    runtime: Runtime, names: Callable[[], Iterable[str]], held: Held = dict
+) -> Callable[[], str]:
+    """Build what announces the roles that `names` returns at each call, and the tasks `held` here.
+
+    It returns a sentence when Redis is unreachable, so that nobody can be told: then nothing is
+    wrong here.
     """
     since = iso(runtime.started_at)
 
@@ -19,6 +25,7 @@ def announcement(runtime: Runtime, names: Callable[[], Iterable[str]]) -> Callab
         try:
             for name in names():
                 runtime.shared.presence.announce(name, since)
+            runtime.shared.held.renew(socket.gethostname(), held())
         except UnavailableError as error:
             return f"waiting for Redis: {error}"
         return ""

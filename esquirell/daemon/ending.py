@@ -2,8 +2,12 @@
 
 import logging
 import os
+import signal
 import threading
 from collections.abc import Callable
+
+from billiard import active_children
+from celery.worker import state
 
 from esquirell.daemon.announcing import withdraw
 from esquirell.daemon.roles import Role
@@ -18,24 +22,29 @@ END_WITHIN_S = 7.0
 FORCED_EXIT_CODE = 0
 
 
-def end_in_time(farewell: Callable[[], None]) -> None:
+def end_in_time(farewell: Callable[[], None], within_s: float = END_WITHIN_S) -> None:
     """End the process after a few seconds, whatever hangs: a user's task, a frozen Redis."""
 
     def end() -> None:
-        log.error("something does not end: the process ends without it")
         farewell()
         os._exit(FORCED_EXIT_CODE)
 
-    timer = threading.Timer(END_WITHIN_S, end)
+    timer = threading.Timer(within_s, end)
     timer.daemon = True
     timer.start()
 
 
-def last_words(runtime: Runtime) -> None:
-    """Store and say what is left, briefly: the process ends in any case."""
+def last_words(runtime: Runtime, role: Role) -> None:
+    """Store and say what is left, briefly, and leave no process behind: this one ends now."""
+    tasks = sorted(f"{task.name} ({task.id})" for task in state.active_requests)
+    log.warning("ended without waiting longer for %s", ", ".join(tasks) or "what hangs")
+    for child in active_children():
+        if child.pid is not None:
+            os.kill(child.pid, signal.SIGKILL)
     runtime.poller.close()
     if runtime.bridges:
         runtime.connection.stop(1.0)
+    role.at_exit()
 
 
 def leave(runtime: Runtime, role: Role) -> None:

@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, cast
 
+from billiard.exceptions import Terminated
 from celery import Celery
 from celery.apps.worker import Worker
 from celery.concurrency.base import BasePool
 from celery.signals import worker_process_init, worker_process_shutdown
 
 from esquirell.daemon import remote
+from esquirell.daemon.lifetimes import end_with_parent
 from esquirell.daemon.lock import AlreadyRunningError, RunLock
 from esquirell.daemon.threads import ThreadPool, ThreadRequest
 from esquirell.runtime.process import use
@@ -50,6 +52,9 @@ class Pool:
         if self.kind == "threads":
             app.Task.Request = f"{ThreadRequest.__module__}:{ThreadRequest.__qualname__}"
         remote.take_over(threads=self.kind == "threads")
+        for task in app.tasks.values():
+            # That it was cancelled is nothing to be logged with a traceback.
+            task.throws = (*task.throws, Terminated)
 
 
 def connect_children(runtime: Runtime) -> None:
@@ -59,6 +64,7 @@ def connect_children(runtime: Runtime) -> None:
     """
 
     def begin(**_: object) -> None:
+        end_with_parent()
         own = runtime_of_child(runtime)
         use(own)
         own.connection.start()

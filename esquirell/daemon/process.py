@@ -3,14 +3,15 @@
 import logging
 import signal
 from collections.abc import Callable, Iterable
+from itertools import count
 
-from celery.apps.worker import Worker
-from celery.signals import worker_ready, worker_shutting_down
+from celery.signals import worker_ready
 
 from esquirell.daemon import records
 from esquirell.daemon.announcing import announcement
+from esquirell.daemon.celery_worker import Worker
 from esquirell.daemon.consumer import Consumer, Pulse
-from esquirell.daemon.ending import end_in_time, last_words, leave
+from esquirell.daemon.ending import END_WITHIN_S, end_in_time, last_words, leave
 from esquirell.daemon.garbage import settle
 from esquirell.daemon.heaps import share_heaps
 from esquirell.daemon.notify import notify, sign_of_life_every_s
@@ -47,7 +48,7 @@ def run_worker(runtime: Runtime, role: Role, pool: Pool) -> int:
     runtime.app.steps["consumer"].update((Pulse, Recall, Audience))
     records.connect()
     pool.prepare(runtime.app)
-    _connect_signals(runtime, role)
+    _say_when_ready(runtime, role)
     if pool.forks:
         connect_children(runtime)
     else:
@@ -56,7 +57,7 @@ def run_worker(runtime: Runtime, role: Role, pool: Pool) -> int:
     with node_name(role.node, runtime.settings.lock_dir) as name:
         worker = _worker(runtime, role, pool, name)
         workload = Workload(lambda: pool_of(worker).num_processes)
-        Parts.watchdog = _watchdog(runtime, role, blocked=workload.blocked)
+        Parts.watchdog = _watchdog(runtime, role, workload=workload)
         # Celery has put a handler of its own there, which restarts the worker.
         Parts.on_start = lambda: reload_on_hangup(runtime, pool)
         settle()
@@ -114,7 +115,7 @@ def _be_active(runtime: Runtime, role: Role, ended: Flag) -> int:
             )
             break
     notify("STOPPING=1")
-    end_in_time(lambda: last_words(runtime))
+    end_in_time(lambda: last_words(runtime, role))
     watchdog.stop()
     leave(runtime, role)
     if role.lease is not None:
@@ -131,15 +132,15 @@ def _lost(lease: Lease) -> bool:
 
 
 def _watchdog(
-    runtime: Runtime, role: Role, *gauges: Gauge, blocked: Callable[[], bool] = lambda: False
+    runtime: Runtime, role: Role, *gauges: Gauge, workload: Workload | None = None
 ) -> Watchdog:
-    """Build the watchdog; a worker that is `blocked` is not announced as alive."""
+    """Build the watchdog; a worker that is blocked by its `workload` is not announced as alive."""
 
     def names() -> Iterable[str]:
-        is_blocked = blocked()
+        is_blocked = workload is not None and workload.blocked()
         return [name for name in role.names if not (is_blocked and name == "worker")]
 
-    announce = announcement(runtime, names)
+    announce = announcement(runtime, names, workload.asked_for if workload else dict)
 
     def look() -> str:
         return announce() or _summary(runtime, role)
@@ -148,7 +149,7 @@ def _watchdog(
 
 
 def _worker(runtime: Runtime, role: Role, pool: Pool, name: str) -> Worker:
-    return runtime.app.Worker(
+    worker: Worker = runtime.app.subclass_with_self(Worker)(
         hostname=name,
         pool=pool.implementation,
         concurrency=pool.size,
@@ -160,6 +161,8 @@ def _worker(runtime: Runtime, role: Role, pool: Pool, name: str) -> Worker:
         heartbeat_interval=HEARTBEAT_S,
         quiet=True,
     )
+    worker.on_end = _end_of(runtime, role)
+    return worker
 
 
 def _report_up(runtime: Runtime, role: Role) -> None:
@@ -172,15 +175,22 @@ def _summary(runtime: Runtime, role: Role) -> str:
     return f"up as {', '.join(role.names)}; meters: {len(runtime.meters())}"
 
 
-def _connect_signals(runtime: Runtime, role: Role) -> None:
+def _say_when_ready(runtime: Runtime, role: Role) -> None:
     def ready(**_: object) -> None:
         notify("READY=1")
         _report_up(runtime, role)
 
-    def stopping(**_: object) -> None:
+    worker_ready.connect(ready, weak=False)
+
+
+def _end_of(runtime: Runtime, role: Role) -> Callable[[], None]:
+    """Return what a signal calls: the first one leaves some seconds, the second one none."""
+    signals = count()
+
+    def end() -> None:
         notify("STOPPING=1")
         runtime.poller.stop()
-        end_in_time(lambda: last_words(runtime))
+        within_s = END_WITHIN_S if next(signals) == 0 else 0.0
+        end_in_time(lambda: last_words(runtime, role), within_s)
 
-    worker_ready.connect(ready, weak=False)
-    worker_shutting_down.connect(stopping, weak=False)
+    return end

@@ -8,7 +8,8 @@ from typing import Any
 from billiard.exceptions import Terminated, WorkerLostError
 from celery import Task
 from celery.app.task import Context
-from celery.signals import task_failure, task_postrun, task_revoked
+from celery.signals import task_failure, task_postrun, task_prerun, task_revoked
+from celery.states import IGNORED, RETRY, SUCCESS
 
 from esquirell.celery import app
 from esquirell.domain.command import Answer
@@ -23,20 +24,29 @@ log = logging.getLogger(__name__)
 
 
 def connect() -> None:
-    """Follow the end of every task of this process."""
+    """Follow every task of this process to its end."""
+    task_prerun.connect(on_start, weak=False)
     task_postrun.connect(on_end, weak=False)
     task_revoked.connect(on_revoked, weak=False)
     task_failure.connect(on_failure, weak=False)
 
 
+def on_start(task: "Task[..., object]", **_: object) -> None:
+    """Let a task that runs try again later: what expires is a message that nobody takes."""
+    task.request.expires = None
+
+
 def on_end(task: "Task[..., object]", retval: object, state: str | None, **_: object) -> None:
     """Record the end of a task that ran; `on_revoked` records that of a cancelled one."""
-    if state is None or isinstance(retval, Terminated):
+    if state in (None, RETRY) or isinstance(retval, Terminated):
         # Without a state the process of the task is being killed: who does so knows why, and
-        # of two ends the first one told counts.
+        # of two ends the first one told counts. A task that tries again has not ended.
         return
     headers = task.request.headers or {}
-    if state == "SUCCESS":
+    if state == IGNORED:
+        # It keeps its result to itself, or another task takes its place.
+        _record(headers, Answer("ok"), None)
+    elif state == SUCCESS:
         _record(headers, _judge(task.name, retval), _plain(retval))
     elif isinstance(retval, FetchError):
         # How each meter did was logged when it was read.
@@ -49,11 +59,14 @@ def on_end(task: "Task[..., object]", retval: object, state: str | None, **_: ob
             log.warning("%s failed: %s", short_task_name(task.name), answer.error)
 
 
-def on_revoked(request: Context, *, expired: bool, **_: object) -> None:
+def on_revoked(
+    sender: "Task[..., object]", request: Context, *, expired: bool, **_: object
+) -> None:
     """Record that a task was thrown away: nobody took it in time, or somebody cancelled it."""
     if expired:
         answer = Answer("error", {}, "no worker took the task in time", "timeout")
     else:
+        log.info("%s (%s) was cancelled", short_task_name(sender.name), request.id)
         answer = Answer("error", {}, "the task was cancelled", "cancelled")
     _record(request.headers or {}, answer, {}, "expired" if expired else "error")
 

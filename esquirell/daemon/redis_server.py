@@ -10,6 +10,7 @@ import subprocess
 import time
 from pathlib import Path
 
+from esquirell.daemon.lifetimes import bound
 from esquirell.domain.errors import ConfigError
 from esquirell.domain.extras import install_command
 
@@ -89,7 +90,10 @@ class RedisServer:
         end_server(self._socket)
         with self._log.open("wb") as log_file:
             self._process = subprocess.Popen(
-                self._command, stdin=subprocess.PIPE, stdout=log_file, start_new_session=True
+                bound(self._command),
+                stdin=subprocess.PIPE,
+                stdout=log_file,
+                start_new_session=True,
             )
         options = OPTIONS | {"unixsocket": str(self._socket), "dir": str(self._socket.parent)}
         if self._process.stdin:

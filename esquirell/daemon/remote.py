@@ -28,9 +28,11 @@ Reply = dict[str, Any]
 WAITS = "the task is cancelled: it waits, and will not be run"
 NOT_HERE = "this worker does not have the task, and will throw it away should it come"
 RUNS = "the task runs already and was left to go on: terminate ends it"
-ENDS = (
-    "the task was asked to end: a fetch does so at its next step, a task of one's own only "
-    "if it looks"
+ENDS = "the task is cancelled: it ends at its next step"
+CAN_NOT = (
+    "the task runs in a thread, which can't be killed, and has not looked whether it was "
+    "cancelled: it goes on. A task that calls end_if_cancelled can be cancelled, any can in a "
+    "worker with --pool prefork"
 )
 KILLED = "the task was killed with the process that ran it"
 NO_LIMITS = "threads have no time limits: use esquirell worker --pool prefork"
@@ -62,6 +64,8 @@ def _revoke(task_id: str, pool: BasePool, signal: str, *, ends: bool) -> Reply:
     runs = request in tasks.active_requests
     if runs and not ends:
         return {"error": RUNS}
+    if runs and isinstance(request, ThreadRequest) and not request.looks:
+        return {"error": CAN_NOT}
     _remember(task_id)
     if request is None:
         return {"ok": NOT_HERE}

@@ -4,7 +4,7 @@ import logging
 import os
 import signal
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,6 +39,7 @@ class Role:
     """What a process does: its roles by name, the parts that do it, and what to watch.
 
     With a lease, the process stands by until it holds it. A worker takes its tasks from `queues`.
+    `at_exit` ends what must not outlast the process when that can't wait any longer.
     """
 
     names: tuple[str, ...]
@@ -46,6 +47,7 @@ class Role:
     gauges: tuple[Gauge, ...] = ()
     lease: Lease | None = None
     queues: tuple[str, ...] = QUEUES
+    at_exit: Callable[[], None] = lambda: None
 
     @property
     def node(self) -> str:
@@ -64,7 +66,8 @@ def everything(runtime: Runtime, server: RedisServer | None) -> Role:
     looking_after = (following_meters(runtime), _claim(runtime), _housekeeping(runtime), *own_redis)
     parts = (_beat(runtime, owner), *bridging, *looking_after)
     gauges = (_mqtt_gauge(runtime), *_worker_gauges(runtime))
-    return Role(("worker", "beat", "bridge"), parts, gauges)
+    at_exit = server.stop if server else lambda: None
+    return Role(("worker", "beat", "bridge"), parts, gauges, at_exit=at_exit)
 
 
 def worker(

@@ -35,7 +35,12 @@ class ThreadPool(TaskPool):
 
 
 class ThreadRequest(Request):
-    """A task taken from the queue, to run in a thread."""
+    """A task taken from the queue, to run in a thread.
+
+    `looks` is set once the task has asked whether it was cancelled.
+    """
+
+    looks = False
 
     def on_accepted(self, pid: str, time_accepted: float) -> None:
         """Begin, unless the task was cancelled or has expired while it waited for a thread.

@@ -2,10 +2,12 @@
 
 import logging
 import time
-from collections.abc import Callable, Iterable
-from typing import Protocol
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Protocol
 
 from celery.worker import state
+
+from esquirell.domain.tasks import COMMAND_HEADER
 
 log = logging.getLogger(__name__)
 
@@ -18,6 +20,11 @@ class Task(Protocol):
     id: str
     name: str
     time_start: float | None
+
+    @property
+    def request_dict(self) -> Mapping[str, Any]:
+        """The headers of its message, and more."""
+        ...
 
 
 class Workload:
@@ -49,6 +56,14 @@ class Workload:
         self._named = {task.id for task in long}
         self._note(blocked=len(long) >= self._places())
         return self._blocked
+
+    def asked_for(self) -> dict[str, float | None]:
+        """Return the tasks that came by a command, by id, with the unix time since each runs."""
+        return {
+            task.id: task.time_start
+            for task in self._taken()
+            if COMMAND_HEADER in task.request_dict
+        }
 
     def _age_s(self, task: Task) -> float:
         return self._clock() - task.time_start if task.time_start else 0.0

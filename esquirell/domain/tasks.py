@@ -3,6 +3,7 @@
 import inspect
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from types import FunctionType
 from typing import Any, Literal, Protocol, TypeVar
 
@@ -68,6 +69,14 @@ class SchedulableTask:
         return model.model_dump(mode="json", exclude_unset=True, by_alias=named)
 
 
+@dataclass(frozen=True, slots=True)
+class HeldTask:
+    """A task that a worker has taken; without `running_since` it waits there, for a retry say."""
+
+    worker: str
+    running_since: datetime | None
+
+
 class TaskRegistry:
     """The tasks that may be scheduled and run by name: marked ones, and those of listed modules."""
 
@@ -104,6 +113,10 @@ class TaskRegistry:
         return [
             one for _, one in found if isinstance(one, SchedulableTask) and _reaches(source, one)
         ]
+
+    def is_out_of_reach(self, name: str) -> bool:
+        """Return whether a task is marked so that nobody can name it."""
+        return any(given is False and task.name == name for task, given in self._marked)
 
     def problems(self) -> list[str]:
         """Return a sentence for each task of a listed module that can't be named."""

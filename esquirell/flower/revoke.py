@@ -10,6 +10,11 @@ from tornado.web import HTTPError, authenticated
 NOBODY = "no worker has answered: whether the task will be cancelled is not known"
 UNKNOWN = "no worker has the task: it is thrown away when one takes it within three hours"
 
+SOLO = (
+    "a worker with --pool solo hears of it between its tasks only: one that runs goes on, and one "
+    "that waits may be run"
+)
+
 Reply = Mapping[str, Any]
 
 
@@ -33,7 +38,15 @@ class Revoke(ControlHandler):
             signal=self.get_argument("signal", default="SIGTERM"),
             reply=True,
         )
+        if not replies and self._some_run_solo():
+            raise HTTPError(503, SOLO)
         self.write({"message": told(replies or ())})
+
+    def _some_run_solo(self) -> bool:
+        """Return whether a worker hears of control commands between its tasks only."""
+        workers = self.application.workers.values()
+        pools = (worker.get("stats", {}).get("pool", {}) for worker in workers)
+        return any(".solo:" in str(pool.get("implementation")) for pool in pools)
 
 
 def told(replies: Sequence[Mapping[str, Reply]]) -> str:

@@ -12,6 +12,7 @@ from tornado.httputil import HTTPServerRequest
 from tornado.ioloop import PeriodicCallback
 from tornado.web import url
 
+from esquirell.flower.calls import HANDLERS
 from esquirell.flower.door import Closed, Door
 from esquirell.flower.history import History
 from esquirell.flower.masking import Mask
@@ -26,10 +27,12 @@ class Site(Flower):
     def __init__(self, app: Celery, door: Door, mask: Mask, history: History, prefix: str) -> None:
         super().__init__(options=options, capp=app, events=history, **_paths(prefix))
         self._door = door
+        self.mask = mask
         self.history = history
         self.inspector = MaskedInspector(mask, self.io_loop, app, options.inspect_timeout / 1000)
         below = f"/{prefix}" if prefix else ""
-        self.add_handlers(".*", [url(rf"{below}/api/task/revoke/(.+)", Revoke)])
+        ours = HANDLERS | {"revoke/(.+)": Revoke}
+        self.add_handlers(".*", [url(f"{below}/api/task/{at}", one) for at, one in ours.items()])
         self._look = PeriodicCallback(self._meet_workers, LOOK_EVERY_S * 1000)
 
     def find_handler(self, request: HTTPServerRequest, **kwargs: Any) -> Any:  # noqa: ANN401 - tornado's

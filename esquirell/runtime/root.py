@@ -169,7 +169,7 @@ class Runtime:
     def jobs(self) -> Jobs:
         """Work on request."""
         keep = self.settings.database.log_retention
-        return Jobs(self.storage.commands, TaskSender(self.app), now, keep)
+        return Jobs(self.storage.commands, TaskSender(self.app), self.shared.held, now, keep)
 
     @cached_property
     def commands(self) -> Commands:

@@ -11,6 +11,7 @@ from esquirell.beat.timetable import RedBeatTimetable
 from esquirell.broker.celery_config import QUEUES
 from esquirell.broker.connection import Client, connect
 from esquirell.broker.diagnosis import RedisFacts, examine
+from esquirell.broker.held import HeldTasks
 from esquirell.broker.lease import Lease
 from esquirell.broker.presence import Presence
 from esquirell.broker.relay import Relay
@@ -49,6 +50,11 @@ class Shared:
     def revoked(self) -> RevokedTasks:
         """Which tasks are not to be run."""
         return RevokedTasks(self.client)
+
+    @cached_property
+    def held(self) -> HeldTasks:
+        """Which tasks workers hold."""
+        return HeldTasks(self.client)
 
     @cached_property
     def relay(self) -> Relay:

@@ -6,7 +6,6 @@ domain/answers.py, a method of Handlers, and an entry here.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
 from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -23,11 +22,6 @@ P = TypeVar("P", bound=Payload)
 ANYWHERE: frozenset[Source] = frozenset({"mqtt", "cli", "web", "api"})
 # Not for everybody who can write to the broker.
 NOT_MQTT: frozenset[Source] = ANYWHERE - {"mqtt"}
-
-# A task that no worker takes within a minute is dropped, and a poll has a time limit of its own:
-# what has not ended after this was lost with its worker. Other tasks may take longer.
-POLL_LOST_AFTER = timedelta(minutes=2)
-LOST_AFTER = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,12 +68,11 @@ class Change(_Named[P]):
 class Job(_Named[P]):
     """A command that a worker carries out: it is recorded, accepted, and answered when it ends.
 
-    `answer` is the shape of the end. A job that has not ended after `lost_after` was lost.
+    `answer` is the shape of the end.
     """
 
     handler: Callable[[Handlers, P], Work]
     answer: type[BaseModel]
-    lost_after: timedelta = field(default=LOST_AFTER, kw_only=True)
 
     def end(self, task_id: str, outcome: object) -> dict[str, Any]:
         """Return the data of the end in the shape of `answer`, of what the task returned."""
@@ -98,7 +91,6 @@ _TABLE: tuple[Command, ...] = (
         requests.Meters,
         Handlers.fetch,
         answers.Fetched,
-        lost_after=POLL_LOST_AFTER,
     ),
     Query("meter/list", requests.Nothing, Handlers.list_meters, answers.MeterList),
     Job(
@@ -106,7 +98,6 @@ _TABLE: tuple[Command, ...] = (
         requests.Named,
         Handlers.test_meter,
         answers.Tried,
-        lost_after=POLL_LOST_AFTER,
     ),
     Job(
         "meter/capture",
@@ -114,7 +105,6 @@ _TABLE: tuple[Command, ...] = (
         Handlers.capture_meter,
         answers.Captured,
         sources=NOT_MQTT,
-        lost_after=POLL_LOST_AFTER,
     ),
     Change("meter/try", requests.MeterTrial, Handlers.try_meter, answers.Tried, sources=NOT_MQTT),
     Change(

@@ -2,38 +2,59 @@
 
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from esquirell.domain.clock import Clock
 from esquirell.domain.command import Answer, CommandRecord, Request
-from esquirell.domain.errors import CommandError
-from esquirell.services.command_table import COMMANDS, LOST_AFTER, Change, Job
+from esquirell.domain.errors import CommandError, UnavailableError
+from esquirell.domain.tasks import HeldTask
+from esquirell.services.command_table import COMMANDS, Change, Job
 from esquirell.services.handlers import Work
+from esquirell.services.ports import HeldTasks
 from esquirell.services.schedule_ports import CommandLog, TaskSender
 
 EXPIRES_S = 60
 LOOK_EVERY_S = 0.05
+# After some seconds nobody minds waiting a little longer for the end.
+LOOK_SELDOM_AFTER_S = 10.0
+LOOK_SELDOM_S = 0.5
+ASK_EVERY_S = 2.0
+# A task that nobody holds may just have been taken, or Redis just have been emptied.
+DOUBT = timedelta(seconds=30)
 REPEATS_WITHIN = timedelta(minutes=5)
 KEEP = timedelta(days=90)
 PRUNE_EVERY = timedelta(hours=1)
 
+# After this time a task is held by a worker, has ended or was lost.
+LOST_AFTER = timedelta(minutes=2)
 LOST = "the task was accepted and then lost: no worker took it, or the worker ended"
+NOT_TAKEN = f"no worker took the task within {EXPIRES_S} s: is one running?"
+GONE = "the worker that had the task is gone: its log says why"
+
+OnWait = Callable[[HeldTask | None], None]
 
 
 class Jobs:
     """Hands work to a worker and follows it by its record."""
 
     def __init__(
-        self, log: CommandLog, sender: TaskSender, clock: Clock, keep: timedelta = KEEP
+        self,
+        log: CommandLog,
+        sender: TaskSender,
+        held: HeldTasks,
+        clock: Clock,
+        keep: timedelta = KEEP,
     ) -> None:
         self._log = log
         self._sender = sender
+        self._held = held
         self._clock = clock
         self._keep = keep
         self._pruned_at: datetime | None = None
+        self._missing: dict[str, datetime] = {}
 
     def open(self, request: Request, command: Change[Any] | Job[Any]) -> tuple[CommandRecord, bool]:
         """Record a command before anything is done; return whether it repeats an earlier one.
@@ -79,16 +100,17 @@ class Jobs:
 
     def tidy(self) -> None:
         """End the jobs whose tasks were lost, and forget old commands. Raises UnavailableError."""
-        self._prune(self._clock())
         now = self._clock()
-        limits = [one.lost_after for one in COMMANDS.values() if isinstance(one, Job)]
-        for record in self._log.unended(now - min(limits)):
-            command = COMMANDS.get(record.command)
-            limit = command.lost_after if isinstance(command, Job) else LOST_AFTER
-            if now - record.at > limit:
+        self._prune(now)
+        unended = self._log.unended(now - LOST_AFTER)
+        missing = [record for record in unended if self._held.find(record.id) is None]
+        self._missing = {one.id: self._missing.get(one.id, now) for one in missing}
+        for record in missing:
+            if now - self._missing[record.id] >= DOUBT:
                 lost = Answer("error", {"task_id": record.id}, LOST, "timeout")
                 # A change was answered at once, or nobody waits any more.
-                self.end(record.id, lost, answered=not isinstance(command, Job))
+                is_job = isinstance(COMMANDS.get(record.command), Job)
+                self.end(record.id, lost, answered=not is_job)
 
     def unanswered(self) -> list[CommandRecord]:
         """Return the jobs whose end was not answered, ended or not. Raises UnavailableError."""
@@ -98,23 +120,56 @@ class Jobs:
         """Note that the end of a job was answered. Raises UnavailableError."""
         self._log.mark_answered(command_id)
 
-    def wait(self, command_id: str, limit_s: float) -> Answer:
-        """Wait for the end of a job and return it from its record.
+    def wait(self, command_id: str, on_wait: OnWait = lambda _: None) -> Answer:
+        """Wait for the end of a job, however long it runs, and return it from its record.
 
-        Raises CommandError (`timeout`) after `limit_s` seconds, and UnavailableError.
+        `on_wait` is told every few seconds who holds its task. Raises CommandError (`timeout`)
+        when no worker took it or the worker is gone, and UnavailableError.
         """
-        deadline = time.monotonic() + limit_s
-        while time.monotonic() < deadline:
+        search = Search(self._held, command_id)
+        began = asked = time.monotonic()
+        while True:
             record = self._log.get(command_id)
             if record and record.answer:
                 return record.answer
-            time.sleep(LOOK_EVERY_S)
-        raise CommandError("timeout", f"no worker has answered within {limit_s:.0f} s")
+            if time.monotonic() - asked >= ASK_EVERY_S:
+                on_wait(search.ask())
+                asked = time.monotonic()
+            waited_s = asked - began
+            time.sleep(LOOK_EVERY_S if waited_s < LOOK_SELDOM_AFTER_S else LOOK_SELDOM_S)
 
     def _prune(self, now: datetime) -> None:
         if self._pruned_at is None or now - self._pruned_at > PRUNE_EVERY:
             self._log.prune(now - self._keep)
             self._pruned_at = now
+
+
+class Search:
+    """Looks for the worker that holds a task."""
+
+    def __init__(
+        self, held: HeldTasks, task_id: str, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._held = held
+        self._task_id = task_id
+        self._clock = clock
+        self._was_held = False
+        self._known_at = clock()
+
+    def ask(self) -> HeldTask | None:
+        """Return who holds the task. Raises CommandError (`timeout`) when it must be lost."""
+        try:
+            found = self._held.find(self._task_id)
+        except UnavailableError:
+            # Nobody can say so now; the end will be in the record all the same.
+            self._known_at = self._clock()
+            return None
+        if found:
+            self._was_held, self._known_at = True, self._clock()
+        limit_s = DOUBT.total_seconds() + (0 if self._was_held else EXPIRES_S)
+        if self._clock() - self._known_at > limit_s:
+            raise CommandError("timeout", GONE if self._was_held else NOT_TAKEN)
+        return found
 
 
 def _record(request: Request, secrets: tuple[str, ...], now: datetime) -> CommandRecord:

@@ -9,6 +9,7 @@ from esquirell.domain.meter import Meter
 from esquirell.domain.profile import Profile
 from esquirell.domain.reading import Reading
 from esquirell.domain.status import MeterStatus
+from esquirell.domain.tasks import HeldTask
 
 
 class Transport(Protocol):
@@ -139,6 +140,14 @@ class Presence(Protocol):
 
     def roles(self) -> Mapping[str, str]:
         """Give the living roles and since when each lives (ISO 8601). Raises UnavailableError."""
+        ...
+
+
+class HeldTasks(Protocol):
+    """Knows which tasks workers hold."""
+
+    def find(self, task_id: str) -> HeldTask | None:
+        """Return who holds a task; None when nobody says so. Raises UnavailableError."""
         ...
 
 

@@ -1,9 +1,12 @@
 import logging
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 
 from esquirell.daemon.workload import Workload
+from esquirell.domain.tasks import COMMAND_HEADER
 
 
 @dataclass
@@ -13,6 +16,7 @@ class Running:
     id: str
     time_start: float | None
     name: str = "my_house.report"
+    request_dict: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Bench:
@@ -50,3 +54,9 @@ def test_a_worker_is_blocked_while_such_tasks_hold_all_places(
     assert "all 2 places" in errors[0]
     bench.tasks.pop()
     assert not bench.workload.blocked()
+
+
+def test_tasks_that_somebody_asked_for_are_known(bench: Bench) -> None:
+    asked = {COMMAND_HEADER: "id"}
+    bench.tasks = [Running("a", 5.0), Running("b", 6.0, "x", asked), Running("c", None, "x", asked)]
+    assert bench.workload.asked_for() == {"b": 6.0, "c": None}

@@ -3,20 +3,30 @@
 import json
 import signal
 
-from support.flower_pages import FETCH, LIMIT_S, House, said
+import pytest
+from support.flower_pages import FETCH, LIMIT_S, House, Pages, said
 from support.waiting import eventually
 
 
-def test_a_running_task_is_killed_and_its_command_cancelled(house: House) -> None:
+@pytest.fixture(scope="module")
+def pages(house: House) -> Pages:
+    return house.flower()[1]
+
+
+def test_running_tasks_are_killed_and_their_commands_cancelled(house: House, pages: Pages) -> None:
     worker = house.start("worker --pool prefork --concurrency 1", "worker")
     eventually(lambda: "up as worker" in worker.log, LIMIT_S)
-    pages = house.flower()[1]
     fetch = house.fetch("hung")
     task = pages.of(FETCH, "STARTED")
     reply = pages.post(f"/api/task/revoke/{task}", terminate="true")
     assert (reply.status, "killed" in reply.text) == (200, True)
     assert said(fetch) == (1, "esquirell: the task was cancelled\n")
     assert pages.await_state(task, "REVOKED")["result"] is None
+    own = pages.send("slow_tasks.sleep", seconds=60)
+    pages.await_state(own, "STARTED")
+    assert pages.post(f"/api/task/revoke/{own}", terminate="true").status == 200
+    pages.await_state(own, "REVOKED")
+    assert f"slow_tasks.sleep ({own}) was cancelled" in worker.log
     # The next process works: it reads, stores, and has an MQTT connection of its own.
     assert said(house.fetch("main"))[0] == 0
     assert worker.readings() == 1
@@ -45,10 +55,15 @@ def test_processes_say_that_they_keep_their_configuration(house: House) -> None:
     assert worker.stop() == 0
 
 
-def test_one_after_the_other(house: House) -> None:
+def test_one_after_the_other(house: House, pages: Pages) -> None:
     worker = house.start("worker --pool solo", "solo")
     eventually(lambda: "up as worker" in worker.log, LIMIT_S)
     code, said_on_stderr = said(house.fetch("main"))
     assert (code, said_on_stderr) == (0, "")
+    eventually(lambda: "solo" in str(pages.get("/api/workers?refresh=1").text), LIMIT_S)
+    own = pages.send("slow_tasks.sleep", seconds=5)
+    refused = pages.post(f"/api/task/revoke/{own}", terminate="true")
+    assert (refused.status, "between its tasks only" in refused.text) == (503, True)
+    pages.await_state(own, "SUCCESS")
     assert worker.stop() == 0
     assert json.dumps(worker.log).count("Traceback") == 0

@@ -89,11 +89,42 @@ def test_a_waiting_task_is_cancelled_and_a_running_one_that_does_not_look_goes_o
     for task in running:
         pages.await_state(task, "STARTED")
     assert "waits" in pages.post(f"/api/task/revoke/{waiting}").json["message"]
-    assert pages.post(f"/api/task/revoke/{running[0]}", terminate="true").status == 200
-    assert pages.task(running[0])["state"] == "STARTED"
+    refused = pages.post(f"/api/task/revoke/{running[0]}", terminate="true")
+    assert (refused.status, "a thread, which can't be killed" in refused.text) == (403, True)
     assert pages.await_state(waiting, "REVOKED")["started"] is None
     for task in running:
         pages.await_state(task, "SUCCESS")
+
+
+def test_a_task_of_ones_own_that_looks_is_cancelled(pages: Pages, house: House) -> None:
+    task = pages.send("slow_tasks.look", seconds=60)
+    pages.await_state(task, "STARTED")
+    path = f"/api/task/revoke/{task}"
+    assert eventually(lambda: pages.post(path, terminate="true").status == 200, LIMIT_S)
+    pages.await_state(task, "REVOKED")
+    lines = [line for line in house.services[0].log.splitlines() if task in line]
+    assert [line.split(maxsplit=2)[2] for line in lines] == [
+        f"slow_tasks.look ({task}) was cancelled"
+    ]
+
+
+def test_tasks_are_run_by_the_api_and_their_results_shown(pages: Pages) -> None:
+    assert pages.call("apply", "slow_tasks.add", 2, y=3).json["result"] == 5
+    for way in ("async-apply", "send-task"):
+        task = pages.call(way, "slow_tasks.add", 1).json["task-id"]
+        assert pages.get(f"/api/task/result/{task}?timeout=30").json["result"] == 2
+    failed = pages.call("apply", FETCH, meters=["attic"]).json
+    assert (failed["state"], "there is no meter attic" in failed["result"]) == ("FAILURE", True)
+    hidden = pages.call("apply", "slow_tasks.sleep", seconds=0, api_token=ARGUMENT)
+    assert (hidden.json["result"]["password"], ARGUMENT in hidden.text) == ("***", False)
+
+
+def test_what_the_api_is_asked_to_run_is_checked(pages: Pages) -> None:
+    for way in ("apply", "async-apply", "send-task"):
+        refused = pages.call(way, "slow_tasks.add", "one")
+        assert (refused.status, "args of slow_tasks.add: x" in refused.text) == (400, True)
+        assert pages.call(way, "slow_tasks.add", 1, 2, 3).status == 400
+        assert pages.call(way, "slow_tasks.secret").status == 403
 
 
 def test_the_pool_changes_its_size(pages: Pages) -> None:

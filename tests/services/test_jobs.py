@@ -4,8 +4,10 @@ import pytest
 from support.commanding import FETCH, Bench, from_file
 
 from esquirell.domain.command import Answer, Request
-from esquirell.domain.errors import CommandError
+from esquirell.domain.errors import CommandError, UnavailableError
+from esquirell.domain.tasks import HeldTask
 from esquirell.services.command_table import COMMANDS, Change
+from esquirell.services.jobs import DOUBT, EXPIRES_S, Search
 
 
 @pytest.mark.parametrize(
@@ -43,7 +45,7 @@ def test_the_end_of_long_work_has_the_shape_of_its_command() -> None:
     ):
         task_id = bench.ask(command, **data)["data"]["task_id"]
         bench.jobs.finished(task_id, Answer("ok"), {"meters": {}})
-        ended[command] = bench.jobs.wait(task_id, 1).data
+        ended[command] = bench.jobs.wait(task_id).data
     assert set(ended["fetch"]) == {"task_id", "meters"}
     assert ended["meter/test"] == {"meters": {}}
     assert ended["schedule/run"]["result"] == {"meters": {}}
@@ -98,19 +100,40 @@ def test_an_unforeseen_fault_ends_its_record() -> None:
     assert bench.code("schedule/set", name="fetch", every=5, transaction=1) == "internal"
 
 
-def test_lost_work_is_given_up() -> None:
+def test_lost_work_is_given_up_and_what_runs_is_not() -> None:
     bench = Bench(from_file())
     lost = bench.ask("fetch")["data"]["task_id"]
-    long = bench.ask("schedule/run", name="fetch")["data"]["task_id"]
+    running = bench.ask("task/run", task="my_house.tasks.heat", args={"degrees": 21})
+    long = running["data"]["task_id"]
+    bench.held.tasks[long] = HeldTask("here", bench.clock())
     bench.clock.advance(121)
+    bench.jobs.tidy()
+    # Nobody may hold it for a moment only, as Redis was emptied.
+    assert bench.log.records[lost].answer is None
+    bench.clock.advance(30)
     bench.jobs.tidy()
     answer = bench.log.records[lost].answer
     assert answer is not None
     assert answer.code == "timeout"
+    bench.clock.advance(86_400)
+    bench.jobs.tidy()
     assert bench.log.records[long].answer is None
-    bench.clock.advance(3600)
+    del bench.held.tasks[long]
+    bench.jobs.tidy()
+    bench.clock.advance(30)
     bench.jobs.tidy()
     assert bench.log.records[long].answer is not None
+
+
+def test_without_redis_nobody_knows_what_was_lost() -> None:
+    bench = Bench(from_file())
+    task_id = bench.ask("fetch")["data"]["task_id"]
+    bench.held.reachable = False
+    for _ in range(3):
+        bench.clock.advance(3600)
+        with pytest.raises(UnavailableError):
+            bench.jobs.tidy()
+    assert bench.log.records[task_id].answer is None
 
 
 def test_old_commands_are_forgotten() -> None:
@@ -124,8 +147,35 @@ def test_old_commands_are_forgotten() -> None:
     assert bench.log.records == {}
 
 
-def test_waiting_in_vain_is_a_timeout() -> None:
-    bench = Bench(from_file())
-    task_id = bench.ask("fetch")["data"]["task_id"]
-    with pytest.raises(CommandError, match="no worker has answered"):
-        bench.jobs.wait(task_id, 0.1)
+class Seconds:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_who_waits_learns_that_no_worker_took_it() -> None:
+    bench, seconds = Bench(from_file()), Seconds()
+    search = Search(bench.held, "id", seconds)
+    seconds.now = EXPIRES_S + DOUBT.total_seconds()
+    assert search.ask() is None
+    seconds.now += 1
+    with pytest.raises(CommandError, match="no worker took the task"):
+        search.ask()
+
+
+def test_who_waits_does_so_while_it_is_held_and_learns_that_its_worker_is_gone() -> None:
+    bench, seconds = Bench(from_file()), Seconds()
+    search = Search(bench.held, "id", seconds)
+    bench.held.tasks["id"] = HeldTask("here", None)
+    seconds.now = 50_000.0
+    assert search.ask() == HeldTask("here", None)
+    bench.held.reachable = False
+    seconds.now = 90_000.0
+    assert search.ask() is None
+    bench.held.reachable, bench.held.tasks = True, {}
+    seconds.now += DOUBT.total_seconds()
+    assert search.ask() is None
+    seconds.now += 1
+    with pytest.raises(CommandError, match="is gone"):
+        search.ask()

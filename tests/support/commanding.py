@@ -16,7 +16,7 @@ from esquirell.domain.meter import Meter
 from esquirell.domain.reading import Reading
 from esquirell.domain.requests import FetchArguments
 from esquirell.domain.schedule import StoredSchedule
-from esquirell.domain.tasks import TaskRegistry
+from esquirell.domain.tasks import HeldTask, TaskRegistry
 from esquirell.services.commands import Commands
 from esquirell.services.edits import Edits
 from esquirell.services.handlers import Handlers
@@ -109,6 +109,19 @@ class Queues:
         return Backlog()
 
 
+class HeldTasks:
+    """Workers that hold the tasks in `tasks`; or Redis is unreachable."""
+
+    def __init__(self) -> None:
+        self.tasks: dict[str, HeldTask] = {}
+        self.reachable = True
+
+    def find(self, task_id: str) -> HeldTask | None:
+        if not self.reachable:
+            raise UnavailableError("Redis does not answer")
+        return self.tasks.get(task_id)
+
+
 class HeatArguments(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
@@ -184,7 +197,8 @@ class Bench:
         self.tasks.mark(FetchTask(), FetchArguments)
         self.tasks.mark(HeatTask(), HeatArguments)
         self.schedules = Schedules(self.store, self.timetable, self.clock)
-        self.jobs = Jobs(self.log, self.sender, self.clock)
+        self.held = HeldTasks()
+        self.jobs = Jobs(self.log, self.sender, self.held, self.clock)
         self.readings = ReadingStore()
         health = Health(self.meters, self.readings, Presence(), Queues(), lambda: 0, self.clock)
         edits = Edits(self.store, self.timetable, self.tasks, self.meters)

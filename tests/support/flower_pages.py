@@ -37,7 +37,7 @@ import time
 from celery import shared_task
 from pydantic import BaseModel
 
-from esquirell.tasks import schedulable
+from esquirell.tasks import end_if_cancelled, schedulable
 
 
 class Arguments(BaseModel):
@@ -50,6 +50,24 @@ class Arguments(BaseModel):
 def sleep(seconds, api_token=""):
     time.sleep(seconds)
     return {"slept": seconds, "password": api_token}
+
+
+@shared_task(bind=True)
+def look(self, seconds: float):
+    for _ in range(int(seconds * 20)):
+        end_if_cancelled(self.request.id)
+        time.sleep(0.05)
+
+
+@shared_task
+def add(x: int, y: int = 1):
+    return x + y
+
+
+@schedulable(False)
+@shared_task
+def secret():
+    return "secret"
 
 
 @schedulable()
@@ -86,6 +104,11 @@ class Pages:
         body = json.dumps({"kwargs": kwargs, "queue": "commands"})
         reply = self._ask("POST", f"/api/task/send-task/{task}", body)
         return str(reply.json["task-id"])
+
+    def call(self, way: str, task: str, *args: object, **kwargs: object) -> Reply:
+        """Run a task by a way of Flower's API."""
+        body = json.dumps({"args": args, "kwargs": kwargs})
+        return self._ask("POST", f"/api/task/{way}/{task}", body)
 
     def task(self, task_id: str) -> Mapping[str, Any]:
         reply = self.get(f"/api/task/info/{task_id}")

@@ -1,0 +1,32 @@
+"""Celery's worker, ended by our signals, which say nothing on the terminal."""
+
+import signal
+from collections.abc import Callable
+from types import FrameType
+
+from celery.apps.worker import Worker as CeleryWorker
+from celery.apps.worker import install_cry_handler  # type: ignore[attr-defined]  # no types
+from celery.platforms import EX_OK
+from celery.worker import WorkController, state
+
+END = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
+
+
+class Worker(CeleryWorker):
+    """Ends at a signal once its tasks have ended; `on_end` hears of each signal, from its handler.
+
+    Celery prints a line at each, and waits as long as its tasks take.
+    """
+
+    on_end: Callable[[], None]
+
+    def install_platform_tweaks(self, worker: WorkController) -> None:
+        """Take the place of Celery's handlers but one: SIGUSR1 shows what all threads do."""
+        del worker
+        install_cry_handler()
+        for number in END:
+            signal.signal(number, self._end)
+
+    def _end(self, _number: int, _frame: FrameType | None) -> None:
+        state.should_stop = EX_OK  # type: ignore[assignment]  # None until then
+        self.on_end()
