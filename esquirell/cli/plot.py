@@ -1,94 +1,71 @@
-"""Plots of stored readings: in the terminal, or as a picture in a file."""
+"""`readings --plot`: the past as charts in the terminal, or as a picture in a file."""
 
 import shutil
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from datetime import datetime
+import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import click
 
-from esquirell.cli import braille, svg
-from esquirell.cli.call import misuse
-from esquirell.cli.curves import Curve, Frame, gather, is_amount
+from esquirell.cli.call import Call, misuse
 from esquirell.cli.export import new_file
 from esquirell.cli.readings import IN_TERMINAL
 from esquirell.domain.periods import Calendar
-from esquirell.domain.statistic import EXTREMES, quantity_of
-from esquirell.services.history import Columns, Row
+from esquirell.domain.quantity import label_of
+from esquirell.domain.statistic import PEAK_DEMAND, quantity_of
+from esquirell.plots import svg, terminal
+from esquirell.plots.figure import Figure
+from esquirell.plots.gather import Choice, figures, likely
+from esquirell.services.history import Columns, Found
 
-# What is drawn of a meter unless somebody says what.
-_LIKELY = ("energy_import", "energy_export"), ("active_power",)
+
+def check(where: str) -> None:
+    """Refuse a place that no picture goes to. Raises UsageError."""
+    if where != IN_TERMINAL and Path(where).suffix.lower() != ".svg":
+        raise misuse(
+            f"--plot {where} is no picture: write --plot FILE.svg, or --plot alone at "
+            "the end of the line"
+        )
 
 
-@dataclass(frozen=True, slots=True)
-class Plot:
-    """What to plot, and where: in the terminal, or as a picture in `file`."""
-
-    where: str
-    columns: Columns
-    span: tuple[datetime, datetime]
-    calendar: Calendar
-
-    def __post_init__(self) -> None:
-        """Refuse what can't be drawn. Raises UsageError."""
-        if self.where != IN_TERMINAL and Path(self.where).suffix.lower() != ".svg":
-            raise misuse(
-                f"--plot {self.where} is no picture: write --plot FILE.svg, or --plot alone at "
-                "the end of the line"
-            )
-
-    def draw(self, found: Iterable[Row], *, force: bool) -> None:
-        """Draw what was found. Raises UsageError."""
-        curves = self._curves()
-        if not curves:
-            raise misuse("nothing of this is stored: choose another --quantity")
-        if self.where == IN_TERMINAL:
-            self._print(found, curves)
-        else:
-            self._write(found, curves, force=force)
-
-    def _print(self, found: Iterable[Row], curves: dict[tuple[str, str], Curve]) -> None:
-        frame = Frame(*self.span, braille.steps(shutil.get_terminal_size().columns))
-        gather(found, curves, frame)
-        for curve in curves.values():
-            for line in braille.draw(curve, frame, self.calendar.zone):
+def draw(call: Call, found: Found, where: str, *, force: bool) -> None:
+    """Draw what was found in the terminal, or into a file. Raises UsageError."""
+    calendar = call.storage.calendar
+    upstream = {meter.name: meter.upstream for meter in call.settings.meters if meter.upstream}
+    if where == IN_TERMINAL:
+        columns = shutil.get_terminal_size().columns
+        encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+        for figure in _figures(found, calendar, terminal.steps(columns), upstream):
+            for line in terminal.draw(figure, columns, encoding=encoding):
                 click.echo(line)
-
-    def _write(
-        self, found: Iterable[Row], curves: dict[tuple[str, str], Curve], *, force: bool
-    ) -> None:
-        if len(units := dict.fromkeys(curve.unit for curve in curves.values())) > 1:
-            raise misuse(f"one picture shows one unit, not {', '.join(units)}: choose --quantity")
-        frame = Frame(*self.span, svg.STEPS)
-        with new_file(Path(self.where), force=force) as part:
-            gather(found, curves, frame)
-            lines = svg.draw([*curves.values()], frame, self.calendar.zone)
-            part.write_text("\n".join(lines) + "\n", encoding="utf-8")
-
-    def _curves(self) -> dict[tuple[str, str], Curve]:
-        return {(meter, key): self._curve(meter, key) for meter, key in self._keys()}
-
-    def _curve(self, meter: str, key: str) -> Curve:
-        name = f"{meter} {key}" if self.columns.several else key
-        return Curve(name, quantity_of(_plain(key)).unit, is_amount(key, self.columns.view))
-
-    def _keys(self) -> Iterator[tuple[str, str]]:
-        for meter, keys in self.columns.of.items():
-            for key in self._drawn(keys):
-                yield meter, key
-
-    def _drawn(self, keys: Iterable[str]) -> list[str]:
-        """Choose keys: of the three figures of a period the mean, without a wish the likely."""
-        plain = [key for key in keys if not key.endswith(("_min", "_max"))]
-        if self.columns.wanted is not None:
-            return plain
-        likely = _LIKELY[self.columns.view == "raw"]
-        total = [key for key in plain if key in likely]
-        return total or [key for key in plain if quantity_of(_plain(key)).key in likely]
+        return
+    drawn = _figures(found, calendar, svg.WIDE, upstream)
+    if len(drawn) > 1:
+        units = ", ".join(figure.unit for figure in drawn)
+        raise misuse(f"one picture shows one unit, not {units}: choose --quantity")
+    with new_file(Path(where), force=force) as part:
+        part.write_text(svg.draw_alone(drawn[0]), encoding="utf-8")
 
 
-def _plain(key: str) -> str:
-    """Give the quantity key of a figure of a period."""
-    head, _, tail = key.rpartition("_")
-    return head if tail in EXTREMES else key
+def _figures(
+    found: Found, calendar: Calendar, steps: int, upstream: Mapping[str, str]
+) -> list[Figure]:
+    chosen = likely(found.columns)
+    if not any(chosen.values()):
+        raise misuse("nothing of this is stored: choose another --quantity")
+    naming = _Naming(found.columns, {key for keys in chosen.values() for key in keys})
+    return figures(found, Choice(chosen, naming, upstream), calendar, steps)
+
+
+class _Naming:
+    """Names series by what tells them apart."""
+
+    def __init__(self, columns: Columns, keys: set[str]) -> None:
+        self._several_meters = columns.several
+        self._several_keys = len(keys) > 1
+
+    def __call__(self, meter: str, key: str) -> str:
+        label = quantity_of(key).label if key == PEAK_DEMAND else label_of(key)
+        if not self._several_meters:
+            return label
+        return f"{meter}, {label}" if self._several_keys else meter

@@ -90,9 +90,10 @@ def readings(call: Call, /, **given: Any) -> None:  # noqa: ANN401 - as click ha
     found = _found(call, asked)
     calendar = call.storage.calendar
     if asked.plot:
-        from esquirell.cli.plot import Plot  # noqa: PLC0415 - it takes long, and few plot
+        from esquirell.cli import plot  # noqa: PLC0415 - it takes long to load, and few plot
 
-        Plot(asked.plot, found.columns, found.span, calendar).draw(found.rows, force=asked.force)
+        plot.check(asked.plot)
+        plot.draw(call, found, asked.plot, force=asked.force)
     elif asked.output:
         with new_file(asked.output, force=asked.force) as file:
             export.write(form, found, file, calendar)

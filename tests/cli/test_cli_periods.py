@@ -126,7 +126,7 @@ def test_the_demand_is_shown_to_who_asks_for_it() -> None:
     asked = ("statistics", *SPAN, "--quantity", "peak_demand,energy_import")
     first = esquirell(*asked, "--json").json[0]
     assert first == {"start": "2025-11-18T23:00:00.000Z", "peak_demand": 0.6, "energy_import": 14.4}
-    assert "peak_demand (kW)" in esquirell(*asked, "--plot").out
+    assert "Peak demand (kW)" in esquirell(*asked, "--plot").out
     refused = esquirell("readings", "--quantity", "peak_demand")
     assert refused.code == 2
     assert "no quantity" in refused.sentence

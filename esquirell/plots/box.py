@@ -1,0 +1,63 @@
+"""Where values lie in a picture, and how its parts are written."""
+
+from dataclasses import dataclass
+from html import escape
+
+# How wide letters of 12 px are, more or less.
+LETTER, BOLD_LETTER = 7.0, 7.8
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """Where values are drawn: a rectangle, and the values at its lower and upper edge."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+    least: float
+    most: float
+
+    @property
+    def right(self) -> float:
+        """The right edge."""
+        return self.x + self.width
+
+    @property
+    def bottom(self) -> float:
+        """The lower edge."""
+        return self.y + self.height
+
+    def at(self, part: float) -> float:
+        """Return the place of a part of the width."""
+        return self.x + part * self.width
+
+    def of(self, value: float) -> float:
+        """Return the height at which a value lies."""
+        share = (value - self.least) / (self.most - self.least)
+        return self.y + self.height * (1 - share)
+
+
+def px(value: float) -> str:
+    """Write a place in the picture, to a tenth of a pixel."""
+    return f"{value:.1f}".removesuffix(".0")
+
+
+def rect(kind: str, x: float, y: float, size: tuple[float, float], more: str = "") -> str:
+    """Write a rectangle of a class, with more attributes."""
+    width, height = size
+    return (
+        f'<rect class="{kind}" x="{px(x)}" y="{px(y)}" '
+        f'width="{px(width)}" height="{px(height)}"{more}/>'
+    )
+
+
+def text(kind: str, x: float, y: float, words: str) -> str:
+    """Write a text of a class."""
+    return f'<text class="{kind}" x="{px(x)}" y="{px(y)}">{escape(words)}</text>'
+
+
+def cut(words: str, width: float) -> str:
+    """Cut a text to what fits into a width."""
+    most = max(4, int(width / LETTER))
+    return words if len(words) <= most else f"{words[: most - 1]}…"

@@ -1,0 +1,212 @@
+"""What is to be drawn: series of one unit over one axis."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
+from typing import Literal
+
+from esquirell.plots.axes import Axis
+from esquirell.plots.words import Words
+
+Kind = Literal["bars", "lines"]
+
+# More series than these can't be told apart: the rest is added up, or each gets a panel.
+MOST = 8
+
+
+@dataclass(slots=True)
+class Point:
+    """What a series is in one step: least, mean and greatest value, or an amount three times."""
+
+    low: float
+    total: float
+    high: float
+    count: int = 1
+    estimated: bool = False
+
+    @property
+    def mean(self) -> float:
+        """The mean of its values."""
+        return self.total / self.count
+
+    def add(self, other: "Point") -> None:
+        """Take another point of the same step in."""
+        self.low, self.high = min(self.low, other.low), max(self.high, other.high)
+        self.total += other.total
+        self.count += other.count
+        self.estimated = self.estimated or other.estimated
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """One quantity of one meter, by the numbers of its steps; one without a value is absent.
+
+    `colour` is its place in the palette, -1 that of the rest; `down` draws bars below zero.
+    `below` is the meter that measures this one's energy as well, if any.
+    """
+
+    name: str
+    colour: int
+    points: dict[int, Point] = field(default_factory=dict)
+    down: bool = False
+    meter: str = ""
+    below: str = ""
+
+    @property
+    def size(self) -> float:
+        """How much there is of it, for choosing the largest."""
+        return sum(abs(point.mean) for point in self.points.values())
+
+    def signed(self, point: Point) -> float:
+        """Return the value of a point as it is drawn: up or down."""
+        return -point.mean if self.down else point.mean
+
+    def drawn(self) -> Iterator[float]:
+        """Yield the values that have to fit into the picture."""
+        sign = -1 if self.down else 1
+        for point in self.points.values():
+            yield sign * point.low
+            yield sign * point.high
+
+    def runs(self) -> list[list[int]]:
+        """Return the steps that follow each other; twice the usual distance is no gap yet."""
+        numbers = sorted(self.points)
+        distances = sorted(b - a for a, b in pairwise(numbers))
+        widest = 2 * distances[len(distances) // 2] if distances else 1
+        found: list[list[int]] = []
+        for number in numbers:
+            if found and number - found[-1][-1] <= widest:
+                found[-1].append(number)
+            else:
+                found.append([number])
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A picture: its series share an axis and a unit.
+
+    `stacked` puts the bars of a step onto each other; `panels` gives each series a picture of its
+    own, all with one scale.
+    """
+
+    title: str
+    unit: str
+    decimals: int
+    kind: Kind
+    axis: Axis
+    series: Sequence[Series]
+    from_zero: bool = True
+    additive: bool = True
+    stacked: bool = False
+    panels: bool = False
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to draw."""
+        return not any(one.points for one in self.series)
+
+    @property
+    def is_estimated(self) -> bool:
+        """Whether any of it is estimated."""
+        return any(point.estimated for one in self.series for point in one.points.values())
+
+    def range(self) -> tuple[float, float]:
+        """Return the least and the greatest value that have to fit in."""
+        if self.stacked:
+            return self._stacked_range()
+        values = [value for one in self.series for value in one.drawn()]
+        if not values:
+            return 0.0, 1.0
+        least, most = min(values), max(values)
+        if self.from_zero:
+            least, most = min(least, 0.0), max(most, 0.0)
+        return least, most
+
+    def _stacked_range(self) -> tuple[float, float]:
+        up: dict[int, float] = {}
+        down: dict[int, float] = {}
+        for one in self.series:
+            for number, point in one.points.items():
+                value = one.signed(point)
+                sums = up if value >= 0 else down
+                sums[number] = sums.get(number, 0.0) + value
+        return min(down.values(), default=0.0), max(up.values(), default=0.0)
+
+    def scaled(self) -> "Figure":
+        """Return the same in kW instead of W, or MWh instead of kWh, where that is shorter."""
+        limit, unit = _LARGER.get(self.unit, (0.0, ""))
+        if not unit or max(map(abs, self.range())) < limit:
+            return self
+        series = [replace(one, points=_thousandth(one.points)) for one in self.series]
+        return replace(self, unit=unit, series=series, decimals=self.decimals + 2)
+
+    def parts(self, words: Words) -> "Figure":
+        """Return series that add up, stacked: what meters below another one don't explain of it."""
+        series = [self._unexplained(one, words) for one in self.series]
+        return replace(self, series=series, stacked=True)
+
+    def _unexplained(self, whole: Series, words: Words) -> Series:
+        parts = [one for one in self.series if one.below == whole.meter and one.down == whole.down]
+        if not whole.meter or not parts:
+            return whole
+        left = {
+            number: max(0.0, point.mean - _sum_at(parts, number))
+            for number, point in whole.points.items()
+        }
+        points = {
+            number: Point(value, value, value, estimated=whole.points[number].estimated)
+            for number, value in left.items()
+        }
+        name = words.unexplained.format(name=whole.name)
+        return replace(whole, name=name, points=points, colour=-1)
+
+    def reduced(self, words: Words) -> "Figure":
+        """Return what can be told apart: of bars the largest and the sum of the rest, stacked.
+
+        Curves, and what can't be added up, get a panel each.
+        """
+        if len({one.colour for one in self.series}) <= MOST:
+            return self
+        if self.kind == "lines" or not self.additive:
+            return replace(self, panels=True)
+        whole = self.parts(words)
+        largest = {id(one) for one in sorted(whole.series, key=lambda one: -one.size)[:MOST]}
+        kept = [one for one in whole.series if id(one) in largest]
+        rest = [one for one in whole.series if id(one) not in largest]
+        coloured = [replace(one, colour=number) for number, one in enumerate(kept)]
+        name = words.others.format(count=len(rest))
+        series = [*coloured, Series(name, -1, _sum_of(rest))]
+        return replace(whole, series=series)
+
+
+_LARGER = {
+    "W": (2000.0, "kW"),
+    "var": (2000.0, "kvar"),
+    "VA": (2000.0, "kVA"),
+    "kWh": (5000.0, "MWh"),
+}
+
+
+def _thousandth(points: Mapping[int, Point]) -> dict[int, Point]:
+    return {
+        number: replace(one, low=one.low / 1000, total=one.total / 1000, high=one.high / 1000)
+        for number, one in points.items()
+    }
+
+
+def _sum_at(series: Sequence[Series], number: int) -> float:
+    return sum(one.points[number].mean for one in series if number in one.points)
+
+
+def _sum_of(series: Sequence[Series]) -> dict[int, Point]:
+    """Add series up step by step; of sums the extremes are not known."""
+    found: dict[int, Point] = {}
+    for one in series:
+        for number, point in one.points.items():
+            value = one.signed(point)
+            sum_, estimated = value, point.estimated
+            if before := found.get(number):
+                sum_, estimated = before.mean + value, before.estimated or estimated
+            found[number] = Point(sum_, sum_, sum_, estimated=estimated)
+    return found

@@ -1,0 +1,63 @@
+"""The legend of a picture: which colour is whose, in as many rows as it takes."""
+
+from collections.abc import Iterator
+
+from esquirell.plots.box import LETTER, cut, rect, text
+from esquirell.plots.figure import Figure, Series
+from esquirell.plots.words import Words
+
+LINE = 18
+_KEY = 12
+_BESIDE_KEY = 18
+_AFTER = 18
+_ESTIMATED = "rest"
+
+
+def colour_of(one: Series) -> str:
+    """Return the class that gives a series its colour."""
+    return "rest" if one.colour < 0 else f"c{one.colour % 8}"
+
+
+class Legend:
+    """The rows of a legend between two edges; one series needs none, as it is in the title."""
+
+    def __init__(self, figure: Figure, words: Words, edges: tuple[float, float]) -> None:
+        self._estimated = words.estimated if figure.is_estimated else ""
+        entries = [(one.name, colour_of(one)) for one in figure.series]
+        if self._estimated:
+            entries.append((self._estimated, _ESTIMATED))
+        is_needed = len(entries) > 1 and not figure.panels
+        self._rows = list(_rows(entries, edges)) if is_needed else []
+
+    @property
+    def height(self) -> int:
+        """How much room it takes."""
+        return len(self._rows) * LINE
+
+    def draw(self, hatch: str) -> Iterator[str]:
+        """Draw it; `hatch` fills what is estimated."""
+        for number, row in enumerate(self._rows):
+            y = 14 + number * LINE
+            for x, name, colour in row:
+                yield rect(f"key {colour}", x, y - 10, (_KEY, _KEY), ' rx="2"')
+                if name == self._estimated:
+                    yield rect("hatch", x, y - 10, (_KEY, _KEY), hatch)
+                yield text("name", x + _BESIDE_KEY, y, name)
+
+
+def _rows(
+    entries: list[tuple[str, str]], edges: tuple[float, float]
+) -> Iterator[list[tuple[float, str, str]]]:
+    """Yield the rows: of each entry its place, its name and its class."""
+    left, right = edges
+    row: list[tuple[float, str, str]] = []
+    x = left
+    for name, colour in entries:
+        words = cut(name, right - left - _BESIDE_KEY)
+        wide = _BESIDE_KEY + len(words) * LETTER + _AFTER
+        if row and x + wide > right:
+            yield row
+            row, x = [], left
+        row.append((x, words, colour))
+        x += wide
+    yield row

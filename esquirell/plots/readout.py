@@ -1,0 +1,50 @@
+"""What is told of a step of a picture: as a title of a bar, and for a script under the cursor."""
+
+from esquirell.plots.box import Box
+from esquirell.plots.figure import Figure, Point
+from esquirell.plots.legend import colour_of
+from esquirell.plots.words import RANGE, Words
+
+
+def told(figure: Figure, number: int, words: Words) -> str:
+    """Return the lines that tell of a step."""
+    values = [
+        f"{one.name}: {value_of(figure, one.points[number], words)}"
+        for one in figure.series
+        if number in one.points
+    ]
+    return "\n".join([figure.axis.title(number, words), *values])
+
+
+def readout(figure: Figure, box: Box, words: Words) -> dict[str, object]:
+    """Return what a script shows: places of the steps, their names, and the values of each series.
+
+    Panels have none: beside each other they say enough.
+    """
+    if figure.panels:
+        return {}
+    numbers = sorted({number for one in figure.series for number in one.points})
+    return {
+        "x": [round(box.at((number + 0.5) / figure.axis.count), 1) for number in numbers],
+        "steps": [figure.axis.title(number, words) for number in numbers],
+        "series": [
+            {
+                "name": one.name,
+                "colour": colour_of(one),
+                "values": [
+                    value_of(figure, one.points[number], words) if number in one.points else ""
+                    for number in numbers
+                ],
+            }
+            for one in figure.series
+        ],
+    }
+
+
+def value_of(figure: Figure, point: Point, words: Words) -> str:
+    """Write the value of a point: its mean, and how far it ranges."""
+    text = f"{words.number(point.mean, figure.decimals)} {figure.unit}".rstrip()
+    if point.high > point.low:
+        low, high = (words.number(end, figure.decimals) for end in (point.low, point.high))
+        text = f"{text} ({low} {RANGE} {high})"
+    return f"{text} ({words.estimated})" if point.estimated else text

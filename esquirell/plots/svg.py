@@ -1,0 +1,146 @@
+"""A figure as an SVG picture: readable without a script, in the dark and on paper.
+
+Colours are classes, so that a page sets them in its own style sheet; a file brings them along.
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from html import escape
+from importlib.resources import files
+from math import ceil
+
+from esquirell.plots import scales, shapes
+from esquirell.plots.axes import marks
+from esquirell.plots.box import Box, cut, px, text
+from esquirell.plots.figure import Figure
+from esquirell.plots.legend import Legend, colour_of
+from esquirell.plots.readout import readout
+from esquirell.plots.words import ENGLISH, Words
+
+WIDE, NARROW = 960, 420
+
+_LEFT, _RIGHT, _TOP, _BOTTOM = 58, 14, 30, 42
+_INSIDE = 228
+_PANEL, _PANEL_TOP, _PANEL_INSIDE = 104, 44, 58
+# Below this width two panels stand side by side, else four.
+_SMALL = 600
+# A band says something as long as it is not hidden by others.
+_MOST_BANDS = 3
+
+
+def style() -> str:
+    """Return the style sheet of pictures, as a page or a file needs it."""
+    return (files("esquirell.plots") / "picture.css").read_text(encoding="utf-8")
+
+
+def draw(figure: Figure, words: Words = ENGLISH, width: int = WIDE, *, name: str = "") -> str:
+    """Draw a figure for a page; `name` tells several of a page apart."""
+    picture = _picture(figure, words, width, name)
+    data = json.dumps(readout(picture.figure, picture.box, words), ensure_ascii=False)
+    opening = f'<svg class="plot" {picture.attributes} data-plot="{escape(data)}">'
+    return "\n".join([opening, *picture.parts(), "</svg>"])
+
+
+def draw_alone(figure: Figure, words: Words = ENGLISH, width: int = WIDE) -> str:
+    """Draw a figure as a file of its own."""
+    picture = _picture(figure, words, width, "")
+    opening = (
+        f'<svg class="plot" xmlns="http://www.w3.org/2000/svg" {picture.attributes} '
+        f'width="{width}" height="{picture.height}">\n<style>\n{style()}</style>\n'
+        f'<rect class="ground" width="{width}" height="{picture.height}"/>'
+    )
+    return "\n".join([opening, *picture.parts(), "</svg>\n"])
+
+
+def _picture(figure: Figure, words: Words, width: int, name: str) -> "_Picture":
+    shown = figure.reduced(words).scaled()
+    legend = Legend(shown, words, (_LEFT, width - _RIGHT))
+    return _Picture(shown, words, width, name, legend)
+
+
+@dataclass(frozen=True, slots=True)
+class _Picture:
+    """One picture while it is drawn."""
+
+    figure: Figure
+    words: Words
+    width: int
+    name: str
+    legend: Legend
+
+    @property
+    def height(self) -> int:
+        """How high it is."""
+        if self.figure.panels:
+            rows = ceil(len(self.figure.series) / self._columns)
+            return rows * _PANEL + _PANEL_TOP + 12
+        return _TOP + self.legend.height + _INSIDE + _BOTTOM
+
+    @property
+    def attributes(self) -> str:
+        """What the root has: its size, and in a line what is to be seen."""
+        names = ", ".join(one.name for one in self.figure.series)
+        told = escape(f"{self.figure.title} ({self.figure.unit}): {names}")
+        return f'viewBox="0 0 {self.width} {self.height}" role="img" aria-label="{told}"'
+
+    @property
+    def box(self) -> Box:
+        """Where the values are, unless each series has a panel."""
+        least, most = self._marks[0], self._marks[-1]
+        top = _TOP + self.legend.height
+        return Box(_LEFT, top, self.width - _LEFT - _RIGHT, _INSIDE, least, most)
+
+    @property
+    def _marks(self) -> list[float]:
+        return marks(*self.figure.range(), about=3 if self.figure.panels else 6)
+
+    @property
+    def _columns(self) -> int:
+        return min(2 if self.width < _SMALL else 4, len(self.figure.series))
+
+    @property
+    def _hatch(self) -> str:
+        return f' fill="url(#{self.name}hatch)"'
+
+    def parts(self) -> Iterator[str]:
+        """Draw everything."""
+        if self.figure.is_estimated:
+            yield (
+                f'<defs><pattern id="{self.name}hatch" width="6" height="6" '
+                'patternUnits="userSpaceOnUse" patternTransform="rotate(45)">'
+                '<rect class="stripe" width="2.4" height="6"/></pattern></defs>'
+            )
+        yield from self._panels() if self.figure.panels else self._whole()
+
+    def _whole(self) -> Iterator[str]:
+        """Draw all series in one place."""
+        box, figure = self.box, self.figure
+        yield from self.legend.draw(self._hatch)
+        yield text("unit", box.x - 8, box.y - 12, figure.unit)
+        yield from scales.values(box, self._marks, self.words)
+        yield from scales.moments(box, figure.axis, self.words, self.width - 2, written=True)
+        if figure.is_empty:
+            yield text("nothing", box.at(0.5), box.y + box.height / 2, self.words.nothing)
+        elif figure.kind == "bars":
+            yield from shapes.bars(box, figure, self.words, self._hatch)
+        else:
+            band = len(figure.series) <= _MOST_BANDS
+            for one in figure.series:
+                yield from shapes.curve(box, one, figure.axis.count, colour_of(one), band=band)
+        yield f'<path class="cursor" d="M0 {px(box.y)}V{px(box.bottom)}"/>'
+
+    def _panels(self) -> Iterator[str]:
+        """Draw each series in a panel of its own, all with one scale."""
+        figure, axis = self.figure, self.figure.axis
+        wide = self.width / self._columns
+        yield text("unit start", 0, 16, figure.unit)
+        for number, one in enumerate(figure.series):
+            x = number % self._columns * wide + _LEFT
+            y = number // self._columns * _PANEL + _PANEL_TOP
+            box = Box(x, y, wide - _LEFT - 8, _PANEL_INSIDE, self._marks[0], self._marks[-1])
+            yield text("panel", x, y - 8, cut(one.name, box.width))
+            yield from scales.values(box, self._marks, self.words)
+            is_last = number + self._columns >= len(figure.series)
+            yield from scales.moments(box, axis, self.words, box.right + 6, written=is_last)
+            yield from shapes.curve(box, one, axis.count, "c0", band=True)

@@ -1,0 +1,55 @@
+"""What is written in a picture, in one language; English unless somebody says otherwise."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from esquirell.domain.periods import Period
+
+MINUS = "\N{MINUS SIGN}"
+RANGE = "\N{EN DASH}"
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+_WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """The words of a language, and how it writes numbers and dates; weeks begin on Monday."""
+
+    months: tuple[str, ...] = _MONTHS
+    weekdays: tuple[str, ...] = _WEEKDAYS
+    decimal: str = "."
+    group: str = ","
+    estimated: str = "estimated"
+    unexplained: str = "{name}, not explained"
+    others: str = "{count} others"
+    left_out: str = "{count} more are not shown: name one of them"
+    nothing: str = "Nothing is stored for this time"
+
+    def number(self, value: float, decimals: int) -> str:
+        """Write a number; what rounds to zero has no sign."""
+        rounded = round(value, decimals) + 0.0
+        text = f"{abs(rounded):,.{decimals}f}"
+        text = text.replace(",", "\0").replace(".", self.decimal).replace("\0", self.group)
+        return f"{MINUS}{text}" if rounded < 0 else text
+
+    def month(self, local: datetime) -> str:
+        """Name the month of a local moment."""
+        return self.months[local.month - 1]
+
+    def day(self, local: datetime) -> str:
+        """Write a local date without its year."""
+        return f"{self.weekdays[local.weekday()]} {local.day} {self.month(local)}"
+
+    def period(self, local: datetime, period: Period) -> str:
+        """Name the period that begins at a local moment."""
+        match period:
+            case "year":
+                return f"{local:%Y}"
+            case "month":
+                return f"{self.month(local)} {local:%Y}"
+            case "day":
+                return f"{self.day(local)} {local:%Y}"
+        return f"{self.day(local)} {local:%Y, %H:%M}"
+
+
+ENGLISH = Words()
