@@ -12,13 +12,14 @@ from tornado.web import Application, StaticFileHandler, url
 
 from esquirell.runtime.root import Runtime
 from esquirell.web import api
+from esquirell.web.candidates import Candidates
 from esquirell.web.credentials import Credentials
 from esquirell.web.gate import AnyGate
 from esquirell.web.handler import Handler
 from esquirell.web.limits import WrongAttempts
 from esquirell.web.live import Live
 from esquirell.web.overview import Overview
-from esquirell.web.pages import login, meters, now, schedules
+from esquirell.web.pages import adding, log, login, meters, now, schedules, system
 from esquirell.web.sessions import Sessions
 from esquirell.web.steering import Way
 from esquirell.web.tokens import Tokens
@@ -40,6 +41,7 @@ class Shared:
         self.sessions = Sessions(self.credentials, settings.state_dir)
         self.tokens = Tokens(settings.state_dir, lambda: datetime.now(UTC))
         self.wrong = WrongAttempts()
+        self.candidates = Candidates()
         # Two: one slow query must not hold up everything else.
         self.executor = ThreadPoolExecutor(max_workers=2, thread_name_prefix="web")
 
@@ -69,6 +71,7 @@ class Site(Application):
         self.sessions = shared.sessions
         self.tokens = shared.tokens
         self.wrong = shared.wrong
+        self.candidates = shared.candidates
         self.executor = shared.executor
 
     @property
@@ -110,9 +113,14 @@ def _handlers() -> Sequence[Rule]:
         url(r"/", now.Now),
         url(r"/live", now.LiveNow),
         url(r"/meters", meters.Meters),
+        url(r"/add", adding.AddMeter),
         url(rf"/meters/{NAME}", meters.Meter),
         url(r"/schedules", schedules.Schedules),
         url(r"/schedules/preview", schedules.Preview),
+        url(r"/log", log.Log),
+        url(r"/log/([0-9a-f-]{36})", log.LogEntry),
+        url(r"/system", system.System),
+        url(r"/system/backup", system.Backup),
         url(r"/way/([0-9a-f-]{36})", Way),
         url(r"/api/v1/meters", api.Listed, {"command": "meter/list", "key": "meters"}),
         url(r"/api/v1/schedules", api.Listed, {"command": "schedule/list", "key": "schedules"}),

@@ -1,15 +1,18 @@
 """Pages on which commands are given: the answer is shown where the command was given."""
 
+import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from esquirell.domain.command import Answer, CommandRecord, Request
 from esquirell.domain.errors import CommandError
 from esquirell.web.handler import Handler, status_of
 
 LONGEST_FIELD = 8192
+
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +44,15 @@ class Steering(Handler):
         if answer.status == "error":
             self.set_status(status_of(answer.code or "internal"))
         return Given(self.field("place"), command, data, answer)
+
+    @property
+    def owner(self) -> str:
+        """Whose the devices are that were found: those of this browser's session."""
+        return self.session or "ingress"
+
+    async def wait_for(self, work: Callable[[], Result]) -> Result:
+        """Do work beside the loop. Raises what it raises, for the page to show."""
+        return await asyncio.get_running_loop().run_in_executor(self.site.executor, work)
 
     def field(self, name: str, default: str = "") -> str:
         """Return a field of the form. Raises CommandError when it is too long."""

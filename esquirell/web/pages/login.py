@@ -67,5 +67,6 @@ class Logout(Handler):
         session = self.session
         if session is not None:
             await self.compute(lambda: self.site.sessions.end(session))
+            self.site.candidates.drop(session)
         self.drop_session()
         self.redirect(f"{self.visit.base}/login")

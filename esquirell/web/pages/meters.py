@@ -1,19 +1,25 @@
 """Meters: how each is doing and what it says; what can be done about it."""
 
+import socket
 from collections.abc import Mapping
 from typing import Any
 
 from tornado.web import HTTPError
 
-from esquirell.domain.errors import CommandError, EsquirellError
+from esquirell.domain.command import Answer, CommandRecord
+from esquirell.domain.errors import CommandError, ConfigError, EsquirellError
 from esquirell.services.commands import failure
 from esquirell.settings import masked
+from esquirell.settings.added_meters import file_of
 from esquirell.web.formats import by_energy_first
 from esquirell.web.handler import status_of
 from esquirell.web.overview import Glance
+from esquirell.web.pages.adding import PROTOCOLS, profiles, sent_devices, typed_fields
 from esquirell.web.steering import Given, Steering
 
-COMMANDS = ("fetch", "meter/test")
+# Of so many commands those are looked through that failed for the meter.
+LOOKED_THROUGH = 300
+ERRORS_SHOWN = 5
 
 
 class Meters(Steering):
@@ -23,8 +29,18 @@ class Meters(Steering):
 
     async def get(self) -> None:
         """Show how all meters are doing."""
+        await self._show(None)
+
+    async def post(self) -> None:
+        """Read all meters."""
+        if self.field("command") != "fetch":
+            raise HTTPError(422)
+        await self._show(await self.give("fetch", self.transaction()))
+
+    async def _show(self, given: Given | None) -> None:
         house = await self.compute(self.site.overview.look)
-        self.render("meters.html", house=house)
+        removed = self.get_query_argument("removed", "")
+        self.render("meters.html", house=house, given=given, removed=removed)
 
 
 class Meter(Steering):
@@ -40,26 +56,62 @@ class Meter(Steering):
         """Give a command about the meter."""
         command = self.field("command")
         try:
-            data = self._data(command, name)
+            steps: dict[str, dict[str, Any]] = {
+                "fetch": {"meters": [name]},
+                "meter/test": {"name": name},
+                "meter/remove": {"name": name, "forget": bool(self.field("forget"))},
+            }
+            if command in steps:
+                given = await self.give(command, steps[command] | self.transaction())
+            elif command in {"meter/set", "meter/exchange"}:
+                given = await self.give(command, {"name": name} | self._changed(command))
+            else:
+                given = await self._new_key(command, name)
         except EsquirellError as error:
-            self.set_status(status_of(error.code))
+            self.set_status(status_of(error.code) if error.code != "internal" else 422)
             given = Given(self.field("place"), command, {}, failure(error))
-        else:
-            given = await self.give(command, data)
+        if given.command == "meter/remove" and given.answer.status == "ok":
+            self.redirect(f"{self.visit.base}/meters?removed={name}", status=303)
+            return
         await self._show(name, given)
 
-    def _data(self, command: str, name: str) -> Mapping[str, Any]:
-        if command == "fetch":
-            return {"meters": [name]} | self.transaction()
-        if command == "meter/test":
-            return {"name": name} | self.transaction()
-        raise CommandError("unknown_command", "the page knows no such command")
+    def _changed(self, command: str) -> dict[str, Any]:
+        fields = typed_fields(self)
+        if command == "meter/set":
+            # What was emptied is to be empty.
+            for name in ("label", "area", "upstream"):
+                if name in self.request.body_arguments or name in self.request.arguments:
+                    fields.setdefault(name, "")
+        return fields
+
+    async def _new_key(self, command: str, name: str) -> Given:
+        """Take another key: from the cloud, or from a devices.json that was sent."""
+        meter = next((one for one in self.site.runtime.meters() if one.name == name), None)
+        if meter is None:
+            raise HTTPError(404)
+        if command == "key/cloud":
+            cloud = self.site.runtime.devices.cloud
+            if cloud is None:
+                raise ConfigError("there is no account: set api_key and api_secret under [cloud]")
+            key = await self.wait_for(lambda: cloud.local_key(meter))
+        elif command == "key/file":
+            found = {str(one["device_id"]): one["fields"] for one in sent_devices(self)}
+            if meter.device_id not in found:
+                raise CommandError("invalid_payload", "the file does not hold this device")
+            key = str(found[meter.device_id]["local_key"])
+        else:
+            raise CommandError("unknown_command", "the page knows no such command")
+        return await self.give("meter/set", {"name": name, "local_key": key})
 
     async def _show(self, name: str, given: Given | None = None) -> None:
         house = await self.compute(self.site.overview.look)
         found = next((one for one in house.meters if one.meter.name == name), None)
         if found is None:
             raise HTTPError(404)
+        runtime = self.site.runtime
+        settings = runtime.settings
+        log = runtime.storage.commands
+        records = [] if house.trouble else await self.compute(lambda: log.recent(LOOKED_THROUGH))
         self.render(
             "meter.html",
             one=found,
@@ -67,15 +119,46 @@ class Meter(Steering):
             given=given,
             keys=_keys(found),
             facts=self._facts(name),
+            errors=_errors(records, name),
+            is_added=name in settings.added,
+            added_now=self.get_query_argument("added", "") != "",
+            file=file_of(settings.state_dir, name) if name in settings.added else settings.source,
+            host=socket.gethostname(),
+            cloud=settings.cloud.api_key != "",
+            profiles=profiles(),
+            protocols=PROTOCOLS,
+            meters=[one for one in runtime.meters() if one.name != name],
         )
 
     def _facts(self, name: str) -> Mapping[str, Any]:
         """Return the configuration of the meter, without any secret."""
         shown = masked(self.site.runtime.settings)["meters"]
         facts: Mapping[str, Any] = next((one for one in shown if one["name"] == name), {})
-        return {key: value for key, value in facts.items() if value not in ("", False, None)}
+        hidden = {"local_key", "name", "label", "area"}
+        return {
+            key: value
+            for key, value in facts.items()
+            if value not in ("", False, None, 0) and key not in hidden
+        }
 
 
 def _keys(one: Glance) -> list[str]:
     values = dict.fromkeys(one.status.keys) | dict(one.reading.values if one.reading else {})
     return by_energy_first(values)
+
+
+def _errors(records: list[CommandRecord], name: str) -> list[tuple[CommandRecord, str]]:
+    """Return the latest commands that failed for a meter, and why."""
+    found = [(record, _error(record, name)) for record in records if record.answer]
+    return [(record, error) for record, error in found if error][:ERRORS_SHOWN]
+
+
+def _error(record: CommandRecord, name: str) -> str:
+    answer: Answer | None = record.answer
+    if answer is None or answer.status != "error":
+        return ""
+    outcomes = answer.data.get("meters")
+    if isinstance(outcomes, dict):
+        return str((outcomes.get(name) or {}).get("error") or "")
+    concerns = record.request.get("name") == name and record.command.startswith("meter/")
+    return (answer.error or "") if concerns else ""

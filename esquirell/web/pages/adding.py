@@ -1,0 +1,206 @@
+"""Adding a meter: find it, choose it, give its key, read it once, save it."""
+
+import json
+import threading
+from collections.abc import Callable, Mapping
+from typing import Any, get_args
+
+from esquirell.domain.errors import CommandError, ConfigError, EsquirellError
+from esquirell.domain.meter import ProtocolVersion
+from esquirell.profiles import shipped
+from esquirell.runtime.unconfigured import listener
+from esquirell.services.commands import failure
+from esquirell.settings.devices import read_list
+from esquirell.settings.slugs import unique_slug
+from esquirell.web.candidates import Candidate
+from esquirell.web.handler import status_of
+from esquirell.web.steering import Given, Steering
+
+LARGEST_FILE = 1024 * 1024
+# Devices announce themselves every five seconds or so.
+SCAN_S = 8
+PROTOCOLS = get_args(ProtocolVersion)
+TEXT_FIELDS = (
+    *("device_id", "local_key", "address", "protocol", "profile", "product_id"),
+    *("label", "area", "gateway", "cid", "upstream"),
+)
+NUMBERS = ("port", "publish_every")
+
+
+class AddMeter(Steering):
+    """The steps of adding a meter, all on one page."""
+
+    page = "meters"
+
+    async def get(self) -> None:
+        """Show how a meter can be found, and the form of the one that was chosen."""
+        await self._show(self.get_query_argument("device", ""))
+
+    async def post(self) -> None:
+        """Take the next step."""
+        steps: dict[str, Callable[[], Any]] = {
+            "scan": self._scan,
+            "upload": self._upload,
+            "cloud": self._cloud,
+            "meter/try": self._try,
+            "meter/add": self._add,
+        }
+        step = steps.get(self.field("command"))
+        try:
+            if step is None:
+                raise CommandError("unknown_command", "the page knows no such command")
+            await step()
+        except EsquirellError as error:
+            await self._refuse(error)
+
+    async def _refuse(self, error: EsquirellError) -> None:
+        command = self.field("command")
+        self.set_status(status_of(error.code) if error.code != "internal" else 422)
+        place = "form" if command.startswith("meter/") else "find"
+        await self._show(self.field("device"), Given(place, command, {}, failure(error)))
+
+    async def _scan(self) -> None:
+        found = await self.wait_for(_scanned)
+        self.site.candidates.add(self.owner, *found)
+        await self._show(found=len(found))
+
+    async def _upload(self) -> None:
+        found = [Candidate(**one) for one in sent_devices(self)]
+        self.site.candidates.add(self.owner, *found)
+        await self._show(found=len(found))
+
+    async def _cloud(self) -> None:
+        cloud = self.site.runtime.devices.cloud
+        if cloud is None:
+            raise ConfigError("there is no account: set api_key and api_secret under [cloud]")
+        listed = await self.wait_for(cloud.devices)
+        found = [Candidate(**one) for one in listed_devices(json.dumps(listed).encode(), "cloud")]
+        self.site.candidates.add(self.owner, *found)
+        await self._show(found=len(found))
+
+    async def _try(self) -> None:
+        fields, name = self._fields(), self.field("name").strip()
+        device_id = str(fields.get("device_id", ""))
+        known = Candidate(device_id, {**fields, "name": name})
+        if device_id:
+            self.site.candidates.add(self.owner, known)
+        given = await self.give("meter/try", {"name": name or "new", **fields})
+        await self._show(device_id, Given("form", given.command, {}, given.answer))
+
+    async def _add(self) -> None:
+        fields, name = self._fields(), self.field("name").strip()
+        untested = bool(self.field("untested"))
+        given = await self.give("meter/add", {"name": name, **fields, "test": not untested})
+        if given.answer.status != "ok":
+            device_id = str(fields.get("device_id", ""))
+            if device_id:
+                self.site.candidates.add(self.owner, Candidate(device_id, {**fields, "name": name}))
+            await self._show(device_id, Given("form", given.command, {}, given.answer))
+            return
+        self.site.candidates.drop(self.owner, str(fields["device_id"]))
+        self.redirect(f"{self.visit.base}/meters/{name}?added=1", status=303)
+
+    def _fields(self) -> dict[str, Any]:
+        """Return what was typed, and of the device that was chosen what is known besides."""
+        chosen = self.site.candidates.of(self.owner).get(self.field("device"))
+        known = dict(chosen.fields) if chosen else {}
+        known.pop("name", None)
+        return {key: value for key, value in {**known, **typed_fields(self)}.items() if value != ""}
+
+    async def _show(
+        self, device_id: str = "", given: Given | None = None, found: int | None = None
+    ) -> None:
+        runtime = self.site.runtime
+        candidates = self.site.candidates.of(self.owner)
+        configured = {meter.device_id: meter.name for meter in runtime.meters()}
+        chosen = candidates.get(device_id)
+        by_hand = self.get_argument("by_hand", "") != "" or (
+            given is not None and given.place == "form"
+        )
+        self.render(
+            "add.html",
+            candidates=sorted(candidates.values(), key=_rank),
+            configured=configured,
+            chosen=chosen,
+            by_hand=by_hand,
+            given=given,
+            found=found,
+            cloud=runtime.settings.cloud.api_key != "",
+            profiles=profiles(),
+            protocols=PROTOCOLS,
+            meters=runtime.meters(),
+            suggested=unique_slug(
+                chosen.shown("label") if chosen else "", {one.name for one in runtime.meters()}
+            ),
+        )
+
+
+def _rank(candidate: Candidate) -> tuple[bool, bool, str]:
+    return candidate.measures is False, not candidate.product, candidate.title.lower()
+
+
+def profiles() -> list[tuple[str, str]]:
+    """Return the shipped profiles: their names and titles."""
+    return sorted((name, profile.title) for name, profile in shipped().items())
+
+
+def typed_fields(page: Steering) -> dict[str, Any]:
+    """Return the settings of a meter that a form holds. Raises CommandError."""
+    fields: dict[str, Any] = {}
+    for name in TEXT_FIELDS:
+        value = page.field(name).strip() if name != "local_key" else page.field(name)
+        if value:
+            fields[name] = value
+    for name in NUMBERS:
+        if value := page.field(name).strip():
+            if not value.isdecimal():
+                raise CommandError("invalid_payload", f"{name}: must be a whole number")
+            fields[name] = int(value)
+    return fields
+
+
+def sent_devices(page: Steering) -> list[dict[str, Any]]:
+    """Return the devices of a devices.json that was sent; it stays in memory.
+
+    Raises CommandError and ConfigError.
+    """
+    files = page.request.files.get("devices", [])
+    if not files or not files[0].body:
+        raise CommandError("invalid_payload", "choose a devices.json first")
+    if len(files[0].body) > LARGEST_FILE:
+        raise CommandError("too_large", "the file has over 1 MiB: a devices.json is smaller")
+    return listed_devices(files[0].body, "the file")
+
+
+def listed_devices(content: bytes, name: str) -> list[dict[str, Any]]:
+    """Return the metering devices of a list. Raises ConfigError."""
+    found = read_list(content, name)
+    if not found:
+        raise ConfigError(f"{name} holds no device that measures")
+    return [
+        {"device_id": one.meter.device_id, "fields": one.fields, "measures": True} for one in found
+    ]
+
+
+def _scanned() -> list[Candidate]:
+    """Listen for the devices on the network. Raises UnavailableError."""
+    products = {
+        product: profile.title for profile in shipped().values() for product in profile.products
+    }
+    found: dict[str, Candidate] = {}
+    with listener() as ears:
+        for heard in ears.hear(SCAN_S, threading.Event()):
+            if heard is None:
+                continue
+            fields: Mapping[str, Any] = {
+                "device_id": heard.device_id,
+                "address": heard.address,
+                "protocol": heard.protocol or "auto",
+                "product_id": heard.product_id,
+            }
+            product = products.get(heard.product_id, "")
+            measures = True if product else None
+            found[heard.device_id] = Candidate(heard.device_id, fields, product, measures)
+        if not found and ears.trouble:
+            raise CommandError("unavailable", ears.trouble)
+    return list(found.values())

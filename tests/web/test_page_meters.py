@@ -1,0 +1,243 @@
+"""Adding, changing, exchanging and removing a meter on the page; log and system."""
+
+import http.client
+import io
+import json
+import tarfile
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import urlencode
+
+import pytest
+from support.page import Browser, Reply
+from support.page_house import House
+from support.service import KEY, simulated
+from support.waiting import eventually
+
+from esquirell.tuya.simulator import SimulatedMeter
+
+OTHER_KEY = "fedcba9876543210"
+
+
+@pytest.fixture
+def barn() -> Iterator[SimulatedMeter]:
+    meter = simulated("barn")
+    yield meter
+    meter.stop()
+
+
+def upload(browser: Browser, path: str, content: bytes, **fields: str) -> Reply:
+    """Send a file as a browser does (RFC 7578)."""
+    boundary = "----esquirell"
+    parts = [
+        f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'.encode()
+        for name, value in ({"_xsrf": browser.token} | fields).items()
+    ]
+    head = (
+        f'--{boundary}\r\nContent-Disposition: form-data; name="devices"; filename="devices.json"'
+        "\r\nContent-Type: application/json\r\n\r\n"
+    )
+    body = b"".join([*parts, head.encode(), content, f"\r\n--{boundary}--\r\n".encode()])
+    return browser.ask(
+        "POST", path, body, {"Content-Type": f"multipart/form-data; boundary={boundary}"}
+    )
+
+
+def devices(**fields: Any) -> bytes:  # noqa: ANN401 - JSON is anything
+    entry = {
+        "name": "Barn <1>",
+        "id": "id-barn",
+        "key": KEY,
+        "product_id": "gqmmtjclqb7reg5p",
+        "category": "zndb",
+        "version": "3.4",
+        "mapping": {"101": {"code": "voltage_a", "type": "Integer"}},
+    }
+    return json.dumps([entry | fields]).encode()
+
+
+def form(barn: SimulatedMeter, command: str, **fields: str) -> dict[str, str]:
+    return {
+        "command": command,
+        "place": "form",
+        "device": "id-barn",
+        "device_id": "id-barn",
+        "name": "barn",
+        "label": "Barn",
+        "area": "Yard",
+        "address": "127.0.0.1",
+        "port": str(barn.port),
+        "protocol": "3.4",
+        "profile": "owon_pc321",
+    } | fields
+
+
+def test_a_meter_from_a_list_to_its_end(house: House, barn: SimulatedMeter) -> None:
+    browser = house.browser()
+    found = upload(browser, "/add", devices(), command="upload", place="find")
+    assert found.status == 200, found.words
+    assert "Barn <1>" in found.words
+    assert "id-barn" in found.words
+    chosen = browser.get("/add?device=id-barn")
+    assert 'value="barn-1"' in chosen.text
+    tried = browser.post("/add", form(barn, "meter/try"))
+    assert tried.status == 200, tried.words
+    assert "The meter answers" in tried.words
+    assert "1,064.21" in tried.words
+    assert "barn" not in browser.get("/meters").words
+    saved = browser.post("/add", form(barn, "meter/add"))
+    assert saved.status == 303
+    page = browser.get(saved.headers["Location"])
+    assert "The meter is added. Its settings lie on" in page.words
+    eventually(lambda: house.service.readings("barn") > 0, what="the service reads it")
+    for reply in (found, chosen, tried, page, browser.get("/log")):
+        assert KEY not in reply.text
+    changed = browser.post(
+        "/meters/barn", {"command": "meter/set", "place": "change", "label": "Stable", "area": ""}
+    )
+    assert changed.status == 200, changed.words
+    assert "Stable" in changed.words
+    assert "Yard" not in changed.words
+    other = simulated("other")
+    try:
+        fields = {"device_id": "id-other", "local_key": KEY, "address": "127.0.0.1"}
+        exchanged = browser.post(
+            "/meters/barn",
+            {"command": "meter/exchange", "place": "change", "port": str(other.port), **fields},
+        )
+        assert "Exchanged" in exchanged.words
+        eventually(lambda: other.answers > 1, what="the new device is read")
+    finally:
+        other.stop()
+    removed = browser.post("/meters/barn", {"command": "meter/remove", "place": "change"})
+    assert removed.status == 303
+    words = browser.get(removed.headers["Location"]).words
+    assert "barn is removed" in words
+    assert browser.get("/meters/barn").status == 404
+
+
+def test_a_device_that_does_not_answer_is_saved_only_if_that_is_wanted(house: House) -> None:
+    browser = house.browser()
+    fields = {
+        "command": "meter/add",
+        "place": "form",
+        "name": "attic",
+        "device_id": "id-attic",
+        "local_key": OTHER_KEY,
+        "address": "127.0.0.1",
+        "port": "1",
+        "protocol": "3.4",
+    }
+    refused = browser.post("/add", fields)
+    assert refused.status == 502
+    assert "Refused" in refused.words
+    assert "Save without reading" in refused.words
+    assert OTHER_KEY not in refused.text
+    # What was typed is remembered, the key too, which no browser sees again.
+    again = {key: value for key, value in fields.items() if key != "local_key"}
+    saved = browser.post("/add", again | {"device": "id-attic", "untested": "1"})
+    assert saved.status == 303, saved.words
+    eventually(lambda: "offline" in browser.get("/meters/attic").words, what="it is offline")
+    words = browser.get("/meters/attic").words
+    assert "unreachable" in words
+    assert (
+        browser.post("/meters/attic", {"command": "meter/remove", "place": "change"}).status == 303
+    )
+
+
+def test_a_wrong_key_is_taken_from_a_list_or_typed(house: House, barn: SimulatedMeter) -> None:
+    browser = house.browser()
+    wrong = form(barn, "meter/add", name="keyed", local_key=OTHER_KEY, untested="1", device="")
+    assert browser.post("/add", wrong).status == 303
+    eventually(lambda: "refuses the local key" in browser.get("/meters/keyed").words)
+    assert "Use this key" in browser.get("/meters/keyed").words
+    browser.post("/meters/keyed", {"command": "meter/test", "place": "meter"})
+    eventually(lambda: "Last errors" in browser.get("/meters/keyed").words)
+    refused = upload(browser, "/meters/keyed", devices(id="x"), command="key/file", place="meter")
+    assert "the file does not hold this device" in refused.words
+    taken = upload(browser, "/meters/keyed", devices(), command="key/file", place="meter")
+    assert taken.status == 200, taken.words
+    eventually(lambda: house.service.readings("keyed") > 0, what="it is read with the new key")
+    assert KEY not in taken.text
+    typed = browser.post(
+        "/meters/keyed", {"command": "meter/set", "place": "meter", "local_key": "x"}
+    )
+    assert "local_key has 1 characters" in typed.words
+    assert (
+        browser.post("/meters/keyed", {"command": "meter/remove", "place": "change"}).status == 303
+    )
+
+
+@pytest.mark.parametrize(
+    ("content", "status", "said"),
+    [
+        (b"{", 422, "is no JSON"),
+        (b'{"a": 1}', 422, "is no list of devices"),
+        (b"[]", 422, "holds no device that measures"),
+        (b"[" * 100_000, 422, "is no JSON"),
+        (b"x" * (1024 * 1024 + 1), 413, "over 1 MiB"),
+    ],
+)
+def test_a_file_that_is_no_list_is_refused(
+    house: House, content: bytes, status: int, said: str
+) -> None:
+    browser = house.browser()
+    reply = upload(browser, "/add", content, command="upload", place="find")
+    assert (reply.status, said in reply.words) == (status, True), reply.words
+
+
+def test_what_one_browser_found_no_other_sees(house: House, barn: SimulatedMeter) -> None:
+    one, other = house.browser(), house.browser()
+    upload(one, "/add", devices(), command="upload", place="find")
+    assert "id-barn" in one.get("/add").words
+    assert "id-barn" not in other.get("/add").words
+    stolen = other.post("/add", form(barn, "meter/try", local_key=""))
+    assert stolen.status == 422
+    assert "local_key is missing" in stolen.words
+    one.post("/logout", {})
+
+
+def test_only_addresses_of_the_own_network_are_asked(house: House, barn: SimulatedMeter) -> None:
+    browser = house.browser()
+    for address in ("8.8.8.8", "metadata.example.com", "169.254.169.254.example.com"):
+        reply = browser.post("/add", form(barn, "meter/try", local_key=KEY, address=address))
+        assert reply.status == 422
+        assert "must be an address of your network" in reply.words
+
+
+def test_the_log_shows_who_wanted_what(house: House) -> None:
+    browser = house.browser()
+    browser.post("/schedules", {"command": "schedule/run", "place": "fetch", "name": "nobody"})
+    words = browser.get("/log").words
+    assert "Run a schedule nobody on this page failed" in words
+    link = browser.get("/log").text.partition('href="/log/')[2].partition('"')[0]
+    entry = browser.get(f"/log/{link}")
+    assert "unknown_schedule" in entry.words
+    assert browser.get("/log?last=1").status == 200
+    assert browser.get("/log?last=x").status == 200
+    assert browser.get("/log/00000000-0000-0000-0000-000000000000").status == 404
+
+
+def test_system_shows_the_parts_and_gives_a_backup(house: House) -> None:
+    browser = house.browser()
+    words = browser.get("/system").words
+    for said in ("Worker", "Scheduler", "MQTT bridge", "Database", "esquirell", "Python"):
+        assert said in words
+    assert "MQTT broker" in words
+    assert browser.get("/system/backup").status == 405
+    stranger = house.stranger()
+    assert stranger.post("/system/backup", {}).status == 401
+    jar = "; ".join(f"{key}={value}" for key, value in browser.cookies.items())
+    body = urlencode({"_xsrf": browser.token}).encode()
+    connection = http.client.HTTPConnection("127.0.0.1", house.port, timeout=60)
+    headers = {"Cookie": jar, "Content-Type": "application/x-www-form-urlencoded"}
+    connection.request("POST", "/system/backup", body, headers)
+    answer = connection.getresponse()
+    content = answer.read()
+    connection.close()
+    assert answer.status == 200
+    assert "attachment" in answer.headers["Content-Disposition"]
+    with tarfile.open(fileobj=io.BytesIO(content)) as archive:
+        assert "database.db" in archive.getnames()
+    state = house.service.folder / "data"
+    eventually(lambda: not list(state.glob(".download-*")), what="nothing of it is left")
