@@ -22,11 +22,15 @@ _NO_GRID = ("pv", "bat", "dc")
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """What one answer of a device means, in canonical units."""
+    """What one answer of a device means, in canonical units.
+
+    `hints` are those of the warnings that concern the profile, whatever the values are.
+    """
 
     values: dict[str, float] = field(default_factory=dict)
     diagnostics: dict[str, Any] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+    hints: tuple[str, ...] = ()
 
 
 def decode(answer: Mapping[str, Any], profile: Profile) -> Decoded:
@@ -75,6 +79,7 @@ class _Decoding:
         self._values: dict[str, float] = {}
         self._diagnostics: dict[str, Any] = {}
         self._warnings: list[str] = []
+        self._hints: list[str] = []
 
     @cached_property
     def _by_code(self) -> Mapping[str, Any]:
@@ -95,16 +100,17 @@ class _Decoding:
             self._warnings.append(f"{_title(name, point)}: {error}")
             return
         if point.note or point.trust in _DOUBTED or point.direction:
-            self._warnings += [f"{_title(name, point)}: {says}" for says in self._says(point)]
+            self._hints += [f"{_title(name, point)}: {says}" for says in self._says(point)]
 
     def result(self) -> Decoded:
         """Give what was decoded, with what contradicts itself."""
         values = self._values
-        warnings = [*self._warnings, *contradictions(values)]
+        warnings = [*self._hints, *self._warnings, *contradictions(values)]
         if is_hollow(values):
             values = {key: value for key, value in values.items() if value}
             warnings.append("power without any voltage: the zeros beside it were not measured")
-        return Decoded(values, self._diagnostics, tuple(dict.fromkeys(warnings)))
+        every, hints = tuple(dict.fromkeys(warnings)), tuple(dict.fromkeys(self._hints))
+        return Decoded(values, self._diagnostics, every, hints)
 
     def _keep(self, point: Datapoint, raw: object) -> None:
         """Add the values of one datapoint. Raises DecodeError, then nothing was added."""

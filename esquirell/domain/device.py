@@ -10,7 +10,7 @@ class Device:
     """A product and its datapoints, as Tuya's cloud or a `devices.json` describes them.
 
     `mapping` has the datapoints by DP id (`code`, `type`, `values`), `spec` those without a
-    known DP id by code (`type`, `values`).
+    known DP id by code (`type`, `values`). `mac` and `serial` are those of the hardware.
     """
 
     product_id: str = ""
@@ -18,3 +18,5 @@ class Device:
     product_name: str = ""
     mapping: Mapping[str, Any] = field(default_factory=dict)
     spec: Mapping[str, Any] = field(default_factory=dict)
+    mac: str = ""
+    serial: str = ""

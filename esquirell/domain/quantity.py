@@ -34,7 +34,7 @@ QUANTITIES: dict[str, Quantity] = {
     for quantity in (
         # A voltage depends on where it was measured: see plausibility.
         Quantity("voltage", "V", "voltage", _NOW, 1, "Voltage", (0, 1500)),
-        Quantity("current", "A", "current", _NOW, 3, "Current", (-10_000, 10_000)),
+        Quantity("current", "A", "current", _NOW, 2, "Current", (-10_000, 10_000)),
         Quantity("active_power", "W", "power", _NOW, 0, "Power", _POWER),
         Quantity("reactive_power", "var", "reactive_power", _NOW, 0, "Reactive power", _POWER),
         Quantity("apparent_power", "VA", "apparent_power", _NOW, 0, "Apparent power", (0, 5e6)),
@@ -117,5 +117,6 @@ def is_counter(key: str) -> bool:
 def label_of(key: str) -> str:
     """Name a quantity key for people: `voltage_a` is `Voltage A`."""
     quantity, suffix = split_key(key)
-    shown = suffix.upper() if len(suffix) == 1 or suffix.startswith("pv") else suffix
+    short = len(suffix) == 1 or suffix.startswith(("pv", "dc")) or suffix == "ac"
+    shown = suffix.upper() if short else suffix
     return f"{quantity.label} {shown.replace('_', ' ')}".rstrip()

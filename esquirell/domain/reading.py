@@ -14,7 +14,8 @@ class Reading:
     """The values of one meter at one moment; what the meter did not send is absent.
 
     `measured_at` is aware and in UTC, `values` holds quantity keys in canonical units,
-    `diagnostics` what is no measurement, by its Tuya code, `warnings` one sentence each.
+    `diagnostics` what is no measurement, by its Tuya code, `warnings` one sentence each;
+    `hints` are those of them that concern the configuration, and put no value in doubt.
     `ledger` is what has to be remembered together with it.
 
     Beside its values: `holds_s` is for how long (s) they hold when no reading follows, `begins`
@@ -28,11 +29,17 @@ class Reading:
     values: Mapping[str, float]
     diagnostics: Mapping[str, object] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+    hints: tuple[str, ...] = ()
     ledger: "Ledger | None" = None
     holds_s: int | None = None
     begins: frozenset[str] = frozenset()
     ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     retracted: Mapping[str, datetime] = field(default_factory=dict)
+
+    @property
+    def doubts(self) -> tuple[str, ...]:
+        """The warnings that put values in doubt."""
+        return tuple(warning for warning in self.warnings if warning not in self.hints)
 
 
 def iso(moment: datetime) -> str:
@@ -44,12 +51,14 @@ def iso(moment: datetime) -> str:
 def payload(reading: Reading, keys: tuple[str, ...]) -> dict[str, object]:
     """Build the published shape: time, every key of `keys` (absent is null), diagnostics.
 
-    Warnings, if there are any, are among the diagnostics.
+    Warnings and hints, if there are any, are among the diagnostics.
     """
     shape: dict[str, object] = {"measured_at": iso(reading.measured_at)}
     shape |= dict.fromkeys(keys)
     shape |= reading.values
     diagnostics = dict(reading.diagnostics)
-    if reading.warnings:
-        diagnostics["warnings"] = list(reading.warnings)
+    if doubts := reading.doubts:
+        diagnostics["warnings"] = list(doubts)
+    if reading.hints:
+        diagnostics["hints"] = list(reading.hints)
     return shape | {"diagnostics": diagnostics}

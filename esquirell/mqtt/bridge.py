@@ -1,51 +1,62 @@
-"""Keeps what is retained on the broker true: the bridge, its meters, their discovery."""
+"""Keeps what is retained on the broker true: the bridge, its meters and schedules."""
 
+import json
 import logging
 import secrets
+import threading
 import time
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from esquirell.domain.errors import UnavailableError
+from esquirell.domain.status import MeterStatus
 from esquirell.mqtt.client import Connection
-from esquirell.mqtt.discovery import MeterInfo, bridge_device, meter_device
+from esquirell.mqtt.discovery import (
+    About,
+    MeterInfo,
+    bridge_device,
+    components_of,
+    meter_device,
+)
 from esquirell.mqtt.link import Message
+from esquirell.mqtt.memory import Memory, Place
 from esquirell.mqtt.options import Will
 from esquirell.mqtt.pace import Pace
 from esquirell.mqtt.publisher import MqttPublisher
+from esquirell.mqtt.retained import Present, RetainedTopics, ours
 from esquirell.mqtt.schedules import ScheduleStates, States, Version
 from esquirell.mqtt.topics import Topics
 
 log = logging.getLogger(__name__)
 
 REFRESH_S = 10.0
-# A schedule that is quicker than this is told of this often at most.
-RUNS_S = 5.0
 HEALTH_S = 60.0
 BIRTH_DELAY_S = 3.0
+# Home Assistant removes entities in the background: one of the same id has to wait for it.
+REMOVAL_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
 class Facts:
     """Where the bridge looks up what it publishes; each call may raise UnavailableError."""
 
-    version: str
+    about: About
     meters: Callable[[], Sequence[MeterInfo]]
     info: Callable[[], Mapping[str, object]]
     health: Callable[[], Mapping[str, object]]
     schedules: Callable[[], States]
     version_of: Callable[[Sequence[str]], Version | None]
+    clock: Callable[[], datetime]
 
 
 def will_of(topics: Topics) -> Will:
-    """Give the state that the bridge's connection has to leave behind."""
+    """Return the state that the bridge's connection has to leave behind."""
     return Will(topics.bridge_state, {"state": "offline"})
 
 
 class Bridge:
-    """Announces meters, watches them, and clears what was removed; one per base topic."""
+    """Announces meters and schedules, watches them, clears what was removed; one per base topic."""
 
     def __init__(
         self,
@@ -53,154 +64,185 @@ class Bridge:
         topics: Topics,
         publisher: MqttPublisher,
         facts: Facts,
-        clock: Callable[[], datetime],
+        memory: Memory,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._connection = connection
         self._topics = topics
         self._publisher = publisher
         self._facts = facts
-        self._clock = clock
+        self._memory = memory
+        self._monotonic = monotonic
+        self._retained = RetainedTopics(connection, topics, memory)
+        self._schedules = ScheduleStates(self._retained, topics, publisher, facts.about)
         self._refresh_pace = Pace(REFRESH_S)
         self._health_pace = Pace(HEALTH_S)
+        self._is_new_connection = threading.Event()
+        self._began_at: float | None = None
         self._renew_at: float | None = None
-        self._found: deque[str] = deque()
-        self._published: set[str] = set()
-        self._found_costs: deque[str] = deque()
-        self._priced: set[str] = set()
-        self._unpriced: set[str] = set()
+        self._schedules_from = 0.0
+        self._meters: dict[str, MeterInfo] = {}
         self._states: dict[str, str] = {}
-        self._schedules = ScheduleStates(connection, topics, publisher, facts.schedules)
-        self._schedules_version: Version | None = None
-        self._runs_pace = Pace(RUNS_S)
         self._announced: dict[str, tuple[object, ...]] = {}
 
     def start(self) -> None:
-        """Say that the bridge is there and listen for what concerns it; call once."""
+        """Listen for what concerns the bridge; call once, before the connection starts."""
         self._connection.on_connect(self._connected)
-        self._connection.retain(self._topics.bridge_state, {"state": "online"})
-        # QoS 0: the broker must not fill its queue for us with these while we are away.
-        self._connection.subscribe(self._topics.all_availabilities, self._find, qos=0, own=False)
-        self._connection.subscribe(self._topics.all_costs, self._find_cost, qos=0)
         if self._topics.discovery_prefix:
             self._connection.subscribe(self._topics.birth, self._born, qos=0)
-        self._schedules.start()
+        self._retained.start()
 
     def tick(self) -> None:
         """Do what is due now; what can't be looked up now is done at a later turn."""
-        now = time.monotonic()
-        # Each by itself: that the database is away is just what the health has to tell.
+        now = self._monotonic()
+        # Each by itself: that the database is unreachable is just what the health has to say.
         if self._health_pace.due(now):
             self._connection.retain(self._topics.bridge_health, self._facts.health())
+        if self._is_new_connection.is_set():
+            self._is_new_connection.clear()
+            self._begin(now)
+        if self._began_at is None:
+            return
         try:
-            if self._refresh_pace.due(now):
-                self._refresh()
-            self._follow_schedules()
+            self._follow(now)
         except UnavailableError as error:
             log.debug("not everything could be published: %s", error)
         if self._renew_at is not None and now >= self._renew_at:
             self._renew_at = None
-            self._connection.renew()
+            self._introduce_again()
 
-    def publish_schedules(self) -> None:
-        """Publish all schedules as they are now. Raises UnavailableError."""
-        self._schedules.publish(self._announce_bridge)
+    def _follow(self, now: float) -> None:
+        if self._refresh_pace.due(now):
+            self._refresh()
+            # Last: until then what the broker holds may be of yesterday.
+            online = {"state": "online"}
+            self._connection.retain(self._topics.bridge_state, online, last=True)
+        if now >= self._schedules_from:
+            self._schedules.follow(self._facts.schedules, self._facts.version_of, now)
+        priced = [name for name, info in self._meters.items() if info.currency]
+        self._retained.reconcile(Present(self._meters, priced, self._schedules.known))
 
-    def _follow_schedules(self) -> None:
-        """Publish the schedules when one was changed or has run, by whatever process."""
-        version = self._facts.version_of(list(self._schedules.known))
-        unknown = version is None and self._schedules.known
-        if (self._is_news(version) or self._schedules.strangers) and not unknown:
-            self.publish_schedules()
-            self._schedules_version = version
-
-    def _is_news(self, version: Version | None) -> bool:
-        before = self._schedules_version
-        if version is None or before is None or version[0] != before[0]:
-            return version != before
-        ran = [name for name, run in version[1].items() if run != before[1].get(name)]
-        if any(not self._schedules.is_quick(name, RUNS_S) for name in ran):
-            return True
-        return bool(ran) and self._runs_pace.due(time.monotonic())
-
-    def _announce_bridge(self) -> None:
+    def _begin(self, now: float) -> None:
+        """Look at what the broker holds on a new connection, before anything is announced."""
+        try:
+            self._leave_earlier_place()
+            self._retained.found(self._connection.scan(self._topics))
+        except UnavailableError as error:
+            log.warning("what the broker holds can't be read, so nothing is cleared: %s", error)
         if self._topics.discovery_prefix:
-            schedules, gone = self._schedules.known, self._schedules.gone
-            device = bridge_device(self._topics, self._facts.version, schedules, gone)
-            self._connection.retain(self._topics.discovery(self._topics.bridge_id), device)
+            self._announce_bridge(now)
+        if self._began_at is None:
+            self._began_at = now
+        self._refresh_pace = Pace(REFRESH_S)
+
+    def _leave_earlier_place(self) -> None:
+        """Clear what was published under another base topic or discovery prefix before."""
+        here = Place(self._topics.base, self._topics.discovery_prefix)
+        before = self._memory.published
+        if before is not None and before != here:
+            topics = Topics(before.base_topic, before.discovery_prefix)
+            if topics.base != self._topics.base and self._connection.holder_of(topics):
+                log.info("another esquirell serves base_topic %s now: it is left", topics.base)
+            else:
+                self._clear_place(topics)
+        self._memory.note_published(here)
+
+    def _clear_place(self, topics: Topics) -> None:
+        found = ours(self._connection.scan(topics), topics)
+        log.info("%d topics under %s are cleared", len(found), topics.base)
+        for topic in found:
+            same_base = topics.base == self._topics.base and topics.is_ours(topic)
+            if not same_base:
+                self._connection.retain(topic, None)
+
+    def _announce_bridge(self, now: float) -> None:
+        topic = self._topics.discovery(self._topics.bridge_id)
+        plain = bridge_device(self._topics, self._facts.about)
+        gone = components_of(self._retained.held(topic)).items()
+        left = {key: platform for key, platform in gone if key not in _keys(plain)}
+        if left:
+            self._schedules_from = now + REMOVAL_S
+        device = bridge_device(self._topics, self._facts.about, left)
+        self._connection.retain(topic, device)
 
     def _refresh(self) -> None:
         """Publish what changed; the connection knows what is published already."""
         self._connection.retain(self._topics.bridge_info, self._facts.info())
-        meters = {info.meter.name: info for info in self._facts.meters()}
-        while self._found:
-            self._published.add(self._found.popleft())
-        self._clear_costs({name for name, info in meters.items() if info.currency is None})
-        for name, info in meters.items():
-            self._published.add(name)
+        before, self._meters = self._meters, {i.meter.name: i for i in self._facts.meters()}
+        for name in before.keys() - self._meters.keys():
+            log.info("meter %s is not configured any more: it is removed from MQTT", name)
+            self._publisher.forget(name)
+            self._announced.pop(name, None)
+            self._states.pop(name, None)
+        for name, info in self._meters.items():
+            self._retained.adopt(self._topics.meter_state(name), "meter", name)
+            self._retained.adopt(self._topics.meter_availability(name), "meter", name)
+            self._retained.adopt(self._topics.meter_cost(name), "cost", name)
             self._announce(info)
             self._watch(name, info)
-        for name in self._published - meters.keys():
-            self._clear(name)
 
     def _announce(self, info: MeterInfo) -> None:
-        unpriced = info.meter.name in self._unpriced
-        known = (info.meter, info.profile, info.keys, info.currency, unpriced)
-        if self._topics.discovery_prefix and self._announced.get(info.meter.name) != known:
-            self._announced[info.meter.name] = known
-            topic = self._topics.discovery(self._topics.meter_id(info.meter.name))
-            device = meter_device(self._topics, info, self._facts.version, unpriced=unpriced)
-            self._connection.retain(topic, device)
+        name = info.meter.name
+        known = (info.meter, info.profile, info.keys, info.currency, info.mac, info.serial)
+        if not self._topics.discovery_prefix or self._announced.get(name) == known:
+            return
+        topic = self._topics.discovery(self._topics.meter_id(name))
+        if not info.is_known and self._retained.held(topic):
+            # As an earlier run announced it, until the meter has answered this one.
+            self._retained.adopt(topic, "meter", name)
+            return
+        self._announced[name] = known
+        device = meter_device(self._topics, info, self._facts.about)
+        self._retained.publish(topic, device, "meter", name)
 
     def _watch(self, name: str, info: MeterInfo) -> None:
         """Publish how a meter is doing, also when nothing polls it any more."""
         status = info.status
-        overdue = info.interval is not None and status.overdue(self._clock(), info.interval)
+        clock = self._facts.clock()
+        overdue = info.interval is not None and status.overdue(clock, info.interval)
         state = "offline" if overdue else status.state
-        self._publisher.availability(name, status, state)
+        held = self._retained.held(self._topics.meter_availability(name))
+        if not _says(held, status, state):
+            self._publisher.availability(name, status, state)
         if self._states.get(name, state) != state:
             event = {"meter": name, "reason": status.reason}
             self._publisher.event(f"meter_{state}", event)
         self._states[name] = state
 
-    def _clear_costs(self, unpriced: set[str]) -> None:
-        """Remove the costs of meters that have no tariff any more."""
-        while self._found_costs:
-            self._priced.add(self._found_costs.popleft())
-        for name in self._priced & unpriced:
-            self._connection.retain(self._topics.meter_cost(name), None)
-            self._priced.discard(name)
-            self._unpriced.add(name)
+    def _introduce_again(self) -> None:
+        """Publish all again for a Home Assistant that has just started.
 
-    def _clear(self, name: str) -> None:
-        """Remove a meter; its availability goes last, as it is what a later start finds."""
-        log.info("meter %s is not configured any more: it is removed from MQTT", name)
-        if self._topics.discovery_prefix:
-            self._connection.retain(self._topics.discovery(self._topics.meter_id(name)), None)
-        self._connection.retain(self._topics.meter_state(name), None)
-        self._clear_costs({name})
-        self._connection.retain(self._topics.meter_availability(name), None)
-        self._published.discard(name)
-        self._announced.pop(name, None)
-        self._states.pop(name, None)
+        What was removed while it was away it would keep for ever: it forgets only what it is
+        told of and then told to forget.
+        """
+        for topic, announcement in self._memory.removed.items():
+            self._connection.send(topic, announcement.encode())
+            self._connection.send(topic, b"")
+        self._memory.forget_removed()
+        self._connection.renew()
 
     def _connected(self) -> None:
-        """Forget a renewal that is due: connecting has just done it."""
+        # Connecting renews all, so that a renewal that was due is not.
         self._renew_at = None
+        self._is_new_connection.set()
 
     def _born(self, message: Message) -> None:
-        """Renew all in a moment, as Home Assistant is told to be busy right after its birth."""
+        """Renew all in a moment, as Home Assistant is said to be busy right after its birth."""
         if message.payload == b"online" and not message.retained:
             delay = 0.5 + secrets.SystemRandom().random() * BIRTH_DELAY_S
-            self._renew_at = time.monotonic() + delay
+            self._renew_at = self._monotonic() + delay
 
-    def _find(self, message: Message) -> None:
-        """Note a meter that is on the broker; an earlier configuration may have named it."""
-        name = self._topics.meter_of(message.topic)
-        if name and message.retained and message.payload:
-            self._found.append(name)
 
-    def _find_cost(self, message: Message) -> None:
-        """Note a meter whose cost is on the broker, by whatever worker published it."""
-        name = self._topics.meter_of(message.topic)
-        if name and message.payload:
-            self._found_costs.append(name)
+def _keys(device: Mapping[str, object]) -> Sequence[str]:
+    components = device["components"]
+    return list(components) if isinstance(components, Mapping) else []
+
+
+def _says(availability: bytes, status: MeterStatus, state: str) -> bool:
+    """Whether a worker has published this availability already."""
+    try:
+        shape = json.loads(availability)
+        found = (shape["state"], shape["reason"], shape["failures"])
+    except (ValueError, LookupError, TypeError):
+        return False
+    return found == (state, status.reason, status.failures)

@@ -14,6 +14,8 @@ from esquirell.mqtt.link import Link, Message
 from esquirell.mqtt.options import Options, Will, tls_context
 from esquirell.mqtt.outbox import Outbox, Outgoing
 from esquirell.mqtt.payload import encode
+from esquirell.mqtt.scan import scan
+from esquirell.mqtt.topics import Topics
 from esquirell.mqtt.traffic import Handler, Subscription, Traffic
 
 log = logging.getLogger(__name__)
@@ -116,8 +118,20 @@ class Connection:
 
     def publish(self, topic: str, payload: Mapping[str, object]) -> None:
         """Send an event, not retained; raises ValueError or TypeError as `encode`."""
-        self._outbox.add(topic, encode(payload))
+        self.send(topic, encode(payload))
+
+    def send(self, topic: str, payload: bytes) -> None:
+        """Send a message as it is, not retained."""
+        self._outbox.add(topic, payload)
         self._poke()
+
+    def scan(self, topics: Topics) -> dict[str, bytes]:
+        """Return what the broker holds for a bridge of these topics. Raises UnavailableError."""
+        return scan(self._options, topics, topics.everything, self._wanted, self._context)
+
+    def holder_of(self, topics: Topics) -> str | None:
+        """Return the machine on which another bridge serves these topics, if one does."""
+        return Claim(topics).look(self._options, self._context, self._wanted).holder
 
     def answer(
         self,
@@ -154,6 +168,10 @@ class Connection:
         """Send a retained message again."""
         self._outbox.repeat(topic)
         self._poke()
+
+    def release(self, topic: str) -> None:
+        """Leave a retained topic to what another client has published there."""
+        self._outbox.release(topic)
 
     def renew(self) -> None:
         """Send all retained messages again."""
@@ -200,6 +218,9 @@ class Connection:
     def _poke(self) -> None:
         if link := self._link:
             link.wake()
+
+    def _wanted(self) -> bool:
+        return not self._stopping.is_set()
 
     def _go_on(self) -> bool:
         self._turned = time.monotonic()

@@ -1,6 +1,7 @@
-"""What Home Assistant is told of meters and of the bridge: one message per device."""
+"""What Home Assistant is told: a message for each meter, each schedule and the bridge."""
 
-from collections.abc import Iterable, Mapping
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -8,8 +9,10 @@ from esquirell.domain.meter import Meter
 from esquirell.domain.profile import Profile
 from esquirell.domain.quantity import is_quantity_key
 from esquirell.domain.status import MeterStatus
-from esquirell.mqtt import costs, entities
+from esquirell.mqtt import controls, costs, entities
 from esquirell.mqtt.topics import Topics
+
+ORIGIN = "esquirell"
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +21,7 @@ class MeterInfo:
 
     `profile` is None while the product is not known, `interval` the longest time between two
     polls in seconds, None when nothing polls the meter; `currency` that of its tariff, None
-    without one.
+    without one. `mac` and `serial` are empty where nobody has told them.
     """
 
     meter: Meter
@@ -26,6 +29,13 @@ class MeterInfo:
     status: MeterStatus = field(default_factory=MeterStatus)
     interval: float | None = None
     currency: str | None = None
+    mac: str = ""
+    serial: str = ""
+
+    @property
+    def is_known(self) -> bool:
+        """Whether it is known what product the meter is."""
+        return self.profile is not None and bool(self.profile.keys)
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -35,20 +45,23 @@ class MeterInfo:
         return tuple(key for key in every if is_quantity_key(key))
 
 
-def meter_device(
-    topics: Topics, info: MeterInfo, version: str, *, unpriced: bool = False
-) -> dict[str, object]:
-    """Build the message that announces a meter; `unpriced` tells that it lost its tariff."""
+@dataclass(frozen=True, slots=True)
+class About:
+    """The program as devices name it: its version, and its page where others reach it."""
+
+    version: str
+    page: str = ""
+
+
+def meter_device(topics: Topics, info: MeterInfo, about: About) -> dict[str, object]:
+    """Build the message that announces a meter."""
     name, keys = info.meter.name, info.keys
-    sensors = {key: entities.quantity(topics, name, key, keys) for key in keys}
-    sensors["problem"] = entities.problem(topics, name)
-    if info.currency:
-        sensors |= costs.sensors(topics, name, info.currency)
-    elif unpriced:
-        sensors |= costs.no_sensors()
+    produces = info.profile is not None and info.profile.is_inverter
+    sensors = {key: entities.quantity(topics, name, key, keys, produces=produces) for key in keys}
+    cost = costs.sensors(topics, name, info.currency) if info.currency else costs.no_sensors()
     return {
-        "device": _meter(topics, info),
-        "origin": _origin(version),
+        "device": _meter(topics, info, about),
+        "origin": _origin(about),
         "availability": [
             {"topic": topic, "value_template": entities.STATE}
             for topic in (topics.bridge_state, topics.meter_availability(name))
@@ -56,54 +69,92 @@ def meter_device(
         "availability_mode": "all",
         "state_topic": topics.meter_state(name),
         "qos": 1,
-        "components": sensors | dict(entities.service(topics, name)),
+        "components": sensors | cost | dict(entities.service(topics, name)),
     }
 
 
 def bridge_device(
-    topics: Topics,
-    version: str,
-    schedules: Mapping[str, Mapping[str, Any]],
-    gone: Iterable[str] = (),
+    topics: Topics, about: About, gone: Mapping[str, str] | None = None
 ) -> dict[str, object]:
-    """Build the message that announces the bridge itself, with the controls of its schedules.
+    """Build the message that announces the bridge itself.
 
-    `schedules` are the published states by name, `gone` those whose controls are taken away.
+    `gone` are the components of an earlier message that are to go, with their platforms.
     """
-    controls: dict[str, entities.Entity] = {}
-    for name in sorted(gone):
-        controls |= entities.no_schedule(name)
-    for name, state in schedules.items():
-        controls |= entities.schedule(topics, name, state)
-    plain = topics.base == Topics().base
+    left = {key: {"platform": platform} for key, platform in (gone or {}).items()}
     return {
-        "device": {
-            "identifiers": [topics.bridge_id],
-            "name": "esquirell" if plain else f"esquirell ({topics.base})",
-            "manufacturer": "esquirell",
-            "model": "Bridge",
-            "sw_version": version,
-        },
-        "origin": _origin(version),
+        "device": _bridge(topics, about),
+        "origin": _origin(about),
         "qos": 1,
-        "components": {"connectivity": entities.connectivity(topics)} | controls,
+        "components": left | controls.of_bridge(topics),
     }
 
 
-def _meter(topics: Topics, info: MeterInfo) -> dict[str, object]:
+def schedule_device(
+    topics: Topics, about: About, name: str, state: Mapping[str, Any]
+) -> dict[str, object]:
+    """Build the message that adds the controls of a schedule to the bridge's device."""
+    return {
+        "device": _bridge(topics, about),
+        "origin": _origin(about),
+        **entities.by_the_bridge(topics),
+        "state_topic": topics.schedule_state(name),
+        "qos": 1,
+        "components": controls.of_schedule(topics, name, state),
+    }
+
+
+def base_topic_of(payload: bytes) -> str | None:
+    """Return the base topic under which a message of discovery was made by esquirell, if it was."""
+    try:
+        message = json.loads(payload)
+        if message["origin"]["name"] != ORIGIN:
+            return None
+        places = message.get("availability") or [message["components"]["connectivity"]]
+        topic = places[0].get("topic") or places[0]["state_topic"]
+        return str(topic).removesuffix("/bridge/state")
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        return None
+
+
+def components_of(payload: bytes) -> dict[str, str]:
+    """Return the components of a message of discovery with their platforms."""
+    try:
+        components = json.loads(payload)["components"]
+        return {key: str(one["platform"]) for key, one in components.items()}
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        return {}
+
+
+def _meter(topics: Topics, info: MeterInfo, about: About) -> dict[str, object]:
     """Describe the device; Home Assistant takes a null for a fault, so nothing is empty."""
     meter, profile = info.meter, info.profile
     described = {
         "identifiers": [topics.meter_id(meter.name)],
+        "connections": [["mac", info.mac]] if info.mac else [],
         "name": meter.title,
         "manufacturer": profile.manufacturer if profile else "Tuya",
         "model": profile.model or profile.title if profile else "",
         "model_id": meter.product_id,
+        "serial_number": info.serial,
         "suggested_area": meter.area,
+        "configuration_url": about.page,
         "via_device": topics.bridge_id,
     }
     return {name: value for name, value in described.items() if value}
 
 
-def _origin(version: str) -> dict[str, object]:
-    return {"name": "esquirell", "sw_version": version}
+def _bridge(topics: Topics, about: About) -> dict[str, object]:
+    plain = topics.base == Topics().base
+    described = {
+        "identifiers": [topics.bridge_id],
+        "name": "esquirell" if plain else f"esquirell ({topics.base})",
+        "manufacturer": "esquirell",
+        "model": "Bridge",
+        "sw_version": about.version,
+        "configuration_url": about.page,
+    }
+    return {name: value for name, value in described.items() if value}
+
+
+def _origin(about: About) -> dict[str, object]:
+    return {"name": ORIGIN, "sw_version": about.version}

@@ -66,11 +66,18 @@ class Outbox:
             if topic in self._kept:
                 self._waiting[topic] = self._kept[topic]
 
-    def forget(self, topic: str) -> None:
-        """Forget a topic that was cleared and is not used any more."""
+    def release(self, topic: str) -> None:
+        """Forget a retained topic: what another client has published there is to stay."""
         with self._lock:
-            if not self._kept.get(topic) and topic not in self._waiting:
-                self._kept.pop(topic, None)
+            self._kept.pop(topic, None)
+            self._waiting.pop(topic, None)
+
+    def confirmed(self, message: Outgoing) -> None:
+        """Forget a topic that is known to be clear."""
+        with self._lock:
+            cleared = message.retained and not message.payload
+            if cleared and self._kept.get(message.topic) == b"":
+                del self._kept[message.topic]
 
     def add(self, topic: str, payload: bytes) -> None:
         """Send an event."""

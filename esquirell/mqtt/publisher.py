@@ -3,7 +3,7 @@
 import logging
 from collections import deque
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from esquirell.domain.reading import Reading, iso, payload
@@ -17,6 +17,7 @@ log = logging.getLogger(__name__)
 # readings tell it, too. Nine seconds for two, as polls come unevenly: of one each five seconds
 # none is left out.
 SUCCESSES = 2
+DOUBTS_EVERY = timedelta(minutes=10)
 SUCCESSES_S = 9.0
 
 
@@ -40,6 +41,7 @@ class MqttPublisher:
         self._clock = clock
         self._readings: dict[str, float] = {}
         self._costs: set[str] = set()
+        self._doubted_at: dict[str, datetime | None] = {}
         self._statuses: dict[str, tuple[object, ...]] = {}
         self._told_at: dict[str, deque[datetime]] = {}
         self._watchers: list[Callable[[Reading, tuple[str, ...]], None]] = []
@@ -57,6 +59,7 @@ class MqttPublisher:
         """Publish a reading in the full shape of `keys`."""
         for watcher in self._watchers:
             watcher(reading, keys)
+        self._report_doubts(reading)
         period = self._period(reading.meter, reading.measured_at)
         if self._readings.get(reading.meter) == period:
             return
@@ -87,6 +90,12 @@ class MqttPublisher:
         topic = self._topics.meter_history(reading.meter)
         self._connection.publish(topic, payload(reading, keys))
 
+    def forget(self, meter: str) -> None:
+        """Forget what was published of a meter that was removed."""
+        for known in (self._readings, self._statuses, self._told_at, self._doubted_at):
+            known.pop(meter, None)
+        self._costs.discard(meter)
+
     def cost(self, meter: str, shape: Mapping[str, object] | None) -> None:
         """Publish what a meter has cost; None, as it has no tariff any more, clears the topic."""
         if shape is not None or meter in self._costs:
@@ -102,6 +111,18 @@ class MqttPublisher:
             self._connection.publish(self._topics.bridge_event, event)
         except (TypeError, ValueError):
             log.exception("event %s could not be published", kind)
+
+    def _report_doubts(self, reading: Reading) -> None:
+        """Publish that values are doubted: not at each reading, and not what was so at a start."""
+        seen_before = reading.meter in self._doubted_at
+        before = self._doubted_at.setdefault(reading.meter, None)
+        if not reading.doubts:
+            return
+        self._doubted_at[reading.meter] = reading.measured_at
+        quiet = before is None or abs(reading.measured_at - before) > DOUBTS_EVERY
+        if seen_before and quiet:
+            data = {"meter": reading.meter, "warnings": list(reading.doubts)}
+            self.event("meter_doubt", data)
 
     def _told(self, meter: str, status: MeterStatus) -> bool:
         """Tell whether enough was published of a meter just now."""

@@ -1,96 +1,87 @@
-"""Schedules as they are published: a retained state each, and an event when one changes."""
+"""Schedules as they are published: a retained state each, controls, an event for a change."""
 
-import logging
-import threading
-from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from esquirell.mqtt.client import Connection
-from esquirell.mqtt.link import Message
+from esquirell.mqtt.discovery import About, schedule_device
 from esquirell.mqtt.publisher import MqttPublisher
+from esquirell.mqtt.retained import RetainedTopics
 from esquirell.mqtt.topics import Topics
-
-log = logging.getLogger(__name__)
 
 States = Mapping[str, Mapping[str, Any]]
 # What is another one after each change, and what tells of the last run of each schedule.
 Version = tuple[str, Mapping[str, str]]
+
+# A schedule that is quicker than this (s) is published this often at most.
+RUNS_S = 5.0
 
 # What changes with each run is no change of the schedule.
 _OF_RUNS = ("last_run_at", "next_run_at", "last_result")
 
 
 class ScheduleStates:
-    """Publishes what `states` gives, and clears what is there no more."""
+    """Publishes the schedules when one was changed or has run, by whatever process."""
 
     def __init__(
-        self,
-        connection: Connection,
-        topics: Topics,
-        publisher: MqttPublisher,
-        states: Callable[[], States],
+        self, retained: RetainedTopics, topics: Topics, publisher: MqttPublisher, about: About
     ) -> None:
-        self._connection = connection
+        self._retained = retained
         self._topics = topics
         self._publisher = publisher
-        self._states = states
-        self._lock = threading.Lock()
-        self._found: deque[str] = deque()
-        self._known: dict[str, Mapping[str, Any]] = {}
-        self.gone: set[str] = set()
+        self._about = about
+        self._version: Version | None = None
+        self._published_at: float | None = None
+        self.known: States | None = None
 
-    def start(self) -> None:
-        """Listen for the states of schedules that an earlier process left on the broker."""
-        self._connection.subscribe(self._topics.all_schedules, self._find, qos=0, own=False)
+    def follow(
+        self,
+        states: Callable[[], States],
+        version_of: Callable[[list[str]], Version | None],
+        now: float,
+    ) -> None:
+        """Publish if there is something new, at `now` (s). Raises UnavailableError."""
+        version = version_of(list(self.known or {}))
+        unknown = version is None and self.known is not None
+        if not unknown and (self.known is None or self._is_new(version, now)):
+            self._publish(states())
+            self._version, self._published_at = version, now
 
-    @property
-    def known(self) -> States:
-        """The schedules as published last."""
-        return self._known
+    def forget(self) -> None:
+        """Publish all anew at the next occasion."""
+        self._version = self._published_at = None
 
-    def is_quick(self, name: str, seconds: float) -> bool:
-        """Tell whether a schedule runs more often than every so many seconds."""
-        every = self._known.get(name, {}).get("every")
-        return every is not None and every < seconds
+    def _publish(self, states: States) -> None:
+        """Publish all states, then the controls that show them."""
+        before, self.known = self.known, states
+        for name, state in states.items():
+            self._retained.publish(self._topics.schedule_state(name), state, "schedule", name)
+        for name, state in states.items() if self._topics.discovery_prefix else ():
+            device = schedule_device(self._topics, self._about, name, state)
+            topic = self._topics.schedule_discovery(name)
+            self._retained.publish(topic, device, "schedule", name)
+        # Not that everything is new after a start.
+        if before is not None:
+            self._report(before, states)
 
-    @property
-    def strangers(self) -> bool:
-        """Tell whether the broker holds a schedule that was not published here."""
-        return bool(self._found)
-
-    def publish(self, announce: Callable[[], None]) -> None:
-        """Publish all states; `announce` tells Home Assistant when schedules came or went.
-
-        Raises UnavailableError.
-        """
-        with self._lock:
-            states = self._states()
-            before, self._known = self._known, dict(states)
-            known = before.keys() | self._take_found()
-            self.gone = (self.gone | known) - states.keys()
-            for name, state in states.items():
-                self._connection.retain(self._topics.schedule_state(name), state)
-            # After the states that new controls want to see, before those go that old ones read.
-            announce()
-            for name in known - states.keys():
-                self._connection.retain(self._topics.schedule_state(name), None)
-            self._tell(before, states)
-
-    def _take_found(self) -> set[str]:
-        return {self._found.popleft() for _ in range(len(self._found))}
-
-    def _tell(self, before: States, after: States) -> None:
-        """Tell what was changed, but not that everything is new after a start."""
-        for name in before.keys() | after.keys() if before else ():
+    def _report(self, before: States, after: States) -> None:
+        for name in before.keys() | after.keys():
             if _definition(before.get(name)) != _definition(after.get(name)):
                 data = {"name": name, "schedule": after.get(name)}
                 self._publisher.event("schedule_changed", data)
 
-    def _find(self, message: Message) -> None:
-        name = self._topics.schedule_of(message.topic)
-        if message.retained and message.payload and name not in self._known:
-            self._found.append(name)
+    def _is_new(self, version: Version | None, now: float) -> bool:
+        before = self._version
+        if version is None or before is None or version[0] != before[0]:
+            return version != before
+        ran = [name for name, run in version[1].items() if run != before[1].get(name)]
+        if any(not self._is_quick(name) for name in ran):
+            return True
+        return bool(ran) and now - (self._published_at or 0.0) >= RUNS_S
+
+    def _is_quick(self, name: str) -> bool:
+        """Whether a schedule runs more often than it is published."""
+        every = (self.known or {}).get(name, {}).get("every")
+        return every is not None and every < RUNS_S
 
 
 def _definition(state: Mapping[str, Any] | None) -> dict[str, Any] | None:

@@ -55,6 +55,11 @@ class Topics:
         return f"{self.base}/bridge/claim"
 
     @property
+    def bridge_doctor(self) -> str:
+        """Where a client of ours sends messages to itself, to see whether they arrive."""
+        return f"{self.base}/bridge/doctor"
+
+    @property
     def birth(self) -> str:
         """Where Home Assistant says that it came up."""
         return f"{self.discovery_prefix}/status"
@@ -148,6 +153,37 @@ class Topics:
             return f"schedule/{verb}", {"name": name}
         return path.removeprefix("bridge/request").lstrip("/"), {}
 
+    @property
+    def everything(self) -> tuple[str, ...]:
+        """The filters of all that is retained for a bridge, and of other devices' announcements."""
+        of_bridge = (self.bridge_state, self.bridge_info, self.bridge_health)
+        of_meters = (self.meter_state("+"), self.all_availabilities, self.all_costs)
+        announced = self.all_discoveries if self.discovery_prefix else ()
+        return (*of_bridge, *of_meters, self.all_schedules, *announced)
+
+    def is_ours(self, topic: str) -> bool:
+        """Whether a topic lies below the base topic."""
+        return topic.startswith(f"{self.base}/")
+
+    def kind_of(self, topic: str) -> str:
+        """Return what is retained on a topic: `availability`, `schedule`, …; else nothing."""
+        if self.is_ours(topic):
+            match topic.removeprefix(f"{self.base}/").split("/"):
+                case ["bridge", "state" | "info" | "health"]:
+                    return "bridge"
+                case ["meter", _, ("state" | "availability" | "cost") as kind]:
+                    return kind
+                case ["schedule", _, "state"]:
+                    return "schedule"
+        announced = f"{self.discovery_prefix}/device/"
+        if self.discovery_prefix and topic.startswith(announced) and topic.endswith("/config"):
+            match topic.removeprefix(announced).removesuffix("/config").split("/"):
+                case [_]:
+                    return "discovery"
+                case [self.bridge_id, _]:
+                    return "schedule discovery"
+        return ""
+
     def may_answer(self, topic: str) -> bool:
         """Tell whether an answer may go to a topic that somebody named."""
         ours = [prefix for prefix in (self.base, self.discovery_prefix) if prefix]
@@ -157,6 +193,15 @@ class Topics:
     def discovery(self, device: str) -> str:
         """Where a device, by its id, is announced to Home Assistant."""
         return f"{self.discovery_prefix}/device/{device}/config"
+
+    def schedule_discovery(self, schedule: str) -> str:
+        """Where the controls of a schedule are announced, as a part of the bridge's device."""
+        return self.discovery(f"{self.bridge_id}/{schedule}")
+
+    @property
+    def all_discoveries(self) -> tuple[str, str]:
+        """The filters of all devices that anybody announces, and of all schedules of ours."""
+        return self.discovery("+"), self.schedule_discovery("+")
 
     @property
     def bridge_id(self) -> str:

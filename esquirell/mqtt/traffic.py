@@ -84,6 +84,7 @@ class Traffic:
     def confirmed(self, message: Outgoing, seconds: float) -> None:
         """Note that the broker confirmed a message."""
         self._limit.confirmed(message.size)
+        self._outbox.confirmed(message)
         self.confirmed_at = datetime.now(UTC)
         self._on_confirmed(seconds)
 

@@ -63,7 +63,8 @@ class Choices:
         choice = self._after(meter, answer)
         decoded = decode(answer, choice.profile)
         warnings = (*choice.warnings, *decoded.warnings)
-        return Decoded(decoded.values, decoded.diagnostics, warnings)
+        hints = (*choice.warnings, *decoded.hints)
+        return Decoded(decoded.values, decoded.diagnostics, warnings, hints)
 
     def _after(self, meter: Meter, answer: Mapping[str, Any]) -> Choice:
         kept = self._known(meter)
@@ -96,8 +97,12 @@ class Choices:
 
 
 def _same(one: Meter, other: Meter) -> bool:
-    # Mostly it is the very same one, and to compare all of it takes long.
-    return one is other or one == other
+    """Whether a profile was chosen by what still counts: a label or an address changes nothing."""
+    return one is other or _basis(one) == _basis(other)
+
+
+def _basis(meter: Meter) -> tuple[object, ...]:
+    return meter.device_id, meter.cid, meter.profile, meter.product_id, meter.mapping_file
 
 
 def _over(before: Choice, after: Choice) -> Choice:

@@ -35,6 +35,7 @@ class Devices:
         self._settings = settings
         self._keeps = keeps
         self._clock = clock
+        self._described: dict[str, tuple[Meter, Device]] = {}
 
     @cached_property
     def transport(self) -> TuyaTransport:
@@ -77,6 +78,13 @@ class Devices:
     def requests_spent(self) -> Spent:
         """Count the requests that were made to the cloud."""
         return self.cloud.spent() if self.cloud else Spent()
+
+    def described(self, meter: Meter) -> Device:
+        """Describe the device of a meter as `describe`, once for each configuration of it."""
+        known = self._described.get(meter.name)
+        if known is None or known[0] is not meter:
+            known = self._described[meter.name] = (meter, self.describe(meter))
+        return known[1]
 
     def describe(self, meter: Meter) -> Device:
         """Tell what is known of the device of a meter: from its file, else from the cloud.

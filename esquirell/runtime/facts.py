@@ -1,16 +1,18 @@
 """What the bridge tells of the whole, gathered from where it is known."""
 
-from collections.abc import Mapping
+import socket
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
 
+from esquirell.domain.device import Device
 from esquirell.domain.errors import ConfigError
 from esquirell.domain.meter import Meter
 from esquirell.domain.profile import Profile
 from esquirell.domain.schedule import Schedule
 from esquirell.domain.status import MeterStatus
-from esquirell.mqtt.discovery import MeterInfo
+from esquirell.mqtt.discovery import About, MeterInfo
 from esquirell.profiles import Choices
 from esquirell.services.command_table import schemas
 from esquirell.services.costs import Costs
@@ -54,17 +56,37 @@ class Known:
     statuses: Mapping[str, MeterStatus]
     schedules: Mapping[str, Schedule]
     costs: Costs
+    describe: Callable[[Meter], Device]
 
     def info(self, meter: Meter) -> MeterInfo:
         """Tell what is to be shown of a meter."""
-        tariff = self.costs.tariff_of(meter.name)
+        tariff, device = self.costs.tariff_of(meter.name), _device(self.describe, meter)
         return MeterInfo(
             meter,
             _profile(self.profiles, meter),
             self.statuses.get(meter.name, MeterStatus()),
             pace_of(self.schedules.values(), meter.name),
             tariff.currency if tariff else None,
+            device.mac,
+            device.serial,
         )
+
+
+def about(settings: Settings) -> About:
+    """Describe this program; its page is named only where others than this machine reach it."""
+    web = settings.web
+    if not web.port or web.address in ("localhost", "127.0.0.1", "::1"):
+        return About(VERSION)
+    every = web.address in ("0.0.0.0", "::")  # noqa: S104 - compared, not listened on
+    host = f"{socket.gethostname()}.local" if every else web.address
+    return About(VERSION, f"http://{host}:{web.port}{web.base_path}/")
+
+
+def _device(describe: Callable[[Meter], Device], meter: Meter) -> Device:
+    try:
+        return describe(meter)
+    except ConfigError:
+        return Device()
 
 
 def _profile(profiles: Choices, meter: Meter) -> Profile | None:

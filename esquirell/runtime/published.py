@@ -57,10 +57,11 @@ def read_state(meter: str, payload: bytes) -> Reading | None:
         return None
     if moment.tzinfo is None:
         return None
-    warnings = diagnostics.pop("warnings", ())
+    hints = tuple(map(str, diagnostics.pop("hints", ())))
+    warnings = (*map(str, diagnostics.pop("warnings", ())), *hints)
     values = {
         key: float(value)
         for key, value in state.items()
         if is_quantity_key(key) and isinstance(value, int | float)
     }
-    return Reading(meter, moment, values, diagnostics, tuple(map(str, warnings)))
+    return Reading(meter, moment, values, diagnostics, warnings, hints)

@@ -21,12 +21,13 @@ from esquirell.mqtt.bridge import Bridge, Facts, will_of
 from esquirell.mqtt.claim import Claim
 from esquirell.mqtt.client import Connection
 from esquirell.mqtt.discovery import MeterInfo
+from esquirell.mqtt.memory import Memory
 from esquirell.mqtt.publisher import MqttPublisher
 from esquirell.mqtt.requests import Requests
 from esquirell.mqtt.topics import Topics
 from esquirell.runtime.connections import options_of
 from esquirell.runtime.devices import Devices
-from esquirell.runtime.facts import VERSION, Known, Told
+from esquirell.runtime.facts import Known, Told, about
 from esquirell.runtime.measuring import exporter_of, ports_of
 from esquirell.runtime.shared import Shared
 from esquirell.runtime.storage import Storage
@@ -232,14 +233,16 @@ class Runtime:
     def bridge(self) -> Bridge:
         """What is published of the whole."""
         facts = Facts(
-            VERSION,
+            about(self.settings),
             self._meter_infos,
             self._info,
             self.health.report,
             self.schedules.states,
             self.schedules.version,
+            now,
         )
-        return Bridge(self.connection, self.topics, self.publisher, facts, now)
+        memory = Memory(self.settings.state_dir / "mqtt.json")
+        return Bridge(self.connection, self.topics, self.publisher, facts, memory)
 
     def tell_cost(self, meter: str) -> None:
         """Publish what a configured meter has cost. Raises UnavailableError."""
@@ -275,7 +278,14 @@ class Runtime:
 
     def _meter_infos(self) -> list[MeterInfo]:
         statuses = latest(self.storage.readings.statuses(), self._known_statuses())
-        known = Known(self.devices.profiles, statuses, self.schedules.active(), self.storage.costs)
+        devices = self.devices
+        known = Known(
+            devices.profiles,
+            statuses,
+            self.schedules.active(),
+            self.storage.costs,
+            devices.described,
+        )
         return [known.info(meter) for meter in self.meters()]
 
 

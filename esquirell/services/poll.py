@@ -151,7 +151,14 @@ class Poller:
 
     def _understood(self, meter: Meter, dps: Mapping[str, Any], moment: datetime) -> Reading:
         decoded = self._profiles.decode(meter, dps)
-        reading = Reading(meter.name, moment, decoded.values, decoded.diagnostics, decoded.warnings)
+        reading = Reading(
+            meter.name,
+            moment,
+            decoded.values,
+            decoded.diagnostics,
+            decoded.warnings,
+            decoded.hints,
+        )
         return self._judging.judge(reading, meter, self._profiles.of(meter).keys)
 
     def _deliver(self, batch: Mapping[Meter, Outcome], wish: Wish) -> dict[str, Outcome]:

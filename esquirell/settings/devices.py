@@ -105,6 +105,8 @@ def _device(entry: Entry) -> Device:
         category=_text(entry, "category"),
         product_name=_text(entry, "product_name"),
         mapping=_by_dp(entry.get("mapping")),
+        mac=_text(entry, "mac").lower(),
+        serial=_text(entry, "sn"),
     )
 
 

@@ -27,7 +27,7 @@ from esquirell.domain.schedule import StoredSchedule
 from esquirell.domain.status import MeterStatus
 from esquirell.mqtt.bridge import will_of
 from esquirell.mqtt.client import Connection
-from esquirell.mqtt.discovery import bridge_device, meter_device
+from esquirell.mqtt.discovery import About, bridge_device, meter_device, schedule_device
 from esquirell.mqtt.entities import REASONS
 from esquirell.mqtt.options import Options
 from esquirell.mqtt.publisher import MqttPublisher
@@ -233,8 +233,13 @@ def test_the_flow_holds_together() -> None:
 
 def test_the_automations_use_what_there_is() -> None:
     (text,) = blocks("yaml")
-    bridge = bridge_device(TOPICS, "0.1.0", {"fetch": schedule()})
-    announced = json.dumps([bridge, meter_device(TOPICS, info_of("main"), "0.1.0")])
+    about = About("0.1.0")
+    messages = (
+        bridge_device(TOPICS, about),
+        schedule_device(TOPICS, about, "fetch", schedule()),
+        meter_device(TOPICS, info_of("main"), about),
+    )
+    announced = json.dumps(messages)
     entities = re.findall(r"entity_id: (\w+\.esquirell_\w+)", text)
     assert len(entities) > 1
     assert [one for one in entities if f'"default_entity_id": "{one}"' not in announced] == []

@@ -43,9 +43,9 @@ def test_it_carries_everything(port: int) -> None:
         eventually(lambda: connection.connected)
         with observing(port) as observer:
             seen = observer.saw(lambda seen: seen.topic == GARAGE)
-            assert len(seen.json["components"]) == len(info_of().keys) + 4
+            assert len(seen.json["components"]) == len(info_of().keys) + 7
         house.meters.pop()
-        bridge._refresh_pace._next = 0
+        house.later += 60
         with observing(port) as observer:
             bridge.tick()
             observer.saw(lambda seen: seen.topic == GARAGE and not seen.payload)

@@ -9,22 +9,33 @@ from esquirell import profiles
 from esquirell.domain.errors import CommandError
 from esquirell.domain.quantity import QUANTITIES
 from esquirell.domain.status import MeterStatus
-from esquirell.mqtt.discovery import MeterInfo, bridge_device, meter_device
+from esquirell.mqtt.controls import of_bridge
+from esquirell.mqtt.discovery import (
+    About,
+    MeterInfo,
+    base_topic_of,
+    bridge_device,
+    meter_device,
+    schedule_device,
+)
 from esquirell.mqtt.payload import encode
 from esquirell.mqtt.topics import Topics
 from esquirell.services.command_table import find
 
 TOPICS = Topics()
+ABOUT = About("0.1.0", "http://house.local:8155/")
+SERVICE = {"problem", "status", "last_success", "event", "fetch"}
+COSTS = {"cost_today", "cost_this_month"}
 
 
 def announced(info: MeterInfo, topics: Topics = TOPICS) -> Any:  # noqa: ANN401 - JSON is anything
-    return json.loads(encode(meter_device(topics, info, "0.1.0")))
+    return json.loads(encode(meter_device(topics, info, ABOUT)))
 
 
 def test_each_quantity_of_a_profile_is_a_sensor() -> None:
     components = announced(info_of())["components"]
     profile = profiles.find("owon_pc321")
-    assert set(components) == {*profile.keys, "problem", "status", "last_success", "fetch"}
+    assert set(components) == {*profile.keys, *SERVICE, *COSTS}
     assert components["voltage_a"] == {
         "platform": "sensor",
         "unique_id": "esquirell_main_voltage_a",
@@ -46,14 +57,19 @@ def test_a_power_factor_has_no_unit() -> None:
 
 def test_the_device_is_described() -> None:
     described = meter(label="Main meter", area="Cellar", product_id="gqmmtjclqb7reg5p")
-    device = announced(MeterInfo(described, profiles.find("owon_pc321")))["device"]
+    profile = profiles.find("owon_pc321")
+    info = MeterInfo(described, profile, mac="a0:b1:c2:d3:e4:f5", serial="10012345")
+    device = announced(info)["device"]
     assert device == {
         "identifiers": ["esquirell_main"],
+        "connections": [["mac", "a0:b1:c2:d3:e4:f5"]],
         "name": "Main meter",
         "manufacturer": "OWON",
         "model": "PC321-W-TY",
         "model_id": "gqmmtjclqb7reg5p",
+        "serial_number": "10012345",
         "suggested_area": "Cellar",
+        "configuration_url": "http://house.local:8155/",
         "via_device": "esquirell",
     }
 
@@ -64,9 +80,10 @@ def test_a_meter_of_unknown_product_has_its_service_entities() -> None:
         "identifiers": ["esquirell_main"],
         "name": "main",
         "manufacturer": "Tuya",
+        "configuration_url": "http://house.local:8155/",
         "via_device": "esquirell",
     }
-    assert set(payload["components"]) == {"problem", "status", "last_success", "fetch"}
+    assert set(payload["components"]) == SERVICE | COSTS
 
 
 def test_keys_seen_beyond_the_profile_are_sensors_too() -> None:
@@ -83,7 +100,7 @@ def test_quantities_depend_on_bridge_and_meter_the_rest_on_the_bridge_alone() ->
     assert payload["availability_mode"] == "all"
     for key, component in payload["components"].items():
         own = [entry["topic"] for entry in component.get("availability", [])]
-        expected = ["esquirell/bridge/state"] if key in ("status", "last_success", "fetch") else []
+        expected = ["esquirell/bridge/state"] if key in SERVICE - {"problem"} else []
         assert own == expected
 
 
@@ -100,12 +117,74 @@ def test_the_phases_of_a_meter_without_totals_are_shown() -> None:
     assert "enabled_by_default" not in components["energy_import_a"]
 
 
-def test_a_doubtful_reading_is_a_problem_with_its_reasons() -> None:
+def test_a_doubtful_reading_is_a_problem() -> None:
     problem = announced(info_of())["components"]["problem"]
     assert (problem["platform"], problem["device_class"]) == ("binary_sensor", "problem")
     assert problem["entity_category"] == "diagnostic"
-    assert problem["json_attributes_topic"] == "esquirell/meter/main/state"
-    assert "diagnostics" in problem["json_attributes_template"]
+
+
+def test_nothing_that_changes_at_each_poll_is_enabled_or_an_attribute() -> None:
+    """Each change would be an entry in Activity, and a row in the recorder."""
+    payloads = [announced(info_of()), schedule_message(schedule())]
+    for payload in payloads:
+        for entity in payload["components"].values():
+            assert "json_attributes_topic" not in entity
+            if entity.get("device_class") == "timestamp":
+                assert entity["enabled_by_default"] is False
+
+
+def named(keys: tuple[str, ...], profile: str = "owon_pc321") -> dict[str, str | None]:
+    status = MeterStatus(keys=keys)
+    components = announced(MeterInfo(meter(), profiles.find(profile), status))["components"]
+    return {key: components[key].get("name") for key in keys}
+
+
+def test_what_its_device_class_names_has_no_name() -> None:
+    of_class = (
+        *("voltage", "current", "active_power", "reactive_power", "apparent_power"),
+        *("power_factor", "frequency", "temperature", "state_of_charge"),
+    )
+    assert set(named(of_class).values()) == {None}
+    assert named(("energy_import", "energy_export", "leakage_current", "voltage_a")) == {
+        "energy_import": "Energy import",
+        "energy_export": "Energy export",
+        "leakage_current": "Leakage current",
+        "voltage_a": "Voltage phase A",
+    }
+    assert named(("active_power_pv1", "active_power_ac", "active_power_battery")) == {
+        "active_power_pv1": "Power PV1",
+        "active_power_ac": "Power AC",
+        "active_power_battery": "Power battery",
+    }
+
+
+def test_an_inverter_produces() -> None:
+    assert named(("energy_export",), "inverter_wvc") == {"energy_export": "Energy produced"}
+    of_inverter = announced(MeterInfo(meter(), profiles.find("inverter_wvc")))["components"]
+    assert of_inverter["energy_export"]["icon"] == "mdi:solar-power"
+    assert of_inverter["energy_export"]["unique_id"] == "esquirell_main_energy_export"
+    of_meter = announced(info_of())["components"]["energy_export"]
+    assert of_meter["icon"] == "mdi:transmission-tower-export"
+
+
+@pytest.mark.parametrize(
+    ("profile", "shown"),
+    [
+        ("inverter_wvc", {"active_power", "active_power_pv1"}),
+        ("inverter_tronic", {"active_power_a", "active_power_pv1"}),
+        ("inverter_gtb", {"active_power", "active_power_pv1", "active_power_pv2"}),
+        ("owon_pc321", {"active_power", "active_power_a", "active_power_b", "active_power_c"}),
+    ],
+)
+def test_of_powers_that_are_always_equal_one_is_shown(profile: str, shown: set[str]) -> None:
+    components = announced(MeterInfo(meter(), profiles.find(profile)))["components"]
+    powers = {key for key in components if key.startswith("active_power")}
+    assert {key for key in powers if "enabled_by_default" not in components[key]} == shown
+
+
+def test_two_decimals_of_an_ampere_are_enough() -> None:
+    current = announced(info_of())["components"]["current_a"]
+    assert current["suggested_display_precision"] == 2
 
 
 @pytest.mark.parametrize("base", ["esquirell", "haus/zähler 1", "Home/Energy"])
@@ -113,8 +192,9 @@ def test_ids_are_unique_and_fit_for_home_assistant(base: str) -> None:
     topics = Topics(base)
     infos = [info_of("main"), info_of("bridge"), info_of("heat-pump")]
     payloads = [announced(info, topics) for info in infos]
-    payloads.append(bridge_device(topics, "0.1.0", {}))
-    components = [entity for payload in payloads for entity in payload["components"].values()]
+    payloads.append(json.loads(encode(bridge_device(topics, ABOUT))))
+    every = [entity for payload in payloads for entity in payload["components"].values()]
+    components = [entity for entity in every if "unique_id" in entity]
     ids = [entity["unique_id"] for entity in components]
     assert len(set(ids)) == len(ids)
     assert all(re.fullmatch(r"[a-zA-Z0-9_-]+", one) for one in ids)
@@ -128,27 +208,65 @@ def test_no_value_in_a_device_is_empty() -> None:
         assert all(payload["device"].values())
 
 
-def test_the_bridge_tells_whether_it_is_there() -> None:
-    payload = bridge_device(Topics("home"), "0.1.0", {})
-    assert payload["device"]["name"] == "esquirell (home)"  # type: ignore[index]  # JSON
-    connectivity = payload["components"]["connectivity"]  # type: ignore[index]  # JSON
+def test_the_bridge_has_its_own_entities() -> None:
+    payload = json.loads(encode(bridge_device(Topics("home"), ABOUT)))
+    assert payload["device"]["name"] == "esquirell (home)"
+    assert payload["device"]["sw_version"] == "0.1.0"
+    connectivity = payload["components"]["connectivity"]
     assert connectivity["device_class"] == "connectivity"
     assert connectivity["state_topic"] == "home/bridge/state"
     assert "availability" not in connectivity
+    assert set(payload["components"]) == set(of_bridge(TOPICS))
+
+
+def test_what_is_left_of_an_earlier_message_is_taken_away() -> None:
+    components = bridge_device(TOPICS, ABOUT, {"run_fetch": "button"})["components"]
+    assert isinstance(components, dict)
+    assert components["run_fetch"] == {"platform": "button"}
+
+
+def test_an_announcement_says_by_which_base_topic_it_was_made() -> None:
+    topics = Topics("haus/zähler 1")
+    messages = [
+        bridge_device(topics, ABOUT),
+        meter_device(topics, info_of(), ABOUT),
+        schedule_device(topics, ABOUT, "fetch", schedule()),
+    ]
+    assert {base_topic_of(encode(one)) for one in messages} == {"haus/zähler 1"}
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        b"",
+        b"[]",
+        b"{}",
+        b'{"origin": {"name": "zigbee2mqtt"}, "availability": [{"topic": "a/bridge/state"}]}',
+        b'{"origin": {"name": "esquirell"}, "components": {}}',
+        b'{"origin": "esquirell"}',
+    ],
+)
+def test_what_others_announce_is_not_ours(payload: bytes) -> None:
+    assert base_topic_of(payload) is None
 
 
 def test_every_quantity_can_be_announced() -> None:
     info = MeterInfo(meter(), status=MeterStatus(keys=tuple(QUANTITIES)))
-    assert len(announced(info)["components"]) == len(QUANTITIES) + 4
+    assert len(announced(info)["components"]) == len(QUANTITIES) + len(SERVICE | COSTS)
 
 
-def controls(*schedules: dict[str, object], gone: tuple[str, ...] = ()) -> Any:  # noqa: ANN401 - JSON
+def schedule_message(state: dict[str, object]) -> Any:  # noqa: ANN401 - JSON is anything
+    return json.loads(encode(schedule_device(TOPICS, ABOUT, str(state["name"]), state)))
+
+
+def controls(*schedules: dict[str, object]) -> Any:  # noqa: ANN401 - JSON is anything
     """Give what the bridge's device has for these schedules, by entity id."""
-    states = {str(state["name"]): state for state in schedules}
-    payload = json.loads(encode(bridge_device(TOPICS, "0.1.0", states, gone)))
-    found = payload["components"]
-    del found["connectivity"]
-    return {one.get("default_entity_id", key): one for key, one in found.items()}
+    messages = [schedule_message(state)["components"] for state in schedules]
+    return {
+        one.get("default_entity_id", key): one
+        for message in messages
+        for key, one in message.items()
+    }
 
 
 CRONTAB = schedule("night", every=None, cron="0 3 * * *")
@@ -159,7 +277,7 @@ def test_an_interval_is_a_number() -> None:
     number = found["number.esquirell_fetch_interval"]
     assert number["unique_id"] == "esquirell_fetch_interval"
     assert (number["unit_of_measurement"], number["min"]) == ("s", 1)
-    assert found["cron_fetch"] == {"platform": "text"}
+    assert found["cron"] == {"platform": "text"}
 
 
 def test_every_interval_that_may_be_set_is_within_the_range_of_the_number() -> None:
@@ -172,7 +290,7 @@ def test_every_interval_that_may_be_set_is_within_the_range_of_the_number() -> N
 def test_a_crontab_is_a_text() -> None:
     found = controls(CRONTAB)
     assert found["text.esquirell_night_cron"]["unique_id"] == "esquirell_night_cron"
-    assert found["interval_night"] == {"platform": "number"}
+    assert found["interval"] == {"platform": "number"}
 
 
 @pytest.mark.parametrize("state", [schedule(), CRONTAB])
@@ -186,19 +304,25 @@ def test_a_schedule_has_its_controls(state: dict[str, object]) -> None:
 
 
 def test_controls_depend_on_the_bridge_alone() -> None:
-    for entity in controls(schedule(), CRONTAB).values():
-        if "unique_id" in entity:
-            assert [one["topic"] for one in entity["availability"]] == ["esquirell/bridge/state"]
+    for state in (schedule(), CRONTAB):
+        message = schedule_message(state)
+        assert [one["topic"] for one in message["availability"]] == ["esquirell/bridge/state"]
+        assert message["state_topic"] == f"esquirell/schedule/{state['name']}/state"
+        assert message["device"]["identifiers"] == ["esquirell"]
 
 
 def test_what_switches_and_buttons_send_is_understood() -> None:
     found = controls(schedule())
     switch, button = found["switch.esquirell_fetch_enabled"], found["button.esquirell_fetch_run"]
-    for payload in (switch["payload_on"], switch["payload_off"]):
+    for payload, enabled in (switch["payload_on"], True), (switch["payload_off"], False):
         command, fields = TOPICS.command_of(switch["command_topic"])
-        find(command, "mqtt").parse(json.loads(payload) | fields)
+        assert command == "schedule/set"
+        change = find(command, "mqtt").parse(json.loads(payload) | fields)
+        assert (change.name, change.fields) == ("fetch", {"enabled": enabled})
+    assert (switch["state_on"], switch["state_off"]) == ("ON", "OFF")
+    assert switch["value_template"] == "{{ 'ON' if value_json.enabled else 'OFF' }}"
     command, fields = TOPICS.command_of(button["command_topic"])
-    find(command, "mqtt").parse(json.loads(button["payload_press"]) | fields)
+    assert find(command, "mqtt").parse(json.loads(button["payload_press"]) | fields).name == "fetch"
 
 
 def test_settings_are_not_among_what_is_switched_off_all_at_once() -> None:
@@ -207,25 +331,27 @@ def test_settings_are_not_among_what_is_switched_off_all_at_once() -> None:
             assert entity["entity_category"] == "config"
 
 
-def test_a_schedule_that_is_gone_takes_all_its_controls_along() -> None:
-    there = json.loads(encode(bridge_device(TOPICS, "0.1.0", {"fetch": schedule()})))
-    platforms = {key: one["platform"] for key, one in there["components"].items()}
-    del platforms["connectivity"]
-    gone = controls(gone=("fetch",))
-    assert gone == {key: {"platform": platform} for key, platform in platforms.items()}
-
-
 def test_no_schedule_takes_the_place_of_another() -> None:
-    """`a`'s next run and `a_next`'s run would have one name, if names came first."""
-    found = controls(schedule("a"), schedule("a_next"), schedule("next_a"), gone=("a_next_run",))
-    there = [entity for entity in found.values() if "unique_id" in entity]
-    assert len(there) == 12
-    assert len({(entity["platform"], entity["unique_id"]) for entity in there}) == 12
-    assert len(found) == 12 + 3 + 5
+    """`a`'s next run and `a_next`'s run must not have one id."""
+    names = ("a", "a_next", "next_a", "a_next_run")
+    there = [
+        entity
+        for name in names
+        for entity in controls(schedule(name)).values()
+        if "unique_id" in entity
+    ]
+    assert len({(entity["platform"], entity["unique_id"]) for entity in there}) == 16
+    assert len({TOPICS.schedule_discovery(name) for name in names}) == 4
+
+
+def test_a_schedule_is_announced_in_little_space() -> None:
+    name = "a-schedule-with-a-name-that-is-as-long-as-many-people-like-it"
+    assert len(encode(schedule_device(TOPICS, ABOUT, name, schedule(name)))) < 4000
 
 
 def test_a_schedule_may_be_called_as_a_meter_is() -> None:
-    of_meter = announced(info_of("fetch"))["components"].values()
+    every = announced(info_of("fetch"))["components"].values()
+    of_meter = [one for one in every if "unique_id" in one]
     of_schedule = [one for one in controls(schedule()).values() if "unique_id" in one]
     ids = [(one["platform"], one["unique_id"]) for one in [*of_meter, *of_schedule]]
     assert len(set(ids)) == len(ids)

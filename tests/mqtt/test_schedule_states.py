@@ -11,7 +11,7 @@ from support.waiting import eventually
 
 from esquirell.mqtt.client import Connection
 
-BRIDGE = "homeassistant/device/esquirell/config"
+CONTROLS = "homeassistant/device/esquirell/{}/config"
 FETCH = "esquirell/schedule/fetch/state"
 NIGHT = "esquirell/schedule/night/state"
 
@@ -43,14 +43,32 @@ def test_controls_come_after_the_state_that_they_show(
 ) -> None:
     with bridge_in(house, broker.port) as (bridge, _):
         bridge.tick()
-        observer.saw(lambda seen: seen.topic == BRIDGE)
+        observer.saw(lambda seen: seen.topic == CONTROLS.format("fetch"))
         observer.forget()
         house.schedules = {"night": schedule("night", every=None, cron="0 3 * * *")}
         bridge.tick()
-        observer.saw(lambda seen: seen.topic == "esquirell/bridge/event")
-        news = [seen.topic for seen in observer.messages if seen.topic in (NIGHT, BRIDGE, FETCH)]
-    assert news == [NIGHT, BRIDGE, FETCH]
-    assert observer.of(FETCH)[0].payload == b""
+        observer.saw(lambda seen: seen.topic == FETCH)
+        topics = (NIGHT, FETCH, *(CONTROLS.format(name) for name in ("night", "fetch")))
+        news = [seen.topic for seen in observer.messages if seen.topic in topics]
+    assert news == [NIGHT, CONTROLS.format("night"), CONTROLS.format("fetch"), FETCH]
+    assert [one.payload for one in observer.messages if one.topic in news[2:]] == [b"", b""]
+
+
+def test_a_change_of_one_schedule_announces_no_other(
+    broker: Mosquitto, house: House, observer: Observer
+) -> None:
+    house.schedules = {name: schedule(name) for name in ("fetch", *(f"s{n}" for n in range(50)))}
+    with bridge_in(house, broker.port) as (bridge, connection):
+        bridge.tick()
+        settled(observer, connection, "esquirell/begin")
+        sizes = [len(seen.payload) for seen in observer.messages if "/config" in seen.topic]
+        assert max(sizes) < 16_000
+        observer.forget()
+        house.schedules = house.schedules | {"fetch": schedule(every=None, cron="0 3 * * *")}
+        bridge.tick()
+        settled(observer, connection, "esquirell/end")
+    announced = [seen.topic for seen in observer.messages if "/config" in seen.topic]
+    assert announced == [CONTROLS.format("fetch")]
 
 
 def test_a_change_is_told_and_a_run_is_not(
@@ -92,10 +110,9 @@ def test_a_run_is_told_at_once_unless_the_schedule_is_quick(
         for run in range(3):
             house.runs = {"fetch": f"run {run}"}
             house.schedules = {"fetch": schedule(every=every, last_run_at=f"{run}")}
-            bridge._runs_pace._next = float("inf")
             bridge.tick()
             settled(observer, connection, f"esquirell/end/{run}")
         assert len(observer.of(FETCH)) == told
-        bridge._runs_pace._next = 0
+        house.later += 6
         bridge.tick()
         observer.saw(lambda seen: seen.topic == FETCH and seen.json["last_run_at"] == "2")

@@ -1,6 +1,7 @@
 """Parts of the MQTT adapter, ready to be used by tests."""
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -13,9 +14,10 @@ from esquirell import profiles
 from esquirell.domain.meter import Meter
 from esquirell.domain.reading import Reading
 from esquirell.domain.status import MeterStatus
-from esquirell.mqtt.bridge import Bridge, Facts, will_of
+from esquirell.mqtt.bridge import REFRESH_S, Bridge, Facts, will_of
 from esquirell.mqtt.client import Connection
-from esquirell.mqtt.discovery import MeterInfo
+from esquirell.mqtt.discovery import About, MeterInfo
+from esquirell.mqtt.memory import Memory
 from esquirell.mqtt.options import Options, Will
 from esquirell.mqtt.publisher import MqttPublisher
 from esquirell.mqtt.topics import Topics
@@ -102,6 +104,7 @@ class House:
 
     def __init__(self) -> None:
         self.now = NOON
+        self.later = 0.0
         self.meters: list[MeterInfo] = [info_of()]
         self.schedules: dict[str, dict[str, object]] = {"fetch": schedule()}
         self.version = ""
@@ -111,6 +114,9 @@ class House:
     def clock(self) -> datetime:
         return self.now
 
+    def monotonic(self) -> float:
+        return time.monotonic() + self.later
+
     def look(self) -> list[MeterInfo]:
         if self.error:
             raise self.error
@@ -119,13 +125,20 @@ class House:
     def facts(self) -> Facts:
         info = {"version": "0.1.0", "base_topic": "esquirell", "config": {}, "commands": {}}
         return Facts(
-            "0.1.0",
+            About("0.1.0"),
             self.look,
             lambda: info,
             lambda: {"healthy": True},
             lambda: self.schedules,
             lambda _: (self.version or str(self.schedules), self.runs),
+            self.clock,
         )
+
+
+def refresh(house: House, bridge: Bridge) -> None:
+    """Make the bridge look everything up again, as it does every ten seconds."""
+    house.later += REFRESH_S
+    bridge.tick()
 
 
 def turn(bridge: Bridge, stop: threading.Event) -> None:
@@ -142,16 +155,19 @@ def bridge_in(
     *,
     client_id: str = "bridge",
     protocol: Literal["5", "3.1.1"] = "5",
+    memory: Memory | None = None,
 ) -> Iterator[tuple[Bridge, Connection]]:
     """Start a bridge whose turns the test itself makes."""
     topics = topics or Topics()
     options = Options("127.0.0.1", port, client_id=client_id, protocol=protocol)
     connection = Connection(options, will_of(topics))
     publisher = MqttPublisher(connection, topics, lambda _: 0, house.clock)
-    bridge = Bridge(connection, topics, publisher, house.facts(), house.clock)
+    memory = memory or Memory()
+    bridge = Bridge(connection, topics, publisher, house.facts(), memory, house.monotonic)
     bridge.start()
     connection.start()
     try:
+        eventually(lambda: connection.connected)
         yield bridge, connection
     finally:
         connection.stop(5)

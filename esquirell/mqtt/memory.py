@@ -1,0 +1,86 @@
+"""What a bridge has to remember between its runs, in a small file of the state directory."""
+
+import json
+import logging
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+
+log = logging.getLogger(__name__)
+
+# So many devices may be removed while Home Assistant is away.
+REMOVED_LIMIT = 40
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a bridge publishes."""
+
+    base_topic: str
+    discovery_prefix: str
+
+
+@dataclass(slots=True)
+class Memory:
+    """Where was published last, and which announcements were removed.
+
+    Home Assistant forgets a removed device only if it is told while it runs: `removed` holds
+    the announcements, by topic, until it has been seen to start. Without a file, or while it
+    can't be written, all this lasts as long as the process.
+    """
+
+    file: Path | None = None
+    published: Place | None = None
+    removed: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Read the file, if there is one."""
+        try:
+            content = json.loads(self.file.read_bytes()) if self.file else {}
+            self.published = Place(**content["published"]) if content else None
+            self.removed = {str(key): str(value) for key, value in content["removed"].items()}
+        except FileNotFoundError:
+            pass
+        except (OSError, ValueError, TypeError, LookupError, AttributeError) as error:
+            log.debug("%s can't be read: %s", self.file, error)
+
+    def note_published(self, place: Place) -> None:
+        """Note where is published from now on."""
+        if place != self.published:
+            self.published = place
+            self._write()
+
+    def note_removed(self, topic: str, announcement: bytes) -> None:
+        """Note that an announcement was removed."""
+        self.removed[topic] = announcement.decode(errors="replace")
+        while len(self.removed) > REMOVED_LIMIT:
+            self.removed.pop(next(iter(self.removed)))
+        self._write()
+
+    def note_announced(self, topic: str) -> None:
+        """Note that a device is announced again."""
+        if self.removed.pop(topic, None) is not None:
+            self._write()
+
+    def forget_removed(self) -> None:
+        """Forget the removed announcements, once Home Assistant knows of them."""
+        self.removed.clear()
+        self._write()
+
+    def _write(self) -> None:
+        if self.file is None:
+            return
+        published = self.published
+        place = {
+            "base_topic": published.base_topic if published else "",
+            "discovery_prefix": published.discovery_prefix if published else "",
+        }
+        text = json.dumps({"published": place, "removed": self.removed}, ensure_ascii=False)
+        try:
+            new = self.file.with_suffix(".new")
+            descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+            with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+                stream.write(text)
+            new.replace(self.file)
+        except OSError as error:
+            log.debug("%s can't be written: %s", self.file, error)

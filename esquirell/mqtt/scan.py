@@ -1,0 +1,73 @@
+"""What the broker holds, read over a connection of a moment."""
+
+import secrets
+import ssl
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+
+from esquirell.domain.errors import UnavailableError
+from esquirell.mqtt.link import Link, Message
+from esquirell.mqtt.options import Options, tls_context
+from esquirell.mqtt.payload import encode
+from esquirell.mqtt.topics import Topics
+
+LIMIT_S = 10.0
+# Not every broker sends what it holds before what is published after the subscription.
+SETTLE_S = 0.2
+TURN_S = 0.05
+
+Retained = Mapping[str, bytes]
+
+
+def scan(
+    options: Options,
+    topics: Topics,
+    filters: Iterable[str],
+    go_on: Callable[[], bool] = lambda: True,
+    context: ssl.SSLContext | None = None,
+) -> dict[str, bytes]:
+    """Return the retained messages of some filters, by topic.
+
+    A message to ourselves on `<base>/bridge/doctor` marks their end. Raises UnavailableError.
+    """
+    name = f"esquirell-{secrets.token_hex(6)}"
+    reader = _Reader(topics)
+    link = Link(
+        replace(options, client_id=name, session_expiry=0),
+        context or tls_context(options),
+        reader.take,
+    )
+    link.open()
+    deadline, asked = time.monotonic() + LIMIT_S, False
+    while link.up and go_on() and not reader.ended and time.monotonic() < deadline:
+        if link.accepted and not asked:
+            asked = True
+            for topic_filter in (*filters, topics.bridge_doctor):
+                link.subscribe(topic_filter, 0, own=True)
+            link.ask(topics.bridge_doctor, reader.mark)
+        link.turn(TURN_S)
+    link.close(done=True)
+    if not reader.ended:
+        raise UnavailableError(link.failure or f"{options.where} does not answer")
+    return reader.found
+
+
+class _Reader:
+    def __init__(self, topics: Topics) -> None:
+        self._topic = topics.bridge_doctor
+        self.mark = encode({"mark": secrets.token_hex(8)})
+        self._marked_at: float | None = None
+        self.found: dict[str, bytes] = {}
+
+    @property
+    def ended(self) -> bool:
+        at = self._marked_at
+        return at is not None and time.monotonic() - at > SETTLE_S
+
+    def take(self, message: Message) -> None:
+        if message.topic == self._topic:
+            if message.payload == self.mark:
+                self._marked_at = time.monotonic()
+        elif message.payload:
+            self.found[message.topic] = message.payload
