@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel, ValidationError
+from pydantic.json_schema import GenerateJsonSchema
 
 from esquirell.domain import answers, requests
 from esquirell.domain.command import Source
@@ -160,4 +161,13 @@ def find(name: str, source: Source) -> Command:
 
 def schemas(source: Source) -> dict[str, Any]:
     """Return the JSON schema of the payload of each command that may come from a source."""
-    return {name: one.payload.model_json_schema() for name, one in commands_for(source).items()}
+    found = commands_for(source).items()
+    return {name: one.payload.model_json_schema(schema_generator=_Concise) for name, one in found}
+
+
+class _Concise(GenerateJsonSchema):
+    """Leaves the titles out, which repeat the names: they are a third of the schemas."""
+
+    def field_title_should_be_set(self, schema: Any) -> bool:  # noqa: ANN401 - pydantic's signature
+        del schema
+        return False

@@ -14,19 +14,6 @@ from esquirell.settings.values import write_span
 MASK = "***"
 
 _FOUND_OUT = {"source", "added", "warnings"}
-_PUBLIC_METER = (
-    "name",
-    "label",
-    "area",
-    "protocol",
-    "profile",
-    "product_id",
-    "transport",
-    "invert",
-    "publish_every",
-    "upstream",
-)
-_PUBLIC_SCHEDULE = ("name", "task", "meters", "every", "cron", "timezone", "enabled", "expires")
 
 
 def masked(settings: Settings) -> dict[str, Any]:
@@ -40,8 +27,8 @@ def masked(settings: Settings) -> dict[str, Any]:
 def public(settings: Settings) -> dict[str, Any]:
     """Give what everyone on the broker may know.
 
-    What is public is listed here key by key: no secrets, but no device ids, addresses or
-    arguments of tasks either, and nothing new by accident.
+    What is public is listed here key by key: no secrets, and nothing new by accident. Meters and
+    schedules have topics of their own.
     """
     shown = masked(settings)
     return {
@@ -49,8 +36,6 @@ def public(settings: Settings) -> dict[str, Any]:
         "log": _pick(shown["log"], ("level",)),
         "database": _pick(shown["database"], ("raw_retention", "durability")),
         "mqtt": _pick(shown["mqtt"], ("protocol", "base_topic", "discovery_prefix")),
-        "meters": [_pick(meter, _PUBLIC_METER) for meter in shown["meters"]],
-        "schedules": [_pick(schedule, _PUBLIC_SCHEDULE) for schedule in shown["schedules"]],
     }
 
 

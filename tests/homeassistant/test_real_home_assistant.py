@@ -6,6 +6,7 @@ or a message `mqtt:TOPIC=PAYLOAD`), writes what changed at each into the file gi
 and, with `--strict`, ends with 0 only if it found nothing to object to.
 """
 
+import itertools
 import json
 import os
 import subprocess
@@ -35,7 +36,9 @@ LIMIT_S = 300
 pytestmark = pytest.mark.skipif(not HARNESS, reason="HOME_ASSISTANT_HARNESS names no program")
 
 # With strict eyes, a quantity that is never measured is an objection.
-EVERY_DP = dict.fromkeys(profiles.find("owon_pc321").datapoints, 100)
+POINTS = profiles.find("owon_pc321").datapoints
+EVERY_DP = dict.fromkeys(POINTS, 100)
+VOLTAGES = [dp for dp, point in POINTS.items() if str(point.key).startswith("voltage")]
 
 CHANGED = object()
 FETCH = "esquirell/schedule/fetch/set"
@@ -43,13 +46,13 @@ REQUEST = "esquirell/bridge/request/schedule"
 
 # Each step, the entity to look at, and its state afterwards; None: it is not there any more.
 STEPS: list[tuple[str, str, object]] = [
-    ("button.press:uid:esquirell_main_fetch", "sensor.esquirell_main_last_success", CHANGED),
-    ("button.press:uid:esquirell_fetch_run", "sensor.esquirell_main_last_success", CHANGED),
+    ("button.press:uid:esquirell_main_fetch", "sensor.esquirell_main_voltage_a", CHANGED),
+    ("button.press:uid:esquirell_fetch_run", "sensor.esquirell_main_voltage_a", CHANGED),
     ("switch.turn_off:uid:esquirell_fetch_enabled", "switch.esquirell_fetch_enabled", "off"),
     ("switch.turn_on:uid:esquirell_fetch_enabled", "switch.esquirell_fetch_enabled", "on"),
     ("number.set_value:uid:esquirell_fetch_interval=30", "number.esquirell_fetch_interval", "30"),
     (f'mqtt:{FETCH}={{"every":604800}}', "number.esquirell_fetch_interval", "604800"),
-    (f'mqtt:{FETCH}={{"enabled":false}}', "sensor.esquirell_fetch_next_run", "unknown"),
+    (f'mqtt:{FETCH}={{"enabled":false}}', "event.esquirell_event", CHANGED),
     (f'mqtt:{FETCH}={{"cron":"0 6 * * mon"}}', "text.esquirell_fetch_cron", "0 6 * * mon"),
     (
         "text.set_value:uid:esquirell_fetch_cron=0 7 * * 1-5",
@@ -99,7 +102,10 @@ def publish_all(house: House, connection: Connection) -> None:
 
 
 def test_meters_and_schedules_are_controlled_both_ways(broker: Mosquitto, tmp_path: Path) -> None:
-    device = SimulatedMeter("id-main", KEY, "3.4", lambda: EVERY_DP)
+    volts = itertools.count(2300)
+    device = SimulatedMeter(
+        "id-main", KEY, "3.4", lambda: EVERY_DP | dict.fromkeys(VOLTAGES, next(volts))
+    )
     device.start()
     config = configuration([meter_table("main", device.port)], mqtt_port=broker.port, every=3600)
     service = Service(tmp_path, config)

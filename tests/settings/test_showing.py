@@ -91,28 +91,6 @@ def test_the_public_part_is_as_small_as_listed(settings: Settings) -> None:
             "base_topic": "esquirell",
             "discovery_prefix": "homeassistant",
         },
-        "meters": [
-            {
-                "name": "main",
-                "label": "",
-                "area": "",
-                "protocol": "auto",
-                "profile": "auto",
-                "product_id": "",
-                "transport": "local",
-                "invert": ["b"],
-                "publish_every": 0,
-                "upstream": "",
-            }
-        ],
-        "schedules": [
-            {
-                "name": "slow",
-                "task": "fetch_and_save_energy_data",
-                "cron": "0 * * * *",
-                "enabled": True,
-            }
-        ],
     }
 
 
