@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 # Without byte code every start of Python is slower, and the tests start it often.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: check format-check lint types imports test format fix install demo reference docs home-assistant faults soak docker systemd deb help clean
+.PHONY: check format-check lint types imports test format fix install demo reference docs home-assistant faults soak mutants docker systemd deb help clean
 
 check: format-check lint types imports test ## everything below: format, lint, types, imports, tests
 
@@ -70,6 +70,9 @@ faults: install ## each fault under a running service, for real; half an hour
 SOAK_MINUTES ?= 30
 soak: install ## half an hour with a fault at random each minute: SOAK_MINUTES, SOAK_SEED
 	SOAK_MINUTES=$(SOAK_MINUTES) $(BIN)/pytest -n0 -s tests/faults/test_soak.py
+
+mutants: install ## small changes that do harm: which of them no test notices. ROOMS="domain mqtt" COUNT=100
+	$(BIN)/python script/mutants.py $(ROOMS) --count $(or $(COUNT),100)
 
 docker: install ## docker-compose.yml in real containers: needs a Docker engine (DOCKER_HOST)
 	ESQUIRELL_DOCKER=1 $(BIN)/pytest -n0 tests/compose
