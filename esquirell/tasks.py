@@ -45,11 +45,11 @@ def fetch_and_save_energy_data(
     each meter did; the task has failed when none of them gave a reading.
     """
     fetch = current(self.app).fetch
-    wanted = partial(end_if_cancelled, str(self.request.id))
-    wanted()
+    check_cancelled = partial(end_if_cancelled, str(self.request.id))
+    check_cancelled()
     asked_for = COMMAND_HEADER in (self.request.headers or {})
     read = fetch.on_demand if asked_for else fetch.scheduled
-    result = read(meters, wanted)
+    result = read(meters, check_cancelled)
     check_fetched(result["meters"])
     return result
 

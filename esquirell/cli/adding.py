@@ -16,6 +16,7 @@ from esquirell.settings.slugs import unique_slug
 
 _FILE = click.Path(dir_okay=False, exists=True, path_type=Path)
 _PROTOCOLS = get_args(ProtocolVersion)
+_PUSH = click.Choice(["auto", "true", "false"])
 
 Function = Callable[..., Any]
 
@@ -36,6 +37,8 @@ def _fields(command: Function) -> Function:
         click.option("--label", help="As people see it."),
         click.option("--area", help="The room that it is in."),
         click.option("--upstream", metavar="NAME", help="The meter that measures it as well."),
+        click.option("--push", type=_PUSH, help="Whether its connection is held open."),
+        click.option("--enabled/--disabled", default=None, help="Whether it is read at all."),
     )
     for option in reversed(options):
         command = option(command)

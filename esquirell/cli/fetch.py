@@ -15,7 +15,7 @@ from esquirell.domain.meter import Meter
 from esquirell.domain.outcome import Outcome
 from esquirell.domain.reading import payload
 from esquirell.runtime.root import Runtime
-from esquirell.services.poll import Wish
+from esquirell.services.poll import PollOptions
 
 _MOMENT = timedelta(milliseconds=1)
 
@@ -41,11 +41,11 @@ def fetch(call: Call, names: Sequence[str], no_save: bool, no_publish: bool) -> 
     While a service runs it does the work, as a meter serves one connection at a time.
     """
     meters = call.meters(names)
-    wish = Wish(save=not no_save, publish=not no_publish, forced=True)
+    options = PollOptions(save=not no_save, publish=not no_publish, forced=True)
     if service.works(call.runtime):
-        fetched = _through_service(call.runtime, names, wish)
+        fetched = _through_service(call.runtime, names, options)
     else:
-        fetched = _directly(call.runtime, meters, wish)
+        fetched = _directly(call.runtime, meters, options)
     if call.json:
         print_json(fetched.data)
     else:
@@ -53,16 +53,16 @@ def fetch(call: Call, names: Sequence[str], no_save: bool, no_publish: bool) -> 
     return _judge(fetched)
 
 
-def _directly(runtime: Runtime, meters: Sequence[Meter], wish: Wish) -> Fetched:
-    service.prepare_alone(runtime, stores=wish.save)
-    if wish.publish:
+def _directly(runtime: Runtime, meters: Sequence[Meter], options: PollOptions) -> Fetched:
+    service.prepare_alone(runtime, stores=options.save)
+    if options.publish:
         runtime.connection.start()
     try:
-        outcomes = runtime.poller.poll(meters, wish)
+        outcomes = runtime.poller.poll(meters, options)
     finally:
         runtime.poller.close()
     fetched = _of_outcomes(runtime, meters, outcomes)
-    if wish.publish:
+    if options.publish:
         fetched.unpublished.extend(_send(runtime))
     return fetched
 
@@ -86,10 +86,10 @@ def _of_outcomes(
     return fetched
 
 
-def _through_service(runtime: Runtime, names: Sequence[str], wish: Wish) -> Fetched:
-    if wish.save and wish.publish:
+def _through_service(runtime: Runtime, names: Sequence[str], options: PollOptions) -> Fetched:
+    if options.save and options.publish:
         return _save_and_publish(runtime, list(names) or None)
-    if wish.save or wish.publish:
+    if options.save or options.publish:
         raise misuse(
             "a service runs, and through it both or neither can be left out: give --no-save and "
             "--no-publish together, or stop the service"

@@ -15,6 +15,7 @@ from esquirell.cli.output import print_table, warn
 from esquirell.cli.scan import COLUMNS, NOTHING, SECONDS, described, listen
 from esquirell.cli.values import lines_of
 from esquirell.domain.errors import ConfigError, EsquirellError, MeterError
+from esquirell.domain.heard import Question
 from esquirell.domain.meter import Meter
 from esquirell.profiles import Choices
 from esquirell.settings import MqttSettings
@@ -89,7 +90,7 @@ def try_out(meters: Sequence[Meter]) -> list[Meter]:
             for meter in meters:
                 click.echo(f"Reading {meter.title} …")
                 try:
-                    _show(meter, dict(transport.read(meter)))
+                    _show(meter, dict(transport.read(Question(meter)).values))
                 except MeterError as error:
                     warn(str(error))
                     failed.append(meter)

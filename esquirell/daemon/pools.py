@@ -81,7 +81,7 @@ def runtime_of_child(runtime: Runtime) -> Runtime:
 
 
 def _end(runtime: Runtime) -> None:
-    runtime.poller.close()
+    runtime.close_meters()
     runtime.connection.stop(GOODBYE_S)
 
 

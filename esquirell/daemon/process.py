@@ -13,7 +13,6 @@ from esquirell.daemon.celery_worker import Worker
 from esquirell.daemon.consumer import Consumer, Pulse
 from esquirell.daemon.ending import END_WITHIN_S, end_in_time, last_words, leave
 from esquirell.daemon.garbage import settle
-from esquirell.daemon.heaps import share_heaps
 from esquirell.daemon.notify import notify, sign_of_life_every_s
 from esquirell.daemon.pools import (
     HEARTBEAT_S,
@@ -42,7 +41,6 @@ STAND_BY_EXIT_CODE = 75
 
 def run_worker(runtime: Runtime, role: Role, pool: Pool) -> int:
     """Work until a signal ends it, with the parts of `role` beside; give the exit code."""
-    share_heaps()
     runtime.serve_figures()
     runtime.app.steps["worker"].add(Parts)
     runtime.app.steps["consumer"].update((Pulse, Recall, Audience))
@@ -64,7 +62,7 @@ def run_worker(runtime: Runtime, role: Role, pool: Pool) -> int:
         try:
             worker.start()
         finally:
-            runtime.poller.close()
+            runtime.close_meters()
             leave(runtime, role)
     return int(worker.exitcode or 0)
 
@@ -73,7 +71,6 @@ def run_parts(runtime: Runtime, role: Role) -> int:
     """Run the parts of `role` until a signal ends them; give the exit code."""
     ended = flag_of((signal.SIGTERM, signal.SIGINT))
     reload_on_hangup(runtime)
-    share_heaps()
     runtime.serve_figures()
     settle()
     notify("READY=1")

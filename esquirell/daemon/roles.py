@@ -12,6 +12,7 @@ from pathlib import Path
 from esquirell.daemon.consumer import Pulse
 from esquirell.daemon.following import following_meters
 from esquirell.daemon.housekeeping import Housekeeping
+from esquirell.daemon.listening import listening
 from esquirell.daemon.lock import AlreadyRunningError, claim
 from esquirell.daemon.parts import Part, Turn
 from esquirell.daemon.pools import Kind
@@ -64,7 +65,7 @@ def everything(runtime: Runtime, server: RedisServer | None) -> Role:
     bridge_lease = runtime.shared.lease("bridge", owner)
     bridging = (_bridge(runtime, bridge_lease), _commands(runtime), *_missed(runtime))
     looking_after = (following_meters(runtime), _claim(runtime), _housekeeping(runtime), *own_redis)
-    parts = (_beat(runtime, owner), *bridging, *looking_after)
+    parts = (_beat(runtime, owner), *bridging, *looking_after, *listening(runtime))
     gauges = (_mqtt_gauge(runtime), *_worker_gauges(runtime))
     at_exit = server.stop if server else lambda: None
     return Role(("worker", "beat", "bridge"), parts, gauges, at_exit=at_exit)
@@ -79,7 +80,8 @@ def worker(
     taken = list(runtime.queues)
     if DEFAULT_QUEUE in queues:
         names, taken = ["worker", *names], [*QUEUES, *taken]
-    parts = (following_meters(runtime), _housekeeping(runtime))
+    hears = () if kind == "prefork" else listening(runtime)
+    parts = (following_meters(runtime), _housekeeping(runtime), *hears)
     return Role(tuple(names), parts, _gauges_of(runtime, kind), queues=tuple(taken))
 
 
@@ -222,7 +224,7 @@ def _worker_gauges(runtime: Runtime) -> tuple[Gauge, Gauge]:
         silent_s = Pulse.silent_s()
         return silent_s if silent_s > CONSUMER_LIMIT_S and _redis_answers(runtime) else 0.0
 
-    reads = Gauge("a read of a meter", runtime.poller.flights.oldest_s, POLL_LIMIT_S * 3)
+    reads = Gauge("a read of a meter", runtime.poller.reads.oldest_s, POLL_LIMIT_S * 3)
     return (Gauge("the consumer", consumer_silent_s, CONSUMER_LIMIT_S), reads)
 
 

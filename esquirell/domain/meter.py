@@ -29,7 +29,9 @@ def worker_of(queue: str) -> str:
 class Meter(BaseModel):
     """One Tuya device that measures; its `name` is its identity everywhere.
 
-    `publish_every` is in seconds: all readings are stored, one per that time is published.
+    `publish_every` is in seconds: all readings are stored, one per that time is published. With
+    `push` its connection is held open and what it reports is taken in; of that one reading per
+    `store_every` seconds is stored. One that is not `enabled` is left alone.
     A sub-device is reached through a gateway: `gateway` is the device id of that, `cid` the
     node id of the sub-device, and address, port, local key and protocol are the gateway's.
     `upstream` names the meter that measures this one's energy as well, as the main one does.
@@ -54,6 +56,9 @@ class Meter(BaseModel):
     invert: bool | tuple[Literal["a", "b", "c"], ...] = False
     publish_every: Annotated[int, Field(ge=0)] = 0
     upstream: Annotated[str, Field(pattern=r"^[a-z0-9_-]*$", max_length=64)] = ""
+    push: bool | Literal["auto"] = "auto"
+    store_every: Annotated[int, Field(ge=0)] = 60
+    enabled: bool = True
     queue: Annotated[
         str, Field(pattern=r"^[a-z0-9_-]*$", max_length=64), AfterValidator(check_queue)
     ] = ""

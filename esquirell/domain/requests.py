@@ -139,6 +139,9 @@ class MeterFields(Payload):
     transport: Literal["local", "cloud"] | None = None
     invert: bool | tuple[Literal["a", "b", "c"], ...] | None = None
     publish_every: int | None = None
+    push: bool | Literal["auto"] | None = None
+    store_every: int | None = None
+    enabled: bool | None = None
     upstream: str | None = None
     queue: str | None = None
     mapping: Annotated[

@@ -7,8 +7,8 @@ from esquirell.mqtt.client import Connection
 from esquirell.mqtt.link import Message
 from esquirell.mqtt.options import Options
 from esquirell.mqtt.topics import Topics
-from esquirell.tuya.house import SimulatedHouse
 from esquirell.tuya.simulator import SimulatedMeter
+from esquirell.tuya.simulator.simulated_house import SimulatedHouse
 
 __all__ = ["Connection", "Message", "SimulatedMeter", "Topics", "connection_to", "simulated_meter"]
 

@@ -1,46 +1,80 @@
 """The devices: how they are read, and what is known of them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from esquirell.domain.clock import Clock
 from esquirell.domain.device import Device
+from esquirell.domain.heard import Heard, Question
 from esquirell.domain.meter import Meter
 from esquirell.domain.reading import Reading
 from esquirell.profiles import Choices
 from esquirell.runtime.facts import VERSION
 from esquirell.services.capture import Capture
+from esquirell.services.lines import may_be_held
 from esquirell.settings import Settings, devices
-from esquirell.tuya.account import Account, Spent
-from esquirell.tuya.addresses import Addresses
-from esquirell.tuya.cloud import DEVICES, Cloud, NoCloud
-from esquirell.tuya.descriptions import Descriptions
-from esquirell.tuya.finder import Finder
-from esquirell.tuya.following import Follower
-from esquirell.tuya.keys import CloudKeys
-from esquirell.tuya.local import LocalTransport
+from esquirell.tuya.cloud.account import Account, Spent
+from esquirell.tuya.cloud.cloud import DEVICES, Cloud, NoCloud
+from esquirell.tuya.cloud.descriptions import Descriptions
+from esquirell.tuya.cloud.keys import CloudKeys
+from esquirell.tuya.discovery.addresses import Addresses
+from esquirell.tuya.discovery.finder import Finder
+from esquirell.tuya.lan.local import LocalTransport
+from esquirell.tuya.lan.loop import Loop
+from esquirell.tuya.lan.network import Keep, Listener, Network
 from esquirell.tuya.transport import TuyaTransport
+
+# A device drops a silent connection after about half a minute.
+KEEP_UP_TO_S = 25
 
 
 class Devices:
     """The ways to the meters, and what their answers mean; built on first use.
 
-    `settings` gives those in force, `keeps` tells whose connections stay open.
+    `settings` are those in force, `interval_s` is the pace (s) at which a meter is polled, and
+    `listener` hears what meters report. `holds` tells whether this process holds lines open.
     """
 
+    holds = False
+
     def __init__(
-        self, settings: Callable[[], Settings], keeps: Callable[[Meter], bool], clock: Clock
+        self,
+        settings: Callable[[], Settings],
+        interval_s: Callable[[str], float],
+        listener: Callable[[], Listener],
+        clock: Clock,
     ) -> None:
         self._settings = settings
-        self._keeps = keeps
+        self._interval_s = interval_s
+        self._listener = listener
         self._clock = clock
         self._described: dict[str, tuple[Meter, Device]] = {}
 
     @cached_property
     def transport(self) -> TuyaTransport:
         """The way to the meters."""
-        return _build_transport(self._settings(), self._keeps, self.cloud)
+        settings, cloud = self._settings(), self.cloud
+        network = Network(
+            settings.lock_dir,
+            keep=self._keep,
+            interval_s=lambda meter: self._interval_s(meter.name),
+            finder=Finder(),
+            addresses=Addresses(settings.state_dir / "addresses"),
+            listener=self,
+            loop=Loop(),
+        )
+        keys = CloudKeys(cloud) if cloud and settings.cloud.keys else None
+        return TuyaTransport(LocalTransport(network), cloud or NoCloud(), keys)
+
+    def reported(self, meter: Meter, heard: Heard) -> None:
+        """Pass on what a meter reported."""
+        self._listener().reported(meter, heard)
+
+    def event(self, kind: str, data: Mapping[str, Any]) -> None:
+        """Pass on what happened to a line."""
+        self._listener().event(kind, data)
 
     @cached_property
     def cloud(self) -> Cloud | None:
@@ -65,8 +99,8 @@ class Devices:
         choices = Choices(
             lambda: self._settings().profiles_dir, lambda one: device or self.describe(one)
         )
-        answer = self.transport.read(meter, choices.of(meter).refresh, forced=True)
-        decoded = choices.decode(meter, answer)
+        heard = self.transport.read(Question(meter, choices.of(meter).refresh, forced=True))
+        decoded = choices.decode(meter, heard.values)
         return Reading(
             meter.name, self._clock(), decoded.values, decoded.diagnostics, decoded.warnings
         )
@@ -74,6 +108,12 @@ class Devices:
     def note(self, device_id: str, device: Device) -> None:
         """Keep what is known of a device, where the cloud's answers are kept."""
         Descriptions(self._settings().state_dir / DEVICES).put(device_id, device)
+
+    def _keep(self, meter: Meter) -> Keep:
+        if self.holds and may_be_held(meter):
+            return "held"
+        pace_s = self._interval_s(meter.name)
+        return "kept" if meter.enabled and pace_s <= KEEP_UP_TO_S else "closed"
 
     def requests_spent(self) -> Spent:
         """Count the requests that were made to the cloud."""
@@ -92,17 +132,6 @@ class Devices:
         Raises ConfigError.
         """
         return _describe(meter, self._settings().state_dir)
-
-
-def _build_transport(
-    settings: Settings, keeps: Callable[[Meter], bool], cloud: Cloud | None
-) -> TuyaTransport:
-    local = LocalTransport(settings.lock_dir, keep_connections=keeps)
-    finder = Finder()
-    addresses = Addresses(settings.state_dir / "addresses")
-    follower = Follower(local, finder, addresses)
-    keys = CloudKeys(cloud) if cloud and settings.cloud.keys else None
-    return TuyaTransport(local, finder, follower, cloud or NoCloud(), keys)
 
 
 def _build_cloud(settings: Settings, clock: Clock) -> Cloud | None:

@@ -33,6 +33,7 @@ from esquirell.runtime.shared import Shared
 from esquirell.runtime.storage import Storage
 from esquirell.runtime.upkeep import Upkeep
 from esquirell.services.commands import Commands
+from esquirell.services.delivery import Delivery
 from esquirell.services.edits import Edits
 from esquirell.services.elsewhere import Elsewhere
 from esquirell.services.fetch import Fetch
@@ -41,8 +42,10 @@ from esquirell.services.health import Health
 from esquirell.services.inventory import Inventory
 from esquirell.services.inventory import Known as KnownMeters
 from esquirell.services.jobs import Jobs
+from esquirell.services.lines import Lines
 from esquirell.services.missed import Missed
-from esquirell.services.poll import Poller
+from esquirell.services.poll import USUAL_INTERVAL_S, Poller
+from esquirell.services.reports import Reports
 from esquirell.services.saving import Saver
 from esquirell.services.schedules import Schedules
 from esquirell.services.statuses import latest
@@ -54,9 +57,6 @@ from esquirell.storage.spool import Spool
 if TYPE_CHECKING:
     from esquirell.metrics.exporter import Exporter
     from esquirell.runtime.backfilling import Backfilling
-
-# A device drops a silent connection after about half a minute.
-KEEP_UP_TO_S = 25
 
 
 def now() -> datetime:
@@ -129,7 +129,7 @@ class Runtime:
     @cached_property
     def devices(self) -> Devices:
         """The devices of the meters."""
-        return Devices(lambda: self.settings, self._keeps, now)
+        return Devices(lambda: self.settings, self._interval_s, lambda: self.reports, now)
 
     @property
     def backfilling(self) -> "Backfilling":
@@ -143,7 +143,25 @@ class Runtime:
         """The one who polls."""
         transport, store = ports_of(self.devices.transport, self.storage.readings, self.exporter)
         saver = Saver(store, Spool(self.settings.spool_file))
-        return Poller(transport, self.devices.profiles, saver, self.publisher, now)
+        delivery = Delivery(self.devices.profiles, saver, self.publisher)
+        return Poller(transport, self.devices.profiles, delivery, now, self._interval_s)
+
+    @cached_property
+    def reports(self) -> Reports:
+        """What meters report by themselves."""
+        poller = self.poller
+        return Reports(poller.intake, poller.judging, poller.delivery, self.publisher, now)
+
+    @cached_property
+    def lines(self) -> Lines:
+        """The lines to meters that this process holds."""
+        return Lines(self.meters, self.poller.question, self.devices.transport.hold)
+
+    def close_meters(self) -> None:
+        """Close all lines and store what was not stored."""
+        self.poller.close()
+        if "reports" in self.__dict__:
+            self.reports.flush()
 
     @cached_property
     def exporter(self) -> "Exporter | None":
@@ -257,15 +275,14 @@ class Runtime:
         self.schedules.adopt(self.settings.schedules)
         self.schedules.changed()
 
-    def _keeps(self, meter: Meter) -> bool:
-        pace_s = self.schedules.pace_s(meter.name)
-        return pace_s is not None and pace_s <= KEEP_UP_TO_S
-
     def _known_statuses(self) -> dict[str, MeterStatus]:
         """Give what this process itself knows of the meters, also what is not stored yet."""
         if "poller" not in self.__dict__:
             return {}
-        return self.poller.statuses.known()
+        return self.poller.delivery.statuses.known()
+
+    def _interval_s(self, meter: str) -> float:
+        return self.schedules.pace_s(meter) or USUAL_INTERVAL_S
 
     def _publish_every(self, name: str) -> int:
         return self._paces.get(name, 0)

@@ -8,12 +8,15 @@ from pydantic import SecretStr
 from esquirell.mqtt.client import Connection
 from esquirell.mqtt.options import Options
 from esquirell.settings import MqttSettings
-from esquirell.tuya.account import Account
-from esquirell.tuya.announcement import Announcement
-from esquirell.tuya.cloud import Cloud
-from esquirell.tuya.finder import Finder
-from esquirell.tuya.listener import Listener
-from esquirell.tuya.local import LocalTransport
+from esquirell.tuya.cloud.account import Account
+from esquirell.tuya.cloud.cloud import Cloud
+from esquirell.tuya.discovery.addresses import Addresses
+from esquirell.tuya.discovery.announcement import Announcement
+from esquirell.tuya.discovery.finder import Finder
+from esquirell.tuya.discovery.listener import Listener
+from esquirell.tuya.lan.local import LocalTransport
+from esquirell.tuya.lan.loop import Loop
+from esquirell.tuya.lan.network import Network, Nobody
 
 __all__ = [
     "Announcement",
@@ -39,7 +42,16 @@ def finder(search_s: float) -> Finder:
 
 def local_transport(folder: Path) -> LocalTransport:
     """Build a transport that reads a meter and hangs up; its locks lie in `folder`."""
-    return LocalTransport(folder, keep_connections=lambda _: False)
+    network = Network(
+        folder,
+        keep=lambda _: "closed",
+        interval_s=lambda _: 0.0,
+        finder=Finder(),
+        addresses=Addresses(folder),
+        listener=Nobody(),
+        loop=Loop(),
+    )
+    return LocalTransport(network)
 
 
 def connection(mqtt: MqttSettings) -> Connection:

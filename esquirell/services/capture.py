@@ -4,11 +4,11 @@ from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from esquirell.domain.device import Device
+from esquirell.domain.heard import Heard, Question
 from esquirell.domain.meter import Meter
 from esquirell.domain.profile import Profile
 from esquirell.domain.redaction import redacted
 from esquirell.domain.schedule import TASK_PREFIX
-from esquirell.services.ports import Transport
 
 CAPTURE_TASK = TASK_PREFIX + "capture_meter"
 
@@ -23,6 +23,14 @@ class Describe(Protocol):
         ...
 
 
+class OneReader(Protocol):
+    """Asks one meter at a time."""
+
+    def read(self, question: Question) -> Heard:
+        """Ask it and wait. Raises MeterUnreachableError or MeterRejectedError."""
+        ...
+
+
 class Capture:
     """Takes captures in the shape that `esquirell profiles try` reads.
 
@@ -31,7 +39,7 @@ class Capture:
 
     def __init__(
         self,
-        transport: Transport,
+        transport: OneReader,
         describe: Describe,
         profile_of: Callable[[Meter], Profile],
         version: str,
@@ -46,7 +54,8 @@ class Capture:
 
         Raises MeterUnreachableError, MeterRejectedError or ConfigError.
         """
-        answer = self._transport.read(meter, self._profile_of(meter).refresh, forced=True)
+        question = Question(meter, self._profile_of(meter).refresh, forced=True)
+        answer = self._transport.read(question).values
         device = self._describe(meter)
         values = redacted(answer, device.mapping, _secrets(meter))
         by_id = all(name.isdecimal() for name in answer)

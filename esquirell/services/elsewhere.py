@@ -9,7 +9,7 @@ from typing import Any
 
 from esquirell.domain.errors import EsquirellError, MeterUnreachableError, UnavailableError
 from esquirell.domain.meter import Meter
-from esquirell.services.ports import Relay, Wanted
+from esquirell.services.ports import CheckCancelled, Relay
 
 # A part that nobody took within its time is thrown away; a read has a time limit of its own.
 PART_EXPIRES_S = 30
@@ -95,18 +95,18 @@ class Elsewhere:
         return meters, [part for part in parts if part not in back]
 
     def collect(
-        self, parts: Sequence[Part], wanted: Wanted = lambda: None
+        self, parts: Sequence[Part], check_cancelled: CheckCancelled = lambda: None
     ) -> tuple[dict[str, Any], dict[Meter, EsquirellError]]:
         """Wait for the answers: what each meter did, and why others were not read.
 
-        Raises what `wanted` raises.
+        Raises what `check_cancelled` raises.
         """
         told: dict[str, Any] = {}
         missed: dict[Meter, EsquirellError] = {}
         deadline = time.monotonic() + ANSWER_LIMIT_S
         for part in parts:
             try:
-                told |= self._answer(part, deadline, wanted)["meters"]
+                told |= self._answer(part, deadline, check_cancelled)["meters"]
             except EsquirellError as error:
                 missed |= dict.fromkeys(part.meters, error)
         return told, missed
@@ -150,12 +150,12 @@ class Elsewhere:
         return Part(queue, tuple(meters), ticket)
 
     def _answer(
-        self, part: Part, deadline: float, wanted: Wanted = lambda: None
+        self, part: Part, deadline: float, check_cancelled: CheckCancelled = lambda: None
     ) -> Mapping[str, Any]:
         if part.error:
             raise part.error
         while time.monotonic() < deadline:
-            wanted()
+            check_cancelled()
             answer = self._relay.collect(part.ticket)
             if answer is not None:
                 return _unpacked(answer)

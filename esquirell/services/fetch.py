@@ -10,8 +10,8 @@ from esquirell.domain.meter import Meter
 from esquirell.domain.outcome import Outcome
 from esquirell.domain.reading import payload
 from esquirell.services.elsewhere import Elsewhere
-from esquirell.services.poll import ON_DEMAND, SCHEDULED, TRIAL, Poller, Wish
-from esquirell.services.ports import Wanted
+from esquirell.services.poll import ON_DEMAND, SCHEDULED, TRIAL, Poller, PollOptions
+from esquirell.services.ports import CheckCancelled
 
 # An answer about hundreds of meters names so many of those that failed.
 MOST_SENTENCES = 5
@@ -27,19 +27,23 @@ class Fetch:
         self._meters = meters
         self._elsewhere = elsewhere
 
-    def scheduled(self, names: Sequence[str] | None, wanted: Wanted) -> dict[str, Any]:
+    def scheduled(
+        self, names: Sequence[str] | None, check_cancelled: CheckCancelled
+    ) -> dict[str, Any]:
         """Poll the named meters, or all; a meter that is being read already is left out.
 
         Raises CommandError for an unknown name.
         """
-        return self._fetched(self.chosen(names), SCHEDULED, wanted)
+        return self._fetched(self.chosen(names), SCHEDULED, check_cancelled)
 
-    def on_demand(self, names: Sequence[str] | None, wanted: Wanted) -> dict[str, Any]:
+    def on_demand(
+        self, names: Sequence[str] | None, check_cancelled: CheckCancelled
+    ) -> dict[str, Any]:
         """Poll the named meters, or all, also those that are cooling down.
 
         Raises CommandError for an unknown name.
         """
-        return self._fetched(self.chosen(names), ON_DEMAND, wanted)
+        return self._fetched(self.chosen(names), ON_DEMAND, check_cancelled)
 
     def trial(self, name: str) -> dict[str, Any]:
         """Read one meter, store and publish nothing; give its reading and the time it took.
@@ -70,15 +74,17 @@ class Fetch:
             return self._trial(meters[0])
         return _data(self._poller.poll(meters, SCHEDULED if kind == "scheduled" else ON_DEMAND))
 
-    def _fetched(self, meters: Sequence[Meter], wish: Wish, wanted: Wanted) -> dict[str, Any]:
+    def _fetched(
+        self, meters: Sequence[Meter], options: PollOptions, check_cancelled: CheckCancelled
+    ) -> dict[str, Any]:
         here, others = self._elsewhere.divide(meters)
-        with self._elsewhere.sent(others, forced=wish.forced) as parts:
-            outcomes = dict(self._poller.poll(here, wish, wanted))
+        with self._elsewhere.sent(others, forced=options.forced) as parts:
+            outcomes = dict(self._poller.poll(here, options, check_cancelled))
             left, taken = self._elsewhere.left(parts)
             if left:
-                outcomes |= self._poller.poll(left, wish, wanted)
-            told, missed = self._elsewhere.collect(taken, wanted)
-        found = _data(outcomes | self._poller.missed(missed, wish))["meters"] | told
+                outcomes |= self._poller.poll(left, options, check_cancelled)
+            told, missed = self._elsewhere.collect(taken, check_cancelled)
+        found = _data(outcomes | self._poller.missed(missed, options))["meters"] | told
         return {"meters": {one.name: found[one.name] for one in meters if one.name in found}}
 
     def _trial(self, meter: Meter) -> dict[str, Any]:
@@ -93,11 +99,15 @@ class Fetch:
     def chosen(self, names: Sequence[str] | None) -> list[Meter]:
         """Give the meters of these names, or all. Raises CommandError for an unknown name."""
         known = {meter.name: meter for meter in self._meters()}
-        wanted = list(known) if names is None else list(dict.fromkeys(names))
+        if names is None:
+            return [meter for meter in known.values() if meter.enabled]
+        wanted = list(dict.fromkeys(names))
         for name in wanted:
             if name not in known:
                 listed = ", ".join(known) or "none is configured"
                 raise CommandError("unknown_meter", f"there is no meter {name}; known: {listed}")
+            if not known[name].enabled:
+                raise CommandError("unavailable", f"{name} is left alone, as its enabled is false")
         return [known[name] for name in wanted]
 
 

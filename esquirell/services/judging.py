@@ -43,6 +43,11 @@ class Judging:
             for name in meters:
                 self._known[name] = _newer(self._known.get(name), stored.get(name))
 
+    def unknown(self, meters: Collection[str]) -> set[str]:
+        """Return the meters of which nothing was looked up so far."""
+        with self._lock:
+            return {name for name in meters if name not in self._known}
+
     def judge(self, reading: Reading, meter: Meter, keys: Collection[str]) -> Reading:
         """Give what is believed of a reading; `keys` are all that the meter may send.
 

@@ -1,42 +1,40 @@
 """Ports with a stopwatch: they do what the real ones do, and note how long it took."""
 
 import time
-from collections.abc import Collection, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Collection, Mapping, Sequence
 
-from esquirell.domain.errors import MeterError
+from esquirell.domain.errors import EsquirellError
+from esquirell.domain.heard import Heard, Question
 from esquirell.domain.ledger import Ledger
-from esquirell.domain.meter import Meter
 from esquirell.domain.reading import Reading
 from esquirell.domain.status import MeterStatus
 from esquirell.services.ports import Measures, ReadingStore, Transport
 
 
 class MeasuredTransport:
-    """Reads meters, and counts each poll with its outcome and its seconds."""
+    """Asks meters, and counts each poll with its outcome and its seconds."""
 
     def __init__(self, transport: Transport, measures: Measures) -> None:
         self._transport = transport
         self._measures = measures
 
-    def read(
-        self, meter: Meter, refresh: tuple[int, ...] = (), *, forced: bool = False
-    ) -> Mapping[str, Any]:
-        """Read as the transport behind does. Raises what that raises."""
+    def ask(
+        self,
+        questions: Sequence[Question],
+        answered: Callable[[Question, Heard | EsquirellError], None],
+    ) -> None:
+        """Ask as the transport behind does."""
         began = time.monotonic()
-        result = "internal"
-        try:
-            answer = self._transport.read(meter, refresh, forced=forced)
-            result = "ok"
-        except MeterError as error:
-            result = error.code
-            raise
-        finally:
-            self._measures.polled(meter.name, result, time.monotonic() - began)
-        return answer
+
+        def note(question: Question, answer: Heard | EsquirellError) -> None:
+            result = answer.code if isinstance(answer, EsquirellError) else "ok"
+            self._measures.polled(question.meter.name, result, time.monotonic() - began)
+            answered(question, answer)
+
+        self._transport.ask(questions, note)
 
     def close(self) -> None:
-        """Cut all connections."""
+        """Close all lines."""
         self._transport.close()
 
 

@@ -2,38 +2,34 @@
 
 import logging
 import threading
-import time
-from collections.abc import Mapping, Sequence
-from concurrent.futures import CancelledError, Future
-from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 
 from esquirell.domain.clock import Clock
 from esquirell.domain.errors import EsquirellError, MeterUnreachableError, UnavailableError
+from esquirell.domain.heard import Heard, Question
 from esquirell.domain.meter import Meter
 from esquirell.domain.outcome import Outcome
+from esquirell.domain.profile import Profile
+from esquirell.domain.quantity import is_counter
 from esquirell.domain.reading import Reading
-from esquirell.domain.status import MeterStatus
-from esquirell.services.flights import Flights
+from esquirell.services.delivery import Delivery
 from esquirell.services.judging import Judging
-from esquirell.services.landing import Landing
-from esquirell.services.one_core import OneCore
-from esquirell.services.ports import Profiles, Publisher, Transport, Wanted
-from esquirell.services.sample import Sample
-from esquirell.services.saving import Saver
-from esquirell.services.statuses import Statuses
+from esquirell.services.ports import CheckCancelled, Profiles, Transport
+from esquirell.services.reads import InFlightReads, Intake
 
 log = logging.getLogger(__name__)
 
 STOPPING = UnavailableError("the service is being stopped")
 POLL_LIMIT_S = 30.0
 GRACE_S = 3.0
-THREADS = 128
+USUAL_INTERVAL_S = 60.0
+_MOST_NAMED = 10
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class PollOptions:
     """How to poll: `join` waits for a read that is under way, `forced` ignores a cool-down."""
 
     save: bool = True
@@ -42,9 +38,9 @@ class Wish:
     forced: bool = False
 
 
-SCHEDULED = Wish(join=False)
-ON_DEMAND = Wish(forced=True)
-TRIAL = Wish(save=False, publish=False, forced=True)
+SCHEDULED = PollOptions(join=False)
+ON_DEMAND = PollOptions(forced=True)
+TRIAL = PollOptions(save=False, publish=False, forced=True)
 
 
 class Poller:
@@ -54,153 +50,160 @@ class Poller:
         self,
         transport: Transport,
         profiles: Profiles,
-        saver: Saver,
-        publisher: Publisher,
+        delivery: Delivery,
         clock: Clock,
-        threads: int = THREADS,
+        interval_s: Callable[[str], float] = lambda _: USUAL_INTERVAL_S,
     ) -> None:
         self._transport = transport
         self._profiles = profiles
-        self._publisher = publisher
         self._clock = clock
-        self._saver = saver
-        self._judging = Judging(saver.store)
+        self._interval_s = interval_s
+        self.delivery = delivery
+        self.judging = Judging(delivery.saver.store)
         self._stopping = threading.Event()
-        self._core = OneCore()
-        self.flights = Flights(self._read, time.monotonic, threads)
-        self.statuses = Statuses(saver.store)
+        self._questions: dict[str, tuple[Profile, Question]] = {}
+        self.intake = Intake(self._understand)
+        self.reads = InFlightReads(transport, self.intake, clock)
 
     def poll(
-        self, meters: Sequence[Meter], wish: Wish = SCHEDULED, wanted: Wanted = lambda: None
+        self,
+        meters: Sequence[Meter],
+        options: PollOptions = SCHEDULED,
+        check_cancelled: CheckCancelled = lambda: None,
     ) -> dict[str, Outcome]:
-        """Read `meters`, store and publish each reading as it comes; give what came of each.
+        """Read `meters`, store and publish each reading as it comes; return what came of each.
 
-        A meter that is being read already is left out, unless the wish is to join. Raises what
-        `wanted` raises: the readings that came before are stored, later ones are not.
+        A meter that is being read already is left out, unless the options say to join. Raises
+        what `check_cancelled` raises: the readings that came before are stored, later ones are
+        not.
         """
         if self._stopping.is_set():
             return dict.fromkeys((meter.name for meter in meters), Outcome(error=STOPPING))
-        with self._core.lead():
-            return self._poll(meters, wish, wanted)
+        self.judging.prepare([meter.name for meter in meters])
+        questions, outcomes = self._ask_for(meters, options)
+        batches = self.reads.start(questions, join=options.join)
+        for batch in batches.take(POLL_LIMIT_S, check_cancelled):
+            # The failure of a read that others share is counted by the poll that started it.
+            counted = {
+                meter: outcome
+                for meter, outcome in batch.items()
+                if meter.name in batches.started or outcome.reading
+            }
+            outcomes |= {meter.name: outcome for meter, outcome in batch.items()}
+            outcomes |= self._deliver(counted, options)
+        late = {meter: Outcome(error=_LATE) for meter in meters if meter.name in batches.late}
+        return outcomes | self._deliver(late, options)
 
-    def _poll(self, meters: Sequence[Meter], wish: Wish, wanted: Wanted) -> dict[str, Outcome]:
-        self._judging.prepare([meter.name for meter in meters])
-        flying, started = self._start(meters, wish)
-        outcomes: dict[str, Outcome] = {}
-        for landed in Landing(flying).batches(POLL_LIMIT_S, wanted):
-            batch = {flying[future]: _outcome(future) for future in landed}
-            # The failure of a read that others share is counted by who started it.
-            news = {one: out for one, out in batch.items() if one.name in started or out.reading}
-            told = {one.name: out for one, out in batch.items() if one not in news}
-            outcomes |= told | self._deliver(news, wish)
-        return outcomes
+    def question(self, meter: Meter) -> Question:
+        """Return what to ask of a meter, as far as its profile is known. Raises ConfigError."""
+        profile = self._profiles.of(meter)
+        known, question = self._questions.get(meter.name, (None, None))
+        if question is None or known is not profile or question.meter is not meter:
+            question = _question(meter, profile)
+            self._questions[meter.name] = profile, question
+        return question
 
-    def missed(self, errors: Mapping[Meter, EsquirellError], wish: Wish) -> dict[str, Outcome]:
-        """Count a failed poll of meters that could not even be asked; give what came of each."""
-        return self._deliver({one: Outcome(error=error) for one, error in errors.items()}, wish)
+    def missed(
+        self, errors: Mapping[Meter, EsquirellError], options: PollOptions
+    ) -> dict[str, Outcome]:
+        """Count a failed poll of meters that could not even be asked; return what came of each."""
+        return self._deliver({one: Outcome(error=error) for one, error in errors.items()}, options)
 
     @property
     def waiting(self) -> int:
         """Count the readings that wait for the database."""
-        return self._saver.waiting
+        return self.delivery.saver.waiting
 
     def keys_of(self, meter: Meter) -> tuple[str, ...]:
-        """Give all quantity keys of a meter: its profile's and any seen so far."""
-        seen = self.statuses.of(meter.name).keys
+        """Return all quantity keys of a meter: its profile's and any seen so far."""
+        seen = self.delivery.statuses.of(meter.name).keys
         return tuple(dict.fromkeys([*seen, *self._profiles.of(meter).keys]))
 
     def stop(self) -> None:
-        """Start no further read; those under way get a moment, then their lines are cut."""
+        """Start no further read; those under way get a moment, then their lines are closed."""
         self._stopping.set()
         cut = threading.Timer(GRACE_S, self._transport.close)
         cut.daemon = True
         cut.start()
 
     def close(self) -> None:
-        """Cut all lines and try a last time to store what waits for the database."""
+        """Close all lines and try a last time to store what waits for the database."""
         self._transport.close()
-        self.flights.close()
         self.store_waiting()
 
     def store_waiting(self) -> None:
         """Store what waits for the database, also from before this process."""
-        if self._saver.waiting:
-            self._saver.save((), {})
+        if self.delivery.saver.waiting:
+            self.delivery.saver.save((), {})
 
-    def _start(
-        self, meters: Sequence[Meter], wish: Wish
-    ) -> tuple[dict[Future[Sample], Meter], set[str]]:
-        """Start the reads, or join those under way; tell which ones were started."""
-        flying: dict[Future[Sample], Meter] = {}
-        started: set[str] = set()
-        # One that is away keeps a thread until its time is up: those that answer go first.
-        for meter in sorted(meters, key=lambda one: self.statuses.of(one.name).failures > 0):
-            if not wish.join and self.flights.has(meter.name):
+    def _ask_for(
+        self, meters: Sequence[Meter], options: PollOptions
+    ) -> tuple[list[Question], dict[str, Outcome]]:
+        """Return the questions for `meters`, and what came of those whose profile is no use."""
+        questions: list[Question] = []
+        outcomes: dict[str, Outcome] = {}
+        for meter in meters:
+            try:
+                question = self.question(meter)
+            except EsquirellError as error:
+                outcomes |= self._deliver({meter: Outcome(error=error)}, options)
                 continue
-            future, is_ours = self.flights.join(meter, forced=wish.forced)
-            flying[future] = meter
-            started |= {meter.name} if is_ours else set()
-        return flying, started
+            questions.append(replace(question, forced=True) if options.forced else question)
+        return questions, outcomes
 
-    def _read(self, meter: Meter, *, forced: bool) -> Sample:
-        self._core.follow()
-        refresh = self._profiles.of(meter).refresh
-        dps = self._transport.read(meter, refresh, forced=forced)
-        moment = self._clock()
-        return Sample(lambda: self._understood(meter, dps, moment))
+    def _understand(self, meter: Meter, heard: Heard, moment: datetime) -> Reading:
+        decoded = self._profiles.decode(meter, heard.values)
+        if not decoded.values:
+            raise MeterUnreachableError("no_data", _nothing_measured(meter, heard))
+        warnings = (*decoded.warnings, *([_PARTIAL] if heard.partial else []))
+        diagnostics = {**decoded.diagnostics, "push": heard.push, "oldest_s": int(heard.oldest_s)}
+        reading = Reading(meter.name, moment, decoded.values, diagnostics, warnings, decoded.hints)
+        return self.judging.judge(reading, meter, self._profiles.of(meter).keys)
 
-    def _understood(self, meter: Meter, dps: Mapping[str, Any], moment: datetime) -> Reading:
-        decoded = self._profiles.decode(meter, dps)
-        reading = Reading(
-            meter.name,
-            moment,
-            decoded.values,
-            decoded.diagnostics,
-            decoded.warnings,
-            decoded.hints,
-        )
-        return self._judging.judge(reading, meter, self._profiles.of(meter).keys)
-
-    def _deliver(self, batch: Mapping[Meter, Outcome], wish: Wish) -> dict[str, Outcome]:
+    def _deliver(self, batch: Mapping[Meter, Outcome], options: PollOptions) -> dict[str, Outcome]:
         outcomes = {meter.name: outcome for meter, outcome in batch.items()}
-        if not batch or not (wish.save or wish.publish):
+        if not batch or not (options.save or options.publish):
             return outcomes
-        keys = {meter.name: self._profile_keys(meter) for meter in batch}
-        # A read that was cut off because this process ends says nothing about its meter.
-        counted = {
-            name: one for name, one in outcomes.items() if one.ok or not self._stopping.is_set()
-        }
-        statuses = self.statuses.after(counted, keys)
+        counted = {meter: one for meter, one in batch.items() if one.ok or self._counts(meter)}
+        statuses = self.delivery.follow(counted)
         readings = [outcome.reading for outcome in outcomes.values() if outcome.reading]
-        error = self._saver.save(readings, statuses) if wish.save else None
-        if wish.publish:
-            self._publish(readings, statuses)
+        error = self.delivery.save(readings, statuses, polled=True) if options.save else None
+        if options.publish:
+            self.delivery.publish(readings, statuses)
         return {name: _stored(outcome, error) for name, outcome in outcomes.items()}
 
-    def _profile_keys(self, meter: Meter) -> tuple[str, ...]:
-        try:
-            return self._profiles.of(meter).keys
-        except EsquirellError:
-            return ()
+    def _counts(self, meter: Meter) -> bool:
+        """Whether a failure says something about a meter.
 
-    def _publish(self, readings: list[Reading], statuses: Mapping[str, MeterStatus]) -> None:
-        for reading in readings:
-            self._publisher.reading(reading, statuses[reading.meter].keys)
-        for name, status in statuses.items():
-            self._publisher.status(name, status)
+        Not if the read was cut off because this process ends, nor if the meter reports by itself.
+        """
+        reported = self.delivery.reported.get(meter.name)
+        pace_s = timedelta(seconds=self._interval_s(meter.name))
+        reports = reported is not None and self._clock() - reported <= pace_s
+        return not reports and not self._stopping.is_set()
 
 
-def _outcome(future: Future[Sample]) -> Outcome:
-    try:
-        return Outcome(reading=future.result(timeout=0).reading())
-    except EsquirellError as error:
-        return Outcome(error=error)
-    except (TimeoutError, CancelledError):
-        sentence = f"the read did not end within {POLL_LIMIT_S:.0f} s"
-        return Outcome(error=MeterUnreachableError("no_data", sentence))
-    except Exception as error:  # the border: a fault with one meter must not cost the others
-        log.exception("a read failed in an unforeseen way")
-        return Outcome(error=EsquirellError(f"unforeseen fault: {type(error).__name__}"))
+_LATE = MeterUnreachableError("no_data", f"the read did not end within {POLL_LIMIT_S:.0f} s")
+_PARTIAL = "the meter did not answer the question; these are values that it reported by itself"
+
+
+def _question(meter: Meter, profile: Profile) -> Question:
+    points = {
+        name: point
+        for name, point in profile.datapoints.items()
+        if name.isdecimal() and (point.key or point.frame)
+    }
+    counters = {name for name, point in points.items() if point.key and is_counter(point.key)}
+    return Question(meter, profile.refresh, frozenset(points), frozenset(counters))
+
+
+def _nothing_measured(meter: Meter, heard: Heard) -> str:
+    names = ", ".join(sorted(heard.values)[:_MOST_NAMED])
+    return (
+        f"{meter.name} answers, but with nothing that is known to measure (DPs {names}): "
+        f"set its product_id, mapping_file or profile; esquirell meters capture {meter.name} "
+        "shows what it sends"
+    )
 
 
 def _stored(outcome: Outcome, error: UnavailableError | None) -> Outcome:

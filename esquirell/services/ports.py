@@ -1,9 +1,11 @@
 """Ports: what the services need from the outside, in the words of the domain."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 from esquirell.domain.decoding import Decoded
+from esquirell.domain.errors import EsquirellError
+from esquirell.domain.heard import Heard, Question
 from esquirell.domain.ledger import Ledger
 from esquirell.domain.meter import Meter
 from esquirell.domain.profile import Profile
@@ -13,20 +15,22 @@ from esquirell.domain.tasks import HeldTask
 
 
 class Transport(Protocol):
-    """Reads the raw datapoints of a meter."""
+    """Asks meters for their raw datapoints."""
 
-    def read(
-        self, meter: Meter, refresh: tuple[int, ...] = (), *, forced: bool = False
-    ) -> Mapping[str, Any]:
-        """Ask a meter for its DPs, keyed by DP id.
+    def ask(
+        self,
+        questions: Sequence[Question],
+        answered: Callable[[Question, Heard | EsquirellError], None],
+    ) -> None:
+        """Ask several meters side by side; `answered` gets each answer, in any thread.
 
-        `refresh` lists DPs to ask for by UPDATEDPS first; `forced` ignores a cool-down.
-        Raises MeterUnreachableError or MeterRejectedError.
+        An error is a MeterUnreachableError or MeterRejectedError, unless something unforeseen
+        happened.
         """
         ...
 
     def close(self) -> None:
-        """Cut all connections: reads under way end with an error at once."""
+        """Close all lines: reads under way end with an error at once."""
         ...
 
 
@@ -178,8 +182,8 @@ class Relay(Protocol):
         ...
 
 
-class Wanted(Protocol):
-    """Tells work that takes a while whether anybody still wants it."""
+class CheckCancelled(Protocol):
+    """Lets work that takes a while end early."""
 
     def __call__(self) -> None:
         """Raise what ends the work when it was cancelled."""

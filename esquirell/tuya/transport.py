@@ -1,56 +1,110 @@
 """Reads each meter the way its settings say."""
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
-from typing import Any
 
-from esquirell.domain.meter import Meter
-from esquirell.tuya.cloud import Cloud, NoCloud
-from esquirell.tuya.finder import Finder
-from esquirell.tuya.following import Follower
-from esquirell.tuya.keys import CloudKeys
-from esquirell.tuya.local import LocalTransport
+from esquirell.domain.errors import EsquirellError, MeterError
+from esquirell.domain.heard import Heard, Question
+from esquirell.tuya.cloud.cloud import Cloud, NoCloud
+from esquirell.tuya.cloud.keys import CloudKeys
+from esquirell.tuya.lan.errors import stopped
+from esquirell.tuya.lan.local import Answered, LocalTransport, Transport
+
+log = logging.getLogger(__name__)
+
+CLOUD_THREADS = 8
 
 
-class TuyaTransport:
-    """Chooses between a fixed address, a search by the device id, and the cloud.
+class TuyaTransport(Transport):
+    """Chooses between the local network and the cloud.
 
-    With `keys`, a meter that refuses its local key is tried with that of the cloud.
+    With `keys`, a meter that refuses its local key is tried with that of the cloud. The cloud is
+    waited for in threads of their own, which end when they are not needed.
     """
 
     def __init__(
-        self,
-        local: LocalTransport,
-        finder: Finder,
-        follower: Follower,
-        cloud: Cloud | NoCloud,
-        keys: CloudKeys | None = None,
+        self, local: LocalTransport, cloud: Cloud | NoCloud, keys: CloudKeys | None = None
     ) -> None:
         self._local = local
-        self._finder = finder
-        self._follower = follower
         self._cloud = cloud
         self._keys = keys
+        self._threads = ThreadPoolExecutor(CLOUD_THREADS, thread_name_prefix="cloud")
 
-    def read(
-        self, meter: Meter, refresh: tuple[int, ...] = (), *, forced: bool = False
-    ) -> Mapping[str, Any]:
-        """Ask a meter for its datapoints, by DP id; the cloud may know codes only.
+    def ask(self, questions: Sequence[Question], answered: Answered) -> None:
+        """Ask several meters side by side; `answered` gets each answer, in any thread.
 
-        `refresh` lists DPs to ask for by UPDATEDPS first; `forced` ignores a cool-down.
-        Raises MeterUnreachableError or MeterRejectedError.
+        An error is a MeterError.
         """
-        if meter.transport == "cloud":
-            return self._cloud.read(meter, forced=forced)
-        way = self._follower if meter.address == "auto" else self._local
-        read = partial(way.read, refresh=refresh, forced=forced)
-        return self._keys.read(meter, read) if self._keys else read(meter)
+        local = [one for one in questions if one.meter.transport == "local"]
+        if local:
+            self._ask_locally(local, answered)
+        for question in questions:
+            if question.meter.transport == "cloud":
+                self._submit(partial(self._ask_cloud, question, answered), question, answered)
+
+    def hold(self, questions: Sequence[Question]) -> None:
+        """Hold the lines of these meters from now on, and no others."""
+        self._local.hold([self._with_key(question) for question in questions])
 
     def forget(self, meter_name: str) -> None:
-        """Drop the connection to a meter and what is remembered of its failures."""
+        """Drop the line to a meter and what is remembered of it."""
         self._local.forget(meter_name)
 
     def close(self) -> None:
-        """Break off the reads under way, close all connections and read no more."""
-        self._finder.stop()
+        """Break off the reads under way, close all lines and read no more."""
         self._local.close()
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    def _with_key(self, question: Question) -> Question:
+        if self._keys is None:
+            return question
+        return replace(question, meter=self._keys.with_key(question.meter))
+
+    def _ask_locally(self, questions: Sequence[Question], answered: Answered) -> None:
+        asked = {question.meter.name: question for question in questions}
+
+        def check(question: Question, answer: Heard | EsquirellError) -> None:
+            self._check(asked[question.meter.name], answer, answered)
+
+        self._local.ask([self._with_key(question) for question in questions], check)
+
+    def _check(
+        self, question: Question, answer: Heard | EsquirellError, answered: Answered
+    ) -> None:
+        """Pass an answer on, unless the key was refused and the cloud may have a newer one."""
+        keys = self._keys
+        if keys is None or not keys.worth_asking(question.meter, answer):
+            answered(question, answer)
+            return
+
+        def retry() -> None:
+            if keys.renewed(question.meter):
+                self._local.ask([self._with_key(question)], lambda _, new: answered(question, new))
+            else:
+                answered(question, answer)
+
+        self._submit(retry, question, answered)
+
+    def _ask_cloud(self, question: Question, answered: Answered) -> None:
+        try:
+            values = self._cloud.read(question.meter, forced=question.forced)
+        except MeterError as error:
+            answered(question, error)
+        else:
+            answered(question, Heard(values))
+
+    def _submit(self, work: Callable[[], None], question: Question, answered: Answered) -> None:
+        def run() -> None:
+            try:
+                work()
+            except Exception as error:  # the border: who asked waits for an answer
+                log.exception("unexpected error with the cloud")
+                answered(question, EsquirellError(f"unexpected error: {type(error).__name__}"))
+
+        try:
+            self._threads.submit(run)
+        except RuntimeError:
+            answered(question, stopped(question.meter))

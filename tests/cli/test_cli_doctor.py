@@ -20,7 +20,7 @@ from esquirell.broker.presence import Presence
 from esquirell.cli.checks import clock, servers
 from esquirell.domain.ledger import Ledger
 from esquirell.domain.status import MeterStatus
-from esquirell.tuya.listener import Ports
+from esquirell.tuya.discovery.listener import Ports
 from esquirell.tuya.simulator import SimulatedMeter
 
 

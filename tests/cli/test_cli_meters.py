@@ -94,7 +94,8 @@ def test_a_test_reads_and_stores_nothing(home: Home, device: SimulatedMeter) -> 
     tried = esquirell("meters", "test", "main", "--json").json
     assert [*tried] == ["name", "reading", "duration_ms"]
     assert (tried["reading"]["voltage_a"], tried["reading"]["voltage_b"]) == (236.1, None)
-    assert tried["reading"]["diagnostics"] == {"DeviceStatus": 14}
+    diagnostics = tried["reading"]["diagnostics"]
+    assert (diagnostics["DeviceStatus"], diagnostics["push"]) == (14, "off")
     rows = esquirell("meters", "test", "main").rows
     assert ["active_power_a", "-140.0", "W"] in rows
     assert ["voltage_b", "", "V"] in rows

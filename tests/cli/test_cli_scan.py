@@ -6,7 +6,7 @@ import pytest
 from support.cli import Home, Said, esquirell
 from support.tuya_broadcasts import Broadcaster
 
-from esquirell.tuya.listener import Ports
+from esquirell.tuya.discovery.listener import Ports
 
 pytestmark = pytest.mark.usefixtures("own_ports")
 

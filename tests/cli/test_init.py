@@ -21,7 +21,7 @@ from support.tuya_cloud import API_KEY, API_SECRET, TuyaCloud, device
 from esquirell.cli.init import init
 from esquirell.domain.errors import ConfigError, MeterError
 from esquirell.settings import load
-from esquirell.tuya.listener import Ports
+from esquirell.tuya.discovery.listener import Ports
 from esquirell.tuya.simulator import SimulatedMeter
 
 BROKER = ["broker.lan", "1884", "esquirell", "p@ss $#='("]

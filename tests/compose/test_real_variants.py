@@ -16,7 +16,7 @@ from support.service import DPS, KEY, meter_table
 from support.tuya_broadcasts import Broadcaster
 from support.waiting import eventually
 
-from esquirell.tuya.listener import Ports
+from esquirell.tuya.discovery.listener import Ports
 from esquirell.tuya.simulator import SimulatedMeter
 
 MAIN = "docker-compose.yml"

@@ -1,23 +1,28 @@
 import logging
-import os
-import sys
 import threading
+from collections.abc import Mapping
+from typing import Any
 
 import pytest
 from support.fakes import Clock, Publisher, ReadingStore, Spool, Transport, meter, then
 from support.waiting import LIMIT_S, eventually
 
 from esquirell import profiles
+from esquirell.domain.decoding import Decoded
 from esquirell.domain.errors import MeterRejectedError, MeterUnreachableError
+from esquirell.domain.meter import Meter
 from esquirell.domain.reading import payload
-from esquirell.services.poll import ON_DEMAND, SCHEDULED, THREADS, TRIAL, Poller
+from esquirell.services.delivery import Delivery
+from esquirell.services.poll import ON_DEMAND, SCHEDULED, TRIAL, Poller
 from esquirell.services.saving import Saver
 
 GONE = MeterUnreachableError("unreachable", "main does not answer at 127.0.0.1")
 
+LINE = {"push": "off", "oldest_s": 0}
+
 
 class Bench:
-    def __init__(self, threads: int = THREADS, **scripts: object) -> None:
+    def __init__(self, **scripts: object) -> None:
         self.transport = Transport(**scripts)
         self.store = ReadingStore()
         self.spool = Spool()
@@ -25,7 +30,10 @@ class Bench:
         self.publisher = Publisher()
         self.clock = Clock()
         self.poller = Poller(
-            self.transport, profiles.Choices(), self.saver, self.publisher, self.clock, threads
+            self.transport,
+            profiles.Choices(),
+            Delivery(profiles.Choices(), self.saver, self.publisher),
+            self.clock,
         )
 
 
@@ -35,7 +43,7 @@ def test_a_reading_is_stored_and_published_in_its_full_shape() -> None:
     assert outcome.payload() == {"status": "ok", "measured_at": "2026-11-22T10:15:00.000Z"}
     (row,) = bench.store.rows.values()
     assert row.values == {"voltage_a": 236.0, "active_power_a": -140.0}
-    assert row.diagnostics == {"DeviceStatus": 14}
+    assert row.diagnostics == {"DeviceStatus": 14} | LINE
     ((published, keys),) = bench.publisher.readings
     assert published == row
     assert keys == profiles.find("owon_pc321").keys
@@ -58,34 +66,12 @@ def test_the_meters_are_read_side_by_side_and_a_dead_one_delays_no_other() -> No
     assert set(got) == {"dead", "live"}
 
 
-def test_those_that_answered_are_asked_before_those_that_did_not() -> None:
-    bench = Bench(threads=1, gone=GONE, live={"101": 2301})
-    for _ in range(2):
-        bench.poller.poll([meter("gone"), meter("live")])
-    assert [name for name, *_ in bench.transport.asked] == ["gone", "live", "live", "gone"]
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux lets threads choose their cores")
-def test_who_reads_stays_on_one_core_and_who_polls_is_free_again() -> None:
-    before, cores = os.sched_getaffinity(0), []
-
-    def answer() -> dict[str, int]:
-        cores.append(os.sched_getaffinity(0))
-        return {"101": 2301}
-
-    bench = Bench(one=answer, two=answer)
-    bench.poller.poll([meter("one"), meter("two")])
-    assert len(cores) == 2
-    assert len(set.union(*cores)) == 1
-    assert os.sched_getaffinity(0) == before
-
-
 def test_a_scheduled_poll_leaves_out_a_meter_under_way_and_a_command_joins_it() -> None:
     bench = Bench()
     bench.transport.scripts["main"] = bench.transport.hang
     first = threading.Thread(target=bench.poller.poll, args=([meter()],))
     first.start()
-    eventually(lambda: bench.poller.flights.has("main"))
+    eventually(lambda: bench.poller.reads.has("main"))
     assert bench.poller.poll([meter()], SCHEDULED) == {}
     threading.Timer(0.2, bench.transport.close).start()
     joined = bench.poller.poll([meter()], ON_DEMAND)
@@ -104,7 +90,7 @@ def test_a_fetch_that_joins_a_trial_saves_and_publishes_all_the_same() -> None:
     bench = Bench(main=land)
     trial = threading.Thread(target=bench.poller.poll, args=([meter()], TRIAL))
     trial.start()
-    eventually(lambda: bench.poller.flights.has("main"))
+    eventually(lambda: bench.poller.reads.has("main"))
     threading.Timer(0.1, go.set).start()
     assert bench.poller.poll([meter()], ON_DEMAND)["main"].ok
     trial.join(LIMIT_S)
@@ -153,7 +139,10 @@ def test_keys_seen_once_stay_in_the_shape_over_a_restart() -> None:
     bench.poller.poll([meter()])
     plug = meter(profile="plug")
     again = Poller(
-        Transport(main={"20": 2300}), profiles.Choices(), bench.saver, bench.publisher, bench.clock
+        Transport(main={"20": 2300}),
+        profiles.Choices(),
+        Delivery(profiles.Choices(), bench.saver, bench.publisher),
+        bench.clock,
     )
     again.poll([plug])
     keys = bench.publisher.readings[-1][1]
@@ -212,14 +201,22 @@ def test_after_stop_no_read_begins_and_those_under_way_are_cut() -> None:
     assert bench.transport.closed.wait(LIMIT_S)
 
 
-def test_an_unforeseen_fault_with_one_meter_costs_no_other(
+def test_an_unexpected_error_with_one_meter_costs_no_other(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    bench = Bench(bad=ZeroDivisionError("odd"), good={"101": 2360})
+    bench = Bench(bad={"101": object()}, good={"101": 2360})
+    choices = bench.poller._profiles.decode
+
+    def decode(meter: Meter, answer: Mapping[str, Any]) -> Decoded:
+        if meter.name == "bad":
+            raise ZeroDivisionError
+        return choices(meter, answer)
+
+    bench.poller._profiles.decode = decode  # type: ignore[method-assign]
     outcomes = bench.poller.poll([meter("bad"), meter("good")])
     assert outcomes["good"].ok
     assert outcomes["bad"].payload()["code"] == "internal"
-    assert "unforeseen" in caplog.text
+    assert "could not be understood" in caplog.text
 
 
 def test_a_failing_meter_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
@@ -289,5 +286,14 @@ def test_a_suspicious_counter_is_published_as_null() -> None:
         "energy_import fell, or rose by more than can be: it is held back until more readings agree"
     )
     raw = {"energy_import": 0.0}
-    assert shapes[1]["diagnostics"] == {"raw_values": raw, "warnings": [held]}
-    assert shapes[2]["diagnostics"] == {}
+    assert shapes[1]["diagnostics"] == LINE | {"raw_values": raw, "warnings": [held]}
+    assert shapes[2]["diagnostics"] == LINE
+
+
+def test_an_answer_that_measures_nothing_is_no_reading() -> None:
+    bench = Bench(main={"1": True, "9": 0})
+    outcome = bench.poller.poll([meter(profile="auto")])["main"].payload()
+    assert outcome["code"] == "no_data"
+    assert "nothing that is known to measure (DPs 1, 9)" in outcome["error"]
+    assert bench.store.rows == {}
+    assert bench.publisher.readings == []

@@ -13,6 +13,7 @@ from esquirell.domain.errors import UnavailableError
 from esquirell.domain.ledger import Ledger
 from esquirell.domain.reading import Reading
 from esquirell.domain.status import MeterStatus
+from esquirell.services.delivery import Delivery
 from esquirell.services.poll import TRIAL, Poller
 from esquirell.services.saving import Saver
 from esquirell.storage.database import Database
@@ -43,7 +44,8 @@ class House:
 
     def poller_with(self, store: Readings) -> Poller:
         saver = Saver(store, Spool())
-        return Poller(self.transport, profiles.Choices(), saver, self.publisher, self.clock)
+        delivery = Delivery(profiles.Choices(), saver, self.publisher)
+        return Poller(self.transport, profiles.Choices(), delivery, self.clock)
 
     def poll(self, dps: Mapping[str, int], poller: Poller | None = None) -> None:
         self.transport.scripts["main"] = dps

@@ -11,10 +11,12 @@ from support.waiting import LIMIT_S
 
 from esquirell.domain.errors import (
     ConfigError,
+    EsquirellError,
     MeterUnreachableError,
     SpoolError,
     UnavailableError,
 )
+from esquirell.domain.heard import Heard, Question
 from esquirell.domain.ledger import Ledger
 from esquirell.domain.meter import Meter
 from esquirell.domain.reading import Reading
@@ -49,15 +51,24 @@ class Transport:
         self.asked: list[tuple[str, tuple[int, ...], bool]] = []
         self.closed = threading.Event()
 
-    def read(
-        self, meter: Meter, refresh: tuple[int, ...] = (), *, forced: bool = False
-    ) -> Mapping[str, Any]:
-        self.asked.append((meter.name, refresh, forced))
-        script = self.scripts[meter.name]
-        answer = script() if callable(script) else script
-        if isinstance(answer, Exception):
-            raise answer
-        return dict(answer)
+    def ask(
+        self,
+        questions: Sequence[Question],
+        answered: Callable[[Question, Heard | EsquirellError], None],
+    ) -> None:
+        for question in questions:
+            self.asked.append((question.meter.name, question.refresh, question.forced))
+            threading.Thread(target=self._answer, args=(question, answered), daemon=True).start()
+
+    def _answer(
+        self, question: Question, answered: Callable[[Question, Heard | EsquirellError], None]
+    ) -> None:
+        script = self.scripts[question.meter.name]
+        try:
+            answer = script() if callable(script) else script
+        except EsquirellError as error:
+            answer = error
+        answered(question, answer if isinstance(answer, EsquirellError) else Heard(dict(answer)))
 
     def close(self) -> None:
         self.closed.set()

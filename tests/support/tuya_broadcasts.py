@@ -18,7 +18,7 @@ from tinytuya.core import (
     udpkey,
 )
 
-from esquirell.tuya.listener import Listener, Ports
+from esquirell.tuya.discovery.listener import Listener, Ports
 
 EVERY_S = 0.05
 RETCODE = bytes(4)

@@ -6,15 +6,21 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import Any, Protocol, Self
 
 import tuyamock
 from pydantic import SecretStr
 from support.waiting import eventually
 
+from esquirell.domain.heard import Question
 from esquirell.domain.meter import Meter, ProtocolVersion
-from esquirell.tuya.limits import Limits
-from esquirell.tuya.local import LocalTransport
+from esquirell.tuya.discovery.addresses import Addresses
+from esquirell.tuya.discovery.finder import Finder
+from esquirell.tuya.lan.limits import Limits
+from esquirell.tuya.lan.local import LocalTransport
+from esquirell.tuya.lan.loop import Loop
+from esquirell.tuya.lan.network import Keep, Listener, Network, Nobody
 from esquirell.tuya.simulator import SimulatedMeter
 
 DEVICE_ID = "eb0123456789abcdefghij"
@@ -26,7 +32,9 @@ VERSIONS: tuple[ProtocolVersion, ...] = ("3.1", "3.2", "3.3", "3.4", "3.5")
 
 QUICK = Limits(
     connect_s=1.0,
+    key_s=0.6,
     answer_s=0.6,
+    quiet_s=0.1,
     refresh_s=0.2,
     probe_s=0.5,
     total_s=5.0,
@@ -39,13 +47,46 @@ QUICK = Limits(
 
 
 # For devices that give no answer anyway, so that there is nothing to wait for.
-HASTY = replace(QUICK, answer_s=0.2, probe_s=0.1)
+HASTY = replace(QUICK, key_s=0.2, answer_s=0.2, probe_s=0.1)
+
+
+class LanReader(LocalTransport):
+    """A transport with surroundings for tests, which gives bare datapoints."""
+
+    def __init__(
+        self,
+        lock_dir: Path,
+        *,
+        keep: Keep = "closed",
+        limits: Limits = QUICK,
+        finder: Finder | None = None,
+        addresses: Addresses | None = None,
+        listener: Listener | None = None,
+    ) -> None:
+        self.loop = Loop()
+        self.network = Network(
+            lock_dir,
+            keep=lambda _: keep,
+            interval_s=lambda _: 60.0,
+            finder=finder or Finder(),
+            addresses=addresses or Addresses(lock_dir / "addresses"),
+            listener=listener or Nobody(),
+            loop=self.loop,
+            limits=limits,
+        )
+        super().__init__(self.network)
+
+    def dps(
+        self, meter: Meter, refresh: tuple[int, ...] = (), *, forced: bool = False
+    ) -> Mapping[str, Any]:
+        """Read a meter. Raises MeterError."""
+        return self.read(Question(meter, refresh, forced=forced)).values
 
 
 class MakeTransport(Protocol):
     """Makes a transport whose connections are kept or not; all share one folder of locks."""
 
-    def __call__(self, *, keep: bool = False, limits: Limits = QUICK) -> LocalTransport: ...
+    def __call__(self, *, keep: Keep = "closed", limits: Limits = QUICK) -> LanReader: ...
 
 
 Behaviour = Callable[[socket.socket], None]

@@ -2,10 +2,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.tuya_devices import HASTY, QUICK, MakeTransport
+from support.tuya_devices import HASTY, QUICK, LanReader, MakeTransport
 
-from esquirell.tuya.limits import Limits
-from esquirell.tuya.local import LocalTransport
+from esquirell.tuya.lan.limits import Limits
+from esquirell.tuya.lan.network import Keep
 
 
 @pytest.fixture
@@ -15,10 +15,10 @@ def lock_dir(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def make_transport(lock_dir: Path) -> Iterator[MakeTransport]:
-    made: list[LocalTransport] = []
+    made: list[LanReader] = []
 
-    def make(*, keep: bool = False, limits: Limits = QUICK) -> LocalTransport:
-        made.append(LocalTransport(lock_dir, keep_connections=lambda _: keep, limits=limits))
+    def make(*, keep: Keep = "closed", limits: Limits = QUICK) -> LanReader:
+        made.append(LanReader(lock_dir, keep=keep, limits=limits))
         return made[-1]
 
     yield make
@@ -27,10 +27,10 @@ def make_transport(lock_dir: Path) -> Iterator[MakeTransport]:
 
 
 @pytest.fixture
-def transport(make_transport: MakeTransport) -> LocalTransport:
+def transport(make_transport: MakeTransport) -> LanReader:
     return make_transport()
 
 
 @pytest.fixture
-def hasty(make_transport: MakeTransport) -> LocalTransport:
+def hasty(make_transport: MakeTransport) -> LanReader:
     return make_transport(limits=HASTY)

@@ -10,8 +10,8 @@ from support.tuya_cloud import API_KEY, API_SECRET, DEVICE_ID, TuyaCloud, device
 
 from esquirell.domain.errors import MeterUnreachableError
 from esquirell.domain.meter import Meter
-from esquirell.tuya.account import Account, Spent
-from esquirell.tuya.cloud import Cloud
+from esquirell.tuya.cloud.account import Account, Spent
+from esquirell.tuya.cloud.cloud import Cloud
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 METER = Meter(name="main", device_id=DEVICE_ID, transport="cloud")

@@ -8,6 +8,7 @@ from support.tuya_devices import (
     DPS,
     QUICK,
     FakeDevice,
+    LanReader,
     MakeTransport,
     MockRequest,
     MockSession,
@@ -20,7 +21,6 @@ from support.waiting import eventually
 
 from esquirell.domain.errors import MeterError
 from esquirell.domain.meter import ProtocolVersion
-from esquirell.tuya.local import LocalTransport
 
 QUERIES = (tinytuya.DP_QUERY, tinytuya.DP_QUERY_NEW)
 
@@ -29,10 +29,10 @@ QUERIES = (tinytuya.DP_QUERY, tinytuya.DP_QUERY_NEW)
 def test_connections_are_kept_as_asked(
     make_transport: MakeTransport, connections: int, *, keep: bool
 ) -> None:
-    transport = make_transport(keep=keep)
+    transport = make_transport(keep="kept" if keep else "closed")
     with mock_device("3.4") as device:
         for _ in range(3):
-            assert transport.read(a_meter(device.port, "3.4")) == DPS
+            assert transport.dps(a_meter(device.port, "3.4")) == DPS
         assert device.server.connections == connections
 
 
@@ -40,12 +40,12 @@ def test_connections_are_kept_as_asked(
 def test_a_kept_connection_that_the_device_closed_is_opened_anew(
     make_transport: MakeTransport, version: ProtocolVersion
 ) -> None:
-    transport = make_transport(keep=True)
+    transport = make_transport(keep="kept")
     with mock_device(version) as device:
         meter = a_meter(device.port, version)
-        transport.read(meter)
+        transport.dps(meter)
     with mock_device(version, port=meter.port) as device:
-        assert transport.read(meter) == DPS
+        assert transport.dps(meter) == DPS
         assert device.server.connections == 1
 
 
@@ -53,38 +53,38 @@ def test_a_kept_connection_that_the_device_closed_is_opened_anew(
 def test_a_kept_connection_that_fell_silent_is_opened_anew(
     make_transport: MakeTransport, version: ProtocolVersion, until_dark: int
 ) -> None:
-    transport = make_transport(keep=True)
+    transport = make_transport(keep="kept")
     with mock_device(version, go_dark_after=until_dark, outages=1) as device:
         meter = a_meter(device.port, version)
-        transport.read(meter)
-        assert transport.read(meter) == DPS
+        transport.dps(meter)
+        assert transport.dps(meter) == DPS
         assert device.server.connections == 2
 
 
 def test_a_fresh_connection_is_not_tried_twice(make_transport: MakeTransport) -> None:
-    transport = make_transport(keep=True)
+    transport = make_transport(keep="kept")
     with mock_device("3.3") as mock:
         meter = a_meter(mock.port)
-        transport.read(meter)
+        transport.dps(meter)
     with FakeDevice(hang_up, meter.port) as device:
         with pytest.raises(MeterError):
-            transport.read(meter)
+            transport.dps(meter)
         assert device.connections == 1
 
 
 def test_a_report_from_before_the_question_is_no_answer(make_transport: MakeTransport) -> None:
-    transport = make_transport(keep=True)
+    transport = make_transport(keep="kept")
     with mock_device("3.4") as device:
         meter = a_meter(device.port, "3.4")
-        transport.read(meter)
+        transport.dps(meter)
         assert device.push({"18": 1})
-        assert transport.read(meter) == DPS
+        assert transport.dps(meter) == DPS
         assert device.server.connections == 1
 
 
 @pytest.mark.parametrize("version", ["3.1", "3.3", "3.4", "3.5"])
 def test_a_report_that_comes_before_the_answer_is_no_answer(
-    transport: LocalTransport, version: ProtocolVersion
+    transport: LanReader, version: ProtocolVersion
 ) -> None:
     def report_first(
         session: MockSession, request: MockRequest, answer: bytes | None
@@ -94,12 +94,12 @@ def test_a_report_that_comes_before_the_answer_is_no_answer(
         return answer
 
     with mock_device(version, report_first) as device:
-        assert transport.read(a_meter(device.port, version)) == DPS
+        assert transport.dps(a_meter(device.port, version)) == DPS
 
 
 @pytest.mark.parametrize("version", ["3.3", "3.5"])
 def test_a_device_that_answers_with_a_report_is_read(
-    transport: LocalTransport, version: ProtocolVersion
+    transport: LanReader, version: ProtocolVersion
 ) -> None:
     def report(session: MockSession, request: MockRequest, answer: bytes | None) -> bytes | None:
         if request.cmd in QUERIES:
@@ -107,10 +107,10 @@ def test_a_device_that_answers_with_a_report_is_read(
         return answer
 
     with mock_device(version, report) as device:
-        assert transport.read(a_meter(device.port, version)) == {"18": 1}
+        assert transport.dps(a_meter(device.port, version)) == {"18": 1}
 
 
-def test_an_empty_acknowledgement_is_waited_out(transport: LocalTransport) -> None:
+def test_an_empty_acknowledgement_is_waited_out(transport: LanReader) -> None:
     def acknowledge_first(
         session: MockSession, request: MockRequest, answer: bytes | None
     ) -> bytes | None:
@@ -119,21 +119,24 @@ def test_an_empty_acknowledgement_is_waited_out(transport: LocalTransport) -> No
         return answer
 
     with mock_device("3.3", acknowledge_first) as device:
-        assert transport.read(a_meter(device.port)) == DPS
+        assert transport.dps(a_meter(device.port)) == DPS
 
 
-def test_a_partial_answer_is_not_completed(make_transport: MakeTransport) -> None:
-    transport = make_transport(keep=True)
+def test_a_partial_answer_is_completed_by_what_was_said_over_the_same_line(
+    make_transport: MakeTransport,
+) -> None:
+    transport = make_transport(keep="kept")
     with mock_device("3.4") as device:
         meter = a_meter(device.port, "3.4")
-        assert transport.read(meter) == DPS
+        assert transport.dps(meter) == DPS
         del device.dps["18"]
-        assert "18" not in transport.read(meter)
+        device.dps["19"] = 7
+        assert transport.dps(meter) == DPS | {"19": 7}
 
 
 @pytest.mark.parametrize("version", ["3.1", "3.3", "3.4", "3.5"])
 def test_dps_are_refreshed_before_the_question_when_asked_for(
-    transport: LocalTransport, version: ProtocolVersion
+    transport: LanReader, version: ProtocolVersion
 ) -> None:
     requests: list[tuple[int, bytes]] = []
 
@@ -143,8 +146,8 @@ def test_dps_are_refreshed_before_the_question_when_asked_for(
 
     with mock_device(version, listen) as device:
         meter = a_meter(device.port, version)
-        assert transport.read(meter, (18, 19)) == DPS
-        assert transport.read(meter) == DPS
+        assert transport.dps(meter, (18, 19)) == DPS
+        assert transport.dps(meter) == DPS
     asked = [
         (command, json.loads(payload))
         for command, payload in requests
@@ -154,42 +157,42 @@ def test_dps_are_refreshed_before_the_question_when_asked_for(
     assert [command in QUERIES for command, _ in asked] == [False, True, True]
 
 
-def test_a_device_that_ignores_a_refresh_is_read_all_the_same(transport: LocalTransport) -> None:
+def test_a_device_that_ignores_a_refresh_is_read_all_the_same(transport: LanReader) -> None:
     def ignore(_: MockSession, request: MockRequest, answer: bytes | None) -> bytes | None:
         return None if request.cmd == tinytuya.UPDATEDPS else answer
 
     with mock_device("3.3", ignore) as device:
-        assert transport.read(a_meter(device.port), (18,)) == DPS
+        assert transport.dps(a_meter(device.port), (18,)) == DPS
 
 
 def test_changed_settings_open_a_connection_of_their_own(make_transport: MakeTransport) -> None:
-    transport = make_transport(keep=True)
+    transport = make_transport(keep="kept")
     with mock_device("3.3") as old, mock_device("3.4") as new:
-        transport.read(a_meter(old.port))
-        assert transport.read(a_meter(new.port, "3.4")) == DPS
+        transport.dps(a_meter(old.port))
+        assert transport.dps(a_meter(new.port, "3.4")) == DPS
         eventually(lambda: not old.connected, what="the old connection is closed")
 
 
 def test_a_forgotten_meter_is_hung_up(make_transport: MakeTransport) -> None:
-    transport = make_transport(keep=True)
+    transport = make_transport(keep="kept")
     with mock_device("3.3") as device:
         meter = a_meter(device.port)
-        transport.read(meter)
+        transport.dps(meter)
         assert device.connected
         transport.forget("main")
         transport.forget("never heard of")
         eventually(lambda: not device.connected, what="the connection is closed")
-        assert transport.read(meter) == DPS
+        assert transport.dps(meter) == DPS
 
 
 def test_a_meter_forgotten_while_it_is_read_is_hung_up_after_that(
     make_transport: MakeTransport,
 ) -> None:
-    transport = make_transport(keep=True, limits=replace(QUICK, answer_s=3.0))
+    transport = make_transport(keep="kept", limits=replace(QUICK, answer_s=3.0))
     with mock_device("3.3", response_delay=0.3) as device:
         meter = a_meter(device.port)
         answers: list[object] = []
-        reader = threading.Thread(target=lambda: answers.append(transport.read(meter)))
+        reader = threading.Thread(target=lambda: answers.append(transport.dps(meter)))
         reader.start()
         eventually(lambda: device.connected, what="the read has begun")
         transport.forget("main")

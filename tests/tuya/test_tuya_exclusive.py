@@ -17,6 +17,7 @@ from support.tuya_devices import (
     MEASURED,
     QUICK,
     FakeDevice,
+    LanReader,
     MakeTransport,
     MockRequest,
     MockSession,
@@ -32,18 +33,16 @@ from support.waiting import LIMIT_S, eventually
 import esquirell
 from esquirell.domain.errors import MeterError, MeterUnreachableError
 from esquirell.domain.meter import Meter, ProtocolVersion
-from esquirell.tuya.local import LocalTransport
 
 PATIENT = replace(QUICK, connect_s=300, answer_s=300, lock_wait_s=300, total_s=600)
 
 HOLDER = """
 import sys
 from pathlib import Path
-from support.tuya_devices import a_meter
-from esquirell.tuya.local import LocalTransport
+from support.tuya_devices import LanReader, a_meter
 
-transport = LocalTransport(Path(sys.argv[1]), keep_connections=lambda _: True)
-transport.read(a_meter(int(sys.argv[2]), "3.4"))
+transport = LanReader(Path(sys.argv[1]), keep="kept")
+transport.dps(a_meter(int(sys.argv[2]), "3.4"))
 print("held", flush=True)
 sys.stdin.read()
 """
@@ -73,53 +72,52 @@ def test_threads_and_transports_read_a_device_one_after_the_other(
     transports = [make_transport(limits=PATIENT) for _ in range(2)]
     with simulated("3.4") as device, ThreadPoolExecutor(6) as pool:
         meter = a_meter(device.port, "3.4")
-        readings = pool.map(lambda turn: transports[turn % 2].read(meter), range(12))
+        readings = pool.map(lambda turn: transports[turn % 2].dps(meter), range(12))
         assert list(readings) == [MEASURED] * 12
         assert device.answers == 12
 
 
-@pytest.mark.parametrize("same", [True, False])
 def test_who_waits_too_long_for_a_device_is_told_that_it_is_busy(
-    make_transport: MakeTransport, *, same: bool
+    make_transport: MakeTransport,
 ) -> None:
     holder = make_transport(limits=replace(QUICK, answer_s=10, total_s=20))
-    other = holder if same else make_transport()
+    other = make_transport()
     with mock_device("3.3", response_delay=1.0) as device, ThreadPoolExecutor(1) as pool:
         meter = a_meter(device.port)
-        holding = pool.submit(holder.read, meter)
+        holding = pool.submit(holder.dps, meter)
         eventually(lambda: device.connected, what="the first read has begun")
         with pytest.raises(MeterUnreachableError, match="being read by another") as failure:
-            other.read(meter)
+            other.dps(meter)
         assert failure.value.code == "busy"
         assert holding.result() == DPS
         assert device.server.connections == 1
 
 
 def test_another_process_can_read_a_device_only_when_the_first_has_let_go(
-    transport: LocalTransport, lock_dir: Path
+    transport: LanReader, lock_dir: Path
 ) -> None:
     with simulated("3.4") as device:
         meter = a_meter(device.port, "3.4")
         with holding_process(lock_dir, device.port) as process:
             with pytest.raises(MeterUnreachableError) as failure:
-                transport.read(meter)
+                transport.dps(meter)
             assert failure.value.code == "busy"
             process.kill()
             process.wait()
-            assert transport.read(meter) == MEASURED
+            assert transport.dps(meter) == MEASURED
 
 
 def test_a_busy_device_is_read_when_it_is_free_again(make_transport: MakeTransport) -> None:
-    keeper = make_transport(keep=True)
+    keeper = make_transport(keep="kept")
     other = make_transport()
     with simulated("3.5") as device:
         meter = a_meter(device.port, "3.5")
-        keeper.read(meter)
+        keeper.dps(meter)
         for _ in range(2):
             with pytest.raises(MeterUnreachableError, match="being read by another"):
-                other.read(meter)
+                other.dps(meter)
         keeper.forget("main")
-        assert other.read(meter) == MEASURED
+        assert other.dps(meter) == MEASURED
 
 
 @pytest.mark.parametrize(("keep", "transports"), [(True, 1), (False, 1), (False, 2)])
@@ -133,10 +131,12 @@ def test_contacts_with_a_device_lie_a_gap_apart(
         return answer
 
     limits = replace(QUICK, gap_s=0.25)
-    readers = [make_transport(keep=keep, limits=limits) for _ in range(transports)]
+    readers = [
+        make_transport(keep="kept" if keep else "closed", limits=limits) for _ in range(transports)
+    ]
     with mock_device("3.3", watch) as device:
         for turn in range(3):
-            readers[turn % transports].read(a_meter(device.port))
+            readers[turn % transports].dps(a_meter(device.port))
     gaps = [later - earlier for earlier, later in pairwise(contacts)]
     assert len(gaps) == 2
     # The noted time is that of a file, which is coarser than the clock. A busy machine makes one
@@ -150,12 +150,12 @@ def test_a_strange_note_of_the_last_contact_does_no_harm(
 ) -> None:
     with simulated("3.3") as device:
         meter = a_meter(device.port)
-        make_transport().read(meter)
+        make_transport().dps(meter)
         (lock,) = lock_dir.iterdir()
         lock.write_text(note, encoding="latin1")
         os.utime(lock, (99_999_999_999, 99_999_999_999))
         began = time.monotonic()
-        assert make_transport().read(meter) == MEASURED
+        assert make_transport().dps(meter) == MEASURED
         assert time.monotonic() - began < LIMIT_S
 
 
@@ -179,7 +179,7 @@ def test_changed_settings_and_forgetting_end_a_cool_down(make_transport: MakeTra
         good = a_meter(device.port)
         bad = good.model_copy(update={"port": unused_port()})
         _failure(transport, bad)
-        assert transport.read(good) == MEASURED
+        assert transport.dps(good) == MEASURED
 
 
 def test_meters_are_read_side_by_side(make_transport: MakeTransport) -> None:
@@ -192,16 +192,16 @@ def test_meters_are_read_side_by_side(make_transport: MakeTransport) -> None:
         with ThreadPoolExecutor(2) as pool:
             waiting = pool.submit(_failure, transport, meters[0])
             eventually(lambda: dead.connections)
-            assert transport.read(meters[1]) == MEASURED
+            assert transport.dps(meters[1]) == MEASURED
             assert not waiting.done()
             transport.close()
 
 
-def break_off(transport: LocalTransport, meter: Meter) -> None:
+def break_off(transport: LanReader, meter: Meter) -> None:
     """Close the transport while it reads, and check that the read ends at once."""
     with ThreadPoolExecutor(1) as pool:
         reading = pool.submit(_failure, transport, meter)
-        eventually(lambda: "main" in transport._links, what="the read has begun")
+        eventually(lambda: "main" in transport._lines, what="the read has begun")
         transport.close()
         failure = reading.result(timeout=LIMIT_S)
     assert failure.code == "unreachable"
@@ -223,13 +223,13 @@ def test_closing_breaks_off_connecting(make_transport: MakeTransport) -> None:
 
 def test_closing_breaks_off_waiting_for_another_process(make_transport: MakeTransport) -> None:
     with simulated("3.3") as device:
-        make_transport(keep=True).read(a_meter(device.port))
+        make_transport(keep="kept").dps(a_meter(device.port))
         break_off(make_transport(limits=PATIENT), a_meter(device.port))
 
 
 def test_closing_breaks_off_waiting_for_the_gap(make_transport: MakeTransport) -> None:
     with simulated("3.3") as device:
-        make_transport().read(a_meter(device.port))
+        make_transport().dps(a_meter(device.port))
         break_off(make_transport(limits=replace(PATIENT, gap_s=300)), a_meter(device.port))
 
 
@@ -247,16 +247,16 @@ def test_closing_breaks_off_all_who_wait_their_turn(make_transport: MakeTranspor
 def test_a_closed_transport_holds_nothing_and_reads_no_more(
     make_transport: MakeTransport,
 ) -> None:
-    transport = make_transport(keep=True)
+    transport = make_transport(keep="kept")
     with simulated("3.3") as device:
         meter = a_meter(device.port)
-        transport.read(meter)
+        transport.dps(meter)
         transport.close()
         assert "being stopped" in str(_failure(transport, meter))
-        assert make_transport().read(meter) == MEASURED
+        assert make_transport().dps(meter) == MEASURED
 
 
-def _failure(transport: LocalTransport, meter: Meter, *, forced: bool = False) -> MeterError:
+def _failure(transport: LanReader, meter: Meter, *, forced: bool = False) -> MeterError:
     with pytest.raises(MeterError) as failure:
-        transport.read(meter, forced=forced)
+        transport.dps(meter, forced=forced)
     return failure.value

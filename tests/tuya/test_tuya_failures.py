@@ -17,6 +17,7 @@ from support.tuya_devices import (
     QUICK,
     VERSIONS,
     FakeDevice,
+    LanReader,
     MakeTransport,
     MockRequest,
     MockSession,
@@ -39,19 +40,18 @@ from esquirell.domain.errors import (
     MeterUnreachableError,
 )
 from esquirell.domain.meter import Meter, ProtocolVersion
-from esquirell.tuya.local import LocalTransport
 from esquirell.tuya.simulator import SimulatedMeter
 
 
-def failure_of(transport: LocalTransport, meter: Meter) -> MeterError:
+def failure_of(transport: LanReader, meter: Meter) -> MeterError:
     with pytest.raises(MeterError) as failure:
-        transport.read(meter)
+        transport.dps(meter)
     return failure.value
 
 
 @pytest.mark.parametrize("version", ["3.1", "3.4", "3.5"])
 def test_a_wrong_key_is_told_where_it_is_certain(
-    hasty: LocalTransport, version: ProtocolVersion
+    hasty: LanReader, version: ProtocolVersion
 ) -> None:
     with mock_device(version) as device:
         failure = failure_of(hasty, a_meter(device.port, version, OTHER_KEY))
@@ -60,7 +60,7 @@ def test_a_wrong_key_is_told_where_it_is_certain(
     assert "local_key" in str(failure)
 
 
-def test_a_wrong_key_is_a_suspect_where_the_device_is_just_silent(hasty: LocalTransport) -> None:
+def test_a_wrong_key_is_a_suspect_where_the_device_is_just_silent(hasty: LanReader) -> None:
     with simulated("3.3") as device:
         failure = failure_of(hasty, a_meter(device.port, "3.3", OTHER_KEY))
     assert isinstance(failure, MeterUnreachableError)
@@ -68,7 +68,7 @@ def test_a_wrong_key_is_a_suspect_where_the_device_is_just_silent(hasty: LocalTr
     assert "local_key" in str(failure)
 
 
-def test_a_refusal_that_only_another_key_opens_tells_a_wrong_key(hasty: LocalTransport) -> None:
+def test_a_refusal_that_only_another_key_opens_tells_a_wrong_key(hasty: LanReader) -> None:
     def refuse(session: MockSession, request: MockRequest, _: bytes | None) -> bytes | None:
         return frame(session, request.cmd, b"json obj data unvalid")
 
@@ -80,14 +80,14 @@ def test_a_refusal_that_only_another_key_opens_tells_a_wrong_key(hasty: LocalTra
 
 @pytest.mark.parametrize("version", ["3.4", "3.5"])
 def test_a_device_that_closes_on_a_wrong_key_is_no_busy_one(
-    hasty: LocalTransport, version: ProtocolVersion
+    hasty: LanReader, version: ProtocolVersion
 ) -> None:
     with simulated(version) as device:
         failure = failure_of(hasty, a_meter(device.port, version, OTHER_KEY))
     assert failure.code == "wrong_key"
 
 
-def test_a_refused_port_is_unreachable(transport: LocalTransport) -> None:
+def test_a_refused_port_is_unreachable(transport: LanReader) -> None:
     meter = a_meter(unused_port())
     failure = failure_of(transport, meter)
     assert isinstance(failure, MeterUnreachableError)
@@ -98,12 +98,12 @@ def test_a_refused_port_is_unreachable(transport: LocalTransport) -> None:
     )
 
 
-def test_an_unknown_name_is_unreachable(transport: LocalTransport) -> None:
+def test_an_unknown_name_is_unreachable(transport: LanReader) -> None:
     failure = failure_of(transport, a_meter(6668, address="meter.invalid"))
     assert failure.code == "unreachable"
 
 
-def test_an_address_that_swallows_all_packets_is_unreachable(transport: LocalTransport) -> None:
+def test_an_address_that_swallows_all_packets_is_unreachable(transport: LanReader) -> None:
     with swallowing_port() as port:
         failure = failure_of(transport, a_meter(port))
     assert failure.code == "unreachable"
@@ -111,7 +111,7 @@ def test_an_address_that_swallows_all_packets_is_unreachable(transport: LocalTra
 
 
 @pytest.mark.parametrize("protocol", ["3.1", "3.3", "auto"])
-def test_a_silent_device_has_no_data(hasty: LocalTransport, protocol: ProtocolVersion) -> None:
+def test_a_silent_device_has_no_data(hasty: LanReader, protocol: ProtocolVersion) -> None:
     with FakeDevice(say_nothing) as device:
         failure = failure_of(hasty, a_meter(device.port, protocol))
     assert isinstance(failure, MeterUnreachableError)
@@ -121,28 +121,28 @@ def test_a_silent_device_has_no_data(hasty: LocalTransport, protocol: ProtocolVe
 
 @pytest.mark.parametrize("protocol", ["3.4", "3.5"])
 def test_a_device_that_falls_silent_after_the_key_has_no_data(
-    transport: LocalTransport, protocol: ProtocolVersion
+    transport: LanReader, protocol: ProtocolVersion
 ) -> None:
     with mock_device(protocol, go_dark_after=1) as device:
         assert failure_of(transport, a_meter(device.port, protocol)).code == "no_data"
 
 
 def test_a_device_that_worked_and_agrees_on_no_key_any_more_has_no_data(
-    transport: LocalTransport,
+    transport: LanReader,
 ) -> None:
     with mock_device("3.4") as device:
         meter = a_meter(device.port, "3.4")
-        transport.read(meter)
+        transport.dps(meter)
         device.server.go_dark_after = 0
         assert failure_of(transport, meter).code == "no_data"
 
 
 def test_a_device_that_worked_and_closes_the_connection_is_held_by_another(
-    transport: LocalTransport,
+    transport: LanReader,
 ) -> None:
     with mock_device("3.3") as mock:
         meter = a_meter(mock.port)
-        transport.read(meter)
+        transport.dps(meter)
     with FakeDevice(hang_up, meter.port) as device:
         failure = failure_of(transport, meter)
         assert device.connections == 1
@@ -152,7 +152,7 @@ def test_a_device_that_worked_and_closes_the_connection_is_held_by_another(
 
 @pytest.mark.parametrize("version", ["3.4", "3.5"])
 def test_a_device_that_was_paired_anew_tells_a_wrong_key(
-    transport: LocalTransport, version: ProtocolVersion
+    transport: LanReader, version: ProtocolVersion
 ) -> None:
     def dps() -> dict[str, int]:
         return {"101": 2300}
@@ -160,7 +160,7 @@ def test_a_device_that_was_paired_anew_tells_a_wrong_key(
     device = SimulatedMeter(DEVICE_ID, KEY, version, dps)
     device.start()
     meter = a_meter(device.port, version)
-    transport.read(meter)
+    transport.dps(meter)
     device.stop()
     again = SimulatedMeter(DEVICE_ID, OTHER_KEY, version, dps, port=device.port)
     again.start()
@@ -171,7 +171,7 @@ def test_a_device_that_was_paired_anew_tells_a_wrong_key(
 
 @pytest.mark.parametrize("version", ["3.3", "3.4", "3.5"])
 def test_a_device_that_serves_another_client_is_busy(
-    transport: LocalTransport, version: ProtocolVersion
+    transport: LanReader, version: ProtocolVersion
 ) -> None:
     with simulated(version) as device, socket.create_connection(("127.0.0.1", device.port)):
         failure = failure_of(transport, a_meter(device.port, version))
@@ -179,18 +179,18 @@ def test_a_device_that_serves_another_client_is_busy(
     assert "Tuya app" in str(failure)
 
 
-def test_a_device_that_closes_the_connection_has_no_data(hasty: LocalTransport) -> None:
+def test_a_device_that_closes_the_connection_has_no_data(hasty: LanReader) -> None:
     with FakeDevice(hang_up) as device:
         assert failure_of(hasty, a_meter(device.port)).code == "no_data"
 
 
-def test_an_answer_without_dps_is_no_data(hasty: LocalTransport) -> None:
+def test_an_answer_without_dps_is_no_data(hasty: LanReader) -> None:
     with mock_device("3.3", dps={}) as device:
         assert failure_of(hasty, a_meter(device.port)).code == "no_data"
 
 
 @pytest.mark.parametrize("protocol", [*VERSIONS, "auto"])
-def test_garbage_is_no_reading(hasty: LocalTransport, protocol: ProtocolVersion) -> None:
+def test_garbage_is_no_reading(hasty: LanReader, protocol: ProtocolVersion) -> None:
     def babble(connection: socket.socket) -> None:
         connection.recv(4096)
         for prefix in (b"\x00\x00\x55\xaa", b"\x00\x00\x66\x99", b""):
@@ -219,7 +219,7 @@ def test_bytes_that_trickle_in_do_not_stretch_the_time_limit(
     assert failure.code == "no_data"
 
 
-def test_a_key_that_cannot_be_one_is_not_repeated(transport: LocalTransport) -> None:
+def test_a_key_that_cannot_be_one_is_not_repeated(transport: LanReader) -> None:
     key = "0123456789abcde€"
     failure = failure_of(transport, a_meter(unused_port(), "3.3", key))
     assert failure.code == "wrong_key"
@@ -229,13 +229,13 @@ def test_a_key_that_cannot_be_one_is_not_repeated(transport: LocalTransport) -> 
 @pytest.mark.parametrize("version", ["3.1", "3.3", "3.4", "3.5"])
 @pytest.mark.parametrize("key", [KEY, OTHER_KEY])
 def test_no_key_and_no_payload_is_ever_logged_or_told(
-    hasty: LocalTransport, caplog: pytest.LogCaptureFixture, version: ProtocolVersion, key: str
+    hasty: LanReader, caplog: pytest.LogCaptureFixture, version: ProtocolVersion, key: str
 ) -> None:
     caplog.set_level(logging.DEBUG)
     told = ""
     with mock_device(version) as device:
         try:
-            hasty.read(a_meter(device.port, version, key))
+            hasty.dps(a_meter(device.port, version, key))
         except MeterError as failure:
             told = "".join(traceback.format_exception(failure))
     assert key not in caplog.text + told
@@ -245,15 +245,13 @@ def test_no_key_and_no_payload_is_ever_logged_or_told(
 def test_a_folder_for_locks_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(ConfigError, match="set state_dir"):
-        LocalTransport(tmp_path / "file" / "locks", keep_connections=lambda _: False)
+        LanReader(tmp_path / "file" / "locks")
 
 
-def test_a_lock_file_that_cannot_be_opened_is_named(
-    transport: LocalTransport, lock_dir: Path
-) -> None:
+def test_a_lock_file_that_cannot_be_opened_is_named(transport: LanReader, lock_dir: Path) -> None:
     with mock_device("3.3") as device:
         meter = a_meter(device.port)
-        transport.read(meter)
+        transport.dps(meter)
         (lock,) = lock_dir.iterdir()
         lock.unlink()
         lock.mkdir()
@@ -263,7 +261,7 @@ def test_a_lock_file_that_cannot_be_opened_is_named(
 
 
 def test_tinytuya_is_loaded_only_where_a_meter_is_read() -> None:
-    check = "import sys, esquirell.tuya.local; sys.exit('tinytuya' in sys.modules)"
+    check = "import sys, esquirell.tuya.lan.local; sys.exit('tinytuya' in sys.modules)"
     assert (
         subprocess.run([sys.executable, "-c", check], check=False, timeout=LIMIT_S).returncode == 0
     )

@@ -11,18 +11,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from support.tuya_broadcasts import Broadcaster, free_ports, listener, packet
-from support.tuya_devices import DEVICE_ID, MEASURED, MakeTransport, a_meter, simulated
+from support.tuya_devices import DEVICE_ID, MEASURED, LanReader, a_meter, simulated
 from support.waiting import eventually
 
 from esquirell.domain.errors import MeterUnreachableError, UnavailableError
 from esquirell.domain.meter import Meter
-from esquirell.tuya.addresses import Addresses
-from esquirell.tuya.announcement import Announcement, parse
-from esquirell.tuya.errors import not_found
-from esquirell.tuya.finder import Finder
-from esquirell.tuya.following import Follower
-from esquirell.tuya.listener import Listener, Ports
-from esquirell.tuya.local import LocalTransport
+from esquirell.tuya.discovery.addresses import Addresses
+from esquirell.tuya.discovery.announcement import Announcement, parse
+from esquirell.tuya.discovery.finder import Finder
+from esquirell.tuya.discovery.listener import Listener, Ports
+from esquirell.tuya.lan.errors import not_found
 
 PRODUCT = "gqmmtjclqb7reg5p"
 ELSEWHERE = "127.0.0.2"
@@ -172,25 +170,27 @@ def test_a_search_ends_when_the_program_does(finder: Finder) -> None:
 
 
 def test_a_meter_is_found_and_read(
-    ports: Ports, finder: Finder, addresses: Addresses, transport: LocalTransport
+    ports: Ports, finder: Finder, addresses: Addresses, lock_dir: Path
 ) -> None:
-    follower = Follower(transport, finder, addresses)
+    follower = LanReader(lock_dir, finder=finder, addresses=addresses)
     with simulated("3.4") as device:
         with Broadcaster(ports, DEVICE_ID):
-            assert follower.read(an_auto_meter(device.port)) == MEASURED
-        assert follower.read(an_auto_meter(device.port)) == MEASURED
+            assert follower.dps(an_auto_meter(device.port)) == MEASURED
+        assert follower.dps(an_auto_meter(device.port)) == MEASURED
 
 
 def test_a_restart_needs_no_search(
-    ports: Ports, finder: Finder, tmp_path: Path, make_transport: MakeTransport
+    ports: Ports, finder: Finder, tmp_path: Path, lock_dir: Path
 ) -> None:
     folder = tmp_path / "addresses"
     with simulated("3.4") as device:
         with Broadcaster(ports, DEVICE_ID):
-            Follower(make_transport(), finder, Addresses(folder)).read(an_auto_meter(device.port))
+            LanReader(lock_dir, finder=finder, addresses=Addresses(folder)).dps(
+                an_auto_meter(device.port)
+            )
         finder.stop()
-        again = Follower(make_transport(), finder, Addresses(folder))
-        assert again.read(an_auto_meter(device.port)) == MEASURED
+        again = LanReader(lock_dir, finder=finder, addresses=Addresses(folder))
+        assert again.dps(an_auto_meter(device.port)) == MEASURED
     (note,) = folder.iterdir()
     assert note.read_text() == "127.0.0.1\n"
     assert note.stat().st_mode & 0o777 == 0o600
@@ -198,32 +198,33 @@ def test_a_restart_needs_no_search(
 
 
 def test_a_meter_is_followed_to_its_new_address(
-    ports: Ports, finder: Finder, addresses: Addresses, transport: LocalTransport
+    ports: Ports, finder: Finder, addresses: Addresses, lock_dir: Path
 ) -> None:
     addresses.put(DEVICE_ID, ELSEWHERE)
     with simulated("3.4") as device, Broadcaster(ports, DEVICE_ID):
-        follower = Follower(transport, finder, addresses)
-        assert follower.read(an_auto_meter(device.port)) == MEASURED
+        follower = LanReader(lock_dir, finder=finder, addresses=addresses)
+        assert follower.dps(an_auto_meter(device.port)) == MEASURED
     assert addresses.get(DEVICE_ID) == "127.0.0.1"
 
 
 def test_an_address_where_the_meter_does_not_answer_is_not_remembered(
-    ports: Ports, finder: Finder, addresses: Addresses, transport: LocalTransport
+    ports: Ports, finder: Finder, addresses: Addresses, lock_dir: Path
 ) -> None:
     with Broadcaster(ports, DEVICE_ID, address=ELSEWHERE), pytest.raises(MeterUnreachableError):
-        Follower(transport, finder, addresses).read(an_auto_meter())
+        LanReader(lock_dir, finder=finder, addresses=addresses).dps(an_auto_meter())
     assert addresses.get(DEVICE_ID) is None
 
 
-def test_what_another_process_found_is_used(
-    finder: Finder, tmp_path: Path, transport: LocalTransport
-) -> None:
+def test_what_another_process_found_is_used(finder: Finder, tmp_path: Path, lock_dir: Path) -> None:
     ours, theirs = (Addresses(tmp_path / "addresses") for _ in range(2))
     ours.put(DEVICE_ID, ELSEWHERE)
     theirs.put(DEVICE_ID, "127.0.0.1")
     finder.stop()
     with simulated("3.4") as device:
-        assert Follower(transport, finder, ours).read(an_auto_meter(device.port)) == MEASURED
+        assert (
+            LanReader(lock_dir, finder=finder, addresses=ours).dps(an_auto_meter(device.port))
+            == MEASURED
+        )
 
 
 class CountingFinder(Finder):
@@ -236,15 +237,13 @@ class CountingFinder(Finder):
         raise not_found(meter, 1, 0, "")
 
 
-def test_after_a_search_in_vain_the_next_one_waits(
-    addresses: Addresses, transport: LocalTransport
-) -> None:
+def test_after_a_search_in_vain_the_next_one_waits(addresses: Addresses, lock_dir: Path) -> None:
     finder = CountingFinder()
-    follower = Follower(transport, finder, addresses)
+    follower = LanReader(lock_dir, finder=finder, addresses=addresses)
     searches = []
     for forced in (False, False, True):
         with pytest.raises(MeterUnreachableError, match="was not found on the LAN"):
-            follower.read(an_auto_meter(), forced=forced)
+            follower.dps(an_auto_meter(), forced=forced)
         searches.append(finder.searches)
     assert searches == [1, 1, 2]
 

@@ -43,11 +43,11 @@ def a_sub_meter(port: int, version: ProtocolVersion, cid: str) -> Meter:
 def test_sub_devices_take_turns_on_their_gateway(
     make_transport: MakeTransport, version: ProtocolVersion
 ) -> None:
-    transport = make_transport(keep=True)
+    transport = make_transport(keep="kept")
     with mock_device(version, through_gateway) as device, ThreadPoolExecutor(2) as pool:
         meters = [a_sub_meter(device.port, version, cid) for cid in SUB_DPS]
-        assert list(pool.map(transport.read, meters)) == list(SUB_DPS.values())
-        assert list(pool.map(transport.read, meters)) == list(SUB_DPS.values())
+        assert list(pool.map(transport.dps, meters)) == list(SUB_DPS.values())
+        assert list(pool.map(transport.dps, meters)) == list(SUB_DPS.values())
 
 
 def test_a_gateway_needs_a_node_id() -> None:

@@ -3,7 +3,7 @@ from hypothesis import strategies as st
 
 from esquirell import profiles
 from esquirell.domain.decoding import decode
-from esquirell.tuya.house import DAY_S, SimulatedHouse
+from esquirell.tuya.simulator.simulated_house import DAY_S, SimulatedHouse
 
 HOUSES = {seed: SimulatedHouse(seed) for seed in range(4)}
 PROFILE = profiles.find("owon_pc321")

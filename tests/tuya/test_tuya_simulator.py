@@ -7,8 +7,7 @@ import tinytuya
 from support.tuya_devices import DEVICE_ID, KEY, MEASURED, OTHER_KEY, simulated
 from support.waiting import eventually
 
-from esquirell.tuya.simulator import SimulatedMeter
-from esquirell.tuya.wire import VERSIONS
+from esquirell.tuya.simulator.meter import VERSIONS, SimulatedMeter
 
 
 def client(port: int, version: str, key: str = KEY) -> Any:  # noqa: ANN401  tinytuya has no types

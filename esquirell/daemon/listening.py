@@ -1,0 +1,25 @@
+"""The parts that hold lines to meters and deal with what comes over them unasked."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from esquirell.daemon.parts import Part, Turn
+from esquirell.runtime.root import Runtime
+
+
+def listening(runtime: Runtime) -> tuple[Part, ...]:
+    """Build the parts with which a process hears what its meters report."""
+    runtime.devices.holds = True
+    return (
+        _part("lines", lambda: runtime.lines.turn),
+        _part("reports", lambda: runtime.reports.turn),
+        _part("stored-reports", lambda: runtime.reports.store_turn),
+    )
+
+
+def _part(name: str, turn_of: Callable[[], Turn]) -> Part:
+    @contextmanager
+    def make() -> Iterator[Turn]:
+        yield turn_of()
+
+    return Part(name, make)

@@ -1,0 +1,66 @@
+"""What becomes of readings: statuses follow them, they are stored and published."""
+
+import threading
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from esquirell.domain.errors import EsquirellError, UnavailableError
+from esquirell.domain.meter import Meter
+from esquirell.domain.outcome import Outcome
+from esquirell.domain.reading import Reading
+from esquirell.domain.status import MeterStatus
+from esquirell.services.ports import Profiles, Publisher
+from esquirell.services.saving import Saver
+from esquirell.services.statuses import Statuses
+
+
+class Delivery:
+    """Stores and publishes readings, whoever brings them.
+
+    `polled` and `reported` say of when the last stored reading of a poll and the last report of
+    each meter are.
+    """
+
+    def __init__(self, profiles: Profiles, saver: Saver, publisher: Publisher) -> None:
+        self.saver = saver
+        self.statuses = Statuses(saver.store)
+        self._profiles = profiles
+        self._publisher = publisher
+        self._lock = threading.Lock()
+        self._published: dict[str, datetime] = {}
+        self.polled: dict[str, datetime] = {}
+        self.reported: dict[str, datetime] = {}
+
+    def follow(self, outcomes: Mapping[Meter, Outcome]) -> dict[str, MeterStatus]:
+        """Return the statuses of the meters after these outcomes."""
+        keys = {meter.name: self._profile_keys(meter) for meter in outcomes}
+        return self.statuses.after({one.name: out for one, out in outcomes.items()}, keys)
+
+    def save(
+        self,
+        readings: Sequence[Reading],
+        statuses: Mapping[str, MeterStatus],
+        *,
+        polled: bool = False,
+    ) -> UnavailableError | None:
+        """Store readings and statuses; return the error while the database is unreachable."""
+        if polled:
+            self.polled |= {reading.meter: reading.measured_at for reading in readings}
+        return self.saver.save(readings, statuses)
+
+    def publish(self, readings: Sequence[Reading], statuses: Mapping[str, MeterStatus]) -> None:
+        """Publish readings and statuses; what is older than what was published is left out."""
+        with self._lock:
+            for reading in readings:
+                if reading.measured_at < self._published.get(reading.meter, reading.measured_at):
+                    continue
+                self._published[reading.meter] = reading.measured_at
+                self._publisher.reading(reading, statuses[reading.meter].keys)
+            for name, status in statuses.items():
+                self._publisher.status(name, status)
+
+    def _profile_keys(self, meter: Meter) -> tuple[str, ...]:
+        try:
+            return self._profiles.of(meter).keys
+        except EsquirellError:
+            return ()

@@ -1,0 +1,174 @@
+"""Reads under way: one per meter, shared by all who ask meanwhile, understood in order."""
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from esquirell.domain.clock import Clock
+from esquirell.domain.errors import EsquirellError
+from esquirell.domain.heard import Heard, Question
+from esquirell.domain.meter import Meter
+from esquirell.domain.outcome import Outcome
+from esquirell.domain.reading import Reading
+from esquirell.services.ports import CheckCancelled, Transport
+
+log = logging.getLogger(__name__)
+
+# A transaction costs as much as ten readings in it; nobody waits for a single meter's.
+GATHER_S = 0.015
+# Between two looks at whether a poll was cancelled.
+LOOK_EVERY_S = 0.5
+
+Understand = Callable[[Meter, Heard, datetime], Reading]
+
+
+@dataclass(eq=False)
+class RawAnswer:
+    """What a meter said at `at`, or why it said nothing; understood on first use."""
+
+    meter: Meter
+    at: datetime
+    heard: Heard | EsquirellError
+    outcome: Outcome | None = None
+
+
+class Intake:
+    """Understands what meters say in the order in which it came, in whichever thread needs it.
+
+    A reading is judged by the one before it: so the answer to a question must not overtake a
+    report that came later, or the other way round.
+    """
+
+    def __init__(self, understand: Understand) -> None:
+        self._understand = understand
+        self._lock = threading.Lock()
+        self._waiting: deque[RawAnswer] = deque()
+
+    def put(self, answer: RawAnswer) -> None:
+        """Take in an answer; this never waits."""
+        self._waiting.append(answer)
+
+    def understand(self) -> None:
+        """Understand all that came so far."""
+        with self._lock:
+            while self._waiting:
+                answer = self._waiting.popleft()
+                answer.outcome = self._outcome(answer)
+
+    def _outcome(self, answer: RawAnswer) -> Outcome:
+        if isinstance(answer.heard, EsquirellError):
+            return Outcome(error=answer.heard)
+        try:
+            return Outcome(reading=self._understand(answer.meter, answer.heard, answer.at))
+        except EsquirellError as error:
+            return Outcome(error=error)
+        except Exception as error:  # the border: a fault with one meter must not cost the others
+            log.exception("an answer could not be understood")
+            return Outcome(error=EsquirellError(f"unexpected error: {type(error).__name__}"))
+
+
+@dataclass(eq=False)
+class Batches:
+    """The answers that one poll waits for; those that come within a moment come together.
+
+    `started` are the meters whose reads this poll has started itself.
+    """
+
+    intake: Intake
+    started: set[str] = field(default_factory=set)
+    _pending: set[str] = field(default_factory=set)
+    _landed: deque[RawAnswer] = field(default_factory=deque)
+    _some: threading.Event = field(default_factory=threading.Event)
+    _all: threading.Event = field(default_factory=threading.Event)
+
+    def expect(self, meter: str) -> None:
+        """Wait for a meter as well."""
+        self._pending.add(meter)
+
+    def land(self, answer: RawAnswer) -> None:
+        """Take an answer that the poll waits for."""
+        self._landed.append(answer)
+        if len(self._landed) >= len(self._pending):
+            self._all.set()
+        self._some.set()
+
+    def take(
+        self, limit_s: float, check_cancelled: CheckCancelled
+    ) -> Iterator[dict[Meter, Outcome]]:
+        """Return the outcomes, batch by batch, for `limit_s` seconds.
+
+        Raises what `check_cancelled` raises, which is called every half second.
+        """
+        deadline = time.monotonic() + limit_s
+        while self._pending and (left_s := deadline - time.monotonic()) > 0:
+            check_cancelled()
+            if self._some.wait(min(left_s, LOOK_EVERY_S)):
+                self._all.wait(GATHER_S)
+                yield self._batch()
+
+    @property
+    def late(self) -> set[str]:
+        """The meters that have not answered."""
+        return self._pending
+
+    def _batch(self) -> dict[Meter, Outcome]:
+        self._some.clear()
+        landed = [self._landed.popleft() for _ in range(len(self._landed))]
+        self._pending -= {answer.meter.name for answer in landed}
+        self.intake.understand()
+        return {answer.meter: answer.outcome for answer in landed if answer.outcome}
+
+
+class InFlightReads:
+    """Asks meters side by side, each at most once at a time."""
+
+    def __init__(self, transport: Transport, intake: Intake, clock: Clock) -> None:
+        self._transport = transport
+        self._intake = intake
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._waiting: dict[str, list[Batches]] = {}
+        self._since: dict[str, float] = {}
+
+    def start(self, questions: Sequence[Question], *, join: bool) -> Batches:
+        """Ask those that are not being asked; with `join`, wait for the others as well."""
+        batches = Batches(self._intake)
+        asked = []
+        with self._lock:
+            for question in questions:
+                name = question.meter.name
+                is_new = name not in self._waiting
+                if is_new or join:
+                    batches.expect(name)
+                    self._waiting.setdefault(name, []).append(batches)
+                if is_new:
+                    self._since[name] = time.monotonic()
+                    batches.started.add(name)
+                    asked.append(question)
+        if asked:
+            self._transport.ask(asked, self._answered)
+        return batches
+
+    def has(self, meter: str) -> bool:
+        """Whether a meter is being read."""
+        with self._lock:
+            return meter in self._waiting
+
+    def oldest_s(self) -> float:
+        """Return for how many seconds the oldest read has been under way."""
+        with self._lock:
+            started = list(self._since.values())
+        return time.monotonic() - min(started) if started else 0.0
+
+    def _answered(self, question: Question, heard: Heard | EsquirellError) -> None:
+        answer = RawAnswer(question.meter, self._clock(), heard)
+        self._intake.put(answer)
+        with self._lock:
+            self._since.pop(question.meter.name, None)
+            polls = self._waiting.pop(question.meter.name, [])
+        for batches in polls:
+            batches.land(answer)

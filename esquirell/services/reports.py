@@ -1,0 +1,154 @@
+"""What meters report by themselves: published at once, stored now and then."""
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from esquirell.domain.clock import Clock
+from esquirell.domain.heard import Heard
+from esquirell.domain.meter import Meter
+from esquirell.domain.outcome import Outcome
+from esquirell.domain.reading import Reading
+from esquirell.services.delivery import Delivery
+from esquirell.services.judging import Judging
+from esquirell.services.ports import Publisher
+from esquirell.services.reads import Intake, RawAnswer
+
+log = logging.getLogger(__name__)
+
+WAIT_S = 0.5
+STORE_TURN_S = 1.0
+LOOK_UP_S = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Pending:
+    """The last reading of a meter that was reported and not stored, in its period."""
+
+    meter: Meter
+    reading: Reading
+    period: float
+
+
+class Reports:
+    """Takes reports from the devices' thread, and deals with them in threads of its own.
+
+    Of the reports of a meter the last one in each period of `store_every` seconds is stored,
+    unless a poll was stored in the same period.
+    """
+
+    def __init__(
+        self,
+        intake: Intake,
+        judging: Judging,
+        delivery: Delivery,
+        publisher: Publisher,
+        clock: Clock,
+    ) -> None:
+        self._intake = intake
+        self._judging = judging
+        self._delivery = delivery
+        self._publisher = publisher
+        self._clock = clock
+        self._new: deque[RawAnswer] = deque()
+        self._some = threading.Event()
+        self._lock = threading.Lock()
+        self._pending: dict[str, _Pending] = {}
+        self._ready: list[Reading] = []
+        self._looked_up: dict[str, float] = {}
+
+    def reported(self, meter: Meter, heard: Heard) -> None:
+        """Take the state of a meter that reported something; this never waits."""
+        answer = RawAnswer(meter, self._clock(), heard)
+        self._intake.put(answer)
+        self._new.append(answer)
+        self._some.set()
+
+    def event(self, kind: str, data: Mapping[str, Any]) -> None:
+        """Publish that something happened to a line."""
+        self._publisher.event(kind, data)
+
+    def turn(self) -> float:
+        """Publish what came, as soon as something does; return the seconds until the next turn."""
+        if self._some.wait(WAIT_S):
+            self._some.clear()
+            self._publish([self._new.popleft() for _ in range(len(self._new))])
+        return 0.0
+
+    def store_turn(self) -> float:
+        """Store what is due, of all meters in one transaction; return the seconds to wait."""
+        self._store(self._due(self._clock()))
+        return STORE_TURN_S
+
+    def flush(self) -> None:
+        """Store all that was not stored: the process ends."""
+        with self._lock:
+            due = [*self._ready, *(pending.reading for pending in self._pending.values())]
+            self._pending.clear()
+            self._ready.clear()
+        self._store(due)
+
+    def _publish(self, answers: list[RawAnswer]) -> None:
+        self._look_up({answer.meter.name for answer in answers})
+        self._intake.understand()
+        outcomes: dict[Meter, Outcome] = {}
+        for answer in answers:
+            outcome = answer.outcome
+            if outcome is None or outcome.reading is None:
+                log.debug("%s reported nothing that measures", answer.meter.name)
+                continue
+            outcomes[answer.meter] = outcome
+            self._keep(answer.meter, outcome.reading)
+        readings = [outcome.reading for outcome in outcomes.values() if outcome.reading]
+        self._delivery.publish(readings, self._delivery.follow(outcomes))
+
+    def _look_up(self, meters: set[str]) -> None:
+        """Look up what is stored of meters that report for the first time, now and then."""
+        now = time.monotonic()
+        unknown = {
+            name
+            for name in self._judging.unknown(meters)
+            if now - self._looked_up.get(name, -LOOK_UP_S) >= LOOK_UP_S
+        }
+        if unknown:
+            self._looked_up |= dict.fromkeys(unknown, now)
+            self._judging.prepare(unknown)
+
+    def _keep(self, meter: Meter, reading: Reading) -> None:
+        """Note a reading, to be stored if it turns out to be the last of its period."""
+        period = _period(reading.measured_at, meter)
+        with self._lock:
+            self._delivery.reported[meter.name] = reading.measured_at
+            before = self._pending.get(meter.name)
+            if before and before.period != period and not self._was_polled(before):
+                self._ready.append(before.reading)
+            self._pending[meter.name] = _Pending(meter, reading, period)
+
+    def _due(self, now: datetime) -> list[Reading]:
+        with self._lock:
+            over = [one for one in self._pending.values() if _period(now, one.meter) > one.period]
+            for pending in over:
+                del self._pending[pending.meter.name]
+                if not self._was_polled(pending):
+                    self._ready.append(pending.reading)
+            due, self._ready = self._ready, []
+        return due
+
+    def _was_polled(self, pending: _Pending) -> bool:
+        polled = self._delivery.polled.get(pending.meter.name)
+        return polled is not None and _period(polled, pending.meter) == pending.period
+
+    def _store(self, readings: list[Reading]) -> None:
+        if readings:
+            names = {reading.meter for reading in readings}
+            statuses = {name: self._delivery.statuses.of(name) for name in names}
+            self._delivery.save(readings, statuses)
+
+
+def _period(moment: datetime, meter: Meter) -> float:
+    return moment.timestamp() // (meter.store_every or 0.001)

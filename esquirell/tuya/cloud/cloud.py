@@ -1,0 +1,138 @@
+"""Reads meters through Tuya's cloud."""
+
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from esquirell.domain.device import Device
+from esquirell.domain.errors import MeterUnreachableError
+from esquirell.domain.meter import Meter
+from esquirell.tuya.cloud.account import Account, Quota, Spent
+from esquirell.tuya.cloud.descriptions import Descriptions
+from esquirell.tuya.cloud.errors import AwayError, offline, strange, without_values
+from esquirell.tuya.lan.cooldown import CoolDown
+from esquirell.tuya.lan.limits import DEFAULT_LIMITS
+
+if TYPE_CHECKING:
+    from esquirell.tuya.cloud.api import CloudApi
+
+
+DEVICES = "devices"
+"""Where in the state directory the descriptions of devices are."""
+
+
+class Entry(NamedTuple):
+    """A device as the cloud lists it: what it is, and the key that it was given last."""
+
+    device: Device
+    local_key: str
+
+
+class Cloud:
+    """All that is asked of one account; what its devices are is kept in the state directory.
+
+    Three times in a row without an answer, for whichever meter, let the cloud rest for a
+    while: each of them may have taken seconds.
+    """
+
+    def __init__(self, account: Account, state_dir: Path, clock: Callable[[], datetime]) -> None:
+        self._account = account
+        self._quota = Quota(state_dir / "cloud-requests.json", account, clock)
+        self._descriptions = Descriptions(state_dir / DEVICES)
+        self._cooling = CoolDown(DEFAULT_LIMITS)
+        self._lock = threading.Lock()
+        self._made: CloudApi | None = None
+
+    def read(self, meter: Meter, *, forced: bool = False) -> Mapping[str, Any]:
+        """Give the values of a meter by DP id, or by code where the cloud tells no ids.
+
+        Raises MeterUnreachableError (`cloud_error`).
+        """
+        with self._asking(forced=forced) as api:
+            details = api.details(meter.device_id)
+            if details.online and not details.values:
+                details = details._replace(values=api.shadow(meter.device_id))
+            device = self._known(meter, details.device, api) if details.online else None
+        if device is None:
+            raise offline(meter)
+        if not details.values:
+            raise without_values(meter)
+        return _by_id(details.values, device)
+
+    def local_key(self, meter: Meter) -> str:
+        """Give the key that the device was given last. Raises MeterUnreachableError."""
+        with self._asking(forced=True) as api:
+            return api.details(meter.lan_id).local_key
+
+    def entry(self, meter: Meter) -> Entry:
+        """Give what the cloud lists of a meter, asked anew. Raises MeterUnreachableError."""
+        with self._asking(forced=True) as api:
+            details = api.details(meter.device_id)
+            return Entry(self._describe(meter, details.device, api), details.local_key)
+
+    def devices(self) -> list[dict[str, Any]]:
+        """List what the account holds, keys included, as tinytuya's `devices.json` does.
+
+        Raises MeterUnreachableError (`cloud_error`).
+        """
+        with self._asking(forced=True) as api:
+            return api.listed()
+
+    def spent(self) -> Spent:
+        """Count the requests of today and of this month, of all processes."""
+        return self._quota.spent()
+
+    def _known(self, meter: Meter, product: Device, api: "CloudApi") -> Device:
+        known = self._descriptions.get(meter.device_id)
+        if known and known.product_id == product.product_id:
+            return known
+        return self._describe(meter, product, api)
+
+    def _describe(self, meter: Meter, product: Device, api: "CloudApi") -> Device:
+        device = api.described(meter.device_id, product)
+        self._descriptions.put(meter.device_id, device)
+        return device
+
+    @contextmanager
+    def _asking(self, *, forced: bool) -> Iterator["CloudApi"]:
+        if not forced:
+            self._cooling.check()
+        try:
+            yield self._api()
+        except AwayError as error:
+            self._cooling.failed(error)
+            raise
+        except (KeyError, TypeError, AttributeError, ValueError) as error:
+            raise strange(error) from error
+        self._cooling.succeeded()
+
+    def _api(self) -> "CloudApi":
+        # tinytuya takes some 25 MiB, which a process that reads no meters does without.
+        from esquirell.tuya.cloud.api import CloudApi  # noqa: PLC0415
+
+        with self._lock:
+            if self._made is None:
+                self._made = CloudApi(self._account, self._quota)
+            return self._made
+
+
+class NoCloud:
+    """Stands in where no account is configured."""
+
+    def read(self, meter: Meter, *, forced: bool = False) -> Mapping[str, Any]:
+        """Raise MeterUnreachableError (`cloud_error`)."""
+        del forced
+        raise MeterUnreachableError(
+            "cloud_error", f"{meter.name} is read through the cloud: set api_key under [cloud]"
+        )
+
+
+def _by_id(values: Mapping[str, Any], device: Device) -> dict[str, Any]:
+    """Key values by DP id as on the LAN, when all of them are known; else leave the codes."""
+    ids = {point["code"]: dp for dp, point in device.mapping.items()}
+    if not all(name in ids for name in values):
+        return dict(values)
+    return {ids[code]: value for code, value in values.items()}

@@ -1,0 +1,248 @@
+"""Frames of the Tuya LAN protocol, sealed and opened with the key in force on a connection.
+
+Layouts: tinytuya.core.message_helper and tinytuya.core.XenonDevice. 3.1 to 3.3 protect frames
+with a CRC-32, 3.4 signs them with HMAC-SHA256, and both encrypt payloads with AES-ECB; 3.1
+sends most of them in clear. 3.5 encrypts and signs whole frames with AES-GCM.
+"""
+
+import base64
+import binascii
+import hmac
+import struct
+from dataclasses import dataclass
+from hashlib import sha256
+
+from esquirell.tuya.tinytuya_import import (
+    DP_QUERY,
+    DP_QUERY_NEW,
+    HEART_BEAT,
+    PREFIX_55AA_BIN,
+    PREFIX_55AA_VALUE,
+    PREFIX_6699_BIN,
+    PREFIX_6699_VALUE,
+    SESS_KEY_NEG_FINISH,
+    SESS_KEY_NEG_RESP,
+    SESS_KEY_NEG_START,
+    UPDATEDPS,
+    AESCipher,
+    DecodeError,
+    TuyaHeader,
+    TuyaMessage,
+    pack_message,
+    unpack_message,
+)
+
+NONCE_BYTES = 16
+LONGEST_FRAME = 8192
+"""In bytes. tinytuya's own limit, 1440, is that of one packet; gateways send more."""
+
+_RETURN_CODE = bytes(4)
+_VERSION_HEADER_BYTES = 15
+_MD5_BYTES = 16
+_BLOCK_BYTES = 16
+_SHORTEST_BODY = 8
+_SUFFIXES = {PREFIX_55AA_BIN: b"\x00\x00\xaaU", PREFIX_6699_BIN: b"\x00\x00\x99f"}
+# What follows the length in the header: 55AA counts the suffix into it, 6699 does not.
+_HEADERS = {PREFIX_55AA_BIN: (">4I", 16, 0), PREFIX_6699_BIN: (">IHIII", 18, 4)}
+_WITHOUT_VERSION = (
+    DP_QUERY,
+    DP_QUERY_NEW,
+    UPDATEDPS,
+    HEART_BEAT,
+    SESS_KEY_NEG_START,
+    SESS_KEY_NEG_RESP,
+    SESS_KEY_NEG_FINISH,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """A frame that was opened; an acknowledgement has no payload."""
+
+    command: int
+    sequence: int
+    payload: bytes
+
+
+class FrameError(Exception):
+    """A frame that can't be opened: `speaks` is the protocol that its layout betrays, if any."""
+
+    def __init__(self, speaks: str | None = None) -> None:
+        super().__init__("the frame can't be opened")
+        self.speaks = speaks
+
+
+class FrameBuffer:
+    """Cuts a stream of bytes into frames; its memory is bounded.
+
+    What is no frame is skipped: `skipped` counts the bytes.
+    """
+
+    def __init__(self) -> None:
+        self.skipped = 0
+        self._buffer = b""
+
+    def feed(self, data: bytes) -> list[bytes]:
+        """Take bytes in; return the frames that are complete by now."""
+        self._buffer += data
+        frames = []
+        while (frame := self._next()) is not None:
+            frames.append(frame)
+        return frames
+
+    def _next(self) -> bytes | None:
+        while True:
+            self._skip_to_prefix()
+            prefix = self._buffer[:4]
+            if prefix not in _HEADERS or len(self._buffer) < _HEADERS[prefix][1]:
+                return None
+            end = header_of(self._buffer).total_length
+            if _SHORTEST_BODY <= end <= LONGEST_FRAME:
+                if len(self._buffer) < end:
+                    return None
+                if self._buffer[end - 4 : end] == _SUFFIXES[prefix]:
+                    frame, self._buffer = self._buffer[:end], self._buffer[end:]
+                    return frame
+            self._skip(len(prefix))
+
+    def _skip_to_prefix(self) -> None:
+        found = [at for one in _HEADERS if (at := self._buffer.find(one)) >= 0]
+        # A prefix may have come in part.
+        self._skip(min(found) if found else max(0, len(self._buffer) - 3))
+
+    def _skip(self, count: int) -> None:
+        self._buffer = self._buffer[count:]
+        self.skipped += count
+
+
+def header_of(data: bytes) -> TuyaHeader:
+    """Read the header of a frame, which is there as a whole."""
+    layout, size, beyond = _HEADERS[data[:4]]
+    prefix, *_, sequence, command, length = struct.unpack(layout, data[:size])
+    return TuyaHeader(prefix, sequence, command, length, size + length + beyond)
+
+
+class Codec:
+    """Seals and opens the frames of one connection, on either side of it."""
+
+    def __init__(self, version: str, key: bytes) -> None:
+        self.version = version
+        self.use(key)
+
+    def use(self, key: bytes) -> None:
+        """Go on with another key: the one agreed on for the session."""
+        self.key = key
+        self._cipher = AESCipher(key)
+
+    def pack(self, command: int, payload: bytes, sequence: int, *, answers: bool = False) -> bytes:
+        """Build a frame; a device `answers` with a return code, 0 for success."""
+        header = self.version.encode() + bytes(12)
+        named = header if command not in _WITHOUT_VERSION else b""
+        if self.version == "3.5":
+            code, body, prefix = (0 if answers else None), named + payload, PREFIX_6699_VALUE
+        else:
+            code, body, prefix = 0, self._seal(payload, named), PREFIX_55AA_VALUE
+            body = _RETURN_CODE + body if answers else body
+        # tinytuya works the checksum out; iv=True lets it draw the nonce of a 3.5 frame.
+        message = TuyaMessage(sequence, command, code, body, 0, True, prefix, True)  # noqa: FBT003
+        return bytes(pack_message(message, hmac_key=self._signing_key))
+
+    def unpack(self, frame: bytes) -> Frame:
+        """Open a frame. Raises FrameError."""
+        if (frame[:4] == PREFIX_6699_BIN) != (self.version == "3.5"):
+            raise FrameError("3.5" if self.version != "3.5" else _older(frame))
+        try:
+            message = self._unpack(frame, self._signing_key)
+        except (DecodeError, struct.error) as error:
+            raise FrameError from error
+        if not message.crc_good:
+            raise FrameError(_older(frame) if self.version == "3.4" else self._signed(frame))
+        try:
+            payload = self._open(_without_return_code(message.payload))
+        except (ValueError, TypeError, binascii.Error) as error:
+            raise FrameError(_by_payload(message.payload, self.version)) from error
+        return Frame(message.cmd, message.seqno, payload)
+
+    @property
+    def _signing_key(self) -> bytes | None:
+        return self.key if self.version in {"3.4", "3.5"} else None
+
+    def _unpack(self, frame: bytes, key: bytes | None) -> TuyaMessage:
+        return unpack_message(frame, hmac_key=key, header=header_of(frame), no_retcode=True)
+
+    def _signed(self, frame: bytes) -> str | None:
+        """Tell older protocols from 3.4, which signs where they have a CRC-32."""
+        return self.version if frame[:4] == PREFIX_6699_BIN else "3.4"
+
+    def _seal(self, payload: bytes, named: bytes) -> bytes:
+        if self.version == "3.1" or (not payload and self.version != "3.4"):
+            return payload
+        if self.version == "3.4":
+            return bytes(self._cipher.encrypt(named + payload, use_base64=False))
+        return named + bytes(self._cipher.encrypt(payload, use_base64=False))
+
+    def _open(self, payload: bytes) -> bytes:
+        """Decrypt a payload and take its version off. Raises ValueError or binascii.Error."""
+        if self.version == "3.5":
+            return _without_version(payload)
+        if self.version == "3.4":
+            return _without_version(self._decrypt(payload)) if payload else b""
+        if self.version == "3.1" and not payload.startswith(b"3.1"):
+            return payload
+        if payload[:2] == b"3." and not payload.startswith(self.version.encode()):
+            raise ValueError("it names another protocol")
+        if self.version == "3.1":
+            return self._decrypt(base64.b64decode(payload[3 + _MD5_BYTES :], validate=True))
+        if len(payload) % _BLOCK_BYTES == _VERSION_HEADER_BYTES:
+            payload = payload[_VERSION_HEADER_BYTES:]
+        return self._decrypt(payload) if payload else b""
+
+    def _decrypt(self, sealed: bytes) -> bytes:
+        if not sealed:
+            raise ValueError("nothing to decrypt")
+        return bytes(
+            self._cipher.decrypt(sealed, use_base64=False, decode_text=False, verify_padding=True)
+        )
+
+
+def proof_of(key: bytes, nonce: bytes) -> bytes:
+    """Build what proves the knowledge of a key to the side that drew the nonce."""
+    return hmac.digest(key, nonce, sha256)
+
+
+def session_key(version: str, local_key: bytes, client: bytes, device: bytes) -> bytes:
+    """Derive the key of a session from the nonces of both sides, as tinytuya does."""
+    mixed = bytes(a ^ b for a, b in zip(client, device, strict=True))
+    cipher = AESCipher(local_key)
+    if version == "3.4":
+        return bytes(cipher.encrypt(mixed, use_base64=False, pad=False))
+    return bytes(cipher.encrypt(mixed, use_base64=False, pad=False, iv=client[:12])[12:28])
+
+
+def _without_return_code(payload: bytes) -> bytes:
+    """Take the return code off, where there is one: some reports have none."""
+    return payload[4:] if payload[:3] == bytes(3) and len(payload) >= len(_RETURN_CODE) else payload
+
+
+def _without_version(payload: bytes) -> bytes:
+    return payload[_VERSION_HEADER_BYTES:] if payload[:2] == b"3." else payload
+
+
+def _older(frame: bytes) -> str | None:
+    """Name the protocol of a 55AA frame: below 3.4 it has a CRC-32, else a signature."""
+    try:
+        message = unpack_message(frame, header=header_of(frame), no_retcode=True)
+    except (DecodeError, struct.error):
+        return None
+    return _by_payload(message.payload, "") if message.crc_good else "3.4"
+
+
+def _by_payload(payload: bytes, asked: str) -> str | None:
+    """Tell by a payload with a CRC-32: it may name its version, and only 3.1 speaks in clear."""
+    payload = _without_return_code(payload)
+    for version in ("3.1", "3.2", "3.3"):
+        if payload.startswith(version.encode()):
+            return version
+    if payload and payload.isascii():
+        return None if asked == "3.1" else "3.1"
+    return asked if asked in {"3.2", "3.3"} else "3.3"

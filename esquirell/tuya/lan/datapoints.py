@@ -1,0 +1,151 @@
+"""What a meter said: each datapoint with the time at which it was last said."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from esquirell.tuya.lan.session import Message
+
+KEEP_S = 60.0
+KEPT_INTERVALS = 3
+MISSES = 2
+"""How often a datapoint may be missing in answers before none is waited for any more."""
+
+CONFIRM_S = 3600.0
+CONFIRM_AGAIN_S = 60.0
+MOST_DATAPOINTS = 1024
+
+# A report is put together from what comes within a moment: see the contract of `push`.
+QUIET_S = 0.02
+LATEST_S = 0.1
+REFRESHED_S = 5.0
+FOREVER = float("inf")
+
+
+@dataclass(slots=True)
+class Datapoint:
+    """A value, when it was said (monotonic) and over which line; `asked` to confirm it since."""
+
+    value: Any
+    at: float
+    line: int
+    asked: int = 0
+
+
+@dataclass(slots=True)
+class Datapoints:
+    """All that one meter said, over all its lines, and what is to come of it.
+
+    `answered` are those that ever were in an answer, `came` also those that came while one was
+    waited for. `missing` counts in how many answers in a row one was waited for in vain. `by_id`:
+    the device has to be asked for each by its id; `answers_by_reports`: it answers a question with
+    nothing but reports.
+    """
+
+    known: dict[str, Datapoint] = field(default_factory=dict)
+    answered: set[str] = field(default_factory=set)
+    came: set[str] = field(default_factory=set)
+    missing: dict[str, int] = field(default_factory=dict)
+    by_id: bool = False
+    answers: int = 0
+    reports: int = 0
+    answers_by_reports: bool = False
+    first_report: float = FOREVER
+    last_report: float = FOREVER
+    refreshing: frozenset[str] = frozenset()
+    refresh_ends: float = 0.0
+
+    def take(self, message: Message, now: float, line: int) -> None:
+        """Take in what a message says, whatever kind it is of."""
+        for name, value in message.dps.items():
+            if name in self.known or len(self.known) < MOST_DATAPOINTS:
+                self.known[name] = Datapoint(value, now, line)
+        if message.is_answer:
+            self.answered |= message.dps.keys()
+            self.came |= message.dps.keys()
+            self.answers_by_reports = False
+        self.answers += message.is_answer
+        self.reports += message.is_report
+
+    def pend(self, now: float) -> None:
+        """Note that something was reported that is not published yet."""
+        self.first_report = min(self.first_report, now)
+        self.last_report = now
+
+    def settle(self) -> None:
+        """Note that all that was reported is published."""
+        self.first_report = self.last_report = FOREVER
+
+    @property
+    def report_due(self) -> float:
+        """The moment at which what was reported is to be published."""
+        return min(self.last_report + QUIET_S, self.first_report + LATEST_S)
+
+    def refreshed(self, ids: Collection[int], now: float) -> None:
+        """Note that datapoints were asked for by UPDATEDPS."""
+        self.refreshing, self.refresh_ends = frozenset(map(str, ids)), now + REFRESHED_S
+
+    def is_refresh(self, message: Message, now: float) -> bool:
+        """Whether a report is what an UPDATEDPS brought."""
+        return now < self.refresh_ends and message.dps.keys() <= self.refreshing
+
+    def said_since(self, moment: float) -> bool:
+        """Whether anything was said since a moment."""
+        return any(point.at >= moment for point in self.known.values())
+
+    @property
+    def complete(self) -> bool:
+        """Whether answers hold all that the meter ever said."""
+        return self.answers_by_reports or self.known.keys() <= self.answered
+
+    def due(self, named: Collection[str]) -> set[str]:
+        """Return the ids to wait for: those named by the profile and those that ever came."""
+        return {name for name in {*named, *self.came} if self.missing.get(name, 0) < MISSES}
+
+    def left(self, due: Collection[str], since: float) -> set[str]:
+        """Return the ids that were not said since a moment."""
+        return {name for name in due if name not in self.known or self.known[name].at < since}
+
+    def count_answer(self, due: Collection[str], since: float) -> None:
+        """Note which datapoints an answer brought."""
+        left = self.left(due, since)
+        for name in due:
+            self.missing[name] = self.missing.get(name, 0) + 1 if name in left else 0
+        self.came |= {name for name, point in self.known.items() if point.at >= since}
+
+    def unconfirmed(self, now: float, line: int) -> list[str]:
+        """Return the ids that are to be asked for anew, as the line lives and says nothing of them.
+
+        Nobody asks for one more than twice.
+        """
+        return [
+            name
+            for name, point in self.known.items()
+            if point.line == line
+            and point.asked < MISSES
+            and now - point.at >= CONFIRM_S + point.asked * CONFIRM_AGAIN_S
+        ]
+
+    def current(
+        self, now: float, line: int | None, interval_s: float, counters: Collection[str]
+    ) -> Mapping[str, Datapoint]:
+        """Return what is still to be believed; `line` is the one that lives, None without one.
+
+        While the line lives it holds what was said over it, but for what was asked for twice in
+        vain; of counters it holds that, too, as they may rest. What was said over an earlier line
+        holds for three intervals, at least a minute.
+        """
+        keep_s = max(KEEP_S, KEPT_INTERVALS * interval_s)
+        return {
+            name: point
+            for name, point in self.known.items()
+            if (
+                (name in counters or not _denied(point, now))
+                if point.line == line
+                else now - point.at <= keep_s
+            )
+        }
+
+
+def _denied(point: Datapoint, now: float) -> bool:
+    return point.asked >= MISSES and now - point.at >= CONFIRM_S + MISSES * CONFIRM_AGAIN_S

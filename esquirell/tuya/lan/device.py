@@ -1,0 +1,381 @@
+"""One device on the LAN: the meters behind it, and what is done with its line next."""
+
+import logging
+import random
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from esquirell.domain.errors import EsquirellError, MeterError
+from esquirell.domain.heard import Heard, Push, Question
+from esquirell.domain.meter import Meter
+from esquirell.tuya.discovery.following import Follower
+from esquirell.tuya.lan.cooldown import CoolDown
+from esquirell.tuya.lan.datapoints import Datapoints
+from esquirell.tuya.lan.errors import being_read, no_lock, stopped
+from esquirell.tuya.lan.exchange import Exchange, Script
+from esquirell.tuya.lan.lock import DeviceLock
+from esquirell.tuya.lan.loop import FOREVER
+from esquirell.tuya.lan.network import Network
+from esquirell.tuya.lan.reader import Reader
+from esquirell.tuya.lan.session import Message
+from esquirell.tuya.lan.suspension import Suspension
+
+log = logging.getLogger(__name__)
+
+HEARTBEAT_S = 15.0
+"""After so many seconds without a word from us; devices hang up after about thirty."""
+
+HEARTBEAT_ANSWER_S = 5.0
+MISSED_HEARTBEATS = 2
+SUSPENDED_OPEN_S = 5.0
+RETRY_S = 1.0
+LONGEST_RETRY_S = 60.0
+LOCK_LOOK_S = 0.05
+# Lines that end within so many seconds of each other were cut by the network.
+TOGETHER_S = 3.0
+
+Answered = Callable[[Heard | EsquirellError], None]
+
+
+@dataclass(slots=True)
+class Read:
+    """A question under way, and who waits for the answer."""
+
+    question: Question
+    answered: Answered
+
+
+@dataclass(slots=True)
+class Child:
+    """One meter behind a device: the device itself, or one of those behind a gateway."""
+
+    meter: Meter
+    said: Datapoints = field(default_factory=Datapoints)
+    question: Question | None = None
+
+    def asking(self) -> Question:
+        """Return what was asked of it last, or what is to be asked first."""
+        return self.question or Question(self.meter)
+
+
+class Device:
+    """Serves reads one after the other and, between them, holds the line if that is wanted.
+
+    Everything here runs in the loop's thread; `wake` lets it go on as far as it can.
+    """
+
+    def __init__(self, meter: Meter, network: Network, cuts: deque[tuple[float, str]]) -> None:
+        self.due = FOREVER
+        self.children: dict[str, Child] = {}
+        self._network = network
+        self._cuts = cuts
+        self._id = meter.lan_id
+        self._reads: deque[Read] = deque()
+        self._lock = DeviceLock(network.lock_dir, meter.lan_id)
+        self._exchange = Exchange(network.loop, network.limits, self._lock, self)
+        self._reader = Reader(self._exchange, network.limits)
+        self._follower = Follower(network.finder, network.addresses, self._exchange.apart)
+        self._cooling = CoolDown(network.limits)
+        self._suspension = Suspension()
+        self._asked: Child | None = None
+        self._dropped = False
+        self._open_until = 0.0
+        # Of many lines that are to be held not all are opened at once.
+        self._retry_at = time.monotonic() + RETRY_S * random.uniform(0.5, 1.5)  # noqa: S311
+        self._retry_s = 0.0
+        self._missed = 0
+        self._heartbeats_answered = True
+        self._told_suspended: set[str] = set()
+        self._script = self._live()
+
+    def ask(self, read: Read) -> None:
+        """Ask a meter behind this device, after what was asked before."""
+        self.child_of(read.question.meter).question = read.question
+        self._reads.append(read)
+        self.wake()
+
+    def child_of(self, meter: Meter) -> Child:
+        """Return what is known of a meter behind this device; new is fine."""
+        child = self.children.get(meter.name)
+        if child is None:
+            child = self.children[meter.name] = Child(meter)
+        child.meter = meter
+        return child
+
+    def drop(self, meter_name: str) -> bool:
+        """Forget a meter, after its reads; return whether the device is of no use any more."""
+        self._dropped = len(self.children) <= 1
+        if not self._dropped:
+            self.children.pop(meter_name, None)
+        self.wake()
+        return self._dropped
+
+    def end(self) -> None:
+        """Break off the reads under way and hang up."""
+        self._script.close()
+        self._hang_up()
+        while self._reads:
+            read = self._reads.popleft()
+            read.answered(stopped(read.question.meter))
+
+    def wake(self) -> None:
+        """Go on with whatever is under way, and publish what was reported if it is time."""
+        now = time.monotonic()
+        for child in self.children.values():
+            if child.said.report_due <= now:
+                self._report(child)
+        try:
+            moment = next(self._script)
+        except StopIteration:
+            return
+        except Exception as error:
+            log.exception("%s: unexpected error", ", ".join(self.children))
+            self._script = self._live()
+            self._hang_up()
+            while self._reads:
+                self._reads.popleft().answered(
+                    EsquirellError(f"unexpected error: {type(error).__name__}")
+                )
+            moment = now + RETRY_S
+        due = min((child.said.report_due for child in self.children.values()), default=FOREVER)
+        self._network.loop.wake_at(self, min(moment, due))
+
+    def push_of(self, meter: Meter) -> Push:
+        """Return whether the line of a meter is held."""
+        if self._network.keep(meter) != "held":
+            return "off"
+        return "suspended" if self._is_suspended(meter) else "on"
+
+    def _live(self) -> Script[None]:
+        while self._reads or not self._dropped:
+            self._check_resumed()
+            if self._exchange.ended:
+                self._lost()
+            if self._reads:
+                yield from self._serve(self._reads[0])
+            elif self._exchange.ready:
+                yield from self._listen()
+            elif self._holds() and not self._dropped:
+                yield from self._reopen()
+            else:
+                self._hang_up()
+                yield self._suspension.until if self._told_suspended else FOREVER
+        self._hang_up()
+
+    def _serve(self, read: Read) -> Script[None]:
+        """Answer one read, and forget it."""
+        child = self.child_of(read.question.meter)
+        answer: Heard | EsquirellError
+        try:
+            if not read.question.forced:
+                self._cooling.check()
+            answer = yield from self._count(self._read(child, read.question))
+        except MeterError as error:
+            answer = error
+        self._reads.popleft()
+        self._open_until = time.monotonic() + SUSPENDED_OPEN_S
+        read.answered(answer)
+
+    def _count(self, read: Script[Heard]) -> Script[Heard]:
+        """Count failures in a row, but not that the meter is busy with ourselves."""
+        try:
+            heard = yield from read
+        except MeterError as error:
+            self._cooling.failed(error)
+            raise
+        self._cooling.succeeded()
+        return heard
+
+    def _read(self, child: Child, question: Question) -> Script[Heard]:
+        yield from self._take_lock(question.meter)
+        answers, self._asked = child.said.answers, child
+        try:
+            yield from self._follower.read(
+                question, lambda there: self._reader.read(child.said, there)
+            )
+        except MeterError:
+            self._hang_up()
+            raise
+        finally:
+            self._asked = None
+        self._retry_s, self._missed = 0.0, 0
+        child.said.settle()
+        left = question.ids - child.said.known.keys()
+        return self._heard(child, partial=child.said.answers == answers and bool(left))
+
+    def _take_lock(self, meter: Meter) -> Script[None]:
+        """Take the lock that keeps other processes away. Raises MeterUnreachableError."""
+        end = time.monotonic() + self._network.limits.lock_wait_s
+        try:
+            while not self._lock.acquire():
+                now = time.monotonic()
+                if now >= end:
+                    raise being_read(meter)
+                yield min(now + LOCK_LOOK_S, end)
+        except OSError as error:
+            raise no_lock(meter, error) from error
+
+    def _listen(self) -> Script[None]:
+        """Keep the line open until something is to be done, or it is of no use any more."""
+        if not self.stays_open():
+            self._hang_up()
+            return
+        now = time.monotonic()
+        exchange = self._exchange
+        if not self._holds():
+            yield self._open_until if self._lingers(now) else FOREVER
+        elif now - exchange.sent_at >= HEARTBEAT_S:
+            yield from self._beat()
+        elif (confirm := self._unconfirmed(now)) is not None:
+            self._confirm(*confirm)
+        else:
+            yield exchange.sent_at + HEARTBEAT_S
+        if exchange.line is not None and not exchange.line.usable:
+            self._lost()
+
+    def _beat(self) -> Script[None]:
+        """Send a heartbeat; when two in a row bring nothing at all, ask whether the line lives."""
+        exchange, sent_at = self._exchange, time.monotonic()
+        assert exchange.session is not None  # noqa: S101 - the line is ready
+        exchange.send(exchange.session.heartbeat())
+        heard = yield from exchange.until(
+            lambda: exchange.heard_at >= sent_at or self._reads,
+            lambda: sent_at + HEARTBEAT_ANSWER_S,
+        )
+        self._missed = 0 if heard else self._missed + 1
+        if self._missed >= MISSED_HEARTBEATS and self._heartbeats_answered and exchange.ready:
+            # Some devices never answer heartbeats: an answer to a question counts as well.
+            yield from self._ask_unbidden()
+            self._heartbeats_answered = not exchange.ready
+
+    def _reopen(self) -> Script[None]:
+        """Open a line that is to be held and ask what is new, less and less often if it fails."""
+        now = time.monotonic()
+        if now < self._retry_at:
+            self._lock.release()
+            yield self._retry_at
+            return
+        self._retry_s = min(max(RETRY_S, 2 * self._retry_s), LONGEST_RETRY_S)
+        self._retry_at = now + self._retry_s * random.uniform(0.5, 1.5)  # noqa: S311 - no secret
+        yield from self._ask_unbidden()
+
+    def _ask_unbidden(self) -> Script[None]:
+        """Ask a meter as nobody waits for it; what it says counts as reported."""
+        child = next(one for one in self.children.values() if self._is_held(one))
+        try:
+            heard = yield from self._read(child, child.asking())
+        except MeterError as error:
+            log.debug("%s: its line can't be held: %s", child.meter.name, error)
+            return
+        self._network.listener.reported(child.meter, heard)
+
+    def _lost(self) -> None:
+        """Close a line that ended, and see whether the device bears none."""
+        line, now = self._exchange.line, time.monotonic()
+        assert line is not None  # noqa: S101 - it ended
+        lived_s, ended = now - line.opened_at, line.ended
+        self._hang_up()
+        others = any(who != self._id and now - at < TOGETHER_S for at, who in self._cuts)
+        self._cuts.append((now, self._id))
+        self._retry_at = now + RETRY_S * random.uniform(0.5, 1.5)  # noqa: S311 - no secret
+        if ended and not others and self._holds() and self._suspension.closed(now, lived_s):
+            self._suspended(now)
+
+    def _suspended(self, now: float) -> None:
+        seconds = round(self._suspension.until - now)
+        for child in self.children.values():
+            name = child.meter.name
+            if self._is_suspended(child.meter):
+                log.warning(
+                    "%s closes connections that are held open: it is only polled for %d s",
+                    name,
+                    seconds,
+                )
+                self._told_suspended.add(name)
+                self._network.listener.event("push_suspended", {"meter": name, "seconds": seconds})
+
+    def _check_resumed(self) -> None:
+        if self._told_suspended and not self._suspension.active(time.monotonic()):
+            for name in self._told_suspended:
+                log.info("%s: its connection is held open again", name)
+                self._network.listener.event("push_resumed", {"meter": name})
+            self._told_suspended.clear()
+
+    def taken(self, message: Message) -> None:
+        """Put what the device said where it belongs: to the meter that it is about."""
+        now = time.monotonic()
+        child = self._child_meant(message)
+        if child is None:
+            return
+        is_refresh = child.said.is_refresh(message, now)
+        child.said.take(message, now, self._exchange.number)
+        is_own = message.is_report and not is_refresh and not child.said.answers_by_reports
+        if child is not self._asked or is_own:
+            child.said.pend(now)
+
+    def _child_meant(self, message: Message) -> Child | None:
+        """Find the meter that a message is about; without a name an answer is of the one asked."""
+        asked = self._asked
+        if not message.cid and asked is not None and not message.is_report:
+            return asked
+        cids = (one for one in self.children.values() if one.meter.cid == message.cid)
+        return next(cids, None)
+
+    def _report(self, child: Child) -> None:
+        child.said.settle()
+        if self.push_of(child.meter) != "off":
+            self._network.listener.reported(child.meter, self._heard(child))
+
+    def _heard(self, child: Child, *, partial: bool = False) -> Heard:
+        now = time.monotonic()
+        line = self._exchange.number if self._exchange.ready else None
+        interval_s = self._network.interval_s(child.meter)
+        current = child.said.current(now, line, interval_s, child.asking().counters)
+        oldest = min((point.at for point in current.values()), default=now)
+        values = {name: point.value for name, point in current.items()}
+        return Heard(values, now - oldest, partial, self.push_of(child.meter))
+
+    def _unconfirmed(self, now: float) -> tuple[Child, list[int]] | None:
+        for child in self.children.values():
+            ids = child.said.unconfirmed(now, self._exchange.number)
+            if ids and self._is_held(child):
+                return child, sorted(map(int, ids))
+        return None
+
+    def _confirm(self, child: Child, ids: list[int]) -> None:
+        """Ask anew for what was not confirmed for long."""
+        for name in map(str, ids):
+            child.said.known[name].asked += 1
+        self._exchange.refresh(child.said, ids, child.meter.cid)
+
+    def _holds(self) -> bool:
+        return any(self._is_held(child) for child in self.children.values())
+
+    def _is_held(self, child: Child) -> bool:
+        """Tell whether a line is to be held for a meter; behind a gateway, if it ever reported."""
+        reports = not child.meter.cid or bool(child.said.reports)
+        return reports and self.push_of(child.meter) == "on"
+
+    def _is_suspended(self, meter: Meter) -> bool:
+        child = self.children.get(meter.name)
+        complete = child is None or child.said.complete
+        return meter.push == "auto" and complete and self._suspension.active(time.monotonic())
+
+    def stays_open(self) -> bool:
+        """Whether the line stays open between reads."""
+        if self._dropped:
+            return False
+        keeps = {self._network.keep(child.meter) for child in self.children.values()}
+        alone = not any(child.meter.cid for child in self.children.values())
+        return self._holds() or (alone and "kept" in keeps) or self._lingers(time.monotonic())
+
+    def _lingers(self, now: float) -> bool:
+        """Tell whether the line stays open for a moment after a poll, as no more is borne."""
+        is_suspended = any(self.push_of(one.meter) == "suspended" for one in self.children.values())
+        return is_suspended and now < self._open_until
+
+    def _hang_up(self) -> None:
+        self._exchange.hang_up()
+        self._lock.release()

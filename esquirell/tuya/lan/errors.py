@@ -1,0 +1,220 @@
+"""From what was seen on the wire to the failure reasons of the contract."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from esquirell.domain.errors import MeterError, MeterRejectedError, MeterUnreachableError
+from esquirell.domain.meter import Meter
+
+SESSION_VERSIONS = ("3.4", "3.5")
+"""The protocols that agree on a key for each connection."""
+
+Step = Literal["connect", "key", "answer"]
+
+
+@dataclass
+class Evidence:
+    """What the frames of a connection give away when they are not what was asked for.
+
+    `speaks` is the protocol of the first frame; `garbled`: a frame came that the key does not
+    open; `stranger`: the device calls itself by another id; `refusal`: its words.
+    """
+
+    speaks: str | None = None
+    garbled: bool = False
+    stranger: bool = False
+    refusal: str = ""
+
+
+@dataclass(eq=False)
+class AttemptError(Exception):
+    """What one attempt to read a device brought to light instead of its datapoints.
+
+    `version` is the protocol it was asked in, `auto` when one after the other was tried in
+    vain. `step` is the one that failed: the connection, the agreement on a session key
+    (protocols 3.4 and 3.5), the answer. `detail` says in the system's words why a connection
+    failed. `ended` tells that the device closed the connection, `evidence` what its frames gave
+    away.
+    """
+
+    version: str
+    step: Step
+    detail: str = ""
+    ended: bool = False
+    evidence: Evidence = field(default_factory=Evidence)
+
+    @property
+    def other_protocol(self) -> str | None:
+        """The protocol that the device speaks, when it is not the one it was asked in."""
+        speaks = self.evidence.speaks
+        return speaks if speaks != self.version else None
+
+    @property
+    def _agreed(self) -> bool:
+        return self.step == "answer" and self.version in SESSION_VERSIONS
+
+    @property
+    def wrong_key(self) -> bool:
+        """Whether a frame came that the key does not open; one that was agreed on fits."""
+        fits = self._agreed or self.evidence.speaks != self.version
+        return not fits and (self.evidence.garbled or self.step == "key")
+
+    @property
+    def final(self) -> bool:
+        """Whether another protocol can't help: nobody is there, or it is the right one."""
+        known = self.evidence.stranger or bool(self.evidence.refusal)
+        return self.step == "connect" or self._agreed or self.wrong_key or known
+
+
+def explain(meter: Meter, seen: AttemptError, *, worked: bool) -> MeterError:
+    """Name the reason of a failed read, as certain as the evidence allows.
+
+    `worked` tells that the same key and protocol have given data before. Without that, a
+    device that closes the connection instead of agreeing on a session key is taken to have
+    another key: devices with protocol 3.4 or 3.5 answer nothing that is signed with a wrong one.
+    """
+    if seen.step == "connect":
+        return _unreachable(meter, seen)
+    if seen.evidence.stranger:
+        return _another_device(meter)
+    if seen.other_protocol:
+        return wrong_protocol(meter, seen.version, seen.other_protocol)
+    if seen.wrong_key or (seen.step == "key" and seen.ended and not worked):
+        return _wrong_key(meter) if seen.wrong_key else _no_agreement(meter, seen)
+    return held_by_other(meter) if seen.ended and worked else _no_data(meter, seen)
+
+
+def wrong_protocol(meter: Meter, asked: str, speaks: str) -> MeterRejectedError:
+    """Say which protocol the meter speaks instead of the one it was asked in."""
+    return MeterRejectedError(
+        "wrong_protocol",
+        f"{_who(meter)} does not speak protocol {asked} but {speaks}: "
+        f'set protocol = "{speaks}" for it',
+    )
+
+
+def held_by_other(meter: Meter) -> MeterUnreachableError:
+    """Say that some other program holds the one connection that the meter serves."""
+    return MeterUnreachableError(
+        "busy",
+        f"{_who(meter)} closes the connection at once, as it does while another program "
+        "is connected: close the Tuya app, or whatever else reads it locally",
+    )
+
+
+def being_read(meter: Meter) -> MeterUnreachableError:
+    """Say that this program reads the meter at this moment, in another thread or process."""
+    return MeterUnreachableError(
+        "busy",
+        f"{_who(meter)} is being read by another process or task of esquirell: "
+        "try again in a moment, or let only one of them read it",
+    )
+
+
+def stopped(meter: Meter) -> MeterUnreachableError:
+    """Say that the program is ending, which broke the read off."""
+    return MeterUnreachableError(
+        "unreachable", f"{_who(meter)} was not read to the end, as esquirell is being stopped"
+    )
+
+
+def not_found(meter: Meter, seconds: float, others: int, trouble: str) -> MeterUnreachableError:
+    """Say that a search was in vain, and what was heard instead.
+
+    `others` counts the other devices that were heard, `trouble` says which ports could not
+    be listened on.
+    """
+    return MeterUnreachableError(
+        "unreachable",
+        f"{meter.name} was not found on the LAN by its device_id within {seconds:.0f} s: "
+        f"{trouble or _unheard(others)}",
+    )
+
+
+def no_lock(meter: Meter, error: OSError) -> MeterUnreachableError:
+    """Say that the file which keeps other processes away can't be used."""
+    return MeterUnreachableError(
+        "unreachable",
+        f"{_who(meter)} can't be read, as its lock file {error.filename} can't be opened "
+        f"({error.strerror}): set state_dir to a folder that esquirell may write to",
+    )
+
+
+def impossible_key(meter: Meter) -> MeterRejectedError:
+    """Say that the configured key can't be a Tuya key."""
+    return MeterRejectedError(
+        "wrong_key",
+        f"{_who(meter)} has a local_key with a character that no Tuya key contains: "
+        "copy its local_key again",
+    )
+
+
+def _unreachable(meter: Meter, seen: AttemptError) -> MeterUnreachableError:
+    return MeterUnreachableError(
+        "unreachable",
+        f"{_who(meter)} can't be reached ({seen.detail}): check that it has power and "
+        f"Wi-Fi, and that its address is still {meter.address}",
+    )
+
+
+def _another_device(meter: Meter) -> MeterUnreachableError:
+    return MeterUnreachableError(
+        "unreachable",
+        f"{_who(meter)}: another device answers there, it names another device_id: check the "
+        "address and the device_id of the meter",
+    )
+
+
+def _wrong_key(meter: Meter) -> MeterRejectedError:
+    return MeterRejectedError(
+        "wrong_key",
+        f"{_who(meter)} does not accept its local_key: copy it from the Tuya cloud again, "
+        "as each pairing gives the device a new one",
+    )
+
+
+def _no_agreement(meter: Meter, seen: AttemptError) -> MeterRejectedError:
+    return MeterRejectedError(
+        "wrong_key",
+        f"{_who(meter)} agrees on no session key, most likely as its local_key is wrong: "
+        f"copy it from the Tuya cloud again; if it is right, check protocol {seen.version}, "
+        "or switch the meter off and on again",
+    )
+
+
+def _no_data(meter: Meter, seen: AttemptError) -> MeterUnreachableError:
+    if seen.evidence.refusal:
+        return MeterUnreachableError(
+            "no_data",
+            f'{_who(meter)} refuses the question, it says "{seen.evidence.refusal}": '
+            f"{_suspects(seen)}",
+        )
+    manner = "closes the connection without an answer" if seen.ended else "is connected but silent"
+    return MeterUnreachableError("no_data", f"{_who(meter)} {manner}: {_suspects(seen)}")
+
+
+def _suspects(seen: AttemptError) -> str:
+    if seen.version == "auto":
+        return "check its local_key; if that is right, set its protocol instead of auto"
+    if seen.version in SESSION_VERSIONS:
+        return "switch it off and on again; if that does not help, check its local_key"
+    return (
+        f"check its local_key and that it speaks protocol {seen.version}, "
+        "and close the Tuya app if that is open"
+    )
+
+
+def _unheard(others: int) -> str:
+    if others:
+        return (
+            f"other Tuya devices were heard ({others}), so check its device_id, its power and "
+            "its Wi-Fi, or set address to its IP address"
+        )
+    return (
+        "no Tuya device was heard at all, so let UDP 6666, 6667 and 7000 through the firewall "
+        "(a container needs the network of its host), or set address to its IP address"
+    )
+
+
+def _who(meter: Meter) -> str:
+    return f"{meter.name} ({meter.address}:{meter.port})"

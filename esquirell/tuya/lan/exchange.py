@@ -1,0 +1,295 @@
+"""The line to one device and what is said over it: connect, agree on a key, ask, listen."""
+
+import socket
+import threading
+import time
+from collections.abc import Callable, Collection, Generator, Iterable
+from typing import Never, Protocol, TypeVar
+
+from esquirell.domain.heard import Question
+from esquirell.domain.meter import Meter
+from esquirell.tuya.lan.datapoints import Datapoints
+from esquirell.tuya.lan.errors import AttemptError, Step, impossible_key
+from esquirell.tuya.lan.limits import Limits
+from esquirell.tuya.lan.lock import DeviceLock
+from esquirell.tuya.lan.loop import FOREVER, Address, Line, Loop
+from esquirell.tuya.lan.session import Message, Session
+from esquirell.tuya.tinytuya_import import STATUS, UPDATEDPS
+
+T = TypeVar("T")
+Script = Generator[float, None, T]
+"""Work that waits: it yields the monotonic time at which to go on, unless something comes first."""
+
+GROUP_SIZE = 10
+GROUP_S = 0.5
+LINGER_S = 1.2
+# Where DPs are found in practice, in groups that fit into one frame of a device that is asked by
+# ids. DP 1 is in each: some devices stay silent when they have none of the DPs of a request.
+_RANGES = ((2, 31), (50, 69), (101, 140))
+_SEARCHED = [str(dp) for first, last in _RANGES for dp in range(first, last + 1)]
+
+
+class Owner(Protocol):
+    """The device whose line it is."""
+
+    def wake(self) -> None:
+        """Go on, as something happened."""
+        ...
+
+    def taken(self, message: Message) -> None:
+        """Take in a message with datapoints."""
+        ...
+
+    def stays_open(self) -> bool:
+        """Whether the line stays open after a read."""
+        ...
+
+
+class Exchange:
+    """Talks to a device over one line at a time.
+
+    `number` counts the lines; `heard_at` is when the last frame came, `sent_at` when we sent one.
+    """
+
+    def __init__(
+        self,
+        loop: Loop,
+        limits: Limits,
+        lock: DeviceLock,
+        owner: Owner,
+    ) -> None:
+        self.line: Line | None = None
+        self.session: Session | None = None
+        self.number = 0
+        self.heard_at = self.sent_at = self._acted_at = 0.0
+        self.lock = lock
+        self._loop = loop
+        self._limits = limits
+        self._owner = owner
+        self._heard: set[int] = set()
+
+    @property
+    def ready(self) -> bool:
+        """Whether questions can be asked over the line."""
+        return bool(self.line and self.line.usable and self.session and self.session.agreed)
+
+    @property
+    def ended(self) -> bool:
+        """Whether the device closed the line."""
+        return self.line is not None and self.line.ended
+
+    def hang_up(self) -> None:
+        """Close the line; none is fine."""
+        line, self.line, self.session = self.line, None, None
+        if line is not None:
+            line.close()
+
+    def send(self, data: bytes) -> None:
+        """Send frames over the line."""
+        if self.line is not None:
+            self.sent_at = time.monotonic()
+            self.line.send(data)
+
+    def until(self, condition: Callable[[], object], deadline: Callable[[], float]) -> Script[bool]:
+        """Wait until a condition holds or the line is done; return whether it holds."""
+        while not condition():
+            if self.line is None or self.line.error or self.ended or time.monotonic() >= deadline():
+                return False
+            yield deadline()
+        return True
+
+    def gap(self) -> Script[None]:
+        """Wait until the last contact with the device is long enough ago."""
+        end = time.monotonic() + self.lock.gap_left(self._limits.gap_s)
+        while time.monotonic() < end:
+            yield end
+
+    def apart(self, work: Callable[[], T], end: float = FOREVER) -> Script[T]:
+        """Do what may take long in a thread of its own. Raises what it raises, or TimeoutError."""
+        done: list[Callable[[], T]] = []
+
+        def run() -> None:
+            try:
+                result = work()
+            except Exception as error:  # noqa: BLE001 - it is raised again where it is awaited
+                done.append(_raising(error))
+            else:
+                done.append(lambda: result)
+            self._loop.call(self._owner.wake)
+
+        threading.Thread(target=run, name="lookup", daemon=True).start()
+        while not done:
+            if time.monotonic() >= end:
+                raise TimeoutError("timed out")
+            yield end
+        return done[0]()
+
+    def connect(self, meter: Meter, version: str, end: float) -> Script[None]:
+        """Open a line in one protocol, at whichever address of the device answers.
+
+        Raises AttemptError.
+        """
+        self.hang_up()
+        yield from self.gap()
+        self.number += 1
+        line = self.line = Line(self._loop, self._received, self._owner.wake)
+        self.session = Session(version, _key(meter), meter.lan_id, _ids(meter))
+        limit_s = self._limits.connect_s
+        try:
+            addresses = yield from self._addresses(meter, min(time.monotonic() + limit_s, end))
+            for address in addresses:
+                deadline = min(time.monotonic() + limit_s, end)
+                line.open(address)
+                if (yield from self.until(lambda: line.connected, lambda: deadline)):  # noqa: B023
+                    return
+                error = line.error or TimeoutError("timed out")
+            raise error
+        except OSError as error:
+            self.lock.touched()
+            raise AttemptError(version, "connect", error.strerror or str(error)) from error
+
+    def agree(self, end: float) -> Script[None]:
+        """Agree on a session key, where the protocol has one. Raises AttemptError."""
+        session = self.session
+        assert session is not None  # noqa: S101 - it is connected
+        self.send(session.start())
+        evidence = session.evidence
+        yield from self.until(
+            lambda: (
+                session.agreed or evidence.garbled or evidence.speaks not in {None, session.version}
+            ),
+            lambda: end,
+        )
+        if not session.agreed:
+            raise self._failure("key")
+
+    def ask(
+        self, said: Datapoints, question: Question, answer_s: float, end: float
+    ) -> Script[None]:
+        """Ask for all datapoints, after an UPDATEDPS for those to refresh. Raises AttemptError."""
+        session, since = self.session, time.monotonic()
+        assert session is not None  # noqa: S101 - it is connected
+        session.evidence.garbled, session.evidence.refusal = False, ""
+        cid, due = question.meter.cid, said.due(question.ids)
+        if question.refresh:
+            self.refresh(said, question.refresh, cid)
+            ends = min(since + self._limits.refresh_s, end)
+            yield from self.until(lambda: self._heard & {UPDATEDPS, STATUS}, lambda: ends)
+        if not said.by_id and session.version != "3.2":
+            yield from self._query(said, session.query(cid), answer_s, end)
+            said.by_id = bool(session.evidence.refusal)
+        if said.by_id or session.version == "3.2":
+            yield from self._ask_by_id(said, question, answer_s, end)
+        if not said.said_since(since):
+            said.by_id = False
+            raise self._failure("answer")
+        yield from self._complete(said, question.meter.cid, due, since, end)
+
+    def refresh(self, said: Datapoints, ids: Iterable[int], cid: str) -> None:
+        """Ask for datapoints to be measured and reported."""
+        assert self.session is not None  # noqa: S101 - it is connected
+        ids = list(ids)
+        self._heard.clear()
+        said.refreshed(ids, time.monotonic())
+        self.send(self.session.refresh(ids, cid))
+
+    def _query(self, said: Datapoints, frame: bytes, answer_s: float, end: float) -> Script[None]:
+        """Send a query and wait for the first datapoints, or for what says that none will come."""
+        assert self.session is not None  # noqa: S101 - it is connected
+        evidence, asked, answers = self.session.evidence, time.monotonic(), said.answers
+        self.send(frame)
+
+        def answered() -> bool:
+            by_report = said.answers_by_reports and said.said_since(asked)
+            told = evidence.garbled or evidence.stranger or bool(evidence.refusal)
+            return said.answers > answers or by_report or told
+
+        # A device does one thing after the other: each that it did begins the time anew.
+        yield from self.until(answered, lambda: min(max(asked, self._acted_at) + answer_s, end))
+        said.answers_by_reports = said.answers == answers and said.said_since(asked)
+
+    def _ask_by_id(
+        self, said: Datapoints, question: Question, answer_s: float, end: float
+    ) -> Script[None]:
+        """Ask for datapoints by their ids: those known or named first, then where they may be."""
+        assert self.session is not None  # noqa: S101 - it is connected
+        known = sorted(said.came | question.ids, key=int)
+        others = [] if said.came else [name for name in _SEARCHED if name not in question.ids]
+        for names, limit_s in [*_groups(known, answer_s), *_groups(others, GROUP_S)]:
+            self.session.evidence.refusal = ""
+            yield from self._query(
+                said, self.session.query_ids(names, question.meter.cid), limit_s, end
+            )
+            if self.ended or self.session.evidence.garbled:
+                return
+
+    def _complete(
+        self, said: Datapoints, cid: str, due: Collection[str], since: float, end: float
+    ) -> Script[None]:
+        """Wait for the rest of an answer: all that is due, or until the line is quiet."""
+        yield from self.until(
+            lambda: due and not said.left(due, since),
+            lambda: min(self.heard_at + self._limits.quiet_s, end),
+        )
+        left = said.left(due, since)
+        if left and not said.by_id and not self.ended:
+            self.refresh(said, [int(name) for name in left], cid)
+            # What comes later over a line that stays open counts as well.
+            ends = min(time.monotonic() + (0 if self._owner.stays_open() else LINGER_S), end)
+            yield from self.until(lambda: not said.left(due, since), lambda: ends)
+        said.count_answer(due, since)
+
+    def _received(self, data: bytes) -> None:
+        session = self.session
+        if session is None:
+            return
+        for message in session.feed(data):
+            self.heard_at = time.monotonic()
+            self._acted_at = self._acted_at if message.is_report else self.heard_at
+            self._heard.add(message.command)
+            if message.dps:
+                self._owner.taken(message)
+        if session.outbox:
+            outbox, session.outbox = session.outbox, b""
+            self.send(outbox)
+        self._owner.wake()
+
+    def _failure(self, step: Step) -> AttemptError:
+        assert self.session is not None  # noqa: S101 - it is connected
+        return AttemptError(
+            self.session.version, step, ended=self.ended, evidence=self.session.evidence
+        )
+
+    def _addresses(self, meter: Meter, end: float) -> Script[list[Address]]:
+        """Find all addresses of a host. Raises OSError."""
+        where = meter.address, meter.port
+        try:
+            found = socket.getaddrinfo(*where, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
+        except socket.gaierror:
+            # The system's resolver knows no time limit.
+            look_up = lambda: socket.getaddrinfo(*where, type=socket.SOCK_STREAM)  # noqa: E731
+            found = yield from self.apart(look_up, end)
+        return [(one[0], one[4]) for one in found]
+
+
+def _raising(error: Exception) -> Callable[[], Never]:
+    def fail() -> Never:
+        raise error
+
+    return fail
+
+
+def _key(meter: Meter) -> bytes:
+    key = meter.local_key.get_secret_value()
+    if not key.isascii():
+        raise impossible_key(meter)
+    return key.encode("ascii")
+
+
+def _ids(meter: Meter) -> tuple[str, ...]:
+    return (meter.device_id, meter.lan_id, meter.cid)
+
+
+def _groups(ids: list[str], limit_s: float) -> list[tuple[list[str], float]]:
+    groups = [ids[start : start + GROUP_SIZE] for start in range(0, len(ids), GROUP_SIZE)]
+    return [(["1", *(name for name in group if name != "1")], limit_s) for group in groups]

@@ -1,0 +1,243 @@
+"""One thread that waits for all lines and all time limits at once."""
+
+import heapq
+import logging
+import os
+import selectors
+import socket
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from itertools import count
+from typing import Any, Protocol
+
+log = logging.getLogger(__name__)
+
+FOREVER = float("inf")
+RECEIVE_BYTES = 16_384
+
+Address = tuple[socket.AddressFamily, Any]
+
+
+class Sleeper(Protocol):
+    """Something that the loop wakes at the monotonic time `due`."""
+
+    due: float
+
+    def wake(self) -> None:
+        """Go on, as it is time or as something happened."""
+        ...
+
+
+class Loop:
+    """Runs everything about devices in one thread, which starts with the first call.
+
+    Only `call`, `alive` and `close` are for other threads.
+    """
+
+    def __init__(self) -> None:
+        self._calls: deque[Callable[[], None]] = deque()
+        self._sleepers: list[tuple[float, int, Sleeper]] = []
+        self._numbers = count()
+        self._closed = False
+        self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
+
+    def call(self, function: Callable[[], None]) -> None:
+        """Run a function in the loop's thread, soon."""
+        self._calls.append(function)
+        self._start()
+        if self._thread is not None:
+            # Full, it wakes the loop anyway; or it is closed.
+            with suppress(OSError):
+                self._wake.send(b"\0")
+
+    def close(self) -> None:
+        """End the loop after what was called so far, and wait for that; never started is fine."""
+        with self._lock:
+            thread = self._thread
+            self._closed = thread is None
+        if thread is not None:
+            self.call(self._end)
+            thread.join()
+
+    def watch(self, end: socket.socket, events: int, ready: Callable[[int], None]) -> None:
+        """Call `ready` with the events of a socket, instead of what was called before."""
+        if end in self._selector.get_map():
+            self._selector.modify(end, events, ready)
+        else:
+            self._selector.register(end, events, ready)
+
+    def forget(self, end: socket.socket) -> None:
+        """Watch a socket no more; not watched is fine."""
+        with suppress(KeyError):
+            self._selector.unregister(end)
+
+    def wake_at(self, sleeper: Sleeper, moment: float) -> None:
+        """Wake a sleeper at a monotonic time, instead of the one asked for before."""
+        if moment != sleeper.due:
+            sleeper.due = moment
+            if moment != FOREVER:
+                heapq.heappush(self._sleepers, (moment, next(self._numbers), sleeper))
+
+    def _start(self) -> None:
+        with self._lock:
+            if self._thread is None and not self._closed:
+                self._selector = selectors.DefaultSelector()
+                self._wake, self._woken = socket.socketpair()
+                for end in (self._wake, self._woken):
+                    end.setblocking(False)  # noqa: FBT003 - the socket's own
+                self.watch(self._woken, selectors.EVENT_READ, self._drain)
+                self._thread = threading.Thread(target=self._run, name="meters", daemon=True)
+                self._thread.start()
+
+    def _run(self) -> None:
+        while not self._closed:
+            for key, events in self._selector.select(self._left_s()):
+                _guarded(key.data, events)
+            for _ in range(len(self._calls)):
+                _guarded(self._calls.popleft())
+            self._wake_due()
+        self._selector.close()
+        self._wake.close()
+        self._woken.close()
+
+    def _left_s(self) -> float | None:
+        if self._calls:
+            return 0.0
+        while self._sleepers and self._sleepers[0][2].due != self._sleepers[0][0]:
+            heapq.heappop(self._sleepers)
+        return max(0.0, self._sleepers[0][0] - time.monotonic()) if self._sleepers else None
+
+    def _wake_due(self) -> None:
+        now = time.monotonic()
+        while self._sleepers and self._sleepers[0][0] <= now:
+            moment, _, sleeper = heapq.heappop(self._sleepers)
+            if sleeper.due == moment:
+                sleeper.due = FOREVER
+                _guarded(sleeper.wake)
+
+    def _drain(self, _: int) -> None:
+        self._woken.recv(RECEIVE_BYTES)
+
+    def _end(self) -> None:
+        self._closed = True
+
+
+def _guarded(function: Callable[..., None], *arguments: object) -> None:
+    try:
+        function(*arguments)
+    except Exception:  # the border: a fault with one device must not cost the others
+        log.exception("unexpected error with a device")
+
+
+class Line:
+    """A TCP connection in the loop; `received` gets the bytes that come, `changed` all else.
+
+    `ended` tells that the device closed the connection, `error` why it failed otherwise.
+    """
+
+    def __init__(
+        self, loop: Loop, received: Callable[[bytes], None], changed: Callable[[], None]
+    ) -> None:
+        self.connected = False
+        self.ended = False
+        self.error: OSError | None = None
+        self.opened_at = time.monotonic()
+        self._loop = loop
+        self._received = received
+        self._changed = changed
+        self._unsent = b""
+        self._writes = False
+        self._socket: socket.socket | None = None
+
+    @property
+    def usable(self) -> bool:
+        """Whether it is connected, and not closed by either side."""
+        return self.connected and not self.ended and self.error is None
+
+    def open(self, address: Address) -> None:
+        """Begin to connect."""
+        self.close()
+        self.error = None
+        family, where = address
+        try:
+            self._socket = end = socket.socket(family, socket.SOCK_STREAM)
+            end.setblocking(False)  # noqa: FBT003 - the socket's own
+            end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            with suppress(BlockingIOError):
+                end.connect(where)
+        except OSError as error:
+            self._fail(error)
+            return
+        self._loop.watch(end, selectors.EVENT_WRITE, self._ready)
+
+    def send(self, data: bytes) -> None:
+        """Send bytes, now or as soon as the device takes them."""
+        self._unsent += data
+        if self.usable:
+            self._flush()
+
+    def close(self) -> None:
+        """Close the connection; closed already is fine."""
+        self.connected = False
+        end, self._socket = self._socket, None
+        if end is not None:
+            self._loop.forget(end)
+            end.close()
+
+    def _ready(self, events: int) -> None:
+        if not self.connected:
+            self._connected()
+        elif events & selectors.EVENT_READ:
+            self._receive()
+        if self.usable and self._unsent:
+            self._flush()
+
+    def _connected(self) -> None:
+        assert self._socket is not None  # noqa: S101 - it is watched
+        number = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        if number:
+            self._fail(OSError(number, os.strerror(number)))
+        else:
+            self.connected = True
+            self._loop.watch(self._socket, selectors.EVENT_READ, self._ready)
+        self._changed()
+
+    def _receive(self) -> None:
+        assert self._socket is not None  # noqa: S101 - it is watched
+        try:
+            data = self._socket.recv(RECEIVE_BYTES)
+        except BlockingIOError:
+            return
+        except OSError as error:
+            self._fail(error)
+            self._changed()
+            return
+        if data:
+            self._received(data)
+        else:
+            self._fail(None)
+            self._changed()
+
+    def _flush(self) -> None:
+        assert self._socket is not None  # noqa: S101 - it is usable
+        try:
+            self._unsent = self._unsent[self._socket.send(self._unsent) :]
+        except BlockingIOError:
+            pass
+        except OSError as error:
+            self._fail(error)
+            return
+        wanted = selectors.EVENT_READ | (selectors.EVENT_WRITE if self._unsent else 0)
+        if self._unsent or self._writes:
+            self._loop.watch(self._socket, wanted, self._ready)
+        self._writes = bool(self._unsent)
+
+    def _fail(self, error: OSError | None) -> None:
+        """Note the end: by the device (FIN or RST), or by whatever else the system says."""
+        self.ended = error is None or isinstance(error, (ConnectionResetError, BrokenPipeError))
+        self.error = error
+        self.close()

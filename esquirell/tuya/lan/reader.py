@@ -1,0 +1,175 @@
+"""Reads one device in the protocol it speaks, finding that out where it has to."""
+
+import logging
+import time
+from collections import deque
+from collections.abc import Iterable
+
+from esquirell.domain.errors import MeterError
+from esquirell.domain.heard import Question
+from esquirell.tuya.lan.datapoints import Datapoints
+from esquirell.tuya.lan.errors import AttemptError, explain, held_by_other, wrong_protocol
+from esquirell.tuya.lan.exchange import Exchange, Script
+from esquirell.tuya.lan.limits import Limits
+
+log = logging.getLogger(__name__)
+
+SEARCH_ORDER = ("3.3", "3.4", "3.5", "3.1")
+"""In which order to try protocols on an unknown device.
+
+Devices with 3.4 and 3.5 close the connection at once on a frame of 3.3, so that 3.3 first
+costs the least time; 3.1 is rare by now. 3.2 names itself in its answers to 3.3.
+"""
+
+HELD_S = 0.5
+
+
+class Reader:
+    """Reads a device and says why when it can't.
+
+    Other protocols than the configured or remembered one are tried only where that tells
+    more: once for a device that never gave data, and for `auto` after several failures in a
+    row, as a new firmware may speak another protocol.
+    """
+
+    def __init__(self, exchange: Exchange, limits: Limits) -> None:
+        self._exchange = exchange
+        self._limits = limits
+        self._worked = False
+        self._searched = False
+        self._failures = 0
+
+    def read(self, said: Datapoints, question: Question) -> Script[None]:
+        """Ask a device, over the line that is open if it still lives, else over a new one.
+
+        Raises MeterUnreachableError or MeterRejectedError.
+        """
+        end = time.monotonic() + self._limits.total_s
+        if not (yield from self._ask_over_open_line(said, question, end)):
+            yield from self._ask_anew(said, question, end)
+        self._worked = True
+        self._failures = 0
+
+    def _ask_over_open_line(self, said: Datapoints, question: Question, end: float) -> Script[bool]:
+        if not self._exchange.ready:
+            return False
+        yield from self._exchange.gap()
+        try:
+            yield from self._exchange.ask(said, question, self._limits.answer_s, end)
+        except AttemptError:
+            log.debug("%s: the open line is dead, opening another", question.meter.name)
+            return False
+        finally:
+            self._exchange.lock.touched()
+        return True
+
+    def _ask_anew(self, said: Datapoints, question: Question, end: float) -> Script[None]:
+        configured = question.meter.protocol
+        version = self._exchange.lock.version if configured == "auto" else configured
+        try:
+            if not version:
+                yield from self._find(SEARCH_ORDER, said, question, end)
+            else:
+                yield from self._attempt(version, said, question, end)
+        except AttemptError as seen:
+            self._failures += 1
+            if version and self._worth_a_search(seen, question):
+                yield from self._search_on(seen, said, question, end)
+            else:
+                raise (yield from self._reason(seen, question, end)) from seen
+
+    def _attempt(
+        self,
+        version: str,
+        said: Datapoints,
+        question: Question,
+        end: float,
+        probe_s: float | None = None,
+    ) -> Script[None]:
+        """Connect and ask in one protocol. Raises AttemptError."""
+        limits = self._limits
+        yield from self._exchange.connect(question.meter, version, end)
+        try:
+            yield from self._exchange.agree(min(time.monotonic() + (probe_s or limits.key_s), end))
+            yield from self._exchange.ask(said, question, probe_s or limits.answer_s, end)
+        finally:
+            self._exchange.lock.touched()
+
+    def _worth_a_search(self, seen: AttemptError, question: Question) -> bool:
+        is_auto = question.meter.protocol == "auto"
+        if seen.final:
+            return False
+        if seen.other_protocol:
+            return is_auto
+        if not self._worked and not self._searched:
+            return True
+        return is_auto and self._failures >= self._limits.failures_to_cool
+
+    def _search_on(
+        self, seen: AttemptError, said: Datapoints, question: Question, end: float
+    ) -> Script[None]:
+        """Try other protocols after one failed, and raise the most telling failure."""
+        self._searched = True
+        others = [version for version in SEARCH_ORDER if version != seen.version]
+        if seen.other_protocol:
+            others = [seen.other_protocol]
+        try:
+            yield from self._find(others, said, question, end)
+        except AttemptError as other:
+            telling = other if other.wrong_key else seen
+            raise (yield from self._reason(telling, question, end)) from seen
+
+    def _find(
+        self, versions: Iterable[str], said: Datapoints, question: Question, end: float
+    ) -> Script[None]:
+        """Try one protocol after the other, led by what the device betrays.
+
+        Raises AttemptError, and MeterRejectedError when it speaks another than configured.
+        """
+        untried = deque(versions)
+        tried: set[str] = set()
+        while True:
+            version = untried.popleft()
+            tried.add(version)
+            try:
+                yield from self._attempt(version, said, question, end, self._limits.probe_s)
+            except AttemptError as seen:
+                if seen.other_protocol and seen.other_protocol not in tried:
+                    untried = deque([seen.other_protocol])
+                if seen.final:
+                    raise
+                needed_s = self._limits.gap_s + self._limits.probe_s
+                if not untried or time.monotonic() + needed_s > end:
+                    raise AttemptError("auto", "answer", ended=seen.ended) from seen
+            else:
+                return self._found(version, question)
+
+    def _found(self, version: str, question: Question) -> None:
+        meter = question.meter
+        if meter.protocol != "auto":
+            raise wrong_protocol(meter, meter.protocol, version)
+        log.info("%s: the meter speaks protocol %s", meter.name, version)
+        self._exchange.lock.version = version
+
+    def _reason(self, seen: AttemptError, question: Question, end: float) -> Script[MeterError]:
+        worked = self._worked
+        if seen.ended and (seen.step == "key" or not worked):
+            if (yield from self._is_held(question, end)):
+                return held_by_other(question.meter)
+            # Nobody holds it, and it hangs up over the key: it was paired anew meanwhile.
+            worked = False
+        return explain(question.meter, seen, worked=worked)
+
+    def _is_held(self, question: Question, end: float) -> Script[bool]:
+        """Tell whether the device closes a connection even when nothing is said on it.
+
+        Many devices do that while they serve another client.
+        """
+        try:
+            yield from self._exchange.connect(question.meter, "3.3", end)
+        except AttemptError:
+            return False
+        deadline = min(time.monotonic() + HELD_S, end)
+        yield from self._exchange.until(lambda: False, lambda: deadline)
+        self._exchange.lock.touched()
+        return self._exchange.ended

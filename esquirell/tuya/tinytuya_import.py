@@ -1,0 +1,60 @@
+"""What we use of tinytuya, imported without what only its own way to the cloud needs.
+
+That way is replaced by `cloud.api`; requests, and what comes with it, would be 4 MiB.
+Its sockets, retries and Monitor are not used: it is the codec.
+"""
+
+from esquirell.tuya.lazy_import import lazy_import
+
+with lazy_import("requests"):
+    import tinytuya
+    from tinytuya.core import (
+        CONTROL_NEW,
+        DP_QUERY,
+        DP_QUERY_NEW,
+        HEART_BEAT,
+        PREFIX_55AA_BIN,
+        PREFIX_55AA_VALUE,
+        PREFIX_6699_BIN,
+        PREFIX_6699_VALUE,
+        REQ_DEVINFO,
+        SESS_KEY_NEG_FINISH,
+        SESS_KEY_NEG_RESP,
+        SESS_KEY_NEG_START,
+        STATUS,
+        UPDATEDPS,
+        AESCipher,
+        DecodeError,
+        TuyaHeader,
+        TuyaMessage,
+        decrypt_udp,
+        pack_message,
+        udpkey,
+        unpack_message,
+    )
+
+__all__ = (
+    "CONTROL_NEW",
+    "DP_QUERY",
+    "DP_QUERY_NEW",
+    "HEART_BEAT",
+    "PREFIX_55AA_BIN",
+    "PREFIX_55AA_VALUE",
+    "PREFIX_6699_BIN",
+    "PREFIX_6699_VALUE",
+    "REQ_DEVINFO",
+    "SESS_KEY_NEG_FINISH",
+    "SESS_KEY_NEG_RESP",
+    "SESS_KEY_NEG_START",
+    "STATUS",
+    "UPDATEDPS",
+    "AESCipher",
+    "DecodeError",
+    "TuyaHeader",
+    "TuyaMessage",
+    "decrypt_udp",
+    "pack_message",
+    "tinytuya",
+    "udpkey",
+    "unpack_message",
+)

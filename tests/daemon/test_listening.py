@@ -1,0 +1,89 @@
+"""A running service hears what its meters report."""
+
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+from support.mosquitto import Mosquitto
+from support.mqtt_observer import Observer
+from support.redis_server import RedisProcess
+from support.service import DPS, KEY, Service, configuration, meter_table
+from support.waiting import eventually
+
+from esquirell.tuya.simulator import SimulatedMeter
+
+Start = Callable[..., Service]
+STATE = "esquirell/meter/main/state"
+
+
+class House:
+    """A meter whose voltage a test changes; it reports when it is told to."""
+
+    def __init__(self) -> None:
+        self.dps = dict(DPS)
+        self.meter = SimulatedMeter("id-main", KEY, "3.4", lambda: self.dps)
+        self.meter.start()
+
+    def change(self, volts: int) -> None:
+        self.dps = self.dps | {"101": volts * 10}
+        self.meter.report()
+
+
+@pytest.fixture
+def house() -> Iterator[House]:
+    house = House()
+    yield house
+    house.meter.stop()
+
+
+def test_a_report_is_published_within_a_second_and_one_a_period_is_stored(
+    start: Start, broker: Mosquitto, server: RedisProcess, house: House
+) -> None:
+    table = meter_table("main", house.meter.port) + "\nstore_every = 3600"
+    settings = configuration([table], mqtt_port=broker.port, redis_url=server.url, every=3600)
+    with Observer(broker.port, STATE) as observer:
+        service = start(settings)
+        observer.saw(lambda seen: seen.json["diagnostics"]["push"] == "on")
+        took = []
+        for volts in range(221, 241):
+            began = time.monotonic()
+            house.change(volts)
+            observer.saw(lambda seen, volts=volts: seen.json["voltage_a"] == volts)  # type: ignore[misc]
+            took.append(time.monotonic() - began)
+        shape = observer.messages[-1].json
+        eventually(lambda: service.readings() >= 1)
+        assert service.readings() <= 2
+        assert service.stop() == 0
+    assert sorted(took)[len(took) // 2] < 1.0
+    assert shape["energy_import"] == DPS["131"] / 100
+    # What was reported last is stored at the end.
+    query = "SELECT voltage_a FROM reading ORDER BY measured_at DESC LIMIT 1"
+    assert service.rows(query) == [(240.0,)]
+
+
+def test_without_push_the_line_is_closed_between_polls(
+    start: Start, broker: Mosquitto, server: RedisProcess, house: House
+) -> None:
+    table = meter_table("main", house.meter.port) + "\npush = false"
+    settings = configuration([table], mqtt_port=broker.port, redis_url=server.url, every=30)
+    with Observer(broker.port, STATE) as observer:
+        service = start(settings)
+        observer.saw(lambda seen: seen.json["diagnostics"]["push"] == "off")
+        eventually(lambda: house.meter._client is None)
+        house.change(100)
+        time.sleep(0.5)
+        assert all(seen.json["voltage_a"] != 100 for seen in observer.messages)
+        assert service.stop() == 0
+    assert house.meter.reports == 0
+
+
+def test_a_meter_that_is_disabled_is_left_alone(
+    start: Start, broker: Mosquitto, server: RedisProcess, house: House
+) -> None:
+    table = meter_table("main", house.meter.port) + "\nenabled = false"
+    settings = configuration([table], mqtt_port=broker.port, redis_url=server.url, every=1)
+    service = start(settings)
+    eventually(lambda: "up as" in service.log)
+    time.sleep(3)
+    assert (house.meter.answers, service.readings()) == (0, 0)
+    assert service.stop() == 0

@@ -1,0 +1,154 @@
+"""Reports on their way: published at once, stored now and then."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from support.fakes import Clock, Publisher, ReadingStore, Spool, Transport, meter
+
+from esquirell import profiles
+from esquirell.domain.errors import MeterUnreachableError
+from esquirell.domain.heard import Heard
+from esquirell.domain.meter import Meter
+from esquirell.domain.reading import Reading
+from esquirell.domain.status import MeterStatus
+from esquirell.services.delivery import Delivery
+from esquirell.services.poll import Poller
+from esquirell.services.reports import Reports
+from esquirell.services.saving import Saver
+
+GONE = MeterUnreachableError("no_data", "main is connected but silent")
+
+
+class Bench:
+    def __init__(self) -> None:
+        self.transport = Transport()
+        self.store = ReadingStore()
+        self.publisher = Publisher()
+        self.clock = Clock()
+        choices = profiles.Choices()
+        delivery = Delivery(choices, Saver(self.store, Spool()), self.publisher)
+        self.poller = Poller(self.transport, choices, delivery, self.clock)
+        self.reports = Reports(
+            self.poller.intake, self.poller.judging, delivery, self.publisher, self.clock
+        )
+
+    def report(self, one: Meter, dps: Mapping[str, Any]) -> None:
+        self.reports.reported(one, Heard(dps, push="on"))
+        self.reports.turn()
+
+    def stored(self) -> list[datetime]:
+        return sorted(at for _, at in self.store.rows)
+
+
+@pytest.fixture
+def bench() -> Bench:
+    return Bench()
+
+
+def test_a_report_is_published_at_once_and_not_stored(bench: Bench) -> None:
+    bench.report(meter(), {"101": 2360})
+    ((reading, _),) = bench.publisher.readings
+    assert reading.values == {"voltage_a": 236.0}
+    assert reading.diagnostics == {"push": "on", "oldest_s": 0}
+    assert bench.publisher.statuses[-1][1].state == "online"
+    assert bench.store.rows == {}
+
+
+def test_of_each_period_the_last_report_is_stored(bench: Bench) -> None:
+    main = meter(store_every=60)
+    for second in range(150):
+        bench.report(main, {"101": 2300 + second})
+        bench.reports.store_turn()
+        bench.clock.advance(1)
+    begin = bench.clock.now - timedelta(seconds=150)
+    assert bench.stored() == [begin + timedelta(seconds=59), begin + timedelta(seconds=119)]
+    bench.reports.flush()
+    assert bench.stored()[-1] == begin + timedelta(seconds=149)
+
+
+def test_a_poll_counts_for_its_period(bench: Bench) -> None:
+    main = meter(store_every=60)
+    bench.transport.scripts["main"] = {"101": 2360}
+    for second in range(120):
+        if second == 10:
+            bench.poller.poll([main])
+        bench.report(main, {"101": 2300})
+        bench.reports.store_turn()
+        bench.clock.advance(1)
+    bench.reports.store_turn()
+    begin = bench.clock.now - timedelta(seconds=120)
+    assert bench.stored() == [begin + timedelta(seconds=10), begin + timedelta(seconds=119)]
+
+
+def test_each_report_is_stored_when_that_is_asked_for(bench: Bench) -> None:
+    main = meter(store_every=0)
+    for _ in range(5):
+        for _ in range(3):
+            bench.report(main, {"101": 2300})
+            bench.clock.advance(0.25)
+        bench.reports.store_turn()
+    bench.reports.flush()
+    assert len(bench.stored()) == 15
+
+
+def test_all_that_is_due_is_stored_in_one_transaction(bench: Bench) -> None:
+    house = [meter(f"m{number}") for number in range(20)]
+    for one in house:
+        bench.report(one, {"101": 2300})
+    bench.clock.advance(60)
+    bench.reports.store_turn()
+    assert len(bench.store.rows) == 20
+    # The first one, which is empty, looks whether an earlier process left something.
+    assert bench.store.transactions == 2
+
+
+def test_a_report_that_measures_nothing_is_no_reading(bench: Bench) -> None:
+    bench.report(meter(profile="auto"), {"1": True})
+    assert bench.publisher.readings == []
+    assert bench.publisher.statuses == []
+
+
+def test_a_meter_that_reports_is_not_offline_because_it_answers_nothing(bench: Bench) -> None:
+    bench.transport.scripts["main"] = GONE
+    for _ in range(3):
+        bench.report(meter(), {"101": 2360})
+        outcome = bench.poller.poll([meter()])["main"]
+        bench.clock.advance(30)
+    assert outcome.payload()["code"] == "no_data"
+    assert bench.publisher.statuses[-1][1].failures == 0
+    bench.clock.advance(60)
+    for _ in range(2):
+        bench.poller.poll([meter()])
+    assert bench.publisher.statuses[-1][1].state == "offline"
+
+
+def test_an_older_state_never_follows_a_newer_one(bench: Bench) -> None:
+    """A poll is stored before it is published; a report that comes meanwhile is faster."""
+    main = meter()
+    bench.transport.scripts["main"] = {"101": 2360}
+    add = bench.store.add
+
+    def slowly(readings: Sequence[Reading], statuses: Mapping[str, MeterStatus]) -> None:
+        if readings:
+            bench.clock.advance(1)
+            bench.report(main, {"101": 2400})
+        add(readings, statuses)
+
+    bench.store.add = slowly  # type: ignore[method-assign]
+    bench.poller.poll([main])
+    assert [one.values["voltage_a"] for one, _ in bench.publisher.readings] == [240.0]
+
+
+def test_energy_is_counted_on_through_reports_that_are_not_stored(bench: Bench) -> None:
+    main = meter()
+    for number in range(30):
+        bench.report(main, {"131": 100_000 + number})
+        bench.clock.advance(10)
+    bench.reports.flush()
+    published = [one.values["energy_import"] for one, _ in bench.publisher.readings]
+    assert published == [round(1000 + number / 100, 2) for number in range(30)]
+    last = max(bench.store.rows.values(), key=lambda one: one.measured_at)
+    assert last.ledger is not None
+    assert last.ledger.counters["energy_import"].total == 1000.29
