@@ -90,18 +90,17 @@ class Connection:
     def report(self) -> dict[str, Any]:
         """Return the state of the connection, as health shows it."""
         link = self._link
+        confirmed_at = self._traffic.confirmed_at
         report: dict[str, Any] = {
             "connected": self._connected,
             "unconfirmed": self._outbox.count + (len(link.unconfirmed) if link else 0),
-            "last_confirmed": iso(self._traffic.confirmed_at)
-            if self._traffic.confirmed_at
-            else None,
+            "last_confirmed": iso(confirmed_at) if confirmed_at else None,
         }
-        denied = sorted(link.denied) if link else []
         more = {
             "error": self.trouble,
             "too_large": sorted(self._traffic.too_large),
-            "denied": denied,
+            "denied": sorted(link.denied) if link else [],
+            "unreadable": sorted(link.unreadable) if link else [],
         }
         return report | {key: value for key, value in more.items() if value}
 

@@ -96,7 +96,10 @@ class Link:
         self.largest_packet: int | None = None
         self.failure = ""
         self.speaks_another_protocol = False
+        # Topics that the broker does not let us publish on, and filters that it refuses.
         self.denied: set[str] = set()
+        self.unreadable: set[str] = set()
+        self._asked_for: dict[int, str] = {}
 
     def open(self) -> None:
         """Connect; the broker's answer comes in a later turn."""
@@ -152,9 +155,11 @@ class Link:
         """Ask for the messages of a filter; retained ones are to be known as such."""
         if self._options.protocol == "5":
             options = SubscribeOptions(qos, noLocal=not own, retainAsPublished=True)
-            self._client.subscribe(topic_filter, options=options)
+            _, number = self._client.subscribe(topic_filter, options=options)
         else:
-            self._client.subscribe(topic_filter, qos)
+            _, number = self._client.subscribe(topic_filter, qos)
+        if number is not None:
+            self._asked_for[number] = topic_filter
 
     def close(self, *, done: bool) -> None:
         """End the connection: with a goodbye when all is done, else so that the will is sent."""
@@ -266,11 +271,18 @@ class Link:
             )
 
     def _on_subscribe(
-        self, _c: Client, _u: object, _mid: int, codes: list[ReasonCode], _p: Properties | None
+        self, _c: Client, _u: object, mid: int, codes: list[ReasonCode], _p: Properties | None
     ) -> None:
+        topic_filter = self._asked_for.pop(mid, "")
         for code in codes:
             if code.is_failure:
-                log.warning("%s refuses a subscription: %s", self._options.where, code)
+                self.unreadable.add(topic_filter)
+                log.warning(
+                    "%s does not let us subscribe to %s: %s",
+                    self._options.where,
+                    topic_filter,
+                    code,
+                )
 
     def _on_message(self, client: Client, _userdata: object, message: MQTTMessage) -> None:
         try:

@@ -24,6 +24,7 @@ from esquirell.mqtt.discovery import MeterInfo
 from esquirell.mqtt.memory import Memory
 from esquirell.mqtt.publisher import MqttPublisher
 from esquirell.mqtt.requests import Requests
+from esquirell.mqtt.rights import RightsCheck
 from esquirell.mqtt.topics import Topics
 from esquirell.runtime.connections import options_of
 from esquirell.runtime.devices import Devices
@@ -38,7 +39,7 @@ from esquirell.services.edits import Edits
 from esquirell.services.elsewhere import Elsewhere
 from esquirell.services.fetch import Fetch
 from esquirell.services.handlers import Handlers
-from esquirell.services.health import Health
+from esquirell.services.health import Health, Here
 from esquirell.services.inventory import Inventory
 from esquirell.services.inventory import Known as KnownMeters
 from esquirell.services.jobs import Jobs
@@ -221,7 +222,8 @@ class Runtime:
         """How the whole is doing."""
         readings, shared = self.storage.readings, self.shared
         queues = Queues(shared.client, lambda: {one.queue for one in self.meters() if one.queue})
-        return Health(self.meters, readings, shared.presence, queues, self._waiting, now)
+        here = Here(self._waiting, self.connection.report if self.bridges else dict)
+        return Health(self.meters, readings, shared.presence, queues, here, now)
 
     @cached_property
     def topics(self) -> Topics:
@@ -236,6 +238,11 @@ class Runtime:
         if not self.bridges:
             return Connection(options)
         return Connection(options, will_of(self.topics), Claim(self.topics))
+
+    @cached_property
+    def rights_check(self) -> RightsCheck:
+        """What tries out what the broker lets us do."""
+        return RightsCheck(self.connection, self.topics)
 
     @cached_property
     def publisher(self) -> MqttPublisher:

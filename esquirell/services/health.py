@@ -1,6 +1,7 @@
 """How the whole is doing: what `bridge/health` publishes and `esquirell health` judges."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from esquirell.domain.clock import Clock
@@ -13,6 +14,17 @@ from esquirell.services.ports import Presence, Queues, ReadingStore
 ROLES = ("worker", "beat", "bridge")
 
 
+@dataclass(frozen=True, slots=True)
+class Here:
+    """What only the process that reports knows: readings that wait, the connection to the broker.
+
+    `mqtt` returns nothing where the connection is not the bridge's.
+    """
+
+    waiting: Callable[[], int] = lambda: 0
+    mqtt: Callable[[], Mapping[str, Any]] = dict
+
+
 class Health:
     """Asks everything how it is doing."""
 
@@ -22,14 +34,14 @@ class Health:
         store: ReadingStore,
         presence: Presence,
         queues: Queues,
-        waiting: Callable[[], int],
+        here: Here,
         clock: Clock,
     ) -> None:
         self._meters = meters
         self._store = store
         self._presence = presence
         self._queues = queues
-        self._waiting = waiting
+        self._here = here
         self._clock = clock
 
     def report(self) -> dict[str, Any]:
@@ -39,12 +51,14 @@ class Health:
         database, statuses = self._database()
         alive = all(role["alive"] for role in roles.values())
         unserved = self._unserved(living)
+        mqtt = self._here.mqtt()
         return {
             "at": iso(self._clock()),
-            "healthy": alive and database["ok"],
+            "healthy": alive and database["ok"] and mqtt.get("connected", True),
             "roles": roles,
             "queue": self._queue() | ({"unserved": unserved} if unserved else {}),
             "database": database,
+            **({"mqtt": mqtt} if mqtt else {}),
             "meters": {meter.name: _meter(statuses, meter) for meter in self._meters()},
         }
 
@@ -78,8 +92,8 @@ class Health:
         try:
             statuses = self._store.statuses()
         except UnavailableError as error:
-            return {"ok": False, "spooled": self._waiting(), "error": str(error)}, {}
-        return {"ok": True, "spooled": self._waiting()}, statuses
+            return {"ok": False, "spooled": self._here.waiting(), "error": str(error)}, {}
+        return {"ok": True, "spooled": self._here.waiting()}, statuses
 
 
 def described(meter: Meter, status: MeterStatus) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from esquirell.domain.tasks import HeldTask, TaskRegistry
 from esquirell.services.commands import Commands
 from esquirell.services.edits import Edits
 from esquirell.services.handlers import Handlers
-from esquirell.services.health import Health
+from esquirell.services.health import Health, Here
 from esquirell.services.inventory import Inventory, Known
 from esquirell.services.jobs import Jobs
 from esquirell.services.schedules import Schedules
@@ -200,7 +200,7 @@ class Bench:
         self.held = HeldTasks()
         self.jobs = Jobs(self.log, self.sender, self.held, self.clock)
         self.readings = ReadingStore()
-        health = Health(self.meters, self.readings, Presence(), Queues(), lambda: 0, self.clock)
+        health = Health(self.meters, self.readings, Presence(), Queues(), Here(), self.clock)
         edits = Edits(self.store, self.timetable, self.tasks, self.meters)
         self.files = MeterFiles()
         self.forgotten: list[str] = []

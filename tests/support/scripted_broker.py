@@ -49,13 +49,15 @@ class ScriptedBroker:
     """Serves clients; each attribute is something that a broker may do, or not do.
 
     `silent_levels` are protocol levels (4: MQTT 3.1.1, 5) whose CONNECT is never answered, and
-    `refused_levels` those that are refused; `largest` cuts a client that sends more, `announced`
+    `refused_levels` those that are refused, `refused_filters` what nobody may subscribe to;
+    `largest` cuts a client that sends more, `announced`
     is told beforehand (MQTT 5); without `confirms` nothing that is published is acknowledged.
     """
 
     def __init__(self) -> None:
         self.silent_levels: set[int] = set()
         self.refused_levels: set[int] = set()
+        self.refused_filters: set[str] = set()
         self.largest: int | None = None
         self.announced: int | None = None
         self.confirms = True
@@ -160,7 +162,8 @@ class ScriptedBroker:
         at = 3 + body[2] if client.level == 5 else 2
         size = struct.unpack(">H", body[at : at + 2])[0]
         client.filters.append(body[at + 2 : at + 2 + size].decode())
-        client.send(SUBACK, body[:2] + client.props + b"\x01")
+        refused = client.filters[-1] in self.refused_filters
+        client.send(SUBACK, body[:2] + client.props + (b"\x87" if refused else b"\x01"))
 
     def _publish(self, client: Client, flags: int, body: bytes) -> None:
         size = struct.unpack(">H", body[:2])[0]

@@ -39,15 +39,22 @@ def redis(runtime: Runtime) -> Finding:
 
 
 def mqtt(runtime: Runtime) -> Finding:
-    """Look whether the broker lets us in, and speaks the configured protocol."""
-    settings = runtime.settings.mqtt
+    """Look whether the broker lets us in, and carries what we send as we need it."""
+    settings, check = runtime.settings.mqtt, runtime.rights_check
+    check.listen()
     runtime.connection.start()
     trouble = broker.reach(runtime.connection)
+    problems = [] if trouble else check.problems()
     runtime.connection.stop(broker.LEAVE_S)
+    where = f"{settings.host}:{settings.port}"
     if trouble:
         return fault("mqtt", trouble, "correct esquirell.toml, or start the broker if it is down")
-    message = f"{settings.host}:{settings.port} accepts us and speaks MQTT {settings.protocol}"
-    return fine("mqtt", message)
+    if problems:
+        remedy = (
+            "change that in the configuration of the broker; config/mosquitto.acl is an example"
+        )
+        return fault("mqtt", f"{where} accepts us, but {', and '.join(problems)}", remedy)
+    return fine("mqtt", f"{where} accepts us and carries what we send")
 
 
 def running(runtime: Runtime) -> Finding:
