@@ -27,6 +27,7 @@ COMMANDS = {
     "statistics": ("readings:statistics", "Show readings by hour, day or month."),
     "cost": ("cost:cost", "Show what the energy has cost."),
     "tariffs": ("tariffs:tariffs", "List tariffs, and import prices for them."),
+    "mqtt": ("mqtt:mqtt", "Take everything of ours out of the MQTT broker."),
     "ha": ("ha:ha", "Fill holes in Home Assistant's statistics, or undo it."),
     "db": ("db:db", "Take care of the database."),
     "backup": ("archive:backup", "Write everything of this machine into one file."),

@@ -64,7 +64,7 @@ class Claim:
 
         Ends early when `go_on` says so.
         """
-        name = f"{options.client_id}-{secrets.token_hex(4)}"
+        name = f"{options.client_id or 'esquirell'}-{secrets.token_hex(4)}"
         search = _Search(self._topics, self._instance)
         link = Link(replace(options, client_id=name, session_expiry=0), context, search.hear)
         link.open()

@@ -38,7 +38,7 @@ class Connection:
     def __init__(
         self, options: Options, will: Will | None = None, claim: Claim | None = None
     ) -> None:
-        self._options = options
+        self._options = self._in_use = options
         self._context = tls_context(options)
         self._will = will
         self._claim = claim
@@ -104,6 +104,10 @@ class Connection:
         }
         return report | {key: value for key, value in more.items() if value}
 
+    def end_session(self) -> None:
+        """Make the broker forget what it keeps for this client; not while it is connected."""
+        self._dialler.end_session(self._options)
+
     def alive(self) -> bool:
         """Whether the thread of the connection runs."""
         return self._thread.is_alive()
@@ -126,11 +130,11 @@ class Connection:
 
     def scan(self, topics: Topics) -> dict[str, bytes]:
         """Return what the broker holds for a bridge of these topics. Raises UnavailableError."""
-        return scan(self._options, topics, topics.everything, self._wanted, self._context)
+        return scan(self._in_use, topics, topics.everything, self._wanted, self._context)
 
     def holder_of(self, topics: Topics) -> str | None:
         """Return the machine on which another bridge serves these topics, if one does."""
-        return Claim(topics).look(self._options, self._context, self._wanted).holder
+        return Claim(topics).look(self._in_use, self._context, self._wanted).holder
 
     def answer(
         self,
@@ -261,7 +265,7 @@ class Connection:
 
     def _greet(self, options: Options) -> None:
         self._outbox.renew()
-        self._connected = True
+        self._connected, self._in_use = True, options
         log.info("connected to %s", options.where)
         if options.protocol != self._options.protocol and not self._said_without_mqtt_5:
             self._said_without_mqtt_5 = True

@@ -70,7 +70,7 @@ class Dialler:
             if found.holder is not None:
                 return Attempt(self._claim.held_by(found.holder, options), standby=True)
             if self._is_session_over(found.last_seen):
-                self._discard_session(options)
+                self.end_session(options)
         began, link = time.monotonic(), build(options)
         serve(link, options)
         if link.accepted:
@@ -90,7 +90,7 @@ class Dialler:
             return self._connected_at is None
         return not -limit_s <= (datetime.now(UTC) - last_seen).total_seconds() <= limit_s
 
-    def _discard_session(self, options: Options) -> None:
+    def end_session(self, options: Options) -> None:
         """Make the broker forget the session, with a connection for this alone.
 
         With MQTT 3.1.1 there is no other way, and mosquitto 2.0.11 does not write a session to

@@ -67,6 +67,13 @@ class Memory:
         self.removed.clear()
         self._write()
 
+    def forget_everything(self) -> None:
+        """Remove the file, as nothing of ours is left on the broker."""
+        self.published = None
+        self.removed.clear()
+        if self.file is not None:
+            self.file.unlink(missing_ok=True)
+
     def _write(self) -> None:
         if self.file is None:
             return

@@ -269,7 +269,7 @@ def test_the_devices_of_another_base_topic_are_left_alone(
     neighbour = House()
     neighbour.meters = [info_of("theirs")]
     topics = Topics(other)
-    with bridge_in(neighbour, broker.port, topics, client_id="neighbour") as (bridge, _):
+    with bridge_in(neighbour, broker.port, topics) as (bridge, _):
         bridge.tick()
         eventually(lambda: len(_about("theirs", broker)) == 2)
         before = {topic: text for topic, text in retained(broker.port).items() if other in topic}

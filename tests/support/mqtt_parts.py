@@ -15,6 +15,7 @@ from esquirell.domain.meter import Meter
 from esquirell.domain.reading import Reading
 from esquirell.domain.status import MeterStatus
 from esquirell.mqtt.bridge import REFRESH_S, Bridge, Facts, will_of
+from esquirell.mqtt.claim import Claim
 from esquirell.mqtt.client import Connection
 from esquirell.mqtt.discovery import About, MeterInfo
 from esquirell.mqtt.memory import Memory
@@ -153,14 +154,14 @@ def bridge_in(
     port: int,
     topics: Topics | None = None,
     *,
-    client_id: str = "bridge",
     protocol: Literal["5", "3.1.1"] = "5",
     memory: Memory | None = None,
+    claims: bool = False,
 ) -> Iterator[tuple[Bridge, Connection]]:
     """Start a bridge whose turns the test itself makes."""
     topics = topics or Topics()
-    options = Options("127.0.0.1", port, client_id=client_id, protocol=protocol)
-    connection = Connection(options, will_of(topics))
+    options = Options("127.0.0.1", port, client_id=f"{topics.bridge_id}-bridge", protocol=protocol)
+    connection = Connection(options, will_of(topics), Claim(topics) if claims else None)
     publisher = MqttPublisher(connection, topics, lambda _: 0, house.clock)
     memory = memory or Memory()
     bridge = Bridge(connection, topics, publisher, house.facts(), memory, house.monotonic)

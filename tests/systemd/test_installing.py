@@ -138,7 +138,14 @@ def test_apart_and_back_and_away(install: Install, layout: Layout, home: Home) -
     assert layout.state.exists()
     assert not layout.releases.exists()
     assert not list(layout.root.rglob("esquirell*.service"))
-    removing.uninstall(layout, Machine(layout), purge=True)
+    there: list[bool] = []
+    removing.uninstall(
+        layout,
+        Machine(layout),
+        purge=True,
+        leave=lambda: there.append(layout.configuration.exists()),
+    )
+    assert there == [True]
     assert not layout.configuration.parent.exists()
     assert not layout.state.exists()
 

@@ -2,16 +2,18 @@
 
 import os
 import sys
+from functools import partial
 from pathlib import Path
 
 import click
 
 from esquirell.cli.call import Call, Group, pass_call
-from esquirell.cli.output import print_json, print_table
+from esquirell.cli.output import in_terminal, print_json, print_table, warn
 from esquirell.cli.systemd import environment, installing, removing, state
 from esquirell.cli.systemd.layout import Layout, for_root
 from esquirell.cli.systemd.machine import ALL_IN_ONE, APART, Machine
-from esquirell.domain.errors import ConfigError
+from esquirell.domain.errors import ConfigError, EsquirellError
+from esquirell.settings import load
 
 _UNITS = {"all": ALL_IN_ONE, "apart": APART}
 _ROOT = click.option(
@@ -59,18 +61,39 @@ def install(call: Call, role: str | None, root: Path, rollback: bool) -> None:
 
 @systemd.command("uninstall")
 @click.option("--purge", is_flag=True, help="Remove configuration, data and user as well.")
+@click.option(
+    "--mqtt/--no-mqtt",
+    default=None,
+    help="Take its devices out of the MQTT broker and Home Assistant, too; without, it asks.",
+)
 @_ROOT
 @pass_call
-def uninstall(call: Call, root: Path, purge: bool) -> None:
+def uninstall(call: Call, root: Path, purge: bool, mqtt: bool | None) -> None:
     """Stop and remove the service; configuration and data stay."""
     _need_root(root)
     layout = Layout(root.absolute())
-    removing.uninstall(layout, Machine(layout), purge=purge)
+    if mqtt is None:
+        question = "Take its devices out of the MQTT broker and Home Assistant, too?"
+        mqtt = in_terminal() and not call.json and click.confirm(question, default=purge)
+    leave = partial(_leave_broker, layout) if mqtt else lambda: None
+    removing.uninstall(layout, Machine(layout), purge=purge, leave=leave)
     kept = [] if purge else [str(layout.configuration.parent), str(layout.state)]
     if call.json:
         print_json({"kept": kept})
     else:
         click.echo(f"The service is removed{'; kept: ' + ', '.join(kept) if kept else ''}.")
+
+
+def _leave_broker(layout: Layout) -> None:
+    """Clear what the service has published; that it fails must not stop the removal."""
+    from esquirell.runtime.leaving import leave_broker  # noqa: PLC0415 - it loads paho
+
+    try:
+        found = leave_broker(load(layout.configuration))
+    except EsquirellError as error:
+        warn(f"nothing is cleared on the MQTT broker: {error}")
+    else:
+        click.echo(f"{len(found)} topics are cleared on the MQTT broker", err=True)
 
 
 @systemd.command("status")

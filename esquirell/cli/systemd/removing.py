@@ -1,14 +1,22 @@
 """Taking the service away; configuration and data stay unless they are to go, too."""
 
+from collections.abc import Callable
+
 from esquirell.cli.systemd.layout import PROGRAM, Layout
 from esquirell.cli.systemd.machine import UNITS, Machine
 from esquirell.cli.systemd.releases import remove
 
 
-def uninstall(layout: Layout, machine: Machine, *, purge: bool) -> None:
-    """Stop the service and remove it; with `purge` also configuration, data and user."""
+def uninstall(
+    layout: Layout, machine: Machine, *, purge: bool, leave: Callable[[], None] = lambda: None
+) -> None:
+    """Stop the service and remove it; with `purge` also configuration, data and user.
+
+    `leave` is called when it is stopped and before anything is removed.
+    """
     machine.stop(UNITS)
     machine.disable(UNITS)
+    leave()
     for place in layout.shipped():
         place.unlink(missing_ok=True)
     if layout.command.is_symlink() and layout.command.readlink() == PROGRAM:

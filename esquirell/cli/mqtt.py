@@ -1,0 +1,43 @@
+"""`esquirell mqtt`: what concerns the broker itself."""
+
+import click
+
+from esquirell.cli.call import Call, Group, pass_call
+from esquirell.cli.output import print_json
+
+
+@click.group("mqtt", cls=Group)
+def mqtt() -> None:
+    """Take everything of ours out of the broker."""
+
+
+@mqtt.command("clear")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@pass_call
+def clear(call: Call, *, yes: bool) -> None:
+    """Clear everything that esquirell has published.
+
+    Its devices disappear from Home Assistant. The service has to be stopped; when it starts again
+    it publishes everything anew. What is stored in the database stays.
+    """
+    from esquirell.runtime.leaving import leave_broker  # noqa: PLC0415 - it loads paho
+
+    settings = call.settings.mqtt
+    where = f"{settings.host}:{settings.port}"
+    if not yes and not call.json:
+        question = f"Clear everything under {settings.base_topic} on {where}?"
+        click.confirm(question, abort=True)
+    found = leave_broker(call.settings)
+    if call.json:
+        print_json(found)
+        return
+    click.echo(f"{len(found)} topics are cleared. {_advice(found)}")
+
+
+def _advice(found: list[str]) -> str:
+    if not any(topic.endswith("/config") for topic in found):
+        return "No device was announced to Home Assistant."
+    return (
+        "Home Assistant has removed the devices if it runs; if it does not, delete them there by "
+        "hand."
+    )
