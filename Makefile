@@ -56,8 +56,8 @@ docs: install ## the documentation as a site, in site/
 demo: install ## the demo, from this checkout
 	$(BIN)/esquirell demo
 
-home-assistant: install ## against a real Home Assistant: HOME_ASSISTANT_HARNESS names the program that runs it
-	@test -n "$$HOME_ASSISTANT_HARNESS" || { echo 'set HOME_ASSISTANT_HARNESS to the program that runs Home Assistant'; exit 2; }
+home-assistant: install ## against real ones: HOME_ASSISTANT names `hass`, or several with a colon in between
+	@test -n "$$HOME_ASSISTANT$$HOME_ASSISTANT_HARNESS" || { echo 'set HOME_ASSISTANT to the program that runs Home Assistant (hass)'; exit 2; }
 	$(BIN)/pytest -n0 tests/homeassistant
 
 .PHONY: bench

@@ -30,6 +30,7 @@ class LongTermStatistics:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+        self._is_old = False
 
     def may_write(self) -> bool:
         """Return whether the token is an administrator's."""
@@ -84,9 +85,15 @@ class LongTermStatistics:
     def write(self, statistic: KeptStatistic, rows: Sequence[Row]) -> None:
         """Write rows over those of their hours; the answer comes before they are there."""
         stats = [_stats(statistic, row) for row in rows]
-        self._connection.call(
-            "recorder/import_statistics", metadata=dict(statistic.metadata), stats=stats
-        )
+        if not self._is_old:
+            try:
+                self._import(statistic.metadata, stats)
+            except HomeAssistantError as error:
+                if error.reason != _NOT_KNOWN:
+                    raise
+                self._is_old = True
+        if self._is_old:
+            self._import(_as_once(statistic.metadata), stats)
 
     def shift(self, statistic: KeptStatistic, shift: Shift) -> None:
         """Add to the sum of an hour and of all later ones, those to come included."""
@@ -116,6 +123,9 @@ class LongTermStatistics:
                     "that the added hours stay: update it, then run this again"
                 ) from error
 
+    def _import(self, metadata: Mapping[str, object], stats: list[dict[str, object]]) -> None:
+        self._connection.call("recorder/import_statistics", metadata=dict(metadata), stats=stats)
+
     def _read(
         self, statistic: KeptStatistic, since: datetime, until: datetime, period: str
     ) -> list[Row]:
@@ -143,7 +153,7 @@ def _statistic(described: Mapping[str, Any], canonical: str) -> KeptStatistic | 
         return f"{name} is not kept by Home Assistant's recorder"
     counts = bool(described["has_sum"])
     metadata = _metadata(described)
-    averages = metadata.get("mean_type") == _ARITHMETIC or metadata.get("has_mean") is True
+    averages = metadata["mean_type"] == _ARITHMETIC
     if counts == averages:
         return f"{name} is neither a counter nor a mean, so that it is left alone"
     return KeptStatistic(name, counts, unit, metadata, scale)
@@ -157,12 +167,15 @@ def _metadata(described: Mapping[str, Any]) -> dict[str, object]:
         "statistic_id": described["statistic_id"],
         "unit_of_measurement": described["statistics_unit_of_measurement"],
     }
-    if "mean_type" in described:
-        return metadata | {
-            "mean_type": described["mean_type"],
-            "unit_class": described["unit_class"],
-        }
-    return metadata | {"has_mean": described["has_mean"]}
+    mean_type = described.get("mean_type", int(described["has_mean"]))
+    return metadata | {"mean_type": mean_type, "unit_class": described["unit_class"]}
+
+
+def _as_once(metadata: Mapping[str, object]) -> dict[str, object]:
+    """Return metadata as releases up to 2025 take them: they tell the class by the unit."""
+    new = ("mean_type", "unit_class")
+    old = {name: value for name, value in metadata.items() if name not in new}
+    return old | {"has_mean": metadata["mean_type"] == _ARITHMETIC}
 
 
 def _row(scale: Scale, found: Mapping[str, Any]) -> Row:

@@ -137,7 +137,7 @@ def test_nothing_is_ever_cleared_without_a_span(house: House) -> None:
 
 
 def test_where_only_all_can_be_cleared_nothing_is(house: House) -> None:
-    house.double.knows_spans = False
+    house.double.is_old = True
     house.record(missed={4, 5, 7}, gone={7})
     house.backfill()
     filled = house.changes
@@ -146,7 +146,7 @@ def test_where_only_all_can_be_cleared_nothing_is(house: House) -> None:
     assert "can only delete a whole statistic" in said.sentence
     # What was written over is put back all the same; after an update the rest follows.
     assert (house.changes[4], house.changes[7]) == (0, filled[7])
-    house.double.knows_spans = True
+    house.double.is_old = False
     assert house.files.undo().json["removed"] == 2
     assert 7 not in house.changes
 

@@ -1,7 +1,8 @@
 """A real Home Assistant, with a folder of its own; the past can be staged in its database.
 
-HOME_ASSISTANT names the program that runs it (`hass`), with all that its integrations `mqtt`,
-`recorder` and `energy` require; it is started with `-c FOLDER` and options.
+HOME_ASSISTANT names the program that runs it (`hass`), or several with a colon in between, with all
+that its integrations `mqtt`, `recorder` and `energy` require. It is started with `-c FOLDER` and
+options.
 """
 
 import contextlib
@@ -26,7 +27,7 @@ from support.waiting import eventually
 
 from esquirell.homeassistant.connection import Connection
 
-PROGRAM = os.environ.get("HOME_ASSISTANT", "")
+PROGRAMS = [one for one in os.environ.get("HOME_ASSISTANT", "").split(os.pathsep) if one]
 LIMIT_S = 180.0
 
 CONFIGURATION = """\
@@ -62,18 +63,29 @@ TEXTS = {"statistics_runs": ("start",), "recorder_runs": ("start", "end", "creat
 
 
 class HomeAssistant:
-    """Home Assistant as a process; the first start makes an administrator and a token."""
+    """Home Assistant as a process; the first start makes an administrator and a token.
 
-    def __init__(self, folder: Path, zone: str = "UTC") -> None:
+    `entities` are the ids of those that a test uses, by names of its own.
+    """
+
+    def __init__(self, program: str, folder: Path, zone: str = "UTC") -> None:
+        self._program = program
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.token = ""
+        self.entities: dict[str, str] = {}
         self._folder = folder / "homeassistant"
         self._process: subprocess.Popen[bytes] | None = None
         self._write_configuration(zone)
 
     def start(self) -> None:
-        command = [*shlex.split(PROGRAM), "--skip-pip", "--log-no-color", "-c", str(self._folder)]
+        command = [
+            *shlex.split(self._program),
+            "--skip-pip",
+            "--log-no-color",
+            "-c",
+            str(self._folder),
+        ]
         with (self._folder / "output.log").open("ab") as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=log)
         eventually(lambda: self._status("/api/onboarding") in (200, 404), LIMIT_S, self._last_words)

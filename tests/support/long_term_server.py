@@ -20,7 +20,6 @@ from tornado.websocket import WebSocketHandler
 from esquirell.domain.long_term import whole_hour
 
 TOKEN = "an-administrators-token"
-IMPORT = {"has_sum", "mean_type", "name", "source", "statistic_id", "unit_class"}
 KEYS: dict[str, set[str]] = {
     "auth/current_user": set(),
     "config/entity_registry/list": set(),
@@ -55,7 +54,7 @@ class HomeAssistantDouble:
         self.described: dict[str, dict[str, Any]] = {}
         self.rows: dict[str, dict[datetime, dict[str, Any]]] = {}
         self.is_admin = True
-        self.knows_spans = True
+        self.is_old = False
         self.writes = True
         self.received: list[dict[str, Any]] = []
         self.headers: list[dict[str, str]] = []
@@ -87,14 +86,22 @@ class HomeAssistantDouble:
         known = KEYS.get(command)
         if known is None:
             return False, "unknown_command"
-        if command == "recorder/clear_statistics" and not self.knows_spans:
+        if command == "recorder/clear_statistics" and self.is_old:
             known = {"statistic_ids"}
         if message.keys() - {"id", "type"} - known:
+            return False, "invalid_format"
+        if "metadata" in message and message["metadata"].keys() != self._import_keys:
             return False, "invalid_format"
         changes = command.startswith(("recorder/import", "recorder/adjust", "recorder/clear"))
         if changes and not self.is_admin:
             return False, "unauthorized"
         return True, getattr(self, f"_{command.partition('/')[2].replace('/', '_')}")(message)
+
+    @property
+    def _import_keys(self) -> set[str]:
+        """What an import has to describe: releases up to 2025 take no more than this."""
+        keys = {"has_sum", "name", "source", "statistic_id", "unit_of_measurement"}
+        return keys | ({"has_mean"} if self.is_old else {"mean_type", "unit_class"})
 
     def _current_user(self, _message: dict[str, Any]) -> object:
         return {"id": "1", "is_admin": self.is_admin}
@@ -128,12 +135,11 @@ class HomeAssistantDouble:
 
     def _import_statistics(self, message: dict[str, Any]) -> object:
         metadata = message["metadata"]
-        assert metadata.keys() == IMPORT | {"unit_of_measurement"}
         name = metadata["statistic_id"]
         described = self.described[name]
         # As the real one does: what comes with an import becomes the statistic's own.
         described["statistics_unit_of_measurement"] = metadata["unit_of_measurement"]
-        described["unit_class"] = metadata["unit_class"]
+        described["unit_class"] = metadata.get("unit_class", described["unit_class"])
         for stat in message["stats"] if self.writes else ():
             row = dict(stat)
             start = datetime.fromisoformat(row.pop("start"))

@@ -19,11 +19,12 @@ MINUTE = timedelta(minutes=1)
 ENERGY, POWER = "energy_import", "active_power"
 KEYS = (POWER, ENERGY)
 BEGINS = 1000.0
+PRICE = 0.8
 
 CONFIGURATION = """\
 timezone = "{zone}"
 redis.url = "redis://127.0.0.1:1/0"
-mqtt.port = {port}
+mqtt.port = 1
 [home_assistant]
 url = "{url}"
 token_file = "ha-token"
@@ -36,7 +37,7 @@ profile = "owon_pc321"
 [[tariffs]]
 name = "home"
 currency = "PLN"
-import_price = 0.8
+import_price = {price}
 fee_per_month = 0
 """
 
@@ -85,12 +86,22 @@ class Past:
         return 1.5 * level, level, 2 * level
 
 
+def store(database: Database, past: Past, moments: Iterable[datetime]) -> None:
+    """Store what we measured."""
+    readings = [
+        Reading("main", moment, {ENERGY: past.energy[moment], POWER: power_at(moment)})
+        for moment in moments
+    ]
+    status = MeterStatus(last_success=readings[-1].measured_at, keys=KEYS)
+    Readings(database).add(readings, {"main": status})
+
+
 class StagedFiles:
     """The files of our service in a folder: configuration, token and database."""
 
     def __init__(self, folder: Path, url: str, token: str, zone: str = "UTC") -> None:
         self.config = folder / "esquirell.toml"
-        self.config.write_text(CONFIGURATION.format(zone=zone, port=1, url=url))
+        self.config.write_text(CONFIGURATION.format(zone=zone, price=PRICE, url=url))
         self.config.chmod(0o600)
         self.token = folder / "ha-token"
         self.token.write_text(token)
@@ -104,12 +115,7 @@ class StagedFiles:
 
     def store(self, past: Past, moments: Iterable[datetime]) -> None:
         """Store what we measured."""
-        readings = [
-            Reading("main", moment, {ENERGY: past.energy[moment], POWER: power_at(moment)})
-            for moment in moments
-        ]
-        status = MeterStatus(last_success=readings[-1].measured_at, keys=KEYS)
-        Readings(self._database).add(readings, {"main": status})
+        store(self._database, past, moments)
 
     def backfill(self, *options: str) -> Said:
         return esquirell("--config", str(self.config), "--json", "ha", "backfill", *options)
@@ -136,8 +142,8 @@ class StagedHouse(StagedFiles):
         power = [(moment, f"{power_at(moment)}") for moment in seen]
         self.ha.remember(
             {
-                "sensor.esquirell_main_energy_import": sorted(energy + away),
-                "sensor.esquirell_main_power": sorted(power + away),
+                self.ha.entities[ENERGY]: sorted(energy + away),
+                self.ha.entities[POWER]: sorted(power + away),
             }
         )
 
