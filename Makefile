@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 # Without byte code every start of Python is slower, and the tests start it often.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: check format-check lint types imports test format fix install demo reference docs home-assistant faults soak mutants docker systemd deb help clean
+.PHONY: check format-check lint types imports test format fix install demo reference docs home-assistant faults soak mutants docker systemd deb help clean browser screenshots
 
 check: format-check lint types imports test ## everything below: format, lint, types, imports, tests
 
@@ -73,6 +73,19 @@ soak: install ## half an hour with a fault at random each minute: SOAK_MINUTES, 
 
 mutants: install ## small changes that do harm: which of them no test notices. ROOMS="domain mqtt" COUNT=100
 	$(BIN)/python script/mutants.py $(ROOMS) --count $(or $(COUNT),100)
+
+AXE := .cache/browser/node_modules/axe-core/axe.min.js
+
+browser: install $(AXE) ## the page in a real Chromium: needs chromium, chromedriver and npm (apt install chromium-driver npm)
+	UV_PROJECT_ENVIRONMENT=$(VENV) $(UV) sync --quiet --frozen --all-extras --inexact --group browser --python $(BIN)/python
+	AXE_SCRIPT=$(AXE) $(BIN)/pytest -n0 tests/browser
+
+screenshots: install ## the pictures of the page in docs/images, made anew
+	UV_PROJECT_ENVIRONMENT=$(VENV) $(UV) sync --quiet --frozen --all-extras --inexact --group browser --python $(BIN)/python
+	$(BIN)/python script/screenshots.py
+
+$(AXE):
+	npm install --silent --no-save --no-audit --no-fund --prefix .cache/browser axe-core@4.14.1
 
 docker: install ## docker-compose.yml in real containers: needs a Docker engine (DOCKER_HOST)
 	ESQUIRELL_DOCKER=1 $(BIN)/pytest -n0 tests/compose

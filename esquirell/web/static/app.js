@@ -40,15 +40,16 @@ function followNow(address) {
 
 // A form's answer is the whole page again: what differs of it is shown in its place.
 async function give(form, button) {
-  if (form.dataset.confirm && !window.confirm(form.dataset.confirm)) return;
-  const fields = new FormData(form);
+  const fields = new FormData(form, button);
   fields.set("transaction", crypto.randomUUID?.() ?? String(Math.random()));
   const body = form.enctype === "multipart/form-data" ? fields : new URLSearchParams(fields);
   button?.setAttribute("aria-busy", "true");
   form.querySelectorAll("button").forEach((one) => (one.disabled = true));
   try {
     const answer = await fetch(form.action, { method: "POST", body, headers: { "X-Requested-With": "esquirell" } });
-    if (answer.status === 401) return location.reload();
+    // The session has ended, or the page is too old: the browser is led to the log-in, or back.
+    if ([401, 403].includes(answer.status)) return location.reload();
+    if (answer.redirected) return location.assign(answer.url);
     showPage(await answer.text());
   } catch {
     form.querySelectorAll("button").forEach((one) => (one.disabled = false));
@@ -106,9 +107,10 @@ function settle() {
 }
 
 document.addEventListener("submit", (event) => {
-  if (!event.target.matches("[data-steer]")) return;
-  event.preventDefault();
-  give(event.target, event.submitter);
+  const form = event.target;
+  const stays = form.dataset.confirm && !window.confirm(form.dataset.confirm);
+  if (stays || form.matches("[data-steer]")) event.preventDefault();
+  if (!stays && form.matches("[data-steer]")) give(form, event.submitter);
 });
 settle();
 setInterval(tellAges, 1000);
