@@ -47,7 +47,7 @@ fix: install ## format, and mend what ruff can mend by itself
 	$(BIN)/ruff format .
 
 reference: install ## docs/reference, written anew from the code
-	$(BIN)/python script/reference.py
+	PYTHONPATH=tests $(BIN)/python script/reference.py
 
 docs: install ## the documentation as a site, in site/
 	UV_PROJECT_ENVIRONMENT=$(VENV) $(UV) sync --quiet --frozen --all-extras --inexact --group docs --python $(BIN)/python

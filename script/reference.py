@@ -1,7 +1,7 @@
 """Write docs/reference/ from the code; a test tells when it is out of date."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -10,11 +10,13 @@ import click
 from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
+from support.captures import captures, no_meters
+from support.judge import Verdict, judge, judge_left_out, table
 
 from esquirell import profiles
 from esquirell.cli.app import COMMANDS, app
 from esquirell.domain.meter import Meter
-from esquirell.domain.quantity import QUANTITIES
+from esquirell.domain.quantity import QUANTITIES, split_key
 from esquirell.domain.schedule import Schedule
 from esquirell.domain.tariff import Tariff, Window
 from esquirell.services.command_table import COMMANDS as REQUESTS
@@ -36,6 +38,7 @@ def pages() -> dict[str, str]:
         "quantities.md": _page("Quantities", _quantities()),
         "profiles.md": _page("Profiles", _profiles()),
         "requests.md": _page("Requests", _requests()),
+        "accuracy.md": _page("Accuracy", _accuracy()),
     }
 
 
@@ -136,6 +139,40 @@ def _profiles() -> Iterator[str]:
     for name, profile in profiles.shipped().items():
         keys = ", ".join(f"`{key}`" for key in profile.keys)
         yield f"| `{name}` | {profile.title} | {keys} |"
+
+
+def _accuracy() -> Iterator[str]:
+    known, others = list(captures()), list(no_meters())
+    yield "Of real meters, captured as they answered, with what each answer is known to mean"
+    yield "(`tests/fixtures/meters`). [How a meter is recognised](../explanation/recognition.md)"
+    yield "says how, and what these figures can and can't tell. A value counts as wrong when it is"
+    yield "not what the meter meant, and when nobody expected it.\n"
+    yield "What is known beside the answer:\n"
+    yield from _judged(judge(known))
+    yield "The same as if nobody had ever seen the product: its own profile and its published"
+    yield "layout are left out.\n"
+    yield from _judged(judge_left_out(known))
+    yield f"Of {len(others)} devices that measure no electricity (`tests/fixtures/no_meters`), by"
+    yield f"specification, product id and LAN answer: {_electrical(others)} electrical values."
+
+
+def _judged(verdicts: Iterator[Verdict]) -> Iterator[str]:
+    yield "| known | answers | values | right | missing | wrong |\n|---|---|---|---|---|---|"
+    for way, row in table(verdicts).items():
+        counts = (row["right"], row["missing"], row["wrong"])
+        shares = " | ".join(f"{count} ({count / row['values']:.1%})" for count in counts)
+        yield f"| {way} | {row['answers']} | {row['values']} | {shares} |"
+    yield ""
+
+
+def _electrical(others: Iterable[tuple[str, Mapping[str, Any]]]) -> int:
+    return sum(
+        split_key(key)[0].key not in ("temperature", "state_of_charge")
+        for _, capture in others
+        for parts in (("spec", "category", "status"), ("product_id", "dps"), ("dps",))
+        if capture.get(parts[-1])
+        for key in profiles.try_capture({part: capture.get(part) for part in parts}).values
+    )
 
 
 def _requests() -> Iterator[str]:

@@ -25,12 +25,16 @@ class Decoded:
     """What one answer of a device means, in canonical units.
 
     `hints` are those of the warnings that concern the profile, whatever the values are.
+    `refused` names the datapoints that are not what the profile says, `sources` the datapoint that
+    each value comes from.
     """
 
     values: dict[str, float] = field(default_factory=dict)
     diagnostics: dict[str, Any] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     hints: tuple[str, ...] = ()
+    refused: tuple[str, ...] = ()
+    sources: Mapping[str, str] = field(default_factory=dict)
 
 
 def decode(answer: Mapping[str, Any], profile: Profile) -> Decoded:
@@ -80,6 +84,8 @@ class _Decoding:
         self._diagnostics: dict[str, Any] = {}
         self._warnings: list[str] = []
         self._hints: list[str] = []
+        self._refused: list[str] = []
+        self._sources: dict[str, str] = {}
 
     @cached_property
     def _by_code(self) -> Mapping[str, Any]:
@@ -94,10 +100,11 @@ class _Decoding:
         if raw == "":
             return
         try:
-            self._keep(point, raw)
+            self._keep(name, point, raw)
         except DecodeError as error:
             self._diagnostics[point.code] = raw
             self._warnings.append(f"{_title(name, point)}: {error}")
+            self._refused.append(name)
             return
         if point.note or point.trust in _DOUBTED or point.direction:
             self._hints += [f"{_title(name, point)}: {says}" for says in self._says(point)]
@@ -110,9 +117,10 @@ class _Decoding:
             values = {key: value for key, value in values.items() if value}
             warnings.append("power without any voltage: the zeros beside it were not measured")
         every, hints = tuple(dict.fromkeys(warnings)), tuple(dict.fromkeys(self._hints))
-        return Decoded(values, self._diagnostics, every, hints)
+        refused, sources = tuple(self._refused), self._sources
+        return Decoded(values, self._diagnostics, every, hints, refused, sources)
 
-    def _keep(self, point: Datapoint, raw: object) -> None:
+    def _keep(self, name: str, point: Datapoint, raw: object) -> None:
         """Add the values of one datapoint. Raises DecodeError, then nothing was added."""
         known = not self._values.keys().isdisjoint(point.keys)
         if whole(raw) in point.sentinels or known or point.trust == "unproven":
@@ -125,6 +133,7 @@ class _Decoding:
             if not is_possible(key, value):
                 raise DecodeError(f"{value:g} is no possible {key}")
         self._values |= found
+        self._sources |= dict.fromkeys(found, name)
 
     def _frame(self, point: Datapoint, raw: object) -> dict[str, float]:
         found = unpack(str(point.frame), raw, Hint(point.code, self._inverter))

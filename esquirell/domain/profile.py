@@ -121,6 +121,11 @@ class Profile(BaseModel):
         fields = {name: getattr(self, name) for name in type(self).model_fields}
         return Profile.model_validate(fields | {"datapoints": points})
 
+    def without_measurements(self) -> "Profile":
+        """Make a profile that knows the codes of this one, and measures nothing."""
+        codes = {dp: Datapoint(code=point.code) for dp, point in self.datapoints.items()}
+        return self.with_datapoints(codes)
+
     def _keys(self) -> Iterator[str]:
         for point in self.datapoints.values():
             yield from point.keys

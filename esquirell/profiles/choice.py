@@ -1,19 +1,29 @@
 """Choosing a profile by what is known of a product and by what it answers."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from esquirell.domain import recognition
 from esquirell.domain.decoding import decode, misfits
-from esquirell.domain.inference import Specified, infer, infer_frames
-from esquirell.domain.profile import Profile
-from esquirell.domain.quantity import split_key
+from esquirell.domain.errors import DecodeError
+from esquirell.domain.evidence import is_live, weigh
+from esquirell.domain.frames.choice import codec_of
+from esquirell.domain.frames.octets import octets
+from esquirell.domain.inference import Specified, infer
+from esquirell.domain.numbers import whole
+from esquirell.domain.profile import Datapoint, Profile
+from esquirell.domain.recognition import Candidate, Recognised
+from esquirell.profiles.layouts import Published
 
-_LIVE_V = (80, 500)
-_GRID_HZ = (45, 65)
 # A family is recognised by so many of its datapoints, as some may be missing in an answer.
 _LEAST = 4
 _MOST = 0.65
+# A profile that somebody wrote counts as much as so many products with one layout.
+_SHELF_COUNTS = 30
+_STRANGE = 0.1
+_LARGEST_INCREMENT = 5_000_000
+PUBLISHED = Published()
 UNKNOWN = Profile(name="unknown", title="Unknown product", datapoints={})
 
 
@@ -28,10 +38,17 @@ class Identity:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """The profile that was chosen, and what is to be said of it, one sentence each."""
+    """The profile that was chosen, and what is to be said of it, one sentence each.
+
+    Of the `open` datapoints other answers may tell more. It is `guessed` where neither a person nor
+    the maker's own words named it; `recognised` says how, where the answer alone told.
+    """
 
     profile: Profile
     warnings: tuple[str, ...] = field(default=())
+    open: frozenset[str] = frozenset()
+    guessed: bool = False
+    recognised: Recognised | None = None
 
 
 def choose(
@@ -39,61 +56,168 @@ def choose(
     answer: Mapping[str, Any],
     own: Collection[Profile],
     shipped: Collection[Profile],
+    published: Published = PUBLISHED,
 ) -> Choice:
     """Choose for a product that answered: own profile, shipped one, inference, recognition.
 
     A shipped profile that claims the product but does not fit what it answers gives way, and is
-    named; the user's own never does.
+    named; the user's own never does. What nobody described is known by its product's published
+    layout, if that fits.
     """
-    inferred = infer(identity.described, answer, identity.category)
+    inferred = _inferred(identity, answer, published)
     for shelf in (own, shipped):
         claim = _best(_claiming(shelf, identity.product_id, answer), answer)
         if claim is None:
             continue
         if shelf is shipped and _loses(claim, inferred, answer):
-            return _instead(claim, inferred, answer, [*own, *shipped])
+            instead = Choice(inferred)
+            if not inferred.keys:
+                instead = recognise(answer, [*own, *shipped], published)
+            return _instead(claim, instead)
+        if shelf is own and not identity.described:
+            return Choice(claim)
         return Choice(_completed(claim, inferred), tuple(_disagreements(claim, inferred)))
-    return Choice(inferred) if inferred.keys else recognise(answer, [*own, *shipped])
+    if inferred.measures_electricity or _has_a_grid(inferred, answer):
+        guessed = not identity.described
+        return Choice(inferred, open=_unproven(inferred), guessed=guessed)
+    rest = _undescribed(identity, answer)
+    if identity.described and not rest:
+        return Choice(inferred.without_measurements(), (_NO_METER,) if answer else ())
+    return recognise(rest, [*own, *shipped], published)
 
 
-def recognise(answer: Mapping[str, Any], shelf: Iterable[Profile]) -> Choice:
-    """Recognise a family by the datapoints of an answer alone, else its frames by their headers."""
-    best = _best([one for one in shelf if _resembles(answer, one)], answer)
-    bare = infer_frames(answer)
-    if best is not None and _score(best, answer) >= max(1, _score(bare, answer)):
-        return Choice(best, (_say_recognised(best),))
-    return Choice(bare if bare.keys else UNKNOWN, (_say_unknown(answer),))
+def recognise(
+    answer: Mapping[str, Any], shelf: Iterable[Profile], published: Published = PUBLISHED
+) -> Choice:
+    """Recognise a meter by the datapoints of an answer alone; unknown where nothing proves one."""
+    if not answer:
+        return Choice(UNKNOWN, (_say_unknown(answer),))
+    known = {one.name: one for one in shelf}
+    layouts = ((one.points, len(one.products)) for one in published.every())
+    every = [*recognition.candidates(layouts, answer), *_resembling(answer, known.values())]
+    found = recognition.recognise(every, answer)
+    if not found.profile.keys:
+        return Choice(UNKNOWN, (_say_unknown(answer),), recognised=found)
+    profile = _without_tenths(_named(found, known), answer)
+    warnings = (_say_recognised(profile), *_say_open(found, answer))
+    return Choice(profile, warnings, found.open, guessed=True, recognised=found)
 
 
-def _resembles(answer: Mapping[str, Any], profile: Profile) -> bool:
-    """Tell whether an answer holds what a family is recognised by, or most of it alone."""
-    if not profile.requires:
+def _inferred(identity: Identity, answer: Mapping[str, Any], published: Published) -> Profile:
+    """Infer a profile from what the maker says, else from the product's published layout."""
+    if identity.described or not identity.product_id:
+        return infer(identity.described, answer, identity.category)
+    layout = published.of_product(identity.product_id)
+    inferred = infer(layout, answer, identity.category)
+    if layout and not _fits(inferred, answer):
+        return infer((), answer, identity.category)
+    return inferred
+
+
+def _has_a_grid(profile: Profile, answer: Mapping[str, Any]) -> bool:
+    """Tell whether a device that has but a voltage has that of a grid: batteries have less."""
+    values = decode(answer, profile).values
+    return any(key.startswith("voltage") and is_live(value) for key, value in values.items())
+
+
+def _fits(profile: Profile, answer: Mapping[str, Any]) -> bool:
+    """Tell whether an answer is one of this layout: a product may have another firmware."""
+    known = [name for name in answer if name in profile.by_name]
+    if answer and len(known) < len(answer) / 2:
         return False
-    points = profile.by_name
-    if misfits(profile, answer) or not _is_of_a_grid(profile, answer):
-        return False
-    held = sum(dp in answer for dp in profile.requires)
-    strange = sum(name not in points for name in answer)
-    return held == len(profile.requires) or (
-        held >= _MOST * len(profile.requires) and held >= _LEAST and not strange
+    decoded = decode(answer, profile)
+    strange = misfits(profile, answer) > _STRANGE * len(known)
+    return not strange and not weigh(decoded.values).refusals
+
+
+def _undescribed(identity: Identity, answer: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return what nobody described: what is described as no measurement is none."""
+    described = {name for point in identity.described for name in (point.name, point.code)}
+    return {name: raw for name, raw in answer.items() if name not in described}
+
+
+def _resembling(answer: Mapping[str, Any], shelf: Iterable[Profile]) -> Iterator[Candidate]:
+    """Return the profiles that somebody wrote for what answers like this."""
+    for profile in shelf:
+        known = sum(name in profile.by_name for name in answer)
+        if known and not misfits(profile, answer) and _holds_enough(answer, profile, known):
+            cost = len(answer) - known + _overflown(profile, answer)
+            yield Candidate(profile.name, profile, _SHELF_COUNTS, cost)
+
+
+def _overflown(profile: Profile, answer: Mapping[str, Any]) -> int:
+    """Count the increments that are so large that they are counters, and the product another."""
+    return sum(
+        point.code.startswith("add_ele") and (whole(answer.get(dp)) or 0) > _LARGEST_INCREMENT
+        for dp, point in profile.datapoints.items()
+        if not point.key
     )
 
 
-def _is_of_a_grid(profile: Profile, answer: Mapping[str, Any]) -> bool:
-    """Tell whether the voltages are a grid's: other devices send numbers there, too."""
-    return profile.is_inverter or not _odd(decode(answer, profile).values)
+def _holds_enough(answer: Mapping[str, Any], profile: Profile, known: int) -> bool:
+    """Tell whether an answer holds what a family is recognised by, or most of it alone."""
+    held = sum(dp in answer for dp in profile.requires)
+    whole = held == len(profile.requires)
+    return whole or (
+        held >= _MOST * len(profile.requires) and held >= _LEAST and known == len(answer)
+    )
+
+
+def _named(found: Recognised, shelf: Mapping[str, Profile]) -> Profile:
+    """Return the profile on the shelf that says just what was recognised, if there is one."""
+    same = [
+        (one.weight, len(shelf[one.candidate.name].products), one.candidate.name)
+        for one in found.heard
+        if one.candidate.name in shelf and _is_same(shelf[one.candidate.name], found)
+    ]
+    return shelf[max(same)[-1]] if same else found.profile
+
+
+def _is_same(profile: Profile, found: Recognised) -> bool:
+    agreed = found.profile.datapoints
+    for dp in found.voted | agreed.keys():
+        ours, theirs = profile.datapoints.get(dp), agreed.get(dp)
+        measured = (ours and ours.keys) or (theirs and theirs.keys)
+        if measured and (not ours or not theirs or _says(ours) != _says(theirs)):
+            return False
+    return True
+
+
+def _without_tenths(profile: Profile, answer: Mapping[str, Any]) -> Profile:
+    """Leave the counters beside frames of ten bytes out: some count hundredths, others tenths."""
+    points = profile.datapoints
+    framed = (answer.get(dp) for dp, point in points.items() if point.frame)
+    if profile.is_inverter or not any(map(_is_of_ten, framed)):
+        return profile
+    doubted = {
+        dp: point.model_copy(update={"trust": "unproven"})
+        for dp, point in points.items()
+        if point.key and point.key.startswith("energy")
+    }
+    return profile.with_datapoints({**points, **doubted}) if doubted else profile
+
+
+def _is_of_ten(raw: object) -> bool:
+    try:
+        return codec_of(octets(raw), "", inverter=False) == "legacy-10"
+    except DecodeError:
+        return False
+
+
+def _says(point: Datapoint) -> tuple[object, ...]:
+    return (point.key, point.divisor) if point.key else (point.frame is not None, point.suffix)
 
 
 def faults(profile: Profile, answer: Mapping[str, Any]) -> int:
     """Count what an answer says against a profile: values that can't be, or can't be read."""
     decoded = decode(answer, profile)
-    return _odd(decoded.values) + len(decoded.warnings)
+    return len(weigh(decoded.values).refusals) + len(decoded.warnings)
 
 
 def hard_faults(profile: Profile, answer: Mapping[str, Any]) -> int:
     """Count those that values of slightly different moments do not excuse."""
-    decoded = decode(answer, profile)
-    return _odd(decoded.values) + misfits(profile, answer)
+    refusals = weigh(decode(answer, profile).values).refusals
+    return sum("no grid" in one for one in refusals) + misfits(profile, answer)
 
 
 def _loses(claim: Profile, inferred: Profile, answer: Mapping[str, Any]) -> bool:
@@ -103,21 +227,18 @@ def _loses(claim: Profile, inferred: Profile, answer: Mapping[str, Any]) -> bool
     return faults(claim, answer) > faults(inferred, answer)
 
 
-def _instead(
-    claim: Profile, inferred: Profile, answer: Mapping[str, Any], shelf: Iterable[Profile]
-) -> Choice:
-    """Go by the maker's specification, or by the datapoints, and say what was left aside."""
-    instead = Choice(inferred) if inferred.keys else recognise(answer, shelf)
+def _instead(claim: Profile, instead: Choice) -> Choice:
+    """Go by something else than a profile that claims the product, and say so."""
     if instead.profile is UNKNOWN:
         instead = Choice(claim)
     sentence = f"the answer contradicts profile {claim.name}, which claims this product"
-    return Choice(instead.profile, (sentence, *instead.warnings))
+    return replace(instead, warnings=(sentence, *instead.warnings))
 
 
 def _claiming(
     shelf: Iterable[Profile], product_id: str, answer: Mapping[str, Any]
 ) -> list[Profile]:
-    """Give the profiles that claim a product; of several, those that the datapoints allow."""
+    """Return the profiles that claim a product; of several, those that the datapoints allow."""
     every = [one for one in shelf if product_id and product_id in one.products]
     held = [one for one in every if _holds(answer, one)]
     return held or (every if len(every) == 1 else [])
@@ -139,25 +260,17 @@ def _score(profile: Profile, answer: Mapping[str, Any]) -> int:
     return explained - 2 * faults(profile, answer)
 
 
-def _odd(values: Mapping[str, float]) -> int:
-    """Count the voltages and frequencies that are none of a grid's."""
-    voltages = [
-        value
-        for key, value in values.items()
-        if split_key(key)[0].key == "voltage" and not split_key(key)[1].startswith(("pv", "bat"))
-    ]
-    odd = sum(bool(value) and not _LIVE_V[0] <= value <= _LIVE_V[1] for value in voltages)
-    frequency = values.get("frequency")
-    if frequency and not _GRID_HZ[0] <= frequency <= _GRID_HZ[1]:
-        odd += 1
-    return odd
+def _unproven(profile: Profile) -> frozenset[str]:
+    return frozenset(
+        dp for dp, point in profile.datapoints.items() if point.trust in ("doubtful", "unproven")
+    )
 
 
 def _disagreements(claim: Profile, inferred: Profile) -> Iterator[str]:
     """Name the datapoints that a profile and the maker's specification understand otherwise."""
     for name, point in inferred.datapoints.items():
         known = claim.datapoints.get(name)
-        if known is None or point.trust == "doubtful" or point.key is None:
+        if known is None or point.trust in ("doubtful", "unproven") or point.key is None:
             continue
         if (known.key, known.divisor) != (point.key, point.divisor):
             yield (
@@ -179,11 +292,21 @@ def _completed(claim: Profile, inferred: Profile) -> Profile:
     return claim.with_datapoints({**claim.datapoints, **added})
 
 
+_NO_METER = "nothing that its maker describes is electrical: it is no meter, nothing is published"
+
+
 def _say_recognised(profile: Profile) -> str:
     return (
         f"nothing is known of the product, its datapoints are those of {profile.name} "
         f"({profile.title}): set product_id, mapping_file or profile to be sure"
     )
+
+
+def _say_open(found: Recognised, answer: Mapping[str, Any]) -> Iterator[str]:
+    """Name what was left out, as those that know it don't agree."""
+    left = [dp for dp in answer if dp in found.open and dp not in found.profile.datapoints]
+    if left:
+        yield f"left out until an answer tells what they mean: DP {', '.join(left)}"
 
 
 def _say_unknown(answer: Mapping[str, Any]) -> str:

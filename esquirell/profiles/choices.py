@@ -1,54 +1,127 @@
-"""The profile of each meter, chosen at its first answer and kept while it explains the next."""
+"""The profile of each meter: chosen at its first answer, and better known with each that tells."""
 
+import logging
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from esquirell.domain.decoding import Decoded, decode
 from esquirell.domain.device import Device
+from esquirell.domain.evidence import weigh
 from esquirell.domain.meter import Meter
 from esquirell.domain.profile import Profile
 from esquirell.profiles.choice import UNKNOWN, Choice, choose
 from esquirell.profiles.described import identity
+from esquirell.profiles.memory import Forgetful, Memory, Remembered
 from esquirell.profiles.shelf import find, own, shipped
+
+log = logging.getLogger(__name__)
+
+# So many answers one after the other have to refuse a guess until it is withdrawn, and so many not
+# to until it is confirmed: then there is no warning about it any more.
+_REFUSED = 5
+_CONFIRMED = 5
+# After that many answers an open question is asked each so many answers, before more often.
+_RARELY = 1024
+# An answer with so much of what a meter ever sent is evidence by itself: it is of one moment.
+_WHOLE = 0.8
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What a better known profile changes in what is published of a meter, by quantity key."""
+
+    profile: str
+    gained: tuple[str, ...]
+    lost: tuple[str, ...]
+    changed: tuple[str, ...]
+
+    def __str__(self) -> str:
+        """Say it for the log."""
+        parts = {"now has": self.gained, "no longer has": self.lost, "has otherwise": self.changed}
+        said = [f"{verb} {', '.join(keys)}" for verb, keys in parts.items() if keys]
+        return f"it {' and '.join(said)} ({self.profile})"
+
+
+Announce = Callable[[Meter, Change], None]
+
+
+def _announce_nothing(meter: Meter, change: Change) -> None:
+    """Announce nothing: of who only asks."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Kept:
-    """What was chosen for a meter as it is configured, and all that it ever sent, latest last."""
+    """What was chosen for a meter as it is configured, and all that it ever sent, latest last.
+
+    `answers` were decoded with it; the last `refused` of them spoke against it.
+    """
 
     meter: Meter
     choice: Choice
     sent: Mapping[str, Any] = field(default_factory=dict)
+    answers: int = 0
+    refused: int = 0
 
-    def explains(self, answer: Mapping[str, Any]) -> bool:
-        """Tell whether an answer holds nothing that the choice could not go by."""
-        points = self.choice.profile.datapoints.values()
-        settled = bool(points) and all(point.trust != "doubtful" for point in points)
-        return settled and answer.keys() <= self.sent.keys()
+    def tells(self, answer: Mapping[str, Any]) -> bool:
+        """Tell whether an answer may change the choice: a new datapoint, or an open one that moved.
+
+        Open questions that stay open are asked ever more rarely.
+        """
+        if not answer.keys() <= self.sent.keys():
+            return True
+        if not self.is_open:
+            return False
+        count = self.answers + 1
+        due = count & (count - 1) == 0 if count < _RARELY else count % _RARELY == 0
+        asked = answer if self.choice.profile is UNKNOWN else self.choice.open & answer.keys()
+        return due and any(answer[dp] and answer[dp] != self.sent.get(dp) for dp in asked)
+
+    @property
+    def is_open(self) -> bool:
+        """Tell whether another answer of the same datapoints can tell more."""
+        return bool(self.choice.open) or self.choice.profile is UNKNOWN
+
+    def after(self, answer: Mapping[str, Any]) -> "_Kept":
+        """Return what is kept after an answer that changes nothing."""
+        if not self.is_open and not self.choice.guessed:
+            return self
+        refused = self.refused + 1 if self.choice.guessed and _refuses(self.choice, answer) else 0
+        later = replace(self, answers=self.answers + 1, refused=refused, sent=self.with_(answer))
+        confirmed = self.choice.guessed and not refused and later.answers >= _CONFIRMED
+        return replace(later, choice=replace(self.choice, warnings=())) if confirmed else later
+
+    def with_(self, answer: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return all that was ever sent, with an answer."""
+        return {**self.sent, **answer}
 
 
 class Choices:
     """Chooses profiles and remembers the choice, per meter and configuration.
 
     `directory` gives the folder of the user's own profiles, None where there is none; `known`
-    tells what the cloud said of the device of a meter, if it was ever asked.
+    tells what the cloud said of the device of a meter, if it was ever asked. What was guessed is
+    kept in `memory` over restarts; `announce` is told when a meter becomes known otherwise.
     """
 
     def __init__(
         self,
         directory: Callable[[], Path | None] = lambda: None,
         known: Callable[[Meter], Device] = lambda _: Device(),
+        memory: Memory | None = None,
+        announce: Announce = _announce_nothing,
     ) -> None:
         self._directory = directory
         self._device_of = known
+        self._memory = memory or Forgetful()
+        self._announce = announce
         self._lock = threading.Lock()
         self._kept: dict[str, _Kept] = {}
 
     def of(self, meter: Meter) -> Profile:
-        """Give the profile of a meter, as far as it is known before an answer.
+        """Return the profile of a meter, as far as it is known before an answer.
 
         Raises ConfigError when the profile that is configured is not there or faulty.
         """
@@ -63,37 +136,74 @@ class Choices:
         choice = self._after(meter, answer)
         decoded = decode(answer, choice.profile)
         warnings = (*choice.warnings, *decoded.warnings)
-        hints = (*choice.warnings, *decoded.hints)
-        return Decoded(decoded.values, decoded.diagnostics, warnings, hints)
+        return replace(decoded, warnings=warnings, hints=(*choice.warnings, *decoded.hints))
 
     def _after(self, meter: Meter, answer: Mapping[str, Any]) -> Choice:
         kept = self._known(meter)
-        if kept is not None and kept.explains(answer):
-            return kept.choice
-        sent = {**(kept.sent if kept else {}), **answer}
-        choice = self._choose(meter, answer, sent)
-        if kept is not None:
-            choice = _over(kept.choice, choice)
-        with self._lock:
-            self._kept[meter.name] = _Kept(meter, choice, sent)
-        return choice
+        if kept is None:
+            return self._keep(_Kept(meter, self._choose(meter, answer), answer, 1), None)
+        later = kept.after(answer)
+        if later.refused >= _REFUSED:
+            log.warning(
+                "meter %s: its answers refuse what was recognised, it is withdrawn", meter.name
+            )
+            anew = _Kept(meter, self._choose(meter, answer), answer, 1)
+            return self._keep(anew, kept.choice)
+        if not kept.tells(answer):
+            with self._lock:
+                self._kept[meter.name] = later
+            return later.choice
+        sent = kept.with_(answer)
+        whole = len(answer) >= _WHOLE * len(sent)
+        choice = _over(kept.choice, self._choose(meter, answer if whole else sent, answer))
+        return self._keep(replace(later, choice=choice, sent=sent), kept.choice)
 
     def _choose(
-        self, meter: Meter, answer: Mapping[str, Any], sent: Mapping[str, Any] | None = None
+        self, meter: Meter, sent: Mapping[str, Any], answer: Mapping[str, Any] | None = None
     ) -> Choice:
-        """Choose by one answer where its values are evidence, else by all that was ever sent."""
+        """Choose by what was sent; a maker's description is corrected by one `answer` alone."""
         mine = own(self._directory())
         if meter.profile != "auto":
             return Choice(find(meter.profile, mine))
         known = identity(meter, self._device_of(meter))
-        evidence = answer if known.described or sent is None else sent
+        evidence = answer if known.described and answer is not None else sent
         return choose(known, evidence, list(mine.values()), list(shipped().values()))
 
+    def _keep(self, kept: _Kept, before: Choice | None) -> Choice:
+        """Keep a choice, here and in memory; announce what it changes in what was published."""
+        with self._lock:
+            self._kept[kept.meter.name] = kept
+        choice = kept.choice
+        if choice.guessed:
+            left = Remembered(choice.profile, tuple(choice.open), tuple(kept.sent))
+            self._memory.put(_source(kept.meter), left)
+        if before is not None and (change := _change(before.profile, choice.profile)):
+            log.info("meter %s is known better: %s", kept.meter.name, change)
+            self._announce(kept.meter, change)
+        return choice
+
     def _known(self, meter: Meter) -> _Kept | None:
-        """Give what was chosen for this meter, unless its configuration has changed since."""
+        """Return what was chosen for this meter, unless its configuration has changed since."""
         with self._lock:
             kept = self._kept.get(meter.name)
-        return kept if kept is not None and _same(kept.meter, meter) else None
+        if kept is not None and _same(kept.meter, meter):
+            return kept
+        return self._remembered(meter) if meter.profile == "auto" else None
+
+    def _remembered(self, meter: Meter) -> _Kept | None:
+        left = self._memory.get(_source(meter))
+        if left is None:
+            return None
+        choice = Choice(left.profile, open=frozenset(left.open), guessed=True)
+        kept = _Kept(meter, choice, dict.fromkeys(left.sent))
+        with self._lock:
+            self._kept[meter.name] = kept
+        return kept
+
+
+def _source(meter: Meter) -> str:
+    """Name a device and what is known of it: with other knowledge the guess is another one."""
+    return " ".join(map(str, _basis(meter)))
 
 
 def _same(one: Meter, other: Meter) -> bool:
@@ -105,16 +215,48 @@ def _basis(meter: Meter) -> tuple[object, ...]:
     return meter.device_id, meter.cid, meter.profile, meter.product_id, meter.mapping_file
 
 
+def _refuses(choice: Choice, answer: Mapping[str, Any]) -> bool:
+    """Tell whether an answer speaks against a guess: no grid's voltage, or values that can't be."""
+    decoded = decode(answer, choice.profile)
+    return bool(decoded.refused or weigh(decoded.values).refusals)
+
+
 def _over(before: Choice, after: Choice) -> Choice:
     """Keep what was settled before: an answer with less evidence must not change a scale."""
     if after.profile is UNKNOWN:
         return before
-    if before.profile.name != after.profile.name:
+    if before.profile.name != after.profile.name and not (before.guessed and after.guessed):
         return after
     settled = {
         name: point
         for name, point in before.profile.datapoints.items()
-        if point.trust != "doubtful"
+        if point.trust not in ("doubtful", "unproven") and point.keys and name not in before.open
     }
-    points = {**after.profile.datapoints, **settled}
-    return Choice(after.profile.with_datapoints(points), after.warnings)
+    taken = {key for point in settled.values() for key in point.keys}
+    more = {
+        name: point
+        for name, point in after.profile.datapoints.items()
+        if taken.isdisjoint(point.keys)
+    }
+    return replace(after, profile=after.profile.with_datapoints({**more, **settled}))
+
+
+def _change(before: Profile, after: Profile) -> Change | None:
+    """Compare two profiles by what they publish; None where that is the same."""
+    old, new = _published(before), _published(after)
+    gained = tuple(key for key in new if key not in old)
+    lost = tuple(key for key in old if key not in new)
+    changed = tuple(key for key in new if key in old and new[key] != old[key])
+    if not (gained or lost or changed):
+        return None
+    return Change(after.name, gained, lost, changed)
+
+
+def _published(profile: Profile) -> dict[str, tuple[str, float]]:
+    """Return the datapoint and the divisor of each key that is published."""
+    return {
+        key: (dp, point.divisor)
+        for dp, point in profile.datapoints.items()
+        if point.trust != "unproven"
+        for key in point.keys
+    }

@@ -11,6 +11,8 @@ from esquirell.domain.heard import Heard, Question
 from esquirell.domain.meter import Meter
 from esquirell.domain.reading import Reading
 from esquirell.profiles import Choices
+from esquirell.profiles.choices import Announce
+from esquirell.profiles.memory import Files
 from esquirell.runtime.facts import VERSION
 from esquirell.services.capture import Capture
 from esquirell.services.lines import may_be_held
@@ -35,6 +37,7 @@ class Devices:
 
     `settings` are those in force, `interval_s` is the pace (s) at which a meter is polled, and
     `listener` hears what meters report. `holds` tells whether this process holds lines open.
+    `announce` is told when a meter becomes known otherwise.
     """
 
     holds = False
@@ -45,12 +48,14 @@ class Devices:
         interval_s: Callable[[str], float],
         listener: Callable[[], Listener],
         clock: Clock,
+        announce: Announce,
     ) -> None:
         self._settings = settings
         self._interval_s = interval_s
         self._listener = listener
         self._clock = clock
         self._described: dict[str, tuple[Meter, Device]] = {}
+        self._announce = announce
 
     @cached_property
     def transport(self) -> TuyaTransport:
@@ -84,7 +89,8 @@ class Devices:
     @cached_property
     def profiles(self) -> Choices:
         """What the datapoints of the meters mean."""
-        return Choices(lambda: self._settings().profiles_dir, self.describe)
+        memory = Files(self._settings().state_dir / "recognised", VERSION)
+        return Choices(lambda: self._settings().profiles_dir, self.describe, memory, self._announce)
 
     @cached_property
     def capture(self) -> Capture:

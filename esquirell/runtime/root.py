@@ -5,6 +5,7 @@ import socket
 import threading
 import uuid
 from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -26,6 +27,7 @@ from esquirell.mqtt.publisher import MqttPublisher
 from esquirell.mqtt.requests import Requests
 from esquirell.mqtt.rights import RightsCheck
 from esquirell.mqtt.topics import Topics
+from esquirell.profiles.choices import Change
 from esquirell.runtime.connections import options_of
 from esquirell.runtime.devices import Devices
 from esquirell.runtime.facts import Known, Told, about
@@ -130,7 +132,9 @@ class Runtime:
     @cached_property
     def devices(self) -> Devices:
         """The devices of the meters."""
-        return Devices(lambda: self.settings, self._interval_s, lambda: self.reports, now)
+        return Devices(
+            lambda: self.settings, self._interval_s, lambda: self.reports, now, self._announce
+        )
 
     @property
     def backfilling(self) -> "Backfilling":
@@ -281,6 +285,9 @@ class Runtime:
     def _adopt_schedules(self) -> None:
         self.schedules.adopt(self.settings.schedules)
         self.schedules.changed()
+
+    def _announce(self, meter: Meter, change: Change) -> None:
+        self.publisher.event("meter_known", {"meter": meter.name, **asdict(change)})
 
     def _known_statuses(self) -> dict[str, MeterStatus]:
         """Give what this process itself knows of the meters, also what is not stored yet."""

@@ -37,7 +37,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_without_the_profile_a_family_is_recognised_and_said_so() -> None:
     (line,) = commands(blocks("sh")[0])
     shown = esquirell(*line, "--json").json
-    assert shown["profile"] == "breaker"
+    assert shown["profile"] == "recognised"
+    assert shown["values"]["voltage_a"] == 233.2
     assert shown["warnings"]
     assert "voltage" not in shown["values"]
 

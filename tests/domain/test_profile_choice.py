@@ -5,8 +5,12 @@ from typing import Any
 import pytest
 from support.fakes import meter
 
+from esquirell.domain.device import Device
 from esquirell.domain.errors import ConfigError
+from esquirell.domain.meter import Meter
 from esquirell.profiles import Choices, try_capture
+from esquirell.profiles.choices import Change
+from esquirell.profiles.memory import Files, Remembered
 from esquirell.profiles.shelf import shipped
 
 OLD_PLUG = {
@@ -189,3 +193,103 @@ def test_a_profile_that_its_maker_contradicts_is_named() -> None:
     trial = try_capture({**product, "dps": {"131": 1_044_354}})
     assert trial.values == {"energy_import": 10_443.54}
     assert "DP 131" in trial.warnings[0]
+
+
+class Notebook:
+    """A memory of this test."""
+
+    def __init__(self) -> None:
+        self.left: dict[str, Remembered] = {}
+
+    def get(self, source: str) -> Remembered | None:
+        return self.left.get(source)
+
+    def put(self, source: str, remembered: Remembered) -> None:
+        self.left[source] = remembered
+
+
+LIVE = {"1": True, "9": 0, "17": 12, "18": 235, "19": 251, "20": 2391}
+PLUG_KEYS = {"voltage", "current", "active_power"}
+
+
+def test_a_meter_is_recognised_once_its_answers_prove_it() -> None:
+    """While its relay is off a plug says nothing that another device could not say."""
+    told: list[Change] = []
+    choices = Choices(announce=lambda _, change: told.append(change))
+    one = meter(profile="auto")
+    for _ in range(3):
+        assert choices.decode(one, {**LIVE, "1": False, "18": 0, "19": 0, "20": 0}).values == {}
+    assert choices.decode(one, LIVE).values.keys() == PLUG_KEYS
+    assert {key for change in told for key in change.gained} == PLUG_KEYS
+    # What was proved once needs no proof again.
+    assert choices.decode(one, {**LIVE, "18": 0, "19": 0, "20": 0}).values["voltage"] == 0
+    assert len(told) == 1
+
+
+def test_a_guess_that_was_confirmed_is_no_warning_any_more() -> None:
+    choices, one = Choices(), meter(profile="auto")
+    said = [choices.decode(one, {**LIVE, "20": 2391 + n}).warnings for n in range(6)]
+    assert "nothing is known" in said[0][0]
+    assert said[-1] == ()
+
+
+def test_what_was_recognised_outlasts_a_restart() -> None:
+    notebook, one = Notebook(), meter(profile="auto")
+    Choices(memory=notebook).decode(one, LIVE)
+    again = Choices(memory=notebook)
+    assert set(again.of(one).keys) == PLUG_KEYS
+    assert again.decode(one, {"20": 0}).values == {"voltage": 0}
+    other = meter(profile="auto", device_id="another")
+    assert again.of(other).keys == ()
+
+
+def test_a_guess_that_the_answers_refuse_is_withdrawn() -> None:
+    """The device was exchanged for a thermostat: 23.0 degrees are no voltage."""
+    told: list[Change] = []
+    choices = Choices(announce=lambda _, change: told.append(change))
+    one = meter(profile="auto")
+    choices.decode(one, LIVE)
+    for _ in range(4):
+        choices.decode(one, {**LIVE, "18": 215, "19": 0, "20": 230})
+    assert set(choices.of(one).keys) == PLUG_KEYS
+    assert choices.decode(one, {**LIVE, "18": 215, "19": 0, "20": 230}).values == {}
+    assert set(told[-1].lost) == PLUG_KEYS
+
+
+def test_one_odd_answer_withdraws_nothing() -> None:
+    choices, one = Choices(), meter(profile="auto")
+    for n in range(20):
+        choices.decode(one, {**LIVE, "20": 230 if n % 5 == 4 else 2391})
+    assert set(choices.of(one).keys) == PLUG_KEYS
+
+
+def test_an_open_question_is_asked_ever_more_rarely() -> None:
+    asked: list[Meter] = []
+
+    def known(one: Meter) -> Device:
+        asked.append(one)
+        return Device()
+
+    choices = Choices(known=known)
+    for n in range(200):
+        choices.decode(meter(profile="auto"), {"101": n + 1})
+    assert len(asked) <= 9
+
+
+def test_the_files_of_what_was_recognised_hold_no_raw_value(tmp_path: Path) -> None:
+    one = meter(profile="auto")
+    Choices(memory=Files(tmp_path / "profiles", "1.0")).decode(one, {**LIVE, "102": "secret"})
+    (file,) = (tmp_path / "profiles").iterdir()
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert "secret" not in file.read_text()
+    assert one.device_id not in file.name
+    assert set(Choices(memory=Files(tmp_path / "profiles", "1.0")).of(one).keys) == PLUG_KEYS
+    assert Choices(memory=Files(tmp_path / "profiles", "2.0")).of(one).keys == ()
+    file.write_text("{")
+    assert Choices(memory=Files(tmp_path / "profiles", "1.0")).of(one).keys == ()
+
+
+def test_a_folder_that_refuses_costs_no_reading(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    choices = Choices(memory=Files(tmp_path / "file" / "profiles", "1.0"))
+    assert choices.decode(meter(profile="auto"), LIVE).values.keys() == PLUG_KEYS

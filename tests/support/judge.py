@@ -1,18 +1,20 @@
 """Which values of real meters are decoded right, missing or wrong, by what is known of them."""
 
+import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from support.captures import Captured, is_right
 
 from esquirell import profiles
+from esquirell.domain.decoding import decode as decode_by
+from esquirell.profiles.capture import answer_of, identity_of
+from esquirell.profiles.choice import choose
+from esquirell.profiles.layouts import Published
 
-Decode = Callable[[Mapping[str, Any]], Mapping[str, float]]
-
-# What a decoder is given, beside the answer.
-_DESCRIBING = ("mapping", "spec", "product_id", "category")
+_PRODUCT = re.compile(r"product (\w+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,19 +59,38 @@ class Verdict:
     unlisted: Mapping[str, float]
 
 
+# Nothing but the answer and the id are needed to leave a product's own knowledge out.
+LEFT_OUT = tuple(way for way in WAYS if "mapping" not in way.given and "spec" not in way.given)
+
+
 def decode(capture: Mapping[str, Any]) -> Mapping[str, float]:
     """Return the values that the service would publish."""
     return profiles.try_capture(capture).values
 
 
-def judge(
-    captures: Iterable[Captured], ways: Iterable[Way] = WAYS, by: Decode = decode
-) -> Iterator[Verdict]:
+def judge(captures: Iterable[Captured], ways: Iterable[Way] = WAYS) -> Iterator[Verdict]:
     """Return a verdict on every capture, by each way that it can be known."""
     for captured in captures:
         for way in ways:
             for capture in way.captures(captured):
-                yield verdict(captured, way.name, by(capture))
+                yield verdict(captured, way.name, decode(capture))
+
+
+def judge_left_out(captures: Iterable[Captured]) -> Iterator[Verdict]:
+    """Return a verdict on every capture as if nobody had ever seen its product.
+
+    The profiles that claim it are left out, and the published layout that it has.
+    """
+    for captured in captures:
+        products = set(_PRODUCT.findall(captured.capture.get("mapping_from") or ""))
+        products.add(captured.capture["product_id"])
+        others = [one for one in profiles.shipped().values() if products.isdisjoint(one.products)]
+        for way in LEFT_OUT:
+            for capture in way.captures(captured):
+                known, answer = identity_of(capture), answer_of(capture)
+                chosen = choose(known, answer, (), others, Published(products - {None}))
+                values = decode_by(answer, chosen.profile).values
+                yield verdict(captured, way.name, values)
 
 
 def verdict(captured: Captured, way: str, values: Mapping[str, float]) -> Verdict:

@@ -4,8 +4,7 @@ The maker's specification gives codes, units and scales; what it says wrong is t
 device answers, where that leaves no doubt.
 """
 
-from esquirell.domain.inference.bare import infer_frames
 from esquirell.domain.inference.infer import infer
 from esquirell.domain.inference.specification import Specified, specified
 
-__all__ = ["Specified", "infer", "infer_frames", "specified"]
+__all__ = ["Specified", "infer", "specified"]

@@ -21,6 +21,9 @@ _NARROW_C = 30
 _WARM_C = 60
 _HOTTEST_C = 200
 _NEAR = 0.15
+_MOST_W = 100_000
+# Hardly a load has a smaller power factor.
+_LEAST_FACTOR = 0.12
 _ENOUGH_W = 20
 
 
@@ -119,20 +122,26 @@ def _is_milli(amperes: float, apparent: float, power: float) -> bool:
 def _power(found: Mapping[str, Draft], suffix: str) -> None:
     """Deci-watts under scale 0, told by voltage x current, else by their company."""
     draft = found[f"active_power{suffix}"]
-    spec = draft.spec
-    if spec.scale != 0 or draft.divisor != 1 or not spec.code.startswith("cur_power"):
-        return
-    apparent = _volts(found, suffix) * _value(found, f"current{suffix}")
+    apparent = _volts(found, suffix) * abs(_value(found, f"current{suffix}"))
+    alone = not any(key.startswith("current_") for key in found)
+    if alone and abs(draft.value or 0) > _MOST_W and not allows(apparent, draft.value or 0):
+        draft.leave_out(f"{draft.value:g} W are more than a house has: another scale is meant")
+    elif draft.spec.scale == 0 and draft.divisor == 1 and draft.spec.code.startswith("cur_power"):
+        _whole_watts(found, suffix, draft, apparent)
+
+
+def _whole_watts(found: Mapping[str, Draft], suffix: str, draft: Draft, apparent: float) -> None:
     raw = draft.raw or 0
     voltage = found.get(f"voltage{suffix}")
     alike = voltage is not None and voltage.spec.scale == 0 and voltage.divisor != 1
     if raw and apparent and not allows(apparent, raw) and allows(apparent, raw / 10):
         draft.correct(10, f"{raw} W is more than voltage x current: the device counts tenths")
+    elif alike and _agrees(apparent, raw) and raw / 10 < _LEAST_FACTOR * apparent:
+        draft.divisor = 10
+        draft.leave_out("the device counts tenths of a volt, and its current fits whole watts")
     elif alike:
         draft.correct(10, "the device counts tenths of a watt, as it does of a volt")
-        if _agrees(apparent, raw):
-            draft.doubt("the device counts tenths of a volt, but its current fits whole watts")
-    elif (spec.highest or _DECIWATTS) >= _DECIWATTS and not _agrees(apparent, raw):
+    elif (draft.spec.highest or _DECIWATTS) >= _DECIWATTS and not _agrees(apparent, raw):
         _presume(draft, apparent)
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from esquirell.domain.frames.text import looks_like_json
 from esquirell.domain.inference import correction, counters, neighbours, scaling, unspoken
+from esquirell.domain.inference.bare import undescribed_frames
 from esquirell.domain.inference.draft import Draft
 from esquirell.domain.inference.meaning import frame_suffix, meaning_of
 from esquirell.domain.inference.specification import Specified
@@ -19,7 +20,7 @@ def infer(described: Sequence[Specified], answer: Mapping[str, Any], category: s
     """Infer a profile from what the maker says, and correct it by what the device answers.
 
     `answer` is keyed by DP id or by code; codes in it that nobody described are taken for what
-    their name says.
+    their name says, and phase frames for what they hold: more knowledge never gives less.
     """
     known = [*described, *_undescribed(described, answer)]
     drafts = [_draft(spec, _raw(spec, answer)) for spec in known]
@@ -45,11 +46,12 @@ def infer(described: Sequence[Specified], answer: Mapping[str, Any], category: s
 
 def _undescribed(described: Sequence[Specified], answer: Mapping[str, Any]) -> list[Specified]:
     told = {spec.name for spec in described} | {spec.code for spec in described}
-    return [
+    by_code = [
         Specified(name, name, _kind(raw))
         for name, raw in answer.items()
         if name and name not in told and not name.isdigit()
     ]
+    return [*by_code, *(undescribed_frames(told, answer) if described else ())]
 
 
 def _kind(raw: object) -> str:

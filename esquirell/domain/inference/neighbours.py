@@ -111,10 +111,13 @@ def _beside(drafts: Sequence[Draft], answer: Mapping[str, Any]) -> float:
 
 
 def _factor(found: Mapping[str, Draft]) -> float | None:
-    """Give P / (V x I) of a device of one phase, if all three were sent."""
-    keys = ("voltage", "current", "active_power")
-    values = {key: found[key].value or 0 for key in keys if key in found}
-    return _ratio(values)
+    """Return P / (V x I) of a device of one phase, if all three were sent."""
+    for suffix in ("", "_a"):
+        keys = {name: f"{name}{suffix}" for name in ("voltage", "current", "active_power")}
+        values = {name: found[key].value or 0 for name, key in keys.items() if key in found}
+        if factor := _ratio(values):
+            return factor if not suffix or "voltage_b" not in found else None
+    return None
 
 
 def _factor_of_frames(drafts: Sequence[Draft], answer: Mapping[str, Any]) -> float | None:

@@ -12,7 +12,7 @@ _HIGHEST_SCALE = 9
 class Specified:
     """What the maker says of one datapoint; `name` is its DP id, or its code where that is all.
 
-    A bound or a scale that is not given is None.
+    A bound or a scale that is not given is None; `choices` are those of an enumeration.
     """
 
     name: str
@@ -23,6 +23,7 @@ class Specified:
     lowest: int | None = None
     highest: int | None = None
     report: str = ""
+    choices: tuple[str, ...] = ()
 
 
 def specified(described: object) -> tuple[Specified, ...]:
@@ -69,6 +70,7 @@ def _one(name: str, code: str, entry: Mapping[str, Any]) -> Specified:
         lowest=_whole(values.get("min")),
         highest=_whole(values.get("max")),
         report=str(entry.get("report_type") or values.get("report_type") or ""),
+        choices=_choices(values.get("range")),
     )
 
 
@@ -79,6 +81,10 @@ def _values(values: object) -> Mapping[str, Any]:
         except (ValueError, RecursionError):
             return {}
     return values if isinstance(values, Mapping) else {}
+
+
+def _choices(range_: object) -> tuple[str, ...]:
+    return tuple(one for one in range_ if isinstance(one, str)) if isinstance(range_, list) else ()
 
 
 def _scale(raw: object) -> int | None:

@@ -1,0 +1,185 @@
+"""What the values of one answer prove of the profile that decoded them, and what they refuse.
+
+Devices that are no meters send numbers, too: only physics tells a meter of which nothing is known.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from esquirell.domain.electricity import allows
+from esquirell.domain.quantity import PHASES, split_key, with_suffix
+
+Values = Mapping[str, float]
+
+# Of one phase, at 100 to 127 V and at 208 to 240 V, with what grids are allowed.
+_LIVE_V = ((90.0, 138.0), (184.0, 265.0))
+# ... and between phases, of places where nothing but their order is known.
+_GRID_V = (80.0, 500.0)
+# Settings are round numbers; of measured tenths of a volt one in a hundred is.
+_ROUND_V = 10
+_GRID_HZ = (45.0, 65.0)
+_NO_GRID = ("pv", "battery", "dc", "input", "output", "inverter")
+_SIMILAR = 1.15
+_LEAST_VA = 8.0
+_MOST_IDLE_VA = 25.0
+_NOISE_W = 10.0
+_LEAST_DIRECT_W = 20.0
+_MOST_LEAKING_A = 0.5
+_FACTOR_NEAR = 0.05
+_LEAST_FACTOR = 0.2
+_POWERS = ("active_power", "reactive_power", "apparent_power")
+_SUMMED = ("energy_import", "energy_export", "active_power")
+_LEAST_SUM = {"active_power": 50.0}
+_NEAR = 0.02
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What speaks for a profile and against it, a sentence each; `strength` adds up the proofs."""
+
+    strength: int = 0
+    proofs: tuple[str, ...] = ()
+    refusals: tuple[str, ...] = ()
+
+
+def weigh(values: Values) -> Evidence:
+    """Weigh the values that a profile made of an answer."""
+    proofs = [
+        *_voltages(values), *_powers(values), *_direct(values), *_sums(values), *_frequency(values)
+    ]  # fmt: skip
+    return Evidence(
+        sum(strength for strength, _ in proofs),
+        tuple(sentence for _, sentence in proofs),
+        tuple(_refusals(values)),
+    )
+
+
+_Proof = tuple[int, str]
+
+
+def is_live(volts: float) -> bool:
+    """Tell whether a voltage is that of a grid."""
+    return any(low <= volts <= high for low, high in _LIVE_V)
+
+
+def _is_round(volts: float) -> bool:
+    return volts % _ROUND_V == 0
+
+
+def _voltages(values: Values) -> Iterator[_Proof]:
+    phases = [values.get(f"voltage_{phase}", 0.0) for phase in PHASES]
+    similar = max(phases) < _SIMILAR * min(phases)
+    if similar and all(map(is_live, phases)) and not all(map(_is_round, phases)):
+        yield 3, "three phases have a grid's voltage"
+
+
+def _powers(values: Values) -> Iterator[_Proof]:
+    """Compare each power with the voltage and current of its phase, or of all phases."""
+    alone = [
+        suffix for suffix in _suffixes(values) if with_suffix("active_power", suffix) in values
+    ]
+    for suffix in alone:
+        volts = values.get(with_suffix("voltage", suffix), values.get("voltage", 0.0))
+        amperes = values.get(with_suffix("current", suffix))
+        if amperes is not None and is_live(volts):
+            yield _power(values, suffix, volts * abs(amperes), doubts=_is_round(volts))
+    if alone in ([], [""]) and "active_power" in values and "voltage" not in values:
+        told = [suffix for suffix in _suffixes(values) if _apparent(values, suffix) is not None]
+        if told:
+            apparent = sum(_apparent(values, suffix) or 0 for suffix in told)
+            doubts = all(_is_round(values[f"voltage_{suffix}"]) for suffix in told)
+            yield _power(values, "", apparent, doubts=doubts)
+
+
+def _suffixes(values: Values) -> list[str]:
+    return list(dict.fromkeys(suffix for _, suffix in map(split_key, values)))
+
+
+def _apparent(values: Values, suffix: str) -> float | None:
+    """Multiply a live voltage and its current; None where one of them is not there."""
+    volts = values.get(with_suffix("voltage", suffix), 0.0)
+    beside = "output" if suffix == "ac" else suffix  # what an inverter gives to the grid
+    amperes = values.get(with_suffix("current", suffix), values.get(f"current_{beside}"))
+    return volts * abs(amperes) if suffix and amperes is not None and is_live(volts) else None
+
+
+def _power(values: Values, suffix: str, apparent: float, *, doubts: bool) -> _Proof:
+    """Say what a power proves beside V x I; `doubts` where the voltage may be a setting."""
+    key = with_suffix("active_power", suffix)
+    watts = abs(values[key])
+    factor = abs(values.get(with_suffix("power_factor", suffix), 0.0))
+    by_factor = factor and abs(apparent * factor - watts) <= _FACTOR_NEAR * apparent
+    if by_factor and apparent >= _LEAST_VA:
+        return 5 - doubts, f"{key} is voltage x current x power factor"
+    if apparent >= _LEAST_VA and _LEAST_FACTOR * apparent <= watts and allows(apparent, watts):
+        return 3 - doubts, f"voltage x current, {apparent:.0f} VA, allow the {watts:g} W of {key}"
+    if apparent < _MOST_IDLE_VA and allows(apparent, watts):
+        return 2 - doubts, f"the voltage is a grid's, and hardly anything flows ({key})"
+    return 0, f"the voltage of {key} is a grid's"
+
+
+def _direct(values: Values) -> Iterator[_Proof]:
+    """Compare the power of panels and batteries, which is voltage x current to the last watt."""
+    for suffix in _suffixes(values):
+        names = ("voltage", "current", "active_power")
+        volts, amperes, watts = (abs(values.get(with_suffix(one, suffix), 0.0)) for one in names)
+        same = watts >= _LEAST_DIRECT_W and abs(volts * amperes - watts) <= _NEAR * watts + 1
+        if same and suffix.startswith(_NO_GRID):
+            yield 2, f"the power of {suffix} is its voltage x current"
+
+
+def _sums(values: Values) -> Iterator[_Proof]:
+    for quantity in _SUMMED:
+        total = values.get(quantity, 0.0)
+        parts = [values[key] for key in _parts(quantity, values)]
+        several = len([part for part in parts if part]) > 1
+        enough = abs(total) >= _LEAST_SUM.get(quantity, 1.0)
+        if several and enough and abs(sum(parts) - total) <= _NEAR * abs(total):
+            yield 3, f"the parts of {quantity} add up to its {total:g}"
+
+
+def _parts(quantity: str, values: Values) -> list[str]:
+    phases = [key for key in (f"{quantity}_{phase}" for phase in PHASES) if key in values]
+    return phases or [key for key in (f"{quantity}_{n}" for n in "123") if key in values]
+
+
+def _frequency(values: Values) -> Iterator[_Proof]:
+    """Take a frequency with decimals for a proof: numbers like 50 are sent by others as well."""
+    value = values.get("frequency", 0.0)
+    if _GRID_HZ[0] <= value <= _GRID_HZ[1] and value != int(value):
+        yield 2, f"{value:g} Hz are a grid's"
+
+
+def _refusals(values: Values) -> Iterator[str]:
+    for key, value in values.items():
+        quantity, suffix = split_key(key)
+        if quantity.key == "voltage" and value and not suffix.startswith(_NO_GRID):
+            if not _GRID_V[0] <= value <= _GRID_V[1]:
+                yield f"{value:g} V of {key} are no grid's"
+        elif quantity.key == "frequency" and value and not _GRID_HZ[0] <= value <= _GRID_HZ[1]:
+            yield f"{value:g} Hz are no grid's"
+        elif quantity.key == "leakage_current" and value > _MOST_LEAKING_A:
+            yield f"{value:g} A leak nowhere for long"
+        elif quantity.key in _POWERS and not suffix.startswith(_NO_GRID):
+            yield from _excess(values, key, suffix)
+
+
+def _excess(values: Values, key: str, suffix: str) -> Iterator[str]:
+    """Refuse a power that the voltage and current of its phase, or of all, do not allow."""
+    watts = values[key]
+    volts = values.get(with_suffix("voltage", suffix), values.get("voltage"))
+    amperes = values.get(with_suffix("current", suffix))
+    if volts == 0 and abs(watts) > _NOISE_W:
+        yield f"{watts:g} of {key} flow without a voltage"
+    elif volts and amperes is not None and not allows(volts * amperes, watts):
+        yield f"{watts:g} of {key} are more than {volts:g} V x {amperes:g} A"
+    elif key == "active_power":
+        yield from _excess_of_all(values, watts)
+
+
+def _excess_of_all(values: Values, watts: float) -> Iterator[str]:
+    pairs = [(f"voltage_{phase}", f"current_{phase}") for phase in PHASES]
+    if all(volts in values and amperes in values for volts, amperes in pairs):
+        apparent = sum(values[volts] * abs(values[amperes]) for volts, amperes in pairs)
+        if not allows(apparent, watts):
+            yield f"{watts:g} W are more than the {apparent:.0f} VA of all phases"

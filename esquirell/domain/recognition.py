@@ -1,0 +1,232 @@
+"""Recognising a meter by its answer alone: the layouts that explain it vote, physics decides.
+
+Every layout that can have sent the answer is a candidate. It counts the more the more products
+have it, the more datapoints it explains, and the more its values prove. A datapoint is taken where
+nearly all votes agree on what it means right now; everything else stays raw.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cache
+from typing import Any
+
+from esquirell.domain.decoding import EXPORTS, IMPORTS, Decoded, decode
+from esquirell.domain.evidence import Evidence, is_live, weigh
+from esquirell.domain.inference.fitting import Fit, fit
+from esquirell.domain.inference.infer import infer
+from esquirell.domain.inference.specification import Specified
+from esquirell.domain.profile import Datapoint, Profile
+
+# What it takes to be taken for a meter at all: one proof that something flows or counts, a weaker
+# one where nearly all datapoints are explained, two where many are not: among enough numbers some
+# look like anything.
+_ENOUGH = 3
+_ENOUGH_IF_EXPLAINED = 2
+_ENOUGH_IF_STRANGE = 6
+_LEAST_EXPLAINED = 4
+_WELL_EXPLAINED = 0.25
+_STRANGE = 0.6
+_SHARE = 0.9
+# Of layouts that leave one datapoint more unexplained a tenth of the votes counts.
+_DECAY = 0.1
+_MOST = 60
+_PROOF_COUNTS = 20.0
+# Nothing but a meter says in which direction energy flows.
+WAYS = EXPORTS | IMPORTS
+_SAID = 3
+# Several choices as described, and nothing else: that is how a product answers, and no other.
+_LEAST_SHAPED = 7
+_LEAST_CHOICES = 2
+_SHAPED = 2
+_COSTS = {Fit.FULL: 0.0, Fit.KIND: 1.5, Fit.NO: 4.0}
+# A firmware sends one thing or another otherwise than its product describes it.
+_MOST_STRANGE = 0.1
+# A datapoint of which only those know that hardly count is not known.
+_LEAST_HEARD = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """Something that can have sent an answer: a profile made for it, and how many products agree.
+
+    `cost` counts what it leaves unexplained, `shape` what the kinds of its values prove.
+    """
+
+    name: str
+    profile: Profile
+    products: int
+    cost: float
+    shape: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """A candidate that was heard: what it makes of the answer, and what that proves."""
+
+    candidate: Candidate
+    decoded: Decoded
+    evidence: Evidence
+    weight: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Recognised:
+    """What was recognised: a profile of what nearly all agree on, and who was heard.
+
+    `best` is the candidate with the most votes; `voted` are the datapoints that were voted on, and
+    of the `open` ones other answers may tell more.
+    """
+
+    profile: Profile
+    best: Heard | None = None
+    open: frozenset[str] = frozenset()
+    voted: frozenset[str] = frozenset()
+    heard: tuple[Heard, ...] = field(default=())
+
+
+def candidates(
+    layouts: Iterable[tuple[Sequence[Specified], int]], answer: Mapping[str, Any]
+) -> Iterator[Candidate]:
+    """Return the layouts that can have sent an answer, each with the number of its products.
+
+    Layouts that say the same of the datapoints in the answer are one candidate; those that explain
+    most come first, and of many the last are left out.
+    """
+    fits = cache(lambda point: fit(point, answer[point.name]))
+    groups: Counter[tuple[Specified, ...]] = Counter()
+    for points, products in layouts:
+        here = tuple(point for point in points if point.name in answer)
+        strange = sum(fits(point) == Fit.NO for point in here)
+        if here and strange <= _MOST_STRANGE * len(here):
+            groups[here] += products
+    costs = {points: cost(answer, [fits(point) for point in points]) for points in groups}
+    for points in sorted(groups, key=lambda points: (costs[points], -groups[points]))[:_MOST]:
+        profile = infer(points, answer)
+        corrected = sum(
+            bool(point.note) and point.trust == "sure" for point in profile.datapoints.values()
+        )
+        shape = _shape(points, [fits(point) for point in points]) if not costs[points] else 0
+        yield Candidate("layout", profile, groups[points], costs[points] + corrected, shape)
+
+
+def cost(answer: Mapping[str, Any], fits: Sequence[Fit]) -> float:
+    """Count what is left unexplained; a value that is described otherwise is worse than that."""
+    return len(answer) - len(fits) + sum(_COSTS[fit] for fit in fits)
+
+
+def _shape(points: Sequence[Specified], fits: Sequence[Fit]) -> int:
+    chosen = sum(point.kind == "enum" and fits[at] == Fit.FULL for at, point in enumerate(points))
+    return _SHAPED if len(points) >= _LEAST_SHAPED and chosen >= _LEAST_CHOICES else 0
+
+
+def recognise(every: Sequence[Candidate], answer: Mapping[str, Any]) -> Recognised:
+    """Recognise a meter by an answer; an empty profile if nothing proves that it is one."""
+    heard = _weighted([_hear(candidate, answer) for candidate in every])
+    if not heard:
+        return Recognised(_profile({}))
+    best = max(heard, key=lambda one: (one.weight, one.candidate.shape))
+    votes = _votes(heard, answer)
+    agreed = _profile({dp: vote.point for dp, vote in votes.items() if vote.share >= _SHARE})
+    shape = max(one.candidate.shape for one in heard)
+    if not _is_proved(agreed, replace(best.candidate, shape=shape), answer):
+        return Recognised(_profile({}), best, frozenset(votes), frozenset(votes), heard)
+    undecided = frozenset(dp for dp, vote in votes.items() if vote.open)
+    return Recognised(agreed, best, undecided, frozenset(votes), heard)
+
+
+def _is_proved(agreed: Profile, best: Candidate, answer: Mapping[str, Any]) -> bool:
+    """Tell whether what nearly all agree on proves that this is a meter."""
+    strength = _strength(agreed, decode(answer, agreed), answer) + best.shape
+    explained, unexplained = len(answer) - best.cost, best.cost / len(answer)
+    if explained >= _LEAST_EXPLAINED and unexplained <= _WELL_EXPLAINED:
+        return strength >= _ENOUGH_IF_EXPLAINED
+    return strength >= (_ENOUGH if unexplained <= _STRANGE else _ENOUGH_IF_STRANGE)
+
+
+def _strength(profile: Profile, decoded: Decoded, answer: Mapping[str, Any]) -> int:
+    """Add up the proofs: what values prove, a packed frame of a live phase, a said direction."""
+    points = profile.datapoints.values()
+    framed = [
+        decoded.values.get(key, 0.0)
+        for point in points
+        if point.frame
+        for key in point.keys
+        if key.startswith("voltage")
+    ]
+    ways = any(answer.get(point.direction or "") in WAYS for point in points)
+    return weigh(decoded.values).strength + any(map(is_live, framed)) + _SAID * ways
+
+
+def _hear(candidate: Candidate, answer: Mapping[str, Any]) -> Heard:
+    decoded = decode(answer, candidate.profile)
+    return Heard(candidate, decoded, weigh(decoded.values))
+
+
+def _weighted(heard: Sequence[Heard]) -> tuple[Heard, ...]:
+    """Weigh those whose values can be; the least unexplained is the measure of all."""
+    left = [one for one in heard if not one.evidence.refusals and not one.decoded.refused]
+    least = min((one.candidate.cost for one in left), default=0)
+    return tuple(replace(one, weight=_weight(one, least)) for one in left)
+
+
+def _weight(heard: Heard, least: float) -> float:
+    explained = float(_DECAY ** (heard.candidate.cost - least))
+    proved = float(_PROOF_COUNTS ** min(heard.evidence.strength, _ENOUGH_IF_STRANGE))
+    return heard.candidate.products * explained * proved
+
+
+_Meaning = tuple[tuple[str, float], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Vote:
+    """What most say of a datapoint; it is `open` while other answers may tell more of it."""
+
+    point: Datapoint
+    share: float
+    open: bool
+
+
+def _votes(heard: Sequence[Heard], answer: Mapping[str, Any]) -> dict[str, _Vote]:
+    """Count the votes on each datapoint of the answer, by what it means right now."""
+    counts: dict[str, dict[_Meaning, float]] = defaultdict(lambda: defaultdict(float))
+    points: dict[tuple[str, _Meaning], list[Datapoint]] = defaultdict(list)
+    for one in sorted(heard, key=lambda one: -one.weight):
+        meanings = _meanings(one.decoded)
+        for dp, point in one.candidate.profile.datapoints.items():
+            if dp in answer:
+                meaning = meanings.get(dp, ())
+                counts[dp][meaning] += one.weight
+                points[dp, meaning].append(point)
+    least = _LEAST_HEARD * sum(one.weight for one in heard)
+    return {
+        dp: _elected(votes, {meaning: points[dp, meaning] for meaning in votes})
+        for dp, votes in counts.items()
+        if sum(votes.values()) >= least
+    }
+
+
+def _elected(
+    votes: Mapping[_Meaning, float], points: Mapping[_Meaning, Sequence[Datapoint]]
+) -> _Vote:
+    meaning = max(votes, key=lambda one: votes[one])
+    share = votes[meaning] / sum(votes.values())
+    same = points[meaning]
+    if meaning:
+        return _Vote(same[0], share, share < _SHARE or len({one.divisor for one in same}) > 1)
+    # What some take for a measurement and has no value yet is no measurement for now.
+    return _Vote(Datapoint(code=same[0].code), share, any(one.keys for one in same))
+
+
+def _meanings(decoded: Decoded) -> dict[str, _Meaning]:
+    """Tell what each datapoint means right now: its keys and their values."""
+    found: dict[str, list[tuple[str, float]]] = defaultdict(list)
+    for key, dp in sorted(decoded.sources.items()):
+        if key in decoded.values:
+            found[dp].append((key, round(decoded.values[key], 6)))
+    return {dp: tuple(meaning) for dp, meaning in found.items()}
+
+
+def _profile(points: Mapping[str, Datapoint]) -> Profile:
+    return Profile(name="recognised", title="Recognised by its datapoints", datapoints=points)

@@ -1,0 +1,68 @@
+"""The layouts of the field: which datapoints the metering products have that somebody published.
+
+The file is read only where a meter is not known otherwise, and not kept: a service whose meters
+are known has none of it in memory. script/layouts.py writes it.
+"""
+
+import json
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import Any
+
+from esquirell.domain.inference import Specified
+
+_FILE = "layouts.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """The datapoints that some products have in common, and the ids of those products."""
+
+    points: tuple[Specified, ...]
+    products: tuple[str, ...]
+
+
+class Published:
+    """The layouts that somebody published, but for those of the products that are left out."""
+
+    def __init__(self, without: Collection[str] = ()) -> None:
+        self._without = frozenset(without)
+
+    def of_product(self, product_id: str) -> tuple[Specified, ...]:
+        """Return the datapoints of a product; none if nobody published them."""
+        if not product_id or product_id in self._without:
+            return ()
+        content = _content()
+        for layout in content["layouts"]:
+            if product_id in layout["products"]:
+                return tuple(_point(content["datapoints"][at]) for at in layout["datapoints"])
+        return ()
+
+    def every(self) -> Iterator[Layout]:
+        """Return all layouts; that of a product left out is left out for all that have it."""
+        content = _content()
+        points = [_point(row) for row in content["datapoints"]]
+        for layout in content["layouts"]:
+            if self._without.isdisjoint(layout["products"]):
+                known = tuple(points[at] for at in layout["datapoints"])
+                yield Layout(known, tuple(layout["products"]))
+
+    def source(self) -> str:
+        """Return where the layouts come from, and under which licence."""
+        content = _content()
+        return f"{content['source']} ({content['licence']})"
+
+
+def _content() -> Mapping[str, Any]:
+    text = files("esquirell.profiles").joinpath(_FILE).read_text(encoding="utf-8")
+    found: Mapping[str, Any] = json.loads(text)
+    return found
+
+
+def _point(row: Sequence[Any]) -> Specified:
+    dp, code, kind, *rest = row
+    if kind == "value":
+        unit, scale, lowest, highest = rest
+        return Specified(str(dp), code, kind, unit, scale, lowest, highest)
+    return Specified(str(dp), code, kind, choices=tuple(rest))

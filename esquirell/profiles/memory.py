@@ -1,0 +1,89 @@
+"""What was recognised of meters, kept over restarts, so that nothing published is lost by one."""
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from pydantic import TypeAdapter, ValidationError
+
+from esquirell.domain.profile import Profile
+
+_LARGEST = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Remembered:
+    """A profile that was guessed for a device, its open datapoints, and all that it ever sent."""
+
+    profile: Profile
+    open: tuple[str, ...]
+    sent: tuple[str, ...]
+
+
+_REMEMBERED = TypeAdapter(Remembered)
+
+
+class Memory(Protocol):
+    """Keeps what was recognised, by a text that names a device and how it is configured."""
+
+    def get(self, source: str) -> Remembered | None:
+        """Return what was recognised of a device; None if nothing was, or it can't be read."""
+        ...
+
+    def put(self, source: str, remembered: Remembered) -> None:
+        """Keep what was recognised; a disk that refuses costs only the next recognition."""
+        ...
+
+
+class Forgetful:
+    """Remembers nothing: for who asks once."""
+
+    def get(self, source: str) -> Remembered | None:  # noqa: ARG002
+        """Return nothing."""
+        return None
+
+    def put(self, source: str, remembered: Remembered) -> None:
+        """Keep nothing."""
+
+
+class Files:
+    """Remembers in one small file per device, named by a hash; no raw value is in it.
+
+    Another `version` of the program decides anew: its rules may be better.
+    """
+
+    def __init__(self, folder: Path, version: str) -> None:
+        self._folder = folder
+        self._version = version
+
+    def get(self, source: str) -> Remembered | None:
+        """Return what the file of a device holds, if it can be read."""
+        try:
+            with self._file(source).open("rb") as file:
+                return _REMEMBERED.validate_json(file.read(_LARGEST))
+        except (OSError, ValidationError):
+            return None
+
+    def put(self, source: str, remembered: Remembered) -> None:
+        """Write a file, for this user alone; others see the old one or all of the new one."""
+        text = json.dumps(_plain(remembered), ensure_ascii=False)
+        with suppress(OSError):
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            number, temporary = tempfile.mkstemp(dir=self._folder)
+            with os.fdopen(number, "w", encoding="utf-8") as file:
+                file.write(text)
+            Path(temporary).replace(self._file(source))
+
+    def _file(self, source: str) -> Path:
+        return self._folder / hashlib.sha256(f"{self._version} {source}".encode()).hexdigest()[:24]
+
+
+def _plain(remembered: Remembered) -> Mapping[str, Any]:
+    found: Mapping[str, Any] = _REMEMBERED.dump_python(remembered, mode="json")
+    return found

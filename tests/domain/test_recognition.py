@@ -1,0 +1,231 @@
+"""Recognition by the answer alone: layouts vote, physics decides, the rest stays raw."""
+
+import base64
+from typing import Any
+
+import pytest
+
+from esquirell.domain.evidence import weigh
+from esquirell.domain.inference import Specified, infer
+from esquirell.domain.inference.fitting import Fit, fit
+from esquirell.domain.recognition import Recognised, candidates, recognise
+from esquirell.profiles import try_capture
+from esquirell.profiles.layouts import Published
+
+NUMBER = Specified("20", "cur_voltage", "value", "V", 1, 0, 5000)
+PLUG = (
+    Specified("1", "switch_1", "bool"),
+    Specified("17", "add_ele", "value", "kwh", 3, 0, 50_000),
+    Specified("18", "cur_current", "value", "mA", 0, 0, 30_000),
+    Specified("19", "cur_power", "value", "W", 1, 0, 50_000),
+    NUMBER,
+)
+# As PLUG, but whole watts, and a thermometer where others have nothing.
+OTHER = (
+    *PLUG[:3],
+    Specified("19", "cur_power", "value", "W", 0, 0, 5000),
+    NUMBER,
+    Specified("47", "temp_current", "value", "℃", 0, -40, 200),
+)
+ANSWER = {"1": True, "17": 3, "18": 235, "19": 251, "20": 2391}
+
+
+def recognised(answer: dict[str, Any], *layouts: tuple[tuple[Specified, ...], int]) -> Recognised:
+    return recognise(list(candidates(layouts, answer)), answer)
+
+
+def frame(volts: int, milliamperes: int, watts: int) -> str:
+    parts = (volts.to_bytes(2), milliamperes.to_bytes(3), watts.to_bytes(3))
+    return base64.b64encode(b"".join(parts)).decode()
+
+
+@pytest.mark.parametrize(
+    "dps",
+    [
+        # Numbers where plugs have theirs, without a grid's voltage.
+        {"20": 100, "21": 40, "22": 18, "23": 0},
+        {"1": True, "18": 40, "19": 18, "20": 230},
+        {"1": True, "9": 0, "18": 0, "19": 0, "20": 0},
+        # A presence sensor, a lamp, a thermostat, a valve.
+        {"1": "none", "2": 7, "3": 75, "4": 600, "9": 120, "101": "normal", "102": 0},
+        {"20": True, "21": "white", "22": 1000, "23": 158, "24": "000003e803e8", "26": 0},
+        {"1": False, "2": "white", "3": 255, "4": 158, "5": "", "7": "", "10": ""},
+        {"1": True, "2": 215, "3": 198, "4": "manual", "6": False, "40": False},
+        {"1": True, "2": 0, "4": 215, "5": 0, "6": 230},
+        # Settings: round numbers, however much they look like a voltage.
+        {"101": 10_000, "102": 488, "103": 56},
+        {"101": 2300, "102": 0, "103": 0},
+        # Texts that are no frames of a phase.
+        {"6": "AAAAAAAAAAA=", "16": True},
+        {"6": "/////////w==", "7": "AQIDBAUGBwg="},
+        {},
+        {"1": None},
+    ],
+)
+def test_of_what_proves_nothing_nothing_is_published(dps: dict[str, Any]) -> None:
+    trial = try_capture({"dps": dps})
+    assert trial.values == {}
+    assert "nothing is known" in trial.warnings[0]
+
+
+@pytest.mark.parametrize(
+    ("dps", "values"),
+    [
+        (ANSWER, {"voltage": 239.1, "current": 0.235, "active_power": 25.1}),
+        (
+            {"4": 235, "5": 251, "6": 2391, "1": True},
+            {"voltage": 239.1, "current": 0.235, "active_power": 25.1},
+        ),
+        # The same three with voltage and power exchanged: only one way is physics.
+        (
+            {"4": 2350, "5": 2391, "6": 4510, "1": True},
+            {"voltage": 239.1, "current": 2.35, "active_power": 451.0},
+        ),
+        (
+            {"6": frame(2301, 5000, 1100), "16": True, "1": 4711},
+            {"voltage_a": 230.1, "current_a": 5.0, "active_power_a": 1100, "energy_import": 47.11},
+        ),
+    ],
+)
+def test_what_physics_proves_is_recognised(dps: dict[str, Any], values: dict[str, float]) -> None:
+    assert try_capture({"dps": dps}).values == pytest.approx(values)
+
+
+def test_a_stranger_that_meets_the_requirements_of_an_inverter_is_none() -> None:
+    """SG600MD: 102 to 105 are currents and voltages, not the powers of a WVC."""
+    dps = {"2": 976, "10": 205, "101": True, "102": 87, "103": 280, "104": 2278, "105": 9}
+    trial = try_capture({"dps": dps})
+    assert trial.values["active_power"] == 20.5
+    assert {"active_power_pv", "active_power_ac"}.isdisjoint(trial.values)
+
+
+def test_layouts_that_agree_on_a_value_are_taken_and_others_left_open() -> None:
+    found = recognised(ANSWER | {"19": 0, "18": 0}, (PLUG, 5), (OTHER, 5))
+    assert found.profile.keys == ("current", "active_power", "voltage")
+    # Zero watts are zero in either scale; the next answer tells which.
+    assert found.open == {"19"}
+
+
+def test_physics_outvotes_the_number_of_products() -> None:
+    found = recognised(ANSWER, (PLUG, 1), (OTHER, 500))
+    assert found.profile.datapoints["19"].divisor == 10
+    found = recognised({**ANSWER, "18": 2350, "19": 451}, (PLUG, 1), (OTHER, 500))
+    assert found.profile.datapoints["19"].divisor == 1
+
+
+def test_what_explains_more_counts_more() -> None:
+    answer = ANSWER | {"47": 31}
+    alike = (*PLUG[:3], PLUG[3], NUMBER)
+    warm = (*alike, Specified("47", "temp_current", "value", "℃", 0, -40, 200))
+    cold = (*alike, Specified("47", "child_lock", "bool"))
+    found = recognised(answer, (alike, 100), (warm, 2), (cold, 100))
+    assert found.profile.datapoints["47"].key == "temperature"
+
+
+def test_a_datapoint_that_two_say_otherwise_is_left_out() -> None:
+    answer = ANSWER | {"47": 31}
+    warm = (*PLUG, Specified("47", "temp_current", "value", "℃", 0, -40, 200))
+    warmer = (*PLUG, Specified("47", "temp_current", "value", "℃", 1, -400, 2000))
+    found = recognised(answer, (warm, 3), (warmer, 2))
+    assert "47" not in found.profile.datapoints
+    assert found.open == {"47"}
+
+
+@pytest.mark.parametrize(
+    ("spec", "raw", "fits"),
+    [
+        (NUMBER, 2391, Fit.FULL),
+        (NUMBER, 2391.0, Fit.FULL),
+        (NUMBER, 19_000, Fit.FULL),
+        (NUMBER, 21_000, Fit.KIND),
+        (NUMBER, -5, Fit.KIND),
+        (NUMBER, 600_000, Fit.NO),
+        (NUMBER, "2391", Fit.NO),
+        (NUMBER, True, Fit.NO),
+        (NUMBER, None, Fit.FULL),
+        (Specified("1", "switch", "bool"), True, Fit.FULL),
+        (Specified("1", "switch", "bool"), 1, Fit.NO),
+        (Specified("3", "mode", "enum", choices=("a", "b")), "a", Fit.FULL),
+        (Specified("3", "mode", "enum", choices=("a", "b")), "c", Fit.KIND),
+        (Specified("3", "mode", "enum", choices=("a", "b")), 1, Fit.NO),
+        (Specified("6", "phase_a", "raw"), "CRwABN0AAOc=", Fit.FULL),
+        (Specified("6", "phase_a", "raw"), 5, Fit.NO),
+        (Specified("9", "fault", "bitmap"), 8, Fit.FULL),
+        (Specified("9", "fault", "bitmap"), -1, Fit.NO),
+        (Specified("9", "new_kind", "struct"), 1, Fit.KIND),
+    ],
+)
+def test_a_raw_value_fits_what_is_described(spec: Specified, raw: object, fits: Fit) -> None:
+    assert fit(spec, raw) == fits
+
+
+@pytest.mark.parametrize(
+    ("values", "strength"),
+    [
+        ({"voltage": 231.7, "current": 2.0, "active_power": 400}, 3),
+        ({"voltage": 231.7, "current": 2.0, "active_power": 400, "power_factor": 0.86}, 5),
+        ({"voltage": 230, "current": 2.0, "active_power": 400}, 2),
+        ({"voltage": 231.7, "current": 0.0, "active_power": 0}, 2),
+        ({"voltage": 230, "current": 0.0, "active_power": 0}, 1),
+        ({"voltage": 231.7, "current": 2.0, "active_power": 4}, 0),
+        ({"voltage": 160, "current": 2.0, "active_power": 250}, 0),
+        ({"voltage": 12.6, "current": 2.0, "active_power": 25}, 0),
+        ({"voltage_a": 231.7, "voltage_b": 229.1, "voltage_c": 233.4}, 3),
+        ({"voltage_a": 231.7, "voltage_b": 129.1, "voltage_c": 233.4}, 0),
+        ({"voltage_pv1": 36.0, "current_pv1": 3.0, "active_power_pv1": 108}, 2),
+        ({"energy_import": 47.7, "energy_import_a": 20, "energy_import_b": 27.7}, 3),
+        ({"energy_import": 57.7, "energy_import_a": 20, "energy_import_b": 27.7}, 0),
+        ({"energy_import": 0, "energy_import_a": 0, "energy_import_b": 0}, 0),
+        ({"frequency": 49.98}, 2),
+        ({"frequency": 50}, 0),
+        ({"temperature": 21.5, "state_of_charge": 80}, 0),
+        ({"voltage_ac": 227.8, "current_output": 0.09, "active_power": 20.5}, 3),
+    ],
+)
+def test_what_values_prove(values: dict[str, float], strength: int) -> None:
+    assert weigh(values).strength == strength
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"voltage": 23.9},
+        {"frequency": 5.0},
+        {"voltage": 230, "current": 0.1, "active_power": 500},
+        {"voltage": 0, "current": 0.1, "active_power": 500},
+        {"voltage": 230, "current": 0.1, "reactive_power": 500},
+        {"leakage_current": 0.69},
+        {f"{name}_{phase}": value for phase in "abc" for name, value in
+         (("voltage", 231.0), ("current", 1.0))} | {"active_power": 5000},
+    ],
+)  # fmt: skip
+def test_what_values_refuse(values: dict[str, float]) -> None:
+    assert weigh(values).refusals
+    assert weigh({"voltage_pv1": 23.9, "voltage_battery": 51.2}).refusals == ()
+
+
+def test_every_published_layout_can_be_read_and_measures() -> None:
+    published = Published()
+    known: set[str] = set()
+    for layout in published.every():
+        counts = any(point.code.startswith("add_ele") for point in layout.points)
+        assert counts or infer(layout.points, {}).measures_electricity
+        assert len({point.name for point in layout.points}) == len(layout.points)
+        known |= set(layout.products)
+    assert len(known) > 1000
+    assert "iobroker.tuya" in published.source()
+
+
+def test_a_product_is_known_by_its_published_layout() -> None:
+    published = Published()
+    points = published.of_product("2iepauebcvo74ujc")
+    assert {point.name: point.code for point in points}["20"] == "cur_voltage"
+    assert published.of_product("nosuchproduct") == published.of_product("") == ()
+    assert Published(["2iepauebcvo74ujc"]).of_product("2iepauebcvo74ujc") == ()
+
+
+def test_a_product_that_answers_otherwise_than_published_is_not_taken_for_it() -> None:
+    """The same product id with another firmware: a plug's id, a breaker's answer."""
+    dps = {"6": frame(2301, 5000, 1100), "16": True, "1": 4711}
+    trial = try_capture({"product_id": "raceucn29wk2yawe", "dps": dps})
+    assert trial.values["voltage_a"] == 230.1
