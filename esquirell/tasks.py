@@ -110,18 +110,10 @@ def test_meter(self: "Task[..., object]", name: str) -> dict[str, Any]:
     return current(self.app).fetch.trial(name)
 
 
-@shared_task(bind=True, name="esquirell.tasks.read_part", throws=(EsquirellError,))
-def read_part(self: "Task[..., object]", kind: str, meters: list[str], ticket: str) -> None:
-    """Read meters of this worker's queue for another worker, and answer it."""
-    current(self.app).fetch.part(kind, meters, ticket)
-
-
 @shared_task(bind=True, name=CAPTURE_TASK, throws=(EsquirellError,))
 def capture_meter(self: "Task[..., object]", name: str) -> dict[str, Any]:
     """Read one meter and give what it sent, with nothing that names the device."""
-    runtime = current(self.app)
-    (meter,) = runtime.fetch.chosen([name])
-    return runtime.devices.capture.take(meter)
+    return current(self.app).fetch.capture(name)
 
 
 def end_if_cancelled(task_id: str) -> None:

@@ -1,72 +1,82 @@
-"""Polls handed to other workers: sent by queue, answered through a list in Redis."""
+"""Polls handed to other workers: into their inbox, answered through a list in Redis."""
 
 import json
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from celery import Celery
-from kombu.exceptions import OperationalError
-
 from esquirell.broker.connection import Client, RedisError, unavailable
-from esquirell.broker.presence import Presence
-from esquirell.broker.queue import POLLS, sent_now
-from esquirell.domain.meter import worker_of
 
-READ_PART = "esquirell.tasks.read_part"
 PREFIX = "esquirell:part:"
+INBOX = "esquirell:inbox:"
 
-# Shorter than the time limit of an answer from Redis; the answer waits longer than anybody does.
-WAIT_S = 2
+# Shorter than the time limit of an answer from Redis.
+WAIT_S = 1
+INBOX_WAIT_S = 1
+# What nobody took by then is of no use; an answer waits longer than anybody does.
+EXPIRES_S = 30
 KEPT_S = 120
+# A worker that reads a part says so again and again; one that does not is gone.
+TAKEN_S = 6
 
 
 class Relay:
-    """Sends a part of a poll to a queue; what came of it returns by a ticket."""
+    """Sends parts of polls to workers by name; what came of one returns by a ticket.
 
-    def __init__(self, app: Celery, client: Client, presence: Presence) -> None:
-        self._app = app
+    Everything raises UnavailableError.
+    """
+
+    def __init__(self, client: Client, instance: str) -> None:
         self._client = client
-        self._presence = presence
+        self._instance = instance
 
-    def workers(self, queue: str) -> int:
-        """Count the workers that serve a queue. Raises UnavailableError."""
-        return self._presence.count(worker_of(queue))
-
-    def send(self, queue: str, kind: str, meters: Sequence[str], expires_s: int) -> str:
-        """Let a worker of `queue` read meters; give the ticket. Raises UnavailableError."""
-        ticket = str(uuid.uuid4())
-        kwargs = {"kind": kind, "meters": list(meters), "ticket": ticket}
+    def send(self, worker: str, kind: str, meters: Sequence[str]) -> str:
+        """Let a worker read meters; return the ticket of its answer."""
+        ticket = uuid.uuid4().hex
+        part = json.dumps({"kind": kind, "meters": list(meters), "ticket": ticket})
         try:
-            self._app.send_task(
-                READ_PART,
-                kwargs=kwargs,
-                queue=queue or POLLS,
-                expires=expires_s,
-                ignore_result=True,
-                headers=sent_now({}),
-            )
-        except (OperationalError, OSError, RedisError) as error:
+            with self._client.pipeline() as pipe:
+                pipe.rpush(INBOX + worker, part)
+                pipe.expire(INBOX + worker, EXPIRES_S)
+                pipe.execute()
+        except RedisError as error:
             raise unavailable(error) from None
         return ticket
 
-    def collect(self, ticket: str) -> Mapping[str, Any] | None:
-        """Wait up to 2 s for an answer; None if it is not there yet. Raises UnavailableError."""
+    def receive(self) -> Mapping[str, Any] | None:
+        """Wait up to 1 s for a part that this worker is to read."""
         try:
-            found = self._client.blpop([PREFIX + ticket], timeout=WAIT_S)
+            found = self._client.blpop([INBOX + self._instance], timeout=INBOX_WAIT_S)
         except RedisError as error:
             raise unavailable(error) from None
         return json.loads(found[1]) if found else None
 
     def claim(self, ticket: str) -> bool:
-        """Take on the work of a ticket; False if somebody has. Raises UnavailableError."""
+        """Take on the work of a ticket; return False if somebody has."""
         try:
-            return bool(self._client.set(f"{PREFIX}{ticket}:taken", 1, nx=True, ex=KEPT_S))
+            return bool(self._client.set(_taken(ticket), 1, nx=True, ex=TAKEN_S))
+        except RedisError as error:
+            raise unavailable(error) from None
+
+    def keep(self, tickets: Collection[str]) -> None:
+        """Say that the work of tickets goes on."""
+        try:
+            with self._client.pipeline() as pipe:
+                for ticket in tickets:
+                    pipe.set(_taken(ticket), 1, ex=TAKEN_S)
+                pipe.execute()
+        except RedisError as error:
+            raise unavailable(error) from None
+
+    def under_way(self, ticket: str) -> bool:
+        """Whether somebody works on a ticket."""
+        try:
+            return bool(self._client.exists(_taken(ticket)))
         except RedisError as error:
             raise unavailable(error) from None
 
     def reply(self, ticket: str, answer: Mapping[str, Any]) -> None:
-        """Answer to a ticket. Raises UnavailableError."""
+        """Answer to a ticket."""
         key = PREFIX + ticket
         try:
             with self._client.pipeline() as pipe:
@@ -75,3 +85,15 @@ class Relay:
                 pipe.execute()
         except RedisError as error:
             raise unavailable(error) from None
+
+    def collect(self, tickets: Sequence[str]) -> tuple[str, Mapping[str, Any]] | None:
+        """Wait up to 1 s for the answer to one of these tickets."""
+        try:
+            found = self._client.blpop([PREFIX + ticket for ticket in tickets], timeout=WAIT_S)
+        except RedisError as error:
+            raise unavailable(error) from None
+        return (str(found[0]).removeprefix(PREFIX), json.loads(found[1])) if found else None
+
+
+def _taken(ticket: str) -> str:
+    return f"{PREFIX}{ticket}:taken"

@@ -9,11 +9,12 @@ from esquirell.runtime.root import Runtime
 
 def listening(runtime: Runtime) -> tuple[Part, ...]:
     """Build the parts with which a process hears what its meters report."""
-    runtime.devices.holds = True
+    runtime.devices.lines = runtime.lines
     return (
         _part("lines", lambda: runtime.lines.turn),
         _part("reports", lambda: runtime.reports.turn),
         _part("stored-reports", lambda: runtime.reports.store_turn),
+        _part("inbox", lambda: runtime.inbox.turn),
     )
 
 

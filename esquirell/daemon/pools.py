@@ -65,6 +65,7 @@ def connect_children(runtime: Runtime) -> None:
 
     def begin(**_: object) -> None:
         end_with_parent()
+        runtime.devices.transport.abandon()
         own = runtime_of_child(runtime)
         use(own)
         own.connection.start()
@@ -74,9 +75,10 @@ def connect_children(runtime: Runtime) -> None:
 
 
 def runtime_of_child(runtime: Runtime) -> Runtime:
-    """Build the runtime of a process of the pool: it serves the queues that its parent serves."""
+    """Build the runtime of a process of the pool; its parent reads the meters."""
     own = Runtime(runtime.settings, runtime.app)
-    own.queues = runtime.queues
+    own.queues, own.served = runtime.queues, runtime.served
+    own.parent = runtime.instance
     return own
 
 

@@ -50,14 +50,13 @@ def run_worker(runtime: Runtime, role: Role, pool: Pool) -> int:
     if pool.forks:
         connect_children(runtime)
     else:
-        runtime.connection.start()
-        runtime.poller.store_waiting()
+        _open(runtime)
     with node_name(role.node, runtime.settings.lock_dir) as name:
         worker = _worker(runtime, role, pool, name)
         workload = Workload(lambda: pool_of(worker).num_processes)
         Parts.watchdog = _watchdog(runtime, role, workload=workload)
         # Celery has put a handler of its own there, which restarts the worker.
-        Parts.on_start = lambda: reload_on_hangup(runtime, pool)
+        Parts.on_start = lambda: _after_fork(runtime, pool)
         settle()
         try:
             worker.start()
@@ -65,6 +64,18 @@ def run_worker(runtime: Runtime, role: Role, pool: Pool) -> int:
             runtime.close_meters()
             leave(runtime, role)
     return int(worker.exitcode or 0)
+
+
+def _open(runtime: Runtime) -> None:
+    runtime.connection.start()
+    runtime.poller.store_waiting()
+
+
+def _after_fork(runtime: Runtime, pool: Pool) -> None:
+    reload_on_hangup(runtime, pool)
+    if pool.forks:
+        # What has threads or sockets does not outlast a fork.
+        _open(runtime)
 
 
 def run_parts(runtime: Runtime, role: Role) -> int:

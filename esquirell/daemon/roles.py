@@ -76,12 +76,12 @@ def worker(
 ) -> Role:
     """Only work: poll, store and publish the meters of these queues."""
     runtime.queues = tuple(queue for queue in queues if queue != DEFAULT_QUEUE)
+    runtime.served = tuple("" if queue == DEFAULT_QUEUE else queue for queue in queues)
     names = [worker_of(queue) for queue in runtime.queues]
     taken = list(runtime.queues)
     if DEFAULT_QUEUE in queues:
         names, taken = ["worker", *names], [*QUEUES, *taken]
-    hears = () if kind == "prefork" else listening(runtime)
-    parts = (following_meters(runtime), _housekeeping(runtime), *hears)
+    parts = (following_meters(runtime), _housekeeping(runtime), *listening(runtime))
     return Role(tuple(names), parts, _gauges_of(runtime, kind), queues=tuple(taken))
 
 
@@ -89,8 +89,7 @@ def _gauges_of(runtime: Runtime, kind: Kind) -> tuple[Gauge, ...]:
     consumer, reads = _worker_gauges(runtime)
     gauges: dict[Kind, tuple[Gauge, ...]] = {
         "threads": (_mqtt_gauge(runtime), consumer, reads),
-        # Its processes poll and publish, not this one.
-        "prefork": (consumer,),
+        "prefork": (_mqtt_gauge(runtime), consumer, reads),
         # Its consumer is silent for as long as a task takes.
         "solo": (_mqtt_gauge(runtime), reads),
     }

@@ -15,7 +15,7 @@ from esquirell.profiles.choices import Announce
 from esquirell.profiles.memory import Files
 from esquirell.runtime.facts import VERSION
 from esquirell.services.capture import Capture
-from esquirell.services.lines import may_be_held
+from esquirell.services.lines import Lines, may_be_held
 from esquirell.settings import Settings, devices
 from esquirell.tuya.cloud.account import Account, Spent
 from esquirell.tuya.cloud.cloud import DEVICES, Cloud, NoCloud
@@ -36,11 +36,11 @@ class Devices:
     """The ways to the meters, and what their answers mean; built on first use.
 
     `settings` are those in force, `interval_s` is the pace (s) at which a meter is polled, and
-    `listener` hears what meters report. `holds` tells whether this process holds lines open.
+    `listener` hears what meters report. With `lines` this process holds those of its own meters.
     `announce` is told when a meter becomes known otherwise.
     """
 
-    holds = False
+    lines: Lines | None = None
 
     def __init__(
         self,
@@ -116,7 +116,9 @@ class Devices:
         Descriptions(self._settings().state_dir / DEVICES).put(device_id, device)
 
     def _keep(self, meter: Meter) -> Keep:
-        if self.holds and may_be_held(meter):
+        if self.lines is not None and not self.lines.is_mine(meter):
+            return "closed"
+        if self.lines is not None and may_be_held(meter):
             return "held"
         pace_s = self._interval_s(meter.name)
         return "kept" if meter.enabled and pace_s <= KEEP_UP_TO_S else "closed"

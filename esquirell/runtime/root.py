@@ -15,6 +15,7 @@ from celery import Celery
 from esquirell.beat.scheduler import Scheduler
 from esquirell.broker.queue import Queues
 from esquirell.broker.sender import TaskSender
+from esquirell.domain.heard import Question
 from esquirell.domain.meter import Meter
 from esquirell.domain.status import MeterStatus
 from esquirell.domain.tasks import registry
@@ -38,7 +39,6 @@ from esquirell.runtime.upkeep import Upkeep
 from esquirell.services.commands import Commands
 from esquirell.services.delivery import Delivery
 from esquirell.services.edits import Edits
-from esquirell.services.elsewhere import Elsewhere
 from esquirell.services.fetch import Fetch
 from esquirell.services.handlers import Handlers
 from esquirell.services.health import Health, Here
@@ -48,6 +48,7 @@ from esquirell.services.jobs import Jobs
 from esquirell.services.lines import Lines
 from esquirell.services.missed import Missed
 from esquirell.services.poll import USUAL_INTERVAL_S, Poller
+from esquirell.services.remote_reads import Inbox, OneWorker, RemoteReads
 from esquirell.services.reports import Reports
 from esquirell.services.saving import Saver
 from esquirell.services.schedules import Schedules
@@ -71,7 +72,8 @@ class Runtime:
     """Everything that a process of ours may need; what is not asked for is not built.
 
     `bridges` tells that this process is the bridge: its MQTT connection then speaks for it.
-    `queues` are those of meters that this process serves, beside the meters without one.
+    `queues` are those of meters that this process serves, beside the meters without one, `served`
+    all of them with "" for those. `parent` is the worker that reads the meters for this process.
     """
 
     def __init__(self, settings: Settings, app: Celery) -> None:
@@ -85,6 +87,8 @@ class Runtime:
         self.instance = f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
         self.bridges = False
         self.queues: tuple[str, ...] = ()
+        self.served: tuple[str, ...] = ("",)
+        self.parent = ""
 
     def prepare(self) -> None:
         """Make the state directory and bring the tables up to date.
@@ -160,13 +164,27 @@ class Runtime:
     @cached_property
     def lines(self) -> Lines:
         """The lines to meters that this process holds."""
-        return Lines(self.meters, self.poller.question, self.devices.transport.hold)
+        return Lines(
+            self.meters,
+            self.poller.question,
+            self._hold,
+            self.shared.owners,
+            self.served,
+        )
+
+    def _hold(self, questions: Sequence[Question]) -> None:
+        """Hold these lines and no others; what was heard over those that go is stored."""
+        self.poller.judging.prepare([question.meter.name for question in questions])
+        self.devices.transport.hold(questions)
+        self.reports.flush()
 
     def close_meters(self) -> None:
         """Close all lines and store what was not stored."""
         self.poller.close()
         if "reports" in self.__dict__:
             self.reports.flush()
+        if self.devices.lines is not None:
+            self.lines.leave()
 
     @cached_property
     def exporter(self) -> "Exporter | None":
@@ -182,7 +200,14 @@ class Runtime:
     @cached_property
     def fetch(self) -> Fetch:
         """The work behind the tasks."""
-        return Fetch(self.poller, self.meters, Elsewhere(self.shared.relay, self.queues))
+        ownership = OneWorker(self.parent) if self.parent else self.lines
+        remote = RemoteReads(self.shared.relay, ownership)
+        return Fetch(self.poller, self.meters, remote, self.devices.capture.take)
+
+    @cached_property
+    def inbox(self) -> Inbox:
+        """What other workers want read."""
+        return Inbox(self.shared.relay, self.fetch.batch)
 
     @cached_property
     def schedules(self) -> Schedules:

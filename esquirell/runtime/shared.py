@@ -13,6 +13,7 @@ from esquirell.broker.connection import Client, connect
 from esquirell.broker.diagnosis import RedisFacts, examine
 from esquirell.broker.held import HeldTasks
 from esquirell.broker.lease import Lease
+from esquirell.broker.owners import Owners
 from esquirell.broker.presence import Presence
 from esquirell.broker.relay import Relay
 from esquirell.broker.revoked import RevokedTasks
@@ -59,7 +60,12 @@ class Shared:
     @cached_property
     def relay(self) -> Relay:
         """The way to other workers."""
-        return Relay(self._app, self.client, self.presence)
+        return Relay(self.client, self._instance)
+
+    @cached_property
+    def owners(self) -> Owners:
+        """Which worker holds the line to which meter."""
+        return Owners(self.client, self._instance)
 
     def examine(self) -> RedisFacts:
         """Ask Redis how it is set up. Raises UnavailableError."""

@@ -2,30 +2,42 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from esquirell.domain.command import Answer
-from esquirell.domain.errors import CommandError, EsquirellError, FetchError
+from esquirell.domain.errors import CommandError, FetchError
 from esquirell.domain.meter import Meter
 from esquirell.domain.outcome import Outcome
 from esquirell.domain.reading import payload
-from esquirell.services.elsewhere import Elsewhere
-from esquirell.services.poll import ON_DEMAND, SCHEDULED, TRIAL, Poller, PollOptions
+from esquirell.services.poll import ON_DEMAND, SCHEDULED, TRIAL, Poller
 from esquirell.services.ports import CheckCancelled
+from esquirell.services.remote_reads import SPLIT, RemoteReads
 
 # An answer about hundreds of meters names so many of those that failed.
 MOST_SENTENCES = 5
 
+# Two schedules that want a meter in the same second get one reading.
+_OPTIONS = {"scheduled": replace(SCHEDULED, shared_s=0.5), "on_demand": ON_DEMAND}
+
 
 class Fetch:
-    """Reads meters by their names, those of other networks through the workers there."""
+    """Reads meters by their names, those of other workers through them.
+
+    `capture` takes a capture of a meter, see `services.capture`.
+    """
 
     def __init__(
-        self, poller: Poller, meters: Callable[[], Sequence[Meter]], elsewhere: Elsewhere
+        self,
+        poller: Poller,
+        meters: Callable[[], Sequence[Meter]],
+        remote: RemoteReads,
+        capture: Callable[[Meter], dict[str, Any]],
     ) -> None:
         self._poller = poller
         self._meters = meters
-        self._elsewhere = elsewhere
+        self._remote = remote
+        self._capture = capture
 
     def scheduled(
         self, names: Sequence[str] | None, check_cancelled: CheckCancelled
@@ -34,7 +46,7 @@ class Fetch:
 
         Raises CommandError for an unknown name.
         """
-        return self._fetched(self.chosen(names), SCHEDULED, check_cancelled)
+        return self._fetched(self.chosen(names), "scheduled", check_cancelled)
 
     def on_demand(
         self, names: Sequence[str] | None, check_cancelled: CheckCancelled
@@ -43,48 +55,69 @@ class Fetch:
 
         Raises CommandError for an unknown name.
         """
-        return self._fetched(self.chosen(names), ON_DEMAND, check_cancelled)
+        return self._fetched(self.chosen(names), "on_demand", check_cancelled)
 
     def trial(self, name: str) -> dict[str, Any]:
         """Read one meter, store and publish nothing; give its reading and the time it took.
 
         Raises CommandError for an unknown name, MeterError when the meter gives no reading.
         """
-        (meter,) = self.chosen([name])
-        here, _ = self._elsewhere.divide([meter])
-        return self._trial(meter) if here else self._elsewhere.trial(meter)
+        return self._one(name, "trial")
 
-    def part(self, kind: str, names: Sequence[str], ticket: str) -> None:
-        """Read the meters of a part that a worker elsewhere sent, and answer it.
+    def capture(self, name: str) -> dict[str, Any]:
+        """Read one meter and return what it sent, with nothing that names the device.
 
-        Not if it was taken back meanwhile. One with a meter that this worker's configuration
-        does not know is left to who sent it. Raises UnavailableError when Redis is away.
+        Raises CommandError for an unknown name, MeterError when the meter says nothing.
         """
-        try:
-            meters = self.chosen(names)
-            if not self._elsewhere.claim(ticket):
-                return
-            answer = self._part(kind, meters)
-        except EsquirellError as error:
-            answer = {"code": error.code, "error": str(error)}
-        self._elsewhere.reply(ticket, answer)
+        return self._one(name, "capture")
 
-    def _part(self, kind: str, meters: Sequence[Meter]) -> dict[str, Any]:
-        if kind == "trial":
-            return self._trial(meters[0])
-        return _data(self._poller.poll(meters, SCHEDULED if kind == "scheduled" else ON_DEMAND))
+    def batch(self, kind: str, names: Sequence[str]) -> dict[str, Any]:
+        """Read meters of this worker for another one. Raises EsquirellError."""
+        meters = self.chosen(names)
+        if kind.startswith(SPLIT):
+            return self._split(meters, kind.removeprefix(SPLIT))
+        if kind in _OPTIONS:
+            return _data(self._poller.poll(meters, _OPTIONS[kind]))
+        return self._read_one(meters[0], kind)
+
+    def _split(self, meters: Sequence[Meter], kind: str) -> dict[str, Any]:
+        if kind in _OPTIONS:
+            return self._fetched(meters, kind, lambda: None)
+        return self._one(meters[0].name, kind)
+
+    def _one(self, name: str, kind: str) -> dict[str, Any]:
+        split = self._remote.split(self.chosen([name]))
+        batches = self._remote.dispatch(split, kind)
+        for meter in split.here:
+            return self._read_one(meter, kind)
+        answered, failed = self._remote.gather(
+            batches,
+            lambda: None,
+            lambda meters: {one.name: self._read_one(one, kind) for one in meters},
+        )
+        for error in [*split.nobody.values(), *failed.values()]:
+            raise error
+        return dict(answered[name])
+
+    def _read_one(self, meter: Meter, kind: str) -> dict[str, Any]:
+        return self._capture(meter) if kind == "capture" else self._trial(meter)
 
     def _fetched(
-        self, meters: Sequence[Meter], options: PollOptions, check_cancelled: CheckCancelled
+        self, meters: Sequence[Meter], kind: str, check_cancelled: CheckCancelled
     ) -> dict[str, Any]:
-        here, others = self._elsewhere.divide(meters)
-        with self._elsewhere.sent(others, forced=options.forced) as parts:
-            outcomes = dict(self._poller.poll(here, options, check_cancelled))
-            left, taken = self._elsewhere.left(parts)
-            if left:
-                outcomes |= self._poller.poll(left, options, check_cancelled)
-            told, missed = self._elsewhere.collect(taken, check_cancelled)
-        found = _data(outcomes | self._poller.missed(missed, options))["meters"] | told
+        options = _OPTIONS[kind]
+        split = self._remote.split(meters)
+        batches = self._remote.dispatch(split, kind)
+
+        def poll(here: Sequence[Meter]) -> dict[str, Any]:
+            return _data(self._poller.poll(here, options, check_cancelled))["meters"]
+
+        try:
+            found = poll(split.here)
+            answered, failed = self._remote.gather(batches, check_cancelled, poll)
+        finally:
+            self._remote.end(batches)
+        found |= _data(self._poller.missed(failed | split.nobody, options))["meters"] | answered
         return {"meters": {one.name: found[one.name] for one in meters if one.name in found}}
 
     def _trial(self, meter: Meter) -> dict[str, Any]:
@@ -111,7 +144,7 @@ class Fetch:
         return [known[name] for name in wanted]
 
 
-def _data(outcomes: Mapping[str, Outcome]) -> dict[str, Any]:
+def _data(outcomes: Mapping[str, Outcome]) -> dict[str, dict[str, Any]]:
     return {"meters": {name: outcome.payload() for name, outcome in outcomes.items()}}
 
 

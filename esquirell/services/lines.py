@@ -1,15 +1,55 @@
-"""Which lines to meters are held open by this process, so that their reports are heard."""
+"""Which meters are this worker's: it holds their lines, hears their reports and polls them."""
 
 import logging
-from collections.abc import Callable, Sequence
+import math
+from collections import Counter
+from collections.abc import Callable, Collection, Sequence
+from time import monotonic
+from typing import Protocol
 
-from esquirell.domain.errors import EsquirellError
+from esquirell.domain.errors import EsquirellError, UnavailableError
 from esquirell.domain.heard import Question
 from esquirell.domain.meter import Meter
 
 log = logging.getLogger(__name__)
 
-TURN_S = 1.0
+# How often to look when there are other workers, and when there is none.
+SHARED_TURN_S = 1.0
+ALONE_TURN_S = 5.0
+# What has no owner may have one that has not said so yet: it was alone, or Redis was emptied.
+GRACE_S = ALONE_TURN_S + 2.0
+# A worker that joins gets its share within this time, a few meters at a time.
+HAND_OVER_S = 30.0
+
+
+class Owners(Protocol):
+    """Knows who owns the meters of a queue. Everything raises UnavailableError."""
+
+    instance: str
+
+    def join(self, queue: str) -> list[str]:
+        """Say that this worker serves a queue; return all that do."""
+        ...
+
+    def members(self, queue: str) -> list[str]:
+        """Return the workers that serve a queue."""
+        ...
+
+    def owners(self, queue: str) -> dict[str, str]:
+        """Return the owner of each meter that has one, whether it is still there or not."""
+        ...
+
+    def claim(self, queue: str, meters: Collection[str]) -> set[str]:
+        """Take meters that have no owner; return those that are ours by now."""
+        ...
+
+    def hand(self, queue: str, meters: Collection[str], worker: str) -> None:
+        """Hand meters over to another worker."""
+        ...
+
+    def leave(self, queue: str) -> None:
+        """Say that this worker ends."""
+        ...
 
 
 def may_be_held(meter: Meter) -> bool:
@@ -17,27 +57,164 @@ def may_be_held(meter: Meter) -> bool:
     return meter.enabled and meter.push is not False and meter.transport == "local"
 
 
+class Share:
+    """This worker's share of the meters of one queue.
+
+    Alone, it has all. Of several workers each has about the same number, and keeps what it has
+    for as long as that is so. While Redis is unreachable everything stays as it is.
+    """
+
+    def __init__(self, queue: str, owners: Owners) -> None:
+        self.queue = queue
+        self.mine: set[str] = set()
+        self.of: dict[str, str] = {}
+        self.members: list[str] = []
+        self._owners = owners
+        self._free_since: dict[str, float] = {}
+        self._others_at = -GRACE_S
+
+    @property
+    def shared(self) -> bool:
+        """Whether other workers serve this queue as well."""
+        return len(self.members) > 1
+
+    def update(self, names: Collection[str], close: Callable[[], None]) -> None:
+        """Look who is there and what is whose; take what is free, hand over what is too much.
+
+        `close` has the lines of meters closed that are not ours any more, before others open them.
+        """
+        try:
+            self._update(set(names), close)
+        except UnavailableError as error:
+            log.debug("the owners of meters are not known: %s", error)
+            self.mine = self.mine & set(names) or set(names) - self.of.keys()
+
+    def _update(self, names: set[str], close: Callable[[], None]) -> None:
+        now, self.members = monotonic(), self._owners.join(self.queue)
+        self._others_at = now if self.shared else self._others_at
+        # Others that are not there may just not have said so again, after Redis was emptied.
+        if now - self._others_at >= GRACE_S:
+            self.mine, self.of = names, {}
+            return
+        self._owners.claim(self.queue, self.mine & names)
+        self._look(names)
+        fair = math.ceil(len(names) / len(self.members))
+        if free := self._free(names)[: max(0, fair - len(self.mine))]:
+            self._owners.claim(self.queue, free)
+            self._look(names)
+        self._hand_over(names, fair, close)
+
+    def _look(self, names: set[str]) -> None:
+        self.of = self._owners.owners(self.queue)
+        self.mine = {name for name in names if self.of.get(name) == self._owners.instance}
+
+    def _hand_over(self, names: set[str], fair: int, close: Callable[[], None]) -> None:
+        """Give some of too many meters to the worker that has the fewest."""
+        has = Counter(dict.fromkeys(self.members, 0))
+        has.update(owner for name, owner in self.of.items() if owner in has and name in names)
+        worker, fewest = has.most_common()[-1]
+        excess = min(len(self.mine) - fair, fair - fewest)
+        if excess <= 0:
+            return
+        handed = sorted(self.mine)[: min(excess, math.ceil(len(names) / HAND_OVER_S))]
+        log.info("handed over to another worker: %s", ", ".join(handed))
+        self.mine -= set(handed)
+        close()
+        self._owners.hand(self.queue, handed, worker)
+        self.of |= dict.fromkeys(handed, worker)
+
+    def leave(self) -> None:
+        """Hand all meters over, as this worker ends. Raises UnavailableError."""
+        others = [member for member in self.members if member != self._owners.instance]
+        for number, worker in enumerate(others):
+            handed = sorted(self.mine)[number :: len(others)]
+            self._owners.hand(self.queue, handed, worker)
+        self._owners.leave(self.queue)
+
+    def _free(self, names: set[str]) -> list[str]:
+        """Return the meters that have had no owner for a while."""
+        now = monotonic()
+        alive = set(self.members)
+        free = {name for name in names - self.mine if self.of.get(name) not in alive}
+        self._free_since = {name: self._free_since.get(name, now) for name in free}
+        return sorted(name for name in free if now - self._free_since[name] >= GRACE_S)
+
+
 class Lines:
-    """Has the lines of this process's meters held, and follows changes of the configuration."""
+    """Has the lines of this worker's meters held, and follows changes of the configuration.
+
+    `queues` are those of meters that it serves, "" for those without one.
+    """
+
+    elsewhere = False
 
     def __init__(
         self,
         meters: Callable[[], Sequence[Meter]],
         question: Callable[[Meter], Question],
         hold: Callable[[Sequence[Question]], None],
+        owners: Owners,
+        queues: Collection[str] = ("",),
     ) -> None:
         self._meters = meters
         self._question = question
         self._hold = hold
-        self._held: Sequence[Meter] | None = None
+        self._owners = owners
+        self._shares = {queue: Share(queue, owners) for queue in queues}
+        self._held: list[Meter] | None = None
+
+    @property
+    def shared(self) -> bool:
+        """Whether other workers serve meters of this one as well."""
+        return any(share.shared for share in self._shares.values())
+
+    def is_mine(self, meter: Meter) -> bool:
+        """Whether this worker reads a meter."""
+        share = self._shares.get(meter.queue)
+        return share is not None and meter.name in share.mine
+
+    def owner(self, meter: Meter) -> str | None:
+        """Return the worker that reads a meter; None if this one is to.
+
+        Raises UnavailableError, and LookupError when nobody serves its queue.
+        """
+        share = self._shares.get(meter.queue)
+        if share is not None:
+            return self._other(meter, share) if meter.name not in share.mine else None
+        members = self._owners.members(meter.queue)
+        if not members:
+            raise LookupError(meter.queue)
+        owner = self._owners.owners(meter.queue).get(meter.name)
+        return owner if owner in members else members[0]
+
+    def _other(self, meter: Meter, share: Share) -> str | None:
+        """Return the owner, or for a meter without one another worker: it may hold the line."""
+        others = [member for member in share.members if member != self._owners.instance]
+        owner = share.of.get(meter.name)
+        return owner if owner in others else next(iter(others), None)
 
     def turn(self) -> float:
         """Have the lines held that are to be; return the seconds until the next turn."""
-        meters = [meter for meter in self._meters() if may_be_held(meter)]
-        if meters != self._held:
-            self._hold([one for meter in meters if (one := self._asked(meter)) is not None])
-            self._held = meters
-        return TURN_S
+        meters = [meter for meter in self._meters() if meter.enabled]
+        for queue, share in self._shares.items():
+            names = [meter.name for meter in meters if meter.queue == queue]
+            share.update(names, lambda: self._hold_mine(meters))
+        self._hold_mine(meters)
+        return SHARED_TURN_S if self.shared else ALONE_TURN_S
+
+    def leave(self) -> None:
+        """Let others have the meters at once: this worker ends."""
+        for share in self._shares.values():
+            try:
+                share.leave()
+            except UnavailableError as error:
+                log.debug("the lines run out by themselves: %s", error)
+
+    def _hold_mine(self, meters: Sequence[Meter]) -> None:
+        held = [meter for meter in meters if self.is_mine(meter) and may_be_held(meter)]
+        if held != self._held:
+            self._hold([one for meter in held if (one := self._asked(meter)) is not None])
+            self._held = held
 
     def _asked(self, meter: Meter) -> Question | None:
         try:

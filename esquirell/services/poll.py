@@ -30,12 +30,16 @@ _MOST_NAMED = 10
 
 @dataclass(frozen=True, slots=True)
 class PollOptions:
-    """How to poll: `join` waits for a read that is under way, `forced` ignores a cool-down."""
+    """How to poll: `join` waits for a read that is under way, `forced` ignores a cool-down.
+
+    A read that began less than `shared_s` seconds ago counts for this poll as well.
+    """
 
     save: bool = True
     publish: bool = True
     join: bool = True
     forced: bool = False
+    shared_s: float = 0.0
 
 
 SCHEDULED = PollOptions(join=False)
@@ -81,7 +85,7 @@ class Poller:
             return dict.fromkeys((meter.name for meter in meters), Outcome(error=STOPPING))
         self.judging.prepare([meter.name for meter in meters])
         questions, outcomes = self._ask_for(meters, options)
-        batches = self.reads.start(questions, join=options.join)
+        batches = self.reads.start(questions, join=options.join, shared_s=options.shared_s)
         for batch in batches.take(POLL_LIMIT_S, check_cancelled):
             # The failure of a read that others share is counted by the poll that started it.
             counted = {

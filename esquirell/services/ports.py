@@ -156,29 +156,37 @@ class HeldTasks(Protocol):
 
 
 class Relay(Protocol):
-    """Lets other workers read meters; the queue of those without one is ""."""
+    """Lets other workers read meters. Everything raises UnavailableError."""
 
-    def workers(self, queue: str) -> int:
-        """Count the workers that serve a queue. Raises UnavailableError."""
-        ...
+    def send(self, worker: str, kind: str, meters: Sequence[str]) -> str:
+        """Let a worker read meters; return the ticket of its answer.
 
-    def send(self, queue: str, kind: str, meters: Sequence[str], expires_s: int) -> str:
-        """Let a worker of `queue` read meters; give the ticket of its answer.
-
-        `kind` is `scheduled`, `on_demand` or `trial`. Raises UnavailableError.
+        `kind` is `scheduled`, `on_demand`, `trial` or `capture`.
         """
         ...
 
-    def collect(self, ticket: str) -> Mapping[str, Any] | None:
-        """Wait a moment for an answer; None if it is not there yet. Raises UnavailableError."""
+    def receive(self) -> Mapping[str, Any] | None:
+        """Wait a moment for a batch that this worker is to read: `kind`, `meters`, `ticket`."""
         ...
 
     def claim(self, ticket: str) -> bool:
-        """Take on the work of a ticket; False if somebody has. Raises UnavailableError."""
+        """Take on the work of a ticket; return False if somebody has."""
+        ...
+
+    def keep(self, tickets: Collection[str]) -> None:
+        """Say that the work of tickets goes on."""
+        ...
+
+    def under_way(self, ticket: str) -> bool:
+        """Whether somebody works on a ticket."""
         ...
 
     def reply(self, ticket: str, answer: Mapping[str, Any]) -> None:
-        """Answer to a ticket. Raises UnavailableError."""
+        """Answer to a ticket."""
+        ...
+
+    def collect(self, tickets: Sequence[str]) -> tuple[str, Mapping[str, Any]] | None:
+        """Wait a moment for the answer to one of these tickets."""
         ...
 
 

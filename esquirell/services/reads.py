@@ -133,22 +133,35 @@ class InFlightReads:
         self._lock = threading.Lock()
         self._waiting: dict[str, list[Batches]] = {}
         self._since: dict[str, float] = {}
+        self._last: dict[str, tuple[float, RawAnswer]] = {}
 
-    def start(self, questions: Sequence[Question], *, join: bool) -> Batches:
-        """Ask those that are not being asked; with `join`, wait for the others as well."""
+    def start(self, questions: Sequence[Question], *, join: bool, shared_s: float = 0.0) -> Batches:
+        """Ask those that are not being asked; with `join`, wait for the others as well.
+
+        Reads that began less than `shared_s` seconds ago are joined in any case, also when they
+        have ended.
+        """
         batches = Batches(self._intake)
-        asked = []
+        asked, ended = [], []
+        now = time.monotonic()
         with self._lock:
             for question in questions:
                 name = question.meter.name
                 is_new = name not in self._waiting
-                if is_new or join:
+                began, answer = self._last.get(name, (0.0, None))
+                if is_new and answer is not None and now - began < shared_s:
+                    batches.expect(name)
+                    ended.append(answer)
+                    continue
+                if is_new or join or now - self._since.get(name, 0.0) < shared_s:
                     batches.expect(name)
                     self._waiting.setdefault(name, []).append(batches)
                 if is_new:
                     self._since[name] = time.monotonic()
                     batches.started.add(name)
                     asked.append(question)
+        for answer in ended:
+            batches.land(answer)
         if asked:
             self._transport.ask(asked, self._answered)
         return batches
@@ -168,7 +181,8 @@ class InFlightReads:
         answer = RawAnswer(question.meter, self._clock(), heard)
         self._intake.put(answer)
         with self._lock:
-            self._since.pop(question.meter.name, None)
+            began = self._since.pop(question.meter.name, time.monotonic())
+            self._last[question.meter.name] = began, answer
             polls = self._waiting.pop(question.meter.name, [])
         for batches in polls:
             batches.land(answer)

@@ -53,6 +53,10 @@ class TuyaTransport(Transport):
         """Drop the line to a meter and what is remembered of it."""
         self._local.forget(meter_name)
 
+    def abandon(self) -> None:
+        """Let go of all lines in a forked process: they are its parent's."""
+        self._local.abandon()
+
     def close(self) -> None:
         """Break off the reads under way, close all lines and read no more."""
         self._local.close()

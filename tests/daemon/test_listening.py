@@ -87,3 +87,18 @@ def test_a_meter_that_is_disabled_is_left_alone(
     time.sleep(3)
     assert (house.meter.answers, service.readings()) == (0, 0)
     assert service.stop() == 0
+
+
+def test_a_pool_of_processes_has_its_meters_read_by_the_worker_that_holds_their_lines(
+    start: Start, broker: Mosquitto, server: RedisProcess, house: House
+) -> None:
+    table = meter_table("main", house.meter.port)
+    settings = configuration([table], mqtt_port=broker.port, redis_url=server.url, every=1)
+    with Observer(broker.port, STATE) as observer:
+        start(settings, "beat")
+        pool = start(settings, "worker --pool prefork", "pool")
+        eventually(lambda: pool.readings() >= 3, what=lambda: pool.log)
+        house.change(199)
+        observer.saw(lambda seen: seen.json["voltage_a"] == 199)
+    assert house.meter.reports == 1
+    assert "is being read by another" not in pool.log

@@ -1,5 +1,7 @@
 """Meters on another network: their queue, and the workers that serve it."""
 
+import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -9,7 +11,6 @@ from support.redis_server import RedisProcess
 from support.service import Service, configuration, meter_table, simulated
 from support.waiting import eventually
 
-from esquirell.services.elsewhere import SHARED_FROM
 from esquirell.tuya.simulator import SimulatedMeter
 
 Start = Callable[..., Service]
@@ -100,29 +101,49 @@ def test_a_worker_that_dies_in_the_middle_delays_no_other_meter(start: Start, di
     eventually(lambda: "no worker serves queue yard" in service.log, what=lambda: service.log)
 
 
-def test_a_share_that_no_other_worker_takes_is_read_by_who_divided_the_poll(
+def test_what_a_worker_that_is_gone_does_not_take_is_read_by_who_divided_the_poll(
     start: Start, broker: Mosquitto, server: RedisProcess, device: SimulatedMeter
 ) -> None:
-    gone = [meter_table(f"gone{number}", 1) for number in range(SHARED_FROM)]
+    """It is said to be there, owns the meter and takes nothing: as after a kill."""
     plain = configuration(
-        [*gone, meter_table("main", device.port)],
-        mqtt_port=broker.port,
-        redis_url=server.url,
-        every=3600,
+        [meter_table("main", device.port)], mqtt_port=broker.port, redis_url=server.url, every=3600
     )
-    # With one place, the message for the others waits behind the poll itself.
-    service = start(f"{plain}\n[worker]\nconcurrency = 1")
+    service = start(plain)
     eventually(lambda: service.readings("main"), what=lambda: service.log)
-    server.client.set("esquirell:role:worker:another", "now")
+    server.client.zadd("esquirell:lines:members:", {"gone": time.time() + 3600})
+    eventually(lambda: server.client.hgetall("esquirell:lines:owners:"))
+    server.client.hset("esquirell:lines:owners:", "main", "gone")
+    time.sleep(2)
     with Observer(broker.port, ANSWER) as observer:
+        began = time.monotonic()
         observer.publish("esquirell/bridge/request/fetch", b"{}")
         answer = ended(observer)
-    data = answer["data"]
-    assert isinstance(data, dict)
-    assert data["meters"].pop("main")["status"] == "ok"
-    assert {one["code"] for one in data["meters"].values()} == {"unreachable"}
-    assert len(data["meters"]) == SHARED_FROM
-    assert "gave no answer in time" not in service.log
+    assert answer["status"] == "ok"
+    assert time.monotonic() - began < 10
+
+
+def test_two_workers_share_the_meters_and_each_line_has_one_holder(
+    start: Start, broker: Mosquitto, server: RedisProcess
+) -> None:
+    devices = [simulated(f"m{number}") for number in range(8)]
+    tables = [meter_table(f"m{number}", one.port) for number, one in enumerate(devices)]
+    plain = configuration(tables, mqtt_port=broker.port, redis_url=server.url, every=2)
+    service = start(plain)
+    eventually(lambda: all(service.readings(f"m{number}") for number in range(8)))
+    start(plain, "worker", "second")
+
+    def shares() -> list[int]:
+        owners = server.client.hgetall("esquirell:lines:owners:")
+        return sorted(Counter(owners.values()).values())
+
+    eventually(lambda: shares() == [4, 4], 50, what=lambda: str(shares()))
+    before = [service.readings(f"m{number}") for number in range(8)]
+    eventually(
+        lambda: all(service.readings(f"m{number}") >= before[number] + 3 for number in range(8))
+    )
+    assert "is being read by another" not in service.log
+    for one in devices:
+        one.stop()
 
 
 def test_a_queue_of_no_meter_is_refused(start: Start, divided: str) -> None:

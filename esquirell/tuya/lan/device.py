@@ -120,6 +120,12 @@ class Device:
             read = self._reads.popleft()
             read.answered(stopped(read.question.meter))
 
+    def abandon(self) -> None:
+        """Close this process's copies of what belongs to another one."""
+        self._lock.abandon()
+        if self._exchange.line is not None:
+            self._exchange.line.abandon()
+
     def wake(self) -> None:
         """Go on with whatever is under way, and publish what was reported if it is time."""
         now = time.monotonic()

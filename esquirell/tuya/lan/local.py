@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from esquirell.tuya.lan.device import Device
 
 CUTS = 64
+HOLD_S = 2.0
 
 Answered = Callable[[Question, Heard | EsquirellError], None]
 
@@ -69,15 +70,31 @@ class LocalTransport(Transport):
             answered(question, stopped(question.meter))
 
     def hold(self, questions: Sequence[Question]) -> None:
-        """Hold the lines of these meters from now on, as far as `keep` says so.
+        """Hold the lines of these meters from now on, as far as `keep` says so; close others.
 
         The questions tell what is to be asked when a line was opened.
         """
-        self._call(lambda: self._hold(questions))
+        done = threading.Event()
+
+        def hold() -> None:
+            try:
+                self._hold(questions)
+            finally:
+                done.set()
+
+        if self._call(hold):
+            done.wait(HOLD_S)
 
     def forget(self, meter_name: str) -> None:
         """Drop the line to a meter and what is remembered of it."""
         self._call(lambda: self._forget(meter_name))
+
+    def abandon(self) -> None:
+        """Close this process's copies of lines and locks, which a fork gave it."""
+        self._closed = True
+        for device in self._devices.values():
+            device.abandon()
+        self._devices.clear()
 
     def close(self) -> None:
         """Break off the reads under way, close all lines and read no more."""
@@ -89,10 +106,11 @@ class LocalTransport(Transport):
         if not was_closed:
             self._network.loop.close()
 
-    def _call(self, function: Callable[[], None]) -> None:
+    def _call(self, function: Callable[[], None]) -> bool:
         with self._lock:
             if not self._closed:
                 self._network.loop.call(function)
+            return not self._closed
 
     def _ask(self, questions: Sequence[Question], answered: Answered) -> None:
         # tinytuya takes some megabytes, which a process that reads no meters does without.

@@ -58,6 +58,12 @@ class DeviceLock:
         self._note(file)
         os.close(file)
 
+    def abandon(self) -> None:
+        """Close the file, which a fork copied; the lock stays with the parent."""
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
+
     def gap_left(self, gap_s: float) -> float:
         """Return the seconds until the last contact with the device is `gap_s` ago."""
         # A clock that was set back would make the last contact lie far ahead.

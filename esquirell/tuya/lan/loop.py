@@ -188,6 +188,12 @@ class Line:
             self._loop.forget(end)
             end.close()
 
+    def abandon(self) -> None:
+        """Close this process's copy of the socket; the loop is its parent's."""
+        end, self._socket = self._socket, None
+        if end is not None:
+            end.close()
+
     def _ready(self, events: int) -> None:
         if not self.connected:
             self._connected()

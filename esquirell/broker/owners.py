@@ -1,0 +1,105 @@
+"""Which worker holds the line to which meter: one owner each, noted in Redis."""
+
+from collections.abc import Collection
+
+from esquirell.broker.connection import Client, RedisError, unavailable
+
+MEMBER_S = 15
+KEPT_S = 60
+PREFIX = "esquirell:lines:"
+
+# Say that a worker is there, and return all that are: by Redis' clock, as others may differ.
+JOIN = """
+local now = tonumber(redis.call('TIME')[1])
+redis.call('ZADD', KEYS[1], now, ARGV[1])
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now - tonumber(ARGV[2]))
+redis.call('EXPIRE', KEYS[1], ARGV[3])
+redis.call('EXPIRE', KEYS[2], ARGV[3])
+return redis.call('ZRANGE', KEYS[1], 0, -1)
+"""
+
+# Take meters that nobody owns who is there; return those that are ours.
+CLAIM = """
+local ours = {}
+for number = 2, #ARGV do
+  local owner = redis.call('HGET', KEYS[2], ARGV[number])
+  if not owner or owner == ARGV[1] or not redis.call('ZSCORE', KEYS[1], owner) then
+    redis.call('HSET', KEYS[2], ARGV[number], ARGV[1])
+    ours[#ours + 1] = ARGV[number]
+  end
+end
+return ours
+"""
+
+# Hand meters over to another worker, unless somebody else has taken them meanwhile.
+HAND = """
+for number = 3, #ARGV do
+  if redis.call('HGET', KEYS[2], ARGV[number]) == ARGV[1] then
+    redis.call('HSET', KEYS[2], ARGV[number], ARGV[2])
+  end
+end
+return 0
+"""
+
+
+class Owners:
+    """The owners of the meters of a queue ("": those without one), for the worker `instance`.
+
+    A worker that is not heard of for 15 s owns nothing any more. Everything raises
+    UnavailableError.
+    """
+
+    def __init__(self, client: Client, instance: str) -> None:
+        self._client = client
+        self.instance = instance
+
+    def join(self, queue: str) -> list[str]:
+        """Say that this worker serves a queue; return all that do."""
+        return self._run(JOIN, queue, str(MEMBER_S), str(KEPT_S))
+
+    def members(self, queue: str) -> list[str]:
+        """Return the workers that serve a queue."""
+        try:
+            return [str(one) for one in self._client.zrange(_members(queue), 0, -1)]
+        except RedisError as error:
+            raise unavailable(error) from None
+
+    def owners(self, queue: str) -> dict[str, str]:
+        """Return the owner of each meter that has one, whether it is still there or not."""
+        try:
+            found = self._client.hgetall(_owners(queue))
+        except RedisError as error:
+            raise unavailable(error) from None
+        return {str(meter): str(owner) for meter, owner in found.items()}
+
+    def claim(self, queue: str, meters: Collection[str]) -> set[str]:
+        """Take meters that have no owner; return those that are ours by now."""
+        return set(self._run(CLAIM, queue, *meters)) if meters else set()
+
+    def hand(self, queue: str, meters: Collection[str], worker: str) -> None:
+        """Hand meters over to another worker."""
+        if meters:
+            self._run(HAND, queue, worker, *meters)
+
+    def leave(self, queue: str) -> None:
+        """Say that this worker ends."""
+        try:
+            self._client.zrem(_members(queue), self.instance)
+        except RedisError as error:
+            raise unavailable(error) from None
+
+    def _run(self, script: str, queue: str, *more: str) -> list[str]:
+        keys = (_members(queue), _owners(queue))
+        try:
+            found = self._client.eval(script, len(keys), *keys, self.instance, *more)
+        except RedisError as error:
+            raise unavailable(error) from None
+        return [str(one) for one in found] if isinstance(found, list) else []
+
+
+def _members(queue: str) -> str:
+    return f"{PREFIX}members:{queue}"
+
+
+def _owners(queue: str) -> str:
+    return f"{PREFIX}owners:{queue}"

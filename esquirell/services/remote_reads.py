@@ -1,0 +1,257 @@
+"""Meters that other workers read, as they hold their lines: split, dispatch, reclaim, gather."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from esquirell.domain.errors import EsquirellError, MeterUnreachableError, UnavailableError
+from esquirell.domain.meter import Meter
+from esquirell.services.ports import CheckCancelled, Relay
+
+log = logging.getLogger(__name__)
+
+ANSWER_LIMIT_S = 40.0
+# A worker that is there takes a part at once.
+TAKE_S = 2.0
+IDLE_S = 2.0
+PLACES = 8
+# What a process without lines sends: to be split among the workers once more.
+SPLIT = "split:"
+
+
+class Ownership(Protocol):
+    """Knows which worker reads which meter."""
+
+    @property
+    def elsewhere(self) -> bool:
+        """Whether this process reads no meter at all: another one splits what it is to read."""
+        ...
+
+    def owner(self, meter: Meter) -> str | None:
+        """Return the worker that reads a meter; None if this one is to.
+
+        Raises UnavailableError, and LookupError when nobody serves its queue.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """The meters that one worker was asked to read, and the ticket of its answer."""
+
+    worker: str
+    meters: tuple[Meter, ...]
+    ticket: str
+    sent_at: float
+
+
+@dataclass
+class Split:
+    """What becomes of the meters of a poll: read here, by others, or by nobody and why."""
+
+    here: list[Meter]
+    others: dict[str, list[Meter]]
+    nobody: dict[Meter, EsquirellError]
+
+
+class OneWorker:
+    """Has one worker read all meters: the parent of a process of its pool, which holds no lines."""
+
+    elsewhere = True
+
+    def __init__(self, worker: str) -> None:
+        self._worker = worker
+
+    def owner(self, meter: Meter) -> str | None:
+        """Return the worker."""
+        del meter
+        return self._worker
+
+
+class RemoteReads:
+    """Has meters read by the workers that hold their lines, and reads for others."""
+
+    def __init__(self, relay: Relay, ownership: Ownership) -> None:
+        self._relay = relay
+        self._ownership = ownership
+        self._prefix = SPLIT if ownership.elsewhere else ""
+        self._lock = threading.Lock()
+        self._polling: set[str] = set()
+
+    def split(self, meters: Sequence[Meter]) -> Split:
+        """Sort meters by who reads them; while Redis is unreachable that is this worker."""
+        split = Split([], {}, {})
+        for meter in meters:
+            try:
+                owner = self._ownership.owner(meter)
+            except LookupError:
+                split.nobody[meter] = _unserved(meter.queue)
+            except UnavailableError as error:
+                split.nobody[meter] = error
+            else:
+                (split.others.setdefault(owner, []) if owner else split.here).append(meter)
+        return split
+
+    def dispatch(self, split: Split, kind: str) -> list[Batch]:
+        """Send batches to other workers; what can't be sent is left to this worker, if it can.
+
+        A worker that is still at its last scheduled batch is left out of a scheduled poll, as a
+        meter is that is being read: one that hangs takes one place in this worker, not all.
+        """
+        batches = []
+        for worker, meters in split.others.items():
+            if kind == "scheduled" and not self._begin(worker):
+                continue
+            try:
+                ticket = self._relay.send(
+                    worker, self._prefix + kind, [meter.name for meter in meters]
+                )
+            except UnavailableError as error:
+                split.here += [meter for meter in meters if self._is_served(meter)]
+                split.nobody |= {one: error for one in meters if not self._is_served(one)}
+            else:
+                batches.append(Batch(worker, tuple(meters), ticket, time.monotonic()))
+        return batches
+
+    def end(self, batches: Sequence[Batch]) -> None:
+        """Note that nobody waits for batches any more."""
+        with self._lock:
+            self._polling -= {batch.worker for batch in batches}
+
+    def _begin(self, worker: str) -> bool:
+        with self._lock:
+            is_free = worker not in self._polling
+            self._polling.add(worker)
+        return is_free
+
+    def gather(
+        self,
+        batches: Sequence[Batch],
+        check_cancelled: CheckCancelled,
+        read_here: Callable[[list[Meter]], Mapping[str, Any]],
+    ) -> tuple[dict[str, Any], dict[Meter, EsquirellError]]:
+        """Wait for the answers; return what each meter did, and why others were not read.
+
+        Batches that nobody has begun, or whose worker is gone, are read here. Raises what
+        `check_cancelled` raises.
+        """
+        answered: dict[str, Any] = {}
+        failed: dict[Meter, EsquirellError] = {}
+        waiting = {batch.ticket: batch for batch in batches}
+        deadline = time.monotonic() + ANSWER_LIMIT_S
+        while waiting and time.monotonic() < deadline:
+            check_cancelled()
+            try:
+                found = self._relay.collect(list(waiting))
+                lost = [batch for batch in waiting.values() if self._is_lost(batch)]
+                if found is not None and found[1].get("code") == "unknown_meter":
+                    # Its configuration is older or newer than this one.
+                    lost.append(waiting[found[0]])
+                elif found is not None:
+                    _put(found[1], waiting.pop(found[0]), answered, failed)
+                    lost = [batch for batch in lost if batch.ticket in waiting]
+            except UnavailableError:
+                # Nobody can answer now: better read twice than not at all.
+                lost = list(waiting.values())
+            for batch in lost:
+                waiting.pop(batch.ticket, None)
+                answered |= read_here([one for one in batch.meters if self._is_served(one)])
+                failed |= {one: _late(batch) for one in batch.meters if not self._is_served(one)}
+        for batch in waiting.values():
+            failed |= dict.fromkeys(batch.meters, _late(batch))
+        return answered, failed
+
+    def _is_lost(self, batch: Batch) -> bool:
+        """Whether nobody works on a batch; it is claimed then, so that nobody begins."""
+        if time.monotonic() - batch.sent_at < TAKE_S or self._relay.under_way(batch.ticket):
+            return False
+        return self._relay.claim(batch.ticket)
+
+    def _is_served(self, meter: Meter) -> bool:
+        """Whether this process can reach a meter itself."""
+        return not meter.queue and not self._ownership.elsewhere
+
+
+class Inbox:
+    """Reads what other workers ask for, several batches side by side."""
+
+    def __init__(
+        self,
+        relay: Relay,
+        read: Callable[[str, Sequence[str]], Mapping[str, Any]],
+    ) -> None:
+        self._relay = relay
+        self._read = read
+        self._threads = ThreadPoolExecutor(PLACES, thread_name_prefix="batch")
+        self._lock = threading.Lock()
+        self._under_way: set[str] = set()
+
+    def turn(self) -> float:
+        """Wait for a batch and begin it; return the seconds until the next turn."""
+        try:
+            part = self._relay.receive()
+            with self._lock:
+                tickets = list(self._under_way)
+            if tickets:
+                self._relay.keep(tickets)
+            if part is not None and self._relay.claim(part["ticket"]):
+                self._begin(part)
+        except UnavailableError as error:
+            log.debug("no other worker can be heard: %s", error)
+            return IDLE_S
+        return 0.0
+
+    def _begin(self, part: Mapping[str, Any]) -> None:
+        with self._lock:
+            self._under_way.add(part["ticket"])
+        self._threads.submit(self._serve, part)
+
+    def _serve(self, part: Mapping[str, Any]) -> None:
+        ticket = part["ticket"]
+        try:
+            answer = self._answer(part)
+            self._relay.reply(ticket, answer)
+        except UnavailableError as error:
+            log.debug("a batch is not answered: %s", error)
+        finally:
+            with self._lock:
+                self._under_way.discard(ticket)
+
+    def _answer(self, part: Mapping[str, Any]) -> Mapping[str, Any]:
+        try:
+            return self._read(part["kind"], part["meters"])
+        except EsquirellError as error:
+            return {"code": error.code, "error": str(error)}
+        except Exception as error:  # the border: the worker that asked waits for an answer
+            log.exception("a batch could not be read")
+            return {"code": "internal", "error": f"unexpected error: {type(error).__name__}"}
+
+
+def _put(
+    answer: Mapping[str, Any],
+    batch: Batch,
+    answered: dict[str, Any],
+    failed: dict[Meter, EsquirellError],
+) -> None:
+    if "code" in answer:
+        error = MeterUnreachableError(str(answer["code"]), str(answer["error"]))
+        failed |= dict.fromkeys(batch.meters, error)
+    else:
+        answered |= answer["meters"] if "meters" in answer else {batch.meters[0].name: answer}
+
+
+def _unserved(queue: str) -> MeterUnreachableError:
+    return MeterUnreachableError(
+        "unreachable",
+        f"no worker serves queue {queue}: start esquirell worker --queue {queue} on its network",
+    )
+
+
+def _late(batch: Batch) -> MeterUnreachableError:
+    queue = batch.meters[0].queue
+    who = f"queue {queue}" if queue else "another worker"
+    return MeterUnreachableError("no_data", f"{who} gave no answer in time")

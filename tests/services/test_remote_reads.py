@@ -1,0 +1,202 @@
+"""Which worker reads which meters, and what becomes of those whose worker does not."""
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+import pytest
+
+from esquirell.domain.errors import UnavailableError
+from esquirell.domain.meter import Meter
+from esquirell.services import remote_reads
+from esquirell.services.remote_reads import Inbox, RemoteReads
+
+NEVER = "nobody asked for this"
+
+
+class Post:
+    """Carries batches between workers; `deaf` ones take none, `dying` ones answer none."""
+
+    def __init__(self) -> None:
+        self.away = False
+        self.sent: dict[str, tuple[str, str, Sequence[str]]] = {}
+        self.deaf: set[str] = set()
+        self.dying: set[str] = set()
+        self.claimed: set[str] = set()
+        self.inbox: list[Mapping[str, Any]] = []
+        self.replies: dict[str, Mapping[str, Any]] = {}
+
+    def send(self, worker: str, kind: str, meters: Sequence[str]) -> str:
+        self._check()
+        ticket = str(len(self.sent))
+        self.sent[ticket] = (worker, kind, meters)
+        return ticket
+
+    def receive(self) -> Mapping[str, Any] | None:
+        self._check()
+        return self.inbox.pop(0) if self.inbox else None
+
+    def collect(self, tickets: Sequence[str]) -> tuple[str, Mapping[str, Any]] | None:
+        self._check()
+        for ticket in tickets:
+            worker, _, meters = self.sent[ticket]
+            if worker not in self.deaf | self.dying:
+                return ticket, {"meters": {name: {"status": "ok"} for name in meters}}
+        return None
+
+    def claim(self, ticket: str) -> bool:
+        self._check()
+        is_free = ticket not in self.claimed
+        self.claimed.add(ticket)
+        return is_free
+
+    def under_way(self, ticket: str) -> bool:
+        self._check()
+        return self.sent[ticket][0] not in self.deaf | self.dying
+
+    def keep(self, tickets: Collection[str]) -> None:
+        del tickets
+        self._check()
+
+    def reply(self, ticket: str, answer: Mapping[str, Any]) -> None:
+        self.replies[ticket] = answer
+
+    def _check(self) -> None:
+        if self.away:
+            raise UnavailableError("Redis is away")
+
+
+class Ownership:
+    """Every third meter is ours; others serve the queue `yard`, nobody the queue `moor`."""
+
+    elsewhere = False
+
+    def owner(self, meter: Meter) -> str | None:
+        if meter.queue == "moor":
+            raise LookupError(meter.queue)
+        if meter.queue:
+            return "gardener"
+        return (None, "b", "c")[int(meter.name[1:]) % 3]
+
+
+def meters(count: int, queue: str = "") -> list[Meter]:
+    return [
+        Meter(
+            name=f"{queue[:1] or 'm'}{number}",
+            device_id=f"bf{number:018}",
+            local_key="0123456789abcdef",
+            address="127.0.0.1",
+            queue=queue,
+        )
+        for number in range(count)
+    ]
+
+
+@pytest.fixture
+def post() -> Post:
+    return Post()
+
+
+def read(remote: RemoteReads, house: Sequence[Meter], kind: str = "on_demand") -> Any:  # noqa: ANN401
+    split = remote.split(house)
+    batches = remote.dispatch(split, kind)
+    here = [one.name for one in split.here]
+    again: list[str] = []
+
+    def read_here(found: list[Meter]) -> dict[str, Any]:
+        again.extend(one.name for one in found)
+        return {one.name: {"status": "ok"} for one in found}
+
+    answered, failed = remote.gather(batches, lambda: None, read_here)
+    remote.end(batches)
+    nobody = {one.name: str(error) for one, error in split.nobody.items()}
+    return here, again, set(answered), {one.name for one in failed}, nobody
+
+
+def test_each_meter_is_read_by_its_owner(post: Post) -> None:
+    here, again, answered, failed, nobody = read(RemoteReads(post, Ownership()), meters(9))
+    assert here == ["m0", "m3", "m6"]
+    assert [(worker, names) for worker, _, names in post.sent.values()] == [
+        ("b", ["m1", "m4", "m7"]),
+        ("c", ["m2", "m5", "m8"]),
+    ]
+    assert (again, failed, nobody) == ([], set(), {})
+    assert len(answered) == 6
+
+
+@pytest.mark.parametrize("fate", ["deaf", "dying"])
+def test_what_a_worker_does_not_read_is_read_here(
+    post: Post, monkeypatch: pytest.MonkeyPatch, fate: str
+) -> None:
+    monkeypatch.setattr(remote_reads, "TAKE_S", 0.0)
+    getattr(post, fate).add("b")
+    _, again, answered, failed, _ = read(RemoteReads(post, Ownership()), meters(9))
+    assert again == ["m1", "m4", "m7"]
+    assert (len(answered), failed) == (6, set())
+
+
+def test_what_other_networks_do_not_read_has_failed(
+    post: Post, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(remote_reads, "TAKE_S", 0.0)
+    post.deaf.add("gardener")
+    house = [*meters(2, "yard"), *meters(1, "moor")]
+    here, again, answered, failed, nobody = read(RemoteReads(post, Ownership()), house)
+    assert (here, again, answered, failed) == ([], [], set(), {"y0", "y1"})
+    assert "start esquirell worker --queue moor" in nobody["m0"]
+
+
+def test_without_redis_all_are_read_here(post: Post) -> None:
+    post.away = True
+    here, *_ = read(RemoteReads(post, Ownership()), meters(9))
+    assert sorted(here) == [f"m{number}" for number in range(9)]
+
+
+def test_when_redis_goes_in_the_middle_the_rest_is_read_here(post: Post) -> None:
+    remote = RemoteReads(post, Ownership())
+    split = remote.split(meters(9))
+    batches = remote.dispatch(split, "scheduled")
+    post.away = True
+    answered, failed = remote.gather(
+        batches, lambda: None, lambda found: {one.name: {} for one in found}
+    )
+    assert (len(answered), failed) == (6, {})
+
+
+def test_a_worker_that_is_still_at_its_last_batch_is_left_out_of_a_scheduled_poll(
+    post: Post,
+) -> None:
+    remote = RemoteReads(post, Ownership())
+    first = remote.dispatch(remote.split(meters(9)), "scheduled")
+    assert remote.dispatch(remote.split(meters(9)), "scheduled") == []
+    assert len(remote.dispatch(remote.split(meters(9)), "on_demand")) == 2
+    remote.end(first)
+    assert len(remote.dispatch(remote.split(meters(9)), "scheduled")) == 2
+
+
+def test_a_cancelled_poll_waits_for_nobody(post: Post) -> None:
+    def cancelled() -> None:
+        raise KeyboardInterrupt
+
+    remote = RemoteReads(post, Ownership())
+    batches = remote.dispatch(remote.split(meters(9)), "scheduled")
+    with pytest.raises(KeyboardInterrupt):
+        remote.gather(batches, cancelled, lambda _: {})
+
+
+def test_an_inbox_answers_what_it_claims(post: Post) -> None:
+    done: list[tuple[str, Sequence[str]]] = []
+
+    def read_batch(kind: str, names: Sequence[str]) -> dict[str, Any]:
+        done.append((kind, names))
+        return {"meters": {}}
+
+    inbox = Inbox(post, read_batch)
+    post.claimed.add("taken")
+    post.inbox = [
+        {"kind": "scheduled", "meters": ["m1"], "ticket": ticket} for ticket in ("taken", "free")
+    ]
+    for _ in range(3):
+        inbox.turn()
+    inbox._threads.shutdown()
+    assert done == [("scheduled", ["m1"])]
+    assert post.replies == {"free": {"meters": {}}}
