@@ -3,7 +3,6 @@
 JSON has moments in UTC; in tables and CSV a period has its local date.
 """
 
-import csv
 import json
 import shutil
 import sys
@@ -18,6 +17,7 @@ from esquirell.cli.output import in_terminal
 from esquirell.cli.values import shown
 from esquirell.domain.periods import Calendar
 from esquirell.domain.statistic import quantity_of
+from esquirell.services.csv_rows import csv_lines
 from esquirell.services.history import Columns, Row, View
 
 # What is shown first where not all columns fit: totals, and of these what people look for.
@@ -49,18 +49,7 @@ def write_csv(
     separator: str = ",",
 ) -> None:
     """Write a heading and a line per row; null is empty."""
-    several = ["meter"] if columns.several else []
-    marks = ["estimated"] if columns.has_periods else []
-    heading = [columns.time, *several, *columns.keys, *marks]
-    writer = csv.DictWriter(target, heading, restval="", delimiter=separator, lineterminator="\n")
-    writer.writeheader()
-    for row in rows:
-        shape = columns.shape(row)
-        if row.estimated:
-            shape["estimated"] = "true"
-        if columns.view != "raw":
-            shape[columns.time] = calendar.name(row.at, columns.view)
-        writer.writerow(shape)
+    target.writelines(csv_lines(rows, columns, calendar, separator))
     target.flush()
 
 

@@ -23,7 +23,9 @@ class Legend:
 
     def __init__(self, figure: Figure, words: Words, edges: tuple[float, float]) -> None:
         self._estimated = words.estimated if figure.is_estimated else ""
-        entries = [(one.name, colour_of(one)) for one in figure.series]
+        entries = [
+            (one.name, f"{colour_of(one)}{' p-down' if one.down else ''}") for one in figure.series
+        ]
         if self._estimated:
             entries.append((self._estimated, _ESTIMATED))
         is_needed = len(entries) > 1 and not figure.panels
@@ -39,10 +41,10 @@ class Legend:
         for number, row in enumerate(self._rows):
             y = 14 + number * LINE
             for x, name, colour in row:
-                yield rect(f"key {colour}", x, y - 10, (_KEY, _KEY), ' rx="2"')
+                yield rect(f"p-key {colour}", x, y - 10, (_KEY, _KEY), ' rx="2"')
                 if name == self._estimated:
-                    yield rect("hatch", x, y - 10, (_KEY, _KEY), hatch)
-                yield text("name", x + _BESIDE_KEY, y, name)
+                    yield rect("p-hatch", x, y - 10, (_KEY, _KEY), hatch)
+                yield text("p-name", x + _BESIDE_KEY, y, name)
 
 
 def _rows(

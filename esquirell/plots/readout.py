@@ -1,6 +1,5 @@
 """What is told of a step of a picture: as a title of a bar, and for a script under the cursor."""
 
-from esquirell.plots.box import Box
 from esquirell.plots.figure import Figure, Point
 from esquirell.plots.legend import colour_of
 from esquirell.plots.words import RANGE, Words
@@ -16,16 +15,17 @@ def told(figure: Figure, number: int, words: Words) -> str:
     return "\n".join([figure.axis.title(number, words), *values])
 
 
-def readout(figure: Figure, box: Box, words: Words) -> dict[str, object]:
-    """Return what a script shows: places of the steps, their names, and the values of each series.
+def readout(figure: Figure, words: Words) -> dict[str, object]:
+    """Return what a script shows of each step: its place as a part of the width, name and values.
 
-    Panels have none: beside each other they say enough.
+    It is of a figure as it is drawn: reduced and scaled. Panels have none: beside each other they
+    say enough.
     """
     if figure.panels:
         return {}
     numbers = sorted({number for one in figure.series for number in one.points})
     return {
-        "x": [round(box.at((number + 0.5) / figure.axis.count), 1) for number in numbers],
+        "at": [round((number + 0.5) / figure.axis.count, 5) for number in numbers],
         "steps": [figure.axis.title(number, words) for number in numbers],
         "series": [
             {

@@ -14,9 +14,9 @@ def values(box: Box, marks: Sequence[float], words: Words) -> Iterator[str]:
     """Draw a line at each mark, with its value on the left."""
     decimals = decimals_of(marks)
     for mark in marks:
-        kind = "zero" if mark == 0 else "grid"
+        kind = "p-zero" if mark == 0 else "p-grid"
         yield f'<path class="{kind}" d="M{px(box.x)} {px(box.of(mark))}H{px(box.right)}"/>'
-        yield text("value", box.x - 8, box.of(mark) + 4, words.number(mark, decimals))
+        yield text("p-value", box.x - 8, box.of(mark) + 4, words.number(mark, decimals))
 
 
 def moments(box: Box, axis: Axis, words: Words, edge: float, *, written: bool) -> Iterator[str]:
@@ -27,14 +27,14 @@ def moments(box: Box, axis: Axis, words: Words, edge: float, *, written: bool) -
     labels = axis.labels(int(box.width / LETTER), words)
     if not isinstance(axis, Periods):
         for label in labels:
-            yield f'<path class="tick" d="M{px(box.at(label.at))} {px(box.bottom)}v5"/>'
+            yield f'<path class="p-tick" d="M{px(box.at(label.at))} {px(box.bottom)}v5"/>'
     if not written:
         return
     for label in labels:
         x = min(box.at(label.at), edge - len(label.text) * LETTER / 2)
-        yield text("label", x, box.bottom + FIRST_LINE, label.text)
+        yield text("p-label", x, box.bottom + FIRST_LINE, label.text)
     for below, x in _second_line(labels, box, edge):
-        yield text("below", x, box.bottom + SECOND_LINE, below)
+        yield text("p-below", x, box.bottom + SECOND_LINE, below)
 
 
 def _second_line(labels: Sequence[Label], box: Box, edge: float) -> Iterator[tuple[str, float]]:

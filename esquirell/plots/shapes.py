@@ -26,10 +26,10 @@ def bars(box: Box, figure: Figure, words: Words, hatch: str) -> Iterator[str]:
     left = (slot - wide * (max(lanes) + 1)) / 2
     for number in sorted({number for one in figure.series for number in one.points}):
         x = box.x + number * slot
-        yield '<g class="step">'
+        yield '<g class="p-step">'
         if figure.axis.count <= _MOST_TITLES:
             yield f"<title>{escape(told(figure, number, words))}</title>"
-            yield rect("hit", x, box.y, (slot, box.height))
+            yield rect("p-hit", x, box.y, (slot, box.height))
         for one, lane, base in _placed(figure, lanes, number):
             point = one.points[number]
             ends = (base, base + one.signed(point))
@@ -44,13 +44,13 @@ def curve(box: Box, one: Series, count: int, kind: str, *, band: bool) -> Iterat
         if band and any(point.high > point.low for _, point in places):
             there = [f"{x} {px(box.of(point.high))}" for x, point in places]
             back = [f"{x} {px(box.of(point.low))}" for x, point in reversed(places)]
-            yield f'<path class="band {kind}" d="M{"L".join([*there, *back])}z"/>'
+            yield f'<path class="p-band {kind}" d="M{"L".join([*there, *back])}z"/>'
         means = [f"{x} {px(box.of(point.mean))}" for x, point in places]
         if len(means) > 1:
-            yield f'<path class="line {kind}" d="M{"L".join(means)}"/>'
+            yield f'<path class="p-line {kind}" d="M{"L".join(means)}"/>'
         else:
             x, y = means[0].split()
-            yield f'<circle class="dot {kind}" cx="{x}" cy="{y}" r="2"/>'
+            yield f'<circle class="p-dot {kind}" cx="{x}" cy="{y}" r="2"/>'
 
 
 def _lanes(series: Sequence[Series], *, stacked: bool) -> list[int]:
@@ -82,7 +82,7 @@ def _bar(
     top, bottom = sorted((box.of(base), box.of(end)))
     is_wide = wide > _APART
     size = (wide * 0.92 if is_wide else wide, max(bottom - top, 0.5))
-    kind = f"bar {colour_of(one)}{' down' if one.down else ''}"
+    kind = f"p-bar {colour_of(one)}{' p-down' if one.down else ''}"
     yield rect(kind, x, top, size, ' rx="1.5"' if is_wide and not base else "")
     if point.estimated:
-        yield rect("hatch", x, top, size, hatch)
+        yield rect("p-hatch", x, top, size, hatch)

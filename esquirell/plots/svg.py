@@ -3,7 +3,6 @@
 Colours are classes, so that a page sets them in its own style sheet; a file brings them along.
 """
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from html import escape
@@ -15,7 +14,6 @@ from esquirell.plots.axes import marks
 from esquirell.plots.box import Box, cut, px, text
 from esquirell.plots.figure import Figure
 from esquirell.plots.legend import Legend, colour_of
-from esquirell.plots.readout import readout
 from esquirell.plots.words import ENGLISH, Words
 
 WIDE, NARROW = 960, 420
@@ -35,10 +33,15 @@ def style() -> str:
 
 
 def draw(figure: Figure, words: Words = ENGLISH, width: int = WIDE, *, name: str = "") -> str:
-    """Draw a figure for a page; `name` tells several of a page apart."""
+    """Draw a figure for a page; `name` tells several of a page apart.
+
+    The root says where the values begin, and how wide they are, for a script that shows a read-out.
+    """
     picture = _picture(figure, words, width, name)
-    data = json.dumps(readout(picture.figure, picture.box, words), ensure_ascii=False)
-    opening = f'<svg class="plot" {picture.attributes} data-plot="{escape(data)}">'
+    box = picture.box
+    opening = (
+        f'<svg class="plot" {picture.attributes} data-x="{px(box.x)}" data-width="{px(box.width)}">'
+    )
     return "\n".join([opening, *picture.parts(), "</svg>"])
 
 
@@ -48,13 +51,18 @@ def draw_alone(figure: Figure, words: Words = ENGLISH, width: int = WIDE) -> str
     opening = (
         f'<svg class="plot" xmlns="http://www.w3.org/2000/svg" {picture.attributes} '
         f'width="{width}" height="{picture.height}">\n<style>\n{style()}</style>\n'
-        f'<rect class="ground" width="{width}" height="{picture.height}"/>'
+        f'<rect class="p-ground" width="{width}" height="{picture.height}"/>'
     )
     return "\n".join([opening, *picture.parts(), "</svg>\n"])
 
 
+def as_drawn(figure: Figure, words: Words = ENGLISH) -> Figure:
+    """Return a figure as it is drawn: what can be told apart, in a unit that suits it."""
+    return figure.reduced(words).scaled()
+
+
 def _picture(figure: Figure, words: Words, width: int, name: str) -> "_Picture":
-    shown = figure.reduced(words).scaled()
+    shown = as_drawn(figure, words)
     legend = Legend(shown, words, (_LEFT, width - _RIGHT))
     return _Picture(shown, words, width, name, legend)
 
@@ -109,7 +117,7 @@ class _Picture:
             yield (
                 f'<defs><pattern id="{self.name}hatch" width="6" height="6" '
                 'patternUnits="userSpaceOnUse" patternTransform="rotate(45)">'
-                '<rect class="stripe" width="2.4" height="6"/></pattern></defs>'
+                '<rect class="p-stripe" width="2.4" height="6"/></pattern></defs>'
             )
         yield from self._panels() if self.figure.panels else self._whole()
 
@@ -117,29 +125,29 @@ class _Picture:
         """Draw all series in one place."""
         box, figure = self.box, self.figure
         yield from self.legend.draw(self._hatch)
-        yield text("unit", box.x - 8, box.y - 12, figure.unit)
+        yield text("p-unit", box.x - 8, box.y - 12, figure.unit)
         yield from scales.values(box, self._marks, self.words)
         yield from scales.moments(box, figure.axis, self.words, self.width - 2, written=True)
         if figure.is_empty:
-            yield text("nothing", box.at(0.5), box.y + box.height / 2, self.words.nothing)
+            yield text("p-nothing", box.at(0.5), box.y + box.height / 2, self.words.nothing)
         elif figure.kind == "bars":
             yield from shapes.bars(box, figure, self.words, self._hatch)
         else:
             band = len(figure.series) <= _MOST_BANDS
             for one in figure.series:
                 yield from shapes.curve(box, one, figure.axis.count, colour_of(one), band=band)
-        yield f'<path class="cursor" d="M0 {px(box.y)}V{px(box.bottom)}"/>'
+        yield f'<path class="p-cursor" d="M0 {px(box.y)}V{px(box.bottom)}"/>'
 
     def _panels(self) -> Iterator[str]:
         """Draw each series in a panel of its own, all with one scale."""
         figure, axis = self.figure, self.figure.axis
         wide = self.width / self._columns
-        yield text("unit start", 0, 16, figure.unit)
+        yield text("p-unit p-start", 0, 16, figure.unit)
         for number, one in enumerate(figure.series):
             x = number % self._columns * wide + _LEFT
             y = number // self._columns * _PANEL + _PANEL_TOP
             box = Box(x, y, wide - _LEFT - 8, _PANEL_INSIDE, self._marks[0], self._marks[-1])
-            yield text("panel", x, y - 8, cut(one.name, box.width))
+            yield text("p-panel", x, y - 8, cut(one.name, box.width))
             yield from scales.values(box, self._marks, self.words)
             is_last = number + self._columns >= len(figure.series)
             yield from scales.moments(box, axis, self.words, box.right + 6, written=is_last)

@@ -5,7 +5,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
-from itertools import groupby
+from itertools import groupby, islice
 from typing import Any, get_args
 
 from tornado.iostream import StreamClosedError
@@ -19,6 +19,7 @@ from esquirell.domain.requests import read_json
 from esquirell.services.command_table import Query as QueryCommand
 from esquirell.services.command_table import find
 from esquirell.services.commands import failure
+from esquirell.services.costs import COST_PERIODS, CostQuery
 from esquirell.services.history import Columns, Query, Row, View
 from esquirell.web.handler import Handler, ProblemError, status_of
 from esquirell.web.openapi import document
@@ -89,6 +90,17 @@ class Api(Handler):
     def asked(self, name: str, default: str = "") -> str:
         """Return a parameter of the query."""
         return str(self.get_query_argument(name, default))
+
+    def span(self, since: str) -> tuple[datetime, datetime]:
+        """Return the span of the query, by default from `since`. Raises CommandError."""
+        now, zone = datetime.now(UTC), self.site.zone
+        try:
+            return (
+                moment(self.asked("since", since), now, zone),
+                moment(self.asked("until", "0s"), now, zone),
+            )
+        except ValueError as error:
+            raise CommandError("invalid_payload", str(error)) from None
 
     async def query(self, command: str) -> Mapping[str, Any]:
         """Return the data of a command that only looks."""
@@ -166,17 +178,12 @@ class Rows(Api):
         self.write('], "next": null}')
 
     def _found(self) -> tuple[Columns, Iterator[Row]]:
-        now, zone = datetime.now(UTC), self.site.zone
-        since, until = self.asked("since", self._since), self.asked("until", "0s")
         view = self.asked("resolution", self._view)
         if view not in get_args(View):
             raise CommandError(
                 "invalid_payload", f"resolution: must be {', '.join(get_args(View))}"
             )
-        try:
-            span = moment(since, now, zone), moment(until, now, zone)
-        except ValueError as error:
-            raise CommandError("invalid_payload", str(error)) from None
+        span = self.span(self._since)
         runtime = self.site.runtime
         meters, quantities = self.get_query_arguments("meter"), self.asked("quantity").split(",")
         query = Query(
@@ -188,6 +195,30 @@ class Rows(Api):
         )
         found = runtime.storage.history.read(query)
         return found.columns, found.rows
+
+
+class Costs(Api):
+    """What the energy has cost, by the tariffs of the meters."""
+
+    async def get(self) -> None:
+        """Answer with a row per meter and period."""
+        rows = await self.compute(self._rows)
+        self.write_json({"data": rows, "next": None})
+
+    def _rows(self) -> list[dict[str, object]]:
+        period = self.asked("resolution", "day")
+        if period not in COST_PERIODS:
+            raise CommandError("invalid_payload", f"resolution: must be {', '.join(COST_PERIODS)}")
+        storage, known = self.site.runtime.storage, self.site.runtime.settings.meter_names
+        meters = self.get_query_arguments("meter")
+        for name in meters:
+            if name not in known:
+                raise CommandError("unknown_meter", f"there is no meter {name!r}")
+        span, tariff = self.span("30d"), self.asked("tariff") or None
+        query = CostQuery(*span, period, meters, tariff)
+        billed = storage.costs.billed(query)
+        storage.statistics.rollup(meters=list(billed))
+        return [row.payload() for row in islice(storage.costs.read(query), MOST_ROWS)]
 
 
 def _pages(rows: Iterable[Row], columns: Columns) -> Iterator[list[dict[str, object]] | datetime]:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from datetime import date as calendar_date
 from zoneinfo import ZoneInfo
 
 from esquirell.domain.quantity import PHASES, QUANTITIES, split_key
@@ -137,6 +138,10 @@ class Formats:
         """Write a date."""
         return self._dated(moment, self._texts("format.date"))
 
+    def day(self, day: calendar_date) -> str:
+        """Write a date, of no time zone in particular."""
+        return self._text_of(day, self._texts("format.date"))
+
     def moment(self, moment: datetime | str | None) -> str:
         """Write date and time, without the date when it is today."""
         if moment is None:
@@ -185,10 +190,12 @@ class Formats:
         return self.with_unit(count, "B")
 
     def _dated(self, moment: datetime, form: str) -> str:
-        local = moment.astimezone(self._zone)
-        month = self._texts(f"month.{local.month}")
-        weekday = self._texts(f"weekday.{local.isoweekday()}")
-        return form.format(day=local.day, month=month, year=local.year, weekday=weekday)
+        return self._text_of(moment.astimezone(self._zone).date(), form)
+
+    def _text_of(self, day: calendar_date, form: str) -> str:
+        month = self._texts(f"month.{day.month}")
+        weekday = self._texts(f"weekday.{day.isoweekday()}")
+        return form.format(day=day.day, month=month, year=day.year, weekday=weekday)
 
 
 def by_energy_first(values: Mapping[str, object]) -> list[str]:

@@ -9,6 +9,7 @@ from pydantic.json_schema import models_json_schema
 
 from esquirell.domain.answers import Accepted, HealthReport, MeterSummary, ScheduleState
 from esquirell.services.command_table import Command, Job, commands_for
+from esquirell.services.costs import COST_PERIODS
 from esquirell.services.history import VIEWS
 
 Schema = dict[str, Any]
@@ -104,6 +105,8 @@ def _lists() -> Schema:
     quantity = _parameter("quantity", _TEXT, "only these keys, with commas between them")
     resolution = _parameter("resolution", _TEXT | {"enum": list(VIEWS)}, "one row per")
     rows = [meter, *span, quantity, resolution]
+    period = _parameter("resolution", _TEXT | {"enum": list(COST_PERIODS)}, "one row per")
+    tariff = _parameter("tariff", _TEXT, "by this one, whatever meters it is for")
     last = _parameter("last", {"type": "integer", "minimum": 1, "maximum": 1000}, "how many")
     task = {"name": "task_id", "in": "path", "required": True, "schema": _TEXT}
     return {
@@ -113,7 +116,7 @@ def _lists() -> Schema:
         "/readings": _get("list_readings", "Stored readings", _ref("Rows"), rows),
         "/statistics": _get("list_statistics", "By hour, day, month", _ref("Rows"), rows),
         "/cost": _get(
-            "list_cost", "What the energy has cost", _ref("Rows"), [meter, *span, resolution]
+            "list_cost", "What the energy has cost", _ref("Rows"), [meter, *span, period, tariff]
         ),
         "/log": _get("list_log", "Commands, newest last", _array("LogEntry"), [last]),
         "/log/{task_id}": _get("get_log_entry", "One command", _ref("LogEntry"), [task]),

@@ -19,7 +19,7 @@ from esquirell.web.handler import Handler
 from esquirell.web.limits import WrongAttempts
 from esquirell.web.live import Live
 from esquirell.web.overview import Overview
-from esquirell.web.pages import adding, log, login, meters, now, schedules, system
+from esquirell.web.pages import adding, history, log, login, meters, now, schedules, system
 from esquirell.web.sessions import Sessions
 from esquirell.web.steering import Way
 from esquirell.web.tokens import Tokens
@@ -112,6 +112,9 @@ def _handlers() -> Sequence[Rule]:
     return [
         url(r"/", now.Now),
         url(r"/live", now.LiveNow),
+        url(r"/history", history.History),
+        url(r"/history.csv", history.HistoryCsv),
+        url(r"/pictures.css", history.Pictures),
         url(r"/meters", meters.Meters),
         url(r"/add", adding.AddMeter),
         url(rf"/meters/{NAME}", meters.Meter),
@@ -127,6 +130,7 @@ def _handlers() -> Sequence[Rule]:
         url(r"/api/v1/health", api.Listed, {"command": "health"}),
         url(r"/api/v1/readings", api.Rows, {"since": "24h", "view": "raw"}),
         url(r"/api/v1/statistics", api.Rows, {"since": "30d", "view": "day"}),
+        url(r"/api/v1/cost", api.Costs),
         url(r"/api/v1/log", api.Logged),
         url(r"/api/v1/log/([0-9a-f-]{36})", api.LoggedOne),
         url(r"/api/v1/events", api.Events),

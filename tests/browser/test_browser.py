@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 
 PAGES = (
     "",
+    "history",
+    "history?show=power&meter=main&meter=hung",
+    "history?span=month&compare=1",
+    "history?show=cost&span=year",
     "meters",
     "meters/main",
     "meters/hung",
@@ -121,6 +125,38 @@ def test_now_is_live(window: "Window") -> None:
     eventually(
         lambda: window.find(place).get_attribute("datetime") != first, what="the next reading"
     )
+
+
+def test_a_picture_says_what_is_under_the_cursor(window: "Window") -> None:
+    def has_points() -> bool:
+        window.open("history?show=power&meter=main")
+        return bool(window.script("return document.querySelector('figure')?.dataset.readout"))
+
+    eventually(has_points, what="there is a picture")
+    tell = "return document.querySelector('.readout').textContent"
+    assert window.script(tell) == ""
+    window.script("document.querySelector('figure.picture').focus()")
+    window.press("\ue014")  # the right arrow
+    assert "W" in window.script(tell)
+    assert window.all("svg .p-cursor.on")
+    window.press("\ue00c")  # escape
+    assert window.script(tell) == ""
+    window.script(
+        "const drawn = [...document.querySelectorAll('svg.plot')];"
+        "const svg = drawn.find((one) => one.checkVisibility());"
+        "const box = svg.getBoundingClientRect();"
+        "svg.dispatchEvent(new PointerEvent('pointermove', {bubbles: true, "
+        "clientX: box.left + box.width / 2, clientY: box.top + 50}))"
+    )
+    assert "Power" in window.script(tell)
+
+
+def test_a_choice_is_shown_at_once(window: "Window") -> None:
+    window.open("history")
+    window.click("form[data-choose] [name=compare]")
+    eventually(lambda: "compare=1" in window.driver.current_url, what="the page follows")
+    window.click(".turn a[rel=prev]")
+    eventually(lambda: window.all(".turn a[rel=next]"), what="the day before is shown")
 
 
 def test_by_keyboard_alone(stranger: "Window") -> None:

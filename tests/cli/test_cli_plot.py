@@ -59,11 +59,11 @@ def test_a_picture_is_valid_and_closed_to_others(house: Home) -> None:
 def test_energies_of_days_are_bars(house: Home) -> None:
     file = house.path / "days.svg"
     assert esquirell("statistics", *SPAN, "--plot", str(file)).code == 0
-    bars = [one for one in picture(file.read_text()) if "bar" in one.get("class", "").split()]
+    bars = [one for one in picture(file.read_text()) if "p-bar" in one.get("class", "").split()]
     # Of two days; what was exported hangs below what was imported.
     assert len(bars) == 4
     assert len({one.get("x") for one in bars}) == 2
-    assert len([one for one in bars if "down" in one.get("class", "")]) == 2
+    assert len([one for one in bars if "p-down" in one.get("class", "")]) == 2
 
 
 @pytest.mark.parametrize(

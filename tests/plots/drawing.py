@@ -70,7 +70,7 @@ def parsed(picture: str) -> ET.Element:
 
 
 def by_class(picture: str, kind: str) -> list[ET.Element]:
-    return [one for one in parsed(picture).iter() if kind in one.get("class", "").split()]
+    return [one for one in parsed(picture).iter() if f"p-{kind}" in one.get("class", "").split()]
 
 
 def texts(picture: str, kind: str) -> list[str]:

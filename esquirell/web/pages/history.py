@@ -1,0 +1,131 @@
+"""History: what was measured and what it cost, turned over day by day or year by year."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from itertools import islice
+from zoneinfo import ZoneInfo
+
+from esquirell.services.csv_rows import csv_lines
+from esquirell.services.history import Query
+from esquirell.web.handler import Handler
+from esquirell.web.history import HistoryView, Part
+from esquirell.web.pictures import picture, readout_of, style
+from esquirell.web.selection import COST, ENERGY, POWER, Past, Selection, select
+from esquirell.web.spans import LENGTHS, Span
+from esquirell.web.texts import Texts
+
+LINES_AT_ONCE = 2000
+# From so many on, the meters are chosen in a list that is closed at first.
+MANY = 8
+_POWER = "active_power"
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """A part of the page with its picture, for wide windows and narrow ones, and its read-out."""
+
+    part: Part
+    wide: str
+    narrow: str
+    readout: str
+
+
+class Asked(Handler):
+    """An answer about the past."""
+
+    page = "history"
+
+    @property
+    def today(self) -> date:
+        """The day that it is in the configured time zone."""
+        return datetime.now(UTC).astimezone(ZoneInfo(self.site.zone)).date()
+
+    def selected(self) -> tuple[Past, Selection]:
+        """Return what there is, and what is asked for of it. Raises UnavailableError."""
+        runtime = self.site.runtime
+        statuses = runtime.storage.reading_history.statuses()
+        past = Past(runtime.meters(), {name: one.keys for name, one in statuses.items()})
+        return past, select(self.get_query_arguments, past, self.today)
+
+
+class History(Asked):
+    """The page."""
+
+    async def get(self) -> None:
+        """Show what is asked for, or the energy of today."""
+        past, selection, parts = await self.compute(self._look)
+        self.render(
+            "history.html",
+            past=past,
+            chosen=selection,
+            parts=parts,
+            span_name=self._name(selection.span),
+            lengths=LENGTHS,
+            shows=(ENERGY, POWER, COST, *(one for one in past.quantities() if one != _POWER)),
+            today=self.today,
+            many=len(past.names) > MANY,
+            sheet=f"{self.visit.base}/pictures.css?v={style()[1]}",
+        )
+
+    def _look(self) -> tuple[Past, Selection, list[Drawn]]:
+        past, selection = self.selected()
+        view = HistoryView(self.site.runtime.storage, past, selection, self.texts)
+        drawn = [_drawn(part, f"p{number}", self.texts) for number, part in enumerate(view.parts())]
+        return past, selection, drawn
+
+    def _name(self, span: Span) -> str:
+        """Name the span for people."""
+        texts, first = self.texts, self.formats.day(span.first)
+        match span.length:
+            case "day":
+                return first
+            case "week":
+                last = self.formats.day(span.end - timedelta(days=1))
+                return texts("history.week", first=first, last=last)
+            case "month":
+                return f"{texts(f'month.long.{span.first.month}')} {span.first.year}"
+            case "year":
+                return str(span.first.year)
+        return texts("history.all")
+
+
+def _drawn(part: Part, name: str, texts: Texts) -> Drawn:
+    wide = picture(part.figure, texts, name)
+    narrow = picture(part.figure, texts, name, narrow=True)
+    return Drawn(part, wide, narrow, readout_of(part.figure, texts))
+
+
+class HistoryCsv(Asked):
+    """What is shown as CSV, line by line."""
+
+    async def get(self) -> None:
+        """Stream the rows."""
+        chosen, lines = await self.compute(self._lines)
+        name = f"esquirell-{chosen.show}-{chosen.span.first.isoformat()}.csv"
+        self.set_header("Content-Type", "text/csv; charset=utf-8")
+        self.set_header("Content-Disposition", f'attachment; filename="{name}"')
+        while text := await self.compute(lambda: "".join(islice(lines, LINES_AT_ONCE))):
+            self.write(text)
+            await self.flush()
+
+    def _lines(self) -> tuple[Selection, Iterator[str]]:
+        past, chosen = self.selected()
+        storage = self.site.runtime.storage
+        quantity = _POWER if chosen.show == POWER else chosen.show
+        keys = () if chosen.show in {ENERGY, COST} else (quantity,)
+        span = chosen.span.moments(self.site.zone)
+        found = storage.history.read(Query(*span, chosen.view, chosen.meters, keys, past.names))
+        return chosen, csv_lines(found.rows, found.columns, storage.calendar)
+
+
+class Pictures(Handler):
+    """The style sheet of pictures."""
+
+    is_open = True
+
+    def get(self) -> None:
+        """Answer with it; its address holds its version, so that browsers may keep it."""
+        self.set_header("Content-Type", "text/css; charset=utf-8")
+        self.set_header("Cache-Control", "max-age=31536000, immutable")
+        self.finish(style()[0])

@@ -1,0 +1,140 @@
+"""What somebody wants to see of the past, as the address of the page says it."""
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import date
+from urllib.parse import urlencode
+
+from esquirell.domain.meter import Meter
+from esquirell.domain.quantity import QUANTITIES, split_key
+from esquirell.domain.statistic import is_energy
+from esquirell.services.history import View
+from esquirell.web.spans import CURVE_VIEWS, ENERGY_VIEWS, LENGTHS, Length, Span
+
+ENERGY, POWER, COST = "energy", "power", "cost"
+# Readings of more meters than these are too many to be drawn one by one.
+_MOST_RAW = 4
+
+# Gives all values of a parameter of the query.
+Arguments = Callable[[str], Sequence[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """The meters there are, and the quantity keys that each has ever had, by its name."""
+
+    meters: Sequence[Meter]
+    keys_of: Mapping[str, Sequence[str]]
+
+    @property
+    def names(self) -> list[str]:
+        """The names of the meters: those configured, then those that have a past only."""
+        configured = [meter.name for meter in self.meters]
+        return list(dict.fromkeys([*configured, *self.keys_of]))
+
+    @property
+    def upstream(self) -> dict[str, str]:
+        """The meter above each that has one."""
+        return {meter.name: meter.upstream for meter in self.meters if meter.upstream}
+
+    def title(self, name: str) -> str:
+        """Return the name of a meter for people."""
+        return next((meter.title for meter in self.meters if meter.name == name), name)
+
+    def below(self, name: str) -> list[str]:
+        """Return the meters whose energy this one measures as well."""
+        return [meter for meter, above in self.upstream.items() if above == name]
+
+    def keys(self, name: str, quantity: str) -> list[str]:
+        """Return how a meter measures a quantity: as a total, or in parts."""
+        known = self.keys_of.get(name, ())
+        if quantity in known:
+            return [quantity]
+        return sorted(key for key in known if _quantity_of(key) == quantity)
+
+    def quantities(self) -> list[str]:
+        """Return the quantities that any meter measures, but energies, in their usual order."""
+        found = {_quantity_of(key) for keys in self.keys_of.values() for key in keys}
+        return [key for key in QUANTITIES if key in found and not is_energy(key)]
+
+
+def _quantity_of(key: str) -> str:
+    try:
+        return split_key(key)[0].key
+    except KeyError:
+        return ""
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """What is asked for: energy, costs or a quantity, of which meters, when, divided into what.
+
+    `compare` puts the same span of a year ago beside it.
+    """
+
+    show: str
+    span: Span
+    view: View
+    meters: tuple[str, ...]
+    compare: bool = False
+
+    @property
+    def views(self) -> tuple[View, ...]:
+        """What the span may be divided into."""
+        return views_of(self.show, self.span.length)
+
+    def address(self, **changes: object) -> str:
+        """Return the query of the address that asks for this, with some changes."""
+        chosen = replace(self, **changes)  # type: ignore[arg-type]  # by their names
+        views = views_of(chosen.show, chosen.span.length)
+        # What a longer span is divided into is chosen anew.
+        by = [("by", chosen.view)] if chosen.view in views and "view" not in changes else []
+        if "view" in changes:
+            by = [("by", chosen.view)]
+        pairs = [
+            ("show", chosen.show),
+            ("span", chosen.span.length),
+            ("at", chosen.span.first.isoformat()),
+            *(by if chosen.span.length == self.span.length else []),
+            *(("meter", name) for name in chosen.meters),
+            *([("compare", "1")] if chosen.compare else []),
+        ]
+        return urlencode(pairs)
+
+
+def views_of(show: str, length: Length) -> tuple[View, ...]:
+    """Return what a span may be divided into, the usual first."""
+    if show == COST:
+        return tuple(view for view in ENERGY_VIEWS[length] if view != "quarter")
+    return ENERGY_VIEWS[length] if show == ENERGY else CURVE_VIEWS[length]
+
+
+def select(arguments: Arguments, past: Past, today: date) -> Selection:
+    """Read what is asked for; what makes no sense is left to its default."""
+    meters = tuple(name for name in past.names if name in arguments("meter"))
+    chosen = meters or _whole_house(past)
+    length: Length = next((one for one in LENGTHS if one in arguments("span")), "day")
+    shown = (ENERGY, POWER, COST, *past.quantities())
+    show = next((one for one in shown if one in arguments("show")), ENERGY)
+    views = views_of(show, length)
+    if len(chosen) > _MOST_RAW:
+        views = tuple(view for view in views if view != "raw")
+    view = next((one for one in views if one in arguments("by")), views[0])
+    compare = "1" in arguments("compare") and length != "all"
+    return Selection(show, Span.around(length, _day(arguments, today)), view, chosen, compare)
+
+
+def _whole_house(past: Past) -> tuple[str, ...]:
+    """Return the meters that no other one measures as well."""
+    return tuple(meter.name for meter in past.meters if not meter.upstream) or tuple(past.names)
+
+
+def _day(arguments: Arguments, today: date) -> date:
+    for text in arguments("at"):
+        with suppress(ValueError):
+            day = date.fromisoformat(text)
+            # The years before and after have to be dates, too.
+            if date(2000, 1, 1) <= day <= date(2100, 1, 1):
+                return day
+    return today

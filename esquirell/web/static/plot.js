@@ -1,0 +1,88 @@
+// The read-out under the cursor, the finger or the arrow keys. Without it pictures have their titles.
+
+function shown(figure) {
+  return [...figure.querySelectorAll("svg.plot")].find((svg) => svg.getBoundingClientRect().width > 0);
+}
+
+function dataOf(figure) {
+  figure.readout ??= JSON.parse(figure.dataset.readout || "{}");
+  return figure.readout.at?.length ? figure.readout : null;
+}
+
+function nearest(places, x) {
+  let low = 0;
+  let high = places.length - 1;
+  while (high - low > 1) {
+    const middle = (low + high) >> 1;
+    if (places[middle] < x) low = middle;
+    else high = middle;
+  }
+  return x - places[low] < places[high] - x ? low : high;
+}
+
+function tell(figure, svg, number) {
+  const data = dataOf(figure);
+  figure.dataset.step = number;
+  const x = Number(svg.dataset.x) + data.at[number] * Number(svg.dataset.width);
+  const cursor = svg.querySelector(".p-cursor");
+  cursor.setAttribute("transform", `translate(${x} 0)`);
+  cursor.classList.add("on");
+  const title = document.createElement("strong");
+  title.textContent = data.steps[number];
+  const values = data.series
+    .filter((series) => series.values[number])
+    .map((series) => {
+      const entry = document.createElement("span");
+      const key = document.createElement("i");
+      key.className = series.colour;
+      const value = document.createElement("b");
+      value.textContent = series.values[number];
+      entry.append(key, `${series.name} `, value);
+      return entry;
+    });
+  figure.querySelector(".readout").replaceChildren(title, ...values);
+}
+
+function hush(figure) {
+  figure.querySelectorAll(".p-cursor.on").forEach((cursor) => cursor.classList.remove("on"));
+  figure.querySelector(".readout").replaceChildren();
+  delete figure.dataset.step;
+}
+
+function point(event) {
+  const figure = event.currentTarget;
+  const svg = shown(figure);
+  const data = svg && dataOf(figure);
+  if (!data) return;
+  const box = svg.getBoundingClientRect();
+  const x = ((event.clientX - box.left) / box.width) * svg.viewBox.baseVal.width;
+  tell(figure, svg, nearest(data.at, (x - svg.dataset.x) / svg.dataset.width));
+}
+
+function step(event) {
+  const figure = event.currentTarget;
+  const svg = shown(figure);
+  const data = svg && dataOf(figure);
+  const moves = { ArrowLeft: -1, ArrowRight: 1, Home: -Infinity, End: Infinity };
+  if (event.key === "Escape") hush(figure);
+  if (!data || !(event.key in moves)) return;
+  event.preventDefault();
+  const last = data.at.length - 1;
+  const outside = moves[event.key] > 0 ? -1 : last + 1;
+  const from = Number(figure.dataset.step ?? outside);
+  tell(figure, svg, Math.min(last, Math.max(0, from + moves[event.key])));
+}
+
+for (const figure of document.querySelectorAll("figure.picture")) {
+  figure.addEventListener("pointermove", point);
+  figure.addEventListener("pointerdown", point);
+  figure.addEventListener("pointerleave", (event) => event.pointerType === "mouse" && hush(figure));
+  figure.addEventListener("keydown", step);
+  figure.addEventListener("blur", () => hush(figure));
+}
+
+// A choice is shown at once.
+for (const form of document.querySelectorAll("form[data-choose]")) {
+  form.querySelectorAll("[data-hide]").forEach((button) => (button.hidden = true));
+  form.addEventListener("change", () => form.requestSubmit());
+}

@@ -1,0 +1,171 @@
+"""Tables of what a picture shows, with sums."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from esquirell.domain.cost import Cost, add_up
+from esquirell.plots.axes import Periods
+from esquirell.plots.figure import Figure, Series
+from esquirell.plots.words import Words
+from esquirell.services.costs import CostRow
+from esquirell.web.formats import NOTHING, Formats
+from esquirell.web.texts import Texts
+
+# More columns than these don't fit; more rows nobody reads.
+_MOST_COLUMNS = 5
+_MOST_ROWS = 400
+_PARTS = ("min", "mean", "max")
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A row of a table: its title, its cells, and whether it is estimated."""
+
+    title: str
+    cells: Sequence[str]
+    estimated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table; the last line sums the others up, and is shown above the picture if it `leads`."""
+
+    heading: str
+    columns: Sequence[str]
+    lines: Sequence[Line]
+    sums: Line | None = None
+    leads: bool = False
+
+
+def by_period(figure: Figure, words: Words, texts: Texts, formats: Formats) -> Table | None:
+    """Return a line per period; None where there are too many, or readings one by one."""
+    axis = figure.axis
+    numbers = sorted({number for one in figure.series for number in one.points})
+    if not isinstance(axis, Periods) or not 0 < len(numbers) <= _MOST_ROWS:
+        return None
+    columns = [column for one in figure.series for column in _columns(one, figure, texts)]
+    if len(columns) > _MOST_COLUMNS:
+        return None
+    lines = [
+        Line(
+            axis.title(number, words),
+            [text for one in figure.series for text in _cells(one, number, figure, formats)],
+            any(one.points[number].estimated for one in figure.series if number in one.points),
+        )
+        for number in numbers
+    ]
+    sums = [text for one in figure.series for text in _sums(one, figure, formats)]
+    title = "history.sum" if figure.kind == "bars" else "history.whole"
+    return Table(
+        texts(f"by.title.{axis.period}"), columns, lines, Line(texts(title), sums), leads=True
+    )
+
+
+def of_costs(
+    rows: Sequence[CostRow], axis: Periods, words: Words, texts: Texts, formats: Formats
+) -> Table:
+    """Return what each period of one meter cost, with what it is made of."""
+    columns = [texts(f"cost.{name}") for name in _COSTS]
+    lines = [
+        Line(axis.title(number, words), _of_cost(row.cost, formats))
+        for row in rows
+        if (number := axis.number(row.cost.start)) is not None
+    ]
+    whole = add_up(rows[0].cost.start, (row.cost for row in rows))
+    sums = Line(texts("history.sum"), _of_cost(whole, formats))
+    heading = texts(f"by.title.{axis.period}")
+    return Table(heading, columns, lines, sums, leads=True)
+
+
+_COSTS = ("imported", "bought", "sold", "fee", "total")
+
+
+def _of_cost(cost: Cost, formats: Formats) -> list[str]:
+    money = (cost.bought, cost.sold, cost.fee, cost.total)
+    energy = formats.number(float(cost.energy_import), 2)
+    return [energy, *(formats.number(float(amount), 2) for amount in money)]
+
+
+def by_meter(figure: Figure, texts: Texts, formats: Formats) -> Table | None:
+    """Return a line per series, with its sum or its lowest, mean and highest value."""
+    shown = [one for one in figure.series if one.points]
+    name = texts("history.name")
+    if not shown:
+        return None
+    if figure.kind == "bars":
+        lines = [Line(one.name, _sums(one, figure, formats)) for one in shown]
+        total = sum(_total(one) for one in shown if not one.down and not one.below)
+        whole = Line(texts("history.sum"), [formats.with_unit(total, figure.unit, figure.decimals)])
+        return Table(name, [texts("history.sum")], lines, whole if len(shown) > 1 else None)
+    lines = [Line(one.name, _range(one, figure, formats)) for one in shown]
+    return Table(name, [texts(f"figure.{part}") for part in _PARTS], lines)
+
+
+def shares(figure: Figure, texts: Texts, formats: Formats) -> Table | None:
+    """Return what the series below the first one are of it, and what is left of it."""
+    whole, parts = _total(figure.series[0]), figure.series[1:]
+    if not whole:
+        return None
+    totals = [(one.name, _total(one)) for one in parts]
+    left = whole - sum(total for _, total in totals)
+    rows = [*sorted(totals, key=lambda one: -one[1]), (texts("history.not_explained"), left)]
+    lines = [
+        Line(name, [_energy(total, figure, formats), _percent(total / whole, formats)])
+        for name, total in rows
+    ]
+    sums = Line(figure.series[0].name, [_energy(whole, figure, formats), _percent(1.0, formats)])
+    columns = [texts("history.sum"), texts("history.share")]
+    return Table(texts("history.name"), columns, lines, sums)
+
+
+def _energy(value: float, figure: Figure, formats: Formats) -> str:
+    return formats.with_unit(value, figure.unit, 2)
+
+
+def _percent(share: float, formats: Formats) -> str:
+    return formats.with_unit(share * 100, "%", 1)
+
+
+def _total(one: Series) -> float:
+    return sum(point.mean for point in one.points.values())
+
+
+def _columns(one: Series, figure: Figure, texts: Texts) -> list[str]:
+    if figure.kind == "bars":
+        return [f"{one.name}, {figure.unit}"]
+    if len(figure.series) > 1:
+        return [f"{one.name}, {texts('figure.mean')}, {figure.unit}".removesuffix(", ")]
+    return [f"{texts(f'figure.{part}')}, {figure.unit}".removesuffix(", ") for part in _PARTS]
+
+
+def _cells(one: Series, number: int, figure: Figure, formats: Formats) -> list[str]:
+    point = one.points.get(number)
+    if figure.kind == "bars" or len(figure.series) > 1:
+        return [NOTHING if point is None else formats.number(point.mean, figure.decimals)]
+    if point is None:
+        return [NOTHING] * 3
+    values = (point.low, point.mean, point.high)
+    return [formats.number(value, figure.decimals) for value in values]
+
+
+def _sums(one: Series, figure: Figure, formats: Formats) -> list[str]:
+    """Return what stands below the columns of a series."""
+    if figure.kind == "bars":
+        return [formats.with_unit(_total(one), figure.unit, figure.decimals)]
+    return (
+        _range(one, figure, formats) if len(figure.series) == 1 else [_mean(one, figure, formats)]
+    )
+
+
+def _range(one: Series, figure: Figure, formats: Formats) -> list[str]:
+    """Return the lowest, the mean and the highest value of a series."""
+    low = min((point.low for point in one.points.values()), default=None)
+    high = max((point.high for point in one.points.values()), default=None)
+    ends = [formats.with_unit(value, figure.unit, figure.decimals) for value in (low, high)]
+    return [ends[0], _mean(one, figure, formats), ends[1]]
+
+
+def _mean(one: Series, figure: Figure, formats: Formats) -> str:
+    values = [point.mean for point in one.points.values()]
+    mean = sum(values) / len(values) if values else None
+    return formats.with_unit(mean, figure.unit, figure.decimals)

@@ -1,0 +1,81 @@
+"""The History page of a running service."""
+
+import csv
+import io
+import re
+
+import pytest
+from support.page import Browser
+from support.page_house import LABEL, House
+from support.waiting import eventually
+
+
+@pytest.fixture
+def browser(house: House) -> Browser:
+    return house.browser()
+
+
+def test_it_shows_todays_energy_with_a_picture_and_a_table(browser: Browser) -> None:
+    def shown() -> str:
+        text = browser.get("/history").text
+        return text if "As a table" in text else ""
+
+    text = eventually(shown, what="the hour has energy")
+    assert text.count('<svg class="plot"') >= 2
+    assert "Energy per hour" in text
+    assert "pictures.css?v=" in text
+    assert "plot.js" in text
+
+
+@pytest.mark.parametrize("show", ["energy", "power", "cost", "voltage", "nonsense"])
+@pytest.mark.parametrize("span", ["day", "week", "month", "year", "all"])
+def test_every_view_can_be_opened(browser: Browser, show: str, span: str) -> None:
+    reply = browser.get(f"/history?show={show}&span={span}&compare=1&meter=main&meter=hung")
+    assert reply.status == 200
+    assert "<h1>History</h1>" in reply.text
+
+
+def test_labels_are_escaped_everywhere(browser: Browser) -> None:
+    text = browser.get("/history?show=power&meter=main&meter=hung").text
+    assert LABEL not in text
+    assert "<b>Main" not in text
+    assert "&lt;b&gt;Main" in text
+
+
+def test_without_a_script_there_are_links_to_earlier_and_later(browser: Browser) -> None:
+    text = browser.get("/history?span=day&at=2026-11-01").text
+    addresses = re.findall(r'rel="(?:prev|next)" href="\?([^"]+)"', text)
+    assert len(addresses) == 2
+    assert "at=2026-10-31" in addresses[0]
+    assert "at=2026-11-02" in addresses[1]
+
+
+def test_csv_has_the_rows_of_what_is_shown(browser: Browser) -> None:
+    reply = browser.get("/history.csv?show=power&span=day&by=raw&meter=main")
+    assert reply.status == 200
+    assert reply.headers["Content-Type"] == "text/csv; charset=utf-8"
+    assert 'filename="esquirell-power-' in reply.headers["Content-Disposition"]
+    rows = list(csv.DictReader(io.StringIO(reply.text)))
+    assert rows
+    assert {row["active_power"] for row in rows} == {"-484.0"}
+    days = browser.get("/history.csv?span=month&meter=main").text
+    (day,) = csv.DictReader(io.StringIO(days))
+    assert re.fullmatch(r"\d{4}-\d{2}-\d{2}", day["start"])
+
+
+def test_a_stranger_sees_nothing_of_it(house: House) -> None:
+    stranger = house.stranger()
+    assert stranger.get("/history").status == 302
+    assert stranger.get("/history.csv").status == 302
+
+
+def test_pictures_need_no_inline_style_and_no_inline_script(browser: Browser) -> None:
+    text = browser.get("/history?show=power").text
+    assert "<style" not in text
+    assert " style=" not in text
+    assert not re.search(r"<script(?![^>]*\bsrc=)", text)
+    sheet = re.search(r'href="(/pictures\.css\?v=[0-9a-f]+)"', text)
+    assert sheet
+    reply = browser.get(sheet[1])
+    assert reply.headers["Content-Type"] == "text/css; charset=utf-8"
+    assert "immutable" in reply.headers["Cache-Control"]
