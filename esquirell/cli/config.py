@@ -4,11 +4,12 @@ from collections.abc import Iterator, Sized
 
 import click
 
-from esquirell.beat.rules import check_cron
 from esquirell.cli.call import Call, Group, pass_call
 from esquirell.cli.output import complain, print_json
 from esquirell.domain.errors import ConfigError
+from esquirell.domain.schedule import FETCH
 from esquirell.profiles import Choices
+from esquirell.runtime.refusals import refusals
 from esquirell.settings import Settings, masked
 
 
@@ -61,12 +62,26 @@ def _errors(settings: Settings) -> Iterator[str]:
             choices.of(meter)
         except ConfigError as error:
             yield f"{_name(settings)}: meters.{meter.name}: {error}"
-    for schedule in settings.schedules:
-        try:
-            if schedule.cron is not None:
-                check_cron(schedule.cron, schedule.timezone or settings.timezone)
-        except ConfigError as error:
-            yield f"{_name(settings)}: schedules.{schedule.name}: {error}"
+    for refusal in refusals(settings):
+        yield f"{_name(settings)}: {refusal}"
+    if not _is_plain(settings):
+        yield from _tasks(settings)
+
+
+def _is_plain(settings: Settings) -> bool:
+    """Whether no task has to be looked up, which takes long."""
+    fetches = all(one.task == FETCH and not one.args for one in settings.schedules)
+    return fetches and not settings.tasks.modules
+
+
+def _tasks(settings: Settings) -> Iterator[str]:
+    """Check the tasks of the schedules, users' own included."""
+    from esquirell.daemon.preparing import without_task  # noqa: PLC0415 - it loads Celery
+    from esquirell.tasks import load_own_tasks  # noqa: PLC0415 - the same
+
+    yield from load_own_tasks(settings)
+    for sentence in without_task(settings.schedules):
+        yield f"{_name(settings)}: {sentence}"
 
 
 def _count(things: Sized, name: str) -> str:

@@ -111,7 +111,7 @@ def _target(url: str, password_file: Path | None) -> str:
     """Return the URL with its password. Raises ConfigError."""
     address, password = split_password(url)
     try:
-        check_database(address)
+        address = check_database(address)
     except ValueError as error:
         raise ConfigError(f"URL {error}") from error
     if password_file is not None:

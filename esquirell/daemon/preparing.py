@@ -2,7 +2,7 @@
 
 import logging
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from esquirell.daemon.lock import claim
 from esquirell.daemon.notify import still_starting
@@ -10,6 +10,7 @@ from esquirell.daemon.open_files import allow_enough
 from esquirell.domain.errors import CommandError, ConfigError, UnavailableError
 from esquirell.domain.schedule import Schedule
 from esquirell.domain.tasks import registry
+from esquirell.runtime.refusals import refusals
 from esquirell.runtime.root import Runtime
 from esquirell.tasks import load_own_tasks
 
@@ -34,8 +35,9 @@ def prepare(runtime: Runtime, *, schedules: bool, alone: bool = False) -> None:
     problems = load_own_tasks(settings)
     for problem in registry.problems():
         log.info("%s", problem)
+    for refusal in refusals(settings):
+        raise ConfigError(refusal)
     if schedules:
-        runtime.schedules.check(settings.schedules)
         _check_tasks(settings.schedules, strict=not problems)
     while True:
         try:
@@ -58,10 +60,16 @@ def _check_tasks(schedules: Sequence[Schedule], *, strict: bool) -> None:
 
     Raises ConfigError.
     """
+    for sentence in without_task(schedules):
+        if strict:
+            raise ConfigError(sentence)
+        log.error("%s: it will fail", sentence)
+
+
+def without_task(schedules: Sequence[Schedule]) -> Iterator[str]:
+    """Return a sentence for each schedule whose task is not there, or takes other arguments."""
     for schedule in schedules:
         try:
             registry.get(schedule.task).check(schedule.kwargs)
         except CommandError as error:
-            if strict:
-                raise ConfigError(f"schedules.{schedule.name}: {error}") from error
-            log.error("schedule %s will fail: %s", schedule.name, error)  # noqa: TRY400 - one sentence
+            yield f"schedules.{schedule.name}: {error}"

@@ -54,23 +54,14 @@ class Will:
 def tls_context(options: Options) -> ssl.SSLContext | None:
     """Load the certificates; None without TLS.
 
-    Raises ConfigError when a file can't be used, or is given while `tls` is off: what was
-    meant to be encrypted must not go out in plain text.
+    Raises ConfigError when a file can't be used.
     """
     if not options.tls:
-        _refuse_unused(options)
         return None
     context = _trusting(options.ca_file)
     if options.cert_file:
         _show_certificate(context, options.cert_file, options.key_file)
-    elif options.key_file:
-        raise ConfigError("key_file in [mqtt] needs the cert_file that it belongs to")
     return context
-
-
-def _refuse_unused(options: Options) -> None:
-    if options.ca_file or options.cert_file or options.key_file:
-        raise ConfigError("[mqtt] names certificate files, but tls is false: set tls = true")
 
 
 def _trusting(ca_file: Path | None) -> ssl.SSLContext:

@@ -4,8 +4,6 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from esquirell.domain.errors import ConfigError
-
 _NOT_FOR_IDS = re.compile(r"[^a-zA-Z0-9_-]")
 _NOT_FOR_ENTITIES = re.compile(r"[^a-z0-9_]")
 
@@ -15,19 +13,10 @@ LONGEST_TOPIC = 65_535
 
 @dataclass(frozen=True, slots=True)
 class Topics:
-    """The topics under one base topic; an empty discovery prefix switches discovery off.
-
-    Raises ConfigError when either can't be part of a topic.
-    """
+    """The topics under one base topic; an empty discovery prefix switches discovery off."""
 
     base: str = "esquirell"
     discovery_prefix: str = "homeassistant"
-
-    def __post_init__(self) -> None:
-        """Check both settings."""
-        _check("base_topic", self.base)
-        if self.discovery_prefix:
-            _check("discovery_prefix", self.discovery_prefix)
 
     @property
     def bridge_state(self) -> str:
@@ -216,14 +205,3 @@ class Topics:
 def entity_id(platform: str, unique_id: str) -> str:
     """Give the entity id to propose for an entity: `sensor.esquirell_main_voltage_a`."""
     return f"{platform}.{_NOT_FOR_ENTITIES.sub('_', unique_id.lower())}"
-
-
-def _check(setting: str, value: str) -> None:
-    """Refuse what brokers refuse, and the slashes at an end that are always a slip."""
-    if not value or set(value) & {"+", "#"} or value[0] in "$/" or value[-1] == "/":
-        raise ConfigError(
-            f"{setting} in [mqtt] is {value!r}: it must not be empty, hold + or #, "
-            "start with $ or /, or end with /"
-        )
-    if not value.isprintable():
-        raise ConfigError(f"{setting} in [mqtt] holds characters that cannot be printed: {value!r}")

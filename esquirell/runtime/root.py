@@ -15,6 +15,7 @@ from celery import Celery
 from esquirell.beat.scheduler import Scheduler
 from esquirell.broker.queue import Queues
 from esquirell.broker.sender import TaskSender
+from esquirell.domain.errors import ConfigError
 from esquirell.domain.heard import Question
 from esquirell.domain.meter import Meter
 from esquirell.domain.status import MeterStatus
@@ -106,9 +107,19 @@ class Runtime:
         self.upkeep.mend(self._adopt_schedules)
 
     def reload(self) -> None:
-        """Take over meters and levels of a changed configuration file. Raises ConfigError."""
+        """Take over meters and levels of a changed configuration file.
+
+        Raises ConfigError, also when the file has lost all its meters: an editor that empties it
+        before it writes would remove them from Home Assistant.
+        """
         with self._reloading:
-            before, self.settings = self.settings, load()
+            before, after = self.settings, load()
+            if before.configured and not after.configured:
+                raise ConfigError(
+                    f"{after.source or 'the environment'} names no meter any more: restart the "
+                    "service if that is meant"
+                )
+            self.settings = after
             self._paces = _paces(self.settings)
         # Lines of meters that went, or that are another device by now.
         for meter in set(before.meters) - set(self.meters()):

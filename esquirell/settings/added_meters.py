@@ -41,7 +41,7 @@ def include(data: Table, state_dir: Path, places: Places, edit: Edit | None = No
     for a name that the configuration has as well.
     """
     configured = data.setdefault("meters", [])
-    known = {one.get("name") for one in configured if isinstance(one, dict)}
+    known = [one.get("name") for one in configured if isinstance(one, dict)]
     names = []
     for file, table in _tables(state_dir, edit):
         name = str(table["name"])

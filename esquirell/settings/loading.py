@@ -1,7 +1,8 @@
-"""Loading: the file, the environment on top, secrets from their files, everything checked."""
+"""Loading: what the file says goes through STEPS, one after the other, and never back."""
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -19,6 +20,27 @@ from esquirell.settings.sentences import first_sentence
 from esquirell.settings.zones import machine_zone
 
 
+@dataclass(slots=True)
+class Draft:
+    """A configuration on its way: what was read, and `tables`, which the steps complete.
+
+    `places` knows where each setting came from; `warnings` are one sentence each.
+    """
+
+    file: ConfigFile
+    given: Sequence[Assignment]
+    environ: Mapping[str, str]
+    edit: added_meters.Edit | None = None
+    places: Places = field(init=False)
+    tables: Table = field(init=False)
+    added: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        """Begin with what the file says."""
+        self.places, self.tables = Places(self.file.name), self.file.tables
+
+
 def load(
     path: Path | None = None,
     environ: Mapping[str, str] | None = None,
@@ -31,44 +53,107 @@ def load(
     added lie in the state directory; `edit` is what is to be changed of them. Raises ConfigError
     with one sentence that names the place and what to change.
     """
-    environ = os.environ if environ is None else environ
-    file = files.find(path, environ)
-    given = environment.read(environ)
+    return complete(_read(path, os.environ if environ is None else environ, edit))
+
+
+def complete(draft: Draft) -> Settings:
+    """Take a draft through all steps; what comes out is checked as a whole. Raises ConfigError."""
+    for step in STEPS:
+        step(draft)
+    settings = _validated(draft)
+    check(settings, draft.places)
+    _check_profiles(settings.profiles_dir)
+    return settings
+
+
+def _read(path: Path | None, environ: Mapping[str, str], edit: added_meters.Edit | None) -> Draft:
+    """Read the file and the environment."""
+    file, given = files.find(path, environ), environment.read(environ)
     if file is None and not given:
         raise files.missing()
-    return _combine(file or ConfigFile(None, {}, exposed=False), given, environ, edit)
+    return Draft(file or ConfigFile(None, {}, exposed=False), given, environ, edit)
 
 
-def _combine(
-    file: ConfigFile,
-    given: Sequence[Assignment],
-    environ: Mapping[str, str],
-    edit: added_meters.Edit | None,
-) -> Settings:
-    places = Places(file.name)
-    data = file.tables
-    prepare(data, file.folder, places)
-    exposed = file.exposed and secret_files.holds_secrets(data, places)
-    overlay.cover_tables(data, given, Path.cwd(), places)
-    found_out = _found_out(data, file.folder, environ)
-    added = _add_meters(data, found_out["state_dir"], places, edit)
-    _cover_items(data, given, places)
-    open_token = secret_files.drop_open_token(data)
-    open_files = secret_files.exposed_files(data, places)
-    secret_files.resolve(data, secret_files.folders(environ, file.folder), places)
-    warnings = (
-        *(
-            f"{path} holds a secret and every user can read it: chmod o= {path}"
-            for path in open_files
-        ),
-        *([open_token] if open_token else []),
-        *_warnings(data, file.name, environ, exposed=exposed),
-    )
-    data |= found_out
-    settings = _validated(data | {"source": file.source, "added": added}, places)
-    check(settings, places)
-    _check_profiles(settings.profiles_dir)
-    return settings.model_copy(update={"warnings": warnings})
+def _prepare_file(draft: Draft) -> None:
+    """Refuse unknown keys of the file, part URLs and passwords, make its paths absolute."""
+    prepare(draft.tables, draft.file.folder, draft.places)
+    name = draft.file.name
+    if draft.file.exposed and secret_files.holds_secrets(draft.tables, draft.places):
+        draft.warnings.append(
+            f"{name} holds passwords or keys and other users can read it: chmod 600 {name}"
+        )
+
+
+def _cover_sections(draft: Draft) -> None:
+    """Put the environment's sections and lists over those of the file."""
+    overlay.cover_tables(draft.tables, draft.given, Path.cwd(), draft.places)
+
+
+def _ask_the_machine(draft: Draft) -> None:
+    """Complete the time zone and the state directory; systemd's wins over the configured one."""
+    tables, zone = draft.tables, machine_zone(draft.environ)
+    if "timezone" not in tables and zone is None:
+        draft.warnings.append(
+            f"{draft.file.name}: timezone is missing and this machine's can't be told: UTC is used"
+        )
+    tables.setdefault("timezone", zone or "UTC")
+    tables.setdefault("state_dir", str((draft.file.folder / "data").absolute()))
+    if systemd := draft.environ.get("STATE_DIRECTORY", "").partition(":")[0]:
+        tables["state_dir"] = systemd
+
+
+def _add_meters(draft: Draft) -> None:
+    """Put the meters that were added at run time beside those of the file."""
+    state_dir = draft.tables["state_dir"]
+    # Anything else than a text is refused later, with the other settings.
+    if isinstance(state_dir, str):
+        draft.added = added_meters.include(draft.tables, Path(state_dir), draft.places, draft.edit)
+    if not draft.tables.get("meters"):
+        draft.warnings.append(
+            f"{draft.file.name}: no meter is configured: esquirell meters add adds one"
+        )
+
+
+def _cover_items(draft: Draft) -> None:
+    """Put the environment's keys of single meters and schedules over what there is."""
+    draft.tables["schedules"] = draft.tables.get("schedules") or [dict(DEFAULT_SCHEDULE)]
+    overlay.cover_items(draft.tables, draft.given, Path.cwd(), draft.places)
+    for section in SECTIONS:
+        draft.tables.setdefault(section, {})
+
+
+def _read_secrets(draft: Draft) -> None:
+    """Put secrets in the place of the files that hold them."""
+    draft.warnings.extend(_open_files(draft))
+    folders = secret_files.folders(draft.environ, draft.file.folder)
+    secret_files.resolve(draft.tables, folders, draft.places)
+
+
+def _open_files(draft: Draft) -> Iterator[str]:
+    if open_token := secret_files.drop_open_token(draft.tables):
+        yield open_token
+    for path in secret_files.exposed_files(draft.tables, draft.places):
+        yield f"{path} holds a secret and every user can read it: chmod o= {path}"
+
+
+STEPS: tuple[Callable[[Draft], None], ...] = (
+    _prepare_file,
+    _cover_sections,
+    _ask_the_machine,
+    _add_meters,
+    _cover_items,
+    _read_secrets,
+)
+
+
+def _validated(draft: Draft) -> Settings:
+    found = {"source": draft.file.source, "added": draft.added, "warnings": draft.warnings}
+    try:
+        return Settings.model_validate(draft.tables | found)
+    except ValidationError as error:
+        problem = first_sentence(error, draft.tables, draft.places)
+    # Raised out here, it carries no pydantic error along: that one holds the values.
+    raise ConfigError(problem)
 
 
 def _check_profiles(folder: Path | None) -> None:
@@ -77,49 +162,3 @@ def _check_profiles(folder: Path | None) -> None:
         from esquirell import profiles  # noqa: PLC0415 - it takes long, and few have any
 
         profiles.own(folder)
-
-
-def _add_meters(
-    data: Table, state_dir: object, places: Places, edit: added_meters.Edit | None
-) -> list[str]:
-    # Anything else than a text is refused later, with the other settings.
-    if not isinstance(state_dir, str):
-        return []
-    return added_meters.include(data, Path(state_dir), places, edit)
-
-
-def _cover_items(data: Table, given: Sequence[Assignment], places: Places) -> None:
-    data["schedules"] = data.get("schedules") or [dict(DEFAULT_SCHEDULE)]
-    overlay.cover_items(data, given, Path.cwd(), places)
-    for section in SECTIONS:
-        data.setdefault(section, {})
-
-
-def _found_out(data: Table, folder: Path, environ: Mapping[str, str]) -> Table:
-    """Give what the machine says: systemd's state directory wins over the configured one."""
-    systemd = environ.get("STATE_DIRECTORY", "").partition(":")[0]
-    beside = (folder / "data").absolute()
-    return {
-        "timezone": data.get("timezone", machine_zone(environ) or "UTC"),
-        "state_dir": systemd or data.get("state_dir", str(beside)),
-    }
-
-
-def _warnings(
-    data: Table, name: str, environ: Mapping[str, str], *, exposed: bool
-) -> Iterator[str]:
-    if exposed:
-        yield f"{name} holds passwords or keys and other users can read it: chmod 600 {name}"
-    if "timezone" not in data and machine_zone(environ) is None:
-        yield f"{name}: timezone is missing and this machine's can't be told: UTC is used"
-    if not data.get("meters"):
-        yield f"{name}: no meter is configured: esquirell meters add adds one"
-
-
-def _validated(data: Table, places: Places) -> Settings:
-    try:
-        return Settings.model_validate(data)
-    except ValidationError as error:
-        problem = first_sentence(error, data, places)
-    # Raised out here, it carries no pydantic error along: that one holds the values.
-    raise ConfigError(problem)

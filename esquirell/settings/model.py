@@ -17,6 +17,7 @@ from pydantic import (
     model_validator,
 )
 
+from esquirell.domain import hosts
 from esquirell.domain.meter import Meter
 from esquirell.domain.schedule import Schedule
 from esquirell.domain.tariff import Tariff
@@ -44,6 +45,7 @@ DEFAULT_SCHEDULE = {"name": "fetch", "every": 60}
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 Text = Annotated[str, Field(min_length=1)]
+Host = Annotated[str, AfterValidator(hosts.check_host)]
 
 
 class Section(BaseModel):
@@ -98,7 +100,7 @@ class DatabaseSettings(Section):
 class MqttSettings(Section):
     """The MQTT broker, and the topics below which everything is published."""
 
-    host: Text = "localhost"
+    host: Host = "localhost"
     port: Port = 1883
     username: str = ""
     password: SecretStr = NO_SECRET
@@ -145,7 +147,7 @@ class FlowerSettings(Section):
     /healthcheck without the password.
     """
 
-    address: Text = "127.0.0.1"
+    address: Host = "127.0.0.1"
     port: Port = 5555
     user: Annotated[str, AfterValidator(check_user)] = "esquirell"
     password: Annotated[SecretStr, AfterValidator(check_sendable)] = NO_SECRET
@@ -164,7 +166,7 @@ class WebSettings(Section):
     """
 
     port: Annotated[int, Field(ge=0, le=65535)] = 8155
-    address: Text = "127.0.0.1"
+    address: Host = "127.0.0.1"
     password: Annotated[SecretStr, AfterValidator(check_page_password)] = NO_SECRET
     base_path: Annotated[str, AfterValidator(check_base_path)] = ""
     proxy: Annotated[str, AfterValidator(check_network)] = ""
@@ -184,7 +186,7 @@ class BackupSettings(Section):
 class MetricsSettings(Section):
     """Where Prometheus finds figures; port 0 is nowhere. The page has no login."""
 
-    address: Text = "127.0.0.1"
+    address: Host = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 0
 
 
@@ -258,6 +260,11 @@ class Settings(Configuration):
     source: Path | None = None
     added: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+
+    @property
+    def configured(self) -> tuple[Meter, ...]:
+        """The meters of the file and the environment, without those that were added."""
+        return tuple(meter for meter in self.meters if meter.name not in self.added)
 
     @property
     def meter_names(self) -> list[str]:

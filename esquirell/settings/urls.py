@@ -14,6 +14,8 @@ _URL = re.compile(
 )
 _SQLITE = "sqlite:///"
 _POSTGRES = "postgresql+psycopg://"
+# As other programs write it.
+_POSTGRES_TOO = ("postgresql://", "postgres://")
 _REDIS_HOSTS = ("redis://", "rediss://")
 _REDIS_SOCKETS = ("unix:///", "redis+socket:///")
 SENTINEL = "redis+sentinel://"
@@ -44,9 +46,15 @@ def join_password(url: str, password: str) -> str:
 
 
 def check_database(url: str) -> str:
-    """Give a valid database URL back. Raises ValueError; its text never holds the URL."""
+    """Return a valid database URL, that of PostgreSQL with the driver that is used.
+
+    Raises ValueError; its text never holds the URL.
+    """
     if url.startswith(_SQLITE):
         return _check_sqlite(url)
+    for short in _POSTGRES_TOO:
+        if url.startswith(short):
+            url = _POSTGRES + url.removeprefix(short)
     if not url.startswith(_POSTGRES):
         raise ValueError(f"must start with {_SQLITE} or {_POSTGRES}")
     return _check_host(url)

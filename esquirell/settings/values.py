@@ -17,6 +17,8 @@ _UNITS = {
 }
 _PATH = re.compile(r"[A-Za-z0-9_~-][A-Za-z0-9._~-]*(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*")
 _LEAST = timedelta(days=1)
+# What is put below has to fit into the 65,535 bytes that a topic may have: MQTT 5.0, 1.5.4.
+LONGEST_TOPIC = 1000
 _HOST = re.compile(
     r"(?=.{1,253}$)[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*"
 )
@@ -58,8 +60,12 @@ def check_prefix(topic: str) -> str:
 
     MQTT 5.0, section 4.7: `+` and `#` are wildcards, a leading `$` is the broker's own.
     """
-    if set(topic) & set("+#\0") or topic.startswith("$"):
+    if set(topic) & set("+#") or topic.startswith("$"):
         raise ValueError("may hold no + and no #, and may not start with $")
+    if not topic.isprintable():
+        raise ValueError("may hold no characters that can't be printed")
+    if len(topic.encode()) > LONGEST_TOPIC:
+        raise ValueError(f"may have at most {LONGEST_TOPIC} bytes")
     if topic.startswith("/") or topic.endswith("/") or "//" in topic:
         raise ValueError("may not start or end with / nor hold an empty level")
     return topic

@@ -1,40 +1,19 @@
-"""Where the database is: its URL checked, and shown without its password."""
+"""Where the database is: its URL read, and shown without its password.
+
+The settings have checked it.
+"""
 
 from pathlib import Path
 
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError
 
-from esquirell.domain.errors import ConfigError
-
-_DRIVERS = {
-    "sqlite": "sqlite",
-    "sqlite+pysqlite": "sqlite",
-    "postgres": "postgresql+psycopg",
-    "postgresql": "postgresql+psycopg",
-    "postgresql+psycopg": "postgresql+psycopg",
-}
 _SQLITE = "sqlite:///"
-_FORMS = "write sqlite:///FILE or postgresql+psycopg://USER@HOST/NAME"
 
 
 def parse(text: str) -> URL:
-    """Read a database URL; PostgreSQL is always spoken to through psycopg. Raises ConfigError.
-
-    What follows `sqlite:///` is a path as it is, whatever `%` or `?` it holds.
-    """
-    try:
-        file = text.removeprefix(_SQLITE)
-        url = URL.create("sqlite", database=file) if file != text else make_url(text)
-    except (ArgumentError, ValueError):
-        # The cause may quote parts of a password.
-        raise ConfigError(f"database.url is no URL: {_FORMS}") from None
-    if url.drivername not in _DRIVERS:
-        raise ConfigError(f"database.url begins with {url.drivername}: {_FORMS}")
-    url = url.set(drivername=_DRIVERS[url.drivername])
-    if is_sqlite(url):
-        _check_file(url)
-    return url
+    """Read a database URL. What follows `sqlite:///` is a path, whatever `%` or `?` it holds."""
+    file = text.removeprefix(_SQLITE)
+    return URL.create("sqlite", database=file) if file != text else make_url(text)
 
 
 def written(url: URL) -> str:
@@ -60,10 +39,3 @@ def shown(url: URL) -> str:
         return str(url.database)
     # Parameters may hold secrets too (?password=…).
     return url.set(query={}).render_as_string(hide_password=True)
-
-
-def _check_file(url: URL) -> None:
-    if url.database in {None, "", ":memory:"}:
-        raise ConfigError("database.url names no file: write sqlite:///FILE")
-    if url.query or url.host:
-        raise ConfigError("database.url for SQLite is a path and nothing else: sqlite:///FILE")

@@ -65,3 +65,35 @@ def test_all_that_is_wrong_is_told_at_once(home: Home) -> None:
     assert 'schedules.night: cron "61 2 * * *" is not valid' in night
     told = esquirell("config", "check", "--json")
     assert (told.code, told.json["ok"], len(told.json["errors"])) == (2, False, 2)
+
+
+SCHEDULE = '[[schedules]]\nname = "x"\n'
+REFUSED = [
+    (f'{SCHEDULE}every = 9\ntask = "nosuch"', "no schedulable task"),
+    (f"{SCHEDULE}every = 9\nargs = {{ depth = 1 }}", "args of fetch_and_save_energy_data"),
+    (f'{SCHEDULE}cron = "99 * * * *"', "is not valid"),
+    ('mqtt.tls = true\nmqtt.ca_file = "esquirell.toml"', "ca_file"),
+    ('mqtt.base_topic = "a\\tb"', "base_topic may hold no characters"),
+    ('mqtt.host = "mqtt://host"', "host must be a name"),
+]
+
+
+@pytest.mark.parametrize(("toml", "sentence"), REFUSED)
+def test_what_run_refuses_the_check_refuses_in_the_same_words(
+    home: Home, toml: str, sentence: str
+) -> None:
+    top, tables = ("", toml) if toml.startswith("[[") else (toml, "")
+    servers = 'mqtt.port = 1\nredis.url = "redis://127.0.0.1:1/0"\n'
+    home.write(f"{top}\n{servers}\n{meter()}\n{tables}\n")
+    checked, ran = esquirell("config", "check"), esquirell("run")
+    assert (checked.code, ran.code) == (2, 2)
+    assert sentence in checked.err
+    assert sentence in ran.err
+
+
+def test_other_writings_of_a_host_and_a_database_are_taken(home: Home) -> None:
+    home.configure(meter(), mqtt__host=" [::1] ", database__url="postgres://me@db/meters")
+    settings = load()
+    assert settings.mqtt.host == "::1"
+    assert settings.database_url == "postgresql+psycopg://me@db/meters"
+    assert esquirell("config", "check").code == 0

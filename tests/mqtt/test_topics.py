@@ -1,11 +1,9 @@
 import re
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from paho.mqtt.client import topic_matches_sub
 
-from esquirell.domain.errors import ConfigError
 from esquirell.mqtt.topics import Topics, entity_id
 
 names = st.from_regex(r"[a-z0-9_-]{1,64}", fullmatch=True)
@@ -26,18 +24,6 @@ def test_any_base_topic_gives_topics_and_ids(base: str, prefix: str, name: str) 
     assert topic_matches_sub(topics.all_availabilities, topics.meter_availability(name))
     assert device != topics.bridge_id
     topics.discovery(device).encode()
-
-
-@pytest.mark.parametrize("base", ["", "a/+", "#", "$SYS/x", "/a", "a/", "a\n", "a\0", "\ud800"])
-def test_what_is_no_topic_is_refused(base: str) -> None:
-    with pytest.raises(ConfigError, match=r"base_topic in \[mqtt\]"):
-        Topics(base)
-
-
-def test_an_empty_discovery_prefix_is_allowed() -> None:
-    assert Topics(discovery_prefix="").discovery_prefix == ""
-    with pytest.raises(ConfigError, match="discovery_prefix"):
-        Topics(discovery_prefix="home/#")
 
 
 def test_the_topics_of_the_contract() -> None:

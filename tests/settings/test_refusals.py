@@ -12,7 +12,7 @@ from esquirell.domain.errors import ConfigError
 from esquirell.settings import Settings, environment
 from esquirell.settings.files import ConfigFile
 from esquirell.settings.keys import LISTS, SECTIONS, Model, known_keys
-from esquirell.settings.loading import _combine, load
+from esquirell.settings.loading import Draft, complete, load
 
 FETCH = "[[schedules]]\nname = 'fetch'\nevery = 60\n"
 TARIFF = "[[tariffs]]\nname = 'home'\ncurrency = 'PLN'\n"
@@ -137,6 +137,11 @@ REFUSALS = [
     ("[mqtt]\nbase_topic = ''", "mqtt: base_topic must not be empty"),
     ("[mqtt]\nbase_topic = 'a/#'", "mqtt: base_topic may hold no + and no #, and may not start "),
     ("[mqtt]\nbase_topic = '$a'", "mqtt: base_topic may hold no + and no #, and may not start "),
+    ('[mqtt]\nbase_topic = "a\\tb"', "mqtt: base_topic may hold no characters that can't be "),
+    (f"[mqtt]\nbase_topic = '{'a' * 1001}'", "mqtt: base_topic may have at most 1000 bytes"),
+    ("[mqtt]\nhost = 'mqtt://host'", "mqtt: host must be a name or an address alone, without "),
+    ("[mqtt]\nhost = 'host:1883'", "mqtt: host must hold no port"),
+    ("[metrics]\naddress = 'a b'", "metrics: address is not the name or the address of a host"),
     ("[mqtt]\nbase_topic = 'a/'", "mqtt: base_topic may not start or end with / nor hold an "),
     (
         "[mqtt]\ndiscovery_prefix = 'a//b'",
@@ -159,7 +164,6 @@ REFUSALS = [
         "[database]\nurl = 'mysql://me:geheim@db/meters'",
         "database: url must start with sqlite:/// or postgresql+psycopg://",
     ),
-    ("[database]\nurl = 'postgresql://db/meters'", "database: url must start with sqlite:/// or "),
     (
         "[database]\nurl = 'sqlite://'",
         "database: url must start with sqlite:/// or postgresql+psycopg://",
@@ -285,7 +289,7 @@ def complaint(attempt: Callable[[], Settings]) -> str:
 @given(CONFIGURATIONS)
 def test_no_configuration_whatever_gives_another_error(data: dict[str, object]) -> None:
     file = ConfigFile(Path("/nowhere/esquirell.toml"), data, exposed=True)
-    said = complaint(lambda: _combine(file, [], {"TZ": "UTC"}, None))
+    said = complaint(lambda: complete(Draft(file, [], {"TZ": "UTC"})))
     assert not said or said.startswith("/nowhere/esquirell.toml: ")
 
 

@@ -91,7 +91,7 @@ port = 1883
 [[meters]]
 name = "main" # history and topics go by it: keep it when a broken device is exchanged
 device_id = "bf01"
-address = "192.168.1.50" # on your network; let the router give it always the same
+address = "192.168.1.50" # on your network; have the router always assign the same one
 local_key_file = "main.key"
 protocol = "3.4" # 3.1 to 3.5; "auto": found out at the first connection
 profile = "auto" # what its datapoints mean; "auto": by product_id or mapping_file

@@ -1,0 +1,42 @@
+"""Names and addresses of hosts, as people write them into settings."""
+
+import ipaddress
+import re
+
+LONGEST = 253
+# A resolver takes more than the letters of host names: containers have names with underscores.
+_LABEL = re.compile(r"[^\s/:@\[\]?#%,;]{1,63}")
+
+
+def check_host(text: str) -> str:
+    """Return the name or address of a host, without blanks around it or brackets.
+
+    Raises ValueError for what no connection could be made to, such as a URL.
+    """
+    host = text.strip()
+    if not host:
+        raise ValueError("must not be empty")
+    if "://" in host:
+        raise ValueError("must be a name or an address alone, without …://")
+    if host.startswith("[") and host.endswith("]"):
+        host = host[1:-1]
+    if _is_address(host):
+        return host
+    if ":" in host:
+        raise ValueError("must hold no port: that is a setting of its own")
+    labels = host.rstrip(".").split(".")
+    if len(host) > LONGEST or not all(_LABEL.fullmatch(label) for label in labels):
+        raise ValueError("is not the name or the address of a host")
+    try:
+        host.rstrip(".").encode("idna")
+    except UnicodeError:
+        raise ValueError("is not the name or the address of a host") from None
+    return host
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True

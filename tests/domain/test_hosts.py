@@ -1,0 +1,54 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from esquirell.domain.hosts import check_host
+
+
+@pytest.mark.parametrize(
+    ("text", "host"),
+    [
+        ("localhost", "localhost"),
+        (" 192.168.1.5 ", "192.168.1.5"),
+        ("[::1]", "::1"),
+        ("fe80::1%eth0", "fe80::1%eth0"),
+        ("homeassistant.local.", "homeassistant.local."),
+        ("mosquitto_1", "mosquitto_1"),
+        ("größe.example", "größe.example"),
+        ("auto", "auto"),
+    ],
+)
+def test_what_a_connection_can_be_made_to(text: str, host: str) -> None:
+    assert check_host(text) == host
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("mqtt://host", "without …://"),
+        ("http://192.168.1.5", "without …://"),
+        ("host:1883", "must hold no port"),
+        ("[::1]:1883", "must hold no port"),
+        ("192.168.1.5:6668", "must hold no port"),
+        ("", "must not be empty"),
+        ("  ", "must not be empty"),
+        ("a..b", "is not the name"),
+        ("x" * 64, "is not the name"),
+        ("two words", "is not the name"),
+        ("user@host", "is not the name"),
+        ("host/path", "is not the name"),
+        ("\ud800", "is not the name"),
+    ],
+)
+def test_what_no_connection_can_be_made_to(text: str, problem: str) -> None:
+    with pytest.raises(ValueError, match=problem):
+        check_host(text)
+
+
+@given(st.text(max_size=80))
+def test_any_text_is_taken_as_it_stays_or_refused(text: str) -> None:
+    try:
+        host = check_host(text)
+    except ValueError:
+        return
+    assert check_host(host) == host
