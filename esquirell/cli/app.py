@@ -17,6 +17,7 @@ COMMANDS = {
     "bridge": ("run:bridge", "Run the MQTT bridge alone."),
     "web": ("web:web", "Serve the page alone; its password, tokens for programs."),
     "flower": ("flower:flower", "Show tasks and workers on a web page."),
+    "watch": ("watch:watch", "Watch the meters live, as the service publishes them."),
     "fetch": ("fetch:fetch", "Read meters now: print, save and publish."),
     "meters": ("meters:meters", "List, show and test the configured meters."),
     "profiles": ("profiles:profiles", "List, show, check and try profiles of products."),

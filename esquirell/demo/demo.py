@@ -15,15 +15,16 @@ from esquirell.daemon.signals import Flag, flag_of
 from esquirell.demo.child import Child, Guard
 from esquirell.demo.home import Home, own_environment, temporary_home
 from esquirell.demo.lines import Lines
-from esquirell.demo.plan import DemoError, Plan, check_platform
+from esquirell.demo.plan import HOST, DemoError, Plan, check_platform
 from esquirell.demo.record import Record
 from esquirell.demo.scene import Facts, View
 from esquirell.demo.screen import Screen
-from esquirell.demo.servers import choose_servers, running_broker
+from esquirell.demo.servers import Servers, choose_servers, running_broker
 from esquirell.demo.stage import Stage
 from esquirell.demo.street import Street
 from esquirell.demo.tally import Tally, settle
 from esquirell.demo.watch import Watch
+from esquirell.runtime.demonstration import Topics, connection_to
 from esquirell.settings.zones import machine_zone
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -48,7 +49,7 @@ def _run(plan: Plan, home: Home, guard: Guard, stopped: Flag) -> Tally:
     with (
         Street(plan) as street,
         running_broker(servers, home.log("broker"), guard) as broker,
-        Watch(servers.port, servers.broker.protocol) as watch,
+        _watch(servers) as watch,
         closing(Record(home.database, zone)) as record,
     ):
         home.write(plan, servers, street, zone)
@@ -61,6 +62,11 @@ def _run(plan: Plan, home: Home, guard: Guard, stopped: Flag) -> Tally:
         tally = settle(watch, record)
         _check_end(service, tally, stopped)
         return tally
+
+
+def _watch(servers: Servers) -> Watch:
+    connection = connection_to(HOST, servers.port, servers.broker.protocol)
+    return Watch(connection, Topics(), f"{HOST}:{servers.port}")
 
 
 @contextmanager

@@ -52,22 +52,22 @@ class Screen:
         above, progress, below = self._head(scene), list(_progress(scene)), list(self._hints())
         room = self._console.height - self._height([above, *progress, *below])
         table = readings(scene.sight.states, self._facts.meters, room - LEAST_MESSAGES)
-        messages = _messages(scene.sight.last, room - self._height([table]))
-        return Group(above, table, *progress, *messages, *below)
+        last = messages(scene.sight.last, room - self._height([table]))
+        return Group(above, table, *progress, *last, *below)
 
     def _head(self, scene: Scene) -> RenderableType:
         seconds = self._facts.plan.seconds
         running = clock(scene.elapsed_s) + (f" of {clock(seconds)}" if seconds else "")
         left = Text.assemble(("esquirell demo", "bold"), f"  {self._facts.title}")
-        return Group(_two_ends(left, Text(running)), Text())
+        return Group(two_ends(left, Text(running)), Text())
 
     def _hints(self) -> Iterable[RenderableType]:
         facts = self._facts
         page = facts.servers.page
         yield Text()
-        yield _line("the page")
+        yield rule("the page")
         yield Text.assemble((page.address, "cyan"), "  password ", (page.password, "bold"))
-        yield _line(facts.advice)
+        yield rule(facts.advice)
         for command in facts.commands:
             yield Text(command, "cyan", overflow="fold")
         yield Text(f"broker {facts.broker}, Redis {facts.servers.redis}", "dim")
@@ -81,13 +81,13 @@ def _progress(scene: Scene) -> Iterable[RenderableType]:
     begun = scene.sight.readings > 0
     rows = [_planned(one) for one in scene.schedules]
     yield Text()
-    yield _line("schedules")
-    yield _two_ends(
+    yield rule("schedules")
+    yield two_ends(
         rows[0] if rows else Text("none" if begun else "the service is starting"),
         Text(str(scene.tally) if begun else "", "bold"),
     )
     yield from rows[1:]
-    yield _line(f"messages: {scene.sight.messages}")
+    yield rule(f"messages: {scene.sight.messages}")
 
 
 def _planned(planned: Planned) -> Text:
@@ -97,7 +97,8 @@ def _planned(planned: Planned) -> Text:
     return Text(f"{schedule.name}: {rule}, {due}")
 
 
-def _messages(last: Sequence[Heard], count: int) -> Iterable[Text]:
+def messages(last: Sequence[Heard], count: int) -> Iterable[Text]:
+    """Show the last messages, one in a line."""
     shown = last[-count:] if count > 0 else ()
     for heard in shown:
         line = Text(f"{heard.at:%H:%M:%S} ", no_wrap=True, overflow="ellipsis")
@@ -105,11 +106,13 @@ def _messages(last: Sequence[Heard], count: int) -> Iterable[Text]:
     yield from [Text()] * (count - len(shown))
 
 
-def _line(title: str) -> Rule:
+def rule(title: str) -> Rule:
+    """Draw a line with a title."""
     return Rule(title, align="left", style="dim")
 
 
-def _two_ends(left: Text, right: Text) -> Table:
+def two_ends(left: Text, right: Text) -> Table:
+    """Put one text at each end of a line."""
     grid = Table.grid(expand=True, padding=(0, 1))
     grid.add_column(no_wrap=True, ratio=1)
     grid.add_column(no_wrap=True, justify="right")

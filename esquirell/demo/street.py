@@ -38,6 +38,8 @@ class Building:
             "local_key": self.key,
             "protocol": self.protocol,
             "product_id": PRODUCT_ID,
+            # So that the summary counts the same stored as published.
+            "store_every": 0,
         }
 
 

@@ -2,21 +2,22 @@
 
 import json
 import threading
+import time
+import uuid
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, Self
 
-from esquirell.demo.plan import HOST, DemoError
-from esquirell.runtime.demonstration import Message, Topics, connection_to
+from esquirell.demo.plan import DemoError
+from esquirell.runtime.demonstration import Connection, Message, Topics
 
 ANSWER_S = 10.0
+LOOK_S = 0.05
 GOODBYE_S = 1.0
 KEPT = 50
-
-_OWN_TOPIC = "esquirell-demo/ready"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,19 +40,27 @@ class Sight:
 
 
 class Watch:
-    """Subscribes to everything that the service publishes under its base topic."""
+    """Subscribes to everything that the service publishes under its base topic.
 
-    def __init__(self, port: int, protocol: Literal["5", "3.1.1"]) -> None:
-        self._topics = Topics()
+    With `echo` it makes sure that the broker passes on what is published.
+    """
+
+    def __init__(
+        self, connection: Connection, topics: Topics, where: str, *, echo: bool = True
+    ) -> None:
+        self._topics = topics
         self._lock = threading.Lock()
         self._ready = threading.Event()
         self._states: dict[str, Mapping[str, Any]] = {}
         self._readings = 0
         self._messages = 0
         self._last: deque[Heard] = deque(maxlen=KEPT)
-        self._where = f"{HOST}:{port}"
-        self._connection = connection_to(HOST, port, protocol)
-        self._connection.subscribe(_OWN_TOPIC, lambda _: self._ready.set())
+        self._where = where
+        self._connection = connection
+        self._echo = echo
+        self._own = f"{topics.base}-watch/{uuid.uuid4().hex}"
+        if echo:
+            self._connection.subscribe(self._own, lambda _: self._ready.set())
         self._connection.subscribe(f"{self._topics.base}/#", self._note)
 
     def sight(self) -> Sight:
@@ -65,10 +74,22 @@ class Watch:
         Raises DemoError when the broker does not give it back.
         """
         self._connection.start()
-        self._connection.publish(_OWN_TOPIC, {})
+        if not self._echo:
+            self._await_connection()
+            return self
+        self._connection.publish(self._own, {})
         if not self._ready.wait(ANSWER_S):
             raise DemoError(f"the MQTT broker at {self._where} does not pass on what is published")
         return self
+
+    def _await_connection(self) -> None:
+        deadline = time.monotonic() + ANSWER_S
+        while not self._connection.connected:
+            if time.monotonic() > deadline:
+                raise DemoError(
+                    f"the MQTT broker at {self._where} can't be reached: esquirell doctor says why"
+                )
+            time.sleep(LOOK_S)
 
     def __exit__(
         self,

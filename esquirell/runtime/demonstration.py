@@ -12,6 +12,9 @@ from esquirell.tuya.simulator.simulated_house import SimulatedHouse
 
 __all__ = ["Connection", "Message", "SimulatedMeter", "Topics", "connection_to", "simulated_meter"]
 
+# The simulated house changes each second; a real meter of this kind reports as often.
+REPORT_S = 1.0
+
 
 def simulated_meter(
     credentials: tuple[str, str, str],
@@ -25,7 +28,7 @@ def simulated_meter(
     listen on (0: any port).
     """
     house = SimulatedHouse(seed=number + 1)
-    return SimulatedMeter(*credentials, lambda: house.dps(elapsed_s()), *where)
+    return SimulatedMeter(*credentials, lambda: house.dps(elapsed_s()), *where, report_s=REPORT_S)
 
 
 def connection_to(host: str, port: int, protocol: Literal["5", "3.1.1"]) -> Connection:

@@ -14,6 +14,8 @@ from support.waiting import eventually
 
 from esquirell.demo.figures import figure, readings
 from esquirell.demo.home import Home
+from esquirell.demo.own_house import House, picture
+from esquirell.demo.own_house import line as line_of
 from esquirell.demo.plan import Plan
 from esquirell.demo.record import Planned
 from esquirell.demo.scene import Facts, Scene, clock
@@ -22,6 +24,7 @@ from esquirell.demo.servers import Broker, Page, Servers
 from esquirell.demo.tally import Tally
 from esquirell.demo.watch import Heard, Sight, Watch
 from esquirell.domain.schedule import Schedule
+from esquirell.runtime.demonstration import Topics, connection_to
 
 STATE: dict[str, Any] = {
     "measured_at": "2026-11-22T10:15:00.123Z",
@@ -130,9 +133,27 @@ def broker(tmp_path: Path) -> Iterator[Mosquitto]:
 def test_a_listener_counts_each_reading_once_and_ignores_what_is_none(broker: Mosquitto) -> None:
     topic = "esquirell/meter/house/state"
     payloads = [b'{"measured_at":"2"}', b'{"measured_at":"2"}', b"\xff", b"", b"[]", b"{}"]
-    with Watch(broker.port, "5") as watch, Observer(broker.port) as neighbour:
+    connection = connection_to("127.0.0.1", broker.port, "5")
+    watching = Watch(connection, Topics(), "here")
+    with watching as watch, Observer(broker.port) as neighbour:
         for payload in [*payloads, b'{"measured_at":"3"}']:
             neighbour.publish(topic, payload)
         eventually(lambda: watch.sight().messages == len(payloads) + 1)
         assert watch.sight().readings == 2
         assert watch.sight().states == {"house": {"measured_at": "3"}}
+
+
+def test_ones_own_house_is_shown_as_it_is_published(broker: Mosquitto) -> None:
+    console = Console(file=io.StringIO(), width=90, height=24)
+    house = House(["house", "barn"], "broker:1883")
+    sight = Sight({"house": STATE}, 7, 50, ())
+    lines = console.render_lines(picture(house, sight, 61.0, console))
+    text = ["".join(part.text for part in line).rstrip() for line in lines]
+    assert "esquirell watch  broker:1883" in text[0]
+    assert text[0].endswith("1:01")
+    assert any(line.startswith("house") and "-1234" in line for line in text)
+    assert any("nothing yet of barn" in line for line in text)
+    assert len(text) <= 24
+    assert "house -911 W" in line_of(house, sight)
+    with Watch(connection_to("127.0.0.1", broker.port, "5"), Topics(), "x", echo=False) as watch:
+        assert watch.sight().readings == 0

@@ -1,0 +1,88 @@
+"""The live screen of one's own house: what its service publishes, as the demo shows its own."""
+
+import sys
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import click
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.text import Text
+
+from esquirell.daemon.signals import Flag
+from esquirell.demo.figures import figure, readings
+from esquirell.demo.scene import clock
+from esquirell.demo.screen import LEAST_MESSAGES, messages, rule, two_ends
+from esquirell.demo.watch import Sight, Watch
+
+PAUSE_S = 0.5
+PLAIN_PAUSE_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """The meters, as people call them, and where their messages come from."""
+
+    meters: Sequence[str]
+    broker: str
+
+
+def show(house: House, watch: Watch, stopped: Flag, seconds: int | None) -> None:
+    """Show what goes on until somebody stops it, or the time is over."""
+    console = Console()
+    if sys.stdout.isatty() and not console.is_dumb_terminal:
+        with Live(console=console, screen=True, auto_refresh=False) as live:
+            for elapsed_s in _moments(stopped, seconds, PAUSE_S):
+                live.update(picture(house, watch.sight(), elapsed_s, console), refresh=True)
+        return
+    for _ in _moments(stopped, seconds, PLAIN_PAUSE_S):
+        click.echo(line(house, watch.sight()))
+
+
+def picture(house: House, sight: Sight, elapsed_s: float, console: Console) -> Group:
+    """Draw one moment."""
+    title = Text.assemble(("esquirell watch", "bold"), f"  {house.broker}")
+    head: list[RenderableType] = [two_ends(title, Text(clock(elapsed_s))), Text()]
+    below: list[RenderableType] = [Text(), Text("Ctrl-C ends this; the service goes on", "dim")]
+    table = readings(sight.states, house.meters, console.height - LEAST_MESSAGES - 6)
+    middle: list[RenderableType] = [
+        table,
+        *_silent(house, sight),
+        Text(),
+        rule(f"messages: {sight.messages}"),
+    ]
+    room = console.height - _height(console, [*head, *middle, *below])
+    return Group(*head, *middle, *messages(sight.last, room), *below)
+
+
+def line(house: House, sight: Sight) -> str:
+    """Write one moment in one line."""
+    now = datetime.now(UTC).astimezone()
+    powers = [
+        f"{name} {figure(sight.states[name], 'active_power')} W"
+        for name in house.meters
+        if name in sight.states
+    ]
+    return f"{now:%H:%M:%S}  {'; '.join(powers) or 'nothing was published yet'}"
+
+
+def _silent(house: House, sight: Sight) -> Iterable[Text]:
+    silent = [name for name in house.meters if name not in sight.states]
+    if silent:
+        yield Text(f"nothing yet of {', '.join(silent)}", "dim")
+
+
+def _moments(stopped: Flag, seconds: int | None, pause_s: float) -> Iterable[float]:
+    began = time.monotonic()
+    while not stopped.is_set():
+        elapsed_s = time.monotonic() - began
+        yield elapsed_s
+        if seconds is not None and elapsed_s >= seconds:
+            return
+        stopped.wait(pause_s if seconds is None else min(pause_s, seconds))
+
+
+def _height(console: Console, parts: Sequence[RenderableType]) -> int:
+    return len(console.render_lines(Group(*parts), pad=False))
