@@ -17,6 +17,10 @@ log = logging.getLogger(__name__)
 
 # Each writes some pages of an SD card; who asks for statistics brings them up to date anyway.
 ROLLUP_EVERY_S = 900.0
+# On the quarter by the clock, when the readings of the one before are stored.
+AFTER_QUARTER_S = 10.0
+# A new house, or one with its first tariff, shall not wait for its costs.
+AT_FIRST_EVERY_S = 60.0
 PRUNE_EVERY_S = 86_400.0
 BREATH_S = 0.05
 RETRY_S = 60.0
@@ -31,13 +35,20 @@ class Housekeeping:
     """
 
     def __init__(
-        self, statistics: Statistics, retention: Retention, tell_cost: Callable[[str], None]
+        self,
+        statistics: Statistics,
+        retention: Retention,
+        tell_cost: Callable[[str], None],
+        monotonic: Callable[[], float] = time.monotonic,
+        wall_clock: Callable[[], float] = time.time,
     ) -> None:
         self._statistics = statistics
         self._retention = retention
         self._tell_cost = tell_cost
+        self._monotonic = monotonic
+        self._wall_clock = wall_clock
         self._queue: deque[tuple[Work, str]] = deque()
-        self._rollup_at = self._prune_at = time.monotonic()
+        self._began_at = self._rollup_at = self._prune_at = monotonic()
 
     def turn(self) -> float:
         """Take the next step; give the seconds until the one after."""
@@ -46,14 +57,14 @@ class Housekeeping:
         except UnavailableError as error:
             log.debug("statistics wait for the database: %s", error)
             self._queue.clear()
-            self._rollup_at = time.monotonic()
+            self._rollup_at = self._monotonic()
             return RETRY_S
 
     def _step(self) -> float:
         if not self._queue:
-            self._plan(time.monotonic())
+            self._plan(self._monotonic())
         if not self._queue:
-            return max(BREATH_S, self._rollup_at - time.monotonic())
+            return max(BREATH_S, self._rollup_at - self._monotonic())
         work, meter = self._queue.popleft()
         if work(meter):
             self._queue.appendleft((work, meter))
@@ -64,10 +75,17 @@ class Housekeeping:
             return
         meters = self._statistics.meters()
         self._queue.extend((self._roll_up, meter) for meter in meters)
-        self._rollup_at = now + ROLLUP_EVERY_S
+        self._rollup_at = now + self._pause_s(now)
         if now >= self._prune_at:
             self._queue.extend((self._prune, meter) for meter in meters)
             self._prune_at = now + PRUNE_EVERY_S
+
+    def _pause_s(self, now: float) -> float:
+        """Return the seconds until the next roll-up, at `now`."""
+        since_quarter = (self._wall_clock() - AFTER_QUARTER_S) % ROLLUP_EVERY_S
+        until_quarter = ROLLUP_EVERY_S - since_quarter
+        is_new = now - self._began_at < ROLLUP_EVERY_S
+        return min(until_quarter, AT_FIRST_EVERY_S) if is_new else until_quarter
 
     def _roll_up(self, meter: str) -> bool:
         if self._statistics.step(meter) > 0:

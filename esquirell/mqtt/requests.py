@@ -16,7 +16,7 @@ from esquirell.mqtt.topics import Topics
 
 log = logging.getLogger(__name__)
 
-# How often to look whether long work has ended: just after it was accepted, then.
+# How often to look whether a job has ended: just after it was accepted, then later on.
 IDLE_S = 2.0
 LOOK_S = 0.02
 HURRY_S = 3.0
@@ -28,14 +28,14 @@ TOO_LARGE = Answer(
 
 
 class Ends(Protocol):
-    """Tells how long work ended."""
+    """The ends of jobs, as they are recorded."""
 
     def unanswered(self) -> list[CommandRecord]:
-        """Give the commands whose end was not told, ended or not. Raises UnavailableError."""
+        """Return the jobs whose end was not answered, ended or not. Raises UnavailableError."""
         ...
 
     def answered(self, command_id: str) -> None:
-        """Note that the end was told. Raises UnavailableError."""
+        """Note that the end was answered. Raises UnavailableError."""
         ...
 
     def tidy(self) -> None:
@@ -44,7 +44,7 @@ class Ends(Protocol):
 
 
 class Requests:
-    """Takes commands from their topics and gives them to `handle`, one after the other."""
+    """Takes commands from their topics and passes them to `handle`, one after the other."""
 
     def __init__(
         self,
@@ -52,13 +52,15 @@ class Requests:
         topics: Topics,
         handle: Callable[[Request], Answer],
         ends: Ends,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._connection = connection
         self._topics = topics
         self._handle = handle
         self._ends = ends
+        self._monotonic = monotonic
         self._inbox: queue.SimpleQueue[Message] = queue.SimpleQueue()
-        # Who asked before a restart is told the end after it.
+        # The end of what was asked for before a restart is answered after it.
         self._waiting = True
         self._hurry_until = 0.0
         self._look_at = 0.0
@@ -70,30 +72,30 @@ class Requests:
             self._connection.subscribe(topic_filter, self._inbox.put, keeps=True)
 
     def turn(self) -> float:
-        """Deal with the next command, and tell the ends of long work; give no time to wait."""
+        """Handle the next command, and answer the ends of jobs; return no time to wait."""
         try:
             message = self._inbox.get(timeout=self._patience())
         except queue.Empty:
             pass
         else:
-            self._deal_with(message)
+            self._handle_message(message)
             self._connection.acknowledge(message)
-        if time.monotonic() >= self._look_at:
+        if self._monotonic() >= self._look_at:
             self._look()
         return 0.0
 
     def _patience(self) -> float:
-        return min(max(self._look_at - time.monotonic(), LOOK_S), IDLE_S)
+        return min(max(self._look_at - self._monotonic(), LOOK_S), IDLE_S)
 
     def _look(self) -> None:
-        """Look for ends: often just after long work was accepted, then less and less."""
+        """Look for ends: often just after a job was accepted, then less and less."""
         if self._connection.connected:
-            self._tell_ends()
-        now = time.monotonic()
+            self._answer_ends()
+        now = self._monotonic()
         rarely = LOOK_RARELY_S if self._waiting else TIDY_S
         self._look_at = now + (LOOK_S if now < self._hurry_until else rarely)
 
-    def _deal_with(self, message: Message) -> None:
+    def _handle_message(self, message: Message) -> None:
         if message.retained:
             log.warning(
                 "a retained command on %s was not run: publish commands without retain",
@@ -104,7 +106,7 @@ class Requests:
         reply = self._reply(message, command)
         answer = self._answer(message, command, fields, reply)
         if answer.status == "accepted":
-            now = time.monotonic()
+            now = self._monotonic()
             self._waiting, self._look_at, self._hurry_until = True, now, now + HURRY_S
         self._send(reply, answer)
 
@@ -145,22 +147,22 @@ class Requests:
         correlation = bytes.fromhex(reply["correlation"])
         self._connection.answer(reply["topic"], payload, correlation, payload | TOO_LARGE)
 
-    def _tell_ends(self) -> None:
-        """Answer those whose long work has ended."""
+    def _answer_ends(self) -> None:
+        """Answer the ends of jobs."""
         try:
-            if self._tidy_pace.due(time.monotonic()):
+            if self._tidy_pace.due(self._monotonic()):
                 self._ends.tidy()
             records = self._ends.unanswered()
             for record in records:
                 if record.answer and record.reply:
-                    self._tell(record.reply, record.answer)
+                    self._answer_end(record.reply, record.answer)
                     self._ends.answered(record.id)
         except UnavailableError as error:
-            log.debug("the ends of commands can't be told yet: %s", error)
+            log.debug("the ends of jobs can't be answered yet: %s", error)
             return
         self._waiting = any(record.answer is None for record in records)
 
-    def _tell(self, reply: Mapping[str, Any], answer: Answer) -> None:
+    def _answer_end(self, reply: Mapping[str, Any], answer: Answer) -> None:
         try:
             self._send(reply, answer)
         except (TypeError, ValueError):

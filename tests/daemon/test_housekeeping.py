@@ -21,9 +21,23 @@ def shop(tmp_path: Path) -> Workshop:
     return Workshop(Database(url))
 
 
-def keeper(shop: Workshop, told: list[str]) -> Housekeeping:
+class Clocks:
+    """A quarter of an hour and seven minutes after noon, until a test moves on."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def wall(self) -> float:
+        return 12 * 3600 + 22 * 60 + self.now
+
+
+def keeper(shop: Workshop, told: list[str], clocks: Clocks | None = None) -> Housekeeping:
     retention = Retention(shop.store, Calendar(WARSAW), timedelta(days=1), lambda: shop.now)
-    return Housekeeping(shop.statistics, retention, told.append)
+    clocks = clocks or Clocks()
+    return Housekeeping(shop.statistics, retention, told.append, clocks.monotonic, clocks.wall)
 
 
 def test_statistics_and_retention_are_kept_then_it_rests(shop: Workshop) -> None:
@@ -34,12 +48,33 @@ def test_statistics_and_retention_are_kept_then_it_rests(shop: Workshop) -> None
     worker = keeper(shop, told)
     pauses = [worker.turn() for _ in range(10)]
     assert pauses[0] == BREATH_S
-    assert housekeeping.ROLLUP_EVERY_S / 2 < pauses[-1] <= housekeeping.ROLLUP_EVERY_S
+    assert pauses[-1] == housekeeping.AT_FIRST_EVERY_S
     # Once the statistics are up to date.
     assert told == ["main"]
     assert shop.values("day", "energy_import") == [pytest.approx(0.98)]
     # The hour that is not over for the statistics stays whole.
     assert shop.readings.counts() == {"main": 2 + 39}
+    shop.database.close()
+
+
+def test_costs_come_within_a_minute_at_first_and_then_on_the_quarter(shop: Workshop) -> None:
+    """A cost sensor of a new house is not unknown for a quarter of an hour."""
+    told: list[str] = []
+    clocks = Clocks()
+    worker = keeper(shop, told, clocks)
+    assert worker.turn() == 60.0
+    assert told == []
+    shop.put((MIDNIGHT, {"energy_import": 1.0}), (MIDNIGHT + timedelta(minutes=1), {}))
+    at: list[float] = []
+    while clocks.now < 3600:
+        before = len(told)
+        pause = worker.turn()
+        at += [clocks.now] * (len(told) - before)
+        clocks.now += pause
+    assert at[0] <= 60.1
+    # 12:45, 13:00 and 13:15 by the clock, and ten seconds.
+    quarters = [moment for moment in at if moment > 961]
+    assert [round(moment + 22 * 60) % 900 for moment in quarters] == [10, 10, 10]
     shop.database.close()
 
 

@@ -4,11 +4,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from billiard.exceptions import WorkerLostError
 from celery import Celery
 from support.configuration import METER, ConfigurationFolder
 
-from esquirell.daemon.records import on_end
+from esquirell.daemon.records import on_end, on_failure, on_revoked
 from esquirell.domain.command import CommandRecord
+from esquirell.domain.errors import MeterUnreachableError
 from esquirell.domain.tasks import COMMAND_HEADER
 from esquirell.runtime import process
 from esquirell.runtime.process import use
@@ -51,6 +53,34 @@ def ended(runtime: Runtime, retval: object, state: str | None) -> str | None:
 def test_a_failed_task_says_why(runtime: Runtime) -> None:
     error = ValueError("too hot")
     assert ended(runtime, error, "FAILURE") == "the task failed: ValueError: too hot"
+    assert code(runtime) == "task_failed"
+
+
+def code(runtime: Runtime) -> str | None:
+    record = runtime.storage.commands.get("id-1")
+    assert record
+    assert record.answer
+    return record.answer.code
+
+
+@pytest.mark.parametrize(("expired", "wanted"), [(True, "timeout"), (False, "cancelled")])
+def test_a_task_that_nobody_ran_says_why(runtime: Runtime, expired: bool, wanted: str) -> None:
+    task: Any = Task()
+    request: Any = Request()
+    request.id = "id-1"
+    on_revoked(task, request, expired=expired)
+    assert code(runtime) == wanted
+
+
+def test_a_process_that_died_is_a_failed_task(runtime: Runtime) -> None:
+    task: Any = Task()
+    on_failure(task, WorkerLostError("signal 9"))
+    assert code(runtime) == "task_failed"
+
+
+def test_an_error_of_ours_keeps_its_code(runtime: Runtime) -> None:
+    ended(runtime, MeterUnreachableError("unreachable", "no route"), "FAILURE")
+    assert code(runtime) == "unreachable"
 
 
 def test_a_killed_process_leaves_the_last_word_to_who_killed_it(runtime: Runtime) -> None:

@@ -52,3 +52,23 @@ def test_a_topic_of_a_command_names_what_it_is_about() -> None:
     assert topics.subject_of("home/esquirell/meter/main/fetch") == "main"
     assert topics.subject_of("home/esquirell/schedule/fetch/set") == "fetch"
     assert topics.subject_of("home/esquirell/bridge/request/fetch") is None
+
+
+def test_what_is_retained_is_known_by_its_topic() -> None:
+    topics = Topics("a/b", "ha")
+    kinds = {
+        topics.bridge_state: "bridge",
+        topics.meter_state("main"): "state",
+        topics.meter_availability("main"): "availability",
+        topics.meter_cost("main"): "cost",
+        topics.schedule_state("night"): "schedule",
+        topics.discovery(topics.meter_id("main")): "discovery",
+        topics.schedule_discovery("night"): "schedule discovery",
+    }
+    others = (
+        *("a/b", "a/b/meter/main", "a/b/notes", "ha/device/x/y/z/config", "ha/sensor/x/config"),
+        *(topics.meter_history("main"), topics.bridge_event, topics.request("fetch")),
+    )
+    assert {topic: topics.kind_of(topic) for topic in kinds} == kinds
+    assert {topics.kind_of(topic) for topic in others} == {""}
+    assert all(topics.is_ours(topic) == topic.startswith("a/b/") for topic in kinds)

@@ -59,7 +59,9 @@ def test_the_same_transaction_runs_once() -> None:
     assert bench.ask("fetch", meters=["main"], transaction="t1")["status"] == "ok"
     assert len(bench.sender.sent) == 1
     assert bench.code("fetch", meters=["garage"], transaction="t1") == "invalid_payload"
-    bench.clock.advance(301)
+    bench.clock.advance(299)
+    assert bench.ask("fetch", meters=["main"], transaction="t1")["status"] == "ok"
+    bench.clock.advance(2)
     assert bench.ask("fetch", meters=["main"], transaction="t1")["status"] == "accepted"
     assert len(bench.sender.sent) == 2
 

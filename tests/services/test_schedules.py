@@ -1,9 +1,11 @@
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from support.fakes import Clock, ScheduleStore, Timetable
 
 from esquirell.domain.errors import ConfigError
+from esquirell.domain.reading import iso
 from esquirell.domain.schedule import Schedule, StoredSchedule
 from esquirell.services.schedules import Schedules
 
@@ -117,3 +119,14 @@ def test_a_schedule_that_can_not_run_stops_no_other(caplog: pytest.LogCaptureFix
     assert set(bench.start(FETCH)) == {"fetch"}
     bench.schedules.states()
     assert caplog.text.count("night does not run") == 1
+
+
+def test_the_last_run_and_the_next_one_are_told_apart() -> None:
+    bench = Bench()
+    bench.start(FETCH, Schedule(name="night", cron="0 3 * * *", enabled=False))
+    bench.schedules.ran("fetch", "ok", 60)
+    states = bench.schedules.states()
+    assert states["fetch"]["last_run_at"] == iso(bench.clock())
+    assert states["fetch"]["next_run_at"] == iso(bench.clock() + timedelta(minutes=1))
+    assert states["fetch"]["last_result"] == "ok"
+    assert (states["night"]["last_run_at"], states["night"]["next_run_at"]) == (None, None)

@@ -216,7 +216,7 @@ class Timetable:
         self.entries = dict(schedules)
 
     def next_run(self, schedule: Schedule, last: LastRun) -> datetime | None:
-        return (last.at or NOON) if schedule.enabled else None
+        return (last.at or NOON) + timedelta(minutes=1) if schedule.enabled else None
 
 
 def then(*answers: object) -> Callable[[], Any]:
