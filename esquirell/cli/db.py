@@ -7,6 +7,7 @@ import click
 
 from esquirell.cli.archive import nothing_running
 from esquirell.cli.call import Call, Group, pass_call
+from esquirell.cli.corrections import readings
 from esquirell.cli.moments import moment_of
 from esquirell.cli.output import complain, print_json
 from esquirell.cli.progress import Progress
@@ -147,6 +148,9 @@ def prune(call: Call) -> None:
     removed = call.upkeep.retention.prune()
     total = sum(removed.values())
     _tell(call, {"removed": removed}, f"{total} raw readings were removed.")
+
+
+db.add_command(readings)
 
 
 def _upgraded(call: Call) -> None:

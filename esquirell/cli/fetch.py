@@ -108,8 +108,10 @@ def _save_and_publish(runtime: Runtime, names: list[str] | None) -> Fetched:
     return Fetched({"task_id": task_id, **answer.data}, shapes)
 
 
-def _stored(runtime: Runtime, name: str, measured_at: str) -> Shape:
-    """Look up what the service read."""
+def _stored(runtime: Runtime, name: str, measured_at: str | None) -> Shape:
+    """Look up what the service read; nothing is stored yet of what waits for its time."""
+    if measured_at is None:
+        return {"measured_at": None, "diagnostics": {"clock": "unset"}}
     moment = datetime.fromisoformat(measured_at)
     keys = runtime.storage.readings.statuses()[name].keys
     found = runtime.storage.readings.query([name], moment, moment + _MOMENT)

@@ -10,6 +10,7 @@ import click
 
 from esquirell.cli.adding import add, change, exchange, remove
 from esquirell.cli.call import Call, Group, pass_call
+from esquirell.cli.corrections import counter
 from esquirell.cli.moments import local
 from esquirell.cli.output import in_terminal, print_json, print_lines, print_table, warn
 from esquirell.cli.sync import sync
@@ -86,7 +87,7 @@ def test(call: Call, name: str) -> None:
     print_lines(diagnostics_of(reading))
 
 
-for command in (add, change, exchange, remove, sync):
+for command in (add, change, counter, exchange, remove, sync):
     meters.add_command(command)
 
 

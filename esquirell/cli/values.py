@@ -29,7 +29,9 @@ def diagnostics_of(shape: Shape) -> list[Row]:
 
 def print_grid(title: str, shape: Shape, zone: str) -> None:
     """Print a reading as a table: one row per quantity, one column per phase or channel."""
-    click.echo(f"{title}, {local(shape['measured_at'], zone)} ({zone})")
+    measured_at = shape["measured_at"]
+    moment = f"{local(measured_at, zone)} ({zone})" if measured_at else "the clock is not set"
+    click.echo(f"{title}, {moment}")
     keys = [key for key in shape if is_quantity_key(key)]
     suffixes = sorted({split_key(key)[1] for key in keys})
     columns = [_heading(suffix) for suffix in suffixes]

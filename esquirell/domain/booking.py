@@ -41,7 +41,7 @@ class Booking(NamedTuple):
         if not self.kwh or length <= USUAL_GAP_S:
             return False
         overlap = self._overlap(begin, end)
-        return min(overlap, length - overlap) >= SHIFTED_S
+        return overlap >= end - begin or min(overlap, length - overlap) > SHIFTED_S
 
     def _overlap(self, begin: float, end: float) -> float:
         return min(self.end, end) - max(self.begin, begin)

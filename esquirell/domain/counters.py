@@ -15,6 +15,11 @@ CATCH_UP_S = 3600.0
 # An exchanged device that starts this close to the old one is taken for the old one.
 PAIRED_ANEW_WITHIN = 0.01
 
+# Readings of one moment may come in either order; earlier ones tell of another clock, and of a
+# gap of which nobody knows how long it was.
+SWAPPED_S = 60.0
+UNKNOWN_S = 86_400.0
+
 CONFIRMATIONS = 3
 CONFIRMATION_S = 30.0
 
@@ -56,7 +61,8 @@ class Counter:
 
     `source` names whose counter it is, `moved_at` is when it last rose, `level` where it may
     have gone since. `unproven`: it was read once, and nothing has agreed with it yet. `replaces`
-    is the moment of such a reading, of a counter that takes its place.
+    is the moment of such a reading, of a counter that takes its place. `begins`: somebody has
+    given it another offset, so that its sum begins anew with the next reading.
     """
 
     raw: float
@@ -67,6 +73,7 @@ class Counter:
     level: Level | None = None
     unproven: bool = False
     replaces: datetime | None = None
+    begins: bool = False
 
     @property
     def total(self) -> float:
@@ -76,7 +83,8 @@ class Counter:
     @property
     def known(self) -> tuple[object, ...]:
         """All but the moment of the last reading."""
-        return self.raw, self.moved_at, self.source, self.offset, self.level, self.unproven
+        told = self.raw, self.moved_at, self.source, self.offset, self.level
+        return *told, self.unproven, self.begins
 
 
 def follow(
@@ -110,6 +118,11 @@ def _confirmed(counter: Counter, level: Level) -> Counter:
         return replace(_continued(level.last, 0.0, counter.source), replaces=counter.at)
     offset = counter.total + _missed(counter, level.first) - level.first.raw
     return _continued(level.last, offset, counter.source)
+
+
+def anew(counter: Counter, offset: float) -> Counter:
+    """Return a counter with another offset, in kWh: what it sums up begins anew."""
+    return replace(counter, offset=offset, level=None, begins=True)
 
 
 def _follows(counter: Counter, sample: Sample) -> bool:
@@ -164,5 +177,6 @@ def _most(since: datetime, until: datetime) -> float:
 
 
 def _seconds(since: datetime, until: datetime) -> float:
-    """Return the seconds between two moments: none when the clock was set back."""
-    return max(0.0, (until - since).total_seconds())
+    """Return the seconds between two moments; after a clock was set back nobody knows them."""
+    seconds = (until - since).total_seconds()
+    return UNKNOWN_S if seconds < -SWAPPED_S else max(0.0, seconds)

@@ -40,6 +40,7 @@ class _Bench:
     doubts: dict[str, Doubt] = field(default_factory=dict)
     doubted: set[str] = field(default_factory=set)
     retracted: dict[str, datetime] = field(default_factory=dict)
+    begins: set[str] = field(default_factory=set)
     estimated: bool = False
 
 
@@ -84,6 +85,7 @@ def _judged(reading: Reading, bench: _Bench, before: Ledger | None) -> tuple[Rea
     ledger = Ledger(
         at=bench.at,
         based_on=before.based_on if before else None,
+        edition=before.edition if before else 0,
         counters=bench.counters,
         integrals=bench.integrals,
         doubts=bench.doubts,
@@ -95,6 +97,7 @@ def _judged(reading: Reading, bench: _Bench, before: Ledger | None) -> tuple[Rea
         diagnostics=diagnostics,
         warnings=warnings,
         retracted=bench.retracted,
+        begins=frozenset(bench.begins),
     )
     return judged, ledger
 
@@ -118,11 +121,14 @@ def _count(bench: _Bench, source: str) -> None:
     """Continue the sums; what is not believed yet is absent."""
     for key in [key for key in bench.values if is_counter(key)]:
         raw = bench.values.pop(key)
-        counter, believed = follow(bench.counters.get(key), raw, bench.at, source)
+        before = bench.counters.get(key)
+        counter, believed = follow(before, raw, bench.at, source)
         if counter is not None:
             bench.counters[key] = counter
         if counter is not None and believed:
             bench.values[key] = counter.total
+            if before and before.begins:
+                bench.begins.add(key)
             if counter.replaces:
                 bench.retracted[key] = counter.replaces
         else:
@@ -168,8 +174,11 @@ def _publish(bench: _Bench, suffix: str, integral: Integral) -> None:
         key = with_suffix(name, suffix)
         if name == "energy_export" and not energy and key not in bench.counters:
             continue  # most meters never see any
-        counter, believed = follow(bench.counters.get(key), energy, bench.at, ESTIMATED)
+        before = bench.counters.get(key)
+        counter, believed = follow(before, energy, bench.at, ESTIMATED)
         if counter is not None and believed:
+            if before and before.begins:
+                bench.begins.add(key)
             bench.counters[key] = counter
             bench.values[key] = counter.total
             bench.estimated = True

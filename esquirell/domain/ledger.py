@@ -1,6 +1,7 @@
 """What is remembered of a meter from one reading to the next."""
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from esquirell.domain.counters import Counter
@@ -14,7 +15,8 @@ class Ledger:
 
     `counters` are kept by quantity key, `integrals` by the suffix of their power, `doubts` by
     their check; `warnings` are those of the reading. `based_on` is the moment of the stored
-    ledger that this one was derived from, `writer` the process that keeps the books.
+    ledger that this one was derived from, `writer` the process that keeps the books, `edition`
+    how often somebody has corrected it.
     """
 
     at: datetime
@@ -24,6 +26,12 @@ class Ledger:
     integrals: dict[str, Integral] = field(default_factory=dict)
     doubts: dict[str, Doubt] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+    edition: int = 0
+
+    def corrected(self, counters: Mapping[str, Counter]) -> "Ledger":
+        """Return the ledger with some counters replaced; none that was derived before follows."""
+        together = self.counters | dict(counters)
+        return replace(self, counters=together, edition=self.edition + 1, writer="")
 
     def differs(self, other: "Ledger") -> bool:
         """Tell whether more has changed than the time, and who writes."""
@@ -34,11 +42,14 @@ class Ledger:
 
         A clock that was set back makes newer ledgers of an earlier time.
         """
+        if self.edition != stored.edition:
+            return self.edition > stored.edition
         return stored.at <= self.at or stored.at == self.based_on
 
     def knows(self, stored: "Ledger") -> bool:
         """Tell whether the stored ledger holds nothing that this one was not derived from."""
-        return stored.writer == self.writer or stored.at == self.based_on
+        same = stored.writer == self.writer or stored.at == self.based_on
+        return same and stored.edition == self.edition
 
     @property
     def known(self) -> tuple[object, ...]:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from esquirell.domain.errors import EsquirellError
-from esquirell.domain.reading import Reading, iso
+from esquirell.domain.reading import Reading
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,5 +26,4 @@ class Outcome:
         """Build this meter's part of the answer to a fetch."""
         if self.error is not None:
             return {"status": "error", "code": self.error.code, "error": str(self.error)}
-        moment = iso(self.reading.measured_at) if self.reading else None
-        return {"status": "ok", "measured_at": moment}
+        return {"status": "ok", "measured_at": self.reading.time if self.reading else None}

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from esquirell.domain.ledger import Ledger
+    from esquirell.domain.undated import Undated
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +22,8 @@ class Reading:
     Beside its values: `holds_s` is for how long (s) they hold when no reading follows, `begins`
     are the counters whose sums begin anew with this reading, `ranges` least and greatest by key
     of what was reported since the reading before and is not stored. `retracted` names counters
-    whose only reading so far, of the moment given, turned out to have been none.
+    whose only reading so far, of the moment given, turned out to have been none. `undated` is set
+    while the clock is doubted: then `measured_at` is what that clock shows, and not the time.
     """
 
     meter: str
@@ -35,6 +37,12 @@ class Reading:
     begins: frozenset[str] = frozenset()
     ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     retracted: Mapping[str, datetime] = field(default_factory=dict)
+    undated: "Undated | None" = None
+
+    @property
+    def time(self) -> str | None:
+        """When it was taken, as it is published; None while nobody knows."""
+        return None if self.undated else iso(self.measured_at)
 
     @property
     def doubts(self) -> tuple[str, ...]:
@@ -53,10 +61,12 @@ def payload(reading: Reading, keys: tuple[str, ...]) -> dict[str, object]:
 
     Warnings and hints, if there are any, are among the diagnostics.
     """
-    shape: dict[str, object] = {"measured_at": iso(reading.measured_at)}
+    shape: dict[str, object] = {"measured_at": reading.time}
     shape |= dict.fromkeys(keys)
     shape |= reading.values
     diagnostics = dict(reading.diagnostics)
+    if reading.undated:
+        diagnostics["clock"] = "unset"
     if doubts := reading.doubts:
         diagnostics["warnings"] = list(doubts)
     if reading.hints:

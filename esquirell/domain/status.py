@@ -15,13 +15,19 @@ class MeterStatus:
     """The polls of one meter so far: failures in a row, their reason, the last success.
 
     `keys` are all quantity keys ever seen from this meter, so that the published shape
-    stays the same over restarts.
+    stays the same over restarts. `undated`: the clock that `last_success` is by was doubted.
     """
 
     failures: int = 0
     reason: str | None = None
     last_success: datetime | None = None
     keys: tuple[str, ...] = ()
+    undated: bool = False
+
+    @property
+    def time(self) -> str | None:
+        """When it last answered, as it is published; None while nobody knows."""
+        return iso(self.last_success) if self.last_success and not self.undated else None
 
     @property
     def state(self) -> Literal["online", "offline"]:
@@ -40,6 +46,6 @@ class MeterStatus:
         return {
             "state": self.state,
             "reason": self.reason,
-            "last_success": iso(self.last_success) if self.last_success else None,
+            "last_success": self.time,
             "failures": self.failures,
         }

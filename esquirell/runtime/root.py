@@ -33,11 +33,13 @@ from esquirell.profiles.choices import Change
 from esquirell.runtime.connections import options_of
 from esquirell.runtime.devices import Devices
 from esquirell.runtime.facts import Known, Told, about
+from esquirell.runtime.machine import Machine
 from esquirell.runtime.measuring import exporter_of, ports_of
 from esquirell.runtime.shared import Shared
 from esquirell.runtime.storage import Storage
 from esquirell.runtime.upkeep import Upkeep
 from esquirell.services.commands import Commands
+from esquirell.services.dating import Dating
 from esquirell.services.delivery import Delivery
 from esquirell.services.edits import Edits
 from esquirell.services.fetch import Fetch
@@ -54,6 +56,7 @@ from esquirell.services.reports import Reports
 from esquirell.services.saving import Saver
 from esquirell.services.schedules import Schedules
 from esquirell.services.statuses import latest
+from esquirell.services.timekeeping import Timekeeper
 from esquirell.settings import Settings, load
 from esquirell.settings.meter_files import MeterFiles
 from esquirell.settings.private_files import make_directory
@@ -142,7 +145,7 @@ class Runtime:
     @cached_property
     def upkeep(self) -> Upkeep:
         """The care of the database."""
-        return Upkeep(self.settings, self.storage, now)
+        return Upkeep(self.settings, self.storage, now, self.timekeeper)
 
     @cached_property
     def devices(self) -> Devices:
@@ -162,7 +165,10 @@ class Runtime:
     def poller(self) -> Poller:
         """The one who polls."""
         transport, store = ports_of(self.devices.transport, self.storage.readings, self.exporter)
-        saver = Saver(store, Spool(self.settings.spool_file))
+        spool, storage = Spool(self.settings.spool_file), self.storage
+        history, corrections = storage.reading_history, self.upkeep.corrections
+        dating = Dating(self.timekeeper, spool, history, corrections, now)
+        saver = Saver(store, spool, dating)
         delivery = Delivery(self.devices.profiles, saver, self.publisher)
         return Poller(transport, self.devices.profiles, delivery, now, self._interval_s)
 
@@ -196,6 +202,11 @@ class Runtime:
             self.reports.flush()
         if self.devices.lines is not None:
             self.lines.leave()
+
+    @cached_property
+    def timekeeper(self) -> Timekeeper:
+        """What decides whether the clock is right."""
+        return Timekeeper(Machine())
 
     @cached_property
     def exporter(self) -> "Exporter | None":

@@ -1,13 +1,18 @@
 """Care of the database: its tables, copies of it, damage, and old readings thinned out."""
 
 from collections.abc import Callable
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 
 from esquirell.domain.clock import Clock
+from esquirell.runtime.machine import Machine
 from esquirell.runtime.storage import Storage
 from esquirell.services.retention import Retention
+from esquirell.services.statuses import newest
+from esquirell.services.timekeeping import Timekeeper
 from esquirell.settings import Settings
+from esquirell.storage.corrections.store import Corrections
 from esquirell.storage.database import Database
 from esquirell.storage.maintenance import care, forgetting, moving, restoring
 from esquirell.storage.maintenance.backups import Backups
@@ -17,11 +22,18 @@ from esquirell.storage.maintenance.revision import HEAD, ensure_current, read_re
 
 
 class Upkeep:
-    """Looks after the database of `storage`."""
+    """Looks after the database of `storage`; `timekeeper` decides whether the clock is right."""
 
     revision = HEAD
 
-    def __init__(self, settings: Settings, storage: Storage, clock: Clock) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        storage: Storage,
+        clock: Clock,
+        timekeeper: Timekeeper | None = None,
+    ) -> None:
+        self._timekeeper = timekeeper or Timekeeper(Machine())
         self._settings = settings
         self._storage = storage
         self._clock = clock
@@ -93,7 +105,18 @@ class Upkeep:
     def retention(self) -> Retention:
         """The service that thins out old readings."""
         keep = self._settings.database.raw_retention
-        return Retention(self._storage.periods, self._storage.calendar, keep, self._clock)
+        storage = self._storage
+        return Retention(storage.periods, storage.calendar, keep, self._clock, self._is_right)
+
+    @cached_property
+    def corrections(self) -> Corrections:
+        """Corrections of what is stored."""
+        return Corrections(self.database, self._storage.calendar, self._clock)
+
+    def _is_right(self, now: datetime) -> bool:
+        return self._timekeeper.trusts(
+            now, lambda: newest(self._storage.reading_history.statuses())
+        )
 
     @property
     def _is_ours(self) -> bool:

@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from esquirell.domain.errors import EsquirellError, UnavailableError
 from esquirell.domain.meter import Meter
@@ -12,6 +12,9 @@ from esquirell.domain.status import MeterStatus
 from esquirell.services.ports import Profiles, Publisher
 from esquirell.services.saving import Saver
 from esquirell.services.statuses import Statuses
+
+# A report may overtake the answer to a question.
+OVERTAKEN = timedelta(minutes=1)
 
 
 class Delivery:
@@ -49,10 +52,12 @@ class Delivery:
         return self.saver.save(readings, statuses)
 
     def publish(self, readings: Sequence[Reading], statuses: Mapping[str, MeterStatus]) -> None:
-        """Publish readings and statuses; what is older than what was published is left out."""
+        """Publish readings and statuses; what a newer reading has overtaken is left out."""
         with self._lock:
             for reading in readings:
-                if reading.measured_at < self._published.get(reading.meter, reading.measured_at):
+                newest = self._published.get(reading.meter, reading.measured_at)
+                # One that is much older tells of another clock.
+                if timedelta(0) < newest - reading.measured_at <= OVERTAKEN:
                     continue
                 self._published[reading.meter] = reading.measured_at
                 self._publisher.reading(reading, statuses[reading.meter].keys)

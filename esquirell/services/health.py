@@ -110,7 +110,7 @@ def described(meter: Meter, status: MeterStatus) -> dict[str, Any]:
 def _meter(statuses: Mapping[str, MeterStatus], meter: Meter) -> dict[str, Any]:
     status = statuses.get(meter.name, MeterStatus())
     return {
-        "last_success": iso(status.last_success) if status.last_success else None,
+        "last_success": status.time,
         "failures": status.failures,
         "reason": status.reason,
     }

@@ -6,15 +6,26 @@ import threading
 import uuid
 from collections.abc import Collection
 from dataclasses import replace
+from datetime import timedelta
 
 from esquirell.domain.errors import UnavailableError
 from esquirell.domain.judgement import Instrument, judge, unjudged
 from esquirell.domain.ledger import Ledger
 from esquirell.domain.meter import Meter
 from esquirell.domain.reading import Reading
+from esquirell.domain.undated import Undated
 from esquirell.services.ports import ReadingStore
+from esquirell.services.timekeeping import Newest, Timekeeper
 
 log = logging.getLogger(__name__)
+
+# How long ago the last reading was is not known while the clock is wrong: for a counter it may
+# have been long, and nothing is estimated for that time.
+_UNKNOWN = timedelta(days=3)
+
+
+def _no_reading() -> None:
+    """Know of no reading."""
 
 
 class Judging:
@@ -24,24 +35,37 @@ class Judging:
     without the other; another process that polls the meter next goes on from there.
     """
 
-    def __init__(self, store: ReadingStore) -> None:
+    def __init__(
+        self,
+        store: ReadingStore,
+        timekeeper: Timekeeper | None = None,
+        newest: Newest = _no_reading,
+    ) -> None:
         self._store = store
+        self._timekeeper = timekeeper
+        self._newest = newest
         self._lock = threading.Lock()
         self._known: dict[str, Ledger | None] = {}
+        # What follows from readings without a time, and the machine's time then: for as long.
+        self._provisional: dict[str, tuple[Ledger, float]] = {}
         self._writer = uuid.uuid4().hex
         self._failure = ""
 
-    def prepare(self, meters: Collection[str]) -> None:
-        """Look up what is stored of `meters`, as another process may have polled them."""
+    def prepare(self, meters: Collection[str]) -> bool:
+        """Look up what is stored of `meters`, as another process may have polled them.
+
+        Returns whether that could be done.
+        """
         try:
             stored = self._store.ledgers(meters)
         except UnavailableError as error:
             self._complain(str(error))
-            return
+            return False
         self._failure = ""
         with self._lock:
             for name in meters:
                 self._known[name] = _newer(self._known.get(name), stored.get(name))
+        return True
 
     def unknown(self, meters: Collection[str]) -> set[str]:
         """Return the meters of which nothing was looked up so far."""
@@ -49,19 +73,49 @@ class Judging:
             return {name for name in meters if name not in self._known}
 
     def judge(self, reading: Reading, meter: Meter, keys: Collection[str]) -> Reading:
-        """Give what is believed of a reading; `keys` are all that the meter may send.
+        """Return what is believed of a reading; `keys` are all that the meter may send.
 
         While the database could never be asked the counters are held back: without their
-        offsets they would seem to jump.
+        offsets they would seem to jump. While the clock is doubted the reading is judged as far
+        as that can be done without a time, and once more when it is known.
         """
         instrument = Instrument(_source(meter), keys, meter.invert)
+        if self._timekeeper and not self._timekeeper.trusts(reading.measured_at, self._newest):
+            return self._judge_undated(reading, instrument, self._timekeeper)
         with self._lock:
-            if meter.name not in self._known:
-                return unjudged(reading, instrument)
-            judged, ledger = judge(reading, self._known[meter.name], instrument)
-            signed = replace(ledger, writer=self._writer)
-            self._known[meter.name] = signed
+            return self._judge(reading, instrument)
+
+    def judge_dated(self, reading: Reading) -> Reading:
+        """Return what is believed of a reading that waited for its time."""
+        assert reading.undated is not None  # noqa: S101 - for the type checker
+        with self._lock:
+            return self._judge(replace(reading, undated=None), reading.undated.instrument)
+
+    def _judge(self, reading: Reading, instrument: Instrument) -> Reading:
+        self._provisional.pop(reading.meter, None)
+        if reading.meter not in self._known:
+            return unjudged(reading, instrument)
+        judged, ledger = judge(reading, self._known[reading.meter], instrument)
+        signed = replace(ledger, writer=self._writer)
+        self._known[reading.meter] = signed
         return replace(judged, ledger=signed)
+
+    def _judge_undated(
+        self, reading: Reading, instrument: Instrument, timekeeper: Timekeeper
+    ) -> Reading:
+        present = timekeeper.present(reading.measured_at)
+        undated = Undated(present.boot, present.uptime_s, reading.values, instrument)
+        with self._lock:
+            known = self._known.get(reading.meter)
+            if reading.meter not in self._known:
+                return replace(unjudged(reading, instrument), undated=undated)
+            at = known.at + _UNKNOWN if known else reading.measured_at
+            if before := self._provisional.get(reading.meter):
+                known = before[0]
+                at = known.at + timedelta(seconds=present.uptime_s - before[1])
+            judged, ledger = judge(replace(reading, measured_at=at), known, instrument)
+            self._provisional[reading.meter] = ledger, present.uptime_s
+        return replace(judged, measured_at=reading.measured_at, undated=undated)
 
     def _complain(self, failure: str) -> None:
         """Log a failure once: the database may be away for long."""

@@ -63,7 +63,8 @@ class Poller:
         self._clock = clock
         self._interval_s = interval_s
         self.delivery = delivery
-        self.judging = Judging(delivery.saver.store)
+        saver, statuses = delivery.saver, delivery.statuses
+        self.judging = Judging(saver.store, saver.timekeeper, statuses.newest)
         self._stopping = threading.Event()
         self._questions: dict[str, tuple[Profile, Question]] = {}
         self.intake = Intake(self._understand)
@@ -83,6 +84,7 @@ class Poller:
         """
         if self._stopping.is_set():
             return dict.fromkeys((meter.name for meter in meters), Outcome(error=STOPPING))
+        self.delivery.saver.date_waiting(self.judging, self.delivery.statuses)
         self.judging.prepare([meter.name for meter in meters])
         questions, outcomes = self._ask_for(meters, options)
         batches = self.reads.start(questions, join=options.join, shared_s=options.shared_s)

@@ -74,7 +74,7 @@ class Spool(Protocol):
         ...
 
     def count(self) -> int:
-        """Count the readings that wait. Raises SpoolError."""
+        """Count the readings that wait, for the database or for the time. Raises SpoolError."""
         ...
 
     def oldest(self, limit: int) -> tuple[Sequence[Reading], int]:

@@ -131,7 +131,7 @@ class Reports:
 
     def _due(self, now: datetime) -> list[Reading]:
         with self._lock:
-            over = [one for one in self._pending.values() if _period(now, one.meter) > one.period]
+            over = [one for one in self._pending.values() if _period(now, one.meter) != one.period]
             for pending in over:
                 del self._pending[pending.meter.name]
                 if not self._was_polled(pending):

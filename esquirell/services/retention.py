@@ -1,6 +1,6 @@
 """Raw readings are kept for a while; then the first and last of each hour remain."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 
 from esquirell.domain.clock import Clock
@@ -11,12 +11,19 @@ from esquirell.services.statistics_ports import StatisticsStore, StatisticsTurn
 class Retention:
     """Thins out raw readings that are older than `keep`, a day per transaction.
 
-    So others wait for the database for a moment only. What is not worked up stays.
+    So others wait for the database for a moment only. What is not worked up stays, and while
+    `is_right` doubts the clock everything does: a wrong year would make all of it old.
     """
 
     def __init__(
-        self, store: StatisticsStore, calendar: Calendar, keep: timedelta, clock: Clock
+        self,
+        store: StatisticsStore,
+        calendar: Calendar,
+        keep: timedelta,
+        clock: Clock,
+        is_right: Callable[[datetime], bool] = lambda _: True,
     ) -> None:
+        self._is_right = is_right
         self._store = store
         self._calendar = calendar
         self._keep = keep
@@ -40,19 +47,22 @@ class Retention:
 
         Raises UnavailableError; then nothing has changed.
         """
+        now = self._clock()
+        if not self._is_right(now):
+            return None
         with self._store.turn(meter) as turn:
-            span = self._next_day(turn)
+            span = self._next_day(turn, now)
             if span is None:
                 return None
             removed = turn.prune(list(self._hours(*span)))
             turn.set_pruned_to(span[1])
             return removed
 
-    def _next_day(self, turn: StatisticsTurn) -> tuple[datetime, datetime] | None:
+    def _next_day(self, turn: StatisticsTurn, now: datetime) -> tuple[datetime, datetime] | None:
         mark = turn.watermark
         if mark is None:
             return None
-        end = self._calendar.floor(min(self._clock() - self._keep, mark.done_to), "hour")
+        end = self._calendar.floor(min(now - self._keep, mark.done_to), "hour")
         first = turn.first_reading(mark.pruned_to, end)
         if first is None:
             return None

@@ -8,7 +8,10 @@ from collections.abc import Mapping, Sequence
 from esquirell.domain.errors import SpoolError, UnavailableError
 from esquirell.domain.reading import Reading
 from esquirell.domain.status import MeterStatus
+from esquirell.services.dating import Dating, Judge
 from esquirell.services.ports import ReadingStore, Spool
+from esquirell.services.statuses import Statuses
+from esquirell.services.timekeeping import Timekeeper
 
 log = logging.getLogger(__name__)
 
@@ -21,11 +24,16 @@ TURN_S = 1.0
 
 
 class Saver:
-    """Stores readings in one transaction per batch; spools them while the database is away."""
+    """Stores readings in one transaction per batch; spools them while the database is away.
 
-    def __init__(self, store: ReadingStore, spool: Spool) -> None:
+    `dating` finds the time of readings that were taken while the clock was wrong; without it the
+    clock is believed.
+    """
+
+    def __init__(self, store: ReadingStore, spool: Spool, dating: Dating | None = None) -> None:
         self.store = store
         self._spool = spool
+        self._dating = dating
         self._lock = threading.Lock()
         self._memory: deque[Reading] = deque(maxlen=MEMORY_LIMIT)
         self._away: UnavailableError | None = None
@@ -42,13 +50,27 @@ class Saver:
             log.debug("the spool is not counted: %s", error)
             return len(self._memory)
 
+    @property
+    def timekeeper(self) -> Timekeeper | None:
+        """Decides whether the clock is right; None where that is not asked."""
+        return self._dating.timekeeper if self._dating else None
+
+    def date_waiting(self, judge: Judge, statuses: Statuses) -> None:
+        """Judge and store readings whose time is known by now; never raises."""
+        if self._dating:
+            self._dating.settle(judge, lambda readings: self.save(readings, {}), statuses)
+
     def save(
         self, readings: Sequence[Reading], statuses: Mapping[str, MeterStatus]
     ) -> UnavailableError | None:
         """Store readings and statuses; give the error when the database is away.
 
         A locked database is found out in seconds: who comes meanwhile does not queue for it.
+        Readings of which nobody knows when they were taken wait in the spool.
         """
+        if undated := [reading for reading in readings if reading.undated]:
+            self._keep(undated)
+            readings = [reading for reading in readings if not reading.undated]
         if not self._lock.acquire(timeout=0 if self._away else TURN_S):
             self._keep(readings)
             return self._away or SLOW
@@ -83,9 +105,11 @@ class Saver:
 
     def _store_remembered(self) -> int:
         with self._keeping:
-            remembered = tuple(self._memory)
+            remembered = [reading for reading in self._memory if not reading.undated]
             self.store.add(remembered, {})
+            undated = [reading for reading in self._memory if reading.undated]
             self._memory.clear()
+            self._memory.extend(undated)
         return len(remembered)
 
     def _store_spooled(self) -> int:

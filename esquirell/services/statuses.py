@@ -3,6 +3,7 @@
 import logging
 import threading
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 
 from esquirell.domain.errors import UnavailableError
 from esquirell.domain.outcome import Outcome
@@ -21,12 +22,24 @@ class Statuses:
         self._known: dict[str, MeterStatus] = {}
         self._polled: set[str] = set()
         self._loaded = False
+        self._newest: datetime | None = None
         self._warned: dict[str, frozenset[str]] = {}
 
     def of(self, meter: str) -> MeterStatus:
         """Give the status of one meter; that of a new meter is empty."""
         with self._lock:
             return self._load().get(meter, MeterStatus())
+
+    def newest(self) -> datetime | None:
+        """Return when the newest reading of any meter was taken; None when none is known."""
+        with self._lock:
+            self._load()
+            return self._newest
+
+    def forget(self) -> None:
+        """Look up anew what is stored: readings from the future were set aside."""
+        with self._lock:
+            self._known, self._loaded, self._newest = {}, False, None
 
     def known(self) -> dict[str, MeterStatus]:
         """Give the statuses of the meters that this process has polled."""
@@ -47,6 +60,8 @@ class Statuses:
                 _log_change(name, known.get(name), status, outcomes[name])
                 self._log_warnings(name, outcomes[name])
             known.update(changed)
+            times = filter(None, (newest(changed), self._newest))
+            self._newest = max(times, default=None)
             self._polled |= changed.keys()
         return changed
 
@@ -65,11 +80,20 @@ class Statuses:
         """Read the stored statuses once; try again next time if the database is away."""
         if not self._loaded:
             try:
-                self._known = self._store.statuses() | self._known
+                stored = self._store.statuses()
+                self._newest = max(filter(None, (newest(stored), self._newest)), default=None)
+                self._known = stored | self._known
                 self._loaded = True
             except UnavailableError as error:
                 log.debug("statuses are not known yet: %s", error)
         return self._known
+
+
+def newest(statuses: Mapping[str, MeterStatus]) -> datetime | None:
+    """Return when the newest reading of any meter was taken; None without one."""
+    found = statuses.values()
+    times = (one.last_success for one in found if one.last_success and not one.undated)
+    return max(times, default=None)
 
 
 def latest(
@@ -96,7 +120,7 @@ def _after(before: MeterStatus, outcome: Outcome, keys: Iterable[str]) -> MeterS
         code = outcome.error.code if outcome.error else None
         return MeterStatus(before.failures + 1, code, before.last_success, before.keys)
     seen = dict.fromkeys([*before.keys, *keys, *reading.values])
-    return MeterStatus(0, None, reading.measured_at, tuple(seen))
+    return MeterStatus(0, None, reading.measured_at, tuple(seen), reading.undated is not None)
 
 
 def _log_change(

@@ -1,10 +1,13 @@
 """Readings as JSON, where they wait outside their table."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
+from esquirell.domain.judgement import Instrument
 from esquirell.domain.reading import Reading, iso
+from esquirell.domain.undated import Undated
 from esquirell.storage.books import to_ledger, to_state
 
 
@@ -33,6 +36,32 @@ def to_reading(body: Mapping[str, Any]) -> Reading:
             key: datetime.fromisoformat(at) for key, at in body.get("retracted", {}).items()
         },
     )
+
+
+def to_undated_body(reading: Reading) -> dict[str, Any]:
+    """Write down a reading as its meter gave it, to be judged once its time is known."""
+    undated = reading.undated
+    assert undated is not None  # noqa: S101 - for the type checker
+    return {
+        "meter": reading.meter,
+        "values": dict(undated.values),
+        "instrument": {
+            "source": undated.instrument.source,
+            "keys": list(undated.instrument.keys),
+            "invert": undated.instrument.invert,
+        },
+        **_beside(reading),
+    }
+
+
+def to_undated(body: Mapping[str, Any], boot: str, uptime_s: float, at: datetime) -> Reading:
+    """Read what `to_undated_body` wrote."""
+    known = body["instrument"]
+    invert = known["invert"] if isinstance(known["invert"], bool) else tuple(known["invert"])
+    instrument = Instrument(known["source"], known["keys"], invert)
+    undated = Undated(boot, uptime_s, body["values"], instrument)
+    reading = to_reading({**body, "at": at.isoformat(), "ledger": None})
+    return replace(reading, undated=undated)
 
 
 def _beside(reading: Reading) -> dict[str, Any]:

@@ -3,15 +3,17 @@
 import json
 import logging
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
+from datetime import datetime
 from pathlib import Path
 
 from esquirell.domain.errors import ConfigError, SpoolError
 from esquirell.domain.reading import Reading
+from esquirell.domain.undated import Mark
 from esquirell.storage import sqlite
 from esquirell.storage.maintenance.restoring import set_aside
-from esquirell.storage.reading_json import to_body, to_reading
+from esquirell.storage.reading_json import to_body, to_reading, to_undated, to_undated_body
 
 log = logging.getLogger(__name__)
 
@@ -22,14 +24,21 @@ _SET_UP = """
 PRAGMA auto_vacuum = FULL;
 PRAGMA synchronous = FULL;
 CREATE TABLE IF NOT EXISTS waiting (id INTEGER PRIMARY KEY AUTOINCREMENT, body TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS undated (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, boot TEXT NOT NULL, uptime_s REAL NOT NULL,
+    shown REAL NOT NULL, at TEXT, body TEXT NOT NULL
+);
 """
+
+# Of readings that wait for the time, by far the most that an hour brings; the oldest go first.
+UNDATED_LIMIT = 100_000
 
 
 class Spool:
     """Readings in the order in which they were taken, in an SQLite file of its own.
 
     All processes of this machine share it; it is made when it is first needed. What was added
-    survives a power cut.
+    survives a power cut. Readings without a time wait apart from those that have one.
     """
 
     def __init__(self, file: Path) -> None:
@@ -37,16 +46,26 @@ class Spool:
 
     def add(self, readings: Iterable[Reading]) -> None:
         """Keep readings. Raises SpoolError, as when the disk is full; then none is kept."""
-        rows = [(json.dumps(to_body(reading)),) for reading in readings]
+        dated, undated = [], []
+        for reading in readings:
+            if reading.undated:
+                body = json.dumps(to_undated_body(reading))
+                shown = reading.measured_at.timestamp()
+                undated.append((reading.undated.boot, reading.undated.uptime_s, shown, body))
+            else:
+                dated.append((json.dumps(to_body(reading)),))
         with self._open() as connection, connection:
-            connection.executemany("INSERT INTO waiting (body) VALUES (?)", rows)
+            connection.executemany("INSERT INTO waiting (body) VALUES (?)", dated)
+            if undated:
+                self._add_undated(connection, undated)
 
     def count(self) -> int:
-        """Count the readings that wait. Raises SpoolError."""
+        """Count the readings that wait, for the database or for the time. Raises SpoolError."""
         if not self._file.exists():
             return 0
+        query = "SELECT (SELECT count(*) FROM waiting) + (SELECT count(*) FROM undated)"
         with self._open() as connection:
-            return int(connection.execute("SELECT count(*) FROM waiting").fetchone()[0])
+            return int(connection.execute(query).fetchone()[0])
 
     def oldest(self, limit: int) -> tuple[Sequence[Reading], int]:
         """Give the readings that wait longest, and the number up to which they reach.
@@ -65,6 +84,59 @@ class Spool:
         """Drop the readings up to a number, as they are stored. Raises SpoolError."""
         with self._open() as connection, connection:
             connection.execute("DELETE FROM waiting WHERE id <= ?", (number,))
+
+    def undated(self) -> Sequence[Mark]:
+        """Return when the readings without a time were taken, in their order.
+
+        Raises SpoolError.
+        """
+        if not self._file.exists():
+            return []
+        query = "SELECT id, boot, uptime_s, shown FROM undated WHERE at IS NULL ORDER BY id"
+        with self._open() as connection:
+            return [Mark(*row) for row in connection.execute(query)]
+
+    def date(self, moments: Mapping[int, datetime]) -> None:
+        """Note when readings were taken, by their numbers. Raises SpoolError."""
+        rows = [(moment.isoformat(), number) for number, moment in moments.items()]
+        with self._open() as connection, connection:
+            connection.executemany("UPDATE undated SET at = ? WHERE id = ?", rows)
+
+    def dated(self, limit: int) -> Sequence[tuple[int, Reading]]:
+        """Return the oldest readings whose time was found, with their numbers.
+
+        They are as the meters gave them: nothing is judged yet. Raises SpoolError.
+        """
+        if not self._file.exists():
+            return []
+        query = (
+            "SELECT id, boot, uptime_s, at, body FROM undated WHERE at NOTNULL ORDER BY id LIMIT ?"
+        )
+        with self._open() as connection:
+            rows = connection.execute(query, (limit,)).fetchall()
+        return [
+            (number, to_undated(json.loads(body), boot, uptime_s, datetime.fromisoformat(at)))
+            for number, boot, uptime_s, at, body in rows
+        ]
+
+    def forget_dated(self, number: int) -> None:
+        """Drop readings whose time was found, up to a number. Raises SpoolError."""
+        with self._open() as connection, connection:
+            connection.execute("DELETE FROM undated WHERE at NOTNULL AND id <= ?", (number,))
+
+    def _add_undated(
+        self, connection: sqlite3.Connection, rows: Sequence[tuple[object, ...]]
+    ) -> None:
+        connection.executemany(
+            "INSERT INTO undated (boot, uptime_s, shown, body) VALUES (?, ?, ?, ?)", rows
+        )
+        newest = "SELECT max(id) FROM undated"
+        gone = connection.execute(
+            f"DELETE FROM undated WHERE id <= ({newest}) - ?",  # noqa: S608 - a text of ours
+            (UNDATED_LIMIT,),
+        ).rowcount
+        if gone:
+            log.error("too many readings wait for the time: the %d oldest are lost", gone)
 
     @contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:

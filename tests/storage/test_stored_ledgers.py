@@ -7,15 +7,18 @@ import pytest
 from sqlalchemy import text
 from support.db_samples import START
 from support.fakes import Clock, Publisher, Spool, Transport, meter
+from support.statistics import Workshop
 
 from esquirell import profiles
 from esquirell.domain.errors import UnavailableError
 from esquirell.domain.ledger import Ledger
+from esquirell.domain.periods import Calendar
 from esquirell.domain.reading import Reading
 from esquirell.domain.status import MeterStatus
 from esquirell.services.delivery import Delivery
 from esquirell.services.poll import TRIAL, Poller
 from esquirell.services.saving import Saver
+from esquirell.storage.corrections.store import Corrections
 from esquirell.storage.database import Database
 from esquirell.storage.readings import Readings
 
@@ -254,3 +257,56 @@ def test_the_recorded_series_counts_as_the_meter_did(database: Database) -> None
         counted = [None if row["partial"] else row["dps"][dp] / 100 for row in rows]
         assert house.stored(key) == counted
     assert 0.0 not in house.stored("voltage_a")
+
+
+class TestOffsets:
+    """Offsets are forgotten beside a service that goes on."""
+
+    def test_the_sum_goes_on_from_the_devices_own_counter(self, house: House) -> None:
+        corrections = Corrections(house.database, Calendar("UTC"), house.clock)
+        house.count([0, 0, 106421, 106421, 106421, 106422])
+        assert house.stored()[-1] == 0.01
+        assert corrections.forget_offsets("main", dry_run=True).sums == {
+            "energy_import": (0.01, 1064.22)
+        }
+        house.count([106423])
+        assert house.stored()[-1] == 0.02
+        done = corrections.forget_offsets("main")
+        assert done.sums == {"energy_import": (0.02, 1064.23)}
+        house.count([106423, 106424, 106430])
+        assert house.stored()[-3:] == [1064.23, 1064.24, 1064.3]
+        assert house.published() == house.stored()
+        assert corrections.forget_offsets("main").is_empty
+        shop = Workshop(house.database, "UTC")
+        shop.rollup()
+        assert shop.values("hour", "energy_import") == [pytest.approx(0.02 + 0.07)]
+        house.restart()
+        house.count([106431])
+        assert house.stored()[-1] == 1064.31
+
+    def test_that_is_undone(self, house: House) -> None:
+        corrections = Corrections(house.database, Calendar("UTC"), house.clock)
+        house.count([0, 0, 106421, 106421, 106421, 106422])
+        corrections.forget_offsets("main")
+        house.count([106423])
+        assert corrections.undo("main", ["counter"], dry_run=True).sums == {
+            "energy_import": (1064.23, 0.02)
+        }
+        assert corrections.undo("main", ["counter"]).sums == {"energy_import": (1064.23, 0.02)}
+        house.count([106424, 106425])
+        assert house.stored()[-2:] == [0.03, 0.04]
+        shop = Workshop(house.database, "UTC")
+        shop.rollup()
+        assert shop.values("hour", "energy_import") == [pytest.approx(0.01 + 0.01)]
+
+    def test_a_reading_that_was_under_way_brings_no_offset_back(self, house: House) -> None:
+        corrections = Corrections(house.database, Calendar("UTC"), house.clock)
+        house.count([0, 0, 106421, 106421, 106421, 106422])
+        judging = house.poller._judging
+        judging.prepare(["main"])
+        corrections.forget_offsets("main")
+        late = Reading("main", house.clock.now + SECOND, {"energy_import": 1064.23})
+        judged = judging.judge(late, house.meter, ())
+        Readings(house.database).add([judged], {})
+        house.count([106424])
+        assert house.stored()[-1] == 1064.24

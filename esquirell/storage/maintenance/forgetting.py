@@ -3,9 +3,17 @@
 from sqlalchemy import delete, select
 
 from esquirell.storage.database import Database
-from esquirell.storage.tables import ledger, meter, reading, rollup, statistic
+from esquirell.storage.tables import (
+    corrected,
+    correction,
+    ledger,
+    meter,
+    reading,
+    rollup,
+    statistic,
+)
 
-_OF_A_METER = (statistic, rollup, ledger)
+_OF_A_METER = (correction, statistic, rollup, ledger)
 
 
 def forget(database: Database, name: str) -> int:
@@ -15,6 +23,8 @@ def forget(database: Database, name: str) -> int:
         if found is None:
             return 0
         count = connection.execute(delete(reading).where(reading.c.meter_id == found)).rowcount
+        corrections = select(correction.c.id).where(correction.c.meter_id == found)
+        connection.execute(delete(corrected).where(corrected.c.correction_id.in_(corrections)))
         for table in _OF_A_METER:
             connection.execute(delete(table).where(table.c.meter_id == found))
         connection.execute(delete(meter).where(meter.c.id == found))

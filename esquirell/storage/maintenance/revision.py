@@ -18,7 +18,7 @@ from esquirell.storage.tables import metadata
 log = logging.getLogger(__name__)
 
 # The newest script in migrations/versions, known without loading Alembic.
-HEAD = "0006"
+HEAD = "0007"
 
 UPGRADE_LIMIT_S = 600
 

@@ -1,0 +1,130 @@
+"""Readings taken out or put at another time, offsets forgotten, and all that undone.
+
+Statistics follow by themselves: those around the readings are dropped, and worked up anew from
+what is there then.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from sqlalchemy import select
+from sqlalchemy.engine import Connection
+
+from esquirell.domain.clock import Clock
+from esquirell.domain.correction import Correction, Span, What
+from esquirell.domain.errors import CommandError, EsquirellError
+from esquirell.domain.periods import Calendar
+from esquirell.storage import meters
+from esquirell.storage.corrections import kept, offsets
+from esquirell.storage.corrections.span import NO_SHIFT, StoredSpan
+from esquirell.storage.database import Database
+from esquirell.storage.statistics import watermarks
+from esquirell.storage.tables import reading
+
+# Within what PostgreSQL, SQLite and Python can all hold.
+EVER = (datetime(1, 1, 2, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC))
+
+
+class Corrections:
+    """Corrects what is stored of a meter, in one transaction each."""
+
+    def __init__(self, database: Database, calendar: Calendar, clock: Clock) -> None:
+        self._database = database
+        self._calendar = calendar
+        self._clock = clock
+
+    def remove(self, span: Span, what: What = "remove", *, dry_run: bool = False) -> Correction:
+        """Take readings out; return which.
+
+        Raises UnavailableError, CommandError for an unknown meter.
+        """
+        with self._alone(span.meter) as (connection, meter_id):
+            stored = StoredSpan(connection, meter_id, span, self._calendar)
+            found = stored.look(what)
+            if found.readings and not dry_run:
+                stored.keep(kept.add(connection, meter_id, self._clock(), what, NO_SHIFT))
+                stored.delete()
+        return found
+
+    def restamp(
+        self, span: Span, new: Callable[[datetime], datetime], *, dry_run: bool = False
+    ) -> Correction:
+        """Put readings at another time: the first at what `new` makes of its moment.
+
+        The others stay as far from it as they were. Raises UnavailableError, CommandError for an
+        unknown meter (`unknown_meter`), and when it has others there (`already_exists`).
+        """
+        with self._alone(span.meter) as (connection, meter_id):
+            stored = StoredSpan(connection, meter_id, span, self._calendar)
+            found = stored.look("restamp")
+            if found.first is None:
+                return found
+            shift = new(found.first) - found.first
+            if shift and not dry_run:
+                number = kept.add(connection, meter_id, self._clock(), "restamp", shift)
+                stored.keep(number)
+                stored.move(number, shift)
+        return replace(found, to=found.first + shift)
+
+    def forget_offsets(self, meter: str, *, dry_run: bool = False) -> Correction:
+        """Let the sums of a meter go on from its own counters, with nothing added to them.
+
+        Raises UnavailableError, CommandError for an unknown meter.
+        """
+        with self._alone(meter) as (connection, meter_id):
+            found = offsets.changed(connection, meter_id)
+            if found.sums and not dry_run:
+                number = kept.add(connection, meter_id, self._clock(), "counter", NO_SHIFT)
+                kept.write(connection, number, "ledger", [{"state": found.before}])
+                found.write(connection)
+        return Correction(meter, "counter", sums=found.sums)
+
+    def undo(self, meter: str, whats: Sequence[What], *, dry_run: bool = False) -> Correction:
+        """Undo the latest correction of a meter that was one of these; return what it concerned.
+
+        Raises UnavailableError, CommandError for an unknown meter, EsquirellError when there is
+        none.
+        """
+        with self._alone(meter) as (connection, meter_id):
+            latest = kept.latest(connection, meter_id, whats)
+            if latest is None:
+                raise EsquirellError(f"there is nothing to undo for {meter}")
+            if latest.what == "counter":
+                ((row,),) = kept.read(connection, latest.number, "ledger")
+                found = offsets.changed(connection, meter_id, to=row["state"])
+                done = Correction(meter, "counter", sums=found.sums)
+                if not dry_run:
+                    found.write(connection)
+            else:
+                stored = StoredSpan(connection, meter_id, Span(meter, *EVER), self._calendar)
+                done = stored.kept(latest)
+                if not dry_run:
+                    stored.put_back(latest)
+            if not dry_run:
+                kept.forget(connection, latest.number)
+        return done
+
+    def set_future_aside(self, now: datetime) -> dict[str, int]:
+        """Take out readings that lie in the future of a clock that is right; count by meter.
+
+        Raises UnavailableError.
+        """
+        with self._database.read() as connection:
+            query = select(reading.c.meter_id).where(reading.c.measured_at >= now).distinct()
+            ids = set(connection.execute(query).scalars())
+            known = meters.known_ids(connection)
+        spans = [Span(name, now, EVER[1]) for name, meter_id in known.items() if meter_id in ids]
+        return {span.meter: self.remove(span, "future").readings for span in spans}
+
+    @contextmanager
+    def _alone(self, meter: str) -> Iterator[tuple[Connection, int]]:
+        """Open a transaction in which nobody else stores or works up readings of a meter."""
+        with self._database.write() as connection:
+            found = meters.known_ids(connection, [meter])
+            if meter not in found:
+                known = ", ".join(sorted(meters.known_ids(connection))) or "none"
+                raise CommandError("unknown_meter", f"nothing is stored of {meter}; known: {known}")
+            watermarks.lock(connection, found[meter])
+            yield connection, found[meter]

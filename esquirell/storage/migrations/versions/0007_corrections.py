@@ -1,0 +1,43 @@
+"""What people take out of a meter's readings, or put at another time, and may want back."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0007"
+down_revision = "0006"
+
+
+def _instant() -> sa.types.TypeEngine:
+    return sa.BigInteger().with_variant(sa.TIMESTAMP(timezone=True), "postgresql")
+
+
+def upgrade() -> None:
+    """Make the tables."""
+    op.create_table(
+        "correction",
+        sa.Column("id", sa.Integer, nullable=False),
+        sa.Column("meter_id", sa.Integer, nullable=False),
+        sa.Column("at", _instant(), nullable=False),
+        sa.Column("what", sa.Text, nullable=False),
+        sa.Column("shift_ms", sa.BigInteger),
+        sa.PrimaryKeyConstraint("id", name="pk_correction"),
+        sa.ForeignKeyConstraint(["meter_id"], ["meter.id"], name="fk_correction_meter_id"),
+    )
+    op.create_table(
+        "corrected",
+        sa.Column("correction_id", sa.Integer, nullable=False, autoincrement=False),
+        sa.Column("number", sa.Integer, nullable=False, autoincrement=False),
+        sa.Column("kind", sa.Text, nullable=False),
+        sa.Column("body", sa.JSON, nullable=False),
+        sa.PrimaryKeyConstraint("correction_id", "number", name="pk_corrected"),
+        sa.ForeignKeyConstraint(
+            ["correction_id"], ["correction.id"], name="fk_corrected_correction_id"
+        ),
+        sqlite_with_rowid=False,
+    )
+
+
+def downgrade() -> None:
+    """Drop the tables with all that is in them."""
+    for name in ("corrected", "correction"):
+        op.drop_table(name)
