@@ -2,11 +2,13 @@
 
 import threading
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from esquirell.domain.errors import EsquirellError, UnavailableError
 from esquirell.domain.meter import Meter
 from esquirell.domain.outcome import Outcome
+from esquirell.domain.ranges import Ranges
 from esquirell.domain.reading import Reading
 from esquirell.domain.status import MeterStatus
 from esquirell.services.ports import Profiles, Publisher
@@ -31,6 +33,7 @@ class Delivery:
         self._publisher = publisher
         self._lock = threading.Lock()
         self._published: dict[str, datetime] = {}
+        self._ranges: dict[str, Ranges] = {}
         self.polled: dict[str, datetime] = {}
         self.reported: dict[str, datetime] = {}
 
@@ -49,7 +52,23 @@ class Delivery:
         """Store readings and statuses; return the error while the database is unreachable."""
         if polled:
             self.polled |= {reading.meter: reading.measured_at for reading in readings}
-        return self.saver.save(readings, statuses)
+        return self.saver.save([self._with_ranges(reading) for reading in readings], statuses)
+
+    def see(self, reading: Reading) -> None:
+        """Take in a reading that may not be stored: its hour has to know its values all the same.
+
+        Least and greatest since the last stored reading are stored with the next one.
+        """
+        with self._lock:
+            self._ranges.setdefault(reading.meter, Ranges()).see(reading.values)
+
+    def _with_ranges(self, reading: Reading) -> Reading:
+        with self._lock:
+            ranges = self._ranges.get(reading.meter)
+            if ranges is None:
+                return reading
+            wider = ranges.take(reading.values, reading.measured_at.timestamp())
+        return replace(reading, ranges=wider) if wider else reading
 
     def publish(self, readings: Sequence[Reading], statuses: Mapping[str, MeterStatus]) -> None:
         """Publish readings and statuses; what a newer reading has overtaken is left out."""

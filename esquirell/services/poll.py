@@ -26,6 +26,10 @@ POLL_LIMIT_S = 30.0
 GRACE_S = 3.0
 USUAL_INTERVAL_S = 60.0
 _MOST_NAMED = 10
+# Without a further reading a value holds for three intervals, and for a minute at least.
+INTERVALS_HELD = 3
+LEAST_HOLD_S = 60.0
+_INTERVAL_KNOWN = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +71,7 @@ class Poller:
         self.judging = Judging(saver.store, saver.timekeeper, statuses.newest)
         self._stopping = threading.Event()
         self._questions: dict[str, tuple[Profile, Question]] = {}
+        self._holds: dict[str, tuple[datetime, int]] = {}
         self.intake = Intake(self._understand)
         self.reads = InFlightReads(transport, self.intake, clock)
 
@@ -163,8 +168,25 @@ class Poller:
             raise MeterUnreachableError("no_data", _nothing_measured(meter, heard))
         warnings = (*decoded.warnings, *([_PARTIAL] if heard.partial else []))
         diagnostics = {**decoded.diagnostics, "push": heard.push, "oldest_s": int(heard.oldest_s)}
-        reading = Reading(meter.name, moment, decoded.values, diagnostics, warnings, decoded.hints)
+        reading = Reading(
+            meter.name,
+            moment,
+            decoded.values,
+            diagnostics,
+            warnings,
+            decoded.hints,
+            holds_s=self._holds_s(meter.name, moment),
+        )
         return self.judging.judge(reading, meter, self._profiles.of(meter).keys)
+
+    def _holds_s(self, meter: str, moment: datetime) -> int:
+        """Return for how long (s) the values of a meter hold: three of its intervals."""
+        until, holds_s = self._holds.get(meter, (moment, 0))
+        # Schedules change seldom, and to go through them costs as much as to decode.
+        if not moment < until <= moment + _INTERVAL_KNOWN:
+            holds_s = int(max(LEAST_HOLD_S, INTERVALS_HELD * self._interval_s(meter)))
+            self._holds[meter] = moment + _INTERVAL_KNOWN, holds_s
+        return holds_s
 
     def _deliver(self, batch: Mapping[Meter, Outcome], options: PollOptions) -> dict[str, Outcome]:
         outcomes = {meter.name: outcome for meter, outcome in batch.items()}

@@ -103,6 +103,7 @@ class Reports:
                 log.debug("%s reported nothing that measures", answer.meter.name)
                 continue
             outcomes[answer.meter] = outcome
+            self._delivery.see(outcome.reading)
             self._keep(answer.meter, outcome.reading)
         readings = [outcome.reading for outcome in outcomes.values() if outcome.reading]
         self._delivery.publish(readings, self._delivery.follow(outcomes))

@@ -51,6 +51,17 @@ def test_a_reading_is_stored_and_published_in_its_full_shape() -> None:
     assert (status.state, status.failures, status.last_success) == ("online", 0, bench.clock.now)
 
 
+@pytest.mark.parametrize(("interval_s", "holds_s"), [(1.0, 60), (60.0, 180), (3600.0, 10_800)])
+def test_a_reading_says_for_how_long_it_holds(interval_s: float, holds_s: int) -> None:
+    bench = Bench(main={"101": 2360})
+    bench.poller._interval_s = lambda _: interval_s
+    bench.poller.poll([meter()])
+    bench.clock.advance(3600)
+    bench.poller._interval_s = lambda _: 30.0
+    bench.poller.poll([meter()])
+    assert [reading.holds_s for reading in bench.store.rows.values()] == [holds_s, 90]
+
+
 def test_the_meters_are_read_side_by_side_and_a_dead_one_delays_no_other() -> None:
     bench = Bench(live={"101": 2301})
     bench.transport.scripts["dead"] = bench.transport.hang

@@ -82,6 +82,25 @@ def test_a_poll_counts_for_its_period(bench: Bench) -> None:
     assert bench.stored() == [begin + timedelta(seconds=10), begin + timedelta(seconds=119)]
 
 
+def test_what_is_not_stored_goes_into_the_least_and_greatest_of_its_hour(bench: Bench) -> None:
+    main = meter(store_every=60)
+    bench.transport.scripts["main"] = {"101": 2360}
+    for tenths in (2360, 2420, 2290, 2360):
+        bench.report(main, {"101": tenths})
+        bench.clock.advance(1)
+    bench.poller.poll([main])
+    (stored,) = bench.store.rows.values()
+    assert stored.ranges == {"voltage_a": (229.0, 242.0)}
+    assert all(reading.ranges == {} for reading, _ in bench.publisher.readings)
+
+
+def test_a_clock_that_is_set_back_stops_no_publishing(bench: Bench) -> None:
+    bench.report(meter(), {"101": 2360})
+    bench.clock.advance(-86_400)
+    bench.report(meter(), {"101": 2370})
+    assert [one.values["voltage_a"] for one, _ in bench.publisher.readings] == [236.0, 237.0]
+
+
 def test_each_report_is_stored_when_that_is_asked_for(bench: Bench) -> None:
     main = meter(store_every=0)
     for _ in range(5):

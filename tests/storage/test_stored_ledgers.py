@@ -302,7 +302,7 @@ class TestOffsets:
     def test_a_reading_that_was_under_way_brings_no_offset_back(self, house: House) -> None:
         corrections = Corrections(house.database, Calendar("UTC"), house.clock)
         house.count([0, 0, 106421, 106421, 106421, 106422])
-        judging = house.poller._judging
+        judging = house.poller.judging
         judging.prepare(["main"])
         corrections.forget_offsets("main")
         late = Reading("main", house.clock.now + SECOND, {"energy_import": 1064.23})
