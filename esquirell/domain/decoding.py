@@ -18,6 +18,7 @@ _DOUBTED = ("doubtful", "unproven")
 # Of an unknown frame: no grid has less or more, whatever the frame is then.
 _FRAME_V = (40, 520)
 _NO_GRID = ("pv", "bat", "dc")
+_NOISE_W = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +143,9 @@ class _Decoding:
         fields = found.fields
         if point.frame == "auto" and not point.suffix.startswith(_NO_GRID):
             _check_voltage(fields)
+        if fields.get("voltage") == 0 and abs(fields.get("active_power", 0)) > _NOISE_W:
+            self._warnings.append(f"{point.code}: power without voltage, which was not measured")
+            fields = {"active_power": fields["active_power"]}
         if is_excessive(fields):
             self._diagnostics[point.code] = raw
             self._warnings.append(f"{point.code}: the power is far above voltage x current")

@@ -3,6 +3,7 @@
 Devices that are no meters send numbers, too: only physics tells a meter of which nothing is known.
 """
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -45,7 +46,8 @@ class Evidence:
 def weigh(values: Values) -> Evidence:
     """Weigh the values that a profile made of an answer."""
     proofs = [
-        *_voltages(values), *_powers(values), *_direct(values), *_sums(values), *_frequency(values)
+        *_voltages(values), *_powers(values), *_triangle(values), *_direct(values),
+        *_sums(values), *_twice(values), *_frequency(values),
     ]  # fmt: skip
     return Evidence(
         sum(strength for strength, _ in proofs),
@@ -118,6 +120,15 @@ def _power(values: Values, suffix: str, apparent: float, *, doubts: bool) -> _Pr
     return 0, f"the voltage of {key} is a grid's"
 
 
+def _triangle(values: Values) -> Iterator[_Proof]:
+    """Compare the power factor with active and reactive power: a proof without a voltage."""
+    watts, reactive = (abs(values.get(one, 0.0)) for one in ("active_power", "reactive_power"))
+    factor = abs(values.get("power_factor", 0.0))
+    told = min(watts, reactive) >= _LEAST_DIRECT_W and factor
+    if told and abs(watts / math.hypot(watts, reactive) - factor) <= _NEAR:
+        yield 4, "active and reactive power make the power factor"
+
+
 def _direct(values: Values) -> Iterator[_Proof]:
     """Compare the power of panels and batteries, which is voltage x current to the last watt."""
     for suffix in _suffixes(values):
@@ -136,6 +147,13 @@ def _sums(values: Values) -> Iterator[_Proof]:
         enough = abs(total) >= _LEAST_SUM.get(quantity, 1.0)
         if several and enough and abs(sum(parts) - total) <= _NEAR * abs(total):
             yield 3, f"the parts of {quantity} add up to its {total:g}"
+
+
+def _twice(values: Values) -> Iterator[_Proof]:
+    """Compare what an inverter makes with what it gives to the grid: one power in two scales."""
+    watts, given = (abs(values.get(one, 0.0)) for one in ("active_power", "active_power_ac"))
+    if watts >= _LEAST_DIRECT_W and watts != given and abs(watts - given) <= 0.005 * watts:
+        yield 3, "two datapoints give the same power in other digits"
 
 
 def _parts(quantity: str, values: Values) -> list[str]:

@@ -25,7 +25,7 @@ _ENOUGH = 3
 _ENOUGH_IF_EXPLAINED = 2
 _ENOUGH_IF_STRANGE = 6
 _LEAST_EXPLAINED = 4
-_WELL_EXPLAINED = 0.25
+_WELL_EXPLAINED = 0.3
 _STRANGE = 0.6
 _SHARE = 0.9
 # Of layouts that leave one datapoint more unexplained a tenth of the votes counts.
@@ -39,6 +39,11 @@ _SAID = 3
 _LEAST_SHAPED = 7
 _LEAST_CHOICES = 2
 _SHAPED = 2
+# ... as do three choices that are long words: `controlpi_6v_pwm`, `charger_charging`.
+# What is beyond its maker's bounds proves less.
+_OUT_OF_BOUNDS = -2
+_LONG = 8
+_SHAPED_BY_LONG = 3
 _COSTS = {Fit.FULL: 0.0, Fit.KIND: 1.5, Fit.NO: 4.0}
 # A firmware sends one thing or another otherwise than its product describes it.
 _MOST_STRANGE = 0.1
@@ -50,7 +55,7 @@ _LEAST_HEARD = 0.05
 class Candidate:
     """Something that can have sent an answer: a profile made for it, and how many products agree.
 
-    `cost` counts what it leaves unexplained, `shape` what the kinds of its values prove.
+    `cost` counts what it leaves unexplained, `shape` what the kinds and bounds of its values prove.
     """
 
     name: str
@@ -106,7 +111,7 @@ def candidates(
         corrected = sum(
             bool(point.note) and point.trust == "sure" for point in profile.datapoints.values()
         )
-        shape = _shape(points, [fits(point) for point in points]) if not costs[points] else 0
+        shape = _shape(points, [fits(point) for point in points], answer)
         yield Candidate("layout", profile, groups[points], costs[points] + corrected, shape)
 
 
@@ -115,9 +120,17 @@ def cost(answer: Mapping[str, Any], fits: Sequence[Fit]) -> float:
     return len(answer) - len(fits) + sum(_COSTS[fit] for fit in fits)
 
 
-def _shape(points: Sequence[Specified], fits: Sequence[Fit]) -> int:
-    chosen = sum(point.kind == "enum" and fits[at] == Fit.FULL for at, point in enumerate(points))
-    return _SHAPED if len(points) >= _LEAST_SHAPED and chosen >= _LEAST_CHOICES else 0
+def _shape(points: Sequence[Specified], fits: Sequence[Fit], answer: Mapping[str, Any]) -> int:
+    """Tell what the choices in an answer prove: some if all is explained, or long ones that fit."""
+    full = [point for point, fit in zip(points, fits, strict=True) if fit == Fit.FULL]
+    odd = [point for point, fit in zip(points, fits, strict=True) if fit == Fit.KIND]
+    if any(point.kind in ("value", "integer") for point in odd):
+        return _OUT_OF_BOUNDS
+    chosen = [str(answer[point.name]) for point in full if point.kind == "enum"]
+    if len([choice for choice in chosen if len(choice) >= _LONG]) >= _SHAPED_BY_LONG:
+        return _SHAPED_BY_LONG
+    whole = len(full) == len(answer) >= _LEAST_SHAPED
+    return _SHAPED if whole and len(chosen) >= _LEAST_CHOICES else 0
 
 
 def recognise(every: Sequence[Candidate], answer: Mapping[str, Any]) -> Recognised:
@@ -128,7 +141,8 @@ def recognise(every: Sequence[Candidate], answer: Mapping[str, Any]) -> Recognis
     best = max(heard, key=lambda one: (one.weight, one.candidate.shape))
     votes = _votes(heard, answer)
     agreed = _profile({dp: vote.point for dp, vote in votes.items() if vote.share >= _SHARE})
-    shape = max(one.candidate.shape for one in heard)
+    shape = best.candidate.shape
+    shape = shape if shape < 0 else max(one.candidate.shape for one in heard)
     if not _is_proved(agreed, replace(best.candidate, shape=shape), answer):
         return Recognised(_profile({}), best, frozenset(votes), frozenset(votes), heard)
     undecided = frozenset(dp for dp, vote in votes.items() if vote.open)
@@ -172,7 +186,8 @@ def _weighted(heard: Sequence[Heard]) -> tuple[Heard, ...]:
 
 def _weight(heard: Heard, least: float) -> float:
     explained = float(_DECAY ** (heard.candidate.cost - least))
-    proved = float(_PROOF_COUNTS ** min(heard.evidence.strength, _ENOUGH_IF_STRANGE))
+    strength = heard.evidence.strength + min(heard.candidate.shape, 0)
+    proved = float(_PROOF_COUNTS ** min(strength, _ENOUGH_IF_STRANGE))
     return heard.candidate.products * explained * proved
 
 

@@ -10,9 +10,9 @@ _TEXTS = ("string", "raw", "json")
 _BOOLEANS = ("bool", "boolean")
 _NUMBERS = ("value", "integer", "")
 _BITMAPS = ("bitmap", "bitm")
-# A maker's maximum is no limit: 235.7 V came under one of 250.0, but nothing ten times as high; and
-# what is a hundred times as high is something else.
-_BEYOND = 4
+# A maker's maximum is no limit: 257.1 V came under one of 250.0. But what is far higher is doubted,
+# and what is a hundred times as high is something else.
+_BEYOND = 1.3
 _FAR_BEYOND = 100
 
 

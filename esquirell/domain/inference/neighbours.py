@@ -90,7 +90,11 @@ def _factor_in_leakage(drafts: Sequence[Draft], answer: Mapping[str, Any]) -> No
 
 def inverter(drafts: Sequence[Draft], category: str, answer: Mapping[str, Any]) -> None:
     """Micro inverters give their total in mW under the name of kW with three decimals."""
-    if category not in INVERTERS and not any(one.suffix.startswith("pv") for one in drafts):
+    panels = any(
+        (one.suffix or (one.key or "").removeprefix("active_power_")).startswith("pv")
+        for one in drafts
+    )
+    if category not in INVERTERS and not panels:
         return
     total = by_key(drafts).get("active_power")
     if total is None or not total.raw or total.spec.code != "power_total" or total.divisor != 1:
