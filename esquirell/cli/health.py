@@ -12,7 +12,7 @@ from esquirell.services.health import ROLES
 
 
 @click.command("health", cls=Command)
-@click.argument("role", type=click.Choice((*ROLES, "flower")), required=False)
+@click.argument("role", type=click.Choice((*ROLES, "web", "flower")), required=False)
 @click.option("--here", is_flag=True, help="ROLE has to work on this machine, or container.")
 @pass_call
 def health(call: Call, role: str | None, *, here: bool) -> None:

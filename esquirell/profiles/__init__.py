@@ -3,6 +3,16 @@
 from esquirell.profiles.capture import Trial, try_capture, try_with
 from esquirell.profiles.choices import Choices
 from esquirell.profiles.document import parse
-from esquirell.profiles.shelf import find, own, shipped
+from esquirell.profiles.shelf import find, own, shipped, titles
 
-__all__ = ["Choices", "Trial", "find", "own", "parse", "shipped", "try_capture", "try_with"]
+__all__ = [
+    "Choices",
+    "Trial",
+    "find",
+    "own",
+    "parse",
+    "shipped",
+    "titles",
+    "try_capture",
+    "try_with",
+]

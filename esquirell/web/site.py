@@ -8,8 +8,10 @@ from typing import Any
 
 from tornado.httputil import HTTPServerRequest
 from tornado.routing import Rule
+from tornado.template import Loader, Template
 from tornado.web import Application, StaticFileHandler, url
 
+from esquirell.daemon.garbage import give_back
 from esquirell.runtime.root import Runtime
 from esquirell.web import api
 from esquirell.web.candidates import Candidates
@@ -29,6 +31,18 @@ XSRF_COOKIE = "esquirell_xsrf"
 NAME = r"([a-z0-9_-]{1,64})"
 
 
+class Templates(Loader):
+    """Loads each template on first use; what compiling it needed is given back at once."""
+
+    def load(self, name: str, parent_path: str | None = None) -> Template:
+        """Return a template, compiled."""
+        known = len(self.templates)
+        template = super().load(name, parent_path)
+        if len(self.templates) > known:
+            give_back()
+        return template
+
+
 class Shared:
     """What all listeners of the page share."""
 
@@ -42,6 +56,7 @@ class Shared:
         self.tokens = Tokens(settings.state_dir, lambda: datetime.now(UTC))
         self.wrong = WrongAttempts()
         self.candidates = Candidates()
+        self.templates = Templates(str(FOLDER / "templates"))
         # Two: one slow query must not hold up everything else.
         self.executor = ThreadPoolExecutor(max_workers=2, thread_name_prefix="web")
 
@@ -53,7 +68,7 @@ class Site(Application):
         super().__init__(
             _handlers(),
             default_handler_class=NotFound,
-            template_path=str(FOLDER / "templates"),
+            template_loader=shared.templates,
             static_path=str(FOLDER / "static"),
             static_handler_class=Static,
             static_url_prefix="/static/",

@@ -7,8 +7,7 @@ from typing import Any, get_args
 
 from esquirell.domain.errors import CommandError, ConfigError, EsquirellError
 from esquirell.domain.meter import ProtocolVersion
-from esquirell.profiles import shipped
-from esquirell.runtime.unconfigured import listener
+from esquirell.profiles import shipped, titles
 from esquirell.services.commands import failure
 from esquirell.settings.devices import read_list
 from esquirell.settings.slugs import unique_slug
@@ -141,7 +140,7 @@ def _rank(candidate: Candidate) -> tuple[bool, bool, str]:
 
 def profiles() -> list[tuple[str, str]]:
     """Return the shipped profiles: their names and titles."""
-    return sorted((name, profile.title) for name, profile in shipped().items())
+    return sorted(titles().items(), key=lambda one: one[1].lower())
 
 
 def typed_fields(page: Steering) -> dict[str, Any]:
@@ -184,6 +183,9 @@ def listed_devices(content: bytes, name: str) -> list[dict[str, Any]]:
 
 def _scanned() -> list[Candidate]:
     """Listen for the devices on the network. Raises UnavailableError."""
+    # Only who searches needs it.
+    from esquirell.runtime.unconfigured import listener  # noqa: PLC0415
+
     products = {
         product: profile.title for profile in shipped().values() for product in profile.products
     }
