@@ -14,7 +14,13 @@ import sys
 from pathlib import Path
 
 # What esquirell reads from /run/secrets, and some others have to know as well.
-SHARED = ("redis__password", "mqtt__password", "database__password", "flower__password")
+SHARED = (
+    "redis__password",
+    "mqtt__password",
+    "database__password",
+    "web__password",
+    "flower__password",
+)
 # Other users of the broker; config/mosquitto.acl tells what they may do.
 GUESTS = ("mqtt_homeassistant", "mqtt_viewer")
 NO_SECRETS = {"README.md", ".gitignore", *GUESTS}
@@ -90,6 +96,7 @@ def show(root: Path) -> None:
     mosquitto = Folder(root / "mosquitto", "0:0")
     for guest in GUESTS:
         print(f"MQTT, user {guest.removeprefix('mqtt_')}: {mosquitto.get(guest)}")
+    print(f"the page: {Folder(root / 'credentials', '0:0').get('web__password')}")
     print(f"Flower, user esquirell: {Folder(root / 'credentials', '0:0').get('flower__password')}")
 
 

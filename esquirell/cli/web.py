@@ -33,8 +33,6 @@ def _serve(call: Call) -> int:
     from esquirell.daemon.preparing import prepare  # noqa: PLC0415 - the same
     from esquirell.web.role import alone  # noqa: PLC0415 - the same
 
-    if not call.settings.web.port:
-        raise ConfigError("the page is switched off: set port in [web]")
     runtime = start(call)
     prepare(runtime, schedules=False)
     return process.run_parts(runtime, alone(runtime))

@@ -60,7 +60,9 @@ def _models(settings: Settings) -> Iterator[tuple[tuple[str, ...], BaseModel]]:
         yield (name,), getattr(settings, name)
     for name in LISTS:
         for item in getattr(settings, name):
-            yield (name, item.name), item
+            # What lies in the state directory is not the configuration's.
+            if name != "meters" or item.name not in settings.added:
+                yield (name, item.name), item
 
 
 def _credential(source: Path, *route: str) -> str:

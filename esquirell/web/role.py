@@ -1,5 +1,6 @@
 """The page in a process: beside everything else, or alone."""
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -11,6 +12,8 @@ from esquirell.runtime.published import published
 from esquirell.runtime.root import Runtime
 from esquirell.web.live import Live
 from esquirell.web.server import web
+
+log = logging.getLogger(__name__)
 
 WAIT_S = 1.0
 
@@ -25,6 +28,9 @@ def beside(runtime: Runtime, role: Role) -> Role:
 
 def alone(runtime: Runtime) -> Role:
     """Return the page as a role: live from what is retained on the broker, else the database."""
+    if not runtime.settings.web.port:
+        log.warning("the page is switched off: set port in [web]")
+        return Role(("web",))
     live = Live(refresh_s=5.0)
     return Role(
         ("web",), (web(runtime, live), _listening(runtime, live), following_meters(runtime))

@@ -13,8 +13,12 @@ from support.compose import FILES, ROOT, load, text_of, variables
 SERVICES: dict[str, dict[str, Any]] = load("docker-compose.yml")["services"]
 ONCE = {"setup", "migrate"}
 ROOTS = {"setup": ["CHOWN", "DAC_READ_SEARCH"]}
-# Who listens where: the broker for Home Assistant, Flower for this machine.
-PORTS = {"mosquitto": ["0.0.0.0:1883:1883"], "flower": ["127.0.0.1:5555:5555"]}
+# Who listens where: the broker for Home Assistant, page and Flower for this machine.
+PORTS = {
+    "mosquitto": ["0.0.0.0:1883:1883"],
+    "web": ["127.0.0.1:8155:8155"],
+    "flower": ["127.0.0.1:5555:5555"],
+}
 SECRET = re.compile(r"password|secret|token|key", re.IGNORECASE)
 
 every = pytest.mark.parametrize("name", sorted(SERVICES))
@@ -26,7 +30,8 @@ def test_the_compose_specification_allows_it(file: str) -> None:
 
 
 def test_all_roles_are_there() -> None:
-    wanted = {"redis", "mosquitto", "worker", "beat", "bridge", "flower", "meters", "postgres"}
+    wanted = {"redis", "mosquitto", "worker", "beat", "bridge", "web", "flower"}
+    wanted |= {"meters", "postgres"}
     assert set(SERVICES) == wanted | ONCE
     assert SERVICES["meters"]["profiles"] == ["demo"]
     assert SERVICES["postgres"]["profiles"] == ["postgres"]
@@ -79,7 +84,7 @@ def test_a_service_waits_for_what_it_needs(name: str) -> None:
         assert how["condition"] == (done if other in ONCE else "service_healthy")
         if "profiles" in SERVICES[other]:
             assert how["required"] is False
-    if name in {"worker", "beat", "bridge", "flower"}:
+    if name in {"worker", "beat", "bridge", "web", "flower"}:
         assert {"migrate", "redis"} <= depends.keys()
 
 

@@ -10,7 +10,7 @@ import pytest
 from support.compose_stack import UP_S, Stack, needs_docker
 from support.waiting import eventually
 
-ROLES = ("worker", "beat", "bridge", "flower", "redis", "mosquitto", "meters")
+ROLES = ("worker", "beat", "bridge", "web", "flower", "redis", "mosquitto", "meters")
 
 pytestmark = needs_docker
 

@@ -15,7 +15,7 @@ from support.ports import free_port
 from support.waiting import LIMIT_S, eventually
 
 VOLUMES = ("credentials", "redis", "redis-socket", "mosquitto", "postgres", "state", "demo")
-SHARED = {"redis__password", "mqtt__password", "database__password", "flower__password"}
+SHARED = {f"{name}__password" for name in ("redis", "mqtt", "database", "web", "flower")}
 
 
 class Setup:
@@ -100,6 +100,7 @@ def test_nothing_is_told_unless_asked(setup: Setup) -> None:
     made = setup.run()
     assert made.stdout == "setup: every service has its passwords\n"
     shown = setup.run("show").stdout
+    assert f"the page: {setup.read('credentials/web__password')}\n" in shown
     assert f"Flower, user esquirell: {setup.read('credentials/flower__password')}\n" in shown
     assert setup.read("credentials/redis__password") not in shown
 

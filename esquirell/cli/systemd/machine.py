@@ -14,7 +14,12 @@ START_LIMIT_S = 700.0
 ALL_IN_ONE = "esquirell.service"
 APART = "esquirell.target"
 FLOWER = "esquirell-flower.service"
-ROLES = ("esquirell-worker.service", "esquirell-beat.service", "esquirell-bridge.service")
+ROLES = (
+    "esquirell-worker.service",
+    "esquirell-beat.service",
+    "esquirell-bridge.service",
+    "esquirell-web.service",
+)
 UNITS = (ALL_IN_ONE, APART, "esquirell-migrate.service", *ROLES, FLOWER)
 
 
