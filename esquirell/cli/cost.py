@@ -80,7 +80,7 @@ def _rows(call: Call, query: CostQuery) -> list[CostRow]:
         billed = costs.billed(query)
     except CommandError as error:
         raise misuse(str(error)) from None
-    call.storage.statistics.rollup(meters=list(billed))
+    call.storage.fresh_statistics.ensure(list(billed))
     return list(costs.read(query))
 
 

@@ -49,7 +49,9 @@ def shown(key: str, value: float | None) -> str:
     """Write a value with the decimals that are worth showing."""
     if value is None:
         return _NOTHING
-    return f"{value:.{quantity_of(key).precision}f}"
+    precision = quantity_of(key).precision
+    # What rounds to zero has no sign.
+    return f"{round(value, precision) + 0.0:.{precision}f}"
 
 
 def _grid(shape: Shape, keys: list[str], suffixes: list[str]) -> list[Row]:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from esquirell.domain.booking import Booking
 from esquirell.domain.reading import Reading
 from esquirell.domain.statistic import DECIMALS, Statistic, is_energy, names_of
 
@@ -39,6 +40,7 @@ class _Quarter:
     readings: int = 0
     energies: dict[str, float] = field(default_factory=dict)
     spans: dict[str, _Span] = field(default_factory=dict)
+    estimated: bool = False
 
     def measure(self, values: Mapping[str, float]) -> None:
         self.readings += 1
@@ -52,13 +54,19 @@ class _Quarter:
             else:
                 self.spans[key] = _Span(value, value, value)
 
+    def book(self, key: str, booking: Booking) -> None:
+        begin = self.number * QUARTER_S
+        share = booking.share(begin, begin + QUARTER_S)
+        self.energies[key] = self.energies.get(key, 0.0) + share
+        self.estimated = self.estimated or booking.is_guess(begin, begin + QUARTER_S)
+
     def statistic(self, meter: str) -> Statistic:
         values = {key: round(energy, DECIMALS) for key, energy in self.energies.items()}
         for key, span in self.spans.items():
             rounded = (round(figure, DECIMALS) for figure in span.figures())
             values |= dict(zip(names_of(key), rounded, strict=True))
         start = datetime.fromtimestamp(self.number * QUARTER_S, UTC)
-        return Statistic(meter, start, values, self.readings)
+        return Statistic(meter, start, values, self.readings, estimated=self.estimated)
 
 
 def quarters(meter: str, readings: Iterable[Reading]) -> Iterator[Statistic]:
@@ -94,9 +102,9 @@ def _join(
     if is_energy(key):
         # Falling, it began anew: what was used meanwhile is not known.
         if value > first:
-            for quarter, seconds in _parts(found, begin, end):
-                share = (value - first) * seconds / (end - begin)
-                quarter.energies[key] = quarter.energies.get(key, 0.0) + share
+            booking = Booking(begin, end, value - first)
+            for quarter, _ in _parts(found, begin, end):
+                quarter.book(key, booking)
         return
     for quarter, seconds in _parts(found, begin, min(end, begin + QUARTER_S)):
         if span := quarter.spans.get(key):

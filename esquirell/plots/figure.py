@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
+from math import ceil
 from typing import Literal
 
 from esquirell.plots.axes import Axis
@@ -12,6 +13,8 @@ Kind = Literal["bars", "lines"]
 
 # More series than these can't be told apart: the rest is added up, or each gets a panel.
 MOST = 8
+# About as wide as a panel is, in pixels.
+_PANEL_STEPS = 170
 
 
 @dataclass(slots=True)
@@ -169,7 +172,8 @@ class Figure:
         if len({one.colour for one in self.series}) <= MOST:
             return self
         if self.kind == "lines" or not self.additive:
-            return replace(self, panels=True)
+            series = [replace(one, points=_thinned(one, self.axis.count)) for one in self.series]
+            return replace(self, series=series, panels=True)
         whole = self.parts(words)
         largest = {id(one) for one in sorted(whole.series, key=lambda one: -one.size)[:MOST]}
         kept = [one for one in whole.series if id(one) in largest]
@@ -193,6 +197,19 @@ def _thousandth(points: Mapping[int, Point]) -> dict[int, Point]:
         number: replace(one, low=one.low / 1000, total=one.total / 1000, high=one.high / 1000)
         for number, one in points.items()
     }
+
+
+def _thinned(one: Series, count: int) -> dict[int, Point]:
+    """Return the points of a series as a panel has room for them."""
+    together = ceil(count / _PANEL_STEPS)
+    found: dict[int, Point] = {}
+    for number, point in one.points.items():
+        middle = number // together * together + together // 2
+        if before := found.get(middle):
+            before.add(point)
+        else:
+            found[middle] = replace(point)
+    return found
 
 
 def _sum_at(series: Sequence[Series], number: int) -> float:

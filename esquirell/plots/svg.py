@@ -3,7 +3,7 @@
 Colours are classes, so that a page sets them in its own style sheet; a file brings them along.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
 from importlib.resources import files
@@ -64,7 +64,8 @@ def as_drawn(figure: Figure, words: Words = ENGLISH) -> Figure:
 def _picture(figure: Figure, words: Words, width: int, name: str) -> "_Picture":
     shown = as_drawn(figure, words)
     legend = Legend(shown, words, (_LEFT, width - _RIGHT))
-    return _Picture(shown, words, width, name, legend)
+    scale = marks(*shown.range(), about=3 if shown.panels else 6)
+    return _Picture(shown, words, width, name, legend, scale)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +77,7 @@ class _Picture:
     width: int
     name: str
     legend: Legend
+    scale: Sequence[float]
 
     @property
     def height(self) -> int:
@@ -95,13 +97,9 @@ class _Picture:
     @property
     def box(self) -> Box:
         """Where the values are, unless each series has a panel."""
-        least, most = self._marks[0], self._marks[-1]
+        least, most = self.scale[0], self.scale[-1]
         top = _TOP + self.legend.height
         return Box(_LEFT, top, self.width - _LEFT - _RIGHT, _INSIDE, least, most)
-
-    @property
-    def _marks(self) -> list[float]:
-        return marks(*self.figure.range(), about=3 if self.figure.panels else 6)
 
     @property
     def _columns(self) -> int:
@@ -126,7 +124,7 @@ class _Picture:
         box, figure = self.box, self.figure
         yield from self.legend.draw(self._hatch)
         yield text("p-unit", box.x - 8, box.y - 12, figure.unit)
-        yield from scales.values(box, self._marks, self.words)
+        yield from scales.values(box, self.scale, self.words)
         yield from scales.moments(box, figure.axis, self.words, self.width - 2, written=True)
         if figure.is_empty:
             yield text("p-nothing", box.at(0.5), box.y + box.height / 2, self.words.nothing)
@@ -146,9 +144,9 @@ class _Picture:
         for number, one in enumerate(figure.series):
             x = number % self._columns * wide + _LEFT
             y = number // self._columns * _PANEL + _PANEL_TOP
-            box = Box(x, y, wide - _LEFT - 8, _PANEL_INSIDE, self._marks[0], self._marks[-1])
+            box = Box(x, y, wide - _LEFT - 8, _PANEL_INSIDE, self.scale[0], self.scale[-1])
             yield text("p-panel", x, y - 8, cut(one.name, box.width))
-            yield from scales.values(box, self._marks, self.words)
+            yield from scales.values(box, self.scale, self.words)
             is_last = number + self._columns >= len(figure.series)
             yield from scales.moments(box, axis, self.words, box.right + 6, written=is_last)
             yield from shapes.curve(box, one, axis.count, "c0", band=True)

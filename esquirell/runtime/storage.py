@@ -14,6 +14,7 @@ from esquirell.storage.database import Database
 
 if TYPE_CHECKING:
     from esquirell.services.costs import Costs
+    from esquirell.services.freshness import FreshStatistics
     from esquirell.services.history import History
     from esquirell.services.statistics import Statistics
     from esquirell.storage.commands import CommandLog
@@ -106,9 +107,16 @@ class Storage(Stores):
 
         return Costs(self.periods, self.prices, self._settings, self.calendar, self._clock)
 
+    @cached_property
+    def fresh_statistics(self) -> "FreshStatistics":
+        """What brings statistics up to date for people who look at them."""
+        from esquirell.services.freshness import FreshStatistics
+
+        return FreshStatistics(self.statistics, self._clock)
+
     def _worked_up(self, meters: Sequence[str] | None) -> "StatisticsStore":
         """Bring the statistics of some meters (None: of all) up to date, and return the store."""
-        self.statistics.rollup(meters=meters)
+        self.fresh_statistics.ensure(meters)
         return self.periods
 
 

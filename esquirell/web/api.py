@@ -217,7 +217,7 @@ class Costs(Api):
         span, tariff = self.span("30d"), self.asked("tariff") or None
         query = CostQuery(*span, period, meters, tariff)
         billed = storage.costs.billed(query)
-        storage.statistics.rollup(meters=list(billed))
+        storage.fresh_statistics.ensure(list(billed))
         return [row.payload() for row in islice(storage.costs.read(query), MOST_ROWS)]
 
 

@@ -177,7 +177,7 @@ class HistoryView:
     ) -> dict[str, tuple[Figure, list[CostRow]]]:
         """Return the costs by currency, as a picture and as they were computed."""
         moments = span.moments(self._calendar.zone)
-        self._storage.statistics.rollup(meters=list(meters))
+        self._storage.fresh_statistics.ensure(meters)
         period = _COST_PERIODS[self._selection.view]
         rows = list(self._storage.costs.read(CostQuery(*moments, period, meters)))
         if span.length == "all" and rows:

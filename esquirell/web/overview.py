@@ -217,7 +217,7 @@ def _today(runtime: Runtime, names: Sequence[str]) -> dict[str, Today]:
     now = datetime.now(UTC)
     calendar = Calendar(runtime.settings.timezone)
     midnight = calendar.floor(now, "day")
-    runtime.storage.statistics.rollup(meters=names)
+    runtime.storage.fresh_statistics.ensure(names)
     found: dict[str, Today] = {}
     wanted = Periods("day", midnight, now, None)
     costs = _costs(runtime, names, (midnight, now))

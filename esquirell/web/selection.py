@@ -9,12 +9,15 @@ from urllib.parse import urlencode
 from esquirell.domain.meter import Meter
 from esquirell.domain.quantity import QUANTITIES, split_key
 from esquirell.domain.statistic import is_energy
+from esquirell.plots.figure import MOST
 from esquirell.services.history import View
 from esquirell.web.spans import CURVE_VIEWS, ENERGY_VIEWS, LENGTHS, Length, Span
 
 ENERGY, POWER, COST = "energy", "power", "cost"
 # Readings of more meters than these are too many to be drawn one by one.
 _MOST_RAW = 4
+# Of more meters than have a place in one picture, less is shown of each.
+_COARSE: tuple[View, ...] = ("day", "hour")
 
 # Gives all values of a parameter of the query.
 Arguments = Callable[[str], Sequence[str]]
@@ -120,7 +123,10 @@ def select(arguments: Arguments, past: Past, today: date) -> Selection:
     views = views_of(show, length)
     if len(chosen) > _MOST_RAW:
         views = tuple(view for view in views if view != "raw")
-    view = next((one for one in views if one in arguments("by")), views[0])
+    usual = views[0]
+    if len(chosen) > MOST and show not in {ENERGY, COST}:
+        usual = next((one for one in _COARSE if one in views), usual)
+    view = next((one for one in views if one in arguments("by")), usual)
     compare = "1" in arguments("compare") and length != "all"
     return Selection(show, Span.around(length, _day(arguments, today)), view, chosen, compare)
 

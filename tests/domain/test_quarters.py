@@ -26,6 +26,13 @@ def test_energy_is_spread_evenly_over_the_time_between_two_readings() -> None:
         45: 0.5,
     }
     assert [one.readings for one in said.values()] == [1, 0, 0, 1]
+    # After more than a quarter of an hour of silence nobody knows when it was used.
+    assert [one.estimated for one in said.values()] == [True, True, True, True]
+
+
+def test_what_is_measured_every_few_minutes_is_no_estimate() -> None:
+    said = found(*((float(at), {"energy_import": at / 10}) for at in range(0, 60, 5)))
+    assert not any(one.estimated for one in said.values())
 
 
 def test_a_counter_that_falls_adds_nothing_and_goes_on_from_there() -> None:
