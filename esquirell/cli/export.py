@@ -21,7 +21,7 @@ FORMATS = ("csv", "json", "parquet")
 
 @contextmanager
 def new_file(path: Path, *, force: bool) -> Iterator[Path]:
-    """Give the name of an empty file to write; in the end it takes the place of `path`.
+    """Return the name of an empty file to write; in the end it takes the place of `path`.
 
     An error leaves nothing behind, and what was there as it was. Raises UsageError for a file
     that is there already (unless `force`), and for a folder that can't be written into.

@@ -13,7 +13,7 @@ UNFOLDED = 10
 
 
 def in_terminal() -> bool:
-    """Tell whether people read what is printed, rather than programs."""
+    """Whether people read what is printed, rather than programs."""
     return sys.stdout.isatty()
 
 
@@ -38,12 +38,12 @@ def print_lines(rows: Iterable[Row]) -> None:
 
 
 def warn(sentence: str) -> None:
-    """Tell people what they should know, though the command goes on."""
+    """Print a warning: the command goes on."""
     click.echo(f"warning: {sentence}", err=True)
 
 
 def complain(sentence: str) -> None:
-    """Tell people what went wrong, as the border does, when there is more than one thing."""
+    """Print an error as the border does, where there is more than one."""
     click.echo(f"esquirell: {sentence}", err=True)
 
 

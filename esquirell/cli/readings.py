@@ -79,8 +79,8 @@ class Asked:
 def readings(call: Call, /, **given: Any) -> None:  # noqa: ANN401 - as click hands them over
     """Show the stored readings of one meter or of all, by default those of the last 24 hours.
 
-    By hour, day or month: the kWh of each counter, least, mean and greatest of all else, from
-    the period that --since lies in.
+    By quarter, hour, day, month or year: the kWh of every counter; lowest, mean and highest value
+    of everything else, from the period that --since lies in.
 
     A moment is a date, a date with a time (with a zone or in the configured one), or how long
     ago it was: 30m, 24h, 7d. A table is for people: piped, it is tab-separated and complete.
@@ -173,6 +173,7 @@ statistics = Command(
     ],
     help="""Show the statistics of one meter or of all, by default of the last 30 days.
 
-    As readings --resolution day: the kWh of each counter, least, mean and greatest of all else.
+    As readings --resolution day: the kWh of every counter; lowest, mean and highest value of
+    everything else.
     """,
 )

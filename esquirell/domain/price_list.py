@@ -27,7 +27,7 @@ def read_prices(lines: Iterable[str], zone: str) -> list[PriceRow]:
 
 
 def end_of(rows: Sequence[PriceRow]) -> datetime | None:
-    """Give the moment at which a list ends, None when its last price holds on.
+    """Return the moment at which a list ends, None when its last price holds on.
 
     Rows that lie up to a day apart are those of a market: a price of yesterday says nothing
     about today, so that the last one holds just as long as the one before it.

@@ -20,7 +20,7 @@ _DAY = timedelta(days=1)
 
 
 def check_quarter(moment: time) -> time:
-    """Give a time of day back. Raises ValueError unless it is local and on a quarter."""
+    """Return a time of day as it is. Raises ValueError unless it is local and on a quarter."""
     if moment.tzinfo is not None:
         raise ValueError("must be a time without a zone: it is in the configured one")
     if moment.minute % QUARTER_MINUTES or moment.second or moment.microsecond:
@@ -29,7 +29,7 @@ def check_quarter(moment: time) -> time:
 
 
 def check_currency(code: str) -> str:
-    """Give a currency back. Raises ValueError unless it has the form of ISO 4217."""
+    """Return a currency as it is. Raises ValueError unless it has the form of ISO 4217."""
     if not (len(code) == CURRENCY_LETTERS and code.isascii() and code.isalpha() and code.isupper()):
         raise ValueError('must be the three letters of ISO 4217, such as "EUR"')
     return code
@@ -48,7 +48,7 @@ class Prices:
     sold: Decimal | None = None
 
     def over(self, other: "Prices") -> "Prices":
-        """Give these prices, and the other ones where there are none."""
+        """Return these prices, and the other ones where there are none."""
         return Prices(
             other.bought if self.bought is None else self.bought,
             other.sold if self.sold is None else self.sold,
@@ -79,7 +79,7 @@ class Window(BaseModel):
         return Prices(self.import_price, self.export_price)
 
     def holds(self, local: datetime) -> bool:
-        """Tell whether a moment, in local time, lies within."""
+        """Whether a moment, in local time, lies within."""
         today = local.date()
         if self.valid_from is not None and today < self.valid_from:
             return False
@@ -117,11 +117,11 @@ class Tariff(BaseModel):
     windows: tuple[Window, ...] = ()
 
     def covers(self, meter: str) -> bool:
-        """Tell whether it is the tariff of a meter."""
+        """Whether it is the tariff of a meter."""
         return self.meters is None or meter in self.meters
 
     def prices(self, local: datetime) -> Prices:
-        """Give the prices at a moment, in local time."""
+        """Return the prices at a moment, in local time."""
         return _first(window.prices for window in self.windows if window.holds(local)).over(
             Prices(self.import_price, self.export_price)
         )

@@ -94,7 +94,7 @@ class Devices:
 
     @cached_property
     def capture(self) -> Capture:
-        """The one who takes captures."""
+        """The service that takes captures."""
         return Capture(self.transport, self.describe, self.profiles.of, VERSION)
 
     def try_out(self, meter: Meter, device: Device | None = None) -> Reading:
@@ -135,7 +135,7 @@ class Devices:
         return known[1]
 
     def describe(self, meter: Meter) -> Device:
-        """Tell what is known of the device of a meter: from its file, else from the cloud.
+        """Return what is known of the device of a meter: from its file, else from the cloud.
 
         Raises ConfigError.
         """

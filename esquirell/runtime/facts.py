@@ -42,7 +42,7 @@ class Told:
         self._info: dict[str, Any] = {}
 
     def info(self, settings: Settings, base_topic: str) -> dict[str, Any]:
-        """Tell what runs here, with which settings, and which commands it takes; for one thread."""
+        """Return version, settings and commands as `bridge/info` has them; for one thread."""
         if self._settings is not settings:
             self._settings, self._info = settings, _info_of(settings, base_topic)
         return self._info
@@ -59,7 +59,7 @@ class Known:
     describe: Callable[[Meter], Device]
 
     def info(self, meter: Meter) -> MeterInfo:
-        """Tell what is to be shown of a meter."""
+        """Return what is to be shown of a meter."""
         tariff, device = self.costs.tariff_of(meter.name), _device(self.describe, meter)
         return MeterInfo(
             meter,
@@ -90,7 +90,7 @@ def _device(describe: Callable[[Meter], Device], meter: Meter) -> Device:
 
 
 def _profile(profiles: Choices, meter: Meter) -> Profile | None:
-    """Give the profile of a meter, if it has one that can be read."""
+    """Return the profile of a meter, if it has one that can be read."""
     try:
         return profiles.of(meter)
     except ConfigError:

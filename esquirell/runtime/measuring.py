@@ -27,7 +27,7 @@ def exporter_of(
 def ports_of(
     transport: Transport, store: ReadingStore, exporter: "Exporter | None"
 ) -> tuple[Transport, ReadingStore]:
-    """Give the ports with stopwatches, or as they are."""
+    """Return the ports with stopwatches, or as they are."""
     if exporter is None:
         return transport, store
     return MeasuredTransport(transport, exporter), MeasuredStore(store, exporter)

@@ -13,7 +13,7 @@ _building = threading.Lock()
 
 
 def current(app: Celery) -> Runtime:
-    """Give the runtime of this process; a forked child has one of its own."""
+    """Return the runtime of this process; a forked child has one of its own."""
     with _building:
         if os.getpid() not in _built:
             _built[os.getpid()] = Runtime(load(), app)

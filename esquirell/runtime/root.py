@@ -68,7 +68,7 @@ if TYPE_CHECKING:
 
 
 def now() -> datetime:
-    """Give the present moment, aware and in UTC."""
+    """Return the present moment, aware and in UTC."""
     return datetime.now(UTC)
 
 
@@ -129,7 +129,7 @@ class Runtime:
             self.devices.transport.forget(meter.name)
 
     def meters(self) -> Sequence[Meter]:
-        """Give the configured meters."""
+        """Return the configured meters."""
         return self.settings.meters
 
     @cached_property
@@ -163,7 +163,7 @@ class Runtime:
 
     @cached_property
     def poller(self) -> Poller:
-        """The one who polls."""
+        """The service that polls."""
         transport, store = ports_of(self.devices.transport, self.storage.readings, self.exporter)
         spool, storage = Spool(self.settings.spool_file), self.storage
         history, corrections = storage.reading_history, self.upkeep.corrections
@@ -302,7 +302,7 @@ class Runtime:
 
     @cached_property
     def missed(self) -> Missed:
-        """The one who publishes what the broker missed."""
+        """The service that publishes what the broker missed."""
         return Missed(self.connection, self.storage.readings, self.publisher.missed, now)
 
     @cached_property
@@ -337,7 +337,7 @@ class Runtime:
         self.publisher.event("meter_known", {"meter": meter.name, **asdict(change)})
 
     def _known_statuses(self) -> dict[str, MeterStatus]:
-        """Give what this process itself knows of the meters, also what is not stored yet."""
+        """Return what this process itself knows of the meters, also what is not stored yet."""
         if "poller" not in self.__dict__:
             return {}
         return self.poller.delivery.statuses.known()
@@ -368,5 +368,5 @@ class Runtime:
 
 
 def _paces(settings: Settings) -> dict[str, int]:
-    """Give how often (s) each meter's readings are published; it is asked for with each."""
+    """Return how often (s) each meter's readings are published; it is asked for with each."""
     return {one.name: one.publish_every for one in settings.meters}

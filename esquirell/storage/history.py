@@ -40,7 +40,7 @@ class ReadingHistory:
         self._database = database
 
     def statuses(self) -> dict[str, MeterStatus]:
-        """Give the status of every meter ever seen, by name. Raises UnavailableError."""
+        """Return the status of every meter ever seen, by name. Raises UnavailableError."""
         with self._database.read() as connection:
             return meters.read_statuses(connection)
 
@@ -56,7 +56,7 @@ class ReadingHistory:
             return {row.name: row.readings for row in connection.execute(query)}
 
     def latest(self) -> dict[str, Reading]:
-        """Give the latest reading of each meter, by name. Raises UnavailableError."""
+        """Return the latest reading of each meter, by name. Raises UnavailableError."""
         shape = Shape()
         query = (
             select(meter.c.name, *shape.columns)

@@ -32,7 +32,7 @@ class Prices:
             connection.execute(insert_new(connection, price), new)
 
     def rows(self, tariff: str, since: datetime, until: datetime) -> list[PriceRow]:
-        """Give the rows that hold from `since` until just before `until`.
+        """Return the rows that hold from `since` until just before `until`.
 
         Raises UnavailableError.
         """
@@ -66,5 +66,5 @@ def _to_row(tariff: str, row: PriceRow) -> dict[str, object]:
 
 
 def _money(stored: float | None) -> Decimal | None:
-    """Give back the decimals that were stored: a double keeps fifteen digits."""
+    """Return the decimals that were stored: a double keeps fifteen digits."""
     return None if stored is None else Decimal(repr(stored))
