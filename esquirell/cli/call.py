@@ -171,6 +171,10 @@ class Command(click.Command):
         self.params += common_options()
 
 
+# Characters of a first sentence: more than any has.
+_WHOLE = 500
+
+
 class Group(click.Group):
     """A group whose commands, like itself, take the common options."""
 
@@ -179,3 +183,15 @@ class Group(click.Group):
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - handed on to click
         super().__init__(*args, **kwargs)
         self.params += common_options()
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands with their first sentences whole; click cuts them off."""
+        found = {name: self.get_command(ctx, name) for name in self.list_commands(ctx)}
+        rows = [
+            (name, command.get_short_help_str(_WHOLE))
+            for name, command in found.items()
+            if command and not command.hidden
+        ]
+        if rows:
+            with formatter.section("Commands"):
+                formatter.write_dl(rows)

@@ -77,6 +77,8 @@ def _files(state_dir: Path) -> list[Path]:
     folder = folder_of(state_dir)
     try:
         return sorted(file for file in folder.glob("*.toml") if not file.name.startswith("."))
+    except PermissionError:
+        return []  # who opens the state directory is told whose it is
     except (OSError, ValueError) as error:
         raise ConfigError(f"{folder} can't be read: {error}") from error
 

@@ -151,7 +151,7 @@ def test_what_is_wrong_is_said(reader: Program, path: str, status: int, code: st
         ("schedule/add", {"name": "fetch", "every": 5}, 409, "already_exists"),
         ("schedule/run", {"name": "nobody"}, 404, "unknown_schedule"),
         ("task/run", {"task": "nobody"}, 404, "unknown_task"),
-        ("meter/test", {"name": "hung"}, 502, "wrong_key"),
+        ("meter/test", {"name": "hung"}, 502, "no_data"),
     ],
 )
 def test_a_command_that_fails_says_why(
