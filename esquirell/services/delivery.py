@@ -1,6 +1,7 @@
 """What becomes of readings: statuses follow them, they are stored and published."""
 
 import threading
+from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -17,12 +18,13 @@ from esquirell.services.statuses import Statuses
 
 # A report may overtake the answer to a question.
 OVERTAKEN = timedelta(minutes=1)
+POLLS = 16
 
 
 class Delivery:
     """Stores and publishes readings, whoever brings them.
 
-    `polled` and `reported` say of when the last stored reading of a poll and the last report of
+    `polled` and `reported` say of when the last stored readings of polls and the last report of
     each meter are.
     """
 
@@ -34,7 +36,8 @@ class Delivery:
         self._lock = threading.Lock()
         self._published: dict[str, datetime] = {}
         self._ranges: dict[str, Ranges] = {}
-        self.polled: dict[str, datetime] = {}
+        self._marked: dict[str, Reading] = {}
+        self.polled: dict[str, deque[datetime]] = {}
         self.reported: dict[str, datetime] = {}
 
     def follow(self, outcomes: Mapping[Meter, Outcome]) -> dict[str, MeterStatus]:
@@ -51,19 +54,27 @@ class Delivery:
     ) -> UnavailableError | None:
         """Store readings and statuses; return the error while the database is unreachable."""
         if polled:
-            self.polled |= {reading.meter: reading.measured_at for reading in readings}
+            for reading in readings:
+                polls = self.polled.setdefault(reading.meter, deque(maxlen=POLLS))
+                polls.append(reading.measured_at)
         return self.saver.save([self._with_ranges(reading) for reading in readings], statuses)
 
     def see(self, reading: Reading) -> None:
         """Take in a reading that may not be stored: its hour has to know its values all the same.
 
-        Least and greatest since the last stored reading are stored with the next one.
+        Least and greatest since the last stored reading are stored with the next one, and so is
+        which counters began anew.
         """
         with self._lock:
             self._ranges.setdefault(reading.meter, Ranges()).see(reading.values)
+            if reading.begins or reading.retracted:
+                before = self._marked.get(reading.meter)
+                self._marked[reading.meter] = _marked(reading, before) if before else reading
 
     def _with_ranges(self, reading: Reading) -> Reading:
         with self._lock:
+            if marked := self._marked.pop(reading.meter, None):
+                reading = _marked(reading, marked)
             ranges = self._ranges.get(reading.meter)
             if ranges is None:
                 return reading
@@ -88,3 +99,12 @@ class Delivery:
             return self._profiles.of(meter).keys
         except EsquirellError:
             return ()
+
+
+def _marked(reading: Reading, before: Reading) -> Reading:
+    """Return a reading that says what an earlier one, which is not stored, said of its counters."""
+    return replace(
+        reading,
+        begins=before.begins | reading.begins,
+        retracted={**before.retracted, **reading.retracted},
+    )

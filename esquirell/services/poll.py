@@ -190,11 +190,13 @@ class Poller:
 
     def _deliver(self, batch: Mapping[Meter, Outcome], options: PollOptions) -> dict[str, Outcome]:
         outcomes = {meter.name: outcome for meter, outcome in batch.items()}
+        readings = [outcome.reading for outcome in outcomes.values() if outcome.reading]
+        for reading in () if options.save else readings:
+            self.delivery.see(reading)
         if not batch or not (options.save or options.publish):
             return outcomes
         counted = {meter: one for meter, one in batch.items() if one.ok or self._counts(meter)}
         statuses = self.delivery.follow(counted)
-        readings = [outcome.reading for outcome in outcomes.values() if outcome.reading]
         error = self.delivery.save(readings, statuses, polled=True) if options.save else None
         if options.publish:
             self.delivery.publish(readings, statuses)

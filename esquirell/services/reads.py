@@ -20,6 +20,9 @@ log = logging.getLogger(__name__)
 
 # A transaction costs as much as ten readings in it; nobody waits for a single meter's.
 GATHER_S = 0.015
+# Of many, those that come meanwhile would take turns at the interpreter with the first ones.
+MANY = 30
+GATHER_MANY_S = 0.06
 # Between two looks at whether a poll was cancelled.
 LOOK_EVERY_S = 0.5
 
@@ -107,7 +110,7 @@ class Batches:
         while self._pending and (left_s := deadline - time.monotonic()) > 0:
             check_cancelled()
             if self._some.wait(min(left_s, LOOK_EVERY_S)):
-                self._all.wait(GATHER_S)
+                self._all.wait(GATHER_S if len(self._pending) < MANY else GATHER_MANY_S)
                 yield self._batch()
 
     @property

@@ -141,8 +141,8 @@ class Reports:
         return due
 
     def _was_polled(self, pending: _Pending) -> bool:
-        polled = self._delivery.polled.get(pending.meter.name)
-        return polled is not None and _period(polled, pending.meter) == pending.period
+        polls = tuple(self._delivery.polled.get(pending.meter.name, ()))
+        return any(_period(poll, pending.meter) == pending.period for poll in polls)
 
     def _store(self, readings: list[Reading]) -> None:
         if readings:

@@ -171,3 +171,31 @@ def test_energy_is_counted_on_through_reports_that_are_not_stored(bench: Bench) 
     last = max(bench.store.rows.values(), key=lambda one: one.measured_at)
     assert last.ledger is not None
     assert last.ledger.counters["energy_import"].total == 1000.29
+
+
+def test_a_counter_that_begins_anew_in_a_report_does_so_in_the_next_stored_reading(
+    bench: Bench,
+) -> None:
+    main = meter(store_every=60)
+    begins: frozenset[str] = frozenset()
+    for number in [*[100_000] * 3, *range(12)]:
+        bench.report(main, {"131": number})
+        begins |= bench.publisher.readings[-1][0].begins
+        bench.clock.advance(20)
+        bench.reports.store_turn()
+    bench.reports.flush()
+    stored: frozenset[str] = frozenset().union(*(row.begins for row in bench.store.rows.values()))
+    assert stored == begins
+
+
+def test_polls_that_follow_each_other_quickly_all_count_for_their_period(bench: Bench) -> None:
+    main = meter(store_every=60)
+    bench.transport.scripts["main"] = {"101": 2300}
+    bench.clock.now = bench.clock.now.replace(second=1)
+    bench.poller.poll([main])
+    bench.clock.advance(30)
+    bench.report(main, {"101": 2310})
+    bench.clock.advance(29.05)
+    bench.poller.poll([main])
+    bench.reports.store_turn()
+    assert len(bench.store.rows) == 2

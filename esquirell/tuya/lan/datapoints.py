@@ -47,6 +47,7 @@ class Datapoints:
     came: set[str] = field(default_factory=set)
     missing: dict[str, int] = field(default_factory=dict)
     by_id: bool = False
+    last_at: float = -FOREVER
     answers: int = 0
     reports: int = 0
     answers_by_reports: bool = False
@@ -57,8 +58,12 @@ class Datapoints:
 
     def take(self, message: Message, now: float, line: int) -> None:
         """Take in what a message says, whatever kind it is of."""
+        self.last_at = now
         for name, value in message.dps.items():
-            if name in self.known or len(self.known) < MOST_DATAPOINTS:
+            point = self.known.get(name)
+            if point is not None:
+                point.value, point.at, point.line, point.asked = value, now, line, 0
+            elif len(self.known) < MOST_DATAPOINTS:
                 self.known[name] = Datapoint(value, now, line)
         if message.is_answer:
             self.answered |= message.dps.keys()
@@ -91,7 +96,7 @@ class Datapoints:
 
     def said_since(self, moment: float) -> bool:
         """Whether anything was said since a moment."""
-        return any(point.at >= moment for point in self.known.values())
+        return self.last_at >= moment
 
     @property
     def complete(self) -> bool:
@@ -100,18 +105,22 @@ class Datapoints:
 
     def due(self, named: Collection[str]) -> set[str]:
         """Return the ids to wait for: those named by the profile and those that ever came."""
-        return {name for name in {*named, *self.came} if self.missing.get(name, 0) < MISSES}
+        ids = self.came.union(named)
+        if not self.missing:
+            return ids
+        return {name for name in ids if self.missing.get(name, 0) < MISSES}
 
     def left(self, due: Collection[str], since: float) -> set[str]:
         """Return the ids that were not said since a moment."""
-        return {name for name in due if name not in self.known or self.known[name].at < since}
+        known = self.known
+        return {name for name in due if name not in known or known[name].at < since}
 
     def count_answer(self, due: Collection[str], since: float) -> None:
         """Note which datapoints an answer brought."""
         left = self.left(due, since)
-        for name in due:
+        for name in due if left or self.missing else ():
             self.missing[name] = self.missing.get(name, 0) + 1 if name in left else 0
-        self.came |= {name for name, point in self.known.items() if point.at >= since}
+        self.came.update(name for name, point in self.known.items() if point.at >= since)
 
     def unconfirmed(self, now: float, line: int) -> list[str]:
         """Return the ids that are to be asked for anew, as the line lives and says nothing of them.

@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from esquirell.tuya.lan.codec import (
@@ -35,6 +36,7 @@ LONGEST_REFUSAL = 80
 LARGEST_ID = 65_535
 LONGEST_ID = 5
 _PROOF_BYTES = 32
+_PLAIN = (int, str, bool)
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,11 +212,10 @@ def _datapoints(said: object) -> dict[str, Any]:
 
 
 def _is_plain(value: object) -> bool:
-    if isinstance(value, float):
-        return math.isfinite(value)
-    return isinstance(value, (bool, int, str))
+    return type(value) in _PLAIN or (isinstance(value, float) and math.isfinite(value))
 
 
+@lru_cache(maxsize=1024)
 def _is_id(name: str) -> bool:
     return (
         name.isascii() and name.isdecimal() and len(name) <= LONGEST_ID and int(name) <= LARGEST_ID
