@@ -21,13 +21,15 @@ from support.staged import BEGINS, ENERGY, POWER, PRICE, Past, StagedHouse, hour
 from support.waiting import eventually
 
 from esquirell.domain.errors import HomeAssistantError
-from esquirell.domain.long_term import HOUR
+from esquirell.domain.long_term import HOUR, KeptStatistic, Row
+from esquirell.homeassistant.statistics import LongTermStatistics
 from esquirell.mqtt.topics import Topics
 
 pytestmark = pytest.mark.skipif(not PROGRAMS, reason="HOME_ASSISTANT names no program")
 
 QUARTER = timedelta(minutes=15)
 COST = "cost_today"
+UNITS = {ENERGY: "kWh", COST: "PLN"}
 CLASSES = {
     ENERGY: {
         "device_class": "energy",
@@ -486,17 +488,14 @@ def test_costs_over_two_midnights_and_the_end_of_summer_time(
         house.close()
 
 
-def energy_as_seen(past: Past, missed: Collection[int]) -> Iterator[dict[str, Any]]:
+def energy_as_seen(past: Past, missed: Collection[int]) -> Iterator[Row]:
     seen = BEGINS
     for hour in range(past.hours):
         seen = seen if hour in missed else past.at_end(hour)
-        start = (past.start + hour * HOUR).isoformat()
-        yield {"start": start, "state": seen, "sum": seen - BEGINS}
+        yield Row(past.start + hour * HOUR, seen, seen - BEGINS)
 
 
-def cost_as_seen(
-    past: Past, missed: Collection[int], midnights: Sequence[int]
-) -> Iterator[dict[str, Any]]:
+def cost_as_seen(past: Past, missed: Collection[int], midnights: Sequence[int]) -> Iterator[Row]:
     """Yield hours of a cost that begins anew at midnight, of which the end was not always seen."""
     total, state, reset = 0.0, 0.0, midnights[0]
     for hour in range(past.hours):
@@ -506,17 +505,16 @@ def cost_as_seen(
             total += new - (state if begun == reset else 0.0)
             state, reset = new, begun
         start, last_reset = (past.start + number * HOUR for number in (hour, reset))
-        row = {"state": state, "sum": total, "last_reset": last_reset.isoformat()}
-        yield {"start": start.isoformat()} | row
+        yield Row(start, state, total, last_reset)
 
 
-def import_hours(ha: HomeAssistant, key: str, stats: Iterable[dict[str, Any]]) -> None:
-    (found,) = ha.call("recorder/get_statistics_metadata", statistic_ids=[ha.entities[key]])
-    copied = ["has_sum", "name", "source", "statistic_id"]
-    copied += ["mean_type", "unit_class"] if "mean_type" in found else ["has_mean"]
-    metadata = {name: found[name] for name in copied}
-    metadata["unit_of_measurement"] = found["statistics_unit_of_measurement"]
-    ha.call("recorder/import_statistics", metadata=metadata, stats=list(stats))
+def import_hours(ha: HomeAssistant, key: str, rows: Iterable[Row]) -> None:
+    unique_id = Topics().meter_id("main", key)
+    with ha.connection() as connection:
+        statistics = LongTermStatistics(connection)
+        kept = statistics.find({unique_id: UNITS[key]})[unique_id]
+        assert isinstance(kept, KeptStatistic)
+        statistics.write(kept, list(rows))
 
 
 def wait_for_states(ha: HomeAssistant) -> None:
