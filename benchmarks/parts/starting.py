@@ -25,6 +25,10 @@ REPEATS, QUICK_REPEATS = 9, 3
 STARTS, QUICK_STARTS = 5, 2
 FIRST_READING_S, HELP_MS, READINGS_MS = 1.2, 150.0, 350.0
 LIMIT_S = 60.0
+# What a short command can't do without, and how much more it may take.
+LIBRARIES = "import sqlalchemy.dialects.sqlite, click"
+SHORT = ("readings --json", "meters list", "schedule list")
+SHORT_RATIO = 1.15
 
 
 class Taken(NamedTuple):
@@ -65,11 +69,21 @@ def measure(run: Run) -> Result:
         bare = Taken.by([ours(), "-c", "pass"], repeats)
         helped = Taken.by([*program, "--help"], repeats)
         listed = Taken.by([*program, "--config", str(config), "readings", "--json"], repeats)
+        libraries = Taken.by([ours(), "-c", LIBRARIES], repeats)
+        short = {
+            command: Taken.by([*program, "--config", str(config), *command.split()], repeats)
+            for command in SHORT
+        }
     what = "`esquirell run` to the first reading stored and published"
     for when, sample in (("", again), (", with a new database", fresh)):
         result.at_most(11, what + when, sample.median, FIRST_READING_S, "s", sample.text())
     _judge(run, result, "`esquirell --help`", helped, bare, HELP_MS)
     _judge(run, result, "`esquirell readings --json`", listed, bare, READINGS_MS)
+    for command, taken in short.items():
+        ratio = taken.cpu_ms.median / libraries.cpu_ms.median
+        what = f"CPU of `esquirell {command}` against Python with SQLAlchemy and click alone"
+        result.at_most(11, what, ratio, SHORT_RATIO, "times")
+        run.say(f"starting: {command} {ratio:.2f} times the libraries alone")
     return result
 
 

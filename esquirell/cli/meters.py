@@ -17,15 +17,13 @@ from esquirell.cli.sync import sync
 from esquirell.cli.values import diagnostics_of, lines_of, plain, print_grid
 from esquirell.domain.errors import ConfigError, UnavailableError
 from esquirell.domain.meter import Meter
-from esquirell.domain.profile import Profile
 from esquirell.domain.reading import payload
 from esquirell.domain.status import MeterStatus
-from esquirell.profiles import Choices
-from esquirell.profiles.choice import UNKNOWN
 from esquirell.services.health import described
 from esquirell.settings import masked, private_files
 
 if TYPE_CHECKING:
+    from esquirell.domain.profile import Profile
     from esquirell.runtime.root import Runtime
 
 _COLUMNS = ("name", "label", "profile", "protocol", "state", "last_success", "failures", "reason")
@@ -183,7 +181,10 @@ def _warnings(call: Call, name: str) -> list[str]:
     return list(ledger.warnings) if ledger else []
 
 
-def _profile(call: Call, meter: Meter) -> Profile | None:
+def _profile(call: Call, meter: Meter) -> "Profile | None":
+    from esquirell.profiles import Choices  # noqa: PLC0415 - `list` can spare them
+    from esquirell.profiles.choice import UNKNOWN  # noqa: PLC0415 - as above
+
     try:
         profile = Choices(lambda: call.settings.profiles_dir).of(meter)
     except ConfigError as error:

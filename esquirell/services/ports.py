@@ -1,17 +1,22 @@
 """Ports: what the services need from the outside, in the words of the domain."""
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from typing import Any, Protocol
+# Ports are types alone: who needs one of them does not load what the others speak of.
+from __future__ import annotations
 
-from esquirell.domain.decoding import Decoded
-from esquirell.domain.errors import EsquirellError
-from esquirell.domain.heard import Heard, Question
-from esquirell.domain.ledger import Ledger
-from esquirell.domain.meter import Meter
-from esquirell.domain.profile import Profile
-from esquirell.domain.reading import Reading
-from esquirell.domain.status import MeterStatus
-from esquirell.domain.tasks import HeldTask
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+
+    from esquirell.domain.decoding import Decoded
+    from esquirell.domain.errors import EsquirellError
+    from esquirell.domain.heard import Heard, Question
+    from esquirell.domain.ledger import Ledger
+    from esquirell.domain.meter import Meter
+    from esquirell.domain.profile import Profile
+    from esquirell.domain.reading import Reading
+    from esquirell.domain.status import MeterStatus
+    from esquirell.domain.tasks import HeldTask
 
 
 class Transport(Protocol):
