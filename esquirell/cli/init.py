@@ -17,7 +17,7 @@ from esquirell.cli.output import warn
 from esquirell.domain.errors import ConfigError
 from esquirell.domain.meter import LOCAL_KEY_LENGTH, Meter, ProtocolVersion
 from esquirell.profiles import shipped
-from esquirell.settings import MqttSettings, RedisSettings, private_files
+from esquirell.settings import MqttSettings, RedisSettings, WebSettings, private_files
 from esquirell.settings.devices import read_devices
 from esquirell.settings.files import SEARCHED
 from esquirell.settings.slugs import LONGEST, slug
@@ -37,6 +37,7 @@ It asks for your MQTT broker and your meters, and tries each answer at once. Ctr
 """
 REDIS = ("localhost", 6379)
 LOOK_S = 0.5
+EVERYWHERE = "0.0.0.0"  # noqa: S104 - if the user wants that, and with a password
 
 
 @click.command("init", cls=Command)
@@ -61,11 +62,23 @@ def init(output: Path, devices: Path | None, cloud: bool, force: bool) -> None:
         click.echo(OPENING.format(output=output, folder=output.absolute().parent))
     if cloud:
         devices = _listed_devices(output, devices, force=force)
-    files = compose(replace(_draft(devices), redis_url=_redis_url()), output)
+    answers = replace(_draft(devices), redis_url=_redis_url())
+    files = compose(replace(answers, page_address=_page_address()), output)
     if not force:
         private_files.refuse_existing(files)
     private_files.write(files)
     _report(files, output)
+
+
+def _page_address() -> str:
+    """Ask whether the whole network may see the page; without a terminal, nobody else may."""
+    local = WebSettings().address
+    if not sys.stdin.isatty():
+        return local
+    question = (
+        "Shall the whole network see the page (it asks for a password), not only this machine?"
+    )
+    return EVERYWHERE if click.confirm(question, default=False) else local
 
 
 def _listed_devices(output: Path, devices: Path | None, *, force: bool) -> Path:

@@ -13,7 +13,7 @@ import tomlkit
 from tomlkit.items import Table
 
 from esquirell.domain.meter import Meter
-from esquirell.settings.model import MqttSettings, RedisSettings
+from esquirell.settings.model import MqttSettings, RedisSettings, WebSettings
 
 # A service of the machine keeps its state there; commands that people call should find it.
 SERVICE_FOLDER = Path("/etc/esquirell")
@@ -49,6 +49,7 @@ class Draft:
     mqtt: MqttSettings
     meters: tuple[Meter, ...]
     redis_url: str = RedisSettings().url
+    page_address: str = WebSettings().address
 
 
 def compose(draft: Draft, target: Path) -> dict[Path, str]:
@@ -76,6 +77,8 @@ def _document(draft: Draft, folder: Path) -> str:
         document.add("state_dir", tomlkit.item(SERVICE_STATE))
     document.add("redis", _table({"url": draft.redis_url}))
     document.add("mqtt", _table(_mqtt(draft.mqtt)))
+    if draft.page_address != WebSettings().address:
+        document.add("web", _table({"address": draft.page_address}))
     meters = tomlkit.aot()
     for meter in draft.meters:
         meters.append(_table(_meter(meter, folder)))

@@ -282,6 +282,7 @@ def test_in_a_terminal_secrets_are_not_shown(folder: Path, broker: Mosquitto) ->
         "Product": "owon_pc321",
         "Change these answers": "n",  # its port is not the one of Tuya devices
         "Another meter": "n",
+        "Shall the whole network see the page": "y",
     }
     try:
         with Terminal(COMMAND) as terminal:
@@ -293,7 +294,9 @@ def test_in_a_terminal_secrets_are_not_shown(folder: Path, broker: Mosquitto) ->
     assert "Ctrl-C writes nothing" in terminal.text
     assert KEY not in terminal.text
     assert BROKER[-1] not in terminal.text
-    assert load(folder / "esquirell.toml", {}).mqtt.password.get_secret_value() == BROKER[-1]
+    settings = load(folder / "esquirell.toml", {})
+    assert settings.mqtt.password.get_secret_value() == BROKER[-1]
+    assert settings.web.address == "0.0.0.0"
 
 
 def test_a_broker_that_does_not_answer_is_asked_for_again(folder: Path, broker: Mosquitto) -> None:
@@ -308,6 +311,7 @@ def test_a_broker_that_does_not_answer_is_asked_for_again(folder: Path, broker: 
             terminal.answer(prompt, answer)
         terminal.answer("MQTT user", "")
         terminal.answer("Read each of them once now?", "n")
+        terminal.answer("Shall the whole network see the page", "")
         assert terminal.finish() == 0
     mqtt = load(folder / "esquirell.toml", {}).mqtt
     assert (mqtt.host, mqtt.port) == ("127.0.0.1", broker.port)
@@ -339,7 +343,7 @@ def test_from_a_search_to_the_first_reading(folder: Path, broker: Mosquitto) -> 
                 terminal.answer(prompt, "")
             assert "local_key" in terminal.text
             terminal.answer("Local key", KEY)
-            for prompt in ("Protocol", "Another meter"):
+            for prompt in ("Protocol", "Another meter", "Shall the whole network see the page"):
                 terminal.answer(prompt, "")
             assert terminal.finish() == 0
     finally:
