@@ -20,6 +20,8 @@ from esquirell.web.live import CURVE, Live
 
 TODAY_EVERY = timedelta(minutes=1)
 FRESH = timedelta(minutes=5)
+# In minutes: who polls each five minutes gets a line, not points.
+LONGEST_GAP = 6
 _TODAY_KEYS = ("energy_import", "energy_export", "energy_generated")
 _POWERS = ("active_power", "active_power_a", "active_power_b", "active_power_c")
 State = Literal["online", "offline", "waiting"]
@@ -246,19 +248,18 @@ def _sum(values: Iterable[float | None]) -> float | None:
 
 
 def sparkline(points: Sequence[float | None], width: int = 240, height: int = 48) -> str:
-    """Return the path of a curve, in a box of this size; gaps are left open."""
+    """Return the path of a curve, in a box of this size; longer gaps are left open."""
     known = [value for value in points if value is not None]
     if len(known) < 2:  # noqa: PLR2004 - one point makes no line
         return ""
     low, high = min(0.0, *known), max(0.0, *known)
     span = (high - low) or 1.0
     step = width / max(1, len(points) - 1)
-    parts, pen = [], "M"
+    parts, last = [], -1 - LONGEST_GAP
     for number, value in enumerate(points):
-        if value is None:
-            pen = "M"
-            continue
-        y = height - 2 - (value - low) / span * (height - 4)
-        parts.append(f"{pen}{number * step:.1f} {y:.1f}")
-        pen = "L"
+        if value is not None:
+            pen = "L" if number - last <= LONGEST_GAP else "M"
+            y = height - 2 - (value - low) / span * (height - 4)
+            parts.append(f"{pen}{number * step:.1f} {y:.1f}")
+            last = number
     return "".join(parts)

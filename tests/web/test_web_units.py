@@ -20,6 +20,7 @@ from esquirell.web.formats import MINUS, NARROW_SPACE, NOTHING, Formats
 from esquirell.web.gate import Gate, IngressGate
 from esquirell.web.limits import ADDRESSES, WrongAttempts
 from esquirell.web.live import Live
+from esquirell.web.overview import sparkline
 from esquirell.web.texts import DEFAULT, best_language, languages, texts_of
 
 TEXTS = texts_of(DEFAULT)
@@ -139,6 +140,13 @@ def test_numbers_are_written_for_people() -> None:
     assert FORMATS.every(5400) == "every 90 minutes"
     assert FORMATS.every(1) == "every second"
     assert FORMATS.date(datetime(2026, 11, 28, 23, 30, tzinfo=UTC)) == "Sun 29 Nov 2026"
+
+
+def test_a_curve_bridges_a_slow_schedule_and_leaves_an_outage_open() -> None:
+    slow = [100.0, None, None, None, None, 200.0]
+    assert sparkline(slow).count("M") == 1
+    assert sparkline([1.0, *[None] * 30, 2.0, 3.0]).count("M") == 2
+    assert sparkline([None, 1.0, None]) == ""
 
 
 def test_the_newest_reading_wins_and_makes_the_curve() -> None:

@@ -135,10 +135,11 @@ class Meter(Steering):
         shown = masked(self.site.runtime.settings)["meters"]
         facts: Mapping[str, Any] = next((one for one in shown if one["name"] == name), {})
         hidden = {"local_key", "name", "label", "area"}
+        usual = {"enabled": True}
         return {
             key: value
             for key, value in facts.items()
-            if value not in ("", False, None, 0) and key not in hidden
+            if key not in hidden and value not in ("", None, usual.get(key, False))
         }
 
 

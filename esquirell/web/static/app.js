@@ -1,6 +1,6 @@
 // The page works without this: it saves reloading, and keeps the first page live.
 
-const ago = new Intl.RelativeTimeFormat(document.documentElement.lang, { numeric: "auto" });
+const ago = new Intl.RelativeTimeFormat(document.documentElement.lang, { numeric: "auto", style: "short" });
 const units = [["day", 86400], ["hour", 3600], ["minute", 60], ["second", 1]];
 
 function tellAges() {
