@@ -4,7 +4,7 @@ Colours are classes, so that a page sets them in its own style sheet; a file bri
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html import escape
 from importlib.resources import files
 from math import ceil
@@ -48,6 +48,8 @@ def draw(figure: Figure, words: Words = ENGLISH, width: int = WIDE, *, name: str
 def draw_alone(figure: Figure, words: Words = ENGLISH, width: int = WIDE) -> str:
     """Draw a figure as a file of its own."""
     picture = _picture(figure, words, width, "")
+    # A page has a heading above it.
+    picture = replace(picture, caption=f"{picture.figure.title}, {picture.figure.unit}")
     opening = (
         f'<svg class="plot" xmlns="http://www.w3.org/2000/svg" {picture.attributes} '
         f'width="{width}" height="{picture.height}">\n<style>\n{style()}</style>\n'
@@ -78,6 +80,7 @@ class _Picture:
     name: str
     legend: Legend
     scale: Sequence[float]
+    caption: str = ""
 
     @property
     def height(self) -> int:
@@ -123,7 +126,10 @@ class _Picture:
         """Draw all series in one place."""
         box, figure = self.box, self.figure
         yield from self.legend.draw(self._hatch)
-        yield text("p-unit", box.x - 8, box.y - 12, figure.unit)
+        if self.caption:
+            yield text("p-unit p-start", 8, box.y - 12, self.caption)
+        else:
+            yield text("p-unit", box.x - 8, box.y - 12, figure.unit)
         yield from scales.values(box, self.scale, self.words)
         yield from scales.moments(box, figure.axis, self.words, self.width - 2, written=True)
         if figure.is_empty:
@@ -140,7 +146,7 @@ class _Picture:
         """Draw each series in a panel of its own, all with one scale."""
         figure, axis = self.figure, self.figure.axis
         wide = self.width / self._columns
-        yield text("p-unit p-start", 0, 16, figure.unit)
+        yield text("p-unit p-start", 8, 16, self.caption or figure.unit)
         for number, one in enumerate(figure.series):
             x = number % self._columns * wide + _LEFT
             y = number // self._columns * _PANEL + _PANEL_TOP

@@ -51,7 +51,7 @@ def test_a_picture_is_valid_and_closed_to_others(house: Home) -> None:
     assert esquirell("readings", *SPAN, "--plot", str(file)) == (0, "", "")
     assert file.stat().st_mode & 0o077 == 0
     texts = [one.text for one in picture(file.read_text()) if one.text]
-    assert "W" in texts
+    assert "Power, W" in texts
     assert "\N{MINUS SIGN}200" in texts
     assert "is there already" in esquirell("readings", *SPAN, "--plot", str(file)).sentence
 
