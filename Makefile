@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 # Without byte code every start of Python is slower, and the tests start it often.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: check format-check lint types imports test format fix install demo reference docs home-assistant faults soak mutants docker systemd deb help clean browser screenshots
+.PHONY: check format-check lint types imports test format fix install demo reference docs home-assistant faults soak mutants properties docker systemd deb help clean browser screenshots
 
 check: format-check lint types imports test ## everything below: format, lint, types, imports, tests
 
@@ -59,6 +59,9 @@ demo: install ## the demo, from this checkout
 home-assistant: install ## against real ones: HOME_ASSISTANT names `hass`, or several with a colon in between
 	@test -n "$$HOME_ASSISTANT$$HOME_ASSISTANT_HARNESS" || { echo 'set HOME_ASSISTANT to the program that runs Home Assistant (hass)'; exit 2; }
 	$(BIN)/pytest -n0 tests/homeassistant
+
+properties: install ## thousands of lives of a meter and its computer: no energy is lost, none invented; half an hour
+	PROPERTIES=3000 $(BIN)/pytest -n0 tests/storage/test_no_energy_is_lost.py
 
 .PHONY: bench
 bench: install ## how fast and how small it is, into docs/performance.md; half an hour. BENCH="cost --quick" for less

@@ -12,6 +12,8 @@ from typing import NamedTuple
 USUAL_GAP_S = 900.0
 # What a clock, or a poll that took its time, shifts over the border of an hour is no estimate.
 SHIFTED_S = 60.0
+# A millionth of a kWh is far below what a meter tells apart.
+DECIMALS = 6
 # A longer gap is spread over its last year.
 LONGEST_GAP_S = 366 * 86_400.0
 
@@ -31,9 +33,16 @@ class Booking(NamedTuple):
     kwh: float
 
     def share(self, begin: float, end: float) -> float:
-        """Return the energy (kWh) that falls between two moments."""
-        overlap = self._overlap(begin, end)
-        return self.kwh * overlap / (self.end - self.begin) if overlap > 0 else 0.0
+        """Return the energy (kWh) that falls between two moments.
+
+        The shares of all hours of a gap add up to its energy, rounded as they are stored: each
+        is the difference of two rounded sums.
+        """
+        return self._until(end) - self._until(begin) if end > begin else 0.0
+
+    def _until(self, moment: float) -> float:
+        part = (min(max(moment, self.begin), self.end) - self.begin) / (self.end - self.begin)
+        return round(self.kwh * part, DECIMALS)
 
     def is_guess(self, begin: float, end: float) -> bool:
         """Whether nobody knows how much of it was used between two moments."""

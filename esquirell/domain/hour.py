@@ -8,9 +8,8 @@ from math import ceil
 from operator import mul, sub
 from typing import cast
 
-from esquirell.domain.booking import USUAL_GAP_S, Booking, Sample
+from esquirell.domain.booking import DECIMALS, USUAL_GAP_S, Booking, Sample
 from esquirell.domain.statistic import (
-    DECIMALS,
     PEAK_DEMAND,
     Statistic,
     by_time,

@@ -8,9 +8,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from esquirell.domain.booking import Booking
+from esquirell.domain.booking import DECIMALS, Booking
 from esquirell.domain.reading import Reading
-from esquirell.domain.statistic import DECIMALS, Statistic, is_energy, names_of
+from esquirell.domain.statistic import Statistic, is_energy, names_of
 
 QUARTER_S = 900
 

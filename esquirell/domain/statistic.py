@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 
+from esquirell.domain.booking import DECIMALS
 from esquirell.domain.periods import Resolution
 from esquirell.domain.quantity import Quantity, split_key
 
@@ -12,8 +13,6 @@ from esquirell.domain.quantity import Quantity, split_key
 PEAK_DEMAND = "peak_demand"
 _DEMAND = Quantity(PEAK_DEMAND, "kW", "power", "measurement", 3, "Peak demand", (0, 5e3))
 EXTREMES = ("min", "mean", "max")
-# A millionth of each unit is far below what a meter tells apart.
-DECIMALS = 6
 HOUR_S = 3600.0
 
 

@@ -39,6 +39,13 @@ def test_a_gap_is_shared_by_its_hours() -> None:
     assert last == Sample(4 * HOUR, 14.0)
 
 
+def test_the_shares_of_a_gap_add_up_however_many_they_are() -> None:
+    booking = Booking(0, 721 * HOUR + 1, 1.3)
+    shares = [round(booking.share(hour * HOUR, hour * HOUR + HOUR), 6) for hour in range(722)]
+    assert sum(shares) == pytest.approx(1.3, abs=1e-9)
+    assert min(shares) >= 0
+
+
 def test_of_a_gap_of_years_the_last_year_has_it_all() -> None:
     (booking,), _ = book(Sample(0, 10.0), [10 * 366 * 86_400.0], [20.0])
     assert (booking.begin, booking.kwh) == (9 * 366 * 86_400.0, 10.0)

@@ -23,6 +23,7 @@ class Workshop:
 
     def __init__(self, database: Database, zone: str = WARSAW) -> None:
         self.database = database
+        self.zone = zone
         self.now = datetime(2027, 1, 1, tzinfo=UTC)
         self.keep = timedelta(days=1)
         self.readings = Readings(database)
@@ -36,7 +37,7 @@ class Workshop:
         self.statistics.rollup()
 
     def prune(self) -> int:
-        zone = Calendar(self.store._zone)
+        zone = Calendar(self.zone)
         retention = Retention(self.store, zone, self.keep, lambda: self.now)
         return sum(retention.prune().values())
 
