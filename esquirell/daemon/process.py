@@ -67,7 +67,7 @@ def run_worker(runtime: Runtime, role: Role, pool: Pool) -> int:
 
 
 def _open(runtime: Runtime) -> None:
-    runtime.connection.start()
+    runtime.connect()
     runtime.poller.store_waiting()
 
 
@@ -110,7 +110,7 @@ def _be_active(runtime: Runtime, role: Role, ended: Flag) -> int:
     progress = Progress()
     watchdog = _watchdog(runtime, role, Gauge("the main loop", progress.silent_s))
     if runtime.bridges:
-        runtime.connection.start()
+        runtime.connect()
     watchdog.start()
     _report_up(runtime, role)
     code = 0

@@ -130,7 +130,6 @@ def persistent_name(file: Path) -> str:
 
 def _bridge(runtime: Runtime, lease: Lease | None = None) -> Part:
     """Build the bridge; with a lease it makes bridges elsewhere stand by."""
-    runtime.bridge.start()
 
     def turn() -> float:
         if lease is not None:
@@ -155,8 +154,6 @@ def _keep(lease: Lease) -> None:
 
 
 def _commands(runtime: Runtime) -> Part:
-    runtime.requests.start()
-
     @contextmanager
     def make() -> Iterator[Turn]:
         yield runtime.requests.turn

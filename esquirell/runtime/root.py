@@ -290,6 +290,13 @@ class Runtime:
             return Connection(options)
         return Connection(options, will_of(self.topics), Claim(self.topics))
 
+    def connect(self) -> None:
+        """Start the connection to the broker; the bridge's listens for what concerns it."""
+        if self.bridges:
+            self.bridge.start()
+            self.requests.start()
+        self.connection.start()
+
     @cached_property
     def rights_check(self) -> RightsCheck:
         """What tries out what the broker lets us do."""
