@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from paho.mqtt import publish
-from support.cli import Said
+from support.cli import Said, esquirell
 from support.home_assistant import PROGRAMS, HomeAssistant
 from support.mosquitto import Mosquitto
 from support.staged import BEGINS, ENERGY, POWER, PRICE, Past, StagedHouse, hours_ago, power_at
@@ -22,6 +22,7 @@ from support.waiting import eventually
 
 from esquirell.domain.errors import HomeAssistantError
 from esquirell.domain.long_term import HOUR, KeptStatistic, Row
+from esquirell.domain.reading import iso
 from esquirell.homeassistant.statistics import LongTermStatistics
 from esquirell.mqtt.topics import Topics
 
@@ -218,6 +219,28 @@ def clears_spans(ha: HomeAssistant) -> bool:
     except HomeAssistantError as error:
         return error.reason != "invalid_format"
     return True
+
+
+def test_the_same_series_is_the_same_energy(house: StagedHouse) -> None:
+    """Home Assistant counts a change in the hour that brings it, we spread it since the last one.
+
+    So an hour may differ by what was used within a minute of its border, and the whole by nothing.
+    """
+    past = Past(hours_ago(12), 12)
+    house.store(past, past.during((0, 12)))
+    house.ha_saw(past, past.during((0, 12)))
+    house.ha.start()
+    shown = Shown(house, past).wait()
+    asked = ("readings", "main", "--resolution", "hour", "--quantity", ENERGY, "--json")
+    config = ("--config", str(house.config))
+    found = esquirell(*config, *asked, "--since", past.start.isoformat()).json
+    ours = [hour[ENERGY] for hour in found if hour["start"] < iso(past.start + 12 * HOUR)]
+    whole = past.at_end(11) - BEGINS
+    assert sum(ours) == pytest.approx(whole)
+    assert sum(shown.energy.values()) == pytest.approx(whole)
+    in_a_minute = max(map(power_at, past.energy)) / 1000 / 60
+    for hour, kwh in shown.energy.items():
+        assert ours[hour] == pytest.approx(kwh, abs=in_a_minute + 0.001)
 
 
 def test_home_assistant_was_down_for_four_hours(house: StagedHouse) -> None:
