@@ -8,6 +8,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from esquirell.domain.errors import ConfigError
+from esquirell.domain.meter import Meter
 from esquirell.settings import added_meters, environment, files, overlay, secret_files
 from esquirell.settings.checks import check
 from esquirell.settings.environment import Assignment
@@ -136,12 +137,30 @@ def _open_files(draft: Draft) -> Iterator[str]:
         yield f"{path} holds a secret and every user can read it: chmod o= {path}"
 
 
+def _compare_addresses(draft: Draft) -> None:
+    """Warn of meters at one address: a device serves one connection, and is one meter."""
+    known: dict[tuple[str, str], str] = {}
+    meters = draft.tables.get("meters")
+    for meter in meters if isinstance(meters, list) else ():
+        if not isinstance(meter, dict) or meter.get("gateway") or "address" not in meter:
+            continue
+        where = str(meter["address"]), str(meter.get("port", Meter.model_fields["port"].default))
+        other = known.setdefault(where, str(meter.get("name")))
+        is_read = meter["address"] != "auto" and meter.get("transport", "local") == "local"
+        if is_read and other != meter.get("name"):
+            draft.warnings.append(
+                f"meters.{other} and meters.{meter.get('name')} have the same address "
+                f"{':'.join(where)}: a device is one meter, so correct one of them"
+            )
+
+
 STEPS: tuple[Callable[[Draft], None], ...] = (
     _prepare_file,
     _cover_sections,
     _ask_the_machine,
     _add_meters,
     _cover_items,
+    _compare_addresses,
     _read_secrets,
 )
 

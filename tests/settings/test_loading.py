@@ -256,6 +256,26 @@ def test_a_configuration_without_meters_warns(folder: ConfigurationFolder) -> No
     assert warning == f"{folder.file}: no meter is configured: esquirell meters add adds one"
 
 
+def test_two_meters_at_one_address_warn(folder: ConfigurationFolder) -> None:
+    tables = [
+        f'[[meters]]\nname = "{name}"\ndevice_id = "{name}"\nlocal_key = "{KEY}"\n{more}'
+        for name, more in (
+            ("one", 'address = "192.168.1.50"'),
+            ("other", 'address = "192.168.1.50"\nport = 6668'),
+            ("apart", 'address = "192.168.1.50"\nport = 7000'),
+            ("found", 'address = "auto"'),
+            ("child", 'address = "192.168.1.50"\ngateway = "g"\ncid = "c"'),
+        )
+    ]
+    said = [one for one in folder.load("\n".join(tables)).warnings if "same address" in one]
+    assert said == [
+        (
+            "meters.one and meters.other have the same address 192.168.1.50:6668: a device is one "
+            "meter, so correct one of them"
+        )
+    ]
+
+
 def test_a_machine_without_a_known_zone_runs_on_utc_and_warns(folder: ConfigurationFolder) -> None:
     settings = folder.load(METER, TZ="Mars/Base")
     assert settings.timezone == "UTC"

@@ -195,3 +195,12 @@ def test_a_device_that_takes_the_handshake_in_silence_has_no_data(
     with FakeDevice(swallow) as device, pytest.raises(MeterError) as failure:
         hasty.dps(a_meter(device.port, version))
     assert failure.value.code == "no_data"
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_answers_longer_than_one_packet_are_read(
+    transport: LanReader, version: ProtocolVersion
+) -> None:
+    many = {str(dp): "x" * 10 for dp in range(100, 220)}
+    with mock_device(version, dps=many) as device:
+        assert transport.dps(a_meter(device.port, version)) == many
