@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from esquirell.domain.profile import Datapoint, Profile
 from esquirell.domain.quantity import is_quantity_key, split_key
 from esquirell.profiles import Trial, find, own, shipped, try_capture
 from esquirell.profiles.document import read
+from esquirell.profiles.explanation import Explained, Explanation, explain
 from esquirell.settings import files
 
 _FILE = click.Path(path_type=Path)
@@ -85,18 +87,24 @@ def check(call: Call, file: Path) -> int:
 
 @profiles.command("try")
 @click.argument("file", type=_FILE)
+@click.option("--explain", "why", is_flag=True, help="Say why, datapoint by datapoint.")
 @pass_call
-def try_(call: Call, file: Path) -> None:
+def try_(call: Call, file: Path, *, why: bool) -> None:
     """Decode a captured answer, as the service would.
 
     FILE is a JSON object with dps or status, and what is known of the product: product_id,
     category, mapping or spec. An entry of tinytuya's devices.json with its dps fits.
     """
-    trial = try_capture(capture(file), _folder(call))
+    captured = capture(file)
+    trial = try_capture(captured, _folder(call))
+    explanation = explain(captured, _folder(call)) if why else None
     if call.json:
-        print_json(_payload(trial))
+        told = {"explanation": asdict(explanation)} if explanation else {}
+        print_json(_payload(trial) | told)
         return
     _print_trial(trial)
+    if explanation:
+        _print_explanation(explanation)
 
 
 _HEADINGS = ("dp", "code", "gives", "unit", "divisor", "frame")
@@ -171,3 +179,22 @@ def _print_trial(trial: Trial) -> None:
     print_table(("quantity", "value", "unit"), values, right=("value",) if in_terminal() else ())
     if trial.diagnostics:
         print_table(("diagnostic", "value"), [(k, plain(v)) for k, v in trial.diagnostics.items()])
+
+
+def _print_explanation(explanation: Explanation) -> None:
+    click.echo(f"found by: {explanation.found}")
+    for proof in explanation.proofs:
+        click.echo(f"proof: {proof}")
+    for refused in explanation.refused:
+        click.echo(f"refused: {refused}")
+    rows = [
+        (one.dp, plain(one.raw), one.became, "; ".join(_reasons(one)))
+        for one in explanation.datapoints
+    ]
+    print_table(("dp", "raw", "became", "why"), rows)
+
+
+def _reasons(one: Explained) -> Iterator[str]:
+    """Return what speaks for what a datapoint became, else who proposed it, and what against."""
+    yield from one.supported or (f"proposed by {name}" for name in one.proposed)
+    yield from (f"against it: {reason}" for reason in one.refused)

@@ -28,6 +28,8 @@ _LEAST_DIRECT_W = 20.0
 _MOST_LEAKING_A = 0.5
 _FACTOR_NEAR = 0.05
 _LEAST_FACTOR = 0.2
+_USUAL_FACTOR = 0.4
+_MOST_POOR_VA = 2500.0
 _POWERS = ("active_power", "reactive_power", "apparent_power")
 _SUMMED = ("energy_import", "energy_export", "active_power")
 _LEAST_SUM = {"active_power": 50.0}
@@ -114,10 +116,18 @@ def _power(values: Values, suffix: str, apparent: float, *, doubts: bool) -> _Pr
     if by_factor and apparent >= _LEAST_VA:
         return 5 - doubts, f"{key} is voltage x current x power factor"
     if apparent >= _LEAST_VA and _LEAST_FACTOR * apparent <= watts and allows(apparent, watts):
-        return 3 - doubts, f"voltage x current, {apparent:.0f} VA, allow the {watts:g} W of {key}"
+        said = f"voltage x current, {apparent:.0f} VA, allow the {watts:g} W of {key}"
+        return _proved(apparent, watts) - doubts, said
     if apparent < _MOST_IDLE_VA and allows(apparent, watts):
         return 2 - doubts, f"the voltage is a grid's, and hardly anything flows ({key})"
     return 0, f"the voltage of {key} is a grid's"
+
+
+def _proved(apparent: float, watts: float) -> int:
+    """Tell how much V x I prove: a poor factor is rare, and large loads have none."""
+    if watts >= _USUAL_FACTOR * apparent:
+        return 3
+    return 2 if apparent <= _MOST_POOR_VA else 1
 
 
 def _triangle(values: Values) -> Iterator[_Proof]:

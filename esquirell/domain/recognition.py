@@ -74,13 +74,18 @@ class Heard:
     evidence: Evidence
     weight: float = 0.0
 
+    @property
+    def is_refused(self) -> bool:
+        """Tell whether what it makes of the answer can't be."""
+        return bool(self.evidence.refusals or self.decoded.refused)
+
 
 @dataclass(frozen=True, slots=True)
 class Recognised:
     """What was recognised: a profile of what nearly all agree on, and who was heard.
 
     `best` is the candidate with the most votes; `voted` are the datapoints that were voted on, and
-    of the `open` ones other answers may tell more.
+    of the `open` ones other answers may tell more. The values of the `refused` candidates can't be.
     """
 
     profile: Profile
@@ -88,6 +93,7 @@ class Recognised:
     open: frozenset[str] = frozenset()
     voted: frozenset[str] = frozenset()
     heard: tuple[Heard, ...] = field(default=())
+    refused: tuple[Heard, ...] = field(default=())
 
 
 def candidates(
@@ -135,18 +141,20 @@ def _shape(points: Sequence[Specified], fits: Sequence[Fit], answer: Mapping[str
 
 def recognise(every: Sequence[Candidate], answer: Mapping[str, Any]) -> Recognised:
     """Recognise a meter by an answer; an empty profile if nothing proves that it is one."""
-    heard = _weighted([_hear(candidate, answer) for candidate in every])
+    all_heard = [_hear(candidate, answer) for candidate in every]
+    heard = _weighted([one for one in all_heard if not one.is_refused])
+    refused = tuple(one for one in all_heard if one.is_refused)
     if not heard:
-        return Recognised(_profile({}))
+        return Recognised(_profile({}), refused=refused)
     best = max(heard, key=lambda one: (one.weight, one.candidate.shape))
     votes = _votes(heard, answer)
     agreed = _profile({dp: vote.point for dp, vote in votes.items() if vote.share >= _SHARE})
     shape = best.candidate.shape
     shape = shape if shape < 0 else max(one.candidate.shape for one in heard)
     if not _is_proved(agreed, replace(best.candidate, shape=shape), answer):
-        return Recognised(_profile({}), best, frozenset(votes), frozenset(votes), heard)
+        return Recognised(_profile({}), best, frozenset(votes), frozenset(votes), heard, refused)
     undecided = frozenset(dp for dp, vote in votes.items() if vote.open)
-    return Recognised(agreed, best, undecided, frozenset(votes), heard)
+    return Recognised(agreed, best, undecided, frozenset(votes), heard, refused)
 
 
 def _is_proved(agreed: Profile, best: Candidate, answer: Mapping[str, Any]) -> bool:
@@ -178,10 +186,9 @@ def _hear(candidate: Candidate, answer: Mapping[str, Any]) -> Heard:
 
 
 def _weighted(heard: Sequence[Heard]) -> tuple[Heard, ...]:
-    """Weigh those whose values can be; the least unexplained is the measure of all."""
-    left = [one for one in heard if not one.evidence.refusals and not one.decoded.refused]
-    least = min((one.candidate.cost for one in left), default=0)
-    return tuple(replace(one, weight=_weight(one, least)) for one in left)
+    """Weigh the candidates; the least unexplained is the measure of all."""
+    least = min((one.candidate.cost for one in heard), default=0)
+    return tuple(replace(one, weight=_weight(one, least)) for one in heard)
 
 
 def _weight(heard: Heard, least: float) -> float:

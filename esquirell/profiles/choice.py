@@ -296,9 +296,10 @@ _NO_METER = "nothing that its maker describes is electrical: it is no meter, not
 
 
 def _say_recognised(profile: Profile) -> str:
+    like = "" if profile.name == "recognised" else f" as {profile.name} ({profile.title})"
     return (
-        f"nothing is known of the product, its datapoints are those of {profile.name} "
-        f"({profile.title}): set product_id, mapping_file or profile to be sure"
+        f"nothing is known of the product, it is recognised by its datapoints alone{like}: "
+        "set product_id, mapping_file or profile to be sure"
     )
 
 

@@ -95,7 +95,8 @@ class Devices:
     @cached_property
     def capture(self) -> Capture:
         """The service that takes captures."""
-        return Capture(self.transport, self.describe, self.profiles.of, VERSION)
+        profiles = self.profiles
+        return Capture(self.transport, self.describe, profiles.of, profiles.decode, VERSION)
 
     def try_out(self, meter: Meter, device: Device | None = None) -> Reading:
         """Read a meter once, whether it is configured or not; nothing is stored.

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
+from esquirell.domain.decoding import Decoded
 from esquirell.domain.device import Device
 from esquirell.domain.heard import Heard, Question
 from esquirell.domain.meter import Meter
@@ -32,9 +33,9 @@ class OneReader(Protocol):
 
 
 class Capture:
-    """Takes captures in the shape that `esquirell profiles try` reads.
+    """Takes captures in the shape that `esquirell profiles try` and the project's tests read.
 
-    `profile_of` tells which DPs a meter has to be asked to refresh.
+    `profile_of` tells which DPs a meter has to be asked to refresh, `decode` what its answer means.
     """
 
     def __init__(
@@ -42,16 +43,19 @@ class Capture:
         transport: OneReader,
         describe: Describe,
         profile_of: Callable[[Meter], Profile],
+        decode: Callable[[Meter, Mapping[str, Any]], Decoded],
         version: str,
     ) -> None:
         self._transport = transport
         self._describe = describe
         self._profile_of = profile_of
+        self._decode = decode
         self._version = version
 
     def take(self, meter: Meter) -> dict[str, Any]:
-        """Read a meter and give what it sent, by DP id as `dps` or by code as `status`.
+        """Read a meter and return what it sent, by DP id as `dps` or by code as `status`.
 
+        `expected` is what the answer is taken to mean: to be compared with the meter's display.
         Raises MeterUnreachableError, MeterRejectedError or ConfigError.
         """
         question = Question(meter, self._profile_of(meter).refresh, forced=True)
@@ -68,6 +72,7 @@ class Capture:
             "mapping": _points(device.mapping),
             "spec": _points(device.spec),
             ("dps" if by_id else "status"): values,
+            "expected": dict(self._decode(meter, answer).values),
         }
 
 

@@ -34,12 +34,12 @@ def add_profile(home: Home, name: str = "my_meter", text: str = MINE) -> Path:
     return file
 
 
-def tried(file: Path, entry: object) -> dict[str, Any]:
+def tried(file: Path, entry: object, *options: str) -> dict[str, Any]:
     file.write_text(json.dumps(entry))
-    said = esquirell("profiles", "try", str(file), "--json")
+    said = esquirell("profiles", "try", str(file), "--json", *options)
     assert (said.code, said.err) == (0, "")
     shown: dict[str, Any] = said.json
-    assert set(shown) == {"profile", "values", "diagnostics", "warnings"}
+    assert set(shown) - {"explanation"} == {"profile", "values", "diagnostics", "warnings"}
     return shown
 
 
@@ -236,3 +236,34 @@ def test_real_captures_are_taken_as_they_are() -> None:
         shown = esquirell("profiles", "try", str(METERS / f"{one.file}.json"), "--json")
         assert shown.code == 0
         assert shown.json["values"]
+
+
+@pytest.mark.usefixtures("home")
+def test_why_an_answer_is_understood_so_is_said_datapoint_by_datapoint() -> None:
+    file = str(METERS / "znnbq_sg600md.json")
+    shown = esquirell("profiles", "try", file, "--explain", "--json").json["explanation"]
+    assert shown["found"] == "the maker's own specification"
+    assert any("20.5 W" in proof for proof in shown["proofs"])
+    points = {one["dp"]: one for one in shown["datapoints"]}
+    assert points["10"]["became"] == "active_power = 20.5"
+    assert points["10"]["supported"]
+    assert "unusual" in points["103"]["refused"][0]
+    told = esquirell("profiles", "try", file, "--explain").out
+    assert "found by: the maker's own specification" in told
+    assert "against it: DP 103" in told
+
+
+def test_who_was_heard_and_refused_is_said_of_an_answer_alone(capture: Path) -> None:
+    answer = {"dps": {"1": True, "18": 235, "19": 251, "20": 2391, "99": "x"}}
+    shown = tried(capture, answer, "--explain")["explanation"]
+    assert "recognised" in shown["found"]
+    assert any("no grid" in one for one in shown["refused"])
+    points = {one["dp"]: one for one in shown["datapoints"]}
+    assert points["20"]["supported"][0].endswith("of the votes for voltage = 239.1")
+    assert points["99"]["became"] == "a diagnostic"
+
+
+def test_nothing_proves_a_meter_and_that_is_said(capture: Path) -> None:
+    shown = tried(capture, {"dps": {"1": True, "2": 215}}, "--explain")["explanation"]
+    assert shown["found"] == "nothing proves that this is a meter"
+    assert {one["became"] for one in shown["datapoints"]} <= {"a diagnostic", "left out"}

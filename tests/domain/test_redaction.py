@@ -66,6 +66,41 @@ def test_a_code_that_names_a_device_is_enough(code: str) -> None:
     assert redacted({code: "cellar"}, {}, []) == {code: REDACTED}
 
 
+@pytest.mark.parametrize(
+    "code",
+    ["phone", "password", "pwd", "wifi_ssid", "ip_addr", "access_token", "user_name", "card_no",
+     "iccid", "mac", "local_key", "serialNumber"],
+)  # fmt: skip
+def test_names_of_secrets_and_owners_are_enough(code: str) -> None:
+    assert redacted({"19": "abc"}, {"19": {"code": code}}, []) == {"19": REDACTED}
+
+
+@pytest.mark.parametrize("code", ["phase_a", "video", "keypad_mode", "tokens_left", "nickname_on"])
+def test_names_that_only_look_like_those_stay(code: str) -> None:
+    assert redacted({"19": "abc"}, {"19": {"code": code}}, []) == {"19": "abc"}
+
+
+@pytest.mark.parametrize(
+    ("raw", "stays"), [(10**10 - 1, True), (10**10, False), (-(10**11), False)]
+)
+def test_numbers_longer_than_any_measurement_go(raw: int, stays: bool) -> None:
+    assert redacted({"101": raw}, {}, []) == {"101": raw if stays else REDACTED}
+
+
+def test_each_secret_is_enough_by_itself() -> None:
+    secrets = ["bf0123456789abcdefghij", "", "mysecretkey12345"]
+    for text in ("MySecretKey12345", "bf0123456789abcdefghij"):
+        assert redacted({"101": text}, {}, secrets) == {"101": REDACTED}
+    assert redacted({"101": "online"}, {}, secrets) == {"101": "online"}
+
+
+def test_what_is_within_a_list_or_an_object_goes_alone() -> None:
+    raw = {"phase": [2301, 10**12], "sn": "A1", "mode": "on"}
+    assert redacted({"101": raw}, {}, []) == {
+        "101": {"phase": [2301, REDACTED], "sn": REDACTED, "mode": "on"}
+    }
+
+
 @given(st.dictionaries(st.text(), st.recursive(st.text() | st.integers(), st.lists)))
 def test_the_shape_stays_whatever_comes(dps: dict[str, object]) -> None:
     kept = redacted(dps, {}, [DEVICE_ID])

@@ -36,14 +36,15 @@ def captures() -> Iterator[Captured]:
     """Return the captures of all meters that answered."""
     for file in sorted(METERS.glob("*.json")):
         capture = json.loads(file.read_text(encoding="utf-8"))
-        if "expected" in capture:
+        if capture.get("dps") or capture.get("status"):
             yield captured(file.stem, capture)
 
 
 def unanswered() -> Iterator[Path]:
     """Return the files of the products of which no answer is known."""
     for file in sorted(METERS.glob("*.json")):
-        if "expected" not in json.loads(file.read_text(encoding="utf-8")):
+        capture = json.loads(file.read_text(encoding="utf-8"))
+        if not capture.get("dps") and not capture.get("status"):
             yield file
 
 
@@ -55,6 +56,7 @@ def no_meters() -> Iterator[tuple[str, Mapping[str, Any]]]:
 
 def captured(file: str, capture: Mapping[str, Any]) -> Captured:
     """Read a capture with its expected values."""
+    assert "expected" in capture, f"{file}: add expected, the values that the display shows"
     return Captured(
         file,
         capture,
