@@ -9,6 +9,7 @@ import base64
 import random
 import sys
 from collections.abc import Mapping
+from itertools import islice
 from typing import Any
 
 from esquirell.domain.quantity import split_key
@@ -21,11 +22,11 @@ LENGTHS = (4, 6, 8, 8, 10, 13, 15, 17)
 TEXTS = ("", "abc", "12", "00:00")
 
 
-def main(seed: int = 1) -> int:
-    """Judge all schemas without a metering datapoint; return how many answers gave a value."""
+def main(seed: int = 1, step: int = 1) -> int:
+    """Judge each `step`th schema without a metering datapoint; return how many gave a value."""
     chance = random.Random(seed)  # noqa: S311 - made-up data is no secret
     tried = wrong = 0
-    for product, rows, measures in products():
+    for product, rows, measures in islice(products(), 0, None, step):
         for _ in range(0 if measures else EACH):
             dps = {str(row[0]): _value(row, chance) for row in rows if chance.random() < 0.85}  # noqa: PLR2004
             values = try_capture({"dps": dps}).values if dps else {}

@@ -14,6 +14,7 @@ Values = Mapping[str, float]
 
 # Of one phase, at 100 to 127 V and at 208 to 240 V, with what grids are allowed.
 _LIVE_V = ((90.0, 138.0), (184.0, 265.0))
+_USUAL_V = ((105.0, 132.0), (205.0, 255.0))
 # ... and between phases, of places where nothing but their order is known.
 _GRID_V = (80.0, 500.0)
 # Settings are round numbers; of measured tenths of a volt one in a hundred is.
@@ -29,6 +30,7 @@ _MOST_LEAKING_A = 0.5
 _FACTOR_NEAR = 0.05
 _LEAST_FACTOR = 0.2
 _USUAL_FACTOR = 0.4
+_MOST_FACTOR = 1.15
 _MOST_POOR_VA = 2500.0
 _POWERS = ("active_power", "reactive_power", "apparent_power")
 _SUMMED = ("energy_import", "energy_export", "active_power")
@@ -70,6 +72,11 @@ def _is_round(volts: float) -> bool:
     return volts % _ROUND_V == 0
 
 
+def _is_odd(volts: float) -> bool:
+    """Tell whether a voltage may be something else: a round number, or at the edge of a grid's."""
+    return _is_round(volts) or not any(low <= volts <= high for low, high in _USUAL_V)
+
+
 def _voltages(values: Values) -> Iterator[_Proof]:
     phases = [values.get(f"voltage_{phase}", 0.0) for phase in PHASES]
     similar = max(phases) < _SIMILAR * min(phases)
@@ -86,12 +93,12 @@ def _powers(values: Values) -> Iterator[_Proof]:
         volts = values.get(with_suffix("voltage", suffix), values.get("voltage", 0.0))
         amperes = values.get(with_suffix("current", suffix))
         if amperes is not None and is_live(volts):
-            yield _power(values, suffix, volts * abs(amperes), doubts=_is_round(volts))
+            yield _power(values, suffix, volts * abs(amperes), doubts=_is_odd(volts))
     if alone in ([], [""]) and "active_power" in values and "voltage" not in values:
         told = [suffix for suffix in _suffixes(values) if _apparent(values, suffix) is not None]
         if told:
             apparent = sum(_apparent(values, suffix) or 0 for suffix in told)
-            doubts = all(_is_round(values[f"voltage_{suffix}"]) for suffix in told)
+            doubts = all(_is_odd(values[f"voltage_{suffix}"]) for suffix in told)
             yield _power(values, "", apparent, doubts=doubts)
 
 
@@ -125,7 +132,7 @@ def _power(values: Values, suffix: str, apparent: float, *, doubts: bool) -> _Pr
 
 def _proved(apparent: float, watts: float) -> int:
     """Tell how much V x I prove: a poor factor is rare, and large loads have none."""
-    if watts >= _USUAL_FACTOR * apparent:
+    if _USUAL_FACTOR * apparent <= watts <= _MOST_FACTOR * apparent + 1:
         return 3
     return 2 if apparent <= _MOST_POOR_VA else 1
 

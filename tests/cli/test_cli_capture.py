@@ -55,6 +55,7 @@ def test_a_capture_has_the_shape_that_profiles_try_reads(
     assert said.json.pop("esquirell")
     captured = json.loads(said.out)
     del captured["esquirell"]
+    assert captured.pop("expected")["voltage_a"] == 236.1
     assert captured == {
         "product_id": PRODUCT,
         "category": "zndb",
