@@ -77,6 +77,34 @@ def test_a_counter_that_runs_over_loses_nothing() -> None:
     assert published([end - 0.6, end - 0.5, 0.25, 0.25, 0.5])[-1] == pytest.approx(end + 0.5)
 
 
+@pytest.mark.parametrize("end", [1e4, 1e5, 1e6, 2.0**24, 2.0**24 / 10, 2.0**31 / 100])
+def test_whatever_a_counter_ends_at_it_runs_over(end: float) -> None:
+    raws = [end - 0.2, end - 0.1, 0.1, 0.2, 0.3]
+    assert published(raws)[-1] == pytest.approx(end + 0.3)
+
+
+@pytest.mark.parametrize(("first", "counted"), [(24.0, 24.0), (26.0, 0.0)])
+def test_after_a_start_at_zero_so_much_was_used_as_fits_into_a_quarter(
+    first: float, counted: float
+) -> None:
+    *_, (counter, _) = sums([5000.0, 5000.0])
+    for minute in range(3):
+        at = START + timedelta(days=1, minutes=minute)
+        counter, believed = follow(counter, first, at, "device")
+    assert believed
+    assert counter
+    assert counter.total == 5000.0 + counted
+
+
+@pytest.mark.parametrize(("step", "is_believed"), [(50.9, True), (51.1, False)])
+def test_a_coarse_counter_catches_up_with_an_hour_at_most(step: float, is_believed: bool) -> None:
+    counter: Counter | None = None
+    for minute in range(300):
+        counter, _ = follow(counter, 100.0, START + minute * MINUTE, "device")
+    _, believed = follow(counter, 100.0 + step, START + timedelta(minutes=299, seconds=1), "device")
+    assert believed == is_believed
+
+
 def test_a_jump_upwards_that_stays_is_not_counted() -> None:
     assert published([100.0, 100.0, 4869.0, 4869.1, 4869.2, 4869.3])[1:] == [
         100.0,

@@ -110,3 +110,10 @@ def test_a_damaged_spool_is_set_aside(spool: Spool, tmp_path: Path) -> None:
     spool.add([sample("main")])
     assert spool.count() == 1
     assert (tmp_path / "spool.db.damaged-1").read_bytes() == b"no database " * 1000
+
+
+def test_what_waits_is_on_the_disk_before_it_is_said_to_be(spool: Spool) -> None:
+    spool.add([sample("main", 1)])
+    with spool._open() as connection:
+        # 2 is FULL: https://www.sqlite.org/pragma.html#pragma_synchronous
+        assert connection.execute("PRAGMA synchronous").fetchone() == (2,)

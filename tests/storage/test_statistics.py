@@ -1,7 +1,7 @@
 import itertools
 import random
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -15,6 +15,7 @@ from esquirell.domain.periods import RESOLUTIONS
 from esquirell.domain.reading import Reading
 from esquirell.storage import tables
 from esquirell.storage.database import Database
+from esquirell.storage.statistics.store import Turn
 
 MINUTE = timedelta(minutes=1)
 HOUR = timedelta(hours=1)
@@ -89,6 +90,38 @@ def test_readings_that_come_late_are_taken_in(shop: Workshop) -> None:
     assert shop.everything() != before
     assert shop.found("hour")[2].readings == 60
     assert shop.everything() == shop.from_scratch()
+
+
+@pytest.mark.parametrize("newer_first", [True, False])
+def test_one_batch_may_bring_late_readings_and_new_ones(shop: Workshop, newer_first: bool) -> None:
+    every = list(minutes(300))
+    shop.put(*every[:100], *every[200:240])
+    shop.rollup()
+    batch = [*every[240:], *every[100:200]] if newer_first else every[100:200] + every[240:]
+    shop.put(*batch)
+    shop.rollup()
+    assert [hour.readings for hour in shop.found("hour")] == [60] * 5
+    assert shop.everything() == shop.from_scratch()
+
+
+def test_a_step_never_holds_more_than_a_few_hours_at_once(
+    shop: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spans: list[timedelta] = []
+    for name in ("readings", "first_readings"):
+        reads = getattr(Turn, name)
+
+        def look(
+            turn: Turn, since: datetime, until: datetime, reads: Callable[..., object] = reads
+        ) -> object:
+            spans.append(until - since)
+            return reads(turn, since, until)
+
+        monkeypatch.setattr(Turn, name, look)
+    shop.put(*minutes(30 * 60))
+    shop.rollup()
+    assert len(spans) >= 5
+    assert max(spans) <= 6 * HOUR
 
 
 def test_a_reading_from_the_future_waits_for_its_time(shop: Workshop) -> None:
