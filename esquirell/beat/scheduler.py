@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import cast
 
 from celery import Celery
+from celery.beat import SchedulingError
 from kombu import Producer
 from kombu.exceptions import OperationalError
 from redbeat.schedulers import RedBeatScheduler
@@ -15,6 +16,7 @@ from esquirell.beat.glance import SEEDED_KEY, Glance, Glances
 from esquirell.beat.redbeat import client_of, settings_of
 from esquirell.broker.connection import RedisError
 from esquirell.broker.lease import Lease
+from esquirell.broker.outage import Outage
 from esquirell.broker.queue import sent_now
 from esquirell.domain.errors import UnavailableError
 
@@ -37,7 +39,12 @@ class Scheduler(RedBeatScheduler):
     Entry = entries.Entry
 
     def __init__(
-        self, app: Celery, glances: Glances, sync: Callable[[], None], lease: Lease
+        self,
+        app: Celery,
+        glances: Glances,
+        sync: Callable[[], None],
+        lease: Lease,
+        outage: Outage,
     ) -> None:
         settings_of(app)
         super().__init__(app, lazy=True, max_interval=TURN_S)
@@ -46,26 +53,27 @@ class Scheduler(RedBeatScheduler):
         self._waiting = 0
         self._sync = sync
         self._lease = lease
+        self._outage = outage
         self._synced_at = float("-inf")
         self._clock_offset = _clock_offset()
-        self._away = False
 
     def tick(self) -> float:
         """Send what is due; give the seconds until the next look. Never raises for Redis' sake."""
         try:
-            if not self._lease.hold():
-                return TURN_S
-            self._follow_the_clock()
-            self._reconcile()
-            # A database that is away may have taken longer than the lease lasts.
-            if not self._lease.hold():
-                return TURN_S
-            wait_s = float(super().tick())
-        except (RedisError, OperationalError, UnavailableError):
-            self._complain()
+            wait_s = self._tick()
+        except (RedisError, OperationalError, UnavailableError) as error:
+            self._outage.failed("beat", error)
             return TURN_S
-        self._report_back()
+        self._outage.works("beat")
         return wait_s
+
+    def _tick(self) -> float:
+        if not self._lease.hold():
+            return TURN_S
+        self._follow_the_clock()
+        self._reconcile()
+        # A database that is away may have taken longer than the lease lasts.
+        return float(super().tick()) if self._lease.hold() else TURN_S
 
     def close(self) -> None:
         """Let another beat take over."""
@@ -76,6 +84,25 @@ class Scheduler(RedBeatScheduler):
         """Load what is due, or will be before the next look; an unreadable entry is dropped."""
         loaded = [self._load(key, text) for key, text in self._glance.due.items()]
         return {entry.name: entry for entry in loaded if entry}
+
+    def maybe_due(self, entry: entries.Entry, *, producer: Producer) -> float:
+        """Send an entry if it is due; return the seconds until it is next.
+
+        Raises RedisError or OperationalError, which RedBeat would log with a traceback each time.
+        """
+        is_due, wait_s = entry.is_due()
+        if is_due:
+            self._send(entry, producer)
+        return float(wait_s)
+
+    def _send(self, entry: entries.Entry, producer: Producer) -> None:
+        try:
+            self.apply_async(entry, producer)
+        except SchedulingError as error:
+            reason = error.__context__
+            if isinstance(reason, (RedisError, OperationalError)):
+                raise reason from None
+            log.error("schedule %s can't be sent: %s", entry.name, reason)  # noqa: TRY400 - one sentence
 
     def apply_async(self, entry: entries.Entry, producer: Producer) -> object:
         """Send a task, unless so many wait already that nobody seems to take them."""
@@ -129,16 +156,6 @@ class Scheduler(RedBeatScheduler):
     def _look(self) -> None:
         self._glance = self._glances.share(TURN_S)
         self._waiting = self._glance.waiting
-
-    def _complain(self) -> None:
-        if not self._away:
-            log.warning("Redis is away, nothing is scheduled until it is back")
-        self._away = True
-
-    def _report_back(self) -> None:
-        if self._away:
-            log.info("Redis is back, scheduling goes on")
-        self._away = False
 
 
 def _clock_offset() -> float:

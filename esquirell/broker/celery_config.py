@@ -35,6 +35,7 @@ def celery_config(address: Address, zone: str, result_expires: timedelta) -> dic
         "broker_transport_options": _transport_options(address),
         "redbeat_redis_url": address.url,
         "redbeat_redis_options": {},
+        "redbeat_key_prefix": "esquirell:redbeat:",
         "redbeat_lock_key": None,
         "beat_schedule": {},
         "beat_max_loop_interval": 1,

@@ -1,11 +1,19 @@
 """Connections to Redis, with a time limit on every step."""
 
+import re
 from dataclasses import dataclass, field
 from typing import Any, cast
 from urllib.parse import urlsplit
 
 import redis
-from redis.exceptions import RedisError
+from redis.exceptions import (
+    AuthenticationError,
+    AuthorizationError,
+    BusyLoadingError,
+    LockError,
+    RedisError,
+    ResponseError,
+)
 from redis.sentinel import Sentinel
 
 from esquirell.domain.errors import UnavailableError
@@ -16,7 +24,15 @@ KEEPALIVE_CHECK_S = 15
 
 Client = redis.Redis
 
-__all__ = ["Address", "Client", "RedisError", "Sentinels", "connect", "unavailable"]
+# Redis adds where in which script it was, and redis-py the command, with all that it wrote.
+_AROUND = re.compile(
+    r" script: \S+, on @user_script:\d+|^Command # \d+ \(.*\) of pipeline caused error: ",
+    re.DOTALL,
+)
+# It is there, and says no.
+ANSWERS = (ResponseError, AuthenticationError, AuthorizationError, BusyLoadingError)
+
+__all__ = ["Address", "Client", "RedisError", "RefusedError", "Sentinels", "connect", "unavailable"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +87,23 @@ def _master(url: str, known: Sentinels, options: dict[str, Any]) -> redis.Redis:
     return cast("redis.Redis", asked.master_for(known.master, **options))  # type: ignore[no-untyped-call]  # redis-py's
 
 
+class RefusedError(UnavailableError):
+    """Redis is there and refuses: it is read-only or full, or our keys hold something else."""
+
+
 def unavailable(error: Exception) -> UnavailableError:
-    """Say that Redis is away, without the address, which may hold a password."""
-    return UnavailableError(f"Redis does not answer ({type(error).__name__}): check redis.url")
+    """Return the error that says in one sentence what Redis answered, or why there is no answer."""
+    if isinstance(error, UnavailableError):
+        return error
+    # kombu puts an error of its own around that of Redis.
+    error = error.__cause__ if isinstance(error.__cause__, RedisError) else error
+    words = _AROUND.sub("", str(error)).partition("\n")[0].rstrip(". ")
+    if isinstance(error, ANSWERS):
+        # The first of several sentences: the others explain.
+        return RefusedError(f"Redis refuses: {words.partition('. ')[0]}")
+    if isinstance(error, LockError):
+        return RefusedError(f"a lock in Redis is held by nobody of ours: {words}")
+    if isinstance(error, redis.TimeoutError):
+        return UnavailableError("Redis does not answer in time: check redis.url")
+    why = words or type(error).__name__
+    return UnavailableError(f"Redis does not answer ({why}): check redis.url")

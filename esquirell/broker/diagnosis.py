@@ -7,6 +7,7 @@ from typing import Any
 import redis
 
 from esquirell.broker.connection import RedisError, unavailable
+from esquirell.broker.probe import probe
 
 # Celery's transport is tested with this one; Debian has had newer ones since 2023.
 OLDEST = (6, 2)
@@ -38,7 +39,8 @@ def _parts(version: str) -> tuple[int, ...]:
 
 
 def examine(client: redis.Redis) -> RedisFacts:
-    """Ask a server for its facts. Raises UnavailableError."""
+    """Ask a server for its facts, and whether it does what is needed. Raises UnavailableError."""
+    probe(client)
     try:
         # Not CONFIG GET, which users with few rights and hosted servers are refused.
         facts = client.info()

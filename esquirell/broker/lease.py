@@ -10,10 +10,11 @@ log = logging.getLogger(__name__)
 LEASE_S = 15
 RENEW_S = 4.0
 
-# Take the lease when nobody holds it, renew it when we do; 1 means that it is ours.
+# Take the lease when nobody holds it, renew it when we do; 1 means that it is ours. What does not
+# expire is no lease: nobody would ever give it up.
 HOLD = """
 local holder = redis.call('get', KEYS[1])
-if holder and holder ~= ARGV[1] then return 0 end
+if holder and holder ~= ARGV[1] and redis.call('pttl', KEYS[1]) >= 0 then return 0 end
 redis.call('set', KEYS[1], ARGV[1], 'PX', ARGV[2])
 return 1
 """

@@ -3,6 +3,7 @@
 import redis
 
 from esquirell.broker.connection import RedisError, unavailable
+from esquirell.broker.probe import probe
 
 ALIVE_S = 20
 PREFIX = "esquirell:role:"
@@ -29,6 +30,10 @@ class Presence:
             self._client.delete(*(f"{PREFIX}{role}:{self._instance}" for role in roles))
         except RedisError as error:
             raise unavailable(error) from None
+
+    def probe(self) -> None:
+        """Try what the roles need of Redis. Raises UnavailableError with its own words."""
+        probe(self._client)
 
     def roles(self) -> dict[str, str]:
         """Give the roles that are alive anywhere, with the time since when.

@@ -6,9 +6,8 @@ from typing import Any
 from celery import Celery
 from kombu.exceptions import OperationalError
 
-from esquirell.broker.connection import RedisError
+from esquirell.broker.connection import RedisError, unavailable
 from esquirell.broker.queue import COMMANDS, sent_now
-from esquirell.domain.errors import UnavailableError
 from esquirell.domain.tasks import COMMAND_HEADER, SCHEDULE_HEADER
 
 
@@ -43,5 +42,4 @@ class TaskSender:
                 headers=sent_now(headers),
             )
         except (OperationalError, RedisError, OSError) as error:
-            kind = type(error).__name__
-            raise UnavailableError(f"Redis does not answer ({kind}): check redis.url") from None
+            raise unavailable(error) from None

@@ -2,7 +2,8 @@
 
 import logging
 import time
-from typing import cast
+from collections.abc import Callable
+from typing import Any, cast
 
 from kombu import Connection
 from kombu.asynchronous import Hub
@@ -10,6 +11,7 @@ from kombu.asynchronous.timer import Entry
 from kombu.transport.redis import Channel as RedisChannel
 from kombu.transport.redis import QoS as RedisQoS
 from kombu.transport.redis import Transport as RedisTransport
+from kombu.transport.virtual import Message
 
 from esquirell.broker.connection import Client, RedisError
 
@@ -21,6 +23,32 @@ log = logging.getLogger(__name__)
 WAIT_S = 3
 # Well within the time after which another worker takes what this one has (VISIBILITY_S).
 STILL_HERE_EVERY_S = 60
+SAY_EVERY_S = 60.0
+
+
+# What reading a message raises that is none; nested too deep, it is a RecursionError.
+MALFORMED = (ValueError, TypeError, AttributeError, LookupError, RecursionError)
+
+
+class Strays:
+    """Logs what was thrown away: the first, then how many a minute."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._said_at = float("-inf")
+        self._unsaid = 0
+
+    def note(self, sentence: str, error: Exception) -> None:
+        """Note that something was thrown away, and why."""
+        if self._clock() - self._said_at < SAY_EVERY_S:
+            self._unsaid += 1
+            return
+        more = f", and {self._unsaid} others before" if self._unsaid else ""
+        log.warning("%s, and is thrown away (%s)%s", sentence, type(error).__name__, more)
+        self._said_at, self._unsaid = self._clock(), 0
+
+
+STRAYS = Strays()
 
 
 class QoS(RedisQoS):
@@ -49,6 +77,41 @@ class Channel(RedisChannel):
     brpop_timeout: int
     _kept: Client | None = None
 
+    def basic_consume(
+        self,
+        queue: str,
+        no_ack: bool,
+        callback: Callable[..., Any] | None,
+        consumer_tag: str | None,
+        **more: Any,  # noqa: ANN401 - kombu's
+    ) -> str:
+        """Consume a queue; a message that the worker can't make sense of is thrown away."""
+
+        def guarded(message: Message) -> object:
+            try:
+                return callback(message) if callback else None
+            except MALFORMED as error:
+                STRAYS.note(f"a message in {queue} is none that a worker understands", error)
+                message.reject()
+                return None
+
+        tag: str = super().basic_consume(queue, no_ack, guarded, consumer_tag, **more)
+        return tag
+
+    def _brpop_read(self, **options: object) -> bool:
+        try:
+            return bool(super()._brpop_read(**options))  # type: ignore[misc]  # untyped
+        except MALFORMED as error:
+            STRAYS.note("something in a queue is no message", error)
+            return True
+
+    def _receive(self) -> bool:
+        try:
+            return bool(super()._receive())  # type: ignore[misc]  # untyped
+        except MALFORMED as error:
+            STRAYS.note("something that was sent to all workers is no message", error)
+            return True
+
     def _create_client(self, asynchronous: bool = False) -> Client:
         if asynchronous:
             return self._made(asynchronous=True)
@@ -62,9 +125,14 @@ class Channel(RedisChannel):
 
 
 class Transport(RedisTransport):
-    """kombu's own, with our channel, and longer waits in the loop of a worker."""
+    """kombu's own, with our channel, and longer waits in the loop of a worker.
+
+    What Redis refuses (read-only, out of memory, no rights) is treated like a lost connection:
+    connect again, later. kombu takes it for a fault of the program, which ends a worker.
+    """
 
     Channel = Channel
+    connection_errors = (*RedisTransport.connection_errors, RedisError)
     _reminder: Entry | None = None
 
     def register_with_event_loop(self, connection: Connection, loop: Hub) -> None:

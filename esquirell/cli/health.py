@@ -28,6 +28,8 @@ def health(call: Call, role: str | None, *, here: bool) -> None:
 
 def _alive(call: Call, *, anywhere: bool) -> Mapping[str, str]:
     try:
+        # One that is there and refuses is of no more use than one that is not.
+        call.presence.probe()
         if anywhere:
             return call.presence.roles()
         # Of a worker that serves one queue, the role is worker@queue.

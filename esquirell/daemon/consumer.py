@@ -4,48 +4,80 @@ import logging
 import time
 
 from celery import bootsteps
-from celery.worker.consumer import Consumer as CeleryConsumer
+from celery.exceptions import NotRegistered
+from celery.worker.consumer.consumer import CONNECTION_RETRY  # type: ignore[attr-defined]  # no types
+from celery.worker.consumer.consumer import Consumer as CeleryConsumer
 from celery.worker.state import maybe_shutdown
-from kombu import Connection
+from kombu import Connection, Message
+from kombu.exceptions import OperationalError
 
+from esquirell.daemon import records
 from esquirell.daemon.notify import notify
+from esquirell.domain.errors import UnavailableError
+from esquirell.runtime.process import current
 
 log = logging.getLogger(__name__)
 
 # Celery pauses up to 30 s between two tries; polls should go on within 10 s of Redis' return.
-PAUSE_S = 1
-LONGEST_PAUSE_S = 3
+PAUSE_S = 1.0
+LONGEST_PAUSE_S = 3.0
+LOOK_EVERY_S = 0.1
 TURN_S = 5.0
 
 
+def _is_news(record: logging.LogRecord) -> bool:
+    """Leave out what the outage has said: Celery says it at each try."""
+    return CONNECTION_RETRY not in (record.args or ())
+
+
+logging.getLogger(CeleryConsumer.__module__).addFilter(_is_news)
+
+
 class Consumer(CeleryConsumer):
-    """Celery's consumer with short pauses and one warning, not one a try."""
+    """Celery's consumer with short pauses and one warning an outage, not one a try.
+
+    It connects once Redis does what is needed: one that is read-only would take the connection
+    and refuse each message.
+    """
 
     def ensure_connected(self, conn: Connection) -> Connection:
         """Connect, trying for ever."""
-        complained = False
+        shared = current(self.app).shared
+        pause_s = 0.0
+        while True:
+            try:
+                conn.ensure_connection(max_retries=1, interval_start=0, callback=maybe_shutdown)
+                shared.probe()
+            except (OperationalError, UnavailableError) as error:
+                shared.outage.failed("worker", error)
+            else:
+                return conn
+            # The start ends here: scheduler and bridge work, and a boot should not wait.
+            notify("READY=1", "STATUS=waiting for Redis")
+            pause_s = min(pause_s + PAUSE_S, LONGEST_PAUSE_S)
+            self._pause(pause_s)
 
-        def complain(error: Exception, _pause_s: float) -> None:
-            nonlocal complained
-            if not complained:
-                log.warning(
-                    "Redis is away (%s), the worker waits for it: start it, or check redis.url",
-                    type(error).__name__,
-                )
-                # Its start ends here: scheduler and bridge work, and a boot should not wait.
-                notify("READY=1", "STATUS=waiting for Redis")
-            complained = True
+    def on_connection_error_after_connected(self, exc: Exception) -> None:
+        """Note what Redis refused, and do not hurry: it may do so at once again."""
+        current(self.app).shared.outage.failed("worker", exc)
+        super().on_connection_error_after_connected(exc)
+        self._pause(PAUSE_S)
 
-        conn.ensure_connection(
-            complain,
-            interval_start=PAUSE_S,
-            interval_step=PAUSE_S,
-            interval_max=LONGEST_PAUSE_S,
-            callback=maybe_shutdown,
-        )
-        if complained:
-            log.info("Redis is back, the worker goes on")
-        return conn
+    def on_unknown_task(self, body: object, message: Message, exc: Exception) -> None:
+        """Throw away a message whose task is in no module of this worker, and say so."""
+        del body, exc
+        name, task_id = str(message.headers["task"]), str(message.headers["id"])
+        log.error("there is no task %s here: is its module in [tasks] modules?", name)
+        message.reject()
+        if not message.headers.get("ignore_result"):
+            self.app.backend.mark_as_failure(task_id, NotRegistered(name))
+        records.on_unknown(name, message.headers)
+
+    def _pause(self, seconds: float) -> None:
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            maybe_shutdown()
+            time.sleep(LOOK_EVERY_S)
 
 
 class Pulse(bootsteps.StartStopStep):
@@ -56,7 +88,13 @@ class Pulse(bootsteps.StartStopStep):
 
     def start(self, parent: CeleryConsumer) -> None:
         """Note a turn every few seconds, by the consumer's own timer."""
-        parent.timer.call_repeatedly(TURN_S, Pulse.note)
+        outage = current(parent.app).shared.outage
+
+        def turned() -> None:
+            Pulse.note()
+            outage.works("worker")
+
+        parent.timer.call_repeatedly(TURN_S, turned)
 
     @classmethod
     def note(cls) -> None:

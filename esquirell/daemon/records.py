@@ -78,6 +78,12 @@ def on_failure(sender: "Task[..., object]", exception: Exception, **_: object) -
         _record(sender.request.headers or {}, answer, {})
 
 
+def on_unknown(name: str, headers: Mapping[str, Any]) -> None:
+    """Record that a message named a task that there is not in this worker."""
+    sentence = f"there is no task {name} in the worker: is its module in [tasks] modules there?"
+    _record(headers, Answer("error", {}, sentence, "unknown_task"), {})
+
+
 def _judge(task: str, outcome: object) -> Answer:
     if isinstance(outcome, dict) and task == fetch_and_save_energy_data.name:
         return fetch_answer(outcome["meters"])

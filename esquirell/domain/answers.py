@@ -160,5 +160,6 @@ class HealthReport(BaseModel):
     healthy: bool
     roles: dict[str, Any]
     queue: dict[str, Any]
+    redis: dict[str, Any]
     database: dict[str, Any]
     meters: dict[str, Any]

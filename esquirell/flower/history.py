@@ -16,7 +16,7 @@ from flower.events import Events
 from kombu.exceptions import OperationalError
 from tornado.ioloop import IOLoop
 
-from esquirell.broker.connection import RedisError
+from esquirell.broker.connection import RedisError, unavailable
 from esquirell.flower.masking import Mask
 
 log = logging.getLogger(__name__)
@@ -60,7 +60,7 @@ class History(Events):
                     receiver.capture(limit=None, timeout=None, wakeup=True)
             except Exception as error:  # noqa: BLE001 - whatever it was, listening goes on
                 if not complained:
-                    log.warning("Redis is away, Flower waits for it: %s", type(error).__name__)
+                    log.warning("%s; Flower waits until it works", unavailable(error))
                 complained = True
             time.sleep(PAUSE_S)
 
@@ -108,5 +108,5 @@ class Receiver(EventReceiver):
 
 def _say_back(*, complained: bool) -> bool:
     if complained:
-        log.info("Redis is back, Flower goes on")
+        log.info("Redis works again, Flower goes on")
     return False

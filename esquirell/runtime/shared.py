@@ -13,8 +13,10 @@ from esquirell.broker.connection import Client, connect
 from esquirell.broker.diagnosis import RedisFacts, examine
 from esquirell.broker.held import HeldTasks
 from esquirell.broker.lease import Lease
+from esquirell.broker.outage import Outage
 from esquirell.broker.owners import Owners
 from esquirell.broker.presence import Presence
+from esquirell.broker.probe import probe
 from esquirell.broker.relay import Relay
 from esquirell.broker.revoked import RevokedTasks
 from esquirell.runtime.connections import address_of
@@ -53,6 +55,11 @@ class Shared:
         return RevokedTasks(self.client)
 
     @cached_property
+    def outage(self) -> Outage:
+        """Where all parts note whether Redis serves them."""
+        return Outage(self.client)
+
+    @cached_property
     def held(self) -> HeldTasks:
         """Which tasks workers hold."""
         return HeldTasks(self.client)
@@ -71,13 +78,17 @@ class Shared:
         """Ask Redis how it is set up. Raises UnavailableError."""
         return examine(self.client)
 
+    def probe(self) -> None:
+        """Try what the service needs of Redis. Raises UnavailableError with its own words."""
+        probe(self.client)
+
     def lease(self, role: str, owner: str) -> Lease:
         """Build the lease of a role: of several processes one is active."""
         return Lease(self.client, role, owner)
 
     def scheduler(self, sync: Callable[[], None], owner: str) -> Scheduler:
         """Build a beat; of several, the one whose owner holds the lease is active."""
-        return Scheduler(self._app, self._glances, sync, self.lease("beat", owner))
+        return Scheduler(self._app, self._glances, sync, self.lease("beat", owner), self.outage)
 
     @cached_property
     def _glances(self) -> Glances:

@@ -46,7 +46,7 @@ class Health:
 
     def report(self) -> dict[str, Any]:
         """Build the report in the shape of `bridge/health`; never raises."""
-        living = self._living()
+        redis, living = self._redis()
         roles = {role: {"alive": role in living, "since": living.get(role)} for role in ROLES}
         database, statuses = self._database()
         alive = all(role["alive"] for role in roles.values())
@@ -54,9 +54,10 @@ class Health:
         mqtt = self._here.mqtt()
         return {
             "at": iso(self._clock()),
-            "healthy": alive and database["ok"] and mqtt.get("connected", True),
+            "healthy": alive and redis["ok"] and database["ok"] and mqtt.get("connected", True),
             "roles": roles,
             "queue": self._queue() | ({"unserved": unserved} if unserved else {}),
+            "redis": redis,
             "database": database,
             **({"mqtt": mqtt} if mqtt else {}),
             "meters": {meter.name: _meter(statuses, meter) for meter in self._meters()},
@@ -71,11 +72,13 @@ class Health:
         """Name the queues of meters that no worker serves. Raises UnavailableError."""
         return self._unserved(self._presence.roles())
 
-    def _living(self) -> Mapping[str, str]:
+    def _redis(self) -> tuple[dict[str, Any], Mapping[str, str]]:
         try:
-            return self._presence.roles()
-        except UnavailableError:
-            return {}
+            self._presence.probe()
+            living = self._presence.roles()
+        except UnavailableError as error:
+            return {"ok": False, "error": str(error)}, {}
+        return {"ok": True}, living
 
     def _unserved(self, living: Collection[str]) -> list[str]:
         queues = sorted({meter.queue for meter in self._meters() if meter.queue})

@@ -147,6 +147,10 @@ class Queues(Protocol):
 class Presence(Protocol):
     """Tells which roles are alive."""
 
+    def probe(self) -> None:
+        """Try what the roles need of Redis. Raises UnavailableError with its own words."""
+        ...
+
     def roles(self) -> Mapping[str, str]:
         """Give the living roles and since when each lives (ISO 8601). Raises UnavailableError."""
         ...

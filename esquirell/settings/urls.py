@@ -87,18 +87,31 @@ def check_home_assistant(url: str) -> str:
 
 def check_redis(url: str) -> str:
     """Give a valid Redis URL back. Raises ValueError; its text never holds the URL."""
-    if url == EMBEDDED or url.startswith(_REDIS_SOCKETS):
-        return _check_secret_free(url)
+    if url == EMBEDDED:
+        return url
+    if url.startswith(_REDIS_SOCKETS):
+        return _check_options(_check_secret_free(url), "db", "virtual_host")
     if url.startswith(SENTINEL):
+        _check_options(_check_secret_free(url))
         sentinels(url)
-        return _check_secret_free(url)
+        return url
     if not url.startswith(_REDIS_HOSTS):
         starts = ", ".join((*_REDIS_HOSTS, *_REDIS_SOCKETS, SENTINEL))
         raise ValueError(f'must be "{EMBEDDED}" or start with one of {starts}')
     number = urlsplit(url).path.strip("/")
     if number and not number.isdecimal():
         raise ValueError("must end with the number of a database, such as /0")
-    return _check_host(url)
+    return _check_options(_check_host(url))
+
+
+def _check_options(url: str, *known: str) -> str:
+    """Refuse options: there are three clients of Redis here, which would take them differently."""
+    for option, values in parse_qs(url.partition("?")[2], keep_blank_values=True).items():
+        if option not in known:
+            raise ValueError(f"takes no option {option}: leave it out, time limits are set anyway")
+        if not all(value.isdecimal() for value in values):
+            raise ValueError(f"has an option {option} that is no number of a database")
+    return url
 
 
 def sentinels(url: str) -> tuple[tuple[tuple[str, int], ...], str, str]:

@@ -23,15 +23,17 @@ def test_all_is_seen_at_once(glances: Glances, app: Celery, server: RedisProcess
     server.client.hset(RUNS_KEY, mapping={"fetch": "ok", "backup": "error"})
     server.client.rpush(queue_key(POLLS), "one", "two")
     for name, due in (("soon", 1), ("later", 4_000_000_000), ("never", -1)):
-        server.client.hset(f"redbeat:{name}", mapping={"definition": name, "meta": f"{name} ran"})
-        server.client.zadd(settings_of(app).schedule_key, {f"redbeat:{name}": due})
+        server.client.hset(
+            f"esquirell:redbeat:{name}", mapping={"definition": name, "meta": f"{name} ran"}
+        )
+        server.client.zadd(settings_of(app).schedule_key, {f"esquirell:redbeat:{name}": due})
     assert glances.look() == Glance(
         seeded="digest",
         version="3",
         runs={"fetch": "ok", "backup": "error"},
         waiting=2,
-        metas={f"redbeat:{name}": f"{name} ran" for name in ("soon", "later", "never")},
-        due={"redbeat:soon": "soon"},
+        metas={f"esquirell:redbeat:{name}": f"{name} ran" for name in ("soon", "later", "never")},
+        due={"esquirell:redbeat:soon": "soon"},
     )
 
 
@@ -39,11 +41,14 @@ def test_all_is_seen_at_once(glances: Glances, app: Celery, server: RedisProcess
 def test_a_due_entry_without_a_definition_is_seen_as_empty(
     glances: Glances, app: Celery, server: RedisProcess, found: str | None
 ) -> None:
-    server.client.zadd(settings_of(app).schedule_key, {"redbeat:fetch": 1})
+    server.client.zadd(settings_of(app).schedule_key, {"esquirell:redbeat:fetch": 1})
     if found:
-        server.client.set("redbeat:fetch", found)
+        server.client.set("esquirell:redbeat:fetch", found)
     glance = glances.look()
-    assert (glance.metas, glance.due) == ({"redbeat:fetch": None}, {"redbeat:fetch": ""})
+    assert (glance.metas, glance.due) == (
+        {"esquirell:redbeat:fetch": None},
+        {"esquirell:redbeat:fetch": ""},
+    )
 
 
 class Clock:
@@ -87,24 +92,29 @@ def test_without_redis_there_is_nothing_to_see(glances: Glances, server: RedisPr
 def test_values_of_another_type_hide_nothing_else(
     glances: Glances, app: Celery, server: RedisProcess
 ) -> None:
-    server.client.hset("redbeat:fetch", mapping={"definition": "all", "meta": "ran"})
-    server.client.zadd(settings_of(app).schedule_key, {"redbeat:fetch": 1})
+    server.client.hset("esquirell:redbeat:fetch", mapping={"definition": "all", "meta": "ran"})
+    server.client.zadd(settings_of(app).schedule_key, {"esquirell:redbeat:fetch": 1})
     for key in (RUNS_KEY, queue_key(POLLS)):
         server.client.set(key, "text")
     for key in (SEEDED_KEY, VERSION_KEY):
         server.client.rpush(key, "list")
-    ours = {"redbeat:fetch": "ran"}, {"redbeat:fetch": "all"}
+    ours = {"esquirell:redbeat:fetch": "ran"}, {"esquirell:redbeat:fetch": "all"}
     assert glances.look() == Glance(metas=ours[0], due=ours[1])
 
 
 def test_bytes_that_are_no_text_hide_nothing_else(
     glances: Glances, app: Celery, server: RedisProcess
 ) -> None:
-    server.client.hset("redbeat:odd", mapping={"definition": b"\xff", "meta": b"\xfe"})
-    server.client.hset("redbeat:fetch", mapping={"definition": "all", "meta": "ran"})
+    server.client.hset("esquirell:redbeat:odd", mapping={"definition": b"\xff", "meta": b"\xfe"})
+    server.client.hset("esquirell:redbeat:fetch", mapping={"definition": "all", "meta": "ran"})
     for name in ("odd", "fetch"):
-        server.client.zadd(settings_of(app).schedule_key, {f"redbeat:{name}": 1})
+        server.client.zadd(settings_of(app).schedule_key, {f"esquirell:redbeat:{name}": 1})
     server.client.hset(RUNS_KEY, "odd", b"\xfd")
     seen = glances.look()
-    assert (seen.metas["redbeat:fetch"], seen.due["redbeat:fetch"]) == ("ran", "all")
-    assert seen.metas.keys() == seen.due.keys() == {"redbeat:fetch", "redbeat:odd"}
+    assert (seen.metas["esquirell:redbeat:fetch"], seen.due["esquirell:redbeat:fetch"]) == (
+        "ran",
+        "all",
+    )
+    assert (
+        seen.metas.keys() == seen.due.keys() == {"esquirell:redbeat:fetch", "esquirell:redbeat:odd"}
+    )

@@ -12,6 +12,7 @@ from esquirell.beat.glance import RUNS_KEY, Glances
 from esquirell.beat.scheduler import QUEUE_LIMIT, RECONCILE_S, Scheduler
 from esquirell.beat.timetable import RedBeatTimetable
 from esquirell.broker.lease import Lease
+from esquirell.broker.outage import Outage
 from esquirell.broker.queue import POLLS, Queues, queue_key
 from esquirell.domain.errors import UnavailableError
 from esquirell.domain.schedule import LastRun, Schedule
@@ -41,7 +42,8 @@ class Bench:
 
     def new_scheduler(self, owner: str) -> Scheduler:
         client = self.app.redbeat_redis  # type: ignore[attr-defined] # as RedBeat keeps it
-        return Scheduler(self.app, self.glances, self.sync, Lease(client, "beat", owner))
+        lease = Lease(client, "beat", owner)
+        return Scheduler(self.app, self.glances, self.sync, lease, Outage(client))
 
     def sync(self) -> None:
         # As long as a database that is away is waited for.
@@ -135,7 +137,7 @@ def test_redis_emptied_is_filled_again(bench: Bench, server: RedisProcess) -> No
     bench.turn_until_sent(1)
     server.client.flushall()
     bench.turn_until_sent(2)
-    assert server.client.zcard("redbeat::schedule") == 1
+    assert server.client.zcard("esquirell:redbeat::schedule") == 1
 
 
 def test_redis_killed_and_started_empty(bench: Bench, server: RedisProcess) -> None:
@@ -154,7 +156,7 @@ def test_the_database_away_stops_no_schedule(bench: Bench, record: Record) -> No
 
 def test_an_unreadable_entry_is_written_anew(bench: Bench, server: RedisProcess) -> None:
     bench.turn_until_sent(1)
-    server.client.hset("redbeat:fetch", "definition", '{"schedule": {"every": "never"')
+    server.client.hset("esquirell:redbeat:fetch", "definition", '{"schedule": {"every": "never"')
     bench.turn_until_sent(3)
 
 
@@ -163,7 +165,7 @@ def test_an_entry_that_is_no_text_is_written_anew(
     bench: Bench, server: RedisProcess, field: str
 ) -> None:
     bench.turn_until_sent(1)
-    server.client.hset("redbeat:fetch", field, b"\xff")
+    server.client.hset("esquirell:redbeat:fetch", field, b"\xff")
     bench.turn_until_sent(3)
 
 
@@ -171,14 +173,14 @@ def test_an_entry_overwritten_by_something_else_is_written_anew(
     bench: Bench, server: RedisProcess
 ) -> None:
     bench.turn_until_sent(1)
-    server.client.set("redbeat:fetch", "of another program")
+    server.client.set("esquirell:redbeat:fetch", "of another program")
     bench.turn_until_sent(3)
 
 
 def test_what_another_program_left_there_before_is_replaced(
     bench: Bench, server: RedisProcess
 ) -> None:
-    server.client.set("redbeat:fetch", "of another program")
+    server.client.set("esquirell:redbeat:fetch", "of another program")
     bench.turn_until_sent(2)
 
 
@@ -211,7 +213,7 @@ def test_a_schedule_that_is_gone_is_not_sent(
     for _ in range(3):
         time.sleep(min(bench.scheduler.tick(), 1.0))
     assert bench.sent() == []
-    assert server.client.keys("redbeat:fetch") == []
+    assert server.client.keys("esquirell:redbeat:fetch") == []
 
 
 def test_a_clock_set_back_stops_nothing(bench: Bench, record: Record) -> None:
@@ -223,7 +225,7 @@ def test_a_clock_set_back_while_running_stops_nothing(bench: Bench) -> None:
     """As if the clock had been an hour ahead until now: all due times lie in the future."""
     bench.turn_until_sent(1)
     ahead = datetime.now(UTC) + timedelta(hours=1)
-    bench.scheduler.Entry.from_key("redbeat:fetch", app=bench.app).reschedule(ahead)
+    bench.scheduler.Entry.from_key("esquirell:redbeat:fetch", app=bench.app).reschedule(ahead)
     for _ in range(3):
         time.sleep(min(bench.scheduler.tick(), 0.5))
     assert len(bench.sent()) == 1

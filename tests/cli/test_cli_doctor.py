@@ -199,6 +199,15 @@ def test_a_key_file_that_others_can_read(home: Home) -> None:
 
 
 @pytest.mark.usefixtures("house")
+def test_a_redis_that_refuses_to_write(server: RedisProcess) -> None:
+    server.client.replicaof("127.0.0.1", "1")
+    mark, said, _ = findings()["redis"]
+    assert (mark, "read only replica" in said) == ("fault", True)
+    server.client.replicaof("NO", "ONE")
+    assert findings()["redis"][0] == "fine"
+
+
+@pytest.mark.usefixtures("house")
 def test_a_redis_that_throws_tasks_away(server: RedisProcess) -> None:
     server.client.config_set("maxmemory-policy", "allkeys-lru")
     assert findings()["redis"][0] == "advice"

@@ -72,10 +72,26 @@ def test_without_redis_it_fails_at_once(home: Home) -> None:
     began = time.monotonic()
     said = esquirell("health", "worker")
     assert said.code == 1
-    assert said.sentence == "Redis does not answer (ConnectionError): check redis.url"
+    assert said.sentence.startswith("Redis does not answer (Error 111 connecting to ")
+    assert said.sentence.endswith("Connection refused): check redis.url")
     assert time.monotonic() - began < 5
     told = esquirell("health", "--json")
     assert (told.code, told.json["healthy"]) == (1, False)
+
+
+def test_a_redis_that_refuses_is_named_in_its_own_words(
+    announce: Callable[[str, str], None], server: RedisProcess
+) -> None:
+    announce("worker", HERE)
+    server.client.replicaof("127.0.0.1", "1")
+    said = esquirell("health", "worker")
+    assert said.code == 1
+    assert said.sentence.startswith("Redis refuses: ")
+    assert "read only replica" in said.sentence
+    told = esquirell("health", "--json").json
+    assert (told["healthy"], told["redis"]["ok"]) == (False, False)
+    server.client.replicaof("NO", "ONE")
+    assert esquirell("health", "worker").code == 0
 
 
 def test_the_redis_of_a_service_that_does_not_run_is_no_fault_of_its_own(home: Home) -> None:

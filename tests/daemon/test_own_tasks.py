@@ -13,7 +13,8 @@ from support.redis_server import RedisProcess
 from support.service import Service, configuration, meter_table
 from support.waiting import eventually
 
-from esquirell.broker.queue import KEY_PREFIX
+from esquirell.broker.cleansing import cleanse
+from esquirell.broker.queue import KEY_PREFIX, POLLS, queue_key
 
 # Nothing of esquirell is needed in it: a user's tasks as Celery's first steps show them.
 TASKS = """
@@ -193,3 +194,39 @@ except FetchError as error:
     assert said[3] == "error"
     assert service.log.count("can't be reached") == 1
     assert "FetchError" not in service.log
+
+
+def test_what_is_no_message_is_thrown_away_and_the_work_goes_on(
+    service: Service, redis: RedisProcess
+) -> None:
+    bodies = ("{", "[]", "null", '{"body": 1}', b"\xff\x00", '{"properties": {}, "headers": {}}')
+    unknown = {
+        "body": "W1tdLCB7fSwge31d",
+        "headers": {"id": "some-id", "task": "my_tasks.gone", "lang": "py", "ignore_result": True},
+        "properties": {
+            "delivery_tag": "tag",
+            "delivery_info": {"exchange": "", "routing_key": POLLS},
+            "body_encoding": "base64",
+        },
+        "content-type": "application/json",
+        "content-encoding": "utf-8",
+    }
+    wrong = [unknown | {"body": body} for body in ("W10=", "bnVsbA==", "no base64!", 5)]
+    known = {"headers": unknown["headers"] | {"task": "my_tasks.add"}}  # type: ignore[operator] # a dict
+    messages: list[str | bytes] = [
+        *bodies,
+        *(json.dumps(one | known) for one in wrong),
+        json.dumps(unknown),
+    ]
+    redis.client.rpush(queue_key(POLLS), *messages)
+    said = "from my_tasks import add; import esquirell.celery; print(add.delay(1).get(timeout=60))"
+    assert in_a_shell(service, said) == 2
+    assert service.log.count("is thrown away") == 1
+    assert service.log.count("there is no task my_tasks.gone here") == 1
+    assert "unacked" not in str(redis.client.keys())
+
+
+def test_all_that_a_service_writes_into_redis_is_known_as_its_own(redis: RedisProcess) -> None:
+    """What is not would be thrown away as a stranger's."""
+    assert {str(key).split(":")[0] for key in redis.client.scan_iter()} == {"esquirell"}
+    assert cleanse(redis.client) == []

@@ -166,7 +166,7 @@ def test_it_outlives_redis(start: Start, config: str, server: RedisProcess) -> N
     service = start(config)
     more(service, 1)
     server.kill()
-    eventually(lambda: "Redis is away" in service.log, what="it notices")
+    eventually(lambda: "Redis does not answer" in service.log, what="it notices")
     server.start()
     more(service, 3)
     server.client.flushall()
@@ -179,7 +179,7 @@ def test_it_waits_for_a_redis_that_comes_later(
 ) -> None:
     server.stop()
     service = start(config)
-    eventually(lambda: "Redis is away" in service.log, what="it waits")
+    eventually(lambda: "Redis does not answer" in service.log, what="it waits")
     server.start()
     more(service, 2)
 

@@ -104,7 +104,7 @@ def test_the_service_follows_the_master(
     # The Sentinels look for replicas and for each other every few seconds.
     eventually(watched.ready)
     watched.kill(watched.master)
-    eventually(lambda: "Redis is back" in service.log, what=lambda: service.log)
+    eventually(lambda: "Redis works again" in service.log, what=lambda: service.log)
     before = service.readings()
     eventually(lambda: service.readings() >= before + 3, what=lambda: service.log)
     assert service.stop() == 0

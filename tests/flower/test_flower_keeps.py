@@ -118,10 +118,10 @@ def test_it_outlasts_its_redis_and_says_when_it_is_up(house: House) -> None:
     taken = esquirell_process(*config, "flower")
     assert (taken.code, "change address or port in [flower]" in taken.err) == (2, True)
     house.redis.stop()
-    eventually(lambda: "Redis is away" in flower.log, LIMIT_S)
+    eventually(lambda: "Redis does not answer" in flower.log, LIMIT_S)
     assert pages.get("/tasks").status == 200
     house.redis.start()
-    eventually(lambda: "Redis is back" in flower.log, LIMIT_S)
+    eventually(lambda: "Redis works again" in flower.log, LIMIT_S)
     again = eventually(lambda: pages.get("/api/workers?refresh=1").json or None, LIMIT_S)
     assert again
     flower.signal(signal.SIGTERM)

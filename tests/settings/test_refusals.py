@@ -199,6 +199,23 @@ REFUSALS = [
     ("[redis]\nurl = 'redis://localhost:99999/0'", "redis: url has a host or port that is not "),
     ("[redis]\nurl = 'redis:///0'", "redis: url must name a host"),
     (
+        "[redis]\nurl = 'redis://localhost/0?socket_timeout=2'",
+        "redis: url takes no option socket_timeout: leave it out",
+    ),
+    (
+        "[redis]\nurl = 'rediss://localhost?ssl_cert_reqs=none'",
+        "redis: url takes no option ssl",
+    ),
+    (
+        "[redis]\nurl = 'redis+sentinel://pi/house?protocol=3'",
+        "redis: url takes no option pr",
+    ),
+    (
+        "[redis]\nurl = 'unix:///r.sock?health_check_interval=3'",
+        "redis: url takes no option hea",
+    ),
+    ("[redis]\nurl = 'unix:///r.sock?db=first'", "redis: url has an option db that is no number"),
+    (
         "[redis]\nurl = 'redis://localhost/main'",
         "redis: url must end with the number of a database, such as /0",
     ),

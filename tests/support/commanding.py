@@ -95,6 +95,9 @@ class Sender:
 
 
 class Presence:
+    def probe(self) -> None:
+        pass
+
     def roles(self) -> Mapping[str, str]:
         return {"worker": "2026-11-22T10:00:00.000Z"}
 

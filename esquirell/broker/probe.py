@@ -1,0 +1,30 @@
+"""Whether Redis does what is asked of it: one that answers may still refuse to write."""
+
+import uuid
+
+from esquirell.broker.connection import Client, RedisError, unavailable
+
+PREFIX = "esquirell:probe:"
+KEPT_MS = 5000
+
+# What a lease does, and a queue.
+TRY = """
+redis.call('set', KEYS[1], ARGV[1], 'PX', ARGV[2])
+return redis.call('get', KEYS[1])
+"""
+
+
+def probe(client: Client) -> None:
+    """Write, run a script and pass a message. Raises UnavailableError with Redis' own words."""
+    key = PREFIX + uuid.uuid4().hex
+    try:
+        # A refused command is named; a script that is refused one only says that it was.
+        client.set(key, "1", px=KEPT_MS)
+        client.eval(TRY, 1, key, "1", KEPT_MS)
+        with client.pipeline() as steps:
+            steps.lpush(f"{key}:queue", "1")
+            steps.brpop([f"{key}:queue"], timeout=1)
+            steps.delete(key)
+            steps.execute()
+    except RedisError as error:
+        raise unavailable(error) from None
