@@ -28,6 +28,8 @@ TYPES = {
     "esquirell:lease:*": "string*",
     "esquirell:role:*": "string*",
     "esquirell:held:*": "string*",
+    "esquirell:lines:members:*": "zset",
+    "esquirell:lines:owners:*": "hash",
     "esquirell:schedules:turn": "string*",
     "esquirell:schedules:runs": "hash",
     "esquirell:schedules:version": "string",
