@@ -62,6 +62,14 @@ class QoS(RedisQoS):
     channel: "Channel"
     unacked_index_key: str
 
+    def restore_unacked_once(self, stderr: object = None) -> None:
+        """Give back what was taken, if there is a connection; else it comes back by its time.
+
+        kombu tries it over a connection that it has just thrown away, which ends a worker.
+        """
+        if self.channel.connection.client is not None:
+            super().restore_unacked_once(stderr)
+
     def still_here(self) -> None:
         """Say in Redis that the worker lives which has taken these messages."""
         now = time.time()
@@ -77,26 +85,19 @@ class Channel(RedisChannel):
     brpop_timeout: int
     _kept: Client | None = None
 
-    def basic_consume(
-        self,
-        queue: str,
-        no_ack: bool,
-        callback: Callable[..., Any] | None,
-        consumer_tag: str | None,
-        **more: Any,  # noqa: ANN401 - kombu's
-    ) -> str:
+    def basic_consume(self, queue: str, *args: Any, **kwargs: Any) -> str:  # noqa: ANN401 - kombu's
         """Consume a queue; a message that the worker can't make sense of is thrown away."""
+        callback = kwargs["callback"]
 
         def guarded(message: Message) -> object:
             try:
-                return callback(message) if callback else None
+                return callback(message)
             except MALFORMED as error:
                 STRAYS.note(f"a message in {queue} is none that a worker understands", error)
                 message.reject()
                 return None
 
-        tag: str = super().basic_consume(queue, no_ack, guarded, consumer_tag, **more)
-        return tag
+        return str(super().basic_consume(queue, *args, **(kwargs | {"callback": guarded})))
 
     def _brpop_read(self, **options: object) -> bool:
         try:

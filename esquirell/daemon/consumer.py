@@ -5,6 +5,8 @@ import time
 
 from celery import bootsteps
 from celery.exceptions import NotRegistered
+from celery.worker import request
+from celery.worker.consumer import consumer
 from celery.worker.consumer.consumer import CONNECTION_RETRY  # type: ignore[attr-defined]  # no types
 from celery.worker.consumer.consumer import Consumer as CeleryConsumer
 from celery.worker.state import maybe_shutdown
@@ -26,11 +28,13 @@ TURN_S = 5.0
 
 
 def _is_news(record: logging.LogRecord) -> bool:
-    """Leave out what the outage has said: Celery says it at each try."""
-    return CONNECTION_RETRY not in (record.args or ())
+    """Leave out what the outage has said: Celery says it at each try, and of each message."""
+    known = CONNECTION_RETRY in (record.args or ()) or str(record.msg).startswith("Couldn't ack")
+    return not known
 
 
-logging.getLogger(CeleryConsumer.__module__).addFilter(_is_news)
+for _chatty in (consumer.__name__, request.__name__):
+    logging.getLogger(_chatty).addFilter(_is_news)
 
 
 class Consumer(CeleryConsumer):
@@ -45,6 +49,7 @@ class Consumer(CeleryConsumer):
         shared = current(self.app).shared
         pause_s = 0.0
         while True:
+            Pulse.note()
             try:
                 conn.ensure_connection(max_retries=1, interval_start=0, callback=maybe_shutdown)
                 shared.probe()
@@ -89,6 +94,8 @@ class Pulse(bootsteps.StartStopStep):
     def start(self, parent: CeleryConsumer) -> None:
         """Note a turn every few seconds, by the consumer's own timer."""
         outage = current(parent.app).shared.outage
+        # That it starts again and again, as Redis comes and goes, is no hanging.
+        Pulse.note()
 
         def turned() -> None:
             Pulse.note()

@@ -118,11 +118,14 @@ def _record(
     headers: Mapping[str, Any], answer: Answer, outcome: object, result: Result | None = None
 ) -> None:
     runtime = current(app)
-    try:
-        if command_id := headers.get(COMMAND_HEADER):
+    if command_id := headers.get(COMMAND_HEADER):
+        try:
             runtime.jobs.finished(command_id, answer, outcome)
-        if schedule := headers.get(SCHEDULE_HEADER):
-            every = int(headers.get(EVERY_HEADER) or 0)
+        except UnavailableError as error:
+            log.warning("the end of task %s is not recorded: %s", command_id, error)
+    if schedule := headers.get(SCHEDULE_HEADER):
+        every = int(headers.get(EVERY_HEADER) or 0)
+        try:
             runtime.schedules.ran(schedule, result or _result(answer, outcome), every)
-    except UnavailableError as error:
-        log.warning("the end of a task is not recorded: %s", error)
+        except UnavailableError as error:
+            log.debug("a run of schedule %s is not recorded: %s", schedule, error)

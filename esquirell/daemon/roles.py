@@ -218,16 +218,16 @@ def _mqtt_gauge(runtime: Runtime) -> Gauge:
 def _worker_gauges(runtime: Runtime) -> tuple[Gauge, Gauge]:
     def consumer_silent_s() -> float:
         silent_s = Pulse.silent_s()
-        return silent_s if silent_s > CONSUMER_LIMIT_S and _redis_answers(runtime) else 0.0
+        return silent_s if silent_s > CONSUMER_LIMIT_S and _redis_serves(runtime) else 0.0
 
     reads = Gauge("a read of a meter", runtime.poller.reads.oldest_s, POLL_LIMIT_S * 3)
     return (Gauge("the consumer", consumer_silent_s, CONSUMER_LIMIT_S), reads)
 
 
-def _redis_answers(runtime: Runtime) -> bool:
-    """Tell whether Redis is there; if not, the consumer's silence has its reason."""
+def _redis_serves(runtime: Runtime) -> bool:
+    """Return whether Redis does what is needed; if not, the consumer's silence has its reason."""
     try:
-        runtime.shared.presence.roles()
+        runtime.shared.probe()
     except UnavailableError:
         Pulse.note()
         return False

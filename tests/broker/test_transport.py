@@ -67,3 +67,16 @@ def test_what_a_dead_worker_had_comes_back(app: Celery, server: RedisProcess) ->
 
 def test_it_says_so_often_enough() -> None:
     assert STILL_HERE_EVERY_S * 3 < VISIBILITY_S
+
+
+def test_a_connection_that_was_lost_with_a_message_ends_quietly(
+    app: Celery, server: RedisProcess
+) -> None:
+    """kombu would give the message back over the connection that is gone, which ended a worker."""
+    app.send_task("some.task", ignore_result=True)
+    lost = app.connection_for_read()
+    queue = lost.SimpleQueue(POLLS)
+    queue.get(timeout=10)
+    lost.collect()
+    lost.close()
+    assert server.client.zcard(INDEX) == 1
