@@ -197,9 +197,9 @@ class HomeAssistant:
         server = {
             "server_host": ["127.0.0.1"],
             "server_port": self.port,
-            "cors_allowed_origins": [],
+            "cors_allowed_origins": ["https://cast.home-assistant.io"],
             "login_attempts_threshold": -1,
-            "ip_ban_enabled": False,
+            "ip_ban_enabled": True,
             "ssl_profile": "modern",
             "use_x_frame_options": True,
         }

@@ -1,6 +1,6 @@
 """A house whose past is staged: what a meter measured, what we stored, what Home Assistant saw."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -28,17 +28,19 @@ mqtt.port = 1
 [home_assistant]
 url = "{url}"
 token_file = "ha-token"
-[[meters]]
-name = "main"
-device_id = "id-main"
-address = "127.0.0.1"
-local_key = '0123456789abcdef'
-profile = "owon_pc321"
 [[tariffs]]
 name = "home"
 currency = "PLN"
 import_price = {price}
 fee_per_month = 0
+"""
+METER = """\
+[[meters]]
+name = "{name}"
+device_id = "id-{name}"
+address = "127.0.0.{number}"
+local_key = '0123456789abcdef'
+profile = "owon_pc321"
 """
 
 
@@ -50,11 +52,16 @@ def power_at(moment: datetime) -> float:
 
 @dataclass
 class Past:
-    """What a meter showed, from `start` on; `energy` is that of its counter (kWh)."""
+    """What a meter showed, from `start` on; `energy` is that of its counter (kWh).
+
+    `share` is its part of what the house drew.
+    """
 
     start: datetime
     hours: int
     every: timedelta = MINUTE
+    meter: str = "main"
+    share: float = 1.0
     energy: dict[datetime, float] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -63,7 +70,11 @@ class Past:
         for number in range(round(self.hours * HOUR / self.every)):
             moment = self.start + number * self.every
             self.energy[moment] = round(total, 3)
-            total += power_at(moment) / 1000 * (self.every / HOUR)
+            total += self.power_at(moment) / 1000 * (self.every / HOUR)
+
+    def power_at(self, moment: datetime) -> float:
+        """Return what was drawn (W)."""
+        return self.share * power_at(moment)
 
     def during(self, *spans: tuple[float, float]) -> Iterator[datetime]:
         """Yield the moments within spans, in hours from the start."""
@@ -89,19 +100,29 @@ class Past:
 def store(database: Database, past: Past, moments: Iterable[datetime]) -> None:
     """Store what we measured."""
     readings = [
-        Reading("main", moment, {ENERGY: past.energy[moment], POWER: power_at(moment)})
+        Reading(past.meter, moment, {ENERGY: past.energy[moment], POWER: past.power_at(moment)})
         for moment in moments
     ]
     status = MeterStatus(last_success=readings[-1].measured_at, keys=KEYS)
-    Readings(database).add(readings, {"main": status})
+    Readings(database).add(readings, {past.meter: status})
 
 
 class StagedFiles:
     """The files of our service in a folder: configuration, token and database."""
 
-    def __init__(self, folder: Path, url: str, token: str, zone: str = "UTC") -> None:
+    def __init__(
+        self,
+        folder: Path,
+        url: str,
+        token: str,
+        zone: str = "UTC",
+        meters: Sequence[str] = ("main",),
+    ) -> None:
         self.config = folder / "esquirell.toml"
-        self.config.write_text(CONFIGURATION.format(zone=zone, price=PRICE, url=url))
+        tables = "".join(
+            METER.format(name=name, number=number) for number, name in enumerate(meters, 1)
+        )
+        self.config.write_text(CONFIGURATION.format(zone=zone, price=PRICE, url=url) + tables)
         self.config.chmod(0o600)
         self.token = folder / "ha-token"
         self.token.write_text(token)
@@ -127,8 +148,14 @@ class StagedFiles:
 class StagedHouse(StagedFiles):
     """The same with a real Home Assistant."""
 
-    def __init__(self, folder: Path, ha: "HomeAssistant", zone: str = "UTC") -> None:
-        super().__init__(folder, ha.url, ha.token, zone)
+    def __init__(
+        self,
+        folder: Path,
+        ha: "HomeAssistant",
+        zone: str = "UTC",
+        meters: Sequence[str] = ("main",),
+    ) -> None:
+        super().__init__(folder, ha.url, ha.token, zone, meters)
         self.ha = ha
 
     def ha_saw(self, past: Past, moments: Iterable[datetime], unavailable: float = -1) -> None:
