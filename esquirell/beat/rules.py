@@ -49,9 +49,14 @@ class Crontab:
     zone: str
 
     def after(self, moment: datetime) -> datetime | None:
-        """Give the first run after `moment`."""
-        run = next(CronSim(self.cron, moment.astimezone(ZoneInfo(self.zone))), None)
-        return run.astimezone(UTC) if run else None
+        """Give the first run after `moment`: never one at it or before.
+
+        cronsim starts from wall time, which in the repeated hour of autumn is that of the first
+        round: what it then finds may be over.
+        """
+        runs = CronSim(self.cron, moment.astimezone(ZoneInfo(self.zone)))
+        found = (run.astimezone(UTC) for run in runs)
+        return next((run for run in found if run > moment), None)
 
     def to_json(self) -> dict[str, Any]:
         """Write the rule as JSON."""

@@ -8,6 +8,7 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable
+from typing import Protocol
 
 from esquirell.domain.errors import UnavailableError
 from esquirell.services.retention import Retention
@@ -25,7 +26,37 @@ PRUNE_EVERY_S = 86_400.0
 BREATH_S = 0.05
 RETRY_S = 60.0
 
+# Well within the time that a lease lasts.
+LOOK_AT_LEAST_S = 4.0
+
 Work = Callable[[str], bool]
+
+
+class Lease(Protocol):
+    """Held by one of several workers."""
+
+    def hold(self) -> bool:
+        """Take or renew it; return whether it is ours. Raises UnavailableError."""
+        ...
+
+
+def by_one(lease: Lease, turn: Callable[[], float]) -> Callable[[], float]:
+    """Return a turn that only the worker takes which holds the lease.
+
+    While Redis is unreachable, who held it last goes on, and so does one that never heard of
+    another.
+    """
+    is_ours = True
+
+    def turn_if_ours() -> float:
+        nonlocal is_ours
+        try:
+            is_ours = lease.hold()
+        except UnavailableError as error:
+            log.debug("who keeps house can't be asked: %s", error)
+        return min(turn(), LOOK_AT_LEAST_S) if is_ours else LOOK_AT_LEAST_S
+
+    return turn_if_ours
 
 
 class Housekeeping:

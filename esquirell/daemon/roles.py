@@ -11,7 +11,7 @@ from pathlib import Path
 
 from esquirell.daemon.consumer import Pulse
 from esquirell.daemon.following import following_meters
-from esquirell.daemon.housekeeping import Housekeeping
+from esquirell.daemon.housekeeping import Housekeeping, by_one
 from esquirell.daemon.listening import listening
 from esquirell.daemon.lock import AlreadyRunningError, claim
 from esquirell.daemon.parts import Part, Turn
@@ -197,7 +197,12 @@ def _housekeeping(runtime: Runtime) -> Part:
     @contextmanager
     def make() -> Iterator[Turn]:
         statistics, retention = runtime.storage.statistics, runtime.upkeep.retention
-        yield Housekeeping(statistics, retention, runtime.tell_cost).turn
+        keeper = Housekeeping(statistics, retention, runtime.tell_cost)
+        lease = runtime.shared.lease("housekeeper", runtime.instance)
+        try:
+            yield by_one(lease, keeper.turn)
+        finally:
+            lease.release()
 
     return Part("housekeeping", make)
 

@@ -37,6 +37,7 @@ class Found:
     last_seen: datetime | None = None
     failure: str = ""
     speaks_another_protocol: bool = False
+    refuses_credentials: bool = False
 
 
 class Claim:
@@ -81,6 +82,7 @@ class Claim:
         if not link.accepted:
             search.found.failure = link.failure
             search.found.speaks_another_protocol = link.speaks_another_protocol
+            search.found.refuses_credentials = link.refuses_credentials
         return search.found
 
     def reply(self, message: Message) -> Mapping[str, object] | None:

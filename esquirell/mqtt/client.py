@@ -4,8 +4,10 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
+from esquirell.domain.errors import EsquirellError
 from esquirell.domain.reading import iso
 from esquirell.mqtt import reasons
 from esquirell.mqtt.claim import Claim
@@ -31,17 +33,23 @@ class Connection:
 
     All methods may be called from any thread, before `start` and while the broker is
     unreachable. Handlers and hooks run in the connection's thread and must not wait for
-    anything. With a `claim` it stands by while another bridge serves the base topic. Raises
-    ConfigError when the certificates named in the options can't be used.
+    anything. With a `claim` it stands by while another bridge serves the base topic; `password`
+    is asked for a new one when the broker refuses the old. Raises ConfigError when the certificates
+    named in the options can't be used.
     """
 
     def __init__(
-        self, options: Options, will: Will | None = None, claim: Claim | None = None
+        self,
+        options: Options,
+        will: Will | None = None,
+        claim: Claim | None = None,
+        password: Callable[[], str] | None = None,
     ) -> None:
         self._options = self._in_use = options
         self._context = tls_context(options)
         self._will = will
         self._claim = claim
+        self._password = password
         self._outbox = Outbox()
         self._traffic = Traffic(self._outbox, self._confirmed)
         self._dialler = Dialler(options, self._context, claim, self._go_on)
@@ -238,8 +246,20 @@ class Connection:
                 wait, self._complaint = SHORTEST_WAIT_S, ""
             if attempt.failure and not self._stopping.is_set():
                 self._complain(attempt)
+            if attempt.refuses_credentials:
+                self._read_password()
             self._pause(STANDBY_S if attempt.standby else wait)
             wait = min(wait * 2, LONGEST_WAIT_S)
+
+    def _read_password(self) -> None:
+        """Read the password again: it may have been changed, here as on the broker."""
+        if self._password is None:
+            return
+        try:
+            self._options = replace(self._options, password=self._password())
+        except EsquirellError as error:
+            log.debug("the password can't be read again: %s", error)
+        self._dialler.options = self._options
 
     def _attempt(self) -> Attempt:
         """Connect, and keep the connection as long as it stands."""

@@ -25,6 +25,7 @@ class Attempt:
     lasted_s: float = 0.0
     standby: bool = False
     speaks_another_protocol: bool = False
+    refuses_credentials: bool = False
 
 
 class Dialler:
@@ -41,7 +42,7 @@ class Dialler:
         claim: Claim | None,
         go_on: Callable[[], bool],
     ) -> None:
-        self._options = options
+        self.options = options
         self._context = context
         self._claim = claim
         self._go_on = go_on
@@ -51,10 +52,10 @@ class Dialler:
         self, build: Callable[[Options], Link], serve: Callable[[Link, Options], None]
     ) -> Attempt:
         """Connect with the configured protocol, else with the older one if that may help."""
-        attempt = self._attempt(self._options, build, serve)
-        if not attempt.speaks_another_protocol or self._options.protocol != "5":
+        attempt = self._attempt(self.options, build, serve)
+        if not attempt.speaks_another_protocol or self.options.protocol != "5":
             return attempt
-        older = self._attempt(replace(self._options, protocol="3.1.1"), build, serve)
+        older = self._attempt(replace(self.options, protocol="3.1.1"), build, serve)
         return older if older.accepted or older.standby else attempt
 
     def _attempt(
@@ -66,7 +67,11 @@ class Dialler:
         if self._claim is not None:
             found = self._claim.look(options, self._context, self._go_on)
             if found.failure:
-                return Attempt(found.failure, speaks_another_protocol=found.speaks_another_protocol)
+                return Attempt(
+                    found.failure,
+                    speaks_another_protocol=found.speaks_another_protocol,
+                    refuses_credentials=found.refuses_credentials,
+                )
             if found.holder is not None:
                 return Attempt(self._claim.held_by(found.holder, options), standby=True)
             if self._is_session_over(found.last_seen):
@@ -75,15 +80,20 @@ class Dialler:
         serve(link, options)
         if link.accepted:
             self._connected_at = time.monotonic()
-        lasted_s, other = time.monotonic() - began, link.speaks_another_protocol
-        return Attempt(link.failure, link.accepted, lasted_s, speaks_another_protocol=other)
+        return Attempt(
+            link.failure,
+            link.accepted,
+            time.monotonic() - began,
+            speaks_another_protocol=link.speaks_another_protocol,
+            refuses_credentials=link.refuses_credentials,
+        )
 
     def _is_session_over(self, last_seen: datetime | None) -> bool:
         """Whether this client was away for longer than its session is to last.
 
         Not every broker forgets it by itself, and commands of long ago must not be run.
         """
-        limit_s = self._options.session_expiry
+        limit_s = self.options.session_expiry
         if self._connected_at is not None and time.monotonic() - self._connected_at > limit_s:
             return True
         if last_seen is None:

@@ -96,6 +96,7 @@ class Link:
         self.largest_packet: int | None = None
         self.failure = ""
         self.speaks_another_protocol = False
+        self.refuses_credentials = False
         # Topics that the broker does not let us publish on, and filters that it refuses.
         self.denied: set[str] = set()
         self.unreadable: set[str] = set()
@@ -241,6 +242,7 @@ class Link:
         if code.is_failure:
             self.failure = reasons.refused(code, self._options)
             self.speaks_another_protocol = reasons.is_protocol_refused(code)
+            self.refuses_credentials = reasons.are_credentials_refused(code)
             return
         self.accepted = True
         self.resumed = flags.session_present

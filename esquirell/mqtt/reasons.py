@@ -38,6 +38,11 @@ def is_protocol_refused(code: ReasonCode) -> bool:
     return bool(code.value == _NOT_THIS_VERSION)
 
 
+def are_credentials_refused(code: ReasonCode) -> bool:
+    """Whether the broker refuses the user name or the password."""
+    return code.value in _BAD_CREDENTIALS
+
+
 def refused(code: ReasonCode, options: Options) -> str:
     """Say why the broker did not accept the connection."""
     if code.value in _BAD_CREDENTIALS:

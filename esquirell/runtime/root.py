@@ -287,8 +287,8 @@ class Runtime:
         """The connection to the broker."""
         options = options_of(self.settings, bridges=self.bridges)
         if not self.bridges:
-            return Connection(options)
-        return Connection(options, will_of(self.topics), Claim(self.topics))
+            return Connection(options, password=_mqtt_password)
+        return Connection(options, will_of(self.topics), Claim(self.topics), _mqtt_password)
 
     def connect(self) -> None:
         """Start the connection to the broker; the bridge's listens for what concerns it."""
@@ -372,6 +372,11 @@ class Runtime:
             devices.described,
         )
         return [known.info(meter) for meter in self.meters()]
+
+
+def _mqtt_password() -> str:
+    """Read the password of the broker as the configuration names it now. Raises ConfigError."""
+    return load().mqtt.password.get_secret_value()
 
 
 def _paces(settings: Settings) -> dict[str, int]:

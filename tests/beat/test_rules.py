@@ -1,4 +1,5 @@
 from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
@@ -32,6 +33,46 @@ def test_a_crontab_runs_after_the_moment_and_at_a_full_minute(moment: datetime) 
     assert (run.second, run.microsecond) == (0, 0)
 
 
+def folds() -> list[tuple[str, datetime]]:
+    """Return when clocks are set back, by an hour or half of one, at different times of day."""
+    found = []
+    for zone in ("Europe/Warsaw", "America/New_York", "Australia/Lord_Howe", "America/Havana"):
+        for hour in range(366 * 24):
+            moment = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(hours=hour)
+            before, after = (
+                one.astimezone(ZoneInfo(zone)).utcoffset()
+                for one in (moment, moment + timedelta(hours=1))
+            )
+            if before and after and after < before:
+                found.append((zone, moment))
+    return found
+
+
+FOLDS = folds()
+CRONTABS = (
+    "30 2 * * *",
+    "*/15 * * * *",
+    "0 * * * *",
+    "45 1,2,3 * * *",
+    "30 0 * * sun",
+    "5 2 25 10 *",
+)
+
+
+@given(st.sampled_from(FOLDS), st.sampled_from(CRONTABS), st.integers(-3 * 3600, 4 * 3600))
+def test_where_the_clock_is_set_back_a_run_is_never_over(
+    fold: tuple[str, datetime], cron: str, seconds: int
+) -> None:
+    zone, moment = fold
+    rule, after = Crontab(cron, zone), moment + timedelta(seconds=seconds)
+    run = rule.after(after)
+    assert run is not None
+    assert run > after
+    # None is left out on the way there.
+    assert rule.after(run - timedelta(seconds=1)) == run
+    assert rule.after(after + (run - after) / 2) == run
+
+
 def at(text: str) -> datetime:
     return datetime.fromisoformat(text)
 
@@ -53,6 +94,8 @@ def at(text: str) -> datetime:
             "2026-10-25T01:30+02:00",
             ["2026-10-25T02:00+02:00", "2026-10-25T02:00+01:00", "2026-10-25T03:00+01:00"],
         ),
+        # In the second round of that hour the run of the first is over.
+        ("30 2 * * *", "2026-10-25T02:10+01:00", ["2026-10-26T02:30+01:00"]),
         ("0 0 * * 1", "2026-11-22T12:00+01:00", ["2026-11-23T00:00+01:00"]),
     ],
 )

@@ -6,6 +6,7 @@ from support.statistics import WARSAW, Workshop
 
 from esquirell.daemon import housekeeping
 from esquirell.daemon.housekeeping import BREATH_S, RETRY_S, Housekeeping
+from esquirell.domain.errors import UnavailableError
 from esquirell.domain.periods import Calendar
 from esquirell.services.retention import Retention
 from esquirell.storage.database import Database
@@ -85,3 +86,34 @@ def test_without_a_database_it_tries_again(shop: Workshop) -> None:
     shop.database.file.write_bytes(b"no database at all" * 100)
     assert worker.turn() == RETRY_S
     shop.database.close()
+
+
+class Held:
+    """A lease that is ours, somebody else's, or can't be asked for."""
+
+    def __init__(self) -> None:
+        self.is_ours: bool | None = True
+
+    def hold(self) -> bool:
+        if self.is_ours is None:
+            raise UnavailableError("Redis does not answer")
+        return self.is_ours
+
+
+def test_of_several_workers_one_keeps_house() -> None:
+    lease, turns = Held(), list[int]()
+
+    def keep() -> float:
+        turns.append(1)
+        return 900.0
+
+    turn = housekeeping.by_one(lease, keep)
+    assert turn() == housekeeping.LOOK_AT_LEAST_S
+    lease.is_ours = None
+    turn()
+    assert len(turns) == 2
+    lease.is_ours = False
+    assert turn() == housekeeping.LOOK_AT_LEAST_S
+    lease.is_ours = None
+    turn()
+    assert len(turns) == 2

@@ -88,6 +88,25 @@ def test_a_wrong_password_is_said_once_and_tried_again(
     assert "s3cret" not in caplog.text
 
 
+def test_a_password_that_was_changed_is_read_again(tmp_path: Path) -> None:
+    passwords, known = tmp_path / "passwords", ["old"]
+    set_password(passwords, "meter", "old")
+    settings = ["allow_anonymous false", f"password_file {passwords}"]
+    broker = Mosquitto(tmp_path, settings)
+    broker.start()
+    options = Options("127.0.0.1", broker.port, username="meter", password="old")
+    connection = Connection(options, password=lambda: known[0])
+    connection.start()
+    eventually(lambda: connection.connected)
+    set_password(passwords, "meter", "new")
+    broker.restart()
+    eventually(lambda: "refuses the user name" in connection.trouble)
+    known[0] = "new"
+    eventually(lambda: connection.connected)
+    connection.stop(5)
+    broker.stop()
+
+
 def test_a_broker_without_mqtt_5_is_named(caplog: pytest.LogCaptureFixture) -> None:
     with server_that_says(b"\x20\x02\x00\x01") as port:
         said = first_complaint(Options("127.0.0.1", port), caplog)
