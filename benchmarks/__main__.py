@@ -52,7 +52,7 @@ def main() -> int:
 
 
 def _default(*, quick: bool) -> list[str]:
-    """Give the parts that are measured when none is named; growth shows only after a while."""
+    """Return the parts that are measured when none is named; growth shows only after a while."""
     return [part for part in PARTS if not (quick and part == "growth")]
 
 

@@ -87,7 +87,7 @@ def _process(addresses: Sequence[str], delay_s: float) -> Iterator[None]:
 
 
 def answer(moment_s: float, seed: int) -> Mapping[str, object]:
-    """Give the 28 measuring datapoints of a PC321 at a moment; counters rise with it."""
+    """Return the 28 measuring datapoints of a PC321 at a moment; counters rise with it."""
     power = int(800 + 700 * math.sin(moment_s / 40 + seed))
     counted = int(moment_s * 0.0834) + 10_000 * seed % 1_000_000
     found: dict[str, object] = {

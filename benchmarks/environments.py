@@ -16,7 +16,7 @@ INSTALL_S = 180.0
 
 @cache
 def ours() -> str:
-    """Give a Python with what esquirell needs and no more, in the versions of the lock file.
+    """Return a Python with what esquirell needs and no more, in the versions of the lock file.
 
     Libraries also load what they find: with the tools for developers around, a service has
     2.5 MiB more. Raises MissingError when it can't be installed.

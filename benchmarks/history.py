@@ -87,7 +87,7 @@ def fill(store: Readings, count: int) -> None:
 
 
 def timed(work: Callable[[], object]) -> float:
-    """Give the median of some runs, in milliseconds."""
+    """Return the median of some runs, in milliseconds."""
     taken = []
     for _ in range(REPEATS):
         began = time.perf_counter()
@@ -97,7 +97,7 @@ def timed(work: Callable[[], object]) -> float:
 
 
 def size_of(database: Database) -> int:
-    """Give the bytes of the readings on disk."""
+    """Return the bytes of the readings on disk."""
     with database.read() as connection:
         if database.file is None:
             return int(connection.scalar(text("SELECT pg_total_relation_size('reading')")) or 0)

@@ -22,7 +22,7 @@ class Tree:
         self._roots = roots
 
     def pids(self) -> list[int]:
-        """Give the processes that live now."""
+        """Return the processes that live now."""
         found, waiting = [], list(self._roots)
         while waiting:
             pid = waiting.pop()
@@ -31,19 +31,19 @@ class Tree:
         return found
 
     def cpu_s(self) -> float:
-        """Give the CPU seconds used so far, user and system, also by children that ended."""
+        """Return the CPU seconds used so far, user and system, also by children that ended."""
         return sum(_cpu_s(pid) for pid in self.pids())
 
     def pss_mib(self) -> float:
-        """Give the memory: pages shared with other processes count in proportion."""
+        """Return the memory: pages shared with other processes count in proportion."""
         return sum(_kib(pid, "Pss") for pid in self.pids()) * KIB / MIB
 
     def rss_mib(self) -> float:
-        """Give the memory with all pages that are shared with others."""
+        """Return the memory with all pages that are shared with others."""
         return sum(_kib(pid, "Rss") for pid in self.pids()) * KIB / MIB
 
     def written_bytes(self) -> int:
-        """Give the bytes that were sent towards the disk."""
+        """Return the bytes that were sent towards the disk."""
         return sum(_io(pid, "write_bytes") for pid in self.pids())
 
 

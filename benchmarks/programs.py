@@ -75,7 +75,7 @@ def start(command: list[str], folder: Path) -> subprocess.Popen[bytes]:
 
 
 def environment() -> dict[str, str]:
-    """Give the environment for what is measured: with byte code, and this checkout's modules."""
+    """Return the environment for what is measured: with byte code, and this checkout's modules."""
     found = {key: value for key, value in os.environ.items() if not key.startswith("ESQUIRELL_")}
     found.pop("PYTHONDONTWRITEBYTECODE", None)
     return found | {"PYTHONPATH": str(ROOT)}
@@ -99,7 +99,7 @@ def free_port() -> int:
 
 
 def accepts(port: int) -> bool:
-    """Tell whether somebody listens."""
+    """Return whether somebody listens."""
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 

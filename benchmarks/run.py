@@ -22,12 +22,12 @@ class Run:
     began: float = field(default_factory=time.monotonic)
 
     def say(self, text: str) -> None:
-        """Tell how far it is."""
+        """Report how far it is."""
         print(f"{time.monotonic() - self.began:6.0f} s  {text}", flush=True)
 
     @contextmanager
     def scratch(self) -> Iterator[Path]:
-        """Give an empty folder that is removed afterwards."""
+        """Return an empty folder that is removed afterwards."""
         self.folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=self.folder) as folder:
             yield Path(folder)

@@ -19,7 +19,7 @@ class Sample:
         return median(self.values)
 
     def percentile(self, share: float) -> float:
-        """Give the smallest value that `share` of all (0 to 1) do not exceed."""
+        """Return the smallest value that `share` of all (0 to 1) do not exceed."""
         return self.values[max(0, math.ceil(share * len(self.values)) - 1)]
 
     def text(self, digits: int = 2) -> str:

@@ -45,7 +45,7 @@ class Folder:
         self._owner = owner
 
     def get(self, name: str) -> str:
-        """Give what a file holds, nothing if there is none."""
+        """Return what a file holds, nothing if there is none."""
         file = self.path / name
         return file.read_text().rstrip("\r\n") if file.is_file() else ""
 
@@ -92,7 +92,7 @@ def make(root: Path) -> None:
 
 
 def show(root: Path) -> None:
-    """Tell the passwords for people."""
+    """Return the passwords for people."""
     mosquitto = Folder(root / "mosquitto", "0:0")
     for guest in GUESTS:
         print(f"MQTT, user {guest.removeprefix('mqtt_')}: {mosquitto.get(guest)}")
@@ -101,7 +101,7 @@ def show(root: Path) -> None:
 
 
 def share(own: Path, credentials: Folder) -> dict[str, str]:
-    """Give esquirell the shared passwords and the user's own secrets, and nothing older."""
+    """Return esquirell the shared passwords and the user's own secrets, and nothing older."""
     found = {file.name: secret_of(file) for file in own.iterdir() if file.name not in NO_SECRETS}
     wanted = {name: credentials.get(name) or secrets.token_urlsafe(24) for name in SHARED} | found
     for name, secret in wanted.items():
@@ -113,7 +113,7 @@ def share(own: Path, credentials: Folder) -> dict[str, str]:
 
 
 def serve_redis(root: Path, access: Folder, password: str) -> None:
-    """Give Redis its configuration: the shipped one, its password and where to listen."""
+    """Return Redis its configuration: the shipped one, its password and where to listen."""
     quoted = "".join(f"\\x{byte:02x}" for byte in password.encode())
     shipped = (root / "config" / "redis.conf").read_text()
     access.put("redis.conf", f'{shipped}{REDIS_CHANGES}requirepass "{quoted}"\n')
@@ -121,7 +121,7 @@ def serve_redis(root: Path, access: Folder, password: str) -> None:
 
 
 def serve_mosquitto(root: Path, access: Folder, password: str) -> None:
-    """Give the broker its users and who may do what, and its health check a user."""
+    """Return the broker its users and who may do what, and its health check a user."""
     own = {file.name: secret_of(file) for file in (root / "own").iterdir() if file.name in GUESTS}
     guests = {
         name: own.get(name) or access.get(name) or secrets.token_urlsafe(16) for name in GUESTS
@@ -153,7 +153,7 @@ def digest(password: str) -> str:
 
 
 def hand_over(folder: Path, owner: str) -> None:
-    """Give a folder to the one who works in it, with all in it if it was another's."""
+    """Return a folder to the one who works in it, with all in it if it was another's."""
     if owner == f"{folder.stat().st_uid}:{folder.stat().st_gid}":
         return
     for path in folder.rglob("*"):

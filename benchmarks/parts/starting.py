@@ -53,7 +53,7 @@ def _once(command: Sequence[str]) -> tuple[float, float]:
 
 
 def _used_s() -> float:
-    """Give the CPU seconds of all children that ended."""
+    """Return the CPU seconds of all children that ended."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime
 
@@ -122,7 +122,7 @@ def _forget_runs(there: Servers) -> None:
 
 
 def _start(place: Path, there: Servers, meters: Sequence[Device]) -> float:
-    """Give the seconds until the first reading is seen at the broker, after it was stored."""
+    """Return the seconds until the first reading is seen at the broker, after it was stored."""
     seen: list[float] = []
     published = threading.Event()
 

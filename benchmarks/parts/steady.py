@@ -31,7 +31,7 @@ class House:
     there: Servers
 
     def used(self) -> tuple[float, int, int]:
-        """Give CPU seconds without Redis, bytes written with Redis, and readings."""
+        """Return CPU seconds without Redis, bytes written with Redis, and readings."""
         written = self.ours.tree.written_bytes() + Tree(self.there.redis.pid).written_bytes()
         return self.ours.tree.cpu_s(), written, self.ours.readings()
 
@@ -65,7 +65,7 @@ def _house(stack: ExitStack, folder: Path, every_s: int) -> House:
 
 
 def _lateness(ours: Service, began_s: float) -> list[float]:
-    """Give the milliseconds past its second of each reading since a moment."""
+    """Return the milliseconds past its second of each reading since a moment."""
     since = int(began_s + 1) * MILLISECONDS
     query = f"SELECT measured_at FROM reading WHERE measured_at >= {since} ORDER BY 1"  # noqa: S608 - a number
     return [float(at % MILLISECONDS) for (at,) in ours.rows(query)]

@@ -24,7 +24,7 @@ class RuleSchedule(BaseSchedule):
         self.rule = rule
 
     def is_due(self, last_run_at: datetime) -> schedstate:
-        """Tell whether a run is due, and after how many seconds to look again."""
+        """Return whether a run is due, and after how many seconds to look again."""
         now = self.now()
         due_at = self.rule.after(last_run_at)
         if due_at is not None and due_at <= now:
@@ -78,7 +78,7 @@ class Entry(RedBeatSchedulerEntry):
 
     @property
     def due_at(self) -> datetime | None:
-        """Give the next run; one that never ran is due now."""
+        """Return the next run; one that never ran is due now."""
         if self.last_run_at is None:
             return cast("datetime", self._default_now())
         return cast("datetime | None", self.schedule.rule.after(self.last_run_at))

@@ -84,7 +84,7 @@ class Glances:
         return glance
 
     def recent(self) -> Glance:
-        """Give what was shared about a second ago at most, or look now. Raises RedisError."""
+        """Return what was shared about a second ago at most, or look now. Raises RedisError."""
         seen_at, glance = self._shared
         return glance if self._clock() - seen_at < SHARED_S else self.look()
 

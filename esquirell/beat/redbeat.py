@@ -14,18 +14,18 @@ class Settings(RedBeatConfig):
 
     @cache  # noqa: B019 - there is one of them, as long as there is the app
     def is_key_in_conf(self, name: str) -> bool:
-        """Tell whether a setting was made. RedBeat looks through all of Celery's each time."""
+        """Return whether a setting was made. RedBeat looks through all of Celery's each time."""
         return bool(super().is_key_in_conf(name))
 
 
 def settings_of(app: Celery) -> Settings:
-    """Give the settings, which RedBeat itself finds at the app from now on."""
+    """Return the settings, which RedBeat itself finds at the app from now on."""
     if not hasattr(app, ATTRIBUTE):
         setattr(app, ATTRIBUTE, Settings(app))
     return cast("Settings", getattr(app, ATTRIBUTE))
 
 
 def client_of(app: Celery) -> Any:  # noqa: ANN401 - redis-py's types leave open what it answers
-    """Give the client that RedBeat uses itself."""
+    """Return the client that RedBeat uses itself."""
     settings_of(app)
     return get_redis(app)

@@ -14,10 +14,10 @@ FIELDS = 5
 
 
 class Rule(Protocol):
-    """Tells the moments at which a schedule runs."""
+    """Returns the moments at which a schedule runs."""
 
     def after(self, moment: datetime) -> datetime | None:
-        """Give the first run after `moment` (aware); None when there is none."""
+        """Return the first run after `moment` (aware); None when there is none."""
         ...
 
     def to_json(self) -> dict[str, Any]:
@@ -32,7 +32,7 @@ class Grid:
     every: int
 
     def after(self, moment: datetime) -> datetime:
-        """Give the first point of the grid after `moment`."""
+        """Return the first point of the grid after `moment`."""
         slot = int(moment.timestamp() // self.every)
         return datetime.fromtimestamp((slot + 1) * self.every, UTC)
 
@@ -49,7 +49,7 @@ class Crontab:
     zone: str
 
     def after(self, moment: datetime) -> datetime | None:
-        """Give the first run after `moment`: never one at it or before.
+        """Return the first run after `moment`: never one at it or before.
 
         cronsim starts from wall time, which in the repeated hour of autumn is that of the first
         round: what it then finds may be over.

@@ -101,12 +101,12 @@ class RedBeatTimetable:
             raise unavailable(error) from None
 
     def runs(self, names: Sequence[str]) -> dict[str, LastRun]:
-        """Give the last run of each schedule, as far as Redis knows. Raises UnavailableError."""
+        """Return the last run of each schedule, as far as Redis knows. Raises UnavailableError."""
         seen = self._seen(self._glances.look)
         return {name: _last_run(self._meta(seen, name), seen.runs.get(name)) for name in names}
 
     def version(self, names: Sequence[str]) -> tuple[str, Mapping[str, str]]:
-        """Give what differs after each change, and for each of `names` after each run.
+        """Return what differs after each change, and for each of `names` after each run.
 
         It may be what beat saw a second ago. Raises UnavailableError.
         """
@@ -124,7 +124,7 @@ class RedBeatTimetable:
         return seen.metas.get(Entry.generate_key(settings_of(self._app).app, name))
 
     def next_run(self, schedule: Schedule, last: LastRun) -> datetime | None:
-        """Tell when a schedule runs next; None when it is disabled."""
+        """Return when a schedule runs next; None when it is disabled."""
         if not schedule.enabled:
             return None
         entry = self._entry(schedule, last.at)
@@ -211,7 +211,7 @@ def _latest(one: datetime | None, other: datetime | None) -> datetime | None:
 
 
 def _start_from(entry: Entry, last_run_at: datetime | None, *, made_up: bool) -> datetime | None:
-    """Tell from when on runs are due: never from the future, where a wrong clock had been.
+    """Return from when on runs are due: never from the future, where a wrong clock had been.
 
     A crontab's run is `made_up` for only after a restart: one that was just enabled or changed
     counts from now.

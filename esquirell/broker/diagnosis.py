@@ -30,7 +30,7 @@ class RedisFacts:
 
     @property
     def loses_tasks(self) -> bool:
-        """Tell whether waiting tasks are thrown away when memory runs out."""
+        """Return whether waiting tasks are thrown away when memory runs out."""
         return self.policy.startswith(ANY_KEY)
 
 

@@ -37,7 +37,7 @@ class Lease:
         self._asked_at = 0.0
 
     def hold(self) -> bool:
-        """Take or renew the lease; tell whether it is ours. Raises UnavailableError."""
+        """Take or renew the lease; return whether it is ours. Raises UnavailableError."""
         if self._held and time.monotonic() - self._asked_at < RENEW_S:
             return True
         try:
@@ -58,7 +58,7 @@ class Lease:
         self._held, self._asked_at = True, time.monotonic()
 
     def release(self) -> None:
-        """Give the lease up if it is still ours, so that another takes over at once."""
+        """Return the lease up if it is still ours, so that another takes over at once."""
         try:
             if self._held:
                 self._client.eval(RELEASE, 1, self._key, self._owner)

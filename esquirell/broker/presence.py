@@ -36,7 +36,7 @@ class Presence:
         probe(self._client)
 
     def roles(self) -> dict[str, str]:
-        """Give the roles that are alive anywhere, with the time since when.
+        """Return the roles that are alive anywhere, with the time since when.
 
         Raises UnavailableError.
         """
@@ -50,7 +50,7 @@ class Presence:
             raise unavailable(error) from None
 
     def here(self) -> dict[str, str]:
-        """Give the roles that are alive on this machine, with the time since when.
+        """Return the roles that are alive on this machine, with the time since when.
 
         Raises UnavailableError.
         """

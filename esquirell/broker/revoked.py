@@ -28,7 +28,7 @@ class RevokedTasks:
             raise unavailable(error) from None
 
     def ids(self) -> list[str]:
-        """Give the ids of all that are remembered. Raises UnavailableError."""
+        """Return the ids of all that are remembered. Raises UnavailableError."""
         try:
             found = self._client.zrangebyscore(KEY, time.time() - KEPT_S, "+inf")
         except RedisError as error:

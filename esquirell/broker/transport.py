@@ -63,7 +63,7 @@ class QoS(RedisQoS):
     unacked_index_key: str
 
     def restore_unacked_once(self, stderr: object = None) -> None:
-        """Give back what was taken, if there is a connection; else it comes back by its time.
+        """Return what was taken, if there is a connection; else it comes back by its time.
 
         kombu tries it over a connection that it has just thrown away, which ends a worker.
         """

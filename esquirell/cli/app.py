@@ -44,7 +44,7 @@ class Table(Group):
     """The group of all commands."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Give the commands in the order of the table."""
+        """Return the commands in the order of the table."""
         del ctx
         return list(COMMANDS)
 

@@ -49,14 +49,14 @@ def _judge(error: BaseException) -> tuple[str, int]:
         case EsquirellError():
             return str(error), FAILED
         case _:
-            return _unforeseen(error)
+            return _unexpected(error)
 
 
-def _unforeseen(error: BaseException) -> tuple[str, int]:
+def _unexpected(error: BaseException) -> tuple[str, int]:
     if isinstance(error, PermissionError) and error.filename:
         return f"{error.filename} is closed to this user: run this with sudo", USAGE
     kind = type(error).__name__
-    return f"an unforeseen fault: {kind}: {error}; --debug shows where", FAILED
+    return f"an unexpected error: {kind}: {error}; --debug shows where", FAILED
 
 
 def _help_of(context: click.Context | None) -> str:

@@ -105,7 +105,7 @@ class Call:
         return storage
 
     def meters(self, names: Sequence[str]) -> "list[Meter]":
-        """Give the configured meters of these names, or all. Raises UsageError or ConfigError."""
+        """Return the configured meters of these names, or all. Raises UsageError or ConfigError."""
         known = {meter.name: meter for meter in self.settings.meters}
         if not known:
             raise ConfigError("no meter is configured: esquirell meters add adds one")

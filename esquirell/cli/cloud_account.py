@@ -47,7 +47,7 @@ def write_devices(file: Path) -> None:
 
 @contextmanager
 def _cloud() -> Iterator["Cloud"]:
-    """Give the cloud of an account that the environment names, or else the user."""
+    """Return the cloud of an account that the environment names, or else the user."""
     from esquirell.runtime.unconfigured import cloud  # noqa: PLC0415 - only who asks needs it
 
     told = {one.key: one.value for one in environment.read(os.environ) if one.table == ("cloud",)}

@@ -37,7 +37,7 @@ def doctor(call: Call) -> int:
 
 
 def _told(findings: Iterable[Finding], *, quiet: bool) -> list[Finding]:
-    """Tell each finding as soon as it is there, as some take their time."""
+    """Report each finding as soon as it is there, as some take their time."""
     told = []
     for finding in findings:
         told.append(finding)
@@ -116,7 +116,7 @@ def _ledgers(runtime: "Runtime") -> Mapping[str, Ledger]:
 
 
 def _stored(runtime: "Runtime", look: Callable[[], Mapping[str, T]]) -> Mapping[str, T]:
-    """Give what is stored of the meters; a missing database is a finding of its own."""
+    """Return what is stored of the meters; a missing database is a finding of its own."""
     try:
         file = runtime.storage.database.file
         return look() if file is None or file.exists() else {}

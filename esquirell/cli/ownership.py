@@ -22,7 +22,7 @@ def owner_of(folder: Path) -> str:
 
 
 def may_enter(folder: Path) -> bool:
-    """Tell whether this user may look into a folder; one that is not there keeps nobody out."""
+    """Return whether this user may look into a folder; one that is not there keeps nobody out."""
     try:
         next(folder.iterdir(), None)
     except PermissionError:
@@ -59,7 +59,7 @@ def strays(folder: Path) -> list[str]:
 
 
 def hand_over(folder: Path) -> None:
-    """Give what root has made in a folder to the owner of that folder."""
+    """Hand over what root has made in a folder to the owner of that folder."""
     if os.geteuid() != ROOT or not _belongs_to_another(folder):
         return
     owner = folder.stat()

@@ -113,7 +113,7 @@ def load(call: Call) -> None:
 
 
 def ask(call: Call, command: str, data: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Give a command. Raises CommandError."""
+    """Return a command. Raises CommandError."""
     load(call)
     return service.ask(call.runtime, command, data)
 
@@ -155,7 +155,7 @@ def _print(call: Call, states: Sequence[Mapping[str, Any]]) -> None:
 
 
 def _other_tasks(states: Sequence[Mapping[str, Any]]) -> bool:
-    """Tell whether the column of tasks tells anything; programs get it always."""
+    """Return whether the column of tasks tells anything; programs get it always."""
     return not in_terminal() or any(state["task"] != FETCH for state in states)
 
 

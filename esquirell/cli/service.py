@@ -19,12 +19,12 @@ SAY_AGAIN_S = 60.0
 
 
 def runs_here(runtime: Runtime) -> bool:
-    """Tell whether an `esquirell run` of this machine uses the database."""
+    """Return whether an `esquirell run` of this machine uses the database."""
     return RunLock(lock_of(runtime.settings)).held()
 
 
 def works(runtime: Runtime) -> bool:
-    """Tell whether a service reads the meters: then they are asked through it.
+    """Return whether a service reads the meters: then they are asked through it.
 
     Without Redis no worker can be reached, so that one elsewhere counts as absent.
     """

@@ -35,7 +35,7 @@ def announcement(
 
 @contextmanager
 def announcing(runtime: Runtime, role: str) -> Iterator[Callable[[], str]]:
-    """Give what announces a role of this process; it is withdrawn at the end."""
+    """Return what announces a role of this process; it is withdrawn at the end."""
     try:
         yield announcement(runtime, lambda: (role,))
     finally:

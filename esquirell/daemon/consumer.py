@@ -110,5 +110,5 @@ class Pulse(bootsteps.StartStopStep):
 
     @classmethod
     def silent_s(cls) -> float:
-        """Tell for how many seconds the loop has not turned."""
+        """Return for how many seconds the loop has not turned."""
         return time.monotonic() - cls.turned_at

@@ -41,7 +41,7 @@ class RunLock:
         )
 
     def held(self) -> bool:
-        """Tell whether some process holds the lock."""
+        """Return whether some process holds the lock."""
         if not self._path.exists():
             return False
         descriptor = self._open()

@@ -28,7 +28,7 @@ def still_starting(status: str, for_s: int) -> None:
 
 
 def sign_of_life_every_s(at_most: float) -> float:
-    """Give the pause between two signs of life: half of what systemd waits for one.
+    """Return the pause between two signs of life: half of what systemd waits for one.
 
     Without a watchdog (sd_watchdog_enabled(3)) it is `at_most`, in seconds.
     """

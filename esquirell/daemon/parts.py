@@ -30,11 +30,11 @@ class Part:
 
     @property
     def alive(self) -> bool:
-        """Tell whether the thread is there."""
+        """Return whether the thread is there."""
         return self._thread.is_alive()
 
     def silent_s(self) -> float:
-        """Tell for how many seconds no turn has begun that was due."""
+        """Return for how many seconds no turn has begun that was due."""
         return max(0.0, time.monotonic() - self._turned_at)
 
     def start(self) -> None:

@@ -58,7 +58,7 @@ class Pool:
 
 
 def connect_children(runtime: Runtime) -> None:
-    """Give each process of a forking pool a runtime of its own, and an end to it.
+    """Return each process of a forking pool a runtime of its own, and an end to it.
 
     What has threads or sockets does not outlast a fork.
     """
@@ -88,13 +88,13 @@ def _end(runtime: Runtime) -> None:
 
 
 def pool_of(worker: Worker) -> BasePool:
-    """Give the pool of a worker that was started."""
+    """Return the pool of a worker that was started."""
     return cast("BasePool", worker.pool)
 
 
 @contextmanager
 def node_name(role: str, locks: Path) -> Iterator[str]:
-    """Give the name by which Celery and Flower know this process: one of its own, and short.
+    """Return the name by which Celery and Flower know this process: one of its own, and short.
 
     Of several workers on one machine the second is `worker2@machine`.
     """

@@ -93,7 +93,7 @@ def run_parts(runtime: Runtime, role: Role) -> int:
 
 
 def _stand_by(lease: Lease, ended: Flag, announce: Callable[[], str]) -> bool:
-    """Wait until the lease is ours; tell whether it is, or the process is to end."""
+    """Wait until the lease is ours; return whether it is, or the process is to end."""
     while not ended.is_set():
         announce()
         try:
@@ -132,7 +132,7 @@ def _be_active(runtime: Runtime, role: Role, ended: Flag) -> int:
 
 
 def _lost(lease: Lease) -> bool:
-    """Tell whether another holds the lease; while Redis is away nobody can take it."""
+    """Return whether another holds the lease; while Redis is away nobody can take it."""
     try:
         return not lease.hold()
     except UnavailableError:

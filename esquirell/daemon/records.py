@@ -99,7 +99,7 @@ def _failure(error: object) -> Answer:
 
 
 def _plain(outcome: object) -> object:
-    """Give what JSON can hold: a user's task may give anything."""
+    """Return what JSON can hold: a user's task may give anything."""
     try:
         json.dumps(outcome, allow_nan=False, ensure_ascii=False).encode()
     except (TypeError, ValueError, RecursionError):

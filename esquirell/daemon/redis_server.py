@@ -40,7 +40,7 @@ OPTIONS = {
 
 
 def find_server(names: tuple[str, ...]) -> str | None:
-    """Give the path of the first of these programs that is installed."""
+    """Return the path of the first of these programs that is installed."""
     path = os.pathsep.join([os.environ.get("PATH", ""), *PLACES])
     return next((found for name in names if (found := shutil.which(name, path=path))), None)
 
@@ -82,7 +82,7 @@ class RedisServer:
 
     @property
     def alive(self) -> bool:
-        """Tell whether the server runs."""
+        """Return whether the server runs."""
         return self._process is not None and self._process.poll() is None
 
     def start(self) -> None:

@@ -122,7 +122,7 @@ def _beat(runtime: Runtime, owner: str) -> Part:
 
 
 def persistent_name(file: Path) -> str:
-    """Give the name of this service, made up at its first start and kept in `file`."""
+    """Return the name of this service, made up at its first start and kept in `file`."""
     if not file.exists():
         file.write_text(uuid.uuid4().hex)
     return file.read_text()

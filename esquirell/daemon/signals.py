@@ -23,11 +23,11 @@ class Flag:
         self._wake.put(None)
 
     def is_set(self) -> bool:
-        """Tell whether word was left."""
+        """Return whether word was left."""
         return self._is_set
 
     def wait(self, timeout_s: float | None = None) -> bool:
-        """Wait until it is set, for at most so many seconds; tell whether it is."""
+        """Wait until it is set, for at most so many seconds; return whether it is."""
         if not self._is_set:
             try:
                 self._wake.get(timeout=timeout_s)
@@ -37,7 +37,7 @@ class Flag:
 
 
 def flag_of(numbers: Iterable[int]) -> Flag:
-    """Give a flag that these signals set from now on."""
+    """Return a flag that these signals set from now on."""
     flag = Flag()
     for number in numbers:
         signal.signal(number, flag.set)

@@ -39,7 +39,7 @@ class Progress:
         self._noted_at = time.monotonic()
 
     def silent_s(self) -> float:
-        """Tell for how many seconds no turn was noted."""
+        """Return for how many seconds no turn was noted."""
         return time.monotonic() - self._noted_at
 
 

@@ -43,7 +43,7 @@ class Workload:
         self._blocked = False
 
     def blocked(self) -> bool:
-        """Tell whether tasks of over ten minutes hold all places; name each of them once."""
+        """Return whether tasks of over ten minutes hold all places; name each of them once."""
         long = [one for one in self._taken() if self._age_s(one) > LONG_S]
         for task in long:
             if task.id not in self._named:

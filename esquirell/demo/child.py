@@ -83,7 +83,7 @@ class Child:
         return self._process.poll()
 
     def last_words(self) -> str:
-        """Give the last lines of its log."""
+        """Return the last lines of its log."""
         lines = self._log.read_text(encoding="utf-8", errors="replace").splitlines(keepends=True)
         return "".join(lines[-LAST_LINES:])
 

@@ -71,7 +71,7 @@ def _watch(servers: Servers) -> Watch:
 
 @contextmanager
 def _signals() -> Iterator[Flag]:
-    """Give a flag that is set when somebody wants the demo to end."""
+    """Return a flag that is set when somebody wants the demo to end."""
     before = {number: signal.getsignal(number) for number in SIGNALS}
     try:
         yield flag_of(SIGNALS)

@@ -64,7 +64,7 @@ class Home:
         self.config.write_text(to_toml(tables), encoding="utf-8")
 
     def service(self) -> list[str]:
-        """Give the command that starts the service."""
+        """Return the command that starts the service."""
         return [sys.executable, "-P", "-m", "esquirell", "--config", str(self.config), "run"]
 
 
@@ -76,7 +76,7 @@ def temporary_home() -> Iterator[Home]:
 
 
 def own_environment() -> dict[str, str]:
-    """Give the environment without what would change the configuration."""
+    """Return the environment without what would change the configuration."""
     return {
         name: value
         for name, value in os.environ.items()

@@ -66,7 +66,7 @@ def serving(folder: Path, host: str) -> Iterator[Mapping[str, Any]]:
 
 
 def served(folder: Path) -> bool:
-    """Tell whether the meters are there, without taking the one connection that each has."""
+    """Return whether the meters are there, without taking the one connection that each has."""
     try:
         tables = tomllib.loads((folder / CONFIGURATION).read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -116,7 +116,7 @@ def _write(file: Path, text: str) -> None:
 
 
 def _listening() -> set[int]:
-    """Give the TCP ports at which somebody in this network namespace listens (IPv4)."""
+    """Return the TCP ports at which somebody in this network namespace listens (IPv4)."""
     rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
     return {int(row[1].rpartition(":")[2], 16) for row in rows if row[3] == LISTENING}
 

@@ -37,7 +37,7 @@ class Record:
         return has_tables(self._stores.database)
 
     def schedules(self) -> list[Planned]:
-        """Give the schedules that were not removed. Raises UnavailableError."""
+        """Return the schedules that were not removed. Raises UnavailableError."""
         stored = self._stores.schedules.all()
         return [self._planned(one.effective()) for one in stored if not one.removed]
 

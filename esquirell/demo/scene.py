@@ -95,7 +95,7 @@ def clock(seconds: float) -> str:
 
 
 def _esquirell() -> str:
-    """Give the shortest way to call this program from the present folder."""
+    """Return the shortest way to call this program from the present folder."""
     if shutil.which("esquirell"):
         return "esquirell"
     script = Path(sys.executable).with_name("esquirell")

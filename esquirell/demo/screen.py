@@ -45,7 +45,7 @@ class Screen:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Give it back."""
+        """Return it back."""
         self._live.stop()
 
     def _picture(self, scene: Scene) -> Group:

@@ -79,7 +79,7 @@ def _page() -> Page:
 
 
 def choose_port(wanted: int | None) -> int:
-    """Give the port that was asked for, else the first free one of the usual ones.
+    """Return the port that was asked for, else the first free one of the usual ones.
 
     Raises DemoError when there is none.
     """
@@ -135,7 +135,7 @@ def _broker(port: int) -> Broker | None:
 
 
 def _obstacle(port: int) -> str | None:
-    """Tell why nobody could listen on a port of this machine's own addresses."""
+    """Return why nobody could listen on a port of this machine's own addresses."""
     for family, address in ((socket.AF_INET, HOST), (socket.AF_INET6, "::1")):
         try:
             socket.create_server((address, port), family=family).close()

@@ -18,7 +18,7 @@ class Tally:
     published: int
 
     def __str__(self) -> str:
-        """Give the sentence part that both views and the summary use."""
+        """Return the sentence part that both views and the summary use."""
         return f"{self.stored} readings stored, {self.published} published"
 
 

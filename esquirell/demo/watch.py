@@ -64,7 +64,7 @@ class Watch:
         self._connection.subscribe(f"{self._topics.base}/#", self._note)
 
     def sight(self) -> Sight:
-        """Give what was seen so far."""
+        """Return what was seen so far."""
         with self._lock:
             return Sight(dict(self._states), self._readings, self._messages, tuple(self._last))
 

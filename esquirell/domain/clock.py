@@ -13,7 +13,7 @@ Doubt = Literal["unreleased", "behind", "ahead"]
 
 
 class Clock(Protocol):
-    """Tells the time, aware and in UTC."""
+    """Returns the time, aware and in UTC."""
 
     def __call__(self) -> datetime:
         """Return the present moment."""

@@ -111,7 +111,7 @@ class _Decoding:
             self._hints += [f"{_title(name, point)}: {says}" for says in self._says(point)]
 
     def result(self) -> Decoded:
-        """Give what was decoded, with what contradicts itself."""
+        """Return what was decoded, with what contradicts itself."""
         values = self._values
         warnings = [*self._hints, *self._warnings, *contradictions(values)]
         if is_hollow(values):
@@ -153,7 +153,7 @@ class _Decoding:
         return {with_suffix(key, point.suffix): value for key, value in fields.items()}
 
     def _reversed(self, point: Datapoint) -> bool:
-        """Tell whether the datapoint beside it says that energy flows out."""
+        """Return whether the datapoint beside it says that energy flows out."""
         return point.direction is not None and str(self._direction(point)) in EXPORTS
 
     def _direction(self, point: Datapoint) -> object:

@@ -29,7 +29,7 @@ class Doubt:
         return f"{self.sentence}: it is corrected, diagnostics.raw_values has it as it came"
 
     def agrees(self, verdict: Verdict) -> bool:
-        """Tell whether a verdict says the same."""
+        """Return whether a verdict says the same."""
         return (verdict.sentence, verdict.scale) == (self.sentence, self.scale)
 
 
@@ -50,14 +50,14 @@ def weigh(doubts: Doubts, verdicts: Iterable[Verdict]) -> dict[str, Doubt]:
 
 
 def of_check(doubts: Doubts, check: str) -> dict[str, Doubt]:
-    """Give the doubts that one check has raised."""
+    """Return the doubts that one check has raised."""
     return {place: doubt for place, doubt in doubts.items() if place.startswith(f"{check} ")}
 
 
 def corrected(
     values: Mapping[str, float], doubts: Doubts, verdicts: Iterable[Verdict]
 ) -> dict[str, float]:
-    """Give the values that repeated evidence replaces; `doubts` and `verdicts` are of one check.
+    """Return the values that repeated evidence replaces; `doubts` and `verdicts` are of one check.
 
     A value that this very reading finds plausible is left alone: some devices change their scale
     and back. A wrong sign shows in this reading or it is none.

@@ -15,7 +15,7 @@ _NEAR = 0.01
 
 
 def is_excessive(fields: Mapping[str, float]) -> bool:
-    """Tell whether the power of a frame is far above its voltage x current."""
+    """Return whether the power of a frame is far above its voltage x current."""
     if not {"voltage", "current", "active_power"} <= fields.keys():
         return False
     apparent = abs(fields["voltage"] * fields["current"])
@@ -23,12 +23,12 @@ def is_excessive(fields: Mapping[str, float]) -> bool:
 
 
 def allows(apparent: float, power: float) -> bool:
-    """Tell whether `apparent` (V x I, in VA) allows this power in W."""
+    """Return whether `apparent` (V x I, in VA) allows this power in W."""
     return abs(power) <= _TOLERANCE * abs(apparent) + _NOISE_W
 
 
 def is_hollow(values: Mapping[str, float]) -> bool:
-    """Tell whether zeros stand for what was not measured: a power, and no voltage anywhere."""
+    """Return whether zeros stand for what was not measured: a power, and no voltage anywhere."""
     voltages = [value for key, value in values.items() if key.startswith("voltage")]
     powers = [value for key, value in values.items() if key.startswith("active_power")]
     return bool(voltages) and not any(voltages) and any(powers)
@@ -51,5 +51,5 @@ def contradictions(values: Mapping[str, float]) -> Iterator[str]:
 
 
 def _is_tenth(apparent: float, power: float) -> bool:
-    """Tell whether a scale is wrong rather than the load idle: few of this size are."""
+    """Return whether a scale is wrong rather than the load idle: few of this size are."""
     return abs(apparent) >= _LOADED_VA and abs(abs(power / apparent) - 0.1) < _NEAR

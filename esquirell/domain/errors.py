@@ -82,7 +82,7 @@ class CommandError(CodedError):
 
 
 class HomeAssistantError(EsquirellError):
-    """Tell the user: Home Assistant refused something, or did not do it.
+    """Warn the user: Home Assistant refused something, or did not do it.
 
     `reason` is its own code for what it refused.
     """

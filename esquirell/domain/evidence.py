@@ -64,7 +64,7 @@ _Proof = tuple[int, str]
 
 
 def is_live(volts: float) -> bool:
-    """Tell whether a voltage is that of a grid."""
+    """Return whether a voltage is that of a grid."""
     return any(low <= volts <= high for low, high in _LIVE_V)
 
 
@@ -73,7 +73,7 @@ def _is_round(volts: float) -> bool:
 
 
 def _is_odd(volts: float) -> bool:
-    """Tell whether a voltage may be something else: a round number, or at the edge of a grid's."""
+    """Whether a voltage may be something else: a round number, or at the edge of a grid's."""
     return _is_round(volts) or not any(low <= volts <= high for low, high in _USUAL_V)
 
 
@@ -131,7 +131,7 @@ def _power(values: Values, suffix: str, apparent: float, *, doubts: bool) -> _Pr
 
 
 def _proved(apparent: float, watts: float) -> int:
-    """Tell how much V x I prove: a poor factor is rare, and large loads have none."""
+    """Return how much V x I prove: a poor factor is rare, and large loads have none."""
     if _USUAL_FACTOR * apparent <= watts <= _MOST_FACTOR * apparent + 1:
         return 3
     return 2 if apparent <= _MOST_POOR_VA else 1

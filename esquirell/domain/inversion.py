@@ -49,7 +49,7 @@ def _turned(values: Mapping[str, float], suffixes: Collection[str] | None) -> di
 
 
 def _factors(values: Mapping[str, float], suffixes: Collection[str] | None) -> dict[str, float]:
-    """Give the power factors their power's sign, whether the device gave them one or not."""
+    """Return the power factors their power's sign, whether the device gave them one or not."""
     affected = {suffix for _, suffix in map(split_key, values)}
     pairs = (
         (with_suffix("power_factor", suffix), values.get(with_suffix("active_power", suffix)))
@@ -65,7 +65,7 @@ def _phases(name: str, keys: Collection[str]) -> list[str]:
 
 
 def _is_sum(name: str, values: Mapping[str, float]) -> bool:
-    """Tell whether a counter of the device is the sum of its phases, as far as can be told."""
+    """Return whether a counter of the device is the sum of its phases, as far as can be told."""
     phases = [values[key] for key in _phases(name, values)]
     if len(phases) < len(PHASES):
         return True

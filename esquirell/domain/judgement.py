@@ -67,7 +67,7 @@ def judge(
 
 
 def unjudged(reading: Reading, instrument: Instrument) -> Reading:
-    """Give a reading of which nothing earlier is known for now: its counters are held back."""
+    """Return a reading of which nothing earlier is known for now: its counters are held back."""
     known = {*instrument.keys, *reading.values}
     values, sentences = invert(reading.values, instrument.invert, known)
     held = {key: value for key, value in values.items() if is_counter(key)}
@@ -138,13 +138,13 @@ def _count(bench: _Bench, source: str) -> None:
 
 
 def _counts(counters: Mapping[str, Counter], known: Collection[str], source: str) -> bool:
-    """Tell whether the device counts energy itself, though maybe not in each answer."""
+    """Return whether the device counts energy itself, though maybe not in each answer."""
     sends = any(is_counter(key) for key in known)
     return sends or any(counter.source == source for counter in counters.values())
 
 
 def _powers(known: Collection[str]) -> list[str]:
-    """Give the powers to integrate: the total, else those of the single phases or channels.
+    """Return the powers to integrate: the total, else those of the single phases or channels.
 
     Of an inverter's inputs, battery and grid nobody knows here which of them is the whole.
     """

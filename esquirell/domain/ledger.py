@@ -34,11 +34,11 @@ class Ledger:
         return replace(self, counters=together, edition=self.edition + 1, writer="")
 
     def differs(self, other: "Ledger") -> bool:
-        """Tell whether more has changed than the time, and who writes."""
+        """Return whether more has changed than the time, and who writes."""
         return self.known != other.known
 
     def follows(self, stored: "Ledger") -> bool:
-        """Tell whether this one may replace a stored one: it is newer, or was derived from it.
+        """Return whether this one may replace a stored one: it is newer, or was derived from it.
 
         A clock that was set back makes newer ledgers of an earlier time.
         """
@@ -47,7 +47,7 @@ class Ledger:
         return stored.at <= self.at or stored.at == self.based_on
 
     def knows(self, stored: "Ledger") -> bool:
-        """Tell whether the stored ledger holds nothing that this one was not derived from."""
+        """Return whether the stored ledger holds nothing that this one was not derived from."""
         same = stored.writer == self.writer or stored.at == self.based_on
         return same and stored.edition == self.edition
 

@@ -17,7 +17,7 @@ RESERVED_QUEUES = ("polls", "commands", "default", "unacked", "unacked_index", "
 
 
 def check_queue(name: str) -> str:
-    """Give the name of a queue of meters back. Raises ValueError."""
+    """Return the name of a queue of meters back. Raises ValueError."""
     if name in RESERVED_QUEUES:
         raise ValueError(f"{name} is a name that the program itself uses: choose another one")
     return name

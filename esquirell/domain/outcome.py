@@ -19,7 +19,7 @@ class Outcome:
 
     @property
     def ok(self) -> bool:
-        """Tell whether the reading was taken and everything asked for was done with it."""
+        """Return whether the reading was taken and everything asked for was done with it."""
         return self.error is None
 
     def payload(self) -> dict[str, Any]:

@@ -52,7 +52,7 @@ def _span(key: str) -> tuple[float, float] | None:
 
 
 def _volts(suffix: str) -> tuple[float, float] | None:
-    """Give the range of a voltage; of an inverter's inputs and batteries any may be."""
+    """Return the range of a voltage; of an inverter's inputs and batteries any may be."""
     if suffix in PHASES:
         return PHASE_VOLTS
     return TOTAL_VOLTS if not suffix or suffix.isdecimal() else None
@@ -109,7 +109,7 @@ def _off(values: Values, suffix: str, apparent: float, off: float) -> Verdict:
 
 
 def _fits_total(values: Values, key: str, divisor: float) -> bool:
-    """Tell whether the phases make up the total just when this one is divided."""
+    """Return whether the phases make up the total just when this one is divided."""
     phases = _phases(values, "active_power")
     total = values.get("active_power")
     if total is None or key not in phases:
@@ -141,13 +141,13 @@ def _sum(values: Values, name: str, phases: list[str], summed: float) -> Verdict
 
 
 def _phases(values: Values, name: str) -> list[str]:
-    """Give the keys of all three phases, or none."""
+    """Return the keys of all three phases, or none."""
     keys = [f"{name}_{phase}" for phase in PHASES]
     return keys if all(key in values for key in keys) else []
 
 
 def _are_sound(values: Values, phases: list[str]) -> bool:
-    """Tell whether each phase is in keeping with its own voltage and current."""
+    """Return whether each phase is in keeping with its own voltage and current."""
     sound = {verdict.key for verdict in powers(values) if not verdict.sentence}
     return sound.issuperset(phases)
 
@@ -174,6 +174,6 @@ CHECKS = {"range": ranges, "power": powers, "sum": sums}
 
 
 def complaints(values: Values) -> Iterator[Verdict]:
-    """Give what one look finds wrong; it proves nothing, as a status is no simultaneous sample."""
+    """Return what one look finds wrong; it proves nothing, as a status is no simultaneous sample."""
     for check in CHECKS.values():
         yield from (verdict for verdict in check(values) if verdict.sentence)

@@ -106,12 +106,12 @@ class Profile(BaseModel):
 
     @cached_property
     def measures_electricity(self) -> bool:
-        """Tell whether it has more than a thermometer, a battery's charge and its voltage."""
+        """Return whether it has more than a thermometer, a battery's charge and its voltage."""
         return not {split_key(key)[0].key for key in self.keys} <= _BESIDE
 
     @cached_property
     def is_inverter(self) -> bool:
-        """Tell whether it makes electricity: by its category, or by its panels and batteries."""
+        """Return whether it makes electricity: by its category, or by its panels and batteries."""
         codes = [point.code.lower() for point in self.datapoints.values() if point.frame]
         return self.category in INVERTERS or any(code.startswith(_SOURCES) for code in codes)
 

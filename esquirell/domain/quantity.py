@@ -95,7 +95,7 @@ def with_suffix(name: str, suffix: str) -> str:
 
 @lru_cache(maxsize=1000)
 def is_quantity_key(key: str) -> bool:
-    """Tell whether `key` names a quantity, with or without a suffix."""
+    """Return whether `key` names a quantity, with or without a suffix."""
     try:
         split_key(key)
     except KeyError:
@@ -110,7 +110,7 @@ def is_possible(key: str, value: float) -> bool:
 
 
 def is_counter(key: str) -> bool:
-    """Tell whether `key` names a cumulative energy."""
+    """Return whether `key` names a cumulative energy."""
     return split_key(key)[0].state_class == _TOTAL
 
 

@@ -76,7 +76,7 @@ class Heard:
 
     @property
     def is_refused(self) -> bool:
-        """Tell whether what it makes of the answer can't be."""
+        """Return whether what it makes of the answer can't be."""
         return bool(self.evidence.refusals or self.decoded.refused)
 
 
@@ -127,7 +127,7 @@ def cost(answer: Mapping[str, Any], fits: Sequence[Fit]) -> float:
 
 
 def _shape(points: Sequence[Specified], fits: Sequence[Fit], answer: Mapping[str, Any]) -> int:
-    """Tell what the choices in an answer prove: some if all is explained, or long ones that fit."""
+    """Return what the choices in an answer prove: some if all is explained, or long ones that fit."""
     full = [point for point, fit in zip(points, fits, strict=True) if fit == Fit.FULL]
     odd = [point for point, fit in zip(points, fits, strict=True) if fit == Fit.KIND]
     if any(point.kind in ("value", "integer") for point in odd):
@@ -158,7 +158,7 @@ def recognise(every: Sequence[Candidate], answer: Mapping[str, Any]) -> Recognis
 
 
 def _is_proved(agreed: Profile, best: Candidate, answer: Mapping[str, Any]) -> bool:
-    """Tell whether what nearly all agree on proves that this is a meter."""
+    """Return whether what nearly all agree on proves that this is a meter."""
     strength = _strength(agreed, decode(answer, agreed), answer) + best.shape
     explained, unexplained = len(answer) - best.cost, best.cost / len(answer)
     if explained >= _LEAST_EXPLAINED and unexplained <= _WELL_EXPLAINED:
@@ -242,7 +242,7 @@ def _elected(
 
 
 def _meanings(decoded: Decoded) -> dict[str, _Meaning]:
-    """Tell what each datapoint means right now: its keys and their values."""
+    """Return what each datapoint means right now: its keys and their values."""
     found: dict[str, list[tuple[str, float]]] = defaultdict(list)
     for key, dp in sorted(decoded.sources.items()):
         if key in decoded.values:

@@ -72,7 +72,7 @@ def _harmless_json(text: str, code: str, secrets: tuple[str, ...]) -> bool:
 
 
 def _is_frame(text: str) -> bool:
-    """Tell whether a text is a packed frame: binary in base64, or one of the frames in hex."""
+    """Return whether a text is a packed frame: binary in base64, or one of the frames in hex."""
     if _HEX_FRAME.fullmatch(text):
         return True
     if _DIGITS.fullmatch(text):

@@ -67,7 +67,7 @@ class Watermark:
 
 @cache
 def quantity_of(name: str) -> Quantity:
-    """Give the quantity of a name in a statistic, or of a quantity key.
+    """Return the quantity of a name in a statistic, or of a quantity key.
 
     Raises KeyError for a name of no known quantity.
     """
@@ -76,13 +76,13 @@ def quantity_of(name: str) -> Quantity:
 
 @cache
 def is_energy(key: str) -> bool:
-    """Tell whether a quantity key is a counter of energy."""
+    """Return whether a quantity key is a counter of energy."""
     return quantity_of(key).state_class == "total_increasing"
 
 
 @cache
 def names_of(key: str) -> tuple[str, ...]:
-    """Give what a quantity key is called in a statistic."""
+    """Return what a quantity key is called in a statistic."""
     return (
         (key,)
         if is_energy(key) or key == PEAK_DEMAND

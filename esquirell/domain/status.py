@@ -36,7 +36,7 @@ class MeterStatus:
         return "offline" if failed else "online"
 
     def overdue(self, now: datetime, interval: float) -> bool:
-        """Tell whether three intervals, in seconds, went by without a reading."""
+        """Return whether three intervals, in seconds, went by without a reading."""
         if self.last_success is None:
             return False
         return (now - self.last_success).total_seconds() > MISSED_INTERVALS_TO_OFFLINE * interval

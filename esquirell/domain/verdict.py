@@ -39,7 +39,7 @@ def fine(check: str, key: str) -> Verdict:
 
 
 def ten_times(ratio: float) -> float | None:
-    """Give the power of ten, other than 1, that a ratio is close to: 10, 0.1, …, else None."""
+    """Return the power of ten, other than 1, that a ratio is close to: 10, 0.1, …, else None."""
     if not ratio:
         return None
     for ten in TENS:
@@ -58,5 +58,5 @@ def scaled(key: str, divisor: float) -> str:
 
 
 def same(one: float, other: float) -> bool:
-    """Tell whether two positive figures mean the same."""
+    """Return whether two positive figures mean the same."""
     return one <= other * WITHIN and other <= one * WITHIN

@@ -23,7 +23,7 @@ class Door:
         self._open = tuple(f"{below}{path}" for path in OPEN_BY_DESIGN) if open_metrics else ()
 
     def admits(self, request: HTTPServerRequest) -> bool:
-        """Tell whether a request may be answered; one with a wrong password is logged."""
+        """Return whether a request may be answered; one with a wrong password is logged."""
         if request.path in self._open:
             return True
         given = request.headers.get("Authorization")

@@ -50,7 +50,7 @@ class Mask:
 
 
 def secrets_of(model: BaseModel) -> Iterator[str]:
-    """Give all secrets that are set in the settings."""
+    """Return all secrets that are set in the settings."""
     for _, value in model:
         yield from _secrets(value)
 
@@ -69,7 +69,7 @@ def _secrets(value: object) -> Iterator[str]:
 
 
 def _spellings(secret: str) -> Iterator[str]:
-    """Give a secret as it is, and as Python and JSON write it."""
+    """Return a secret as it is, and as Python and JSON write it."""
     if len(secret) >= SHORTEST:
         yield secret
         yield repr(secret)[1:-1]

@@ -50,7 +50,7 @@ class Revoke(ControlHandler):
 
 
 def told(replies: Sequence[Mapping[str, Reply]]) -> str:
-    """Give what the worker that knows the task said. Raises HTTPError when it refused."""
+    """Return what the worker that knows the task said. Raises HTTPError when it refused."""
     answers = [answer for reply in replies for answer in reply.values()]
     if not answers:
         raise HTTPError(503, NOBODY)

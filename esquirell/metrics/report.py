@@ -19,7 +19,7 @@ class ReportCollector(Collector):
         yield from ()
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
-        """Give the gauges."""
+        """Return the gauges."""
         report = self._report()
         database, queue = report["database"], report["queue"]
         yield _gauge("healthy", "Whether everything works.", float(report["healthy"]))

@@ -197,7 +197,7 @@ class Link:
         self._given_up = True
 
     def _wait(self, line: "SocketLike", timeout: float) -> tuple[bool, bool]:
-        """Wait for `timeout` seconds at most; tell whether the line can be read, and written."""
+        """Wait for `timeout` seconds at most; return whether the line can be read, and written."""
         # Not by select, which knows no more than 1024 open files: each meter may take two.
         poll = select.poll()
         poll.register(line, select.POLLIN | (select.POLLOUT if self._client.want_write() else 0))

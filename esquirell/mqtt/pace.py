@@ -9,7 +9,7 @@ class Pace:
         self._next = 0.0
 
     def due(self, now: float) -> bool:
-        """Tell whether it is time, and count from now if it is."""
+        """Return whether it is time, and count from now if it is."""
         if now < self._next:
             return False
         self._next = now + self._seconds

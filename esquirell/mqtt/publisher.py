@@ -125,7 +125,7 @@ class MqttPublisher:
             self.event("meter_doubt", data)
 
     def _told(self, meter: str, status: MeterStatus) -> bool:
-        """Tell whether enough was published of a meter just now."""
+        """Return whether enough was published of a meter just now."""
         told = self._told_at[meter]
         since = self._moment(status) - told[0]
         return len(told) == SUCCESSES and abs(since.total_seconds()) < SUCCESSES_S
@@ -134,7 +134,7 @@ class MqttPublisher:
         return max(self._clock(), status.last_success or self._clock())
 
     def _period(self, meter: str, moment: datetime) -> float:
-        """Give the number of the period: counted by the clock, as polls come unevenly."""
+        """Return the number of the period: counted by the clock, as polls come unevenly."""
         return moment.timestamp() // (self._publish_every(meter) or 0.001)
 
     def _retain(self, topic: str, shape: Mapping[str, object] | None) -> None:

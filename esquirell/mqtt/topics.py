@@ -84,11 +84,11 @@ class Topics:
         return f"{self.base}/meter/{meter}/fetch"
 
     def meter_of(self, topic: str) -> str:
-        """Give the name of the meter that a topic of a meter is about."""
+        """Return the name of the meter that a topic of a meter is about."""
         return topic.removeprefix(f"{self.base}/meter/").partition("/")[0]
 
     def subject_of(self, topic: str) -> str | None:
-        """Give the meter or schedule that a topic of a command names, if it does."""
+        """Return the meter or schedule that a topic of a command names, if it does."""
         kind, _, rest = topic.removeprefix(f"{self.base}/").partition("/")
         return rest.partition("/")[0] if kind in ("meter", "schedule") else None
 
@@ -110,7 +110,7 @@ class Topics:
         return self.schedule_state("+")
 
     def schedule_of(self, topic: str) -> str:
-        """Give the name of the schedule that a topic of a schedule is about."""
+        """Return the name of the schedule that a topic of a schedule is about."""
         return topic.removeprefix(f"{self.base}/schedule/").partition("/")[0]
 
     def request(self, command: str) -> str:
@@ -132,7 +132,7 @@ class Topics:
         return (self.request("#"), *names)
 
     def command_of(self, topic: str) -> tuple[str, dict[str, Any]]:
-        """Tell which command a topic gives, and what the topic itself says of its payload."""
+        """Return which command a topic gives, and what the topic itself says of its payload."""
         path = topic.removeprefix(f"{self.base}/")
         kind, _, rest = path.partition("/")
         name, _, verb = rest.partition("/")
@@ -174,7 +174,7 @@ class Topics:
         return ""
 
     def may_answer(self, topic: str) -> bool:
-        """Tell whether an answer may go to a topic that somebody named."""
+        """Return whether an answer may go to a topic that somebody named."""
         ours = [prefix for prefix in (self.base, self.discovery_prefix) if prefix]
         inside = any(topic == prefix or topic.startswith(f"{prefix}/") for prefix in ours)
         return bool(topic) and not inside and topic[0] != "$" and not set(topic) & {"+", "#", "\0"}
@@ -198,10 +198,10 @@ class Topics:
         return _NOT_FOR_IDS.sub("_", self.base)
 
     def meter_id(self, meter: str, key: str = "") -> str:
-        """Give the id of a meter's device, or of one of its entities."""
+        """Return the id of a meter's device, or of one of its entities."""
         return "_".join(part for part in (self.bridge_id, meter, key) if part)
 
 
 def entity_id(platform: str, unique_id: str) -> str:
-    """Give the entity id to propose for an entity: `sensor.esquirell_main_voltage_a`."""
+    """Return the entity id to propose for an entity: `sensor.esquirell_main_voltage_a`."""
     return f"{platform}.{_NOT_FOR_ENTITIES.sub('_', unique_id.lower())}"

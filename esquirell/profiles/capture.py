@@ -44,7 +44,7 @@ def try_with(capture: Mapping[str, Any], profile: Profile) -> Trial:
 
 
 def identity_of(entry: Mapping[str, Any]) -> Identity:
-    """Tell what an entry says of its product."""
+    """Return what an entry says of its product."""
     mapped = specified(entry.get("mapping") or {})
     codes = {one.code for one in mapped}
     described = [one for one in specified(entry.get("spec") or {}) if one.code not in codes]
@@ -52,7 +52,7 @@ def identity_of(entry: Mapping[str, Any]) -> Identity:
 
 
 def answer_of(capture: Mapping[str, Any]) -> dict[str, Any]:
-    """Give the raw answer of a capture: `dps`, else `status`. Raises ConfigError."""
+    """Return the raw answer of a capture: `dps`, else `status`. Raises ConfigError."""
     sent = capture.get("dps") or capture.get("status") or {}
     if isinstance(sent, Mapping) and isinstance(sent.get("dps"), Mapping):
         sent = sent["dps"]

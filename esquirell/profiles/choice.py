@@ -115,13 +115,13 @@ def _inferred(identity: Identity, answer: Mapping[str, Any], published: Publishe
 
 
 def _has_a_grid(profile: Profile, answer: Mapping[str, Any]) -> bool:
-    """Tell whether a device that has but a voltage has that of a grid: batteries have less."""
+    """Return whether a device that has but a voltage has that of a grid: batteries have less."""
     values = decode(answer, profile).values
     return any(key.startswith("voltage") and is_live(value) for key, value in values.items())
 
 
 def _fits(profile: Profile, answer: Mapping[str, Any]) -> bool:
-    """Tell whether an answer is one of this layout: a product may have another firmware."""
+    """Return whether an answer is one of this layout: a product may have another firmware."""
     known = [name for name in answer if name in profile.by_name]
     if answer and len(known) < len(answer) / 2:
         return False
@@ -155,7 +155,7 @@ def _overflown(profile: Profile, answer: Mapping[str, Any]) -> int:
 
 
 def _holds_enough(answer: Mapping[str, Any], profile: Profile, known: int) -> bool:
-    """Tell whether an answer holds what a family is recognised by, or most of it alone."""
+    """Return whether an answer holds what a family is recognised by, or most of it alone."""
     held = sum(dp in answer for dp in profile.requires)
     whole = held == len(profile.requires)
     return whole or (
@@ -221,7 +221,7 @@ def hard_faults(profile: Profile, answer: Mapping[str, Any]) -> int:
 
 
 def _loses(claim: Profile, inferred: Profile, answer: Mapping[str, Any]) -> bool:
-    """Tell whether an answer speaks against a profile more than against the maker's own words."""
+    """Return whether an answer speaks against a profile more than against the maker's own words."""
     if not inferred.keys:
         return hard_faults(claim, answer) > 0
     return faults(claim, answer) > faults(inferred, answer)

@@ -66,7 +66,7 @@ class _Kept:
     refused: int = 0
 
     def tells(self, answer: Mapping[str, Any]) -> bool:
-        """Tell whether an answer may change the choice: a new datapoint, or an open one that moved.
+        """Whether an answer may change the choice: a new datapoint, or an open one that moved.
 
         Open questions that stay open are asked ever more rarely.
         """
@@ -81,7 +81,7 @@ class _Kept:
 
     @property
     def is_open(self) -> bool:
-        """Tell whether another answer of the same datapoints can tell more."""
+        """Return whether another answer of the same datapoints can tell more."""
         return bool(self.choice.open) or self.choice.profile is UNKNOWN
 
     def after(self, answer: Mapping[str, Any]) -> "_Kept":
@@ -216,7 +216,7 @@ def _basis(meter: Meter) -> tuple[object, ...]:
 
 
 def _refuses(choice: Choice, answer: Mapping[str, Any]) -> bool:
-    """Tell whether an answer speaks against a guess: no grid's voltage, or values that can't be."""
+    """Whether an answer speaks against a guess: no grid's voltage, or values that can't be."""
     decoded = decode(answer, choice.profile)
     return bool(decoded.refused or weigh(decoded.values).refusals)
 

@@ -15,7 +15,7 @@ from esquirell.profiles.choice import Identity
 
 
 def identity(meter: Meter, device: Device) -> Identity:
-    """Tell what is known of a meter's product: its configuration, and its mapping file's entry.
+    """Return what is known of a meter's product: its configuration, and its mapping file's entry.
 
     Without a mapping file `device` counts, what the cloud said of it. Raises ConfigError when
     the file can't be read.

@@ -14,7 +14,7 @@ _KEY = re.compile(r"[a-z0-9_]{1,64}")
 
 
 def problems(profile: Profile) -> Iterator[str]:
-    """Give what contradicts itself, one sentence each."""
+    """Return what contradicts itself, one sentence each."""
     if not profile.title.strip():
         yield "title must not be empty"
     if not profile.datapoints:

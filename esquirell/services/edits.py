@@ -72,7 +72,7 @@ class Edits:
         self._store.change(lambda stored: {name: _tombstone(_found(stored, name))})
 
     def find(self, name: str) -> StoredSchedule:
-        """Give a schedule that is there."""
+        """Return a schedule that is there."""
         return _found({one.name: one for one in self._store.all()}, name)
 
     def _put(self, edit: Callable[[Stored], StoredSchedule]) -> None:

@@ -130,7 +130,7 @@ class Fetch:
         return {"name": name, "reading": shape, "duration_ms": taken_ms}
 
     def chosen(self, names: Sequence[str] | None) -> list[Meter]:
-        """Give the meters of these names, or all. Raises CommandError for an unknown name."""
+        """Return the meters of these names, or all. Raises CommandError for an unknown name."""
         known = {meter.name: meter for meter in self._meters()}
         if names is None:
             return [meter for meter in known.values() if meter.enabled]

@@ -109,7 +109,7 @@ class Share:
         self.mine = {name for name in names if self.of.get(name) == self._owners.instance}
 
     def _hand_over(self, names: set[str], fair: int, close: Callable[[], None]) -> None:
-        """Give some of too many meters to the worker that has the fewest."""
+        """Return some of too many meters to the worker that has the fewest."""
         has = Counter(dict.fromkeys(self.members, 0))
         has.update(owner for name, owner in self.of.items() if owner in has and name in names)
         worker, fewest = has.most_common()[-1]

@@ -52,9 +52,9 @@ class MeasuredStore:
         self._measures.stored(len(readings), time.monotonic() - began)
 
     def ledgers(self, names: Collection[str]) -> dict[str, Ledger]:
-        """Give the ledgers of these meters. Raises UnavailableError."""
+        """Return the ledgers of these meters. Raises UnavailableError."""
         return self._store.ledgers(names)
 
     def statuses(self) -> dict[str, MeterStatus]:
-        """Give the statuses. Raises UnavailableError."""
+        """Return the statuses. Raises UnavailableError."""
         return self._store.statuses()

@@ -29,12 +29,12 @@ class Line(Protocol):
 
     @property
     def connected(self) -> bool:
-        """Tell whether it stands."""
+        """Return whether it stands."""
         ...
 
     @property
     def idle(self) -> bool:
-        """Tell whether all that was to be sent is on its way."""
+        """Return whether all that was to be sent is on its way."""
         ...
 
 
@@ -48,7 +48,7 @@ class Past(Protocol):
         ...
 
     def statuses(self) -> Mapping[str, MeterStatus]:
-        """Give the status of every meter, by name. Raises UnavailableError."""
+        """Return the status of every meter, by name. Raises UnavailableError."""
         ...
 
 

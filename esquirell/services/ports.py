@@ -29,7 +29,7 @@ class Transport(Protocol):
     ) -> None:
         """Ask several meters side by side; `answered` gets each answer, in any thread.
 
-        An error is a MeterUnreachableError or MeterRejectedError, unless something unforeseen
+        An error is a MeterUnreachableError or MeterRejectedError, unless something unexpected
         happened.
         """
         ...
@@ -43,7 +43,7 @@ class Profiles(Protocol):
     """Knows what the datapoints of a meter mean."""
 
     def of(self, meter: Meter) -> Profile:
-        """Give the profile of a meter, as far as it is known yet. Raises ConfigError."""
+        """Return the profile of a meter, as far as it is known yet. Raises ConfigError."""
         ...
 
     def decode(self, meter: Meter, answer: Mapping[str, Any]) -> Decoded:
@@ -63,11 +63,11 @@ class ReadingStore(Protocol):
         ...
 
     def ledgers(self, names: Collection[str]) -> dict[str, Ledger]:
-        """Give the stored ledgers of these meters, by name. Raises UnavailableError."""
+        """Return the stored ledgers of these meters, by name. Raises UnavailableError."""
         ...
 
     def statuses(self) -> dict[str, MeterStatus]:
-        """Give the status of every meter ever seen, by name. Raises UnavailableError."""
+        """Return the status of every meter ever seen, by name. Raises UnavailableError."""
         ...
 
 
@@ -83,7 +83,7 @@ class Spool(Protocol):
         ...
 
     def oldest(self, limit: int) -> tuple[Sequence[Reading], int]:
-        """Give the readings that wait longest, and a number for `forget`.
+        """Return the readings that wait longest, and a number for `forget`.
 
         Raises SpoolError.
         """
@@ -107,7 +107,7 @@ class Measures(Protocol):
 
 
 class Publisher(Protocol):
-    """Tells the world; never waits for it and never fails for its sake."""
+    """Returns the world; never waits for it and never fails for its sake."""
 
     def reading(self, reading: Reading, keys: tuple[str, ...]) -> None:
         """Publish a reading in the full shape of `keys`."""
@@ -132,7 +132,7 @@ class Backlog(Protocol):
 
     @property
     def oldest_s(self) -> float:
-        """Tell for how many seconds the oldest has waited."""
+        """Return for how many seconds the oldest has waited."""
         ...
 
 
@@ -145,14 +145,14 @@ class Queues(Protocol):
 
 
 class Presence(Protocol):
-    """Tells which roles are alive."""
+    """Returns which roles are alive."""
 
     def probe(self) -> None:
         """Try what the roles need of Redis. Raises UnavailableError with its own words."""
         ...
 
     def roles(self) -> Mapping[str, str]:
-        """Give the living roles and since when each lives (ISO 8601). Raises UnavailableError."""
+        """Return the living roles and since when each lives (ISO 8601). Raises UnavailableError."""
         ...
 
 

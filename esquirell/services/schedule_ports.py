@@ -13,7 +13,7 @@ class ScheduleStore(Protocol):
     """Keeps schedules: the record that everything else is derived from."""
 
     def all(self) -> list[StoredSchedule]:
-        """Give all schedules, the removed ones included. Raises UnavailableError."""
+        """Return all schedules, the removed ones included. Raises UnavailableError."""
         ...
 
     def change(self, edit: Edit) -> None:
@@ -25,7 +25,7 @@ class ScheduleStore(Protocol):
         ...
 
     def last_runs(self) -> dict[str, LastRun]:
-        """Give the last stored run of each schedule. Raises UnavailableError."""
+        """Return the last stored run of each schedule. Raises UnavailableError."""
         ...
 
     def record_run(self, name: str, run: LastRun) -> None:
@@ -65,15 +65,15 @@ class Timetable(Protocol):
         ...
 
     def runs(self, names: Sequence[str]) -> Mapping[str, LastRun]:
-        """Give the last runs. Raises UnavailableError."""
+        """Return the last runs. Raises UnavailableError."""
         ...
 
     def version(self, names: Sequence[str]) -> tuple[str, Mapping[str, str]]:
-        """Give what differs after a change, and for each name after a run. As `runs`."""
+        """Return what differs after a change, and for each name after a run. As `runs`."""
         ...
 
     def next_run(self, schedule: Schedule, last: LastRun) -> datetime | None:
-        """Tell when a schedule runs next; None when it is disabled."""
+        """Return when a schedule runs next; None when it is disabled."""
         ...
 
 
@@ -92,19 +92,19 @@ class CommandLog(Protocol):
         ...
 
     def get(self, command_id: str) -> CommandRecord | None:
-        """Give a command by its id. Raises UnavailableError."""
+        """Return a command by its id. Raises UnavailableError."""
         ...
 
     def find(self, transaction_key: str | None, since: datetime) -> CommandRecord | None:
-        """Give the command with this key since a moment. Raises UnavailableError."""
+        """Return the command with this key since a moment. Raises UnavailableError."""
         ...
 
     def unended(self, before: datetime) -> list[CommandRecord]:
-        """Give the commands from before a moment that have not ended. Raises UnavailableError."""
+        """Return the commands from before a moment that have not ended. Raises UnavailableError."""
         ...
 
     def unanswered(self) -> list[CommandRecord]:
-        """Give the commands whose end was not told, ended or not. Raises UnavailableError."""
+        """Return the commands whose end was not told, ended or not. Raises UnavailableError."""
         ...
 
     def prune(self, before: datetime) -> int:

@@ -66,7 +66,7 @@ class Schedules:
         self._store.change(lambda stored: _adopted(stored, bases))
 
     def active(self) -> dict[str, Schedule]:
-        """Give the enabled schedules by name. Raises UnavailableError."""
+        """Return the enabled schedules by name. Raises UnavailableError."""
         found = {stored.name: self._effective(stored) for stored in self._store.all()}
         return {name: schedule for name, schedule in found.items() if schedule and schedule.enabled}
 
@@ -79,7 +79,7 @@ class Schedules:
             self._synced = active
 
     def pace_s(self, meter: str) -> int | None:
-        """Give the shortest interval (s) at which this process reads a meter, if it does."""
+        """Return the shortest interval (s) at which this process reads a meter, if it does."""
         return pace_of(self._synced.values(), meter)
 
     def changed(self) -> None:
@@ -118,7 +118,7 @@ class Schedules:
         return [name for name, meters in found.items() if meters and meter in meters]
 
     def version(self, names: Sequence[str]) -> tuple[str, Mapping[str, str]] | None:
-        """Give what is another one after each change, and for each of `names` after each run.
+        """Return what is another one after each change, and for each of `names` after each run.
 
         None while Redis is away.
         """
@@ -140,7 +140,7 @@ class Schedules:
             self._recorded[name] = now
 
     def _effective(self, stored: StoredSchedule) -> Schedule | None:
-        """Give a schedule as it is to run; one that can't run is left out, and said once."""
+        """Return a schedule as it is to run; one that can't run is left out, and said once."""
         if stored.removed:
             return None
         try:
@@ -161,7 +161,7 @@ class Schedules:
         self._left_out[name] = reason
 
     def _runs(self, names: Sequence[str]) -> dict[str, LastRun]:
-        """Give the last runs: as Redis knows them, else as the database does."""
+        """Return the last runs: as Redis knows them, else as the database does."""
         stored = self._store.last_runs()
         try:
             known = self._timetable.runs(names)
@@ -182,7 +182,7 @@ class Schedules:
 
 
 def pace_of(schedules: Iterable[Schedule], meter: str) -> int | None:
-    """Give the shortest interval (s) at which these schedules let a meter be read, if any."""
+    """Return the shortest interval (s) at which these schedules let a meter be read, if any."""
     paces = [one.every for one in schedules if one.every and _reads(one, meter)]
     return min(paces, default=None)
 

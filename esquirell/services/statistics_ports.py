@@ -19,7 +19,7 @@ class StatisticsTurn(Protocol):
         ...
 
     def first_reading(self, after: datetime | None, until: datetime) -> datetime | None:
-        """Give the moment of the first reading after a moment and before another."""
+        """Return the moment of the first reading after a moment and before another."""
         ...
 
     def news(
@@ -47,7 +47,7 @@ class StatisticsTurn(Protocol):
     def statistics(
         self, resolution: Resolution, since: datetime, until: datetime
     ) -> list[Statistic]:
-        """Give the statistics that begin from `since` until just before `until`."""
+        """Return the statistics that begin from `since` until just before `until`."""
         ...
 
     def replace_hours(

@@ -26,7 +26,7 @@ class Statuses:
         self._warned: dict[str, frozenset[str]] = {}
 
     def of(self, meter: str) -> MeterStatus:
-        """Give the status of one meter; that of a new meter is empty."""
+        """Return the status of one meter; that of a new meter is empty."""
         with self._lock:
             return self._load().get(meter, MeterStatus())
 
@@ -42,14 +42,14 @@ class Statuses:
             self._known, self._loaded, self._newest = {}, False, None
 
     def known(self) -> dict[str, MeterStatus]:
-        """Give the statuses of the meters that this process has polled."""
+        """Return the statuses of the meters that this process has polled."""
         with self._lock:
             return {name: self._load()[name] for name in self._polled if name in self._load()}
 
     def after(
         self, outcomes: Mapping[str, Outcome], keys: Mapping[str, Iterable[str]]
     ) -> dict[str, MeterStatus]:
-        """Give the statuses after these polls; `keys` are those of each meter's profile."""
+        """Return the statuses after these polls; `keys` are those of each meter's profile."""
         with self._lock:
             known = self._load()
             changed = {
@@ -99,7 +99,7 @@ def newest(statuses: Mapping[str, MeterStatus]) -> datetime | None:
 def latest(
     stored: Mapping[str, MeterStatus], known: Mapping[str, MeterStatus]
 ) -> dict[str, MeterStatus]:
-    """Give the status of each meter: that of this process, unless it answered another since.
+    """Return the status of each meter: that of this process, unless it answered another since.
 
     That it stopped to answer another says less: this process will see that for itself.
     """

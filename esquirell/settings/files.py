@@ -69,7 +69,7 @@ def find(
 
 
 def locate(path: Path | None, environ: Mapping[str, str]) -> Path | None:
-    """Tell which file `find` would read, without reading it; None when there is none.
+    """Return which file `find` would read, without reading it; None when there is none.
 
     Raises ConfigError when the one named is no file.
     """
@@ -81,7 +81,7 @@ def locate(path: Path | None, environ: Mapping[str, str]) -> Path | None:
 
 
 def profiles_beside(file: Path | None) -> Path | None:
-    """Tell where the user's own profiles lie: beside the configuration file."""
+    """Return where the user's own profiles lie: beside the configuration file."""
     return file and file.parent / "profiles"
 
 

@@ -33,7 +33,7 @@ def known_keys(model: Model) -> tuple[str, ...]:
 
 
 def takes_container(model: Model, key: str) -> bool:
-    """Tell whether a key may hold a list or a table."""
+    """Return whether a key may hold a list or a table."""
     if key not in model.model_fields:
         return False
     return any(get_origin(kind) in (tuple, dict) for kind in kinds_of(model, key))

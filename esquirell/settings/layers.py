@@ -22,7 +22,7 @@ Table = dict[str, Any]
 
 
 def tables(data: Table, places: Places) -> Iterator[tuple[Route, Model, Table]]:
-    """Give each table that is there, the route to it and its model; the top of the file first.
+    """Return each table that is there, the route to it and its model; the top of the file first.
 
     Raises ConfigError where something else stands in the place of a table.
     """

@@ -42,7 +42,7 @@ def credential(*route: str) -> str | None:
 
 
 def holds_secrets(data: Table, places: Places) -> bool:
-    """Tell whether any secret is written into these tables."""
+    """Return whether any secret is written into these tables."""
     return any(
         table.get(secret)
         for _, model, table in tables(data, places)

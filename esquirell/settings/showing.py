@@ -17,7 +17,7 @@ _FOUND_OUT = {"source", "added", "warnings"}
 
 
 def masked(settings: Settings) -> dict[str, Any]:
-    """Give the whole configuration as a file would say it, `***` for each secret that is set.
+    """Return the whole configuration as a file would say it, `***` for each secret that is set.
 
     Settings that are absent (no value, no default) are left out.
     """
@@ -25,7 +25,7 @@ def masked(settings: Settings) -> dict[str, Any]:
 
 
 def public(settings: Settings) -> dict[str, Any]:
-    """Give what everyone on the broker may know.
+    """Return what everyone on the broker may know.
 
     What is public is listed here key by key: no secrets, and nothing new by accident. Meters and
     schedules have topics of their own.

@@ -61,7 +61,7 @@ def check_database(url: str) -> str:
 
 
 def check_cloud(url: str) -> str:
-    """Give a valid URL of a cloud back, or none. Raises ValueError.
+    """Return a valid URL of a cloud back, or none. Raises ValueError.
 
     Without encryption keys would pass in clear, so that only this machine is asked so.
     """
@@ -86,7 +86,7 @@ def check_home_assistant(url: str) -> str:
 
 
 def check_redis(url: str) -> str:
-    """Give a valid Redis URL back. Raises ValueError; its text never holds the URL."""
+    """Return a valid Redis URL back. Raises ValueError; its text never holds the URL."""
     if url == EMBEDDED:
         return url
     if url.startswith(_REDIS_SOCKETS):
@@ -133,7 +133,7 @@ def sentinels(url: str) -> tuple[tuple[tuple[str, int], ...], str, str]:
 
 
 def sqlite_file(url: str) -> str | None:
-    """Give the file of an SQLite URL, None for another database."""
+    """Return the file of an SQLite URL, None for another database."""
     return url.removeprefix(_SQLITE) if url.startswith(_SQLITE) else None
 
 

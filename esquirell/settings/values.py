@@ -49,14 +49,14 @@ def write_span(span: timedelta) -> str:
 
 
 def check_base_topic(topic: str) -> str:
-    """Give a topic back that others can be put below. Raises ValueError."""
+    """Return a topic back that others can be put below. Raises ValueError."""
     if not topic:
         raise ValueError("must not be empty")
     return check_prefix(topic)
 
 
 def check_prefix(topic: str) -> str:
-    """Give a topic back that may be empty. Raises ValueError.
+    """Return a topic back that may be empty. Raises ValueError.
 
     MQTT 5.0, section 4.7: `+` and `#` are wildcards, a leading `$` is the broker's own.
     """
@@ -72,14 +72,14 @@ def check_prefix(topic: str) -> str:
 
 
 def check_module(name: str) -> str:
-    """Give the dotted name of a Python module back. Raises ValueError."""
+    """Return the dotted name of a Python module back. Raises ValueError."""
     if not all(part.isidentifier() for part in name.split(".")):
         raise ValueError('must be names of Python modules, such as "my_house.tasks"')
     return name
 
 
 def check_user(name: str) -> str:
-    """Give a user's name for HTTP Basic back. Raises ValueError.
+    """Return a user's name for HTTP Basic back. Raises ValueError.
 
     RFC 7617: a colon ends the name; beyond ASCII, browsers do not agree on the encoding.
     """
@@ -89,14 +89,14 @@ def check_user(name: str) -> str:
 
 
 def check_sendable(secret: SecretStr) -> SecretStr:
-    """Give a password for HTTP Basic back. Raises ValueError."""
+    """Return a password for HTTP Basic back. Raises ValueError."""
     if not _sendable(secret.get_secret_value()):
         raise ValueError("must be ASCII: browsers do not agree on how to send anything else")
     return secret
 
 
 def check_url_prefix(path: str) -> str:
-    """Give the path below which a web page lies, without slashes around it. Raises ValueError."""
+    """Return the path below which a web page lies, without slashes around it. Raises ValueError."""
     path = path.strip("/")
     if path and not _PATH.fullmatch(path):
         raise ValueError('must be a path such as "/flower", of letters, digits and . _ - ~ /')

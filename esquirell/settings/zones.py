@@ -10,7 +10,7 @@ _MARK = "zoneinfo/"
 
 
 def is_zone(name: str) -> bool:
-    """Tell whether `name` is an IANA time zone that this machine has the rules of."""
+    """Return whether `name` is an IANA time zone that this machine has the rules of."""
     try:
         ZoneInfo(name)
     except (KeyError, ValueError, OSError):  # unknown; no proper name; a folder of zones
@@ -19,7 +19,7 @@ def is_zone(name: str) -> bool:
 
 
 def check_zone(name: str) -> str:
-    """Give `name` back. Raises ValueError naming the nearest zone when there is none such."""
+    """Return `name` back. Raises ValueError naming the nearest zone when there is none such."""
     if not is_zone(name):
         known = nearest(name, available_timezones())
         raise ValueError(f"names no IANA time zone; the nearest known is {known}")

@@ -24,12 +24,12 @@ def written(url: URL) -> str:
 
 
 def is_sqlite(url: URL) -> bool:
-    """Tell whether the database is a file of SQLite's."""
+    """Return whether the database is a file of SQLite's."""
     return url.get_backend_name() == "sqlite"
 
 
 def file_of(url: URL) -> Path | None:
-    """Give the file of an SQLite database; PostgreSQL has none."""
+    """Return the file of an SQLite database; PostgreSQL has none."""
     return Path(url.database or "") if is_sqlite(url) else None
 
 

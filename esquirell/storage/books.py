@@ -34,6 +34,6 @@ class Books:
         return ledger
 
     def hold(self, meter: str, ledger: Ledger) -> bool:
-        """Tell whether a ledger says nothing that the one read last does not."""
+        """Return whether a ledger says nothing that the one read last does not."""
         _, before = self._read.get(meter, ("", None))
         return before is not None and not ledger.differs(before)

@@ -40,7 +40,7 @@ class CommandLog:
             connection.execute(change)
 
     def get(self, command_id: str) -> CommandRecord | None:
-        """Give a command by its id. Raises UnavailableError."""
+        """Return a command by its id. Raises UnavailableError."""
         with self._database.read() as connection:
             row = connection.execute(
                 select(command_log).where(command_log.c.id == command_id)
@@ -48,7 +48,7 @@ class CommandLog:
         return _to_record(row) if row else None
 
     def find(self, transaction_key: str | None, since: datetime) -> CommandRecord | None:
-        """Give the last command with this key since a moment. Raises UnavailableError."""
+        """Return the last command with this key since a moment. Raises UnavailableError."""
         if transaction_key is None:
             return None
         query = (
@@ -61,14 +61,14 @@ class CommandLog:
         return found[0] if found else None
 
     def unended(self, before: datetime) -> list[CommandRecord]:
-        """Give the commands from before a moment that have not ended. Raises UnavailableError."""
+        """Return the commands from before a moment that have not ended. Raises UnavailableError."""
         columns = command_log.c
         return self._select(
             select(command_log).where(columns.status == "accepted", columns.at < before)
         )
 
     def unanswered(self) -> list[CommandRecord]:
-        """Give the commands whose end was not told, ended or not. Raises UnavailableError."""
+        """Return the commands whose end was not told, ended or not. Raises UnavailableError."""
         columns = command_log.c
         return self._select(select(command_log).where(columns.waits).order_by(columns.at))
 
@@ -79,7 +79,7 @@ class CommandLog:
             connection.execute(change)
 
     def recent(self, limit: int) -> list[CommandRecord]:
-        """Give the latest commands, the newest first. Raises UnavailableError."""
+        """Return the latest commands, the newest first. Raises UnavailableError."""
         query = select(command_log).order_by(command_log.c.at.desc(), command_log.c.id)
         return self._select(query.limit(limit))
 

@@ -111,7 +111,7 @@ class Database:
         return self._inode_now() != self._inode
 
     def _inode_now(self) -> int | None:
-        """Give the number of the file, None for a server or when there is no file."""
+        """Return the number of the file, None for a server or when there is no file."""
         try:
             return self.file.stat().st_ino if self.file else None
         except OSError:

@@ -61,7 +61,7 @@ def _translate(error: Exception, url: URL) -> UnavailableError:
 
 
 def _code(cause: BaseException) -> str:
-    """Give SQLite's primary result code without its prefix, or PostgreSQL's SQLSTATE."""
+    """Return SQLite's primary result code without its prefix, or PostgreSQL's SQLSTATE."""
     name = getattr(cause, "sqlite_errorname", None)
     if name is not None:
         return str(name).removeprefix("SQLITE_").partition("_")[0]

@@ -9,7 +9,7 @@ PATIENCE_S = 5.0
 
 
 def has_meters(file: Path) -> bool:
-    """Tell whether the meters can be read; why not, `Readings.statuses` tells."""
+    """Return whether the meters can be read; why not, `Readings.statuses` tells."""
     address = f"file:{quote(str(file))}?mode=rw"
     try:
         with closing(sqlite3.connect(address, uri=True, timeout=PATIENCE_S)) as connection:

@@ -31,7 +31,7 @@ class Instant(TypeDecorator[datetime]):
         return _moment(milliseconds) if dialect.name == "postgresql" else milliseconds
 
     def process_result_value(self, value: object, dialect: Dialect) -> datetime | None:
-        """Give an aware moment in UTC."""
+        """Return an aware moment in UTC."""
         del dialect  # the value's own type says enough
         if isinstance(value, int):
             return _moment(value)

@@ -23,7 +23,7 @@ _STORED = (
 
 
 def read_ledgers(connection: Connection, names: Collection[str], books: Books) -> dict[str, Ledger]:
-    """Give the ledgers of these meters, by name. Raises UnavailableError for a damaged one."""
+    """Return the ledgers of these meters, by name. Raises UnavailableError for a damaged one."""
     return {name: _read(name, state, books) for name, state in _stored(connection, names)}
 
 

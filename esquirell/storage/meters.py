@@ -52,7 +52,7 @@ def newest() -> ScalarSelect[object]:
 
 
 def ids_of(connection: Connection, names: Collection[str]) -> dict[str, int]:
-    """Give the ids of meters by name, with a row for each that is new."""
+    """Return the ids of meters by name, with a row for each that is new."""
     # In one order in all processes, or two of them could wait for each other for ever.
     wanted = sorted(names)
     known = known_ids(connection, wanted)
@@ -64,7 +64,7 @@ def ids_of(connection: Connection, names: Collection[str]) -> dict[str, int]:
 
 
 def known_ids(connection: Connection, names: Collection[str] | None = None) -> dict[str, int]:
-    """Give the ids of the meters that have been seen, of all or of those named."""
+    """Return the ids of the meters that have been seen, of all or of those named."""
     query = select(meter.c.name, meter.c.id)
     if names is not None:
         query = query.where(meter.c.name.in_(filled_up(names)))
@@ -72,7 +72,7 @@ def known_ids(connection: Connection, names: Collection[str] | None = None) -> d
 
 
 def read_statuses(connection: Connection) -> dict[str, MeterStatus]:
-    """Give the status of every meter ever seen, by name."""
+    """Return the status of every meter ever seen, by name."""
     rows = connection.execute(select(*_COLUMNS, newest().label("last_success")))
     return {
         row.name: MeterStatus(row.failures, row.reason, row.last_success, tuple(row.stored_keys))

@@ -28,7 +28,7 @@ _CONNECT = {
 
 
 def connect_args(url: URL) -> dict[str, Any]:
-    """Give the time limits of a connection; those that the user's URL names stay his."""
+    """Return the time limits of a connection; those that the user's URL names stay his."""
     return {key: value for key, value in _CONNECT.items() if key not in url.query}
 
 

@@ -62,7 +62,7 @@ class Readings(ReadingHistory):
         return ids
 
     def ledgers(self, names: Collection[str]) -> dict[str, Ledger]:
-        """Give the stored ledgers of these meters, by name. Raises UnavailableError."""
+        """Return the stored ledgers of these meters, by name. Raises UnavailableError."""
         with self._database.read() as connection:
             return read_ledgers(connection, names, self._books)
 

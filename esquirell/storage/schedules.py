@@ -20,7 +20,7 @@ class Schedules:
         self._database = database
 
     def all(self) -> list[StoredSchedule]:
-        """Give all schedules by name, the removed ones included. Raises UnavailableError."""
+        """Return all schedules by name, the removed ones included. Raises UnavailableError."""
         with self._database.read() as connection:
             return _all(connection)
 
@@ -42,7 +42,7 @@ class Schedules:
                 connection.execute(delete(schedule).where(schedule.c.name.in_(gone)))
 
     def last_runs(self) -> dict[str, LastRun]:
-        """Give the last stored run of each schedule, by name. Raises UnavailableError."""
+        """Return the last stored run of each schedule, by name. Raises UnavailableError."""
         columns = (schedule.c.name, schedule.c.last_run_at, schedule.c.last_result)
         with self._database.read() as connection:
             rows = connection.execute(select(*columns))

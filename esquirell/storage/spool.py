@@ -68,7 +68,7 @@ class Spool:
             return int(connection.execute(query).fetchone()[0])
 
     def oldest(self, limit: int) -> tuple[Sequence[Reading], int]:
-        """Give the readings that wait longest, and the number up to which they reach.
+        """Return the readings that wait longest, and the number up to which they reach.
 
         Raises SpoolError.
         """

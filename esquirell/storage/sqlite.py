@@ -97,7 +97,7 @@ def use_log(connection: Connection) -> None:
 
 
 def driver_connection(connection: Connection) -> sqlite3.Connection:
-    """Give the connection of the standard library behind SQLAlchemy's."""
+    """Return the connection of the standard library behind SQLAlchemy's."""
     found = connection.connection.driver_connection
     if not isinstance(found, sqlite3.Connection):
         raise TypeError(f"not a connection of SQLite's: {found!r}")

@@ -294,7 +294,7 @@ class Events(Api):
     """Readings and events as they come, server-sent."""
 
     async def get(self) -> None:
-        """Tell until the other side goes: `reading` and `event`."""
+        """Stream events until the other side goes: `reading` and `event`."""
         self.set_header("Content-Type", "text/event-stream")
         self.set_header("X-Accel-Buffering", "no")
         try:

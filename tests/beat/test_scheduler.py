@@ -81,7 +81,7 @@ def test_a_schedule_that_never_ran_runs_at_once_and_then_on_the_grid(bench: Benc
     assert {one["task"] for one in headers} == {"esquirell.tasks.fetch_and_save_energy_data"}
 
     def on_the_grid() -> bool:
-        """Tell whether three runs in a row are; on a busy machine one comes late."""
+        """Return whether three runs in a row are; on a busy machine one comes late."""
         moments = [one["esquirell_sent_at"] for one in bench.turn_until_sent(len(bench.sent()) + 3)]
         return all(moment % 1 < 0.2 for moment in sorted(moments)[-3:])
 

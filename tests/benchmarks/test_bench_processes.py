@@ -76,7 +76,7 @@ def test_a_process_that_is_gone_has_used_nothing() -> None:
 
 
 def _in_memory(folder: Path) -> bool:
-    """Tell whether the longest mount point above a folder is of a file system in memory."""
+    """Return whether the longest mount point above a folder is of a file system in memory."""
     mounts = [line.split()[1:3] for line in Path("/proc/mounts").read_text().splitlines()]
     above = [(place, kind) for place, kind in mounts if folder.is_relative_to(place)]
     return max(above, key=lambda mount: len(mount[0]))[1] in {"tmpfs", "ramfs"}

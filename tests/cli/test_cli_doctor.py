@@ -43,7 +43,7 @@ def house(home: Home, device: SimulatedMeter, broker: Mosquitto, server: RedisPr
 
 
 def findings() -> dict[str, tuple[str, str, str | None]]:
-    """Give mark, message and remedy of each check; the worse, where there are several."""
+    """Return mark, message and remedy of each check; the worse, where there are several."""
     told = esquirell("doctor", "--json")
     found = {}
     for one in sorted(told.json, key=lambda one: (one["ok"], one["remedy"] is None), reverse=True):
@@ -55,7 +55,7 @@ def findings() -> dict[str, tuple[str, str, str | None]]:
 
 
 def lines(said: Said) -> dict[str, str]:
-    """Give the mark of each line by what it is about."""
+    """Return the mark of each line by what it is about."""
     return {line[2:].rpartition(": ")[0]: line[0] for line in said.out.splitlines()}
 
 

@@ -24,7 +24,7 @@ sys.exit(code)
 
 
 def loaded(modules: str, *arguments: str) -> str:
-    """Tell which of these modules a command loads."""
+    """Return which of these modules a command loads."""
     command = [sys.executable, "-c", SPY, modules, *arguments]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
     return done.stderr

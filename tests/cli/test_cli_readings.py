@@ -39,7 +39,7 @@ def house(home: Home) -> Home:
 
 
 def minutes(*arguments: str) -> list[float]:
-    """Give when the readings shown were taken, in minutes from the first."""
+    """Return when the readings shown were taken, in minutes from the first."""
     shown = esquirell("readings", "--json", *arguments).json
     moments = [datetime.fromisoformat(row["measured_at"]) for row in shown]
     return [(moment - START) / timedelta(minutes=1) for moment in moments]

@@ -44,7 +44,7 @@ class Watched:
             self.kill(port)
 
     def ready(self) -> bool:
-        """Tell whether each Sentinel knows the replica and the other Sentinel."""
+        """Return whether each Sentinel knows the replica and the other Sentinel."""
         states = [self._state(port) for port in self.sentinels]
         return all(one["num-slaves"] == one["num-other-sentinels"] == 1 for one in states)
 

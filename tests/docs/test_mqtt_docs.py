@@ -50,14 +50,14 @@ def blocks(language: str) -> list[str]:
 
 
 def example(topic: str) -> Any:  # noqa: ANN401 - JSON is anything
-    """Give the JSON that stands below a topic."""
+    """Return the JSON that stands below a topic."""
     found = re.search(rf"^`{topic}`:.*?```json\n(.*?)```", TEXT, re.DOTALL | re.MULTILINE)
     assert found, topic
     return json.loads(found[1])
 
 
 def table(first: str) -> list[list[str]]:
-    """Give the rows of all tables whose heading begins with `first`."""
+    """Return the rows of all tables whose heading begins with `first`."""
     found = re.findall(rf"^\| {first} \|.*?\n\|[-|]+\n((?:\|.*\n)+)", TEXT, re.MULTILINE)
     rows = "".join(found).splitlines()
     return [[cell.strip() for cell in row.strip("|").split("|")] for row in rows]
@@ -80,7 +80,7 @@ def concrete(topic: str) -> str:
 
 
 def is_known(topic: str) -> bool:
-    """Tell whether a topic of an example, or a filter, is one of ours."""
+    """Return whether a topic of an example, or a filter, is one of ours."""
     ours = {concrete(one) for one in topics_of_the_code()}
     ours |= {TOPICS.response(command) for command in COMMANDS}
     named = re.sub(r"(?<=/(?:meter)/)[a-z0-9_-]+(?=/(state|availability|fetch)$)", "fetch", topic)

@@ -33,7 +33,7 @@ class Home:
         return sum("Denied PUBLISH" in line and f"'{topic}'" in line for line in lines)
 
     def refuses(self, user: Observer, topic: str, payload: bytes, *, retain: bool = False) -> bool:
-        """Tell whether a message was denied, by the broker's own word."""
+        """Return whether a message was denied, by the broker's own word."""
         before = self.denials(topic)
         user.publish(topic, payload, retain=retain)
         return eventually(lambda: self.denials(topic)) > before

@@ -258,7 +258,7 @@ def test_what_is_no_meter_of_ours_is_cleared_without_harm(
 
 
 def _about(name: str, broker: Mosquitto) -> list[str]:
-    """Give the retained topics about a meter."""
+    """Return the retained topics about a meter."""
     return [topic for topic in retained(broker.port) if name in topic]
 
 

@@ -260,7 +260,7 @@ def schedule_message(state: dict[str, object]) -> Any:  # noqa: ANN401 - JSON is
 
 
 def controls(*schedules: dict[str, object]) -> Any:  # noqa: ANN401 - JSON is anything
-    """Give what the bridge's device has for these schedules, by entity id."""
+    """Return what the bridge's device has for these schedules, by entity id."""
     messages = [schedule_message(state)["components"] for state in schedules]
     return {
         one.get("default_entity_id", key): one

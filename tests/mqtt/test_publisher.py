@@ -37,7 +37,7 @@ def publishing(
 
 
 def published(publisher: MqttPublisher, observer: Observer, topic: str) -> list[object]:
-    """Give what was published on a topic so far, in the order in which it was."""
+    """Return what was published on a topic so far, in the order in which it was."""
     publisher.event("end", {})
     observer.saw(lambda seen: seen.topic.endswith("/event"))
     return [seen.json for seen in observer.of(topic)]

@@ -106,6 +106,6 @@ def test_a_product_gets_its_profile(name: str) -> None:
 
 
 def frame_extras(values: dict[str, float]) -> set[str]:
-    """Give what only some frames of a kind hold."""
+    """Return what only some frames of a kind hold."""
     extras = ("reactive_power", "apparent_power", "power_factor", "frequency")
     return {key for key in values if key.startswith(extras)}

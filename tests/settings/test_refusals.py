@@ -295,7 +295,7 @@ CONFIGURATIONS = st.fixed_dictionaries(
 
 
 def complaint(attempt: Callable[[], Settings]) -> str:
-    """Give what is complained about, nothing when all is well; any other error goes on."""
+    """Return what is complained about, nothing when all is well; any other error goes on."""
     try:
         attempt()
     except ConfigError as error:

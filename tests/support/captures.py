@@ -67,5 +67,5 @@ def captured(file: str, capture: Mapping[str, Any]) -> Captured:
 
 
 def is_right(value: float | None, wanted: float) -> bool:
-    """Tell whether a value is right within half a percent or one last digit."""
+    """Return whether a value is right within half a percent or one last digit."""
     return value is not None and abs(value - wanted) <= max(0.005 * abs(wanted), 0.0011)

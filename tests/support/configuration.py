@@ -41,7 +41,7 @@ class ConfigurationFolder:
         return load(self.file, {"TZ": "Europe/Warsaw"} | environ)
 
     def refusal(self, toml: str, /, **environ: str) -> str:
-        """Give the one sentence that refuses a configuration, without the folder's name."""
+        """Return the one sentence that refuses a configuration, without the folder's name."""
         with pytest.raises(ConfigError) as caught:
             self.load(toml, **environ)
         sentence = str(caught.value)

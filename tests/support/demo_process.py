@@ -115,7 +115,7 @@ class DemoProcess(Place):
         return int(self.said(r"on 127\.0\.0\.1:(\d+)\n"))
 
     def rows(self) -> list[dict[str, object]]:
-        """Give all stored readings with the name of their meter."""
+        """Return all stored readings with the name of their meter."""
         with closing(sqlite3.connect(self.said(r"Database: (.*)\n"), timeout=5)) as connection:
             connection.row_factory = sqlite3.Row
             query = "SELECT name, reading.* FROM reading JOIN meter ON id = meter_id"
@@ -126,7 +126,7 @@ class DemoProcess(Place):
         return self.process.wait(LIMIT_S)
 
     def counted(self) -> tuple[int, int]:
-        """Give what the summary says was stored and published."""
+        """Return what the summary says was stored and published."""
         found = SUMMARY.search(self.out)
         assert found, self.out + self.err
         return int(found.group(1)), int(found.group(2))

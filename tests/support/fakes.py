@@ -220,6 +220,6 @@ class Timetable:
 
 
 def then(*answers: object) -> Callable[[], Any]:
-    """Give one answer after the other."""
+    """Return one answer after the other."""
     left = list(answers)
     return lambda: left.pop(0)

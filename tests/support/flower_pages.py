@@ -196,7 +196,7 @@ class House:
         return self.ask("fetch", *meters)
 
     def ask(self, *words: str) -> "subprocess.Popen[str]":
-        """Give a command, as a user does."""
+        """Return a command, as a user does."""
         config = str(self.folder / "esquirell.toml")
         command = [sys.executable, "-m", "esquirell", "--config", config, *words]
         pipe = subprocess.PIPE

@@ -30,13 +30,13 @@ class House:
         self.observer.publish(f"{REQUEST}/{command}", text)
 
     def ask(self, command: str, **payload: object) -> dict[str, Any]:
-        """Give a command and wait for its first answer."""
+        """Return a command and wait for its first answer."""
         transaction = str(uuid.uuid4())
         self.tell(command, payload | {"transaction": transaction})
         return self.answers(command, transaction)[0]
 
     def finish(self, command: str, **payload: object) -> dict[str, Any]:
-        """Give a command and wait for its end."""
+        """Return a command and wait for its end."""
         transaction = str(uuid.uuid4())
         self.tell(command, payload | {"transaction": transaction})
         accepted, ended = self.answers(command, transaction, 2)
@@ -52,12 +52,12 @@ class House:
         return found()
 
     def listed(self, schedule: str) -> dict[str, Any]:
-        """Give a schedule as the service knows it at this moment."""
+        """Return a schedule as the service knows it at this moment."""
         schedules = self.ask("schedule/list")["data"]["schedules"]
         return next(one for one in schedules if one["name"] == schedule)
 
     def last_command_at(self) -> float:
-        """Tell when the service took its last command, as unix time."""
+        """Return when the service took its last command, as unix time."""
         ((moment,),) = self.service.rows("SELECT max(at) FROM command_log")
         return int(str(moment)) / 1000
 

@@ -67,7 +67,7 @@ class Observer:
         self._client.publish(topic, payload, 1, retain).wait_for_publish(LIMIT_S)
 
     def saw(self, wanted: Callable[[Seen], bool]) -> Seen:
-        """Give the first message, already seen or yet to come, that is wanted."""
+        """Return the first message, already seen or yet to come, that is wanted."""
         with self._news:
             found = self._news.wait_for(lambda: next(filter(wanted, self.messages), None), LIMIT_S)
         assert found, (
@@ -102,7 +102,7 @@ class Observer:
 
 
 def retained(port: int, topic_filter: str = "#") -> dict[str, bytes]:
-    """Give what the broker holds for those who come anew."""
+    """Return what the broker holds for those who come anew."""
     end = "esquirell-tests/end-of-retained"
     with Observer(port, topic_filter, end) as observer:
         # What is retained is sent before what is published after the subscription.

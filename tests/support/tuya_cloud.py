@@ -123,7 +123,7 @@ class TuyaCloud:
         return failure(1106, "permission deny")
 
     def _page(self, path: str) -> dict[str, Any]:
-        """Give one device at a time; the list has no keys."""
+        """Return one device at a time; the list has no keys."""
         names = list(self.devices)
         last = path.partition("last_row_key=")[2].partition("&")[0]
         at = names.index(last) + 1 if last else 0

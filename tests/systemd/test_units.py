@@ -22,7 +22,7 @@ needs_analyze = pytest.mark.skipif(ANALYZE is None, reason="systemd-analyze is n
 
 
 def keys(unit: str) -> dict[str, list[str]]:
-    """Give the values of each key, in their order."""
+    """Return the values of each key, in their order."""
     found: dict[str, list[str]] = {}
     for line in (SHIPPED / unit).read_text().splitlines():
         key, mark, value = line.partition("=")

@@ -28,7 +28,7 @@ def clock(now: datetime, newest: datetime | None, *, synchronized: bool | None) 
 
 
 def synchronized() -> bool | None:
-    """Tell whether the kernel's clock is synchronized; None where nobody can tell.
+    """Return whether the kernel's clock is synchronized; None where nobody can tell.
 
     That is the kernel's own word (adjtimex(2)), whatever program keeps the time.
     """

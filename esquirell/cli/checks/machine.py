@@ -65,5 +65,5 @@ def disk(settings: Settings) -> Finding:
 
 
 def _nearest(folder: Path) -> Path:
-    """Give the folder, or the nearest one above it that is there."""
+    """Return the folder, or the nearest one above it that is there."""
     return next(path for path in (folder, *folder.parents) if os.access(path, os.F_OK))

@@ -47,13 +47,13 @@ def reachable(meters: Sequence[Meter]) -> Iterator[Finding]:
 
 
 def polled(meters: Sequence[Meter], statuses: Mapping[str, MeterStatus]) -> Iterator[Finding]:
-    """Tell how each meter answers the service that is running."""
+    """Report how each meter answers the service that is running."""
     for meter in meters:
         yield _polled(meter, statuses.get(meter.name, MeterStatus()))
 
 
 def plausible(meters: Sequence[Meter], ledgers: Mapping[str, Ledger]) -> Iterator[Finding]:
-    """Tell what was odd about the last reading of each meter."""
+    """Report what was odd about the last reading of each meter."""
     for meter in meters:
         if meter.name not in ledgers:
             continue
@@ -123,7 +123,7 @@ def _found(finder: "Finder", meter: Meter) -> Finding:
 
 
 def _hangs_up(line: socket.socket) -> bool:
-    """Tell whether the device closes a connection on which nothing was said."""
+    """Return whether the device closes a connection on which nothing was said."""
     line.settimeout(_LISTEN_S)
     try:
         return not line.recv(1)

@@ -30,7 +30,7 @@ sys.exit(main())
 
 
 def base_python() -> Path:
-    """Give the Python that environments here are made from.
+    """Return the Python that environments here are made from.
 
     Raises ConfigError when the service could not run it.
     """
@@ -45,7 +45,7 @@ def base_python() -> Path:
 
 
 def is_whole(folder: Path) -> bool:
-    """Tell whether a release was built to its end."""
+    """Return whether a release was built to its end."""
     return (folder / COMPLETE).exists()
 
 

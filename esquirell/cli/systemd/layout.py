@@ -28,7 +28,7 @@ class Layout:
     root: Path = Path("/")
 
     def at(self, path: Path | str) -> Path:
-        """Give the place of an absolute path below the root."""
+        """Return the place of an absolute path below the root."""
         return self.root / str(path).lstrip("/")
 
     @property
@@ -67,7 +67,7 @@ class Layout:
         return self.at("/usr/lib/systemd/system/esquirell.service")
 
     def shipped(self) -> dict[Path, Path]:
-        """Give what is copied as it is: the source of each file by its place."""
+        """Return what is copied as it is: the source of each file by its place."""
         units = {self.units / path.name: path for path in SHIPPED.glob("esquirell*.*")}
         others = {
             self.at("/etc") / kind / "esquirell.conf": SHIPPED / kind / "esquirell.conf"

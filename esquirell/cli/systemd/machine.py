@@ -49,11 +49,11 @@ class Machine:
         _try("systemctl", *self._root, "--quiet", "disable", *units)
 
     def enabled(self, unit: str) -> bool:
-        """Tell whether a unit starts with the machine."""
+        """Return whether a unit starts with the machine."""
         return _try("systemctl", *self._root, "--quiet", "is-enabled", unit)
 
     def active(self, unit: str) -> bool:
-        """Tell whether a unit runs."""
+        """Return whether a unit runs."""
         return not self._prepared and _try("systemctl", "--quiet", "is-active", unit)
 
     def restart(self, unit: str) -> None:
@@ -72,7 +72,7 @@ class Machine:
             _try("userdel", "esquirell")
 
     def show(self, unit: str) -> Mapping[str, str]:
-        """Give what systemd knows of a unit. Raises EsquirellError."""
+        """Return what systemd knows of a unit. Raises EsquirellError."""
         keys = "LoadState,UnitFileState,ActiveState,SubState,StatusText,NRestarts"
         lines = _run("systemctl", "show", f"--property={keys}", unit).splitlines()
         return dict(line.split("=", 1) for line in lines if "=" in line)

@@ -15,7 +15,7 @@ NAME = "esquirell"
 
 
 def closure() -> dict[str, Distribution]:
-    """Give esquirell and all it requires, by name; of its own extras those installed here."""
+    """Return esquirell and all it requires, by name; of its own extras those installed here."""
     own = distribution(NAME)
     found = {NAME: own}
     waiting = list(_required(own, own.metadata.get_all("Provides-Extra") or ()))

@@ -23,7 +23,7 @@ class State:
 
     @property
     def installed(self) -> bool:
-        """Tell whether the service is in place."""
+        """Return whether the service is in place."""
         return self.packaged or self.current is not None
 
     def payload(self) -> dict[str, Any]:

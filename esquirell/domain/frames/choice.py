@@ -49,7 +49,7 @@ def _six(code: str) -> str | None:
 
 
 def _of_all_phases(length: int, code: str) -> str | None:
-    """Tell frames of one quantity of all phases by their code from those of one phase."""
+    """Distinguish, by their code, frames of one quantity of all phases from those of one phase."""
     if length == 12:  # noqa: PLR2004
         return None if _ONE_PHASE.search(code) else "powers-12"
     return "currents-9" if _CURRENTS.search(code) else "wdyk-4p"

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 
 def closest(apparent: float, powers: Iterable[float]) -> int:
-    """Give the index of the power that fits `apparent` (V x I, in VA) best; first of equals.
+    """Return the index of the power that fits `apparent` (V x I, in VA) best; first of equals.
 
     A power of zero fits anything, and without a current nothing can be told: then the first.
     """

@@ -85,7 +85,7 @@ def dts_15(frame: bytes) -> Fields:
 
 
 def _dts_scale(voltage: float, raw: int, power: float) -> int:
-    """Tell mA from 0.01 A: only where the power is far above what mA allow."""
+    """Distinguish mA from 0.01 A: only where the power is far above what mA allow."""
     return 100 if power > 1.5 * voltage * raw / 1000 > 0 else 1000
 
 

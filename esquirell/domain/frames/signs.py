@@ -54,10 +54,10 @@ def _readings(current: int, power: int) -> Iterator[tuple[int, int]]:
 
 
 def _is_signed(current: int, power: int) -> bool:
-    """Tell whether the high bytes hold a sign and nothing else."""
+    """Return whether the high bytes hold a sign and nothing else."""
     return power >> 16 == _BIT >> 16 and current >> 16 in (0, _BIT >> 16)
 
 
 def _fits(apparent: float, watts: int) -> bool:
-    """Tell whether a power is one that V x I (in VA) of the same moment can have."""
+    """Return whether a power is one that V x I (in VA) of the same moment can have."""
     return _LEAST_FACTOR * apparent - _NOISE <= abs(watts) <= 1.1 * apparent + _NOISE

@@ -22,7 +22,7 @@ _LINES = {"L1": "a", "L2": "b", "L3": "c"}
 
 
 def looks_like_json(raw: object) -> bool:
-    """Tell whether a raw value is a JSON object, as text or read already."""
+    """Return whether a raw value is a JSON object, as text or read already."""
     return isinstance(raw, Mapping) or (isinstance(raw, str) and raw.lstrip().startswith("{"))
 
 

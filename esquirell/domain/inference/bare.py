@@ -25,7 +25,7 @@ def undescribed_frames(
 
 
 def _is_phase(raw: object, code: str) -> bool:
-    """Tell whether a raw value is a frame with a grid's voltage, or one without voltage at all."""
+    """Whether a raw value is a frame with a grid's voltage, or one without voltage at all."""
     try:
         fields = unpack("auto", raw, Hint(code)).fields
     except DecodeError:

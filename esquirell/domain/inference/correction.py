@@ -155,7 +155,7 @@ def _presume(draft: Draft, apparent: float) -> None:
 
 
 def _agrees(apparent: float, power: float) -> bool:
-    """Tell whether a power is near enough to V x I to be taken as it is."""
+    """Return whether a power is near enough to V x I to be taken as it is."""
     return power > apparent / 3 > 0 and allows(apparent, power)
 
 

@@ -25,7 +25,7 @@ class Fit(IntEnum):
 
 
 def fit(spec: Specified, raw: object) -> Fit:
-    """Tell how well a raw value fits what is described; None fits everything."""
+    """Return how well a raw value fits what is described; None fits everything."""
     if raw is None:
         return Fit.FULL
     if spec.kind in _BOOLEANS:

@@ -64,7 +64,7 @@ class Meaning:
 
 
 def meaning_of(spec: Specified) -> Meaning | None:
-    """Tell what a numeric datapoint measures; None for what is no measurement."""
+    """Return what a numeric datapoint measures; None for what is no measurement."""
     code, unit = spec.code, unit_of(spec.unit)
     if code == "cur_neutral":
         return Meaning("energy_export") if _is(unit, "energy") else None
@@ -83,7 +83,7 @@ def meaning_of(spec: Specified) -> Meaning | None:
 
 
 def is_chosen(spec: Specified) -> bool:
-    """Tell whether somebody sets a datapoint, or it says no measurement: by its words and room."""
+    """Whether somebody sets a datapoint, or it says no measurement: by its words and room."""
     spoken, unit = set(words.spelt(words.words_of(spec.code))), unit_of(spec.unit)
     if words.NEVER & spoken and not _is_of_battery(spoken, unit):
         return True
@@ -92,7 +92,7 @@ def is_chosen(spec: Specified) -> bool:
 
 
 def frame_suffix(code: str, kind: str) -> str | None:
-    """Tell the phase, channel or place of a packed frame; None if the code names none."""
+    """Return the phase, channel or place of a packed frame; None if the code names none."""
     if kind not in _FRAME_KINDS and not _TEXT_FRAME.fullmatch(code):
         return None
     spoken = words.words_of(code)
@@ -115,12 +115,12 @@ def _increment(spoken: tuple[str, ...], spec: Specified) -> Meaning | None:
 
 
 def _is_counter(spec: Specified) -> bool:
-    """Tell whether the maker describes a counter: by its report, or by its room."""
+    """Return whether the maker describes a counter: by its report, or by its room."""
     return spec.report == "minux" or (spec.highest or 0) >= _COUNTER_ROOM
 
 
 def _is_of_battery(spoken: Collection[str], unit: Unit | None) -> bool:
-    """Tell whether a charge is that of a battery, counted in kWh."""
+    """Return whether a charge is that of a battery, counted in kWh."""
     of_battery = words.BATTERY & set(spoken) and words.STORED_IN_BATTERY.keys() & set(spoken)
     return bool(of_battery) and _is(unit, "energy") and len(words.NEVER & set(spoken)) == 1
 
@@ -160,7 +160,7 @@ def _by_unit(spoken: tuple[str, ...], unit: Unit) -> Meaning | None:
 
 
 def _placed(quantity: str, suffix: str) -> Meaning | None:
-    """Give the meaning of a quantity at a place; what a panel counts is made, not imported."""
+    """Return the meaning of a quantity at a place; what a panel counts is made, not imported."""
     if quantity not in ("energy_import", "energy_export") or _WAYS.match(suffix):
         return Meaning(quantity, suffix)
     return Meaning("energy_generated", suffix) if suffix.startswith("pv") else None
@@ -201,7 +201,7 @@ def _factor(spoken: frozenset[str], unit: Unit | None, spec: Specified) -> _Told
 
 
 def _reaches_one(spec: Specified) -> bool:
-    """Tell whether the highest value, with its decimals, is 1: that of a power factor."""
+    """Return whether the highest value, with its decimals, is 1: that of a power factor."""
     return spec.highest is not None and spec.highest == 10 ** (spec.scale or 0) > 1
 
 
@@ -214,7 +214,7 @@ def room(spec: Specified) -> float | None:
 
 
 def _is_of_a_day(spoken: Collection[str], spec: Specified) -> bool:
-    """Tell whether a counter is filled within months: it is that of a day or a session."""
+    """Return whether a counter is filled within months: it is that of a day or a session."""
     holds = room(spec)
     if holds is None or _TOTALS & set(spoken):
         return False

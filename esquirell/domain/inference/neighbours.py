@@ -27,7 +27,7 @@ def settle(drafts: Sequence[Draft], answer: Mapping[str, Any]) -> None:
 
 
 def _first_channel(drafts: Sequence[Draft]) -> None:
-    """Give the power factor beside that of channel b to channel a: PJ1103, which has two."""
+    """Return the power factor beside that of channel b to channel a: PJ1103, which has two."""
     found = by_key(drafts)
     own, other, first = (found.get(f"power_factor{suffix}") for suffix in ("", "_b", "_a"))
     if not own or not own.meaning or not other or first:
@@ -76,7 +76,7 @@ def _goes_by(draft: Draft, suffix: str) -> bool:
 
 
 def _factor_in_leakage(drafts: Sequence[Draft], answer: Mapping[str, Any]) -> None:
-    """Tell SPM01's power factor from the leakage that others send there: it is P / (V x I)."""
+    """Distinguish SPM01's power factor from the leakage that others send there: it is P / (V x I)."""
     found = by_key(drafts)
     leakage = found.get("leakage_current")
     if leakage is None or not leakage.raw or leakage.meaning is None or "power_factor" in found:
@@ -107,7 +107,7 @@ def inverter(drafts: Sequence[Draft], category: str, answer: Mapping[str, Any]) 
 
 
 def _beside(drafts: Sequence[Draft], answer: Mapping[str, Any]) -> float:
-    """Give the power that the datapoints beside the total tell of, in W."""
+    """Return the power that the datapoints beside the total tell of, in W."""
     found = by_key(drafts)
     told = [found[key].value or 0 for key in ("active_power_ac", "active_power_pv") if key in found]
     told += [fields.get("active_power", 0) for fields in _frames(drafts, answer, inverter=True)]
@@ -125,7 +125,7 @@ def _factor(found: Mapping[str, Draft]) -> float | None:
 
 
 def _factor_of_frames(drafts: Sequence[Draft], answer: Mapping[str, Any]) -> float | None:
-    """Give P / (V x I) of the only phase that a device has a frame of."""
+    """Return P / (V x I) of the only phase that a device has a frame of."""
     frames = [fields for fields in _frames(drafts, answer, inverter=False) if any(fields.values())]
     return _ratio(frames[0]) if len(frames) == 1 else None
 

@@ -65,7 +65,7 @@ def _doubt_counter(draft: Draft, unit: Unit | None) -> None:
 
 
 def _size(draft: Draft, unit: Unit | None) -> float:
-    """Tell how many canonical units one of the maker's is."""
+    """Return how many canonical units one of the maker's is."""
     if unit is not None and _fits(draft, unit):
         return (
             unit.size / 100

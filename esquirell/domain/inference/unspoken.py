@@ -18,7 +18,7 @@ _QUANTITIES: Mapping[Dimension, str] = {
 
 
 def adopt(drafts: Sequence[Draft]) -> None:
-    """Give a meaning to what has a unit and an unknown code: a live voltage, and what fits it."""
+    """Return a meaning to what has a unit and an unknown code: a live voltage, and what fits it."""
     for dimension, quantity in _QUANTITIES.items():
         unknown = list(_unknown(drafts, dimension))
         known = any(draft.key and draft.key.startswith(quantity) for draft in drafts)
@@ -42,7 +42,7 @@ def _unknown(drafts: Sequence[Draft], dimension: Dimension) -> Iterator[Draft]:
 
 
 def _is_live(draft: Draft, found: Mapping[str, Draft]) -> bool:
-    """Tell whether it is a grid's voltage, of a device that measures a current or a power, too."""
+    """Whether it is a grid's voltage, of a device that measures a current or a power, too."""
     beside = {"current", "active_power"} & found.keys()
     return bool(beside) and _LIVE_V[0] <= (draft.value or 0) <= _LIVE_V[1]
 
@@ -53,7 +53,7 @@ def _is_beside_a_voltage(_draft: Draft, found: Mapping[str, Draft]) -> bool:
 
 
 def _is_allowed(draft: Draft, found: Mapping[str, Draft]) -> bool:
-    """Tell whether the voltage is live and, with the current, allows this power."""
+    """Return whether the voltage is live and, with the current, allows this power."""
     if not _is_beside_a_voltage(draft, found):
         return False
     current = found.get("current")
@@ -63,7 +63,7 @@ def _is_allowed(draft: Draft, found: Mapping[str, Draft]) -> bool:
 
 
 def _is_below_zero_too(draft: Draft, found: Mapping[str, Draft]) -> bool:
-    """Tell a thermometer, whose lowest is below zero, of a device with a live voltage."""
+    """Recognise a thermometer, whose lowest is below zero, of a device with a live voltage."""
     return (draft.spec.lowest or 0) < 0 and _is_beside_a_voltage(draft, found)
 
 

@@ -118,7 +118,7 @@ def spelt(spoken: Iterable[str]) -> tuple[str, ...]:
 
 
 def place_of(word: str) -> str | None:
-    """Tell the phase, channel or place that a word names: `b`, `x`, `2`, `pv1`, `battery`."""
+    """Return the phase, channel or place that a word names: `b`, `x`, `2`, `pv1`, `battery`."""
     if word in ("a", "b", "c"):
         return word
     if word in _PHASES:
@@ -131,7 +131,7 @@ def place_of(word: str) -> str | None:
 
 
 def place_beside(word: str, dimension: str) -> str | None:
-    """Tell the place in a word that is a letter of the unit and a place: `acv`, `ub`, `pvi`, `u`.
+    """Return the place in a word that is a letter of the unit and a place: `acv`, `ub`, `pvi`, `u`.
 
     The place is empty where there is the letter alone; None for every other word.
     """
@@ -170,7 +170,7 @@ def _disjoined(word: str) -> tuple[str, ...]:
 
 
 def _joins(one: str, other: str) -> bool:
-    """Tell whether two pieces are known words, or the first a quantity and the other its phase."""
+    """Whether two pieces are known words, or the first a quantity and the other its phase."""
     if len(one) < _SHORTEST_JOINED or one not in _KNOWN:
         return False
     return other in _KNOWN if len(other) > 1 else other in ("a", "b", "c") and one in _SPELT
@@ -184,7 +184,7 @@ def _spelt(word: str) -> str:
 
 
 def _one_letter_off(one: str, other: str) -> bool:
-    """Tell whether one letter was added, dropped or replaced, or two neighbours exchanged."""
+    """Return whether one letter was added, dropped or replaced, or two neighbours exchanged."""
     if abs(len(one) - len(other)) > 1:
         return False
     at = next((i for i, pair in enumerate(zip(one, other, strict=False)) if pair[0] != pair[1]), -1)

@@ -48,7 +48,7 @@ def backup(database: Database, target: Path) -> None:
 
 
 def sqlite_file(database: Database) -> Path:
-    """Give the file of the database. Raises ConfigError for PostgreSQL."""
+    """Return the file of the database. Raises ConfigError for PostgreSQL."""
     if database.file is None:
         raise ConfigError(
             f"{database.describe()} is a PostgreSQL database: use pg_dump and pg_restore."

@@ -32,7 +32,7 @@ class Claim:
             return self._lives() or self._take()
 
     def release(self) -> None:
-        """Give the claim up; not held is fine."""
+        """Return the claim up; not held is fine."""
         if self._connection is not None:
             # Back in the pool the session would go on, and the lock with it.
             self._connection.invalidate()

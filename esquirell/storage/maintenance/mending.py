@@ -84,7 +84,7 @@ class Mender:
 
 
 def is_damaged(file: Path) -> bool:
-    """Tell whether an SQLite file is damaged, by a look at all of it. Raises sqlite3.Error."""
+    """Return whether an SQLite file is damaged, by a look at all of it. Raises sqlite3.Error."""
     return _ask(file, "PRAGMA integrity_check(1)") != "ok"
 
 

@@ -35,7 +35,7 @@ EXIT_UNAVAILABLE = 3
 
 
 def read_revision(connection: Connection, place: str) -> str | None:
-    """Give the revision of the tables, None for an empty database; it is at most HEAD.
+    """Return the revision of the tables, None for an empty database; it is at most HEAD.
 
     Raises ConfigError when the database is another program's or a newer one's.
     """

@@ -91,7 +91,7 @@ class Turn:
         return Watermark(*row) if row else None
 
     def first_reading(self, after: datetime | None, until: datetime) -> datetime | None:
-        """Give the moment of the first reading after a moment and before another."""
+        """Return the moment of the first reading after a moment and before another."""
         if after is None:
             return self._run(statements.FIRST_READING, until=until).scalar()
         return self._run(statements.FIRST_READING_AFTER, after=after, until=until).scalar()
@@ -129,7 +129,7 @@ class Turn:
     def statistics(
         self, resolution: Resolution, since: datetime, until: datetime
     ) -> list[Statistic]:
-        """Give the statistics that begin from `since` until just before `until`."""
+        """Return the statistics that begin from `since` until just before `until`."""
         rows = self._run(statements.STATISTICS, resolution=resolution, since=since, until=until)
         return [statements.ALL.to_statistic(self._meter, row) for row in rows.all()]
 

@@ -44,7 +44,7 @@ class Quota:
         self._clock = clock
 
     def spent(self) -> Spent:
-        """Give what was spent so far."""
+        """Return what was spent so far."""
         try:
             return self._read(self._file.read_bytes())
         except OSError:

@@ -91,7 +91,7 @@ class CloudApi(tinytuya.Cloud):
             return {}
 
     def _model(self, device_id: str) -> dict[str, Any]:
-        """Give what the model says; some projects are not subscribed to it."""
+        """Return what the model says; some projects are not subscribed to it."""
         try:
             return read_model(self._get(f"/v2.0/cloud/thing/{device_id}/model")["model"])
         except RefusedError:

@@ -47,7 +47,7 @@ class Cloud:
         self._made: CloudApi | None = None
 
     def read(self, meter: Meter, *, forced: bool = False) -> Mapping[str, Any]:
-        """Give the values of a meter by DP id, or by code where the cloud tells no ids.
+        """Return the values of a meter by DP id, or by code where the cloud tells no ids.
 
         Raises MeterUnreachableError (`cloud_error`).
         """
@@ -63,12 +63,12 @@ class Cloud:
         return _by_id(details.values, device)
 
     def local_key(self, meter: Meter) -> str:
-        """Give the key that the device was given last. Raises MeterUnreachableError."""
+        """Return the key that the device was given last. Raises MeterUnreachableError."""
         with self._asking(forced=True) as api:
             return api.details(meter.lan_id).local_key
 
     def entry(self, meter: Meter) -> Entry:
-        """Give what the cloud lists of a meter, asked anew. Raises MeterUnreachableError."""
+        """Return what the cloud lists of a meter, asked anew. Raises MeterUnreachableError."""
         with self._asking(forced=True) as api:
             details = api.details(meter.device_id)
             return Entry(self._describe(meter, details.device, api), details.local_key)

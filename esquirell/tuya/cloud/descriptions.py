@@ -20,7 +20,7 @@ class Descriptions:
         self._files = DeviceFiles(folder)
 
     def get(self, device_id: str) -> Device | None:
-        """Give the description of a device."""
+        """Return the description of a device."""
         try:
             return _DEVICE.validate_json(self._files.read(device_id))
         except (OSError, ValidationError):

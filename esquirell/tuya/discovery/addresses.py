@@ -18,7 +18,7 @@ class Addresses:
         self._known: dict[str, str] = {}
 
     def get(self, device_id: str) -> str | None:
-        """Give the last known address of a device."""
+        """Return the last known address of a device."""
         if device_id not in self._known and (noted := self._noted(device_id)):
             self._known[device_id] = noted
         return self._known.get(device_id)

@@ -73,7 +73,7 @@ class Listener:
         )
 
     def hear(self, seconds: float, stop: threading.Event) -> Iterator[Announcement | None]:
-        """Give what is announced, and None now and then so that the caller can look around.
+        """Return what is announced, and None now and then so that the caller can look around.
 
         A device is given each time that it is heard.
         """

@@ -238,7 +238,7 @@ def _older(frame: bytes) -> str | None:
 
 
 def _by_payload(payload: bytes, asked: str) -> str | None:
-    """Tell by a payload with a CRC-32: it may name its version, and only 3.1 speaks in clear."""
+    """Recognise it by its CRC-32: it may name its version, and only 3.1 speaks in clear."""
     payload = _without_return_code(payload)
     for version in ("3.1", "3.2", "3.3"):
         if payload.startswith(version.encode()):

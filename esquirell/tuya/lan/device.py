@@ -360,7 +360,7 @@ class Device:
         return any(self._is_held(child) for child in self.children.values())
 
     def _is_held(self, child: Child) -> bool:
-        """Tell whether a line is to be held for a meter; behind a gateway, if it ever reported."""
+        """Whether a line is to be held for a meter; behind a gateway, if it ever reported."""
         reports = not child.meter.cid or bool(child.said.reports)
         return reports and self.push_of(child.meter) == "on"
 
@@ -378,7 +378,7 @@ class Device:
         return self._holds() or (alone and "kept" in keeps) or self._lingers(time.monotonic())
 
     def _lingers(self, now: float) -> bool:
-        """Tell whether the line stays open for a moment after a poll, as no more is borne."""
+        """Return whether the line stays open for a moment after a poll, as no more is borne."""
         is_suspended = any(self.push_of(one.meter) == "suspended" for one in self.children.values())
         return is_suspended and now < self._open_until
 

@@ -161,7 +161,7 @@ class Reader:
         return explain(question.meter, seen, worked=worked)
 
     def _is_held(self, question: Question, end: float) -> Script[bool]:
-        """Tell whether the device closes a connection even when nothing is said on it.
+        """Return whether the device closes a connection even when nothing is said on it.
 
         Many devices do that while they serve another client.
         """

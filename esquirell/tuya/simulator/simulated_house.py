@@ -63,7 +63,7 @@ class SimulatedHouse:
         self._sums = {way: [self._sum(phase, way) for phase in PHASES] for way in (IMPORT, EXPORT)}
 
     def dps(self, elapsed_s: float) -> dict[str, int]:
-        """Give the raw DPs `elapsed_s` seconds after the start, keyed by DP id.
+        """Return the raw DPs `elapsed_s` seconds after the start, keyed by DP id.
 
         Ids and scales are those of the product; as on the real one, reactive power is 0.
         """
@@ -105,7 +105,7 @@ class SimulatedHouse:
 
 
 def _phase_dps(first: int, phase: _Phase, bought: int, sold: int) -> dict[str, int]:
-    """Give V, I, P, PF, Q, import and export of one phase, numbered from `first` on."""
+    """Return V, I, P, PF, Q, import and export of one phase, numbered from `first` on."""
     values = (phase.voltage, phase.current, phase.power, phase.factor, 0, bought, sold)
     return {str(first + index): value for index, value in enumerate(values)}
 

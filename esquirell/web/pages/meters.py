@@ -53,7 +53,7 @@ class Meter(Steering):
         await self._show(name)
 
     async def post(self, name: str) -> None:
-        """Give a command about the meter."""
+        """Return a command about the meter."""
         command = self.field("command")
         try:
             steps: dict[str, dict[str, Any]] = {

@@ -34,7 +34,7 @@ class LiveNow(Handler):
     """What changes on the first page, as server-sent events: texts by the names of their places."""
 
     async def get(self) -> None:
-        """Tell of readings until the browser goes."""
+        """Stream readings until the browser goes."""
         self.set_header("Content-Type", "text/event-stream")
         self.set_header("X-Accel-Buffering", "no")
         try:

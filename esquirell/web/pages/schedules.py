@@ -30,7 +30,7 @@ class Schedules(Steering):
         await self._show()
 
     async def post(self) -> None:
-        """Give the command of a form."""
+        """Return the command of a form."""
         command = self.field("command")
         try:
             data = self._data(command)
