@@ -45,7 +45,7 @@ class Size:
     answers: list[Latency]
 
     def ratio(self) -> Sample:
-        """Return what a reading of ours costs, window by window, as a multiple of the reference's."""
+        """Return what a reading of ours costs, by window, as a multiple of the reference's."""
         reference = Sample(self.costs[REFERENCE].cpu_ms).median
         return Sample(ours / reference for ours in self.costs[OURS].cpu_ms)
 

@@ -174,6 +174,6 @@ CHECKS = {"range": ranges, "power": powers, "sum": sums}
 
 
 def complaints(values: Values) -> Iterator[Verdict]:
-    """Return what one look finds wrong; it proves nothing, as a status is no simultaneous sample."""
+    """Return what one look finds wrong; no proof, as a status is not simultaneous."""
     for check in CHECKS.values():
         yield from (verdict for verdict in check(values) if verdict.sentence)

@@ -127,7 +127,7 @@ def cost(answer: Mapping[str, Any], fits: Sequence[Fit]) -> float:
 
 
 def _shape(points: Sequence[Specified], fits: Sequence[Fit], answer: Mapping[str, Any]) -> int:
-    """Return what the choices in an answer prove: some if all is explained, or long ones that fit."""
+    """Return what the choices prove: some if all is explained, or long ones that fit."""
     full = [point for point, fit in zip(points, fits, strict=True) if fit == Fit.FULL]
     odd = [point for point, fit in zip(points, fits, strict=True) if fit == Fit.KIND]
     if any(point.kind in ("value", "integer") for point in odd):

@@ -56,7 +56,7 @@ def serve(
 
 
 def _set_options(settings: Settings, credentials: Credentials) -> None:
-    """Configure Flower through its options: no argument and no environment variable holds a secret."""
+    """Set Flower's options: no argument and no environment variable holds a secret."""
     flower = settings.flower
     options.basic_auth = [credentials.pair]
     options.address, options.port = flower.address, flower.port
