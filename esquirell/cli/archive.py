@@ -96,7 +96,7 @@ def _said(done: Mapping[str, Any]) -> str:
     if meters:
         said.append("1 meter" if meters == 1 else f"{meters} meters")
     if any(name.startswith("web-") for name in holds):
-        said.append("what lets in to the page")
+        said.append("the page's password and tokens")
     if "spool.db" in holds:
         said.append("readings that wait")
     return " and ".join(filter(None, (", ".join(said[:-1]), said[-1])))

@@ -99,7 +99,7 @@ def restamp(  # noqa: PLR0913 - one for each option
 @_UNDO
 @pass_call
 def counter(call: Call, name: str, reset: bool, dry_run: bool, undo: bool) -> None:
-    """Let the sums of a meter go on from its own counters, as its display shows them.
+    """Make the sums of a meter follow its own counters again, as its display shows them.
 
     Over resets and exchanges a sum goes on by an offset. Where that is wrong, --reset forgets it:
     from the next reading on the sum is what the meter counts. The difference is no energy: it is

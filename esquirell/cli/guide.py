@@ -1,5 +1,6 @@
 """The guided part of `esquirell init`: search, try each answer at once, say what comes next."""
 
+import logging
 import shlex
 import shutil
 import sys
@@ -71,6 +72,8 @@ def broker_trouble(mqtt: MqttSettings) -> str | None:
     # Only those who answer questions need it.
     from esquirell.runtime.unconfigured import connection  # noqa: PLC0415
 
+    # What the connection logs is returned, in words.
+    logging.getLogger("esquirell.mqtt").setLevel(logging.CRITICAL)
     tried = connection(mqtt)
     tried.start()
     trouble = broker.reach(tried)

@@ -186,10 +186,11 @@ def _ask_meter(taken: Container[str]) -> Meter:
 
 def _ask_again(meter: Meter) -> Meter:
     """Ask anew for what a read depends on; an empty key keeps the one before."""
+    device_id = click.prompt("Device id", meter.device_id, value_proc=_device_id)
     address = click.prompt("Address on your network", meter.address, type=str)
     key = _ask_secret("Local key (empty: keep it)", lambda text: text and _local_key(text), "")
     protocol = click.prompt("Protocol", meter.protocol, type=click.Choice(_PROTOCOLS))
-    changes = {"address": address, "protocol": protocol}
+    changes = {"device_id": device_id, "address": address, "protocol": protocol}
     return meter.model_copy(update=changes | ({"local_key": SecretStr(key)} if key else {}))
 
 
@@ -246,7 +247,9 @@ def _device_id(text: str) -> str:
 
 def _local_key(text: str) -> str:
     if len(text) != LOCAL_KEY_LENGTH:
-        raise click.UsageError(f"it has {len(text)} characters, not {LOCAL_KEY_LENGTH}")
+        raise click.UsageError(
+            f"a local key has {LOCAL_KEY_LENGTH} characters, this one has {len(text)}"
+        )
     return text
 
 

@@ -25,7 +25,7 @@ SHORT = COLUMNS[:-1]
 )
 @pass_call
 def log(call: Call, last: int) -> None:
-    """Show the commands of late, the newest last, and what came of them."""
+    """Show recent commands and their results, newest last."""
     entries = [entry_of(record) for record in reversed(call.storage.commands.recent(last))]
     if call.json:
         print_json(entries)

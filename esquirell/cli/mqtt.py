@@ -8,7 +8,7 @@ from esquirell.cli.output import print_json
 
 @click.group("mqtt", cls=Group)
 def mqtt() -> None:
-    """Take everything of ours out of the broker."""
+    """Remove everything of esquirell from the broker."""
 
 
 @mqtt.command("clear")

@@ -25,7 +25,7 @@ _HEAD = """\
 
 """
 _TAIL = """
-# Without a schedule all meters are read each 60 seconds. To read them each 10:
+# Without a schedule all meters are read every 60 seconds. To read them every 10:
 #[[schedules]]
 #name = "fetch"
 #every = 10
@@ -36,8 +36,9 @@ _COMMENTS = {
     "address": "on your network; have the router always assign the same one",
     "gateway": "the meter is read through this device: address, key and protocol are the gateway's",
     "protocol": '3.1 to 3.5; "auto": found out at the first connection',
-    "profile": 'what its datapoints mean; "auto": by product_id or mapping_file',
+    "profile": 'what its datapoints mean; "auto": found out by product, mapping or answer',
 }
+_PAGE_COMMENTS = {"address": 'the whole network may open the page; "127.0.0.1": this machine alone'}
 _PASSWORD_FILE = "mqtt-password"  # noqa: S105 - the name of a file
 
 
@@ -78,7 +79,7 @@ def _document(draft: Draft, folder: Path) -> str:
     document.add("redis", _table({"url": draft.redis_url}))
     document.add("mqtt", _table(_mqtt(draft.mqtt)))
     if draft.page_address != WebSettings().address:
-        document.add("web", _table({"address": draft.page_address}))
+        document.add("web", _table({"address": draft.page_address}, _PAGE_COMMENTS))
     meters = tomlkit.aot()
     for meter in draft.meters:
         meters.append(_table(_meter(meter, folder)))
@@ -86,13 +87,13 @@ def _document(draft: Draft, folder: Path) -> str:
     return _HEAD + tomlkit.dumps(document) + _TAIL
 
 
-def _table(said: Mapping[str, str | int]) -> Table:
+def _table(said: Mapping[str, str | int], comments: Mapping[str, str] = _COMMENTS) -> Table:
     table = tomlkit.table()
     for key, value in said.items():
         if value == "":
             continue
         item = tomlkit.item(value)
-        table.add(key, item.comment(_COMMENTS[key]) if key in _COMMENTS else item)
+        table.add(key, item.comment(comments[key]) if key in comments else item)
     return table
 
 

@@ -79,7 +79,9 @@ def test_what_was_there_is_set_aside(machine: Home, tmp_path: Path) -> None:
 def test_people_are_told_what_is_in_it(machine: Home, tmp_path: Path) -> None:
     file = tmp_path / "all.backup"
     said = esquirell("backup", str(file)).out
-    assert f"{file} holds the database, 1 meter, what lets in to the page and readings" in said
+    assert (
+        f"{file} holds the database, 1 meter, the page's password and tokens and readings" in said
+    )
     assert "keep it safe" in said
     restored = esquirell("restore", str(file)).out
     assert "Restored from 20" in restored

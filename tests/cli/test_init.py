@@ -134,7 +134,7 @@ def test_more_meters_are_asked_for_and_have_names_of_their_own(folder: Path) -> 
         (1, "70000", "70000 is not in the range"),
         (4, "Main meter", "a name holds a-z, 0-9, _ and - only, at most 64"),
         (5, " ", "a device id has 1 to 64 characters"),
-        (7, KEY[:-1], "it has 15 characters, not 16"),
+        (7, KEY[:-1], "a local key has 16 characters, this one has 15"),
         (8, "4", "'4' is not one of"),
         (9, "toaster", "'toaster' is not one of"),
     ],
@@ -339,7 +339,9 @@ def test_from_a_search_to_the_first_reading(folder: Path, broker: Mosquitto) -> 
             for prompt in ("MQTT user", "Meter name", "Device id"):
                 terminal.answer(prompt, "")
             terminal.answer("Which one", "1")
-            for prompt in ("Address", "Protocol", "Product", "Change these answers", "Address"):
+            for prompt in ("Address", "Protocol", "Product", "Change these answers"):
+                terminal.answer(prompt, "")
+            for prompt in ("Device id", "Address"):
                 terminal.answer(prompt, "")
             assert "local_key" in terminal.text
             terminal.answer("Local key", KEY)

@@ -106,8 +106,11 @@ def test_every_configuration_is_accepted(block: str, tmp_path: Path) -> None:
     tables = tomllib.loads(block)
     put_files(tables, tmp_path)
     named = {name for one in tables.get("tariffs", []) for name in one.get("meters", [])}
-    for meter in tables.setdefault("meters", [{"name": name} for name in sorted(named)]):
-        meter.setdefault("device_id", "bf0123456789abcdefghij")
+    meters = tables.setdefault("meters", [{"name": name} for name in sorted(named)])
+    there = {meter["name"] for meter in meters}
+    meters += [{"name": name} for name in {one.get("upstream") for one in meters} - there - {None}]
+    for meter in meters:
+        meter.setdefault("device_id", f"bf{meter['name']}")
         if meter.get("transport") == "cloud":
             tables["cloud"] = {"api_key": "p1a2b3c4d5e6f7g8h9i0", "api_secret": KEY}
         elif "local_key_file" not in meter:

@@ -94,10 +94,10 @@ device_id = "bf01"
 address = "192.168.1.50" # on your network; have the router always assign the same one
 local_key_file = "main.key"
 protocol = "3.4" # 3.1 to 3.5; "auto": found out at the first connection
-profile = "auto" # what its datapoints mean; "auto": by product_id or mapping_file
+profile = "auto" # what its datapoints mean; "auto": found out by product, mapping or answer
 mapping_file = "tuya/devices.json"
 
-# Without a schedule all meters are read each 60 seconds. To read them each 10:
+# Without a schedule all meters are read every 60 seconds. To read them every 10:
 #[[schedules]]
 #name = "fetch"
 #every = 10
