@@ -55,6 +55,9 @@ def options(*more: str) -> list[str]:
     return ["--port", str(free_port()), "--every", "1", *more]
 
 
+STORED_WITHIN_MS = 1500
+
+
 @pytest.fixture(scope="module")
 def scenarios() -> Iterator[dict[str, Scenario]]:
     """Run demos side by side, one of them without any server installed."""
@@ -109,8 +112,10 @@ def test_nothing_published_is_missing_in_the_database(scenario: Scenario) -> Non
     newest = {
         meter: max(at for name, at in scenario.rows if name == meter) for meter in scenario.meters
     }
-    until_then = {key for key in scenario.states if key[1] <= newest[key[0]]}
-    assert until_then == scenario.rows.keys()
+    # What a meter reports by itself is stored within a second or two, a poll at once.
+    settled = {key for key in scenario.states if key[1] <= newest[key[0]] - STORED_WITHIN_MS}
+    assert settled
+    assert settled <= scenario.rows.keys()
 
 
 def test_nothing_is_left(scenario: Scenario) -> None:
