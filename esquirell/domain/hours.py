@@ -1,4 +1,4 @@
-"""Readings into hours, one after the other, however they are split into batches."""
+"""Readings into hours (or quarters of them), one after the other, in batches of any size."""
 
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
@@ -7,7 +7,7 @@ from typing import cast
 
 from esquirell.domain.booking import Booking, Sample, book
 from esquirell.domain.hour import DEMAND_ENERGY, Batch, Column, Counters, Held, Hour
-from esquirell.domain.periods import Calendar
+from esquirell.domain.periods import Calendar, Period
 from esquirell.domain.statistic import Statistic, is_energy
 
 HOUR_S = 3600.0
@@ -19,7 +19,7 @@ class Hours:
     `counters` are those at that moment, `held` is what the reading before holds, and the hour
     that is not over counts until `now`. `reach` is the earliest moment before the start to which
     energy would have to be booked by what was found at `news` or later: then the hours before
-    have to be worked up, too.
+    have to be worked up, too. With another `period`, quarters take the place of hours.
     """
 
     def __init__(
@@ -29,8 +29,10 @@ class Hours:
         news: datetime,
         counters: Counters,
         now: datetime,
+        period: Period = "hour",
     ) -> None:
         self._calendar = calendar
+        self._period = period
         self._start = start.timestamp()
         self._news = news.timestamp()
         self._now = now.timestamp()
@@ -46,6 +48,15 @@ class Hours:
         for kept in self._across:
             self._absorb(kept, end)
         return [self._hours[begin] for begin in sorted(self._hours)]
+
+    def settled(self) -> Iterator[Hour]:
+        """Take out the hours that nothing can be booked to any more, in the order of time."""
+        newest = self._moments[-1] if self._moments else self._start
+        oldest = min((last.at for last in self._counters.values()), default=newest)
+        border = max((begin for begin in self._hours if begin <= oldest), default=self._start)
+        for begin in sorted(begin for begin in self._hours if begin < border):
+            yield self._hours.pop(begin)
+        del self._moments[: bisect_left(self._moments, border)]
 
     def knows(self, begin: float, readings: int) -> bool:
         """Whether the hour that begins at a moment has as many readings as it had before."""
@@ -118,8 +129,8 @@ class Hours:
         newest = next(reversed(self._hours.values()), None)
         if newest and newest.begin <= at < newest.end:
             return newest
-        start = self._calendar.floor(datetime.fromtimestamp(at, UTC), "hour")
-        begin, end = start.timestamp(), self._calendar.after(start, "hour").timestamp()
+        start = self._calendar.floor(datetime.fromtimestamp(at, UTC), self._period)
+        begin, end = start.timestamp(), self._calendar.after(start, self._period).timestamp()
         return self._hours.setdefault(begin, Hour(begin, end))
 
     def _absorb(self, kept: Statistic, end: float) -> None:

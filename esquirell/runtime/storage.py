@@ -98,7 +98,7 @@ class Storage(Stores):
         """The service that reads what people look at."""
         from esquirell.services.history import History
 
-        return History(self.reading_history, self._worked_up, self.calendar)
+        return History(self.reading_history, self._worked_up, self.calendar, self._clock)
 
     @cached_property
     def costs(self) -> "Costs":

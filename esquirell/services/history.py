@@ -6,11 +6,13 @@ The command line, the page and the API all read it here, so that they agree.
 import heapq
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import groupby
 from typing import Literal, Protocol, get_args
 
+from esquirell.domain.clock import Clock
 from esquirell.domain.errors import CommandError
+from esquirell.domain.hour import Batch
 from esquirell.domain.nearest import nearest
 from esquirell.domain.periods import Calendar, Resolution
 from esquirell.domain.quantity import QUANTITIES, is_quantity_key
@@ -28,6 +30,8 @@ from esquirell.domain.status import MeterStatus
 
 View = Literal["raw", "quarter", "hour", "day", "month", "year"]
 VIEWS: tuple[View, ...] = get_args(View)
+
+_HOUR = timedelta(hours=1)
 
 # A year is added up from its months.
 _STORED: Mapping[View, Resolution] = {
@@ -58,8 +62,13 @@ class ReadingHistory(Protocol):
         """
         ...
 
-    def around(self, meter: str, span: tuple[datetime, datetime]) -> tuple[datetime, datetime]:
-        """Return a span that has one reading more on either side. Raises UnavailableError."""
+    def batches(
+        self, meter: str, span: tuple[datetime, datetime], keys: Collection[str] | None = None
+    ) -> Iterator[Batch]:
+        """Stream the readings of a meter by columns, with one more on either side of the span.
+
+        Each batch has whole quarters of an hour. Raises UnavailableError, also from the iterator.
+        """
         ...
 
     def thinned_to(self) -> dict[str, datetime]:
@@ -175,10 +184,12 @@ class History:
         readings: ReadingHistory,
         worked_up: Callable[[Sequence[str] | None], PeriodHistory],
         calendar: Calendar,
+        clock: Clock,
     ) -> None:
         self._readings = readings
         self._worked_up = worked_up
         self._calendar = calendar
+        self._clock = clock
 
     def read(self, query: Query) -> Found:
         """Look up what was asked for; the rows come in time order, ties by meter.
@@ -210,9 +221,9 @@ class History:
         for meter in query.meters or sorted(keys.of):
             # Of thinned out readings two are left of an hour: too few for its quarters.
             begin = max(span[0], thinned.get(meter, span[0]))
-            around = self._readings.around(meter, (begin, span[1]))
-            readings = self._readings.query([meter], *around, keys.wanted)
-            streams.append(_within(quarters(meter, readings), (begin, span[1])))
+            batches = self._readings.batches(meter, (begin, span[1]), keys.wanted)
+            found = quarters(meter, batches, self._calendar, self._clock())
+            streams.append(_within(found, (begin, span[1])))
         return _rows(heapq.merge(*streams, key=lambda one: one.start), keys)
 
     def _statistics(
@@ -221,8 +232,28 @@ class History:
         names = query.meters or None
         # A meter whose quantities were never noted may have statistics all the same.
         periods = Periods(_STORED[query.view], *span, columns.keys or None)
-        found = self._worked_up(names).query(names, periods)
-        return _by_year(found, self._calendar) if query.view == "year" else found
+        stored = self._worked_up(names)
+        found = stored.query(names, periods)
+        return self._by_year(found, stored, names) if query.view == "year" else found
+
+    def _by_year(
+        self, months: Iterable[Statistic], stored: PeriodHistory, names: Collection[str] | None
+    ) -> Iterator[Statistic]:
+        """Combine months to years."""
+        for start, parts in groupby(months, lambda one: self._calendar.floor(one.start, "year")):
+            of: dict[str, list[Statistic]] = {}
+            for part in parts:
+                of.setdefault(part.meter, []).append(part)
+            last = self._calendar.after(start, "year") - _HOUR
+            ends = (
+                hour
+                for begin in (start, last)
+                for hour in stored.query(names, Periods("hour", begin, begin + _HOUR, ()))
+            )
+            # Energy that was spread within the year alone is no estimate of it.
+            estimated = {hour.meter for hour in ends if hour.estimated}
+            for meter in sorted(of):
+                yield combine(start, of[meter], estimated=meter in estimated)
 
 
 def _chosen(query: Query, statuses: Mapping[str, MeterStatus]) -> Columns:
@@ -264,15 +295,6 @@ def _rows(found: Iterable[Statistic], columns: Columns) -> Iterator[Row]:
         if PEAK_DEMAND in values and not shows_demand:
             values = {name: value for name, value in values.items() if name != PEAK_DEMAND}
         yield Row(one.meter, one.start, values, one.estimated)
-
-
-def _by_year(months: Iterable[Statistic], calendar: Calendar) -> Iterator[Statistic]:
-    """Combine months to years."""
-    for start, parts in groupby(months, lambda one: calendar.floor(one.start, "year")):
-        of: dict[str, list[Statistic]] = {}
-        for part in parts:
-            of.setdefault(part.meter, []).append(part)
-        yield from (combine(start, of[meter]) for meter in sorted(of))
 
 
 def _within(found: Iterable[Statistic], span: tuple[datetime, datetime]) -> Iterator[Statistic]:

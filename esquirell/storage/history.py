@@ -1,17 +1,19 @@
 """The stored readings, as they are read back: the latest, and streams a page at a time."""
 
 import heapq
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, func, select
+from sqlalchemy import Column, ColumnElement, func, select
 from sqlalchemy.engine import Row
 
+from esquirell.domain.hour import Batch
 from esquirell.domain.reading import Reading
 from esquirell.domain.status import MeterStatus
 from esquirell.storage import meters
+from esquirell.storage.columns import Columns, by_whole_quarters
 from esquirell.storage.database import Database
 from esquirell.storage.postgres import BINARY
 from esquirell.storage.rows import Shape
@@ -67,8 +69,23 @@ class ReadingHistory:
             rows = connection.execute(query).all()
         return {name: shape.to_reading(name, row) for name, *row in rows}
 
-    def around(self, name: str, span: tuple[datetime, datetime]) -> tuple[datetime, datetime]:
-        """Return a span that has one reading more on either side. Raises UnavailableError."""
+    def batches(
+        self, name: str, span: tuple[datetime, datetime], keys: Collection[str] | None = None
+    ) -> Iterator[Batch]:
+        """Stream the readings of a meter by columns, with one more on either side of the span.
+
+        Each batch has whole quarters of an hour; `keys` limits the values; a name that was never
+        seen has none. Raises UnavailableError, also from the iterator.
+        """
+        with self._database.read() as connection:
+            ids = meters.known_ids(connection, [name])
+        if name in ids:
+            columns = Columns(keys)
+            wider = self._around(name, span)
+            pages = _all(_Pages(self._database, ids[name], wider, columns.columns, _HELD_ROWS))
+            yield from map(columns.to_batch, by_whole_quarters(pages))
+
+    def _around(self, name: str, span: tuple[datetime, datetime]) -> tuple[datetime, datetime]:
         since, until = span
         mine = (
             select(reading.c.measured_at)
@@ -115,15 +132,22 @@ def stream(database: Database, ids: Mapping[str, int], span: Span) -> Iterator[R
     Each page is a transaction of its own, so that a long export holds up no checkpoint.
     """
     size = max(_LEAST_PAGE, _HELD_ROWS // max(1, len(ids)))
-    streams = [_stream_one(name, _Pages(database, ids[name], span, size)) for name in sorted(ids)]
+    moments, columns = (span.since, span.until), span.shape.columns
+    streams = [
+        _stream_one(name, span.shape, _Pages(database, ids[name], moments, columns, size))
+        for name in sorted(ids)
+    ]
     return heapq.merge(*streams, key=lambda taken: taken.measured_at)
 
 
-def _stream_one(name: str, pages: "_Pages") -> Iterator[Reading]:
+def _stream_one(name: str, shape: Shape, pages: "_Pages") -> Iterator[Reading]:
+    return (shape.to_reading(name, row) for rows in _all(pages) for row in rows)
+
+
+def _all(pages: "_Pages") -> Iterator[Sequence[Row[Any]]]:
     rows = pages.first()
-    while True:
-        for row in rows:
-            yield pages.span.shape.to_reading(name, row)
+    while rows:
+        yield rows
         if len(rows) < pages.size:
             return
         rows = pages.after(rows[-1])
@@ -135,20 +159,21 @@ class _Pages:
 
     database: Database
     meter_id: int
-    span: Span
+    span: tuple[datetime, datetime]
+    columns: Sequence[Column[Any]]
     size: int
 
     def first(self) -> Sequence[Row[Any]]:
-        return self._fetch(reading.c.measured_at >= self.span.since)
+        return self._fetch(reading.c.measured_at >= self.span[0])
 
     def after(self, row: Row[Any]) -> Sequence[Row[Any]]:
         return self._fetch(reading.c.measured_at > row.measured_at)
 
     def _fetch(self, start: ColumnElement[bool]) -> Sequence[Row[Any]]:
         query = (
-            select(*self.span.shape.columns)
+            select(*self.columns)
             .where(reading.c.meter_id == self.meter_id, start)
-            .where(reading.c.measured_at < self.span.until)
+            .where(reading.c.measured_at < self.span[1])
             .order_by(reading.c.measured_at)
             .limit(self.size)
             .execution_options(**BINARY)

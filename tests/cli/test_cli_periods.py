@@ -119,6 +119,7 @@ def test_a_year_is_the_sum_of_its_months() -> None:
     assert year["start"] == "2024-12-31T23:00:00.000Z"
     assert year["energy_import"] == pytest.approx(28.7)
     assert year["active_power_max"] == 601.0
+    assert "estimated" not in year
 
 
 @pytest.mark.usefixtures("house")

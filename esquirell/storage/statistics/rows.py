@@ -1,4 +1,4 @@
-"""Statistics as rows, the counters at the end of an hour as JSON, and readings by columns."""
+"""Statistics as rows, and the counters at the end of an hour as JSON."""
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
@@ -6,10 +6,10 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from esquirell.domain.booking import Sample
-from esquirell.domain.hour import Batch, Counters
+from esquirell.domain.hour import Counters
 from esquirell.domain.periods import Resolution
 from esquirell.domain.statistic import Statistic
-from esquirell.storage.tables import QUANTITY_COLUMNS, STATISTIC_COLUMNS, statistic
+from esquirell.storage.tables import STATISTIC_COLUMNS, statistic
 
 _COUNTS = ("start", "readings", "hours", "seconds", "estimated")
 _EMPTY: dict[str, Any] = dict.fromkeys((*STATISTIC_COLUMNS, "extra", "counters"))
@@ -69,27 +69,3 @@ def read_counters(stored: Mapping[str, Any]) -> dict[str, Sample]:
         key: Sample(*(last[0] if isinstance(last[0], list) else last))
         for key, last in stored.items()
     }
-
-
-def to_batch(rows: Sequence[Sequence[Any]]) -> Batch:
-    """Turn rows of readings, as the statements of a step select them, into columns."""
-    if not rows:
-        return Batch([], {})
-    moments, extras, holds, begins, ranges, *wide = zip(*rows, strict=True)
-    values: dict[str, Sequence[float | None]] = {
-        key: column
-        for key, column in zip(QUANTITY_COLUMNS, wide, strict=True)
-        if column.count(None) < len(column)
-    }
-    return Batch(
-        [moment.timestamp() for moment in moments],
-        values | _by_key(extras),
-        holds if any(holds) else (),
-        {place: keys for place, keys in enumerate(begins) if keys},
-        {place: seen for place, seen in enumerate(ranges) if seen},
-    )
-
-
-def _by_key(extras: Sequence[Mapping[str, float] | None]) -> dict[str, Sequence[float | None]]:
-    keys = dict.fromkeys(key for extra in extras for key in extra or ())
-    return {key: [(extra or {}).get(key) for extra in extras] for key in keys}

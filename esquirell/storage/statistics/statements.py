@@ -5,12 +5,14 @@
 
 from sqlalchemy import bindparam, delete, func, insert, select, update
 
+from esquirell.storage.columns import Columns
 from esquirell.storage.instant import Instant
 from esquirell.storage.postgres import BINARY
 from esquirell.storage.statistics.rows import StatisticShape
-from esquirell.storage.tables import QUANTITY_COLUMNS, reading, rollup, statistic
+from esquirell.storage.tables import reading, rollup, statistic
 
 ALL = StatisticShape()
+COLUMNS = Columns()
 
 _SINCE, _UNTIL = bindparam("since", type_=Instant), bindparam("until", type_=Instant)
 _READ = (reading.c.meter_id == bindparam("meter"), reading.c.measured_at < _UNTIL)
@@ -34,10 +36,7 @@ NEWS = select(
     .scalar_subquery(),
 )
 _READINGS = (
-    select(
-        *(reading.c[name] for name in ("measured_at", "extra", "holds_s", "begins", "ranges")),
-        *(reading.c[key] for key in QUANTITY_COLUMNS),
-    )
+    select(*COLUMNS.columns)
     .where(*_READ)
     .order_by(reading.c.measured_at)
     .execution_options(**BINARY)

@@ -20,7 +20,6 @@ from esquirell.storage.statistics.rows import (
     counters_json,
     local,
     read_counters,
-    to_batch,
     to_row,
 )
 from esquirell.storage.tables import statistic
@@ -107,14 +106,18 @@ class Turn:
 
     def readings(self, since: datetime, until: datetime) -> Batch:
         """Return the readings from `since` until just before `until`."""
-        return to_batch(self._run(statements.READINGS, since=since, until=until).all())
+        return statements.COLUMNS.to_batch(
+            self._run(statements.READINGS, since=since, until=until).all()
+        )
 
     def first_readings(self, since: datetime, until: datetime) -> tuple[Held | None, Batch]:
         """Return the same, and what the last reading before `since` holds."""
         rows = self._run(statements.READINGS_AND_ONE_BEFORE, since=since, until=until).all()
         if rows and rows[0].measured_at < since:
-            return to_batch(rows[:1]).held(), to_batch(rows[1:])
-        return None, to_batch(rows)
+            return statements.COLUMNS.to_batch(rows[:1]).held(), statements.COLUMNS.to_batch(
+                rows[1:]
+            )
+        return None, statements.COLUMNS.to_batch(rows)
 
     def counters_before(self, start: datetime) -> Counters:
         """Return the counters at the end of the last hour with readings before `start`."""
