@@ -69,6 +69,7 @@ def _directly(runtime: Runtime, meters: Sequence[Meter], options: PollOptions) -
 
 def _send(runtime: Runtime) -> list[str]:
     """Send what waits for the broker; tell why that did not work."""
+    runtime.publisher.publish_held()
     trouble = broker.reach(runtime.connection)
     runtime.connection.stop(broker.LEAVE_S)
     return [f"nothing was published: {trouble}; --no-publish leaves it out"] if trouble else []

@@ -31,9 +31,9 @@ def worker_of(queue: str) -> str:
 class Meter(BaseModel):
     """One Tuya device that measures; its `name` is its identity everywhere.
 
-    `publish_every` is in seconds: all readings are stored, one per that time is published. With
-    `push` its connection is held open and what it reports is taken in; of that one reading per
-    `store_every` seconds is stored. One that is not `enabled` is left alone.
+    `publish_every` is in seconds: all readings are stored, the newest is published at the end of
+    each such period. With `push` its connection is held open and what it reports is taken in; of
+    that one reading per `store_every` seconds is stored. One that is not `enabled` is left alone.
     A sub-device is reached through a gateway: `gateway` is the device id of that, `cid` the
     node id of the sub-device, and address, port, local key and protocol are the gateway's.
     `upstream` names the meter that measures this one's energy as well, as the main one does.

@@ -1,6 +1,7 @@
 """Readings, availability and events, as they go out."""
 
 import logging
+import threading
 from collections import deque
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
@@ -24,8 +25,8 @@ SUCCESSES_S = 9.0
 class MqttPublisher:
     """Publishes what the services have to tell; never waits and never fails for its sake.
 
-    `publish_every` gives the seconds for a meter: one reading of each such period is published,
-    at 0 every one.
+    `publish_every` gives the seconds for a meter: the newest reading of each such period is
+    published at its end, at 0 every one at once.
     """
 
     def __init__(
@@ -39,7 +40,9 @@ class MqttPublisher:
         self._topics = topics
         self._publish_every = publish_every
         self._clock = clock
-        self._readings: dict[str, float] = {}
+        self._lock = threading.Lock()
+        # The newest reading of a period that is not over, and its keys.
+        self._held: dict[str, tuple[float, Reading, tuple[str, ...]]] = {}
         self._costs: set[str] = set()
         self._doubted_at: dict[str, datetime | None] = {}
         self._statuses: dict[str, tuple[object, ...]] = {}
@@ -56,15 +59,36 @@ class MqttPublisher:
         self._listeners.append(listener)
 
     def reading(self, reading: Reading, keys: tuple[str, ...]) -> None:
-        """Publish a reading in the full shape of `keys`."""
+        """Publish a reading in the full shape of `keys`, now or at the end of its period."""
         for watcher in self._watchers:
             watcher(reading, keys)
         self._report_doubts(reading)
-        period = self._period(reading.meter, reading.measured_at)
-        if self._readings.get(reading.meter) == period:
-            return
-        self._readings[reading.meter] = period
-        self._retain(self._topics.meter_state(reading.meter), payload(reading, keys))
+        meter, period = reading.meter, self._period(reading.meter, reading.measured_at)
+        with self._lock:
+            held = self._held.get(meter)
+            if held is not None and held[0] != period:
+                self._publish_held(meter)
+            self._held[meter] = period, reading, keys
+            if not self._publish_every(meter):
+                self._publish_held(meter)
+
+    def publish_due(self) -> None:
+        """Publish what was held back for a period that is over."""
+        now = self._clock()
+        with self._lock:
+            for meter, (period, _, _) in list(self._held.items()):
+                if period != self._period(meter, now):
+                    self._publish_held(meter)
+
+    def publish_held(self) -> None:
+        """Publish all that was held back: the process ends."""
+        with self._lock:
+            for meter in list(self._held):
+                self._publish_held(meter)
+
+    def _publish_held(self, meter: str) -> None:
+        _, reading, keys = self._held.pop(meter)
+        self._retain(self._topics.meter_state(meter), payload(reading, keys))
 
     def status(self, meter: str, status: MeterStatus) -> None:
         """Publish the availability of a meter."""
@@ -92,7 +116,9 @@ class MqttPublisher:
 
     def forget(self, meter: str) -> None:
         """Forget what was published of a meter that was removed."""
-        for known in (self._readings, self._statuses, self._told_at, self._doubted_at):
+        with self._lock:
+            self._held.pop(meter, None)
+        for known in (self._statuses, self._told_at, self._doubted_at):
             known.pop(meter, None)
         self._costs.discard(meter)
 

@@ -196,10 +196,11 @@ class Runtime:
         self.reports.flush()
 
     def close_meters(self) -> None:
-        """Close all lines and store what was not stored."""
+        """Close all lines; store and publish what was held back."""
         self.poller.close()
         if "reports" in self.__dict__:
             self.reports.flush()
+        self.publisher.publish_held()
         if self.devices.lines is not None:
             self.lines.leave()
 

@@ -110,7 +110,11 @@ class Publisher(Protocol):
     """Returns the world; never waits for it and never fails for its sake."""
 
     def reading(self, reading: Reading, keys: tuple[str, ...]) -> None:
-        """Publish a reading in the full shape of `keys`."""
+        """Publish a reading in the full shape of `keys`, now or at the end of its period."""
+        ...
+
+    def publish_due(self) -> None:
+        """Publish what was held back for a period that is over."""
         ...
 
     def status(self, meter: str, status: MeterStatus) -> None:

@@ -81,7 +81,11 @@ class Reports:
         return 0.0
 
     def store_turn(self) -> float:
-        """Store what is due, of all meters in one transaction; return the seconds to wait."""
+        """Store what is due, of all meters in one transaction; return the seconds to wait.
+
+        What was held back for a period that is over by now is published.
+        """
+        self._publisher.publish_due()
         self._store(self._due(self._clock()))
         return STORE_TURN_S
 

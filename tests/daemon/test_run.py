@@ -3,6 +3,7 @@ import os
 import signal
 import time
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -45,6 +46,28 @@ def test_readings_are_stored_and_published_one_a_second(
     assert shape["energy_import"] == DPS["131"] / 100
     assert shape["voltage_b"] is None
     assert shape["diagnostics"] == {"DeviceStatus": 14, "push": "on", "oldest_s": 0}
+
+
+def test_at_a_slower_pace_the_newest_reading_goes_out_and_the_last_one_at_the_end(
+    start: Start, broker: Mosquitto, server: RedisProcess, device: SimulatedMeter
+) -> None:
+    table = f"{meter_table('main', device.port)}\npublish_every = 4"
+    with Observer(broker.port, STATE) as observer:
+        service = start(configuration([table], mqtt_port=broker.port, redis_url=server.url))
+        for number in (1, 2):
+            observer.saw(lambda _, number=number: len(observer.messages) > number)  # type: ignore[misc]
+        assert service.stop() == 0
+        stored = [int(str(row[0])) for row in service.rows("SELECT measured_at FROM reading")]
+        eventually(lambda: moment(observer.messages[-1]) >= max(stored))
+    published = [moment(seen) for seen in observer.messages]
+    for period in {at // 4000 for at in published[:-1]}:
+        (newest,) = (at for at in published[:-1] if at // 4000 == period)
+        assert newest >= max(at for at in stored if at // 4000 == period)
+
+
+def moment(seen: Seen) -> int:
+    """Return when a published reading was taken, in milliseconds of unix time."""
+    return round(datetime.fromisoformat(seen.json["measured_at"]).timestamp() * 1000)
 
 
 def test_the_end_comes_soon_and_is_announced(start: Start, config: str, broker: Mosquitto) -> None:

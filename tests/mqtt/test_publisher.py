@@ -1,10 +1,11 @@
 import json
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
+from support.fakes import Clock
 from support.mosquitto import Mosquitto
 from support.mqtt_observer import Observer, retained
 from support.mqtt_parts import NOON, connected, reading
@@ -22,7 +23,9 @@ AVAILABILITY = "esquirell/meter/main/availability"
 
 @contextmanager
 def publishing(
-    broker: Mosquitto, publish_every: Mapping[str, int] | None = None
+    broker: Mosquitto,
+    publish_every: Mapping[str, int] | None = None,
+    clock: Callable[[], datetime] = lambda: NOON,
 ) -> Iterator[tuple[MqttPublisher, Observer]]:
     paces = publish_every or {}
 
@@ -33,7 +36,7 @@ def publishing(
         Observer(broker.port) as observer,
         connected(Options("127.0.0.1", broker.port)) as connection,
     ):
-        yield MqttPublisher(connection, Topics(), pace, lambda: NOON), observer
+        yield MqttPublisher(connection, Topics(), pace, clock), observer
 
 
 def published(publisher: MqttPublisher, observer: Observer, topic: str) -> list[object]:
@@ -66,15 +69,53 @@ def publish_all(publisher: MqttPublisher, observer: Observer, *seconds: float) -
     return came
 
 
-def test_one_reading_per_period_is_published(broker: Mosquitto) -> None:
+def test_the_newest_reading_is_published_at_the_end_of_its_period(broker: Mosquitto) -> None:
+    clock = Clock()
+    with publishing(broker, {"main": 60}, clock) as (publisher, observer):
+
+        def came_by(second: float) -> list[object]:
+            observer.forget()
+            clock.now = NOON + second * SECOND
+            publisher.publish_due()
+            found = published(publisher, observer, STATE)
+            return [shape["voltage_a"] for shape in found if isinstance(shape, dict)]
+
+        assert publish_all(publisher, observer, 0.4, 10.2, 50.1) == []
+        assert came_by(59.9) == []
+        assert came_by(60) == [50.1]
+        assert came_by(61) == []
+        # Nothing has looked meanwhile: what comes later shows that a period is over.
+        assert publish_all(publisher, observer, 61.5, 119.9, 180.2) == [119.9]
+        assert came_by(240.5) == [180.2]
+
+
+def test_what_is_held_back_goes_out_at_the_end(broker: Mosquitto) -> None:
+    with publishing(broker, {"main": 60, "other": 60}) as (publisher, observer):
+        publish_all(publisher, observer, 1, 2)
+        observer.forget()
+        publisher.publish_held()
+        publisher.publish_held()
+        (shape,) = published(publisher, observer, STATE)
+        assert isinstance(shape, dict)
+        assert shape["voltage_a"] == 2
+
+
+def test_nothing_more_is_published_of_a_meter_that_was_removed(broker: Mosquitto) -> None:
     with publishing(broker, {"main": 60}) as (publisher, observer):
-        came = publish_all(publisher, observer, 0.4, 10.2, 50.1, 60.1, 119.9, 180.2)
-    assert came == [0.4, 60.1, 180.2]
+        publish_all(publisher, observer, 1)
+        publisher.forget("main")
+        publisher.publish_held()
+        assert published(publisher, observer, STATE) == []
 
 
 def test_a_clock_set_back_stops_nothing(broker: Mosquitto) -> None:
-    with publishing(broker, {"main": 60}) as (publisher, observer):
-        assert publish_all(publisher, observer, 7200, -7200) == [7200, -7200]
+    clock = Clock()
+    with publishing(broker, {"main": 60}, clock) as (publisher, observer):
+        assert publish_all(publisher, observer, 7200, -7200) == [7200]
+        clock.now = NOON - timedelta(hours=4)
+        observer.forget()
+        publisher.publish_due()
+        assert len(published(publisher, observer, STATE)) == 1
 
 
 def test_without_a_period_every_reading_is_published(broker: Mosquitto) -> None:

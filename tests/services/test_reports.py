@@ -68,6 +68,12 @@ def test_of_each_period_the_last_report_is_stored(bench: Bench) -> None:
     assert bench.stored()[-1] == begin + timedelta(seconds=149)
 
 
+def test_each_turn_looks_for_what_was_held_back_from_publishing(bench: Bench) -> None:
+    bench.reports.store_turn()
+    bench.reports.store_turn()
+    assert bench.publisher.looked == 2
+
+
 def test_a_poll_counts_for_its_period(bench: Bench) -> None:
     main = meter(store_every=60)
     bench.transport.scripts["main"] = {"101": 2360}

@@ -141,9 +141,13 @@ class Publisher:
         self.readings: list[tuple[Reading, tuple[str, ...]]] = []
         self.statuses: list[tuple[str, MeterStatus]] = []
         self.events: list[tuple[str, Mapping[str, Any]]] = []
+        self.looked = 0
 
     def reading(self, reading: Reading, keys: tuple[str, ...]) -> None:
         self.readings.append((reading, keys))
+
+    def publish_due(self) -> None:
+        self.looked += 1
 
     def status(self, meter: str, status: MeterStatus) -> None:
         self.statuses.append((meter, status))
