@@ -56,7 +56,8 @@ def _announce_nothing(meter: Meter, change: Change) -> None:
 class _Kept:
     """What was chosen for a meter as it is configured, and all that it ever sent, latest last.
 
-    `answers` were decoded with it; the last `refused` of them spoke against it.
+    `answers` were decoded with it; the last `refused` of them spoke against it. It is `outdated`
+    once more is known of the product: the next answer decides anew.
     """
 
     meter: Meter
@@ -64,6 +65,7 @@ class _Kept:
     sent: Mapping[str, Any] = field(default_factory=dict)
     answers: int = 0
     refused: int = 0
+    outdated: bool = False
 
     def tells(self, answer: Mapping[str, Any]) -> bool:
         """Whether an answer may change the choice: a new datapoint, or an open one that moved.
@@ -138,6 +140,12 @@ class Choices:
         warnings = (*choice.warnings, *decoded.warnings)
         return replace(decoded, warnings=warnings, hints=(*choice.warnings, *decoded.hints))
 
+    def reconsider(self, meter: Meter) -> None:
+        """Let the next answer of a meter decide anew, as more is known of its product."""
+        with self._lock:
+            if kept := self._kept.get(meter.name):
+                self._kept[meter.name] = replace(kept, outdated=True)
+
     def _after(self, meter: Meter, answer: Mapping[str, Any]) -> Choice:
         kept = self._known(meter)
         if kept is None:
@@ -149,14 +157,16 @@ class Choices:
             )
             anew = _Kept(meter, self._choose(meter, answer), answer, 1)
             return self._keep(anew, kept.choice)
-        if not kept.tells(answer):
+        if not (kept.outdated or kept.tells(answer)):
             with self._lock:
                 self._kept[meter.name] = later
             return later.choice
         sent = kept.with_(answer)
         whole = len(answer) >= _WHOLE * len(sent)
-        choice = _over(kept.choice, self._choose(meter, answer if whole else sent, answer))
-        return self._keep(replace(later, choice=choice, sent=sent), kept.choice)
+        choice = self._choose(meter, answer if whole else sent, answer)
+        if choice.profile is UNKNOWN or not kept.outdated:
+            choice = _over(kept.choice, choice)
+        return self._keep(replace(later, choice=choice, sent=sent, outdated=False), kept.choice)
 
     def _choose(
         self, meter: Meter, sent: Mapping[str, Any], answer: Mapping[str, Any] | None = None
@@ -176,7 +186,7 @@ class Choices:
         choice = kept.choice
         if choice.guessed:
             left = Remembered(choice.profile, tuple(choice.open), tuple(kept.sent))
-            self._memory.put(_source(kept.meter), left)
+            self._memory.put(self._source(kept.meter), left)
         if before is not None and (change := _change(before.profile, choice.profile)):
             log.info("meter %s is known better: %s", kept.meter.name, change)
             self._announce(kept.meter, change)
@@ -191,7 +201,7 @@ class Choices:
         return self._remembered(meter) if meter.profile == "auto" else None
 
     def _remembered(self, meter: Meter) -> _Kept | None:
-        left = self._memory.get(_source(meter))
+        left = self._memory.get(self._source(meter))
         if left is None:
             return None
         choice = Choice(left.profile, open=frozenset(left.open), guessed=True)
@@ -200,10 +210,10 @@ class Choices:
             self._kept[meter.name] = kept
         return kept
 
-
-def _source(meter: Meter) -> str:
-    """Name a device and what is known of it: with other knowledge the guess is another one."""
-    return " ".join(map(str, _basis(meter)))
+    def _source(self, meter: Meter) -> str:
+        """Name a device and what is known of it: with other knowledge the guess is another one."""
+        known = identity(meter, self._device_of(meter))
+        return " ".join(map(str, (*_basis(meter), known.product_id, bool(known.described))))
 
 
 def _same(one: Meter, other: Meter) -> bool:

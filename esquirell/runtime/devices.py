@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 from esquirell.domain.clock import Clock
@@ -23,6 +22,7 @@ from esquirell.tuya.cloud.descriptions import Descriptions
 from esquirell.tuya.cloud.keys import CloudKeys
 from esquirell.tuya.discovery.addresses import Addresses
 from esquirell.tuya.discovery.finder import Finder
+from esquirell.tuya.discovery.products import Products
 from esquirell.tuya.lan.local import LocalTransport
 from esquirell.tuya.lan.loop import Loop
 from esquirell.tuya.lan.network import Keep, Listener, Network
@@ -69,6 +69,7 @@ class Devices:
             addresses=Addresses(settings.state_dir / "addresses"),
             listener=self,
             loop=Loop(),
+            learn=self.learn,
         )
         keys = CloudKeys(cloud) if cloud and settings.cloud.keys else None
         return TuyaTransport(LocalTransport(network), cloud or NoCloud(), keys)
@@ -80,6 +81,20 @@ class Devices:
     def event(self, kind: str, data: Mapping[str, Any]) -> None:
         """Pass on what happened to a line."""
         self._listener().event(kind, data)
+
+    def learn(self, meter: Meter, product_id: str) -> None:
+        """Choose the profile anew by the product id that a meter announced, if it says more.
+
+        Of meters behind a gateway nothing is heard: the product is that of the gateway.
+        """
+        told = meter.cid or meter.product_id or meter.mapping_file
+        if not told and self._products.put(meter.device_id, product_id):
+            self._described.pop(meter.name, None)
+            self.profiles.reconsider(meter)
+
+    @property
+    def _products(self) -> Products:
+        return Products(self._settings().state_dir / "products")
 
     @cached_property
     def cloud(self) -> Cloud | None:
@@ -138,9 +153,13 @@ class Devices:
     def describe(self, meter: Meter) -> Device:
         """Return what is known of the device of a meter: from its file, else from the cloud.
 
-        Raises ConfigError.
+        Else it is but the product id, configured or announced. Raises ConfigError.
         """
-        return _describe(meter, self._settings().state_dir)
+        if meter.mapping_file:
+            return devices.describe(meter.mapping_file, meter.device_id)
+        known = Descriptions(self._settings().state_dir / DEVICES).get(meter.device_id)
+        product_id = meter.product_id or self._products.get(meter.device_id)
+        return known or Device(product_id=product_id)
 
 
 def _build_cloud(settings: Settings, clock: Clock) -> Cloud | None:
@@ -156,10 +175,3 @@ def _build_cloud(settings: Settings, clock: Clock) -> Cloud | None:
         given.requests_per_month,
     )
     return Cloud(account, settings.state_dir, clock)
-
-
-def _describe(meter: Meter, state_dir: Path) -> Device:
-    if meter.mapping_file:
-        return devices.describe(meter.mapping_file, meter.device_id)
-    known = Descriptions(state_dir / DEVICES).get(meter.device_id)
-    return known or Device(product_id=meter.product_id)

@@ -136,7 +136,9 @@ def test_meters_that_are_searched_for_share_one_listener(ports: Ports) -> None:
         eventually(lambda: opened)
         for number, name in enumerate(names):
             stack.enter_context(Broadcaster(ports, name, address=f"192.0.2.{number}"))
-        assert [one.result() for one in found] == [f"192.0.2.{number}" for number in range(3)]
+        assert [one.result().address for one in found] == [
+            f"192.0.2.{number}" for number in range(3)
+        ]
     assert opened == [1]
 
 
@@ -232,7 +234,7 @@ class CountingFinder(Finder):
 
     searches = 0
 
-    def find(self, meter: Meter) -> str:
+    def find(self, meter: Meter) -> Announcement:
         self.searches += 1
         raise not_found(meter, 1, 0, "")
 

@@ -115,7 +115,7 @@ def _search(meters: Sequence[Meter]) -> Iterator[Finding]:
 
 def _found(finder: "Finder", meter: Meter) -> Finding:
     try:
-        address = finder.find(meter)
+        address = finder.find(meter).address
     except MeterError as error:
         remedy = "esquirell scan lists the devices that are heard"
         return fault(f"meter {meter.name}: address", str(error), remedy)

@@ -13,6 +13,7 @@ from esquirell.domain.meter import Meter
 from esquirell.tuya.lan.errors import not_found, stopped
 
 if TYPE_CHECKING:
+    from esquirell.tuya.discovery.announcement import Announcement
     from esquirell.tuya.discovery.listener import Listener
 
 log = logging.getLogger(__name__)
@@ -24,7 +25,7 @@ SEARCH_S = 10.0
 class _Search:
     """What was heard since a listener was opened; `over` when it hears no more."""
 
-    heard: dict[str, str] = field(default_factory=dict)
+    heard: "dict[str, Announcement]" = field(default_factory=dict)
     trouble: str = ""
     over: bool = False
 
@@ -50,8 +51,8 @@ class Finder:
         self._searching = 0
         self._search: _Search | None = None
 
-    def find(self, meter: Meter) -> str:
-        """Wait until the device of a meter is heard and give its address.
+    def find(self, meter: Meter) -> "Announcement":
+        """Wait until the device of a meter is heard and return what it announced.
 
         Raises MeterUnreachableError when it is not heard in time, and why.
         """
@@ -62,11 +63,11 @@ class Finder:
                 if search.over or left_s <= 0 or self._stop.is_set():
                     break
                 self._changed.wait(left_s)
-            address = search.heard.get(meter.lan_id)
-        if address is None:
+            found = search.heard.get(meter.lan_id)
+        if found is None:
             raise self._failure(meter, search)
-        log.info("%s: the meter is at %s", meter.name, address)
-        return address
+        log.info("%s: the meter is at %s", meter.name, found.address)
+        return found
 
     def stop(self) -> None:
         """End all searches."""
@@ -104,7 +105,7 @@ class Finder:
         for announced in listener.hear(float("inf"), self._stop):
             with self._changed:
                 if announced is not None:
-                    search.heard[announced.device_id] = announced.address
+                    search.heard[announced.device_id] = announced
                     self._changed.notify_all()
                 elif not self._searching:
                     search.over = True

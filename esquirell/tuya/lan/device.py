@@ -76,7 +76,9 @@ class Device:
         self._lock = DeviceLock(network.lock_dir, meter.lan_id)
         self._exchange = Exchange(network.loop, network.limits, self._lock, self)
         self._reader = Reader(self._exchange, network.limits)
-        self._follower = Follower(network.finder, network.addresses, self._exchange.apart)
+        self._follower = Follower(
+            network.finder, network.addresses, self._exchange.apart, network.learn
+        )
         self._cooling = CoolDown(network.limits)
         self._suspension = Suspension()
         self._asked: Child | None = None

@@ -9,6 +9,7 @@ from esquirell.domain.heard import Heard
 from esquirell.domain.meter import Meter
 from esquirell.tuya.discovery.addresses import Addresses
 from esquirell.tuya.discovery.finder import Finder
+from esquirell.tuya.discovery.following import Learn
 from esquirell.tuya.lan.limits import DEFAULT_LIMITS, Limits
 from esquirell.tuya.lan.loop import Loop
 
@@ -37,12 +38,17 @@ class Nobody:
         """Ignore it."""
 
 
+def forget(meter: Meter, product_id: str) -> None:
+    """Ignore what a device announced."""
+
+
 @dataclass(frozen=True)
 class Network:
     """The surroundings of a device.
 
     `keep` says what becomes of a meter's line between polls: held open with heartbeats, kept for
-    the next poll, or closed. `interval_s` gives the pace of its polls in seconds.
+    the next poll, or closed. `interval_s` gives the pace of its polls in seconds. `learn` takes the
+    product id that the device of a meter announced, in the loop's thread.
     """
 
     lock_dir: Path
@@ -53,3 +59,4 @@ class Network:
     listener: Listener
     loop: Loop
     limits: Limits = DEFAULT_LIMITS
+    learn: Learn = forget
