@@ -9,7 +9,7 @@ from esquirell.cli.border import run
 # Loading makes some sixty to a hundred thousand objects that stay. Python's collector would look
 # for garbage among them in 150 to 250 rounds, and at the end once more: a quarter of the time that
 # a short command takes.
-LOADED_OBJECTS = 50_000
+LOADED_OBJECTS = 200_000
 
 
 def main() -> None:

@@ -7,7 +7,6 @@ from datetime import datetime
 from pathlib import Path
 
 from esquirell.cli.call import misuse
-from esquirell.cli.parquet import write_parquet
 from esquirell.cli.progress import Progress
 from esquirell.cli.rows import write_csv, write_json
 from esquirell.domain.periods import Calendar
@@ -61,6 +60,8 @@ def write(form: str, found: Found, file: Path, calendar: Calendar) -> None:
     with Progress() as progress:
         rows = watched(found.rows, found.span, progress)
         if form == "parquet":
+            from esquirell.cli.parquet import write_parquet  # noqa: PLC0415 - few want it
+
             write_parquet(rows, found.columns, file, calendar)
             return
         with file.open("w", encoding="utf-8", newline="") as target:

@@ -8,15 +8,13 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import groupby
-from typing import Literal, Protocol, get_args
+from typing import TYPE_CHECKING, Literal, Protocol, get_args
 
 from esquirell.domain.clock import Clock
 from esquirell.domain.errors import CommandError
-from esquirell.domain.hour import Batch
 from esquirell.domain.nearest import nearest
 from esquirell.domain.periods import Calendar, Resolution
 from esquirell.domain.quantity import QUANTITIES, is_quantity_key
-from esquirell.domain.quarters import quarters
 from esquirell.domain.reading import Reading, iso
 from esquirell.domain.statistic import (
     PEAK_DEMAND,
@@ -27,6 +25,9 @@ from esquirell.domain.statistic import (
     quantity_of,
 )
 from esquirell.domain.status import MeterStatus
+
+if TYPE_CHECKING:
+    from esquirell.domain.hour import Batch
 
 View = Literal["raw", "quarter", "hour", "day", "month", "year"]
 VIEWS: tuple[View, ...] = get_args(View)
@@ -64,7 +65,7 @@ class ReadingHistory(Protocol):
 
     def batches(
         self, meter: str, span: tuple[datetime, datetime], keys: Collection[str] | None = None
-    ) -> Iterator[Batch]:
+    ) -> Iterator["Batch"]:
         """Stream the readings of a meter by columns, with one more on either side of the span.
 
         Each batch has whole quarters of an hour. Raises UnavailableError, also from the iterator.
@@ -216,6 +217,8 @@ class History:
     def _quarters(
         self, query: Query, keys: Columns, span: tuple[datetime, datetime]
     ) -> Iterator[Row]:
+        from esquirell.domain.quarters import quarters  # noqa: PLC0415 - few look so closely
+
         thinned = self._readings.thinned_to()
         streams = []
         for meter in query.meters or sorted(keys.of):

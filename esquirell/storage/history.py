@@ -4,20 +4,21 @@ import heapq
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Column, ColumnElement, func, select
 from sqlalchemy.engine import Row
 
-from esquirell.domain.hour import Batch
 from esquirell.domain.reading import Reading
 from esquirell.domain.status import MeterStatus
 from esquirell.storage import meters
-from esquirell.storage.columns import Columns, by_whole_quarters
 from esquirell.storage.database import Database
 from esquirell.storage.postgres import BINARY
 from esquirell.storage.rows import Shape
 from esquirell.storage.tables import meter, reading, rollup
+
+if TYPE_CHECKING:
+    from esquirell.domain.hour import Batch
 
 # Rows held in memory at once, shared by the meters of a query.
 _HELD_ROWS = 4000
@@ -71,12 +72,14 @@ class ReadingHistory:
 
     def batches(
         self, name: str, span: tuple[datetime, datetime], keys: Collection[str] | None = None
-    ) -> Iterator[Batch]:
+    ) -> Iterator["Batch"]:
         """Stream the readings of a meter by columns, with one more on either side of the span.
 
         Each batch has whole quarters of an hour; `keys` limits the values; a name that was never
         seen has none. Raises UnavailableError, also from the iterator.
         """
+        from esquirell.storage.columns import Columns, by_whole_quarters  # noqa: PLC0415 - few ask
+
         with self._database.read() as connection:
             ids = meters.known_ids(connection, [name])
         if name in ids:
