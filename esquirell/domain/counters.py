@@ -99,15 +99,15 @@ def follow(
     """
     if not math.isfinite(raw) or raw < 0:
         return counter, False
-    sample = Sample(raw=raw, at=at)
     if counter is None:
         return Counter(raw=raw, at=at, moved_at=at, source=source, unproven=True), True
     known = counter.source == source
-    if _follows(counter, sample) and (known or _is_near(counter, sample)):
-        return _moved(counter, sample, source), True
+    if _follows(counter, raw, at) and (known or _is_near(counter, raw)):
+        moved_at = at if raw > counter.raw else counter.moved_at
+        return Counter(raw, at, moved_at, source, counter.offset), True
     if not known:
-        return _continued(sample, counter.total - raw, source), True
-    level = _level(counter.level, sample)
+        return _continued(Sample(raw, at), counter.total - raw, source), True
+    level = _level(counter.level, Sample(raw, at))
     if level.confirmed:
         return _confirmed(counter, level), True
     return replace(counter, level=level), False
@@ -125,20 +125,17 @@ def anew(counter: Counter, offset: float) -> Counter:
     return replace(counter, offset=offset, level=None, begins=True)
 
 
-def _follows(counter: Counter, sample: Sample) -> bool:
-    caught_up_s = min(_seconds(counter.moved_at, sample.at), CATCH_UP_S)
-    most = max(_most(counter.at, sample.at), CATCH_UP_KW * caught_up_s / 3600)
-    return 0 <= sample.raw - counter.raw <= most + STEP_KWH
+def _follows(counter: Counter, raw: float, at: datetime) -> bool:
+    rise = raw - counter.raw
+    if rise <= STEP_KWH:
+        return rise >= 0
+    caught_up_s = min(_seconds(counter.moved_at, at), CATCH_UP_S)
+    return rise <= STEP_KWH + max(_most(counter.at, at), CATCH_UP_KW * caught_up_s / 3600)
 
 
-def _is_near(counter: Counter, sample: Sample) -> bool:
+def _is_near(counter: Counter, raw: float) -> bool:
     """Whether a device with another id may be the same one, paired anew."""
-    return sample.raw - counter.raw <= PAIRED_ANEW_WITHIN * counter.raw
-
-
-def _moved(counter: Counter, sample: Sample, source: str) -> Counter:
-    moved_at = sample.at if sample.raw > counter.raw else counter.moved_at
-    return Counter(sample.raw, sample.at, moved_at, source, counter.offset)
+    return raw - counter.raw <= PAIRED_ANEW_WITHIN * counter.raw
 
 
 def _continued(sample: Sample, offset: float, source: str) -> Counter:

@@ -46,8 +46,8 @@ def decode(answer: Mapping[str, Any], profile: Profile) -> Decoded:
     warning.
     """
     decoding = _Decoding(answer, profile)
-    points = profile.by_name
-    for name in sorted(answer, key=lambda one: one in points and points[one].frame is not None):
+    framed = profile.framed
+    for name in sorted(answer, key=framed.__contains__) if framed else answer:
         decoding.take(name, answer[name])
     return decoding.result()
 
@@ -79,6 +79,7 @@ class _Decoding:
 
     def __init__(self, answer: Mapping[str, Any], profile: Profile) -> None:
         self._points = profile.by_name
+        self._plain = profile.plain
         self._answer = answer
         self._inverter = profile.is_inverter
         self._values: dict[str, float] = {}
@@ -94,6 +95,14 @@ class _Decoding:
 
     def take(self, name: str, raw: object) -> None:
         """Put one raw value where it belongs."""
+        plain = self._plain.get(name)
+        if plain is not None and type(raw) is int and plain.key not in self._values:
+            # The usual case: what is out of its bounds is looked at with care.
+            key, divisor, least, greatest = plain
+            if least <= raw <= greatest:
+                self._values[key] = raw / divisor
+                self._sources[key] = name
+                return
         point = self._points.get(name)
         if point is None or not (point.key or point.frame):
             self._diagnostics[self._code(name)] = raw

@@ -1,6 +1,7 @@
 """What voltage, current and power of one moment must have to do with each other."""
 
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 
 from esquirell.domain.quantity import split_key
 
@@ -12,6 +13,8 @@ _ABSURD = 3
 _ABSURD_W = 500
 _LOADED_VA = 500
 _NEAR = 0.01
+# The answers of one meter mostly hold the same keys: which of them are powers is kept.
+_SHAPES = 256
 
 
 def is_excessive(fields: Mapping[str, float]) -> bool:
@@ -29,17 +32,23 @@ def allows(apparent: float, power: float) -> bool:
 
 def is_hollow(values: Mapping[str, float]) -> bool:
     """Return whether zeros stand for what was not measured: a power, and no voltage anywhere."""
-    voltages = [value for key, value in values.items() if key.startswith("voltage")]
-    powers = [value for key, value in values.items() if key.startswith("active_power")]
-    return bool(voltages) and not any(voltages) and any(powers)
+    voltages, powers = _measured(tuple(values))
+    if not voltages or any(values[key] for key in voltages):
+        return False
+    return any(values[key] for key in powers)
+
+
+@lru_cache(_SHAPES)
+def _measured(keys: tuple[str, ...]) -> tuple[list[str], list[str]]:
+    """Return the voltages and the powers among the keys."""
+    voltages = [key for key in keys if key.startswith("voltage")]
+    return voltages, [key for key in keys if key.startswith("active_power")]
 
 
 def contradictions(values: Mapping[str, float]) -> Iterator[str]:
     """Name each power that its own voltage and current speak against, one sentence each."""
-    for key, power in values.items():
-        quantity, suffix = split_key(key)
-        if quantity.key != "active_power":
-            continue
+    for key in _measured(tuple(values))[1]:
+        power, suffix = values[key], split_key(key)[1]
         current = values.get(f"current_{suffix}" if suffix else "current")
         voltage = values.get(f"voltage_{suffix}" if suffix else "voltage", values.get("voltage"))
         if not voltage or current is None:

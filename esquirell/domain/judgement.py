@@ -3,6 +3,7 @@
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import lru_cache
 
 from esquirell.domain.counters import Counter, follow
 from esquirell.domain.doubts import Doubt, corrected, of_check, weigh
@@ -14,6 +15,8 @@ from esquirell.domain.quantity import is_counter, split_key, with_suffix
 from esquirell.domain.reading import Reading
 
 ESTIMATED = "estimated"
+# The answers of one meter mostly hold the same keys: which of them are counters is kept.
+_SHAPES = 256
 _HELD_BACK = "fell, or rose by more than can be: it is held back until more readings agree"
 _LOST = "of the {hours:.0f} hours before this reading nothing is known: their energy is missing"
 
@@ -45,38 +48,49 @@ class _Bench:
 
 
 def judge(
-    reading: Reading, ledger: Ledger | None, instrument: Instrument
+    reading: Reading, ledger: Ledger | None, instrument: Instrument, writer: str = ""
 ) -> tuple[Reading, Ledger]:
     """Turn round, check, continue the counters, estimate what is not counted.
 
-    Gives what is believed, and the ledger for the next reading; `ledger` is that of the last
-    one, None for a meter that was never read. What was replaced or held back is in
-    `diagnostics["raw_values"]`.
+    Gives what is believed, and the ledger for the next reading, kept by `writer`; `ledger` is
+    that of the last one, None for a meter that was never read. What was replaced or held back is
+    in `diagnostics["raw_values"]`.
     """
-    known = {*instrument.keys, *reading.values}
-    values, sentences = invert(reading.values, instrument.invert, known)
+    values, sentences = _turned(reading, instrument)
     bench = _Bench(reading.measured_at, values, [*reading.warnings, *sentences])
     if ledger is not None:
         bench.counters, bench.integrals = dict(ledger.counters), dict(ledger.integrals)
         bench.doubts = dict(ledger.doubts)
     _check(bench)
     _count(bench, instrument.source)
-    if not _counts(bench.counters, known, instrument.source):
-        _estimate(bench, _powers(known))
-    return _judged(reading, bench, ledger)
+    if not _counts(bench.counters, reading, instrument):
+        _estimate(bench, _powers(_known(reading, instrument)))
+    return _judged(reading, bench, ledger, writer)
 
 
 def unjudged(reading: Reading, instrument: Instrument) -> Reading:
     """Return a reading of which nothing earlier is known for now: its counters are held back."""
-    known = {*instrument.keys, *reading.values}
-    values, sentences = invert(reading.values, instrument.invert, known)
+    values, sentences = _turned(reading, instrument)
     held = {key: value for key, value in values.items() if is_counter(key)}
     rest = {key: value for key, value in values.items() if key not in held}
     warnings = (*reading.warnings, *sentences)
     return replace(reading, values=rest, diagnostics=_with_raw(reading, held), warnings=warnings)
 
 
-def _judged(reading: Reading, bench: _Bench, before: Ledger | None) -> tuple[Reading, Ledger]:
+def _known(reading: Reading, instrument: Instrument) -> set[str]:
+    """Return all keys that the meter is known to send."""
+    return {*instrument.keys, *reading.values}
+
+
+def _turned(reading: Reading, instrument: Instrument) -> tuple[dict[str, float], tuple[str, ...]]:
+    if not instrument.invert:
+        return dict(reading.values), ()
+    return invert(reading.values, instrument.invert, _known(reading, instrument))
+
+
+def _judged(
+    reading: Reading, bench: _Bench, before: Ledger | None, writer: str
+) -> tuple[Reading, Ledger]:
     diagnostics = _with_raw(reading, bench.raw)
     if bench.estimated:
         diagnostics["energy_source"] = ESTIMATED
@@ -85,6 +99,7 @@ def _judged(reading: Reading, bench: _Bench, before: Ledger | None) -> tuple[Rea
     ledger = Ledger(
         at=bench.at,
         based_on=before.based_on if before else None,
+        writer=writer,
         edition=before.edition if before else 0,
         counters=bench.counters,
         integrals=bench.integrals,
@@ -98,6 +113,7 @@ def _judged(reading: Reading, bench: _Bench, before: Ledger | None) -> tuple[Rea
         warnings=warnings,
         retracted=bench.retracted,
         begins=frozenset(bench.begins),
+        ledger=ledger,
     )
     return judged, ledger
 
@@ -119,7 +135,7 @@ def _check(bench: _Bench) -> None:
 
 def _count(bench: _Bench, source: str) -> None:
     """Continue the sums; what is not believed yet is absent."""
-    for key in [key for key in bench.values if is_counter(key)]:
+    for key in _counters(tuple(bench.values)):
         raw = bench.values.pop(key)
         before = bench.counters.get(key)
         counter, believed = follow(before, raw, bench.at, source)
@@ -137,10 +153,17 @@ def _count(bench: _Bench, source: str) -> None:
             bench.raw[key] = raw
 
 
-def _counts(counters: Mapping[str, Counter], known: Collection[str], source: str) -> bool:
+@lru_cache(_SHAPES)
+def _counters(keys: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(key for key in keys if is_counter(key))
+
+
+def _counts(counters: Mapping[str, Counter], reading: Reading, instrument: Instrument) -> bool:
     """Return whether the device counts energy itself, though maybe not in each answer."""
-    sends = any(is_counter(key) for key in known)
-    return sends or any(counter.source == source for counter in counters.values())
+    for counter in counters.values():
+        if counter.source == instrument.source:
+            return True
+    return any(is_counter(key) for key in _known(reading, instrument))
 
 
 def _powers(known: Collection[str]) -> list[str]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
+from typing import NamedTuple
 
 from esquirell.domain.quantity import PHASES, split_key, with_suffix
 from esquirell.domain.verdict import TENS, Scale, Verdict, fine, same, scaled, ten_times
@@ -11,7 +12,8 @@ Values = Mapping[str, float]
 # Between these every grid lies; a total may be the voltage between two phases.
 PHASE_VOLTS = (80.0, 300.0)
 TOTAL_VOLTS = (80.0, 500.0)
-_REMEMBERED = 1024
+# The answers of one meter mostly hold the same keys: what follows from these alone is kept.
+_SHAPES = 256
 # 0 is "not measured", and a phase that is not connected.
 _MAY_BE_ZERO = ("voltage", "frequency")
 _RESCALED = ("voltage", "frequency")
@@ -38,14 +40,24 @@ _SUMMED = {
 
 def ranges(values: Values) -> Iterator[Verdict]:
     """Check each value by itself."""
-    for key, value in values.items():
-        span = _span(key)
-        if span is None or (not value and split_key(key)[0].key in _MAY_BE_ZERO):
-            continue
-        yield _in_range(key, value, span)
+    for key, (least, greatest), may_be_zero, is_fine in _ranged(tuple(values)):
+        value = values[key]
+        if least <= value <= greatest:
+            yield is_fine
+        elif value or not may_be_zero:
+            yield _out_of_range(key, value, (least, greatest))
 
 
-@lru_cache(_REMEMBERED)
+@lru_cache(_SHAPES)
+def _ranged(keys: tuple[str, ...]) -> list[tuple[str, tuple[float, float], bool, Verdict]]:
+    """Return the keys that have a range, with it, whether 0 says nothing, and what is said then."""
+    return [
+        (key, span, split_key(key)[0].key in _MAY_BE_ZERO, fine("range", key))
+        for key in keys
+        if (span := _span(key)) is not None
+    ]
+
+
 def _span(key: str) -> tuple[float, float] | None:
     quantity, suffix = split_key(key)
     return _volts(suffix) if quantity.key == "voltage" else quantity.usual
@@ -58,10 +70,8 @@ def _volts(suffix: str) -> tuple[float, float] | None:
     return TOTAL_VOLTS if not suffix or suffix.isdecimal() else None
 
 
-def _in_range(key: str, value: float, span: tuple[float, float]) -> Verdict:
+def _out_of_range(key: str, value: float, span: tuple[float, float]) -> Verdict:
     least, most = span
-    if least <= value <= most:
-        return fine("range", key)
     fits = [ten for ten in TENS if least <= value / ten <= most]
     if len(fits) == 1 and split_key(key)[0].key in _RESCALED:
         return Verdict("range", key, scaled(key, fits[0]), Scale(key, fits[0]))
@@ -70,36 +80,54 @@ def _in_range(key: str, value: float, span: tuple[float, float]) -> Verdict:
 
 def powers(values: Values) -> Iterator[Verdict]:
     """Check each power against voltage times current, times the power factor if there is one."""
-    for suffix in dict.fromkeys(suffix for _, suffix in map(split_key, values)):
-        apparent = _apparent(values, suffix)
-        if apparent and values.get(with_suffix("active_power", suffix)):
-            yield _power(values, suffix, apparent)
+    for keys in _powered(tuple(values)):
+        if values[keys.power] and (apparent := _apparent(values, keys)):
+            yield _power(values, keys, apparent)
 
 
-def _power(values: Values, suffix: str, apparent: float) -> Verdict:
-    key = with_suffix("active_power", suffix)
+class _Keys(NamedTuple):
+    """The quantity keys of one phase, channel or of the whole."""
+
+    power: str
+    voltage: str
+    current: str
+    factor: str
+    apparent: str
+
+
+@lru_cache(_SHAPES)
+def _powered(keys: tuple[str, ...]) -> list[_Keys]:
+    """Return each power among the keys, with what it is to be compared with."""
+    suffixes = dict.fromkeys(suffix for _, suffix in map(split_key, keys))
+    names = ("active_power", "voltage", "current", "power_factor", "apparent_power")
+    found = [_Keys(*(with_suffix(name, suffix) for name in names)) for suffix in suffixes]
+    return [one for one in found if one.power in keys]
+
+
+def _power(values: Values, keys: _Keys, apparent: float) -> Verdict:
+    key = keys.power
     power = abs(values[key])
-    factor = abs(values.get(with_suffix("power_factor", suffix), 0.0))
+    factor = abs(values.get(keys.factor, 0.0))
     if factor >= _LEAST_FACTOR:
         off = ten_times(power / (apparent * factor))
-        return _off(values, suffix, apparent, off) if off else fine("power", key)
+        return _off(values, keys, apparent, off) if off else fine("power", key)
     if power <= _MOST_OF_APPARENT * apparent:
         return fine("power", key)
     return Verdict("power", key, f"{key} is more than voltage times current: a scale is wrong")
 
 
-def _apparent(values: Values, suffix: str) -> float | None:
+def _apparent(values: Values, keys: _Keys) -> float | None:
     """Multiply voltage and current, if both say something; channels may share one voltage."""
-    volts = values.get(with_suffix("voltage", suffix), values.get("voltage", 0.0))
-    amps = abs(values.get(with_suffix("current", suffix), 0.0))
+    volts = values.get(keys.voltage, values.get("voltage", 0.0))
+    amps = abs(values.get(keys.current, 0.0))
     usable = TOTAL_VOLTS[0] <= volts <= TOTAL_VOLTS[1] and amps >= _LEAST_AMPS
     return volts * amps if usable and volts * amps >= _LEAST_VA else None
 
 
-def _off(values: Values, suffix: str, apparent: float, off: float) -> Verdict:
+def _off(values: Values, keys: _Keys, apparent: float, off: float) -> Verdict:
     """Find which of power and current is wrong by what a third value says, if there is one."""
-    power, current = with_suffix("active_power", suffix), with_suffix("current", suffix)
-    told = abs(values.get(with_suffix("apparent_power", suffix), 0.0))
+    power, current = keys.power, keys.current
+    told = abs(values.get(keys.apparent, 0.0))
     if same(told, apparent) or _fits_total(values, power, off):
         return Verdict("power", power, scaled(power, off), Scale(power, off))
     if same(told, apparent * off):
@@ -122,11 +150,18 @@ def _fits_total(values: Values, key: str, divisor: float) -> bool:
 
 def sums(values: Values) -> Iterator[Verdict]:
     """Check totals against the sum of their phases."""
-    for name, least in _SUMMED.items():
-        phases = _phases(values, name)
-        summed = sum(values[phase] for phase in phases)
-        if name in values and abs(summed) >= least and abs(values[name]) >= least / 10:
+    for name, phases in _summed(tuple(values)):
+        summed, least = sum([values[phase] for phase in phases]), _SUMMED[name]
+        if abs(summed) >= least and abs(values[name]) >= least / 10:
             yield _sum(values, name, phases, summed)
+
+
+@lru_cache(_SHAPES)
+def _summed(keys: tuple[str, ...]) -> list[tuple[str, list[str]]]:
+    """Return the totals among the keys of which all phases are there, with these."""
+    values = dict.fromkeys(keys, 0.0)
+    found = [(name, _phases(values, name)) for name in _SUMMED if name in values]
+    return [(name, phases) for name, phases in found if phases]
 
 
 def _sum(values: Values, name: str, phases: list[str], summed: float) -> Verdict:

@@ -2,13 +2,13 @@
 
 from collections.abc import Iterator, Mapping
 from functools import cached_property
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from esquirell.domain.frames import quantities_of
 from esquirell.domain.frames.codecs import CODECS
-from esquirell.domain.quantity import is_quantity_key, split_key
+from esquirell.domain.quantity import is_quantity_key, possible, split_key
 
 INVERTERS = ("znnbq", "wxnbq", "xnyjcn", "bxsdy")
 _SOURCES = ("pv", "bat")
@@ -63,12 +63,34 @@ class Datapoint(BaseModel):
             raise ValueError("a datapoint has a key or a frame, not both")
         return self
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether its value is its raw number divided, with nothing to be said or asked beside."""
+        beside = self.frame or self.sentinels or self.note or self.direction
+        return not beside and self.divisor >= 1 and self.trust in ("sure", "likely")
+
     @cached_property
     def keys(self) -> tuple[str, ...]:
         """The quantity keys that this datapoint is known to give."""
         if self.frame:
             return quantities_of(self.frame, self.suffix)
         return (self.key,) if self.key else ()
+
+
+class Plain(NamedTuple):
+    """A datapoint that is nothing but a number, and between which raw values it can be."""
+
+    key: str
+    divisor: float
+    least: float
+    greatest: float
+
+    @classmethod
+    def of(cls, point: Datapoint) -> "Plain":
+        """Work out what each answer needs to know of a datapoint."""
+        least, greatest = possible(str(point.key))
+        divisor = point.divisor
+        return cls(str(point.key), divisor, least * divisor, greatest * divisor)
 
 
 class Profile(BaseModel):
@@ -103,6 +125,17 @@ class Profile(BaseModel):
         """The datapoints by DP id and by code; ids win."""
         codes = {point.code: point for point in reversed(list(self.datapoints.values()))}
         return codes | dict(self.datapoints)
+
+    @cached_property
+    def plain(self) -> Mapping[str, Plain]:
+        """The datapoints that are nothing but a number, by DP id and by code: nearly all are."""
+        points = self.by_name.items()
+        return {name: Plain.of(point) for name, point in points if point.key and point.is_plain}
+
+    @cached_property
+    def framed(self) -> frozenset[str]:
+        """The DP ids and codes of packed frames."""
+        return frozenset(name for name, point in self.by_name.items() if point.frame)
 
     @cached_property
     def measures_electricity(self) -> bool:

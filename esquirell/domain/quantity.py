@@ -103,12 +103,18 @@ def is_quantity_key(key: str) -> bool:
     return True
 
 
+def possible(key: str) -> tuple[float, float]:
+    """Return the least and the greatest value that a quantity can have, in its canonical unit."""
+    return split_key(key)[0].possible
+
+
 def is_possible(key: str, value: float) -> bool:
     """Whether a quantity can have this value, in its canonical unit; NaN can't be."""
-    least, greatest = split_key(key)[0].possible
+    least, greatest = possible(key)
     return least <= value <= greatest
 
 
+@lru_cache(_KEYS_REMEMBERED)
 def is_counter(key: str) -> bool:
     """Return whether `key` names a cumulative energy."""
     return split_key(key)[0].state_class == _TOTAL

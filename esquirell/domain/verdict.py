@@ -40,7 +40,7 @@ def fine(check: str, key: str) -> Verdict:
 
 def ten_times(ratio: float) -> float | None:
     """Return the power of ten, other than 1, that a ratio is close to: 10, 0.1, …, else None."""
-    if not ratio:
+    if not ratio or WITHIN / TENS[0] < ratio < TENS[0] / WITHIN:
         return None
     for ten in TENS:
         if ten / WITHIN <= ratio <= ten * WITHIN:

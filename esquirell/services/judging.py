@@ -7,8 +7,10 @@ import uuid
 from collections.abc import Collection
 from dataclasses import replace
 from datetime import timedelta
+from functools import lru_cache
 
 from esquirell.domain.errors import UnavailableError
+from esquirell.domain.inversion import Invert
 from esquirell.domain.judgement import Instrument, judge, unjudged
 from esquirell.domain.ledger import Ledger
 from esquirell.domain.meter import Meter
@@ -22,6 +24,8 @@ log = logging.getLogger(__name__)
 # How long ago the last reading was is not known while the clock is wrong: for a counter it may
 # have been long, and nothing is estimated for that time.
 _UNKNOWN = timedelta(days=3)
+# So many devices have their names for the books remembered.
+_METERS = 2048
 
 
 def _no_reading() -> None:
@@ -79,7 +83,7 @@ class Judging:
         offsets they would seem to jump. While the clock is doubted the reading is judged as far
         as that can be done without a time, and once more when it is known.
         """
-        instrument = Instrument(_source(meter), keys, meter.invert)
+        instrument = Instrument(_source(meter.device_id, meter.invert), keys, meter.invert)
         if self._timekeeper and not self._timekeeper.trusts(reading.measured_at, self._newest):
             return self._judge_undated(reading, instrument, self._timekeeper)
         with self._lock:
@@ -95,10 +99,9 @@ class Judging:
         self._provisional.pop(reading.meter, None)
         if reading.meter not in self._known:
             return unjudged(reading, instrument)
-        judged, ledger = judge(reading, self._known[reading.meter], instrument)
-        signed = replace(ledger, writer=self._writer)
-        self._known[reading.meter] = signed
-        return replace(judged, ledger=signed)
+        known = self._known[reading.meter]
+        judged, self._known[reading.meter] = judge(reading, known, instrument, self._writer)
+        return judged
 
     def _judge_undated(
         self, reading: Reading, instrument: Instrument, timekeeper: Timekeeper
@@ -115,7 +118,7 @@ class Judging:
                 at = known.at + timedelta(seconds=present.uptime_s - before[1])
             judged, ledger = judge(replace(reading, measured_at=at), known, instrument)
             self._provisional[reading.meter] = ledger, present.uptime_s
-        return replace(judged, measured_at=reading.measured_at, undated=undated)
+        return replace(judged, measured_at=reading.measured_at, ledger=None, undated=undated)
 
     def _complain(self, failure: str) -> None:
         """Log a failure once: the database may be away for long."""
@@ -129,10 +132,11 @@ def _newer(known: Ledger | None, stored: Ledger | None) -> Ledger | None:
     if stored is None:
         return known
     base = known if known is not None and known.knows(stored) else stored
-    return replace(base, based_on=stored.at)
+    return base if base.based_on == stored.at else replace(base, based_on=stored.at)
 
 
-def _source(meter: Meter) -> str:
+@lru_cache(_METERS)
+def _source(device_id: str, invert: Invert) -> str:
     """Name the device whose counters these are; turned round it is another one."""
-    text = f"{meter.device_id} {meter.invert}"
+    text = f"{device_id} {invert}"
     return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -50,7 +50,7 @@ def test_a_plausible_reading_is_left_as_it_is() -> None:
     values = {"voltage": 230.0, "active_power": 12.0, "energy_import": 100.0}
     reading = Reading("main", START, values, {"switch": True}, ("odd",))
     result, ledger = judge(reading, None, COUNTING)
-    assert result == reading
+    assert replace(result, ledger=None) == reading
     assert ledger.warnings == ("odd",)
 
 
