@@ -16,6 +16,7 @@ from esquirell.domain.evidence import Evidence, is_live, weigh
 from esquirell.domain.inference.fitting import Fit, fit
 from esquirell.domain.inference.infer import infer
 from esquirell.domain.inference.specification import Specified
+from esquirell.domain.one_phase import without_letter
 from esquirell.domain.profile import Datapoint, Profile
 
 # What it takes to be taken for a meter at all: one proof that something flows or counts, a weaker
@@ -44,6 +45,10 @@ _SHAPED = 2
 _OUT_OF_BOUNDS = -2
 _LONG = 8
 _SHAPED_BY_LONG = 3
+# ... as do so many datapoints, all as described, that so many metering products have: of the 8,918
+# public schemas without a metering datapoint none has as much in common with any layout of as many
+# metering products, even where it answers with but half of its datapoints.
+_COMMON = ((10, 6), (5, 9))
 _COSTS = {Fit.FULL: 0.0, Fit.KIND: 1.5, Fit.NO: 4.0}
 # A firmware sends one thing or another otherwise than its product describes it.
 _MOST_STRANGE = 0.1
@@ -56,6 +61,7 @@ class Candidate:
     """Something that can have sent an answer: a profile made for it, and how many products agree.
 
     `cost` counts what it leaves unexplained, `shape` what the kinds and bounds of its values prove.
+    The `folded` datapoints are phase a's in a layout of three phases, and here those of the device.
     """
 
     name: str
@@ -63,6 +69,7 @@ class Candidate:
     products: int
     cost: float
     shape: int = 0
+    folded: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +124,8 @@ def candidates(
         corrected = sum(
             bool(point.note) and point.trust == "sure" for point in profile.datapoints.values()
         )
-        shape = _shape(points, [fits(point) for point in points], answer)
+        common = groups[points] if profile.measures_electricity else 0
+        shape = _shape(points, [fits(point) for point in points], answer, common)
         yield Candidate("layout", profile, groups[points], costs[points] + corrected, shape)
 
 
@@ -126,8 +134,13 @@ def cost(answer: Mapping[str, Any], fits: Sequence[Fit]) -> float:
     return len(answer) - len(fits) + sum(_COSTS[fit] for fit in fits)
 
 
-def _shape(points: Sequence[Specified], fits: Sequence[Fit], answer: Mapping[str, Any]) -> int:
-    """Return what the choices prove: some if all is explained, or long ones that fit."""
+def _shape(
+    points: Sequence[Specified], fits: Sequence[Fit], answer: Mapping[str, Any], meters: int
+) -> int:
+    """Return what kinds and choices prove: some if all is explained, or long choices that fit.
+
+    `meters` is the number of products that measure electricity and answer so.
+    """
     full = [point for point, fit in zip(points, fits, strict=True) if fit == Fit.FULL]
     odd = [point for point, fit in zip(points, fits, strict=True) if fit == Fit.KIND]
     if any(point.kind in ("value", "integer") for point in odd):
@@ -135,8 +148,11 @@ def _shape(points: Sequence[Specified], fits: Sequence[Fit], answer: Mapping[str
     chosen = [str(answer[point.name]) for point in full if point.kind == "enum"]
     if len([choice for choice in chosen if len(choice) >= _LONG]) >= _SHAPED_BY_LONG:
         return _SHAPED_BY_LONG
-    whole = len(full) == len(answer) >= _LEAST_SHAPED
-    return _SHAPED if whole and len(chosen) >= _LEAST_CHOICES else 0
+    if len(full) < len(answer):
+        return 0
+    common = any(meters >= many and len(full) >= most for many, most in _COMMON)
+    chosen_well = len(full) >= _LEAST_SHAPED and len(chosen) >= _LEAST_CHOICES
+    return _SHAPED if common or chosen_well else 0
 
 
 def recognise(every: Sequence[Candidate], answer: Mapping[str, Any]) -> Recognised:
@@ -154,6 +170,8 @@ def recognise(every: Sequence[Candidate], answer: Mapping[str, Any]) -> Recognis
     if not _is_proved(agreed, replace(best.candidate, shape=shape), answer):
         return Recognised(_profile({}), best, frozenset(votes), frozenset(votes), heard, refused)
     undecided = frozenset(dp for dp, vote in votes.items() if vote.open)
+    # The phases b and c may come in a later answer.
+    undecided |= best.candidate.folded & agreed.datapoints.keys()
     return Recognised(agreed, best, undecided, frozenset(votes), heard, refused)
 
 
@@ -181,6 +199,11 @@ def _strength(profile: Profile, decoded: Decoded, answer: Mapping[str, Any]) -> 
 
 
 def _hear(candidate: Candidate, answer: Mapping[str, Any]) -> Heard:
+    folded = without_letter(candidate.profile, answer)
+    if folded:
+        points = {**candidate.profile.datapoints, **folded}
+        profile = candidate.profile.with_datapoints(points)
+        candidate = replace(candidate, profile=profile, folded=frozenset(folded))
     decoded = decode(answer, candidate.profile)
     return Heard(candidate, decoded, weigh(decoded.values))
 

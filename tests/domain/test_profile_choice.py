@@ -213,12 +213,12 @@ PLUG_KEYS = {"voltage", "current", "active_power"}
 
 
 def test_a_meter_is_recognised_once_its_answers_prove_it() -> None:
-    """While its relay is off a plug says nothing that another device could not say."""
+    """While its relay is off a plug may say nothing that another device could not say."""
     told: list[Change] = []
     choices = Choices(announce=lambda _, change: told.append(change))
     one = meter(profile="auto")
     for _ in range(3):
-        assert choices.decode(one, {**LIVE, "1": False, "18": 0, "19": 0, "20": 0}).values == {}
+        assert choices.decode(one, {"1": False, "18": 0, "19": 0, "20": 0}).values == {}
     assert choices.decode(one, LIVE).values.keys() == PLUG_KEYS
     assert {key for change in told for key in change.gained} == PLUG_KEYS
     # What was proved once needs no proof again.

@@ -68,6 +68,43 @@ def test_of_what_proves_nothing_nothing_is_published(dps: dict[str, Any]) -> Non
     assert "nothing is known" in trial.warnings[0]
 
 
+def test_what_only_meters_answer_needs_no_load_to_be_recognised() -> None:
+    """Hundreds of metering plugs have these six, and no device that is no meter."""
+    idle = {"1": False, "9": 0, "17": 4, "18": 0, "19": 0, "20": 0}
+    assert try_capture({"dps": idle}).values == {"current": 0, "active_power": 0, "voltage": 0}
+    # Not so where one of them is something else, or there are fewer.
+    assert try_capture({"dps": {**idle, "9": "on"}}).values == {}
+    assert try_capture({"dps": {**idle, "20": "0"}}).values == {}
+    del idle["17"]
+    assert try_capture({"dps": idle}).values == {}
+
+
+THREE_PHASES = (
+    Specified("1", "forward_energy_total", "value", "kW·h", 2, 0, 99_999_999),
+    *(
+        Specified(str(dp + 3 * at), f"{code}_{phase}", "value", unit, scale, 0, 99_999)
+        for at, phase in enumerate("abc")
+        for dp, code, unit, scale in (
+            (102, "cur_voltage", "V", 1), (103, "cur_current", "mA", 0), (104, "cur_power", "W", 0)
+        )
+    ),
+)  # fmt: skip
+
+
+def test_a_device_of_one_phase_is_no_third_of_its_sibling_with_three() -> None:
+    answer = {"1": 5, "102": 2288, "103": 639, "104": 101}
+    found = recognised(answer, (THREE_PHASES, 3))
+    assert found.profile.keys == ("energy_import", "voltage", "current", "active_power")
+    assert found.open >= {"102", "103", "104"}
+    # Another phase shows that these are of phase a after all.
+    more = {"105": 2291, "106": 20, "107": 3}
+    found = recognised(answer | more, (THREE_PHASES, 3))
+    assert {"voltage_a", "voltage_b", "active_power_a"} <= set(found.profile.keys)
+    # A part of an answer that says nothing of the whole device may be phase a of three.
+    del answer["1"]
+    assert "voltage_a" in recognised(answer, (THREE_PHASES, 3)).profile.keys
+
+
 @pytest.mark.parametrize(
     ("dps", "values"),
     [
