@@ -8,8 +8,9 @@ from typing import Any, get_args
 import click
 
 from esquirell.cli.call import Call, Command, misuse, pass_call
-from esquirell.cli.output import in_terminal, print_json, print_lines, print_table, warn
-from esquirell.cli.values import lines_of, print_grid
+from esquirell.cli.meter_names import METER
+from esquirell.cli.output import in_terminal, print_json, print_lines, print_table, say, warn
+from esquirell.cli.values import lines_of, print_reading
 from esquirell.domain.errors import CommandError, ConfigError
 from esquirell.domain.meter import LOCAL_KEY_LENGTH, ProtocolVersion
 from esquirell.settings.slugs import unique_slug
@@ -36,7 +37,9 @@ def _fields(command: Function) -> Function:
         click.option("--cid", metavar="NODE", help="Its node id at that gateway."),
         click.option("--label", help="As people see it."),
         click.option("--area", help="The room that it is in."),
-        click.option("--upstream", metavar="NAME", help="The meter that measures it as well."),
+        click.option(
+            "--upstream", type=METER, metavar="NAME", help="The meter that measures it as well."
+        ),
         click.option("--push", type=_PUSH, help="Whether its connection is held open."),
         click.option("--enabled/--disabled", default=None, help="Whether it is read at all."),
     )
@@ -80,7 +83,7 @@ def add(
 
 
 @click.command("set", cls=Command)
-@click.argument("name")
+@click.argument("name", type=METER)
 @_fields
 @pass_call
 def change(call: Call, /, name: str, **given: Any) -> None:  # noqa: ANN401 - as above
@@ -89,7 +92,7 @@ def change(call: Call, /, name: str, **given: Any) -> None:  # noqa: ANN401 - as
 
 
 @click.command("exchange", cls=Command)
-@click.argument("name")
+@click.argument("name", type=METER)
 @_fields
 @click.option("--no-test", is_flag=True, help="Do not read the new device first.")
 @pass_call
@@ -104,12 +107,13 @@ def exchange(call: Call, /, name: str, *, no_test: bool, **given: Any) -> None: 
 
 
 @click.command("remove", cls=Command)
-@click.argument("name")
+@click.argument("name", type=METER)
 @click.option("--forget", is_flag=True, help="Delete its history, too.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @pass_call
 def remove(call: Call, name: str, *, forget: bool, yes: bool) -> None:
     """Remove a meter that was added; its history stays without --forget."""
+    call.meters([name])
     if not yes and sys.stdin.isatty():
         history = "and its whole history" if forget else "but keep its history"
         click.confirm(f"Remove {name} {history}?", abort=True)
@@ -118,7 +122,7 @@ def remove(call: Call, name: str, *, forget: bool, yes: bool) -> None:
         print_json(done)
         return
     gone = f"; {done['forgotten']} readings of it are gone" if forget else "; its history stays"
-    click.echo(f"{name}: removed{gone}")
+    say(f"{name}: removed{gone}")
 
 
 def _command(call: Call, command: str, fields: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -135,12 +139,12 @@ def _tell(call: Call, done: Mapping[str, Any], what: str) -> None:
         return
     if (reading := done["reading"]) is not None:
         if in_terminal():
-            print_grid(f"{done['label']} says", reading, call.settings.timezone)
+            print_reading(f"{done['label']} says", reading, call.settings.timezone)
         else:
             print_lines(lines_of(reading))
         if not any(key not in {"measured_at", "diagnostics"} for key in reading):
             warn("it answers, but nothing that it says is known to be a measurement")
-    click.echo(f"{done['name']}: {what}; its settings are in {done['file']}")
+    say(f"{done['name']}: {what}; its settings are in {done['file']}")
 
 
 def _given(options: Mapping[str, Any]) -> dict[str, Any]:

@@ -5,7 +5,6 @@ from importlib import import_module
 import click
 
 from esquirell.cli.call import Group
-from esquirell.domain.nearest import nearest
 
 COMMANDS = {
     "demo": ("demo:demo", "Try everything with no meter and no configuration."),
@@ -57,15 +56,6 @@ class Table(Group):
         command = getattr(import_module(f"esquirell.cli.{module}"), name)
         assert isinstance(command, click.Command)  # noqa: S101 - the table above is ours
         return command
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Return the command that was called. Raise UsageError, naming the one that is nearest."""
-        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
-            meant = nearest(args[0], COMMANDS)
-            ctx.fail(f"there is no command {args[0]!r}; did you mean {meant!r}?")
-        return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the commands without loading them."""

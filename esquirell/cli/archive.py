@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from esquirell.cli.call import Call, Command, pass_call
-from esquirell.cli.output import print_json
+from esquirell.cli.output import print_json, say
 from esquirell.daemon.lock import AlreadyRunningError, RunLock, lock_of
 from esquirell.domain.errors import EsquirellError, UnavailableError
 from esquirell.settings.private_files import make_directory
@@ -33,7 +33,7 @@ def backup(call: Call, file: Path) -> None:
     if call.json:
         print_json(done)
         return
-    click.echo(f"{file} holds {_said(done)}: {done['bytes']} bytes. It holds keys: keep it safe.")
+    say(f"{file} holds {_said(done)}: {done['bytes']} bytes. It holds keys: keep it safe.")
 
 
 @click.command("restore", cls=Command)
@@ -50,9 +50,9 @@ def restore(call: Call, file: Path) -> None:
     if call.json:
         print_json(done)
         return
-    click.echo(f"Restored from {done['created_at']}: {_said(done)}.")
+    say(f"Restored from {done['created_at']}: {_said(done)}.")
     if done["replaced"]:
-        click.echo(f"What was there before is in {', '.join(done['replaced'])}.")
+        say(f"What was there before is in {', '.join(done['replaced'])}.")
 
 
 @contextmanager

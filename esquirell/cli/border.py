@@ -8,13 +8,16 @@ from collections.abc import Sequence
 import click
 
 from esquirell.cli.app import app
-from esquirell.domain.errors import CommandError, ConfigError, EsquirellError
+from esquirell.cli.output import complain
+from esquirell.domain.errors import ConfigError, EsquirellError
 
 FINE, FAILED, USAGE = 0, 1, 2
+# What the caller named is not there, or is no valid value: another call is needed, not another try.
+_MISNAMED = frozenset({"invalid_payload", "unknown_meter", "unknown_schedule", "unknown_task"})
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Run the command line; give the exit code. Never raises."""
+    """Run the command line; return the exit code. Never raises."""
     try:
         result = app(list(arguments), prog_name="esquirell", standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:
@@ -32,7 +35,7 @@ def _explain(error: BaseException, *, debug: bool) -> int:
     if debug:
         traceback.print_exception(error)
     sentence, code = _judge(error)
-    click.echo(f"esquirell: {sentence}", err=True)
+    complain(sentence)
     return code
 
 
@@ -44,10 +47,9 @@ def _judge(error: BaseException) -> tuple[str, int]:
             return error.format_message(), FAILED
         case click.Abort() | KeyboardInterrupt():
             return "stopped", FAILED
-        case ConfigError() | CommandError(code="invalid_payload"):
-            return str(error), USAGE
         case EsquirellError():
-            return str(error), FAILED
+            misused = isinstance(error, ConfigError) or error.code in _MISNAMED
+            return str(error), USAGE if misused else FAILED
         case _:
             return _unexpected(error)
 

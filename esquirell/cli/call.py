@@ -11,8 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from esquirell.cli.meter_names import expand
+from esquirell.cli.output import warn
 from esquirell.cli.ownership import check_entry, hand_over
 from esquirell.domain.errors import ConfigError, UnavailableError
+from esquirell.domain.nearest import similar
 
 if TYPE_CHECKING:
     from esquirell.domain.meter import Meter
@@ -49,7 +52,7 @@ class Call:
         settings = load()
         click.get_current_context().call_on_close(partial(hand_over, settings.state_dir))
         for warning in settings.warnings if self.warns else ():
-            click.echo(f"warning: {warning}", err=True)
+            warn(warning)
         return settings
 
     @cached_property
@@ -105,14 +108,14 @@ class Call:
         return storage
 
     def meters(self, names: Sequence[str]) -> "list[Meter]":
-        """Return the configured meters of these names, or all. Raises UsageError or ConfigError."""
+        """Return the configured meters that are named, or all. Raises UsageError or ConfigError.
+
+        A name may be a pattern, or an area.
+        """
         known = {meter.name: meter for meter in self.settings.meters}
         if not known:
             raise ConfigError("no meter is configured: esquirell meters add adds one")
-        for name in names:
-            if name not in known:
-                raise misuse(f"there is no meter {name!r}; known: {', '.join(known)}")
-        return [known[name] for name in dict.fromkeys(names or known)]
+        return [known[name] for name in expand(names or known, self.settings.meters, known)]
 
 
 pass_call = click.make_pass_decorator(Call, ensure=True)
@@ -183,6 +186,17 @@ class Group(click.Group):
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - handed on to click
         super().__init__(*args, **kwargs)
         self.params += common_options()
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Return the command that was called. Raise UsageError, naming the one that was meant."""
+        name, commands = args[0], self.list_commands(ctx)
+        if name not in commands and not name.startswith("-"):
+            meant = similar(name, commands)
+            hint = f"; did you mean {meant!r}?" if meant else ""
+            ctx.fail(f"there is no command {name!r}{hint}")
+        return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the commands with their first sentences whole; click cuts them off."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, get_args
 
 import click
 
-from esquirell.cli.output import warn
+from esquirell.cli.output import say, warn
 from esquirell.domain.errors import MeterError
 from esquirell.domain.meter import LOCAL_KEY_LENGTH, Meter
 from esquirell.settings import CloudSettings, environment, private_files
@@ -39,7 +39,7 @@ def write_devices(file: Path) -> None:
 
     Raises ConfigError and MeterUnreachableError (`cloud_error`).
     """
-    click.echo("Asking the Tuya cloud for the devices of an account")
+    say("Asking the Tuya cloud for the devices of an account")
     with _cloud() as cloud:
         listed = cloud.devices()
     private_files.write({file: json.dumps(listed, indent=4, ensure_ascii=False)})

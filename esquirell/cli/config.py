@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sized
 import click
 
 from esquirell.cli.call import Call, Group, pass_call
-from esquirell.cli.output import complain, print_json
+from esquirell.cli.output import complain, print_json, say
 from esquirell.domain.errors import ConfigError
 from esquirell.domain.schedule import FETCH
 from esquirell.profiles import Choices
@@ -46,7 +46,7 @@ def check(call: Call) -> int:
     for error in errors:
         complain(error)
     if not errors and not call.json:
-        click.echo(f"{_name(settings)} is fine: {summary(settings)}")
+        say(f"{_name(settings)} is fine: {summary(settings)}")
     return 2 if errors else 0
 
 

@@ -9,8 +9,9 @@ from typing import Any
 import click
 
 from esquirell.cli.call import Call, Command, Group, misuse, pass_call
+from esquirell.cli.meter_names import METER
 from esquirell.cli.moments import local, moment_of
-from esquirell.cli.output import print_json
+from esquirell.cli.output import print_json, say
 from esquirell.cli.values import shown
 from esquirell.domain.command import Answer, CommandRecord
 from esquirell.domain.correction import Correction, Span
@@ -22,7 +23,7 @@ _EVER = (datetime(1, 1, 2, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC))
 _SHIFT = re.compile(r"([+-])(\d{1,9})([smhdw])")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
-_METER = click.option("--meter", metavar="NAME", required=True, help="Of this meter.")
+_METER = click.option("--meter", type=METER, metavar="NAME", required=True, help="Of this meter.")
 _SINCE = click.option("--since", metavar="MOMENT", help="From then on: 2026-11-22T10:15, 7d, …")
 _UNTIL = click.option("--until", metavar="MOMENT", help="Until just before then.")
 _DRY_RUN = click.option("--dry-run", is_flag=True, help="Show what would change; change nothing.")
@@ -93,7 +94,7 @@ def restamp(  # noqa: PLR0913 - one for each option
 
 
 @click.command("counter", cls=Command)
-@click.argument("name")
+@click.argument("name", type=METER)
 @click.option("--reset", is_flag=True, help="Forget what is added to the meter's own counters.")
 @_DRY_RUN
 @_UNDO
@@ -119,10 +120,8 @@ def counter(call: Call, name: str, reset: bool, dry_run: bool, undo: bool) -> No
         print_json(done.payload() | {"dry_run": dry_run, "undone": undo})
         return
     for key, (before, after) in done.sums.items():
-        click.echo(f"{key}: {shown(key, before)} -> {shown(key, after)} kWh")
-    click.echo(
-        "Nothing was changed." if dry_run else "The sums begin anew there with the next reading."
-    )
+        say(f"{key}: {shown(key, before)} -> {shown(key, after)} kWh")
+    say("Nothing was changed." if dry_run else "The sums begin anew there with the next reading.")
 
 
 def _span(call: Call, meter: str, since: str | None, until: str | None) -> Span:
@@ -172,7 +171,7 @@ def _report(call: Call, command: str, done: Correction, *, dry_run: bool, undo: 
         print_json(done.payload() | {"dry_run": dry_run, "undone": undo})
         return
     for line in _lines(done, call.settings.timezone, dry_run=dry_run, undo=undo):
-        click.echo(line)
+        say(line)
 
 
 def _lines(done: Correction, zone: str, *, dry_run: bool, undo: bool) -> list[str]:

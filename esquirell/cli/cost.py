@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import click
 
 from esquirell.cli.call import Call, Command, misuse, pass_call
+from esquirell.cli.meter_names import METER
 from esquirell.cli.moments import span_of
 from esquirell.cli.output import in_terminal, print_json, print_table, warn
 from esquirell.domain.errors import CommandError
@@ -29,7 +30,7 @@ Line = dict[str, object]
 
 
 @click.command("cost", cls=Command)
-@click.argument("name", required=False)
+@click.argument("names", nargs=-1, type=METER, metavar="[NAME]...")
 @click.option(
     "--since", default="30d", show_default=True, metavar="MOMENT", help="7d, 2026-11-22T10:15, …"
 )
@@ -49,13 +50,13 @@ Line = dict[str, object]
 def cost(
     call: Call,
     /,
-    name: str | None,
+    names: Sequence[str],
     since: str,
     until: str,
     resolution: CostPeriod,
     **given: str | None,
 ) -> None:
-    """Show what the energy of one meter or of all has cost, by their tariffs.
+    """Show what the energy of all meters or of those named has cost, by their tariffs.
 
     Each row begins with the period that --since lies in. The total is the cost of what was
     imported, less the credit for what was exported, plus the fees; energy for which there was
@@ -64,7 +65,7 @@ def cost(
     form = given["form"]
     if call.json and form not in {None, "json"}:
         raise misuse(f"--json and --format {form} exclude each other")
-    meters = [meter.name for meter in call.meters([name] if name else [])]
+    meters = [meter.name for meter in call.meters(names)]
     span = span_of(since, until, call.settings.timezone)
     rows = _rows(call, CostQuery(*span, resolution, meters, given["tariff"]))
     if call.json or form == "json":

@@ -9,7 +9,7 @@ from esquirell.cli.archive import nothing_running
 from esquirell.cli.call import Call, Group, pass_call
 from esquirell.cli.corrections import readings
 from esquirell.cli.moments import moment_of
-from esquirell.cli.output import complain, print_json
+from esquirell.cli.output import complain, print_json, say
 from esquirell.cli.progress import Progress
 from esquirell.domain.errors import ConfigError
 from esquirell.settings.private_files import make_directory
@@ -48,7 +48,7 @@ def check(call: Call) -> int:
     for problem in problems:
         complain(problem)
     if not problems and not call.json:
-        click.echo(f"The database {call.upkeep.database.describe()} is sound.")
+        say(f"The database {call.upkeep.database.describe()} is sound.")
     return 1 if problems else 0
 
 
@@ -162,4 +162,4 @@ def _tell(call: Call, done: Mapping[str, object], sentence: str) -> None:
     if call.json:
         print_json(done)
     else:
-        click.echo(sentence)
+        say(sentence)

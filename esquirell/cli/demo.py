@@ -6,6 +6,7 @@ from typing import Literal
 import click
 
 from esquirell.cli.call import Command
+from esquirell.cli.output import say
 
 PORT = click.IntRange(1, 65535)
 COUNT = click.IntRange(1, 50)
@@ -44,4 +45,4 @@ def demo(
         click.echo(error.log, nl=False, err=True)
         raise
     took = time.monotonic() - began
-    click.echo(f"{tally} in {took:.0f} s; nothing of it is left")
+    say(f"{tally} in {took:.0f} s; nothing of it is left")

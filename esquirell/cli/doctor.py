@@ -11,11 +11,12 @@ from esquirell.cli.checks import clock, files, machine
 from esquirell.cli.checks import meters as meter_checks
 from esquirell.cli.checks.finding import Finding, advice, fault, fine
 from esquirell.cli.config import summary
-from esquirell.cli.output import print_json
+from esquirell.cli.output import print_json, say
 from esquirell.cli.ownership import may_enter
 from esquirell.domain.errors import ConfigError, EsquirellError, UnavailableError
 from esquirell.domain.ledger import Ledger
 from esquirell.domain.status import MeterStatus
+from esquirell.settings.files import NoConfigurationError
 
 if TYPE_CHECKING:
     from esquirell.runtime.root import Runtime
@@ -42,7 +43,7 @@ def _told(findings: Iterable[Finding], *, quiet: bool) -> list[Finding]:
     for finding in findings:
         told.append(finding)
         if not quiet:
-            click.echo(_line(finding))
+            say(_line(finding))
     return told
 
 
@@ -56,6 +57,9 @@ def _findings(call: Call) -> Iterator[Finding]:
     yield machine.system()
     try:
         settings = call.settings
+    except NoConfigurationError as error:
+        yield fault("configuration", error.finding, error.remedy)
+        return
     except ConfigError as error:
         remedy = "correct it, or write a new one: esquirell init"
         yield fault("configuration", str(error), remedy)

@@ -9,8 +9,9 @@ import click
 
 from esquirell.cli import broker, service
 from esquirell.cli.call import Call, Command, misuse, pass_call
+from esquirell.cli.meter_names import METER
 from esquirell.cli.output import complain, in_terminal, print_json, print_lines, warn
-from esquirell.cli.values import Shape, lines_of, print_grid
+from esquirell.cli.values import Shape, lines_of, print_reading
 from esquirell.domain.meter import Meter
 from esquirell.domain.outcome import Outcome
 from esquirell.domain.reading import payload
@@ -31,7 +32,7 @@ class Fetched:
 
 
 @click.command("fetch", cls=Command)
-@click.argument("names", nargs=-1, metavar="[NAME]...")
+@click.argument("names", nargs=-1, type=METER, metavar="[NAME]...")
 @click.option("--no-save", is_flag=True, help="Do not store the readings.")
 @click.option("--no-publish", is_flag=True, help="Do not send the readings to the MQTT broker.")
 @pass_call
@@ -43,7 +44,8 @@ def fetch(call: Call, names: Sequence[str], no_save: bool, no_publish: bool) -> 
     meters = call.meters(names)
     options = PollOptions(save=not no_save, publish=not no_publish, forced=True)
     if service.works(call.runtime):
-        fetched = _through_service(call.runtime, names, options)
+        chosen = [meter.name for meter in meters] if names else []
+        fetched = _through_service(call.runtime, chosen, options)
     else:
         fetched = _directly(call.runtime, meters, options)
     if call.json:
@@ -139,7 +141,7 @@ def _try(runtime: Runtime, names: Sequence[str]) -> Fetched:
 def _show(shapes: Mapping[str, Shape], zone: str) -> None:
     for name, shape in shapes.items():
         if in_terminal():
-            print_grid(name, shape, zone)
+            print_reading(name, shape, zone)
         else:
             print_lines((name, *line) for line in lines_of(shape))
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from esquirell.cli.call import Call, Command, pass_call
+from esquirell.cli.output import say
 from esquirell.cli.run import start
 from esquirell.daemon.announcing import announcing
 from esquirell.domain.errors import ConfigError
@@ -49,9 +50,9 @@ def _show(who: "Credentials") -> None:
     if who.made_up is None:
         return
     if os.environ.get("JOURNAL_STREAM"):
-        click.echo(f"a password for Flower's user {who.user} was made up: see {who.made_up}")
+        say(f"a password for Flower's user {who.user} was made up: see {who.made_up}")
         return
-    click.echo(
+    say(
         f"Flower's user: {who.user}\nIts password: {who.password}\n"
         f"It is shown only this once, and kept in {who.made_up}."
     )

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 import click
 
 from esquirell.cli import broker, cloud_account
-from esquirell.cli.output import print_table, warn
+from esquirell.cli.output import print_table, say, warn
 from esquirell.cli.scan import COLUMNS, NOTHING, SECONDS, described, listen
-from esquirell.cli.values import lines_of
+from esquirell.cli.values import print_grid
 from esquirell.domain.errors import ConfigError, EsquirellError, MeterError
 from esquirell.domain.heard import Question
 from esquirell.domain.meter import Meter
@@ -59,9 +59,9 @@ def known_key(device_id: str) -> str | None:
     """Return the local key of a device from a devices.json in this folder, or from the cloud."""
     key = _listed_key(device_id)
     if key:
-        click.echo(f"Local key: taken from {DEVICES}")
+        say(f"Local key: taken from {DEVICES}")
         return key
-    click.echo(KEY_HELP)
+    say(KEY_HELP)
     if click.confirm("Fetch the key from the Tuya cloud now?", default=False):
         return cloud_account.key_of(device_id)
     return None
@@ -91,7 +91,7 @@ def try_out(meters: Sequence[Meter]) -> list[Meter]:
         transport = local_transport(Path(folder))
         try:
             for meter in meters:
-                click.echo(f"Reading {meter.title} …")
+                say(f"Reading {meter.title} …")
                 try:
                     _show(meter, dict(transport.read(Question(meter)).values))
                 except MeterError as error:
@@ -107,7 +107,7 @@ def next_steps(output: Path) -> None:
     command = _own_command()
     option = "" if output in SEARCHED else f" --config {shlex.quote(str(output))}"
     everywhere = shutil.which(command[0]) or command[0]
-    click.echo(
+    say(
         f"""
 Next:
   {shlex.join(command)}{option} doctor
@@ -131,10 +131,9 @@ def _own_command() -> list[str]:
 
 def _show(meter: Meter, dps: dict[str, object]) -> None:
     decoded = Choices().decode(meter, dps)
-    for key, value, unit in lines_of(decoded.values):
-        click.echo(f"  {key.replace('_', ' ')}: {value} {unit}".rstrip())
+    print_grid(decoded.values)
     if not decoded.values:
-        click.echo(
+        say(
             f"  It answers, but nothing that it says is known to be a measurement: {len(dps)} "
             "datapoints. Its product id or a devices.json helps; so does a profile of your own"
         )

@@ -9,8 +9,9 @@ from zoneinfo import ZoneInfo
 import click
 
 from esquirell.cli.call import Call, Group, misuse, now, pass_call
+from esquirell.cli.meter_names import METER, split
 from esquirell.cli.moments import moment_of
-from esquirell.cli.output import print_json, print_table, warn
+from esquirell.cli.output import print_json, print_table, say, warn
 from esquirell.cli.progress import Progress
 from esquirell.domain.long_term import HOUR
 from esquirell.domain.reading import iso
@@ -33,7 +34,15 @@ def ha() -> None:
 @ha.command("backfill")
 @click.option("--since", metavar="MOMENT", help="Only outages that began then or later.")
 @click.option("--until", metavar="MOMENT", help="Only outages that began before.")
-@click.option("--meter", "meters", multiple=True, metavar="NAME", help="Only this one; repeatable.")
+@click.option(
+    "--meter",
+    "--meters",
+    "meters",
+    type=METER,
+    multiple=True,
+    metavar="NAME[,NAME]...",
+    help="Only these meters.",
+)
 @click.option("--dry-run", is_flag=True, help="Show hour by hour what would be written.")
 @pass_call
 def backfill(
@@ -46,7 +55,7 @@ def backfill(
     estimated, what somebody corrected and what differs otherwise is left alone and listed. What
     is written over is kept: `esquirell ha undo` puts it back.
     """
-    names = [meter.name for meter in call.meters(meters)]
+    names = [meter.name for meter in call.meters(split(meters))]
     span = [
         moment_of(f"--{name}", text, call.settings.timezone) if text else None
         for name, text in (("since", since), ("until", until))
@@ -74,10 +83,10 @@ def undo(call: Call) -> None:
     if call.json:
         print_json(None if undone is None else undone.payload())
     elif undone is None:
-        click.echo("there is no backfill to undo")
+        say("there is no backfill to undo")
     else:
         at = undone.run_at.astimezone(ZoneInfo(call.settings.timezone)).strftime(_SHOWN)
-        click.echo(
+        say(
             f"the backfill of {at} is undone: {_hours(undone.restored)} put back, "
             f"{undone.removed} removed, {undone.left} left alone as they were changed since"
         )
@@ -121,10 +130,10 @@ def _print(report: Report, names: Sequence[str], zone: str, *, dry_run: bool) ->
     if dry_run and any(one.plan.filled for one in report.sensors):
         print_table(_COLUMNS, _rows(report.sensors, zone), ("shows", "becomes"))
     for line in _left(report.sensors, zone):
-        click.echo(line)
+        say(line)
     verb = "would be written" if dry_run else "written"
     for name, count in report.hours(names).items():
-        click.echo(f"{name}: {_hours(count['written'])} {verb}, {count['left']} left alone")
+        say(f"{name}: {_hours(count['written'])} {verb}, {count['left']} left alone")
     for problem in report.problems:
         warn(problem)
 

@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping
 import click
 
 from esquirell.cli.call import Call, Command, pass_call
-from esquirell.cli.output import print_json
+from esquirell.cli.output import print_json, say
 from esquirell.domain.errors import EsquirellError, UnavailableError
 from esquirell.runtime.liveness import meters_are_stored
 from esquirell.services.health import ROLES
@@ -23,7 +23,7 @@ def health(call: Call, role: str | None, *, here: bool) -> None:
     _check_roles(role, alive)
     _check_database(call)
     if not call.json:
-        click.echo(f"{', '.join([role] if role else alive)}: working")
+        say(f"{', '.join([role] if role else alive)}: working")
 
 
 def _alive(call: Call, *, anywhere: bool) -> Mapping[str, str]:

@@ -13,7 +13,7 @@ from pydantic import SecretStr
 
 from esquirell.cli import cloud_account, guide
 from esquirell.cli.call import Command
-from esquirell.cli.output import warn
+from esquirell.cli.output import say, warn
 from esquirell.domain.errors import ConfigError
 from esquirell.domain.meter import LOCAL_KEY_LENGTH, Meter, ProtocolVersion
 from esquirell.profiles import shipped
@@ -31,10 +31,11 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 _PORT = click.IntRange(1, 65535)
 _PROTOCOLS = get_args(ProtocolVersion)
 _LONGEST_ID = 64
-OPENING = """\
-This writes {output} and one file for each secret, readable by you only, into {folder}.
-It asks for your MQTT broker and your meters, and tries each answer at once. Ctrl-C writes nothing.
-"""
+OPENING = (
+    "This writes {output} and one file for each secret, readable by you only, into {folder}.\n"
+    "It asks for your MQTT broker and your meters, and tries each answer at once.\n"
+    "Ctrl-C writes nothing.\n"
+)
 REDIS = ("localhost", 6379)
 LOOK_S = 0.5
 EVERYWHERE = "0.0.0.0"  # noqa: S104 - if the user wants that, and with a password
@@ -59,7 +60,7 @@ def init(output: Path, devices: Path | None, cloud: bool, force: bool) -> None:
     if not force:
         private_files.refuse_existing([output])
     if sys.stdin.isatty():
-        click.echo(OPENING.format(output=output, folder=output.absolute().parent))
+        say(OPENING.format(output=output, folder=output.absolute().parent))
     if cloud:
         devices = _listed_devices(output, devices, force=force)
     answers = replace(_draft(devices), redis_url=_redis_url())
@@ -96,9 +97,9 @@ def _redis_url() -> str:
     try:
         socket.create_connection(REDIS, LOOK_S).close()
     except OSError:
-        click.echo("Redis: none runs here, so `esquirell run` starts its own")
+        say("Redis: none runs here, so `esquirell run` starts its own")
         return "embedded"
-    click.echo("Redis: the one that runs on this machine is used")
+    say("Redis: the one that runs on this machine is used")
     return RedisSettings().url
 
 
@@ -126,9 +127,9 @@ def _draft(devices: Path | None) -> Draft:
 def _take_over(devices: Path) -> tuple[Meter, ...]:
     meters, left_out = read_devices(devices)
     for meter in meters:
-        click.echo(f"{meter.label or meter.device_id}: taken over as {meter.name}")
+        say(f"{meter.label or meter.device_id}: taken over as {meter.name}")
     for name, reason in left_out:
-        click.echo(f"{name}: left out, {reason}")
+        say(f"{name}: left out, {reason}")
     if not meters:
         raise ConfigError(f"{devices} holds no meter to take over: nothing was written")
     return meters
@@ -136,7 +137,7 @@ def _take_over(devices: Path) -> tuple[Meter, ...]:
 
 def _default_mqtt() -> MqttSettings:
     mqtt = MqttSettings()
-    click.echo(f"MQTT: {mqtt.host}:{mqtt.port} without a password; change it under [mqtt]")
+    say(f"MQTT: {mqtt.host}:{mqtt.port} without a password; change it under [mqtt]")
     return mqtt
 
 
@@ -225,7 +226,7 @@ def _ask_name(taken: Container[str]) -> str:
 
 def _ask_profile() -> str:
     known = click.Choice(["auto", *shipped()])
-    click.echo("Product: auto goes by what the meter answers; esquirell profiles list shows all")
+    say("Product: auto goes by what the meter answers; esquirell profiles list shows all")
     return click.prompt("Product", default="auto", type=known, show_choices=False)
 
 
@@ -255,5 +256,5 @@ def _local_key(text: str) -> str:
 
 def _report(files: Iterable[Path], output: Path) -> None:
     names = ", ".join(str(path) for path in files)
-    click.echo(f"Written, readable by you only: {names}")
+    say(f"Written, readable by you only: {names}")
     guide.next_steps(output)

@@ -11,10 +11,11 @@ import click
 from esquirell.cli.adding import add, change, exchange, remove
 from esquirell.cli.call import Call, Group, pass_call
 from esquirell.cli.corrections import counter
+from esquirell.cli.meter_names import METER
 from esquirell.cli.moments import local
-from esquirell.cli.output import in_terminal, print_json, print_lines, print_table, warn
+from esquirell.cli.output import in_terminal, print_json, print_lines, print_table, say, warn
 from esquirell.cli.sync import sync
-from esquirell.cli.values import diagnostics_of, lines_of, plain, print_grid
+from esquirell.cli.values import diagnostics_of, lines_of, plain, print_reading
 from esquirell.domain.errors import ConfigError, UnavailableError
 from esquirell.domain.meter import Meter
 from esquirell.domain.reading import payload
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from esquirell.runtime.root import Runtime
 
 _COLUMNS = ("name", "label", "profile", "protocol", "state", "last_success", "failures", "reason")
-_NARROW = ("name", "profile", "state", "last_success", "reason")
+_NARROW = ("name", "label", "area", "profile", "state", "last_success", "reason")
 
 
 @click.group("meters", cls=Group)
@@ -40,20 +41,25 @@ def meters() -> None:
 def list_meters(call: Call) -> None:
     """List the configured meters and how they are doing."""
     statuses = _statuses(call)
-    listed = [
-        described(meter, statuses.get(meter.name, MeterStatus())) for meter in call.settings.meters
-    ]
+    meters = call.settings.meters
+    listed = [described(meter, statuses.get(meter.name, MeterStatus())) for meter in meters]
     if call.json:
         print_json(listed)
         return
     if in_terminal():
-        listed = [_with_local_time(meter, call.settings.timezone) for meter in listed]
+        listed = [
+            shape
+            | {"label": meter.label, "area": meter.area}
+            | _in_words(shape, call.settings.timezone)
+            for shape, meter in zip(listed, meters, strict=True)
+        ]
     columns = _NARROW if in_terminal() else _COLUMNS
-    print_table(columns, [[plain(meter[column]) for column in columns] for meter in listed])
+    rows = [[plain(meter[column]) for column in columns] for meter in listed]
+    print_table(columns, rows, empty="no meter is configured: esquirell meters add adds one")
 
 
 @meters.command("show")
-@click.argument("name")
+@click.argument("name", type=METER)
 @pass_call
 def show(call: Call, name: str) -> None:
     """Show one meter: configuration, profile and last reading."""
@@ -66,7 +72,7 @@ def show(call: Call, name: str) -> None:
 
 
 @meters.command("test")
-@click.argument("name")
+@click.argument("name", type=METER)
 @pass_call
 def test(call: Call, name: str) -> None:
     """Read one meter now, store and publish nothing.
@@ -79,7 +85,7 @@ def test(call: Call, name: str) -> None:
         return
     reading, duration_ms = tried["reading"], tried["duration_ms"]
     if in_terminal():
-        print_grid(f"{name}, read in {duration_ms} ms", reading, call.settings.timezone)
+        print_reading(f"{name}, read in {duration_ms} ms", reading, call.settings.timezone)
     else:
         print_lines([*lines_of(reading), ("duration", plain(duration_ms), "ms")])
     print_lines(diagnostics_of(reading))
@@ -90,7 +96,7 @@ for command in (add, change, counter, exchange, remove, sync):
 
 
 @meters.command("capture")
-@click.argument("name")
+@click.argument("name", type=METER)
 @click.option(
     "--output", type=click.Path(dir_okay=False, path_type=Path), help="The file to write."
 )
@@ -109,7 +115,7 @@ def capture(call: Call, name: str, output: Path | None) -> None:
         print_json(captured)
         return
     private_files.write({output: json.dumps(captured, ensure_ascii=False, indent=2) + "\n"})
-    click.echo(f"Written: {output}; look through it before you publish it")
+    say(f"Written: {output}; look through it before you publish it")
 
 
 def _refuse_existing(output: Path) -> None:
@@ -202,9 +208,14 @@ def _last_reading(call: Call, name: str, keys: tuple[str, ...]) -> dict[str, obj
     return shape
 
 
-def _with_local_time(meter: Mapping[str, Any], zone: str) -> dict[str, Any]:
-    last = meter["last_success"]
-    return dict(meter) | {"last_success": local(last, zone) if last else "never"}
+def _in_words(status: Mapping[str, Any], zone: str) -> dict[str, str]:
+    """Return the state and the time of the last reading as people read them."""
+    last = status["last_success"]
+    unread = not last and not status["failures"]
+    return {
+        "state": "not read yet" if unread else status["state"],
+        "last_success": local(last, zone) if last else "never",
+    }
 
 
 def _statuses(call: Call) -> Mapping[str, MeterStatus]:
@@ -219,11 +230,13 @@ def _print_description(shown: Mapping[str, Any], zone: str) -> None:
     profile, reading = shown["profile"], shown["reading"]
     facts = shown["configuration"] | {"product": profile["title"] if profile else None}
     facts |= {"keys": " ".join(shown["keys"])} | shown["status"] | shown.get("cloud", {})
+    if in_terminal():
+        facts |= _in_words(shown["status"], zone)
     rows = [(key, plain(value)) for key, value in facts.items()]
     rows += [("warning", warning) for warning in shown["warnings"]]
     if not in_terminal():
         print_lines([*rows, *lines_of(reading or {})])
         return
-    print_table(("setting", "value"), rows)
+    print_table(("setting", "value"), [row for row in rows if row[1]])
     if reading:
-        print_grid("Last reading", reading, zone)
+        print_reading("Last reading", reading, zone)

@@ -3,7 +3,7 @@
 import click
 
 from esquirell.cli.call import Call, Group, pass_call
-from esquirell.cli.output import print_json
+from esquirell.cli.output import print_json, say
 
 
 @click.group("mqtt", cls=Group)
@@ -31,7 +31,7 @@ def clear(call: Call, *, yes: bool) -> None:
     if call.json:
         print_json(found)
         return
-    click.echo(f"{len(found)} topics are cleared. {_advice(found)}")
+    say(f"{len(found)} topics are cleared. {_advice(found)}")
 
 
 def _advice(found: list[str]) -> str:

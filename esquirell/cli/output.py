@@ -1,15 +1,18 @@
 """Output: tables in a terminal, tab-separated lines when piped, JSON when asked for."""
 
 import json
+import shutil
 import sys
+import textwrap
 from collections.abc import Container, Iterable, Sequence
 from typing import Literal
 
 import click
 
 Row = Sequence[str]
-# As long as a day.
-UNFOLDED = 10
+
+_GAP = 2
+_NARROWEST = 40
 
 
 def in_terminal() -> bool:
@@ -22,12 +25,23 @@ def print_json(data: object) -> None:
     click.echo(json.dumps(data, ensure_ascii=False, allow_nan=False, indent=2))
 
 
-def print_table(headings: Row, rows: Iterable[Row], right: Container[str] = ()) -> None:
-    """Print rows under headings; in a terminal the columns named in `right` are flush right."""
-    if in_terminal():
-        _draw(headings, rows, right)
-    else:
-        print_lines([headings, *rows])
+def print_table(
+    headings: Row, rows: Iterable[Row], right: Container[str] = (), *, empty: str = ""
+) -> None:
+    """Print rows under headings; the sentence `empty` when there are none.
+
+    In a terminal the columns named in `right` are flush right, a column without any value is left
+    out, and text is wrapped between words: an id, a name or a number is never broken. Where the
+    columns are too wide together, each row becomes a block of lines. Piped, all is printed,
+    separated by tabs.
+    """
+    lines = list(rows)
+    if not in_terminal():
+        print_lines([headings, *lines])
+    elif lines:
+        _draw(headings, lines, right)
+    elif empty:
+        say(empty)
 
 
 def print_lines(rows: Iterable[Row]) -> None:
@@ -37,34 +51,98 @@ def print_lines(rows: Iterable[Row]) -> None:
         click.echo("\t".join(" ".join(cell.split()) for cell in row))
 
 
+def say(sentence: str, *, err: bool = False) -> None:
+    """Print a sentence; in a terminal it is wrapped between words, and its rest indented."""
+    stream = sys.stderr if err else sys.stdout
+    click.echo(wrapped(sentence) if stream.isatty() else sentence, err=err)
+
+
 def warn(sentence: str) -> None:
     """Print a warning: the command goes on."""
-    click.echo(f"warning: {sentence}", err=True)
+    say(f"warning: {sentence}", err=True)
 
 
 def complain(sentence: str) -> None:
     """Print an error as the border does, where there is more than one."""
-    click.echo(f"esquirell: {sentence}", err=True)
+    say(f"esquirell: {sentence}", err=True)
 
 
-def _draw(headings: Row, rows: Iterable[Row], right: Container[str]) -> None:
+def wrapped(sentence: str) -> str:
+    """Wrap a sentence at the width of the terminal; a path or command stays whole."""
+    width = max(shutil.get_terminal_size().columns, _NARROWEST)
+    return "\n".join(_wrapped(line, width) for line in sentence.split("\n"))
+
+
+def _wrapped(line: str, width: int) -> str:
+    """Wrap one line; what follows is indented by two more than its beginning."""
+    indent = " " * (len(line) - len(line.lstrip()) + 2)
+    return textwrap.fill(
+        line,
+        width,
+        subsequent_indent=indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
+def _draw(headings: Row, lines: Sequence[Row], right: Container[str]) -> None:
+    shown = [number for number in range(len(headings)) if any(line[number] for line in lines)]
+    titles = [headings[number].replace("_", " ") for number in shown]
+    cells = [[line[number] for number in shown] for line in lines]
+    flush = [headings[number] in right for number in shown]
+    widths = _widths([titles, *cells])
+    if widths is not None:
+        _print_grid(titles, cells, flush, widths)
+        return
+    for number, line in enumerate(cells):
+        if number:
+            click.echo()
+        pairs = [pair for pair in zip(titles, line, strict=True) if pair[1]]
+        _print_grid((), pairs, (False, False), _widths(pairs) or _longest_words(pairs))
+
+
+def _print_grid(
+    titles: Row, lines: Iterable[Row], flush: Iterable[bool], widths: Sequence[int]
+) -> None:
     # Loaded on use: it takes longer than most commands have to do when their output is piped.
-    from rich import box  # noqa: PLC0415
     from rich.console import Console  # noqa: PLC0415
     from rich.table import Table  # noqa: PLC0415
 
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    lines = list(rows)
-    for number, heading in enumerate(headings):
-        justify: Literal["right", "left"] = "right" if heading in right else "left"
-        longest = max((len(line[number]) for line in lines), default=0)
-        # Folded, not cut: a name that can't be read whole can't be typed. But no day or figure.
-        table.add_column(
-            heading.replace("_", " "),
-            justify=justify,
-            overflow="fold",
-            min_width=longest if longest <= UNFOLDED else None,
-        )
+    table = Table(box=None, pad_edge=False, padding=(0, _GAP, 0, 0), show_header=bool(titles))
+    for title, is_flush, width in zip(titles or ("", ""), flush, widths, strict=True):
+        justify: Literal["right", "left"] = "right" if is_flush else "left"
+        table.add_column(title, justify=justify, width=width)
     for line in lines:
         table.add_row(*line)
-    Console(markup=False, highlight=False, emoji=False).print(table)
+    width = sum(widths) + _GAP * len(widths)
+    Console(markup=False, highlight=False, emoji=False, width=width).print(table)
+
+
+def _widths(lines: Sequence[Row]) -> list[int] | None:
+    """Return the width of each column, in which no word is broken; None where they do not fit."""
+    from rich.cells import cell_len  # noqa: PLC0415 - as above
+
+    widths = _longest_words(lines)
+    room = shutil.get_terminal_size().columns - sum(widths) - _GAP * (len(widths) - 1)
+    if room < 0:
+        return None
+    wishes = [
+        max(cell_len(cell) for cell in column) - width
+        for column, width in zip(zip(*lines, strict=True), widths, strict=True)
+    ]
+    # Short columns first: they stay in one line, and the long ones share what is left.
+    by_wish = sorted(range(len(widths)), key=wishes.__getitem__)
+    for place, number in enumerate(by_wish):
+        more = min(wishes[number], room // (len(by_wish) - place))
+        widths[number] += more
+        room -= more
+    return widths
+
+
+def _longest_words(lines: Sequence[Row]) -> list[int]:
+    from rich.cells import cell_len  # noqa: PLC0415 - as above
+
+    return [
+        max(cell_len(word) for cell in column for word in cell.split() or ("",))
+        for column in zip(*lines, strict=True)
+    ]

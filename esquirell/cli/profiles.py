@@ -10,7 +10,7 @@ import click
 
 from esquirell.cli.call import Call, Group, pass_call
 from esquirell.cli.captured import capture
-from esquirell.cli.output import Row, complain, in_terminal, print_json, print_table, warn
+from esquirell.cli.output import Row, complain, in_terminal, print_json, print_table, say, warn
 from esquirell.cli.values import plain
 from esquirell.domain.errors import ConfigError
 from esquirell.domain.profile import Datapoint, Profile
@@ -57,7 +57,7 @@ def show(call: Call, name: str) -> None:
     if call.json:
         print_json(_described(profile, mine) | {"datapoints": _datapoints(profile)})
         return
-    click.echo(f"{profile.name}: {profile.title} ({_source(profile, mine)})")
+    say(f"{profile.name}: {profile.title} ({_source(profile, mine)})")
     print_table(_HEADINGS, list(_rows(profile)))
 
 
@@ -158,7 +158,7 @@ def _tell(file: Path, profile: Profile, warnings: list[str]) -> None:
     for warning in warnings:
         warn(warning)
     count = len(profile.keys)
-    click.echo(f"{file} is fine: {profile.title}, {count} {'value' if count == 1 else 'values'}")
+    say(f"{file} is fine: {profile.title}, {count} {'value' if count == 1 else 'values'}")
     print_table(_HEADINGS, list(_rows(profile)))
 
 
@@ -182,11 +182,11 @@ def _print_trial(trial: Trial) -> None:
 
 
 def _print_explanation(explanation: Explanation) -> None:
-    click.echo(f"found by: {explanation.found}")
+    say(f"found by: {explanation.found}")
     for proof in explanation.proofs:
-        click.echo(f"proof: {proof}")
+        say(f"proof: {proof}")
     for refused in explanation.refused:
-        click.echo(f"refused: {refused}")
+        say(f"refused: {refused}")
     rows = [
         (one.dp, plain(one.raw), one.became, "; ".join(_reasons(one)))
         for one in explanation.datapoints

@@ -11,6 +11,7 @@ import click
 from esquirell.cli import export
 from esquirell.cli.call import Call, Command, misuse, pass_call
 from esquirell.cli.export import new_file
+from esquirell.cli.meter_names import METER, expand
 from esquirell.cli.moments import span_of
 from esquirell.cli.parquet import load_arrow
 from esquirell.cli.rows import print_table, write_csv, write_json
@@ -26,7 +27,7 @@ _FORMATS = ("table", "csv", "json", "parquet")
 class Asked:
     """What is asked for, as it was typed."""
 
-    name: str | None
+    names: Sequence[str]
     since: str
     until: str
     quantities: Sequence[str]
@@ -38,7 +39,7 @@ class Asked:
 
 
 @click.command("readings", cls=Command)
-@click.argument("name", required=False)
+@click.argument("names", nargs=-1, type=METER, metavar="[NAME]...")
 @click.option(
     "--since", default="24h", show_default=True, metavar="MOMENT", help="7d, 2026-11-22T10:15, …"
 )
@@ -77,7 +78,7 @@ class Asked:
 @click.option("--force", is_flag=True, help="Replace the file if it is there.")
 @pass_call
 def readings(call: Call, /, **given: Any) -> None:  # noqa: ANN401 - as click hands them over
-    """Show the stored readings of one meter or of all, by default those of the last 24 hours.
+    """Show stored readings of all meters or of those named, by default of the last 24 hours.
 
     By quarter, hour, day, month or year: the kWh of every counter; lowest, mean and highest value
     of everything else, from the period that --since lies in.
@@ -125,7 +126,7 @@ def _found(call: Call, asked: Asked) -> Found:
     query = Query(
         *span_of(asked.since, asked.until, call.settings.timezone),
         asked.resolution,
-        [asked.name] if asked.name else [],
+        _named(call, asked.names),
         [key.strip() for text in asked.quantities for key in text.split(",") if key.strip()],
         call.settings.meter_names,
     )
@@ -133,6 +134,14 @@ def _found(call: Call, asked: Asked) -> Found:
         return call.storage.history.read(query)
     except CommandError as error:
         raise misuse(str(error)) from None
+
+
+def _named(call: Call, names: Sequence[str]) -> list[str]:
+    """Return the meters that are meant; those that were removed are known by their readings."""
+    if not names:
+        return []
+    stored = call.storage.reading_history.statuses()
+    return expand(names, call.settings.meters, {*call.settings.meter_names, *stored})
 
 
 def _print(found: Found, form: str, calendar: Calendar) -> None:
@@ -171,7 +180,7 @@ statistics = Command(
             help="One row per quarter of an hour, hour, day, month or year.",
         ),
     ],
-    help="""Show the statistics of one meter or of all, by default of the last 30 days.
+    help="""Show the statistics of all meters or of those named, by default of the last 30 days.
 
     As readings --resolution day: the kWh of every counter; lowest, mean and highest value of
     everything else.

@@ -13,7 +13,7 @@ from typing import TextIO
 import click
 
 from esquirell.cli.moments import SHOWN
-from esquirell.cli.output import in_terminal
+from esquirell.cli.output import in_terminal, say
 from esquirell.cli.values import shown
 from esquirell.domain.periods import Calendar
 from esquirell.domain.statistic import quantity_of
@@ -71,9 +71,9 @@ def print_table(rows: Iterable[Row], columns: Columns, calendar: Calendar) -> No
         sys.stdout.write(_line(time, row.meter, cells, meter_width) + "\n")
     sys.stdout.flush()
     if marked:
-        click.echo(_ESTIMATED, err=True)
+        say(_ESTIMATED, err=True)
     if hidden := len(set(columns.keys) - set(keys)):
-        click.echo(f"{hidden} quantities are not shown: --quantity KEY, or --format csv", err=True)
+        say(f"{hidden} quantities are not shown: --quantity KEY, or --format csv", err=True)
 
 
 def _time(at: datetime, view: View, calendar: Calendar) -> str:

@@ -43,8 +43,11 @@ class Found:
     help="Listen for N seconds.",
 )
 @pass_call
-def scan(call: Call, seconds: int) -> None:
-    """List the Tuya devices that announce themselves on the LAN; nothing is configured by it."""
+def scan(call: Call, seconds: int) -> int:
+    """List the Tuya devices that announce themselves on the LAN; nothing is configured by it.
+
+    Exits with 1 when none was heard.
+    """
     found = listen(seconds)
     rows = [described(device) for device in found.devices.values()]
     if call.json:
@@ -55,6 +58,7 @@ def scan(call: Call, seconds: int) -> None:
         warn(found.trouble)
     if not rows:
         warn(NOTHING)
+    return 0 if rows else 1
 
 
 def listen(seconds: int) -> Found:

@@ -10,8 +10,9 @@ import click
 
 from esquirell.cli import service
 from esquirell.cli.call import Call, Group, misuse, pass_call
+from esquirell.cli.meter_names import METER, split
 from esquirell.cli.moments import local
-from esquirell.cli.output import in_terminal, print_json, print_table, warn
+from esquirell.cli.output import in_terminal, print_json, print_table, say, warn
 from esquirell.cli.values import plain
 from esquirell.domain.schedule import FETCH
 from esquirell.tasks import load_own_tasks
@@ -26,7 +27,15 @@ FIELDS: tuple[Option, ...] = (
     click.option("--every", type=int, metavar="SECONDS", help="Run at this interval."),
     click.option("--cron", metavar="FIELDS", help="Run by a crontab of five fields."),
     click.option("--timezone", metavar="ZONE", help="The time zone of the crontab."),
-    click.option("--meter", "meters", multiple=True, metavar="NAME", help="Only for this meter."),
+    click.option(
+        "--meter",
+        "--meters",
+        "meters",
+        type=METER,
+        multiple=True,
+        metavar="NAME[,NAME]...",
+        help="Only for these meters.",
+    ),
     click.option("--args", metavar="JSON", help="Arguments of the task, as a JSON object."),
     click.option("--expires", type=int, metavar="SECONDS", help="Drop a run nobody took by then."),
 )
@@ -123,7 +132,7 @@ def _given(fields: Mapping[str, Any]) -> dict[str, Any]:
     if "args" in given:
         given["args"] = read_args(given["args"])
     if "meters" in given:
-        given["meters"] = list(given["meters"])
+        given["meters"] = split(given["meters"])
     return given
 
 
@@ -144,14 +153,16 @@ def _show(call: Call, state: Mapping[str, Any]) -> None:
     elif "task" in state:
         _print(call, [state])
     else:
-        click.echo(f"{state['name']} is removed")
+        say(f"{state['name']} is removed")
 
 
 def _print(call: Call, states: Sequence[Mapping[str, Any]]) -> None:
     columns = [column for column in COLUMNS if column != "task" or _other_tasks(states)]
     headings = [SHORT.get(column, column) if in_terminal() else column for column in columns]
     rows = [_row(state, call.settings.timezone) for state in states]
-    print_table(headings, [[row[column] for column in columns] for row in rows])
+    print_table(
+        headings, [[row[column] for column in columns] for row in rows], empty="no schedule"
+    )
 
 
 def _other_tasks(states: Sequence[Mapping[str, Any]]) -> bool:

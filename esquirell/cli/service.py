@@ -6,8 +6,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
-import click
-
+from esquirell.cli.output import say
 from esquirell.daemon.lock import RunLock, lock_of
 from esquirell.domain.command import Answer, Request
 from esquirell.domain.errors import CommandError, UnavailableError
@@ -94,7 +93,7 @@ class Waiting:
             return
         since = held.running_since if held else None
         age = f", for {(datetime.now(UTC) - since).total_seconds():.0f} s so far" if since else ""
-        click.echo(f"{state}{age} (Ctrl-C stops waiting, not the task)", err=True)
+        say(f"{state}{age} (Ctrl-C stops waiting, not the task)", err=True)
         self._said, self._say_at = state, time.monotonic() + SAY_AGAIN_S
 
 

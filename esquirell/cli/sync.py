@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from esquirell.cli.call import Call, Command, pass_call
-from esquirell.cli.output import complain, print_json
+from esquirell.cli.output import complain, print_json, say
 from esquirell.domain.errors import ConfigError, MeterError
 from esquirell.domain.meter import LOCAL_KEY_LENGTH, Meter
 
@@ -108,10 +108,10 @@ def _tell(compared: Sequence[Compared], files: Sequence[Path], *, quiet: bool) -
         if one.error:
             complain(f"{one.meter.name}: {one.error}")
         elif not quiet:
-            click.echo(f"{one.meter.name}: {_news(one)}")
+            say(f"{one.meter.name}: {_news(one)}")
     if files and not quiet:
-        click.echo(f"Written: {', '.join(str(path) for path in files)}")
-        click.echo(_RELOAD)
+        say(f"Written: {', '.join(str(path) for path in files)}")
+        say(_RELOAD)
 
 
 def _news(one: Compared) -> str:

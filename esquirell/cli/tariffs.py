@@ -8,7 +8,7 @@ import click
 
 from esquirell.cli.call import Call, Group, misuse, pass_call
 from esquirell.cli.moments import local
-from esquirell.cli.output import print_json, print_table
+from esquirell.cli.output import print_json, print_table, say
 from esquirell.domain.errors import CommandError
 from esquirell.domain.price_list import end_of, read_prices
 from esquirell.domain.reading import iso
@@ -38,7 +38,8 @@ def list_tariffs(call: Call) -> None:
     columns = ("name", "meters", "currency", "import_price", "export_price", "imported")
     lines = [one | {"meters": one["meters"] or ["all"]} for one in found]
     rows = [[_cell(line[column]) for column in columns] for line in lines]
-    print_table(columns, rows, right=columns[3:])
+    empty = "no tariff is configured: add one as [[tariffs]]"
+    print_table(columns, rows, right=columns[3:], empty=empty)
 
 
 @tariffs.command("show")
@@ -57,12 +58,12 @@ def show(call: Call, name: str | None) -> None:
     shape = _shape(tariff) | {"meters": tariff.meters or ["all"]}
     del shape["windows"]
     for key, value in shape.items():
-        click.echo(f"{key}: {_cell(value)}")
+        say(f"{key}: {_cell(value)}")
     for window in tariff.windows:
-        click.echo(f"window: {_spoken(window)}")
+        say(f"window: {_spoken(window)}")
     since = datetime.now(UTC) - _SHOWN_ROWS / 2
     near = [_price(row) for row in rows if since <= row.start < since + _SHOWN_ROWS]
-    click.echo(f"{len(rows)} imported prices, {len(near)} of them begin within a day from now")
+    say(f"{len(rows)} imported prices, {len(near)} of them begin within a day from now")
     if near:
         _print_prices(near, call.settings.timezone)
 
@@ -90,7 +91,7 @@ def import_prices(call: Call, file: Path, tariff: str | None) -> None:
         return
     zone = call.settings.timezone
     span = f"from {local(first, zone)} to {local(last, zone)}"
-    click.echo(f"{len(rows)} prices imported for {name}, {span}")
+    say(f"{len(rows)} prices imported for {name}, {span}")
 
 
 def _chosen(call: Call, name: str | None) -> Tariff:

@@ -2,12 +2,11 @@
 
 import json
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any
 
-import click
-
 from esquirell.cli.moments import local
-from esquirell.cli.output import Row, print_table
+from esquirell.cli.output import Row, print_table, say
 from esquirell.domain.quantity import QUANTITIES, is_quantity_key, split_key
 from esquirell.domain.statistic import quantity_of
 
@@ -27,11 +26,16 @@ def diagnostics_of(shape: Shape) -> list[Row]:
     return [(code, plain(value)) for code, value in shape.get(_REST, {}).items()]
 
 
-def print_grid(title: str, shape: Shape, zone: str) -> None:
-    """Print a reading as a table: one row per quantity, one column per phase or channel."""
+def print_reading(title: str, shape: Shape, zone: str) -> None:
+    """Print a reading with its time, in the time of `zone`."""
     measured_at = shape["measured_at"]
     moment = f"{local(measured_at, zone)} ({zone})" if measured_at else "the clock is not set"
-    click.echo(f"{title}, {moment}")
+    say(f"{title}, {moment}")
+    print_grid(shape)
+
+
+def print_grid(shape: Shape) -> None:
+    """Print values as a table: one row per quantity, one column per phase or channel."""
     keys = [key for key in shape if is_quantity_key(key)]
     suffixes = sorted({split_key(key)[1] for key in keys})
     columns = [_heading(suffix) for suffix in suffixes]
@@ -42,6 +46,9 @@ def plain(value: object) -> str:
     """Write any value for programs; null is empty."""
     if value is None:
         return ""
+    if isinstance(value, float):
+        # Never 8.5e-05.
+        return format(Decimal(repr(value)), "f")
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 

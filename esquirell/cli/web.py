@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from esquirell.cli.call import Call, Command, Group, pass_call
-from esquirell.cli.output import print_json, print_table
+from esquirell.cli.output import print_json, print_table, say
 from esquirell.domain.errors import ConfigError
 from esquirell.settings.private_files import make_directory
 from esquirell.web.credentials import Credentials
@@ -72,7 +72,7 @@ def add(call: Call, name: str, *, write: bool) -> None:
         print_json({"name": name, "write": write, "token": text})
         return
     click.echo(text)
-    click.echo("It is not shown again. Use it as: Authorization: Bearer TOKEN", err=True)
+    say("It is not shown again. Use it as: Authorization: Bearer TOKEN", err=True)
 
 
 @token.command("list", cls=Command)
@@ -85,7 +85,9 @@ def list_tokens(call: Call) -> None:
         print_json(rows)
         return
     shown = [(one["name"], "write" if one["write"] else "read", one["created_at"]) for one in rows]
-    print_table(("name", "may", "created"), shown)
+    print_table(
+        ("name", "may", "created"), shown, empty="no token: esquirell web token add NAME adds one"
+    )
 
 
 @token.command("remove", cls=Command)
@@ -97,7 +99,7 @@ def remove(call: Call, name: str) -> None:
     if call.json:
         print_json({"name": name})
     else:
-        click.echo(f"The token {name} is removed.")
+        say(f"The token {name} is removed.")
 
 
 def address(call: Call) -> str:

@@ -3,6 +3,13 @@
 from collections.abc import Iterable
 
 
+def similar(name: str, known: Iterable[str]) -> str | None:
+    """Return the known name that `name` is probably a misspelling of, if there is one."""
+    from difflib import get_close_matches  # noqa: PLC0415 - only a mistake needs it
+
+    return next(iter(get_close_matches(name, sorted(known), n=1)), None)
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """Return the known name that is most like `name`; there has to be at least one."""
     from difflib import get_close_matches  # noqa: PLC0415 - only a mistake needs it

@@ -85,13 +85,15 @@ def profiles_beside(file: Path | None) -> Path | None:
     return file and file.parent / "profiles"
 
 
-def missing() -> ConfigError:
-    """Say that there is no configuration at all, and how to get one."""
-    *others, last = (str(path) for path in SEARCHED)
-    return ConfigError(
-        f"there is no configuration: looked for {', '.join(others)} and {last}; "
-        "write one with: esquirell init"
-    )
+class NoConfigurationError(ConfigError):
+    """There is no configuration at all; `finding` says so, `remedy` how to get one."""
+
+    remedy = "write one with: esquirell init"
+
+    def __init__(self) -> None:
+        *others, last = (str(path) for path in SEARCHED)
+        self.finding = f"there is no configuration: looked for {', '.join(others)} and {last}"
+        super().__init__(f"{self.finding}; {self.remedy}")
 
 
 def _is_file(path: Path) -> bool:

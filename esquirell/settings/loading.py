@@ -71,7 +71,7 @@ def _read(path: Path | None, environ: Mapping[str, str], edit: added_meters.Edit
     """Read the file and the environment."""
     file, given = files.find(path, environ), environment.read(environ)
     if file is None and not given:
-        raise files.missing()
+        raise files.NoConfigurationError
     return Draft(file or ConfigFile(None, {}, exposed=False), given, environ, edit)
 
 

@@ -53,7 +53,9 @@ def test_an_unknown_meter(home: Home, command: tuple[str, ...]) -> None:
     home.configure(meter())
     said = esquirell(*command)
     assert said.code == 2
-    assert said.sentence.startswith("there is no meter 'mian'; known: main (see esquirell ")
+    assert said.sentence.startswith(
+        "there is no meter 'mian'; did you mean 'main'? (see esquirell "
+    )
     assert home.files == {"esquirell.toml"}
 
 

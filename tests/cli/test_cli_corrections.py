@@ -110,7 +110,7 @@ def test_the_offset_of_a_counter_is_forgotten() -> None:
     ("arguments", "code", "sentence"),
     [
         (f"{REMOVE} main", 2, "name a span"),
-        (f"{REMOVE} attic --until 1d", 1, "nothing is stored of attic"),
+        (f"{REMOVE} attic --until 1d", 2, "nothing is stored of attic"),
         (f"{REMOVE} main --undo", 1, "nothing to undo for main"),
         (f"{REMOVE} main --undo --since 1d", 2, "leave that out"),
         (f"{REMOVE} main --since 2026-01-02 --until 2026-01-01", 2, "is not before --until"),

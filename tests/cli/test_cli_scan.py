@@ -56,7 +56,6 @@ def test_a_table_for_people_has_a_line_for_each_device(home: Home) -> None:
 def test_who_hears_nothing_is_told_what_to_check(home: Home) -> None:
     del home
     said = esquirell("scan", "--seconds", "1", "--json")
-    assert said.code == 0
-    assert isinstance(said.json, list)
     # There may be real devices around, too.
+    assert said.code == (0 if said.json else 1)
     assert bool(said.json) != ("no Tuya device was heard" in said.err)

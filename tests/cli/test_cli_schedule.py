@@ -79,24 +79,25 @@ def test_schedules_without_a_service(home: Callable[..., list[str]]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "says"),
+    ("arguments", "code", "says"),
     [
-        (["schedule", "add", "fetch", "--every", "5"], "already"),
+        (["schedule", "add", "fetch", "--every", "5"], 1, "already"),
         (
             ["schedule", "add", "x", "--every", "5", "--task", "my_house_tasks.secret"],
+            2,
             "no schedulable",
         ),
-        (["schedule", "add", "x", "--every", "5", "--meter", "attic"], "attic"),
-        (["schedule", "set", "nosuch", "--every", "5"], "nosuch"),
-        (["schedule", "run", "fetch"], "no service runs"),
-        (["tasks", "run", "heat"], "no service runs"),
+        (["schedule", "add", "x", "--every", "5", "--meter", "attic"], 2, "attic"),
+        (["schedule", "set", "nosuch", "--every", "5"], 2, "nosuch"),
+        (["schedule", "run", "fetch"], 1, "no service runs"),
+        (["tasks", "run", "heat"], 1, "no service runs"),
     ],
 )
 def test_what_is_wrong_is_said(
-    home: Callable[..., list[str]], arguments: list[str], says: str
+    home: Callable[..., list[str]], arguments: list[str], code: int, says: str
 ) -> None:
     said = esquirell(*arguments, *home())
-    assert said.code == 1
+    assert said.code == code
     assert says in said.err.splitlines()[-1]
 
 

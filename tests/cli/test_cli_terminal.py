@@ -8,7 +8,10 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
+import click
 import pytest
+from support.cli import Home, meter
+from support.terminal import Terminal
 
 from esquirell.cli import border
 from esquirell.cli.app import COMMANDS
@@ -16,6 +19,12 @@ from esquirell.cli.app import COMMANDS
 ROOT = Path(__file__).parents[2]
 GROFF = shutil.which("groff")
 COMPLETION = ROOT / "packaging" / "completions" / "esquirell.bash"
+
+
+def in_terminal(columns: int, *arguments: str) -> str:
+    with Terminal([sys.executable, "-m", "esquirell", *arguments], columns) as terminal:
+        terminal.finish()
+    return click.unstyle(terminal.text)
 
 
 def complete(*words: str, folder: Path) -> list[str]:
@@ -81,3 +90,46 @@ def test_a_slip_is_answered_with_what_was_meant(capsys: pytest.CaptureFixture[st
         "esquirell: there is no command 'redings'; did you mean 'readings'? "
         "(see esquirell --help)\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["bogus"], "there is no command 'bogus' (see esquirell --help)"),
+        (
+            ["meters", "lst"],
+            "there is no command 'lst'; did you mean 'list'? (see esquirell meters --help)",
+        ),
+        (["profiles", "xyzzy"], "there is no command 'xyzzy' (see esquirell profiles --help)"),
+    ],
+)
+def test_nothing_is_suggested_that_is_not_alike(
+    capsys: pytest.CaptureFixture[str], words: list[str], sentence: str
+) -> None:
+    assert border.run(words) == 2
+    assert capsys.readouterr().err == f"esquirell: {sentence}\n"
+
+
+def test_bash_completes_the_names_of_meters(home: Home, tmp_path: Path) -> None:
+    home.configure(meter(), meter("plug"))
+    assert complete("meters", "test", "pl", folder=tmp_path) == ["plug"]
+    assert complete("readings", "main", "p", folder=tmp_path) == ["plug"]
+    assert complete("schedule", "set", "fetch", "--meter", "m", folder=tmp_path) == ["main"]
+
+
+def test_names_and_numbers_are_never_broken(home: Home) -> None:
+    names = ["heat-pump-in-the-cellar-of-number-twelve", "pv"]
+    home.configure(*map(meter, names))
+    home.store()
+    for width in (60, 80, 120):
+        shown = in_terminal(width, "meters", "list")
+        assert set(names) <= set(shown.split())
+        assert max(map(len, shown.splitlines())) <= width
+
+
+def test_sentences_are_wrapped_between_words() -> None:
+    shown = in_terminal(50, "meters", "test", "x")
+    lines = shown.splitlines()
+    assert len(lines) > 1
+    assert max(map(len, lines)) <= 50
+    assert "looked for" in " ".join(shown.split())

@@ -4,6 +4,7 @@ import os
 import pty
 import select
 import subprocess
+import termios
 import time
 from collections.abc import Sequence
 from types import TracebackType
@@ -13,10 +14,18 @@ from support.waiting import LIMIT_S
 
 
 class Terminal:
-    def __init__(self, command: Sequence[str]) -> None:
+    def __init__(self, command: Sequence[str], columns: int = 80) -> None:
         self._ours, theirs = pty.openpty()
+        termios.tcsetwinsize(theirs, (24, columns))
+        # The variable would win over the size of the terminal.
+        environment = {key: value for key, value in os.environ.items() if key != "COLUMNS"}
         self._process = subprocess.Popen(
-            command, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True
+            command,
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+            start_new_session=True,
+            env=environment,
         )
         os.close(theirs)
         self._seen = 0

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from esquirell.cli.call import Call, Group, pass_call
-from esquirell.cli.output import in_terminal, print_json, print_table, warn
+from esquirell.cli.output import in_terminal, print_json, print_table, say, warn
 from esquirell.cli.systemd import environment, installing, removing, state
 from esquirell.cli.systemd.layout import Layout, for_root
 from esquirell.cli.systemd.machine import ALL_IN_ONE, APART, Machine
@@ -81,7 +81,7 @@ def uninstall(call: Call, root: Path, purge: bool, mqtt: bool | None) -> None:
     if call.json:
         print_json({"kept": kept})
     else:
-        click.echo(f"The service is removed{'; kept: ' + ', '.join(kept) if kept else ''}.")
+        say(f"The service is removed{'; kept: ' + ', '.join(kept) if kept else ''}.")
 
 
 def _leave_broker(layout: Layout) -> None:
@@ -93,7 +93,7 @@ def _leave_broker(layout: Layout) -> None:
     except EsquirellError as error:
         warn(f"nothing is cleared on the MQTT broker: {error}")
     else:
-        click.echo(f"{len(found)} topics are cleared on the MQTT broker", err=True)
+        say(f"{len(found)} topics are cleared on the MQTT broker", err=True)
 
 
 @systemd.command("status")
@@ -110,13 +110,13 @@ def _show(call: Call, layout: Layout) -> None:
         return
     release = "Debian's package" if found.packaged else found.current or "none"
     before = f"; before: {found.previous}" if found.previous else ""
-    click.echo(f"release: {release}{before}")
-    click.echo(f"configuration: {layout.configuration if found.configured else 'none'}")
+    say(f"release: {release}{before}")
+    say(f"configuration: {layout.configuration if found.configured else 'none'}")
     rows = [(name, *facts.values()) for name, facts in found.units.items()]
     if rows:
         print_table(("unit", "enabled", "active", "status", "restarts"), rows)
     for step in found.next_steps():
-        click.echo(f"next: {step}")
+        say(f"next: {step}")
 
 
 def _need_root(root: Path) -> None:

@@ -1,0 +1,79 @@
+"""Meters as people name them on the command line: by name, by a pattern, or by their area."""
+
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+from click.shell_completion import CompletionItem
+
+from esquirell.domain.errors import ConfigError
+from esquirell.domain.nearest import similar
+
+if TYPE_CHECKING:
+    from esquirell.domain.meter import Meter
+
+_LISTED = 12
+MANY_HELP = "A meter is named by its name, a pattern such as 'pv*', or its area."
+
+
+class MeterName(click.types.StringParamType):
+    """The name of a meter; a shell completes it from the configuration."""
+
+    name = "meter"
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        """Return the configured names that begin as typed; none without a configuration."""
+        del param
+        from esquirell.settings import load  # noqa: PLC0415 - only a completion needs it
+
+        config = ctx.find_root().params.get("config")
+        try:
+            meters = load(Path(config) if config else None).meters
+        except ConfigError:
+            return []
+        return [
+            CompletionItem(meter.name, help=meter.label)
+            for meter in meters
+            if meter.name.startswith(incomplete)
+        ]
+
+
+METER = MeterName()
+
+
+def split(texts: Iterable[str]) -> list[str]:
+    """Return the names in options that may be given several times, or hold several names."""
+    return [name for text in texts for name in text.split(",") if name]
+
+
+def expand(names: Iterable[str], meters: Sequence["Meter"], known: Collection[str]) -> list[str]:
+    """Return the meters that are meant, each once: those of `known` by their names alone.
+
+    Raises UsageError for a name, pattern or area without any meter.
+    """
+    found: dict[str, None] = {}
+    for name in names:
+        meant = [name] if name in known else list(_matching(name, meters))
+        if not meant:
+            raise click.UsageError(unknown(name, known), click.get_current_context(silent=True))
+        found |= dict.fromkeys(meant)
+    return list(found)
+
+
+def _matching(name: str, meters: Iterable["Meter"]) -> Iterator[str]:
+    for meter in meters:
+        if fnmatchcase(meter.name, name) or meter.area.casefold() == name.casefold():
+            yield meter.name
+
+
+def unknown(name: str, known: Collection[str]) -> str:
+    """Say that there is no meter of this name, and which one may be meant."""
+    sentence = f"there is no meter {name!r}"
+    if meant := similar(name, known):
+        return f"{sentence}; did you mean {meant!r}?"
+    listed = ", ".join(sorted(known)[:_LISTED])
+    return f"{sentence}; known: {listed}{', …' if len(known) > _LISTED else ''}"
