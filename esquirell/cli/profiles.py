@@ -112,11 +112,14 @@ _HEADINGS = ("dp", "code", "gives", "unit", "divisor", "frame")
 
 def _rows(profile: Profile) -> Iterator[Row]:
     for dp, point in profile.datapoints.items():
-        divisor = f"{point.divisor:g}" if point.key else ""
-        yield dp, point.code, _gives(point), _unit(point.key or ""), divisor, point.frame or ""
+        key = point.key or point.adds or ""
+        divisor = f"{point.divisor:g}" if key else ""
+        yield dp, point.code, _gives(point), _unit(key), divisor, point.frame or ""
 
 
 def _gives(point: Datapoint) -> str:
+    if point.adds:
+        return f"adds to {point.adds}"
     return " ".join(point.keys) or "(diagnostic)"
 
 

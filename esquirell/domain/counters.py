@@ -120,6 +120,12 @@ def _confirmed(counter: Counter, level: Level) -> Counter:
     return _continued(level.last, offset, counter.source)
 
 
+def taken_over(counter: Counter, raw: float, at: datetime, source: str) -> Counter:
+    """Return a counter that goes on from the same sum by another way of counting."""
+    sample, offset = Sample(raw, at), counter.total - raw
+    return replace(_continued(sample, offset, source), begins=counter.begins)
+
+
 def anew(counter: Counter, offset: float) -> Counter:
     """Return a counter with another offset, in kWh: what it sums up begins anew."""
     return replace(counter, offset=offset, level=None, begins=True)

@@ -5,8 +5,9 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import lru_cache
 
-from esquirell.domain.counters import Counter, follow
+from esquirell.domain.counters import Counter, follow, taken_over
 from esquirell.domain.doubts import Doubt, corrected, of_check, weigh
+from esquirell.domain.increments import Increments, add
 from esquirell.domain.integration import Integral, integrate
 from esquirell.domain.inversion import Invert, invert
 from esquirell.domain.ledger import Ledger
@@ -15,6 +16,7 @@ from esquirell.domain.quantity import is_counter, split_key, with_suffix
 from esquirell.domain.reading import Reading
 
 ESTIMATED = "estimated"
+INCREMENTS = "increments"
 # The answers of one meter mostly hold the same keys: which of them are counters is kept.
 _SHAPES = 256
 _HELD_BACK = "fell, or rose by more than can be: it is held back until more readings agree"
@@ -23,11 +25,15 @@ _LOST = "of the {hours:.0f} hours before this reading nothing is known: their en
 
 @dataclass(frozen=True, slots=True)
 class Instrument:
-    """What is to be known of the device: `source` names it, `keys` are those it may send."""
+    """What is to be known of the device: `source` names it, `keys` are those it may send.
+
+    `adds` are the counters that it adds to by reports, if somebody listens to those.
+    """
 
     source: str
     keys: Collection[str] = ()
     invert: Invert = False
+    adds: Collection[str] = ()
 
 
 @dataclass
@@ -40,11 +46,12 @@ class _Bench:
     raw: dict[str, float] = field(default_factory=dict)
     counters: dict[str, Counter] = field(default_factory=dict)
     integrals: dict[str, Integral] = field(default_factory=dict)
+    increments: dict[str, Increments] = field(default_factory=dict)
     doubts: dict[str, Doubt] = field(default_factory=dict)
     doubted: set[str] = field(default_factory=set)
     retracted: dict[str, datetime] = field(default_factory=dict)
     begins: set[str] = field(default_factory=set)
-    estimated: bool = False
+    notes: dict[str, object] = field(default_factory=dict)
 
 
 def judge(
@@ -61,10 +68,13 @@ def judge(
     if ledger is not None:
         bench.counters, bench.integrals = dict(ledger.counters), dict(ledger.integrals)
         bench.doubts = dict(ledger.doubts)
+        bench.increments = dict(ledger.increments)
     _check(bench)
     _count(bench, instrument.source)
     if not _counts(bench.counters, reading, instrument):
-        _estimate(bench, _powers(_known(reading, instrument)))
+        suffixes = _integrate(bench, _powers(_known(reading, instrument)))
+        _estimate(bench, suffixes, instrument.adds)
+        _add(bench, reading, instrument.adds)
     return _judged(reading, bench, ledger, writer)
 
 
@@ -91,9 +101,7 @@ def _turned(reading: Reading, instrument: Instrument) -> tuple[dict[str, float],
 def _judged(
     reading: Reading, bench: _Bench, before: Ledger | None, writer: str
 ) -> tuple[Reading, Ledger]:
-    diagnostics = _with_raw(reading, bench.raw)
-    if bench.estimated:
-        diagnostics["energy_source"] = ESTIMATED
+    diagnostics = _with_raw(reading, bench.raw) | bench.notes
     told = [doubt.warning for doubt in bench.doubts.values() if doubt.told]
     warnings = tuple(dict.fromkeys([*bench.warnings, *told]))
     ledger = Ledger(
@@ -103,6 +111,7 @@ def _judged(
         edition=before.edition if before else 0,
         counters=bench.counters,
         integrals=bench.integrals,
+        increments=bench.increments,
         doubts=bench.doubts,
         warnings=warnings,
     )
@@ -177,7 +186,9 @@ def _powers(known: Collection[str]) -> list[str]:
     return [key for key in keys if len(split_key(key)[1]) == 1 or split_key(key)[1].isdecimal()]
 
 
-def _estimate(bench: _Bench, powers: Collection[str]) -> None:
+def _integrate(bench: _Bench, powers: Collection[str]) -> list[str]:
+    """Integrate the powers that are believed; return their suffixes."""
+    suffixes = []
     for key in sorted(powers):
         if key in bench.values and key not in bench.doubted:
             suffix = split_key(key)[1]
@@ -185,23 +196,60 @@ def _estimate(bench: _Bench, powers: Collection[str]) -> None:
             if before and (lost_s := before.lost(bench.at)):
                 bench.warnings.append(_LOST.format(hours=lost_s / 3600))
             bench.integrals[suffix] = integrate(before, bench.values[key], bench.at)
-            _publish(bench, suffix, bench.integrals[suffix])
+            suffixes.append(suffix)
+    return suffixes
 
 
-def _publish(bench: _Bench, suffix: str, integral: Integral) -> None:
-    """Sum up an integral like a counter, so that it goes on where another one ended."""
-    for name, energy in (
-        ("energy_import", integral.imported),
-        ("energy_export", integral.exported),
-    ):
-        key = with_suffix(name, suffix)
-        if name == "energy_export" and not energy and key not in bench.counters:
-            continue  # most meters never see any
-        before = bench.counters.get(key)
-        counter, believed = follow(before, energy, bench.at, ESTIMATED)
-        if counter is not None and believed:
-            if before and before.begins:
-                bench.begins.add(key)
-            bench.counters[key] = counter
-            bench.values[key] = counter.total
-            bench.estimated = True
+def _estimate(bench: _Bench, suffixes: Collection[str], adds: Collection[str]) -> None:
+    """Sum up integrals like counters, so that they go on where another one ended."""
+    for suffix in suffixes:
+        integral = bench.integrals[suffix]
+        for name, energy in (
+            ("energy_import", integral.imported),
+            ("energy_export", integral.exported),
+        ):
+            key = with_suffix(name, suffix)
+            if key in bench.increments and key in adds:
+                continue  # the device counts it better
+            if name == "energy_export" and not energy and key not in bench.counters:
+                continue  # most meters never see any
+            increments = bench.increments.pop(key, None)
+            _continue(bench, key, energy, ESTIMATED, increments.since if increments else energy)
+
+
+def _add(bench: _Bench, reading: Reading, adds: Collection[str]) -> None:
+    """Add what the device reported to have counted; before the first report it is estimated."""
+    gaps: dict[str, float] = {}
+    for key in adds:
+        integral = bench.integrals.get(split_key(key)[1])
+        used = integral.imported if integral else 0.0
+        before, kwh = bench.increments.get(key), reading.increments.get(key)
+        after = add(before, kwh, used, interrupted=reading.interrupted)
+        if after is None:
+            continue
+        bench.increments[key] = after
+        gaps[key] = after.gap(used)
+        bench.warnings += [after.warning] if after.warning else []
+        _continue(bench, key, after.total, INCREMENTS, after.total)
+    if gaps:
+        bench.notes["energy_gap"] = gaps if len(adds) > 1 else max(gaps.values())
+
+
+def _continue(bench: _Bench, key: str, energy: float, source: str, base: float) -> None:
+    """Continue a counter by energy (kWh) that is summed up here.
+
+    One that was summed up in another way goes on from there, with what exceeds `base`.
+    """
+    before = bench.counters.get(key)
+    if before is not None and before.source != source and before.source in (ESTIMATED, INCREMENTS):
+        before = taken_over(before, base, bench.at, source)
+    counter, believed = follow(before, energy, bench.at, source)
+    if counter is not None:
+        bench.counters[key] = counter
+    bench.notes["energy_source"] = source
+    if counter is None or not believed:
+        bench.warnings.append(f"{key} {_HELD_BACK}")
+        return
+    if before and before.begins:
+        bench.begins.add(key)
+    bench.values[key] = counter.total

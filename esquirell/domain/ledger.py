@@ -6,6 +6,7 @@ from datetime import datetime
 
 from esquirell.domain.counters import Counter
 from esquirell.domain.doubts import Doubt
+from esquirell.domain.increments import Increments
 from esquirell.domain.integration import Integral
 
 
@@ -13,10 +14,10 @@ from esquirell.domain.integration import Integral
 class Ledger:
     """The books of a meter after the reading of `at`.
 
-    `counters` are kept by quantity key, `integrals` by the suffix of their power, `doubts` by
-    their check; `warnings` are those of the reading. `based_on` is the moment of the stored
-    ledger that this one was derived from, `writer` the process that keeps the books, `edition`
-    how often somebody has corrected it.
+    `counters` and `increments` are kept by quantity key, `integrals` by the suffix of their power,
+    `doubts` by their check; `warnings` are those of the reading. `based_on` is the moment of the
+    stored ledger that this one was derived from, `writer` the process that keeps the books,
+    `edition` how often somebody has corrected it.
     """
 
     at: datetime
@@ -24,6 +25,7 @@ class Ledger:
     writer: str = ""
     counters: dict[str, Counter] = field(default_factory=dict)
     integrals: dict[str, Integral] = field(default_factory=dict)
+    increments: dict[str, Increments] = field(default_factory=dict)
     doubts: dict[str, Doubt] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     edition: int = 0
@@ -56,4 +58,4 @@ class Ledger:
         """All but what goes on with the clock: to write that each time would wear SD cards."""
         counters = {key: counter.known for key, counter in self.counters.items()}
         integrals = {key: integral.known for key, integral in self.integrals.items()}
-        return counters, integrals, self.doubts, self.warnings
+        return counters, integrals, self.increments, self.doubts, self.warnings

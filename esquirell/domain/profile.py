@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from esquirell.domain.frames import quantities_of
 from esquirell.domain.frames.codecs import CODECS
-from esquirell.domain.quantity import is_quantity_key, possible, split_key
+from esquirell.domain.quantity import is_counter, is_quantity_key, possible, split_key
 
 INVERTERS = ("znnbq", "wxnbq", "xnyjcn", "bxsdy")
 _SOURCES = ("pv", "bat")
@@ -23,7 +23,8 @@ class Datapoint(BaseModel):
 
     A number is in the canonical unit when divided by `divisor` (dividing, as 777 / 100 is 7.77
     and 777 * 0.01 is not). A packed frame names its codec in `frame`, or "auto", and the phase
-    or channel in `suffix`. With neither it is a diagnostic.
+    or channel in `suffix`. With neither it is a diagnostic; one that `adds` to a counter holds the
+    energy since the report before, in kWh when divided by `divisor`.
 
     How far it is to be trusted: a `doubtful` value comes with a warning, an `unproven` one stays
     raw, with its `note`, until an answer has proved it.
@@ -38,6 +39,7 @@ class Datapoint(BaseModel):
     divisor: Annotated[float, Field(gt=0)] = 1
     frame: str | None = None
     suffix: Annotated[str, Field(pattern=r"^[a-z0-9_]*$")] = ""
+    adds: str | None = None
     direction: str | None = None
     sentinels: tuple[int, ...] = ()
     trust: Trust = "sure"
@@ -50,6 +52,13 @@ class Datapoint(BaseModel):
             raise ValueError(f"{key} is no quantity of the contract")
         return key
 
+    @field_validator("adds")
+    @classmethod
+    def _known_counter(cls, key: str | None) -> str | None:
+        if key is not None and not (is_quantity_key(key) and is_counter(key)):
+            raise ValueError(f"{key} is no energy of the contract")
+        return key
+
     @field_validator("frame")
     @classmethod
     def _known_frame(cls, frame: str | None) -> str | None:
@@ -59,8 +68,8 @@ class Datapoint(BaseModel):
 
     @model_validator(mode="after")
     def _one_meaning(self) -> "Datapoint":
-        if self.key and self.frame:
-            raise ValueError("a datapoint has a key or a frame, not both")
+        if bool(self.key) + bool(self.frame) + bool(self.adds) > 1:
+            raise ValueError("a datapoint has a key or a frame or adds to a counter, not several")
         return self
 
     @property
@@ -136,6 +145,11 @@ class Profile(BaseModel):
     def framed(self) -> frozenset[str]:
         """The DP ids and codes of packed frames."""
         return frozenset(name for name, point in self.by_name.items() if point.frame)
+
+    @cached_property
+    def increments(self) -> Mapping[str, Datapoint]:
+        """The datapoints that add to a counter with each report, by DP id."""
+        return {dp: point for dp, point in self.datapoints.items() if point.adds}
 
     @cached_property
     def measures_electricity(self) -> bool:

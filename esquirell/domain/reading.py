@@ -22,8 +22,10 @@ class Reading:
     Beside its values: `holds_s` is for how long (s) they hold when no reading follows, `begins`
     are the counters whose sums begin anew with this reading, `ranges` least and greatest by key
     of what was reported since the reading before and is not stored. `retracted` names counters
-    whose only reading so far, of the moment given, turned out to have been none. `undated` is set
-    while the clock is doubted: then `measured_at` is what that clock shows, and not the time.
+    whose only reading so far, of the moment given, turned out to have been none. `increments` is
+    what the meter reported to have added to counters since the reading before, in kWh, and
+    `interrupted` tells that it may have reported more. `undated` is set while the clock is doubted:
+    then `measured_at` is what that clock shows, and not the time.
     """
 
     meter: str
@@ -37,6 +39,8 @@ class Reading:
     begins: frozenset[str] = frozenset()
     ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     retracted: Mapping[str, datetime] = field(default_factory=dict)
+    increments: Mapping[str, float] = field(default_factory=dict)
+    interrupted: bool = False
     undated: "Undated | None" = None
 
     @property

@@ -37,8 +37,10 @@ def _of_one(dp: str, point: Datapoint, profile: Profile) -> Iterator[str]:
         yield f"{place}.divisor must be a finite number"
     if point.key and not _KEY.fullmatch(point.key):
         yield f"{place}.key may hold only a-z, 0-9 and _"
-    if point.key is None and point.divisor != 1:
+    if not point.key and not point.adds and point.divisor != 1:
         yield f"{place}.divisor belongs to a key: what is no measurement is kept as it comes"
+    if point.adds and not dp.isdecimal():
+        yield f"{place}.adds needs a DP id: increments are only heard on the LAN"
     if point.frame is None and point.suffix:
         yield f"{place}.suffix belongs to a frame: a key has its suffix in it, as voltage_a"
     if point.direction is not None and point.direction not in profile.datapoints:

@@ -4,12 +4,13 @@ import hashlib
 import logging
 import threading
 import uuid
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from datetime import timedelta
 from functools import lru_cache
 
 from esquirell.domain.errors import UnavailableError
+from esquirell.domain.increments import together
 from esquirell.domain.inversion import Invert
 from esquirell.domain.judgement import Instrument, judge, unjudged
 from esquirell.domain.ledger import Ledger
@@ -52,6 +53,8 @@ class Judging:
         self._known: dict[str, Ledger | None] = {}
         # What follows from readings without a time, and the machine's time then: for as long.
         self._provisional: dict[str, tuple[Ledger, float]] = {}
+        # What meters added while the database could not be asked.
+        self._unbooked: dict[str, Mapping[str, float]] = {}
         self._writer = uuid.uuid4().hex
         self._failure = ""
 
@@ -76,14 +79,19 @@ class Judging:
         with self._lock:
             return {name for name in meters if name not in self._known}
 
-    def judge(self, reading: Reading, meter: Meter, keys: Collection[str]) -> Reading:
+    def judge(
+        self, reading: Reading, meter: Meter, keys: Collection[str], adds: Collection[str] = ()
+    ) -> Reading:
         """Return what is believed of a reading; `keys` are all that the meter may send.
+
+        `adds` are the counters that it adds to by its reports.
 
         While the database could never be asked the counters are held back: without their
         offsets they would seem to jump. While the clock is doubted the reading is judged as far
         as that can be done without a time, and once more when it is known.
         """
-        instrument = Instrument(_source(meter.device_id, meter.invert), keys, meter.invert)
+        source = _source(meter.device_id, meter.invert)
+        instrument = Instrument(source, keys, meter.invert, adds)
         if self._timekeeper and not self._timekeeper.trusts(reading.measured_at, self._newest):
             return self._judge_undated(reading, instrument, self._timekeeper)
         with self._lock:
@@ -97,7 +105,11 @@ class Judging:
 
     def _judge(self, reading: Reading, instrument: Instrument) -> Reading:
         self._provisional.pop(reading.meter, None)
+        if waiting := self._unbooked.pop(reading.meter, None):
+            reading = replace(reading, increments=together(waiting, reading.increments))
         if reading.meter not in self._known:
+            if reading.increments:
+                self._unbooked[reading.meter] = reading.increments
             return unjudged(reading, instrument)
         known = self._known[reading.meter]
         judged, self._known[reading.meter] = judge(reading, known, instrument, self._writer)

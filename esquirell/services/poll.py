@@ -16,6 +16,7 @@ from esquirell.domain.quantity import is_counter
 from esquirell.domain.reading import Reading
 from esquirell.services.delivery import Delivery
 from esquirell.services.judging import Judging
+from esquirell.services.lines import may_be_held
 from esquirell.services.ports import CheckCancelled, Profiles, Transport
 from esquirell.services.reads import InFlightReads, Intake
 
@@ -168,6 +169,12 @@ class Poller:
             raise MeterUnreachableError("no_data", _nothing_measured(meter, heard))
         warnings = (*decoded.warnings, *([_PARTIAL] if heard.partial else []))
         diagnostics = {**decoded.diagnostics, "push": heard.push, "oldest_s": int(heard.oldest_s)}
+        profile = self._profiles.of(meter)
+        added = {
+            str(point.adds): heard.increments[dp] / point.divisor
+            for dp, point in profile.increments.items()
+            if dp in heard.increments
+        }
         reading = Reading(
             meter.name,
             moment,
@@ -176,8 +183,10 @@ class Poller:
             warnings,
             decoded.hints,
             holds_s=self._holds_s(meter.name, moment),
+            increments=added,
+            interrupted=heard.interrupted,
         )
-        return self.judging.judge(reading, meter, self._profiles.of(meter).keys)
+        return self.judging.judge(reading, meter, profile.keys, _adds(meter, profile))
 
     def _holds_s(self, meter: str, moment: datetime) -> int:
         """Return for how long (s) the values of a meter hold: three of its intervals."""
@@ -224,7 +233,18 @@ def _question(meter: Meter, profile: Profile) -> Question:
         if name.isdecimal() and (point.key or point.frame)
     }
     counters = {name for name, point in points.items() if point.key and is_counter(point.key)}
-    return Question(meter, profile.refresh, frozenset(points), frozenset(counters))
+    increments = frozenset(profile.increments) if _adds(meter, profile) else frozenset()
+    return Question(meter, profile.refresh, frozenset(points), frozenset(counters), increments)
+
+
+def _adds(meter: Meter, profile: Profile) -> tuple[str, ...]:
+    """Return the counters that a meter adds to by reports, if those are listened to.
+
+    Which side an inverted meter counts its increments on is not known.
+    """
+    if not profile.increments or not may_be_held(meter) or meter.invert:
+        return ()
+    return tuple(str(point.adds) for point in profile.increments.values())
 
 
 def _nothing_measured(meter: Meter, heard: Heard) -> str:

@@ -101,16 +101,21 @@ class Reports:
         self._look_up({answer.meter.name for answer in answers})
         self._intake.understand()
         outcomes: dict[Meter, Outcome] = {}
+        taken: list[Reading] = []
         for answer in answers:
             outcome = answer.outcome
             if outcome is None or outcome.reading is None:
                 log.debug("%s reported nothing that measures", answer.meter.name)
                 continue
             outcomes[answer.meter] = outcome
+            taken.append(outcome.reading)
             self._delivery.see(outcome.reading)
             self._keep(answer.meter, outcome.reading)
         readings = [outcome.reading for outcome in outcomes.values() if outcome.reading]
-        self._delivery.publish(readings, self._delivery.follow(outcomes))
+        statuses = self._delivery.follow(outcomes)
+        # What a meter added is said once: it has to outlast this process before anybody sees it.
+        self._store([reading for reading in taken if reading.increments])
+        self._delivery.publish(readings, statuses)
 
     def _look_up(self, meters: set[str]) -> None:
         """Look up what is stored of meters that report for the first time, now and then."""

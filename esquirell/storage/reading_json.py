@@ -49,7 +49,10 @@ def to_undated_body(reading: Reading) -> dict[str, Any]:
             "source": undated.instrument.source,
             "keys": list(undated.instrument.keys),
             "invert": undated.instrument.invert,
+            "adds": list(undated.instrument.adds),
         },
+        "increments": dict(reading.increments),
+        "interrupted": reading.interrupted,
         **_beside(reading),
     }
 
@@ -58,10 +61,15 @@ def to_undated(body: Mapping[str, Any], boot: str, uptime_s: float, at: datetime
     """Read what `to_undated_body` wrote."""
     known = body["instrument"]
     invert = known["invert"] if isinstance(known["invert"], bool) else tuple(known["invert"])
-    instrument = Instrument(known["source"], known["keys"], invert)
+    instrument = Instrument(known["source"], known["keys"], invert, known.get("adds", ()))
     undated = Undated(boot, uptime_s, body["values"], instrument)
     reading = to_reading({**body, "at": at.isoformat(), "ledger": None})
-    return replace(reading, undated=undated)
+    return replace(
+        reading,
+        undated=undated,
+        increments=body.get("increments", {}),
+        interrupted=body.get("interrupted", False),
+    )
 
 
 def _beside(reading: Reading) -> dict[str, Any]:

@@ -205,3 +205,71 @@ def test_polls_that_follow_each_other_quickly_all_count_for_their_period(bench: 
     bench.poller.poll([main])
     bench.reports.store_turn()
     assert len(bench.store.rows) == 2
+
+
+PLUG = {"1": True, "18": 2174, "19": 5000, "20": 2300}
+
+
+def add(bench: Bench, one: Meter, increment: int, *, interrupted: bool = False) -> None:
+    added = Heard(PLUG, push="on", increments={"17": increment}, interrupted=interrupted)
+    bench.reports.reported(one, added)
+    bench.reports.turn()
+    bench.clock.advance(60)
+
+
+def test_what_a_meter_added_is_stored_before_it_is_published(bench: Bench) -> None:
+    plug = meter(profile="plug", store_every=3600)
+    stored: list[float] = []
+
+    def publish(reading: Reading, keys: tuple[str, ...]) -> None:
+        del keys
+        ledger = bench.store.ledger_of["main"]
+        assert ledger.counters["energy_import"].total == reading.values["energy_import"]
+        stored.append(reading.values["energy_import"])
+
+    bench.publisher.reading = publish  # type: ignore[method-assign]
+    for increment in (100, 100, 50):
+        add(bench, plug, increment)
+    assert stored == [0.0, 0.1, 0.15]
+
+
+def test_another_process_goes_on_with_the_sum_of_increments(bench: Bench) -> None:
+    plug = meter(profile="plug", store_every=3600)
+    for increment in (100, 100):
+        add(bench, plug, increment)
+    heir = Bench()
+    heir.clock = bench.clock
+    heir.store.ledger_of = bench.store.ledger_of
+    add(heir, plug, 30, interrupted=True)
+    last, _ = heir.publisher.readings[-1]
+    assert last.values["energy_import"] == 0.13
+    assert last.diagnostics["energy_source"] == "increments"
+
+
+def test_what_a_meter_added_while_the_database_was_away_at_the_start_is_not_lost(
+    bench: Bench,
+) -> None:
+    plug = meter(profile="plug")
+    for increment in (100, 100):
+        add(bench, plug, increment)
+    heir = Bench()
+    heir.clock = bench.clock
+    heir.store.away = True
+    heir.store.ledger_of = bench.store.ledger_of
+    for increment in (20, 30):
+        add(heir, plug, increment)
+    assert all("energy_import" not in one.values for one, _ in heir.publisher.readings)
+    heir.store.away = False
+    heir.poller.judging.prepare(["main"])
+    add(heir, plug, 50)
+    assert heir.publisher.readings[-1][0].values["energy_import"] == 0.2
+
+
+@pytest.mark.parametrize("fields", [{"push": False}, {"invert": True}])
+def test_a_meter_that_is_not_listened_to_has_its_energy_estimated(
+    bench: Bench, fields: dict[str, Any]
+) -> None:
+    plug = meter(profile="plug", **fields)
+    for increment in (100, 100):
+        add(bench, plug, increment)
+    assert bench.publisher.readings[-1][0].diagnostics["energy_source"] == "estimated"

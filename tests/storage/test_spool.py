@@ -13,6 +13,7 @@ from support.db_samples import sample
 from esquirell.domain.errors import SpoolError
 from esquirell.domain.judgement import Instrument, judge
 from esquirell.domain.reading import Reading
+from esquirell.domain.undated import Undated
 from esquirell.storage.spool import Spool
 
 
@@ -69,6 +70,19 @@ def test_what_a_reading_says_beside_its_values_waits_with_it(spool: Spool) -> No
     )
     spool.add([reading])
     assert spool.oldest(1)[0] == [reading]
+
+
+def test_what_a_meter_added_waits_for_the_time_with_its_reading(spool: Spool) -> None:
+    at = datetime(2026, 11, 22, 10, 15, tzinfo=UTC)
+    instrument = Instrument("source", ["active_power"], adds=["energy_import"])
+    undated = Undated("boot", 7.5, {"active_power": 5.0}, instrument)
+    increments = {"energy_import": 0.1}
+    reading = Reading("main", at, {"active_power": 5.0}, increments=increments, interrupted=True)
+    spool.add([replace(reading, undated=undated)])
+    spool.date({mark.number: at for mark in spool.undated()})
+    ((_, found),) = spool.dated(10)
+    assert (found.increments, found.interrupted) == (increments, True)
+    assert found.undated == undated
 
 
 def test_it_is_readable_by_its_owner_only_and_shrinks(spool: Spool, tmp_path: Path) -> None:

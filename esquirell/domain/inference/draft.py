@@ -20,6 +20,7 @@ class Draft:
     frame: str | None = None
     suffix: str = ""
     divisor: float = 1
+    adds: str | None = None
     direction: str | None = None
     trust: Trust = "sure"
     note: str = ""
@@ -65,6 +66,7 @@ class Draft:
             frame=self.frame,
             suffix=self.suffix,
             direction=self.direction,
+            adds=None if measures else self.adds,
             trust=self.trust if measures else "sure",
             note=self.note if measures else "",
             sentinels=_sentinels(self.spec) if self.key else (),

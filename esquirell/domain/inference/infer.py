@@ -7,7 +7,7 @@ from esquirell.domain.frames.text import looks_like_json
 from esquirell.domain.inference import correction, counters, neighbours, scaling, unspoken
 from esquirell.domain.inference.bare import undescribed_frames
 from esquirell.domain.inference.draft import Draft
-from esquirell.domain.inference.meaning import frame_suffix, meaning_of
+from esquirell.domain.inference.meaning import counter_added_to, frame_suffix, meaning_of
 from esquirell.domain.inference.specification import Specified
 from esquirell.domain.numbers import whole
 from esquirell.domain.profile import Profile
@@ -76,6 +76,8 @@ def _draft(spec: Specified, raw: object) -> Draft:
         draft.meaning = meaning_of(spec)
         if draft.meaning:
             scaling.scale(draft)
+        elif (counter := counter_added_to(spec)) is not None:
+            draft.adds, draft.divisor = counter, scaling.increments(spec)
         elif "ele" in spec.code:
             draft.divisor = 10 ** (spec.scale or 0)
     return draft

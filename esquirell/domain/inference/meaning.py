@@ -114,6 +114,15 @@ def _increment(spoken: tuple[str, ...], spec: Specified) -> Meaning | None:
     return None if suffix is None else Meaning("energy_import", suffix)
 
 
+def counter_added_to(spec: Specified) -> str | None:
+    """Return the counter that increments (`add_ele`) add to; None for what is no increment."""
+    spoken = words.words_of(spec.code)
+    if not {"add", "ele"} <= set(spoken) or _is_counter(spec):
+        return None
+    suffix = _suffix([word for word in spoken if word not in ("add", "ele")])
+    return None if suffix is None else Meaning("energy_import", suffix).key
+
+
 def _is_counter(spec: Specified) -> bool:
     """Return whether the maker describes a counter: by its report, or by its room."""
     return spec.report == "minux" or (spec.highest or 0) >= _COUNTER_ROOM

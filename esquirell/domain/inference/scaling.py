@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from esquirell.domain.inference.draft import Draft
 from esquirell.domain.inference.meaning import LEAST_ROOM_KWH, room
+from esquirell.domain.inference.specification import Specified
 from esquirell.domain.inference.units import Dimension, Unit, unit_of
 
 _DIMENSIONS: Mapping[str, tuple[Dimension, ...]] = {
@@ -30,6 +31,7 @@ _USUAL: Mapping[str, float] = {
     "energy_import": 100,
     "energy_export": 100,
 }
+_USUAL_INCREMENT = 1000
 _USUAL_BY_CODE: Mapping[str, float] = {
     "power_total": 1,
     "active_power": 1,
@@ -52,6 +54,15 @@ def scale(draft: Draft) -> None:
         draft.doubt(f"the maker's unit {draft.spec.unit.strip()} is none of this quantity")
     elif draft.key and draft.key.startswith("energy"):
         _doubt_counter(draft, unit)
+
+
+def increments(spec: Specified) -> float:
+    """Return the divisor of increments: nobody counts thousandths of a watt-hour."""
+    if spec.scale is None:
+        return _USUAL_INCREMENT
+    unit = unit_of(spec.unit)
+    in_wh = unit is not None and unit.dimension == "energy" and spec.scale == 0
+    return float(10**spec.scale / (unit.size if unit is not None and in_wh else 1))
 
 
 def _doubt_counter(draft: Draft, unit: Unit | None) -> None:

@@ -94,6 +94,10 @@ class Datapoints:
         """Whether a report is what an UPDATEDPS brought."""
         return now < self.refresh_ends and message.dps.keys() <= self.refreshing
 
+    def is_brought(self, message: Message, now: float) -> bool:
+        """Whether an UPDATEDPS may have brought a report, or a part of it."""
+        return now < self.refresh_ends and not self.refreshing.isdisjoint(message.dps)
+
     def said_since(self, moment: float) -> bool:
         """Whether anything was said since a moment."""
         return self.last_at >= moment
@@ -122,18 +126,18 @@ class Datapoints:
             self.missing[name] = self.missing.get(name, 0) + 1 if name in left else 0
         self.came.update(name for name, point in self.known.items() if point.at >= since)
 
-    def unconfirmed(self, now: float, line: int) -> list[str]:
+    def unconfirmed(self, now: float, line: int) -> set[str]:
         """Return the ids that are to be asked for anew, as the line lives and says nothing of them.
 
         Nobody asks for one more than twice.
         """
-        return [
+        return {
             name
             for name, point in self.known.items()
             if point.line == line
             and point.asked < MISSES
             and now - point.at >= CONFIRM_S + point.asked * CONFIRM_AGAIN_S
-        ]
+        }
 
     def current(
         self, now: float, line: int | None, interval_s: float, counters: Collection[str]

@@ -15,6 +15,7 @@ from esquirell.tuya.lan.cooldown import CoolDown
 from esquirell.tuya.lan.datapoints import Datapoints
 from esquirell.tuya.lan.errors import being_read, no_lock, stopped
 from esquirell.tuya.lan.exchange import Exchange, Script
+from esquirell.tuya.lan.increments import Increments
 from esquirell.tuya.lan.lock import DeviceLock
 from esquirell.tuya.lan.loop import FOREVER
 from esquirell.tuya.lan.network import Network
@@ -53,6 +54,7 @@ class Child:
 
     meter: Meter
     said: Datapoints = field(default_factory=Datapoints)
+    added: Increments = field(default_factory=Increments)
     question: Question | None = None
 
     def asking(self) -> Question:
@@ -208,6 +210,7 @@ class Device:
             raise
         finally:
             self._asked = None
+            child.added.settle(answered_by_reports=child.said.answers_by_reports)
         self._retry_s, self._missed = 0.0, 0
         child.said.settle()
         left = question.ids - child.said.known.keys()
@@ -318,6 +321,10 @@ class Device:
         if child is None:
             return
         is_refresh = child.said.is_refresh(message, now)
+        increments = child.asking().increments
+        if increments and message.is_report and not child.said.is_brought(message, now):
+            number, is_asked = self._exchange.number, child is self._asked
+            child.added.report(message, increments, now, number, asked=is_asked)
         child.said.take(message, now, self._exchange.number)
         is_own = message.is_report and not is_refresh and not child.said.answers_by_reports
         if child is not self._asked or is_own:
@@ -343,11 +350,13 @@ class Device:
         current = child.said.current(now, line, interval_s, child.asking().counters)
         oldest = min((point.at for point in current.values()), default=now)
         values = {name: point.value for name, point in current.items()}
-        return Heard(values, now - oldest, partial, self.push_of(child.meter))
+        added, interrupted = child.added.take(line)
+        push = self.push_of(child.meter)
+        return Heard(values, now - oldest, partial, push, added, interrupted)
 
     def _unconfirmed(self, now: float) -> tuple[Child, list[int]] | None:
         for child in self.children.values():
-            ids = child.said.unconfirmed(now, self._exchange.number)
+            ids = child.said.unconfirmed(now, self._exchange.number) - child.asking().increments
             if ids and self._is_held(child):
                 return child, sorted(map(int, ids))
         return None
@@ -368,7 +377,8 @@ class Device:
 
     def _is_suspended(self, meter: Meter) -> bool:
         child = self.children.get(meter.name)
-        complete = child is None or child.said.complete
+        # Increments are in no answer, whatever else is.
+        complete = child is None or (child.said.complete and not child.added.came)
         return meter.push == "auto" and complete and self._suspension.active(time.monotonic())
 
     def stays_open(self) -> bool:

@@ -170,7 +170,8 @@ class Exchange:
         session, since = self.session, time.monotonic()
         assert session is not None  # noqa: S101 - it is connected
         session.evidence.garbled, session.evidence.refusal = False, ""
-        cid, due = question.meter.cid, said.due(question.ids)
+        # An increment is no state: asked for, a device says the last one again.
+        cid, due = question.meter.cid, said.due(question.ids) - question.increments
         if question.refresh:
             self.refresh(said, question.refresh, cid)
             ends = min(since + self._limits.refresh_s, end)
