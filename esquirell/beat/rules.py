@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 
 from cronsim import CronSim, CronSimError
 
+from esquirell.beat.crontab_words import in_words
 from esquirell.domain.errors import ConfigError
 from esquirell.domain.schedule import Schedule
 
@@ -79,7 +80,7 @@ def explain(cron: str, zone: str, count: int) -> tuple[str, list[datetime]]:
     moment: datetime | None = datetime.now(UTC)
     while len(runs) < count and moment and (moment := rule.after(moment)):
         runs.append(moment)
-    return CronSim(cron, datetime.now(ZoneInfo(zone))).explain(), runs
+    return in_words(CronSim(cron, datetime.now(ZoneInfo(zone)))), runs
 
 
 def from_json(data: dict[str, Any]) -> Rule:

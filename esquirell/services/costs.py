@@ -13,6 +13,7 @@ from esquirell.domain.clock import Clock
 from esquirell.domain.cost import (
     Cost,
     HourlyEnergy,
+    HourPrice,
     HourPrices,
     PriceList,
     PriceRow,
@@ -124,6 +125,17 @@ class Costs:
     def tariff_of(self, meter: str) -> Tariff | None:
         """Return the tariff of a meter: the first one that covers it."""
         return next((one for one in self._contracts().tariffs if one.covers(meter)), None)
+
+    @property
+    def tariffs(self) -> Sequence[Tariff]:
+        """The tariffs, in the order of the configuration."""
+        return self._contracts().tariffs
+
+    def price(self, tariff: Tariff, moment: datetime) -> HourPrice:
+        """Return what a kWh costs in the hour of a moment. Raises UnavailableError."""
+        hour = self._calendar.floor(moment, "hour")
+        rows = self._prices.rows(tariff.name, hour, self._calendar.after(hour, "hour"))
+        return HourPrices(tariff, PriceList(rows), self._calendar).of(hour)
 
     def tariff(self, name: str | None) -> Tariff:
         """Return the tariff of a name, or the only one.

@@ -16,7 +16,7 @@ NOTHING = "\N{EN DASH}"
 _MINUTE_S, _HOUR_S, _DAY_S = 60, 3600, 86_400
 # From then on kilowatts are easier to read.
 _KILO = 10_000
-_SYMBOLS = {"EUR": "€", "USD": "$", "GBP": "£", "JPY": "¥", "PLN": "zł", "CZK": "Kč"}
+_SIGNS = {"EUR": "€", "USD": "$", "GBP": "£", "JPY": "¥", "PLN": "zł", "CZK": "Kč"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +79,7 @@ class Formats:
 
     def money(self, amount: float | None, currency: str) -> str:
         """Write an amount of money."""
-        return self.with_unit(amount, _SYMBOLS.get(currency, currency), 2)
+        return self.with_unit(amount, currency_sign(currency), 2)
 
     def quantity(self, key: str, value: object) -> str:
         """Write the value of a quantity key, or of a figure of a statistic, with its unit."""
@@ -196,6 +196,11 @@ class Formats:
         month = self._texts(f"month.{day.month}")
         weekday = self._texts(f"weekday.{day.isoweekday()}")
         return form.format(day=day.day, month=month, year=day.year, weekday=weekday)
+
+
+def currency_sign(code: str) -> str:
+    """Return the sign of a currency where all know it, else its code by ISO 4217."""
+    return _SIGNS.get(code, code)
 
 
 def by_energy_first(values: Mapping[str, object]) -> list[str]:

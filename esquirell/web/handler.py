@@ -5,6 +5,7 @@ import json
 import logging
 from collections.abc import Callable
 from datetime import UTC, datetime
+from html import escape
 from http import HTTPStatus
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -156,6 +157,7 @@ class Handler(RequestHandler):
             "json_text": lambda data: json.dumps(data, ensure_ascii=False, indent=2),
             "energy_first": by_energy_first,
             "quote": lambda text: quote(text, safe=""),
+            "breakable": breakable,
         }
 
     async def compute(self, work: Callable[[], Result]) -> Result:
@@ -204,6 +206,11 @@ class Handler(RequestHandler):
 
     def _sentence(self, status: int) -> str:
         return self.texts.get(f"error.{status}", HTTPStatus(status).phrase)
+
+
+def breakable(text: object) -> str:
+    """Return a text as HTML whose paths are broken, where they must be, after a slash."""
+    return escape(str(text)).replace("/", "/<wbr>")
 
 
 def status_of(code: str) -> int:

@@ -13,7 +13,7 @@ from esquirell.plots.gather import Choice, Naming, figures
 from esquirell.runtime.storage import Storage
 from esquirell.services.costs import CostPeriod, CostQuery, CostRow
 from esquirell.services.history import Found, Query, Row, View
-from esquirell.web.formats import Formats
+from esquirell.web.formats import Formats, currency_sign
 from esquirell.web.pictures import words_of
 from esquirell.web.selection import COST, ENERGY, POWER, Past, Selection
 from esquirell.web.spans import Span
@@ -160,7 +160,7 @@ class HistoryView:
         for currency, (figure, rows) in now.items():
             lacking = sum(float(row.cost.unpriced) for row in rows)
             note = self._texts("history.unpriced", energy=self._formats.energy(lacking))
-            title = self._texts("history.cost_in", currency=currency)
+            title = self._texts("history.cost_in", currency=currency_sign(currency))
             twin = before[currency][0] if currency in before else None
             for part in self._beside(title, figure, twin, note if lacking else ""):
                 alone = len(figure.series) == 1 and twin is None
@@ -202,7 +202,7 @@ class HistoryView:
                 total = float(row.cost.total)
                 points = series[names.index(row.meter)].points
                 points[number] = Point(total, total, total)
-        return Figure(self._texts("history.cost"), currency, 2, "bars", axis, series)
+        return Figure(self._texts("history.cost"), currency_sign(currency), 2, "bars", axis, series)
 
     # What all have in common.
 

@@ -1,41 +1,28 @@
 """All meters at a glance: what each says now, what it has used today, and how it is doing."""
 
-import threading
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
 from esquirell.domain.errors import UnavailableError
 from esquirell.domain.meter import Meter
-from esquirell.domain.periods import Calendar
 from esquirell.domain.quantity import total_of
 from esquirell.domain.reading import Reading
-from esquirell.domain.statistic import Periods
 from esquirell.domain.status import MeterStatus
 from esquirell.runtime.root import Runtime
-from esquirell.services.costs import CostQuery
 from esquirell.services.schedules import pace_of
 from esquirell.web.live import CURVE, Live
+from esquirell.web.today import DaySoFar, Today
 
-TODAY_EVERY = timedelta(minutes=1)
+# How long a page that shows the day waits for it: what comes later, the live view brings.
+PATIENCE_S = 0.1
 FRESH = timedelta(minutes=5)
 # In minutes: who polls each five minutes gets a line, not points.
 LONGEST_GAP = 6
-_TODAY_KEYS = ("energy_import", "energy_export", "energy_generated")
 _POWERS = ("active_power", "active_power_a", "active_power_b", "active_power_c")
 State = Literal["online", "offline", "waiting"]
-
-
-@dataclass(frozen=True, slots=True)
-class Today:
-    """The energies of the day so far, in kWh, and what they cost; None where it is not known."""
-
-    imported: float | None = None
-    exported: float | None = None
-    generated: float | None = None
-    cost: float | None = None
-    currency: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,9 +73,9 @@ class House:
         return _sum(one.power for one in self.counted)
 
     @property
-    def is_partial(self) -> bool:
-        """Whether a meter that makes up the house does not answer."""
-        return any(one.power is None for one in self.counted)
+    def missing(self) -> int:
+        """How many of the meters that make up the house, and are read, have no power to add."""
+        return sum(one.power is None and one.meter.enabled for one in self.counted)
 
     @property
     def today(self) -> Today:
@@ -114,23 +101,18 @@ class House:
 
 
 class Overview:
-    """Looks at all meters; what the day has brought so far is worked up once a minute at most.
+    """Looks at all meters."""
 
-    All methods wait for the database.
-    """
-
-    def __init__(self, runtime: Runtime, live: Live) -> None:
+    def __init__(self, runtime: Runtime, live: Live, work: Executor) -> None:
         self._runtime = runtime
         self._live = live
-        self._lock = threading.Lock()
-        self._today: Mapping[str, Today] = {}
-        self._today_at: datetime | None = None
+        self.day = DaySoFar(runtime, work, lambda: live.note({"event": "day"}))
 
-    def look(self) -> House:
-        """Look at all meters."""
+    def look(self, patience_s: float = PATIENCE_S) -> House:
+        """Look at all meters; wait for what the day has brought for so many seconds at most."""
         meters = self._runtime.meters()
         try:
-            return House(self._glances(meters))
+            return House(self._glances(meters, patience_s))
         except UnavailableError as error:
             readings = self._live.readings()
             return House(tuple(self._blind(one, readings) for one in meters), str(error))
@@ -138,6 +120,7 @@ class Overview:
     def renewed(self, house: House, names: Collection[str]) -> House:
         """Return the house with the newest readings of these meters; waits for nothing."""
         readings = self._live.readings()
+        days = self.day.known([one.meter.name for one in house.meters], readings)
         return replace(
             house,
             meters=tuple(
@@ -145,6 +128,7 @@ class Overview:
                     one,
                     state="online",
                     reading=readings[one.meter.name],
+                    today=days[one.meter.name],
                     curve=self._live.curve(one.meter.name),
                 )
                 if one.meter.name in names
@@ -153,13 +137,13 @@ class Overview:
             ),
         )
 
-    def _glances(self, meters: Sequence[Meter]) -> tuple[Glance, ...]:
+    def _glances(self, meters: Sequence[Meter], patience_s: float) -> tuple[Glance, ...]:
         runtime, names = self._runtime, [one.name for one in meters]
         self._catch_up()
         statuses = runtime.storage.readings.statuses()
         active = runtime.schedules.active().values()
         ledgers = runtime.storage.readings.ledgers(names)
-        today = self._days(names)
+        today = self.day.look(names, self._live.readings(), patience_s)
         readings = self._live.readings()
         found = []
         for meter in meters:
@@ -171,7 +155,7 @@ class Overview:
                 status,
                 state_of(status, reading, pace_of(active, name)),
                 reading,
-                today.get(name, Today()),
+                today[name],
                 self._live.curve(name),
                 reading.warnings if reading and reading.warnings else known,
             )
@@ -195,14 +179,6 @@ class Overview:
         for reading in readings.latest().values():
             self._live.take(reading)
 
-    def _days(self, names: Sequence[str]) -> Mapping[str, Today]:
-        """Return what each meter has used since midnight. Raises UnavailableError."""
-        with self._lock:
-            now = datetime.now(UTC)
-            if self._today_at is None or not timedelta() <= now - self._today_at < TODAY_EVERY:
-                self._today, self._today_at = _today(self._runtime, names), now
-            return self._today
-
 
 def state_of(status: MeterStatus, reading: Reading | None, pace_s: int | None) -> State:
     """Judge whether a meter answers, as its availability over MQTT does."""
@@ -214,44 +190,20 @@ def state_of(status: MeterStatus, reading: Reading | None, pace_s: int | None) -
     return status.state
 
 
-def _today(runtime: Runtime, names: Sequence[str]) -> dict[str, Today]:
-    """Return what each meter has used since midnight. Raises UnavailableError."""
-    now = datetime.now(UTC)
-    calendar = Calendar(runtime.settings.timezone)
-    midnight = calendar.floor(now, "day")
-    runtime.storage.fresh_statistics.ensure(names)
-    found: dict[str, Today] = {}
-    wanted = Periods("day", midnight, now, None)
-    costs = _costs(runtime, names, (midnight, now))
-    for day in runtime.storage.periods.query(names, wanted):
-        cost, currency = costs.get(day.meter, (None, ""))
-        imported, exported, generated = (total_of(day.values, key) for key in _TODAY_KEYS)
-        found[day.meter] = Today(imported, exported, generated, cost, currency)
-    return found
-
-
-def _costs(
-    runtime: Runtime, names: Sequence[str], span: tuple[datetime, datetime]
-) -> dict[str, tuple[float | None, str]]:
-    """Return what the day of each meter that has a tariff cost, and in which currency."""
-    costs = runtime.storage.costs
-    billed = [name for name in names if costs.tariff_of(name)]
-    if not billed:
-        return {}
-    rows = costs.read(CostQuery(*span, "day", billed))
-    return {row.meter: (float(row.cost.total), row.tariff.currency) for row in rows}
-
-
 def _sum(values: Iterable[float | None]) -> float | None:
     known = [value for value in values if value is not None]
     return sum(known) if known else None
 
 
 def sparkline(points: Sequence[float | None], width: int = 240, height: int = 48) -> str:
-    """Return the path of a curve, in a box of this size; longer gaps are left open."""
+    """Return the path of a curve, in a box of this size; longer gaps are left open.
+
+    A curve that has just begun fills the box: of an hour, its minutes would be a dot.
+    """
     known = [value for value in points if value is not None]
-    if len(known) < 2:  # noqa: PLR2004 - one point makes no line
+    if not known:
         return ""
+    points = points[next(at for at, value in enumerate(points) if value is not None) :]
     low, high = min(0.0, *known), max(0.0, *known)
     span = (high - low) or 1.0
     step = width / max(1, len(points) - 1)
@@ -262,4 +214,5 @@ def sparkline(points: Sequence[float | None], width: int = 240, height: int = 48
             y = height - 2 - (value - low) / span * (height - 4)
             parts.append(f"{pen}{number * step:.1f} {y:.1f}")
             last = number
-    return "".join(parts)
+    # One point alone is drawn as a dot, by the round ends of the line.
+    return "".join(parts) if len(known) > 1 else f"{parts[0]}h0"

@@ -50,7 +50,6 @@ class Shared:
         settings = runtime.settings
         self.runtime = runtime
         self.live = live
-        self.overview = Overview(runtime, live)
         self.credentials = Credentials(settings)
         self.sessions = Sessions(self.credentials, settings.state_dir)
         self.tokens = Tokens(settings.state_dir, lambda: datetime.now(UTC))
@@ -59,6 +58,9 @@ class Shared:
         self.templates = Templates(str(FOLDER / "templates"))
         # Two: one slow query must not hold up everything else.
         self.executor = ThreadPoolExecutor(max_workers=2, thread_name_prefix="web")
+        # And one that pages wait for only for a moment: in theirs it would have to wait for them.
+        beside = ThreadPoolExecutor(max_workers=1, thread_name_prefix="web-beside")
+        self.overview = Overview(runtime, live, beside)
 
 
 class Site(Application):

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from esquirell.beat.rules import Crontab, Grid, check_cron, from_json, rule_of
+from esquirell.beat.rules import Crontab, Grid, check_cron, explain, from_json, rule_of
 from esquirell.domain.errors import ConfigError
 from esquirell.domain.schedule import Schedule
 
@@ -135,3 +135,27 @@ def test_a_rule_survives_its_way_through_redis(schedule: Schedule) -> None:
 
 def test_a_crontab_without_a_zone_is_in_the_configured_one() -> None:
     assert rule_of(Schedule(name="b", cron="0 4 * * *"), WARSAW) == Crontab("0 4 * * *", WARSAW)
+
+
+@pytest.mark.parametrize(
+    ("cron", "words"),
+    [
+        ("30 8 * * mon-fri", "At 08:30 on weekdays"),
+        ("0 12 * * sat,sun", "At 12:00 at weekends"),
+        ("0 0 * * 0", "At 00:00 every Sunday"),
+        ("*/5 * * * *", "Every 5 minutes"),
+        ("* * * * *", "Every minute"),
+        ("0 * * * *", "Every hour, on the hour"),
+        ("0 */2 * * *", "Every 2 hours"),
+        ("0 8-18 * * *", "Every hour from 8:00 to 18:00"),
+        ("*/7 */3 * * *", "Every 7 minutes in every third hour"),
+        ("*/10 8,9,20 * * *", "Every 10 minutes in the hours 8, 9, and 20"),
+        ("*/30 7-19 * * 1-5", "Every 30 minutes from 07:00 to 19:59 on weekdays"),
+        ("30 6,18 * * *", "At 06:30 and 18:30 every day"),
+        ("15 10 L * *", "At 10:15 on the last day of every month"),
+        ("0 9 * * 1#1", "At 09:00 on the first Monday of the month"),
+        ("0 3 */2 * *", "At 03:00 on every other day of the month"),
+    ],
+)
+def test_a_crontab_is_said_as_people_say_it(cron: str, words: str) -> None:
+    assert explain(cron, "Europe/Warsaw", 1)[0] == words

@@ -219,16 +219,16 @@ def test_energy_of_a_day_of_25_hours(storage: Storage) -> None:
 
 def test_what_the_meters_below_do_not_explain(storage: Storage) -> None:
     _, explained = parts(storage, "span=month&at=2026-10-25")
-    assert explained.title == f"Where the energy of {LABEL} went"
+    assert explained.title == f"Breakdown of {LABEL}"
     assert explained.figure.stacked
     names = [one.name for one in explained.figure.series]
-    assert names == ["Heat pump", "car", f"{LABEL}, not explained"]
+    assert names == ["Heat pump", "car", f"{LABEL}, untracked"]
     shown = table(explained)
     # 49 hours; the pump has no total, but two phases.
     assert [(line.title, figures_of(line.cells)) for line in shown.lines] == [
         ("Heat pump", ["73.50 kWh", "50.0 %"]),
         ("car", ["49.00 kWh", "33.3 %"]),
-        ("not explained", ["24.50 kWh", "16.7 %"]),
+        ("Untracked", ["24.50 kWh", "16.7 %"]),
     ]
     assert shown.sums
     assert figures_of(shown.sums.cells) == ["147.00 kWh", "100.0 %"]
@@ -272,10 +272,10 @@ def test_power_has_its_lowest_mean_and_highest(storage: Storage) -> None:
     (power,) = parts(storage, "show=power&span=month&by=day&at=2026-10-25")
     assert power.figure.kind == "lines"
     shown = table(power)
-    assert shown.columns == ["lowest, W", "mean, W", "highest, W"]
+    assert shown.columns == ["min, W", "mean, W", "max, W"]
     assert list(shown.lines[0].cells) == ["2,000", "2,000", "2,000"]
     assert shown.sums
-    assert shown.sums.title == "Whole time"
+    assert shown.sums.title == "Overall"
 
 
 def test_readings_one_by_one_have_a_summary_only(storage: Storage) -> None:
@@ -294,12 +294,12 @@ def test_a_quantity_that_is_measured_by_phases(storage: Storage) -> None:
 def test_costs_of_a_meter_say_what_they_are_made_of(storage: Storage) -> None:
     (cost,) = parts(storage, "show=cost&span=month&at=2026-10-25")
     shown = table(cost)
-    assert shown.columns == ["Imported, kWh", "Import", "Credit for export", "Fees", "To pay"]
+    assert shown.columns == ["Imported, kWh", "Import cost", "Export credit", "Fixed fees", "Total"]
     assert list(shown.lines[24].cells) == ["75.00", "75.00", "12.50", "2.00", "64.50"]
     assert shown.sums
     # The fees go on in a gap, and in the first hour of the 27th.
     assert list(shown.sums.cells) == ["147.00", "147.00", "24.50", "52.08", "174.58"]
-    assert (cost.title, cost.figure.unit) == ("Cost in PLN", "PLN")
+    assert (cost.title, cost.figure.unit) == ("Cost in zł", "zł")
 
 
 def test_without_a_tariff_there_is_nothing_to_show(storage: Storage) -> None:
@@ -334,7 +334,7 @@ def test_names_are_escaped_in_pictures_and_read_outs(storage: Storage) -> None:
     assert "<" not in readout
     assert "'" not in readout
     data = json.loads(unescape(readout))
-    assert data["series"][-1]["name"] == f"{LABEL}, not explained"
+    assert data["series"][-1]["name"] == f"{LABEL}, untracked"
     assert data["series"][-1]["values"][24] == "12.50 kWh"
 
 

@@ -88,7 +88,7 @@ def test_a_meter_from_a_list_to_its_end(house: House, barn: SimulatedMeter) -> N
     saved = browser.post("/add", form(barn, "meter/add"))
     assert saved.status == 303
     page = browser.get(saved.headers["Location"])
-    assert "The meter is added. Its settings lie on" in page.words
+    assert "Meter added. Its settings are stored on" in page.words
     eventually(lambda: house.service.readings("barn") > 0, what="the service reads it")
     for reply in (found, chosen, tried, page, browser.get("/log")):
         assert KEY not in reply.text
@@ -105,14 +105,14 @@ def test_a_meter_from_a_list_to_its_end(house: House, barn: SimulatedMeter) -> N
             "/meters/barn",
             {"command": "meter/exchange", "place": "change", "port": str(other.port), **fields},
         )
-        assert "Exchanged" in exchanged.words
+        assert "Replaced" in exchanged.words
         eventually(lambda: other.answers > 1, what="the new device is read")
     finally:
         other.stop()
     removed = browser.post("/meters/barn", {"command": "meter/remove", "place": "change"})
     assert removed.status == 303
     words = browser.get(removed.headers["Location"]).words
-    assert "barn is removed" in words
+    assert "barn was removed" in words
     assert browser.get("/meters/barn").status == 404
 
 
@@ -149,10 +149,10 @@ def test_a_wrong_key_is_taken_from_a_list_or_typed(house: House, barn: Simulated
     browser = house.browser()
     wrong = form(barn, "meter/add", name="keyed", local_key=OTHER_KEY, untested="1", device="")
     assert browser.post("/add", wrong).status == 303
-    eventually(lambda: "refuses the local key" in browser.get("/meters/keyed").words)
+    eventually(lambda: "wrong local key" in browser.get("/meters/keyed").words)
     assert "Use this key" in browser.get("/meters/keyed").words
     browser.post("/meters/keyed", {"command": "meter/test", "place": "meter"})
-    eventually(lambda: "Last errors" in browser.get("/meters/keyed").words)
+    eventually(lambda: "Recent errors" in browser.get("/meters/keyed").words)
     refused = upload(browser, "/meters/keyed", devices(id="x"), command="key/file", place="meter")
     assert "the file does not hold this device" in refused.words
     taken = upload(browser, "/meters/keyed", devices(), command="key/file", place="meter")
@@ -209,7 +209,7 @@ def test_the_log_shows_who_wanted_what(house: House) -> None:
     browser = house.browser()
     browser.post("/schedules", {"command": "schedule/run", "place": "fetch", "name": "nobody"})
     words = browser.get("/log").words
-    assert "Run a schedule nobody on this page failed" in words
+    assert "Run a schedule nobody web page failed" in words
     link = browser.get("/log").text.partition('href="/log/')[2].partition('"')[0]
     entry = browser.get(f"/log/{link}")
     assert "unknown_schedule" in entry.words

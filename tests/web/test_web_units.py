@@ -3,6 +3,7 @@
 import re
 import tomllib
 from datetime import UTC, datetime
+from decimal import Decimal
 from importlib.resources import files
 from pathlib import Path
 from typing import cast
@@ -12,16 +13,19 @@ from tornado.httputil import HTTPHeaders, HTTPServerRequest
 from tornado.web import HTTPError
 
 from esquirell.domain.command import Answer
+from esquirell.domain.cost import HourPrice
 from esquirell.domain.quantity import QUANTITIES, total_of
 from esquirell.domain.reading import Reading
 from esquirell.services.command_table import commands_for
 from esquirell.settings import WebSettings
-from esquirell.web.formats import MINUS, NARROW_SPACE, NOTHING, Formats
+from esquirell.web.formats import MINUS, NARROW_SPACE, NOTHING, Formats, currency_sign
 from esquirell.web.gate import Gate, IngressGate
+from esquirell.web.handler import breakable
 from esquirell.web.limits import ADDRESSES, WrongAttempts
 from esquirell.web.live import Live
 from esquirell.web.overview import sparkline
 from esquirell.web.texts import DEFAULT, best_language, languages, texts_of
+from esquirell.web.today import Base, Today
 
 TEXTS = texts_of(DEFAULT)
 FORMATS = Formats(TEXTS, "Europe/Warsaw")
@@ -146,7 +150,13 @@ def test_a_curve_bridges_a_slow_schedule_and_leaves_an_outage_open() -> None:
     slow = [100.0, None, None, None, None, 200.0]
     assert sparkline(slow).count("M") == 1
     assert sparkline([1.0, *[None] * 30, 2.0, 3.0]).count("M") == 2
-    assert sparkline([None, 1.0, None]) == ""
+    assert sparkline([None, None]) == ""
+
+
+def test_a_curve_of_the_first_minutes_fills_its_box() -> None:
+    assert sparkline([*[None] * 58, 1.0, 2.0]) == "M0.0 24.0L240.0 2.0"
+    # One point is a dot, as the ends of the line are round.
+    assert sparkline([None, 1.0, None]) == "M0.0 2.0h0"
 
 
 def test_the_newest_reading_wins_and_makes_the_curve() -> None:
@@ -157,3 +167,46 @@ def test_the_newest_reading_wins_and_makes_the_curve() -> None:
     assert [one for one in live.curve("main") if one is not None] == [3.0]
     assert live.curve("nobody") == []
     assert Answer("ok").payload()["status"] == "ok"
+
+
+PRICE = HourPrice(Decimal("0.90"), Decimal("0.30"), Decimal(0), Decimal(0))
+MORNING = Base(
+    Today(2.0, 1.0, None, 5.0, "PLN"), {"energy_import": 100.0, "energy_export": 40.0}, PRICE
+)
+
+
+def read(**values: float) -> Reading:
+    return Reading("main", datetime.now(UTC), values)
+
+
+def test_the_day_follows_the_counters() -> None:
+    assert MORNING.at(None) == MORNING.today
+    now = MORNING.at(read(energy_import=100.5, energy_export=40.1))
+    assert now.imported == pytest.approx(2.5)
+    assert now.exported == pytest.approx(1.1)
+    assert now.cost == pytest.approx(5.0 + 0.5 * 0.9 - 0.1 * 0.3)
+    assert (now.generated, now.currency) == (None, "PLN")
+
+
+def test_the_day_of_a_meter_of_phases_is_that_of_all() -> None:
+    base = Base(Today(1.0), {"energy_import": 30.0})
+    now = base.at(read(energy_import_a=10.25, energy_import_b=10.25, energy_import_c=10.0))
+    assert now == Today(1.5)
+
+
+def test_a_counter_that_is_unknown_or_began_anew_adds_nothing_to_the_day() -> None:
+    assert MORNING.at(read(active_power=1.0)) == MORNING.today
+    assert MORNING.at(read(energy_import=3.0, energy_export=0.0)) == MORNING.today
+
+
+def test_a_day_without_a_price_has_no_cost() -> None:
+    assert Base(Today(1.0), {"energy_import": 1.0}).at(read(energy_import=2.0)) == Today(2.0)
+
+
+def test_a_currency_has_one_sign_everywhere() -> None:
+    assert FORMATS.money(1, "PLN") == f"1.00{NARROW_SPACE}zł"
+    assert [currency_sign(code) for code in ("PLN", "EUR", "CHF")] == ["zł", "€", "CHF"]
+
+
+def test_a_path_is_broken_after_a_slash_only() -> None:
+    assert breakable("/var/<lib>") == "/<wbr>var/<wbr>&lt;lib&gt;"

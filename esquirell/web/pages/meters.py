@@ -20,6 +20,8 @@ from esquirell.web.steering import Given, Steering
 # Of so many commands those are looked through that failed for the meter.
 LOOKED_THROUGH = 300
 ERRORS_SHOWN = 5
+# These pages are not live: they wait a little longer for what the day has brought.
+PATIENCE_S = 2.0
 
 
 class Meters(Steering):
@@ -38,7 +40,7 @@ class Meters(Steering):
         await self._show(await self.give("fetch", self.transaction()))
 
     async def _show(self, given: Given | None) -> None:
-        house = await self.compute(self.site.overview.look)
+        house = await self.compute(lambda: self.site.overview.look(PATIENCE_S))
         removed = self.get_query_argument("removed", "")
         self.render("meters.html", house=house, given=given, removed=removed)
 
@@ -104,7 +106,7 @@ class Meter(Steering):
         return await self.give("meter/set", {"name": name, "local_key": key})
 
     async def _show(self, name: str, given: Given | None = None) -> None:
-        house = await self.compute(self.site.overview.look)
+        house = await self.compute(lambda: self.site.overview.look(PATIENCE_S))
         found = next((one for one in house.meters if one.meter.name == name), None)
         if found is None:
             raise HTTPError(404)

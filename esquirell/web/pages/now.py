@@ -13,6 +13,8 @@ from esquirell.web.formats import Formats
 from esquirell.web.handler import Handler
 from esquirell.web.live import News
 from esquirell.web.overview import Glance, House, sparkline
+from esquirell.web.texts import Texts
+from esquirell.web.today import Today
 
 # Readings that come in one go are told in one go.
 GATHER_S = 0.15
@@ -27,7 +29,14 @@ class Now(Handler):
     async def get(self) -> None:
         """Show all meters as they are now."""
         house = await self.compute(self.site.overview.look)
-        self.render("now.html", house=house, sparkline=sparkline, many=len(house.meters) > MANY)
+        self.render(
+            "now.html",
+            house=house,
+            many=len(house.meters) > MANY,
+            shown=changes(house, self.texts, self.formats),
+            day=day_of,
+            days=days_of(house.today),
+        )
 
 
 class LiveNow(Handler):
@@ -51,7 +60,7 @@ class LiveNow(Handler):
         while True:
             if loop.time() - looked_at >= refresh_s:
                 house, looked_at = await self.compute(self.site.overview.look), loop.time()
-            shown = changes(house, self.formats)
+            shown = changes(house, self.texts, self.formats)
             fresh = {key: value for key, value in shown.items() if known.get(key) != value}
             known = shown
             self.write(f"data: {json.dumps(fresh, ensure_ascii=False)}\n\n" if fresh else ":\n\n")
@@ -59,8 +68,8 @@ class LiveNow(Handler):
             news = await _gathered(queue, refresh_s)
             read = {one.meter for one in news if isinstance(one, Reading)}
             house = self.site.overview.renewed(house, read)
-            if len(read) < len(news) and not read:
-                # An event: a meter went offline, a schedule was changed.
+            # An event (a meter went offline, a schedule was changed), or midnight.
+            if (len(read) < len(news) and not read) or self.site.overview.day.is_over:
                 looked_at = -refresh_s
 
 
@@ -75,24 +84,56 @@ async def _gathered(queue: "asyncio.Queue[News]", limit_s: float) -> list[News]:
     return news
 
 
-def changes(house: House, formats: Formats) -> dict[str, Any]:
+def changes(house: House, texts: Texts, formats: Formats) -> dict[str, Any]:
     """Return what the page shows, by place: `main.power`, `main.curve`, `total:power`."""
     shown = {
         # No meter's name holds a colon.
         "total:power": formats.power(house.power),
-        "total:import": formats.energy(house.today.imported),
-        "total:cost": formats.money(house.today.cost, house.today.currency),
+        "total:note": note_of(house, texts),
+        **{f"total:{name}": text for name, text in _day(house.today, formats)},
     }
     for one in house.meters:
         shown |= dict(_of(one, formats))
     return shown
 
 
+def note_of(house: House, texts: Texts) -> str:
+    """Say which way the energy flows, and which meters are not in the sum."""
+    if house.power is None:
+        return texts("now.unknown")
+    way = texts("now.feeding_in" if house.power < 0 else "now.drawing")
+    return f"{way} · {texts.counted('now.partial', house.missing)}" if house.missing else way
+
+
+def days_of(today: Today, *, produces: bool = False) -> list[tuple[str, str]]:
+    """Return which figures of a day are shown, as the ends of their places, with their titles."""
+    exports = bool(today.exported)
+    figures = [
+        (not produces, "import", "now.imported" if exports else "now.today"),
+        (exports, "export", "now.exported"),
+        (today.generated is not None, "generated", "now.generated"),
+        (today.cost is not None, "cost", "now.cost"),
+    ]
+    return [(place, title) for is_shown, place, title in figures if is_shown]
+
+
+def day_of(one: Glance) -> list[tuple[str, str]]:
+    """Return which figures of a meter's day are shown, as `days_of`."""
+    return days_of(one.today, produces=one.produces)
+
+
 def _of(one: Glance, formats: Formats) -> Iterable[tuple[str, Any]]:
     name = one.meter.name
     yield f"{name}.power", formats.power(one.power)
-    yield f"{name}.import", formats.energy(one.today.imported)
-    yield f"{name}.cost", formats.money(one.today.cost, one.today.currency)
+    for place, text in _day(one.today, formats):
+        yield f"{name}.{place}", text
     yield f"{name}.age", one.read_at.isoformat() if one.read_at else ""
     yield f"{name}.state", one.state
     yield f"{name}.curve", sparkline(one.curve)
+
+
+def _day(today: Today, formats: Formats) -> Iterable[tuple[str, str]]:
+    yield "import", formats.energy(today.imported)
+    yield "export", formats.energy(today.exported)
+    yield "generated", formats.energy(today.generated)
+    yield "cost", formats.money(today.cost, today.currency)

@@ -1,0 +1,177 @@
+"""What each meter has used since midnight, followed from reading to reading.
+
+The statistics say what the day brought up to the last stored reading; what the same counters have
+counted since then is added, so that energy and cost move together with the power. The statistics
+are worked up beside the page: a page waits for them only for a moment.
+"""
+
+import logging
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor, Future, wait
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+from esquirell.domain.cost import HourPrice
+from esquirell.domain.errors import EsquirellError
+from esquirell.domain.periods import Calendar
+from esquirell.domain.quantity import total_of
+from esquirell.domain.reading import Reading
+from esquirell.domain.statistic import Periods
+from esquirell.runtime.root import Runtime
+from esquirell.services.costs import CostQuery
+
+log = logging.getLogger(__name__)
+
+WORKED_UP_EVERY = timedelta(minutes=1)
+# The order of the energies in `Today`.
+ENERGIES = ("energy_import", "energy_export", "energy_generated")
+
+
+@dataclass(frozen=True, slots=True)
+class Today:
+    """The energies of the day so far, in kWh, and what they cost; None where it is not known."""
+
+    imported: float | None = None
+    exported: float | None = None
+    generated: float | None = None
+    cost: float | None = None
+    currency: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """What a day had brought when the counters stood at `sums` (kWh), and what a kWh costs now."""
+
+    today: Today
+    sums: Mapping[str, float] = field(default_factory=dict)
+    price: HourPrice | None = None
+
+    def at(self, reading: Reading | None) -> Today:
+        """Return the day up to a reading."""
+        imported, exported, generated = (self._since(reading, key) for key in ENERGIES)
+        return replace(
+            self.today,
+            imported=_sum(self.today.imported, imported),
+            exported=_sum(self.today.exported, exported),
+            generated=_sum(self.today.generated, generated),
+            cost=_sum(self.today.cost, self._cost(imported, exported)),
+        )
+
+    def _since(self, reading: Reading | None, key: str) -> float:
+        """Return the kWh that were counted since; a counter that is unknown has counted nothing."""
+        counted = total_of(reading.values, key) if reading else None
+        known = self.sums.get(key)
+        return 0.0 if counted is None or known is None else max(0.0, counted - known)
+
+    def _cost(self, imported: float, exported: float) -> float:
+        if self.price is None:
+            return 0.0
+        bought = self.price.bought * Decimal(str(imported))
+        return float(bought - self.price.sold * Decimal(str(exported)))
+
+
+class DaySoFar:
+    """Knows what the day has brought; `changed` is called when the statistics say more.
+
+    Worked up once a minute at most, and only while somebody looks.
+    """
+
+    def __init__(self, runtime: Runtime, work: Executor, changed: Callable[[], None]) -> None:
+        self._runtime = runtime
+        self._work = work
+        self._changed = changed
+        self._calendar = Calendar(runtime.settings.timezone)
+        self._lock = threading.Lock()
+        self._running: Future[None] | None = None
+        self._bases: Mapping[str, Base] = {}
+        self._worked_up_at = datetime.min.replace(tzinfo=UTC)
+        self._ends_at = self._worked_up_at
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the day that is known has ended."""
+        return datetime.now(UTC) >= self._ends_at
+
+    def look(
+        self, names: Sequence[str], readings: Mapping[str, Reading], patience_s: float
+    ) -> dict[str, Today]:
+        """Return the day of each meter, after waiting for news of it for some seconds at most."""
+        if running := self._begin(names):
+            wait([running], patience_s)
+        return self.known(names, readings)
+
+    def known(self, names: Sequence[str], readings: Mapping[str, Reading]) -> dict[str, Today]:
+        """Return what is known of the day of each meter; waits for nothing."""
+        bases = {} if self.is_over else self._bases
+        nothing = Base(Today())
+        return {name: bases.get(name, nothing).at(readings.get(name)) for name in names}
+
+    def _begin(self, names: Sequence[str]) -> Future[None] | None:
+        """Have the day worked up if it is time; return the work, also where it runs already."""
+        with self._lock:
+            age = datetime.now(UTC) - self._worked_up_at
+            known = self._bases.keys() >= set(names) and not self.is_over
+            if known and timedelta() <= age < WORKED_UP_EVERY:
+                return None
+            if self._running is None or self._running.done():
+                self._running = self._work.submit(self._refresh, names)
+            return self._running
+
+    def _refresh(self, names: Sequence[str]) -> None:
+        try:
+            self._work_up(names)
+        except EsquirellError as error:
+            # Who looks next is told why the database can't be read, and has it tried again.
+            log.debug("what the day has brought is not known: %s", error)
+            return
+        self._changed()
+
+    def _work_up(self, names: Sequence[str]) -> None:
+        """Take over what the statistics say. Raises UnavailableError."""
+        now = datetime.now(UTC)
+        midnight = self._calendar.floor(now, "day")
+        storage = self._runtime.storage
+        storage.statistics.rollup(meters=names)
+        # Read afterwards: what was stored meanwhile is in neither, and comes a minute later.
+        sums = {name: _sums(reading) for name, reading in storage.readings.latest().items()}
+        wanted = Periods("day", midnight, now, None)
+        days = {day.meter: day.values for day in storage.periods.query(names, wanted)}
+        costs = self._costs(names, (midnight, now))
+        prices = {one.name: storage.costs.price(one, now) for one in storage.costs.tariffs}
+        self._bases = {
+            name: Base(
+                _today(days.get(name, {}), costs.get(name)),
+                sums.get(name, {}),
+                prices[tariff.name] if (tariff := storage.costs.tariff_of(name)) else None,
+            )
+            for name in names
+        }
+        self._ends_at = self._calendar.after(midnight, "day")
+        self._worked_up_at = now
+
+    def _costs(
+        self, names: Sequence[str], span: tuple[datetime, datetime]
+    ) -> dict[str, tuple[float, str]]:
+        """Return what the day of each meter that has a tariff cost, and in which currency."""
+        costs = self._runtime.storage.costs
+        billed = [name for name in names if costs.tariff_of(name)]
+        if not billed:
+            return {}
+        rows = costs.read(CostQuery(*span, "day", billed))
+        return {row.meter: (float(row.cost.total), row.tariff.currency) for row in rows}
+
+
+def _today(values: Mapping[str, float], cost: tuple[float, str] | None) -> Today:
+    imported, exported, generated = (total_of(values, key) for key in ENERGIES)
+    return Today(imported, exported, generated, *(cost or (None, "")))
+
+
+def _sums(reading: Reading) -> dict[str, float]:
+    found = {key: total_of(reading.values, key) for key in ENERGIES}
+    return {key: value for key, value in found.items() if value is not None}
+
+
+def _sum(known: float | None, more: float) -> float | None:
+    return None if known is None else known + more
