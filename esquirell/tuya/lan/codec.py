@@ -12,6 +12,10 @@ import struct
 from dataclasses import dataclass
 from hashlib import sha256
 
+from cryptography.hazmat.primitives.ciphers import Cipher
+from cryptography.hazmat.primitives.ciphers.algorithms import AES
+from cryptography.hazmat.primitives.ciphers.modes import ECB
+
 from esquirell.tuya.tinytuya_import import (
     DP_QUERY,
     DP_QUERY_NEW,
@@ -86,7 +90,7 @@ class FrameBuffer:
         """Take bytes in; return the frames that are complete by now."""
         self._buffer += data
         frames = []
-        while (frame := self._next()) is not None:
+        while self._buffer and (frame := self._next()) is not None:
             frames.append(frame)
         return frames
 
@@ -106,6 +110,8 @@ class FrameBuffer:
             self._skip(len(prefix))
 
     def _skip_to_prefix(self) -> None:
+        if self._buffer[:4] in _HEADERS:
+            return
         found = [at for one in _HEADERS if (at := self._buffer.find(one)) >= 0]
         # A prefix may have come in part.
         self._skip(min(found) if found else max(0, len(self._buffer) - 3))
@@ -132,7 +138,10 @@ class Codec:
     def use(self, key: bytes) -> None:
         """Go on with another key: the one agreed on for the session."""
         self.key = key
-        self._cipher = AESCipher(key)
+        # Whole blocks in ECB do not depend on each other: one context does for all frames.
+        cipher = Cipher(AES(key), ECB())  # noqa: S305 - the protocol's
+        self._encrypt = cipher.encryptor().update
+        self._decrypt_blocks = cipher.decryptor().update
 
     def pack(self, command: int, payload: bytes, sequence: int, *, answers: bool = False) -> bytes:
         """Build a frame; a device `answers` with a return code, 0 for success."""
@@ -178,8 +187,8 @@ class Codec:
         if self.version == "3.1" or (not payload and self.version != "3.4"):
             return payload
         if self.version == "3.4":
-            return bytes(self._cipher.encrypt(named + payload, use_base64=False))
-        return named + bytes(self._cipher.encrypt(payload, use_base64=False))
+            return self._encrypt(_padded(named + payload))
+        return named + self._encrypt(_padded(payload))
 
     def _open(self, payload: bytes) -> bytes:
         """Decrypt a payload and take its version off. Raises ValueError or binascii.Error."""
@@ -198,11 +207,9 @@ class Codec:
         return self._decrypt(payload) if payload else b""
 
     def _decrypt(self, sealed: bytes) -> bytes:
-        if not sealed:
-            raise ValueError("nothing to decrypt")
-        return bytes(
-            self._cipher.decrypt(sealed, use_base64=False, decode_text=False, verify_padding=True)
-        )
+        if not sealed or len(sealed) % _BLOCK_BYTES:
+            raise ValueError("these are no whole blocks")
+        return _unpadded(self._decrypt_blocks(sealed))
 
 
 def proof_of(key: bytes, nonce: bytes) -> bytes:
@@ -217,6 +224,20 @@ def session_key(version: str, local_key: bytes, client: bytes, device: bytes) ->
     if version == "3.4":
         return bytes(cipher.encrypt(mixed, use_base64=False, pad=False))
     return bytes(cipher.encrypt(mixed, use_base64=False, pad=False, iv=client[:12])[12:28])
+
+
+def _padded(payload: bytes) -> bytes:
+    """Fill up to whole blocks, as PKCS #7 does."""
+    missing = _BLOCK_BYTES - len(payload) % _BLOCK_BYTES
+    return payload + bytes([missing]) * missing
+
+
+def _unpadded(payload: bytes) -> bytes:
+    """Take the padding off. Raises ValueError."""
+    count = payload[-1]
+    if not 1 <= count <= _BLOCK_BYTES or payload[-count:] != payload[-1:] * count:
+        raise ValueError("this is no padding")
+    return payload[:-count]
 
 
 def _without_return_code(payload: bytes) -> bytes:

@@ -66,11 +66,12 @@ class Datapoints:
             elif len(self.known) < MOST_DATAPOINTS:
                 self.known[name] = Datapoint(value, now, line)
         if message.is_answer:
+            self.answers += 1
             self.answered |= message.dps.keys()
             self.came |= message.dps.keys()
             self.answers_by_reports = False
-        self.answers += message.is_answer
-        self.reports += message.is_report
+        elif message.is_report:
+            self.reports += 1
 
     def pend(self, now: float) -> None:
         """Note that something was reported that is not published yet."""
@@ -117,14 +118,14 @@ class Datapoints:
     def left(self, due: Collection[str], since: float) -> set[str]:
         """Return the ids that were not said since a moment."""
         known = self.known
-        return {name for name in due if name not in known or known[name].at < since}
+        return {name for name in due if (point := known.get(name)) is None or point.at < since}
 
-    def count_answer(self, due: Collection[str], since: float) -> None:
-        """Note which datapoints an answer brought."""
-        left = self.left(due, since)
+    def count_answer(self, due: Collection[str], left: Collection[str], since: float) -> None:
+        """Note which datapoints an answer brought; `left` are those of them that it did not."""
         for name in due if left or self.missing else ():
             self.missing[name] = self.missing.get(name, 0) + 1 if name in left else 0
-        self.came.update(name for name, point in self.known.items() if point.at >= since)
+        if not self.known.keys() <= self.came:
+            self.came.update(name for name, point in self.known.items() if point.at >= since)
 
     def unconfirmed(self, now: float, line: int) -> set[str]:
         """Return the ids that are to be asked for anew, as the line lives and says nothing of them.
@@ -153,7 +154,7 @@ class Datapoints:
             name: point
             for name, point in self.known.items()
             if (
-                (name in counters or not _denied(point, now))
+                (point.asked < MISSES or name in counters or not _denied(point, now))
                 if point.line == line
                 else now - point.at <= keep_s
             )

@@ -133,9 +133,8 @@ class Device:
     def wake(self) -> None:
         """Go on with whatever is under way, and publish what was reported if it is time."""
         now = time.monotonic()
-        for child in self.children.values():
-            if child.said.report_due <= now:
-                self._report(child)
+        if self._report_due() <= now:
+            self._report_what_is_due(now)
         try:
             moment = next(self._script)
         except StopIteration:
@@ -149,8 +148,20 @@ class Device:
                     EsquirellError(f"unexpected error: {type(error).__name__}")
                 )
             moment = now + RETRY_S
-        due = min((child.said.report_due for child in self.children.values()), default=FOREVER)
-        self._network.loop.wake_at(self, min(moment, due))
+        self._network.loop.wake_at(self, min(moment, self._report_due()))
+
+    def _report_due(self) -> float:
+        """Return when something that was reported is to be published next."""
+        due = FOREVER
+        for child in self.children.values():
+            if child.said.last_report != FOREVER:
+                due = min(due, child.said.report_due)
+        return due
+
+    def _report_what_is_due(self, now: float) -> None:
+        for child in self.children.values():
+            if child.said.report_due <= now:
+                self._report(child)
 
     def push_of(self, meter: Meter) -> Push:
         """Return whether the line of a meter is held."""
@@ -348,7 +359,7 @@ class Device:
         line = self._exchange.number if self._exchange.ready else None
         interval_s = self._network.interval_s(child.meter)
         current = child.said.current(now, line, interval_s, child.asking().counters)
-        oldest = min((point.at for point in current.values()), default=now)
+        oldest = min([point.at for point in current.values()], default=now)
         values = {name: point.value for name, point in current.items()}
         added, interrupted = child.added.take(line)
         push = self.push_of(child.meter)

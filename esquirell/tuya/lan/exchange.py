@@ -228,17 +228,18 @@ class Exchange:
         self, said: Datapoints, cid: str, due: Collection[str], since: float, end: float
     ) -> Script[None]:
         """Wait for the rest of an answer: all that is due, or until the line is quiet."""
-        yield from self.until(
+        is_complete = yield from self.until(
             lambda: due and not said.left(due, since),
             lambda: min(self.heard_at + self._limits.quiet_s, end),
         )
-        left = said.left(due, since)
+        left = set() if is_complete else said.left(due, since)
         if left and not said.by_id and not self.ended:
             self.refresh(said, [int(name) for name in left], cid)
             # What comes later over a line that stays open counts as well.
             ends = min(time.monotonic() + (0 if self._owner.stays_open() else LINGER_S), end)
             yield from self.until(lambda: not said.left(due, since), lambda: ends)
-        said.count_answer(due, since)
+            left = said.left(due, since)
+        said.count_answer(due, left, since)
 
     def _received(self, data: bytes) -> None:
         session = self.session

@@ -189,7 +189,7 @@ class Session:
         return not device_id or device_id in self._ids
 
     def _ask(self, command: int, said: dict[str, Any], cid: str) -> bytes:
-        text = json.dumps(said | ({"cid": cid} if cid else {}), separators=(",", ":"))
+        text = _ENCODER.encode(said | ({"cid": cid} if cid else {}))
         return self._pack(command, text.encode())
 
     def _pack(self, command: int, payload: bytes) -> bytes:
@@ -202,17 +202,22 @@ def _refuse(constant: str) -> None:
 
 
 _DECODER = json.JSONDecoder(parse_constant=_refuse)
+_ENCODER = json.JSONEncoder(separators=(",", ":"))
 
 
 def _datapoints(said: object) -> dict[str, Any]:
     """Take the datapoints that have an id and a plain value."""
     if not isinstance(said, dict):
         return {}
-    return {name: value for name, value in said.items() if _is_plain(value) and _is_id(name)}
+    return {
+        name: value
+        for name, value in said.items()
+        if (type(value) in _PLAIN or _is_finite(value)) and _is_id(name)
+    }
 
 
-def _is_plain(value: object) -> bool:
-    return type(value) in _PLAIN or (isinstance(value, float) and math.isfinite(value))
+def _is_finite(value: object) -> bool:
+    return isinstance(value, float) and math.isfinite(value)
 
 
 @lru_cache(maxsize=1024)
