@@ -100,7 +100,9 @@ def _print(lines: Sequence[Line], form: str) -> None:
         return
     columns = _columns(lines) if in_terminal() else _COLUMNS
     shown = [[_cell(line[key]) for key in columns] for line in lines]
-    print_table(columns, shown, _FIGURES)
+    if in_terminal() and len(lines) > 1 and len({line["currency"] for line in lines}) == 1:
+        shown.append([_sum(lines, key) for key in columns])
+    print_table(columns, shown, _FIGURES, empty="there is no cost of that time")
     if lacking := sum(float(str(line["unpriced"])) for line in lines):
         warn(f"{lacking:.2f} kWh have no price and are not in the cost: give import_price")
 
@@ -111,6 +113,13 @@ def _columns(lines: Sequence[Line]) -> list[str]:
     if lines and same:
         click.echo(", ".join(f"{key} {lines[0][key]}" for key in same))
     return [key for key in _COLUMNS[:-1] if key not in same]
+
+
+def _sum(lines: Sequence[Line], key: str) -> str:
+    """Return the last cell of a column: the sum of its figures."""
+    if key not in _FIGURES:
+        return "sum" if key == "start" else ""
+    return _cell(sum(float(str(line[key])) for line in lines))
 
 
 def _cell(value: object) -> str:

@@ -113,8 +113,10 @@ Next:
   {shlex.join(command)}{option} doctor
       checks everything and says what to do
   {shlex.join(command)}{option} run
-      reads, stores and publishes until Ctrl-C. In Home Assistant the meters appear under
-      Settings > Devices & services > MQTT
+      reads, stores and publishes until Ctrl-C, and says where its page is. In Home Assistant the
+      meters appear under Settings > Devices & services > MQTT
+  {shlex.join(command)}{option} web password
+      shows the password of the page
   sudo {shlex.join([str(Path(everywhere).absolute()), *command[1:]])} systemd install \
 --config {shlex.quote(str(output.absolute()))}
       starts it with this machine from now on"""

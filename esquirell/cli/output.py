@@ -1,6 +1,7 @@
 """Output: tables in a terminal, tab-separated lines when piped, JSON when asked for."""
 
 import json
+import re
 import shutil
 import sys
 import textwrap
@@ -11,6 +12,8 @@ import click
 
 Row = Sequence[str]
 
+# What is never broken: a date with its time is one word.
+_WORD = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d(?::\d\d)?|\S+")
 _GAP = 2
 _NARROWEST = 40
 
@@ -143,6 +146,6 @@ def _longest_words(lines: Sequence[Row]) -> list[int]:
     from rich.cells import cell_len  # noqa: PLC0415 - as above
 
     return [
-        max(cell_len(word) for cell in column for word in cell.split() or ("",))
+        max(cell_len(word) for cell in column for word in _WORD.findall(cell) or ("",))
         for column in zip(*lines, strict=True)
     ]

@@ -6,7 +6,8 @@ JSON has moments in UTC; in tables and CSV a period has its local date.
 import json
 import shutil
 import sys
-from collections.abc import Iterable, Sequence
+import textwrap
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import TextIO
 
@@ -16,13 +17,16 @@ from esquirell.cli.moments import SHOWN
 from esquirell.cli.output import in_terminal, say
 from esquirell.cli.values import shown
 from esquirell.domain.periods import Calendar
+from esquirell.domain.quantity import is_quantity_key
 from esquirell.domain.statistic import quantity_of
 from esquirell.services.csv_rows import csv_lines
 from esquirell.services.history import Columns, Row, View
 
 # What is shown first where not all columns fit: totals, and of these what people look for.
-_FIRST = ("active_power", "energy_import", "energy_export", "voltage", "current")
+_POWER, _ENERGY = ("active_power",), ("energy_import", "energy_export")
+_REST = ("voltage", "current")
 _NARROWEST = 9
+_SUM = "sum"
 _GAP = "  "
 _MARK = " ~"
 _ESTIMATED = "~ estimated: energy of a gap that is spread evenly"
@@ -59,32 +63,67 @@ def print_table(rows: Iterable[Row], columns: Columns, calendar: Calendar) -> No
         write_csv(rows, columns, sys.stdout, calendar, separator="\t")
         return
     meter_width = max(map(len, columns.of), default=0) if columns.several else 0
-    keys = columns.wanted or _fitting(columns.keys, meter_width)
-    click.echo(_line(calendar.zone, "meter", [(key, key) for key in keys], meter_width))
-    click.echo(_line("", "", [(key, quantity_of(key).unit) for key in keys], meter_width))
+    keys = columns.wanted or _fitting(columns, meter_width)
+    sums: dict[str, float] = {}
+    count = 0
     marked = False
     for row in rows:
+        if not count:
+            _print_headings(calendar.zone, keys, meter_width)
+        count += 1
         cells = [(key, shown(key, row.values.get(key))) for key in keys]
+        if columns.view != "raw":
+            _add(sums, row, keys)
         time = _time(row.at, columns.view, calendar)
         marked = marked or row.estimated
         time += _MARK if row.estimated else ""
         sys.stdout.write(_line(time, row.meter, cells, meter_width) + "\n")
+    if sums and count > 1:
+        cells = [(key, shown(key, sums[key]) if key in sums else "") for key in keys]
+        sys.stdout.write(_line(_SUM, "", cells, meter_width) + "\n")
     sys.stdout.flush()
+    if not count:
+        say("nothing is stored of that time")
+        return
     if marked:
         say(_ESTIMATED, err=True)
     if hidden := len(set(columns.keys) - set(keys)):
-        say(f"{hidden} quantities are not shown: --quantity KEY, or --format csv", err=True)
+        are = "quantity is" if hidden == 1 else "quantities are"
+        say(f"{hidden} {are} not shown: --quantity KEY, or --format csv", err=True)
 
 
 def _time(at: datetime, view: View, calendar: Calendar) -> str:
     return calendar.local(at).strftime(SHOWN) if view == "raw" else calendar.title(at, view)
 
 
-def _fitting(keys: Sequence[str], meter_width: int) -> list[str]:
+def _print_headings(zone: str, keys: Sequence[str], meter_width: int) -> None:
+    """Print the keys, a word below the other where that is narrower, and their units."""
+    words = {key: _words(key) for key in keys}
+    height = max((len(lines) for lines in words.values()), default=1)
+    first = (zone, "meter")
+    for number in range(height):
+        cells = [(key, "".join(words[key][number : number + 1])) for key in keys]
+        click.echo(_line(*first, cells, meter_width))
+        first = ("", "")
+    click.echo(_line("", "", [(key, quantity_of(key).unit) for key in keys], meter_width))
+
+
+def _add(sums: dict[str, float], row: Row, keys: Iterable[str]) -> None:
+    """Add the energies of a period to the sums."""
+    for key in keys:
+        value = row.values.get(key)
+        if value is not None and is_quantity_key(key) and quantity_of(key).unit == "kWh":
+            sums[key] = sums.get(key, 0.0) + value
+
+
+def _fitting(columns: Columns, meter_width: int) -> list[str]:
+    """Return the keys for which there is room: of a period the energies first."""
+    first = (*_POWER, *_ENERGY) if columns.view == "raw" else (*_ENERGY, *_POWER)
+    ranks = {key: place for place, key in enumerate((*first, *_REST))}
     left = shutil.get_terminal_size().columns - _TIME_WIDTH
     left -= meter_width + len(_GAP) if meter_width else 0
     fitting: list[str] = []
-    for key in sorted(keys, key=_rank):
+    for key in sorted(columns.keys, key=lambda key: _rank(key, ranks)):
         left -= len(_GAP) + _width(key)
         if left < 0:
             break
@@ -92,12 +131,11 @@ def _fitting(keys: Sequence[str], meter_width: int) -> list[str]:
     return fitting
 
 
-def _rank(key: str) -> tuple[bool, int]:
+def _rank(key: str, ranks: Mapping[str, int]) -> tuple[bool, int]:
     # Of the three figures of a period the mean tells most.
     plain = key.removesuffix("_mean")
     quantity = quantity_of(plain).key
-    place = _FIRST.index(quantity) if quantity in _FIRST else len(_FIRST)
-    return plain != quantity, place
+    return plain != quantity, ranks.get(quantity, len(ranks))
 
 
 def _line(time: str, meter: str, cells: Iterable[tuple[str, str]], meter_width: int) -> str:
@@ -108,4 +146,11 @@ def _line(time: str, meter: str, cells: Iterable[tuple[str, str]], meter_width: 
 
 
 def _width(key: str) -> int:
-    return max(len(key), _NARROWEST)
+    return max(map(len, _words(key)))
+
+
+def _words(key: str) -> list[str]:
+    """Return a key in lines of a few letters, as a heading; none is narrower than its values."""
+    longest = max(_NARROWEST, *map(len, key.split("_")))
+    lines = textwrap.wrap(key.replace("_", " "), longest)
+    return [line.rjust(longest) for line in lines]

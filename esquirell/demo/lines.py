@@ -34,8 +34,9 @@ class Lines:
         facts = self._facts
         click.echo(
             f"{facts.title}: {', '.join(facts.meters)}\n"
+            f"{facts.pace}\n"
             f"MQTT broker: {facts.broker}\n"
-            f"Redis: {facts.servers.redis}, on a socket of its own\n"
+            f"Redis: {facts.redis}, on a socket of its own\n"
             f"Database: {facts.home.database}\n"
             f"Page: {facts.servers.page.address} with the password {facts.servers.page.password}\n"
             f"To {facts.advice}:"

@@ -14,6 +14,7 @@ from esquirell.demo.record import Planned
 from esquirell.demo.servers import Servers
 from esquirell.demo.tally import Tally
 from esquirell.demo.watch import Sight
+from esquirell.runtime.demonstration import DAY_S
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,21 @@ class Facts:
         count = len(self.meters)
         meters = "a simulated meter" if count == 1 else f"{count} simulated meters"
         return f"{meters} (PC321-W-TY), Tuya protocol {self.plan.protocol}"
+
+    @property
+    def pace(self) -> str:
+        """How quickly time goes by in the house, and what a sign means."""
+        return (
+            f"A day passes in {DAY_S / 60:.0f} minutes, from 6 in the morning; "
+            "below 0 W the sun feeds in"
+        )
+
+    @property
+    def redis(self) -> str:
+        """The Redis server: its name alone, as its path may be longer than a line."""
+        program = Path(self.servers.redis)
+        bundled = "site-packages" in program.parts
+        return f"{program.name} (Python package)" if bundled else str(program)
 
     @property
     def broker(self) -> str:

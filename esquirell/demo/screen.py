@@ -59,7 +59,7 @@ class Screen:
         seconds = self._facts.plan.seconds
         running = clock(scene.elapsed_s) + (f" of {clock(seconds)}" if seconds else "")
         left = Text.assemble(("esquirell demo", "bold"), f"  {self._facts.title}")
-        return Group(two_ends(left, Text(running)), Text())
+        return Group(two_ends(left, Text(running)), Text(self._facts.pace, "dim"))
 
     def _hints(self) -> Iterable[RenderableType]:
         facts = self._facts
@@ -70,7 +70,7 @@ class Screen:
         yield rule(facts.advice)
         for command in facts.commands:
             yield Text(command, "cyan", overflow="fold")
-        yield Text(f"broker {facts.broker}, Redis {facts.servers.redis}", "dim")
+        yield Text(f"broker {facts.broker}, Redis {facts.redis}", "dim")
         yield Text("Ctrl-C ends the demo and removes everything", "dim")
 
     def _height(self, parts: Sequence[RenderableType]) -> int:

@@ -8,9 +8,17 @@ from esquirell.mqtt.link import Message
 from esquirell.mqtt.options import Options
 from esquirell.mqtt.topics import Topics
 from esquirell.tuya.simulator import SimulatedMeter
-from esquirell.tuya.simulator.simulated_house import SimulatedHouse
+from esquirell.tuya.simulator.simulated_house import DAY_S, SimulatedHouse
 
-__all__ = ["Connection", "Message", "SimulatedMeter", "Topics", "connection_to", "simulated_meter"]
+__all__ = [
+    "DAY_S",
+    "Connection",
+    "Message",
+    "SimulatedMeter",
+    "Topics",
+    "connection_to",
+    "simulated_meter",
+]
 
 # The simulated house changes each second; a real meter of this kind reports as often.
 REPORT_S = 1.0

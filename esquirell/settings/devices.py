@@ -173,12 +173,13 @@ def _codes(device: Entry) -> dict[str, str]:
 
 
 def _meter(device: Entry, line: Entry, taken: Container[str], file: Path | None) -> Meter | None:
-    name = unique_slug(_text(device, "name"), taken)
+    label = _text(device, "name") or _text(device, "product_name")
+    name = unique_slug(label, taken)
     behind_gateway = line is not device
     try:
         return Meter(
             name=name,
-            label=_text(device, "name"),
+            label=label,
             device_id=_text(device, "id"),
             address=_address(line),
             gateway=_text(line, "id") if behind_gateway else "",
@@ -215,7 +216,8 @@ def _profile(device: Entry) -> str:
 
 
 def _title(device: Entry) -> str:
-    return _text(device, "name") or _text(device, "id") or "a device without a name"
+    named = (_text(device, key) for key in ("name", "product_name", "id"))
+    return next(filter(None, named), "a device without a name")
 
 
 def _text(device: Entry, key: str) -> str:

@@ -90,7 +90,8 @@ def _bound(site: Site, address: str, port: int) -> HTTPServer | None:
         body_timeout=BODY_S,
     )
     server.add_sockets(sockets)
-    log.info("the page is at %s", address_of(address, port, site.runtime.settings.web.base_path))
+    where = address_of(address, port, site.runtime.settings.web.base_path)
+    log.info("the page is at %s (its password: esquirell web password)", where)
     return server
 
 

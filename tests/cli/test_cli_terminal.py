@@ -15,10 +15,10 @@ from support.terminal import Terminal
 
 from esquirell.cli import border
 from esquirell.cli.app import COMMANDS
+from esquirell.cli.systemd.layout import COMPLETION, Layout
 
 ROOT = Path(__file__).parents[2]
 GROFF = shutil.which("groff")
-COMPLETION = ROOT / "packaging" / "completions" / "esquirell.bash"
 
 
 def in_terminal(columns: int, *arguments: str) -> str:
@@ -133,3 +133,11 @@ def test_sentences_are_wrapped_between_words() -> None:
     assert len(lines) > 1
     assert max(map(len, lines)) <= 50
     assert "looked for" in " ".join(shown.split())
+
+
+def test_the_completion_is_installed_with_the_service(tmp_path: Path) -> None:
+    layout = Layout(tmp_path)
+    assert layout.shipped()[layout.completion] == COMPLETION
+    assert "usr/share/bash-completion/completions/esquirell" in (
+        ROOT / "packaging" / "deb" / "build"
+    ).read_text(encoding="utf-8")

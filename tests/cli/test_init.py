@@ -93,8 +93,8 @@ def test_it_ends_with_the_next_command(folder: Path) -> None:
     written = "Written, readable by you only: main.key, mqtt-password, esquirell.toml\n\nNext:\n"
     assert written in result.output
     steps = [line for line in result.output.splitlines() if re.match("  [^ ]", line)]
-    assert [line.split()[-1] for line in steps[:2]] == ["doctor", "run"]
-    assert steps[2].endswith(f" systemd install --config {folder}/esquirell.toml")
+    assert [line.split()[-1] for line in steps[:3]] == ["doctor", "run", "password"]
+    assert steps[3].endswith(f" systemd install --config {folder}/esquirell.toml")
     result = run("--output", "my etc/house.toml", answers=ANSWERS)
     assert " --config 'my etc/house.toml' doctor\n" in result.output
     assert load(folder / "my etc/house.toml", {}).meters[0].name == "main"

