@@ -33,7 +33,8 @@ class Scheduler(RedBeatScheduler):
     """Sends what is due; nothing but `stop` ends it.
 
     `sync` derives the entries from the database; it is called at the start, when Redis came
-    back empty, after a step of the clock, and every 30 s.
+    back empty, after a step of the clock, and every 30 s. `is_active` is false while another
+    process schedules.
     """
 
     Entry = entries.Entry
@@ -53,6 +54,7 @@ class Scheduler(RedBeatScheduler):
         self._waiting = 0
         self._sync = sync
         self._lease = lease
+        self.is_active = True
         self._outage = outage
         self._synced_at = float("-inf")
         self._clock_offset = _clock_offset()
@@ -68,7 +70,8 @@ class Scheduler(RedBeatScheduler):
         return wait_s
 
     def _tick(self) -> float:
-        if not self._lease.hold():
+        self.is_active = self._lease.hold()
+        if not self.is_active:
             return TURN_S
         self._follow_the_clock()
         self._reconcile()

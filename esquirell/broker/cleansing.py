@@ -27,6 +27,7 @@ TYPES = {
     "esquirell:redbeat:*": "hash",
     "esquirell:lease:*": "string*",
     "esquirell:role:*": "string*",
+    "esquirell:process:*": "string*",
     "esquirell:held:*": "string*",
     "esquirell:lines:members:*": "zset",
     "esquirell:lines:owners:*": "hash",

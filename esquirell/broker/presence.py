@@ -1,33 +1,50 @@
-"""Which roles are alive, as each says itself in Redis every few seconds."""
+"""Which processes are alive and in which roles, as each says itself in Redis every few seconds."""
+
+import json
+from collections.abc import Iterable
 
 import redis
 
 from esquirell.broker.connection import RedisError, unavailable
 from esquirell.broker.probe import probe
+from esquirell.domain.process import Process, process_of
 
 ALIVE_S = 20
+# One that vanished without a goodbye is named for a day.
+NAMED_S = 86_400
 PREFIX = "esquirell:role:"
+PROCESSES = "esquirell:process:"
 
 
 class Presence:
-    """Says that a role is alive, and tells who is; what is not renewed is gone after 20 s."""
+    """Says that a process is alive, and tells who is; what is not renewed is gone after 20 s."""
 
     def __init__(self, client: redis.Redis, instance: str) -> None:
         self._client = client
         self._instance = instance
+        self._has_spoken = False
 
-    def announce(self, role: str, since: str) -> None:
-        """Say that a role of this process works. Raises UnavailableError."""
-        key = f"{PREFIX}{role}:{self._instance}"
+    def announce(self, process: Process, working: Iterable[str]) -> None:
+        """Describe this process, and say in which roles it works. Raises UnavailableError."""
         try:
-            self._client.set(key, since, ex=ALIVE_S)
+            with self._client.pipeline() as steps:
+                for role in working:
+                    key = f"{PREFIX}{role}:{self._instance}"
+                    steps.set(key, process.since, ex=ALIVE_S)
+                description = json.dumps(process.payload())
+                steps.set(f"{PROCESSES}{self._instance}", description, ex=NAMED_S)
+                steps.execute()
+            if not self._has_spoken:
+                self._take_place(process)
+                self._has_spoken = True
         except RedisError as error:
             raise unavailable(error) from None
 
     def withdraw(self, *roles: str) -> None:
-        """Say that roles of this process have ended. Raises UnavailableError."""
+        """Say that this process, with these roles, has ended. Raises UnavailableError."""
+        keys = [f"{PREFIX}{role}:{self._instance}" for role in roles]
         try:
-            self._client.delete(*(f"{PREFIX}{role}:{self._instance}" for role in roles))
+            self._client.delete(*keys, f"{PROCESSES}{self._instance}")
         except RedisError as error:
             raise unavailable(error) from None
 
@@ -40,7 +57,13 @@ class Presence:
 
         Raises UnavailableError.
         """
-        return self._alive("*")
+        try:
+            keys = sorted(self._client.scan_iter(f"{PREFIX}*", count=1000))
+            values = self._client.mget(keys) if keys else []
+        except RedisError as error:
+            raise unavailable(error) from None
+        found = zip(keys, values, strict=True)
+        return {str(key).split(":")[2]: str(value) for key, value in found if value}
 
     def count(self, role: str) -> int:
         """Count the processes in which a role is alive. Raises UnavailableError."""
@@ -49,19 +72,45 @@ class Presence:
         except RedisError as error:
             raise unavailable(error) from None
 
-    def here(self) -> dict[str, str]:
-        """Return the roles that are alive on this machine, with the time since when.
+    def processes(self) -> list[Process]:
+        """Return the processes that are alive, and those that vanished within a day.
 
-        Raises UnavailableError.
+        The living come first, by host and roles. Raises UnavailableError.
         """
-        machine = self._instance.rsplit("-", 2)[0]
-        return self._alive(f"{machine}-*")
-
-    def _alive(self, instances: str) -> dict[str, str]:
         try:
-            keys = sorted(self._client.scan_iter(f"{PREFIX}*:{instances}", count=1000))
-            values = self._client.mget(keys) if keys else []
+            found = self._described()
         except RedisError as error:
             raise unavailable(error) from None
-        found = zip(keys, values, strict=True)
-        return {str(key).split(":")[2]: str(value) for key, value in found if value}
+        return sorted(found.values(), key=lambda one: (not one.alive, one.host, one.roles))
+
+    def _described(self) -> dict[str, Process]:
+        """Return the processes by the keys of their descriptions."""
+        keys = sorted(self._client.scan_iter(f"{PROCESSES}*", count=1000))
+        with self._client.pipeline(transaction=False) as steps:
+            for key in keys:
+                steps.get(key)
+                steps.ttl(key)
+            answers = steps.execute()
+        found = {}
+        for key, text, left_s in zip(keys, answers[::2], answers[1::2], strict=True):
+            process = _read(text)
+            if process is not None:
+                silent_s = NAMED_S - int(left_s)
+                found[str(key)] = process.gone(silent_s) if silent_s > ALIVE_S else process
+        return found
+
+    def _take_place(self, process: Process) -> None:
+        """Forget one that vanished on this machine, whose roles this process has now."""
+        for key, other in self._described().items():
+            same = (other.host, other.roles) == (process.host, process.roles)
+            if same and not other.alive:
+                self._client.delete(key)
+                return
+
+
+def _read(text: str | None) -> Process | None:
+    """Read a description; None for one that is gone meanwhile, or another program's."""
+    try:
+        return process_of(json.loads(text)) if text else None
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None

@@ -25,14 +25,16 @@ def db() -> None:
 
 
 @db.command("upgrade")
+@click.option("--afresh", is_flag=True, help="Begin with an empty database if it is missing.")
 @pass_call
-def upgrade(call: Call) -> None:
+def upgrade(call: Call, *, afresh: bool) -> None:
     """Bring the tables up to this version.
 
-    Every start of the service does that as well.
+    Every start of the service does that as well. A database that was there and is missing is an
+    error: its disk may not be mounted.
     """
     make_directory(call.settings.state_dir)
-    call.upkeep.upgrade()
+    call.upkeep.upgrade(afresh=afresh)
     database, revision = call.upkeep.database.describe(), call.upkeep.revision
     done = {"database": database, "revision": revision}
     _tell(call, done, f"The tables of {database} are up to date ({revision}).")

@@ -1,14 +1,19 @@
 """`esquirell health`: for the checks of containers, systemd and people."""
 
-from collections.abc import Collection, Mapping
+import socket
+from collections.abc import Iterator, Mapping, Sequence
 
 import click
 
 from esquirell.cli.call import Call, Command, pass_call
 from esquirell.cli.output import print_json, say
 from esquirell.domain.errors import EsquirellError, UnavailableError
-from esquirell.runtime.liveness import meters_are_stored
+from esquirell.domain.process import Process
+from esquirell.domain.status import FAILURES_TO_OFFLINE
+from esquirell.runtime.liveness import failures_of_meters
 from esquirell.services.health import ROLES
+
+NOTHING_RUNS = "nothing runs on this machine: start esquirell run"
 
 
 @click.command("health", cls=Command)
@@ -16,44 +21,86 @@ from esquirell.services.health import ROLES
 @click.option("--here", is_flag=True, help="ROLE has to work on this machine, or container.")
 @pass_call
 def health(call: Call, role: str | None, *, here: bool) -> None:
-    """Exit with 0 only when ROLE works, wherever it is; without: all that run on this machine."""
+    """Exit with 0 only when ROLE works, wherever it is; without: all that run on this machine.
+
+    What keeps it from its work is said in the words of Redis, the broker or the database. Meters
+    that do not answer are said, too, and are no reason to exit with 1.
+    """
     if call.json:
         print_json(call.runtime.health.report())
-    alive = _alive(call, anywhere=role is not None and not here)
-    _check_roles(role, alive)
-    _check_database(call)
+    processes, problems = _processes(call)
+    ours = _concerned(processes, role, anywhere=role is not None and not here)
+    problems += _problems_of(ours, role) if not problems else []
+    if NOTHING_RUNS in problems:
+        raise EsquirellError(NOTHING_RUNS)
+    failures = failures_of_meters(call.settings)
+    problems += [] if failures is not None else _problems_of_database(call)
+    if problems:
+        raise EsquirellError("; ".join(dict.fromkeys(problems)))
     if not call.json:
-        say(f"{', '.join([role] if role else alive)}: working")
+        names = dict.fromkeys(name.partition("@")[0] for one in ours for name in one.roles)
+        say(f"{', '.join([role] if role else names)}: working")
+        for note in (*_gone(processes), *_silent(call, failures or {})):
+            say(note)
 
 
-def _alive(call: Call, *, anywhere: bool) -> Mapping[str, str]:
+def _processes(call: Call) -> tuple[Sequence[Process], list[str]]:
+    """Return the processes, and why they are not known where Redis does not serve us."""
     try:
         # One that is there and refuses is of no more use than one that is not.
         call.presence.probe()
-        if anywhere:
-            return call.presence.roles()
-        # Of a worker that serves one queue, the role is worker@queue.
-        here = call.presence.here()
-        return {name.partition("@")[0]: since for name, since in here.items()}
-    except UnavailableError:
+        return call.presence.processes(), []
+    except UnavailableError as error:
         if call.settings.redis.embedded and not _runs_here(call):
-            return {}  # the Redis that is away would be the one of the service
-        raise
+            return (), [NOTHING_RUNS]  # it would be the one of the service
+        return (), [str(error)]
 
 
-def _check_roles(role: str | None, alive: Collection[str]) -> None:
-    if role and role not in alive:
-        raise EsquirellError(f"no {role} is alive: start esquirell run, or esquirell {role}")
-    if not alive:
-        raise EsquirellError("nothing runs on this machine: start esquirell run")
+def _concerned(processes: Sequence[Process], role: str | None, *, anywhere: bool) -> list[Process]:
+    """Return the living processes that a question is about."""
+    living = [one for one in processes if one.alive]
+    if anywhere:
+        return [one for one in living if role in one.roles]
+    here = [one for one in living if one.host == socket.gethostname()]
+    return [one for one in here if role is None or one.has(role)]
+
+
+def _problems_of(processes: Sequence[Process], role: str | None) -> list[str]:
+    if not processes:
+        return [_absent(role)]
+    return [problem for one in processes for problem in one.problems]
+
+
+def _absent(role: str | None) -> str:
+    if role is None:
+        return NOTHING_RUNS
+    return f"no {role} is alive: start esquirell run, or esquirell {role}"
+
+
+def _problems_of_database(call: Call) -> list[str]:
+    try:
+        call.upkeep.database.try_out()
+    except EsquirellError as error:
+        return [str(error)]
+    return []
+
+
+def _gone(processes: Sequence[Process]) -> Iterator[str]:
+    for one in processes:
+        if one.gone_s is not None:
+            roles = ", ".join(one.roles)
+            yield f"{roles} on {one.host} vanished {one.gone_s // 60} min ago, without a goodbye"
+
+
+def _silent(call: Call, failures: Mapping[str, int]) -> Iterator[str]:
+    names = [meter.name for meter in call.settings.meters]
+    silent = [name for name in names if failures.get(name, 0) >= FAILURES_TO_OFFLINE]
+    if silent:
+        shown = ", ".join(silent[:5]) + (", …" if len(silent) > 5 else "")  # noqa: PLR2004 - a few
+        yield f"{len(silent)} of {len(names)} meters do not answer: {shown}"
 
 
 def _runs_here(call: Call) -> bool:
     from esquirell.cli import service  # noqa: PLC0415 - it takes long, and few need it
 
     return service.runs_here(call.runtime)
-
-
-def _check_database(call: Call) -> None:
-    if not meters_are_stored(call.settings):
-        call.storage.readings.statuses()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from esquirell.cli.adding import add, change, exchange, remove
-from esquirell.cli.call import Call, Group, pass_call
+from esquirell.cli.call import Call, Group, now, pass_call
 from esquirell.cli.corrections import counter
 from esquirell.cli.meter_names import METER
 from esquirell.cli.moments import local
@@ -19,8 +19,10 @@ from esquirell.cli.values import diagnostics_of, lines_of, plain, print_reading
 from esquirell.domain.errors import ConfigError, UnavailableError
 from esquirell.domain.meter import Meter
 from esquirell.domain.reading import payload
+from esquirell.domain.schedule import Schedule
 from esquirell.domain.status import MeterStatus
 from esquirell.services.health import described
+from esquirell.services.schedules import enabled_of
 from esquirell.settings import masked, private_files
 
 if TYPE_CHECKING:
@@ -40,9 +42,8 @@ def meters() -> None:
 @pass_call
 def list_meters(call: Call) -> None:
     """List the configured meters and how they are doing."""
-    statuses = _statuses(call)
     meters = call.settings.meters
-    listed = [described(meter, statuses.get(meter.name, MeterStatus())) for meter in meters]
+    listed = described(meters, _statuses(call), _schedules(call), now())
     if call.json:
         print_json(listed)
         return
@@ -161,7 +162,7 @@ def _describe(call: Call, meter: Meter) -> dict[str, Any]:
         "configuration": configured,
         "profile": profile.model_dump(include={"name", "title", "model"}) if profile else None,
         "keys": list(keys),
-        "status": status.payload(),
+        "status": status.payload() | {"state": _state(call, meter, status)},
         "warnings": _warnings(call, meter.name) if status.last_success else [],
         "reading": _last_reading(call, meter.name, keys) if status.last_success else None,
     } | _spent(call, meter)
@@ -224,6 +225,18 @@ def _statuses(call: Call) -> Mapping[str, MeterStatus]:
     except UnavailableError as error:
         warn(f"nothing is known of readings: {error}")
         return {}
+
+
+def _state(call: Call, meter: Meter, status: MeterStatus) -> object:
+    (shown,) = described([meter], {meter.name: status}, _schedules(call), now())
+    return shown["state"]
+
+
+def _schedules(call: Call) -> Mapping[str, Schedule]:
+    try:
+        return enabled_of(call.storage.schedules.all())
+    except UnavailableError:
+        return {}  # that there is no database was said
 
 
 def _print_description(shown: Mapping[str, Any], zone: str) -> None:

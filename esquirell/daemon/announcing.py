@@ -1,12 +1,12 @@
-"""Saying in Redis that the roles of this process live."""
+"""Saying in Redis that this process lives, in which roles, and how it is doing."""
 
 import socket
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 
 from esquirell.domain.errors import UnavailableError
-from esquirell.domain.reading import iso
 from esquirell.runtime.root import Runtime
+from esquirell.runtime.self_report import Duties
 
 Held = Callable[[], Mapping[str, float | None]]
 
@@ -14,17 +14,15 @@ Held = Callable[[], Mapping[str, float | None]]
 def announcement(
     runtime: Runtime, names: Callable[[], Iterable[str]], held: Held = dict
 ) -> Callable[[], str]:
-    """Build what announces the roles that `names` returns at each call, and the tasks `held` here.
+    """Build what announces this process, working in the roles that `names` returns at each call.
 
-    It returns a sentence when Redis is unreachable, so that nobody can be told: then nothing is
-    wrong here.
+    `held` are the tasks that it holds. It returns a sentence when Redis is unreachable, so that
+    nobody can be told: then nothing is wrong here.
     """
-    since = iso(runtime.started_at)
 
     def announce() -> str:
         try:
-            for name in names():
-                runtime.shared.presence.announce(name, since)
+            runtime.shared.presence.announce(runtime.self_report.process(), names())
             runtime.shared.held.renew(socket.gethostname(), held())
         except UnavailableError as error:
             return f"waiting for Redis: {error}"
@@ -36,6 +34,7 @@ def announcement(
 @contextmanager
 def announcing(runtime: Runtime, role: str) -> Iterator[Callable[[], str]]:
     """Return what announces a role of this process; it is withdrawn at the end."""
+    runtime.self_report.duties = Duties((role,))
     try:
         yield announcement(runtime, lambda: (role,))
     finally:

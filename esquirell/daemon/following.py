@@ -8,6 +8,7 @@ from esquirell.daemon.parts import Part, Turn
 from esquirell.domain.errors import ConfigError
 from esquirell.runtime.root import Runtime
 from esquirell.settings.added_meters import version_of
+from esquirell.settings.state_files import gone
 
 log = logging.getLogger(__name__)
 
@@ -31,14 +32,28 @@ class Follower:
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
         self._seen = version_of(runtime.settings.state_dir)
+        self._was_gone = False
 
     def turn(self) -> float:
         """Look once; return the seconds until the next look."""
+        if self._is_gone():
+            return LOOK_EVERY_S
         now = version_of(self._runtime.settings.state_dir)
         if now != self._seen:
             self._seen = now
             self._take_over()
         return LOOK_EVERY_S
+
+    def _is_gone(self) -> bool:
+        """Whether the state directory is gone, as with its disk: the meters stay as they were."""
+        folder = self._runtime.settings.state_dir
+        is_gone = not folder.is_dir()
+        if is_gone and not self._was_gone:
+            log.error("%s", gone(folder))
+        elif self._was_gone and not is_gone:
+            log.info("the state directory %s is back", folder)
+        self._was_gone = is_gone
+        return is_gone
 
     def _take_over(self) -> None:
         try:

@@ -3,6 +3,7 @@
 import logging
 import signal
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from itertools import count
 
 from celery.signals import worker_ready
@@ -23,7 +24,7 @@ from esquirell.daemon.pools import (
 )
 from esquirell.daemon.reloading import reload_on_hangup
 from esquirell.daemon.remote import Audience, Recall
-from esquirell.daemon.roles import Role
+from esquirell.daemon.roles import Role, duties_of
 from esquirell.daemon.signals import Flag, flag_of
 from esquirell.daemon.steps import Parts
 from esquirell.daemon.watchdog import Gauge, Progress, Watchdog
@@ -54,6 +55,7 @@ def run_worker(runtime: Runtime, role: Role, pool: Pool) -> int:
     with node_name(role.node, runtime.settings.lock_dir) as name:
         worker = _worker(runtime, role, pool, name)
         workload = Workload(lambda: pool_of(worker).num_processes)
+        runtime.self_report.duties = duties_of(runtime, role, lambda: workload.is_blocked)
         Parts.watchdog = _watchdog(runtime, role, workload=workload)
         # Celery has put a handler of its own there, which restarts the worker.
         Parts.on_start = lambda: _after_fork(runtime, pool)
@@ -85,9 +87,12 @@ def run_parts(runtime: Runtime, role: Role) -> int:
     runtime.serve_figures()
     settle()
     notify("READY=1")
+    duties = duties_of(runtime, role)
+    runtime.self_report.duties = replace(duties, standing_by=lambda: role.names)
     if role.lease is None or _stand_by(
         role.lease, ended, announcement(runtime, lambda: role.names)
     ):
+        runtime.self_report.duties = duties
         return _be_active(runtime, role, ended)
     return 0
 

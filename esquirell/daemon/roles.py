@@ -21,13 +21,16 @@ from esquirell.daemon.watchdog import Gauge
 from esquirell.domain.errors import UnavailableError
 from esquirell.domain.meter import worker_of
 from esquirell.runtime.root import Runtime
+from esquirell.runtime.self_report import Duties
 from esquirell.runtime.shared import QUEUES, Lease
 from esquirell.services.poll import POLL_LIMIT_S
+from esquirell.settings.state_files import INSTANCE
 
 log = logging.getLogger(__name__)
 
 BRIDGE_TURN_S = 1.0
 CLAIM_TURN_S = 15.0
+STORE_AGAIN_S = 5.0
 # What a worker serves that is told of no queue: everything but the meters that have one.
 DEFAULT_QUEUE = "default"
 # After an outage of Redis the consumer may need this long to say that it is back.
@@ -39,8 +42,9 @@ MQTT_LIMIT_S = 300.0
 class Role:
     """What a process does: its roles by name, the parts that do it, and what to watch.
 
-    With a lease, the process stands by until it holds it. A worker takes its tasks from `queues`.
-    `at_exit` ends what must not outlast the process when that can't wait any longer.
+    With a lease, the process stands by until it holds it; `standing_by` names those of its roles
+    in which another process is active. A worker takes its tasks from `queues`. `at_exit` ends what
+    must not outlast the process when that can't wait any longer.
     """
 
     names: tuple[str, ...]
@@ -48,6 +52,7 @@ class Role:
     gauges: tuple[Gauge, ...] = ()
     lease: Lease | None = None
     queues: tuple[str, ...] = QUEUES
+    standing_by: Callable[[], tuple[str, ...]] = tuple
     at_exit: Callable[[], None] = lambda: None
 
     @property
@@ -60,15 +65,18 @@ def everything(runtime: Runtime, server: RedisServer | None) -> Role:
     """Put all roles into this process, and watch over our own Redis if there is one."""
     runtime.bridges = True
     # The same owner after a restart: it need not wait for the lease of the one before.
-    owner = persistent_name(runtime.settings.state_dir / "instance")
+    owner = persistent_name(runtime.settings.state_dir / INSTANCE)
     own_redis = (_server(server),) if server else ()
     bridge_lease = runtime.shared.lease("bridge", owner)
     bridging = (_bridge(runtime, bridge_lease), _commands(runtime), *_missed(runtime))
     looking_after = (following_meters(runtime), _claim(runtime), _housekeeping(runtime), *own_redis)
-    parts = (_beat(runtime, owner), *bridging, *looking_after, *listening(runtime))
+    beat = Beat(runtime, owner)
+    working = (*listening(runtime), _waiting(runtime))
+    parts = (Part("beat", beat.make), *bridging, *looking_after, *working)
     gauges = (_mqtt_gauge(runtime), *_worker_gauges(runtime))
     at_exit = server.stop if server else lambda: None
-    return Role(("worker", "beat", "bridge"), parts, gauges, at_exit=at_exit)
+    names = ("worker", "beat", "bridge")
+    return Role(names, parts, gauges, standing_by=beat.standing_by, at_exit=at_exit)
 
 
 def worker(
@@ -81,7 +89,8 @@ def worker(
     taken = list(runtime.queues)
     if DEFAULT_QUEUE in queues:
         names, taken = ["worker", *names], [*QUEUES, *taken]
-    parts = (following_meters(runtime), _housekeeping(runtime), *listening(runtime))
+    working = (*listening(runtime), _waiting(runtime))
+    parts = (following_meters(runtime), _housekeeping(runtime), *working)
     return Role(tuple(names), parts, _gauges_of(runtime, kind), queues=tuple(taken))
 
 
@@ -98,7 +107,15 @@ def _gauges_of(runtime: Runtime, kind: Kind) -> tuple[Gauge, ...]:
 
 def beat(runtime: Runtime) -> Role:
     """Only schedule."""
-    return Role(("beat",), (_beat(runtime, runtime.instance),))
+    beat = Beat(runtime, runtime.instance)
+    return Role(("beat",), (Part("beat", beat.make),), standing_by=beat.standing_by)
+
+
+def duties_of(runtime: Runtime, role: Role, blocked: Callable[[], bool] = lambda: False) -> Duties:
+    """Return what a process of this role says of itself; `blocked` is what its worker knows."""
+    served = tuple(queue or DEFAULT_QUEUE for queue in runtime.served)
+    works = any(name.partition("@")[0] == "worker" for name in role.names)
+    return Duties(role.names, role.standing_by, served if works else (), blocked)
 
 
 def bridge(runtime: Runtime) -> Role:
@@ -109,16 +126,32 @@ def bridge(runtime: Runtime) -> Role:
     return Role(("bridge",), parts, (_mqtt_gauge(runtime),), lease)
 
 
-def _beat(runtime: Runtime, owner: str) -> Part:
+class Beat:
+    """The scheduler of this process; of several processes, that of one is active."""
+
+    def __init__(self, runtime: Runtime, owner: str) -> None:
+        self._runtime = runtime
+        self._owner = owner
+        self._is_active = True
+
     @contextmanager
-    def make() -> Iterator[Turn]:
-        scheduler = runtime.scheduler(owner)
+    def make(self) -> Iterator[Turn]:
+        """Build the scheduler, and return its turn."""
+        scheduler = self._runtime.scheduler(self._owner)
+
+        def turn() -> float:
+            pause_s = scheduler.tick()
+            self._is_active = scheduler.is_active
+            return pause_s
+
         try:
-            yield scheduler.tick
+            yield turn
         finally:
             scheduler.close()
 
-    return Part("beat", make)
+    def standing_by(self) -> tuple[str, ...]:
+        """Name the role unless its scheduler is the active one."""
+        return () if self._is_active else ("beat",)
 
 
 def persistent_name(file: Path) -> str:
@@ -191,6 +224,20 @@ def _claim(runtime: Runtime) -> Part:
         yield turn
 
     return Part("claim", make)
+
+
+def _waiting(runtime: Runtime) -> Part:
+    """Try to store what could not be stored, also while no poll is due."""
+
+    def turn() -> float:
+        runtime.poller.delivery.saver.retry()
+        return STORE_AGAIN_S
+
+    @contextmanager
+    def make() -> Iterator[Turn]:
+        yield turn
+
+    return Part("waiting-readings", make)
 
 
 def _housekeeping(runtime: Runtime) -> Part:

@@ -28,7 +28,10 @@ class Task(Protocol):
 
 
 class Workload:
-    """Looks at the tasks that were taken; `places` tells how many may run side by side."""
+    """Looks at the tasks that were taken; `places` tells how many may run side by side.
+
+    `is_blocked` is what the last look found.
+    """
 
     def __init__(
         self,
@@ -40,7 +43,7 @@ class Workload:
         self._taken = taken
         self._clock = clock
         self._named: set[str] = set()
-        self._blocked = False
+        self.is_blocked = False
 
     def blocked(self) -> bool:
         """Return whether tasks of over ten minutes hold all places; name each of them once."""
@@ -55,7 +58,7 @@ class Workload:
                 )
         self._named = {task.id for task in long}
         self._note(blocked=len(long) >= self._places())
-        return self._blocked
+        return self.is_blocked
 
     def asked_for(self) -> dict[str, float | None]:
         """Return the tasks that came by a command, by id, with the unix time since each runs."""
@@ -69,11 +72,11 @@ class Workload:
         return self._clock() - task.time_start if task.time_start else 0.0
 
     def _note(self, *, blocked: bool) -> None:
-        if blocked and not self._blocked:
+        if blocked and not self.is_blocked:
             log.error(
                 "all %d places of the worker are held by tasks that take over %.0f min: nothing "
                 "else is worked on",
                 self._places(),
                 LONG_S / 60,
             )
-        self._blocked = blocked
+        self.is_blocked = blocked

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from esquirell.domain.errors import UnavailableError
 from esquirell.domain.status import MeterStatus
@@ -32,6 +33,7 @@ log = logging.getLogger(__name__)
 
 REFRESH_S = 10.0
 HEALTH_S = 60.0
+LOOK_S = 10.0
 BIRTH_DELAY_S = 3.0
 # Home Assistant removes entities in the background: one of the same id has to wait for it.
 REMOVAL_S = 2.0
@@ -44,7 +46,7 @@ class Facts:
     about: About
     meters: Callable[[], Sequence[MeterInfo]]
     info: Callable[[], Mapping[str, object]]
-    health: Callable[[], Mapping[str, object]]
+    health: Callable[[], Mapping[str, Any]]
     schedules: Callable[[], States]
     version_of: Callable[[Sequence[str]], Version | None]
     clock: Callable[[], datetime]
@@ -76,7 +78,9 @@ class Bridge:
         self._retained = RetainedTopics(connection, topics, memory)
         self._schedules = ScheduleStates(self._retained, topics, publisher, facts.about)
         self._refresh_pace = Pace(REFRESH_S)
+        self._look_pace = Pace(LOOK_S)
         self._health_pace = Pace(HEALTH_S)
+        self._told: object = None
         self._is_new_connection = threading.Event()
         self._began_at: float | None = None
         self._renew_at: float | None = None
@@ -96,8 +100,8 @@ class Bridge:
         """Do what is due now; what can't be looked up now is done at a later turn."""
         now = self._monotonic()
         # Each by itself: that the database is unreachable is just what the health has to say.
-        if self._health_pace.due(now):
-            self._connection.retain(self._topics.bridge_health, self._facts.health())
+        if self._look_pace.due(now):
+            self._report_health(now)
         if self._is_new_connection.is_set():
             self._is_new_connection.clear()
             self._begin(now)
@@ -110,6 +114,14 @@ class Bridge:
         if self._renew_at is not None and now >= self._renew_at:
             self._renew_at = None
             self._introduce_again()
+
+    def _report_health(self, now: float) -> None:
+        """Publish how all is doing each minute, and at once when there is another problem."""
+        report = self._facts.health()
+        news = _news_of(report)
+        if self._health_pace.due(now) or news != self._told:
+            self._told = news
+            self._connection.retain(self._topics.bridge_health, report)
 
     def _follow(self, now: float) -> None:
         if self._refresh_pace.due(now):
@@ -231,6 +243,15 @@ class Bridge:
         if message.payload == b"online" and not message.retained:
             delay = 0.5 + secrets.SystemRandom().random() * BIRTH_DELAY_S
             self._renew_at = self._monotonic() + delay
+
+
+def _news_of(report: Mapping[str, Any]) -> object:
+    """Return what of a health report is news when it changes: problems, and who is there."""
+    processes = [
+        (one["host"], one["roles"], one.get("standing_by"), "gone_s" in one)
+        for one in report.get("processes", ())
+    ]
+    return report.get("problems"), processes
 
 
 def _keys(device: Mapping[str, object]) -> Sequence[str]:

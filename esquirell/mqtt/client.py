@@ -26,6 +26,8 @@ SHORTEST_WAIT_S = 1.0
 LONGEST_WAIT_S = 30.0
 STANDBY_S = 10.0
 TURN_S = 1.0
+# A broker that takes longer is named; after a minute the connection is given up.
+CONFIRMED_WITHIN_S = 10.0
 
 
 class Connection:
@@ -94,6 +96,22 @@ class Connection:
     def trouble(self) -> str:
         """Why there is no connection, in one sentence; empty while none has failed."""
         return "" if self._connected else self._complaint
+
+    @property
+    def problems(self) -> list[str]:
+        """List what is wrong with the connection, one sentence each; nothing when all is well."""
+        where, link = self._in_use.where, self._link
+        if not self._connected or link is None:
+            return [self._complaint or f"there is no connection to {where} yet"]
+        found = [
+            ("does not let us publish", link.denied),
+            ("does not let us subscribe to", link.unreadable),
+            ("does not take messages so large as", self._traffic.too_large),
+        ]
+        problems = [reasons.kept_from(where, what, topics) for what, topics in found if topics]
+        if link.unconfirmed_s > CONFIRMED_WITHIN_S:
+            problems.append(f"{where} has confirmed no message for {CONFIRMED_WITHIN_S:.0f} s")
+        return problems
 
     def report(self) -> dict[str, Any]:
         """Return the state of the connection, as health shows it."""

@@ -184,13 +184,14 @@ class Link:
     @property
     def unconfirmed(self) -> tuple[Outgoing, ...]:
         """The messages that the broker did not confirm, oldest first."""
-        return tuple(message for message, _ in self._in_flight.values())
+        return tuple(message for message, _ in list(self._in_flight.values()))
 
     @property
     def unconfirmed_s(self) -> float:
         """For how many seconds the oldest of them has been waiting; 0 without any."""
-        oldest = next(iter(self._in_flight.values()), None)
-        return self._clock() - oldest[1] if oldest else 0.0
+        # Other threads ask, too: a list is made in one step.
+        waiting = list(self._in_flight.values())
+        return self._clock() - waiting[0][1] if waiting else 0.0
 
     def _give_up(self, failure: str) -> None:
         self.failure = self.failure or failure

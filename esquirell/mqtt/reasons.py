@@ -2,6 +2,7 @@
 
 import socket
 import ssl
+from collections.abc import Collection
 
 from paho.mqtt.reasoncodes import ReasonCode
 
@@ -89,6 +90,13 @@ def too_large(topic: str, size: int, limit: int, options: Options) -> str:
         f"{topic} is not published: it has {size} bytes, and {options.where} takes {limit} at "
         "most: raise its limit (max_packet_size in mosquitto)"
     )
+
+
+def kept_from(where: str, what: str, topics: Collection[str]) -> str:
+    """Say what the broker does not do for us, with the first of the topics."""
+    first, *others = sorted(topics)
+    more = f" and {len(others)} more" if others else ""
+    return f"{where} {what} {first}{more}: look at its rights and limits"
 
 
 def without_mqtt_5(options: Options) -> str:

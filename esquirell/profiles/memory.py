@@ -74,7 +74,7 @@ class Files:
         """Write a file, for this user alone; others see the old one or all of the new one."""
         text = json.dumps(_plain(remembered), ensure_ascii=False)
         with suppress(OSError):
-            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._folder.mkdir(mode=0o700, exist_ok=True)
             number, temporary = tempfile.mkstemp(dir=self._folder)
             with os.fdopen(number, "w", encoding="utf-8") as file:
                 file.write(text)

@@ -9,6 +9,7 @@ from esquirell.mqtt.retained import ours
 from esquirell.mqtt.topics import Topics
 from esquirell.runtime.connections import options_of
 from esquirell.settings import Settings
+from esquirell.settings.state_files import MQTT_MEMORY
 
 REACH_S = 12.0
 CLEAR_S = 30.0
@@ -30,7 +31,7 @@ def leave_broker(settings: Settings) -> list[str]:
     finally:
         connection.stop(STOP_S)
     Connection(options_of(settings, bridges=True)).end_session()
-    memory = Memory(settings.state_dir / "mqtt.json")
+    memory = Memory(settings.state_dir / MQTT_MEMORY)
     memory.forget_everything()
     return found
 

@@ -2,7 +2,8 @@
 
 import os
 import socket
-from collections.abc import Iterator
+import sqlite3
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -11,9 +12,9 @@ from esquirell.broker.presence import Presence
 from esquirell.runtime.connections import address_of
 from esquirell.settings import Settings
 from esquirell.settings.urls import sqlite_file
-from esquirell.storage.glance import has_meters
+from esquirell.storage import glance
 
-__all__ = ["Presence", "meters_are_stored", "presence_of"]
+__all__ = ["Presence", "failures_of_meters", "presence_of"]
 
 
 @contextmanager
@@ -24,7 +25,16 @@ def presence_of(settings: Settings) -> Iterator[Presence]:
         yield Presence(client, instance)
 
 
-def meters_are_stored(settings: Settings) -> bool | None:
-    """Whether the meters can be read from an SQLite file; None if the database is none."""
+def failures_of_meters(settings: Settings) -> Mapping[str, int] | None:
+    """Try to write a row into an SQLite file, and return the failed polls of each meter, by name.
+
+    None if that does not work, or the database is none: why, `Database.try_out` tells.
+    """
     file = sqlite_file(settings.database_url)
-    return None if file is None else has_meters(Path(file))
+    try:
+        if file is None:
+            return None
+        glance.try_out(Path(file))
+        return glance.failures(Path(file))
+    except sqlite3.Error:
+        return None

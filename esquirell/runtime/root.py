@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 from celery import Celery
@@ -15,7 +15,7 @@ from celery import Celery
 from esquirell.beat.scheduler import Scheduler
 from esquirell.broker.queue import Queues
 from esquirell.broker.sender import TaskSender
-from esquirell.domain.errors import ConfigError
+from esquirell.domain.errors import ConfigError, SpoolError
 from esquirell.domain.heard import Question
 from esquirell.domain.meter import Meter
 from esquirell.domain.status import MeterStatus
@@ -35,6 +35,7 @@ from esquirell.runtime.devices import Devices
 from esquirell.runtime.facts import Known, Told, about
 from esquirell.runtime.machine import Machine
 from esquirell.runtime.measuring import exporter_of, ports_of
+from esquirell.runtime.self_report import SelfReport
 from esquirell.runtime.shared import Shared
 from esquirell.runtime.storage import Storage
 from esquirell.runtime.upkeep import Upkeep
@@ -44,7 +45,7 @@ from esquirell.services.delivery import Delivery
 from esquirell.services.edits import Edits
 from esquirell.services.fetch import Fetch
 from esquirell.services.handlers import Handlers
-from esquirell.services.health import Health, Here
+from esquirell.services.health import Configured, Health, Here
 from esquirell.services.inventory import Inventory
 from esquirell.services.inventory import Known as KnownMeters
 from esquirell.services.jobs import Jobs
@@ -60,6 +61,7 @@ from esquirell.services.timekeeping import Timekeeper
 from esquirell.settings import Settings, load
 from esquirell.settings.meter_files import MeterFiles
 from esquirell.settings.private_files import make_directory
+from esquirell.settings.state_files import MQTT_MEMORY, gone
 from esquirell.storage.spool import Spool
 
 if TYPE_CHECKING:
@@ -116,6 +118,8 @@ class Runtime:
         before it writes would remove them from Home Assistant.
         """
         with self._reloading:
+            if not self.settings.state_dir.is_dir():
+                raise ConfigError(gone(self.settings.state_dir))
             before, after = self.settings, load()
             if before.configured and not after.configured:
                 raise ConfigError(
@@ -212,7 +216,7 @@ class Runtime:
     @cached_property
     def exporter(self) -> "Exporter | None":
         """The figures for Prometheus; none unless they are asked for."""
-        report = self.health.report if self.bridges else None
+        report = partial(self.health.report, None) if self.bridges else None
         return exporter_of(self.connection, report) if self.settings.metrics.port else None
 
     def serve_figures(self) -> None:
@@ -274,8 +278,28 @@ class Runtime:
         """How the whole is doing."""
         readings, shared = self.storage.readings, self.shared
         queues = Queues(shared.client, lambda: {one.queue for one in self.meters() if one.queue})
-        here = Here(self._waiting, self.connection.report if self.bridges else dict)
-        return Health(self.meters, readings, shared.presence, queues, here, now)
+        here = Here(
+            self._waiting,
+            self.connection.report if self.bridges else dict,
+            self.self_report.problems,
+        )
+        configured = Configured(self.meters, self.schedules.active)
+        return Health(configured, readings, shared.presence, queues, here, now)
+
+    @cached_property
+    def self_report(self) -> SelfReport:
+        """What this process says of itself."""
+        return SelfReport(self, now)
+
+    @property
+    def polls(self) -> bool:
+        """Whether this process reads meters, as a worker does."""
+        return "poller" in self.__dict__
+
+    @property
+    def is_connected_to_mqtt(self) -> bool:
+        """Whether this process keeps a connection to the broker, up or not."""
+        return "connection" in self.__dict__ and self.connection.alive()
 
     @cached_property
     def topics(self) -> Topics:
@@ -325,7 +349,7 @@ class Runtime:
             self.schedules.version,
             now,
         )
-        memory = Memory(self.settings.state_dir / "mqtt.json")
+        memory = Memory(self.settings.state_dir / MQTT_MEMORY)
         return Bridge(self.connection, self.topics, self.publisher, facts, memory)
 
     def tell_cost(self, meter: str) -> None:
@@ -346,7 +370,7 @@ class Runtime:
 
     def _known_statuses(self) -> dict[str, MeterStatus]:
         """Return what this process itself knows of the meters, also what is not stored yet."""
-        if "poller" not in self.__dict__:
+        if not self.polls:
             return {}
         return self.poller.delivery.statuses.known()
 
@@ -357,7 +381,14 @@ class Runtime:
         return self._paces.get(name, 0)
 
     def _waiting(self) -> int:
-        return self.poller.waiting
+        """Count the readings that wait on this machine; to look must not build what polls."""
+        return self.poller.waiting if self.polls else self._spooled()
+
+    def _spooled(self) -> int:
+        try:
+            return Spool(self.settings.spool_file).count()
+        except SpoolError:
+            return 0
 
     def _info(self) -> dict[str, Any]:
         return self._told.info(self.settings, self.topics.base)

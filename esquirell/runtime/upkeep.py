@@ -6,12 +6,13 @@ from functools import cached_property
 from pathlib import Path
 
 from esquirell.domain.clock import Clock
+from esquirell.domain.errors import ConfigError
 from esquirell.runtime.machine import Machine
 from esquirell.runtime.storage import Storage
 from esquirell.services.retention import Retention
 from esquirell.services.statuses import newest
 from esquirell.services.timekeeping import Timekeeper
-from esquirell.settings import Settings
+from esquirell.settings import Settings, state_files
 from esquirell.storage.corrections.store import Corrections
 from esquirell.storage.database import Database
 from esquirell.storage.maintenance import care, forgetting, moving, restoring
@@ -43,8 +44,19 @@ class Upkeep:
         """The database."""
         return self._storage.database
 
-    def upgrade(self) -> None:
-        """Bring the tables up to this version. Raises ConfigError or UnavailableError."""
+    def upgrade(self, *, afresh: bool = False) -> None:
+        """Bring the tables up to this version; make a database where there never was one.
+
+        One that is missing, as its disk is, is an error unless we are to begin `afresh`. Raises
+        ConfigError or UnavailableError.
+        """
+        trace = None if afresh else self._trace_of_one_missing()
+        if trace is not None:
+            raise ConfigError(
+                f"the database {self.database.file} is missing, and {trace} shows that there was "
+                "one: mount its disk, or put a backup in its place with esquirell restore FILE; "
+                "to begin with an empty one: esquirell db upgrade --afresh"
+            )
         ensure_current(self.database)
 
     def problems(self, *, quick: bool = False) -> list[str]:
@@ -117,6 +129,21 @@ class Upkeep:
         return self._timekeeper.trusts(
             now, lambda: newest(self._storage.reading_history.statuses())
         )
+
+    def _trace_of_one_missing(self) -> Path | None:
+        """Return a file of ours that shows that the missing database was there once."""
+        settings, file = self._settings, self.database.file
+        if file is None or file.exists():
+            return None
+        found = [
+            *(settings.state_dir / name for name in state_files.MADE_BY_SERVICE),
+            settings.spool_file,
+            *state_files.meters(settings.state_dir),
+            *self.backups.newest_first(),
+            *file.parent.glob(f"{file.name}-wal"),
+            *file.parent.glob(f"{file.name}.damaged-*"),
+        ]
+        return next((path for path in found if path.exists()), None)
 
     @property
     def _is_ours(self) -> bool:

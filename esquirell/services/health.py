@@ -1,28 +1,46 @@
 """How the whole is doing: what `bridge/health` publishes and `esquirell health` judges."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 
 from esquirell.domain.clock import Clock
-from esquirell.domain.errors import UnavailableError
+from esquirell.domain.errors import EsquirellError, UnavailableError
 from esquirell.domain.meter import Meter, worker_of
+from esquirell.domain.process import Process
 from esquirell.domain.reading import iso
-from esquirell.domain.status import MeterStatus
+from esquirell.domain.schedule import Schedule
+from esquirell.domain.status import FAILURES_TO_OFFLINE, MeterStatus
 from esquirell.services.ports import Presence, Queues, ReadingStore
+from esquirell.services.schedules import pace_of
 
 ROLES = ("worker", "beat", "bridge")
+# A report is a message: brokers take 20 KiB, some less. All meters have topics of their own.
+MOST_METERS = 20
+MOST_PROCESSES = 20
+MOST_PROBLEMS = 10
+MOST_OF_ONE = 2
 
 
 @dataclass(frozen=True, slots=True)
 class Here:
-    """What only the process that reports knows: readings that wait, the connection to the broker.
+    """What only the process that reports knows: readings that wait, its problems, its connection.
 
     `mqtt` returns nothing where the connection is not the bridge's.
     """
 
     waiting: Callable[[], int] = lambda: 0
     mqtt: Callable[[], Mapping[str, Any]] = dict
+    problems: Callable[[], Sequence[str]] = tuple
+
+
+@dataclass(frozen=True, slots=True)
+class Configured:
+    """What is to be read, and how often; `schedules` may raise UnavailableError."""
+
+    meters: Callable[[], Sequence[Meter]]
+    schedules: Callable[[], Mapping[str, Schedule]] = dict
 
 
 class Health:
@@ -30,55 +48,70 @@ class Health:
 
     def __init__(
         self,
-        meters: Callable[[], Sequence[Meter]],
+        configured: Configured,
         store: ReadingStore,
         presence: Presence,
         queues: Queues,
         here: Here,
         clock: Clock,
     ) -> None:
-        self._meters = meters
+        self._meters = configured.meters
+        self._schedules = configured.schedules
         self._store = store
         self._presence = presence
         self._queues = queues
         self._here = here
         self._clock = clock
 
-    def report(self) -> dict[str, Any]:
-        """Build the report in the shape of `bridge/health`; never raises."""
-        redis, living = self._redis()
-        roles = {role: {"alive": role in living, "since": living.get(role)} for role in ROLES}
-        database, statuses = self._database()
-        alive = all(role["alive"] for role in roles.values())
-        unserved = self._unserved(living)
+    def report(self, most_meters: int | None = MOST_METERS) -> dict[str, Any]:
+        """Build the report in the shape of `bridge/health`; never raises.
+
+        Of more than `most_meters` it names those that fail, as many.
+        """
+        redis, roles, processes = self._redis()
+        database, statuses = self._database(processes)
+        unserved = self._unserved(roles)
         mqtt = self._here.mqtt()
+        found = dict.fromkeys(
+            [
+                *(part["error"] for part in (redis, database) if not part["ok"]),
+                *(problems_of_roles(roles) if redis["ok"] else ()),
+                *self._here.problems(),
+                *(problem for one in processes for problem in one.problems),
+                *(f"no worker serves {queue}: its meters are not read" for queue in unserved),
+            ]
+        )
         return {
             "at": iso(self._clock()),
-            "healthy": alive and redis["ok"] and database["ok"] and mqtt.get("connected", True),
-            "roles": roles,
+            "healthy": not found and mqtt.get("connected", True),
+            "problems": list(found)[:MOST_PROBLEMS],
+            "roles": {role: {"alive": role in roles, "since": roles.get(role)} for role in ROLES},
+            "processes": [_shown(one) for one in processes[:MOST_PROCESSES]],
             "queue": self._queue() | ({"unserved": unserved} if unserved else {}),
             "redis": redis,
             "database": database,
             **({"mqtt": mqtt} if mqtt else {}),
-            "meters": {meter.name: _meter(statuses, meter) for meter in self._meters()},
+            **self._meters_in(statuses, most_meters),
         }
 
     def meters(self) -> list[dict[str, Any]]:
         """List the meters: how each is configured and how it is doing; never raises."""
-        _, statuses = self._database()
-        return [described(one, statuses.get(one.name, MeterStatus())) for one in self._meters()]
+        try:
+            statuses, schedules = self._store.statuses(), self._schedules()
+        except EsquirellError:
+            statuses, schedules = {}, {}
+        return described(self._meters(), statuses, schedules, self._clock())
 
     def unserved(self) -> list[str]:
         """Name the queues of meters that no worker serves. Raises UnavailableError."""
         return self._unserved(self._presence.roles())
 
-    def _redis(self) -> tuple[dict[str, Any], Mapping[str, str]]:
+    def _redis(self) -> tuple[dict[str, Any], Mapping[str, str], Sequence[Process]]:
         try:
             self._presence.probe()
-            living = self._presence.roles()
+            return {"ok": True}, self._presence.roles(), self._presence.processes()
         except UnavailableError as error:
-            return {"ok": False, "error": str(error)}, {}
-        return {"ok": True}, living
+            return {"ok": False, "error": str(error)}, {}, ()
 
     def _unserved(self, living: Collection[str]) -> list[str]:
         queues = sorted({meter.queue for meter in self._meters() if meter.queue})
@@ -91,27 +124,82 @@ class Health:
             return {"length": None, "oldest_s": None}
         return {"length": backlog.length, "oldest_s": round(backlog.oldest_s, 1)}
 
-    def _database(self) -> tuple[dict[str, Any], Mapping[str, MeterStatus]]:
+    def _database(
+        self, processes: Sequence[Process]
+    ) -> tuple[dict[str, Any], Mapping[str, MeterStatus]]:
+        """Look whether a row can be written: a disk may be read-only, a server, too."""
+        waiting = max(self._here.waiting(), spooled(processes))
         try:
-            statuses = self._store.statuses()
-        except UnavailableError as error:
-            return {"ok": False, "spooled": self._here.waiting(), "error": str(error)}, {}
-        return {"ok": True, "spooled": self._here.waiting()}, statuses
+            self._store.try_out()
+            return {"ok": True, "spooled": waiting}, self._store.statuses()
+        except EsquirellError as error:
+            return {"ok": False, "spooled": waiting, "error": str(error)}, {}
+
+    def _meters_in(
+        self, statuses: Mapping[str, MeterStatus], most: int | None
+    ) -> dict[str, object]:
+        meters = self._meters()
+        of = {meter.name: statuses.get(meter.name, MeterStatus()) for meter in meters}
+        failing = [name for name, one in of.items() if one.failures >= FAILURES_TO_OFFLINE]
+        named = list(of) if most is None or len(of) <= most else failing[:most]
+        return {
+            "meters": {name: _meter(of[name]) for name in named},
+            "meters_total": len(of),
+            "meters_failing": len(failing),
+        }
 
 
-def described(meter: Meter, status: MeterStatus) -> dict[str, Any]:
-    """Describe a meter as `meter/list` does: how it is configured and how it is doing."""
+def _shown(process: Process) -> dict[str, Any]:
+    return replace(process, problems=process.problems[:MOST_OF_ONE]).payload()
+
+
+def spooled(processes: Iterable[Process]) -> int:
+    """Count the readings that all machines hold back; the processes of one share its spool."""
+    most: dict[str, int] = {}
+    for one in processes:
+        if one.alive:
+            most[one.host] = max(most.get(one.host, 0), one.spooled)
+    return sum(most.values())
+
+
+def problems_of_roles(alive: Collection[str]) -> Iterator[str]:
+    """Name the roles that nobody has, one sentence each."""
+    for role in ROLES:
+        if role not in alive:
+            yield f"no {role} is alive: start esquirell run, or esquirell {role}"
+
+
+def described(
+    meters: Sequence[Meter],
+    statuses: Mapping[str, MeterStatus],
+    schedules: Mapping[str, Schedule],
+    now: datetime,
+) -> list[dict[str, Any]]:
+    """Describe meters as `meter/list` does: how each is configured and how it is doing.
+
+    One that was not read for three of its intervals is offline, as when nothing runs.
+    """
+    return [
+        _described(meter, statuses.get(meter.name, MeterStatus()), schedules, now)
+        for meter in meters
+    ]
+
+
+def _described(
+    meter: Meter, status: MeterStatus, schedules: Mapping[str, Schedule], now: datetime
+) -> dict[str, Any]:
     configured = {
         "name": meter.name,
         "label": meter.title,
         "profile": meter.profile,
         "protocol": meter.protocol,
     }
-    return configured | status.payload()
+    pace_s = pace_of(schedules.values(), meter.name)
+    overdue = pace_s is not None and status.overdue(now, pace_s)
+    return configured | status.payload() | ({"state": "offline"} if overdue else {})
 
 
-def _meter(statuses: Mapping[str, MeterStatus], meter: Meter) -> dict[str, Any]:
-    status = statuses.get(meter.name, MeterStatus())
+def _meter(status: MeterStatus) -> dict[str, Any]:
     return {
         "last_success": status.time,
         "failures": status.failures,

@@ -58,3 +58,7 @@ class MeasuredStore:
     def statuses(self) -> dict[str, MeterStatus]:
         """Return the statuses. Raises UnavailableError."""
         return self._store.statuses()
+
+    def try_out(self) -> None:
+        """Write a row and take it back. Raises UnavailableError."""
+        self._store.try_out()

@@ -2,6 +2,7 @@
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -53,7 +54,10 @@ TRIAL = PollOptions(save=False, publish=False, forced=True)
 
 
 class Poller:
-    """Polls meters side by side; a slow or dead one delays no other."""
+    """Polls meters side by side; a slow or dead one delays no other.
+
+    `polled_at` is when a poll ended last, whatever came of it, on the monotonic clock.
+    """
 
     def __init__(
         self,
@@ -71,6 +75,7 @@ class Poller:
         saver, statuses = delivery.saver, delivery.statuses
         self.judging = Judging(saver.store, saver.timekeeper, statuses.newest)
         self._stopping = threading.Event()
+        self.polled_at = time.monotonic()
         self._questions: dict[str, tuple[Profile, Question]] = {}
         self._holds: dict[str, tuple[datetime, int]] = {}
         self.intake = Intake(self._understand)
@@ -104,7 +109,9 @@ class Poller:
             outcomes |= {meter.name: outcome for meter, outcome in batch.items()}
             outcomes |= self._deliver(counted, options)
         late = {meter: Outcome(error=_LATE) for meter in meters if meter.name in batches.late}
-        return outcomes | self._deliver(late, options)
+        outcomes |= self._deliver(late, options)
+        self.polled_at = time.monotonic()
+        return outcomes
 
     def question(self, meter: Meter) -> Question:
         """Return what to ask of a meter, as far as its profile is known. Raises ConfigError."""

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from esquirell.domain.heard import Heard, Question
     from esquirell.domain.ledger import Ledger
     from esquirell.domain.meter import Meter
+    from esquirell.domain.process import Process
     from esquirell.domain.profile import Profile
     from esquirell.domain.reading import Reading
     from esquirell.domain.status import MeterStatus
@@ -68,6 +69,10 @@ class ReadingStore(Protocol):
 
     def statuses(self) -> dict[str, MeterStatus]:
         """Return the status of every meter ever seen, by name. Raises UnavailableError."""
+        ...
+
+    def try_out(self) -> None:
+        """Write a row and take it back. Raises UnavailableError that says why it can't be."""
         ...
 
 
@@ -149,7 +154,7 @@ class Queues(Protocol):
 
 
 class Presence(Protocol):
-    """Returns which roles are alive."""
+    """Knows which roles and processes are alive."""
 
     def probe(self) -> None:
         """Try what the roles need of Redis. Raises UnavailableError with its own words."""
@@ -157,6 +162,10 @@ class Presence(Protocol):
 
     def roles(self) -> Mapping[str, str]:
         """Return the living roles and since when each lives (ISO 8601). Raises UnavailableError."""
+        ...
+
+    def processes(self) -> Sequence[Process]:
+        """Return the processes that are alive, and those that vanished. Raises UnavailableError."""
         ...
 
 

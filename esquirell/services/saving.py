@@ -37,6 +37,8 @@ class Saver:
         self._lock = threading.Lock()
         self._memory: deque[Reading] = deque(maxlen=MEMORY_LIMIT)
         self._away: UnavailableError | None = None
+        self._no_room: SpoolError | None = None
+        self._stuck = False
         self._keeping = threading.Lock()
         # What an earlier process could not store waits as well.
         self._may_wait = True
@@ -49,6 +51,23 @@ class Saver:
         except SpoolError as error:
             log.debug("the spool is not counted: %s", error)
             return len(self._memory)
+
+    @property
+    def problems(self) -> list[str]:
+        """Say why readings wait, in the words of the database and the disk; nothing if none do."""
+        reasons = (("the database", self._away), ("a place on the disk", self._no_room))
+        return [f"readings wait for {what}: {why}" for what, why in reasons if why is not None]
+
+    def retry(self) -> None:
+        """Try to store again what could not be stored, if something could not; never raises."""
+        if self._away is None and self._no_room is None:
+            return
+        try:
+            self.store.try_out()
+        except UnavailableError as error:
+            self._away = error
+        else:
+            self.save((), {})
 
     @property
     def timekeeper(self) -> Timekeeper | None:
@@ -110,6 +129,8 @@ class Saver:
             undated = [reading for reading in self._memory if reading.undated]
             self._memory.clear()
             self._memory.extend(undated)
+            if not undated:
+                self._no_room = None
         return len(remembered)
 
     def _store_spooled(self) -> int:
@@ -123,8 +144,11 @@ class Saver:
                 readings, number = self._spool.oldest(BATCH)
         except SpoolError as error:
             # New readings must not wait because of old ones that can't be got at.
-            log.warning("readings stay in the spool: %s", error)
-            self._may_wait = True
+            level = logging.DEBUG if self._stuck else logging.WARNING
+            log.log(level, "readings stay in the spool: %s", error)
+            self._may_wait = self._stuck = True
+        else:
+            self._stuck = False
         return stored
 
     def _keep(self, readings: Sequence[Reading]) -> None:
@@ -134,10 +158,16 @@ class Saver:
             try:
                 self._spool.add(tuple(self._memory))
             except SpoolError as error:
-                log.error("%d readings wait in memory only: %s", len(self._memory), error)  # noqa: TRY400 - one sentence
+                self._complain_of_the_disk(error)
             else:
                 self._memory.clear()
+                self._no_room = None
         self._may_wait = True
+
+    def _complain_of_the_disk(self, error: SpoolError) -> None:
+        level = logging.DEBUG if self._no_room else logging.WARNING
+        log.log(level, "readings wait in memory only, %d at most: %s", MEMORY_LIMIT, error)
+        self._no_room = error
 
     def _complain(self, error: UnavailableError) -> None:
         level = logging.DEBUG if self._away else logging.WARNING

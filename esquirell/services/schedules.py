@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -179,6 +180,17 @@ class Schedules:
             "last_result": last.result,
             "origin": origin,
         }
+
+
+def enabled_of(stored: Iterable[StoredSchedule]) -> dict[str, Schedule]:
+    """Return the schedules of the record that are to run, by name; faulty ones are left out."""
+    found = {}
+    for one in stored:
+        with suppress(ValidationError):
+            schedule = None if one.removed else one.effective()
+            if schedule is not None and schedule.enabled:
+                found[one.name] = schedule
+    return found
 
 
 def pace_of(schedules: Iterable[Schedule], meter: str) -> int | None:

@@ -13,6 +13,11 @@ METERS = "meters"
 DESCRIPTIONS = "devices"
 FOLDERS = (METERS, DESCRIPTIONS)
 
+# What a service writes once its database is there.
+INSTANCE = "instance"
+MQTT_MEMORY = "mqtt.json"
+MADE_BY_SERVICE = (INSTANCE, MQTT_MEMORY)
+
 
 def present(state_dir: Path) -> dict[str, Path]:
     """Return the files to keep that are there, by their names below the state directory."""
@@ -21,3 +26,13 @@ def present(state_dir: Path) -> dict[str, Path]:
     # A hidden one is being written just now.
     found = [one for one in (*single, *nested) if one.is_file() and not one.name.startswith(".")]
     return {str(file.relative_to(state_dir)): file for file in found}
+
+
+def meters(state_dir: Path) -> list[Path]:
+    """Return the files of the meters that were added."""
+    return sorted((state_dir / METERS).glob("*.toml"))
+
+
+def gone(state_dir: Path) -> str:
+    """Say that a state directory that was there is gone."""
+    return f"the state directory {state_dir} is gone: mount its disk again, or restart the service"

@@ -5,16 +5,16 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from sqlalchemy import create_engine
 from sqlalchemy.engine import Connection, Engine
 
 from esquirell.domain.errors import ConfigError
 from esquirell.domain.extras import install_command
-from esquirell.storage import postgres, sqlite
+from esquirell.storage import glance, postgres, sqlite
 from esquirell.storage.address import file_of, is_sqlite, parse, shown
-from esquirell.storage.faults import DamagedError, NoTablesError, translated
+from esquirell.storage.faults import DamagedError, gone, translated
 
 Durability = Literal["full", "normal"]
 
@@ -27,8 +27,9 @@ class Database:
 
     With `durability` "full" a power cut loses nothing stored; "normal" writes less (SQLite).
     `patience_s` is how long a writer waits for other writers, in seconds. Nothing is opened
-    before the first use. `on_damage` is called when the file turns out to be damaged or gone,
-    after the work that found it out has failed. Raises ConfigError for a URL that cannot work.
+    before the first use, and only `create` makes a file: one that is gone, with its disk perhaps,
+    is waited for. `on_damage` is called when the file turns out to be damaged, after the work that
+    found it out has failed. Raises ConfigError for a URL that cannot work.
     """
 
     _engine: Engine | None = None
@@ -53,9 +54,14 @@ class Database:
         """Name the database for people, without secrets."""
         return shown(self.url)
 
+    def create(self) -> None:
+        """Make the file of an SQLite database unless it is there. Raises ConfigError."""
+        if self.file is not None:
+            sqlite.prepare_file(self.file)
+
     @property
     def engine(self) -> Engine:
-        """SQLAlchemy's engine, made on first use. Raises ConfigError."""
+        """SQLAlchemy's engine, made on first use. Raises ConfigError or UnavailableError."""
         with self._lock:
             # A forked child must not use the connections of its parent, and nobody those to a
             # file that another one has replaced: what is written there is lost.
@@ -82,6 +88,19 @@ class Database:
             with writer.begin():
                 yield writer
 
+    def try_out(self) -> None:
+        """Write a row and take it back. Raises ConfigError, or UnavailableError that says why."""
+        if self.file is not None:
+            if not self.file.exists():
+                raise gone(self.file)
+            with translated(self.url):
+                glance.try_out(self.file)
+            return
+        with translated(self.url), self.engine.connect() as connection:
+            transaction = connection.begin()
+            connection.execute(postgres.TRIAL)
+            transaction.rollback()
+
     def close(self) -> None:
         """Close the connections that are not in use; the next use opens new ones."""
         with self._lock:
@@ -96,7 +115,7 @@ class Database:
         try:
             with translated(self.url):
                 yield
-        except (DamagedError, NoTablesError):
+        except DamagedError:
             if self.on_damage is not None:
                 self.on_damage()
             raise
@@ -123,10 +142,12 @@ class Database:
         return self._make_postgres_engine()
 
     def _make_sqlite_engine(self) -> Engine:
-        sqlite.prepare_file(Path(self.url.database or ""))
-        # Without an isolation level the driver leaves BEGIN to us.
-        arguments: dict[str, Any] = {"timeout": self._patience_s, "isolation_level": None}
-        engine = create_engine(self.url, connect_args=arguments, **_POOL)
+        file = Path(self.url.database or "")
+        if not file.exists():
+            raise gone(file)
+        sqlite.prepare_file(file)
+        opener = sqlite.opener(file, self._patience_s)
+        engine = create_engine(self.url, creator=opener, **_POOL)
         sqlite.configure(engine, self._durability)
         return engine
 

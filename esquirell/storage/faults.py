@@ -3,6 +3,7 @@
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
@@ -25,6 +26,10 @@ _DAMAGED = (
     "put a backup in its place with esquirell db restore FILE."
 )
 _NO_TABLES = "The database {place} lacks tables of this version: run esquirell db upgrade."
+_PUT_BACK = (
+    "mount its disk again, or stop the service and put a backup in its place with "
+    "esquirell restore FILE."
+)
 _UNDEFINED_TABLE = "42P01"
 
 
@@ -33,7 +38,15 @@ class DamagedError(UnavailableError):
 
 
 class NoTablesError(UnavailableError):
-    """The database is empty: it was never set up, or it was removed under a service."""
+    """The database is empty: it was never set up, or another one was put in its place."""
+
+
+def gone(file: Path) -> UnavailableError:
+    """Say that there is no file where the database was."""
+    folder = file.absolute().parent
+    if not folder.is_dir():
+        return UnavailableError(f"The directory {folder} of the database is gone: {_PUT_BACK}")
+    return UnavailableError(f"The database {file} is gone: {_PUT_BACK}")
 
 
 @contextmanager

@@ -7,13 +7,26 @@ from urllib.parse import quote
 
 PATIENCE_S = 5.0
 
+# A command that nobody gave, taken back at once.
+_ROW = (
+    "INSERT INTO command_log (id, at, source, command, request, waits, status) "
+    "VALUES (hex(randomblob(16)), 0, 'cli', 'health', '{}', 0, 'ok')"
+)
 
-def has_meters(file: Path) -> bool:
-    """Return whether the meters can be read; why not, `Readings.statuses` tells."""
+
+def try_out(file: Path) -> None:
+    """Write a row and take it back, without making a file. Raises sqlite3.Error."""
     address = f"file:{quote(str(file))}?mode=rw"
-    try:
-        with closing(sqlite3.connect(address, uri=True, timeout=PATIENCE_S)) as connection:
-            connection.execute("SELECT count(failures) FROM meter").fetchone()
-    except sqlite3.Error:
-        return False
-    return True
+    with closing(
+        sqlite3.connect(address, uri=True, timeout=PATIENCE_S, isolation_level=None)
+    ) as connection:
+        connection.execute("BEGIN IMMEDIATE")
+        connection.execute(_ROW)
+        connection.execute("ROLLBACK")
+
+
+def failures(file: Path) -> dict[str, int]:
+    """Return the failed polls in a row of each meter, by name. Raises sqlite3.Error."""
+    address = f"file:{quote(str(file))}?mode=rw"
+    with closing(sqlite3.connect(address, uri=True, timeout=PATIENCE_S)) as connection:
+        return dict(connection.execute("SELECT name, failures FROM meter"))

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from sqlalchemy import text
 from sqlalchemy.engine import URL, Connection, Engine, ExecutionContext
 from sqlalchemy.event import listen
 
@@ -12,6 +13,12 @@ STATEMENT_LIMIT_S = 60
 BINARY: dict[str, Any] = {"esquirell_binary": True}
 # psycopg.pq.Format.BINARY
 _BINARY_FORMAT = 1
+
+# Writes the row of a command that nobody gave, to be taken back: shows that writing is allowed.
+TRIAL = text(
+    "INSERT INTO command_log (id, at, source, command, request, waits, status) "
+    "VALUES (md5(random()::text), now(), 'cli', 'health', '{}', false, 'ok')"
+)
 
 # libpq's own parameters, in seconds but for tcp_user_timeout (ms):
 # https://www.postgresql.org/docs/current/libpq-connect.html

@@ -61,6 +61,10 @@ class Readings(ReadingHistory):
             meters.write_statuses(connection, statuses)
         return ids
 
+    def try_out(self) -> None:
+        """Write a row and take it back. Raises UnavailableError that says why it can't be."""
+        self._database.try_out()
+
     def ledgers(self, names: Collection[str]) -> dict[str, Ledger]:
         """Return the stored ledgers of these meters, by name. Raises UnavailableError."""
         with self._database.read() as connection:

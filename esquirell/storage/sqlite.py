@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
+from urllib.parse import quote
 
 from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.event import listen
@@ -56,6 +57,21 @@ def _directory_sentence(path: Path, error: OSError) -> str:
     if error.errno in {errno.ENOENT, errno.ENOTDIR}:
         return f"The directory {directory} does not exist: make it or change database.url."
     return f"The database {path} cannot be made in {directory}: {error.strerror}."
+
+
+def opener(path: Path, patience_s: float) -> Callable[[], sqlite3.Connection]:
+    """Return what opens a file that is there; SQLite itself would make one that is not.
+
+    The connections wait so many seconds for others that write, and leave BEGIN to us.
+    """
+    address = f"file:{quote(str(path))}?mode=rw"
+
+    def connect() -> sqlite3.Connection:
+        return sqlite3.connect(
+            address, uri=True, timeout=patience_s, isolation_level=None, check_same_thread=False
+        )
+
+    return connect
 
 
 def configure(engine: Engine, durability: str) -> None:

@@ -24,7 +24,7 @@ class DeviceFiles:
 
         Raises OSError.
         """
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._folder.mkdir(mode=0o700, exist_ok=True)
         number, temporary = tempfile.mkstemp(dir=self._folder)
         with os.fdopen(number, "w", encoding="utf-8") as file:
             file.write(text)

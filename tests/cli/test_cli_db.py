@@ -8,6 +8,7 @@ from support.redis_server import RedisProcess
 from esquirell.broker.connection import Address, connect
 from esquirell.broker.presence import Presence
 from esquirell.daemon.lock import RunLock
+from esquirell.domain.process import Process
 from esquirell.storage.maintenance.revision import HEAD
 
 ALWAYS = ("--since", "2026-01-01", "--json")
@@ -134,7 +135,8 @@ def test_nothing_is_put_back_under_a_worker_elsewhere(home: Home, server: RedisP
     home.store([sample("main")])
     esquirell("db", "backup", "copy.db")
     client = connect(Address(server.url))
-    Presence(client, "garage-1").announce("worker", "2026-11-22T10:15:00Z")
+    worker = Process("garage", ("worker",), "2026-11-22T10:15:00Z")
+    Presence(client, "garage-1").announce(worker, worker.roles)
     client.close()
     said = esquirell("db", "restore", "copy.db")
     assert said.code == 1

@@ -19,6 +19,7 @@ from esquirell.broker.connection import Address, connect
 from esquirell.broker.presence import Presence
 from esquirell.cli.checks import clock, servers
 from esquirell.domain.ledger import Ledger
+from esquirell.domain.process import Process
 from esquirell.domain.status import MeterStatus
 from esquirell.tuya.discovery.listener import Ports
 from esquirell.tuya.simulator import SimulatedMeter
@@ -290,7 +291,8 @@ def test_beside_a_worker_the_meters_are_left_alone(
 ) -> None:
     house.store([sample("main")], {"main": MeterStatus(3, "no_data")})
     client = connect(Address(server.url))
-    Presence(client, "garage-1").announce("worker", "2026-11-22T10:15:00Z")
+    worker = Process("garage", ("worker",), "2026-11-22T10:15:00Z")
+    Presence(client, "garage-1").announce(worker, worker.roles)
     client.close()
     device.stop()
     found = findings()
@@ -308,11 +310,12 @@ def test_a_queue_without_a_worker(house: Home, server: RedisProcess) -> None:
         config.write(f"\n{far}\n")
     client = connect(Address(server.url))
     presence = Presence(client, "garage-2")
-    presence.announce("worker", "2026-11-22T10:15:00Z")
+    worker = Process("garage", ("worker", "worker@yard"), "2026-11-22T10:15:00Z")
+    presence.announce(worker, ["worker"])
     mark, message, remedy = findings()["queues"]
     assert (mark, message) == ("fault", "no worker serves yard")
     assert "esquirell worker --queue yard" in str(remedy)
-    presence.announce("worker@yard", "2026-11-22T10:15:00Z")
+    presence.announce(worker, worker.roles)
     assert findings()["queues"] == ("fine", "each has a worker", None)
     client.close()
 

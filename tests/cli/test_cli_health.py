@@ -1,6 +1,8 @@
 import socket
+import sqlite3
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 
 import pytest
 from support.cli import Home, esquirell, meter
@@ -8,29 +10,36 @@ from support.db_samples import sample
 from support.redis_server import RedisProcess
 
 from esquirell.broker.connection import Address, connect
-from esquirell.broker.presence import Presence
+from esquirell.broker.presence import NAMED_S, PROCESSES, Presence
+from esquirell.domain.process import Process
+from esquirell.domain.status import MeterStatus
 
 HERE = socket.gethostname()
 SINCE = "2026-11-22T10:15:00.123Z"
 
 
 @pytest.fixture
-def announce(home: Home, server: RedisProcess) -> Iterator[Callable[[str, str], None]]:
+def announce(home: Home, server: RedisProcess) -> Iterator[Callable[..., None]]:
     """Let a role be alive on a machine."""
     home.configure(meter(), redis__url=server.url)
     home.store([sample("main")])
     client = connect(Address(server.url))
-    yield lambda role, machine: Presence(client, f"{machine}-1").announce(role, SINCE)
+
+    def announce(role: str, machine: str, *problems: str) -> None:
+        process = Process(machine, (role,), SINCE, problems=problems)
+        Presence(client, f"{machine}-{role}").announce(process, [role])
+
+    yield announce
     client.close()
 
 
-def test_the_roles_of_this_machine(announce: Callable[[str, str], None]) -> None:
+def test_the_roles_of_this_machine(announce: Callable[..., None]) -> None:
     announce("worker", HERE)
     announce("beat", "garage")
     assert esquirell("health") == (0, "worker: working\n", "")
 
 
-def test_a_role_wherever_it_is(announce: Callable[[str, str], None]) -> None:
+def test_a_role_wherever_it_is(announce: Callable[..., None]) -> None:
     announce("beat", "garage")
     assert esquirell("health", "beat") == (0, "beat: working\n", "")
     said = esquirell("health", "worker")
@@ -38,7 +47,7 @@ def test_a_role_wherever_it_is(announce: Callable[[str, str], None]) -> None:
     assert said.sentence == "no worker is alive: start esquirell run, or esquirell worker"
 
 
-def test_nothing_runs_here(announce: Callable[[str, str], None]) -> None:
+def test_nothing_runs_here(announce: Callable[..., None]) -> None:
     announce("worker", f"{HERE}x")
     said = esquirell("health")
     assert said.code == 1
@@ -46,7 +55,7 @@ def test_nothing_runs_here(announce: Callable[[str, str], None]) -> None:
 
 
 def test_a_role_without_its_database_does_not_work(
-    home: Home, announce: Callable[[str, str], None]
+    home: Home, announce: Callable[..., None]
 ) -> None:
     announce("worker", HERE)
     home.database.write_bytes(b"no database " * 1000)
@@ -55,7 +64,80 @@ def test_a_role_without_its_database_does_not_work(
     assert "is damaged or no SQLite file" in said.sentence
 
 
-def test_json_is_what_the_bridge_publishes(announce: Callable[[str, str], None]) -> None:
+def test_a_database_that_is_gone_is_named_and_not_made(
+    home: Home, announce: Callable[..., None]
+) -> None:
+    announce("worker", HERE)
+    home.database.unlink()
+    said = esquirell("health")
+    assert said.code == 1
+    assert said.sentence.startswith(f"The database {home.database} is gone: mount its disk again")
+    assert not home.database.exists()
+
+
+def test_a_database_that_can_only_be_read_is_not_enough(
+    home: Home, announce: Callable[..., None]
+) -> None:
+    announce("worker", HERE)
+    with closing(sqlite3.connect(home.database)) as writer:
+        writer.execute("BEGIN IMMEDIATE")
+        said = esquirell("health")
+    assert said.code == 1
+    assert "is locked by another process" in said.sentence
+    assert esquirell("health").code == 0
+    with closing(sqlite3.connect(home.database)) as reader:
+        assert reader.execute("SELECT count(*) FROM command_log").fetchone() == (0,)
+
+
+def test_what_keeps_a_process_from_its_work_is_said_for_its_role(
+    announce: Callable[..., None],
+) -> None:
+    announce("worker", HERE, "localhost:1883 cannot be reached")
+    announce("beat", HERE)
+    for command in (("health",), ("health", "worker"), ("health", "worker", "--here")):
+        said = esquirell(*command)
+        assert (said.code, said.sentence) == (1, "localhost:1883 cannot be reached")
+    assert esquirell("health", "beat").code == 0
+    announce("worker", HERE)
+    assert esquirell("health").code == 0
+
+
+def test_meters_that_do_not_answer_are_said_and_no_fault_of_the_service(
+    home: Home, announce: Callable[..., None]
+) -> None:
+    announce("worker", HERE)
+    home.store([], {"main": MeterStatus(3, "unreachable"), "removed": MeterStatus(9, "no_data")})
+    said = esquirell("health")
+    assert (said.code, said.out) == (
+        0,
+        "worker: working\n1 of 1 meters do not answer: main\n",
+    )
+
+
+def test_one_that_vanished_is_named_until_another_takes_its_place(
+    announce: Callable[..., None], server: RedisProcess
+) -> None:
+    announce("worker", HERE)
+    announce("worker", "garage")
+    server.client.delete("esquirell:role:worker:garage-worker")
+    server.client.expire(f"{PROCESSES}garage-worker", NAMED_S - 300)
+    said = esquirell("health")
+    assert said.code == 0
+    assert said.out.endswith("worker on garage vanished 5 min ago, without a goodbye\n")
+    shown = esquirell("health", "--json").json["processes"]
+    assert [(one["host"], one.get("gone_s", 0) >= 300) for one in shown] == [
+        (HERE, False),
+        ("garage", True),
+    ]
+    again = Process("garage", ("worker",), SINCE)
+    presence = Presence(server.client, "garage-2")
+    presence.announce(again, again.roles)
+    assert esquirell("health").out == "worker: working\n"
+    presence.withdraw("worker")
+    assert [one["host"] for one in esquirell("health", "--json").json["processes"]] == [HERE]
+
+
+def test_json_is_what_the_bridge_publishes(announce: Callable[..., None]) -> None:
     for role in ("worker", "beat", "bridge"):
         announce(role, HERE)
     said = esquirell("health", "--json")
@@ -80,7 +162,7 @@ def test_without_redis_it_fails_at_once(home: Home) -> None:
 
 
 def test_a_redis_that_refuses_is_named_in_its_own_words(
-    announce: Callable[[str, str], None], server: RedisProcess
+    announce: Callable[..., None], server: RedisProcess
 ) -> None:
     announce("worker", HERE)
     server.client.replicaof("127.0.0.1", "1")

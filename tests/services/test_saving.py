@@ -63,7 +63,13 @@ def test_a_disk_that_is_full_leaves_memory(
     saver.save([sample("main", 1)], {})
     saver.save([sample("main", 2)], {})
     assert saver.waiting == 2
-    assert "wait in memory only: the disk is full" in caplog.text
+    said = "readings wait in memory only, 10000 at most: the disk is full"
+    assert caplog.text.count(said) == 1
+    assert caplog.text.count("readings stay in the spool") == 1
+    assert saver.problems == [
+        "readings wait for the database: the database is away",
+        "readings wait for a place on the disk: the disk is full",
+    ]
     spool.full = False
     saver.save([sample("main", 3)], {})
     assert spool.count() == saver.waiting == 3

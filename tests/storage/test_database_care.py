@@ -34,6 +34,7 @@ def test_a_missing_database_is_a_problem_and_is_not_made(tmp_path: Path) -> None
 
 def test_a_database_without_tables_is_a_problem(empty_url: str) -> None:
     database = Database(empty_url)
+    database.create()
     with database.read() as connection:
         connection.exec_driver_sql("SELECT 1")
     (problem,) = check(database)

@@ -111,6 +111,7 @@ def test_a_file_that_is_no_database_ends_a_start(tmp_path: Path) -> None:
 
 def test_a_database_without_tables_says_what_to_run(empty_url: str) -> None:
     database = Database(empty_url)
+    database.create()
     with pytest.raises(UnavailableError, match=r"lacks tables .* run esquirell db upgrade"):
         Readings(database).statuses()
     database.close()

@@ -86,18 +86,32 @@ def test_the_newest_sound_backup_takes_its_place(
     assert count(sqlite) == MANY
 
 
-def test_a_file_that_was_removed_is_made_anew(sqlite: Database, mender: Mender) -> None:
-    called: list[bool] = []
+def test_a_file_that_was_removed_is_waited_for(sqlite: Database, mender: Mender) -> None:
     store(sqlite, 3)
     assert sqlite.file
-    for part in sqlite.file.parent.glob("esquirell.db*"):
-        part.unlink()
-    mender._afterwards = lambda: called.append(True)
+    folder = sqlite.file.parent
+    aside = [part.rename(folder / f"away-{part.name}") for part in folder.glob("esquirell.db*")]
+    for _ in range(2):
+        with pytest.raises(UnavailableError, match=f"database {sqlite.file} is gone"):
+            Readings(sqlite).add([sample("main")], {})
+        mender.mend()
+    assert not list(folder.glob("esquirell.db"))
+    for part in aside:
+        part.rename(folder / part.name.removeprefix("away-"))
+    Readings(sqlite).add([sample("main", 4)], {})
+    assert count(sqlite) == 4
+
+
+def test_an_empty_file_in_its_place_is_not_filled(sqlite: Database, mender: Mender) -> None:
+    store(sqlite, 3)
+    sqlite.close()
+    assert sqlite.file
+    sqlite.file.unlink()
+    sqlite.file.touch()
     with pytest.raises(UnavailableError, match="lacks tables"):
         Readings(sqlite).add([sample("main")], {})
-    Readings(sqlite).add([sample("main")], {})
-    assert count(sqlite) == 1
-    assert called
+    mender.mend()
+    assert sqlite.file.stat().st_size == 0
 
 
 def test_a_start_mends_what_is_no_database(sqlite: Database, mender: Mender) -> None:

@@ -70,6 +70,7 @@ def test_a_difference_would_be_found(database: Database) -> None:
 
 def test_migrations_make_the_very_tables_on_sqlite(sqlite: Database, tmp_path: Path) -> None:
     direct = Database(f"sqlite:///{tmp_path}/direct.db")
+    direct.create()
     with direct.write() as connection:
         metadata.create_all(connection)
     made = tables_of(sqlite)
@@ -98,6 +99,7 @@ def test_an_upgrade_of_a_current_database_changes_nothing(database: Database) ->
 
 def test_a_failed_upgrade_leaves_the_old_database_usable(empty_url: str) -> None:
     database = Database(empty_url)
+    database.create()
     with database.write() as connection:
         # Two tables of the first script can be made, the third cannot.
         connection.execute(text("CREATE TABLE alembic_version (version_num TEXT)"))
@@ -114,6 +116,7 @@ def test_a_failed_upgrade_leaves_the_old_database_usable(empty_url: str) -> None
 
 def test_an_upgrade_that_would_lose_references_is_undone(sqlite_url: str) -> None:
     database = Database(sqlite_url)
+    database.create()
     with database.write() as connection:
         connection.execute(text("CREATE TABLE alembic_version (version_num TEXT)"))
         connection.execute(text("CREATE TABLE parent (id INTEGER PRIMARY KEY)"))

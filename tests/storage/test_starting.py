@@ -52,6 +52,7 @@ def test_a_newer_database_is_refused_and_unchanged(database: Database) -> None:
 
 def test_another_programs_tables_are_refused(empty_url: str) -> None:
     database = Database(empty_url)
+    database.create()
     with database.write() as connection:
         connection.execute(text("CREATE TABLE states (state TEXT)"))
     with pytest.raises(ConfigError, match="holds tables of another program"):
@@ -61,6 +62,7 @@ def test_another_programs_tables_are_refused(empty_url: str) -> None:
 
 def test_another_programs_revision_is_refused(empty_url: str) -> None:
     database = Database(empty_url)
+    database.create()
     with database.write() as connection:
         connection.execute(text("CREATE TABLE alembic_version (version_num TEXT)"))
         connection.execute(text("INSERT INTO alembic_version VALUES ('ae1027a6acf')"))

@@ -13,6 +13,7 @@ from esquirell.domain.command import Answer, CommandRecord, Request
 from esquirell.domain.device import Device
 from esquirell.domain.errors import EsquirellError, MeterUnreachableError, UnavailableError
 from esquirell.domain.meter import Meter
+from esquirell.domain.process import Process
 from esquirell.domain.reading import Reading
 from esquirell.domain.requests import FetchArguments
 from esquirell.domain.schedule import StoredSchedule
@@ -20,7 +21,7 @@ from esquirell.domain.tasks import HeldTask, TaskRegistry
 from esquirell.services.commands import Commands
 from esquirell.services.edits import Edits
 from esquirell.services.handlers import Handlers
-from esquirell.services.health import Health, Here
+from esquirell.services.health import Configured, Health, Here
 from esquirell.services.inventory import Inventory, Known
 from esquirell.services.jobs import Jobs
 from esquirell.services.schedules import Schedules
@@ -100,6 +101,9 @@ class Presence:
 
     def roles(self) -> Mapping[str, str]:
         return {"worker": "2026-11-22T10:00:00.000Z"}
+
+    def processes(self) -> Sequence[Process]:
+        return [Process("raspi", ("worker",), "2026-11-22T10:00:00.000Z")]
 
 
 class Backlog:
@@ -203,7 +207,8 @@ class Bench:
         self.held = HeldTasks()
         self.jobs = Jobs(self.log, self.sender, self.held, self.clock)
         self.readings = ReadingStore()
-        health = Health(self.meters, self.readings, Presence(), Queues(), Here(), self.clock)
+        configured = Configured(self.meters)
+        health = Health(configured, self.readings, Presence(), Queues(), Here(), self.clock)
         edits = Edits(self.store, self.timetable, self.tasks, self.meters)
         self.files = MeterFiles()
         self.forgotten: list[str] = []

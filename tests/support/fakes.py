@@ -110,6 +110,10 @@ class ReadingStore:
             raise UnavailableError("the database is away")
         return dict(self.kept)
 
+    def try_out(self) -> None:
+        if self.away:
+            raise UnavailableError("the database is away")
+
 
 class Spool:
     def __init__(self) -> None:

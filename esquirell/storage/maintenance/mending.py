@@ -36,7 +36,7 @@ class Mender:
         self._busy = threading.Lock()
 
     def mend(self) -> None:
-        """Look whether the file is damaged or gone; if so, put another in its place.
+        """Look whether the file is damaged; if so, put another in its place.
 
         What cannot be mended now is logged, and tried again at the next error.
         """
@@ -60,11 +60,12 @@ class Mender:
                 self.mend()
 
     def _mend(self, file: Path) -> None:
-        if file.exists() and is_damaged(file):
-            self._database.close()
-            aside = set_aside(file, "damaged")
-            log.error("the database %s was damaged: it now lies in %s", file, aside)
-            self._put_backup(file)
+        if not file.exists() or not is_damaged(file):
+            return
+        self._database.close()
+        aside = set_aside(file, "damaged")
+        log.error("the database %s was damaged: it now lies in %s", file, aside)
+        self._put_backup(file)
         ensure_current(self._database)
         self._afterwards()
 

@@ -36,6 +36,7 @@ def upgrade(url: str) -> None:
     """
     database = Database(url, patience_s=UPGRADE_LIMIT_S)
     try:
+        database.create()
         if database.file is not None:
             event.listen(database.engine, "connect", _ignore_references)
         with database.write() as connection:

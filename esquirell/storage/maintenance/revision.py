@@ -58,11 +58,12 @@ def read_revision(connection: Connection, place: str) -> str | None:
 def ensure_current(database: Database, *, limit_s: float = UPGRADE_LIMIT_S) -> None:
     """Upgrade the tables if they are not those of this version; cheap when they are.
 
-    An empty SQLite file gets them as they are now. Any other upgrade runs in a child process,
-    as Alembic costs 7 MiB that a service would keep, and for `limit_s` seconds at most. Raises
-    ConfigError when the database cannot be used, UnavailableError when it is away or the upgrade
-    failed; then it is as it was.
+    An SQLite file that is not there is made; an empty one gets them as they are now. Any other
+    upgrade runs in a child process, as Alembic costs 7 MiB that a service would keep, and for
+    `limit_s` seconds at most. Raises ConfigError when the database cannot be used,
+    UnavailableError when it is away or the upgrade failed; then it is as it was.
     """
+    database.create()
     try:
         if _is_current(database) or _made(database):
             return

@@ -98,7 +98,7 @@ class Quota:
 
     @contextmanager
     def _locked(self) -> Iterator[int]:
-        self._file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._file.parent.mkdir(mode=0o700, exist_ok=True)
         file = os.open(self._file, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
         try:
             fcntl.flock(file, fcntl.LOCK_EX)  # held for a few reads and writes only

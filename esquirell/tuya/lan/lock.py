@@ -32,11 +32,15 @@ class DeviceLock:
     def acquire(self) -> bool:
         """Take the lock if it is free; return whether it is ours.
 
-        Raises OSError when the file can't be opened or locked. Held already is fine.
+        Raises OSError when the file can't be opened or locked. Held already is fine. A folder that
+        is gone, with its disk, keeps nobody from reading: no other process finds a lock there.
         """
         if self._file is not None:
             return True
-        file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+        try:
+            file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+        except FileNotFoundError:
+            return True
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             self._recall(file)

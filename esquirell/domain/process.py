@@ -1,0 +1,64 @@
+"""A process of the service, as it describes itself to all others."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+KEYS = ("host", "roles", "since", "standing_by", "queues", "spooled", "problems")
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """One process: `roles` it has since a moment (ISO 8601), and what keeps it from its work.
+
+    `standing_by` are roles in which another process is active, `queues` those that a worker takes
+    tasks from, `spooled` counts the readings that it holds back. `problems` are sentences. `gone_s`
+    seconds ago it was heard of last; None while it is alive.
+    """
+
+    host: str
+    roles: tuple[str, ...]
+    since: str
+    standing_by: tuple[str, ...] = ()
+    queues: tuple[str, ...] = ()
+    spooled: int = 0
+    problems: tuple[str, ...] = ()
+    gone_s: int | None = None
+
+    @property
+    def alive(self) -> bool:
+        """Whether it was heard of lately, or said goodbye."""
+        return self.gone_s is None
+
+    def has(self, role: str) -> bool:
+        """Whether it has a role; `worker` is also that of a single queue."""
+        return any(one.partition("@")[0] == role for one in self.roles)
+
+    def gone(self, seconds: int) -> "Process":
+        """Return the same process, which was heard of last so many seconds ago."""
+        return replace(self, gone_s=seconds)
+
+    def payload(self) -> dict[str, Any]:
+        """Build its JSON form; what is empty is left out."""
+        values = {key: getattr(self, key) for key in KEYS}
+        shape = {key: list(one) if isinstance(one, tuple) else one for key, one in values.items()}
+        always = ("host", "roles", "since", "spooled")
+        shown = {key: value for key, value in shape.items() if value or key in always}
+        return shown if self.alive else shown | {"gone_s": self.gone_s}
+
+
+def process_of(shape: Mapping[str, Any]) -> Process:
+    """Read the JSON form of a process that is alive. Raises KeyError, TypeError or ValueError."""
+    return Process(
+        str(shape["host"]),
+        _texts(shape["roles"]),
+        str(shape["since"]),
+        _texts(shape.get("standing_by", ())),
+        _texts(shape.get("queues", ())),
+        int(shape.get("spooled", 0)),
+        _texts(shape.get("problems", ())),
+    )
+
+
+def _texts(values: Any) -> tuple[str, ...]:  # noqa: ANN401 - JSON is anything
+    return tuple(str(one) for one in values)

@@ -1,0 +1,129 @@
+"""What this process says of itself: its roles, and what keeps it from its work."""
+
+import socket
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from esquirell.domain.errors import UnavailableError
+from esquirell.domain.process import Process
+from esquirell.domain.reading import iso
+from esquirell.services.schedules import pace_of
+from esquirell.settings import state_files
+
+if TYPE_CHECKING:
+    from esquirell.runtime.root import Runtime
+
+# How often to look how often meters are to be read.
+PACE_EVERY_S = 10.0
+# A poll that is due ends within three intervals, and a minute for those that are short.
+INTERVALS = 2
+MOST_LATE_S = 60.0
+
+Nothing = Callable[[], tuple[str, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Duties:
+    """What the daemon makes of this process: `blocked` says so when nothing can be worked on."""
+
+    roles: tuple[str, ...] = ()
+    standing_by: Nothing = tuple
+    queues: tuple[str, ...] = ()
+    blocked: Callable[[], bool] = lambda: False
+
+
+class Punctuality:
+    """Looks whether polls end that are due: of the meters that this process reads."""
+
+    def __init__(
+        self,
+        pace_s: Callable[[], int | None],
+        polled_at: Callable[[], float],
+        now: Callable[[], datetime],
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._pace_of_schedules = pace_s
+        self._polled_at = polled_at
+        self._now = now
+        self._monotonic = monotonic
+        self._pace_s: int | None = None
+        self._due_from = monotonic()
+        self._looked_at = float("-inf")
+
+    def problem(self) -> str:
+        """Say that no poll has ended that was due; empty when all is well."""
+        now = self._monotonic()
+        if now - self._looked_at >= PACE_EVERY_S:
+            self._looked_at = now
+            self._look(now)
+        if self._pace_s is None:
+            return ""
+        since = max(self._polled_at(), self._due_from)
+        if now - since <= INTERVALS * self._pace_s + MOST_LATE_S:
+            return ""
+        moment = (self._now() - timedelta(seconds=now - since)).replace(microsecond=0)
+        return f"no poll has ended since {iso(moment)}, though one is due every {self._pace_s} s"
+
+    def _look(self, now: float) -> None:
+        try:
+            pace_s = self._pace_of_schedules()
+        except UnavailableError:
+            return  # the record can't be read: as it was
+        if pace_s != self._pace_s:
+            self._pace_s, self._due_from = pace_s, now
+
+
+class SelfReport:
+    """Describes this process to all others; cheap enough for every few seconds."""
+
+    def __init__(self, runtime: "Runtime", now: Callable[[], datetime]) -> None:
+        self._runtime = runtime
+        self._since = iso(runtime.started_at)
+        self._punctuality = Punctuality(self._pace_s, lambda: runtime.poller.polled_at, now)
+        self.duties = Duties()
+
+    def process(self) -> Process:
+        """Return the description of this process; never raises."""
+        duties, runtime = self.duties, self._runtime
+        return Process(
+            socket.gethostname(),
+            duties.roles,
+            self._since,
+            duties.standing_by(),
+            duties.queues,
+            runtime.poller.waiting if runtime.polls else 0,
+            tuple(self.problems()),
+        )
+
+    def problems(self) -> list[str]:
+        """List what keeps this process from its work, one sentence each; never raises."""
+        return list(self._problems())
+
+    def _problems(self) -> Iterator[str]:
+        runtime = self._runtime
+        if not runtime.settings.state_dir.is_dir():
+            yield state_files.gone(runtime.settings.state_dir)
+        if runtime.is_connected_to_mqtt:
+            yield from runtime.connection.problems
+        if not runtime.polls:
+            return
+        yield from runtime.poller.delivery.saver.problems
+        if runtime.timekeeper.doubts:
+            yield "the clock is doubted: readings wait until the time is known"
+        if self.duties.blocked():
+            yield "all places of the worker are held by tasks that take over ten minutes"
+        if problem := self._punctuality.problem():
+            yield problem
+
+    def _pace_s(self) -> int | None:
+        """Return the shortest interval (s) of the meters that this process reads.
+
+        Raises UnavailableError.
+        """
+        schedules = list(self._runtime.schedules.active().values())
+        is_mine = self._runtime.lines.is_mine
+        paces = [pace_of(schedules, one.name) for one in self._runtime.meters() if is_mine(one)]
+        return min((pace for pace in paces if pace is not None), default=None)
