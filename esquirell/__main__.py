@@ -4,7 +4,7 @@ import gc
 import os
 import sys
 
-from esquirell.cli.border import run
+from esquirell.cli.errors import run
 
 # Loading makes some sixty to a hundred thousand objects that stay. Python's collector would look
 # for garbage among them in 150 to 250 rounds, and at the end once more: a quarter of the time that

@@ -12,8 +12,8 @@ from kombu.exceptions import OperationalError
 from redbeat.schedulers import RedBeatScheduler
 
 from esquirell.beat import entry as entries
-from esquirell.beat.glance import SEEDED_KEY, Glance, Glances
 from esquirell.beat.redbeat import client_of, settings_of
+from esquirell.beat.snapshot import SEEDED_KEY, ScheduleSnapshot, ScheduleSnapshots
 from esquirell.broker.connection import RedisError
 from esquirell.broker.lease import Lease
 from esquirell.broker.outage import Outage
@@ -42,15 +42,15 @@ class Scheduler(RedBeatScheduler):
     def __init__(
         self,
         app: Celery,
-        glances: Glances,
+        snapshots: ScheduleSnapshots,
         sync: Callable[[], None],
         lease: Lease,
         outage: Outage,
     ) -> None:
         settings_of(app)
         super().__init__(app, lazy=True, max_interval=TURN_S)
-        self._glances = glances
-        self._glance = Glance()
+        self._snapshots = snapshots
+        self._snapshot = ScheduleSnapshot()
         self._waiting = 0
         self._sync = sync
         self._lease = lease
@@ -85,7 +85,7 @@ class Scheduler(RedBeatScheduler):
     @property
     def schedule(self) -> dict[str, entries.Entry]:
         """Load what is due, or will be before the next look; an unreadable entry is dropped."""
-        loaded = [self._load(key, text) for key, text in self._glance.due.items()]
+        loaded = [self._load(key, text) for key, text in self._snapshot.due.items()]
         return {entry.name: entry for entry in loaded if entry}
 
     def maybe_due(self, entry: entries.Entry, *, producer: Producer) -> float:
@@ -121,7 +121,7 @@ class Scheduler(RedBeatScheduler):
 
     def _load(self, key: str, definition: str) -> entries.Entry | None:
         try:
-            return self.Entry.decode(definition, self._glance.metas[key], self.app)
+            return self.Entry.decode(definition, self._snapshot.metas[key], self.app)
         except entries.UNREADABLE as error:
             log.warning("entry %s in Redis is unreadable and is written anew: %r", key, error)
             self._drop(key)
@@ -143,7 +143,7 @@ class Scheduler(RedBeatScheduler):
     def _reconcile(self) -> None:
         self._look()
         fresh = time.monotonic() - self._synced_at < RECONCILE_S
-        if fresh and self._glance.seeded:
+        if fresh and self._snapshot.seeded:
             return
         if self._synced_at == float("-inf"):
             client_of(self.app).delete(SEEDED_KEY)
@@ -157,8 +157,8 @@ class Scheduler(RedBeatScheduler):
         self._look()
 
     def _look(self) -> None:
-        self._glance = self._glances.share(TURN_S)
-        self._waiting = self._glance.waiting
+        self._snapshot = self._snapshots.share(TURN_S)
+        self._waiting = self._snapshot.waiting
 
 
 def _clock_offset() -> float:

@@ -10,9 +10,15 @@ from celery import Celery
 from redis.lock import Lock
 
 from esquirell.beat.entry import UNREADABLE, Entry, RuleSchedule
-from esquirell.beat.glance import RUNS_KEY, SEEDED_KEY, VERSION_KEY, Glance, Glances
 from esquirell.beat.redbeat import client_of, settings_of
 from esquirell.beat.rules import explain, rule_of
+from esquirell.beat.snapshot import (
+    RUNS_KEY,
+    SEEDED_KEY,
+    VERSION_KEY,
+    ScheduleSnapshot,
+    ScheduleSnapshots,
+)
 from esquirell.broker.connection import Client, RedisError, unavailable
 from esquirell.broker.queue import POLLS
 from esquirell.domain.schedule import LastRun, Schedule, long_task_name
@@ -32,9 +38,9 @@ LOOK_S = 0.02
 class RedBeatTimetable:
     """Writes the entries that beat runs; `zone` is for crontabs that name none."""
 
-    def __init__(self, app: Celery, glances: Glances, zone: str) -> None:
+    def __init__(self, app: Celery, snapshots: ScheduleSnapshots, zone: str) -> None:
         self._app = app
-        self._glances = glances
+        self._snapshots = snapshots
         self._zone = zone
 
     @contextmanager
@@ -102,7 +108,7 @@ class RedBeatTimetable:
 
     def runs(self, names: Sequence[str]) -> dict[str, LastRun]:
         """Return the last run of each schedule, as far as Redis knows. Raises UnavailableError."""
-        seen = self._seen(self._glances.look)
+        seen = self._seen(self._snapshots.look)
         return {name: _last_run(self._meta(seen, name), seen.runs.get(name)) for name in names}
 
     def version(self, names: Sequence[str]) -> tuple[str, Mapping[str, str]]:
@@ -110,17 +116,17 @@ class RedBeatTimetable:
 
         It may be what beat saw a second ago. Raises UnavailableError.
         """
-        seen = self._seen(self._glances.recent)
+        seen = self._seen(self._snapshots.recent)
         runs = {name: f"{self._meta(seen, name)} {seen.runs.get(name)}" for name in names}
         return str(seen.version), runs
 
-    def _seen(self, look: Callable[[], Glance]) -> Glance:
+    def _seen(self, look: Callable[[], ScheduleSnapshot]) -> ScheduleSnapshot:
         try:
             return look()
         except RedisError as error:
             raise unavailable(error) from None
 
-    def _meta(self, seen: Glance, name: str) -> str | None:
+    def _meta(self, seen: ScheduleSnapshot, name: str) -> str | None:
         return seen.metas.get(Entry.generate_key(settings_of(self._app).app, name))
 
     def next_run(self, schedule: Schedule, last: LastRun) -> datetime | None:
@@ -160,7 +166,7 @@ class RedBeatTimetable:
         client = client_of(self._app)
         due_times = settings_of(self._app).schedule_key
         digest = _digest(entries)
-        seen = self._glances.look()
+        seen = self._snapshots.look()
         if seen.seeded == digest:
             return
         for key in seen.metas.keys() - {entry.key for entry in entries}:

@@ -66,7 +66,7 @@ def warn(sentence: str) -> None:
 
 
 def complain(sentence: str) -> None:
-    """Print an error as the border does, where there is more than one."""
+    """Print an error; the command may go on, and have others."""
     say(f"esquirell: {sentence}", err=True)
 
 

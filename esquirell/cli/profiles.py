@@ -39,11 +39,11 @@ def list_profiles(call: Call) -> None:
     Yours win where both have the same name or claim the same product.
     """
     mine = own(_folder(call))
-    shelf = dict(sorted((shipped() | mine).items()))
+    library = dict(sorted((shipped() | mine).items()))
     if call.json:
-        print_json([_described(profile, mine) for profile in shelf.values()])
+        print_json([_described(profile, mine) for profile in library.values()])
         return
-    rows = [(name, one.title, one.category, _source(one, mine)) for name, one in shelf.items()]
+    rows = [(name, one.title, one.category, _source(one, mine)) for name, one in library.items()]
     print_table(("name", "title", "category", "from"), rows)
 
 

@@ -49,7 +49,7 @@ class Consumer(CeleryConsumer):
         shared = current(self.app).shared
         pause_s = 0.0
         while True:
-            Pulse.note()
+            ConsumerHeartbeat.note()
             try:
                 conn.ensure_connection(max_retries=1, interval_start=0, callback=maybe_shutdown)
                 shared.probe()
@@ -85,30 +85,30 @@ class Consumer(CeleryConsumer):
             time.sleep(LOOK_EVERY_S)
 
 
-class Pulse(bootsteps.StartStopStep):
-    """Notes that the consumer's loop turns; it starts anew with each connection to Redis."""
+class ConsumerHeartbeat(bootsteps.StartStopStep):
+    """Records that the consumer's loop is running; restarted with every connection to Redis."""
 
     requires = ("celery.worker.consumer.tasks:Tasks",)
     turned_at = time.monotonic()
 
     def start(self, parent: CeleryConsumer) -> None:
-        """Note a turn every few seconds, by the consumer's own timer."""
+        """Record an iteration every few seconds, by the consumer's own timer."""
         outage = current(parent.app).shared.outage
-        # That it starts again and again, as Redis comes and goes, is no hanging.
-        Pulse.note()
+        # Restarting again and again while Redis comes and goes is not hanging.
+        ConsumerHeartbeat.note()
 
         def turned() -> None:
-            Pulse.note()
+            ConsumerHeartbeat.note()
             outage.works("worker")
 
         parent.timer.call_repeatedly(TURN_S, turned)
 
     @classmethod
     def note(cls) -> None:
-        """Note that the loop has turned."""
+        """Record that the loop has just run."""
         cls.turned_at = time.monotonic()
 
     @classmethod
     def silent_s(cls) -> float:
-        """Return for how many seconds the loop has not turned."""
+        """Return how many seconds ago the loop last ran."""
         return time.monotonic() - cls.turned_at

@@ -11,7 +11,7 @@ from celery.signals import worker_ready
 from esquirell.daemon import records
 from esquirell.daemon.announcing import announcement
 from esquirell.daemon.celery_worker import Worker
-from esquirell.daemon.consumer import Consumer, Pulse
+from esquirell.daemon.consumer import Consumer, ConsumerHeartbeat
 from esquirell.daemon.ending import END_WITHIN_S, end_in_time, last_words, leave
 from esquirell.daemon.garbage import settle
 from esquirell.daemon.notify import notify, sign_of_life_every_s
@@ -23,7 +23,7 @@ from esquirell.daemon.pools import (
     pool_of,
 )
 from esquirell.daemon.reloading import reload_on_hangup
-from esquirell.daemon.remote import Audience, Recall
+from esquirell.daemon.remote import RestoreRevoked, TaskEventsForFlower
 from esquirell.daemon.roles import Role, duties_of
 from esquirell.daemon.signals import Flag, flag_of
 from esquirell.daemon.steps import Parts
@@ -44,7 +44,7 @@ def run_worker(runtime: Runtime, role: Role, pool: Pool) -> int:
     """Work until a signal ends it, with the parts of `role` beside; give the exit code."""
     runtime.serve_figures()
     runtime.app.steps["worker"].add(Parts)
-    runtime.app.steps["consumer"].update((Pulse, Recall, Audience))
+    runtime.app.steps["consumer"].update((ConsumerHeartbeat, RestoreRevoked, TaskEventsForFlower))
     records.connect()
     pool.prepare(runtime.app)
     _say_when_ready(runtime, role)

@@ -81,34 +81,34 @@ def _remember(task_id: str) -> None:
     try:
         current(app).shared.revoked.add(task_id)
     except UnavailableError as error:
-        log.warning("a cancelled task may run if its worker is started anew: %s", error)
+        log.warning("a cancelled task may run if its worker is restarted: %s", error)
 
 
-class Recall(bootsteps.StartStopStep):
-    """Learns at each connection to Redis, before any task comes, what was cancelled meanwhile."""
+class RestoreRevoked(bootsteps.StartStopStep):
+    """Restores the cancelled tasks at every connection to Redis, before any task arrives."""
 
     requires = ("celery.worker.consumer.connection:Connection",)
 
     def start(self, parent: Consumer) -> None:
-        """Take over the tasks that others were told to throw away."""
+        """Load the tasks that were revoked while this worker was not connected."""
         del parent
         try:
             tasks.revoked.update(current(app).shared.revoked.ids())
         except UnavailableError as error:
-            log.debug("Redis is away again, which starts this anew: %s", error)
+            log.debug("Redis is unreachable again, which restarts this: %s", error)
 
 
-class Audience(bootsteps.StartStopStep):
-    """Tells of tasks from the first one on when Flower listens; else when it asks for that."""
+class TaskEventsForFlower(bootsteps.StartStopStep):
+    """Sends task events from the first task on if Flower runs; otherwise once it asks for them."""
 
     requires = ("celery.worker.consumer.events:Events",)
 
     def start(self, parent: Consumer) -> None:
-        """Look whether Flower is there."""
+        """Check whether Flower runs."""
         try:
             listens = current(app).shared.presence.count("flower") > 0
         except UnavailableError as error:
-            log.debug("Redis is away again, which starts this anew: %s", error)
+            log.debug("Redis is unreachable again, which restarts this: %s", error)
             return
         groups = parent.event_dispatcher.groups  # type: ignore[attr-defined]  # untyped
         if listens and groups:
@@ -116,15 +116,15 @@ class Audience(bootsteps.StartStopStep):
 
 
 def pool_grow(state: Any, n: int = 1, **_: object) -> Reply:  # noqa: ANN401 - Celery's
-    """Add places to the pool."""
+    """Add slots to the pool."""
     return _refusal(state.consumer.pool, n) or dict(_grow(state, n))
 
 
 def pool_shrink(state: Any, n: int = 1, **_: object) -> Reply:  # noqa: ANN401 - Celery's
-    """Take places away from the pool."""
+    """Remove slots from the pool."""
     try:
         return _refusal(state.consumer.pool, -n) or dict(_shrink(state, n))
-    except ValueError:  # billiard's way to say so
+    except ValueError:  # how billiard reports that all are busy
         places = state.consumer.pool.num_processes
         return {"error": f"processes that are busy are not ended: the pool has {places} now"}
 
@@ -139,7 +139,7 @@ def _refusal(pool: BasePool, change: int) -> Reply | None:
 
 
 def take_over(*, threads: bool) -> None:
-    """Put these commands in the place of Celery's own, for this process."""
+    """Replace Celery's own remote-control commands in this process."""
     control_command(name="revoke", variadic="task_id", signature="[id1 [id2 [... [idN]]]]")(revoke)
     control_command(name="pool_grow", args=[("n", int)], signature="[N=1]")(pool_grow)
     control_command(name="pool_shrink", args=[("n", int)], signature="[N=1]")(pool_shrink)
@@ -150,7 +150,7 @@ def take_over(*, threads: bool) -> None:
 
 def _refuse(sentence: str) -> Callable[..., Reply]:
     def refuse(state: Any, **_: object) -> Reply:  # noqa: ANN401 - Celery's
-        """Say why not."""
+        """Refuse, with the reason."""
         del state
         return {"error": sentence}
 

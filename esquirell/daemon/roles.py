@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from esquirell.daemon.consumer import Pulse
+from esquirell.daemon.consumer import ConsumerHeartbeat
 from esquirell.daemon.following import following_meters
 from esquirell.daemon.housekeeping import Housekeeping, by_one
 from esquirell.daemon.listening import listening
@@ -201,7 +201,7 @@ def _missed(runtime: Runtime) -> tuple[Part, ...]:
 
     @contextmanager
     def make() -> Iterator[Turn]:
-        yield runtime.missed.turn
+        yield runtime.replay.turn
 
     return (Part("history", make),)
 
@@ -269,7 +269,7 @@ def _mqtt_gauge(runtime: Runtime) -> Gauge:
 
 def _worker_gauges(runtime: Runtime) -> tuple[Gauge, Gauge]:
     def consumer_silent_s() -> float:
-        silent_s = Pulse.silent_s()
+        silent_s = ConsumerHeartbeat.silent_s()
         return silent_s if silent_s > CONSUMER_LIMIT_S and _redis_serves(runtime) else 0.0
 
     reads = Gauge("a read of a meter", runtime.poller.reads.oldest_s, POLL_LIMIT_S * 3)
@@ -281,6 +281,6 @@ def _redis_serves(runtime: Runtime) -> bool:
     try:
         runtime.shared.probe()
     except UnavailableError:
-        Pulse.note()
+        ConsumerHeartbeat.note()
         return False
     return True

@@ -20,8 +20,8 @@ from esquirell.demo.record import Record
 from esquirell.demo.scene import Facts, View
 from esquirell.demo.screen import Screen
 from esquirell.demo.servers import Servers, choose_servers, running_broker
+from esquirell.demo.simulated_meters import SimulatedMeters
 from esquirell.demo.stage import Stage
-from esquirell.demo.street import Street
 from esquirell.demo.tally import Tally, settle
 from esquirell.demo.watch import Watch
 from esquirell.runtime.demonstration import Topics, connection_to
@@ -47,15 +47,15 @@ def _run(plan: Plan, home: Home, guard: Guard, stopped: Flag) -> Tally:
     servers = choose_servers(plan.port)
     zone = machine_zone(os.environ) or "UTC"
     with (
-        Street(plan) as street,
+        SimulatedMeters(plan) as simulated,
         running_broker(servers, home.log("broker"), guard) as broker,
         _watch(servers) as watch,
         closing(Record(home.database, zone)) as record,
     ):
-        home.write(plan, servers, street, zone)
+        home.write(plan, servers, simulated, zone)
         with (
             _service(home, guard) as service,
-            _view(Facts(plan, street.names, servers, home)) as view,
+            _view(Facts(plan, simulated.names, servers, home)) as view,
         ):
             garbage.settle()
             Stage(plan, stopped, watch, record, (service, broker)).play(view)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from esquirell.demo.plan import HOST, Plan
 from esquirell.demo.servers import Servers
-from esquirell.demo.street import Street
+from esquirell.demo.simulated_meters import SimulatedMeters
 from esquirell.settings.writing import to_toml
 
 # They would have their say over the demo's own configuration.
@@ -48,7 +48,7 @@ class Home:
         """Name the log of a program."""
         return self.folder / f"{name}.log"
 
-    def write(self, plan: Plan, servers: Servers, street: Street, zone: str) -> None:
+    def write(self, plan: Plan, servers: Servers, simulated: SimulatedMeters, zone: str) -> None:
         """Write the configuration."""
         mqtt = {"host": HOST, "port": servers.port, "protocol": servers.broker.protocol}
         tables = {
@@ -57,7 +57,7 @@ class Home:
             "redis": {"url": "embedded"},
             "mqtt": mqtt,
             "web": {"port": servers.page.port, "password": servers.page.password},
-            "meters": [building.table() for building in street.buildings],
+            "meters": [building.table() for building in simulated.buildings],
             "schedules": [{"name": "fetch", "every": plan.every}],
         }
         self.config.touch(mode=0o600)

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from esquirell.daemon.signals import flag_of
-from esquirell.demo.street import NAMES, PRODUCT_ID, new_key
+from esquirell.demo.simulated_meters import NAMES, PRODUCT_ID, new_key
 from esquirell.runtime.demonstration import SimulatedMeter, simulated_meter
 from esquirell.settings.writing import to_toml
 

@@ -3,7 +3,7 @@
 from esquirell.profiles.capture import Trial, try_capture, try_with
 from esquirell.profiles.choices import Choices
 from esquirell.profiles.document import parse
-from esquirell.profiles.shelf import find, own, shipped, titles
+from esquirell.profiles.library import find, own, shipped, titles
 
 __all__ = [
     "Choices",

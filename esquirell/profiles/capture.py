@@ -11,7 +11,7 @@ from esquirell.domain.inference import specified
 from esquirell.domain.plausibility import complaints
 from esquirell.domain.profile import Profile
 from esquirell.profiles.choice import Choice, Identity, choose
-from esquirell.profiles.shelf import own, shipped
+from esquirell.profiles.library import own, shipped
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,8 +14,8 @@ from esquirell.domain.meter import Meter
 from esquirell.domain.profile import Profile
 from esquirell.profiles.choice import UNKNOWN, Choice, choose
 from esquirell.profiles.described import identity
+from esquirell.profiles.library import find, own, shipped
 from esquirell.profiles.memory import Forgetful, Memory, Remembered
-from esquirell.profiles.shelf import find, own, shipped
 
 log = logging.getLogger(__name__)
 

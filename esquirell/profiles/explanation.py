@@ -11,7 +11,7 @@ from esquirell.domain.evidence import weigh
 from esquirell.domain.recognition import Heard, Recognised
 from esquirell.profiles.capture import answer_of, identity_of
 from esquirell.profiles.choice import UNKNOWN, Choice, Identity, choose
-from esquirell.profiles.shelf import own, shipped
+from esquirell.profiles.library import own, shipped
 
 _MOST_REFUSED = 5
 

@@ -32,7 +32,7 @@ from esquirell.mqtt.topics import Topics
 from esquirell.profiles.choices import Change
 from esquirell.runtime.connections import options_of
 from esquirell.runtime.devices import Devices
-from esquirell.runtime.facts import Known, Told, about
+from esquirell.runtime.facts import BridgeInfoCache, MeterInfoSource, about
 from esquirell.runtime.machine import Machine
 from esquirell.runtime.measuring import exporter_of, ports_of
 from esquirell.runtime.self_report import SelfReport
@@ -50,9 +50,9 @@ from esquirell.services.inventory import Inventory
 from esquirell.services.inventory import Known as KnownMeters
 from esquirell.services.jobs import Jobs
 from esquirell.services.lines import Lines
-from esquirell.services.missed import Missed
 from esquirell.services.poll import USUAL_INTERVAL_S, Poller
 from esquirell.services.remote_reads import Inbox, OneWorker, RemoteReads
+from esquirell.services.replay import Replay
 from esquirell.services.reports import Reports
 from esquirell.services.saving import Saver
 from esquirell.services.schedules import Schedules
@@ -85,7 +85,7 @@ class Runtime:
     def __init__(self, settings: Settings, app: Celery) -> None:
         self.settings = settings
         self._paces = _paces(settings)
-        self._told = Told()
+        self._bridge_info = BridgeInfoCache()
         self._reloading = threading.Lock()
         self.app = app
         self.started_at = now()
@@ -333,9 +333,9 @@ class Runtime:
         return MqttPublisher(self.connection, self.topics, self._publish_every, now)
 
     @cached_property
-    def missed(self) -> Missed:
+    def replay(self) -> Replay:
         """The service that publishes what the broker missed."""
-        return Missed(self.connection, self.storage.readings, self.publisher.missed, now)
+        return Replay(self.connection, self.storage.readings, self.publisher.missed, now)
 
     @cached_property
     def bridge(self) -> Bridge:
@@ -391,12 +391,12 @@ class Runtime:
             return 0
 
     def _info(self) -> dict[str, Any]:
-        return self._told.info(self.settings, self.topics.base)
+        return self._bridge_info.info(self.settings, self.topics.base)
 
     def _meter_infos(self) -> list[MeterInfo]:
         statuses = latest(self.storage.readings.statuses(), self._known_statuses())
         devices = self.devices
-        known = Known(
+        known = MeterInfoSource(
             devices.profiles,
             statuses,
             self.schedules.active(),

@@ -5,8 +5,8 @@ from functools import cached_property
 
 from celery import Celery
 
-from esquirell.beat.glance import Glances
 from esquirell.beat.scheduler import Scheduler
+from esquirell.beat.snapshot import ScheduleSnapshots
 from esquirell.beat.timetable import RedBeatTimetable
 from esquirell.broker.celery_config import QUEUES
 from esquirell.broker.connection import Client, connect
@@ -42,7 +42,7 @@ class Shared:
     @cached_property
     def timetable(self) -> RedBeatTimetable:
         """The entries that beat runs."""
-        return RedBeatTimetable(self._app, self._glances, self._settings.timezone)
+        return RedBeatTimetable(self._app, self._snapshots, self._settings.timezone)
 
     @cached_property
     def presence(self) -> Presence:
@@ -88,8 +88,8 @@ class Shared:
 
     def scheduler(self, sync: Callable[[], None], owner: str) -> Scheduler:
         """Build a beat; of several, the one whose owner holds the lease is active."""
-        return Scheduler(self._app, self._glances, sync, self.lease("beat", owner), self.outage)
+        return Scheduler(self._app, self._snapshots, sync, self.lease("beat", owner), self.outage)
 
     @cached_property
-    def _glances(self) -> Glances:
-        return Glances(self._app)
+    def _snapshots(self) -> ScheduleSnapshots:
+        return ScheduleSnapshots(self._app)

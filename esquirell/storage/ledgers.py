@@ -9,7 +9,7 @@ from sqlalchemy.engine import Connection
 from esquirell.domain.errors import UnavailableError
 from esquirell.domain.ledger import Ledger
 from esquirell.domain.reading import Reading
-from esquirell.storage.books import Books, to_state
+from esquirell.storage.ledger_json import LedgerReader, to_state
 from esquirell.storage.meters import filled_up
 from esquirell.storage.tables import ledger, meter
 from esquirell.storage.upsert import insert_or_update
@@ -22,23 +22,28 @@ _STORED = (
 )
 
 
-def read_ledgers(connection: Connection, names: Collection[str], books: Books) -> dict[str, Ledger]:
+def read_ledgers(
+    connection: Connection, names: Collection[str], reader: LedgerReader
+) -> dict[str, Ledger]:
     """Return the ledgers of these meters, by name. Raises UnavailableError for a damaged one."""
-    return {name: _read(name, state, books) for name, state in _stored(connection, names)}
+    return {name: _read(name, state, reader) for name, state in _stored(connection, names)}
 
 
 def write_ledgers(
-    connection: Connection, readings: Iterable[Reading], ids: Mapping[str, int], books: Books
+    connection: Connection,
+    readings: Iterable[Reading],
+    ids: Mapping[str, int],
+    reader: LedgerReader,
 ) -> None:
     """Store the newest ledger of each meter where it differs from the stored one."""
     # Those of two threads may come in either order.
     in_order = sorted(readings, key=lambda taken: taken.measured_at)
     latest = {taken.meter: taken.ledger for taken in in_order if taken.ledger}
-    newest = {name: one for name, one in latest.items() if not books.hold(name, one)}
+    newest = {name: one for name, one in latest.items() if not reader.holds(name, one)}
     if not newest:
         return
     for name, state in _stored(connection, newest):
-        if not _replaces(newest[name], name, state, books):
+        if not _replaces(newest[name], name, state, reader):
             del newest[name]
     rows = [{"meter_id": ids[name], "state": to_state(new)} for name, new in sorted(newest.items())]
     if rows:
@@ -50,17 +55,17 @@ def _stored(connection: Connection, names: Collection[str]) -> list[tuple[str, s
     return [(row.name, row.state) for row in rows]
 
 
-def _replaces(new: Ledger, name: str, state: str, books: Books) -> bool:
+def _replaces(new: Ledger, name: str, state: str, reader: LedgerReader) -> bool:
     try:
-        stored = books.ledger(name, state)
+        stored = reader.ledger(name, state)
     except ValidationError:
         return True  # readings must not wait for ever because of it
     return new.differs(stored) and new.follows(stored)
 
 
-def _read(name: str, state: str, books: Books) -> Ledger:
+def _read(name: str, state: str, reader: LedgerReader) -> Ledger:
     try:
-        return books.ledger(name, state)
+        return reader.ledger(name, state)
     except ValidationError as error:
         raise UnavailableError(
             f"what is stored of the counters of {name} can't be read "

@@ -8,9 +8,9 @@ from esquirell.domain.ledger import Ledger
 from esquirell.domain.reading import Reading
 from esquirell.domain.status import MeterStatus
 from esquirell.storage import meters
-from esquirell.storage.books import Books
 from esquirell.storage.database import Database
 from esquirell.storage.history import ReadingHistory
+from esquirell.storage.ledger_json import LedgerReader
 from esquirell.storage.ledgers import read_ledgers, write_ledgers
 from esquirell.storage.retracting import retract
 from esquirell.storage.rows import to_row
@@ -25,7 +25,7 @@ class Readings(ReadingHistory):
     def __init__(self, database: Database) -> None:
         super().__init__(database)
         self._ids: dict[str, int] = {}
-        self._books = Books()
+        self._ledger_reader = LedgerReader()
 
     def add(self, readings: Sequence[Reading], statuses: Mapping[str, MeterStatus]) -> None:
         """Store readings and changed statuses in one transaction; storing twice is harmless.
@@ -39,7 +39,7 @@ class Readings(ReadingHistory):
             self._ids = self._store(readings, statuses)
         except UnavailableError:
             # A database put in its place meanwhile has numbered its meters anew, and no ledgers.
-            self._ids, self._books = {}, Books()
+            self._ids, self._ledger_reader = {}, LedgerReader()
             raise
 
     def _store(
@@ -56,7 +56,7 @@ class Readings(ReadingHistory):
                 rows = [to_row(taken, ids[taken.meter]) for taken in readings]
                 connection.execute(insert_new(connection, reading), rows)
                 retract(connection, readings, ids)
-                write_ledgers(connection, readings, ids, self._books)
+                write_ledgers(connection, readings, ids, self._ledger_reader)
                 watermarks.set_back(connection, earliest)
             meters.write_statuses(connection, statuses)
         return ids
@@ -68,7 +68,7 @@ class Readings(ReadingHistory):
     def ledgers(self, names: Collection[str]) -> dict[str, Ledger]:
         """Return the stored ledgers of these meters, by name. Raises UnavailableError."""
         with self._database.read() as connection:
-            return read_ledgers(connection, names, self._books)
+            return read_ledgers(connection, names, self._ledger_reader)
 
 
 def _earliest(readings: Sequence[Reading], ids: Mapping[str, int]) -> dict[int, datetime]:

@@ -8,8 +8,8 @@ from celery import Celery
 from support.redis_server import RedisProcess
 from support.waiting import LIMIT_S, eventually
 
-from esquirell.beat.glance import RUNS_KEY, Glances
 from esquirell.beat.scheduler import QUEUE_LIMIT, RECONCILE_S, Scheduler
+from esquirell.beat.snapshot import RUNS_KEY, ScheduleSnapshots
 from esquirell.beat.timetable import RedBeatTimetable
 from esquirell.broker.lease import Lease
 from esquirell.broker.outage import Outage
@@ -36,14 +36,14 @@ class Bench:
 
     def __init__(self, app: Celery, server: RedisProcess, record: Record) -> None:
         self.app, self.server, self.record = app, server, record
-        self.glances = Glances(app)
-        self.timetable = RedBeatTimetable(app, self.glances, "UTC")
+        self.snapshots = ScheduleSnapshots(app)
+        self.timetable = RedBeatTimetable(app, self.snapshots, "UTC")
         self.scheduler = self.new_scheduler("me")
 
     def new_scheduler(self, owner: str) -> Scheduler:
         client = self.app.redbeat_redis  # type: ignore[attr-defined] # as RedBeat keeps it
         lease = Lease(client, "beat", owner)
-        return Scheduler(self.app, self.glances, self.sync, lease, Outage(client))
+        return Scheduler(self.app, self.snapshots, self.sync, lease, Outage(client))
 
     def sync(self) -> None:
         # As long as a database that is away is waited for.

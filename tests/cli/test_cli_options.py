@@ -16,7 +16,7 @@ ALL = [(), *((name,) for name in COMMANDS), *SUBCOMMANDS]
 
 SPY = """
 import sys
-from esquirell.cli.border import run
+from esquirell.cli.errors import run
 code = run(sys.argv[2:])
 sys.stderr.write(",".join(sorted(set(sys.argv[1].split(",")) & sys.modules.keys())))
 sys.exit(code)

@@ -12,7 +12,7 @@ from support.cli import Home, esquirell, meter
 from support.db_samples import START, sample
 from support.terminal import Terminal
 
-from esquirell.cli.border import run
+from esquirell.cli.errors import run
 from esquirell.domain.reading import Reading, iso
 from esquirell.domain.status import MeterStatus
 

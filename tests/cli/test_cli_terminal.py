@@ -13,7 +13,7 @@ import pytest
 from support.cli import Home, meter
 from support.terminal import Terminal
 
-from esquirell.cli import border
+from esquirell.cli import errors
 from esquirell.cli.app import COMMANDS
 from esquirell.cli.systemd.layout import COMPLETION, Layout
 
@@ -85,7 +85,7 @@ def test_the_manual_page_has_every_command_and_is_sound() -> None:
 
 
 def test_a_slip_is_answered_with_what_was_meant(capsys: pytest.CaptureFixture[str]) -> None:
-    assert border.run(["redings"]) == 2
+    assert errors.run(["redings"]) == 2
     assert capsys.readouterr().err == (
         "esquirell: there is no command 'redings'; did you mean 'readings'? "
         "(see esquirell --help)\n"
@@ -106,7 +106,7 @@ def test_a_slip_is_answered_with_what_was_meant(capsys: pytest.CaptureFixture[st
 def test_nothing_is_suggested_that_is_not_alike(
     capsys: pytest.CaptureFixture[str], words: list[str], sentence: str
 ) -> None:
-    assert border.run(words) == 2
+    assert errors.run(words) == 2
     assert capsys.readouterr().err == f"esquirell: {sentence}\n"
 
 

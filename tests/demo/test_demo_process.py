@@ -65,11 +65,11 @@ def scenarios() -> Iterator[dict[str, Scenario]]:
         three = ["house", "workshop", "barn"]
         bundled = DemoProcess(*options("--protocol", "3.3"), hidden=SERVERS)
         usual = DemoProcess(*options())
-        street = DemoProcess(*options("--protocol", "3.5", "--meters", "3"))
+        several = DemoProcess(*options("--protocol", "3.5", "--meters", "3"))
         found = {
             "bundled": Scenario(bundled, ["house"], MQTTProtocolVersion.MQTTv311),
             "usual": Scenario(usual, ["house"]),
-            "street": Scenario(street, three),
+            "three": Scenario(several, three),
         }
         for scenario in found.values():
             stack.enter_context(scenario.demo)
@@ -86,7 +86,7 @@ def scenarios() -> Iterator[dict[str, Scenario]]:
         yield found
 
 
-@pytest.fixture(params=["bundled", "usual", "street"])
+@pytest.fixture(params=["bundled", "usual", "three"])
 def scenario(request: pytest.FixtureRequest, scenarios: dict[str, Scenario]) -> Scenario:
     return scenarios[request.param]
 
@@ -129,7 +129,7 @@ def test_it_says_which_servers_it_uses(scenarios: dict[str, Scenario]) -> None:
 
 
 def test_without_a_terminal_it_prints_lines(scenarios: dict[str, Scenario]) -> None:
-    assert "\x1b" not in scenarios["street"].demo.out
+    assert "\x1b" not in scenarios["three"].demo.out
 
 
 def test_it_ends_by_itself_after_the_seconds_asked_for() -> None:

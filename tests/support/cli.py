@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from support.service import meter_table
 
-from esquirell.cli.border import run
+from esquirell.cli.errors import run
 from esquirell.domain.reading import Reading
 from esquirell.domain.status import MeterStatus
 from esquirell.storage.database import Database

@@ -8,7 +8,7 @@ from sqlalchemy import select, update
 from sqlalchemy.engine import Connection
 
 from esquirell.domain.counters import Counter, anew
-from esquirell.storage.books import to_ledger, to_state
+from esquirell.storage.ledger_json import to_ledger, to_state
 from esquirell.storage.tables import ledger
 
 

@@ -1,4 +1,4 @@
-"""Readings that the broker missed while it was away, published once it is back."""
+"""Readings that the broker missed while it was unreachable, published once it is back."""
 
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -13,9 +13,9 @@ from esquirell.domain.status import MeterStatus
 
 log = logging.getLogger(__name__)
 
-# What lies further back is asked for in the database.
+# Older readings can be read from the database.
 LONGEST = timedelta(hours=24)
-# A broken connection is noticed up to a minute late: rather twice than never.
+# A broken connection is noticed up to a minute late: publishing twice is better than never.
 SLACK = timedelta(seconds=60)
 BATCH = 20
 BREATH_S = 0.2
@@ -24,17 +24,17 @@ TURN_S = 1.0
 _LEAST = timedelta(milliseconds=1)
 
 
-class Line(Protocol):
+class BrokerLink(Protocol):
     """The connection to the broker."""
 
     @property
     def connected(self) -> bool:
-        """Return whether it stands."""
+        """Return whether it is connected."""
         ...
 
     @property
     def idle(self) -> bool:
-        """Return whether all that was to be sent is on its way."""
+        """Return whether nothing waits to be sent."""
         ...
 
 
@@ -52,31 +52,31 @@ class Past(Protocol):
         ...
 
 
-class Missed:
-    """Catches up, a few readings at a time, so that what happens now is not held up."""
+class Replay:
+    """Publishes missed readings a few at a time, so that current ones are not delayed."""
 
     def __init__(
         self,
-        line: Line,
+        link: BrokerLink,
         past: Past,
         publish: Callable[[Reading, tuple[str, ...]], None],
         clock: Clock,
     ) -> None:
-        self._line = line
+        self._link = link
         self._past = past
         self._publish = publish
         self._clock = clock
-        # All before is published.
+        # Everything earlier has been published.
         self._since = clock()
         self._behind = True
         self._found: Iterator[Reading] | None = None
         self._statuses: Mapping[str, MeterStatus] = {}
 
     def turn(self) -> float:
-        """Publish the next few; give the seconds until the next turn."""
-        if not self._line.connected:
+        """Publish the next few; return the seconds until the next call."""
+        if not self._link.connected:
             self._behind, self._found = True, None
-        elif self._behind and self._line.idle:
+        elif self._behind and self._link.idle:
             return self._catch_up()
         elif not self._behind:
             self._since = self._clock() - SLACK

@@ -10,17 +10,17 @@ _LEDGER = TypeAdapter(Ledger)
 
 
 def to_state(ledger: Ledger) -> Any:  # noqa: ANN401 - JSON
-    """Write a ledger as what JSON can hold."""
+    """Convert a ledger to JSON values."""
     return _LEDGER.dump_python(ledger, mode="json")
 
 
 def to_ledger(state: object) -> Ledger:
-    """Read a ledger from what JSON held. Raises ValidationError."""
+    """Build a ledger from JSON values. Raises ValidationError."""
     return _LEDGER.validate_python(state)
 
 
-class Books:
-    """Reads the ledgers of many meters; what was read before is not parsed again."""
+class LedgerReader:
+    """Parses the ledgers of many meters; an unchanged ledger is not parsed again."""
 
     def __init__(self) -> None:
         self._read: dict[str, tuple[str, Ledger]] = {}
@@ -33,7 +33,7 @@ class Books:
             self._read[meter] = text, ledger
         return ledger
 
-    def hold(self, meter: str, ledger: Ledger) -> bool:
-        """Return whether a ledger says nothing that the one read last does not."""
+    def holds(self, meter: str, ledger: Ledger) -> bool:
+        """Return whether a ledger equals the one that was read last."""
         _, before = self._read.get(meter, ("", None))
         return before is not None and not ledger.differs(before)

@@ -1,4 +1,4 @@
-"""What Redis says of the schedules, looked up in one go."""
+"""The schedules as Redis holds them, read in one round trip."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -16,11 +16,11 @@ SEEDED_KEY = "esquirell:seeded"
 VERSION_KEY = "esquirell:schedules:version"
 RUNS_KEY = "esquirell:schedules:runs"
 
-# A beat looks each second, and a moment; whoever else is in its process need not ask again.
+# The beat reads them every second; other parts of its process reuse what it read.
 SHARED_S = 1.2
 
-# The definition only of what is due until ARGV[1]. A value of another type is none of ours, and
-# must not keep the rest from being seen.
+# Definitions are read only for entries that are due by ARGV[1]. A value of another type is not
+# ours, and must not prevent the rest from being read.
 LOOK = """
 local function ask(...)
   local found = redis.pcall(...)
@@ -42,12 +42,12 @@ return {ask('get', KEYS[2]), ask('get', KEYS[3]), ask('hgetall', KEYS[4]) or {},
 
 
 @dataclass(frozen=True, slots=True)
-class Glance:
-    """Schedules as Redis had them at one moment.
+class ScheduleSnapshot:
+    """The schedules in Redis at one moment.
 
-    `seeded` is the digest of the entries that were written, `version` differs after each change,
-    `runs` are the runs that were noted, by schedule; `metas` and `due` are what the entries say,
-    by their keys, `due` only for those that are due. `waiting` tasks are in the queue.
+    `seeded` is the digest of the written entries, `version` changes with every change, `runs`
+    holds the recorded runs by schedule, `metas` and `due` the entries' content by key (`due` only
+    for due entries), and `waiting` the number of tasks in the queue.
     """
 
     seeded: str | None = None
@@ -58,15 +58,15 @@ class Glance:
     due: Mapping[str, str] = field(default_factory=dict)
 
 
-class Glances:
-    """Looks at the schedules in Redis; what beat saw, others in its process need not ask for."""
+class ScheduleSnapshots:
+    """Reads the schedules from Redis; the parts of a process share the latest snapshot."""
 
     def __init__(self, app: Celery, clock: Callable[[], float] = time.monotonic) -> None:
         self._app = app
         self._clock = clock
-        self._shared: tuple[float, Glance] = (float("-inf"), Glance())
+        self._shared: tuple[float, ScheduleSnapshot] = (float("-inf"), ScheduleSnapshot())
 
-    def look(self, ahead_s: float = 0.0) -> Glance:
+    def look(self, ahead_s: float = 0.0) -> ScheduleSnapshot:
         """Look now; what is due within `ahead_s` seconds counts as due. Raises RedisError."""
         client, keys = client_of(self._app), settings_of(self._app)
         until = to_timestamp(self._app.now()) + ahead_s
@@ -74,19 +74,19 @@ class Glances:
         # Bytes that are no text would fail the whole answer if all of it were decoded at once.
         raw = {NEVER_DECODE: True}
         answer = client.execute_command("EVAL", LOOK, len(names), *names, until, **raw)
-        return _glance(*_decoded(answer))
+        return _snapshot(*_decoded(answer))
 
-    def share(self, ahead_s: float) -> Glance:
+    def share(self, ahead_s: float) -> ScheduleSnapshot:
         """Look now, for all. Raises RedisError."""
         began = self._clock()
-        glance = self.look(ahead_s)
-        self._shared = (began, glance)
-        return glance
+        snapshot = self.look(ahead_s)
+        self._shared = (began, snapshot)
+        return snapshot
 
-    def recent(self) -> Glance:
+    def recent(self) -> ScheduleSnapshot:
         """Return what was shared about a second ago at most, or look now. Raises RedisError."""
-        seen_at, glance = self._shared
-        return glance if self._clock() - seen_at < SHARED_S else self.look()
+        seen_at, snapshot = self._shared
+        return snapshot if self._clock() - seen_at < SHARED_S else self.look()
 
 
 def _decoded(answer: Any) -> Any:  # noqa: ANN401 - what Redis answers
@@ -96,14 +96,14 @@ def _decoded(answer: Any) -> Any:  # noqa: ANN401 - what Redis answers
     return answer.decode(errors="replace") if isinstance(answer, bytes) else answer
 
 
-def _glance(
+def _snapshot(
     seeded: str | None,
     version: str | None,
     runs: list[str],
     waiting: int,
     entries: list[tuple[str, str | None, str | None]],
-) -> Glance:
+) -> ScheduleSnapshot:
     noted = dict(zip(runs[::2], runs[1::2], strict=True))
     metas = {key: meta for key, meta, _ in entries}
     due = {key: definition for key, _, definition in entries if definition is not None}
-    return Glance(seeded, version, noted, waiting, metas, due)
+    return ScheduleSnapshot(seeded, version, noted, waiting, metas, due)

@@ -6,7 +6,7 @@ import pytest
 from esquirell.domain.errors import UnavailableError
 from esquirell.domain.reading import Reading
 from esquirell.domain.status import MeterStatus
-from esquirell.services.missed import BATCH, BREATH_S, LONGEST, SLACK, TURN_S, Missed
+from esquirell.services.replay import BATCH, BREATH_S, LONGEST, SLACK, TURN_S, Replay
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
@@ -49,71 +49,71 @@ def house() -> House:
 
 
 @pytest.fixture
-def missed(house: House) -> Missed:
+def replay(house: House) -> Replay:
     """Someone who has nothing to catch up with."""
-    one = Missed(house, house, house.publish, lambda: house.now)
+    one = Replay(house, house, house.publish, lambda: house.now)
     one.turn()
     assert house.heard == []
     return one
 
 
-def lose(house: House, missed: Missed, away: timedelta) -> None:
+def lose(house: House, replay: Replay, away: timedelta) -> None:
     """Let the broker be away for some time after a while in which all was well."""
     house.now += timedelta(hours=1)
-    missed.turn()
+    replay.turn()
     house.connected = False
-    missed.turn()
+    replay.turn()
     house.now += away
     house.connected = True
 
 
-def finish(missed: Missed) -> None:
-    while missed.turn() == BREATH_S:
+def finish(replay: Replay) -> None:
+    while replay.turn() == BREATH_S:
         pass
 
 
-def test_what_was_missed_comes_in_order_and_once(house: House, missed: Missed) -> None:
-    lose(house, missed, timedelta(minutes=5))
+def test_what_was_missed_comes_in_order_and_once(house: House, replay: Replay) -> None:
+    lose(house, replay, timedelta(minutes=5))
     back = house.now
-    finish(missed)
+    finish(replay)
     first = back - timedelta(minutes=5) - SLACK
     assert house.heard == [first + number * SECOND for number in range(360)]
     assert house.keys == {("voltage", "current")}
-    finish(missed)
+    finish(replay)
     assert len(house.heard) == 360
 
 
-def test_a_turn_takes_few_and_waits_for_those_before(house: House, missed: Missed) -> None:
-    lose(house, missed, timedelta(minutes=5))
-    assert missed.turn() == BREATH_S
+def test_a_turn_takes_few_and_waits_for_those_before(house: House, replay: Replay) -> None:
+    lose(house, replay, timedelta(minutes=5))
+    assert replay.turn() == BREATH_S
     assert len(house.heard) == BATCH
     house.idle = False
-    assert missed.turn() == TURN_S
+    assert replay.turn() == TURN_S
     assert len(house.heard) == BATCH
 
 
-def test_a_broker_that_goes_away_again_is_told_the_rest_later(house: House, missed: Missed) -> None:
-    lose(house, missed, timedelta(minutes=5))
-    missed.turn()
+def test_a_broker_that_goes_away_again_is_told_the_rest_later(house: House, replay: Replay) -> None:
+    lose(house, replay, timedelta(minutes=5))
+    replay.turn()
     house.connected = False
-    missed.turn()
+    replay.turn()
     house.connected = True
     house.now += timedelta(minutes=1)
-    finish(missed)
+    finish(replay)
     assert len(house.heard) == len(set(house.heard)) == 420
 
 
-def test_not_more_than_a_day_is_told(house: House, missed: Missed) -> None:
-    lose(house, missed, timedelta(days=3))
-    missed.turn()
+def test_not_more_than_a_day_is_told(house: House, replay: Replay) -> None:
+    lose(house, replay, timedelta(days=3))
+    replay.turn()
     assert house.heard[0] == house.now - LONGEST
 
 
-def test_a_database_that_is_away_is_waited_for(house: House, missed: Missed) -> None:
-    lose(house, missed, timedelta(minutes=1))
+def test_a_database_that_is_away_is_waited_for(house: House, replay: Replay) -> None:
+    lose(house, replay, timedelta(minutes=1))
     house.away = True
-    assert missed.turn() == TURN_S
+    assert replay.turn() == TURN_S
     assert house.heard == []
     house.away = False
-    finish(missed)
+    finish(replay)
     assert len(house.heard) == 120

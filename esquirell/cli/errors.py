@@ -1,4 +1,4 @@
-"""The border of the command line: whatever goes wrong becomes one sentence and an exit code."""
+"""Where the command line catches errors: each becomes one sentence and an exit code."""
 
 import os
 import sys
@@ -26,7 +26,7 @@ def run(arguments: Sequence[str]) -> int:
     except BrokenPipeError:
         _let_go_of_stdout()
         return FINE
-    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - the border: no traceback
+    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - no traceback for users
         return _explain(error, debug="--debug" in arguments)
     return result if isinstance(result, int) else FINE
 

@@ -2,22 +2,30 @@ import pytest
 from celery import Celery
 from support.redis_server import RedisProcess
 
-from esquirell.beat.glance import RUNS_KEY, SEEDED_KEY, VERSION_KEY, Glance, Glances
 from esquirell.beat.redbeat import settings_of
+from esquirell.beat.snapshot import (
+    RUNS_KEY,
+    SEEDED_KEY,
+    VERSION_KEY,
+    ScheduleSnapshot,
+    ScheduleSnapshots,
+)
 from esquirell.broker.connection import RedisError
 from esquirell.broker.queue import POLLS, queue_key
 
 
 @pytest.fixture
-def glances(app: Celery) -> Glances:
-    return Glances(app)
+def snapshots(app: Celery) -> ScheduleSnapshots:
+    return ScheduleSnapshots(app)
 
 
-def test_of_an_empty_redis_there_is_nothing_to_see(glances: Glances) -> None:
-    assert glances.look() == Glance()
+def test_of_an_empty_redis_there_is_nothing_to_see(snapshots: ScheduleSnapshots) -> None:
+    assert snapshots.look() == ScheduleSnapshot()
 
 
-def test_all_is_seen_at_once(glances: Glances, app: Celery, server: RedisProcess) -> None:
+def test_all_is_seen_at_once(
+    snapshots: ScheduleSnapshots, app: Celery, server: RedisProcess
+) -> None:
     server.client.set(SEEDED_KEY, "digest")
     server.client.set(VERSION_KEY, 3)
     server.client.hset(RUNS_KEY, mapping={"fetch": "ok", "backup": "error"})
@@ -27,7 +35,7 @@ def test_all_is_seen_at_once(glances: Glances, app: Celery, server: RedisProcess
             f"esquirell:redbeat:{name}", mapping={"definition": name, "meta": f"{name} ran"}
         )
         server.client.zadd(settings_of(app).schedule_key, {f"esquirell:redbeat:{name}": due})
-    assert glances.look() == Glance(
+    assert snapshots.look() == ScheduleSnapshot(
         seeded="digest",
         version="3",
         runs={"fetch": "ok", "backup": "error"},
@@ -39,13 +47,13 @@ def test_all_is_seen_at_once(glances: Glances, app: Celery, server: RedisProcess
 
 @pytest.mark.parametrize("found", [None, "text"])
 def test_a_due_entry_without_a_definition_is_seen_as_empty(
-    glances: Glances, app: Celery, server: RedisProcess, found: str | None
+    snapshots: ScheduleSnapshots, app: Celery, server: RedisProcess, found: str | None
 ) -> None:
     server.client.zadd(settings_of(app).schedule_key, {"esquirell:redbeat:fetch": 1})
     if found:
         server.client.set("esquirell:redbeat:fetch", found)
-    glance = glances.look()
-    assert (glance.metas, glance.due) == (
+    snapshot = snapshots.look()
+    assert (snapshot.metas, snapshot.due) == (
         {"esquirell:redbeat:fetch": None},
         {"esquirell:redbeat:fetch": ""},
     )
@@ -65,32 +73,34 @@ def test_what_beat_saw_is_not_asked_for_again_for_a_second(
     app: Celery, server: RedisProcess
 ) -> None:
     clock = Clock()
-    glances = Glances(app, clock)
-    seen = glances.share(1.0)
+    snapshots = ScheduleSnapshots(app, clock)
+    seen = snapshots.share(1.0)
     server.client.set(VERSION_KEY, 2)
     clock.now += 1.0
-    assert glances.recent() is seen
+    assert snapshots.recent() is seen
     clock.now += 1.0
-    assert glances.recent().version == "2"
+    assert snapshots.recent().version == "2"
 
 
 def test_what_others_saw_is_for_them_alone(app: Celery, server: RedisProcess) -> None:
     """Else one who looks each second would look every other time."""
-    glances = Glances(app, Clock())
-    assert glances.recent().version is None
+    snapshots = ScheduleSnapshots(app, Clock())
+    assert snapshots.recent().version is None
     server.client.set(VERSION_KEY, 1)
-    assert glances.recent().version == "1"
+    assert snapshots.recent().version == "1"
 
 
-def test_without_redis_there_is_nothing_to_see(glances: Glances, server: RedisProcess) -> None:
+def test_without_redis_there_is_nothing_to_see(
+    snapshots: ScheduleSnapshots, server: RedisProcess
+) -> None:
     server.kill()
     with pytest.raises(RedisError):
-        glances.look()
+        snapshots.look()
     server.start()
 
 
 def test_values_of_another_type_hide_nothing_else(
-    glances: Glances, app: Celery, server: RedisProcess
+    snapshots: ScheduleSnapshots, app: Celery, server: RedisProcess
 ) -> None:
     server.client.hset("esquirell:redbeat:fetch", mapping={"definition": "all", "meta": "ran"})
     server.client.zadd(settings_of(app).schedule_key, {"esquirell:redbeat:fetch": 1})
@@ -99,18 +109,18 @@ def test_values_of_another_type_hide_nothing_else(
     for key in (SEEDED_KEY, VERSION_KEY):
         server.client.rpush(key, "list")
     ours = {"esquirell:redbeat:fetch": "ran"}, {"esquirell:redbeat:fetch": "all"}
-    assert glances.look() == Glance(metas=ours[0], due=ours[1])
+    assert snapshots.look() == ScheduleSnapshot(metas=ours[0], due=ours[1])
 
 
 def test_bytes_that_are_no_text_hide_nothing_else(
-    glances: Glances, app: Celery, server: RedisProcess
+    snapshots: ScheduleSnapshots, app: Celery, server: RedisProcess
 ) -> None:
     server.client.hset("esquirell:redbeat:odd", mapping={"definition": b"\xff", "meta": b"\xfe"})
     server.client.hset("esquirell:redbeat:fetch", mapping={"definition": "all", "meta": "ran"})
     for name in ("odd", "fetch"):
         server.client.zadd(settings_of(app).schedule_key, {f"esquirell:redbeat:{name}": 1})
     server.client.hset(RUNS_KEY, "odd", b"\xfd")
-    seen = glances.look()
+    seen = snapshots.look()
     assert (seen.metas["esquirell:redbeat:fetch"], seen.due["esquirell:redbeat:fetch"]) == (
         "ran",
         "all",

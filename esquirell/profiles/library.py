@@ -1,4 +1,4 @@
-"""Profiles on the shelf: those that are shipped and the user's own, one TOML file each."""
+"""The library of profiles: the shipped ones and the user's own, one TOML file each."""
 
 import re
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""A street of simulated meters, each on a real socket in the real Tuya protocol."""
+"""Simulated meters, each on a real socket in the real Tuya protocol."""
 
 import secrets
 import string
@@ -43,7 +43,7 @@ class Building:
         }
 
 
-class Street:
+class SimulatedMeters:
     """All simulated meters; they answer between entering and leaving it."""
 
     def __init__(self, plan: Plan) -> None:
