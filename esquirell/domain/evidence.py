@@ -20,6 +20,8 @@ _GRID_V = (80.0, 500.0)
 # Settings are round numbers; of measured tenths of a volt one in a hundred is.
 _ROUND_V = 10
 _GRID_HZ = (45.0, 65.0)
+# A grid that is further from these is about to fail; any number of three digits may look like it.
+_USUAL_HZ = ((49.3, 50.7), (59.3, 60.7))
 _NO_GRID = ("pv", "battery", "dc", "input", "output", "inverter")
 _SIMILAR = 1.15
 _LEAST_VA = 8.0
@@ -119,7 +121,8 @@ def _power(values: Values, suffix: str, apparent: float, *, doubts: bool) -> _Pr
     key = with_suffix("active_power", suffix)
     watts = abs(values[key])
     factor = abs(values.get(with_suffix("power_factor", suffix), 0.0))
-    by_factor = factor and abs(apparent * factor - watts) <= _FACTOR_NEAR * apparent
+    near = _FACTOR_NEAR * max(watts, _LEAST_FACTOR * apparent)
+    by_factor = factor and abs(apparent * factor - watts) <= near
     if by_factor and apparent >= _LEAST_VA:
         return 5 - doubts, f"{key} is voltage x current x power factor"
     if apparent >= _LEAST_VA and _LEAST_FACTOR * apparent <= watts and allows(apparent, watts):
@@ -131,8 +134,13 @@ def _power(values: Values, suffix: str, apparent: float, *, doubts: bool) -> _Pr
 
 
 def _proved(apparent: float, watts: float) -> int:
-    """Return how much V x I prove: a poor factor is rare, and large loads have none."""
-    if _USUAL_FACTOR * apparent <= watts <= _MOST_FACTOR * apparent + 1:
+    """Return how much V x I prove: a poor factor is rare, and large loads have none.
+
+    More than V x I is of another moment, or something else.
+    """
+    if watts > _MOST_FACTOR * apparent + 1:
+        return 1
+    if watts >= _USUAL_FACTOR * apparent:
         return 3
     return 2 if apparent <= _MOST_POOR_VA else 1
 
@@ -181,7 +189,7 @@ def _parts(quantity: str, values: Values) -> list[str]:
 def _frequency(values: Values) -> Iterator[_Proof]:
     """Take a frequency with decimals for a proof: numbers like 50 are sent by others as well."""
     value = values.get("frequency", 0.0)
-    if _GRID_HZ[0] <= value <= _GRID_HZ[1] and value != int(value):
+    if any(low <= value <= high for low, high in _USUAL_HZ) and value != int(value):
         yield 2, f"{value:g} Hz are a grid's"
 
 

@@ -12,8 +12,8 @@ from esquirell.domain.quantity import is_counter, is_quantity_key, possible, spl
 
 INVERTERS = ("znnbq", "wxnbq", "xnyjcn", "bxsdy")
 _SOURCES = ("pv", "bat")
-# What lamps, locks and thermostats tell as well.
-_BESIDE = frozenset(["temperature", "state_of_charge", "voltage"])
+# What lamps, locks, thermostats and compressors tell as well.
+_BESIDE = frozenset(["temperature", "state_of_charge", "voltage", "frequency"])
 
 Trust = Literal["sure", "likely", "doubtful", "unproven"]
 
@@ -153,7 +153,7 @@ class Profile(BaseModel):
 
     @cached_property
     def measures_electricity(self) -> bool:
-        """Return whether it has more than a thermometer, a battery's charge and its voltage."""
+        """Return whether it has more than a thermometer, a battery or the speed of a motor."""
         return not {split_key(key)[0].key for key in self.keys} <= _BESIDE
 
     @cached_property

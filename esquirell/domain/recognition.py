@@ -45,7 +45,7 @@ _SHAPED = 2
 _OUT_OF_BOUNDS = -2
 _LONG = 8
 _SHAPED_BY_LONG = 3
-# ... as do so many datapoints, all as described, that so many metering products have: of the 8,918
+# ... as do so many datapoints, all as described, that so many metering products have: of the 8,921
 # public schemas without a metering datapoint none has as much in common with any layout of as many
 # metering products, even where it answers with but half of its datapoints.
 _COMMON = ((10, 6), (5, 9))

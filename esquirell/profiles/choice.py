@@ -109,9 +109,11 @@ def _inferred(identity: Identity, answer: Mapping[str, Any], published: Publishe
         return infer(identity.described, answer, identity.category)
     layout = published.of_product(identity.product_id)
     inferred = infer(layout, answer, identity.category)
-    if layout and not _fits(inferred, answer):
-        return infer((), answer, identity.category)
-    return inferred
+    if not layout or _fits(inferred, answer):
+        return inferred
+    # A power that voltage and current do not allow is of another moment or scale; they are not.
+    rest = _unproved(inferred, "active_power", "reactive_power", "apparent_power")
+    return rest if _fits(rest, answer) else infer((), answer, identity.category)
 
 
 def _has_a_grid(profile: Profile, answer: Mapping[str, Any]) -> bool:
@@ -189,10 +191,16 @@ def _without_tenths(profile: Profile, answer: Mapping[str, Any]) -> Profile:
     framed = (answer.get(dp) for dp, point in points.items() if point.frame)
     if profile.is_inverter or not any(map(_is_of_ten, framed)):
         return profile
+    return _unproved(profile, "energy")
+
+
+def _unproved(profile: Profile, *quantities: str) -> Profile:
+    """Leave quantities raw until an answer proves their scale."""
+    points = profile.datapoints
     doubted = {
         dp: point.model_copy(update={"trust": "unproven"})
         for dp, point in points.items()
-        if point.key and point.key.startswith("energy")
+        if point.key and point.key.startswith(quantities)
     }
     return profile.with_datapoints({**points, **doubted}) if doubted else profile
 

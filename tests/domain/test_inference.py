@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from support.specifications import Point, integers, read
 
 from esquirell.domain.decoding import decode
-from esquirell.domain.inference import infer, specified
+from esquirell.domain.inference import Specified, infer, specified
 from esquirell.domain.quantity import is_possible
+from esquirell.profiles import try_capture
 
 PLUG_V = ("cur_voltage", "V", 1, 2300)
 
@@ -214,6 +215,72 @@ def test_a_total_without_room_is_left_out_until_it_is_zero() -> None:
     assert (found.values, found.diagnostics) == ({}, {"electric_total": 125})
     assert "room for 9.99999 kWh" in found.warnings[0]
     assert read({"10": point}, {"10": 0}).values == {"energy_import": 0}
+
+
+@pytest.mark.parametrize(
+    ("watts", "published", "warned"),
+    [
+        # 227 V x 1.963 A, of which the frame says 340 W.
+        (340, 340, False),
+        (3403, 340.3, True),
+        (4000, None, True),
+        # A load that came between two samples.
+        (1200, 1200, False),
+    ],
+)
+def test_a_total_is_held_against_the_phase_that_has_a_voltage(
+    watts: int, published: float | None, warned: bool
+) -> None:
+    frames = {"phase_a": ("Raw", "CN4AB6sAAVQ="), "phase_b": ("Raw", ""), "phase_c": ("Raw", "")}
+    found = read(*integers(("power_total", "kW", 3, watts), **frames), category="qccdz")
+    assert found.values.get("active_power") == published
+    assert any("VA of its phases" in one for one in found.warnings) == warned
+
+
+def test_a_total_without_a_frame_of_any_phase_is_taken_as_it_is() -> None:
+    frames = {"phase_a": ("Raw", ""), "phase_b": ("Raw", "")}
+    found = read(*integers(("total_power", "KW", 3, -747), **frames), category="dlq")
+    assert found.values == {"active_power": -747}
+
+
+def test_an_apparent_power_below_the_active_one_is_something_else() -> None:
+    points = integers(("cur_power", "W", 1, 21_195), ("power_apparent", "W", 1, 13_124))
+    found = read(*points)
+    assert found.values == {"active_power": 2119.5}
+    assert "1312.4 VA is less than the active power" in found.warnings[0]
+    points = integers(("cur_power", "W", 1, 11_195), ("power_apparent", "W", 1, 13_124))
+    assert read(*points).values == {"active_power": 1119.5, "apparent_power": 1312.4}
+
+
+@pytest.mark.parametrize(
+    ("code", "unit", "scale", "highest", "key"),
+    [
+        ("factor", "", 3, 9999, "power_factor"),
+        ("factor", "", 2, 100, "power_factor"),
+        ("factor", "", 0, 9999, None),
+        ("cos_b", "", 3, 99_999_999, "power_factor_b"),
+        ("cos_abc", "", 3, 99_999_999, "power_factor"),
+        ("e", "KWH", 3, 999_999_999, "energy_import"),
+        ("e", "KWH", 3, 99_999, None),
+        ("e", "", 3, 999_999_999, None),
+        # How full a battery is.
+        ("battery_power", "", 0, 100, None),
+        ("battery_power", "W", 0, 5000, "active_power_battery"),
+    ],
+)
+def test_what_units_and_bounds_tell_of_short_words(
+    code: str, unit: str, scale: int, highest: int, key: str | None
+) -> None:
+    described = Specified("1", code, "value", unit, scale, 0, highest)
+    assert infer((described,), {}).datapoints["1"].key == key
+
+
+def test_the_speed_of_a_motor_makes_no_meter() -> None:
+    points = integers(("supply_frequency", "Hz", 0, 50), ("temp_current", "℃", 0, 21))
+    mapping, answer = points
+    trial = try_capture({"mapping": mapping, "dps": answer})
+    assert trial.values == {}
+    assert "it is no meter" in trial.warnings[0]
 
 
 def test_a_value_that_somebody_chooses_is_no_measurement() -> None:

@@ -214,6 +214,12 @@ def test_a_raw_value_fits_what_is_described(spec: Specified, raw: object, fits: 
         ({"energy_import": 57.7, "energy_import_a": 20, "energy_import_b": 27.7}, 0),
         ({"energy_import": 0, "energy_import_a": 0, "energy_import_b": 0}, 0),
         ({"frequency": 49.98}, 2),
+        ({"frequency": 60.02}, 2),
+        # A current of 5.52 A reads like this, and what grids have for seconds only.
+        ({"frequency": 55.2}, 0),
+        # More than V x I, and a factor and a load that are next to nothing.
+        ({"voltage": 115.7, "current": 0.462, "active_power": 64.2}, 1),
+        ({"voltage": 236.8, "current": 0.6, "active_power": 3, "power_factor": 0.05}, 0),
         ({"active_power": 323, "reactive_power": 191, "power_factor": 0.86}, 4),
         ({"active_power": 323, "reactive_power": 191, "power_factor": 0.66}, 0),
         ({"frequency": 50}, 0),
@@ -261,6 +267,12 @@ def test_a_product_is_known_by_its_published_layout() -> None:
     assert {point.name: point.code for point in points}["20"] == "cur_voltage"
     assert published.of_product("nosuchproduct") == published.of_product("") == ()
     assert Published(["2iepauebcvo74ujc"]).of_product("2iepauebcvo74ujc") == ()
+
+
+def test_a_power_that_cannot_be_costs_a_known_product_only_the_power() -> None:
+    dps = {"1": True, "9": 0, "17": 82, "18": 435, "19": 16_420, "20": 2246}
+    trial = try_capture({"product_id": "2iepauebcvo74ujc", "dps": dps})
+    assert trial.values == {"voltage": 224.6, "current": 0.435}
 
 
 def test_a_product_that_answers_otherwise_than_published_is_not_taken_for_it() -> None:

@@ -45,6 +45,7 @@ def correct(drafts: Sequence[Draft]) -> None:
     for key in found:
         if key.startswith("active_power"):
             _power(found, key.removeprefix("active_power"))
+            _apparent_power(found, key.removeprefix("active_power"))
     _energies(found)
 
 
@@ -157,6 +158,16 @@ def _presume(draft: Draft, apparent: float) -> None:
 def _agrees(apparent: float, power: float) -> bool:
     """Return whether a power is near enough to V x I to be taken as it is."""
     return power > apparent / 3 > 0 and allows(apparent, power)
+
+
+def _apparent_power(found: Mapping[str, Draft], suffix: str) -> None:
+    """Leave out an apparent power that is less than the active one: it is something else."""
+    draft = found.get(f"apparent_power{suffix}")
+    if draft is None or draft.raw is None:
+        return
+    apparent, watts = draft.value or 0, _value(found, f"active_power{suffix}")
+    if not allows(apparent, watts):
+        draft.leave_out(f"{apparent:g} VA is less than the active power, {abs(watts):g} W")
 
 
 def _energies(found: Mapping[str, Draft]) -> None:

@@ -10,7 +10,7 @@ from esquirell.domain.inference.draft import Draft
 from esquirell.domain.inference.meaning import counter_added_to, frame_suffix, meaning_of
 from esquirell.domain.inference.specification import Specified
 from esquirell.domain.numbers import whole
-from esquirell.domain.profile import Profile
+from esquirell.domain.profile import INVERTERS, Profile
 
 _MOST_COUNTED = 10**12
 _TEXT = ("string", "enum", "bitmap", "boolean", "bool", "raw", "json", "bitm")
@@ -29,6 +29,8 @@ def infer(described: Sequence[Specified], answer: Mapping[str, Any], category: s
     correction.correct(drafts)
     counters.choose(drafts)
     neighbours.inverter(drafts, category, answer)
+    if category not in INVERTERS:
+        neighbours.total_of_phases(drafts, answer)
     refresh = tuple(
         int(one.spec.name)
         for one in drafts

@@ -202,7 +202,7 @@ def _frequency(spoken: frozenset[str], unit: Unit | None, spec: Specified) -> _T
 
 
 def _factor(spoken: frozenset[str], unit: Unit | None, spec: Specified) -> _Told:
-    if not (spoken & {"pf", "cosphi", "cosfi"} or {"power", "factor"} <= spoken):
+    if not (spoken & {"pf", "cosphi", "cosfi", "cos"} or {"power", "factor"} <= spoken):
         alone = spoken & words.FACTOR and spoken <= words.FACTOR | words.NOISE
         if not alone or not _reaches_one(spec) or (unit is not None and not _is(unit, "share")):
             return None
@@ -210,8 +210,12 @@ def _factor(spoken: frozenset[str], unit: Unit | None, spec: Specified) -> _Told
 
 
 def _reaches_one(spec: Specified) -> bool:
-    """Return whether the highest value, with its decimals, is 1: that of a power factor."""
-    return spec.highest is not None and spec.highest == 10 ** (spec.scale or 0) > 1
+    """Return whether the highest value, with its decimals, is 1 or a little more.
+
+    That is how power factors are described: with two or three decimals, as 0 to 1 or 0 to 9.999.
+    """
+    one = 10 ** (spec.scale or 0)
+    return one > 1 and spec.highest is not None and one <= spec.highest < 10 * one
 
 
 def room(spec: Specified) -> float | None:
@@ -236,13 +240,16 @@ def _energy(spoken: frozenset[str], unit: Unit | None, spec: Specified) -> _Told
         return None
     stores = spoken & words.BATTERY and spoken & words.STORED_IN_BATTERY.keys()
     by_unit = _is(unit, "energy") and bool(spoken & _COUNTED or stores)
-    if not spoken & words.ENERGY and not by_unit:
+    # One letter is the whole code of a meter that has p, q and s as well.
+    by_letter = _is(unit, "energy") and spoken <= words.LETTERS["energy"]
+    if not (spoken & words.ENERGY or by_unit or by_letter):
         return None
     if unit is not None and unit.dimension not in ("energy", "other"):
         return None
     if {"reactive", "apparent"} & spoken:
         return None
     used = words.ENERGY | words.IMPORT | words.EXPORT | {"active", "power"}
+    used |= words.LETTERS["energy"] if by_letter else frozenset()
     stored = dict(words.STORED)
     if spoken & words.BATTERY:
         stored |= words.STORED_IN_BATTERY
@@ -262,6 +269,8 @@ def _power(spoken: frozenset[str], unit: Unit | None, _spec: Specified) -> _Told
     named = spoken & words.POWER and "consumption" not in spoken
     if not (named or by_unit) or (unit is not None and unit.dimension not in _POWERS):
         return None
+    if unit is None and spoken & words.BATTERY:
+        return None  # that is how full it is
     used = words.POWER | {"active", "consumption"}
     if _is(unit, "power"):
         used |= {"current"}

@@ -5,7 +5,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
-from esquirell.domain.electricity import allows
+from esquirell.domain.electricity import allows, is_excessive
 from esquirell.domain.errors import DecodeError
 from esquirell.domain.frames import Hint, unpack
 from esquirell.domain.inference.draft import Draft, by_key
@@ -15,6 +15,7 @@ from esquirell.domain.profile import INVERTERS
 _BOTH_WAYS = {"backward", "reverse", "forward"}
 _MOST_W = 30_000
 _LEAK_NEAR = 0.03
+_SUM_NEAR = 0.02
 
 
 def settle(drafts: Sequence[Draft], answer: Mapping[str, Any]) -> None:
@@ -104,6 +105,34 @@ def inverter(drafts: Sequence[Draft], category: str, answer: Mapping[str, Any]) 
         total.correct(1000, f"{total.raw} W is more than it makes: the device counts milliwatts")
     elif not beside:
         total.doubt("the maker says W, some micro inverters count milliwatts")
+
+
+def total_of_phases(drafts: Sequence[Draft], answer: Mapping[str, Any]) -> None:
+    """Correct a total that counts tenths of a watt, or leave it out if no phase can have that much.
+
+    The phases of a packed frame have a voltage and a current to be held against. Between two
+    samples a load may come or go, but no total is far above all that flows.
+    """
+    totals = [one for one in drafts if one.key == "active_power" and one.value]
+    phases = [one for one in _frames(drafts, answer, inverter=False) if one.get("voltage")]
+    apparent, watts = (sum(map(abs, map(of, phases))) for of in (_apparent, _watts))
+    for total in totals if phases else ():
+        value = abs(total.value or 0)
+        if not is_excessive({"voltage": apparent, "current": 1, "active_power": value}):
+            continue
+        said = f"{value:g} W is more than the {apparent:.0f} VA of its phases"
+        if abs(value / 10 - watts) <= _SUM_NEAR * watts:
+            total.correct(10, f"{said}: the device counts tenths of a watt")
+        else:
+            total.leave_out(said)
+
+
+def _apparent(fields: Mapping[str, float]) -> float:
+    return fields.get("voltage", 0.0) * fields.get("current", 0.0)
+
+
+def _watts(fields: Mapping[str, float]) -> float:
+    return fields.get("active_power", 0.0)
 
 
 def _beside(drafts: Sequence[Draft], answer: Mapping[str, Any]) -> float:
