@@ -10,6 +10,7 @@ from esquirell.cli.call import Call, Command, pass_call
 from esquirell.cli.checks import clock, files, machine
 from esquirell.cli.checks import meters as meter_checks
 from esquirell.cli.checks.finding import Finding, advice, fault, fine
+from esquirell.cli.checks.summary import FoundOfMeters
 from esquirell.cli.config import summary
 from esquirell.cli.output import print_json, say
 from esquirell.cli.ownership import may_enter
@@ -38,12 +39,17 @@ def doctor(call: Call) -> int:
 
 
 def _told(findings: Iterable[Finding], *, quiet: bool) -> list[Finding]:
-    """Report each finding as soon as it is there, as some take their time."""
-    told = []
+    """Report each finding as soon as it is there, as some take their time.
+
+    Of many meters the fine ones are counted in the end.
+    """
+    told, of_meters = [], FoundOfMeters()
     for finding in findings:
         told.append(finding)
-        if not quiet:
+        if not quiet and not of_meters.take(finding):
             say(_line(finding))
+    for finding in of_meters.findings() if not quiet else ():
+        say(_line(finding))
     return told
 
 
@@ -99,7 +105,7 @@ def _around(runtime: "Runtime") -> Iterator[Finding]:
             yield _checked("queues", servers.queues, runtime)
         yield from meter_checks.polled(meters, statuses)
     else:
-        yield from meter_checks.reachable(meters)
+        yield from meter_checks.read(meters, runtime.settings)
     yield from meter_checks.plausible(meters, _ledgers(runtime))
 
 

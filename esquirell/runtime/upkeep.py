@@ -50,14 +50,21 @@ class Upkeep:
         One that is missing, as its disk is, is an error unless we are to begin `afresh`. Raises
         ConfigError or UnavailableError.
         """
-        trace = None if afresh else self._trace_of_one_missing()
-        if trace is not None:
-            raise ConfigError(
-                f"the database {self.database.file} is missing, and {trace} shows that there was "
-                "one: mount its disk, or put a backup in its place with esquirell restore FILE; "
-                "to begin with an empty one: esquirell db upgrade --afresh"
-            )
+        loss = None if afresh else self.loss()
+        if loss is not None:
+            raise ConfigError(loss)
         ensure_current(self.database)
+
+    def loss(self) -> str | None:
+        """Say that the database is missing though there was one; None if that is not so."""
+        trace = self._trace_of_one_missing()
+        if trace is None:
+            return None
+        return (
+            f"the database {self.database.file} is missing, and {trace} shows that there was one: "
+            "mount its disk, or put a backup in its place with esquirell restore FILE; "
+            "to begin with an empty one: esquirell db upgrade --afresh"
+        )
 
     def problems(self, *, quick: bool = False) -> list[str]:
         """List what is wrong with the database, one sentence each; `quick` skips the indexes."""

@@ -18,6 +18,8 @@ from esquirell.broker import diagnosis
 from esquirell.broker.connection import Address, connect
 from esquirell.broker.presence import Presence
 from esquirell.cli.checks import clock, servers
+from esquirell.cli.checks.finding import advice, fault, fine
+from esquirell.cli.checks.summary import FoundOfMeters
 from esquirell.domain.ledger import Ledger
 from esquirell.domain.process import Process
 from esquirell.domain.status import MeterStatus
@@ -71,7 +73,7 @@ def test_all_is_well() -> None:
     assert set(findings()) == {
         *("system", "configuration", "state directory", "disk", "clock", "database"),
         *("redis", "mqtt", "service"),
-        *(f"meter main: {what}" for what in ("profile", "local key", "address")),
+        *(f"meter main: {what}" for what in ("profile", "local key", "reading")),
     }
 
 
@@ -99,11 +101,13 @@ def test_what_is_away_is_told_with_what_to_do(home: Home) -> None:
     assert {check for check, (mark, *_) in found.items() if mark == "fault"} == {
         "redis",
         "mqtt",
-        "meter main: address",
+        "meter main: reading",
     }
     assert "systemctl start redis-server" in str(found["redis"][2])
     assert "cannot be reached" in found["mqtt"][1]
-    assert "127.0.0.1:1 can't be reached (Connection refused)" in found["meter main: address"][1]
+    _, message, remedy = found["meter main: reading"]
+    assert message == "main (127.0.0.1:1) can't be reached (Connection refused)"
+    assert str(remedy).startswith("check that it has power and Wi-Fi")
 
 
 def test_warnings_and_what_others_can_see(house: Home) -> None:
@@ -245,18 +249,53 @@ def test_meters_whose_configuration_cannot_work(home: Home) -> None:
 def test_a_meter_without_an_address_is_searched_for(home: Home, device: SimulatedMeter) -> None:
     home.configure(meter("found", device.port, address='address = "auto"'))
     with Broadcaster(Ports(), "id-found"):
-        mark, message, _ = findings()["meter found: address"]
-    assert (mark, message) == ("fine", f"127.0.0.1:{device.port} accepts connections")
+        mark, message, _ = findings()["meter found: reading"]
+    assert (mark, message) == ("fine", "it answers with 6 datapoints")
 
 
-def test_a_meter_that_another_program_holds(home: Home) -> None:
+def test_a_meter_that_hangs_up(home: Home) -> None:
     with FakeDevice(lambda _: None) as busy:
         home.configure(meter(port=busy.port))
-        mark, message, remedy = findings()["meter main: address"]
+        mark, _, remedy = findings()["meter main: reading"]
     assert mark == "fault"
-    assert "hangs up at once" in message
     assert remedy
-    assert "Tuya app" in remedy
+
+
+@pytest.mark.parametrize(
+    ("setting", "said", "to_do"),
+    [
+        ({"local_key": "local_key = 'fedcba9876543210'"}, "session key", "copy it from the Tuya"),
+        (
+            {"protocol": 'protocol = "3.3"'},
+            "does not speak protocol 3.3 but 3.4",
+            'protocol = "3.4"',
+        ),
+    ],
+)
+def test_a_key_or_a_protocol_that_is_wrong_is_found_by_reading(
+    home: Home, device: SimulatedMeter, setting: dict[str, str], said: str, to_do: str
+) -> None:
+    home.configure(meter(port=device.port, **setting))
+    mark, message, remedy = findings()["meter main: reading"]
+    assert mark == "fault"
+    assert said in message
+    assert to_do in str(remedy)
+
+
+def test_hundreds_of_meters_are_few_lines() -> None:
+    found = FoundOfMeters()
+    assert not found.take(fine("mqtt", "it accepts us"))
+    for number in range(300):
+        name = f"m{number:03}"
+        assert found.take(fine(f"meter {name}: local key", "16 characters"))
+        assert found.take(advice(f"meter {name}: values", "odd", "look")) if number < 7 else True
+    found.take(fault("meter m299: reading", "m299 is silent", "check it"))
+    said = [(one.mark, one.check, one.message) for one in found.findings()]
+    assert said == [
+        ("!", "meters m000, m001, m002, m003, m004 and 2 more: values", "odd"),
+        ("✗", "meter m299: reading", "m299 is silent"),
+        ("✓", "meters", "292 of 300 meters leave nothing to say"),
+    ]
 
 
 def test_keys_that_others_can_read_are_told(home: Home) -> None:
@@ -296,7 +335,7 @@ def test_beside_a_worker_the_meters_are_left_alone(
     client.close()
     device.stop()
     found = findings()
-    assert "meter main: address" not in found
+    assert "meter main: reading" not in found
     mark, message, remedy = found["meter main: readings"]
     assert mark == "fault"
     assert message == "3 failed polls in a row (no_data), last read 2026-11-22T10:15:00.123Z"

@@ -1,13 +1,13 @@
 """The meters: what is configured of each, and whether it answers."""
 
-import socket
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from functools import partial
-from typing import TYPE_CHECKING
+from pathlib import Path
+from queue import SimpleQueue
+from tempfile import TemporaryDirectory
 
 from esquirell.cli.checks.finding import Finding, advice, fault, fine
-from esquirell.domain.errors import ConfigError, MeterError
+from esquirell.domain.errors import ConfigError, EsquirellError
+from esquirell.domain.heard import Heard, Question
 from esquirell.domain.ledger import Ledger
 from esquirell.domain.meter import LOCAL_KEY_LENGTH, Meter
 from esquirell.domain.reading import iso
@@ -15,14 +15,6 @@ from esquirell.domain.status import MeterStatus
 from esquirell.profiles import Choices
 from esquirell.profiles.choice import UNKNOWN
 from esquirell.settings import Settings
-
-if TYPE_CHECKING:
-    from esquirell.runtime.unconfigured import Finder
-
-_CONNECT_S = 1.0
-_LISTEN_S = 0.3
-_SEARCH_S = 10.0
-_AT_ONCE = 32
 
 
 def configured(settings: Settings) -> Iterator[Finding]:
@@ -35,15 +27,26 @@ def configured(settings: Settings) -> Iterator[Finding]:
         yield _key(meter)
 
 
-def reachable(meters: Sequence[Meter]) -> Iterator[Finding]:
-    """Connect to each meter, side by side; only while no service holds their connections."""
-    local = [meter for meter in meters if meter.transport == "local"]
-    there = [meter for meter in local if meter.address != "auto"]
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
-        yield from pool.map(_connect, there)
-    searched = [meter for meter in local if meter.address == "auto"]
-    if searched:
-        yield from _search(searched)
+def read(meters: Sequence[Meter], settings: Settings) -> Iterator[Finding]:
+    """Read each meter once, side by side; only while no service holds their connections.
+
+    Nothing is stored, and nothing is left behind. Those of the cloud are left out: each read
+    costs a request.
+    """
+    from esquirell.runtime.unconfigured import local_transport  # noqa: PLC0415 - it takes long
+
+    choices = Choices(lambda: settings.profiles_dir)
+    asked = [meter for meter in meters if meter.transport == "local" and meter.enabled]
+    questions = [Question(one, _refresh(choices, one), forced=True) for one in asked]
+    answers: SimpleQueue[Finding] = SimpleQueue()
+    with TemporaryDirectory(prefix="esquirell-doctor-") as folder:
+        transport = local_transport(Path(folder))
+        try:
+            transport.ask(questions, lambda to, heard: answers.put(_answered(to.meter, heard)))
+            for _ in questions:
+                yield answers.get()
+        finally:
+            transport.close()
 
 
 def polled(meters: Sequence[Meter], statuses: Mapping[str, MeterStatus]) -> Iterator[Finding]:
@@ -87,50 +90,20 @@ def _key(meter: Meter) -> Finding:
     return fault(check, message, "copy it again; in a configuration it stands in 'single quotes'")
 
 
-def _connect(meter: Meter) -> Finding:
-    check, where = f"meter {meter.name}: address", f"{meter.address}:{meter.port}"
+def _refresh(choices: Choices, meter: Meter) -> tuple[int, ...]:
     try:
-        with socket.create_connection((meter.address, meter.port), _CONNECT_S) as line:
-            held = _hangs_up(line)
-    except OSError as error:
-        message = f"{where} can't be reached ({error.strerror or error})"
-        remedy = "check that it has power and Wi-Fi, and that its address is still this one"
-        return fault(check, message, remedy)
-    if held:
-        message = f"{where} hangs up at once, as it does while another program is connected"
-        return fault(check, message, "close the Tuya app, or whatever else reads it locally")
-    return fine(check, f"{where} accepts connections")
+        return choices.of(meter).refresh
+    except ConfigError:
+        return ()  # a finding of its own
 
 
-def _search(meters: Sequence[Meter]) -> Iterator[Finding]:
-    """Search for meters by their ids, all at the same time, and connect to those found."""
-    from esquirell.runtime.unconfigured import (  # noqa: PLC0415 - only who searches needs it
-        finder as finder_of,
-    )
-
-    finder = finder_of(_SEARCH_S)
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
-        yield from pool.map(partial(_found, finder), meters)
-
-
-def _found(finder: "Finder", meter: Meter) -> Finding:
-    try:
-        address = finder.find(meter).address
-    except MeterError as error:
-        remedy = "esquirell scan lists the devices that are heard"
-        return fault(f"meter {meter.name}: address", str(error), remedy)
-    return _connect(meter.model_copy(update={"address": address}))
-
-
-def _hangs_up(line: socket.socket) -> bool:
-    """Return whether the device closes a connection on which nothing was said."""
-    line.settimeout(_LISTEN_S)
-    try:
-        return not line.recv(1)
-    except TimeoutError:
-        return False
-    except OSError:
-        return True
+def _answered(meter: Meter, heard: Heard | EsquirellError) -> Finding:
+    check = f"meter {meter.name}: reading"
+    if isinstance(heard, EsquirellError):
+        # What is wrong, and what to do about it, is one sentence.
+        message, _, remedy = str(heard).rpartition(": ")
+        return fault(check, message or remedy, remedy)
+    return fine(check, f"it answers with {len(heard.values)} datapoints")
 
 
 def _polled(meter: Meter, status: MeterStatus) -> Finding:

@@ -18,11 +18,15 @@ def database(runtime: Runtime) -> Finding:
     database = runtime.storage.database
     name, where, file = "database", database.describe(), database.file
     if file is not None and not file.exists():
+        if loss := runtime.upkeep.loss():
+            message, _, remedy = loss.partition(": ")
+            return fault(name, message, remedy)
         return fine(name, f"{where} is made at the first start")
     problems = runtime.upkeep.problems(quick=True)
     if problems:
         remedy = "do what it says, or change database.url"
         return fault(name, " ".join(problems), remedy)
+    database.try_out()
     if file is not None and file.stat().st_mode & 0o077:
         return advice(name, f"other users can read {where}", f"chmod 600 {where}")
     return fine(name, f"{where} is up to date and sound")
