@@ -37,6 +37,8 @@ METER = "main"
 BATCH = 2_000
 REPEATS = 11
 ZONE = "Europe/Warsaw"
+# As benchmarks/service.py configures it.
+SERVICE_ZONE = "UTC"
 
 
 class Figure(NamedTuple):
@@ -72,16 +74,16 @@ def values(chance: random.Random, number: int) -> dict[str, float]:
     return found
 
 
-def readings(count: int, first: int = 0) -> Iterator[Reading]:
+def readings(count: int, first: int = 0, start: datetime = START) -> Iterator[Reading]:
     """Make readings, one a minute."""
     chance = random.Random(1)
     for number in range(first, first + count):
-        yield Reading(METER, START + number * MINUTE, values(chance, number))
+        yield Reading(METER, start + number * MINUTE, values(chance, number))
 
 
-def fill(store: Readings, count: int) -> None:
+def fill(store: Readings, count: int, start: datetime = START) -> None:
     """Store readings in transactions of some thousand."""
-    stream = readings(count)
+    stream = readings(count, start=start)
     while batch := list(itertools.islice(stream, BATCH)):
         store.add(batch, {})
 
@@ -126,6 +128,16 @@ def measure(url: str, count: int) -> Iterator[Figure]:
     database.close()
 
 
+def filled(url: str, count: int) -> None:
+    """Fill a database for a service with readings until now and with their statistics."""
+    upgrade(url)
+    database = Database(url)
+    now = datetime.now(UTC)
+    fill(Readings(database), count, now - MINUTE * count)
+    Statistics(Store(database, SERVICE_ZONE), Calendar(SERVICE_ZONE), lambda: now).rollup()
+    database.close()
+
+
 def _incremental(raw: Readings, statistics: Statistics, now: list[datetime]) -> float:
     """Let minutes pass, each with a reading, and time what follows it."""
     taken = []
@@ -155,7 +167,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--readings", type=int, default=YEAR)
     parser.add_argument("--url")
+    parser.add_argument("--fill", action="store_true", help="store them, measure nothing")
     given = parser.parse_args()
+    if given.fill:
+        filled(given.url, given.readings)
+        return 0
     missed = False
     with tempfile.TemporaryDirectory() as folder:
         url = given.url or f"sqlite:///{Path(folder) / 'history.db'}"

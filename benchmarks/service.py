@@ -47,11 +47,15 @@ def service(
     meters: Sequence[Device],
     every_s: int,
     roles: Sequence[str] = ("run",),
+    settings: Sequence[str] = (),
 ) -> Iterator[Service]:
-    """Run the roles, which poll `meters` every `every_s` seconds; 0 means never."""
+    """Run the roles, which poll `meters` every `every_s` seconds; 0 means never.
+
+    `settings` are more lines of the configuration.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     config = folder / "esquirell.toml"
-    config.write_text(configuration(servers, meters, every_s), encoding="utf-8")
+    config.write_text(configuration(servers, meters, every_s, settings), encoding="utf-8")
     config.chmod(0o600)
     command = [ours(), "-m", "esquirell", "--config", str(config)]
     processes = [
@@ -64,13 +68,16 @@ def service(
             ended(process)
 
 
-def configuration(servers: Servers, meters: Sequence[Device], every_s: int) -> str:
+def configuration(
+    servers: Servers, meters: Sequence[Device], every_s: int, settings: Sequence[str] = ()
+) -> str:
     """Write what a user would, with as few settings as possible."""
     enabled = "true" if every_s else "false"
     lines = [
         'timezone = "UTC"',
         f'redis.url = "{servers.redis_url}"',
         f"mqtt.port = {servers.mqtt_port}",
+        *settings,
         "[[schedules]]",
         f'name = "fetch"\nevery = {every_s or 60}\nenabled = {enabled}',
     ]

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from benchmarks.parts import cost, freshness, growth, history, scale, starting, steady
+from benchmarks.parts import cost, freshness, growth, history, page, scale, starting, steady
 from benchmarks.report import Result
 from benchmarks.run import Run
 
@@ -14,4 +14,5 @@ PARTS: dict[str, Callable[[Run], Result]] = {
     "scale": scale.measure,
     "history": history.measure,
     "starting": starting.measure,
+    "page": page.measure,
 }

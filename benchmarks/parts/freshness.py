@@ -1,6 +1,8 @@
 """Figure 4: from the moment that a reading is due to its message at a subscriber."""
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion
@@ -21,29 +23,41 @@ MEDIAN_MS, TAIL_MS = 40.0, 120.0
 START_S = 60.0
 
 
+class Lateness:
+    """By how many milliseconds readings that are due each second are late at a subscriber."""
+
+    def __init__(self) -> None:
+        self.late_ms: list[float] = []
+
+    @contextmanager
+    def watching(self, port: int) -> Iterator[None]:
+        """Subscribe to all readings, for as long as the context lasts. Raises TimeoutError."""
+        client = Client(CallbackAPIVersion.VERSION2)
+        client.on_message = self._note
+        with subscribed(port, "esquirell/meter/+/state", client):
+            yield
+
+    def _note(self, _client: Client, _userdata: object, message: MQTTMessage) -> None:
+        if not message.retain:
+            self.late_ms.append(time.time() % 1.0 * 1000)
+
+
 def measure(run: Run) -> Result:
     """Subscribe, and look how late each second's readings are."""
-    late_ms: list[float] = []
-    client = Client(CallbackAPIVersion.VERSION2)
-
-    def note(_client: Client, _userdata: object, message: MQTTMessage) -> None:
-        if not message.retain:
-            late_ms.append(time.time() % 1.0 * 1000)
-
-    client.on_message = note
+    lateness = Lateness()
     rounds: list[Sample] = []
     with (
         run.scratch() as folder,
         servers(folder) as there,
         devices(METERS, ANSWERS_IN_S) as meters,
         service(folder / "esquirell", there, meters, 1) as ours,
-        subscribed(there.mqtt_port, "esquirell/meter/+/state", client),
+        lateness.watching(there.mqtt_port),
     ):
         wait_until(lambda: ours.readings() >= 3 * METERS, START_S)
         for seconds in QUICK_ROUNDS_S if run.quick else ROUNDS_S:
-            late_ms.clear()
+            lateness.late_ms.clear()
             time.sleep(seconds)
-            rounds.append(Sample(late_ms))
+            rounds.append(Sample(lateness.late_ms))
             run.say(f"freshness: {rounds[-1].text(0)} ms")
     return _result(rounds)
 

@@ -11,8 +11,9 @@ from esquirell.cli.call import Call, Command, misuse, pass_call
 from esquirell.cli.meter_names import METER
 from esquirell.cli.output import in_terminal, print_json, print_lines, print_table, say, warn
 from esquirell.cli.values import lines_of, print_reading
-from esquirell.domain.errors import CommandError, ConfigError
-from esquirell.domain.meter import LOCAL_KEY_LENGTH, ProtocolVersion
+from esquirell.domain.errors import CommandError, ConfigError, EsquirellError
+from esquirell.domain.meter import LOCAL_KEY_LENGTH, Meter, ProtocolVersion
+from esquirell.domain.requests import NextCounter
 from esquirell.settings.slugs import unique_slug
 
 _FILE = click.Path(dir_okay=False, exists=True, path_type=Path)
@@ -74,12 +75,15 @@ def add(
         fields |= _listed(devices, given["device_id"] or fields.get("device_id"))
     fields |= _given(given)
     if "device_id" not in fields:
-        fields["device_id"] = _asked("Device id")
+        device_id = _asked("Device id", " (empty: search the network)")
+        fields = {"device_id": device_id} | fields if device_id else _scanned() | fields
     if "local_key" not in fields:
         fields["local_key"] = _asked_key()
     taken = {meter.name for meter in call.settings.meters}
+    if "upstream" not in fields and taken and sys.stdin.isatty():
+        fields["upstream"] = _asked_upstream(call.settings.meters)
     fields["name"] = name or unique_slug(str(fields.get("label") or "meter"), taken)
-    _tell(call, _command(call, "meter/add", fields | {"test": not no_test}), "added")
+    _tell(call, _added(call, fields | {"test": not no_test}), "added")
 
 
 @click.command("set", cls=Command)
@@ -95,15 +99,33 @@ def change(call: Call, /, name: str, **given: Any) -> None:  # noqa: ANN401 - as
 @click.argument("name", type=METER)
 @_fields
 @click.option("--no-test", is_flag=True, help="Do not read the new device first.")
+@click.option(
+    "--counter",
+    type=click.Choice(get_args(NextCounter)),
+    help="Whether its counter begins anew, or continues as that of the same device paired again.",
+)
 @pass_call
-def exchange(call: Call, /, name: str, *, no_test: bool, **given: Any) -> None:  # noqa: ANN401 - as above
-    """Put another device in the place of a meter's: its history goes on under the same name."""
+def exchange(
+    call: Call,
+    /,
+    name: str,
+    *,
+    no_test: bool,
+    counter: NextCounter | None,
+    **given: Any,  # noqa: ANN401 - as above
+) -> None:
+    """Put another device in the place of a meter's: its history goes on under the same name.
+
+    Another device's counter begins anew, and the sum goes on from there. That of the same device,
+    paired again, continues: what it counted meanwhile is part of the sum.
+    """
     fields = {"name": name} | _given(given)
     if "device_id" not in fields:
         fields["device_id"] = _asked("Device id of the new device")
     if "local_key" not in fields:
         fields["local_key"] = _asked_key()
-    _tell(call, _command(call, "meter/exchange", fields | {"test": not no_test}), "exchanged")
+    fields |= {"counter": counter or _asked_counter(), "test": not no_test}
+    _tell(call, _command(call, "meter/exchange", fields), "exchanged")
 
 
 @click.command("remove", cls=Command)
@@ -123,6 +145,32 @@ def remove(call: Call, name: str, *, forget: bool, yes: bool) -> None:
         return
     gone = f"; {done['forgotten']} readings of it are gone" if forget else "; its history stays"
     say(f"{name}: removed{gone}")
+
+
+def _added(call: Call, fields: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Add a meter; in a terminal wrong answers are asked for again."""
+    while True:
+        try:
+            return _command(call, "meter/add", fields)
+        except EsquirellError as error:
+            if not sys.stdin.isatty():
+                raise
+            warn(str(error))
+            if not click.confirm("Change these answers?", default=True):
+                raise click.Abort from error
+            fields = _asked_again(fields)
+
+
+def _asked_again(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Ask for what a read depends on; an empty key keeps the one before."""
+    key = click.prompt("Local key (empty: keep it)", "", hide_input=True, show_default=False)
+    protocols = click.Choice(_PROTOCOLS)
+    return dict(fields) | {
+        "device_id": click.prompt("Device id", fields["device_id"]),
+        "local_key": key or fields["local_key"],
+        "address": click.prompt("Address on your network", fields.get("address", "auto")),
+        "protocol": click.prompt("Protocol", fields.get("protocol", "auto"), type=protocols),
+    }
 
 
 def _command(call: Call, command: str, fields: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -204,10 +252,27 @@ def _chosen(meters: Sequence[tuple[str, str]]) -> str:
     return meters[number - 1][1]
 
 
-def _asked(text: str) -> str:
+def _asked(text: str, without: str = "") -> str:
+    """Ask for a text; `without` is what is said of an empty one, if it may be empty."""
     if not sys.stdin.isatty():
         raise misuse(f"{text} is missing: give it as an option")
-    return str(click.prompt(text)).strip()
+    default = "" if without else None
+    return str(click.prompt(f"{text}{without}", default, show_default=False)).strip()
+
+
+def _asked_upstream(meters: Sequence[Meter]) -> str:
+    """Ask for the meter through which its energy flows as well: else a house counts it twice."""
+    names = [meter.name for meter in meters]
+    question = f"Meter it is behind, such as the main one (empty: none; {', '.join(names)})"
+    known = click.Choice(["", *names])
+    return str(click.prompt(question, "", type=known, show_default=False, show_choices=False))
+
+
+def _asked_counter() -> NextCounter:
+    if not sys.stdin.isatty():
+        return "auto"
+    question = "Does its counter begin anew (no: it is the same device, paired again)?"
+    return "anew" if click.confirm(question, default=True) else "continues"
 
 
 def _asked_key() -> str:

@@ -108,14 +108,14 @@ def _draft(devices: Path | None) -> Draft:
     if devices:
         meters = _take_over(devices)
         if not sys.stdin.isatty():
-            return Draft(zone, _default_mqtt(), meters)
+            return Draft(zone, _default_mqtt(), _ask_upstream(meters))
         mqtt = _ask_mqtt()
         there = [meter for meter in meters if meter.address != "auto"]
         if there and click.confirm("Read each of them once now?", default=True):
             guide.try_out(there)
-        return Draft(zone, mqtt, meters)
+        return Draft(zone, mqtt, _ask_upstream(meters))
     try:
-        return Draft(zone, _ask_mqtt(), _ask_meters())
+        return Draft(zone, _ask_mqtt(), _ask_upstream(_ask_meters()))
     except click.Abort:
         if sys.stdin.isatty():
             raise
@@ -167,6 +167,28 @@ def _ask_meters() -> tuple[Meter, ...]:
     while click.confirm("Another meter?", default=False):
         meters.append(_ask_meter([meter.name for meter in meters]))
     return tuple(meters)
+
+
+def _ask_upstream(meters: tuple[Meter, ...]) -> tuple[Meter, ...]:
+    """Ask which meter measures what the others measure, too: else a house counts it twice."""
+    names = [meter.name for meter in meters]
+    if len(names) < 2:  # noqa: PLR2004 - one alone is behind nothing
+        return meters
+    if not sys.stdin.isatty():
+        say('Set upstream = "NAME" for those behind another meter: a house would count them twice')
+        return meters
+    question = "Which one measures the whole house, and so the others as well"
+    main = click.prompt(
+        f"{question} (empty: none; {', '.join(names)})",
+        "",
+        type=click.Choice(["", *names]),
+        show_default=False,
+        show_choices=False,
+    )
+    return tuple(
+        meter if meter.name == main else meter.model_copy(update={"upstream": main})
+        for meter in meters
+    )
 
 
 def _ask_meter(taken: Container[str]) -> Meter:

@@ -15,6 +15,9 @@ CATCH_UP_S = 3600.0
 # An exchanged device that starts this close to the old one is taken for the old one.
 PAIRED_ANEW_WITHIN = 0.01
 
+# The source of a counter whose device was taken away: whatever comes next begins anew.
+GONE = ""
+
 # Readings of one moment may come in either order; earlier ones tell of another clock, and of a
 # gap of which nobody knows how long it was.
 SWAPPED_S = 60.0
@@ -59,10 +62,11 @@ class Level:
 class Counter:
     """A counter as it was last believed, in kWh: the sum is `raw` + `offset`.
 
-    `source` names whose counter it is, `moved_at` is when it last rose, `level` where it may
-    have gone since. `unproven`: it was read once, and nothing has agreed with it yet. `replaces`
-    is the moment of such a reading, of a counter that takes its place. `begins`: somebody has
-    given it another offset, so that its sum begins anew with the next reading.
+    `source` names whose counter it is (`GONE`: nobody's any more), `moved_at` is when it last
+    rose, `level` where it may have gone since. `unproven`: it was read once, and nothing has agreed
+    with it yet. `replaces` is the moment of such a reading, of a counter that takes its place.
+    `begins`: somebody has given it another offset, so that its sum begins anew with the next
+    reading.
     """
 
     raw: float
@@ -131,6 +135,11 @@ def anew(counter: Counter, offset: float) -> Counter:
     return replace(counter, offset=offset, level=None, begins=True)
 
 
+def handed_over(counter: Counter, source: str) -> Counter:
+    """Return a counter that is another source's from now on; after `GONE` nothing goes on."""
+    return replace(counter, source=source, level=None)
+
+
 def _follows(counter: Counter, raw: float, at: datetime) -> bool:
     rise = raw - counter.raw
     if rise <= STEP_KWH:
@@ -141,7 +150,7 @@ def _follows(counter: Counter, raw: float, at: datetime) -> bool:
 
 def _is_near(counter: Counter, raw: float) -> bool:
     """Whether a device with another id may be the same one, paired anew."""
-    return raw - counter.raw <= PAIRED_ANEW_WITHIN * counter.raw
+    return counter.source != GONE and raw - counter.raw <= PAIRED_ANEW_WITHIN * counter.raw
 
 
 def _continued(sample: Sample, offset: float, source: str) -> Counter:

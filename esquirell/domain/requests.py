@@ -120,6 +120,7 @@ class TaskCall(Payload):
 
 
 _NO_SETTINGS = {"transaction", "mapping", "category"}
+NextCounter = Literal["auto", "anew", "continues"]
 
 
 class MeterFields(Payload):
@@ -190,6 +191,13 @@ class MeterExchange(MeterFields):
 
     name: Reference
     test: bool = True
+    counter: Annotated[
+        NextCounter,
+        Field(
+            description="whether the new device's counter begins anew, or continues as that of the "
+            "same device, paired again, does; auto: as its first reading suggests"
+        ),
+    ] = "auto"
 
 
 class MeterRemoval(Named):

@@ -263,6 +263,7 @@ class Runtime:
             self.devices.try_out,
             self.devices.note,
             self.reload,
+            self.upkeep.corrections.hand_over,
             self.upkeep.forget,
             self.schedules.readers,
             socket.gethostname(),

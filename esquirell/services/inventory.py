@@ -9,6 +9,7 @@ from typing import Any, Protocol, TypeVar
 
 from pydantic import ValidationError
 
+from esquirell.domain.counters import GONE
 from esquirell.domain.device import Device
 from esquirell.domain.errors import CommandError, ConfigError
 from esquirell.domain.meter import Meter
@@ -22,6 +23,7 @@ from esquirell.domain.requests import (
     NewMeter,
     sentence,
 )
+from esquirell.services.judging import source_of
 
 Table = dict[str, Any]
 Result = TypeVar("Result")
@@ -61,9 +63,9 @@ class Inventory:
     """Adds, changes, exchanges and removes meters; raises CommandError and what reading raises.
 
     `read` reads a meter once without storing anything; `note` keeps what is known of a device, by
-    its id; `taken_over` makes this process use the
-    files as they are now; `forget` removes what is stored of a meter, and counts it; `readers`
-    names the schedules that read a meter by its name; `host` is this machine.
+    its id; `taken_over` makes this process use the files as they are now; `hand_over` makes the
+    counters of a meter those of another source; `forget` removes what is stored of a meter, and
+    counts it; `readers` names the schedules that read a meter by its name; `host` is this machine.
     """
 
     files: MeterFiles
@@ -71,6 +73,7 @@ class Inventory:
     read: Callable[[Meter, Device | None], Reading]
     note: Callable[[str, Device], None]
     taken_over: Callable[[], None]
+    hand_over: Callable[[str, str], None]
     forget: Callable[[str], int]
     readers: Callable[[str], Sequence[str]]
     host: str
@@ -113,6 +116,10 @@ class Inventory:
         self._refuse_double(meter, self.known())
         reading = self.read(meter, exchange.device) if exchange.test else None
         self._note(meter, exchange)
+        if exchange.counter != "auto":
+            anew = exchange.counter == "anew"
+            source = GONE if anew else source_of(meter.device_id, meter.invert)
+            self.hand_over(meter.name, source)
         return self._saved(meter, table, reading)
 
     def remove(self, removal: MeterRemoval) -> Table:

@@ -90,7 +90,7 @@ class Judging:
         offsets they would seem to jump. While the clock is doubted the reading is judged as far
         as that can be done without a time, and once more when it is known.
         """
-        source = _source(meter.device_id, meter.invert)
+        source = source_of(meter.device_id, meter.invert)
         instrument = Instrument(source, keys, meter.invert, adds)
         if self._timekeeper and not self._timekeeper.trusts(reading.measured_at, self._newest):
             return self._judge_undated(reading, instrument, self._timekeeper)
@@ -148,7 +148,7 @@ def _newer(known: Ledger | None, stored: Ledger | None) -> Ledger | None:
 
 
 @lru_cache(_METERS)
-def _source(device_id: str, invert: Invert) -> str:
+def source_of(device_id: str, invert: Invert) -> str:
     """Name the device whose counters these are; turned round it is another one."""
     text = f"{device_id} {invert}"
     return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -36,6 +36,7 @@ _COMMENTS = {
     "address": "on your network; have the router always assign the same one",
     "gateway": "the meter is read through this device: address, key and protocol are the gateway's",
     "protocol": '3.1 to 3.5; "auto": found out at the first connection',
+    "upstream": "it is behind this meter, and its energy is not counted twice",
     "profile": 'what its datapoints mean; "auto": found out by product, mapping or answer',
 }
 _PAGE_COMMENTS = {"address": 'the whole network may open the page; "127.0.0.1": this machine alone'}
@@ -120,6 +121,7 @@ def _meter(meter: Meter, folder: Path) -> dict[str, str | int]:
         "profile": meter.profile,
         "product_id": meter.product_id,
         "mapping_file": _relative(meter.mapping_file, folder),
+        "upstream": meter.upstream,
     }
 
 

@@ -1,6 +1,8 @@
 """`esquirell meters add | set | exchange | remove`: real files, real devices, a running service."""
 
 import json
+import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,10 +12,12 @@ from support.cli import Home, Said, esquirell, esquirell_process
 from support.mosquitto import Mosquitto
 from support.mqtt_observer import Observer
 from support.service import KEY, Service, configuration, simulated
+from support.terminal import Terminal
 from support.waiting import eventually
 
 from esquirell.tuya.simulator import SimulatedMeter
 
+MAIN = f'[[meters]]\nname = "house"\ndevice_id = "id-house"\nlocal_key = "{KEY}"\n'
 SETTINGS = ("--address", "127.0.0.1", "--protocol", "3.4", "--profile", "owon_pc321")
 
 
@@ -102,6 +106,39 @@ def test_a_meter_that_refuses_is_not_added(home: Home, device: SimulatedMeter, k
     assert "copy it from the Tuya cloud again" in said.err
     assert not (home.path / "data" / "meters" / "barn.toml").exists()
     assert "fedcba9876543210" not in said.err
+
+
+def test_in_a_terminal_wrong_answers_are_asked_for_again(
+    home: Home, device: SimulatedMeter
+) -> None:
+    home.configure(MAIN)
+    other = simulated("other")
+    command = [sys.executable, "-m", "esquirell", "meters"]
+    settings = ["--port", str(device.port), *SETTINGS]
+    try:
+        with Terminal([*command, "add", "barn", *settings]) as terminal:
+            terminal.answer("Device id (empty: search the network)", "id-main")
+            terminal.answer("Local key", "fedcba9876543210")
+            terminal.answer(
+                "Meter it is behind, such as the main one (empty: none; house)", "house"
+            )
+            terminal.answer("Change these answers?", "")
+            terminal.answer("Local key (empty: keep it)", KEY)
+            for prompt in ("Device id", "Address", "Protocol"):
+                terminal.answer(prompt, "")
+            assert terminal.finish() == 0
+        assert "copy it from the Tuya cloud again" in " ".join(terminal.text.split())
+        assert KEY not in terminal.text
+        new = ["--port", str(other.port), *SETTINGS]
+        with Terminal([*command, "exchange", "barn", *new]) as terminal:
+            terminal.answer("Device id of the new device", "id-other")
+            terminal.answer("Local key", KEY)
+            terminal.answer("Does its counter begin anew", "")
+            assert terminal.finish() == 0
+    finally:
+        other.stop()
+    added = tomllib.loads((home.path / "data" / "meters" / "barn.toml").read_text())
+    assert (added["device_id"], added["upstream"]) == ("id-other", "house")
 
 
 def listed(name: str, **fields: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON is anything

@@ -317,6 +317,36 @@ def test_a_broker_that_does_not_answer_is_asked_for_again(folder: Path, broker: 
     assert (mqtt.host, mqtt.port) == ("127.0.0.1", broker.port)
 
 
+def put_two_devices(folder: Path) -> None:
+    file = put_devices(folder)
+    (plug, lamp) = json.loads(file.read_text())
+    house = plug | {"name": "House", "id": "bf02"}
+    file.write_text(json.dumps([house, plug, lamp]))
+
+
+def test_what_is_behind_the_main_meter_is_not_counted_twice(folder: Path) -> None:
+    put_two_devices(folder)
+    with Terminal([*COMMAND, "--from-devices", "devices.json"]) as terminal:
+        terminal.answer("MQTT host", "127.0.0.1")
+        terminal.answer("MQTT port", str(free_port()))
+        terminal.answer("MQTT user", "")
+        terminal.answer("Change these answers?", "n")
+        terminal.answer("Read each of them once now?", "n")
+        terminal.answer("Which one measures the whole house", "house")
+        terminal.answer("Shall the whole network see the page", "")
+        assert terminal.finish() == 0
+    meters = load(folder / "esquirell.toml", {}).meters
+    assert {one.name: one.upstream for one in meters} == {"house": "", "kueche-steckdose": "house"}
+
+
+def test_without_a_terminal_it_says_what_to_do_about_that(folder: Path) -> None:
+    put_two_devices(folder)
+    result = run("--from-devices", "devices.json")
+    assert result.exit_code == 0
+    assert 'Set upstream = "NAME"' in result.output
+    assert [one.upstream for one in load(None, {}).meters] == ["", ""]
+
+
 def test_leaving_the_questions_writes_nothing(folder: Path) -> None:
     with Terminal(COMMAND) as terminal:
         terminal.answer("MQTT host", "\x04")

@@ -6,7 +6,9 @@ import pytest
 from support.commanding import Bench, from_file
 
 from esquirell.domain.command import Request
+from esquirell.domain.counters import GONE
 from esquirell.domain.errors import ConfigError
+from esquirell.services.judging import source_of
 
 KEY = "0123456789abcdef"
 NEW: dict[str, Any] = {"device_id": "bf77", "local_key": KEY, "name": "barn"}
@@ -141,6 +143,19 @@ def test_an_exchanged_device_keeps_the_place_and_nothing_of_the_old_one(bench: B
         "upstream": "main",
     }
     assert refusal(bench, "meter/exchange", name="barn", local_key="f" * 16)[0] == "invalid_payload"
+
+
+def test_whose_the_counter_is_after_an_exchange_is_noted_if_somebody_says_so(bench: Bench) -> None:
+    ask(bench, "meter/add", **NEW)
+    device = {"name": "barn", "device_id": "bf99", "local_key": KEY}
+    assert ask(bench, "meter/exchange", **device)["status"] == "ok"
+    assert bench.handed_over == []
+    assert ask(bench, "meter/exchange", **device, counter="anew")["status"] == "ok"
+    assert ask(bench, "meter/exchange", **device, counter="continues")["status"] == "ok"
+    assert bench.handed_over == [("barn", GONE), ("barn", source_of("bf99", invert=False))]
+    assert refusal(bench, "meter/exchange", **device, counter="yes")[0] == "invalid_payload"
+    refusal(bench, "meter/exchange", **device, counter="anew", address="10.0.0.66")
+    assert len(bench.handed_over) == 2, "nothing is handed over to a device that does not answer"
 
 
 @pytest.mark.parametrize("command", ["meter/set", "meter/exchange", "meter/remove"])

@@ -10,12 +10,14 @@ from support.fakes import Clock, Publisher, Spool, Transport, meter
 from support.statistics import Workshop
 
 from esquirell import profiles
+from esquirell.domain.counters import GONE
 from esquirell.domain.errors import UnavailableError
 from esquirell.domain.ledger import Ledger
 from esquirell.domain.periods import Calendar
 from esquirell.domain.reading import Reading
 from esquirell.domain.status import MeterStatus
 from esquirell.services.delivery import Delivery
+from esquirell.services.judging import source_of
 from esquirell.services.poll import TRIAL, Poller
 from esquirell.services.saving import Saver
 from esquirell.storage.corrections.store import Corrections
@@ -310,3 +312,37 @@ class TestOffsets:
         Readings(house.database).add([judged], {})
         house.count([106424])
         assert house.stored()[-1] == 1064.24
+
+
+class TestExchange:
+    """Another device takes the place of one, beside a service that goes on."""
+
+    @pytest.mark.parametrize(
+        ("counted", "handed_to", "total"),
+        [
+            # The same device, paired again: what it counted meanwhile is part of the sum.
+            (5060.0, "the new one", 5060.0),
+            # Another one, whose counter happens to stand where that of the old one did.
+            (5010.0, GONE, 5000.0),
+            # Nobody said which: by its first reading.
+            (5060.0, None, 5000.0),
+            (5010.0, None, 5010.0),
+        ],
+    )
+    def test_its_counter_continues_or_begins_anew(
+        self, house: House, counted: float, handed_to: str | None, total: float
+    ) -> None:
+        house.count([500_000, 500_000])
+        new = house.meter.model_copy(update={"device_id": "bfnew"})
+        if handed_to is not None:
+            source = handed_to and source_of(new.device_id, new.invert)
+            Corrections(house.database, Calendar("UTC"), house.clock).hand_over("main", source)
+        judging = house.poller.judging
+        judging.prepare(["main"])
+        late = Reading("main", house.clock.now + timedelta(days=10), {"energy_import": counted})
+        assert judging.judge(late, new, ()).values["energy_import"] == total
+
+    def test_a_meter_of_which_nothing_is_stored_has_nothing_to_hand_over(
+        self, house: House
+    ) -> None:
+        Corrections(house.database, Calendar("UTC"), house.clock).hand_over("attic", GONE)

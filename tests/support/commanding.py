@@ -212,6 +212,7 @@ class Bench:
         edits = Edits(self.store, self.timetable, self.tasks, self.meters)
         self.files = MeterFiles()
         self.forgotten: list[str] = []
+        self.handed_over: list[tuple[str, str]] = []
         handlers = Handlers(edits, self.schedules, health, self.tasks, self.inventory())
         self.commands = Commands(handlers, self.jobs)
 
@@ -231,6 +232,7 @@ class Bench:
             self.files.reading,
             self.files.note,
             lambda: None,
+            lambda name, source: self.handed_over.append((name, source)),
             forget,
             self.schedules.readers,
             "raspi",

@@ -98,12 +98,19 @@ def test_a_meter_from_a_list_to_its_end(house: House, barn: SimulatedMeter) -> N
     assert changed.status == 200, changed.words
     assert "Stable" in changed.words
     assert "Yard" not in changed.words
+    assert "Does the counter begin anew?" in browser.get("/meters/barn").words
     other = simulated("other")
     try:
         fields = {"device_id": "id-other", "local_key": KEY, "address": "127.0.0.1"}
         exchanged = browser.post(
             "/meters/barn",
-            {"command": "meter/exchange", "place": "change", "port": str(other.port), **fields},
+            {
+                "command": "meter/exchange",
+                "place": "change",
+                "port": str(other.port),
+                "counter": "anew",
+                **fields,
+            },
         )
         assert "Replaced" in exchanged.words
         eventually(lambda: other.answers > 1, what="the new device is read")

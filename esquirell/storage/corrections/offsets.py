@@ -7,7 +7,8 @@ from typing import Any
 from sqlalchemy import select, update
 from sqlalchemy.engine import Connection
 
-from esquirell.domain.counters import Counter, anew
+from esquirell.domain.counters import Counter, anew, handed_over
+from esquirell.domain.judgement import ESTIMATED, INCREMENTS
 from esquirell.storage.ledger_json import to_ledger, to_state
 from esquirell.storage.tables import ledger
 
@@ -46,3 +47,18 @@ def changed(connection: Connection, meter_id: int, to: object = None) -> Offsets
     }
     sums = {key: (found[key].total, counter.total) for key, counter in new.items()}
     return Offsets(meter_id, stored, new, sums)
+
+
+def hand_over(connection: Connection, meter_id: int, source: str) -> None:
+    """Make the device's counters of a meter those of another device, or of none."""
+    stored = connection.scalar(select(ledger.c.state).where(ledger.c.meter_id == meter_id))
+    if not stored:
+        return
+    before = to_ledger(stored)
+    new = {
+        key: handed_over(counter, source)
+        for key, counter in before.counters.items()
+        if counter.source not in {ESTIMATED, INCREMENTS}
+    }
+    change = update(ledger).where(ledger.c.meter_id == meter_id)
+    connection.execute(change.values(state=to_state(before.corrected(new))))

@@ -81,6 +81,17 @@ class Corrections:
                 found.write(connection)
         return Correction(meter, "counter", sums=found.sums)
 
+    def hand_over(self, meter: str, source: str) -> None:
+        """Make the counters of a meter those of another device, by the name of their source.
+
+        After `counters.GONE` nothing goes on. Raises UnavailableError.
+        """
+        with self._database.write() as connection:
+            found = meters.known_ids(connection, [meter])
+            if meter in found:
+                watermarks.lock(connection, found[meter])
+                offsets.hand_over(connection, found[meter], source)
+
     def undo(self, meter: str, whats: Sequence[What], *, dry_run: bool = False) -> Correction:
         """Undo the latest correction of a meter that was one of these; return what it concerned.
 

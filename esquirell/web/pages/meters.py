@@ -79,6 +79,8 @@ class Meter(Steering):
 
     def _changed(self, command: str) -> dict[str, Any]:
         fields = typed_fields(self)
+        if command == "meter/exchange" and (counter := self.field("counter")):
+            fields["counter"] = counter
         if command == "meter/set":
             # What was emptied is to be empty.
             for name in ("label", "area", "upstream"):

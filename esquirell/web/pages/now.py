@@ -36,6 +36,7 @@ class Now(Handler):
             shown=changes(house, self.texts, self.formats),
             day=day_of,
             days=days_of(house.today),
+            doubled=1 < len(house.counted) <= MANY and len(house.counted) == len(house.meters),
         )
 
 
@@ -101,8 +102,12 @@ def note_of(house: House, texts: Texts) -> str:
     """Say which way the energy flows, and which meters are not in the sum."""
     if house.power is None:
         return texts("now.unknown")
-    way = texts("now.feeding_in" if house.power < 0 else "now.drawing")
-    return f"{way} · {texts.counted('now.partial', house.missing)}" if house.missing else way
+    notes = [texts("now.feeding_in" if house.power < 0 else "now.drawing")]
+    if len(house.counted) > 1:
+        notes.append(texts("now.summed", count=len(house.counted)))
+    if house.missing:
+        notes.append(texts.counted("now.partial", house.missing))
+    return " · ".join(notes)
 
 
 def days_of(today: Today, *, produces: bool = False) -> list[tuple[str, str]]:
