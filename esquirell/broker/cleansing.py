@@ -36,6 +36,7 @@ TYPES = {
     "esquirell:schedules:version": "string",
     "esquirell:seeded": "string",
     "esquirell:cancelled": "zset",
+    "esquirell:orders:*": "string*",
 }
 
 

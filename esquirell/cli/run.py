@@ -8,7 +8,7 @@ import click
 
 from esquirell.cli.call import Call, Command, misuse, pass_call
 from esquirell.cli.ownership import refuse_root
-from esquirell.daemon import logs, process, roles
+from esquirell.daemon import logs, process, restarting, roles
 from esquirell.daemon.lock import RunLock, lock_of
 from esquirell.daemon.pools import Kind, Pool
 from esquirell.daemon.preparing import prepare
@@ -34,12 +34,13 @@ def run(call: Call) -> int:
         prepare(runtime, schedules=True, alone=True)
         pool = Pool("threads", settings.worker.concurrency)
         role = with_page(runtime, roles.everything(runtime, server))
-        return process.run_worker(runtime, role, pool)
+        code = process.run_worker(runtime, role, pool)
     finally:
         if server:
             server.stop()
         runtime.upkeep.claim.release()
         lock.release()
+    return restarting.ended(runtime, code)
 
 
 def with_page(runtime: Runtime, role: roles.Role) -> roles.Role:
@@ -80,7 +81,7 @@ def worker(call: Call, *, queues: tuple[str, ...], kind: Kind, concurrency: int 
     prepare(runtime, schedules=False)
     size = 1 if kind == "solo" else concurrency or runtime.settings.worker.concurrency
     role = roles.worker(runtime, queues or (roles.DEFAULT_QUEUE,), kind)
-    return process.run_worker(runtime, role, Pool(kind, size))
+    return restarting.ended(runtime, process.run_worker(runtime, role, Pool(kind, size)))
 
 
 def _check_queues(runtime: Runtime, queues: tuple[str, ...]) -> None:
@@ -96,7 +97,7 @@ def beat(call: Call) -> int:
     """Run the scheduler alone. Of several one is active, the others stand by."""
     runtime = start(call)
     prepare(runtime, schedules=True)
-    return process.run_parts(runtime, roles.beat(runtime))
+    return restarting.ended(runtime, process.run_parts(runtime, roles.beat(runtime)))
 
 
 @click.command("bridge", cls=Command)
@@ -105,7 +106,7 @@ def bridge(call: Call) -> int:
     """Run the MQTT bridge alone: discovery, availability and health."""
     runtime = start(call)
     prepare(runtime, schedules=False)
-    return process.run_parts(runtime, roles.bridge(runtime))
+    return restarting.ended(runtime, process.run_parts(runtime, roles.bridge(runtime)))
 
 
 def start(call: Call) -> Runtime:

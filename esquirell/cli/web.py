@@ -29,13 +29,13 @@ def web(context: click.Context) -> int | None:
 
 def _serve(call: Call) -> int:
     from esquirell.cli.run import start  # noqa: PLC0415 - the other commands need no Celery
-    from esquirell.daemon import process  # noqa: PLC0415 - the same
+    from esquirell.daemon import process, restarting  # noqa: PLC0415 - the same
     from esquirell.daemon.preparing import prepare  # noqa: PLC0415 - the same
     from esquirell.web.role import alone  # noqa: PLC0415 - the same
 
     runtime = start(call)
     prepare(runtime, schedules=False)
-    return process.run_parts(runtime, alone(runtime))
+    return restarting.ended(runtime, process.run_parts(runtime, alone(runtime)))
 
 
 @web.command("password", cls=Command)

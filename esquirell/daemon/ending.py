@@ -10,6 +10,7 @@ from billiard import active_children
 from celery.worker import state
 
 from esquirell.daemon.announcing import withdraw
+from esquirell.daemon.restarting import start_anew
 from esquirell.daemon.roles import Role
 from esquirell.runtime.root import Runtime
 
@@ -45,6 +46,8 @@ def last_words(runtime: Runtime, role: Role) -> None:
     if runtime.bridges:
         runtime.connection.stop(1.0)
     role.at_exit()
+    if runtime.control.restarting:
+        start_anew()
 
 
 def leave(runtime: Runtime, role: Role) -> None:

@@ -1,6 +1,7 @@
 """A process of ours from its start to its end, with the signals between."""
 
 import logging
+import os
 import signal
 from collections.abc import Callable, Iterable
 from dataclasses import replace
@@ -8,7 +9,7 @@ from itertools import count
 
 from celery.signals import worker_ready
 
-from esquirell.daemon import records
+from esquirell.daemon import logs, records
 from esquirell.daemon.announcing import announcement
 from esquirell.daemon.celery_worker import Worker
 from esquirell.daemon.consumer import Consumer, ConsumerHeartbeat
@@ -42,6 +43,7 @@ STAND_BY_EXIT_CODE = 75
 
 def run_worker(runtime: Runtime, role: Role, pool: Pool) -> int:
     """Work until a signal ends it, with the parts of `role` beside; give the exit code."""
+    runtime.control.set_level = logs.set_level
     runtime.serve_figures()
     runtime.app.steps["worker"].add(Parts)
     runtime.app.steps["consumer"].update((ConsumerHeartbeat, RestoreRevoked, TaskEventsForFlower))
@@ -84,6 +86,7 @@ def run_parts(runtime: Runtime, role: Role) -> int:
     """Run the parts of `role` until a signal ends them; give the exit code."""
     ended = flag_of((signal.SIGTERM, signal.SIGINT))
     reload_on_hangup(runtime)
+    runtime.control.set_level = logs.set_level
     runtime.serve_figures()
     settle()
     notify("READY=1")
@@ -127,13 +130,22 @@ def _be_active(runtime: Runtime, role: Role, ended: Flag) -> int:
                 "another %s is active: this one ends, to stand by when started anew", role.names[0]
             )
             break
-    notify("STOPPING=1")
+    _begin_to_end(runtime, first=ended.times <= 1)
     end_in_time(lambda: last_words(runtime, role))
     watchdog.stop()
     leave(runtime, role)
     if role.lease is not None:
         role.lease.release()
+    # A second signal may have come meanwhile.
+    runtime.control.restarting &= ended.times <= 1
     return code
+
+
+def _begin_to_end(runtime: Runtime, *, first: bool) -> None:
+    """Say that the process ends, unless it restarts; another signal makes a restart an end."""
+    runtime.control.restarting &= first
+    if not runtime.control.restarting:
+        notify("STOPPING=1")
 
 
 def _lost(lease: Lease) -> bool:
@@ -156,6 +168,8 @@ def _watchdog(
     announce = announcement(runtime, names, workload.asked_for if workload else dict)
 
     def look() -> str:
+        if runtime.control.follow():
+            os.kill(os.getpid(), signal.SIGTERM)
         return announce() or _summary(runtime, role)
 
     return Watchdog(role.parts, (*role.gauges, *gauges), look)
@@ -201,9 +215,10 @@ def _end_of(runtime: Runtime, role: Role) -> Callable[[], None]:
     signals = count()
 
     def end() -> None:
-        notify("STOPPING=1")
+        first = next(signals) == 0
+        _begin_to_end(runtime, first=first)
         runtime.poller.stop()
-        within_s = END_WITHIN_S if next(signals) == 0 else 0.0
+        within_s = END_WITHIN_S if first else 0.0
         end_in_time(lambda: last_words(runtime, role), within_s)
 
     return end

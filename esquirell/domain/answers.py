@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from esquirell.domain.requests import Level
 from esquirell.domain.schedule import Origin, Result, Schedule
 
 Moment = Annotated[
@@ -128,6 +129,16 @@ class Captured(BaseModel):
     model_config = ConfigDict(extra="allow")
 
     product_id: str
+
+
+class LevelSet(Shape):
+    """How much is logged from now on."""
+
+    level: Level
+
+
+class Restarting(Shape):
+    """The service starts anew within seconds."""
 
 
 class TaskResult(Shape):

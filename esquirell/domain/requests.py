@@ -22,6 +22,7 @@ PAYLOAD_LIMIT = 64 * 1024
 NAME_LIMIT = 64
 
 Transaction = str | int | float | None
+Level = Literal["debug", "info", "warning", "error"]
 
 
 class Payload(BaseModel):
@@ -72,6 +73,12 @@ class BackfillArguments(FetchArguments):
 
 class Backfill(BackfillArguments, Payload):
     """Which holes in Home Assistant's statistics to fill; without anything, all."""
+
+
+class LogLevel(Payload):
+    """How much is logged from now on."""
+
+    level: Level
 
 
 class Named(Payload):

@@ -82,6 +82,7 @@ class Bridge:
         self._health_pace = Pace(HEALTH_S)
         self._told: object = None
         self._is_new_connection = threading.Event()
+        self._is_info_new = threading.Event()
         self._began_at: float | None = None
         self._renew_at: float | None = None
         self._schedules_from = 0.0
@@ -96,6 +97,10 @@ class Bridge:
             self._connection.subscribe(self._topics.birth, self._born, qos=0)
         self._retained.start()
 
+    def look_soon(self) -> None:
+        """Publish at the next turn what has changed of the whole; from any thread."""
+        self._is_info_new.set()
+
     def tick(self) -> None:
         """Do what is due now; what can't be looked up now is done at a later turn."""
         now = self._monotonic()
@@ -107,6 +112,9 @@ class Bridge:
             self._begin(now)
         if self._began_at is None:
             return
+        if self._is_info_new.is_set():
+            self._is_info_new.clear()
+            self._connection.retain(self._topics.bridge_info, self._facts.info())
         try:
             self._follow(now)
         except UnavailableError as error:

@@ -14,6 +14,7 @@ _PLATFORMS = {
     "run": "button",
     "next_run": "sensor",
 }
+# As [log] level in the configuration.
 LEVELS = ("debug", "info", "warning", "error")
 
 
@@ -22,6 +23,8 @@ def of_bridge(topics: Topics) -> dict[str, Entity]:
     return {
         "connectivity": _connectivity(topics),
         "version": _version(topics),
+        "log_level": _log_level(topics),
+        "restart": _restart(topics),
         "event": _event(topics),
     }
 
@@ -59,6 +62,31 @@ def _version(topics: Topics) -> Entity:
         "icon": "mdi:tag-outline",
         "state_topic": topics.bridge_info,
         "value_template": "{{ value_json.version }}",
+    }
+
+
+def _log_level(topics: Topics) -> Entity:
+    return {
+        **named("select", f"{topics.bridge_id}_log_level", "Log level"),
+        **by_the_bridge(topics),
+        "entity_category": "config",
+        "icon": "mdi:text-box-outline",
+        "options": list(LEVELS),
+        "state_topic": topics.bridge_info,
+        "value_template": "{{ value_json.log_level }}",
+        "command_topic": topics.request("log_level"),
+        "command_template": '{"level":"{{ value }}"}',
+    }
+
+
+def _restart(topics: Topics) -> Entity:
+    return {
+        **identified("button", f"{topics.bridge_id}_restart"),
+        **by_the_bridge(topics),
+        "device_class": "restart",
+        "entity_category": "config",
+        "command_topic": topics.request("restart"),
+        "payload_press": "{}",
     }
 
 

@@ -1,5 +1,6 @@
 """The composition root: builds every adapter once in a process, on first use."""
 
+import logging
 import os
 import socket
 import threading
@@ -40,6 +41,7 @@ from esquirell.runtime.shared import Shared
 from esquirell.runtime.storage import Storage
 from esquirell.runtime.upkeep import Upkeep
 from esquirell.services.commands import Commands
+from esquirell.services.control import Control
 from esquirell.services.dating import Dating
 from esquirell.services.delivery import Delivery
 from esquirell.services.edits import Edits
@@ -251,8 +253,15 @@ class Runtime:
     def commands(self) -> Commands:
         """The dispatcher of commands."""
         edits = Edits(self.storage.schedules, self.shared.timetable, registry, self.meters)
-        handlers = Handlers(edits, self.schedules, self.health, registry, self.inventory)
+        handlers = Handlers(
+            edits, self.schedules, self.health, registry, self.inventory, self.control
+        )
         return Commands(handlers, self.jobs)
+
+    @cached_property
+    def control(self) -> Control:
+        """What changes the service itself: its log level, a restart."""
+        return Control(self.shared.orders, self._show_level)
 
     @cached_property
     def inventory(self) -> Inventory:
@@ -362,6 +371,10 @@ class Runtime:
         """Build a beat; of several, the one whose owner holds the lease is active."""
         return self.shared.scheduler(self.schedules.sync, owner)
 
+    def _show_level(self) -> None:
+        if self.bridges:
+            self.bridge.look_soon()
+
     def _adopt_schedules(self) -> None:
         self.schedules.adopt(self.settings.schedules)
         self.schedules.changed()
@@ -392,7 +405,8 @@ class Runtime:
             return 0
 
     def _info(self) -> dict[str, Any]:
-        return self._bridge_info.info(self.settings, self.topics.base)
+        level = logging.getLevelName(logging.getLogger().level).lower()
+        return self._bridge_info.info(self.settings, self.topics.base) | {"log_level": level}
 
     def _meter_infos(self) -> list[MeterInfo]:
         statuses = latest(self.storage.readings.statuses(), self._known_statuses())

@@ -13,6 +13,7 @@ from esquirell.broker.connection import Client, connect
 from esquirell.broker.diagnosis import RedisFacts, examine
 from esquirell.broker.held import HeldTasks
 from esquirell.broker.lease import Lease
+from esquirell.broker.orders import Orders
 from esquirell.broker.outage import Outage
 from esquirell.broker.owners import Owners
 from esquirell.broker.presence import Presence
@@ -53,6 +54,11 @@ class Shared:
     def revoked(self) -> RevokedTasks:
         """Which tasks are not to be run."""
         return RevokedTasks(self.client)
+
+    @cached_property
+    def orders(self) -> Orders:
+        """What all processes are told at once."""
+        return Orders(self.client)
 
     @cached_property
     def outage(self) -> Outage:

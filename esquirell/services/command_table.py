@@ -23,6 +23,8 @@ P = TypeVar("P", bound=Payload)
 ANYWHERE: frozenset[Source] = frozenset({"mqtt", "cli", "web", "api"})
 # Not for everybody who can write to the broker.
 NOT_MQTT: frozenset[Source] = ANYWHERE - {"mqtt"}
+# What the bridge does by itself: elsewhere another process would be meant.
+MQTT_ONLY: frozenset[Source] = frozenset({"mqtt"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +141,14 @@ _TABLE: tuple[Command, ...] = (
     Query("task/list", requests.Nothing, Handlers.list_tasks, answers.TaskList),
     Job("task/run", requests.TaskCall, Handlers.run_task, answers.TaskResult),
     Job("ha/backfill", requests.Backfill, Handlers.backfill, answers.Backfilled),
+    Change(
+        "log_level",
+        requests.LogLevel,
+        Handlers.set_log_level,
+        answers.LevelSet,
+        sources=MQTT_ONLY,
+    ),
+    Change("restart", requests.Nothing, Handlers.restart, answers.Restarting, sources=MQTT_ONLY),
     Query("health", requests.Nothing, Handlers.report_health, answers.HealthReport),
 )
 

@@ -8,6 +8,7 @@ from esquirell.domain.command import Source
 from esquirell.domain.errors import CommandError
 from esquirell.domain.requests import (
     Backfill,
+    LogLevel,
     MeterChange,
     MeterExchange,
     MeterRemoval,
@@ -23,6 +24,7 @@ from esquirell.domain.requests import (
 from esquirell.domain.schedule import FETCH, TASK_PREFIX, long_task_name
 from esquirell.domain.tasks import TaskRegistry
 from esquirell.services.capture import CAPTURE_TASK
+from esquirell.services.control import Control
 from esquirell.services.edits import Edits
 from esquirell.services.health import Health
 from esquirell.services.inventory import Inventory
@@ -57,6 +59,7 @@ class Handlers:
     health: Health
     tasks: TaskRegistry
     inventory: Inventory
+    control: Control
     source: Source = "cli"
 
     def report_health(self, _: Nothing) -> Data:
@@ -161,6 +164,16 @@ class Handlers:
         """Run a task once."""
         task = self.tasks.get(call.task, self.source)
         return Work(task.name, task.check(call.args))
+
+    def set_log_level(self, wanted: LogLevel) -> Data:
+        """Log more or less until the service starts anew."""
+        self.control.change_level(wanted.level)
+        return {"level": wanted.level}
+
+    def restart(self, _: Nothing) -> Data:
+        """Start the service anew."""
+        self.control.restart()
+        return {}
 
     def _changed(self, name: str) -> Data:
         self.schedules.changed()

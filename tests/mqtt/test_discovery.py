@@ -1,13 +1,15 @@
 import json
 import re
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from support.mqtt_parts import info_of, meter, schedule
 
 from esquirell import profiles
+from esquirell.domain.command import Source
 from esquirell.domain.errors import CommandError
 from esquirell.domain.quantity import QUANTITIES
+from esquirell.domain.requests import Level
 from esquirell.domain.status import MeterStatus
 from esquirell.mqtt.controls import of_bridge
 from esquirell.mqtt.discovery import (
@@ -18,9 +20,11 @@ from esquirell.mqtt.discovery import (
     meter_device,
     schedule_device,
 )
+from esquirell.mqtt.entities import Entity
 from esquirell.mqtt.payload import encode
 from esquirell.mqtt.topics import Topics
 from esquirell.services.command_table import find
+from esquirell.settings.model import LogSettings
 
 TOPICS = Topics()
 ABOUT = About("0.1.0", "http://house.local:8155/")
@@ -217,6 +221,19 @@ def test_the_bridge_has_its_own_entities() -> None:
     assert connectivity["state_topic"] == "home/bridge/state"
     assert "availability" not in connectivity
     assert set(payload["components"]) == set(of_bridge(TOPICS))
+
+
+def test_the_levels_that_can_be_chosen_are_those_of_the_configuration() -> None:
+    select = of_bridge(TOPICS)["log_level"]
+    level = LogSettings.model_fields["level"].annotation
+    assert select["options"] == list(get_args(level)) == list(get_args(Level))
+    payload = str(select["command_template"]).replace("{{ value }}", "debug")
+    assert find(*command_of(select)).parse(json.loads(payload)).level == "debug"
+    assert find(*command_of(of_bridge(TOPICS)["restart"]))
+
+
+def command_of(entity: Entity) -> tuple[str, Source]:
+    return TOPICS.command_of(str(entity["command_topic"]))[0], "mqtt"
 
 
 def test_what_is_left_of_an_earlier_message_is_taken_away() -> None:

@@ -40,6 +40,7 @@ EXAMPLES: Mapping[str, Mapping[str, Any]] = {
     "schedule/reset": {"name": "fetch"},
     "schedule/remove": {"name": "fetch"},
     "schedule/run": {"name": "fetch"},
+    "log_level": {"level": "debug"},
     "task/run": {"task": "fetch_and_save_energy_data"},
 }
 OUTCOMES: Mapping[str, Any] = {
@@ -59,7 +60,8 @@ def test_every_answer_has_the_shape_that_the_table_promises(name: str) -> None:
     bench = Bench(from_file())
     bench.files.put("added", NEW | {"name": "added", "device_id": "bf78"})
     command = COMMANDS[name]
-    answer = bench.commands.handle(Request("cli", name, EXAMPLES.get(name, {})))
+    source: Source = "cli" if "cli" in command.sources else "mqtt"
+    answer = bench.commands.handle(Request(source, name, EXAMPLES.get(name, {})))
     if isinstance(command, Job):
         assert answer.status == "accepted"
         task_id = answer.data["task_id"]

@@ -1,5 +1,6 @@
 """The dispatcher of commands over fakes of what it uses."""
 
+import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -9,6 +10,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 from support.fakes import NOON, Clock, ReadingStore, ScheduleStore, Timetable, meter
 
+from esquirell.broker.orders import Order
 from esquirell.domain.command import Answer, CommandRecord, Request
 from esquirell.domain.device import Device
 from esquirell.domain.errors import EsquirellError, MeterUnreachableError, UnavailableError
@@ -19,6 +21,7 @@ from esquirell.domain.requests import FetchArguments
 from esquirell.domain.schedule import StoredSchedule
 from esquirell.domain.tasks import HeldTask, TaskRegistry
 from esquirell.services.commands import Commands
+from esquirell.services.control import Control
 from esquirell.services.edits import Edits
 from esquirell.services.handlers import Handlers
 from esquirell.services.health import Configured, Health, Here
@@ -145,6 +148,27 @@ class HeatTask:
         pass
 
 
+class Orders:
+    """Orders as all processes of a service find them; or Redis is unreachable."""
+
+    def __init__(self) -> None:
+        self.given: dict[str, Order] = {}
+        self.reachable = True
+
+    def give(self, kind: str, value: str = "") -> Order:
+        self._check()
+        self.given[kind] = Order(uuid.uuid4().hex, value)
+        return self.given[kind]
+
+    def newest(self, *kinds: str) -> dict[str, Order]:
+        self._check()
+        return {kind: self.given[kind] for kind in kinds if kind in self.given}
+
+    def _check(self) -> None:
+        if not self.reachable:
+            raise UnavailableError("Redis does not answer")
+
+
 class MeterFiles:
     """The files of the meters that were added, in memory, and what reading a meter gives."""
 
@@ -213,7 +237,13 @@ class Bench:
         self.files = MeterFiles()
         self.forgotten: list[str] = []
         self.handed_over: list[tuple[str, str]] = []
-        handlers = Handlers(edits, self.schedules, health, self.tasks, self.inventory())
+        self.orders = Orders()
+        self.up_s = 0.0
+        self.control = Control(self.orders, monotonic=lambda: self.up_s)
+        self.up_s = 100.0
+        handlers = Handlers(
+            edits, self.schedules, health, self.tasks, self.inventory(), self.control
+        )
         self.commands = Commands(handlers, self.jobs)
 
     def meters(self) -> Sequence[Any]:

@@ -37,9 +37,13 @@ class Service:
         self._log = folder / f"{name}.log"
         self.process: subprocess.Popen[bytes] | None = None
 
+    @property
+    def program(self) -> list[str]:
+        return [sys.executable, "-m", "esquirell"]
+
     def start(self, output: int | None = None) -> None:
         """Start the process; what it writes goes to its log, or to a file descriptor."""
-        command = [sys.executable, "-m", "esquirell", "--config", str(self.config)]
+        command = [*self.program, "--config", str(self.config)]
         with self._log.open("ab") as log:
             self.process = subprocess.Popen(
                 [*command, *self._role.split()],

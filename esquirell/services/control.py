@@ -1,0 +1,123 @@
+"""What is asked of the service itself: another log level, a restart."""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import TYPE_CHECKING, Protocol, get_args
+
+from esquirell.domain.errors import CommandError, UnavailableError
+from esquirell.domain.requests import Level
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+log = logging.getLogger(__name__)
+
+LEVEL, RESTART = "log_level", "restart"
+# So that no automation that went wild, and no message that comes twice, keeps it from measuring.
+RESTART_AGAIN_S = 60.0
+
+
+class Order(Protocol):
+    """What all processes of the service are to do; `id` tells it from an earlier one."""
+
+    @property
+    def id(self) -> str:
+        """What no other order has."""
+        ...
+
+    @property
+    def value(self) -> str:
+        """What it says."""
+        ...
+
+
+class Orders(Protocol):
+    """Reaches all processes of the service; both raise UnavailableError."""
+
+    def give(self, kind: str, value: str = "") -> Order:
+        """Give an order to all processes."""
+        ...
+
+    def newest(self, *kinds: str) -> Mapping[str, Order]:
+        """Return the newest order of each kind that has one."""
+        ...
+
+
+class Control:
+    """Changes the log level of the service, and restarts it, in all of its processes.
+
+    `set_level` is how this process does the first, `level_changed` hears that it did. A restart
+    is carried out by whoever runs the process, once `follow` says that it is due.
+    """
+
+    def __init__(
+        self,
+        orders: Orders,
+        level_changed: Callable[[], None] = lambda: None,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._orders = orders
+        self._level_changed = level_changed
+        self._monotonic = monotonic
+        self._started_at = monotonic()
+        # The orders that were carried out, or given before this process looked first.
+        self._seen: dict[str, str] | None = None
+        self._asked_here = False
+        self.set_level: Callable[[str], None] = lambda _: None
+        self.restarting = False
+
+    def change_level(self, level: str) -> None:
+        """Change the log level until the service starts anew or reads its configuration again."""
+        self._give(LEVEL, level)
+        self._change_level(level)
+
+    def restart(self) -> None:
+        """Have the service start anew within seconds. Raises CommandError just after a start."""
+        up_s = self._monotonic() - self._started_at
+        if up_s < RESTART_AGAIN_S:
+            left_s = RESTART_AGAIN_S - up_s
+            sentence = f"the service started {up_s:.0f} s ago: ask again in {left_s:.0f} s"
+            raise CommandError("unavailable", sentence)
+        self._give(RESTART)
+        self._asked_here = True
+
+    def follow(self) -> bool:
+        """Do what other processes were asked for; return whether this one is to restart now."""
+        try:
+            found = self._orders.newest(LEVEL, RESTART)
+        except UnavailableError as error:
+            log.debug("nobody can be told to change anything: %s", error)
+            found = {}
+        else:
+            if self._seen is None:
+                self._seen = {kind: order.id for kind, order in found.items()}
+        new = {kind: order for kind, order in found.items() if self._is_new(kind, order)}
+        if LEVEL in new and new[LEVEL].value in get_args(Level):
+            self._change_level(new[LEVEL].value)
+        if self.restarting or not (RESTART in new or self._asked_here):
+            return False
+        self.restarting = True
+        log.info("the service starts anew, as was asked for")
+        return True
+
+    def _change_level(self, level: str) -> None:
+        log.info("the log level is %s from now on, as was asked for", level)
+        self.set_level(level)
+        self._level_changed()
+
+    def _give(self, kind: str, value: str = "") -> None:
+        """Tell the other processes; without Redis this one does it alone."""
+        try:
+            order = self._orders.give(kind, value)
+        except UnavailableError as error:
+            log.warning("only this process is told (%s): %s", kind, error)
+        else:
+            self._seen = (self._seen or {}) | {kind: order.id}
+
+    def _is_new(self, kind: str, order: Order) -> bool:
+        seen = self._seen or {}
+        is_new = seen.get(kind) != order.id
+        self._seen = seen | {kind: order.id}
+        return is_new
