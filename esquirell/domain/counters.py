@@ -3,6 +3,7 @@
 import math
 from dataclasses import dataclass, replace
 from datetime import datetime
+from operator import attrgetter
 
 # More than any connection of a home can deliver: three phases of 145 A.
 MOST_KW = 100.0
@@ -87,8 +88,10 @@ class Counter:
     @property
     def known(self) -> tuple[object, ...]:
         """All but the moment of the last reading."""
-        told = self.raw, self.moved_at, self.source, self.offset, self.level
-        return *told, self.unproven, self.begins
+        return _KNOWN(self)
+
+
+_KNOWN = attrgetter("raw", "moved_at", "source", "offset", "level", "unproven", "begins")
 
 
 def follow(

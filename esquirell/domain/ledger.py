@@ -36,8 +36,17 @@ class Ledger:
         return replace(self, counters=together, edition=self.edition + 1, writer="")
 
     def differs(self, other: "Ledger") -> bool:
-        """Return whether more has changed than the time, and who writes."""
-        return self.known != other.known
+        """Return whether more has changed than the time, and who writes.
+
+        What goes on with the clock counts for nothing: to write that would wear SD cards.
+        """
+        return (
+            self.increments != other.increments
+            or self.doubts != other.doubts
+            or self.warnings != other.warnings
+            or _differ(self.counters, other.counters)
+            or _differ(self.integrals, other.integrals)
+        )
 
     def follows(self, stored: "Ledger") -> bool:
         """Return whether this one may replace a stored one: it is newer, or was derived from it.
@@ -53,9 +62,13 @@ class Ledger:
         same = stored.writer == self.writer or stored.at == self.based_on
         return same and stored.edition == self.edition
 
-    @property
-    def known(self) -> tuple[object, ...]:
-        """All but what goes on with the clock: to write that each time would wear SD cards."""
-        counters = {key: counter.known for key, counter in self.counters.items()}
-        integrals = {key: integral.known for key, integral in self.integrals.items()}
-        return counters, integrals, self.increments, self.doubts, self.warnings
+
+def _differ(
+    ours: Mapping[str, Counter | Integral], theirs: Mapping[str, Counter | Integral]
+) -> bool:
+    if ours.keys() != theirs.keys():
+        return True
+    for key, one in ours.items():  # noqa: SIM110 - twice as fast as any()
+        if one.known != theirs[key].known:
+            return True
+    return False

@@ -3,6 +3,8 @@
 import json
 from collections.abc import Mapping
 
+_ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+
 
 def encode(payload: Mapping[str, object]) -> bytes:
     """Write a payload as compact JSON in UTF-8.
@@ -10,5 +12,4 @@ def encode(payload: Mapping[str, object]) -> bytes:
     Raises ValueError for NaN and infinities, which are no JSON, and TypeError for what has no
     JSON form at all.
     """
-    text = json.dumps(payload, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    return text.encode("utf-8")
+    return _ENCODER.encode(payload).encode("utf-8")

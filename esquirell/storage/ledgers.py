@@ -52,7 +52,7 @@ def write_ledgers(
 
 def _stored(connection: Connection, names: Collection[str]) -> list[tuple[str, str]]:
     rows = connection.execute(_STORED, {"names": filled_up(names)})
-    return [(row.name, row.state) for row in rows]
+    return [(name, state) for name, state in rows]
 
 
 def _replaces(new: Ledger, name: str, state: str, reader: LedgerReader) -> bool:

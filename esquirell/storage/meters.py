@@ -1,8 +1,10 @@
 """The rows of the meters: their ids, and how they are doing."""
 
+import json
 from collections.abc import Collection, Mapping
+from functools import lru_cache
 
-from sqlalchemy import ScalarSelect, bindparam, select, update
+from sqlalchemy import ScalarSelect, Text, bindparam, cast, select, update
 from sqlalchemy.engine import Connection
 
 from esquirell.domain.status import MeterStatus
@@ -15,7 +17,11 @@ _NEW = {"keys": [], "failures": 0, "reason": None}
 _KEYS = meter.c["keys"].label("stored_keys")
 _COLUMNS = (meter.c.name, meter.c.failures, meter.c.reason, _KEYS)
 
-_STORED = select(*_COLUMNS).where(meter.c.name.in_(bindparam("names", expanding=True)))
+# Keys as text: those of most meters are the same, and are parsed once.
+_STORED = select(meter.c.name, meter.c.failures, meter.c.reason, cast(meter.c["keys"], Text)).where(
+    meter.c.name.in_(bindparam("names", expanding=True))
+)
+_TEXTS_REMEMBERED = 256
 
 _CHANGE = (
     update(meter)
@@ -85,7 +91,7 @@ def write_statuses(connection: Connection, statuses: Mapping[str, MeterStatus]) 
     if not statuses:
         return
     rows = connection.execute(_STORED, {"names": filled_up(statuses)})
-    stored = {row.name: (tuple(row.stored_keys), row.failures, row.reason) for row in rows}
+    stored = {name: (_parsed(keys), failures, reason) for name, failures, reason, keys in rows}
     changes = [
         {
             "of": name,
@@ -98,3 +104,8 @@ def write_statuses(connection: Connection, statuses: Mapping[str, MeterStatus]) 
     ]
     if changes:
         connection.execute(_CHANGE, changes)
+
+
+@lru_cache(_TEXTS_REMEMBERED)
+def _parsed(keys: str) -> tuple[str, ...]:
+    return tuple(json.loads(keys))

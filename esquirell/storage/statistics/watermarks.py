@@ -8,7 +8,7 @@ those who store.
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 
-from sqlalchemy import bindparam, case, or_, text, update
+from sqlalchemy import bindparam, case, or_, select, text, update
 from sqlalchemy.engine import Connection
 
 from esquirell.storage.instant import Instant
@@ -31,6 +31,9 @@ _SET_BACK = (
         pruned_to=case((rollup.c.pruned_to > _BEFORE, _BEFORE), else_=rollup.c.pruned_to),
     )
 )
+_REACHED = select(rollup.c.meter_id).where(
+    or_(rollup.c.done_to > _BEFORE, rollup.c.pruned_to > _BEFORE)
+)
 
 
 def lock(connection: Connection, meter_id: int) -> None:
@@ -48,6 +51,10 @@ def share(connection: Connection, meter_ids: Mapping[int, datetime]) -> None:
 
 def set_back(connection: Connection, since: Mapping[int, datetime]) -> None:
     """Have the readings of meters, by id, from a moment on worked up anew."""
-    if since:
-        rows = [{"of": one, "before": since[one] - _LEAST} for one in sorted(since)]
+    if not since:
+        return
+    # Hardly ever one is worked up so far already: a single question says so for all.
+    found = connection.execute(_REACHED, {"before": min(since.values()) - _LEAST})
+    if reached := {meter_id for (meter_id,) in found} & since.keys():
+        rows = [{"of": one, "before": since[one] - _LEAST} for one in sorted(reached)]
         connection.execute(_SET_BACK, rows)
