@@ -4,48 +4,105 @@ import hmac
 import logging
 from base64 import b64decode
 from binascii import Error as Base64Error
+from collections.abc import Iterable
 
-from tornado.httputil import HTTPServerRequest
-from tornado.web import RequestHandler
+from tornado.httputil import HTTPHeaders, HTTPServerRequest
+from tornado.web import OutputTransform, RequestHandler
+
+from esquirell.daemon.visitors import KnownHosts, WrongAttempts
 
 log = logging.getLogger(__name__)
 
 # Flower answers these to everybody.
 OPEN_BY_DESIGN = ("/metrics", "/healthcheck")
+TOO_MANY = 429
 
 
 class Door:
-    """Knows who may come in: by HTTP Basic, and without it where the settings say so."""
+    """Knows who may come in: by HTTP Basic, and without it where the settings say so.
 
-    def __init__(self, pair: str, *, url_prefix: str, open_metrics: bool) -> None:
+    `hosts` are further names under which Flower is asked for.
+    """
+
+    def __init__(
+        self, pair: str, *, url_prefix: str, open_metrics: bool, hosts: Iterable[str] = ()
+    ) -> None:
         self._pair = pair.encode()
         below = f"/{url_prefix}" if url_prefix else ""
         self._open = tuple(f"{below}{path}" for path in OPEN_BY_DESIGN) if open_metrics else ()
+        self._hosts = KnownHosts(hosts)
+        self._wrong = WrongAttempts()
 
-    def admits(self, request: HTTPServerRequest) -> bool:
-        """Return whether a request may be answered; one with a wrong password is logged."""
+    def refusal(self, request: HTTPServerRequest) -> type[RequestHandler] | None:
+        """Return who answers a request that is not admitted; a wrong password is logged."""
         if request.path in self._open:
-            return True
+            return None
+        if not self._hosts.knows(request.host):
+            return Misdirected
+        address = request.remote_ip or ""
+        if self._wrong.wait_s(address):
+            return TooMany
         given = request.headers.get("Authorization")
         if given is None:
-            return False
+            return Closed
         if hmac.compare_digest(_decoded(given), self._pair):
-            return True
-        log.warning("a wrong user or password came from %s", request.remote_ip)
-        return False
+            return None
+        self._wrong.note(address)
+        log.warning("a wrong user or password came from %s", address)
+        return TooMany if self._wrong.wait_s(address) else Closed
+
+    def wait_s(self, request: HTTPServerRequest) -> int:
+        """Return for how many seconds an address has to wait that was wrong too often."""
+        return self._wrong.wait_s(request.remote_ip or "")
 
 
-class Closed(RequestHandler):
-    """What everybody else sees."""
+class Outside(RequestHandler):
+    """What is said to those who do not come in."""
 
     def check_xsrf_cookie(self) -> None:
         """Pass: nothing is done here that could be forged."""
+
+
+class Closed(Outside):
+    """What everybody sees who has not given the password."""
 
     def prepare(self) -> None:
         """Ask for user and password."""
         self.set_status(401)
         self.set_header("WWW-Authenticate", 'Basic realm="esquirell", charset="UTF-8"')
         self.finish("Flower asks for its user and password.\n")
+
+
+class TooMany(Outside):
+    """What an address sees after some wrong passwords, whatever it gives."""
+
+    def prepare(self) -> None:
+        """Say when to try again."""
+        self.set_status(TOO_MANY)
+        wait_s = self.application.door.wait_s(self.request)  # type: ignore[attr-defined]  # Site's
+        self.set_header("Retry-After", str(wait_s))
+        self.finish(f"Too many wrong passwords: try again in {wait_s} s.\n")
+
+
+class Misdirected(Outside):
+    """What is said under a name that is not ours."""
+
+    def prepare(self) -> None:
+        """Name the setting."""
+        self.set_status(421)
+        self.finish("Flower is not known under this name: see hosts in [flower].\n")
+
+
+class NeverFramed(OutputTransform):
+    """Keeps every answer out of the frames of other pages, where clicks could be stolen."""
+
+    def transform_first_chunk(
+        self, status_code: int, headers: HTTPHeaders, chunk: bytes, finishing: bool
+    ) -> tuple[int, HTTPHeaders, bytes]:
+        """Add the headers that say so."""
+        headers["Content-Security-Policy"] = "frame-ancestors 'none'"
+        headers["X-Frame-Options"] = "DENY"
+        return super().transform_first_chunk(status_code, headers, chunk, finishing)
 
 
 def _decoded(authorization: str) -> bytes:

@@ -73,7 +73,12 @@ def _site(app: Celery, settings: Settings, credentials: Credentials) -> Site:
     folder.mkdir(mode=0o700, exist_ok=True)
     mask = Mask([*secrets_of(settings), credentials.password])
     history = History(app, IOLoop.current(), mask, folder / "history", flower.max_tasks)
-    door = Door(credentials.pair, url_prefix=flower.url_prefix, open_metrics=flower.open_metrics)
+    door = Door(
+        credentials.pair,
+        url_prefix=flower.url_prefix,
+        open_metrics=flower.open_metrics,
+        hosts=flower.hosts,
+    )
     return Site(app, door, mask, history, flower.url_prefix)
 
 

@@ -13,7 +13,7 @@ from tornado.ioloop import PeriodicCallback
 from tornado.web import url
 
 from esquirell.flower.calls import HANDLERS
-from esquirell.flower.door import Closed, Door
+from esquirell.flower.door import Door, NeverFramed
 from esquirell.flower.history import History
 from esquirell.flower.masking import Mask
 from esquirell.flower.revoke import Revoke
@@ -26,7 +26,8 @@ class Site(Flower):
 
     def __init__(self, app: Celery, door: Door, mask: Mask, history: History, prefix: str) -> None:
         super().__init__(options=options, capp=app, events=history, **_paths(prefix))
-        self._door = door
+        self.door = door
+        self.add_transform(NeverFramed)
         self.mask = mask
         self.history = history
         self.inspector = MaskedInspector(mask, self.io_loop, app, options.inspect_timeout / 1000)
@@ -37,9 +38,10 @@ class Site(Flower):
 
     def find_handler(self, request: HTTPServerRequest, **kwargs: Any) -> Any:  # noqa: ANN401 - tornado's
         """Choose who answers a request."""
-        if self._door.admits(request):
+        refusal = self.door.refusal(request)
+        if refusal is None:
             return super().find_handler(request, **kwargs)
-        return self.get_handler_delegate(request, Closed)
+        return self.get_handler_delegate(request, refusal)
 
     def start(self) -> None:
         """Serve until `stop`."""

@@ -144,7 +144,8 @@ class FlowerSettings(Section):
     """Where Flower listens; without a password it makes one up and says it.
 
     `max_tasks` bounds its memory (about 5 KiB a task). `open_metrics` answers /metrics and
-    /healthcheck without the password.
+    /healthcheck without the password. `hosts` are further names under which it is asked for, as
+    behind a proxy.
     """
 
     address: Host = "127.0.0.1"
@@ -155,6 +156,7 @@ class FlowerSettings(Section):
     max_tasks: Annotated[int, Field(ge=100, le=100_000)] = 1000
     read_only: bool = False
     open_metrics: bool = False
+    hosts: tuple[Annotated[str, AfterValidator(check_host)], ...] = ()
 
 
 class WebSettings(Section):

@@ -2,13 +2,13 @@
 
 import ipaddress
 import re
-import socket
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from tornado.httputil import HTTPServerRequest, split_host_and_port
+from tornado.httputil import HTTPServerRequest
 from tornado.web import HTTPError
 
+from esquirell.daemon.visitors import KnownHosts
 from esquirell.settings import WebSettings
 
 # Home Assistant's Supervisor, which has asked for the user's login before it passes a request on.
@@ -33,14 +33,14 @@ class Gate:
     def __init__(self, web: WebSettings) -> None:
         self._base = web.base_path
         self._proxy = ipaddress.ip_network(web.proxy, strict=False) if web.proxy else None
-        self._names = {*_own_names(), *web.hosts}
+        self._hosts = KnownHosts(web.hosts)
 
     def admit(self, request: HTTPServerRequest) -> Visit:
         """Return who asks. Raises HTTPError (421) for a host that is not ours."""
         peer = _plain(request.remote_ip or "")
         headers = request.headers if self._is_proxy(peer) else {}
         host = _last(headers.get("X-Forwarded-Host")) or request.host
-        if not self._knows(host):
+        if not self._hosts.knows(host):
             raise HTTPError(_MISDIRECTED)
         address = _last(headers.get("X-Forwarded-For")) or peer
         protocol = _last(headers.get("X-Forwarded-Proto")) or request.protocol
@@ -48,11 +48,6 @@ class Gate:
 
     def _is_proxy(self, peer: str) -> bool:
         return self._proxy is not None and _is_in(peer, (self._proxy,))
-
-    def _knows(self, host: str) -> bool:
-        name, _ = split_host_and_port(host.strip().lower())
-        name = name.strip("[]").rstrip(".")
-        return name in self._names or _is_address(name)
 
 
 class IngressGate:
@@ -75,12 +70,6 @@ class IngressGate:
 AnyGate = Gate | IngressGate
 
 
-def _own_names() -> Iterable[str]:
-    host = socket.gethostname().lower().rstrip(".")
-    short = host.partition(".")[0]
-    return ("localhost", host, short, f"{short}.local")
-
-
 def _last(header: str | None) -> str:
     """Return what the last proxy added: what stands before it may be the browser's own word."""
     return (header or "").rpartition(",")[2].strip()
@@ -94,14 +83,6 @@ def _plain(address: str) -> str:
         return address
     mapped = parsed.ipv4_mapped if isinstance(parsed, ipaddress.IPv6Address) else None
     return str(mapped or parsed)
-
-
-def _is_address(name: str) -> bool:
-    try:
-        ipaddress.ip_address(name)
-    except ValueError:
-        return False
-    return True
 
 
 def _is_in(peer: str, networks: Iterable[ipaddress.IPv4Network | ipaddress.IPv6Network]) -> bool:

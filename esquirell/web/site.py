@@ -12,13 +12,13 @@ from tornado.template import Loader, Template
 from tornado.web import Application, StaticFileHandler, url
 
 from esquirell.daemon.garbage import give_back
+from esquirell.daemon.visitors import WrongAttempts
 from esquirell.runtime.root import Runtime
 from esquirell.web import api
 from esquirell.web.candidates import Candidates
 from esquirell.web.credentials import Credentials
 from esquirell.web.gate import AnyGate
 from esquirell.web.handler import Handler
-from esquirell.web.limits import WrongAttempts
 from esquirell.web.live import Live
 from esquirell.web.overview import Overview
 from esquirell.web.pages import adding, history, log, login, meters, now, schedules, system

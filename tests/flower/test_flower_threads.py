@@ -1,6 +1,7 @@
 """Flower over HTTP, beside a worker whose tasks run in threads."""
 
 import re
+from socket import gethostname
 from urllib.parse import urlencode
 
 import pytest
@@ -36,13 +37,36 @@ def pages(house: House) -> Pages:
     return house.flower()[1]
 
 
-@pytest.mark.parametrize("password", ["", "wrong", PASSWORD[:-1], "wröng"])
-def test_nothing_is_shown_without_the_password(pages: Pages, password: str) -> None:
-    stranger = Pages(pages.port, password=password)
+def test_nothing_is_shown_without_the_password(pages: Pages) -> None:
+    stranger = Pages(pages.port, password="")
     asked = [stranger.get(path) for path in (*PAGES, *API, *OTHERS)]
     asked += [stranger.post(path) for path in WRITING]
     assert {reply.status for reply in asked} == {401}
     assert not any("worker" in reply.text for reply in asked)
+
+
+@pytest.mark.parametrize("password", ["wrong", PASSWORD[:-1], "wröng"])
+def test_a_few_wrong_passwords_make_an_address_wait(pages: Pages, password: str) -> None:
+    address = f"127.0.0.{1 + sum(password.encode()) % 250}"
+    guesses = Pages(pages.port, password=password, address=address)
+    asked = [guesses.get("/tasks") for _ in range(300)]
+    assert [reply.status for reply in asked] == [401] * 4 + [429] * 296
+    assert 0 < int(asked[-1].headers["Retry-After"]) <= 60
+    # Also with the right one, or a guess that is right would be known as such.
+    assert Pages(pages.port, address=address).get("/tasks").status == 429
+    assert pages.get("/tasks").status == 200, "others go on"
+
+
+def test_another_page_can_neither_frame_it_nor_have_its_own_name_point_here(pages: Pages) -> None:
+    asked = [pages.get(path) for path in ("/", "/static/js/flower.js", "/api/workers", "/nothing")]
+    asked.append(Pages(pages.port, password="").get("/"))
+    assert {one.headers["Content-Security-Policy"] for one in asked} == {"frame-ancestors 'none'"}
+    stranger = Pages(pages.port)
+    stranger.headers = {"Host": "evil.example:5555"}
+    assert stranger.get("/tasks").status == 421
+    for host in ("localhost:5555", "192.0.2.7", "[::1]:5555", f"{gethostname()}.local"):
+        stranger.headers = {"Host": host}
+        assert stranger.get("/tasks").status == 200, host
 
 
 def test_with_the_password_all_pages_are_shown(pages: Pages) -> None:

@@ -80,6 +80,11 @@ def die():
 class Reply(NamedTuple):
     status: int
     text: str
+    fields: tuple[tuple[str, str], ...]
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        return dict(self.fields)
 
     @property
     def json(self) -> Any:  # noqa: ANN401 - JSON is anything
@@ -89,10 +94,14 @@ class Reply(NamedTuple):
 class Pages:
     """Asks for pages, as a user with a password, or without one."""
 
-    def __init__(self, port: int, prefix: str = "", password: str = PASSWORD) -> None:
+    def __init__(
+        self, port: int, prefix: str = "", password: str = PASSWORD, address: str = "127.0.0.1"
+    ) -> None:
         self.port = port
         self._prefix = prefix
         self._password = password
+        self._address = address
+        self.headers: dict[str, str] = {}
 
     def get(self, path: str) -> Reply:
         return self._ask("GET", path)
@@ -139,14 +148,19 @@ class Pages:
         return str(eventually(known, LIMIT_S, "the worker is known to Flower"))
 
     def _ask(self, method: str, path: str, body: str | None = None) -> Reply:
-        headers = {"Content-Type": "application/x-www-form-urlencoded"} if body else {}
+        headers = dict(self.headers)
+        if body:
+            headers["Content-Type"] = "application/x-www-form-urlencoded"
         if self._password:
             pair = b64encode(f"esquirell:{self._password}".encode()).decode()
             headers["Authorization"] = f"Basic {pair}"
-        with closing(HTTPConnection("127.0.0.1", self.port, timeout=LIMIT_S)) as connection:
+        line = HTTPConnection(
+            "127.0.0.1", self.port, timeout=LIMIT_S, source_address=(self._address, 0)
+        )
+        with closing(line) as connection:
             connection.request(method, self._prefix + path, body, headers)
             answer = connection.getresponse()
-            return Reply(answer.status, answer.read().decode())
+            return Reply(answer.status, answer.read().decode(), tuple(answer.getheaders()))
 
 
 class House:

@@ -12,6 +12,7 @@ import pytest
 from tornado.httputil import HTTPHeaders, HTTPServerRequest
 from tornado.web import HTTPError
 
+from esquirell.daemon.visitors import ADDRESSES, WrongAttempts
 from esquirell.domain.command import Answer
 from esquirell.domain.cost import HourPrice
 from esquirell.domain.quantity import QUANTITIES, total_of
@@ -21,7 +22,6 @@ from esquirell.settings import WebSettings
 from esquirell.web.formats import MINUS, NARROW_SPACE, NOTHING, Formats, currency_sign
 from esquirell.web.gate import Gate, IngressGate
 from esquirell.web.handler import breakable
-from esquirell.web.limits import ADDRESSES, WrongAttempts
 from esquirell.web.live import Live
 from esquirell.web.overview import sparkline
 from esquirell.web.texts import DEFAULT, best_language, languages, texts_of

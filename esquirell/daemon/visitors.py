@@ -1,10 +1,12 @@
-"""How often an address may be wrong."""
+"""Who may knock at a page: under which names it is asked for, and how often an address is wrong."""
 
 import ipaddress
+import socket
 import time
 from collections import OrderedDict, deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from math import ceil
+from urllib.parse import urlsplit
 
 WRONG_AT_MOST = 5
 WITHIN_S = 60.0
@@ -45,3 +47,35 @@ def _key(address: str) -> str:
     if parsed.version == 4:  # noqa: PLR2004 - the version of the protocol
         return address
     return str(ipaddress.ip_network((parsed, IPV6_NETWORK), strict=False))
+
+
+class KnownHosts:
+    """The names under which a page of this machine is asked for: addresses, its own, `names`.
+
+    A page of another site that has its own name point here (DNS rebinding) asks under that one.
+    """
+
+    def __init__(self, names: Iterable[str] = ()) -> None:
+        self._names = {*_own_names(), *names}
+
+    def knows(self, host: str) -> bool:
+        """Return whether a Host header, with its port or without, names this machine."""
+        try:
+            name = (urlsplit(f"//{host.strip()}").hostname or "").rstrip(".")
+        except ValueError:
+            return False
+        return name in self._names or _is_address(name)
+
+
+def _own_names() -> Iterable[str]:
+    host = socket.gethostname().lower().rstrip(".")
+    short = host.partition(".")[0]
+    return ("localhost", host, short, f"{short}.local")
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True
