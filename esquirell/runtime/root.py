@@ -229,14 +229,18 @@ class Runtime:
     @cached_property
     def fetch(self) -> Fetch:
         """The work behind the tasks."""
+        return Fetch(self.poller, self.meters, self.remote, self.devices.capture.take)
+
+    @cached_property
+    def remote(self) -> RemoteReads:
+        """What other workers read for this one."""
         ownership = OneWorker(self.parent) if self.parent else self.lines
-        remote = RemoteReads(self.shared.relay, ownership)
-        return Fetch(self.poller, self.meters, remote, self.devices.capture.take)
+        return RemoteReads(self.shared.relay, ownership)
 
     @cached_property
     def inbox(self) -> Inbox:
         """What other workers want read."""
-        return Inbox(self.shared.relay, self.fetch.batch)
+        return Inbox(self.shared.relay, self.fetch.batch, self.remote.reading)
 
     @cached_property
     def schedules(self) -> Schedules:

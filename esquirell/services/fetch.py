@@ -12,13 +12,13 @@ from esquirell.domain.outcome import Outcome
 from esquirell.domain.reading import payload
 from esquirell.services.poll import ON_DEMAND, SCHEDULED, TRIAL, Poller
 from esquirell.services.ports import CheckCancelled
-from esquirell.services.remote_reads import SPLIT, RemoteReads
+from esquirell.services.remote_reads import GUARD, SHARED_S, SPLIT, RemoteReads
 
 # An answer about hundreds of meters names so many of those that failed.
 MOST_SENTENCES = 5
 
 # Two schedules that want a meter in the same second get one reading.
-_OPTIONS = {"scheduled": replace(SCHEDULED, shared_s=0.5), "on_demand": ON_DEMAND}
+_OPTIONS = {"scheduled": replace(SCHEDULED, shared_s=SHARED_S), "on_demand": ON_DEMAND}
 
 
 class Fetch:
@@ -76,9 +76,22 @@ class Fetch:
         meters = self.chosen(names)
         if kind.startswith(SPLIT):
             return self._split(meters, kind.removeprefix(SPLIT))
+        if kind.startswith(GUARD):
+            ticket, _, kind = kind.removeprefix(GUARD).partition(":")
+            return {
+                "meters": self._remote.guard(ticket, meters, lambda here: self._poll(here, kind))
+            }
         if kind in _OPTIONS:
-            return _data(self._poller.poll(meters, _OPTIONS[kind]))
+            return {"meters": self._poll(meters, kind)}
         return self._read_one(meters[0], kind)
+
+    def _poll(
+        self,
+        meters: Sequence[Meter],
+        kind: str,
+        check_cancelled: CheckCancelled = lambda: None,
+    ) -> dict[str, Any]:
+        return _data(self._poller.poll(meters, _OPTIONS[kind], check_cancelled))["meters"]
 
     def _split(self, meters: Sequence[Meter], kind: str) -> dict[str, Any]:
         if kind in _OPTIONS:
@@ -108,13 +121,12 @@ class Fetch:
         options = _OPTIONS[kind]
         split = self._remote.split(meters)
         batches = self._remote.dispatch(split, kind)
-
-        def poll(here: Sequence[Meter]) -> dict[str, Any]:
-            return _data(self._poller.poll(here, options, check_cancelled))["meters"]
-
         try:
-            found = poll(split.here)
-            answered, failed = self._remote.gather(batches, check_cancelled, poll)
+            with self._remote.guarded(split.here, kind):
+                found = self._poll(split.here, kind, check_cancelled)
+            answered, failed = self._remote.gather(
+                batches, check_cancelled, lambda here: self._poll(here, kind, check_cancelled)
+            )
         finally:
             self._remote.end(batches)
         found |= _data(self._poller.missed(failed | split.nobody, options))["meters"] | answered

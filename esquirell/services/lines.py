@@ -193,6 +193,12 @@ class Lines:
         owner = share.of.get(meter.name)
         return owner if owner in others else next(iter(others), None)
 
+    def other(self) -> str | None:
+        """Return another worker that can read the meters of this one; None without one."""
+        share = self._shares.get("")
+        others = [one for one in share.members if one != self._owners.instance] if share else []
+        return min(others, default=None)
+
     def turn(self) -> float:
         """Have the lines held that are to be; return the seconds until the next turn."""
         meters = [meter for meter in self._meters() if meter.enabled]

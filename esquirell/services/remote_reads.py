@@ -3,8 +3,10 @@
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -19,8 +21,12 @@ ANSWER_LIMIT_S = 40.0
 TAKE_S = 2.0
 IDLE_S = 2.0
 PLACES = 8
+# A meter that was begun this recently is asked for once more: its worker reads it once for both.
+SHARED_S = 0.5
 # What a process without lines sends: to be split among the workers once more.
 SPLIT = "split:"
+# What a worker sends of its own share: to be read by another one if it is killed meanwhile.
+GUARD = "guard:"
 
 
 class Ownership(Protocol):
@@ -36,6 +42,10 @@ class Ownership(Protocol):
 
         Raises UnavailableError, and LookupError when nobody serves its queue.
         """
+        ...
+
+    def other(self) -> str | None:
+        """Return another worker that can read the meters of this one; None without one."""
         ...
 
 
@@ -71,6 +81,10 @@ class OneWorker:
         del meter
         return self._worker
 
+    def other(self) -> str | None:
+        """Return nobody: the worker itself sees to that."""
+        return None
+
 
 class RemoteReads:
     """Has meters read by the workers that hold their lines, and reads for others."""
@@ -80,7 +94,8 @@ class RemoteReads:
         self._ownership = ownership
         self._prefix = SPLIT if ownership.elsewhere else ""
         self._lock = threading.Lock()
-        self._polling: set[str] = set()
+        self._polling: dict[str, float] = {}
+        self._reading: set[str] = set()
 
     def split(self, meters: Sequence[Meter]) -> Split:
         """Sort meters by who reads them; while Redis is unreachable that is this worker."""
@@ -99,12 +114,13 @@ class RemoteReads:
     def dispatch(self, split: Split, kind: str) -> list[Batch]:
         """Send batches to other workers; what can't be sent is left to this worker, if it can.
 
-        A worker that is still at its last scheduled batch is left out of a scheduled poll, as a
-        meter is that is being read: one that hangs takes one place in this worker, not all.
+        What a worker is still at since its last scheduled batch is left out of a scheduled poll, as
+        a meter is that is being read: one that hangs takes one place in this worker, not all.
         """
         batches = []
-        for worker, meters in split.others.items():
-            if kind == "scheduled" and not self._begin(worker):
+        for worker, wanted in split.others.items():
+            meters = self._begin(wanted) if kind == "scheduled" else wanted
+            if not meters:
                 continue
             try:
                 ticket = self._relay.send(
@@ -120,13 +136,50 @@ class RemoteReads:
     def end(self, batches: Sequence[Batch]) -> None:
         """Note that nobody waits for batches any more."""
         with self._lock:
-            self._polling -= {batch.worker for batch in batches}
+            for meter in (meter for batch in batches for meter in batch.meters):
+                self._polling.pop(meter.name, None)
 
-    def _begin(self, worker: str) -> bool:
+    def _begin(self, meters: Sequence[Meter]) -> list[Meter]:
+        now = time.monotonic()
         with self._lock:
-            is_free = worker not in self._polling
-            self._polling.add(worker)
-        return is_free
+            began = {meter: self._polling.setdefault(meter.name, now) for meter in meters}
+        return [meter for meter in meters if now - began[meter] < SHARED_S]
+
+    @contextmanager
+    def guarded(self, meters: Sequence[Meter], kind: str) -> Iterator[None]:
+        """Have another worker read the meters that this one reads, if it is killed meanwhile."""
+        guardian, ticket = self._ownership.other(), uuid.uuid4().hex
+        if guardian is None or not meters:
+            yield
+            return
+        with suppress(UnavailableError):
+            self._relay.claim(ticket)
+            names = [meter.name for meter in meters]
+            self._relay.send(guardian, f"{GUARD}{ticket}:{kind}", names)
+        with self._lock:
+            self._reading.add(ticket)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._reading.discard(ticket)
+            with suppress(UnavailableError):
+                self._relay.reply(ticket, {"meters": {}})
+
+    def reading(self) -> list[str]:
+        """Return the tickets of what this process reads while another one stands by."""
+        with self._lock:
+            return list(self._reading)
+
+    def guard(
+        self,
+        ticket: str,
+        meters: Sequence[Meter],
+        read_here: Callable[[list[Meter]], Mapping[str, Any]],
+    ) -> Mapping[str, Any]:
+        """Wait until another worker has read meters; read them here if it is killed meanwhile."""
+        batch = Batch("", tuple(meters), ticket, time.monotonic())
+        return self.gather([batch], lambda: None, read_here)[0]
 
     def gather(
         self,
@@ -177,14 +230,19 @@ class RemoteReads:
 
 
 class Inbox:
-    """Reads what other workers ask for, several batches side by side."""
+    """Reads what other workers ask for, several batches side by side.
+
+    `reading` names the tickets of other work that goes on here, which is said as well.
+    """
 
     def __init__(
         self,
         relay: Relay,
         read: Callable[[str, Sequence[str]], Mapping[str, Any]],
+        reading: Callable[[], list[str]] = list,
     ) -> None:
         self._relay = relay
+        self._reading = reading
         self._read = read
         self._threads = ThreadPoolExecutor(PLACES, thread_name_prefix="batch")
         self._lock = threading.Lock()
@@ -195,7 +253,7 @@ class Inbox:
         try:
             part = self._relay.receive()
             with self._lock:
-                tickets = list(self._under_way)
+                tickets = [*self._under_way, *self._reading()]
             if tickets:
                 self._relay.keep(tickets)
             if part is not None and self._relay.claim(part["ticket"]):

@@ -3,12 +3,13 @@
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 
 import pytest
 from support.mosquitto import Mosquitto
 from support.mqtt_observer import Observer
 from support.redis_server import RedisProcess
-from support.service import Service, configuration, meter_table, simulated
+from support.service import KEY, Service, configuration, meter_table, simulated
 from support.waiting import eventually
 
 from esquirell.tuya.simulator import SimulatedMeter
@@ -144,6 +145,81 @@ def test_two_workers_share_the_meters_and_each_line_has_one_holder(
     assert "is being read by another" not in service.log
     for one in devices:
         one.stop()
+
+
+def test_a_meter_that_two_schedules_want_in_the_same_second_is_read_once_for_both(
+    start: Start, broker: Mosquitto, server: RedisProcess, device: SimulatedMeter
+) -> None:
+    table = meter_table("main", device.port) + "\npush = false"
+    config = configuration([table], mqtt_port=broker.port, redis_url=server.url, every=2)
+    config += '\n[[schedules]]\nname = "again"\ntask = "fetch_and_save_energy_data"\nevery = 2'
+    with Observer(broker.port, "esquirell/schedule/+/state") as observer:
+        service = start(config)
+        eventually(lambda: service.readings() >= 5, what=lambda: service.log)
+        assert service.stop() == 0
+    moments = [int(str(row[0])) // 1000 for row in service.rows("SELECT measured_at FROM reading")]
+    # The first readings are those of the start, off the grid.
+    assert len(set(moments[2:])) == len(moments[2:])
+    assert all(later - earlier >= 2 for earlier, later in pairwise(sorted(moments[2:])))
+    ran = {(seen.json["name"], seen.json["last_result"]) for seen in observer.messages}
+    assert {("fetch", "ok"), ("again", "ok")} <= ran
+    assert "is being read" not in service.log
+
+
+class SlowMeter(SimulatedMeter):
+    """Takes a while for an answer, once it is told to."""
+
+    def __init__(self, name: str) -> None:
+        self.pause_s = 0.0
+        super().__init__(f"id-{name}", KEY, "3.4", self._measured)
+
+    def _measured(self) -> dict[str, int]:
+        time.sleep(self.pause_s)
+        return {"101": 2361}
+
+
+@pytest.mark.parametrize("role", ["run", "worker"])
+def test_what_a_worker_that_is_killed_in_a_poll_did_not_read_is_read_by_the_other(
+    start: Start, broker: Mosquitto, server: RedisProcess, role: str
+) -> None:
+    """Whichever of the two has divided the poll."""
+    devices = {name: SlowMeter(name) for name in (f"m{number}" for number in range(6))}
+    for device in devices.values():
+        device.start()
+    tables = [meter_table(name, device.port) for name, device in devices.items()]
+    plain = configuration(tables, mqtt_port=broker.port, redis_url=server.url, every=3600)
+    services = {"run": start(plain)}
+    eventually(lambda: all(services["run"].readings(name) for name in devices), 50)
+    services["worker"] = start(plain, "worker", "second")
+
+    def owned(service: Service) -> list[str]:
+        assert service.process is not None
+        worker = f"-{service.process.pid}-"
+        owners = server.client.hgetall("esquirell:lines:owners:")
+        return [str(name) for name, owner in owners.items() if worker in str(owner)]
+
+    eventually(lambda: len(owned(services["worker"])) == 3, 50, what=lambda: services["run"].log)
+    killed, other = services.pop(role), next(iter(services.values()))
+    lost = owned(killed)
+    before = {name: device.answers for name, device in devices.items()}
+    stored = {name: other.readings(name) for name in devices}
+    for device in devices.values():
+        device.pause_s = 1.5
+    with Observer(broker.port, ANSWER) as observer:
+        observer.publish("esquirell/bridge/request/fetch", b"{}")
+        eventually(lambda: all(devices[name].answers > before[name] for name in lost))
+        killed.kill()
+    began = time.monotonic()
+    for device in devices.values():
+        device.pause_s = 0.0
+    eventually(
+        lambda: all(other.readings(name) > stored[name] for name in devices),
+        20,
+        what=lambda: other.log,
+    )
+    assert time.monotonic() - began < 10
+    for device in devices.values():
+        device.stop()
 
 
 def test_a_queue_of_no_meter_is_refused(start: Start, divided: str) -> None:

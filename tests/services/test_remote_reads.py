@@ -77,6 +77,9 @@ class Ownership:
             return "gardener"
         return (None, "b", "c")[int(meter.name[1:]) % 3]
 
+    def other(self) -> str | None:
+        return "b"
+
 
 def meters(count: int, queue: str = "") -> list[Meter]:
     return [
@@ -162,15 +165,78 @@ def test_when_redis_goes_in_the_middle_the_rest_is_read_here(post: Post) -> None
     assert (len(answered), failed) == (6, {})
 
 
+def test_two_schedules_in_the_same_second_take_no_meters_from_each_other(post: Post) -> None:
+    """The first asks a worker for one meter, the second for all: the others are read as well."""
+    remote = RemoteReads(post, Ownership())
+    remote.dispatch(remote.split(meters(2)[1:]), "scheduled")
+    remote.dispatch(remote.split(meters(9)), "scheduled")
+    assert [names for worker, _, names in post.sent.values() if worker == "b"] == [
+        ["m1"],
+        ["m1", "m4", "m7"],
+    ]
+
+
+def later(remote: RemoteReads) -> None:
+    """Let a minute pass for what is under way."""
+    remote._polling = {name: began - 60 for name, began in remote._polling.items()}
+
+
+def test_while_a_worker_is_at_some_meters_it_is_asked_for_the_others(post: Post) -> None:
+    remote = RemoteReads(post, Ownership())
+    remote.dispatch(remote.split(meters(2)[1:]), "scheduled")
+    later(remote)
+    remote.dispatch(remote.split(meters(9)), "scheduled")
+    assert [names for worker, _, names in post.sent.values() if worker == "b"] == [
+        ["m1"],
+        ["m4", "m7"],
+    ]
+
+
 def test_a_worker_that_is_still_at_its_last_batch_is_left_out_of_a_scheduled_poll(
     post: Post,
 ) -> None:
     remote = RemoteReads(post, Ownership())
     first = remote.dispatch(remote.split(meters(9)), "scheduled")
+    later(remote)
     assert remote.dispatch(remote.split(meters(9)), "scheduled") == []
     assert len(remote.dispatch(remote.split(meters(9)), "on_demand")) == 2
     remote.end(first)
     assert len(remote.dispatch(remote.split(meters(9)), "scheduled")) == 2
+
+
+def test_another_worker_stands_by_while_meters_are_read(post: Post) -> None:
+    remote = RemoteReads(post, Ownership())
+    with remote.guarded(meters(2), "scheduled"):
+        (ticket,) = remote.reading()
+        assert post.sent["0"] == ("b", f"guard:{ticket}:scheduled", ["m0", "m1"])
+        assert ticket in post.claimed
+        assert post.replies == {}
+    assert post.replies == {ticket: {"meters": {}}}
+    assert remote.reading() == []
+
+
+def test_who_stands_by_reads_nothing_of_what_was_read(post: Post) -> None:
+    post.sent["ticket"] = ("a", "", [])
+    read = RemoteReads(post, Ownership()).guard("ticket", meters(2), lambda _: pytest.fail(NEVER))
+    assert read == {}
+
+
+def test_who_stands_by_reads_what_a_worker_that_was_killed_did_not(
+    post: Post, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(remote_reads, "TAKE_S", 0.0)
+    post.sent["ticket"] = ("a", "", [])
+    post.dying.add("a")
+    read = RemoteReads(post, Ownership()).guard(
+        "ticket", meters(2), lambda found: {one.name: {} for one in found}
+    )
+    assert list(read) == ["m0", "m1"]
+
+
+def test_without_redis_nobody_stands_by(post: Post) -> None:
+    post.away = True
+    with RemoteReads(post, Ownership()).guarded(meters(2), "scheduled"):
+        assert post.sent == {}
 
 
 def test_a_cancelled_poll_waits_for_nobody(post: Post) -> None:
