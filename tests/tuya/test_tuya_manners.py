@@ -13,7 +13,7 @@ import pytest
 from support.tuya_devices import KEY, LanReader, a_meter, mock_device
 from support.waiting import eventually
 
-from esquirell.domain.heard import Heard
+from esquirell.domain.heard import Heard, Question
 from esquirell.domain.meter import Meter
 from esquirell.tuya.lan import device as held
 from esquirell.tuya.lan.codec import Codec, FrameBuffer
@@ -234,6 +234,14 @@ def test_true_never_suspends_and_incomplete_answers_neither(
     with scripted(closes_after_answer=True, reports_only=only) as device:
         meter = device.meter.model_copy(update={"push": push})
         holder.dps(meter)
+        eventually(lambda: device.connections >= 6)
+        assert ear.events == []
+
+
+def test_a_meter_that_reports_increments_is_never_suspended(holder: LanReader, ear: Ear) -> None:
+    """They come no other way, though each answer holds the last one."""
+    with scripted(closes_after_answer=True, reports_only={"18": 5}) as device:
+        holder.read(Question(device.meter, increments=frozenset({"18"})))
         eventually(lambda: device.connections >= 6)
         assert ear.events == []
 

@@ -1,0 +1,108 @@
+"""What a meter said, and for how long that is believed."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import tinytuya
+from support.tuya_devices import LanReader, MockRequest, MockSession, a_meter, mock_device
+from support.waiting import eventually
+
+from esquirell.domain.heard import Question
+from esquirell.tuya.lan import datapoints, device
+from esquirell.tuya.lan.datapoints import CONFIRM_AGAIN_S, CONFIRM_S, Datapoints
+from esquirell.tuya.lan.session import Message
+
+START = 5000.0
+LINE = 3
+HOUR = CONFIRM_S
+COUNTERS = frozenset({"1"})
+
+
+@pytest.fixture
+def said() -> Datapoints:
+    """A meter that has just said three things over a line that lives."""
+    said = Datapoints()
+    said.take(Message(tinytuya.STATUS, dps={"1": 4496, "6": "AAAA", "18": 5}), START, LINE)
+    return said
+
+
+def current(said: Datapoints, now: float, line: int | None = LINE) -> set[str]:
+    return set(said.current(now, line, 60.0, COUNTERS))
+
+
+def ask(said: Datapoints, now: float) -> set[str]:
+    """Ask for what was not confirmed, as a device does; return what that is."""
+    due = said.unconfirmed(now, LINE)
+    for name in due:
+        said.known[name].asked += 1
+    return due
+
+
+def test_while_the_line_lives_it_holds_what_was_said_over_it(said: Datapoints) -> None:
+    assert current(said, START + HOUR - 1) == {"1", "6", "18"}
+    assert said.unconfirmed(START + HOUR - 1, LINE) == set()
+
+
+def test_what_was_not_confirmed_for_an_hour_is_null_after_it_was_asked_for_twice(
+    said: Datapoints,
+) -> None:
+    said.take(Message(tinytuya.STATUS, dps={"18": 6}), START + HOUR / 2, LINE)
+    assert ask(said, START + HOUR) == {"1", "6"}
+    assert ask(said, START + HOUR + CONFIRM_AGAIN_S - 1) == set()
+    assert current(said, START + HOUR + CONFIRM_AGAIN_S - 1) == {"1", "6", "18"}
+    assert ask(said, START + HOUR + CONFIRM_AGAIN_S) == {"1", "6"}
+    # The second answer gets its time as well; then counters stay, as they may rest.
+    assert current(said, START + HOUR + 2 * CONFIRM_AGAIN_S - 1) == {"1", "6", "18"}
+    assert current(said, START + HOUR + 2 * CONFIRM_AGAIN_S) == {"1", "18"}
+    # Nobody asks for ever.
+    assert ask(said, START + 20 * HOUR) == {"18"}
+
+
+def test_one_word_of_the_meter_confirms_it_for_another_hour(said: Datapoints) -> None:
+    assert ask(said, START + HOUR) == {"1", "6", "18"}
+    said.take(Message(tinytuya.STATUS, dps={"1": 4496, "6": "AAAA", "18": 5}), START + HOUR, LINE)
+    assert ask(said, START + 2 * HOUR - 1) == set()
+    assert ask(said, START + 2 * HOUR) == {"1", "6", "18"}
+
+
+@pytest.mark.parametrize(("interval_s", "keeps_s"), [(5.0, 60.0), (60.0, 180.0)])
+def test_after_a_cut_a_value_stays_for_three_intervals(
+    said: Datapoints, interval_s: float, keeps_s: float
+) -> None:
+    for line in (None, LINE + 1):
+        assert len(said.current(START + keeps_s, line, interval_s, COUNTERS)) == 3
+        assert said.current(START + keeps_s + 1, line, interval_s, COUNTERS) == {}
+
+
+@pytest.fixture
+def holder(lock_dir: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LanReader]:
+    """Hold lines in a world in which an hour takes half a second."""
+    monkeypatch.setattr(datapoints, "CONFIRM_S", 0.5)
+    monkeypatch.setattr(datapoints, "CONFIRM_AGAIN_S", 0.3)
+    monkeypatch.setattr(device, "HEARTBEAT_S", 0.1)
+    reader = LanReader(lock_dir, keep="held")
+    yield reader
+    reader.close()
+
+
+def test_a_device_is_asked_by_id_and_what_it_is_silent_of_is_null(holder: LanReader) -> None:
+    asked: set[int] = set()
+
+    def react(session: MockSession, request: MockRequest, usual: bytes | None) -> bytes | None:
+        if request.cmd != tinytuya.UPDATEDPS:
+            return usual
+        asked.update(json.loads(request.payload)["dpId"])
+        return session.status_push({"6": "BBBB"})
+
+    with mock_device("3.4", react, dps={"1": 4496}) as mock:
+        question = Question(a_meter(mock.port, "3.4"), counters=COUNTERS)
+        holder.read(question)
+        mock.push({"6": "AAAA", "7": "AAAA"})
+        eventually(lambda: asked >= {1, 6, 7})
+        eventually(lambda: holder.read(question).values.get("6") == "BBBB")
+        # Of 7 it says nothing more.
+        eventually(lambda: "7" not in holder.read(question).values)
+        assert holder.read(question).values["1"] == 4496
+        assert holder.read(question).values["6"] == "BBBB"
