@@ -10,6 +10,7 @@ import click
 from esquirell.cli.call import Call, Command, misuse, pass_call
 from esquirell.cli.meter_names import METER
 from esquirell.cli.output import in_terminal, print_json, print_lines, print_table, say, warn
+from esquirell.cli.progress import working
 from esquirell.cli.values import lines_of, print_reading
 from esquirell.domain.errors import CommandError, ConfigError, EsquirellError
 from esquirell.domain.meter import LOCAL_KEY_LENGTH, Meter, ProtocolVersion
@@ -178,7 +179,8 @@ def _command(call: Call, command: str, fields: Mapping[str, Any]) -> Mapping[str
 
     if not service.works(call.runtime):
         service.prepare_alone(call.runtime, stores=True)
-    return service.ask(call.runtime, command, fields)
+    with working(f"Reading {fields['name']}" if fields.get("test") else "Saving"):
+        return service.ask(call.runtime, command, fields)
 
 
 def _tell(call: Call, done: Mapping[str, Any], what: str) -> None:

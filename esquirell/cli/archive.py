@@ -9,6 +9,7 @@ import click
 
 from esquirell.cli.call import Call, Command, pass_call
 from esquirell.cli.output import print_json, say
+from esquirell.cli.progress import working
 from esquirell.daemon.lock import AlreadyRunningError, RunLock, lock_of
 from esquirell.domain.errors import EsquirellError, UnavailableError
 from esquirell.settings.private_files import make_directory
@@ -29,7 +30,8 @@ def backup(call: Call, file: Path) -> None:
     That is the database, the meters that were added, the page's password and tokens, and readings
     that wait for the database. The configuration file is yours, and is not in it.
     """
-    done = _machine(call).write(file)
+    with working("Writing the backup"):
+        done = _machine(call).write(file)
     if call.json:
         print_json(done)
         return
@@ -45,7 +47,7 @@ def restore(call: Call, file: Path) -> None:
     What was there is set aside.
     """
     make_directory(call.settings.state_dir)
-    with nothing_running(call):
+    with nothing_running(call), working("Restoring the backup"):
         done = _machine(call).restore(file)
     if call.json:
         print_json(done)

@@ -10,6 +10,7 @@ from esquirell.cli.call import Call, Command, misuse, pass_call
 from esquirell.cli.meter_names import METER
 from esquirell.cli.moments import span_of
 from esquirell.cli.output import in_terminal, print_json, print_table, warn
+from esquirell.cli.progress import working
 from esquirell.domain.errors import CommandError
 from esquirell.domain.periods import Calendar
 from esquirell.services.costs import COST_PERIODS, CostPeriod, CostQuery, CostRow
@@ -81,7 +82,8 @@ def _rows(call: Call, query: CostQuery) -> list[CostRow]:
         billed = costs.billed(query)
     except CommandError as error:
         raise misuse(str(error)) from None
-    call.storage.fresh_statistics.ensure(list(billed))
+    with working("Bringing the statistics up to date"):
+        call.storage.fresh_statistics.ensure(list(billed))
     return list(costs.read(query))
 
 

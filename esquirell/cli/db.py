@@ -10,7 +10,7 @@ from esquirell.cli.call import Call, Group, pass_call
 from esquirell.cli.corrections import readings
 from esquirell.cli.moments import moment_of
 from esquirell.cli.output import complain, print_json, say
-from esquirell.cli.progress import Progress
+from esquirell.cli.progress import Progress, working
 from esquirell.domain.errors import ConfigError
 from esquirell.settings.private_files import make_directory
 from esquirell.settings.urls import check_database, join_password, split_password
@@ -34,7 +34,8 @@ def upgrade(call: Call, *, afresh: bool) -> None:
     error: its disk may not be mounted.
     """
     make_directory(call.settings.state_dir)
-    call.upkeep.upgrade(afresh=afresh)
+    with working("Bringing the tables up to this version"):
+        call.upkeep.upgrade(afresh=afresh)
     database, revision = call.upkeep.database.describe(), call.upkeep.revision
     done = {"database": database, "revision": revision}
     _tell(call, done, f"The tables of {database} are up to date ({revision}).")
@@ -44,7 +45,8 @@ def upgrade(call: Call, *, afresh: bool) -> None:
 @pass_call
 def check(call: Call) -> int:
     """Look for damage in the database; exit with 1 when there is some."""
-    problems = call.upkeep.problems()
+    with working("Looking for damage"):
+        problems = call.upkeep.problems()
     if call.json:
         print_json({"ok": not problems, "problems": problems})
     for problem in problems:
@@ -62,7 +64,8 @@ def backup(call: Call, file: Path) -> None:
 
     `esquirell backup` writes everything, also meters that were added and the page's password.
     """
-    call.upkeep.backup(file)
+    with working("Copying the database"):
+        call.upkeep.backup(file)
     size = file.stat().st_size
     done = {"database": call.upkeep.database.describe(), "file": str(file), "bytes": size}
     _tell(call, done, f"{file} holds a copy of {call.upkeep.database.describe()}: {size} bytes.")
@@ -77,7 +80,7 @@ def restore(call: Call, file: Path) -> None:
     What was there is set aside. Refused while a service runs.
     """
     make_directory(call.settings.state_dir)
-    with nothing_running(call):
+    with nothing_running(call), working("Restoring the database"):
         replaced = call.upkeep.restore(file)
     aside = str(replaced) if replaced else None
     done = {"database": call.upkeep.database.describe(), "file": str(file), "replaced": aside}
@@ -132,7 +135,8 @@ def rollup(call: Call, since: str | None) -> None:
     """
     begin = moment_of("--since", since, call.settings.timezone) if since else None
     _upgraded(call)
-    looked_at = call.storage.statistics.rollup(begin)
+    with working("Working the statistics up"):
+        looked_at = call.storage.statistics.rollup(begin)
     total = sum(looked_at.values())
     _tell(call, {"readings": looked_at}, f"The statistics are up to date: {total} readings.")
 
@@ -146,8 +150,9 @@ def prune(call: Call) -> None:
     does that by itself once a day.
     """
     _upgraded(call)
-    call.storage.statistics.rollup()
-    removed = call.upkeep.retention.prune()
+    with working("Removing old readings"):
+        call.storage.statistics.rollup()
+        removed = call.upkeep.retention.prune()
     total = sum(removed.values())
     _tell(call, {"removed": removed}, f"{total} raw readings were removed.")
 

@@ -11,6 +11,7 @@ from esquirell.cli import broker, service
 from esquirell.cli.call import Call, Command, misuse, pass_call
 from esquirell.cli.meter_names import METER
 from esquirell.cli.output import complain, in_terminal, print_json, print_lines, warn
+from esquirell.cli.progress import working
 from esquirell.cli.values import Shape, lines_of, print_reading
 from esquirell.domain.meter import Meter
 from esquirell.domain.outcome import Outcome
@@ -60,7 +61,8 @@ def _directly(runtime: Runtime, meters: Sequence[Meter], options: PollOptions) -
     if options.publish:
         runtime.connection.start()
     try:
-        outcomes = runtime.poller.poll(meters, options)
+        with working(f"Reading {len(meters)} meters" if len(meters) > 1 else "Reading the meter"):
+            outcomes = runtime.poller.poll(meters, options)
     finally:
         runtime.poller.close()
     fetched = _of_outcomes(runtime, meters, outcomes)

@@ -14,6 +14,7 @@ from esquirell.cli.corrections import counter
 from esquirell.cli.meter_names import METER
 from esquirell.cli.moments import local
 from esquirell.cli.output import in_terminal, print_json, print_lines, print_table, say, warn
+from esquirell.cli.progress import working
 from esquirell.cli.sync import sync
 from esquirell.cli.values import diagnostics_of, lines_of, plain, print_reading
 from esquirell.domain.errors import ConfigError, UnavailableError
@@ -131,7 +132,8 @@ def _capture(runtime: "Runtime", meter: Meter) -> Mapping[str, Any]:
         return service.finish(runtime, "meter/capture", {"name": meter.name})
     service.prepare_alone(runtime, stores=False)
     try:
-        return runtime.devices.capture.take(meter)
+        with working(f"Reading {meter.name}"):
+            return runtime.devices.capture.take(meter)
     finally:
         runtime.devices.transport.close()
 
@@ -142,7 +144,8 @@ def _try(runtime: "Runtime", meter: Meter) -> Mapping[str, Any]:
     if not service.works(runtime):
         service.prepare_alone(runtime, stores=False)
         try:
-            return runtime.fetch.trial(meter.name)
+            with working(f"Reading {meter.name}"):
+                return runtime.fetch.trial(meter.name)
         finally:
             runtime.poller.close()
     return service.finish(runtime, "meter/test", {"name": meter.name})

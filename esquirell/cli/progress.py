@@ -1,11 +1,46 @@
 """Progress on stderr, for people who watch; nothing is shown when it goes into a file."""
 
 import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
     from rich.progress import TaskID
+
+AFTER_S = 2.0
+EVERY_S = 1.0
+_CLEAR_LINE = "\r\x1b[K"
+
+
+@contextmanager
+def working(what: str) -> Iterator[None]:
+    """Show what is being done, and for how long, once it takes more than two seconds."""
+    if not sys.stderr.isatty():
+        yield
+        return
+    done = threading.Event()
+    thread = threading.Thread(target=_show, args=(what, done), daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
+
+
+def _show(what: str, done: threading.Event) -> None:
+    began, pause = time.monotonic(), AFTER_S
+    while not done.wait(pause):
+        pause = EVERY_S
+        sys.stderr.write(f"{_CLEAR_LINE}{what} … {time.monotonic() - began:.0f} s")
+        sys.stderr.flush()
+    if pause == EVERY_S:
+        sys.stderr.write(_CLEAR_LINE)
+        sys.stderr.flush()
 
 
 class Progress:

@@ -14,6 +14,7 @@ from esquirell.cli.export import new_file
 from esquirell.cli.meter_names import METER, expand
 from esquirell.cli.moments import span_of
 from esquirell.cli.parquet import load_arrow
+from esquirell.cli.progress import working
 from esquirell.cli.rows import print_table, write_csv, write_json
 from esquirell.domain.errors import CommandError
 from esquirell.domain.periods import PERIODS, Calendar
@@ -131,7 +132,8 @@ def _found(call: Call, asked: Asked) -> Found:
         call.settings.meter_names,
     )
     try:
-        return call.storage.history.read(query)
+        with working("Bringing the statistics up to date"):
+            return call.storage.history.read(query)
     except CommandError as error:
         raise misuse(str(error)) from None
 

@@ -13,7 +13,7 @@ from esquirell.domain.errors import CommandError, UnavailableError
 from esquirell.domain.tasks import HeldTask
 from esquirell.runtime.root import Runtime
 
-SAY_AFTER_S = 5.0
+SAY_AFTER_S = 2.0
 SAY_AGAIN_S = 60.0
 
 

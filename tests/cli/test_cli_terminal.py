@@ -12,8 +12,9 @@ import click
 import pytest
 from support.cli import Home, meter
 from support.terminal import Terminal
+from support.waiting import eventually
 
-from esquirell.cli import errors
+from esquirell.cli import errors, progress
 from esquirell.cli.app import COMMANDS
 from esquirell.cli.systemd.layout import COMPLETION, Layout
 
@@ -127,12 +128,13 @@ def test_names_and_numbers_are_never_broken(home: Home) -> None:
         assert max(map(len, shown.splitlines())) <= width
 
 
-def test_sentences_are_wrapped_between_words() -> None:
+def test_sentences_are_wrapped_between_words(home: Home) -> None:
+    home.configure(meter())
     shown = in_terminal(50, "meters", "test", "x")
     lines = shown.splitlines()
     assert len(lines) > 1
     assert max(map(len, lines)) <= 50
-    assert "looked for" in " ".join(shown.split())
+    assert "there is no meter 'x'; known: main (see esquirell" in " ".join(shown.split())
 
 
 def test_the_completion_is_installed_with_the_service(tmp_path: Path) -> None:
@@ -141,3 +143,24 @@ def test_the_completion_is_installed_with_the_service(tmp_path: Path) -> None:
     assert "usr/share/bash-completion/completions/esquirell" in (
         ROOT / "packaging" / "deb" / "build"
     ).read_text(encoding="utf-8")
+
+
+def test_what_takes_long_says_for_how_long(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(progress, "AFTER_S", 0.01)
+    monkeypatch.setattr(progress, "EVERY_S", 0.01)
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    with progress.working("Reading main"):
+        shown = eventually(lambda: capsys.readouterr().err)
+    assert "Reading main … 0 s" in shown
+    assert capsys.readouterr().err.endswith("\r\x1b[K")
+
+
+def test_what_is_quick_says_nothing(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    with progress.working("Reading main"):
+        pass
+    assert capsys.readouterr().err == ""
