@@ -171,12 +171,12 @@ class _Decoding:
         return said.upper() if isinstance(said, str) else said
 
     def _says(self, point: Datapoint) -> Iterator[str]:
-        if point.note:
+        if point.trust == "unproven":
+            yield f"left out: {point.note or 'nothing proves its scale yet'}"
+        elif point.note:
             yield point.note
         elif point.trust == "doubtful":
-            yield "its scale is not certain"
-        elif point.trust == "unproven":
-            yield "nothing proves its scale yet"
+            yield "its scale is not certain, compare it with the meter's display"
         lost = point.direction and str(self._direction(point)) not in IMPORTS | EXPORTS
         if lost and any(self._values.get(key) for key in point.keys):
             yield "its direction is missing or unknown in this answer, taken as import"

@@ -5,6 +5,8 @@ from functools import lru_cache
 
 from esquirell.domain.quantity import split_key
 
+# Where an inverter or a store has another voltage than the grid.
+NO_GRID = ("pv", "battery", "dc", "input", "output", "inverter")
 # A status is no simultaneous sample, and small meters round: so much may P be above V x I.
 _TOLERANCE = 1.3
 _NOISE_W = 10

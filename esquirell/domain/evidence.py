@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from esquirell.domain.electricity import allows
+from esquirell.domain.electricity import NO_GRID, allows
 from esquirell.domain.quantity import PHASES, split_key, with_suffix
 
 Values = Mapping[str, float]
@@ -20,9 +20,8 @@ _GRID_V = (80.0, 500.0)
 # Settings are round numbers; of measured tenths of a volt one in a hundred is.
 _ROUND_V = 10
 _GRID_HZ = (45.0, 65.0)
-# A grid that is further from these is about to fail; any number of three digits may look like it.
-_USUAL_HZ = ((49.3, 50.7), (59.3, 60.7))
-_NO_GRID = ("pv", "battery", "dc", "input", "output", "inverter")
+# Cheap meters are off by a hundredth or two; any number of three digits may look like 45 to 65 Hz.
+_USUAL_HZ = ((49.0, 51.0), (59.0, 61.0))
 _SIMILAR = 1.15
 _LEAST_VA = 8.0
 _MOST_IDLE_VA = 25.0
@@ -160,7 +159,7 @@ def _direct(values: Values) -> Iterator[_Proof]:
         names = ("voltage", "current", "active_power")
         volts, amperes, watts = (abs(values.get(with_suffix(one, suffix), 0.0)) for one in names)
         same = watts >= _LEAST_DIRECT_W and abs(volts * amperes - watts) <= _NEAR * watts + 1
-        if same and suffix.startswith(_NO_GRID):
+        if same and suffix.startswith(NO_GRID):
             yield 2, f"the power of {suffix} is its voltage x current"
 
 
@@ -196,14 +195,14 @@ def _frequency(values: Values) -> Iterator[_Proof]:
 def _refusals(values: Values) -> Iterator[str]:
     for key, value in values.items():
         quantity, suffix = split_key(key)
-        if quantity.key == "voltage" and value and not suffix.startswith(_NO_GRID):
+        if quantity.key == "voltage" and value and not suffix.startswith(NO_GRID):
             if not _GRID_V[0] <= value <= _GRID_V[1]:
                 yield f"{value:g} V of {key} are no grid's"
         elif quantity.key == "frequency" and value and not _GRID_HZ[0] <= value <= _GRID_HZ[1]:
             yield f"{value:g} Hz are no grid's"
         elif quantity.key == "leakage_current" and value > _MOST_LEAKING_A:
             yield f"{value:g} A leak nowhere for long"
-        elif quantity.key in _POWERS and not suffix.startswith(_NO_GRID):
+        elif quantity.key in _POWERS and not suffix.startswith(NO_GRID):
             yield from _excess(values, key, suffix)
 
 

@@ -2,14 +2,16 @@
 
 import logging
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 from esquirell.domain.decoding import Decoded, decode
 from esquirell.domain.device import Device
 from esquirell.domain.evidence import weigh
+from esquirell.domain.growth import Growth
 from esquirell.domain.meter import Meter
 from esquirell.domain.profile import Profile
 from esquirell.profiles.choice import UNKNOWN, Choice, choose
@@ -23,6 +25,8 @@ log = logging.getLogger(__name__)
 # to until it is confirmed: then there is no warning about it any more.
 _REFUSED = 5
 _CONFIRMED = 5
+# Once it is confirmed each so many answers are held against it, until one refuses it.
+_CHECKED_EACH = 8
 # After that many answers an open question is asked each so many answers, before more often.
 _RARELY = 1024
 # An answer with so much of what a meter ever sent is evidence by itself: it is of one moment.
@@ -57,7 +61,8 @@ class _Kept:
     """What was chosen for a meter as it is configured, and all that it ever sent, latest last.
 
     `answers` were decoded with it; the last `refused` of them spoke against it. It is `outdated`
-    once more is known of the product: the next answer decides anew.
+    once more is known of the product: the next answer decides anew. `growth` tells the scale of
+    counters of which nothing else does.
     """
 
     meter: Meter
@@ -66,6 +71,7 @@ class _Kept:
     answers: int = 0
     refused: int = 0
     outdated: bool = False
+    growth: Growth | None = None
 
     def tells(self, answer: Mapping[str, Any]) -> bool:
         """Whether an answer may change the choice: a new datapoint, or an open one that moved.
@@ -86,14 +92,26 @@ class _Kept:
         """Return whether another answer of the same datapoints can tell more."""
         return bool(self.choice.open) or self.choice.profile is UNKNOWN
 
-    def after(self, answer: Mapping[str, Any]) -> "_Kept":
-        """Return what is kept after an answer that changes nothing."""
+    @property
+    def is_confirmed(self) -> bool:
+        """Return whether enough answers fitted a guess, and none of late refused it."""
+        return self.choice.guessed and not self.refused and self.answers >= _CONFIRMED
+
+    def after(self, answer: Mapping[str, Any], decoded: Decoded, at: float) -> "_Kept":
+        """Return what is kept after an answer that changes nothing, decoded at a time (s)."""
         if not self.is_open and not self.choice.guessed:
             return self
-        refused = self.refused + 1 if self.choice.guessed and _refuses(self.choice, answer) else 0
-        later = replace(self, answers=self.answers + 1, refused=refused, sent=self.with_(answer))
-        confirmed = self.choice.guessed and not refused and later.answers >= _CONFIRMED
-        return replace(later, choice=replace(self.choice, warnings=())) if confirmed else later
+        answers = self.answers + 1
+        sent = self.with_(answer) if self.is_open or not answer.keys() <= self.sent.keys() else {}
+        growth = self.growth.after(answer, decoded.values, at) if self.growth else None
+        later = replace(self, answers=answers, sent=sent or self.sent, growth=growth)
+        if self.is_confirmed and answers % _CHECKED_EACH:
+            return later
+        refuses = self.choice.guessed and _refuses(decoded)
+        later = replace(later, refused=self.refused + 1 if refuses else 0)
+        if not later.is_confirmed or not self.choice.warnings:
+            return later
+        return replace(later, choice=replace(self.choice, warnings=()))
 
     def with_(self, answer: Mapping[str, Any]) -> Mapping[str, Any]:
         """Return all that was ever sent, with an answer."""
@@ -114,11 +132,13 @@ class Choices:
         known: Callable[[Meter], Device] = lambda _: Device(),
         memory: Memory | None = None,
         announce: Announce = _announce_nothing,
+        seconds: Callable[[], float] = monotonic,
     ) -> None:
         self._directory = directory
         self._device_of = known
         self._memory = memory or Forgetful()
         self._announce = announce
+        self._seconds = seconds
         self._lock = threading.Lock()
         self._kept: dict[str, _Kept] = {}
 
@@ -135,8 +155,15 @@ class Choices:
 
         Raises ConfigError, as `of`.
         """
-        choice = self._after(meter, answer)
-        decoded = decode(answer, choice.profile)
+        kept = self._known(meter)
+        if kept is None:
+            choice = self._keep(_Kept(meter, self._choose(meter, answer), answer, 1), None)
+            decoded = decode(answer, choice.profile)
+        else:
+            decoded = decode(answer, kept.choice.profile)
+            choice = self._after(kept, meter, answer, decoded)
+            if choice.profile is not kept.choice.profile:
+                decoded = decode(answer, choice.profile)
         warnings = (*choice.warnings, *decoded.warnings)
         return replace(decoded, warnings=warnings, hints=(*choice.warnings, *decoded.hints))
 
@@ -146,17 +173,18 @@ class Choices:
             if kept := self._kept.get(meter.name):
                 self._kept[meter.name] = replace(kept, outdated=True)
 
-    def _after(self, meter: Meter, answer: Mapping[str, Any]) -> Choice:
-        kept = self._known(meter)
-        if kept is None:
-            return self._keep(_Kept(meter, self._choose(meter, answer), answer, 1), None)
-        later = kept.after(answer)
+    def _after(
+        self, kept: _Kept, meter: Meter, answer: Mapping[str, Any], decoded: Decoded
+    ) -> Choice:
+        later = kept.after(answer, decoded, self._seconds())
         if later.refused >= _REFUSED:
             log.warning(
                 "meter %s: its answers refuse what was recognised, it is withdrawn", meter.name
             )
             anew = _Kept(meter, self._choose(meter, answer), answer, 1)
             return self._keep(anew, kept.choice)
+        if later.growth and (proved := later.growth.divisors(answer)):
+            return self._keep(replace(later, choice=_scaled(kept.choice, proved)), kept.choice)
         if not (kept.outdated or kept.tells(answer)):
             with self._lock:
                 self._kept[meter.name] = later
@@ -181,6 +209,9 @@ class Choices:
 
     def _keep(self, kept: _Kept, before: Choice | None) -> Choice:
         """Keep a choice, here and in memory; announce what it changes in what was published."""
+        watched = frozenset(_unscaled(kept.choice))
+        if watched != (kept.growth.watched if kept.growth else frozenset()):
+            kept = replace(kept, growth=Growth.of(watched))
         with self._lock:
             self._kept[kept.meter.name] = kept
         choice = kept.choice
@@ -205,7 +236,8 @@ class Choices:
         if left is None:
             return None
         choice = Choice(left.profile, open=frozenset(left.open), guessed=True)
-        kept = _Kept(meter, choice, dict.fromkeys(left.sent))
+        growth = Growth.of(_unscaled(choice))
+        kept = _Kept(meter, choice, dict.fromkeys(left.sent), growth=growth)
         with self._lock:
             self._kept[meter.name] = kept
         return kept
@@ -225,9 +257,24 @@ def _basis(meter: Meter) -> tuple[object, ...]:
     return meter.device_id, meter.cid, meter.profile, meter.product_id, meter.mapping_file
 
 
-def _refuses(choice: Choice, answer: Mapping[str, Any]) -> bool:
+def _unscaled(choice: Choice) -> Iterator[str]:
+    """Return the counters that were guessed, and that are raw as nothing proves their scale."""
+    for dp, point in choice.profile.datapoints.items():
+        counts = point.key and point.key.startswith("energy_import")
+        if choice.guessed and counts and point.trust == "unproven" and not point.note:
+            yield dp
+
+
+def _scaled(choice: Choice, divisors: Mapping[str, float]) -> Choice:
+    """Give counters the scale that was proved."""
+    points = dict(choice.profile.datapoints)
+    for dp, divisor in divisors.items():
+        points[dp] = points[dp].model_copy(update={"divisor": divisor, "trust": "sure"})
+    return replace(choice, profile=choice.profile.with_datapoints(points))
+
+
+def _refuses(decoded: Decoded) -> bool:
     """Whether an answer speaks against a guess: no grid's voltage, or values that can't be."""
-    decoded = decode(answer, choice.profile)
     return bool(decoded.refused or weigh(decoded.values).refusals)
 
 

@@ -266,6 +266,7 @@ def test_an_apparent_power_below_the_active_one_is_something_else() -> None:
         # How full a battery is.
         ("battery_power", "", 0, 100, None),
         ("battery_power", "W", 0, 5000, "active_power_battery"),
+        ("activeenergy_p", "kW·h", 2, 999_999_999, "energy_import"),
     ],
 )
 def test_what_units_and_bounds_tell_of_short_words(
@@ -283,9 +284,10 @@ def test_the_speed_of_a_motor_makes_no_meter() -> None:
     assert "it is no meter" in trial.warnings[0]
 
 
-def test_a_value_that_somebody_chooses_is_no_measurement() -> None:
-    values = {"unit": "W", "scale": 0, "min": 10, "max": 3600}
-    point = {"code": "power", "type": "Integer", "values": values}
+@pytest.mark.parametrize(("code", "unit"), [("power", "W"), ("energy_value", "kW·h")])
+def test_a_value_that_somebody_chooses_is_no_measurement(code: str, unit: str) -> None:
+    values = {"unit": unit, "scale": 0, "min": 10, "max": 3600}
+    point = {"code": code, "type": "Integer", "values": values}
     assert read({"101": point}, {"101": 1200}).values == {}
 
 

@@ -256,6 +256,29 @@ def test_a_guess_that_the_answers_refuse_is_withdrawn() -> None:
     assert set(told[-1].lost) == PLUG_KEYS
 
 
+def test_a_confirmed_guess_is_withdrawn_as_well_a_few_answers_later() -> None:
+    told: list[Change] = []
+    choices = Choices(announce=lambda _, change: told.append(change))
+    one = meter(profile="auto")
+    for n in range(50):
+        choices.decode(one, {**LIVE, "20": 2391 + n % 7})
+    for _ in range(13):
+        choices.decode(one, {**LIVE, "18": 215, "19": 0, "20": 230})
+    assert choices.of(one).keys == ()
+    assert set(told[-1].lost) == PLUG_KEYS
+
+
+def test_a_reload_that_changes_a_label_or_an_address_loses_nothing() -> None:
+    choices = Choices()
+    for n in range(6):
+        choices.decode(meter(profile="auto"), {**LIVE, "20": 2391 + n})
+    moved = meter(profile="auto", label="Kitchen", address="192.0.2.7")
+    found = choices.decode(moved, {"20": 2400})
+    assert (found.values, found.warnings) == ({"voltage": 240}, ())
+    # Another device is another meter.
+    assert choices.of(meter(profile="auto", device_id="another")).keys == ()
+
+
 def test_one_odd_answer_withdraws_nothing() -> None:
     choices, one = Choices(), meter(profile="auto")
     for n in range(20):

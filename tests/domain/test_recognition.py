@@ -215,6 +215,7 @@ def test_a_raw_value_fits_what_is_described(spec: Specified, raw: object, fits: 
         ({"energy_import": 0, "energy_import_a": 0, "energy_import_b": 0}, 0),
         ({"frequency": 49.98}, 2),
         ({"frequency": 60.02}, 2),
+        ({"frequency": 49.27}, 2),
         # A current of 5.52 A reads like this, and what grids have for seconds only.
         ({"frequency": 55.2}, 0),
         # More than V x I, and a factor and a load that are next to nothing.

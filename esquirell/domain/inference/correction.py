@@ -6,7 +6,7 @@ that must be, or which agrees with its neighbours. Everything else is kept and d
 
 from collections.abc import Mapping, Sequence
 
-from esquirell.domain.electricity import allows
+from esquirell.domain.electricity import NO_GRID, allows
 from esquirell.domain.inference.draft import Draft, by_key
 
 _GRID_V = (85, 270)
@@ -51,7 +51,7 @@ def correct(drafts: Sequence[Draft]) -> None:
 
 def _voltage(draft: Draft) -> None:
     """Deci-volts under scale 0, of the old plugs; and what is no voltage of a grid."""
-    if draft.meaning and draft.meaning.suffix.startswith(("pv", "battery", "dc")):
+    if draft.meaning and draft.meaning.suffix.startswith(NO_GRID):
         return
     low, high = _LIVE_V
     raw = draft.raw or 0
@@ -63,7 +63,7 @@ def _voltage(draft: Draft) -> None:
             return
     value = raw / draft.divisor
     if 0 < value < low:
-        draft.doubt(f"{value:g} V is unusual")
+        draft.doubt(f"{value:g} V is unusual for a grid, it is published as it is")
     elif value > high:
         _into(draft, _GRID_V, "V")
 
@@ -77,7 +77,7 @@ def _into(draft: Draft, range_: tuple[float, float], unit: str) -> None:
     if len(fitting) == 1:
         draft.correct(fitting[0], f"{value:g} {unit} can't be: the maker's scale is wrong")
     else:
-        draft.doubt(f"{value:g} {unit} is unusual")
+        draft.doubt(f"{value:g} {unit} is unusual for a grid, it is published as it is")
 
 
 def _factor(draft: Draft) -> None:
@@ -93,7 +93,9 @@ def _temperature(draft: Draft) -> None:
     narrow = highest and draft.divisor > 1 and highest / draft.divisor < _NARROW_C
     if highest and narrow and _WARM_C <= highest <= _HOTTEST_C:
         draft.correct(
-            1 / draft.divisor, f"the maker's highest would be {highest / draft.divisor:g} °C"
+            1 / draft.divisor,
+            f"by the maker's scale {highest / draft.divisor:g} °C would be the highest: "
+            "it is taken without decimals",
         )
     elif draft.value and draft.value > _HOT_C and draft.value / 10 < _HOT_C:
         draft.correct(10, f"{draft.value:g} °C can't be: the device counts tenths")

@@ -24,7 +24,7 @@ _TOTALS = words.IMPORT - words.USE | words.EXPORT | {"total", "all"}
 _WAYS = re.compile(r"^([abc]|\d*|grid)$")
 LEAST_ROOM_KWH = 1000
 # What is measured can be zero: a lowest value above says that somebody chooses it.
-_CHOSEN = ("voltage", "current", "power")
+_CHOSEN = ("voltage", "current", "power", "energy")
 _CHOSEN_FROM = 2
 _BY_DIMENSION: Mapping[Dimension, str] = {
     "voltage": "voltage",
@@ -248,7 +248,7 @@ def _energy(spoken: frozenset[str], unit: Unit | None, spec: Specified) -> _Told
         return None
     if {"reactive", "apparent"} & spoken:
         return None
-    used = words.ENERGY | words.IMPORT | words.EXPORT | {"active", "power"}
+    used = words.ENERGY | words.IMPORT | words.EXPORT | {"active", "power", "p"}
     used |= words.LETTERS["energy"] if by_letter else frozenset()
     stored = dict(words.STORED)
     if spoken & words.BATTERY:

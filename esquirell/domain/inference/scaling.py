@@ -45,7 +45,7 @@ def scale(draft: Draft) -> None:
     """Set the divisor of a draft that measures, and how sure it is."""
     unit = unit_of(draft.spec.unit)
     if draft.meaning and not draft.meaning.sure:
-        draft.doubt("its meaning is known of one product only")
+        draft.doubt("only one product is known to have it, compare it with the meter's display")
     if draft.spec.scale is None:
         _usual(draft, unit)
         return

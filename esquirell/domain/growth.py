@@ -1,0 +1,71 @@
+"""Which scale a counter has, told by the energy that flowed while it grew."""
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from esquirell.domain.numbers import whole
+from esquirell.domain.quantity import total_of
+
+# Over a longer gap nobody knows what the power was.
+_LONGEST_GAP_S = 900.0
+_WATT_SECONDS = 3_600_000.0
+# So many counts, as the first and the last may each be a part of one.
+_LEAST_COUNTS = 5
+# As parts of a power of ten: neither a load that changes between two answers nor a part of a count
+# makes it a neighbour's.
+_NEAR = 0.2
+_TENS = range(4)
+
+
+@dataclass(frozen=True, slots=True)
+class Growth:
+    """What counters of unknown scale counted since they were first seen, and the energy since then.
+
+    `began` has the count of each by DP id, and the energy (kWh) that had flowed by then. It begins
+    anew where the power is not known, or flows back: then counters of the other way may grow.
+    """
+
+    watched: frozenset[str]
+    began: Mapping[str, tuple[int, float]] = field(default_factory=dict)
+    energy: float = 0.0
+    watts: float | None = None
+    at: float = 0.0
+
+    @classmethod
+    def of(cls, counters: Iterable[str]) -> "Growth | None":
+        """Begin to watch counters by their DP ids; None where there is none."""
+        watched = frozenset(counters)
+        return cls(watched) if watched else None
+
+    def after(self, answer: Mapping[str, Any], values: Mapping[str, float], at: float) -> "Growth":
+        """Return what is known after an answer, decoded to `values`, at a time in seconds."""
+        watts = total_of(values, "active_power")
+        if watts is None or watts < 0:
+            return Growth(self.watched)
+        gap_s = at - self.at
+        known = self.watts is not None and 0 <= gap_s <= _LONGEST_GAP_S
+        energy, began = (self.energy, self.began) if known else (0.0, {})
+        if known:
+            energy += ((self.watts or 0.0) + watts) / 2 * gap_s / _WATT_SECONDS
+        first = {dp: (count, energy) for dp, count in self._counts(answer) if dp not in began}
+        return Growth(self.watched, {**began, **first}, energy, watts, at)
+
+    def divisors(self, answer: Mapping[str, Any]) -> Mapping[str, float]:
+        """Return the divisor to kWh of each counter in an answer that the energy proves."""
+        found: dict[str, float] = {}
+        for dp, count in self._counts(answer):
+            first, flowed = self.began.get(dp, (count, self.energy))
+            counted, energy = count - first, self.energy - flowed
+            if counted >= _LEAST_COUNTS and energy > 0:
+                ten = math.log10(counted / energy)
+                if round(ten) in _TENS and abs(ten - round(ten)) <= _NEAR:
+                    found[dp] = 10.0 ** round(ten)
+        return found
+
+    def _counts(self, answer: Mapping[str, Any]) -> Iterable[tuple[str, int]]:
+        for dp in self.watched & answer.keys():
+            count = whole(answer[dp])
+            if count is not None:
+                yield dp, count

@@ -1,0 +1,51 @@
+"""Every warning that a reading can come with, as a stranger reads it.
+
+A sentence says of which datapoint or quantity it speaks, what is odd, and what became of the value.
+One that is missing here is new: read it as somebody who knows the meter, not this program.
+"""
+
+import re
+from collections.abc import Iterator
+
+from support.captures import captures
+from support.judge import WAYS
+
+from esquirell.profiles import try_capture
+
+POINT = r"(DP \d+ \(\w+\)|\w+): "
+NUMBER = r"-?\d+(\.\d+)?"
+SENTENCES = (
+    (
+        r"nothing is known of the product, it is recognised by its datapoints alone"
+        r"( as \w+ \(.+\))?: set product_id, mapping_file or profile to be sure"
+    ),
+    r"nothing is known of the product, which sent .+: set product_id, mapping_file or profile",
+    r"left out until an answer tells what they mean: DP [\d, ]+",
+    POINT + r"left out: nothing proves its scale yet",
+    POINT + rf"{NUMBER} V can't be: the device counts tenths of a volt",
+    POINT + rf"{NUMBER} W is more than voltage x current: the device counts tenths",
+    POINT + r"the device counts tenths of a watt, as it does of a volt",
+    POINT + rf"{NUMBER} W is more than it makes: the device counts milliwatts",
+    POINT + r"the phases add up to ten times the total: they count more finely",
+    POINT + r"taken as profile \w+ says, its maker describes it otherwise",
+    POINT + r"only one product is known to have it, compare it with the meter's display",
+    POINT + r"its direction is missing or unknown in this answer, taken as import",
+    POINT + rf"by the maker's scale {NUMBER} °C would be the highest: it is taken without decimals",
+    rf"active_power: {NUMBER} W is more than {NUMBER} V and {NUMBER} A allow",
+    r"active_power is not the sum of its phases",
+)
+
+
+def said() -> Iterator[str]:
+    for captured in captures():
+        for way in WAYS:
+            for capture in way.captures(captured):
+                yield from try_capture(capture).warnings
+
+
+def test_every_warning_is_a_sentence_that_a_stranger_understands() -> None:
+    every = set(said())
+    unknown = [one for one in every if not any(re.fullmatch(known, one) for known in SENTENCES)]
+    assert unknown == []
+    unsaid = [known for known in SENTENCES if not any(re.fullmatch(known, one) for one in every)]
+    assert unsaid == []
