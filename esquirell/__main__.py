@@ -10,6 +10,8 @@ from esquirell.cli.errors import run
 # for garbage among them in 150 to 250 rounds, and at the end once more: a quarter of the time that
 # a short command takes.
 LOADED_OBJECTS = 200_000
+# A service with a changed password: `esquirell.daemon.renewal`, which few commands load.
+BEGIN_ANEW = 76
 
 
 def main() -> None:
@@ -19,6 +21,9 @@ def main() -> None:
     # is installed, which takes as long as to load it; and a stray one would see what we check.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     code = run(sys.argv[1:])
+    if code == BEGIN_ANEW:
+        # Ours again, with the arguments that it has.
+        os.execv(sys.executable, [sys.executable, "-m", "esquirell", *sys.argv[1:]])  # noqa: S606
     # At its end Python would look for garbage in all that ends with the process anyway.
     gc.freeze()
     sys.exit(code)

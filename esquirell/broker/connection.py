@@ -91,6 +91,10 @@ class RefusedError(UnavailableError):
     """Redis is there and refuses: it is read-only or full, or our keys hold something else."""
 
 
+class PasswordRefusedError(RefusedError):
+    """Redis does not accept the user or the password, or wants one."""
+
+
 def unavailable(error: Exception) -> UnavailableError:
     """Return the error that says in one sentence what Redis answered, or why there is no answer."""
     if isinstance(error, UnavailableError):
@@ -99,8 +103,9 @@ def unavailable(error: Exception) -> UnavailableError:
     error = error.__cause__ if isinstance(error.__cause__, RedisError) else error
     words = _AROUND.sub("", str(error)).partition("\n")[0].rstrip(". ")
     if isinstance(error, ANSWERS):
+        kind = PasswordRefusedError if isinstance(error, AuthenticationError) else RefusedError
         # The first of several sentences: the others explain.
-        return RefusedError(f"Redis refuses: {words.partition('. ')[0]}")
+        return kind(f"Redis refuses: {words.partition('. ')[0]}")
     if isinstance(error, LockError):
         return RefusedError(f"a lock in Redis is held by nobody of ours: {words}")
     if isinstance(error, redis.TimeoutError):

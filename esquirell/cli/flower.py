@@ -10,6 +10,7 @@ from esquirell.cli.call import Call, Command, pass_call
 from esquirell.cli.output import say
 from esquirell.cli.run import start
 from esquirell.daemon.announcing import announcing
+from esquirell.daemon.renewal import RENEWAL
 from esquirell.domain.errors import ConfigError
 from esquirell.domain.extras import install_command
 from esquirell.settings.private_files import make_directory
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 @click.command("flower", cls=Command)
 @pass_call
-def flower(call: Call) -> None:
+def flower(call: Call) -> int:
     """Show tasks and workers on a web page, with a password; needs the extra `flower`."""
     check_installed("flower")
     runtime = start(call)
@@ -35,6 +36,7 @@ def flower(call: Call) -> None:
     _show(who)
     with announcing(runtime, "flower") as announce:
         serve(runtime.app, settings, who, announce)
+    return RENEWAL.code(0)
 
 
 def check_installed(distribution: str) -> None:

@@ -4,9 +4,12 @@ import socket
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 
+from esquirell.daemon.renewal import RENEWAL
 from esquirell.domain.errors import UnavailableError
 from esquirell.runtime.root import Runtime
 from esquirell.runtime.self_report import Duties
+from esquirell.runtime.shared import PasswordRefusedError
+from esquirell.settings import Settings, load
 
 Held = Callable[[], Mapping[str, float | None]]
 
@@ -24,11 +27,18 @@ def announcement(
         try:
             runtime.shared.presence.announce(runtime.self_report.process(), names())
             runtime.shared.held.renew(socket.gethostname(), held())
+        except PasswordRefusedError as error:
+            RENEWAL.refused(_password(runtime.settings), lambda: _password(load()))
+            return f"waiting for Redis: {error}"
         except UnavailableError as error:
             return f"waiting for Redis: {error}"
         return ""
 
     return announce
+
+
+def _password(settings: Settings) -> str:
+    return settings.redis.password.get_secret_value()
 
 
 @contextmanager

@@ -25,6 +25,7 @@ from esquirell.daemon.pools import (
 )
 from esquirell.daemon.reloading import reload_on_hangup
 from esquirell.daemon.remote import RestoreRevoked, TaskEventsForFlower
+from esquirell.daemon.renewal import RENEWAL
 from esquirell.daemon.roles import Role, duties_of
 from esquirell.daemon.signals import Flag, flag_of
 from esquirell.daemon.steps import Parts
@@ -67,7 +68,7 @@ def run_worker(runtime: Runtime, role: Role, pool: Pool) -> int:
         finally:
             runtime.close_meters()
             leave(runtime, role)
-    return int(worker.exitcode or 0)
+    return RENEWAL.code(int(worker.exitcode or 0))
 
 
 def _open(runtime: Runtime) -> None:
@@ -96,8 +97,8 @@ def run_parts(runtime: Runtime, role: Role) -> int:
         role.lease, ended, announcement(runtime, lambda: role.names)
     ):
         runtime.self_report.duties = duties
-        return _be_active(runtime, role, ended)
-    return 0
+        return RENEWAL.code(_be_active(runtime, role, ended))
+    return RENEWAL.code(0)
 
 
 def _stand_by(lease: Lease, ended: Flag, announce: Callable[[], str]) -> bool:

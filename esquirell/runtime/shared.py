@@ -9,7 +9,7 @@ from esquirell.beat.scheduler import Scheduler
 from esquirell.beat.snapshot import ScheduleSnapshots
 from esquirell.beat.timetable import RedBeatTimetable
 from esquirell.broker.celery_config import QUEUES
-from esquirell.broker.connection import Client, connect
+from esquirell.broker.connection import Client, PasswordRefusedError, connect
 from esquirell.broker.diagnosis import RedisFacts, examine
 from esquirell.broker.held import HeldTasks
 from esquirell.broker.lease import Lease
@@ -23,7 +23,7 @@ from esquirell.broker.revoked import RevokedTasks
 from esquirell.runtime.connections import address_of
 from esquirell.settings import Settings
 
-__all__ = ["QUEUES", "Lease", "RedisFacts", "Shared"]
+__all__ = ["QUEUES", "Lease", "PasswordRefusedError", "RedisFacts", "Shared"]
 
 
 class Shared:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from esquirell.domain.clock import Clock
 from esquirell.domain.periods import Calendar
-from esquirell.settings import Settings
+from esquirell.settings import Settings, load
 from esquirell.storage.database import Database
 
 if TYPE_CHECKING:
@@ -81,6 +81,7 @@ class Storage(Stores):
     def __init__(self, settings: Callable[[], Settings], clock: Clock) -> None:
         given = settings()
         database = Database(given.database_url, durability=given.database.durability)
+        database.renew = _configured_url
         super().__init__(database, given.timezone)
         self._settings = settings
         self._clock = clock
@@ -118,6 +119,11 @@ class Storage(Stores):
         """Bring the statistics of some meters (None: of all) up to date, and return the store."""
         self.fresh_statistics.ensure(meters)
         return self.periods
+
+
+def _configured_url() -> str:
+    """Read the URL of the database, with its password, as the configuration has it now."""
+    return load().database_url
 
 
 def stores_at(url: str, zone: str) -> Stores:

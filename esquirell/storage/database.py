@@ -1,7 +1,9 @@
 """The database: connections, transactions, and errors in our own words."""
 
+import logging
 import os
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,11 +16,14 @@ from esquirell.domain.errors import ConfigError
 from esquirell.domain.extras import install_command
 from esquirell.storage import glance, postgres, sqlite
 from esquirell.storage.address import file_of, is_sqlite, parse, shown
-from esquirell.storage.faults import DamagedError, gone, translated
+from esquirell.storage.faults import DamagedError, NotConnectedError, gone, translated
 
 Durability = Literal["full", "normal"]
 
+log = logging.getLogger(__name__)
+
 PATIENCE_S = 10
+RENEW_EVERY_S = 5.0
 _POOL = {"pool_size": 5, "max_overflow": 5, "pool_timeout": PATIENCE_S, "hide_parameters": True}
 
 
@@ -29,7 +34,8 @@ class Database:
     `patience_s` is how long a writer waits for other writers, in seconds. Nothing is opened
     before the first use, and only `create` makes a file: one that is gone, with its disk perhaps,
     is waited for. `on_damage` is called when the file turns out to be damaged, after the work that
-    found it out has failed. Raises ConfigError for a URL that cannot work.
+    found it out has failed, `renew` for the URL when a server lets nobody in, whose password may
+    have been changed. Raises ConfigError for a URL that cannot work.
     """
 
     _engine: Engine | None = None
@@ -47,6 +53,8 @@ class Database:
         self._lock = threading.Lock()
         self._inode: int | None = None
         self.on_damage: Callable[[], None] | None = None
+        self.renew: Callable[[], str] | None = None
+        self._renewed_at = float("-inf")
 
     def describe(self) -> str:
         """Name the database for people, without secrets."""
@@ -94,7 +102,7 @@ class Database:
             with translated(self.url):
                 glance.try_out(self.file)
             return
-        with translated(self.url), self.engine.connect() as connection:
+        with self._watched(), self.engine.connect() as connection:
             transaction = connection.begin()
             connection.execute(postgres.TRIAL)
             transaction.rollback()
@@ -117,6 +125,26 @@ class Database:
             if self.on_damage is not None:
                 self.on_damage()
             raise
+        except NotConnectedError:
+            self._renew()
+            raise
+
+    def _renew(self) -> None:
+        """Take the password that the configuration has now."""
+        now = time.monotonic()
+        if self.renew is None or now - self._renewed_at < RENEW_EVERY_S:
+            return
+        self._renewed_at = now
+        try:
+            password = parse(self.renew()).password
+        except ConfigError as error:
+            log.debug("the password of the database can't be read again: %s", error)
+            return
+        if password != self.url.password:
+            log.info("the password of the database %s was changed", self.describe())
+            with self._lock:
+                self.url = self.url.set(password=password)
+                self._drop_engine()
 
     def _drop_engine(self) -> None:
         """Close the connections that are not in use, but none of a parent process."""

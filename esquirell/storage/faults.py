@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from sqlalchemy.engine import URL
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from esquirell.domain.errors import UnavailableError
@@ -35,6 +35,10 @@ _UNDEFINED_TABLE = "42P01"
 
 class DamagedError(UnavailableError):
     """The file is no usable database: only a backup helps."""
+
+
+class NotConnectedError(UnavailableError):
+    """There is no connection to a server: it is away, or lets us not in."""
 
 
 class NoTablesError(UnavailableError):
@@ -70,7 +74,10 @@ def _translate(error: Exception, url: URL) -> UnavailableError:
         return NoTablesError(_NO_TABLES.format(place=shown(url)))
     if code in _SENTENCES:
         return UnavailableError(_SENTENCES[code].format(place=shown(url)))
-    return UnavailableError(f"The database {shown(url)} cannot be used: {_first_line(cause, url)}.")
+    # What fails without a statement failed while connecting.
+    connected = not isinstance(error, OperationalError) or error.statement is not None
+    kind = UnavailableError if connected else NotConnectedError
+    return kind(f"The database {shown(url)} cannot be used: {_first_line(cause, url)}.")
 
 
 def _code(cause: BaseException) -> str:

@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import text
+from support.db_postgres import PostgresServer
 from support.db_samples import sample
 from support.waiting import LIMIT_S
 
+from esquirell.domain.errors import UnavailableError
 from esquirell.storage.database import Database
 from esquirell.storage.maintenance.migrate import upgrade
 from esquirell.storage.maintenance.revision import ensure_current
@@ -231,3 +233,25 @@ def test_many_may_switch_the_log_on_at_once(tmp_path: Path) -> None:
         for number in range(20):
             url = f"sqlite:///{tmp_path}/{number}.db"
             assert list(pool.map(switch, [url] * at_once)) == ["wal"] * at_once
+
+
+def test_a_changed_password_is_read_again_when_the_old_one_is_refused(
+    postgres: PostgresServer, postgres_with_tables: str
+) -> None:
+    name = postgres_with_tables.rpartition("/")[2]
+
+    def url(password: str) -> str:
+        return f"postgresql+psycopg://rotating:{password}@127.0.0.1:{postgres.port}/{name}"
+
+    postgres.execute("CREATE ROLE rotating LOGIN SUPERUSER PASSWORD 'before'")
+    database = Database(url("before"))
+    database.renew = lambda: url("after")
+    Readings(database).statuses()
+    postgres.execute("ALTER ROLE rotating PASSWORD 'after'")
+    database.close()
+    with pytest.raises(UnavailableError, match="password authentication failed"):
+        Readings(database).statuses()
+    Readings(database).statuses()
+    database.try_out()
+    database.close()
+    postgres.execute("DROP ROLE rotating")
