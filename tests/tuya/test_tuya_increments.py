@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 import tinytuya
+from hypothesis import given
+from hypothesis import strategies as st
 from support.tuya_devices import (
     DPS,
     LanReader,
@@ -73,6 +75,21 @@ def test_a_repetition_is_told_by_the_clock_where_a_frame_says_nothing() -> None:
 
 def test_what_is_no_number_adds_nothing() -> None:
     assert Line().says(report("x"), report(-5), report(None), report("7")) == 7
+
+
+@given(st.lists(st.integers(1, 30), max_size=60), st.booleans(), st.booleans())
+def test_in_whatever_order_and_however_often_they_come_each_counts_once(
+    numbers: list[int], numbered: bool, timed: bool
+) -> None:
+    """Ten increments of each size: only their number and time tell them apart."""
+    line, seen = Line(), set[int]()
+    for number in numbers:
+        value = 100 + number % 3
+        sequence, at = number if numbered else 0, 1700000000 + number if timed else None
+        added = line.says(report(value, sequence, at), later_s=0.01)
+        if numbered or timed:
+            assert added == (0 if number in seen else value)
+        seen.add(number)
 
 
 def test_a_break_is_told_once() -> None:

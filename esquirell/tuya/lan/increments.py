@@ -1,5 +1,6 @@
 """Increments (`add_ele`): each that a device reports by itself counts, once."""
 
+from collections import deque
 from dataclasses import dataclass, field
 
 from esquirell.domain.numbers import whole
@@ -7,6 +8,7 @@ from esquirell.tuya.lan.session import Message
 
 # Without a number or a time of its own, the same increment again this soon (s) is a repetition.
 REPEATED_S = 3.0
+REMEMBERED = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,14 +22,14 @@ class Increment:
 
     def repeats(self, before: "Increment") -> bool:
         """Whether a device said the same once more: by its frame's number, its time, our clock."""
+        new, old = self.message, before.message
         if self.value != before.value:
             return False
-        is_numbered = bool(self.message.sequence) and self.line == before.line
-        if is_numbered and self.message.sequence == before.message.sequence:
-            return True
-        if self.message.at is not None and before.message.at is not None:
-            return self.message.at == before.message.at
-        return not is_numbered and self.at - before.at < REPEATED_S
+        is_numbered = bool(new.sequence and old.sequence) and self.line == before.line
+        is_timed = new.at is not None and old.at is not None
+        if not is_numbered and not is_timed:
+            return self.at - before.at < REPEATED_S
+        return (is_numbered and new.sequence == old.sequence) or (is_timed and new.at == old.at)
 
 
 @dataclass(slots=True)
@@ -42,7 +44,7 @@ class Increments:
     line: int | None = None
     missed: bool = False
     _new: dict[str, int] = field(default_factory=dict)
-    _last: dict[str, Increment] = field(default_factory=dict)
+    _recent: dict[str, deque[Increment]] = field(default_factory=dict)
     _unsure: list[tuple[str, Increment]] = field(default_factory=list)
 
     def report(
@@ -65,7 +67,7 @@ class Increments:
         for name, increment in unsure:
             if not answered_by_reports:
                 self._count(name, increment)
-            elif name not in self._last or increment.value != self._last[name].value:
+            elif all(increment.value != one.value for one in self._recent.get(name, ())):
                 self.missed = True
 
     def take(self, line: int | None) -> tuple[dict[str, int], bool]:
@@ -79,7 +81,8 @@ class Increments:
         return new, interrupted
 
     def _count(self, name: str, increment: Increment) -> None:
-        before, self._last[name] = self._last.get(name), increment
-        if before is None or not increment.repeats(before):
+        recent = self._recent.setdefault(name, deque(maxlen=REMEMBERED))
+        if not any(increment.repeats(before) for before in recent):
             self.came = True
             self._new[name] = self._new.get(name, 0) + increment.value
+        recent.append(increment)
