@@ -147,6 +147,54 @@ def test_two_workers_share_the_meters_and_each_line_has_one_holder(
         one.stop()
 
 
+def test_reports_reach_the_broker_once_from_two_workers_also_after_redis_was_flushed(
+    start: Start, broker: Mosquitto, server: RedisProcess
+) -> None:
+    values = {f"m{number}": {"101": 2300} for number in range(6)}
+    devices = {
+        name: SimulatedMeter(f"id-{name}", KEY, "3.4", lambda dps=dps: dps)  # type: ignore[misc]
+        for name, dps in values.items()
+    }
+    for device in devices.values():
+        device.start()
+    tables = [meter_table(name, device.port) for name, device in devices.items()]
+    plain = configuration(tables, mqtt_port=broker.port, redis_url=server.url, every=3600)
+    services = [start(plain), start(plain, "worker", "second")]
+
+    def shares() -> list[int]:
+        owners = server.client.hgetall("esquirell:lines:owners:")
+        return sorted(Counter(owners.values()).values())
+
+    def report(tenths: int) -> None:
+        """Let each meter report a voltage; what was heard is published once, whoever heard it."""
+        topics = "esquirell/meter/+/state"
+        with Observer(broker.port, topics) as observer:
+            observer.forget()
+            for name, device in devices.items():
+                values[name]["101"] = tenths
+                device.report()
+
+            def seen() -> list[tuple[str, str]]:
+                published = [(one.topic, one.json) for one in observer.messages if not one.retained]
+                volts = tenths / 10
+                return [(at, it["measured_at"]) for at, it in published if it["voltage_a"] == volts]
+
+            eventually(lambda: len(dict(seen())) == len(devices), what=lambda: services[0].log)
+            time.sleep(0.3)
+            assert len(set(seen())) == len(seen())
+
+    eventually(lambda: shares() == [3, 3], 50, what=lambda: str(shares()))
+    eventually(lambda: all(services[0].readings(name) for name in devices))
+    report(2311)
+    server.client.flushall()
+    report(2322)
+    eventually(lambda: shares() == [3, 3], 30, what=lambda: str(shares()))
+    report(2333)
+    assert "is being read by another" not in services[0].log + services[1].log
+    for device in devices.values():
+        device.stop()
+
+
 def test_a_meter_that_two_schedules_want_in_the_same_second_is_read_once_for_both(
     start: Start, broker: Mosquitto, server: RedisProcess, device: SimulatedMeter
 ) -> None:
