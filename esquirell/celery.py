@@ -41,7 +41,7 @@ class Loader(AppLoader):
             return None
         try:
             return super().import_task_module(module)
-        except (Exception, SystemExit) as error:  # the border to a user's own code
+        except (Exception, SystemExit) as error:  # a user's own code may raise anything
             if module == OUR_TASKS:
                 raise
             log.debug("importing %s failed", module, exc_info=True)

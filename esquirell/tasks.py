@@ -66,9 +66,9 @@ def backup(self: "Task[..., object]") -> dict[str, Any]:
 def rollup(
     self: "Task[..., object]", meters: list[str] | None = None, since: str | None = None
 ) -> dict[str, int]:
-    """Bring the statistics up to date, or work them up anew from a moment on.
+    """Bring the statistics up to date, or recalculate them from a moment on.
 
-    The result tells how many readings of each meter were looked at.
+    The result is the number of readings looked at, by meter.
     """
     begin = datetime.fromisoformat(since) if since else None
     return current(self.app).storage.statistics.rollup(begin, meters)
@@ -79,7 +79,7 @@ def rollup(
 def prune(self: "Task[..., object]") -> dict[str, int]:
     """Remove raw readings older than database.raw_retention, but the first and last of each hour.
 
-    What is not in the statistics stays. The result tells how many of each meter went.
+    What is not in the statistics stays. The result is the number of removed readings, by meter.
     """
     return current(self.app).upkeep.retention.prune()
 
@@ -95,7 +95,7 @@ def backfill(
 ) -> dict[str, Any]:
     """Fill holes in Home Assistant's long-term statistics from our hours.
 
-    The result tells how many hours of each meter were written and left alone.
+    The result is the number of hours written and left alone, by meter.
     """
     begin, end = (datetime.fromisoformat(one) if one else None for one in (since, until))
     cancelled = partial(end_if_cancelled, str(self.request.id))

@@ -75,11 +75,11 @@ class Scheduler(RedBeatScheduler):
             return TURN_S
         self._follow_the_clock()
         self._reconcile()
-        # A database that is away may have taken longer than the lease lasts.
+        # A database that is unreachable may have taken longer than the lease lasts.
         return float(super().tick()) if self._lease.hold() else TURN_S
 
     def close(self) -> None:
-        """Let another beat take over."""
+        """Release the lease, so that another beat takes over."""
         self._lease.release()
 
     @property
@@ -123,7 +123,7 @@ class Scheduler(RedBeatScheduler):
         try:
             return self.Entry.decode(definition, self._snapshot.metas[key], self.app)
         except entries.UNREADABLE as error:
-            log.warning("entry %s in Redis is unreadable and is written anew: %r", key, error)
+            log.warning("entry %s in Redis is unreadable and is rewritten: %r", key, error)
             self._drop(key)
             return None
 
@@ -133,7 +133,7 @@ class Scheduler(RedBeatScheduler):
         client.delete(key, SEEDED_KEY)
 
     def _follow_the_clock(self) -> None:
-        """Derive all due times anew when the clock was set, as they may lie in the far future."""
+        """Derive all due times again when the clock was set, as they may lie in the far future."""
         offset = _clock_offset()
         if abs(offset - self._clock_offset) > CLOCK_STEP_S:
             log.warning("the clock was set by %+.0f s", offset - self._clock_offset)
@@ -153,7 +153,7 @@ class Scheduler(RedBeatScheduler):
             log.debug("the timetable stays as it is: %s", error)
         else:
             self._synced_at = time.monotonic()
-        # Whether it was written anew or not: to find that out may have taken a while.
+        # Whether it was rewritten or not: to find that out may have taken a while.
         self._look()
 
     def _look(self) -> None:

@@ -45,7 +45,7 @@ class RedBeatTimetable:
 
     @contextmanager
     def turn(self) -> Iterator[None]:
-        """Let nobody else derive entries meanwhile. Raises UnavailableError."""
+        """Prevent other processes from deriving entries. Raises UnavailableError."""
         try:
             with self._turns():
                 yield
@@ -84,7 +84,7 @@ class RedBeatTimetable:
         return explain(cron, timezone or self._zone, count)
 
     def announce(self) -> None:
-        """Let all processes know that schedules were changed. Raises UnavailableError."""
+        """Signal to all processes that schedules have changed. Raises UnavailableError."""
         try:
             client_of(self._app).incr(VERSION_KEY)
         except RedisError as error:
@@ -188,7 +188,7 @@ def _last_run(meta: str | None, note: str | None) -> LastRun:
 
 
 def _noted(note: str) -> LastRun:
-    """Read what was noted of a run; what is no note tells nothing."""
+    """Parse the record of a run; an invalid record is ignored."""
     try:
         noted = json.loads(note)
         ended = datetime.fromisoformat(noted["at"]) if noted["at"] else None

@@ -1,6 +1,6 @@
 """Our keys in Redis that hold something else: others wrote there, or a disk was damaged.
 
-All that Redis has is disposable, so it is thrown away; what is needed is written anew.
+All that Redis has is disposable, so it is discarded; what is needed is rewritten.
 """
 
 from collections.abc import Iterator

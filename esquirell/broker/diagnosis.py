@@ -12,7 +12,7 @@ from esquirell.broker.probe import probe
 # Celery's transport is tested with this one; Debian has had newer ones since 2023.
 OLDEST = (6, 2)
 KEEPS_ALL = "noeviction"
-# Policies that throw away any key, not only what expires: results expire, waiting tasks do not.
+# Policies that discard any key, not only what expires: results expire, waiting tasks do not.
 ANY_KEY = "allkeys-"
 
 
@@ -20,7 +20,7 @@ ANY_KEY = "allkeys-"
 class RedisFacts:
     """The version, what happens when memory runs out, and whether it can (`limited`).
 
-    `too_old` tells that the version lacks what this program, or Celery, needs.
+    `too_old`: the version lacks what this program, or Celery, needs.
     """
 
     version: str
@@ -30,7 +30,7 @@ class RedisFacts:
 
     @property
     def loses_tasks(self) -> bool:
-        """Return whether waiting tasks are thrown away when memory runs out."""
+        """Return whether waiting tasks are discarded when memory runs out."""
         return self.policy.startswith(ANY_KEY)
 
 

@@ -62,7 +62,7 @@ class Outage:
             self._said.clear()
 
     def _cleanse(self) -> None:
-        """Throw away what others wrote under our keys, which may be what Redis refuses for."""
+        """Discard what others wrote under our keys, which may be what Redis refuses for."""
         now = self._clock()
         if now - self._cleansed_at < CLEANSE_EVERY_S:
             return

@@ -17,7 +17,7 @@ PROCESSES = "esquirell:process:"
 
 
 class Presence:
-    """Says that a process is alive, and tells who is; what is not renewed is gone after 20 s."""
+    """Registers a process as alive, and lists those that are; an entry expires after 20 s."""
 
     def __init__(self, client: redis.Redis, instance: str) -> None:
         self._client = client

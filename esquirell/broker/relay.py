@@ -31,7 +31,7 @@ class Relay:
         self._instance = instance
 
     def send(self, worker: str, kind: str, meters: Sequence[str]) -> str:
-        """Let a worker read meters; return the ticket of its answer."""
+        """Have a worker read meters; return the ticket of its answer."""
         ticket = uuid.uuid4().hex
         part = json.dumps({"kind": kind, "meters": list(meters), "ticket": ticket})
         try:

@@ -25,7 +25,7 @@ class TaskSender:
         expires_s: int,
         schedule: str | None = None,
     ) -> None:
-        """Send a task, to be thrown away if no worker took it in time.
+        """Send a task, to be discarded if no worker took it in time.
 
         `schedule` is the one of which this is a run. Raises UnavailableError.
         """

@@ -17,7 +17,7 @@ from esquirell.broker.connection import Client, RedisError
 
 log = logging.getLogger(__name__)
 
-# kombu asks anew each second; a message comes at once however long a worker waits for it. At its
+# kombu asks again each second; a message comes at once however long a worker waits for it. At its
 # end the present wait has to run out, or the message that it brings would be lost. Who collects
 # answers changes what it waits for, so it goes on in kombu's steps.
 WAIT_S = 3
@@ -31,7 +31,7 @@ MALFORMED = (ValueError, TypeError, AttributeError, LookupError, RecursionError)
 
 
 class Strays:
-    """Logs what was thrown away: the first, then how many a minute."""
+    """Logs what was discarded: the first, then how many a minute."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -39,12 +39,12 @@ class Strays:
         self._unsaid = 0
 
     def note(self, sentence: str, error: Exception) -> None:
-        """Note that something was thrown away, and why."""
+        """Note that something was discarded, and why."""
         if self._clock() - self._said_at < SAY_EVERY_S:
             self._unsaid += 1
             return
         more = f", and {self._unsaid} others before" if self._unsaid else ""
-        log.warning("%s, and is thrown away (%s)%s", sentence, type(error).__name__, more)
+        log.warning("%s, and is discarded (%s)%s", sentence, type(error).__name__, more)
         self._said_at, self._unsaid = self._clock(), 0
 
 
@@ -65,7 +65,7 @@ class QoS(RedisQoS):
     def restore_unacked_once(self, stderr: object = None) -> None:
         """Return what was taken, if there is a connection; else it comes back by its time.
 
-        kombu tries it over a connection that it has just thrown away, which ends a worker.
+        kombu tries it over a connection that it has just discarded, which ends a worker.
         """
         if self.channel.connection.client is not None:
             super().restore_unacked_once(stderr)
@@ -86,7 +86,7 @@ class Channel(RedisChannel):
     _kept: Client | None = None
 
     def basic_consume(self, queue: str, *args: Any, **kwargs: Any) -> str:  # noqa: ANN401 - kombu's
-        """Consume a queue; a message that the worker can't make sense of is thrown away."""
+        """Consume a queue; a message that the worker can't make sense of is discarded."""
         callback = kwargs["callback"]
 
         def guarded(message: Message) -> object:
@@ -116,7 +116,7 @@ class Channel(RedisChannel):
     def _create_client(self, asynchronous: bool = False) -> Client:
         if asynchronous:
             return self._made(asynchronous=True)
-        # The pool is another one after Redis was away.
+        # The pool is another one after Redis was unreachable.
         if self._kept is None or self._kept.connection_pool is not self.pool:
             self._kept = self._made(asynchronous=False)
         return self._kept
@@ -137,7 +137,7 @@ class Transport(RedisTransport):
     _reminder: Entry | None = None
 
     def register_with_event_loop(self, connection: Connection, loop: Hub) -> None:
-        """Let the loop tell of messages."""
+        """Register with the loop, so that it announces messages."""
         for channel in cast("list[Channel]", self.channels):
             channel.brpop_timeout = WAIT_S
         super().register_with_event_loop(connection, loop)

@@ -33,7 +33,7 @@ def now() -> datetime:
 
 @dataclass
 class Call:
-    """One call of the command line; without `warns` it leaves the settings' warnings untold."""
+    """One call of the command line; without `warns` it does not print the settings' warnings."""
 
     config: Path | None = None
     json: bool = False

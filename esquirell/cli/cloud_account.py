@@ -23,7 +23,7 @@ _REGIONS = get_args(CloudSettings.model_fields["region"].annotation)
 
 
 def key_of(device_id: str) -> str | None:
-    """Ask the cloud for the local key of a device; None when it has none, which is told."""
+    """Ask the cloud for the local key of a device; None, with a warning, when it has none."""
     meter = Meter(name="new", device_id=device_id, transport="cloud")
     try:
         with _cloud() as cloud:

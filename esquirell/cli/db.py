@@ -126,7 +126,9 @@ def _target(url: str, password_file: Path | None) -> str:
 
 
 @db.command("rollup")
-@click.option("--since", metavar="MOMENT", help="Work up all from then on anew: 7d, 2026-11-22, …")
+@click.option(
+    "--since", metavar="MOMENT", help="Recalculate everything from then on: 7d, 2026-11-22, …"
+)
 @pass_call
 def rollup(call: Call, since: str | None) -> None:
     """Bring the statistics by hour, day and month up to date.

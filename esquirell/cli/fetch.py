@@ -72,7 +72,7 @@ def _directly(runtime: Runtime, meters: Sequence[Meter], options: PollOptions) -
 
 
 def _send(runtime: Runtime) -> list[str]:
-    """Send what waits for the broker; tell why that did not work."""
+    """Send what waits for the broker; return why that failed."""
     runtime.publisher.publish_held()
     trouble = broker.reach(runtime.connection)
     runtime.connection.stop(broker.LEAVE_S)
@@ -124,7 +124,7 @@ def _stored(runtime: Runtime, name: str, measured_at: str | None) -> Shape:
 
 
 def _try(runtime: Runtime, names: Sequence[str]) -> Fetched:
-    """Let the service read meters, storing and publishing nothing; side by side."""
+    """Have the service read meters in parallel, without storing or publishing."""
     tasks = {name: service.submit(runtime, "meter/test", {"name": name}) for name in names}
     answers = {name: service.answer_to(runtime, task_id) for name, task_id in tasks.items()}
     shapes = {name: one.data["reading"] for name, one in answers.items() if one.status == "ok"}

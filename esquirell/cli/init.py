@@ -177,7 +177,7 @@ def _ask_upstream(meters: tuple[Meter, ...]) -> tuple[Meter, ...]:
     if not sys.stdin.isatty():
         say('Set upstream = "NAME" for those behind another meter: a house would count them twice')
         return meters
-    question = "Which one measures the whole house, and so the others as well"
+    question = "Which one measures the whole house, including the others"
     main = click.prompt(
         f"{question} (empty: none; {', '.join(names)})",
         "",
@@ -208,7 +208,7 @@ def _ask_meter(taken: Container[str]) -> Meter:
 
 
 def _ask_again(meter: Meter) -> Meter:
-    """Ask anew for what a read depends on; an empty key keeps the one before."""
+    """Ask again for what a read depends on; an empty key keeps the one before."""
     device_id = click.prompt("Device id", meter.device_id, value_proc=_device_id)
     address = click.prompt("Address on your network", meter.address, type=str)
     key = _ask_secret("Local key (empty: keep it)", lambda text: text and _local_key(text), "")

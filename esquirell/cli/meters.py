@@ -172,7 +172,7 @@ def _describe(call: Call, meter: Meter) -> dict[str, Any]:
 
 
 def _spent(call: Call, meter: Meter) -> dict[str, Any]:
-    """Tell of a cloud meter what all of them have spent of the requests."""
+    """Return, for a cloud meter, how many requests all cloud meters have used."""
     if meter.transport != "cloud":
         return {}
     settings, spent = call.settings.cloud, call.runtime.devices.requests_spent()

@@ -18,7 +18,7 @@ def clear(call: Call, *, yes: bool) -> None:
     """Clear everything that esquirell has published.
 
     Its devices disappear from Home Assistant. The service has to be stopped; when it starts again
-    it publishes everything anew. What is stored in the database stays.
+    it publishes everything again. What is stored in the database stays.
     """
     from esquirell.runtime.leaving import leave_broker  # noqa: PLC0415 - it loads paho
 

@@ -58,7 +58,7 @@ def _figures(
 
 
 class _Naming:
-    """Names series by what tells them apart."""
+    """Names series by what distinguishes them."""
 
     def __init__(self, columns: Columns, keys: set[str]) -> None:
         self._several_meters = columns.several

@@ -132,7 +132,7 @@ def _fitting(columns: Columns, meter_width: int) -> list[str]:
 
 
 def _rank(key: str, ranks: Mapping[str, int]) -> tuple[bool, int]:
-    # Of the three figures of a period the mean tells most.
+    # Of the three figures of a period the mean is the most useful.
     plain = key.removesuffix("_mean")
     quantity = quantity_of(plain).key
     return plain != quantity, ranks.get(quantity, len(ranks))

@@ -122,7 +122,7 @@ def load(call: Call) -> None:
 
 
 def ask(call: Call, command: str, data: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return a command. Raises CommandError."""
+    """Run a command; return its data. Raises CommandError."""
     load(call)
     return service.ask(call.runtime, command, data)
 
@@ -166,7 +166,7 @@ def _print(call: Call, states: Sequence[Mapping[str, Any]]) -> None:
 
 
 def _other_tasks(states: Sequence[Mapping[str, Any]]) -> bool:
-    """Return whether the column of tasks tells anything; programs get it always."""
+    """Return whether the column of tasks is worth showing; programs always get it."""
     return not in_terminal() or any(state["task"] != FETCH for state in states)
 
 

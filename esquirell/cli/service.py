@@ -40,7 +40,7 @@ def prepare_alone(runtime: Runtime, *, stores: bool) -> None:
     try:
         runtime.prepare()
     except UnavailableError:
-        # A database that is away only matters to what is to be stored.
+        # A database that is unreachable only matters to what is to be stored.
         if stores:
             raise
 
@@ -57,7 +57,7 @@ def ask(runtime: Runtime, command: str, data: Mapping[str, Any]) -> Mapping[str,
 
 
 def submit(runtime: Runtime, command: str, data: Mapping[str, Any]) -> str:
-    """Let a worker do long work, and give its task's id. Raises CommandError."""
+    """Have a worker do long work; return the id of its task. Raises CommandError."""
     return str(ask(runtime, command, data)["task_id"])
 
 
@@ -74,7 +74,7 @@ def answer_to(runtime: Runtime, task_id: str) -> Answer:
 
 
 class Waiting:
-    """Says on stderr what the task does whose end is waited for."""
+    """Shows on stderr the state of the task that is waited for."""
 
     def __init__(self, check: Callable[[], None]) -> None:
         self._check = check
@@ -84,7 +84,7 @@ class Waiting:
     def say(self, held: HeldTask | None) -> None:
         """Say it after some seconds, at each change, and once a minute.
 
-        Raises what `check` raises when nobody says that he has the task.
+        Raises what `check` raises when no worker holds the task.
         """
         if held is None:
             self._check()
@@ -110,7 +110,7 @@ def _state(held: HeldTask | None) -> str:
 
 
 def finish(runtime: Runtime, command: str, data: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Let a worker do long work, and give what came of it. Raises CommandError."""
+    """Have a worker do long work; return its result. Raises CommandError."""
     if not works(runtime):
         raise CommandError("unavailable", "no service runs that could do this: esquirell run")
     answer = answer_to(runtime, submit(runtime, command, data))

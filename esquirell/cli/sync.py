@@ -43,7 +43,7 @@ class Compared:
 def sync(call: Call) -> int:
     """Refresh keys and mappings from the cloud.
 
-    That is of use after a device was paired anew, which gives it another key. Keys go into
+    That is of use after a device was paired again, which gives it another key. Keys go into
     the files that hold them, the rest into the configuration and the state directory.
     """
     source, cloud = call.settings.source, call.runtime.devices.cloud

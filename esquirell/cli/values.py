@@ -35,9 +35,12 @@ def print_reading(title: str, shape: Shape, zone: str) -> None:
 
 
 def print_grid(shape: Shape) -> None:
-    """Print values as a table: one row per quantity, one column per phase or channel."""
+    """Print values as a table: one row per quantity, one column per phase or channel.
+
+    Energies come first, and the total of the phases last.
+    """
     keys = [key for key in shape if is_quantity_key(key)]
-    suffixes = sorted({split_key(key)[1] for key in keys})
+    suffixes = sorted({split_key(key)[1] for key in keys}, key=lambda suffix: (not suffix, suffix))
     columns = [_heading(suffix) for suffix in suffixes]
     print_table(["", *columns, "unit"], _grid(shape, keys, suffixes), right=columns)
 
@@ -66,7 +69,7 @@ def _grid(shape: Shape, keys: list[str], suffixes: list[str]) -> list[Row]:
     present = {quantity for quantity, _ in cells}
     return [
         (quantity.label, *(cells.get((quantity, suffix), "") for suffix in suffixes), quantity.unit)
-        for quantity in QUANTITIES.values()
+        for quantity in sorted(QUANTITIES.values(), key=lambda quantity: quantity.unit != "kWh")
         if quantity in present
     ]
 

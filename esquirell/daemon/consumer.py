@@ -69,7 +69,7 @@ class Consumer(CeleryConsumer):
         self._pause(PAUSE_S)
 
     def on_unknown_task(self, body: object, message: Message, exc: Exception) -> None:
-        """Throw away a message whose task is in no module of this worker, and say so."""
+        """Discard a message whose task is in no module of this worker, and say so."""
         del body, exc
         name, task_id = str(message.headers["task"]), str(message.headers["id"])
         log.error("there is no task %s here: is its module in [tasks] modules?", name)

@@ -61,4 +61,4 @@ class Follower:
         except ConfigError as error:
             log.error("the meters stay as they were: %s", error)  # noqa: TRY400 - one sentence
             return
-        log.info("the meters were taken over anew: %d", len(self._runtime.meters()))
+        log.info("the meters were reloaded: %d", len(self._runtime.meters()))

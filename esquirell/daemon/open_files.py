@@ -10,7 +10,7 @@ ENOUGH = 8192
 
 
 def allow_enough() -> None:
-    """Let this process open so many, as far as it may: else meters beyond the 500th have none."""
+    """Raise this process's limit of open files: the default is too low for over 500 meters."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = ENOUGH if hard == resource.RLIM_INFINITY else min(ENOUGH, hard)
     if soft == resource.RLIM_INFINITY or soft >= wanted:

@@ -1,4 +1,4 @@
-"""Parts of a process: threads that work in turns, and are started anew when they die."""
+"""Parts of a process: threads that work in turns, and are restarted when they die."""
 
 import logging
 import threading
@@ -18,7 +18,7 @@ class Part:
     """Runs a turn again and again in a thread of its own.
 
     `make` builds what the part needs, gives its turn, and closes it at the end; a turn gives
-    the seconds to wait until the next. After any failure the part is made anew.
+    the seconds to wait until the next. After any failure the part is rebuilt.
     """
 
     def __init__(self, name: str, make: Make) -> None:
@@ -59,8 +59,8 @@ class Part:
         while not self._stop.is_set():
             try:
                 self._turns()
-            except Exception:  # the border of a part: whatever it was, the part goes on
-                log.exception("%s failed and is started anew", self.name)
+            except Exception:  # whatever went wrong, the part goes on
+                log.exception("%s failed and is restarted", self.name)
                 self._stop.wait(PAUSE_AFTER_FAILURE_S)
 
     def _turns(self) -> None:

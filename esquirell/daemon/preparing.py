@@ -17,12 +17,12 @@ from esquirell.tasks import load_own_tasks
 log = logging.getLogger(__name__)
 
 DATABASE_RETRY_S = 5.0
-# A retry and a try that finds a host away, generously.
+# A retry and a try that finds a host unreachable, generously.
 DATABASE_LIMIT_S = 120
 
 
 def prepare(runtime: Runtime, *, schedules: bool, alone: bool = False) -> None:
-    """Make the tables current, wait for the database if it is away, adopt the schedules.
+    """Make the tables current, wait for the database if it is unreachable, adopt the schedules.
 
     Raises ConfigError when waiting would not help, and AlreadyRunningError when the service is
     to be `alone` on its database, and is not.

@@ -38,7 +38,7 @@ from esquirell.runtime.shared import Lease
 log = logging.getLogger(__name__)
 
 STAND_BY_S = 2.0
-# Its supervisor starts it anew, to stand by.
+# Its supervisor restarts it, to stand by.
 STAND_BY_EXIT_CODE = 75
 
 
@@ -110,7 +110,7 @@ def _stand_by(lease: Lease, ended: Flag, announce: Callable[[], str]) -> bool:
                 return True
         except UnavailableError as error:
             log.debug("standing by: %s", error)
-        notify("WATCHDOG=1", "STATUS=standing by: another one is active, or Redis is away")
+        notify("WATCHDOG=1", "STATUS=standing by: another one is active, or Redis is unreachable")
         ended.wait(sign_of_life_every_s(STAND_BY_S))
     return False
 
@@ -128,7 +128,7 @@ def _be_active(runtime: Runtime, role: Role, ended: Flag) -> int:
         if role.lease is not None and _lost(role.lease):
             code = STAND_BY_EXIT_CODE
             log.error(
-                "another %s is active: this one ends, to stand by when started anew", role.names[0]
+                "another %s is active: this one ends, to stand by when restarted", role.names[0]
             )
             break
     _begin_to_end(runtime, first=ended.times <= 1)
@@ -150,7 +150,7 @@ def _begin_to_end(runtime: Runtime, *, first: bool) -> None:
 
 
 def _lost(lease: Lease) -> bool:
-    """Return whether another holds the lease; while Redis is away nobody can take it."""
+    """Return whether another holds the lease; while Redis is unreachable nobody can take it."""
     try:
         return not lease.hold()
     except UnavailableError:

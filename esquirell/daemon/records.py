@@ -32,7 +32,7 @@ def connect() -> None:
 
 
 def on_start(task: "Task[..., object]", **_: object) -> None:
-    """Let a task that runs try again later: what expires is a message that nobody takes."""
+    """Keep a running task from expiring when it retries: only untaken messages expire."""
     task.request.expires = None
 
 
@@ -62,7 +62,7 @@ def on_end(task: "Task[..., object]", retval: object, state: str | None, **_: ob
 def on_revoked(
     sender: "Task[..., object]", request: Context, *, expired: bool, **_: object
 ) -> None:
-    """Record that a task was thrown away: nobody took it in time, or somebody cancelled it."""
+    """Record that a task was discarded: nobody took it in time, or somebody cancelled it."""
     if expired:
         answer = Answer("error", {}, "no worker took the task in time", "timeout")
     else:

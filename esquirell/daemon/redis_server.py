@@ -24,7 +24,7 @@ STOP_S = 5.0
 
 # Nothing is written to disk: what must last is in the database. When memory runs out, results go,
 # which expire anyway and were not used for long; waiting tasks, which do not expire by Redis'
-# doing, never go silently: without results to throw away, writing fails loudly.
+# doing, never go silently: without results to discard, writing fails loudly.
 OPTIONS = {
     "port": "0",
     "unixsocketperm": "700",
@@ -114,9 +114,9 @@ class RedisServer:
         self._socket.unlink(missing_ok=True)
 
     def keep_running(self) -> float:
-        """Start the server anew if it died; give the seconds until the next look."""
+        """Restart the server if it died; give the seconds until the next look."""
         if not self.alive:
-            log.error("the embedded Redis has died and is started anew")
+            log.error("the embedded Redis has died and is restarted")
             self.start()
         return 1.0
 

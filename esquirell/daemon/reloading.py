@@ -38,7 +38,7 @@ def _reload(runtime: Runtime) -> None:
     except ConfigError as error:
         log.error("the configuration stays as it was: %s", error)  # noqa: TRY400 - one sentence
         return
-    except Exception:  # the border of the thread: the next SIGHUP is to be heard, too
+    except Exception:  # the next SIGHUP must be handled, too
         log.exception("the configuration could not be read again")
         return
     logs.set_level(runtime.settings.log.level)

@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 Reply = dict[str, Any]
 
 WAITS = "the task is cancelled: it waits, and will not be run"
-NOT_HERE = "this worker does not have the task, and will throw it away should it come"
+NOT_HERE = "this worker does not have the task, and will discard it should it come"
 RUNS = "the task runs already and was left to go on: terminate ends it"
 ENDS = "the task is cancelled: it ends at its next step"
 CAN_NOT = (

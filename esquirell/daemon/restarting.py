@@ -15,7 +15,7 @@ def start_anew() -> NoReturn:
 
 
 def ended(runtime: Runtime, code: int) -> int:
-    """Start anew if that was asked for, once everything has ended; else return the exit code."""
+    """Restart if that was asked for, once everything has ended; else return the exit code."""
     if runtime.control.restarting:
         start_anew()
     return code

@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 BRIDGE_TURN_S = 1.0
 CLAIM_TURN_S = 15.0
 STORE_AGAIN_S = 5.0
-# What a worker serves that is told of no queue: everything but the meters that have one.
+# What a worker without a queue of its own serves: all meters that name no queue.
 DEFAULT_QUEUE = "default"
 # After an outage of Redis the consumer may need this long to say that it is back.
 CONSUMER_LIMIT_S = 90.0

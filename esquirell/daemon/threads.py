@@ -55,4 +55,4 @@ class ThreadRequest(Request):
         """Leave it to the task: when it ends because of this, it says so itself."""
 
     def cancel(self, *_: object, **__: object) -> None:
-        """Let the task go on after a loss of Redis: what it has read is stored all the same."""
+        """Keep the task running after Redis is lost: what it has read is stored all the same."""

@@ -1,4 +1,4 @@
-"""The watchdog: starts dead parts anew, and ends a process in which something hangs."""
+"""The watchdog: restarts dead parts, and ends a process in which something hangs."""
 
 import faulthandler
 import logging
@@ -49,7 +49,7 @@ class Watchdog:
     `on_look` then gives the status that systemd shows.
 
     Something that hangs can't be ended inside a Python process, so the process ends and
-    its supervisor (systemd, docker) starts it anew.
+    its supervisor (systemd, docker) restarts it.
     """
 
     def __init__(
@@ -85,7 +85,7 @@ class Watchdog:
     def _look(self) -> None:
         for part in self._parts:
             if not part.alive and not self._stop.is_set():
-                log.error("%s has died and is started anew", part.name)
+                log.error("%s has died and is restarted", part.name)
                 part.start()
         hung = [gauge for gauge in self._gauges if gauge.silent_s() > gauge.limit_s]
         if hung:
@@ -95,7 +95,7 @@ class Watchdog:
 
 def _end(gauge: Gauge) -> None:
     log.critical(
-        "%s hangs since %.0f s; the process ends to be started anew", gauge.name, gauge.silent_s()
+        "%s hangs since %.0f s; the process ends to be restarted", gauge.name, gauge.silent_s()
     )
     faulthandler.dump_traceback()
     os._exit(HUNG_EXIT_CODE)

@@ -28,7 +28,7 @@ class Task(Protocol):
 
 
 class Workload:
-    """Looks at the tasks that were taken; `places` tells how many may run side by side.
+    """Looks at the tasks that were taken; `places` returns how many may run in parallel.
 
     `is_blocked` is what the last look found.
     """

@@ -1,4 +1,4 @@
-"""What the database says: readings counted, schedules and their next run."""
+"""The demo's database: counts readings, and lists schedules with their next run."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -42,7 +42,7 @@ class Record:
         return [self._planned(one.effective()) for one in stored if not one.removed]
 
     def close(self) -> None:
-        """Let go of the database."""
+        """Close the database."""
         self._stores.database.close()
 
     def _planned(self, schedule: Schedule) -> Planned:

@@ -138,7 +138,7 @@ class LevelSet(Shape):
 
 
 class Restarting(Shape):
-    """The service starts anew within seconds."""
+    """The service restarts within seconds."""
 
 
 class TaskResult(Shape):

@@ -16,7 +16,7 @@ CATCH_UP_S = 3600.0
 # An exchanged device that starts this close to the old one is taken for the old one.
 PAIRED_ANEW_WITHIN = 0.01
 
-# The source of a counter whose device was taken away: whatever comes next begins anew.
+# The source of a counter whose device was taken away: whatever comes next starts again.
 GONE = ""
 
 # Readings of one moment may come in either order; earlier ones tell of another clock, and of a
@@ -27,7 +27,7 @@ UNKNOWN_S = 86_400.0
 CONFIRMATIONS = 3
 CONFIRMATION_S = 30.0
 
-# A counter that starts anew at zero has counted at most what fits into this time.
+# A counter that restarts at zero has counted at most what fits into this time.
 RESTART_S = 900.0
 # Decimal displays, and binary registers in steps of 1, 0.1, 0.01 and 0.001 kWh.
 MODULI = (
@@ -66,7 +66,7 @@ class Counter:
     `source` names whose counter it is (`GONE`: nobody's any more), `moved_at` is when it last
     rose, `level` where it may have gone since. `unproven`: it was read once, and nothing has agreed
     with it yet. `replaces` is the moment of such a reading, of a counter that takes its place.
-    `begins`: somebody has given it another offset, so that its sum begins anew with the next
+    `begins`: somebody has given it another offset, so that its sum starts again with the next
     reading.
     """
 
@@ -134,7 +134,7 @@ def taken_over(counter: Counter, raw: float, at: datetime, source: str) -> Count
 
 
 def anew(counter: Counter, offset: float) -> Counter:
-    """Return a counter with another offset, in kWh: what it sums up begins anew."""
+    """Return a counter with another offset, in kWh: what it sums up starts again."""
     return replace(counter, offset=offset, level=None, begins=True)
 
 
@@ -152,7 +152,7 @@ def _follows(counter: Counter, raw: float, at: datetime) -> bool:
 
 
 def _is_near(counter: Counter, raw: float) -> bool:
-    """Whether a device with another id may be the same one, paired anew."""
+    """Whether a device with another id may be the same one, paired again."""
     return counter.source != GONE and raw - counter.raw <= PAIRED_ANEW_WITHIN * counter.raw
 
 

@@ -1,4 +1,4 @@
-"""Errors by what the one who catches them does next."""
+"""Errors, sorted by what the code that catches them does next."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -20,7 +20,7 @@ class ConfigError(EsquirellError):
 
 
 class UnavailableError(EsquirellError):
-    """Try again later: the database or Redis is away."""
+    """Try again later: the database or Redis is unreachable."""
 
     code = "unavailable"
 
@@ -40,7 +40,7 @@ class DecodeError(EsquirellError):
 class CodedError(EsquirellError):
     """An error with a code of its own.
 
-    All that it was made from is in `args`: so it can be made anew where a task's result is read.
+    All that it was made from is in `args`: so it can be rebuilt where a task's result is read.
     """
 
     def __init__(self, code: str, sentence: str, *more: object) -> None:
@@ -78,7 +78,7 @@ class FetchError(CodedError):
 
 
 class CommandError(CodedError):
-    """Answer the one who asked: `code` is one of those that answers carry."""
+    """Answer with an error: `code` is one of the codes of answers."""
 
 
 class HomeAssistantError(EsquirellError):

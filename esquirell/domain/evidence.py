@@ -1,6 +1,7 @@
 """What the values of one answer prove of the profile that decoded them, and what they refuse.
 
-Devices that are no meters send numbers, too: only physics tells a meter of which nothing is known.
+Devices that are not meters send numbers, too: only physics identifies a meter about which
+nothing is known.
 """
 
 import math

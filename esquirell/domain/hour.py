@@ -42,7 +42,7 @@ class Batch:
     """Readings of one meter by columns: their moments in order, and the values of each key.
 
     `holds` says for how long (s) each reading holds when none follows. By the place of a
-    reading: `begins` has the keys whose sums begin anew with it, `ranges` least and greatest of
+    reading: `begins` has the keys whose sums start again with it, `ranges` least and greatest of
     what was seen since the reading before and is not stored itself.
     """
 

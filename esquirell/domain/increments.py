@@ -55,7 +55,7 @@ def add(
 
 
 def _compared(one: Increments) -> Increments:
-    """Compare increments and power once there is enough of either, and begin anew."""
+    """Compare increments and power once there is enough of either, and start again."""
     if max(one.counted, one.expected) < COMPARED_KWH:
         return one
     agrees = one.expected <= GROSS * one.counted and one.counted <= GROSS * one.expected

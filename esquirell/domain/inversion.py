@@ -19,7 +19,7 @@ def invert(
 ) -> tuple[dict[str, float], tuple[str, ...]]:
     """Turn powers round and swap import with export, for all (True) or for some phases.
 
-    Of some phases only, the totals are summed up anew, over the phases among `keys`, all keys of
+    Of some phases only, the totals are summed again, over the phases among `keys`, all keys of
     the meter; a total that can't be is left out. Gives the values, and a sentence for each
     counter that stays as the device has it.
     """

@@ -47,7 +47,7 @@ class Row:
     """What Home Assistant keeps of the hour that begins at `start`.
 
     A counter has `state`, its value at the end of the hour, and `sum`, what was counted since
-    Home Assistant has known it; `last_reset` is when a counter that begins anew each day or month
+    Home Assistant has known it; `last_reset` is when a counter that starts again each day or month
     did so. Anything else has `mean`, `min` and `max`.
     """
 

@@ -20,7 +20,7 @@ class Reading:
     `ledger` is what has to be remembered together with it.
 
     Beside its values: `holds_s` is for how long (s) they hold when no reading follows, `begins`
-    are the counters whose sums begin anew with this reading, `ranges` least and greatest by key
+    are the counters whose sums start again with this reading, `ranges` least and greatest by key
     of what was reported since the reading before and is not stored. `retracted` names counters
     whose only reading so far, of the moment given, turned out to have been none. `increments` is
     what the meter reported to have added to counters since the reading before, in kWh, and

@@ -73,7 +73,7 @@ class Schedule(BaseModel):
 
     @property
     def expires_s(self) -> int:
-        """Seconds after which a message that nobody took is thrown away."""
+        """Seconds after which a message that nobody took is discarded."""
         return self.expires or max(self.every or 60, LEAST_EXPIRY)
 
 

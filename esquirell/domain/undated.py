@@ -1,4 +1,4 @@
-"""Readings of which nobody knows yet when they were taken, as the clock was wrong."""
+"""Readings whose time is not known yet, because the clock was wrong."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -65,16 +65,16 @@ class History(Events):
             time.sleep(PAUSE_S)
 
     def on_event(self, event: dict[str, Any]) -> None:
-        """Take in what a worker tells, without what is secret in it."""
+        """Record an event of a worker, with secrets masked."""
         super().on_event(self._mask.data(event))
 
     async def on_enable_events(self) -> None:
-        """Ask all workers again; that Redis is away is said by `run`, once."""
+        """Ask all workers again; that Redis is unreachable is said by `run`, once."""
         with suppress(OperationalError, RedisError, OSError):
             await self.io_loop.run_in_executor(None, self.capp.control.enable_events)
 
     def _begin(self) -> None:
-        """Let the workers tell of their tasks; by their answers it is known that they do."""
+        """Ask the workers to send task events; their answers show that they do."""
         self.capp.control.enable_events(reply=True, timeout=ANSWER_S)
         self.listening.set()
 

@@ -8,7 +8,7 @@ from flower.api.control import ControlHandler
 from tornado.web import HTTPError, authenticated
 
 NOBODY = "no worker has answered: whether the task will be cancelled is not known"
-UNKNOWN = "no worker has the task: it is thrown away when one takes it within three hours"
+UNKNOWN = "no worker has the task: it is discarded when one takes it within three hours"
 
 SOLO = (
     "a worker with --pool solo hears of it between its tasks only: one that runs goes on, and one "

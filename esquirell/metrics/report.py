@@ -1,4 +1,4 @@
-"""The health report as gauges, read anew at each scrape."""
+"""The health report as gauges, read again at each scrape."""
 
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime

@@ -228,7 +228,7 @@ class Connection:
         self._poke()
 
     def acknowledge(self, message: Message) -> None:
-        """Let the broker know that a message was handled, so that it is not sent again."""
+        """Acknowledge a message, so that the broker does not send it again."""
         self._traffic.handled.append(message)
         self._poke()
 
@@ -284,7 +284,7 @@ class Connection:
         try:
             return self._dialler.dial(self._build, self._serve)
         except Exception:
-            # The border of the thread: a fault here costs a connection, never the thread.
+            # An error here costs a connection, never the thread.
             log.exception("the MQTT connection failed unexpectedly")
             return Attempt()
 

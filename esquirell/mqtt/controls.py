@@ -1,4 +1,4 @@
-"""The entities of the bridge and of its schedules as Home Assistant is told of them."""
+"""Discovery of the entities of the bridge and its schedules."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -30,7 +30,7 @@ def of_bridge(topics: Topics) -> dict[str, Entity]:
 
 
 def of_schedule(topics: Topics, name: str, state: Mapping[str, Any]) -> dict[str, Entity]:
-    """Describe the controls of a schedule; the one that does not fit its rule is taken away."""
+    """Describe the controls of a schedule; the one that does not fit its rule is removed."""
     by_interval = state["every"] is not None
     rule = {"interval": _interval} if by_interval else {"cron": _crontab}
     describe = {"enabled": _switch, "run": _run, "next_run": _next_run} | rule

@@ -1,4 +1,4 @@
-"""What Home Assistant is told of the cost of a meter's energy."""
+"""The sensors in Home Assistant for the cost of a meter's energy."""
 
 from esquirell.mqtt.entities import Entity, by_the_bridge, named
 from esquirell.mqtt.topics import Topics

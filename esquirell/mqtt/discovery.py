@@ -1,4 +1,4 @@
-"""What Home Assistant is told: a message for each meter, each schedule and the bridge."""
+"""Discovery messages for Home Assistant: one per meter, per schedule and for the bridge."""
 
 import json
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ class MeterInfo:
 
     `profile` is None while the product is not known, `interval` the longest time between two
     polls in seconds, None when nothing polls the meter; `currency` that of its tariff, None
-    without one. `mac` and `serial` are empty where nobody has told them.
+    without one. `mac` and `serial` are empty if unknown.
     """
 
     meter: Meter

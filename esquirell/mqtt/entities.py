@@ -1,4 +1,4 @@
-"""The entities of a meter as Home Assistant is told of them."""
+"""Discovery of the entities of a meter."""
 
 from collections.abc import Collection, Iterator
 

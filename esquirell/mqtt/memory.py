@@ -24,7 +24,7 @@ class Place:
 class Memory:
     """Where was published last, and which announcements were removed.
 
-    Home Assistant forgets a removed device only if it is told while it runs: `removed` holds
+    Home Assistant forgets a removed device only if it learns so while it runs: `removed` holds
     the announcements, by topic, until it has been seen to start. Without a file, or while it
     can't be written, all this lasts as long as the process.
     """

@@ -47,7 +47,7 @@ class ScheduleStates:
             self._version, self._published_at = version, now
 
     def forget(self) -> None:
-        """Publish all anew at the next occasion."""
+        """Publish everything again at the next occasion."""
         self._version = self._published_at = None
 
     def _publish(self, states: States) -> None:

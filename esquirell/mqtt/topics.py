@@ -35,7 +35,7 @@ class Topics:
 
     @property
     def bridge_event(self) -> str:
-        """Where it is told that something happened."""
+        """Where events are published."""
         return f"{self.base}/bridge/event"
 
     @property

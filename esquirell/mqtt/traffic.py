@@ -132,7 +132,7 @@ class Traffic:
         """Go on without a message that the broker does not take."""
         self._next = None
         if message.instead is not None:
-            # Whoever waits for it is told so.
+            # Those who wait for it get this error.
             self._next = message._replace(payload=message.instead, instead=None)
         elif message.topic not in self.too_large:
             self.too_large.add(message.topic)
@@ -154,7 +154,7 @@ def _hand_over(message: Message, handler: Handler) -> bool:
     try:
         handler(message)
     except Exception:
-        # The border to other parts: their faults must not end the connection.
+        # An error in another part must not end the connection.
         log.exception("a message on %s could not be handled", message.topic)
         return False
     return True

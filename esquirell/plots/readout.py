@@ -1,4 +1,4 @@
-"""What is told of a step of a picture: as a title of a bar, and for a script under the cursor."""
+"""The text for one step of a chart: the title of a bar, and the read-out under the cursor."""
 
 from esquirell.plots.figure import Figure, Point
 from esquirell.plots.legend import colour_of

@@ -25,7 +25,7 @@ class Trial:
 
 
 def try_capture(capture: Mapping[str, Any], directory: Path | None = None) -> Trial:
-    """Choose a profile for a captured answer and decode it; what is implausible is told.
+    """Choose a profile for a captured answer and decode it; warn of implausible values.
 
     `capture` has the shape of an entry of tinytuya's devices.json: `product_id`, `category`,
     `mapping` or `spec`, and `dps` by DP id or `status` by code; `directory` holds the user's own

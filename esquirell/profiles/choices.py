@@ -61,8 +61,8 @@ class _Kept:
     """What was chosen for a meter as it is configured, and all that it ever sent, latest last.
 
     `answers` were decoded with it; the last `refused` of them spoke against it. It is `outdated`
-    once more is known of the product: the next answer decides anew. `growth` tells the scale of
-    counters of which nothing else does.
+    once more is known of the product: the next answer decides again. `growth` shows the scale of
+    counters where nothing else does.
     """
 
     meter: Meter
@@ -151,7 +151,7 @@ class Choices:
         return kept.choice.profile if kept else self._choose(meter, {}).profile
 
     def decode(self, meter: Meter, answer: Mapping[str, Any]) -> Decoded:
-        """Decode an answer by the profile of its meter, which is chosen anew if need be.
+        """Decode an answer by the profile of its meter, which is chosen again if need be.
 
         Raises ConfigError, as `of`.
         """
@@ -168,7 +168,7 @@ class Choices:
         return replace(decoded, warnings=warnings, hints=(*choice.warnings, *decoded.hints))
 
     def reconsider(self, meter: Meter) -> None:
-        """Let the next answer of a meter decide anew, as more is known of its product."""
+        """Let the next answer of a meter decide again, as more is known of its product."""
         with self._lock:
             if kept := self._kept.get(meter.name):
                 self._kept[meter.name] = replace(kept, outdated=True)

@@ -1,4 +1,4 @@
-"""What a tinytuya devices.json says of a device: read anew when the file changes."""
+"""What a tinytuya devices.json says of a device: read again when the file changes."""
 
 import json
 from collections.abc import Mapping

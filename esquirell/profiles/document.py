@@ -1,4 +1,4 @@
-"""A profile as a TOML document: read, checked as a whole, and what is wrong told in sentences."""
+"""A profile as a TOML document: parsed and validated, with errors in sentences."""
 
 import re
 import tomllib

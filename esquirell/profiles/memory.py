@@ -55,7 +55,7 @@ class Forgetful:
 class Files:
     """Remembers in one small file per device, named by a hash; no raw value is in it.
 
-    Another `version` of the program decides anew: its rules may be better.
+    Another `version` of the program decides again: its rules may be better.
     """
 
     def __init__(self, folder: Path, version: str) -> None:

@@ -1,4 +1,4 @@
-"""What is wrong with a profile, in sentences for the one who wrote it."""
+"""Errors of a profile, in sentences for its author."""
 
 from typing import Any
 

@@ -83,7 +83,7 @@ class Devices:
         self._listener().event(kind, data)
 
     def learn(self, meter: Meter, product_id: str) -> None:
-        """Choose the profile anew by the product id that a meter announced, if it says more.
+        """Choose the profile again by the product id that a meter announced, if it says more.
 
         Of meters behind a gateway nothing is heard: the product is that of the gateway.
         """

@@ -57,7 +57,7 @@ class Shared:
 
     @cached_property
     def orders(self) -> Orders:
-        """What all processes are told at once."""
+        """Orders to all processes."""
         return Orders(self.client)
 
     @cached_property

@@ -40,7 +40,7 @@ class Counted:
     """A counter at the end of an hour.
 
     `state` is what Home Assistant would have shown; `position` is the same on a scale that never
-    begins anew.
+    starts again.
     """
 
     position: float
@@ -95,7 +95,7 @@ class Plan:
     """What to do to one statistic: the shifts first, then the writes, the latest hours first.
 
     In that order Home Assistant's total is right after each step, and what is interrupted is
-    completed by planning anew. Without any row, which is not `recorded`, there is nothing to plan:
+    completed by planning again. Without any row, which is not `recorded`, there is nothing to plan:
     Home Assistant begins its sums by itself.
     """
 
@@ -111,7 +111,7 @@ class Plan:
 
 
 def energy_place(row: Row) -> float:
-    """Return the position of a counter that never begins anew."""
+    """Return the position of a counter that never starts again."""
     return row.state or 0.0
 
 
@@ -281,7 +281,7 @@ class _Counter:
     def _fill(self, outage: _Outage, end: Row) -> None:
         steps = _Steps(self._ours, outage)
         gained = self._ours.place(end) - self._ours.place(outage.before)
-        # What Home Assistant has not booked, as its counter began anew during the outage.
+        # What Home Assistant has not booked, as its counter started again during the outage.
         lost = gained - self._ours.booked(outage.before, end)
         if not self._ours.signed and _sum(end) - steps.sum < -SAME:
             for hour in steps.filled:

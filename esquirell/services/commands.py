@@ -35,7 +35,7 @@ class Commands:
             return self._recorded(command, request, handlers, payload)
         except EsquirellError as error:
             return failure(error)
-        except Exception:  # the border: whoever asked gets an answer
+        except Exception:  # whoever asked gets an answer
             log.exception(UNEXPECTED, request.command)
             return INTERNAL
 
@@ -53,7 +53,7 @@ class Commands:
             answer = Answer("ok", command.handler(handlers, what))
         except EsquirellError as error:
             answer = failure(error)
-        except Exception:  # the border: a record must not stay open
+        except Exception:  # a record must not stay open
             log.exception(UNEXPECTED, request.command)
             answer = INTERNAL
         self._jobs.end(record.id, answer, answered=True)

@@ -69,12 +69,12 @@ class Control:
         self.restarting = False
 
     def change_level(self, level: str) -> None:
-        """Change the log level until the service starts anew or reads its configuration again."""
+        """Change the log level until the service restarts or reads its configuration again."""
         self._give(LEVEL, level)
         self._change_level(level)
 
     def restart(self) -> None:
-        """Have the service start anew within seconds. Raises CommandError just after a start."""
+        """Have the service restart within seconds. Raises CommandError just after a start."""
         up_s = self._monotonic() - self._started_at
         if up_s < RESTART_AGAIN_S:
             left_s = RESTART_AGAIN_S - up_s
@@ -99,7 +99,7 @@ class Control:
         if self.restarting or not (RESTART in new or self._asked_here):
             return False
         self.restarting = True
-        log.info("the service starts anew, as was asked for")
+        log.info("the service restarts, as was asked for")
         return True
 
     def _change_level(self, level: str) -> None:

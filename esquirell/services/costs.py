@@ -1,4 +1,4 @@
-"""What the energy of the meters costs, by their tariffs, computed anew from the hours.
+"""What the energy of the meters costs, by their tariffs, computed from the hours.
 
 Nothing is stored, so that a corrected price corrects the past, too. What is summed up is the energy
 of all hours of a period that have the same price; only the sums are multiplied.

@@ -63,7 +63,7 @@ class Delivery:
         """Take in a reading that may not be stored: its hour has to know its values all the same.
 
         Least and greatest since the last stored reading are stored with the next one, and so is
-        which counters began anew.
+        which counters started again.
         """
         with self._lock:
             self._ranges.setdefault(reading.meter, Ranges()).see(reading.values)

@@ -131,7 +131,7 @@ class Handlers:
         return self._changed(change.name)
 
     def enable_schedule(self, named: Named) -> Data:
-        """Let a paused schedule run again."""
+        """Resume a paused schedule."""
         self.edits.enable(named.name, enabled=True)
         return self._changed(named.name)
 
@@ -166,12 +166,12 @@ class Handlers:
         return Work(task.name, task.check(call.args))
 
     def set_log_level(self, wanted: LogLevel) -> Data:
-        """Log more or less until the service starts anew."""
+        """Log more or less until the service restarts."""
         self.control.change_level(wanted.level)
         return {"level": wanted.level}
 
     def restart(self, _: Nothing) -> Data:
-        """Start the service anew."""
+        """Restart the service."""
         self.control.restart()
         return {}
 

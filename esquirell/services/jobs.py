@@ -78,7 +78,7 @@ class Jobs:
         return earlier, earlier.answer is not None or isinstance(command, Job)
 
     def send(self, command_id: str, work: Work) -> None:
-        """Let a worker do it. Raises UnavailableError."""
+        """Have a worker do it. Raises UnavailableError."""
         self._sender.send(work.task, work.kwargs, command_id, EXPIRES_S, work.schedule)
 
     def end(self, command_id: str, answer: Answer, *, answered: bool) -> None:
@@ -123,8 +123,8 @@ class Jobs:
     def wait(self, command_id: str, on_wait: OnWait = lambda _: None) -> Answer:
         """Wait for the end of a job, however long it runs, and return it from its record.
 
-        `on_wait` is told every few seconds who holds its task. Raises CommandError (`timeout`)
-        when no worker took it or the worker is gone, and UnavailableError.
+        `on_wait` is called every few seconds with the holder of the task. Raises CommandError
+        (`timeout`) when no worker took it or the worker is gone, and UnavailableError.
         """
         search = Search(self._held, command_id)
         began = asked = time.monotonic()

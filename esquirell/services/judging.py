@@ -30,7 +30,7 @@ _METERS = 2048
 
 
 def _no_reading() -> None:
-    """Know of no reading."""
+    """Start without any reading."""
 
 
 class Judging:
@@ -133,7 +133,7 @@ class Judging:
         return replace(judged, measured_at=reading.measured_at, ledger=None, undated=undated)
 
     def _complain(self, failure: str) -> None:
-        """Log a failure once: the database may be away for long."""
+        """Log a failure once: the database may be unreachable for long."""
         level = logging.DEBUG if failure == self._failure else logging.WARNING
         log.log(level, "counters can't be looked up: %s", failure)
         self._failure = failure

@@ -20,7 +20,7 @@ from esquirell.services.costs import CostQuery, Costs
 from esquirell.services.history import PeriodHistory, ReadingHistory
 
 BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
-# The sensors of what a meter costs, and when each begins anew.
+# The sensors of what a meter costs, and when each starts again.
 COST_PERIODS: Mapping[str, Resolution] = {"cost_today": "day", "cost_this_month": "month"}
 
 
@@ -117,7 +117,7 @@ class OurHours:
 def cost_booked(earlier: Row, later: Row) -> float:
     """Return what Home Assistant adds to the sum of a cost between two rows.
 
-    When the cost began anew it only knows what was spent since.
+    When the cost started again it only knows what was spent since.
     """
     begun = earlier.last_reset == later.last_reset
     return (later.state or 0.0) - ((earlier.state or 0.0) if begun else 0.0)

@@ -77,7 +77,7 @@ class ReadingStore(Protocol):
 
 
 class Spool(Protocol):
-    """Keeps readings on this machine while the database is away."""
+    """Keeps readings on this machine while the database is unreachable."""
 
     def add(self, readings: Iterable[Reading]) -> None:
         """Keep readings, so that a power cut loses none. Raises SpoolError."""
@@ -181,7 +181,7 @@ class Relay(Protocol):
     """Lets other workers read meters. Everything raises UnavailableError."""
 
     def send(self, worker: str, kind: str, meters: Sequence[str]) -> str:
-        """Let a worker read meters; return the ticket of its answer.
+        """Have a worker read meters; return the ticket of its answer.
 
         `kind` is `scheduled`, `on_demand`, `trial` or `capture`.
         """

@@ -69,7 +69,7 @@ class Intake:
             return Outcome(reading=self._understand(answer.meter, answer.heard, answer.at))
         except EsquirellError as error:
             return Outcome(error=error)
-        except Exception as error:  # the border: a fault with one meter must not cost the others
+        except Exception as error:  # a fault with one meter must not cost the others
             log.exception("an answer could not be understood")
             return Outcome(error=EsquirellError(f"unexpected error: {type(error).__name__}"))
 

@@ -284,7 +284,7 @@ class Inbox:
             return self._read(part["kind"], part["meters"])
         except EsquirellError as error:
             return {"code": error.code, "error": str(error)}
-        except Exception as error:  # the border: the worker that asked waits for an answer
+        except Exception as error:  # the worker that asked waits for an answer
             log.exception("a batch could not be read")
             return {"code": "internal", "error": f"unexpected error: {type(error).__name__}"}
 

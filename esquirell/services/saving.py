@@ -24,7 +24,7 @@ TURN_S = 1.0
 
 
 class Saver:
-    """Stores readings in one transaction per batch; spools them while the database is away.
+    """Stores readings in one transaction per batch; spools them while the database is unreachable.
 
     `dating` finds the time of readings that were taken while the clock was wrong; without it the
     clock is believed.
@@ -82,10 +82,10 @@ class Saver:
     def save(
         self, readings: Sequence[Reading], statuses: Mapping[str, MeterStatus]
     ) -> UnavailableError | None:
-        """Store readings and statuses; give the error when the database is away.
+        """Store readings and statuses; give the error when the database is unreachable.
 
         A locked database is found out in seconds: who comes meanwhile does not queue for it.
-        Readings of which nobody knows when they were taken wait in the spool.
+        Readings whose time is unknown wait in the spool.
         """
         if undated := [reading for reading in readings if reading.undated]:
             self._keep(undated)

@@ -17,7 +17,7 @@ class ScheduleStore(Protocol):
         ...
 
     def change(self, edit: Edit) -> None:
-        """Let `edit` change schedules, while nobody else does.
+        """Apply `edit` to the schedules, exclusively.
 
         It is called with all schedules by name, and gives those to insert or replace, and None
         for those to forget. Raises UnavailableError, and what `edit` raises.
@@ -37,7 +37,7 @@ class Timetable(Protocol):
     """Runs schedules: entries derived from the record, in Redis."""
 
     def turn(self) -> AbstractContextManager[object]:
-        """Let nobody else derive entries meanwhile. Raises UnavailableError."""
+        """Prevent other processes from deriving entries. Raises UnavailableError."""
         ...
 
     def replace(self, schedules: Mapping[str, Schedule], last_runs: Mapping[str, LastRun]) -> None:
@@ -53,7 +53,7 @@ class Timetable(Protocol):
         ...
 
     def announce(self) -> None:
-        """Let all processes know that schedules were changed. Raises UnavailableError."""
+        """Signal to all processes that schedules have changed. Raises UnavailableError."""
         ...
 
     def forget(self, name: str) -> None:
@@ -104,7 +104,7 @@ class CommandLog(Protocol):
         ...
 
     def unanswered(self) -> list[CommandRecord]:
-        """Return the commands whose end was not told, ended or not. Raises UnavailableError."""
+        """Return the commands whose result was not sent yet. Raises UnavailableError."""
         ...
 
     def prune(self, before: datetime) -> int:

@@ -86,7 +86,7 @@ class Schedules:
     def changed(self) -> None:
         """Bring a change of the record into effect, and let all processes know.
 
-        With Redis away that waits for its return: the record is what counts.
+        While Redis is unreachable, that waits for its return: the record is what counts.
         """
         try:
             self.sync()
@@ -121,7 +121,7 @@ class Schedules:
     def version(self, names: Sequence[str]) -> tuple[str, Mapping[str, str]] | None:
         """Return what is another one after each change, and for each of `names` after each run.
 
-        None while Redis is away.
+        None while Redis is unreachable.
         """
         try:
             return self._timetable.version(names)

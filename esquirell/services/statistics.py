@@ -1,7 +1,7 @@
 """Statistics by hour, day and month, worked up from the stored readings step by step.
 
 A meter's watermark is the moment up to which its readings are worked up; a reading that is
-stored later than a newer one sets it back. Each step works up whole hours anew from the raw
+stored later than a newer one sets it back. Each step recalculates whole hours from the raw
 readings, so that the result is the same whether it came in one go or in a thousand.
 """
 
@@ -37,7 +37,7 @@ class Statistics:
     def rollup(
         self, since: datetime | None = None, meters: Sequence[str] | None = None
     ) -> dict[str, int]:
-        """Bring the statistics up to date; from `since` on all of them are worked up anew.
+        """Bring the statistics up to date; from `since` on all of them are recalculated.
 
         Returns how many readings of each meter were new, or from `since` on. Raises
         UnavailableError; then what was done so far is kept.

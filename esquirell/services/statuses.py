@@ -37,7 +37,7 @@ class Statuses:
             return self._newest
 
     def forget(self) -> None:
-        """Look up anew what is stored: readings from the future were set aside."""
+        """Look up again what is stored: readings from the future were set aside."""
         with self._lock:
             self._known, self._loaded, self._newest = {}, False, None
 
@@ -77,7 +77,7 @@ class Statuses:
         self._warned[name] = now
 
     def _load(self) -> dict[str, MeterStatus]:
-        """Read the stored statuses once; try again next time if the database is away."""
+        """Read the stored statuses once; try again next time if the database is unreachable."""
         if not self._loaded:
             try:
                 stored = self._store.statuses()

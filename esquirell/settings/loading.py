@@ -47,7 +47,7 @@ def load(
     environ: Mapping[str, str] | None = None,
     edit: added_meters.Edit | None = None,
 ) -> Settings:
-    """Load the settings; nothing is written, and each call reads everything anew.
+    """Load the settings; nothing is written, and each call reads everything again.
 
     The file is `path`, else `$ESQUIRELL_CONFIG`, else the first one found where files are
     looked for; without any, the variables `ESQUIRELL_…` alone have to do. Meters that were
@@ -176,7 +176,7 @@ def _validated(draft: Draft) -> Settings:
 
 
 def _check_profiles(folder: Path | None) -> None:
-    """Load the user's own profiles, so that a faulty one is told now, not by the first reading."""
+    """Load the user's own profiles: an invalid one is reported now, not at the first reading."""
     if folder is not None and folder.exists():
         from esquirell import profiles  # noqa: PLC0415 - it takes long, and few have any
 

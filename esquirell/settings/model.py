@@ -311,7 +311,7 @@ class Settings(Configuration):
 
     @property
     def spool_file(self) -> Path:
-        """Where readings wait while the database is away."""
+        """Where readings wait while the database is unreachable."""
         return self.state_dir / "spool.db"
 
     @property

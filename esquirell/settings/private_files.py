@@ -69,10 +69,10 @@ def _read_secret(file: Path) -> str:
         kept = file.read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(
-            f"{file} can't be read ({error}): remove it, and it is created anew"
+            f"{file} can't be read ({error}): remove it, and it is created again"
         ) from None
     if not kept:
-        raise ConfigError(f"{file} is empty: remove it, and it is created anew")
+        raise ConfigError(f"{file} is empty: remove it, and it is created again")
     return kept
 
 

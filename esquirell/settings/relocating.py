@@ -37,7 +37,7 @@ class Relocated:
 def relocate(source: Path, state_dir: Path) -> Relocated:
     """Take a configuration apart; comments stay. Raises ConfigError for a faulty one.
 
-    Only the file counts, not the environment of the one who moves it.
+    Only the file counts, not the environment of the user who moves it.
     """
     secrets = _secrets(load(source, {}), source)
     document = tomlkit.parse(source.read_text("utf-8-sig"))

@@ -7,7 +7,7 @@ PAGE_KEY = "web-key"
 PAGE_TOKENS = "web-tokens.json"
 PAGE_ENDED_SESSIONS = "web-ended-sessions.json"
 
-# What nobody could make anew: a backup holds it.
+# What nobody could rebuild: a backup holds it.
 OF_THE_PAGE = (PAGE_PASSWORD, PAGE_KEY, PAGE_TOKENS, PAGE_ENDED_SESSIONS)
 METERS = "meters"
 DESCRIPTIONS = "devices"

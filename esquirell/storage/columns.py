@@ -47,7 +47,7 @@ class Columns:
 
 
 def by_whole_quarters(pages: Iterable[Sequence[Row[Any]]]) -> Iterator[Sequence[Row[Any]]]:
-    """Divide pages of rows anew, so that those of a quarter of an hour come together."""
+    """Regroup pages of rows, so that those of a quarter of an hour come together."""
     held: list[Row[Any]] = []
     for page in pages:
         held += page

@@ -28,7 +28,7 @@ class CommandLog:
     ) -> None:
         """Write the end of a command; an unknown id is ignored, and so is a second end.
 
-        `answered`: whoever asked knows it already. Raises UnavailableError.
+        `answered`: the result has been sent already. Raises UnavailableError.
         """
         end = {"status": answer.status, "ended_at": at, "answer": _answer_to_json(answer)}
         change = (
@@ -68,7 +68,7 @@ class CommandLog:
         )
 
     def unanswered(self) -> list[CommandRecord]:
-        """Return the commands whose end was not told, ended or not. Raises UnavailableError."""
+        """Return the commands whose result was not sent yet. Raises UnavailableError."""
         columns = command_log.c
         return self._select(select(command_log).where(columns.waits).order_by(columns.at))
 

@@ -38,7 +38,7 @@ class Readings(ReadingHistory):
         try:
             self._ids = self._store(readings, statuses)
         except UnavailableError:
-            # A database put in its place meanwhile has numbered its meters anew, and no ledgers.
+            # A database put in its place meanwhile has renumbered its meters, and no ledgers.
             self._ids, self._ledger_reader = {}, LedgerReader()
             raise
 

@@ -25,7 +25,7 @@ class Schedules:
             return _all(connection)
 
     def change(self, edit: Edit) -> None:
-        """Let `edit` change schedules, while nobody else does.
+        """Apply `edit` to the schedules, exclusively.
 
         It is called with all schedules by name, and gives those to insert or replace, and None
         for those to forget, tombstones included; last runs stay. What it raises leaves all as

@@ -1,4 +1,4 @@
-"""Where readings wait on the disk of this machine while the database is away."""
+"""Where readings wait on the disk of this machine while the database is unreachable."""
 
 import json
 import logging

@@ -74,7 +74,7 @@ meter = Table(
 
 # One wide row per reading, in the order of its key: one row per value would cost an index
 # page per value and commit, about thirty times the bytes written to an SD card. `holds_s` is for
-# how long the values hold when no reading follows, `begins` the keys whose sums begin anew here,
+# how long the values hold when no reading follows, `begins` the keys whose sums start again here,
 # `ranges` least and greatest of what was reported since the reading before and is not stored.
 reading = Table(
     "reading",

@@ -104,7 +104,7 @@ class TuyaTransport(Transport):
         def run() -> None:
             try:
                 work()
-            except Exception as error:  # the border: who asked waits for an answer
+            except Exception as error:  # who asked waits for an answer
                 log.exception("unexpected error with the cloud")
                 answered(question, EsquirellError(f"unexpected error: {type(error).__name__}"))
 

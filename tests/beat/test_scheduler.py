@@ -49,7 +49,7 @@ class Bench:
         # As long as a database that is away is waited for.
         time.sleep(self.record.pause_s)
         if self.record.away:
-            raise UnavailableError("the database is away")
+            raise UnavailableError("the database is unreachable")
         self.timetable.replace(self.record.schedules, self.record.runs)
 
     def sent(self) -> list[dict[str, Any]]:

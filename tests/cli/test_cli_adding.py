@@ -133,7 +133,7 @@ def test_in_a_terminal_wrong_answers_are_asked_for_again(
         with Terminal([*command, "exchange", "barn", *new]) as terminal:
             terminal.answer("Device id of the new device", "id-other")
             terminal.answer("Local key", KEY)
-            terminal.answer("Does its counter begin anew", "")
+            terminal.answer("Does its counter start again", "")
             assert terminal.finish() == 0
     finally:
         other.stop()

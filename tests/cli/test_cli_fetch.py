@@ -120,5 +120,7 @@ def test_in_a_terminal_values_stand_in_a_table(home: Home, device: SimulatedMete
     with Terminal([sys.executable, "-m", "esquirell", "fetch", "--no-publish"]) as terminal:
         assert terminal.finish() == 0
     rows = [line.split() for line in terminal.text.splitlines()]
-    assert ["Power", "-484", "-140", "-", "-", "W"] in rows
+    assert ["Power", "-140", "-", "-", "-484", "W"] in rows
+    labels = [row[0] for row in rows if row]
+    assert labels.index("Energy") < labels.index("Power")
     assert "(Europe/Warsaw)" in terminal.text

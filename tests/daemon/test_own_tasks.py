@@ -221,12 +221,12 @@ def test_what_is_no_message_is_thrown_away_and_the_work_goes_on(
     redis.client.rpush(queue_key(POLLS), *messages)
     said = "from my_tasks import add; import esquirell.celery; print(add.delay(1).get(timeout=60))"
     assert in_a_shell(service, said) == 2
-    assert service.log.count("is thrown away") == 1
+    assert service.log.count("is discarded") == 1
     assert service.log.count("there is no task my_tasks.gone here") == 1
     assert "unacked" not in str(redis.client.keys())
 
 
 def test_all_that_a_service_writes_into_redis_is_known_as_its_own(redis: RedisProcess) -> None:
-    """What is not would be thrown away as a stranger's."""
+    """What is not would be discarded as a stranger's."""
     assert {str(key).split(":")[0] for key in redis.client.scan_iter()} == {"esquirell"}
     assert cleanse(redis.client) == []

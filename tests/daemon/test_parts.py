@@ -76,7 +76,7 @@ def test_a_part_that_fails_is_made_anew(caplog: pytest.LogCaptureFixture) -> Non
     part.stop()
     part.join(LIMIT_S)
     assert (turns.made, turns.closed) == (2, 2)
-    assert "it failed and is started anew" in caplog.text
+    assert "it failed and is restarted" in caplog.text
 
 
 # The thread is meant to die.

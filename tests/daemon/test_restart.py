@@ -77,7 +77,7 @@ def test_a_stop_while_it_restarts_ends_it(begin: Begin, broker: Mosquitto, confi
     with house_of(begin, config, broker) as house:
         house.ask("restart")
         service = house.service
-        eventually(lambda: "starts anew" in service.log, what=lambda: service.log)
+        eventually(lambda: "restarts" in service.log, what=lambda: service.log)
         service.signal(signal.SIGTERM)
         # Python itself may not have begun to listen to signals again.
         assert service.wait() in (0, -signal.SIGTERM)

@@ -288,7 +288,7 @@ def test_its_own_redis_is_started_anew_when_it_dies(
     os.kill(child, signal.SIGKILL)
     more(service, 3)
     assert service.stop() == 0
-    assert "is started anew" in service.log
+    assert "is restarted" in service.log
 
 
 def children(pid: int) -> list[int]:

@@ -13,7 +13,7 @@ OPEN = ("allow_anonymous true",)
 
 
 def restarted_with(*settings: str) -> Fault:
-    """Build a fault: the broker starts anew with other settings."""
+    """Build a fault: the broker restarts with other settings."""
 
     def change(bench: Bench) -> None:
         bench.broker.stop()
@@ -24,7 +24,7 @@ def restarted_with(*settings: str) -> Fault:
 
 
 def acl(*lines: str) -> Fault:
-    """Build a fault: the broker starts anew with rules of who may do what."""
+    """Build a fault: the broker restarts with rules of who may do what."""
 
     def change(bench: Bench) -> None:
         file = bench.folder / "acl"

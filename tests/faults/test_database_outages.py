@@ -74,7 +74,7 @@ class Postgres:
         self.name = server.new_database()
 
     def setting(self, name: str, value: str) -> Fault:
-        """Build a fault: a setting changes, and every connection is made anew."""
+        """Build a fault: a setting changes, and every connection is rebuilt."""
 
         def change(_bench: Bench) -> None:
             verb = f"SET {name} = {value}" if value else f"RESET {name}"

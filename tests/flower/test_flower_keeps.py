@@ -94,7 +94,7 @@ def test_a_proxy_shows_it_below_a_path(house: House) -> None:
     done = pages.send("slow_tasks.sleep", seconds=0)
     eventually(lambda: proxied.get(f"/api/task/info/{done}").status == 200, LIMIT_S)
     refused = pages.post("/api/task/revoke/unknown")
-    assert "thrown away" in refused.text
+    assert "discarded" in refused.text
     assert Pages(house.port).get("/tasks").status == 404
     server.shutdown()
     thread.join()

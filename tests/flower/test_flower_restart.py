@@ -1,4 +1,4 @@
-"""Flower over HTTP, beside workers that are started anew, or elsewhere."""
+"""Flower over HTTP, beside workers that are restarted, or elsewhere."""
 
 import time
 
@@ -24,7 +24,7 @@ def test_a_cancelled_task_stays_so_when_its_worker_is_killed(house: House) -> No
     pages.await_state(waiting[0], "RECEIVED")
     told = [pages.post(f"/api/task/revoke/{task}").json["message"] for task in waiting]
     assert "it waits" in told[0]
-    assert "thrown away" in told[-1]
+    assert "discarded" in told[-1]
     worker.kill()
     after = worker_of(house, "second")
     last = pages.send("slow_tasks.sleep", seconds=0)

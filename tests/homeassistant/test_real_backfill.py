@@ -519,7 +519,7 @@ def energy_as_seen(past: Past, missed: Collection[int]) -> Iterator[Row]:
 
 
 def cost_as_seen(past: Past, missed: Collection[int], midnights: Sequence[int]) -> Iterator[Row]:
-    """Yield hours of a cost that begins anew at midnight, of which the end was not always seen."""
+    """Yield hours of a cost that starts again at midnight, of which the end was not always seen."""
     total, state, reset = 0.0, 0.0, midnights[0]
     for hour in range(past.hours):
         if hour not in missed:

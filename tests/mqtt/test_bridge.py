@@ -284,7 +284,7 @@ def test_a_database_that_is_away_removes_nothing(broker: Mosquitto, house: House
     with bridge_in(house, broker.port) as (bridge, _):
         bridge.tick()
         eventually(lambda: len(_about("main", broker)) == 2)
-    house.error = UnavailableError("the database is away")
+    house.error = UnavailableError("the database is unreachable")
     with bridge_in(house, broker.port) as (bridge, connection):
         refresh(house, bridge)
         settled_by = len(_about("main", broker))

@@ -60,7 +60,7 @@ class Ends:
 
     def unanswered(self) -> list[CommandRecord]:
         if self.away:
-            raise UnavailableError("the database is away")
+            raise UnavailableError("the database is unreachable")
         return list(self.records)
 
     def answered(self, command_id: str) -> None:

@@ -202,7 +202,7 @@ def test_nothing_is_lost_and_each_measured_hour_gets_its_own(
     recorder.apply(plan, stop=stop)
     assert all(change >= 0 for change in recorder.changes().values())
     assert round(sum(recorder.changes().values()), 6) == round(sum(used.values()), 6)
-    # Interrupted after any number of steps, it is completed by planning anew.
+    # Interrupted after any number of steps, it is completed by planning again.
     recorder.apply(plan_counter(recorder.sorted, ours, ALWAYS))
     assert recorder.changes() == used
     assert steps_of(plan_counter(recorder.sorted, ours, ALWAYS)) == 0
@@ -238,7 +238,7 @@ def cost_booked(earlier: Row, later: Row) -> float:
 
 
 def cost(used: Mapping[int, float]) -> OurCounter:
-    """Build our hours of a cost that begins anew at each midnight."""
+    """Build our hours of a cost that starts again at each midnight."""
     position, day = 0.0, dict[int, float]()
     counted: dict[datetime, Counted] = {}
     for hour in sorted(used):

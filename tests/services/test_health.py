@@ -65,7 +65,7 @@ def test_each_problem_is_said_once_in_its_own_words() -> None:
     report = health_of(presence, store).report()
     assert report["healthy"] is False
     assert report["problems"] == [
-        "the database is away",
+        "the database is unreachable",
         "no beat is alive: start esquirell run, or esquirell beat",
         problem,
     ]
@@ -135,7 +135,7 @@ class Poll:
 
     def pace(self) -> int | None:
         if self.away:
-            raise UnavailableError("the database is away")
+            raise UnavailableError("the database is unreachable")
         return self.pace_s
 
     def now(self) -> float:

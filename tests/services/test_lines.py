@@ -68,7 +68,7 @@ class Owners:
 
     def _check(self) -> None:
         if self._redis.away:
-            raise UnavailableError("Redis is away")
+            raise UnavailableError("Redis is unreachable")
 
 
 class Worker:

@@ -62,7 +62,7 @@ class Post:
 
     def _check(self) -> None:
         if self.away:
-            raise UnavailableError("Redis is away")
+            raise UnavailableError("Redis is unreachable")
 
 
 class Ownership:

@@ -67,7 +67,7 @@ def test_a_disk_that_is_full_leaves_memory(
     assert caplog.text.count(said) == 1
     assert caplog.text.count("readings stay in the spool") == 1
     assert saver.problems == [
-        "readings wait for the database: the database is away",
+        "readings wait for the database: the database is unreachable",
         "readings wait for a place on the disk: the disk is full",
     ]
     spool.full = False
@@ -91,7 +91,7 @@ def test_the_outage_is_told_once(
     for second in range(3):
         saver.save([sample("main", second)], {})
     warnings = [one.message for one in caplog.records if one.levelname == "WARNING"]
-    assert warnings == ["readings wait for the database: the database is away"]
+    assert warnings == ["readings wait for the database: the database is unreachable"]
 
 
 def test_one_who_tries_a_locked_database_holds_nobody_up(
@@ -101,7 +101,7 @@ def test_one_who_tries_a_locked_database_holds_nobody_up(
     saver.save([], {})
     saver._lock.acquire()
     try:
-        assert str(saver.save([sample("main", 1)], {})) == "the database is away"
+        assert str(saver.save([sample("main", 1)], {})) == "the database is unreachable"
     finally:
         saver._lock.release()
     assert spool.count() == 1

@@ -21,7 +21,7 @@ def failing(since: datetime | None) -> MeterStatus:
 @pytest.mark.parametrize(
     ("stored", "known", "shown"),
     [
-        # Read here, and not stored yet as the database is away.
+        # Read here, and not stored yet as the database is unreachable.
         (ok(NOON), ok(LATER), ok(LATER)),
         (ok(NOON), failing(NOON), failing(NOON)),
         # Read by another worker since.

@@ -211,12 +211,12 @@ class Unsteady(Readings):
 
     def add(self, readings: Sequence[Reading], statuses: Mapping[str, MeterStatus]) -> None:
         if self.away:
-            raise UnavailableError("the database is away")
+            raise UnavailableError("the database is unreachable")
         super().add(readings, statuses)
 
     def ledgers(self, names: object) -> dict[str, Ledger]:
         if self.away:
-            raise UnavailableError("the database is away")
+            raise UnavailableError("the database is unreachable")
         return super().ledgers(["main"] if names else [])
 
 

@@ -43,7 +43,7 @@ class CommandLog:
 
     def record(self, record: CommandRecord) -> None:
         if self.away:
-            raise UnavailableError("the database is away")
+            raise UnavailableError("the database is unreachable")
         self.records[record.id] = record
 
     def finish(self, command_id: str, at: datetime, answer: Answer, *, answered: bool) -> None:

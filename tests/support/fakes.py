@@ -91,7 +91,7 @@ class ReadingStore:
 
     def add(self, readings: Sequence[Reading], statuses: Mapping[str, MeterStatus]) -> None:
         if self.away or self.transactions_left == 0:
-            raise UnavailableError("the database is away")
+            raise UnavailableError("the database is unreachable")
         if self.transactions_left:
             self.transactions_left -= 1
         time.sleep(self.pause_s)
@@ -102,17 +102,17 @@ class ReadingStore:
 
     def ledgers(self, names: Collection[str]) -> dict[str, Ledger]:
         if self.away:
-            raise UnavailableError("the database is away")
+            raise UnavailableError("the database is unreachable")
         return {name: one for name, one in self.ledger_of.items() if name in names}
 
     def statuses(self) -> dict[str, MeterStatus]:
         if self.away:
-            raise UnavailableError("the database is away")
+            raise UnavailableError("the database is unreachable")
         return dict(self.kept)
 
     def try_out(self) -> None:
         if self.away:
-            raise UnavailableError("the database is away")
+            raise UnavailableError("the database is unreachable")
 
 
 class Spool:
@@ -211,7 +211,7 @@ class Timetable:
 
     def runs(self, names: Sequence[str]) -> Mapping[str, LastRun]:
         if self.away:
-            raise UnavailableError("Redis is away")
+            raise UnavailableError("Redis is unreachable")
         return {name: self.noted.get(name, LastRun()) for name in names}
 
     def version(self, names: Sequence[str]) -> tuple[str, Mapping[str, str]]:
@@ -220,7 +220,7 @@ class Timetable:
     def replace(self, schedules: Mapping[str, Schedule], last_runs: Mapping[str, LastRun]) -> None:
         del last_runs
         if self.away:
-            raise UnavailableError("Redis is away")
+            raise UnavailableError("Redis is unreachable")
         self.entries = dict(schedules)
 
     def next_run(self, schedule: Schedule, last: LastRun) -> datetime | None:

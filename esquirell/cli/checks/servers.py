@@ -94,4 +94,4 @@ def judge(facts: RedisFacts) -> Finding:
     remedy = "set maxmemory-policy noeviction in its configuration"
     if not facts.limited:
         return advice("redis", f"{message}; it has no memory limit yet", remedy)
-    return fault("redis", f"{message}: it throws tasks away when memory runs out", remedy)
+    return fault("redis", f"{message}: it discards tasks when memory runs out", remedy)

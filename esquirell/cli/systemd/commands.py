@@ -125,4 +125,4 @@ def _need_root(root: Path) -> None:
 
 
 def _quiet(_: str) -> None:
-    """Tell nothing: only the data were asked for."""
+    """Print nothing: only the data were requested."""

@@ -71,7 +71,7 @@ def present_unit(machine: Machine) -> str:
 
 
 def choose(unit: str, machine: Machine) -> None:
-    """Let this unit start with the machine, and not the other one."""
+    """Make this unit start with the machine instead of the other one."""
     other = ALL_IN_ONE if unit == APART else APART
     machine.disable([other])
     machine.stop([other])
@@ -79,7 +79,7 @@ def choose(unit: str, machine: Machine) -> None:
 
 
 def start(unit: str, layout: Layout, machine: Machine, tell: Tell) -> None:
-    """Start a unit anew, and Flower where that runs; without a configuration nothing starts.
+    """Restart a unit, and Flower where that runs; without a configuration nothing starts.
 
     Raises ConfigError for a faulty configuration, EsquirellError when the start fails.
     """
@@ -129,7 +129,7 @@ def _place_release(python: Path, layout: Layout, tell: Tell) -> None:
 
 
 def _link_command(layout: Layout) -> None:
-    """Let people find the program; one that is none of ours stays."""
+    """Link the program into the PATH; a foreign file of that name is kept."""
     command = layout.command
     if not command.is_symlink() and not command.exists():
         command.parent.mkdir(parents=True, exist_ok=True)

@@ -36,16 +36,16 @@ class Machine:
         _run("systemd-tmpfiles", *self._root, "--create", "esquirell.conf")
 
     def reload(self) -> None:
-        """Let systemd read the units anew."""
+        """Have systemd reread the units."""
         if not self._prepared:
             _run("systemctl", "daemon-reload")
 
     def enable(self, unit: str) -> None:
-        """Let a unit start with the machine."""
+        """Make a unit start with the machine."""
         _run("systemctl", *self._root, "--quiet", "enable", unit)
 
     def disable(self, units: Sequence[str]) -> None:
-        """Let units start with the machine no more; those that are not there do no harm."""
+        """Stop units from starting with the machine; missing ones are ignored."""
         _try("systemctl", *self._root, "--quiet", "disable", *units)
 
     def enabled(self, unit: str) -> bool:
@@ -57,7 +57,7 @@ class Machine:
         return not self._prepared and _try("systemctl", "--quiet", "is-active", unit)
 
     def restart(self, unit: str) -> None:
-        """Start a unit anew, and wait until it says that it works. Raises EsquirellError."""
+        """Restart a unit, and wait until it says that it works. Raises EsquirellError."""
         _try("systemctl", "reset-failed", unit)
         _run("systemctl", "restart", unit, limit_s=START_LIMIT_S)
 

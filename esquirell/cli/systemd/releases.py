@@ -46,7 +46,7 @@ class Releases:
         return path.readlink().name if path.is_symlink() and path.is_dir() else None
 
     def _link(self, link: str, name: str) -> None:
-        """Let a link name a release: at no moment there is none."""
+        """Point a link at a release, atomically."""
         new = self._folder / f".{link}"
         new.unlink(missing_ok=True)
         new.symlink_to(name)

@@ -1,4 +1,4 @@
-"""Which frame is it: told by length and header, and by what is known of the product."""
+"""Which frame it is: decided by length and header, and by what is known about the product."""
 
 import re
 

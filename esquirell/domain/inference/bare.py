@@ -1,4 +1,4 @@
-"""Phase frames that nobody described: told by where they are, and by the grid's voltage in them."""
+"""Undescribed phase frames: found by their place, and by the grid's voltage in them."""
 
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any

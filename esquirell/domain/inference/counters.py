@@ -1,4 +1,4 @@
-"""Which of several datapoints is the counter: told by its words, then by the sum of its phases."""
+"""Which of several datapoints is the counter: by its words, then by the sum of its phases."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence

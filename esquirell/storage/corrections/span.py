@@ -135,7 +135,7 @@ class StoredSpan:
     def _drop_statistics(self, first: datetime, last: datetime) -> None:
         """Drop what was worked up of these moments and of the gaps beside them.
 
-        The readings around them are worked up anew.
+        The readings around them are recalculated.
         """
         of = reading.c.meter_id == self._id
         earlier = select(func.max(reading.c.measured_at)).where(of, reading.c.measured_at < first)

@@ -1,6 +1,6 @@
 """Readings taken out or put at another time, offsets forgotten, and all that undone.
 
-Statistics follow by themselves: those around the readings are dropped, and worked up anew from
+Statistics follow by themselves: those around the readings are dropped, and recalculated from
 what is there then.
 """
 
@@ -69,7 +69,7 @@ class Corrections:
         return replace(found, to=found.first + shift)
 
     def forget_offsets(self, meter: str, *, dry_run: bool = False) -> Correction:
-        """Let the sums of a meter go on from its own counters, with nothing added to them.
+        """Make the sums of a meter continue from its own counters, without an offset.
 
         Raises UnavailableError, CommandError for an unknown meter.
         """

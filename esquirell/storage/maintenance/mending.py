@@ -54,7 +54,7 @@ class Mender:
     def mend_at_start(self) -> None:
         """Mend a file that is no usable database at all, before anybody uses it."""
         file = self._database.file
-        # What else is the matter with it, such as a full disk, is told by who uses it next.
+        # What else is the matter with it, such as a full disk, is reported by its next use.
         with suppress(sqlite3.Error):
             if file is not None and file.exists() and not _opens(file):
                 self.mend()

@@ -90,7 +90,7 @@ def _copy(database: Database, target: Path) -> None:
 
 
 def _ignore_references(connection: sqlite3.Connection, _record: object) -> None:
-    # SQLite changes a table by making it anew (https://www.sqlite.org/lang_altertable.html, 7):
+    # SQLite changes a table by rebuilding it (https://www.sqlite.org/lang_altertable.html, 7):
     # dropping the old one must not drop what refers to it.
     connection.execute("PRAGMA foreign_keys=OFF")
 

@@ -21,7 +21,7 @@ def move(source: Database, target: Database, report: Report) -> dict[str, int]:
     """Copy all rows into an empty database; give the number of rows per table.
 
     The target is filled whole or stays empty; the source is not changed. Raises ConfigError
-    when the target holds rows or is the source, UnavailableError when one of them is away or
+    when the target holds rows or is the source, UnavailableError when one of them is unreachable or
     the counts differ in the end.
     """
     if source.url == target.url:
@@ -73,7 +73,7 @@ def _count(connection: Connection, table: Table) -> int:
 
 
 def _continue_numbers(writer: Connection) -> None:
-    """Let PostgreSQL number new meters after those that came with their numbers."""
+    """Set PostgreSQL's sequence past the ids of the copied meters."""
     if writer.dialect.name == "postgresql":
         newest = "SELECT setval(pg_get_serial_sequence('meter', 'id'), max(id)) FROM meter"
         writer.execute(text(newest))

@@ -7,7 +7,7 @@ from esquirell.storage.tables import metadata
 context.configure(
     connection=context.config.attributes["connection"],
     target_metadata=metadata,
-    # SQLite changes a table by making it anew.
+    # SQLite changes a table by rebuilding it.
     render_as_batch=True,
 )
 context.run_migrations()

@@ -52,7 +52,7 @@ READINGS_AND_ONE_BEFORE = _READINGS.where(
         _SINCE,
     )
 )
-# Where sums begin anew, more than the ends of an hour is needed to work it up again.
+# Where sums start again, more than the ends of an hour is needed to work it up again.
 ENDS = select(
     func.min(reading.c.measured_at),
     func.max(reading.c.measured_at),
@@ -81,7 +81,7 @@ NAME_ANEW = (
     .where(statistic.c.start == bindparam("of", type_=Instant))
     .values(local_start=bindparam("named"))
 )
-# All that a row holds beside its key: what is not written anew becomes null.
+# All that a row holds beside its key: what is not rewritten becomes null.
 WRITTEN = tuple(column.key for column in statistic.c if not column.primary_key)
 INSERT_WATERMARK = insert(rollup)
 SET_WATERMARK = (

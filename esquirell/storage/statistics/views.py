@@ -1,6 +1,6 @@
 """Views for people who ask the database themselves: names of meters, readable times.
 
-They are dropped before each upgrade of the tables, which they would hold up, and made anew
+They are dropped before each upgrade of the tables, which they would hold up, and rebuilt
 after it, so that they always fit.
 """
 

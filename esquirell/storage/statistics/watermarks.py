@@ -43,14 +43,14 @@ def lock(connection: Connection, meter_id: int) -> None:
 
 
 def share(connection: Connection, meter_ids: Mapping[int, datetime]) -> None:
-    """Let nobody work up readings of these meters until the transaction ends."""
+    """Lock the statistics of these meters until the transaction ends."""
     if connection.dialect.name == "postgresql":
         locks = [{"class": _LOCKS, "meter": one} for one in sorted(meter_ids)]
         connection.execute(_LOCK_SHARED, locks)
 
 
 def set_back(connection: Connection, since: Mapping[int, datetime]) -> None:
-    """Have the readings of meters, by id, from a moment on worked up anew."""
+    """Have the readings of meters, by id, from a moment on recalculated."""
     if not since:
         return
     # Hardly ever one is worked up so far already: a single question says so for all.

@@ -68,7 +68,7 @@ class Cloud:
             return api.details(meter.lan_id).local_key
 
     def entry(self, meter: Meter) -> Entry:
-        """Return what the cloud lists of a meter, asked anew. Raises MeterUnreachableError."""
+        """Return what the cloud lists of a meter, asked again. Raises MeterUnreachableError."""
         with self._asking(forced=True) as api:
             details = api.details(meter.device_id)
             return Entry(self._describe(meter, details.device, api), details.local_key)
