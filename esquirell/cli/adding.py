@@ -194,6 +194,10 @@ def _tell(call: Call, done: Mapping[str, Any], what: str) -> None:
             print_lines(lines_of(reading))
         if not any(key not in {"measured_at", "diagnostics"} for key in reading):
             warn("it answers, but nothing that it says is known to be a measurement")
+    if done.get("reports_often"):
+        from esquirell.cli.guide import REPORTS_OFTEN  # noqa: PLC0415 - few meters do
+
+        say(REPORTS_OFTEN.format(name=done["name"]))
     say(f"{done['name']}: {what}; its settings are in {done['file']}")
 
 

@@ -5,7 +5,8 @@ import shlex
 import shutil
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,7 +18,7 @@ from esquirell.cli.scan import COLUMNS, NOTHING, SECONDS, described, listen
 from esquirell.cli.values import print_grid
 from esquirell.domain.errors import ConfigError, EsquirellError, MeterError
 from esquirell.domain.heard import Question
-from esquirell.domain.meter import Meter
+from esquirell.domain.meter import CALM_PUBLISH_EVERY_S, Meter
 from esquirell.profiles import Choices
 from esquirell.settings import MqttSettings
 from esquirell.settings.devices import key_of
@@ -35,6 +36,11 @@ The local key comes from Tuya's developer platform; you fetch it once, and it ta
   3. in the project: Devices > Link App Account, and scan the code with the app
   4. have it fetched here (answer yes below), with the project's Access ID and Access Secret
 Each step in detail: docs/how-to/local-key.md"""
+
+REPORTS_OFTEN = (
+    "{name} reports by itself every few seconds: publish_every = 10 is set, as Home Assistant "
+    "would otherwise keep several hundred thousand rows of it a day"
+)
 
 
 def choose() -> "Announcement | None":
@@ -81,25 +87,38 @@ def broker_trouble(mqtt: MqttSettings) -> str | None:
     return trouble
 
 
-def try_out(meters: Sequence[Meter]) -> list[Meter]:
-    """Read each meter once and show its values, or why there are none; return those that failed."""
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """What came of reading meters once: those that failed, and names of those that report often."""
+
+    failed: Sequence[Meter] = ()
+    reporting: Collection[str] = ()
+
+    def settled(self, meter: Meter) -> Meter:
+        """Return a meter with `publish_every` if it reports often."""
+        if meter.name not in self.reporting:
+            return meter
+        return meter.model_copy(update={"publish_every": CALM_PUBLISH_EVERY_S})
+
+
+def try_out(meters: Sequence[Meter]) -> Tried:
+    """Read each meter once and show its values, or why there are none; hear if they report."""
     # Only those who answer questions need it.
-    from esquirell.runtime.unconfigured import local_transport  # noqa: PLC0415
+    from esquirell.runtime.unconfigured import Trial  # noqa: PLC0415
 
     failed = []
-    with tempfile.TemporaryDirectory() as folder:
-        transport = local_transport(Path(folder))
-        try:
-            for meter in meters:
-                say(f"Reading {meter.title} …")
-                try:
-                    _show(meter, dict(transport.read(Question(meter)).values))
-                except MeterError as error:
-                    warn(str(error))
-                    failed.append(meter)
-        finally:
-            transport.close()
-    return failed
+    with tempfile.TemporaryDirectory() as folder, Trial(Path(folder), Path(folder)) as trial:
+        for meter in meters:
+            say(f"Reading {meter.title} …")
+            try:
+                _show(meter, dict(trial.read(Question(meter)).values))
+            except MeterError as error:
+                warn(str(error))
+                failed.append(meter)
+        reporting = trial.reporting()
+    for name in sorted(reporting):
+        say(REPORTS_OFTEN.format(name=name))
+    return Tried(failed, reporting)
 
 
 def next_steps(output: Path) -> None:

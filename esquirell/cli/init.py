@@ -112,7 +112,8 @@ def _draft(devices: Path | None) -> Draft:
         mqtt = _ask_mqtt()
         there = [meter for meter in meters if meter.address != "auto"]
         if there and click.confirm("Read each of them once now?", default=True):
-            guide.try_out(there)
+            tried = guide.try_out(there)
+            meters = tuple(tried.settled(meter) for meter in meters)
         return Draft(zone, mqtt, _ask_upstream(meters))
     try:
         return Draft(zone, _ask_mqtt(), _ask_upstream(_ask_meters()))
@@ -202,9 +203,11 @@ def _ask_meter(taken: Container[str]) -> Meter:
     device_id = typed or (found and found.device_id)
     device_id = device_id or click.prompt("Device id", value_proc=_device_id)
     meter = _ask_rest(name, device_id, found)
-    while guide.try_out([meter]) and click.confirm("Change these answers?", default=True):
+    tried = guide.try_out([meter])
+    while tried.failed and click.confirm("Change these answers?", default=True):
         meter = _ask_again(meter)
-    return meter
+        tried = guide.try_out([meter])
+    return tried.settled(meter)
 
 
 def _ask_again(meter: Meter) -> Meter:

@@ -83,7 +83,8 @@ class Fetched(Shape):
 class MeterAdded(Shape):
     """A meter that was added or changed, and the machine on which its file lies.
 
-    `reading` is what it said when it was read for that, null if it was not.
+    `reading` is what it said when it was read for that, null if it was not; `reports_often` says
+    whether it then reported by itself so often that `publish_every` was set.
     """
 
     name: str
@@ -91,6 +92,7 @@ class MeterAdded(Shape):
     host: str
     file: str
     reading: dict[str, Any] | None
+    reports_often: bool = False
 
 
 class MeterRemoved(Shape):

@@ -28,6 +28,10 @@ def worker_of(queue: str) -> str:
     return f"worker@{queue}" if queue else "worker"
 
 
+# Set for a meter that is found to report more often when it is added.
+CALM_PUBLISH_EVERY_S = 10
+
+
 class Meter(BaseModel):
     """One Tuya device that measures; its `name` is its identity everywhere.
 

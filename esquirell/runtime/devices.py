@@ -6,6 +6,7 @@ from typing import Any
 
 from esquirell.domain.clock import Clock
 from esquirell.domain.device import Device
+from esquirell.domain.errors import MeterError
 from esquirell.domain.heard import Heard, Question
 from esquirell.domain.meter import Meter
 from esquirell.domain.reading import Reading
@@ -26,10 +27,12 @@ from esquirell.tuya.discovery.products import Products
 from esquirell.tuya.lan.local import LocalTransport
 from esquirell.tuya.lan.loop import Loop
 from esquirell.tuya.lan.network import Keep, Listener, Network
+from esquirell.tuya.lan.trial import Trial
 from esquirell.tuya.transport import TuyaTransport
 
 # A device drops a silent connection after about half a minute.
 KEEP_UP_TO_S = 25
+ADDRESSES = "addresses"
 
 
 class Devices:
@@ -66,7 +69,7 @@ class Devices:
             keep=self._keep,
             interval_s=lambda meter: self._interval_s(meter.name),
             finder=Finder(),
-            addresses=Addresses(settings.state_dir / "addresses"),
+            addresses=Addresses(settings.state_dir / ADDRESSES),
             listener=self,
             loop=Loop(),
             learn=self.learn,
@@ -126,6 +129,18 @@ class Devices:
         return Reading(
             meter.name, self._clock(), decoded.values, decoded.diagnostics, decoded.warnings
         )
+
+    def reports_often(self, meter: Meter) -> bool:
+        """Listen for some seconds whether a meter that nothing else reads reports by itself."""
+        if not may_be_held(meter):
+            return False
+        settings = self._settings()
+        with Trial(settings.lock_dir, settings.state_dir / ADDRESSES) as trial:
+            try:
+                trial.read(Question(meter, forced=True))
+            except MeterError:
+                return False
+            return meter.name in trial.reporting()
 
     def note(self, device_id: str, device: Device) -> None:
         """Keep what is known of a device, where the cloud's answers are kept."""

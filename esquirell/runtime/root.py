@@ -275,6 +275,7 @@ class Runtime:
             lambda: KnownMeters(self.settings.meters, self.settings.added),
             self.devices.try_out,
             self.devices.note,
+            self.devices.reports_often,
             self.reload,
             self.upkeep.corrections.hand_over,
             self.upkeep.forget,

@@ -17,11 +17,13 @@ from esquirell.tuya.discovery.listener import Listener
 from esquirell.tuya.lan.local import LocalTransport
 from esquirell.tuya.lan.loop import Loop
 from esquirell.tuya.lan.network import Network, Nobody
+from esquirell.tuya.lan.trial import Trial
 
 __all__ = [
     "Announcement",
     "Cloud",
     "Finder",
+    "Trial",
     "cloud",
     "connection",
     "finder",

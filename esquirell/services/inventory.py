@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from esquirell.domain.counters import GONE
 from esquirell.domain.device import Device
 from esquirell.domain.errors import CommandError, ConfigError
-from esquirell.domain.meter import Meter
+from esquirell.domain.meter import CALM_PUBLISH_EVERY_S, Meter
 from esquirell.domain.reading import Reading, payload
 from esquirell.domain.requests import (
     MeterChange,
@@ -63,7 +63,8 @@ class Inventory:
     """Adds, changes, exchanges and removes meters; raises CommandError and what reading raises.
 
     `read` reads a meter once without storing anything; `note` keeps what is known of a device, by
-    its id; `taken_over` makes this process use the files as they are now; `hand_over` makes the
+    its id; `reports_often` says whether one that was just read reports by itself within seconds;
+    `taken_over` makes this process use the files as they are now; `hand_over` makes the
     counters of a meter those of another source; `forget` removes what is stored of a meter, and
     counts it; `readers` names the schedules that read a meter by its name; `host` is this machine.
     """
@@ -72,6 +73,7 @@ class Inventory:
     known: Callable[[], Known]
     read: Callable[[Meter, Device | None], Reading]
     note: Callable[[str, Device], None]
+    reports_often: Callable[[Meter], bool]
     taken_over: Callable[[], None]
     hand_over: Callable[[str, str], None]
     forget: Callable[[str], int]
@@ -94,7 +96,9 @@ class Inventory:
         self._refuse_double(meter, known)
         reading = self.read(meter, new.device) if new.test else None
         self._note(meter, new)
-        return self._saved(meter, new.table, reading)
+        often = new.test and new.publish_every is None and self.reports_often(meter)
+        pace = {"publish_every": CALM_PUBLISH_EVERY_S} if often else {}
+        return self._saved(meter, new.table | pace, reading) | {"reports_often": often}
 
     def change(self, change: MeterChange) -> Table:
         """Change settings of a meter."""

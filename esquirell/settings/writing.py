@@ -37,6 +37,7 @@ _COMMENTS = {
     "gateway": "the meter is read through this device: address, key and protocol are the gateway's",
     "protocol": '3.1 to 3.5; "auto": found out at the first connection',
     "upstream": "it is behind this meter, and its energy is not counted twice",
+    "publish_every": "seconds; it reports more often, and Home Assistant keeps all that comes",
     "profile": 'what its datapoints mean; "auto": found out by product, mapping or answer',
 }
 _PAGE_COMMENTS = {"address": 'the whole network may open the page; "127.0.0.1": this machine alone'}
@@ -121,6 +122,7 @@ def _meter(meter: Meter, folder: Path) -> dict[str, str | int]:
         "profile": meter.profile,
         "product_id": meter.product_id,
         "mapping_file": _relative(meter.mapping_file, folder),
+        "publish_every": meter.publish_every or "",
         "upstream": meter.upstream,
     }
 

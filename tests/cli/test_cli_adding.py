@@ -1,5 +1,6 @@
 """`esquirell meters add | set | exchange | remove`: real files, real devices, a running service."""
 
+import itertools
 import json
 import sys
 import tomllib
@@ -11,7 +12,7 @@ import pytest
 from support.cli import Home, Said, esquirell, esquirell_process
 from support.mosquitto import Mosquitto
 from support.mqtt_observer import Observer
-from support.service import KEY, Service, configuration, simulated
+from support.service import DPS, KEY, Service, configuration, simulated
 from support.terminal import Terminal
 from support.waiting import eventually
 
@@ -95,6 +96,22 @@ def test_without_a_service_a_meter_is_read_and_added_as_well(
     assert said.code == 0, said
     assert said.json["name"] == "kuche-2" or said.json["name"] == "kueche-2", said.json
     assert said.json["reading"]["energy_import"] == 1064.21
+
+
+def test_a_meter_that_reports_often_is_published_less_often(home: Home, key: str) -> None:
+    home.configure()
+    watts = itertools.count(100)
+    device = SimulatedMeter("id-main", KEY, "3.4", lambda: DPS | {"133": next(watts)}, report_s=1)
+    device.start()
+    try:
+        settings = ("--device-id", "id-main", "--port", str(device.port), "--key-file", key)
+        said = esquirell("meters", "add", "barn", *settings, *SETTINGS)
+    finally:
+        device.stop()
+    assert said.code == 0, said
+    assert "publish_every = 10 is set" in said.out
+    file = home.path / "data" / "meters" / "barn.toml"
+    assert tomllib.loads(file.read_text())["publish_every"] == 10
 
 
 def test_a_meter_that_refuses_is_not_added(home: Home, device: SimulatedMeter, key: str) -> None:

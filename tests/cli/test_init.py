@@ -1,4 +1,5 @@
 import contextlib
+import itertools
 import json
 import re
 import stat
@@ -360,7 +361,8 @@ def test_leaving_the_questions_writes_nothing(folder: Path) -> None:
 def test_from_a_search_to_the_first_reading(folder: Path, broker: Mosquitto) -> None:
     listed = [{"id": FIRST, "name": "House", "key": "another-key-1234"}]
     (folder / "devices.json").write_text(json.dumps(listed))
-    device = SimulatedMeter(FIRST, KEY, "3.4", lambda: {"101": 2361}, port=6668)
+    volts = itertools.count(2361)
+    device = SimulatedMeter(FIRST, KEY, "3.4", lambda: {"101": next(volts)}, port=6668, report_s=1)
     device.start()
     try:
         with Broadcaster(Ports(), FIRST, "3.4"), Terminal(COMMAND) as terminal:
@@ -380,8 +382,10 @@ def test_from_a_search_to_the_first_reading(folder: Path, broker: Mosquitto) -> 
             assert terminal.finish() == 0
     finally:
         device.stop()
-    assert re.search(r"^Voltage +236\.1 ", terminal.text, re.MULTILINE)
+    assert re.search(r"^Voltage +236\.\d ", terminal.text, re.MULTILINE)
+    assert "reports by itself every few seconds: publish_every = 10 is set" in terminal.text
     (meter,) = load(folder / "esquirell.toml", {}).meters
     assert (meter.device_id, meter.address, meter.protocol) == (FIRST, "127.0.0.1", "3.4")
     assert meter.local_key.get_secret_value() == KEY
     assert meter.product_id == "gqmmtjclqb7reg5p"
+    assert meter.publish_every == 10

@@ -44,6 +44,17 @@ def test_a_meter_is_read_and_then_its_file_is_written(bench: Bench) -> None:
     assert [one.name for one in bench.files.read_with] == ["barn"]
 
 
+def test_one_that_reports_often_is_published_less_often(bench: Bench) -> None:
+    at = {"address": "10.0.0.10"}
+    assert ask(bench, "meter/add", **NEW, **at)["data"]["reports_often"]
+    assert bench.files.tables["barn"]["publish_every"] == 10
+    told = {"device_id": "bf78", "local_key": KEY, "name": "told", "publish_every": 0}
+    assert not ask(bench, "meter/add", **told, **at)["data"]["reports_often"]
+    assert bench.files.tables["told"]["publish_every"] == 0
+    unread = {"device_id": "bf79", "local_key": KEY, "name": "unread", "test": False}
+    assert not ask(bench, "meter/add", **unread, **at)["data"]["reports_often"]
+
+
 def test_a_meter_that_does_not_answer_is_not_added(bench: Bench) -> None:
     code, sentence = refusal(bench, "meter/add", **NEW, address="10.0.0.66")
     assert (code, sentence) == ("unreachable", "no route to it")

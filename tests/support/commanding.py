@@ -261,6 +261,7 @@ class Bench:
             lambda: Known(self.meters(), tuple(self.files.tables)),
             self.files.reading,
             self.files.note,
+            lambda meter: meter.address == "10.0.0.10",
             lambda: None,
             lambda name, source: self.handed_over.append((name, source)),
             forget,

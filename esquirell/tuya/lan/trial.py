@@ -1,0 +1,97 @@
+"""Meters that nobody reads yet: what they answer, and whether they report by themselves."""
+
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from esquirell.domain.heard import Heard, Question
+from esquirell.domain.meter import Meter
+from esquirell.tuya.discovery.addresses import Addresses
+from esquirell.tuya.discovery.finder import Finder
+from esquirell.tuya.lan.local import LocalTransport
+from esquirell.tuya.lan.loop import Loop
+from esquirell.tuya.lan.network import Keep, Network
+
+LISTEN_S = 5.0
+# Reports closer together are parts of one, or the rest of an answer.
+APART_S = 0.5
+
+
+class Trial:
+    """Reads meters, and holds the lines of those that answered to hear what else they say.
+
+    Its locks and the addresses that are found lie in these folders. Use it as a context manager:
+    at the end all lines are closed.
+    """
+
+    def __init__(self, locks: Path, addresses: Path) -> None:
+        self._answered: dict[str, Question] = {}
+        self._reported: defaultdict[str, list[float]] = defaultdict(list)
+        self._news = threading.Condition()
+        network = Network(
+            locks,
+            keep=self._keep,
+            interval_s=lambda _: 0.0,
+            finder=Finder(),
+            addresses=Addresses(addresses),
+            listener=self,
+            loop=Loop(),
+        )
+        self._transport = LocalTransport(network)
+
+    def __enter__(self) -> Self:
+        """Begin."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
+    ) -> None:
+        """Close all lines."""
+        self._transport.close()
+
+    def read(self, question: Question) -> Heard:
+        """Ask a meter and wait. Raises MeterUnreachableError or MeterRejectedError."""
+        name = question.meter.name
+        self._answered[name] = question
+        try:
+            return self._transport.read(question)
+        except BaseException:
+            del self._answered[name]
+            raise
+
+    def reporting(self, within_s: float = LISTEN_S) -> Collection[str]:
+        """Listen; return the names of those that were read and report more than once meanwhile."""
+        self._transport.hold(list(self._answered.values()))
+        deadline = time.monotonic() + within_s
+        with self._news:
+            while (left_s := deadline - time.monotonic()) > 0 and self._often != set(
+                self._answered
+            ):
+                self._news.wait(left_s)
+            return self._often
+
+    def reported(self, meter: Meter, heard: Heard) -> None:
+        """Note that a meter reported something."""
+        del heard
+        now = time.monotonic()
+        with self._news:
+            self._reported[meter.name].append(now)
+            self._news.notify()
+
+    def event(self, kind: str, data: Mapping[str, Any]) -> None:
+        """Ignore what happens to a line."""
+
+    @property
+    def _often(self) -> set[str]:
+        found = self._reported.items()
+        return {name for name, moments in found if moments[-1] - moments[0] >= APART_S}
+
+    def _keep(self, meter: Meter) -> Keep:
+        return "held" if meter.name in self._answered else "closed"
