@@ -190,7 +190,7 @@ def _frequency(values: Values) -> Iterator[_Proof]:
     """Take a frequency with decimals for a proof: numbers like 50 are sent by others as well."""
     value = values.get("frequency", 0.0)
     if any(low <= value <= high for low, high in _USUAL_HZ) and value != int(value):
-        yield 2, f"{value:g} Hz are a grid's"
+        yield 2 - (value == round(value, 1)), f"{value:g} Hz are a grid's"
 
 
 def _refusals(values: Values) -> Iterator[str]:

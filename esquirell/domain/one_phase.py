@@ -7,28 +7,30 @@ from esquirell.domain.profile import Datapoint, Profile
 from esquirell.domain.quantity import PHASES, split_key
 
 _MEASURED = ("voltage_a", "current_a", "active_power_a")
+_OF_ALL = ("voltage", "current", "active_power")
 _WHOLE = ("energy_import", "energy_export", "frequency")
 
 
 def without_letter(profile: Profile, answer: Mapping[str, Any]) -> Mapping[str, Datapoint]:
     """Return the datapoints of phase a that are those of the device, with keys without a letter.
 
-    So it is where an answer holds voltage, current and power of phase a and what the device says
-    of itself, but nothing of another phase. All nine published layouts with one phase that have
-    these three where one with three phases has its phase a name them without a letter. Frames have
-    their own rule: a device of one phase sends that of phase a.
+    So it is where an answer holds voltage, current and power of phase a and a counter or the
+    frequency of the device, but none of the three of the device or of another phase. All nine
+    published layouts with one phase that have these three where one with three phases has its
+    phase a name them without a letter. Frames have their own rule: a device of one phase sends
+    that of phase a.
     """
     points = {dp: point for dp, point in profile.datapoints.items() if dp in answer and point.keys}
     keys = {key for point in points.values() for key in point.keys}
     framed = any(point.frame for point in points.values())
-    others = any(split_key(key)[1] in PHASES[1:] for key in keys)
+    others = any(split_key(key)[1] in PHASES[1:] for key in keys) or keys.intersection(_OF_ALL)
     whole = keys.intersection(_WHOLE)
     if framed or others or not whole or not keys.issuperset(_MEASURED):
         return {}
     return {
         dp: _renamed(point, split_key(point.key)[0].key)
         for dp, point in points.items()
-        if point.key in _MEASURED and split_key(point.key)[0].key not in keys
+        if point.key in _MEASURED
     }
 
 

@@ -267,6 +267,10 @@ def test_an_apparent_power_below_the_active_one_is_something_else() -> None:
         ("battery_power", "", 0, 100, None),
         ("battery_power", "W", 0, 5000, "active_power_battery"),
         ("activeenergy_p", "kW·h", 2, 999_999_999, "energy_import"),
+        # What the clamps of a dual meter share.
+        ("f_ac_v", "V", 1, 99_999_999, "voltage"),
+        ("f_ac_line_freq", "Hz", 2, 99_999_999, "frequency"),
+        ("temp_f", "℃", 0, 200, None),
     ],
 )
 def test_what_units_and_bounds_tell_of_short_words(

@@ -133,3 +133,20 @@ def test_the_partial_poll_of_a_series_gives_no_zeros() -> None:
     assert len(doubted) <= 3
     assert all(says.startswith("active_power_c") for says in doubted)
     assert sum(poll["partial"] for poll in polls) == 1
+
+
+def test_the_energy_of_a_charging_session_is_no_counter() -> None:
+    """It begins at zero with each car, also where it has more of a counter's room."""
+    sessions = 0
+    for captured in captures():
+        described = specified(captured.capture.get("mapping") or {})
+        names = [one.name for one in described if one.code == "charge_energy_once"]
+        for way in WAYS:
+            for capture in way.captures(captured):
+                for name in names:
+                    raw = (capture.get("dps") or capture.get("status") or {}).get(name)
+                    values = profiles.try_capture(capture).values
+                    imported = [v for k, v in values.items() if k.startswith("energy")]
+                    assert not raw or raw / 100 not in imported
+                    sessions += bool(raw)
+    assert sessions

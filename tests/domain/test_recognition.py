@@ -96,6 +96,9 @@ def test_a_device_of_one_phase_is_no_third_of_its_sibling_with_three() -> None:
     found = recognised(answer, (THREE_PHASES, 3))
     assert found.profile.keys == ("energy_import", "voltage", "current", "active_power")
     assert found.open >= {"102", "103", "104"}
+    # ... and neither is one that says of itself what it says of phase a.
+    both = (*THREE_PHASES, Specified("120", "cur_power", "value", "W", 0, 0, 99_999))
+    assert "voltage_a" in recognised(answer | {"120": 102}, (both, 3)).profile.keys
     # Another phase shows that these are of phase a after all.
     more = {"105": 2291, "106": 20, "107": 3}
     found = recognised(answer | more, (THREE_PHASES, 3))
@@ -216,6 +219,7 @@ def test_a_raw_value_fits_what_is_described(spec: Specified, raw: object, fits: 
         ({"frequency": 49.98}, 2),
         ({"frequency": 60.02}, 2),
         ({"frequency": 49.27}, 2),
+        ({"frequency": 50.9}, 1),
         # A current of 5.52 A reads like this, and what grids have for seconds only.
         ({"frequency": 55.2}, 0),
         # More than V x I, and a factor and a load that are next to nothing.

@@ -34,6 +34,8 @@ _BY_DIMENSION: Mapping[Dimension, str] = {
     "apparent": "apparent_power",
     "frequency": "frequency",
 }
+# Dual clamp meters put this before what their clamps share: `f_ac_v`, `f_ac_line_freq`.
+_BEFORE = ("f", "ac")
 # Words that may stand beside a unit without meaning anything else.
 _BESIDE: Mapping[Dimension, frozenset[str]] = {
     "voltage": words.VOLTAGE | {"current"},
@@ -69,6 +71,8 @@ def meaning_of(spec: Specified) -> Meaning | None:
     if code == "cur_neutral":
         return Meaning("energy_export") if _is(unit, "energy") else None
     spoken = words.words_of(code)
+    if spoken[: len(_BEFORE)] == _BEFORE:
+        spoken = spoken[len(_BEFORE) :]
     if "add" in spoken:
         return _increment(spoken, spec)
     if spoken in (("leakage", "current"), ("residual", "current"), ("cur", "leakage")):
