@@ -1,5 +1,6 @@
 """A running service hears what its meters report."""
 
+import signal
 import time
 from collections.abc import Callable, Iterator
 
@@ -87,6 +88,73 @@ def test_a_meter_that_is_disabled_is_left_alone(
     time.sleep(3)
     assert (house.meter.answers, service.readings()) == (0, 0)
     assert service.stop() == 0
+
+
+def test_reports_need_neither_redis_nor_a_schedule(
+    start: Start, broker: Mosquitto, server: RedisProcess, house: House
+) -> None:
+    table = meter_table("main", house.meter.port) + "\nstore_every = 1"
+    settings = configuration([table], mqtt_port=broker.port, redis_url=server.url, every=3600)
+    with Observer(broker.port, STATE) as observer:
+        service = start(f"{settings}\nenabled = false")
+        observer.saw(lambda seen: seen.json["diagnostics"]["push"] == "on")
+        server.kill()
+        time.sleep(1.5)
+        house.change(231)
+        observer.saw(lambda seen: seen.json["voltage_a"] == 231)
+        query = "SELECT voltage_a FROM reading WHERE voltage_a = 231"
+        eventually(lambda: service.rows(query), what=lambda: service.log)
+    assert house.meter.answers == 1
+
+
+def test_a_meter_that_is_disabled_while_the_service_runs_is_let_go(
+    start: Start, broker: Mosquitto, server: RedisProcess, house: House
+) -> None:
+    table = meter_table("main", house.meter.port)
+    settings = configuration([table], mqtt_port=broker.port, redis_url=server.url, every=1)
+    service = start(settings)
+    eventually(lambda: service.readings() >= 2)
+    service.config.write_text(settings.replace(table, f"{table}\nenabled = false"))
+    service.signal(signal.SIGHUP)
+    eventually(lambda: house.meter._client is None)
+    answers = house.meter.answers
+    time.sleep(3)
+    assert (house.meter._client, house.meter.answers) == (None, answers)
+
+
+def test_increments_are_summed_up_and_a_kill_forgets_none(
+    start: Start, broker: Mosquitto, server: RedisProcess, house: House
+) -> None:
+    house.dps = {"1": True, "17": 5, "18": 435, "19": 1000, "20": 2300}
+    table = meter_table("main", house.meter.port).replace("owon_pc321", "plug")
+    settings = configuration([table], mqtt_port=broker.port, redis_url=server.url, every=3600)
+
+    def add(observer: Observer, thousandths: int) -> dict[str, object]:
+        house.dps = house.dps | {"17": thousandths}
+        house.meter.report()
+        seen = observer.saw(
+            lambda seen: (
+                seen.json["diagnostics"]["add_ele"] == thousandths
+                and seen.json["diagnostics"]["energy_source"] == "increments"
+            )
+        )
+        return dict(seen.json)
+
+    with Observer(broker.port, STATE) as observer:
+        service = start(settings)
+        observer.saw(lambda seen: seen.json["diagnostics"]["energy_source"] == "estimated")
+        begin = add(observer, 100)["energy_import"]
+        assert isinstance(begin, float)
+        assert add(observer, 90)["energy_import"] == pytest.approx(begin + 0.09, abs=1e-6)
+        service.kill()
+        observer.forget()
+        again = start(settings, "run", "again")
+        # Its answer holds the last increment once more, which says nothing.
+        first = observer.saw(lambda seen: seen.json["energy_import"] is not None)
+        assert first.json["energy_import"] == pytest.approx(begin + 0.09, abs=1e-6)
+        after = add(observer, 30)
+        assert after["energy_import"] == pytest.approx(begin + 0.12, abs=1e-6)
+        assert again.stop() == 0
 
 
 def test_a_pool_of_processes_has_its_meters_read_by_the_worker_that_holds_their_lines(

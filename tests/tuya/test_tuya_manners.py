@@ -36,7 +36,7 @@ class Scripted:
         one_client: bool = False,
         reports_only: Mapping[str, Any] | None = None,
     ) -> None:
-        self.connections = self.heartbeats = self.queries = 0
+        self.connections = self.heartbeats = self.queries = self._serving = 0
         self.awake = True
         self._closes_after_answer = closes_after_answer
         self._closes_on_heartbeat = closes_on_heartbeat
@@ -63,6 +63,14 @@ class Scripted:
         for end in (self._server, *self._clients):
             end.close()
 
+    @property
+    def is_connected(self) -> bool:
+        return self._serving > 0
+
+    def report(self, dps: Mapping[str, Any]) -> None:
+        said = json.dumps({"dps": dps}).encode()
+        self._clients[-1].sendall(Codec("3.3", KEY.encode()).pack(STATUS, said, 7, answers=True))
+
     def hang_up(self) -> None:
         for client in self._clients:
             with suppress(OSError):
@@ -82,7 +90,7 @@ class Scripted:
 
     def _serve(self, client: socket.socket) -> None:
         codec, frames, beats = Codec("3.3", KEY.encode()), FrameBuffer(), 0
-        with suppress(OSError):
+        with self._serves(), suppress(OSError):
             while data := client.recv(4096):
                 for frame in frames.feed(data):
                     request = codec.unpack(frame)
@@ -96,6 +104,14 @@ class Scripted:
                             client.shutdown(socket.SHUT_RDWR)
                         elif self._awake_for_heartbeats:
                             client.sendall(codec.pack(HEART_BEAT, b"", 1, answers=True))
+
+    @contextmanager
+    def _serves(self) -> Iterator[None]:
+        self._serving += 1
+        try:
+            yield
+        finally:
+            self._serving -= 1
 
     @property
     def _awake_for_heartbeats(self) -> bool:
@@ -178,11 +194,14 @@ def test_a_device_that_never_answers_heartbeats_keeps_its_line(holder: LanReader
         assert (device.connections, device.queries) == (1, 2)
 
 
-def test_a_line_that_fell_silent_is_opened_anew(holder: LanReader) -> None:
+def test_a_line_that_fell_silent_is_opened_anew_and_suspends_nothing(
+    holder: LanReader, ear: Ear
+) -> None:
     with scripted() as device:
         holder.dps(device.meter)
         device.awake = False
-        eventually(lambda: device.connections >= 2)
+        eventually(lambda: device.connections >= 5)
+        assert ear.events == []
         device.awake = True
         eventually(lambda: device.queries >= 3)
         assert holder.dps(device.meter) == DPS
@@ -200,6 +219,24 @@ def test_a_device_that_keeps_closing_its_line_is_only_polled(
         time.sleep(0.4)
         assert device.connections == connections <= 4
         assert holder.dps(device.meter) == DPS
+
+
+def test_while_suspended_each_poll_leaves_the_line_open_for_a_moment(
+    holder: LanReader, ear: Ear, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(held, "SUSPENDED_OPEN_S", 0.4)
+    with scripted(closes_on_heartbeat=1) as device:
+        holder.dps(device.meter)
+        eventually(lambda: ear.kinds == ["push_suspended"])
+        connections, heartbeats = device.connections, device.heartbeats
+        polled = time.monotonic()
+        assert holder.read(Question(device.meter)).push == "suspended"
+        device.report({"18": 6})
+        eventually(lambda: ear.reports)
+        assert device.is_connected
+        eventually(lambda: not device.is_connected)
+        assert time.monotonic() - polled >= 0.4
+        assert (device.connections, device.heartbeats) == (connections + 1, heartbeats)
 
 
 def test_it_is_held_again_after_a_while_and_suspended_for_longer(

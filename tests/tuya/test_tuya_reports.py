@@ -74,6 +74,17 @@ def test_a_report_completes_the_state(
         assert device.server.connections == 1
 
 
+def test_the_age_of_the_oldest_value_is_known(holder: LanReader, ear: Ear) -> None:
+    with mock_device("3.4") as device:
+        meter = a_meter(device.port, "3.4")
+        assert holder.read(Question(meter)).oldest_s < 1
+        time.sleep(1)
+        device.push({"18": 77})
+        eventually(lambda: ear.heard)
+        assert ear.heard[-1][2].oldest_s >= 1
+        assert holder.read(Question(meter)).oldest_s < 1
+
+
 def test_a_line_is_opened_though_nobody_asks(holder: LanReader, ear: Ear) -> None:
     with mock_device("3.4") as device:
         holder.hold([Question(a_meter(device.port, "3.4"))])
