@@ -155,8 +155,12 @@ def prune(call: Call) -> None:
     with working("Removing old readings"):
         call.storage.statistics.rollup()
         removed = call.upkeep.retention.prune()
-    total = sum(removed.values())
-    _tell(call, {"removed": removed}, f"{total} raw readings were removed.")
+    total, remedy = sum(removed.values()), call.upkeep.gives_space_back_by
+    sentence = (
+        f"{total} raw readings were removed. Their space is used for new ones; only {remedy} gives "
+        "it back to the disk."
+    )
+    _tell(call, {"removed": removed}, sentence)
 
 
 db.add_command(readings)

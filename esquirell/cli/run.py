@@ -9,6 +9,7 @@ import click
 from esquirell.cli.call import Call, Command, misuse, pass_call
 from esquirell.cli.ownership import refuse_root
 from esquirell.daemon import logs, process, restarting, roles
+from esquirell.daemon.limits import check_limits
 from esquirell.daemon.lock import RunLock, lock_of
 from esquirell.daemon.pools import Kind, Pool
 from esquirell.daemon.preparing import prepare
@@ -117,4 +118,5 @@ def start(call: Call) -> Runtime:
     settings = call.settings
     refuse_root(settings.state_dir)
     logs.set_up("debug" if call.debug else settings.log.level, settings.log.format)
+    check_limits(len(settings.meters))
     return call.runtime

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 
 from esquirell.daemon.lock import claim
 from esquirell.daemon.notify import still_starting
-from esquirell.daemon.open_files import allow_enough
 from esquirell.domain.errors import CommandError, ConfigError, UnavailableError
 from esquirell.domain.schedule import Schedule
 from esquirell.domain.tasks import registry
@@ -27,7 +26,6 @@ def prepare(runtime: Runtime, *, schedules: bool, alone: bool = False) -> None:
     Raises ConfigError when waiting would not help, and AlreadyRunningError when the service is
     to be `alone` on its database, and is not.
     """
-    allow_enough()
     # Celery reads its settings on first use; two threads at once would get half of them.
     runtime.app.finalize()
     log.debug("the broker is %s", runtime.app.connection_for_write().as_uri())

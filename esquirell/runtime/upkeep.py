@@ -109,6 +109,13 @@ class Upkeep:
             mender.mend_at_start()
         self.database.on_damage = mender.mend
 
+    @property
+    def gives_space_back_by(self) -> str:
+        """What makes the database smaller after rows were removed, and what that costs."""
+        if self.database.file is None:
+            return "VACUUM FULL reading in psql, which locks the table meanwhile,"
+        return f'sqlite3 {self.database.file} "VACUUM", with the service stopped,'
+
     @cached_property
     def backups(self) -> Backups:
         """The backups of the database."""

@@ -3,6 +3,7 @@
 Each is a TOML file with the keys of one `[[meters]]`, for its owner's eyes only.
 """
 
+import os
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -56,6 +57,17 @@ def include(data: Table, state_dir: Path, places: Places, edit: Edit | None = No
     return names
 
 
+def are_hidden(state_dir: Path) -> bool:
+    """Return whether this user may not see which meters were added: that takes no error."""
+    try:
+        with os.scandir(folder_of(state_dir)):
+            return False
+    except PermissionError:
+        return True
+    except (OSError, ValueError):
+        return False
+
+
 def version_of(state_dir: Path) -> tuple[tuple[str, int, int], ...]:
     """Return what differs after each change of the files; nothing where there are none."""
     try:
@@ -78,7 +90,7 @@ def _files(state_dir: Path) -> list[Path]:
     try:
         return sorted(file for file in folder.glob("*.toml") if not file.name.startswith("."))
     except PermissionError:
-        return []  # who opens the state directory is told whose it is
+        return []  # see `are_hidden`
     except (OSError, ValueError) as error:
         raise ConfigError(f"{folder} can't be read: {error}") from error
 

@@ -109,6 +109,12 @@ def _add_meters(draft: Draft) -> None:
     # Anything else than a text is refused later, with the other settings.
     if isinstance(state_dir, str):
         draft.added = added_meters.include(draft.tables, Path(state_dir), draft.places, draft.edit)
+        if added_meters.are_hidden(Path(state_dir)):
+            draft.warnings.append(
+                f"meters that were added in {state_dir} are left out, as this user may not look "
+                "into it: run this with sudo, or as its owner"
+            )
+            return
     if not draft.tables.get("meters"):
         draft.warnings.append(
             f"{draft.file.name}: no meter is configured: esquirell meters add adds one"

@@ -63,6 +63,7 @@ def test_an_ordinary_user_is_told_whose_it_is(
     os.seteuid(1234)
     try:
         upgraded, checked = esquirell("db", "upgrade"), esquirell("doctor")
+        shown = [esquirell("config", "show"), esquirell("config", "check"), esquirell("doctor")]
     finally:
         os.seteuid(0)
     assert upgraded.code == 2
@@ -71,6 +72,9 @@ def test_an_ordinary_user_is_told_whose_it_is(
     )
     assert checked.code == 1
     assert "✗ state directory" in checked.out
+    for said in shown:
+        assert "meters that were added in" in said.err + said.out
+        assert "are left out, as this user may not look into it" in said.err + said.out
 
 
 def test_a_folder_of_ones_own_is_left_alone(tmp_path: Path) -> None:

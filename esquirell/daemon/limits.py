@@ -1,0 +1,91 @@
+"""What the system allows a process: a limit that makes the work impossible is said at the start."""
+
+import logging
+import resource
+import threading
+
+from esquirell.domain.errors import ConfigError
+
+log = logging.getLogger(__name__)
+
+# A meter whose connection stays open takes two; systemd and shells begin with 1024.
+ENOUGH_FILES = 8192
+FILES_OF_A_METER = 2
+# Redis, the broker, the database and what Python itself has open; without a meter.
+LEAST_FILES = 64
+# Every thread reserves eight, and every library its own size: 1.3 GiB with one meter.
+MIB = 1024 * 1024
+LEAST_SPACE = 1536 * MIB
+LEAST_THREADS = 32
+
+
+def check_limits(meters: int) -> None:
+    """Raise the limit of open files as far as it may be, and refuse limits that are too low.
+
+    Raises ConfigError that names the limit and what raises it.
+    """
+    _check_space()
+    _check_files(meters)
+    _check_threads()
+
+
+def _check_space() -> None:
+    space, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if space != resource.RLIM_INFINITY and space < LEAST_SPACE:
+        raise ConfigError(
+            f"this process may use {space // MIB} MiB of address space and needs "
+            f"{LEAST_SPACE // MIB}: raise the limit (ulimit -v, LimitAS= in systemd); to limit "
+            "memory, use MemoryMax= or a container"
+        )
+
+
+def _check_files(meters: int) -> None:
+    allowed, needed = _allow_files(), LEAST_FILES + FILES_OF_A_METER * meters
+    remedy = "raise the limit (ulimit -n, LimitNOFILE= in systemd)"
+    if allowed < LEAST_FILES:
+        raise ConfigError(
+            f"this process may open {allowed} files and needs {LEAST_FILES} at least: {remedy}"
+        )
+    if allowed < needed:
+        log.error(
+            "this process may open %d files, and %d meters need %d: some will not be read; %s",
+            allowed,
+            meters,
+            needed,
+            remedy,
+        )
+
+
+def _allow_files() -> float:
+    """Let this process open as many files as it may, up to what is enough; return how many."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = ENOUGH_FILES if hard == resource.RLIM_INFINITY else min(ENOUGH_FILES, hard)
+    if soft == resource.RLIM_INFINITY:
+        return float("inf")
+    if soft >= wanted:
+        return soft
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    except (OSError, ValueError) as error:
+        log.debug("no more than %d files can be open: %s", soft, error)
+        return soft
+    return wanted
+
+
+def _check_threads() -> None:
+    """Start as many threads as a service has: whatever limits them, that shows it."""
+    end, started = threading.Event(), []
+    try:
+        for _ in range(LEAST_THREADS):
+            thread = threading.Thread(target=end.wait, daemon=True)
+            thread.start()
+            started.append(thread)
+    except RuntimeError:
+        raise ConfigError(
+            f"this process may start {len(started)} threads and needs {LEAST_THREADS}: raise the "
+            "limit (ulimit -u, TasksMax= in systemd, --pids-limit of a container)"
+        ) from None
+    finally:
+        end.set()
+        for thread in started:
+            thread.join()
