@@ -12,7 +12,7 @@ INBOX = "esquirell:inbox:"
 
 # Shorter than the time limit of an answer from Redis.
 WAIT_S = 1
-INBOX_WAIT_S = 1
+INBOX_WAIT_S = 2
 # What nobody took by then is of no use; an answer waits longer than anybody does.
 EXPIRES_S = 30
 KEPT_S = 120
@@ -44,7 +44,7 @@ class Relay:
         return ticket
 
     def receive(self) -> Mapping[str, Any] | None:
-        """Wait up to 1 s for a part that this worker is to read."""
+        """Wait up to 2 s for a part that this worker is to read."""
         try:
             found = self._client.blpop([INBOX + self._instance], timeout=INBOX_WAIT_S)
         except RedisError as error:

@@ -24,6 +24,9 @@ WAIT_S = 3
 # Well within the time after which another worker takes what this one has (VISIBILITY_S).
 STILL_HERE_EVERY_S = 60
 SAY_EVERY_S = 60.0
+# kombu looks each second whether bindings are to be renewed, which is due after minutes: that
+# wakes a loop which has nothing else to do.
+BINDINGS_EVERY_S = WAIT_S
 
 
 # What reading a message raises that is none; nested too deep, it is a RecursionError.
@@ -141,9 +144,17 @@ class Transport(RedisTransport):
         for channel in cast("list[Channel]", self.channels):
             channel.brpop_timeout = WAIT_S
         super().register_with_event_loop(connection, loop)
+        self._look_at_bindings_less(loop)
         if self._reminder is not None:
             self._reminder.cancel()
         self._reminder = loop.call_repeatedly(STILL_HERE_EVERY_S, self._still_here)
+
+    def _look_at_bindings_less(self, loop: Hub) -> None:
+        cycle: Any = self.cycle
+        # By this name kombu cancels it when it connects anew.
+        cycle._binding_expiry_tref.cancel()  # noqa: SLF001
+        look = cycle.maybe_refresh_binding_expiry
+        cycle._binding_expiry_tref = loop.call_repeatedly(BINDINGS_EVERY_S, look)  # noqa: SLF001
 
     def _still_here(self) -> None:
         for channel in cast("list[Channel]", self.channels):

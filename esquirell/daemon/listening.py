@@ -10,17 +10,21 @@ from esquirell.runtime.root import Runtime
 def listening(runtime: Runtime) -> tuple[Part, ...]:
     """Build the parts with which a process hears what its meters report."""
     runtime.devices.lines = runtime.lines
+
+    def hurry_reports() -> None:
+        runtime.reports.hurry()
+
     return (
         _part("lines", lambda: runtime.lines.turn),
-        _part("reports", lambda: runtime.reports.turn),
+        _part("reports", lambda: runtime.reports.turn, hurry_reports),
         _part("stored-reports", lambda: runtime.reports.store_turn),
         _part("inbox", lambda: runtime.inbox.turn),
     )
 
 
-def _part(name: str, turn_of: Callable[[], Turn]) -> Part:
+def _part(name: str, turn_of: Callable[[], Turn], hurry: Callable[[], None] = lambda: None) -> Part:
     @contextmanager
     def make() -> Iterator[Turn]:
         yield turn_of()
 
-    return Part(name, make)
+    return Part(name, make, hurry)

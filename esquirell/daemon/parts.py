@@ -18,12 +18,14 @@ class Part:
     """Runs a turn again and again in a thread of its own.
 
     `make` builds what the part needs, gives its turn, and closes it at the end; a turn gives
-    the seconds to wait until the next. After any failure the part is rebuilt.
+    the seconds to wait until the next. After any failure the part is rebuilt. `hurry` ends a turn
+    that waits for something, as the part is to end.
     """
 
-    def __init__(self, name: str, make: Make) -> None:
+    def __init__(self, name: str, make: Make, hurry: Callable[[], None] = lambda: None) -> None:
         self.name = name
         self._make = make
+        self._hurry = hurry
         self._turned_at = time.monotonic()
         self._stop = threading.Event()
         self._thread = self._new_thread()
@@ -46,6 +48,7 @@ class Part:
     def stop(self) -> None:
         """Ask the part to end after its present turn."""
         self._stop.set()
+        self._hurry()
 
     def join(self, timeout: float) -> None:
         """Wait some seconds for the end."""

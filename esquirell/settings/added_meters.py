@@ -71,10 +71,15 @@ def are_hidden(state_dir: Path) -> bool:
 def version_of(state_dir: Path) -> tuple[tuple[str, int, int], ...]:
     """Return what differs after each change of the files; nothing where there are none."""
     try:
-        found = [(file, file.stat()) for file in _files(state_dir)]
+        with os.scandir(folder_of(state_dir)) as entries:
+            found = [(entry.name, entry.stat()) for entry in entries if _is_meter(entry.name)]
     except OSError:
         return ()
-    return tuple((file.name, seen.st_mtime_ns, seen.st_size) for file, seen in found)
+    return tuple(sorted((name, seen.st_mtime_ns, seen.st_size) for name, seen in found))
+
+
+def _is_meter(name: str) -> bool:
+    return name.endswith(".toml") and not name.startswith(".")
 
 
 def _tables(state_dir: Path, edit: Edit | None) -> Iterator[tuple[Path, Table]]:
@@ -88,7 +93,7 @@ def _tables(state_dir: Path, edit: Edit | None) -> Iterator[tuple[Path, Table]]:
 def _files(state_dir: Path) -> list[Path]:
     folder = folder_of(state_dir)
     try:
-        return sorted(file for file in folder.glob("*.toml") if not file.name.startswith("."))
+        return sorted(file for file in folder.glob("*.toml") if _is_meter(file.name))
     except PermissionError:
         return []  # see `are_hidden`
     except (OSError, ValueError) as error:

@@ -3,8 +3,8 @@
 import asyncio
 import logging
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 
 from tornado.httpserver import HTTPServer
 from tornado.netutil import bind_sockets
@@ -18,7 +18,7 @@ from esquirell.web.site import Shared, Site
 
 log = logging.getLogger(__name__)
 
-TURN_S = 1.0
+TURN_S = 10.0
 # An uploaded devices.json may have 1 MiB; the form around it adds a little.
 LARGEST_BODY = 1024 * 1024 + 64 * 1024
 LARGEST_HEADERS = 32 * 1024
@@ -30,25 +30,51 @@ IN_HOME_ASSISTANT = "SUPERVISOR_TOKEN"
 
 def web(runtime: Runtime, live: Live) -> Part:
     """Build the part that serves the page."""
-    return Part("web", lambda: _serving(runtime, live))
+    ends = Ends()
+    return Part("web", lambda: _serving(runtime, live, ends), ends.hurry)
+
+
+class Ends:
+    """Ends a turn of the page's loop from another thread."""
+
+    def __init__(self) -> None:
+        self._ends: Callable[[], object] = lambda: None
+
+    def of(self, loop: asyncio.AbstractEventLoop) -> asyncio.Event:
+        """Return the event of a loop that says that its turn is to end."""
+        event = asyncio.Event()
+        self._ends = lambda: loop.call_soon_threadsafe(event.set)
+        return event
+
+    def hurry(self) -> None:
+        """End the present turn, if there is one."""
+        # A loop that is closed by now has no turn.
+        with suppress(RuntimeError):
+            self._ends()
 
 
 @contextmanager
-def _serving(runtime: Runtime, live: Live) -> Iterator[Turn]:
-    """Serve in this thread, a second of the loop each turn."""
+def _serving(runtime: Runtime, live: Live, ends: Ends) -> Iterator[Turn]:
+    """Serve in this thread, some seconds of the loop each turn."""
     with asyncio.Runner() as runner:
         loop = runner.get_loop()
         asyncio.set_event_loop(loop)
         servers = runner.run(_listen(runtime, live))
+        ended = ends.of(loop)
 
         def turn() -> float:
-            runner.run(asyncio.sleep(TURN_S))
+            runner.run(_until(ended))
             return 0.0
 
         try:
             yield turn
         finally:
             runner.run(_close(servers))
+
+
+async def _until(ended: asyncio.Event) -> None:
+    with suppress(TimeoutError):
+        await asyncio.wait_for(ended.wait(), TURN_S)
 
 
 async def _listen(runtime: Runtime, live: Live) -> list[HTTPServer]:

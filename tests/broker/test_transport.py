@@ -8,13 +8,14 @@ from typing import cast
 import pytest
 from celery import Celery
 from kombu import Connection
+from kombu.asynchronous import Hub
 from kombu.transport.redis import Channel as RedisChannel
 from support.redis_server import RedisProcess
 
 from esquirell.broker.celery_config import VISIBILITY_S, celery_config
 from esquirell.broker.connection import Address
 from esquirell.broker.queue import KEY_PREFIX, POLLS
-from esquirell.broker.transport import STILL_HERE_EVERY_S, QoS
+from esquirell.broker.transport import STILL_HERE_EVERY_S, WAIT_S, QoS
 
 INDEX = f"{KEY_PREFIX}unacked_index"
 
@@ -67,6 +68,19 @@ def test_what_a_dead_worker_had_comes_back(app: Celery, server: RedisProcess) ->
 
 def test_it_says_so_often_enough() -> None:
     assert STILL_HERE_EVERY_S * 3 < VISIBILITY_S
+
+
+def test_a_loop_with_nothing_to_do_is_not_woken_each_second(app: Celery) -> None:
+    hub = Hub()
+    with app.connection_for_read() as worker:
+        for _ in range(2):
+            # The second time it has connected anew.
+            worker.register_with_event_loop(hub)
+        began = time.monotonic()
+        waits = [eta - began for eta, _, entry in hub.timer.queue if not entry.cancelled]
+    assert waits
+    assert min(waits) > WAIT_S - 1
+    hub.close()
 
 
 def test_a_connection_that_was_lost_with_a_message_ends_quietly(

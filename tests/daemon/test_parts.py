@@ -68,6 +68,23 @@ def test_a_part_turns_until_it_is_stopped() -> None:
     assert (turns.made, turns.closed) == (1, 1)
 
 
+def test_a_part_that_waits_for_something_ends_at_once() -> None:
+    something, began = threading.Event(), threading.Event()
+
+    def wait(_: int) -> None:
+        began.set()
+        something.wait(10 * LIMIT_S)
+
+    turns = Turns(wait)
+    part = Part("it", turns, hurry=something.set)
+    part.start()
+    assert began.wait(LIMIT_S)
+    part.stop()
+    part.join(LIMIT_S)
+    assert not part.alive
+    assert turns.closed == 1
+
+
 def test_a_part_that_fails_is_made_anew(caplog: pytest.LogCaptureFixture) -> None:
     turns = Turns(fail_once)
     part = Part("it", turns)
