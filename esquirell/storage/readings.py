@@ -1,7 +1,10 @@
 """Readings in the database, as the polls write them: with their statuses and ledgers."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
+
+from sqlalchemy import select, update
+from sqlalchemy.engine import Connection
 
 from esquirell.domain.errors import UnavailableError
 from esquirell.domain.ledger import Ledger
@@ -12,10 +15,9 @@ from esquirell.storage.database import Database
 from esquirell.storage.history import ReadingHistory
 from esquirell.storage.ledger_json import LedgerReader
 from esquirell.storage.ledgers import read_ledgers, write_ledgers
-from esquirell.storage.retracting import retract
 from esquirell.storage.rows import to_row
 from esquirell.storage.statistics import watermarks
-from esquirell.storage.tables import reading
+from esquirell.storage.tables import QUANTITY_COLUMNS, reading
 from esquirell.storage.upsert import insert_new
 
 
@@ -55,7 +57,7 @@ class Readings(ReadingHistory):
                 watermarks.share(connection, earliest)
                 rows = [to_row(taken, ids[taken.meter]) for taken in readings]
                 connection.execute(insert_new(connection, reading), rows)
-                retract(connection, readings, ids)
+                _retract(connection, readings, ids)
                 write_ledgers(connection, readings, ids, self._ledger_reader)
                 watermarks.set_back(connection, earliest)
             meters.write_statuses(connection, statuses)
@@ -79,3 +81,24 @@ def _earliest(readings: Sequence[Reading], ids: Mapping[str, int]) -> dict[int, 
         earliest = min((taken.measured_at, *taken.retracted.values()))
         found[meter_id] = min(found.get(meter_id, earliest), earliest)
     return found
+
+
+def _retract(connection: Connection, readings: Iterable[Reading], ids: Mapping[str, int]) -> None:
+    """Take out what readings retract of earlier ones, which may be among them.
+
+    These are values of counters whose first value turned out to be none.
+    """
+    for taken in readings:
+        for key, at in taken.retracted.items():
+            _take_out(connection, ids[taken.meter], key, at)
+
+
+def _take_out(connection: Connection, meter_id: int, key: str, at: datetime) -> None:
+    is_it = (reading.c.meter_id == meter_id, reading.c.measured_at == at)
+    if key in QUANTITY_COLUMNS:
+        connection.execute(update(reading).where(*is_it).values({key: None}))
+        return
+    extra = connection.scalar(select(reading.c.extra).where(*is_it))
+    if extra and key in extra:
+        rest = {name: value for name, value in extra.items() if name != key}
+        connection.execute(update(reading).where(*is_it).values(extra=rest or None))

@@ -221,7 +221,8 @@ class Device:
             raise
         finally:
             self._asked = None
-            child.added.settle(answered_by_reports=child.said.answers_by_reports)
+            if question.increments:
+                child.added.settle(answered_by_reports=child.said.answers_by_reports)
         self._retry_s, self._missed = 0.0, 0
         child.said.settle()
         left = question.ids - child.said.known.keys()
@@ -361,8 +362,10 @@ class Device:
         current = child.said.current(now, line, interval_s, child.asking().counters)
         oldest = min([point.at for point in current.values()], default=now)
         values = {name: point.value for name, point in current.items()}
-        added, interrupted = child.added.take(line)
         push = self.push_of(child.meter)
+        if not child.asking().increments:
+            return Heard(values, now - oldest, partial, push)
+        added, interrupted = child.added.take(line)
         return Heard(values, now - oldest, partial, push, added, interrupted)
 
     def _unconfirmed(self, now: float) -> tuple[Child, list[int]] | None:
