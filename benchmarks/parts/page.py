@@ -27,6 +27,8 @@ REPEATS, QUICK_REPEATS = 11, 5
 FIRST_MS, DAY_MS, YEAR_MS, MANY_MS = 150.0, 200.0, 300.0, 300.0
 SENT_KB = 100.0
 OPENED_S, QUICK_OPENED_S = 30.0, 5.0
+# Nobody clicks faster.
+PAUSE_S = 0.5
 START_S, FILL_S = 60.0, 600.0
 # The readings end now: a day in their midst, and the year that most of them lie in.
 NOW = datetime.now(UTC)
@@ -102,7 +104,7 @@ def _again(work: Callable[[], object]) -> Iterator[None]:
     ended = threading.Event()
 
     def go_on() -> None:
-        while not ended.is_set():
+        while not ended.wait(PAUSE_S):
             work()
 
     thread = threading.Thread(target=go_on)
@@ -118,7 +120,12 @@ def _again(work: Callable[[], object]) -> Iterator[None]:
 def _place(folder: Path, there: Servers, meters: Sequence[Device]) -> Iterator[Visitor]:
     """Run a service whose meters are read each second; yield somebody who is logged in."""
     port = free_port()
-    page = (f"web.port = {port}", f'web.password = "{PASSWORD}"')
+    # All readings are kept: a year of them is to be looked at.
+    page = (
+        f"web.port = {port}",
+        f'web.password = "{PASSWORD}"',
+        'database.raw_retention = "5000d"',
+    )
     with service(folder, there, meters, 1, settings=page) as ours:
         visitor = Visitor(port)
         wait_until(visitor.finds_it, START_S)
