@@ -22,6 +22,7 @@ _PROTOCOLS = get_args(ProtocolVersion)
 _PUSH = click.Choice(["auto", "true", "false"])
 
 Function = Callable[..., Any]
+LEFT_OUT_SHOWN = 5
 
 
 def _fields(command: Function) -> Function:
@@ -236,12 +237,13 @@ def _listed(file: Path, device_id: str | None) -> dict[str, Any]:
     """Return what tinytuya's devices.json says of one device, chosen where there are several."""
     from esquirell.settings.devices import read_list  # noqa: PLC0415 - few have such a file
 
-    found = read_list(file.read_bytes(), str(file))
+    found, left_out = read_list(file.read_bytes(), str(file))
     if device_id is None:
         device_id = _chosen([(one.meter.title, one.meter.device_id) for one in found])
     one = next((one for one in found if one.meter.device_id == device_id), None)
     if one is None:
-        raise ConfigError(f"{file} holds no meter with the id {device_id}")
+        reasons = "".join(f"; {name}: {reason}" for name, reason in left_out[:LEFT_OUT_SHOWN])
+        raise ConfigError(f"{file} holds no meter with the id {device_id}{reasons}")
     return one.fields
 
 

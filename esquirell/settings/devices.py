@@ -66,13 +66,20 @@ def read_devices(file: Path) -> Found:
     return Found(tuple(one.meter for one in listed), tuple(left_out))
 
 
-def read_list(content: bytes, name: str) -> tuple[Listed, ...]:
+class FoundInList(NamedTuple):
+    """What a list of devices holds that was sent."""
+
+    devices: tuple[Listed, ...]
+    left_out: tuple[LeftOut, ...]
+
+
+def read_list(content: bytes, name: str) -> FoundInList:
     """Return the metering devices of a `devices.json` that was sent; nothing of it is kept.
 
     `name` is what an error calls it. Raises ConfigError as `read_devices` does.
     """
-    listed, _ = _read(_parsed(content, name), None)
-    return tuple(listed)
+    listed, left_out = _read(_parsed(content, name), None)
+    return FoundInList(tuple(listed), tuple(left_out))
 
 
 def _read(entries: Sequence[Entry], file: Path | None) -> tuple[list[Listed], list[LeftOut]]:

@@ -79,7 +79,7 @@ def test_a_meter_from_a_list_to_its_end(house: House, barn: SimulatedMeter) -> N
     assert "Barn <1>" in found.words
     assert "id-barn" in found.words
     chosen = browser.get("/add?device=id-barn")
-    assert 'value="barn-1"' in chosen.text
+    assert 'placeholder="barn-1"' in chosen.text
     tried = browser.post("/add", form(barn, "meter/try"))
     assert tried.status == 200, tried.words
     assert "The meter answers" in tried.words
@@ -142,6 +142,8 @@ def test_a_device_that_does_not_answer_is_saved_only_if_that_is_wanted(house: Ho
     assert OTHER_KEY not in refused.text
     # What was typed is remembered, the key too, which no browser sees again.
     again = {key: value for key, value in fields.items() if key != "local_key"}
+    # The button says no more than that.
+    again.pop("command")
     saved = browser.post("/add", again | {"device": "id-attic", "untested": "1"})
     assert saved.status == 303, saved.words
     eventually(lambda: "offline" in browser.get("/meters/attic").words, what="it is offline")
@@ -180,7 +182,7 @@ def test_a_wrong_key_is_taken_from_a_list_or_typed(house: House, barn: Simulated
     [
         (b"{", 422, "is no JSON"),
         (b'{"a": 1}', 422, "is no list of devices"),
-        (b"[]", 422, "holds no device that measures"),
+        (b"[]", 422, "the list holds no device"),
         (b"[" * 100_000, 422, "is no JSON"),
         (b"x" * (1024 * 1024 + 1), 413, "over 1 MiB"),
     ],
@@ -191,6 +193,35 @@ def test_a_file_that_is_no_list_is_refused(
     browser = house.browser()
     reply = upload(browser, "/add", content, command="upload", place="find")
     assert (reply.status, said in reply.words) == (status, True), reply.words
+
+
+def test_without_a_name_it_is_made_of_the_label(house: House, barn: SimulatedMeter) -> None:
+    browser = house.browser()
+    fields = form(barn, "meter/add", name="", label="Küche 2", local_key=KEY, device="")
+    saved = browser.post("/add", fields)
+    assert saved.status == 303, saved.words
+    assert saved.headers["Location"].startswith("/meters/kueche-2?")
+    remove = {"command": "meter/remove", "place": "change"}
+    assert browser.post("/meters/kueche-2", remove).status == 303
+
+
+def test_devices_that_are_left_out_are_named_with_the_reason(house: House) -> None:
+    browser = house.browser()
+    lamp = json.loads(
+        devices(name="Lamp <i>", id="id-lamp", category="dj", product_id="", mapping={})
+    )
+    behind = json.loads(
+        devices(name="Behind", id="id-sub", sub=True, parent="id-away", node_id="1")
+    )
+    content = json.dumps([*json.loads(devices()), *lamp, *behind]).encode()
+    words = upload(browser, "/add", content, command="upload", place="find").words
+    assert "Barn <1>" in words
+    assert "2 devices are left out" in words
+    assert "Lamp <i>: it has no datapoint that measures electricity" in words
+    assert "Behind: it is behind a gateway (parent) that the list does not hold" in words
+    only = upload(browser, "/add", json.dumps(lamp).encode(), command="upload", place="find")
+    assert "None of these devices is known to be a meter" in only.words
+    browser.post("/logout", {})
 
 
 def test_what_one_browser_found_no_other_sees(house: House, barn: SimulatedMeter) -> None:

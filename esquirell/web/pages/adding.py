@@ -2,14 +2,14 @@
 
 import json
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, get_args
 
 from esquirell.domain.errors import CommandError, ConfigError, EsquirellError
 from esquirell.domain.meter import ProtocolVersion
 from esquirell.profiles import shipped, titles
 from esquirell.services.commands import failure
-from esquirell.settings.devices import read_list
+from esquirell.settings.devices import FoundInList, LeftOut, read_list
 from esquirell.settings.slugs import unique_slug
 from esquirell.web.candidates import Candidate
 from esquirell.web.handler import status_of
@@ -44,7 +44,7 @@ class AddMeter(Steering):
             "meter/try": self._try,
             "meter/add": self._add,
         }
-        step = steps.get(self.field("command"))
+        step = steps.get(self._command)
         try:
             if step is None:
                 raise CommandError("unknown_command", "the page knows no such command")
@@ -52,8 +52,13 @@ class AddMeter(Steering):
         except EsquirellError as error:
             await self._refuse(error)
 
+    @property
+    def _command(self) -> str:
+        """The command of the button: that of saving without reading has a name of its own."""
+        return self.field("command") or ("meter/add" if self.field("untested") else "")
+
     async def _refuse(self, error: EsquirellError) -> None:
-        command = self.field("command")
+        command = self._command
         self.set_status(status_of(error.code) if error.code != "internal" else 422)
         place = "form" if command.startswith("meter/") else "find"
         await self._show(self.field("device"), Given(place, command, {}, failure(error)))
@@ -64,40 +69,56 @@ class AddMeter(Steering):
         await self._show(found=len(found))
 
     async def _upload(self) -> None:
-        found = [Candidate(**one) for one in sent_devices(self)]
-        self.site.candidates.add(self.owner, *found)
-        await self._show(found=len(found))
+        await self._take(sent_devices(self))
 
     async def _cloud(self) -> None:
         cloud = self.site.runtime.devices.cloud
         if cloud is None:
             raise ConfigError("there is no account: set api_key and api_secret under [cloud]")
         listed = await self.wait_for(cloud.devices)
-        found = [Candidate(**one) for one in listed_devices(json.dumps(listed).encode(), "cloud")]
-        self.site.candidates.add(self.owner, *found)
-        await self._show(found=len(found))
+        await self._take(read_list(json.dumps(listed).encode(), "the cloud"))
+
+    async def _take(self, found: FoundInList) -> None:
+        """Keep the metering devices of a list, and say of the others why they are left out."""
+        devices = [
+            Candidate(one.meter.device_id, one.fields, measures=True) for one in found.devices
+        ]
+        if not devices and not found.left_out:
+            raise ConfigError("the list holds no device")
+        self.site.candidates.add(self.owner, *devices)
+        await self._show(found=len(devices), left_out=found.left_out)
 
     async def _try(self) -> None:
-        fields, name = self._fields(), self.field("name").strip()
+        fields = self._fields()
         device_id = str(fields.get("device_id", ""))
-        known = Candidate(device_id, {**fields, "name": name})
-        if device_id:
-            self.site.candidates.add(self.owner, known)
-        given = await self.give("meter/try", {"name": name or "new", **fields})
+        self._remember(device_id, fields)
+        given = await self.give("meter/try", {"name": self._name(fields), **fields})
         await self._show(device_id, Given("form", given.command, {}, given.answer))
 
     async def _add(self) -> None:
-        fields, name = self._fields(), self.field("name").strip()
-        untested = bool(self.field("untested"))
+        fields = self._fields()
+        name, untested = self._name(fields), bool(self.field("untested"))
         given = await self.give("meter/add", {"name": name, **fields, "test": not untested})
         if given.answer.status != "ok":
             device_id = str(fields.get("device_id", ""))
-            if device_id:
-                self.site.candidates.add(self.owner, Candidate(device_id, {**fields, "name": name}))
+            self._remember(device_id, fields)
             await self._show(device_id, Given("form", given.command, {}, given.answer))
             return
         self.site.candidates.drop(self.owner, str(fields["device_id"]))
         self.redirect(f"{self.visit.base}/meters/{name}?added=1", status=303)
+
+    def _remember(self, device_id: str, fields: Mapping[str, Any]) -> None:
+        """Keep what was typed, the key too, which no browser sees again."""
+        if device_id:
+            typed = {**fields, "name": self.field("name").strip()}
+            self.site.candidates.add(self.owner, Candidate(device_id, typed))
+
+    def _name(self, fields: Mapping[str, Any]) -> str:
+        """Return the name that was typed, or one that is made of the label."""
+        return self.field("name").strip() or self._suggested(str(fields.get("label", "")))
+
+    def _suggested(self, label: str) -> str:
+        return unique_slug(label, {one.name for one in self.site.runtime.meters()})
 
     def _fields(self) -> dict[str, Any]:
         """Return what was typed, and of the device that was chosen what is known besides."""
@@ -107,7 +128,11 @@ class AddMeter(Steering):
         return {key: value for key, value in {**known, **typed_fields(self)}.items() if value != ""}
 
     async def _show(
-        self, device_id: str = "", given: Given | None = None, found: int | None = None
+        self,
+        device_id: str = "",
+        given: Given | None = None,
+        found: int | None = None,
+        left_out: Sequence[LeftOut] = (),
     ) -> None:
         runtime = self.site.runtime
         candidates = self.site.candidates.of(self.owner)
@@ -124,13 +149,12 @@ class AddMeter(Steering):
             by_hand=by_hand,
             given=given,
             found=found,
+            left_out=left_out,
             cloud=runtime.settings.cloud.api_key != "",
             profiles=profiles(),
             protocols=PROTOCOLS,
             meters=runtime.meters(),
-            suggested=unique_slug(
-                chosen.shown("label") if chosen else "", {one.name for one in runtime.meters()}
-            ),
+            suggested=self._suggested(chosen.shown("label") if chosen else ""),
         )
 
 
@@ -158,7 +182,7 @@ def typed_fields(page: Steering) -> dict[str, Any]:
     return fields
 
 
-def sent_devices(page: Steering) -> list[dict[str, Any]]:
+def sent_devices(page: Steering) -> FoundInList:
     """Return the devices of a devices.json that was sent; it stays in memory.
 
     Raises CommandError and ConfigError.
@@ -168,17 +192,7 @@ def sent_devices(page: Steering) -> list[dict[str, Any]]:
         raise CommandError("invalid_payload", "choose a devices.json first")
     if len(files[0].body) > LARGEST_FILE:
         raise CommandError("too_large", "the file has over 1 MiB: a devices.json is smaller")
-    return listed_devices(files[0].body, "the file")
-
-
-def listed_devices(content: bytes, name: str) -> list[dict[str, Any]]:
-    """Return the metering devices of a list. Raises ConfigError."""
-    found = read_list(content, name)
-    if not found:
-        raise ConfigError(f"{name} holds no device that measures")
-    return [
-        {"device_id": one.meter.device_id, "fields": one.fields, "measures": True} for one in found
-    ]
+    return read_list(files[0].body, "the file")
 
 
 def _scanned() -> list[Candidate]:

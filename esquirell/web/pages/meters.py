@@ -99,10 +99,10 @@ class Meter(Steering):
                 raise ConfigError("there is no account: set api_key and api_secret under [cloud]")
             key = await self.wait_for(lambda: cloud.local_key(meter))
         elif command == "key/file":
-            found = {str(one["device_id"]): one["fields"] for one in sent_devices(self)}
-            if meter.device_id not in found:
+            listed = {one.meter.device_id: one.meter for one in sent_devices(self).devices}
+            if meter.device_id not in listed:
                 raise CommandError("invalid_payload", "the file does not hold this device")
-            key = str(found[meter.device_id]["local_key"])
+            key = listed[meter.device_id].local_key.get_secret_value()
         else:
             raise CommandError("unknown_command", "the page knows no such command")
         return await self.give("meter/set", {"name": name, "local_key": key})

@@ -100,6 +100,18 @@ function preview(input) {
     });
 }
 
+// A new meter shows its first values as soon as they are there, unless somebody is typing.
+async function awaitValues() {
+  for (;;) {
+    await new Promise((done) => setTimeout(done, 2000));
+    if (!document.querySelector("[data-await]")) return;
+    if (document.querySelector("main details[open], main [data-follow]")) continue;
+    const answer = await fetch(location.href, { headers: { "X-Requested-With": "esquirell" } }).catch(() => null);
+    if (answer?.status === 401) return location.reload();
+    if (answer?.ok) showPage(await answer.text());
+  }
+}
+
 function settle() {
   tellAges();
   document.querySelectorAll("[data-follow]").forEach(follow);
@@ -113,5 +125,6 @@ document.addEventListener("submit", (event) => {
   if (!stays && form.matches("[data-steer]")) give(form, event.submitter);
 });
 settle();
+if (document.querySelector("[data-await]")) awaitValues();
 setInterval(tellAges, 1000);
 if (document.body.dataset.live) followNow(document.body.dataset.live);
