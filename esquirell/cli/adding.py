@@ -279,7 +279,7 @@ def _asked_upstream(meters: Sequence[Meter]) -> str:
 def _asked_counter() -> NextCounter:
     if not sys.stdin.isatty():
         return "auto"
-    question = "Does its counter begin anew (no: it is the same device, paired again)?"
+    question = "Does its counter start again (no: it is the same device, paired again)?"
     return "anew" if click.confirm(question, default=True) else "continues"
 
 

@@ -98,7 +98,7 @@ def test_a_meter_from_a_list_to_its_end(house: House, barn: SimulatedMeter) -> N
     assert changed.status == 200, changed.words
     assert "Stable" in changed.words
     assert "Yard" not in changed.words
-    assert "Does the counter begin anew?" in browser.get("/meters/barn").words
+    assert "Does the counter start again?" in browser.get("/meters/barn").words
     other = simulated("other")
     try:
         fields = {"device_id": "id-other", "local_key": KEY, "address": "127.0.0.1"}
