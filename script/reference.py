@@ -1,4 +1,4 @@
-"""Write docs/reference/ from the code; a test tells when it is out of date."""
+"""Write docs/reference/ from the code; a test fails when it is out of date."""
 
 import sys
 from collections.abc import Iterable, Iterator, Mapping
@@ -16,9 +16,11 @@ from support.judge import Verdict, judge, judge_left_out, table
 from esquirell import profiles
 from esquirell.cli.app import COMMANDS, app
 from esquirell.domain.meter import Meter
+from esquirell.domain.profile import Profile
 from esquirell.domain.quantity import QUANTITIES, split_key
 from esquirell.domain.schedule import Schedule
 from esquirell.domain.tariff import Tariff, Window
+from esquirell.profiles.layouts import Published
 from esquirell.services.command_table import COMMANDS as REQUESTS
 from esquirell.services.command_table import Job
 from esquirell.settings.model import Configuration
@@ -27,6 +29,8 @@ from esquirell.settings.values import write_span
 ROOT = Path(__file__).parent.parent
 NOTE = "<!-- Written by script/reference.py: change the code, then run `make reference`. -->\n"
 WIDTH = 92
+# Of so many phases or channels all are listed, of more the first and the last.
+_LISTED = 4
 SOURCES = {"mqtt": "MQTT", "cli": "command line", "web": "page", "api": "API"}
 
 
@@ -36,7 +40,7 @@ def pages() -> dict[str, str]:
         "commands.md": _page("Commands", _commands()),
         "settings.md": _page("Settings", _settings()),
         "quantities.md": _page("Quantities", _quantities()),
-        "profiles.md": _page("Profiles", _profiles()),
+        "profiles.md": _page("Supported products", _profiles()),
         "requests.md": _page("Requests", _requests()),
         "accuracy.md": _page("Accuracy", _accuracy()),
     }
@@ -47,8 +51,8 @@ def _page(title: str, lines: Iterator[str]) -> str:
 
 
 def _commands() -> Iterator[str]:
-    yield "What `esquirell COMMAND --help` says. Exit codes: 0 fine, 1 what was asked for failed,"
-    yield "2 the call or the configuration is at fault.\n"
+    yield "The output of `esquirell COMMAND --help`. Exit codes: 0 success, 1 the command failed,"
+    yield "2 wrong usage or configuration.\n"
     root = click.Context(app, info_name="esquirell", terminal_width=WIDTH)
     for name in COMMANDS:
         command = app.get_command(root, name)
@@ -134,11 +138,38 @@ def _quantities() -> Iterator[str]:
 
 
 def _profiles() -> Iterator[str]:
-    yield "The products that are known by name. `esquirell profiles show NAME` prints one.\n"
-    yield "| name | product | quantities |\n|---|---|---|"
+    yield "Look for your meter by its name or product id: with the search box of this site, the"
+    yield "search of your browser, or `esquirell profiles list TEXT`. `esquirell scan` shows the"
+    yield "product ids on your network. Most meters that are not listed are"
+    yield "[recognised by their answers](../explanation/recognition.md).\n"
+    yield "## Products with a profile\n"
+    yield "`esquirell profiles show NAME` prints one, datapoint by datapoint.\n"
+    yield "| product | profile | measures | product ids |\n|---|---|---|---|"
     for name, profile in profiles.shipped().items():
-        keys = ", ".join(f"`{key}`" for key in profile.keys)
-        yield f"| `{name}` | {profile.title} | {keys} |"
+        ids = ", ".join(f"`{product}`" for product in profile.products)
+        yield f"| {profile.title} | `{name}` | {_measured(profile)} | {ids} |"
+    named = {product for one in profiles.shipped().values() for product in one.products}
+    every = {product for layout in Published().every() for product in layout.products}
+    yield f"\n## {len(every - named):,} more products by their ids\n"
+    yield "Their datapoints are published, so that they need no profile.\n"
+    yield " ".join(f"`{product}`" for product in sorted(every - named))
+
+
+def _measured(profile: Profile) -> str:
+    """Name the quantities of a profile, each once, with its phases or channels."""
+    of: dict[str, list[str]] = {}
+    for key in profile.keys:
+        quantity, suffix = split_key(key)
+        of.setdefault(quantity.label.lower(), []).append(suffix.replace("_", " ").upper())
+    parts = []
+    for label, suffixes in of.items():
+        parted = sorted(filter(None, suffixes), key=lambda one: (len(one), one))
+        numbered = len(parted) > _LISTED and all(map(str.isdigit, parted))
+        shown = f"{parted[0]} to {parted[-1]}" if numbered else ", ".join(parted)
+        total = "total" if "" in suffixes and parted else ""
+        detail = ", ".join(filter(None, (shown, total)))
+        parts.append(f"{label} ({detail})" if detail else label)
+    return ", ".join(parts)
 
 
 def _accuracy() -> Iterator[str]:

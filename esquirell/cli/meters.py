@@ -255,4 +255,5 @@ def _print_description(shown: Mapping[str, Any], zone: str) -> None:
         return
     print_table(("setting", "value"), [row for row in rows if row[1]])
     if reading:
+        click.echo()
         print_reading("Last reading", reading, zone)

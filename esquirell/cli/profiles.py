@@ -16,6 +16,7 @@ from esquirell.domain.errors import ConfigError
 from esquirell.domain.profile import Datapoint, Profile
 from esquirell.domain.quantity import is_quantity_key, split_key
 from esquirell.profiles import Trial, find, own, shipped, try_capture
+from esquirell.profiles.choice import PUBLISHED
 from esquirell.profiles.document import read
 from esquirell.profiles.explanation import Explained, Explanation, explain
 from esquirell.settings import files
@@ -32,19 +33,40 @@ def profiles() -> None:
 
 
 @profiles.command("list")
+@click.argument("text", required=False)
 @pass_call
-def list_profiles(call: Call) -> None:
-    """List shipped profiles and your own.
+def list_profiles(call: Call, text: str | None) -> None:
+    """List shipped profiles and your own, or those whose name, title or product id holds TEXT.
 
     Yours win where both have the same name or claim the same product.
     """
     mine = own(_folder(call))
-    library = dict(sorted((shipped() | mine).items()))
+    library = {
+        name: one
+        for name, one in sorted((shipped() | mine).items())
+        if text is None or _mentions(one, text)
+    }
     if call.json:
         print_json([_described(profile, mine) for profile in library.values()])
         return
     rows = [(name, one.title, one.category, _source(one, mine)) for name, one in library.items()]
-    print_table(("name", "title", "category", "from"), rows)
+    print_table(("name", "title", "category", "from"), rows, empty=_no_profile(text or ""))
+
+
+def _mentions(profile: Profile, text: str) -> bool:
+    named = (profile.name, profile.title, profile.category, *profile.products)
+    return any(text.casefold() in one.casefold() for one in named)
+
+
+def _no_profile(text: str) -> str:
+    """Say why no profile is needed for a product that none is for."""
+    if PUBLISHED.of_product(text):
+        return (
+            f'{text} needs no profile: its datapoints are published, and profile = "auto" reads it'
+        )
+    return (
+        f'no profile mentions {text}; most meters are recognised without one, by profile = "auto"'
+    )
 
 
 @profiles.command("show")

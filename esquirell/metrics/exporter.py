@@ -71,7 +71,7 @@ class Exporter:
             start_http_server(port, address, registry=self._registry)
         except OSError as error:
             log.error(  # noqa: TRY400 - one sentence for people
-                "no metrics: %s:%d cannot be listened on (%s); change [metrics] address or port",
+                "no metrics: %s:%d can't be listened on (%s); change [metrics] address or port",
                 address,
                 port,
                 error.strerror or error,

@@ -68,7 +68,7 @@ def _trusting(ca_file: Path | None) -> ssl.SSLContext:
     try:
         context = ssl.create_default_context(cafile=ca_file)
     except OSError as error:
-        raise ConfigError(f"ca_file {ca_file} in [mqtt] cannot be used: {_why(error)}") from error
+        raise ConfigError(f"ca_file {ca_file} in [mqtt] can't be used: {_why(error)}") from error
     if ca_file:
         # Python 3.13 began to refuse what home-made authorities often leave out (RFC 5280).
         context.verify_flags &= ~ssl.VERIFY_X509_STRICT
@@ -82,11 +82,11 @@ def _show_certificate(context: ssl.SSLContext, cert_file: Path, key_file: Path |
     except OSError as error:
         raise ConfigError(
             f"cert_file {cert_file} and key_file {key_file or cert_file} in [mqtt] "
-            f"cannot be used: {_why(error)}"
+            f"can't be used: {_why(error)}"
         ) from error
 
 
 def _why(error: OSError) -> str:
     if isinstance(error, ssl.SSLError):
         return "it holds no fitting certificate or key in PEM format, or the key has a password"
-    return error.strerror or "it cannot be read"
+    return error.strerror or "it can't be read"

@@ -20,18 +20,18 @@ def unreachable(error: Exception, options: Options) -> str:
     """Say why no connection could be opened."""
     match error:
         case socket.gaierror() | UnicodeError():
-            return f'the name {options.host!r} has no address: check "host" in [mqtt]'
+            return f"the name {options.host!r} has no address: check host in [mqtt]"
         case ssl.SSLCertVerificationError():
             return (
                 f"the certificate of {options.where} is not accepted ({error.verify_message}): "
-                'check "ca_file" and "host" in [mqtt]'
+                "check ca_file and host in [mqtt]"
             )
         case ssl.SSLError() | ConnectionResetError():  # a reset that early ends a TLS handshake
-            return f'{options.where} speaks no TLS that fits: check "port" and "tls" in [mqtt]'
+            return f"{options.where} speaks no TLS that fits: check port and tls in [mqtt]"
         case TimeoutError():
-            return f'{options.where} does not answer: check "host" and "port" in [mqtt]'
+            return f"{options.where} does not answer: check host and port in [mqtt]"
     why = getattr(error, "strerror", None) or str(error)
-    return f'{options.where} cannot be reached ({why}): check "host" and "port" in [mqtt]'
+    return f"{options.where} can't be reached ({why}): check host and port in [mqtt]"
 
 
 def is_protocol_refused(code: ReasonCode) -> bool:
@@ -49,7 +49,7 @@ def refused(code: ReasonCode, options: Options) -> str:
     if code.value in _BAD_CREDENTIALS:
         return (
             f"{options.where} refuses the user name or the password: "
-            'check "username" and "password" in [mqtt]'
+            "check username and password in [mqtt]"
         )
     if code.value == _NOT_THIS_VERSION:
         other = "3.1.1" if options.protocol == "5" else "5"
@@ -66,7 +66,7 @@ def hung_up(options: Options) -> str:
     """Say that the broker ended the connection instead of accepting or refusing it."""
     remedies = ['set protocol = "3.1.1" if it does not speak MQTT 5'] * (options.protocol == "5")
     if options.tls:
-        remedies.append('check "cert_file" and "key_file" if it asks for a certificate')
+        remedies.append("check cert_file and key_file if it asks for a certificate")
     else:
         remedies.append("set tls = true if that port speaks TLS")
     return f"{options.where} hung up without an answer: in [mqtt], {', or '.join(remedies)}"
@@ -75,7 +75,7 @@ def hung_up(options: Options) -> str:
 def silent(options: Options) -> str:
     """Say that something accepted the connection and does not answer in MQTT."""
     remedies = ['set protocol = "3.1.1" if it does not speak MQTT 5'] * (options.protocol == "5")
-    remedies.append('check "port" and "tls"')
+    remedies.append("check port and tls")
     return f"{options.where} does not answer in MQTT: in [mqtt], {', or '.join(remedies)}"
 
 

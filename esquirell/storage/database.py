@@ -35,7 +35,7 @@ class Database:
     before the first use, and only `create` makes a file: one that is gone, with its disk perhaps,
     is waited for. `on_damage` is called when the file turns out to be damaged, after the work that
     found it out has failed, `renew` for the URL when a server lets nobody in, whose password may
-    have been changed. Raises ConfigError for a URL that cannot work.
+    have been changed. Raises ConfigError for a URL that can't work.
     """
 
     _engine: Engine | None = None

@@ -17,8 +17,8 @@ _SENTENCES = {
     "BUSY": "The database {place} is locked by another process: try again later.",
     "LOCKED": "The database {place} is locked by another process: try again later.",
     "FULL": "The disk of the database {place} is full: free some space.",
-    "READONLY": "The database {place} cannot be written: check its permissions and its disk.",
-    "CANTOPEN": "The database {place} cannot be opened: check its directory and its disk.",
+    "READONLY": "The database {place} can't be written: check its permissions and its disk.",
+    "CANTOPEN": "The database {place} can't be opened: check its directory and its disk.",
     "IOERR": "The disk of the database {place} fails to read or write: it may be full or broken.",
 }
 _DAMAGED = (
@@ -77,7 +77,7 @@ def _translate(error: Exception, url: URL) -> UnavailableError:
     # What fails without a statement failed while connecting.
     connected = not isinstance(error, OperationalError) or error.statement is not None
     kind = UnavailableError if connected else NotConnectedError
-    return kind(f"The database {shown(url)} cannot be used: {_first_line(cause, url)}.")
+    return kind(f"The database {shown(url)} can't be used: {_first_line(cause, url)}.")
 
 
 def _code(cause: BaseException) -> str:

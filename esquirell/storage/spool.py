@@ -149,7 +149,7 @@ class Spool:
             raise SpoolError(str(error)) from error
         except sqlite3.DatabaseError as error:
             self._replace_damaged(error)
-            raise SpoolError(f"the spool {self._file} cannot be used: {error}") from error
+            raise SpoolError(f"the spool {self._file} can't be used: {error}") from error
 
     def _replace_damaged(self, error: sqlite3.DatabaseError) -> None:
         name = getattr(error, "sqlite_errorname", "")

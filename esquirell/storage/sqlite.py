@@ -49,14 +49,14 @@ def _check_usable(path: Path) -> None:
         raise ConfigError(f"The database {path} is no file: change database.url.")
     for place in (path, path.parent):
         if not os.access(place, os.R_OK | os.W_OK):
-            raise ConfigError(f"{place} cannot be written: change its permissions or database.url.")
+            raise ConfigError(f"{place} can't be written: change its permissions or database.url.")
 
 
 def _directory_sentence(path: Path, error: OSError) -> str:
     directory = path.absolute().parent
     if error.errno in {errno.ENOENT, errno.ENOTDIR}:
         return f"The directory {directory} does not exist: make it or change database.url."
-    return f"The database {path} cannot be made in {directory}: {error.strerror}."
+    return f"The database {path} can't be made in {directory}: {error.strerror}."
 
 
 def opener(path: Path, patience_s: float) -> Callable[[], sqlite3.Connection]:
@@ -123,7 +123,7 @@ def driver_connection(connection: Connection) -> sqlite3.Connection:
 def copy(source: sqlite3.Connection, target: Path) -> None:
     """Copy a database, also one in use, into one file, 0600: whole or not at all.
 
-    Raises ConfigError when the target cannot be written, and sqlite3.Error.
+    Raises ConfigError when the target can't be written, and sqlite3.Error.
     """
     try:
         handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
@@ -135,7 +135,7 @@ def copy(source: sqlite3.Connection, target: Path) -> None:
         finally:
             temporary.unlink(missing_ok=True)
     except OSError as error:
-        raise ConfigError(f"{target} cannot be written: {error.strerror}.") from error
+        raise ConfigError(f"{target} can't be written: {error.strerror}.") from error
 
 
 def _fill(path: Path, source: sqlite3.Connection) -> None:

@@ -104,7 +104,7 @@ def test_what_is_away_is_told_with_what_to_do(home: Home) -> None:
         "meter main: reading",
     }
     assert "systemctl start redis-server" in str(found["redis"][2])
-    assert "cannot be reached" in found["mqtt"][1]
+    assert "can't be reached" in found["mqtt"][1]
     _, message, remedy = found["meter main: reading"]
     assert message == "main (127.0.0.1:1) can't be reached (Connection refused)"
     assert str(remedy).startswith("check that it has power and Wi-Fi")

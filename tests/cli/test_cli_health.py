@@ -92,11 +92,11 @@ def test_a_database_that_can_only_be_read_is_not_enough(
 def test_what_keeps_a_process_from_its_work_is_said_for_its_role(
     announce: Callable[..., None],
 ) -> None:
-    announce("worker", HERE, "localhost:1883 cannot be reached")
+    announce("worker", HERE, "localhost:1883 can't be reached")
     announce("beat", HERE)
     for command in (("health",), ("health", "worker"), ("health", "worker", "--here")):
         said = esquirell(*command)
-        assert (said.code, said.sentence) == (1, "localhost:1883 cannot be reached")
+        assert (said.code, said.sentence) == (1, "localhost:1883 can't be reached")
     assert esquirell("health", "beat").code == 0
     announce("worker", HERE)
     assert esquirell("health").code == 0

@@ -43,7 +43,7 @@ def test_a_broker_that_is_away(
     eventually(lambda: service.readings() > 1)
     sound(service)
     broker.stop()
-    named(service, r"cannot be reached \(Connection refused\)|connection to .* is lost")
+    named(service, r"can't be reached \(Connection refused\)|connection to .* is lost")
     assert health(service, "bridge").code == 1
     assert health(service, "worker").code == 1
     broker.start()

@@ -83,7 +83,7 @@ def test_a_wrong_password_is_said_once_and_tried_again(
     (refusal,) = [text for text in complaints(caplog) if "refuses" in text]
     assert refusal == (
         f"the MQTT broker at 127.0.0.1:{broker.port} refuses the user name or the password: "
-        'check "username" and "password" in [mqtt]; trying again until it works'
+        "check username and password in [mqtt]; trying again until it works"
     )
     assert "s3cret" not in caplog.text
 
@@ -147,13 +147,13 @@ def test_a_server_that_says_nothing_is_given_up() -> None:
 @pytest.mark.parametrize("host", ["no-such-host.invalid", "x" * 300, "a..b", ""])
 def test_a_name_without_address_is_named(host: str, caplog: pytest.LogCaptureFixture) -> None:
     said = first_complaint(Options(host), caplog)
-    assert 'check "host"' in said
+    assert "check host" in said
     assert "Traceback" not in caplog.text
 
 
 def test_a_port_where_nobody_listens_is_named(caplog: pytest.LogCaptureFixture) -> None:
     said = first_complaint(Options("127.0.0.1", free_port()), caplog)
-    assert "cannot be reached (Connection refused)" in said
+    assert "can't be reached (Connection refused)" in said
 
 
 def test_a_second_client_of_the_same_id_is_noticed(caplog: pytest.LogCaptureFixture) -> None:
@@ -198,8 +198,8 @@ def test_an_unforeseen_fault_costs_one_connection(
 @pytest.mark.parametrize(
     ("error", "remedy"),
     [
-        (TimeoutError(), 'does not answer: check "host" and "port"'),
-        (OSError(113, "No route to host"), "cannot be reached (No route to host)"),
+        (TimeoutError(), "does not answer: check host and port"),
+        (OSError(113, "No route to host"), "can't be reached (No route to host)"),
     ],
 )
 def test_an_unreachable_broker_is_named(error: Exception, remedy: str) -> None:
@@ -272,7 +272,7 @@ def test_tls_with_a_client_certificate(
     bare = Options("127.0.0.1", broker.port, tls=True, ca_file=certificates.authority)
     said = first_complaint(bare, caplog)
     broker.stop()
-    assert 'check "cert_file" and "key_file" if it asks for a certificate' in said
+    assert "check cert_file and key_file if it asks for a certificate" in said
 
 
 @leaves_a_socket
@@ -284,13 +284,13 @@ def test_a_certificate_of_a_stranger_is_not_accepted(
     said = first_complaint(options, caplog)
     broker.stop()
     assert "is not accepted" in said
-    assert 'check "ca_file" and "host" in [mqtt]' in said
+    assert "check ca_file and host in [mqtt]" in said
 
 
 @leaves_a_socket
 def test_tls_against_a_plain_port(broker: Mosquitto, caplog: pytest.LogCaptureFixture) -> None:
     said = first_complaint(Options("127.0.0.1", broker.port, tls=True), caplog)
-    assert 'check "port" and "tls" in [mqtt]' in said
+    assert "check port and tls in [mqtt]" in said
 
 
 def test_plain_text_against_a_tls_port(

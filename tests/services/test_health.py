@@ -54,7 +54,7 @@ def test_all_is_well() -> None:
 
 
 def test_each_problem_is_said_once_in_its_own_words() -> None:
-    problem = "localhost:1883 cannot be reached"
+    problem = "localhost:1883 can't be reached"
     store = ReadingStore()
     store.away = True
     presence = Presence(

@@ -41,7 +41,7 @@ def test_a_directory_in_place_of_the_file_is_named(tmp_path: Path) -> None:
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
 def test_a_read_only_directory_is_named(tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
-    with pytest.raises(ConfigError, match=f"cannot be made in {tmp_path}: Permission denied"):
+    with pytest.raises(ConfigError, match=f"can't be made in {tmp_path}: Permission denied"):
         ensure_current(Database(f"sqlite:///{tmp_path}/esquirell.db"))
 
 
@@ -49,7 +49,7 @@ def test_a_read_only_directory_is_named(tmp_path: Path) -> None:
 def test_a_read_only_file_is_named(sqlite: Database) -> None:
     assert sqlite.file
     sqlite.file.chmod(0o400)
-    with pytest.raises(ConfigError, match=f"{sqlite.file} cannot be written"):
+    with pytest.raises(ConfigError, match=f"{sqlite.file} can't be written"):
         ensure_current(Database(str(sqlite.url)))
 
 
@@ -132,7 +132,7 @@ def test_a_server_that_is_away_is_unavailable_and_no_password_is_told() -> None:
         closed.bind(("127.0.0.1", 0))
         port = closed.getsockname()[1]
         url = f"postgresql+psycopg://esquirell:{QUOTED_PASSWORD}@127.0.0.1:{port}/esquirell"
-        with pytest.raises(UnavailableError, match=r"cannot be used: .*refused") as caught:
+        with pytest.raises(UnavailableError, match=r"can't be used: .*refused") as caught:
             Readings(Database(url)).statuses()
     assert f"esquirell:***@127.0.0.1:{port}/esquirell" in str(caught.value)
     assert PASSWORD not in str(caught.value)

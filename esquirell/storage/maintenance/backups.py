@@ -27,7 +27,7 @@ class Backups:
         """Back up the database, also while it is written to; remove the oldest backups.
 
         Gives the file, its size in bytes, and how many backups there are. Raises ConfigError
-        when the folder cannot be written, the database is damaged or not SQLite, and
+        when the folder can't be written, the database is damaged or not SQLite, and
         UnavailableError.
         """
         self._make_folder()

@@ -33,7 +33,7 @@ def check(database: Database, *, quick: bool = False) -> list[str]:
 def backup(database: Database, target: Path) -> None:
     """Copy an SQLite database into a new file, 0600, also while a service writes to it.
 
-    The file is there whole or not at all. Raises ConfigError when it exists already, cannot be
+    The file is there whole or not at all. Raises ConfigError when it exists already, can't be
     written, or the database is damaged or not SQLite; UnavailableError.
     """
     file = sqlite_file(database)

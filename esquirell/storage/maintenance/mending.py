@@ -38,7 +38,7 @@ class Mender:
     def mend(self) -> None:
         """Look whether the file is damaged; if so, put another in its place.
 
-        What cannot be mended now is logged, and tried again at the next error.
+        What can't be mended now is logged, and tried again at the next error.
         """
         file = self._database.file
         if file is None or not self._busy.acquire(blocking=False):
@@ -47,7 +47,7 @@ class Mender:
             with _alone(file):
                 self._mend(file)
         except (EsquirellError, OSError, sqlite3.Error) as error:
-            log.error("the database cannot be mended: %s", error)  # noqa: TRY400 - one sentence
+            log.error("the database can't be mended: %s", error)  # noqa: TRY400 - one sentence
         finally:
             self._busy.release()
 

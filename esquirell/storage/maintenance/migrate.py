@@ -70,7 +70,7 @@ def _migrate(connection: Connection, database: Database) -> None:
     try:
         command.upgrade(alembic_config(connection), "head")
     except CommandError as error:
-        sentence = f"The database {database.describe()} cannot be upgraded: {error}."
+        sentence = f"The database {database.describe()} can't be upgraded: {error}."
         raise ConfigError(sentence) from error
     use_timescale(connection)
     views.make(connection)

@@ -37,7 +37,7 @@ def restore(source: Path, database: Database) -> Path | None:
         aside = set_aside(file, "replaced")
         staged.replace(file)
     except OSError as error:
-        raise ConfigError(f"{file} cannot be replaced: {error.strerror}.") from error
+        raise ConfigError(f"{file} can't be replaced: {error.strerror}.") from error
     finally:
         staged.unlink(missing_ok=True)
     return aside

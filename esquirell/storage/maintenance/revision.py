@@ -60,7 +60,7 @@ def ensure_current(database: Database, *, limit_s: float = UPGRADE_LIMIT_S) -> N
 
     An SQLite file that is not there is made; an empty one gets them as they are now. Any other
     upgrade runs in a child process, as Alembic costs 7 MiB that a service would keep, and for
-    `limit_s` seconds at most. Raises ConfigError when the database cannot be used,
+    `limit_s` seconds at most. Raises ConfigError when the database can't be used,
     UnavailableError when it is unreachable or the upgrade failed; then it is as it was.
     """
     database.create()
