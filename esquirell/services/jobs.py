@@ -27,6 +27,9 @@ DOUBT = timedelta(seconds=30)
 REPEATS_WITHIN = timedelta(minutes=5)
 KEEP = timedelta(days=90)
 PRUNE_EVERY = timedelta(hours=1)
+# A client that sends without end fills no disk: of so many the oldest go, looked at after so many.
+KEEP_MOST = 10_000
+PRUNE_AFTER = 1000
 
 # After this time a task is held by a worker, has ended or was lost.
 LOST_AFTER = timedelta(minutes=2)
@@ -54,6 +57,7 @@ class Jobs:
         self._clock = clock
         self._keep = keep
         self._pruned_at: datetime | None = None
+        self._recorded = 0
         self._missing: dict[str, datetime] = {}
 
     def open(self, request: Request, command: Change[Any] | Job[Any]) -> tuple[CommandRecord, bool]:
@@ -68,6 +72,7 @@ class Jobs:
         earlier = self._log.find(record.transaction_key, now - REPEATS_WITHIN)
         if earlier is None:
             self._log.record(record)
+            self._recorded += 1
             return record, False
         if earlier.request != record.request:
             raise CommandError(
@@ -139,9 +144,10 @@ class Jobs:
             time.sleep(LOOK_EVERY_S if waited_s < LOOK_SELDOM_AFTER_S else LOOK_SELDOM_S)
 
     def _prune(self, now: datetime) -> None:
-        if self._pruned_at is None or now - self._pruned_at > PRUNE_EVERY:
-            self._log.prune(now - self._keep)
-            self._pruned_at = now
+        flooded = self._recorded >= PRUNE_AFTER
+        if flooded or self._pruned_at is None or now - self._pruned_at > PRUNE_EVERY:
+            self._log.prune(now - self._keep, KEEP_MOST)
+            self._pruned_at, self._recorded = now, 0
 
 
 class Search:

@@ -107,8 +107,11 @@ class CommandLog(Protocol):
         """Return the commands whose result was not sent yet. Raises UnavailableError."""
         ...
 
-    def prune(self, before: datetime) -> int:
-        """Forget the commands from before a moment. Raises UnavailableError."""
+    def prune(self, before: datetime, most: int) -> int:
+        """Forget the commands from before a moment, and all but the newest `most` that are done.
+
+        Raises UnavailableError.
+        """
         ...
 
     def mark_answered(self, command_id: str) -> None:

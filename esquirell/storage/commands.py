@@ -83,10 +83,18 @@ class CommandLog:
         query = select(command_log).order_by(command_log.c.at.desc(), command_log.c.id)
         return self._select(query.limit(limit))
 
-    def prune(self, before: datetime) -> int:
-        """Forget the commands from before a moment; give their number. Raises UnavailableError."""
+    def prune(self, before: datetime, most: int) -> int:
+        """Forget the commands from before a moment, and all but the newest `most` that are done.
+
+        Return how many are gone. Raises UnavailableError.
+        """
+        columns = command_log.c
+        oldest = select(columns.at).order_by(columns.at.desc()).offset(most).limit(1)
+        is_done = columns.ended_at.is_not(None) & ~columns.waits
+        is_beyond = is_done & (columns.at <= oldest.scalar_subquery())
         with self._database.write() as connection:
-            return connection.execute(delete(command_log).where(command_log.c.at < before)).rowcount
+            gone = connection.execute(delete(command_log).where(columns.at < before)).rowcount
+            return gone + connection.execute(delete(command_log).where(is_beyond)).rowcount
 
     def _select(self, query: Select[Any]) -> list[CommandRecord]:
         with self._database.read() as connection:

@@ -25,6 +25,9 @@ WRITES = "esquirell_writes"
 # what is read often anyway, for all of them.
 CACHE_KIB = 512
 
+# What its log is cut to once a long reader is gone, under which it may have grown without end.
+LOG_BYTES = 4 * 1024 * 1024
+
 _SYNCHRONOUS = {"full": "FULL", "normal": "NORMAL"}
 
 
@@ -81,6 +84,7 @@ def configure(engine: Engine, durability: str) -> None:
         connection.execute(f"PRAGMA synchronous={_SYNCHRONOUS[durability]}")
         connection.execute("PRAGMA foreign_keys=ON")
         connection.execute(f"PRAGMA cache_size=-{CACHE_KIB}")
+        connection.execute(f"PRAGMA journal_size_limit={LOG_BYTES}")
 
     listen(engine, "connect", on_connect)
     listen(engine, "begin", _begin)

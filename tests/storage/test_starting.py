@@ -1,4 +1,6 @@
+import os
 import sqlite3
+import time
 from contextlib import closing
 from pathlib import Path
 
@@ -10,8 +12,14 @@ from support.db_samples import sample
 
 from esquirell.domain.errors import ConfigError, UnavailableError
 from esquirell.storage.database import Database
-from esquirell.storage.maintenance.revision import HEAD, ensure_current, read_revision
+from esquirell.storage.maintenance.revision import (
+    COPY_KEPT_S,
+    HEAD,
+    ensure_current,
+    read_revision,
+)
 from esquirell.storage.readings import Readings
+from esquirell.storage.sqlite import LOG_BYTES
 
 
 def schema(database: Database) -> list[tuple[str, str]]:
@@ -131,3 +139,34 @@ def test_a_backup_copied_into_place_gets_its_log_back(sqlite: Database) -> None:
     ensure_current(sqlite)
     with sqlite.read() as connection:
         assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
+
+
+def test_copies_of_earlier_upgrades_go(sqlite: Database) -> None:
+    assert sqlite.file
+    copies = [sqlite.file.with_name(f"{sqlite.file.name}.before-000{number}") for number in (4, 5)]
+    for copy in copies:
+        copy.touch()
+    ensure_current(sqlite)
+    assert [copy.exists() for copy in copies] == [False, True]
+    long_ago = time.time() - COPY_KEPT_S - 1
+    os.utime(copies[1], (long_ago, long_ago))
+    ensure_current(sqlite)
+    assert not copies[1].exists()
+
+
+def test_the_log_shrinks_when_a_long_reader_is_gone(sqlite: Database) -> None:
+    assert sqlite.file
+    wal = sqlite.file.with_name(f"{sqlite.file.name}-wal")
+
+    def write(times: int) -> None:
+        for _ in range(times):
+            with sqlite.write() as connection:
+                connection.execute(text("CREATE TABLE filled AS SELECT zeroblob(1000000) AS body"))
+                connection.execute(text("DROP TABLE filled"))
+
+    with sqlite.read() as reader:
+        reader.execute(text("SELECT count(*) FROM reading")).scalar_one()
+        write(3 * LOG_BYTES // 1_000_000)
+        assert wal.stat().st_size > 2 * LOG_BYTES
+    write(3)
+    assert wal.stat().st_size <= LOG_BYTES

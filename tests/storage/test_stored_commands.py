@@ -80,8 +80,21 @@ def test_old_commands_are_forgotten(log: CommandLog) -> None:
     for second in range(5):
         at = START + timedelta(seconds=second)
         log.record(CommandRecord(f"id-{second}", at, "cli", "fetch"))
-    assert log.prune(START + timedelta(seconds=3)) == 3
+    assert log.prune(START + timedelta(seconds=3), 100) == 3
     assert [record.id for record in log.recent(10)] == ["id-4", "id-3"]
+
+
+def test_a_flood_of_commands_leaves_the_newest_and_those_that_are_waited_for(
+    log: CommandLog,
+) -> None:
+    for second in range(10):
+        at = START + timedelta(seconds=second)
+        log.record(CommandRecord(f"id-{second}", at, "mqtt", "fetch"))
+        if second != 2:
+            log.finish(f"id-{second}", at, Answer("error", {}, "refused", "invalid_payload"))
+    assert log.prune(START - timedelta(days=1), 4) == 5
+    assert [record.id for record in log.recent(10)] == ["id-9", "id-8", "id-7", "id-6", "id-2"]
+    assert log.prune(START - timedelta(days=1), 4) == 0
 
 
 def test_the_latest_command_with_a_key_is_found(log: CommandLog) -> None:

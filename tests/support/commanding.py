@@ -69,8 +69,10 @@ class CommandLog:
     def unanswered(self) -> list[CommandRecord]:
         return [one for one in self.records.values() if one.answer and one.reply]
 
-    def prune(self, before: datetime) -> int:
-        old = [one.id for one in self.records.values() if one.at < before]
+    def prune(self, before: datetime, most: int) -> int:
+        newest_first = sorted(self.records.values(), key=lambda one: one.at, reverse=True)
+        old = [one.id for one in newest_first if one.at < before]
+        old += [one.id for one in newest_first[most:] if one.answer and one.id not in old]
         for command_id in old:
             del self.records[command_id]
         return len(old)

@@ -19,6 +19,7 @@ from esquirell.storage.maintenance.revision import (
     EXIT_UNAVAILABLE,
     HEAD,
     UPGRADE_LIMIT_S,
+    copy_before,
     read_revision,
 )
 from esquirell.storage.maintenance.timescale import use_timescale
@@ -65,7 +66,7 @@ def _migrate(connection: Connection, database: Database) -> None:
     if found == HEAD:
         return
     if found is not None and database.file is not None:
-        _copy(database, database.file.with_name(f"{database.file.name}.before-{found}"))
+        _copy(database, copy_before(database.file, found))
     views.drop(connection)
     try:
         command.upgrade(alembic_config(connection), "head")

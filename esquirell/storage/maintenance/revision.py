@@ -3,6 +3,9 @@
 import logging
 import subprocess
 import sys
+import time
+from contextlib import suppress
+from pathlib import Path
 
 from sqlalchemy import inspect, text
 from sqlalchemy.engine import Connection
@@ -21,6 +24,7 @@ log = logging.getLogger(__name__)
 HEAD = "0007"
 
 UPGRADE_LIMIT_S = 600
+COPY_KEPT_S = 30 * 86_400
 
 # As Alembic makes it.
 _VERSIONS = """
@@ -66,12 +70,31 @@ def ensure_current(database: Database, *, limit_s: float = UPGRADE_LIMIT_S) -> N
     database.create()
     try:
         if _is_current(database) or _made(database):
+            _forget_copies(database)
             return
     except DamagedError as error:
         raise ConfigError(str(error)) from error
     log.info("upgrading the database %s to %s", database.describe(), HEAD)
     _upgrade_in_child(database, limit_s)
     log.info("the database %s is up to date", database.describe())
+
+
+def copy_before(file: Path, revision: str) -> Path:
+    """Name the copy that an upgrade makes of a file at this revision."""
+    return file.with_name(f"{file.name}.before-{revision}")
+
+
+def _forget_copies(database: Database) -> None:
+    """Remove the copies that upgrades made, all but the newest, and that one after a month."""
+    if database.file is None:
+        return
+    found = sorted(database.file.parent.glob(copy_before(database.file, "*").name), reverse=True)
+    outdated = time.time() - COPY_KEPT_S
+    for number, copy in enumerate(found):
+        with suppress(OSError):
+            if number or copy.stat().st_mtime < outdated:
+                copy.unlink()
+                log.info("the copy of an earlier upgrade was removed: %s", copy)
 
 
 def _is_current(database: Database) -> bool:
