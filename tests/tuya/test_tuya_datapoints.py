@@ -2,10 +2,13 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 import tinytuya
+from hypothesis import given
+from hypothesis import strategies as st
 from support.tuya_devices import LanReader, MockRequest, MockSession, a_meter, mock_device
 from support.waiting import eventually
 
@@ -74,6 +77,54 @@ def test_after_a_cut_a_value_stays_for_three_intervals(
     for line in (None, LINE + 1):
         assert len(said.current(START + keeps_s, line, interval_s, COUNTERS)) == 3
         assert said.current(START + keeps_s + 1, line, interval_s, COUNTERS) == {}
+
+
+@dataclass(frozen=True)
+class Says:
+    """A meter says some datapoints, seconds after the last time, maybe over a new line."""
+
+    command: int
+    dps: dict[str, int]
+    later_s: float
+    cut: bool
+
+
+COMMANDS = (tinytuya.STATUS, tinytuya.DP_QUERY, tinytuya.DP_QUERY_NEW, tinytuya.UPDATEDPS)
+SAYINGS = st.builds(
+    Says,
+    st.sampled_from(COMMANDS),
+    st.dictionaries(st.integers(1, 12).map(str), st.integers(0, 9), max_size=4),
+    st.floats(0, 100),
+    st.booleans(),
+)
+
+
+@given(st.lists(SAYINGS, max_size=40), st.floats(0, 300))
+def test_in_whatever_order_things_are_said_the_last_word_counts_as_long_as_it_may(
+    sayings: list[Says], later_s: float
+) -> None:
+    said, last, now, line = Datapoints(), dict[str, tuple[int, float, int]](), START, 1
+    for one in sayings:
+        now, line = now + one.later_s, line + one.cut
+        said.take(Message(one.command, dps=one.dps), now, line)
+        due = said.due({"1", "2"})
+        said.count_answer(due, said.left(due, now), now)
+        last |= {name: (value, now, line) for name, value in one.dps.items()}
+    now += later_s
+    believed = said.current(now, line, 20.0, frozenset())
+    assert {name: point.value for name, point in believed.items()} == {
+        name: value for name, (value, at, over) in last.items() if now - at <= 60 or over == line
+    }
+
+
+def test_no_meter_takes_more_memory_than_a_thousand_datapoints(said: Datapoints) -> None:
+    for begin in range(1, 60_000, 1000):
+        dps = {str(number): number for number in range(begin, begin + 1000)}
+        for command in COMMANDS:
+            said.take(Message(command, dps=dps), START, LINE)
+        said.count_answer(said.due(()), said.due(()), START)
+    sizes = [len(one) for one in (said.known, said.answered, said.came, said.missing)]
+    assert max(sizes) <= datapoints.MOST_DATAPOINTS + 1000
 
 
 @pytest.fixture

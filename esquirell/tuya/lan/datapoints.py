@@ -67,8 +67,11 @@ class Datapoints:
                 self.known[name] = Datapoint(value, now, line)
         if message.is_answer:
             self.answers += 1
-            self.answered |= message.dps.keys()
-            self.came |= message.dps.keys()
+            names: Collection[str] = message.dps.keys()
+            if len(self.known) >= MOST_DATAPOINTS:
+                names = message.dps.keys() & self.known.keys()
+            self.answered.update(names)
+            self.came.update(names)
             self.answers_by_reports = False
         elif message.is_report:
             self.reports += 1
