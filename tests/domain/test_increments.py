@@ -158,3 +158,11 @@ def test_the_makers_description_says_the_scale(
     point = infer(described, {}).datapoints["17"]
     assert (point.adds, point.divisor) == (adds, divisor)
     assert (point.key is None) == (adds is not None)
+
+
+@pytest.mark.parametrize("room", [9_999_999, 5_000_000])
+def test_what_may_be_a_counter_is_not_summed_up(room: int) -> None:
+    values = {"unit": "kwh", "scale": 3, "max": room}
+    described = specified({"17": {"code": "add_ele", "type": "Integer", "values": values}})
+    point = infer(described, {}).datapoints["17"]
+    assert (point.adds, point.key) == (None, None)

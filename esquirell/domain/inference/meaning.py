@@ -20,6 +20,8 @@ _WHOLE = tuple(
 )
 # The increments that were found to be a counter have this much room, others 50,000 or 500,000.
 _COUNTER_ROOM = 100_000_000
+# What has more is neither for sure, and summing up a counter would invent energy.
+_INCREMENT_ROOM = 500_000
 _TOTALS = words.IMPORT - words.USE | words.EXPORT | {"total", "all"}
 _WAYS = re.compile(r"^([abc]|\d*|grid)$")
 LEAST_ROOM_KWH = 1000
@@ -121,7 +123,9 @@ def _increment(spoken: tuple[str, ...], spec: Specified) -> Meaning | None:
 def counter_added_to(spec: Specified) -> str | None:
     """Return the counter that increments (`add_ele`) add to; None for what is no increment."""
     spoken = words.words_of(spec.code)
-    if not {"add", "ele"} <= set(spoken) or _is_counter(spec):
+    if not {"add", "ele"} <= set(spoken) or (spec.highest or 0) > _INCREMENT_ROOM:
+        return None
+    if spec.report == "minux":
         return None
     suffix = _suffix([word for word in spoken if word not in ("add", "ele")])
     return None if suffix is None else Meaning("energy_import", suffix).key
