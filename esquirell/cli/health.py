@@ -31,10 +31,9 @@ def health(call: Call, role: str | None, *, here: bool) -> None:
     processes, problems = _processes(call)
     ours = _concerned(processes, role, anywhere=role is not None and not here)
     problems += _problems_of(ours, role) if not problems else []
-    if NOTHING_RUNS in problems:
-        raise EsquirellError(NOTHING_RUNS)
     failures = failures_of_meters(call.settings)
-    problems += [] if failures is not None else _problems_of_database(call)
+    if failures is None and (NOTHING_RUNS not in problems or _is_there(call)):
+        problems += _problems_of_database(call)
     if problems:
         raise EsquirellError("; ".join(dict.fromkeys(problems)))
     if not call.json:
@@ -83,6 +82,15 @@ def _problems_of_database(call: Call) -> list[str]:
     except EsquirellError as error:
         return [str(error)]
     return []
+
+
+def _is_there(call: Call) -> bool:
+    """Return whether there is a database at all: one that is missing is no news where nothing runs.
+
+    A service that waits for it at its start is not to be seen yet.
+    """
+    file = call.upkeep.database.file
+    return file is None or file.exists()
 
 
 def _gone(processes: Sequence[Process]) -> Iterator[str]:

@@ -14,6 +14,7 @@ from esquirell.cli.meter_names import METER, split
 from esquirell.cli.moments import local
 from esquirell.cli.output import in_terminal, print_json, print_table, say, warn
 from esquirell.cli.values import plain
+from esquirell.domain.errors import UnavailableError
 from esquirell.domain.schedule import FETCH
 from esquirell.tasks import load_own_tasks
 
@@ -62,6 +63,16 @@ def list_schedules(call: Call) -> None:
         print_json(found)
         return
     _print(call, found)
+    _warn_of_absence(call)
+
+
+def _warn_of_absence(call: Call) -> None:
+    """Say that nothing runs at these times, when nobody schedules."""
+    try:
+        if "beat" not in call.runtime.shared.presence.roles():
+            warn("no scheduler is alive, so nothing runs at these times: start esquirell run")
+    except UnavailableError as error:
+        warn(f"nothing runs at these times: {error}")
 
 
 @schedule.command("add")

@@ -37,6 +37,7 @@ def prepare(runtime: Runtime, *, schedules: bool, alone: bool = False) -> None:
         raise ConfigError(refusal)
     if schedules:
         _check_tasks(settings.schedules, strict=not problems)
+    said = ""
     while True:
         try:
             runtime.mend_database()
@@ -46,7 +47,12 @@ def prepare(runtime: Runtime, *, schedules: bool, alone: bool = False) -> None:
             if schedules:
                 runtime.schedules.adopt(runtime.settings.schedules)
         except UnavailableError as error:
-            log.warning("waiting for the database: %s", error)
+            log.log(
+                logging.WARNING if str(error) != said else logging.DEBUG,
+                "waiting for the database: %s",
+                error,
+            )
+            said = str(error)
             still_starting(f"waiting for the database: {error}", DATABASE_LIMIT_S)
             threading.Event().wait(DATABASE_RETRY_S)
         else:

@@ -58,6 +58,21 @@ def home(tmp_path: Path) -> Callable[..., list[str]]:
     return write
 
 
+def test_a_list_says_that_nobody_schedules(
+    home: Callable[..., list[str]], server: RedisProcess
+) -> None:
+    config = home(server.url)[:2]
+    said = esquirell("schedule", "list", *config)
+    assert said.code == 0
+    assert "no scheduler is alive, so nothing runs at these times" in said.err
+    server.client.set("esquirell:role:beat:somewhere", "2026-11-22T10:15:00Z", ex=20)
+    assert "nothing runs" not in esquirell("schedule", "list", *config).err
+    server.stop()
+    assert "nothing runs at these times: Redis does not answer" in (
+        esquirell("schedule", "list", *config).err
+    )
+
+
 def test_schedules_without_a_service(home: Callable[..., list[str]]) -> None:
     options = home()
     (listed,) = esquirell("schedule", "list", *options).json
