@@ -1,0 +1,135 @@
+"""The page within Home Assistant: a real service, with the test in the Supervisor's place.
+
+The Supervisor's address can't be had outside of Home Assistant, so the service is started with
+another one; everything else is as it is there.
+"""
+
+import json
+import re
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+
+import pytest
+from support.page import PASSWORD, Browser, Reply, await_page
+from support.ports import free_port
+from support.service import Service, configuration, meter_table, simulated
+from support.waiting import eventually
+
+SUPERVISOR = "127.0.0.2"
+PROGRAM = """
+from functools import partial
+from esquirell.web import server
+server.IngressGate = partial(server.IngressGate, {peer!r})
+server.INGRESS_PORT = {port}
+from esquirell.__main__ import main
+main()
+"""
+# As Home Assistant makes them up, different in each installation.
+PATH = "/api/hassio_ingress/mZ3q-Jx_0aYwEXAMPLE"
+LINK = re.compile(r'\b(?:href|src|action|data-live|data-preview)="([^"#][^"]*)"')
+
+
+class App(Service):
+    """A service that Home Assistant has started as an app."""
+
+    ingress_port = 0
+
+    @property
+    def program(self) -> list[str]:
+        return [sys.executable, "-c", PROGRAM.format(peer=SUPERVISOR, port=self.ingress_port)]
+
+
+class Ingress(Browser):
+    """A browser behind the Supervisor, which has taken the path off."""
+
+    def ask(
+        self,
+        method: str,
+        path: str,
+        body: str | bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Reply:
+        return super().ask(method, path, body, {"X-Ingress-Path": PATH} | dict(headers or {}))
+
+    @property
+    def token(self) -> str:
+        found = re.search(r'name="_xsrf" value="([^"]+)"', self.get("/schedules").text)
+        assert found
+        return found[1]
+
+
+@pytest.fixture(scope="module")
+def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
+    folder, page = tmp_path_factory.mktemp("app"), free_port()
+    with ExitStack() as stack:
+        meter = simulated("main")
+        stack.callback(meter.stop)
+        config = configuration([meter_table("main", meter.port)], mqtt_port=1)
+        web = f'web.port = {page}\nweb.password = "{PASSWORD}"'
+        service = App(folder, config.replace("web.port = 0", web))
+        service.environment = {"SUPERVISOR_TOKEN": "supervisor"}
+        service.ingress_port = free_port()
+        service.start()
+        stack.callback(service.kill)
+        await_page(page)
+        eventually(lambda: service.readings() > 0, what=lambda: service.log)
+        yield service
+
+
+@pytest.fixture
+def inside(app: App) -> Ingress:
+    return Ingress(app.ingress_port, source=SUPERVISOR)
+
+
+@pytest.mark.parametrize("path", ["/", "/history", "/meters", "/schedules", "/log", "/system"])
+def test_every_page_is_open_and_every_link_stays_within(inside: Ingress, path: str) -> None:
+    reply = inside.get(path)
+    assert reply.status == 200
+    links = LINK.findall(reply.text)
+    assert len(links) > 5
+    assert [one for one in links if not one.startswith((f"{PATH}/", "?", "data:"))] == []
+    assert PASSWORD not in reply.text
+    assert "/logout" not in reply.text
+
+
+def test_home_assistant_may_show_it_in_a_frame_and_nobody_else(inside: Ingress) -> None:
+    headers = inside.get("/").headers
+    assert headers["X-Frame-Options"] == "SAMEORIGIN"
+    assert "frame-ancestors 'self'" in headers["Content-Security-Policy"]
+
+
+def test_a_form_changes_something_and_needs_its_token(inside: Ingress, app: App) -> None:
+    form = {"command": "schedule/disable", "name": "fetch", "place": "fetch"}
+    assert inside.post("/schedules", form | {"_xsrf": "none"}).status == 403
+    reply = inside.post("/schedules", form)
+    assert reply.status in (200, 303), reply.words
+    assert all(f"Path={PATH}/" in one for one in inside.set_cookies)
+    query = "SELECT source, command FROM command_log"
+    eventually(lambda: ("web", "schedule/disable") in app.rows(query))
+    inside.post("/schedules", form | {"command": "schedule/enable"})
+
+
+def test_the_figures_are_live(inside: Ingress) -> None:
+    reply = inside.get("/api/v1/health")
+    assert json.loads(reply.text)["roles"]["worker"]["alive"]
+
+
+@pytest.mark.parametrize("source", ["127.0.0.1", "127.0.0.3"])
+def test_nobody_else_is_answered_there(app: App, source: str) -> None:
+    for path in ("/", "/api/v1/health", "/static/style.css", "/login"):
+        assert Ingress(app.ingress_port, source=source).get(path).status == 403
+
+
+def test_the_supervisor_is_nobody_special_at_the_other_port(app: App) -> None:
+    port = int(re.search(r"web.port = (\d+)", app.config.read_text())[1])  # type: ignore[index]
+    reply = Ingress(port, source=SUPERVISOR).get("/")
+    assert reply.status == 302
+    assert reply.headers["Location"] == "/login"
+
+
+def test_a_path_that_is_none_is_refused(inside: Ingress) -> None:
+    for path in ("//evil.example.com", "/a b", "javascript:x"):
+        reply = Browser.ask(inside, "GET", "/", headers={"X-Ingress-Path": path})
+        assert reply.status == 400
+        assert path not in reply.text
