@@ -72,11 +72,12 @@ def old_topics() -> dict[str, Any]:
     return topics
 
 
-def unique_ids(topics: Mapping[str, Any]) -> set[str]:
-    """Return the ids of all sensors that Home Assistant keeps statistics of."""
+def kept(topics: Mapping[str, Any]) -> dict[str, tuple[str | None, ...]]:
+    """Return of all sensors that Home Assistant keeps statistics of what these hang on, by id."""
     configs = [one for topic, one in topics.items() if topic.startswith("homeassistant/")]
+    matters = ("device_class", "state_class", "unit_of_measurement")
     return {
-        component["unique_id"]
+        component["unique_id"]: tuple(component.get(name) for name in matters)
         for config in configs
         for component in config["components"].values()
         if component.get("state_class")
@@ -109,8 +110,8 @@ def test_a_house_of_0_1_0_goes_on(service: Service, broker: Mosquitto) -> None:
     used = sum(day["energy_import"] or 0 for day in days)
     assert used == pytest.approx(published - FIRST_KWH, abs=1e-5)
 
-    # Statistics of Home Assistant hang on the ids; nothing of the release before is left over.
-    assert unique_ids(old_topics()) <= unique_ids(topics)
+    # Statistics of Home Assistant go on; nothing of the release before is left over.
+    assert kept(old_topics()).items() <= kept(topics).items()
     bridge = topics["esquirell/bridge/info"]["version"]
     for topic, config in topics.items():
         if topic.startswith("homeassistant/"):

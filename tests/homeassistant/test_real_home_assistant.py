@@ -65,6 +65,7 @@ STEPS: list[tuple[str, str, object]] = [
         "switch.esquirell_fetch_next_enabled",
         "on",
     ),
+    ("select.select_option:uid:esquirell_log_level=debug", "select.esquirell_log_level", "debug"),
     (f'mqtt:{REQUEST}/remove={{"name":"fetch_next"}}', "switch.esquirell_fetch_next_enabled", None),
 ]
 

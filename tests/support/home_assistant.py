@@ -10,6 +10,7 @@ import copy
 import http.client
 import json
 import os
+import re
 import shlex
 import shutil
 import signal
@@ -39,6 +40,7 @@ homeassistant:
   unit_system: metric
   time_zone: {zone}
   currency: PLN
+  language: {language}
   country: PL
 http:
   server_host: 127.0.0.1
@@ -47,6 +49,7 @@ api:
 websocket_api:
 config:
 history:
+logbook:
 energy:
 frontend:
 recorder:
@@ -59,6 +62,8 @@ MOMENTS = {
     "statistics_short_term": ("start_ts", "created_ts", "last_reset_ts"),
     "events": ("time_fired_ts",),
 }
+# 2025.4 clears the topic of a removed device once more for each entity of it, and wonders.
+CLEARED_ITSELF = "No device components to cleanup"
 TEXTS = {"statistics_runs": ("start",), "recorder_runs": ("start", "end", "created")}
 
 
@@ -68,7 +73,7 @@ class HomeAssistant:
     `entities` are the ids of those that a test uses, by names of its own.
     """
 
-    def __init__(self, program: str, folder: Path, zone: str = "UTC") -> None:
+    def __init__(self, program: str, folder: Path, zone: str = "UTC", language: str = "en") -> None:
         self._program = program
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
@@ -76,7 +81,7 @@ class HomeAssistant:
         self.entities: dict[str, str] = {}
         self._folder = folder / "homeassistant"
         self._process: subprocess.Popen[bytes] | None = None
-        self._write_configuration(zone)
+        self._write_configuration(zone, language)
 
     def start(self) -> None:
         command = [
@@ -186,10 +191,10 @@ class HomeAssistant:
         shutil.copytree(self._folder, copied._folder)
         return copied
 
-    def _write_configuration(self, zone: str) -> None:
+    def _write_configuration(self, zone: str, language: str) -> None:
         storage = self._folder / ".storage"
         storage.mkdir(parents=True)
-        text = CONFIGURATION.format(port=self.port, zone=zone)
+        text = CONFIGURATION.format(port=self.port, zone=zone, language=language)
         (self._folder / "configuration.yaml").write_text(text)
         # The other steps would set up integrations that use the internet.
         _store(storage, "onboarding", {"done": ["core_config", "analytics", "integration"]}, 4)
@@ -258,6 +263,17 @@ class HomeAssistant:
             return answer.status, json.loads(text)
         except ValueError:
             return answer.status, text.decode(errors="replace")
+
+    def complaints(self) -> list[str]:
+        """Return the warnings and errors of its log about what was announced over MQTT."""
+        log = (self._folder / "output.log").read_text(errors="replace")
+        return [
+            line
+            for line in log.splitlines()
+            if re.search(r" (WARNING|ERROR|CRITICAL) ", line)
+            and re.search(r"esquirell|components\.mqtt", line)
+            and CLEARED_ITSELF not in line
+        ]
 
     def _last_words(self) -> str:
         return (self._folder / "output.log").read_text(errors="replace")[-3000:]

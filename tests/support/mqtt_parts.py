@@ -124,7 +124,8 @@ class House:
         return self.meters
 
     def facts(self) -> Facts:
-        info = {"version": "0.1.0", "base_topic": "esquirell", "config": {}, "commands": {}}
+        whole: dict[str, object] = {"version": "0.1.0", "base_topic": "esquirell"}
+        info = whole | {"log_level": "info", "config": {}, "commands": {}}
         return Facts(
             About("0.1.0"),
             self.look,
