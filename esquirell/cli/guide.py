@@ -126,20 +126,24 @@ def next_steps(output: Path) -> None:
     command = _own_command()
     option = "" if output in SEARCHED else f" --config {shlex.quote(str(output))}"
     everywhere = shutil.which(command[0]) or command[0]
-    say(
-        f"""
-Next:
-  {shlex.join(command)}{option} doctor
-      checks everything and says what to do
-  {shlex.join(command)}{option} run
-      reads, stores and publishes until Ctrl-C, and says where its page is. In Home Assistant the
-      meters appear under Settings > Devices & services > MQTT
-  {shlex.join(command)}{option} web password
-      shows the password of the page
-  sudo {shlex.join([str(Path(everywhere).absolute()), *command[1:]])} systemd install \
---config {shlex.quote(str(output.absolute()))}
-      starts it with this machine from now on"""
-    )
+    program = shlex.join(command)
+    for_root = shlex.join([str(Path(everywhere).absolute()), *command[1:]])
+    steps = {
+        f"{program}{option} doctor": "checks everything and says what to do",
+        f"{program}{option} run": (
+            "reads, stores and publishes until Ctrl-C, and says where its page is. In Home "
+            "Assistant the meters appear under Settings > Devices & services > MQTT"
+        ),
+        f"{program}{option} web password": "shows the password of the page",
+        f"sudo {for_root} systemd install --config {shlex.quote(str(output.absolute()))}": (
+            "starts it with this machine from now on"
+        ),
+    }
+    click.echo("\nNext:")
+    for step, purpose in steps.items():
+        # A command stays in one line, so that it can be copied.
+        click.echo(f"  {step}")
+        say(f"      {purpose}")
 
 
 def _own_command() -> list[str]:

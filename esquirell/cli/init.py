@@ -76,9 +76,7 @@ def _page_address() -> str:
     local = WebSettings().address
     if not sys.stdin.isatty():
         return local
-    question = (
-        "Shall the whole network see the page (it asks for a password), not only this machine?"
-    )
+    question = "May other machines on your network open the page, with its password?"
     return EVERYWHERE if click.confirm(question, default=False) else local
 
 
@@ -178,9 +176,9 @@ def _ask_upstream(meters: tuple[Meter, ...]) -> tuple[Meter, ...]:
     if not sys.stdin.isatty():
         say('Set upstream = "NAME" for those behind another meter: a house would count them twice')
         return meters
-    question = "Which one measures the whole house, including the others"
+    say(f"Which one measures the whole house, including the others: {', '.join(names)}?")
     main = click.prompt(
-        f"{question} (empty: none; {', '.join(names)})",
+        "Its name (empty: none of them)",
         "",
         type=click.Choice(["", *names]),
         show_default=False,

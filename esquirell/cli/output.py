@@ -77,8 +77,8 @@ def wrapped(sentence: str) -> str:
 
 
 def _wrapped(line: str, width: int) -> str:
-    """Wrap one line; what follows is indented by two more than its beginning."""
-    indent = " " * (len(line) - len(line.lstrip()) + 2)
+    """Wrap one line; the rest is indented as its beginning is, or by two."""
+    indent = " " * (len(line) - len(line.lstrip()) or 2)
     return textwrap.fill(
         line,
         width,

@@ -283,7 +283,7 @@ def test_in_a_terminal_secrets_are_not_shown(folder: Path, broker: Mosquitto) ->
         "Product": "owon_pc321",
         "Change these answers": "n",  # its port is not the one of Tuya devices
         "Another meter": "n",
-        "Shall the whole network see the page": "y",
+        "May other machines on your network open the page": "y",
     }
     try:
         with Terminal(COMMAND) as terminal:
@@ -312,7 +312,7 @@ def test_a_broker_that_does_not_answer_is_asked_for_again(folder: Path, broker: 
             terminal.answer(prompt, answer)
         terminal.answer("MQTT user", "")
         terminal.answer("Read each of them once now?", "n")
-        terminal.answer("Shall the whole network see the page", "")
+        terminal.answer("May other machines on your network open the page", "")
         assert terminal.finish() == 0
     mqtt = load(folder / "esquirell.toml", {}).mqtt
     assert (mqtt.host, mqtt.port) == ("127.0.0.1", broker.port)
@@ -334,7 +334,7 @@ def test_what_is_behind_the_main_meter_is_not_counted_twice(folder: Path) -> Non
         terminal.answer("Change these answers?", "n")
         terminal.answer("Read each of them once now?", "n")
         terminal.answer("Which one measures the whole house", "house")
-        terminal.answer("Shall the whole network see the page", "")
+        terminal.answer("May other machines on your network open the page", "")
         assert terminal.finish() == 0
     meters = load(folder / "esquirell.toml", {}).meters
     assert {one.name: one.upstream for one in meters} == {"house": "", "kueche-steckdose": "house"}
@@ -377,7 +377,11 @@ def test_from_a_search_to_the_first_reading(folder: Path, broker: Mosquitto) -> 
                 terminal.answer(prompt, "")
             assert "local_key" in terminal.text
             terminal.answer("Local key", KEY)
-            for prompt in ("Protocol", "Another meter", "Shall the whole network see the page"):
+            for prompt in (
+                "Protocol",
+                "Another meter",
+                "May other machines on your network open the page",
+            ):
                 terminal.answer(prompt, "")
             assert terminal.finish() == 0
     finally:
