@@ -56,6 +56,11 @@ class Series:
     below: str = ""
 
     @property
+    def owner(self) -> str:
+        """The meter that it is of, or what it is called where it is of none."""
+        return self.meter or self.name
+
+    @property
     def size(self) -> float:
         """How much there is of it, for choosing the largest."""
         return sum(abs(point.mean) for point in self.points.values())
@@ -175,13 +180,19 @@ class Figure:
             series = [replace(one, points=_thinned(one, self.axis.count)) for one in self.series]
             return replace(self, series=series, panels=True)
         whole = self.parts(words)
-        largest = {id(one) for one in sorted(whole.series, key=lambda one: -one.size)[:MOST]}
-        kept = [one for one in whole.series if id(one) in largest]
-        rest = [one for one in whole.series if id(one) not in largest]
-        coloured = [replace(one, colour=number) for number, one in enumerate(kept)]
-        name = words.others.format(count=len(rest))
-        series = [*coloured, Series(name, -1, _sum_of(rest))]
-        return replace(whole, series=series)
+        sizes: dict[str, float] = {}
+        for one in whole.series:
+            sizes[one.owner] = sizes.get(one.owner, 0.0) + one.size
+        largest = sorted(sorted(sizes, key=lambda owner: -sizes[owner])[:MOST], key=[*sizes].index)
+        # What a meter imported and what it exported have one colour.
+        kept = [
+            replace(one, colour=largest.index(one.owner))
+            for one in whole.series
+            if one.owner in largest
+        ]
+        rest = [one for one in whole.series if one.owner not in largest]
+        name = words.others.format(count=len(sizes) - len(largest))
+        return replace(whole, series=[*kept, Series(name, -1, _sum_of(rest))])
 
 
 _LARGER = {

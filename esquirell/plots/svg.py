@@ -21,6 +21,8 @@ WIDE, NARROW = 960, 420
 _LEFT, _RIGHT, _TOP, _BOTTOM = 58, 14, 30, 42
 _INSIDE = 228
 _PANEL, _PANEL_TOP, _PANEL_INSIDE = 104, 44, 58
+# How much wider bold letters are.
+_BOLD = 1.2
 # Below this width two panels stand side by side, else four.
 _SMALL = 600
 # A band says something as long as it is not hidden by others.
@@ -35,13 +37,16 @@ def style() -> str:
 def draw(figure: Figure, words: Words = ENGLISH, width: int = WIDE, *, name: str = "") -> str:
     """Draw a figure for a page; `name` tells several of a page apart.
 
-    The root says where the values begin, and how wide they are, for a script that shows a read-out.
+    The root says where the values are drawn, and which are at its lower and upper edge, for a
+    script that shows a read-out and the present.
     """
     picture = _picture(figure, words, width, name)
     box = picture.box
-    opening = (
-        f'<svg class="plot" {picture.attributes} data-x="{px(box.x)}" data-width="{px(box.width)}">'
+    place = (
+        f'data-x="{px(box.x)}" data-width="{px(box.width)}" data-y="{px(box.y)}" '
+        f'data-height="{px(box.height)}" data-least="{box.least:g}" data-most="{box.most:g}"'
     )
+    opening = f'<svg class="plot" {picture.attributes} {place}>'
     return "\n".join([opening, *picture.parts(), "</svg>"])
 
 
@@ -151,7 +156,7 @@ class _Picture:
             x = number % self._columns * wide + _LEFT
             y = number // self._columns * _PANEL + _PANEL_TOP
             box = Box(x, y, wide - _LEFT - 8, _PANEL_INSIDE, self.scale[0], self.scale[-1])
-            yield text("p-panel", x, y - 8, cut(one.name, box.width))
+            yield text("p-panel", x, y - 8, cut(one.name, box.width / _BOLD))
             yield from scales.values(box, self.scale, self.words)
             is_last = number + self._columns >= len(figure.series)
             yield from scales.moments(box, axis, self.words, box.right + 6, written=is_last)

@@ -2,11 +2,13 @@
 
 import hashlib
 import json
+from datetime import UTC, datetime
 from functools import cache
 from html import escape
 
 from esquirell.plots import svg
 from esquirell.plots.figure import Figure
+from esquirell.plots.legend import colour_of
 from esquirell.plots.readout import readout
 from esquirell.plots.words import Words
 from esquirell.web.texts import Texts
@@ -35,6 +37,30 @@ def readout_of(figure: Figure, texts: Texts) -> str:
         readout(svg.as_drawn(figure, words), words), ensure_ascii=False, separators=(",", ":")
     )
     return escape(data, quote=False).replace("'", "&#39;")
+
+
+def live_of(figure: Figure, span: tuple[datetime, datetime], texts: Texts) -> str:
+    """Return what shows the present power of meters on their curves, as JSON for an attribute.
+
+    Empty where there is no place for it: now is not in the span, or several curves are of a meter.
+    """
+    drawn = svg.as_drawn(figure, words_of(texts))
+    curves = [one for one in drawn.series if one.colour >= 0]
+    meters = {one.meter for one in curves}
+    alone = len(meters) == len(curves) > 0 and "" not in meters
+    if drawn.kind != "lines" or drawn.panels or not alone or not _holds(span, datetime.now(UTC)):
+        return ""
+    data = {
+        "from": span[0].timestamp(),
+        "until": span[1].timestamp(),
+        "unit": 1000 if drawn.unit == "kW" else 1,
+        "meters": [[one.meter, colour_of(one)] for one in curves],
+    }
+    return escape(json.dumps(data, separators=(",", ":")), quote=False).replace("'", "&#39;")
+
+
+def _holds(span: tuple[datetime, datetime], moment: datetime) -> bool:
+    return span[0] <= moment < span[1]
 
 
 def picture(figure: Figure, texts: Texts, name: str, *, narrow: bool = False) -> str:

@@ -177,6 +177,39 @@ def test_a_picture_says_what_is_under_the_cursor(window: "Window") -> None:
     assert "Power" in window.script(tell)
 
 
+def test_a_picture_of_today_shows_the_present(window: "Window") -> None:
+    window.open("history?show=power&meter=main")
+    point = "return document.querySelector('.wide svg.plot circle.p-live')?.getAttribute('cx')"
+    first = eventually(lambda: window.script(point), what="a point")
+    eventually(lambda: window.script(point) != first, what="it moves")
+    window.open("history?show=power&meter=main&at=2026-01-05")
+    assert window.all("figure.picture")
+    assert window.all("circle.p-live") == []
+    assert window.complaints == []
+
+
+def test_a_meter_that_is_added_appears_on_now(
+    window: "Window", house: House, barn: SimulatedMeter
+) -> None:
+    window.open()
+    browser = house.browser()
+    fields = {
+        "command": "meter/add",
+        "place": "form",
+        "name": "barn",
+        "label": "New barn",
+        "device_id": "id-barn",
+        "local_key": KEY,
+        "address": "127.0.0.1",
+        "port": str(barn.port),
+        "profile": "owon_pc321",
+    }
+    assert browser.post("/add", fields).status == 303
+    window.says("New barn")
+    remove = {"command": "meter/remove", "place": "change"}
+    assert browser.post("/meters/barn", remove).status == 303
+
+
 def test_a_choice_is_shown_at_once(window: "Window") -> None:
     window.open("history")
     window.click("form[data-choose] [name=compare]")

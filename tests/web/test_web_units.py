@@ -2,11 +2,12 @@
 
 import re
 import tomllib
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from importlib.resources import files
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import pytest
 from tornado.httputil import HTTPHeaders, HTTPServerRequest
@@ -15,15 +16,18 @@ from tornado.web import HTTPError
 from esquirell.daemon.visitors import ADDRESSES, WrongAttempts
 from esquirell.domain.command import Answer
 from esquirell.domain.cost import HourPrice
+from esquirell.domain.meter import Meter
 from esquirell.domain.quantity import QUANTITIES, total_of
 from esquirell.domain.reading import Reading
+from esquirell.domain.status import MeterStatus
 from esquirell.services.command_table import commands_for
 from esquirell.settings import WebSettings
 from esquirell.web.formats import MINUS, NARROW_SPACE, NOTHING, Formats, currency_sign
 from esquirell.web.gate import Gate, IngressGate
 from esquirell.web.handler import breakable
 from esquirell.web.live import Live
-from esquirell.web.overview import sparkline
+from esquirell.web.overview import Glance, House, sparkline
+from esquirell.web.pages.now import note_of, shape_of
 from esquirell.web.texts import DEFAULT, best_language, languages, texts_of
 from esquirell.web.today import Base, Today
 
@@ -201,6 +205,38 @@ def test_a_counter_that_is_unknown_or_began_anew_adds_nothing_to_the_day() -> No
 
 def test_a_day_without_a_price_has_no_cost() -> None:
     assert Base(Today(1.0), {"energy_import": 1.0}).at(read(energy_import=2.0)) == Today(2.0)
+
+
+def house_of(*glances: Glance) -> House:
+    return House(glances)
+
+
+def glance(name: str, today: Today, **fields: Any) -> Glance:  # noqa: ANN401 - of a meter
+    meter = Meter(name=name, device_id=name, local_key="0" * 16, **fields)
+    return Glance(meter, MeterStatus(), "online", Reading(name, datetime.now(UTC), POWER), today)
+
+
+POWER = {"active_power": 100.0}
+
+
+def test_the_page_says_how_many_meters_the_sum_has() -> None:
+    two = house_of(glance("main", Today(1.0)), glance("barn", Today(1.0)))
+    assert note_of(two, TEXTS) == "importing from the grid · sum of 2 meters"
+    below = house_of(glance("main", Today(1.0)), glance("barn", Today(1.0), upstream="main"))
+    assert note_of(below, TEXTS) == "importing from the grid"
+    gone = house_of(replace(two.meters[0], state="offline"), two.meters[1])
+    assert note_of(gone, TEXTS).endswith("sum of 2 meters · without 1 meter that is offline")
+    off = glance("off", Today(), enabled=False)
+    assert house_of(replace(off, state="offline"), two.meters[1]).missing == 0
+
+
+def test_now_is_loaded_again_when_other_figures_make_it_up() -> None:
+    cold = house_of(glance("main", Today()))
+    known = house_of(glance("main", Today(1.0, 2.0, None, 3.0, "EUR")))
+    used = house_of(glance("main", Today(1.5, 2.5, None, 3.5, "EUR")))
+    two = house_of(*known.meters, glance("barn", Today()))
+    assert shape_of(known) == shape_of(used)
+    assert len({shape_of(cold), shape_of(known), shape_of(two)}) == 3
 
 
 def test_a_currency_has_one_sign_everywhere() -> None:

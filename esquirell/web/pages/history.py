@@ -1,7 +1,7 @@
 """History: what was measured and what it cost, turned over day by day or year by year."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from itertools import islice
 from zoneinfo import ZoneInfo
@@ -10,7 +10,7 @@ from esquirell.services.csv_rows import csv_lines
 from esquirell.services.history import Query
 from esquirell.web.handler import Handler
 from esquirell.web.history import HistoryView, Part
-from esquirell.web.pictures import picture, readout_of, style
+from esquirell.web.pictures import live_of, picture, readout_of, style
 from esquirell.web.selection import COST, ENERGY, POWER, Past, Selection, select
 from esquirell.web.spans import LENGTHS, Span
 from esquirell.web.texts import Texts
@@ -23,12 +23,16 @@ _POWER = "active_power"
 
 @dataclass(frozen=True, slots=True)
 class Drawn:
-    """A part of the page with its picture, for wide windows and narrow ones, and its read-out."""
+    """A part of the page with its picture, for wide windows and narrow ones, and its read-out.
+
+    `live` says how the present power is shown on it, empty where it is not.
+    """
 
     part: Part
     wide: str
     narrow: str
     readout: str
+    live: str = ""
 
 
 class Asked(Handler):
@@ -72,6 +76,9 @@ class History(Asked):
         past, selection = self.selected()
         view = HistoryView(self.site.runtime.storage, past, selection, self.texts)
         drawn = [_drawn(part, f"p{number}", self.texts) for number, part in enumerate(view.parts())]
+        if selection.show == POWER and selection.span.length in {"day", "week"}:
+            span = selection.span.moments(self.site.zone)
+            drawn = [replace(one, live=live_of(one.part.figure, span, self.texts)) for one in drawn]
         return past, selection, drawn
 
     def _name(self, span: Span) -> str:

@@ -5,6 +5,7 @@ import json
 from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any
+from zlib import crc32
 
 from tornado.iostream import StreamClosedError
 
@@ -95,7 +96,16 @@ def changes(house: House, texts: Texts, formats: Formats) -> dict[str, Any]:
     }
     for one in house.meters:
         shown |= dict(_of(one, formats))
-    return shown
+    return shown | {"page:shape": shape_of(house)}
+
+
+def shape_of(house: House) -> str:
+    """Name what makes up the page: where it differs, the page is loaded again.
+
+    A meter was added, or it is known now what the day has brought.
+    """
+    parts = [(one.meter.name, one.meter.title, one.meter.area, day_of(one)) for one in house.meters]
+    return f"{crc32(repr((parts, days_of(house.today), house.trouble)).encode()):x}"
 
 
 def note_of(house: House, texts: Texts) -> str:
@@ -130,6 +140,7 @@ def day_of(one: Glance) -> list[tuple[str, str]]:
 def _of(one: Glance, formats: Formats) -> Iterable[tuple[str, Any]]:
     name = one.meter.name
     yield f"{name}.power", formats.power(one.power)
+    yield f"{name}.watts", one.power
     for place, text in _day(one.today, formats):
         yield f"{name}.{place}", text
     yield f"{name}.age", one.read_at.isoformat() if one.read_at else ""

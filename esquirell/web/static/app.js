@@ -12,6 +12,8 @@ function tellAges() {
 }
 
 function showNews(news) {
+  const shape = document.querySelector("[data-shape]");
+  if (shape && (news["page:shape"] ?? shape.dataset.shape) !== shape.dataset.shape) return renew();
   for (const [place, value] of Object.entries(news)) {
     const found = document.querySelector(`[data-place="${CSS.escape(place)}"]`);
     if (!found) continue;
@@ -106,10 +108,15 @@ async function awaitValues() {
     await new Promise((done) => setTimeout(done, 2000));
     if (!document.querySelector("[data-await]")) return;
     if (document.querySelector("main details[open], main [data-follow]")) continue;
-    const answer = await fetch(location.href, { headers: { "X-Requested-With": "esquirell" } }).catch(() => null);
-    if (answer?.status === 401) return location.reload();
-    if (answer?.ok) showPage(await answer.text());
+    await renew();
   }
+}
+
+// Loads the page again, and shows what differs.
+async function renew() {
+  const answer = await fetch(location.href, { headers: { "X-Requested-With": "esquirell" } }).catch(() => null);
+  if (answer?.status === 401) return location.reload();
+  if (answer?.ok) showPage(await answer.text());
 }
 
 function settle() {

@@ -81,6 +81,43 @@ for (const figure of document.querySelectorAll("figure.picture")) {
   figure.addEventListener("blur", () => hush(figure));
 }
 
+// The present power, as a point on the curve of its meter.
+function showPresent(figure, known) {
+  const data = (figure.present ??= JSON.parse(figure.dataset.live));
+  const part = (Date.now() / 1000 - data.from) / (data.until - data.from);
+  if (part > 1) return;
+  for (const svg of figure.querySelectorAll("svg.plot")) {
+    const { x, y, width, height, least, most } = Object.fromEntries(Object.entries(svg.dataset).map(([key, value]) => [key, Number(value)]));
+    for (const [meter, colour] of data.meters) {
+      const watts = known[`${meter}.watts`];
+      if (watts === undefined) continue;
+      let point = svg.querySelector(`[data-meter="${CSS.escape(meter)}"]`);
+      if (!point) {
+        point = document.createElementNS(svg.namespaceURI, "circle");
+        point.setAttribute("class", `p-live ${colour}`);
+        point.setAttribute("r", 4.5);
+        point.dataset.meter = meter;
+        svg.append(point);
+      }
+      const up = Math.min(1, Math.max(0, (watts / data.unit - least) / (most - least)));
+      point.setAttribute("cx", x + part * width);
+      point.setAttribute("cy", y + (1 - up) * height);
+      point.style.visibility = watts === null ? "hidden" : "visible";
+    }
+  }
+}
+
+const present = [...document.querySelectorAll("figure[data-live]")];
+if (present.length) {
+  const source = new EventSource(`${document.body.dataset.base}/live`);
+  // Only what changes is sent; time goes on for what does not.
+  const known = {};
+  source.onmessage = (event) => {
+    Object.assign(known, JSON.parse(event.data));
+    present.forEach((figure) => showPresent(figure, known));
+  };
+}
+
 // A choice is shown at once.
 for (const form of document.querySelectorAll("form[data-choose]")) {
   form.querySelectorAll("[data-hide]").forEach((button) => (button.hidden = true));
