@@ -15,7 +15,7 @@ Values = Mapping[str, float]
 
 # Of one phase, at 100 to 127 V and at 208 to 240 V, with what grids are allowed.
 _LIVE_V = ((90.0, 138.0), (184.0, 265.0))
-_USUAL_V = ((105.0, 132.0), (205.0, 255.0))
+_USUAL_V = ((97.0, 132.0), (205.0, 255.0))
 # ... and between phases, of places where nothing but their order is known.
 _GRID_V = (80.0, 500.0)
 # Settings are round numbers; of measured tenths of a volt one in a hundred is.
@@ -74,9 +74,9 @@ def _is_round(volts: float) -> bool:
     return volts % _ROUND_V == 0
 
 
-def _is_odd(volts: float) -> bool:
-    """Whether a voltage may be something else: a round number, or at the edge of a grid's."""
-    return _is_round(volts) or not any(low <= volts <= high for low, high in _USUAL_V)
+def _doubts(volts: float) -> int:
+    """Return how far a voltage may be something else: a round number, or at a grid's edge."""
+    return _is_round(volts) + 2 * (not any(low <= volts <= high for low, high in _USUAL_V))
 
 
 def _voltages(values: Values) -> Iterator[_Proof]:
@@ -95,12 +95,12 @@ def _powers(values: Values) -> Iterator[_Proof]:
         volts = values.get(with_suffix("voltage", suffix), values.get("voltage", 0.0))
         amperes = values.get(with_suffix("current", suffix))
         if amperes is not None and is_live(volts):
-            yield _power(values, suffix, volts * abs(amperes), doubts=_is_odd(volts))
+            yield _power(values, suffix, volts * abs(amperes), doubts=_doubts(volts))
     if alone in ([], [""]) and "active_power" in values and "voltage" not in values:
         told = [suffix for suffix in _suffixes(values) if _apparent(values, suffix) is not None]
         if told:
             apparent = sum(_apparent(values, suffix) or 0 for suffix in told)
-            doubts = all(_is_odd(values[f"voltage_{suffix}"]) for suffix in told)
+            doubts = min(_doubts(values[f"voltage_{suffix}"]) for suffix in told)
             yield _power(values, "", apparent, doubts=doubts)
 
 
@@ -116,7 +116,7 @@ def _apparent(values: Values, suffix: str) -> float | None:
     return volts * abs(amperes) if suffix and amperes is not None and is_live(volts) else None
 
 
-def _power(values: Values, suffix: str, apparent: float, *, doubts: bool) -> _Proof:
+def _power(values: Values, suffix: str, apparent: float, *, doubts: int) -> _Proof:
     """Say what a power proves beside V x I; `doubts` where the voltage may be a setting."""
     key = with_suffix("active_power", suffix)
     watts = abs(values[key])
@@ -124,12 +124,12 @@ def _power(values: Values, suffix: str, apparent: float, *, doubts: bool) -> _Pr
     near = _FACTOR_NEAR * max(watts, _LEAST_FACTOR * apparent)
     by_factor = factor and abs(apparent * factor - watts) <= near
     if by_factor and apparent >= _LEAST_VA:
-        return 5 - doubts, f"{key} is voltage x current x power factor"
+        return max(5 - doubts, 0), f"{key} is voltage x current x power factor"
     if apparent >= _LEAST_VA and _LEAST_FACTOR * apparent <= watts and allows(apparent, watts):
         said = f"voltage x current, {apparent:.0f} VA, allow the {watts:g} W of {key}"
-        return _proved(apparent, watts) - doubts, said
+        return max(_proved(apparent, watts) - doubts, 0), said
     if apparent < _MOST_IDLE_VA and allows(apparent, watts):
-        return 2 - doubts, f"the voltage is a grid's, and hardly anything flows ({key})"
+        return max(2 - doubts, 0), f"the voltage is a grid's, and hardly anything flows ({key})"
     return 0, f"the voltage of {key} is a grid's"
 
 

@@ -119,12 +119,13 @@ def candidates(
         if here and strange <= _MOST_STRANGE * len(here):
             groups[here] += products
     costs = {points: cost(answer, [fits(point) for point in points]) for points in groups}
+    whole = sum(groups[points] for points in groups if not costs[points])
     for points in sorted(groups, key=lambda points: (costs[points], -groups[points]))[:_MOST]:
         profile = infer(points, answer)
         corrected = sum(
             bool(point.note) and point.trust == "sure" for point in profile.datapoints.values()
         )
-        common = groups[points] if profile.measures_electricity else 0
+        common = whole if profile.measures_electricity else 0
         shape = _shape(points, [fits(point) for point in points], answer, common)
         yield Candidate("layout", profile, groups[points], costs[points] + corrected, shape)
 
@@ -139,7 +140,7 @@ def _shape(
 ) -> int:
     """Return what kinds and choices prove: some if all is explained, or long choices that fit.
 
-    `meters` is the number of products that measure electricity and answer so.
+    `meters` is the number of products that measure electricity and answer so, in any scale.
     """
     full = [point for point, fit in zip(points, fits, strict=True) if fit == Fit.FULL]
     odd = [point for point, fit in zip(points, fits, strict=True) if fit == Fit.KIND]

@@ -72,6 +72,9 @@ def test_what_only_meters_answer_needs_no_load_to_be_recognised() -> None:
     """Hundreds of metering plugs have these six, and no device that is no meter."""
     idle = {"1": False, "9": 0, "17": 4, "18": 0, "19": 0, "20": 0}
     assert try_capture({"dps": idle}).values == {"current": 0, "active_power": 0, "voltage": 0}
+    # A strip has more switches, as other strips have.
+    strip = {"2": True, "3": False, "7": False, "10": 0, "11": 0, "15": 0} | idle
+    assert try_capture({"dps": strip}).values == {"current": 0, "active_power": 0, "voltage": 0}
     # Not so where one of them is something else, or there are fewer.
     assert try_capture({"dps": {**idle, "9": "on"}}).values == {}
     assert try_capture({"dps": {**idle, "20": "0"}}).values == {}
@@ -209,6 +212,10 @@ def test_a_raw_value_fits_what_is_described(spec: Specified, raw: object, fits: 
         ({"voltage": 230, "current": 0.0, "active_power": 0}, 1),
         ({"voltage": 231.7, "current": 2.0, "active_power": 4}, 0),
         ({"voltage": 160, "current": 2.0, "active_power": 250}, 0),
+        # At a grid's edge, and what is Japan's.
+        ({"voltage": 184.2, "current": 5.5, "active_power": 864}, 1),
+        ({"voltage": 190, "current": 0.0, "active_power": 0}, 0),
+        ({"voltage": 101.2, "current": 2.0, "active_power": 190}, 3),
         ({"voltage": 12.6, "current": 2.0, "active_power": 25}, 0),
         ({"voltage_a": 231.7, "voltage_b": 229.1, "voltage_c": 233.4}, 3),
         ({"voltage_a": 231.7, "voltage_b": 129.1, "voltage_c": 233.4}, 0),
