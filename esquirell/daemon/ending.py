@@ -42,8 +42,8 @@ def last_words(runtime: Runtime, role: Role) -> None:
     for child in active_children():
         if child.pid is not None:
             os.kill(child.pid, signal.SIGKILL)
-    runtime.poller.close()
-    if runtime.bridges:
+    runtime.finish_readings()
+    if _publishes(runtime, role):
         runtime.connection.stop(1.0)
     role.at_exit()
     if runtime.control.restarting:
@@ -52,7 +52,11 @@ def last_words(runtime: Runtime, role: Role) -> None:
 
 def leave(runtime: Runtime, role: Role) -> None:
     """Say goodbye: the last readings go out before the connection ends."""
-    if "beat" not in role.names or runtime.bridges:
+    if _publishes(runtime, role):
         runtime.connection.stop(GOODBYE_S)
     withdraw(runtime, role.names)
     log.info("ended")
+
+
+def _publishes(runtime: Runtime, role: Role) -> bool:
+    return "beat" not in role.names or runtime.bridges

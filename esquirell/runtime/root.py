@@ -201,12 +201,16 @@ class Runtime:
         self.devices.transport.hold(questions)
         self.reports.flush()
 
-    def close_meters(self) -> None:
+    def finish_readings(self) -> None:
         """Close all lines; store and publish what was held back."""
         self.poller.close()
         if "reports" in self.__dict__:
             self.reports.flush()
         self.publisher.publish_held()
+
+    def close_meters(self) -> None:
+        """Read no more meters, and let other workers have them at once."""
+        self.finish_readings()
         if self.devices.lines is not None:
             self.lines.leave()
 

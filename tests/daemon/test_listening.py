@@ -3,6 +3,7 @@
 import signal
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from support.mosquitto import Mosquitto
@@ -60,6 +61,41 @@ def test_a_report_is_published_within_a_second_and_one_a_period_is_stored(
     # What was reported last is stored at the end.
     query = "SELECT voltage_a FROM reading ORDER BY measured_at DESC LIMIT 1"
     assert service.rows(query) == [(240.0,)]
+
+
+SLOW = """
+import time
+
+from celery import shared_task
+
+
+@shared_task
+def sleep():
+    time.sleep(3600)
+"""
+
+
+def test_what_was_held_back_is_stored_and_published_though_the_end_waits_for_nobody(
+    start: Start, broker: Mosquitto, server: RedisProcess, house: House, tmp_path: Path
+) -> None:
+    (tmp_path / "slow_house_tasks.py").write_text(SLOW)
+    table = meter_table("main", house.meter.port) + "\nstore_every = 3600\npublish_every = 3600"
+    settings = configuration([table], mqtt_port=broker.port, redis_url=server.url, every=3600)
+    settings = f'tasks.modules = ["slow_house_tasks"]\ntasks.over_mqtt = true\n{settings}'
+    with Observer(broker.port, STATE, "esquirell/bridge/response/#") as observer:
+        service = start(settings)
+        eventually(lambda: service.readings() >= 1, what=lambda: service.log)
+        observer.publish("esquirell/bridge/request/task/run", b'{"task": "slow_house_tasks.sleep"}')
+        observer.saw(lambda seen: seen.topic != STATE and seen.json["status"] == "accepted")
+        eventually(lambda: house.meter._client)
+        house.change(237)
+        eventually(lambda: house.meter.reports)
+        time.sleep(1)
+        assert observer.of(STATE) == []
+        service.stop()
+        observer.saw(lambda seen: seen.topic == STATE and seen.json["voltage_a"] == 237)
+    assert "ended without waiting longer for slow_house_tasks.sleep (" in service.log
+    assert service.rows("SELECT 1 FROM reading WHERE voltage_a = 237")
 
 
 def test_without_push_the_line_is_closed_between_polls(
