@@ -97,7 +97,8 @@ class Batches:
         self._landed.append(answer)
         if len(self._landed) >= len(self._pending):
             self._all.set()
-        self._some.set()
+        if not self._some.is_set():
+            self._some.set()
 
     def take(
         self, limit_s: float, check_cancelled: CheckCancelled

@@ -4,6 +4,8 @@ import logging
 import threading
 from collections.abc import Iterable, Mapping
 from datetime import datetime
+from functools import lru_cache
+from itertools import chain
 
 from esquirell.domain.errors import UnavailableError
 from esquirell.domain.outcome import Outcome
@@ -11,6 +13,8 @@ from esquirell.domain.status import MeterStatus
 from esquirell.services.ports import ReadingStore
 
 log = logging.getLogger(__name__)
+
+_SHAPES = 256
 
 
 class Statuses:
@@ -119,8 +123,14 @@ def _after(before: MeterStatus, outcome: Outcome, keys: Iterable[str]) -> MeterS
     if reading is None:
         code = outcome.error.code if outcome.error else None
         return MeterStatus(before.failures + 1, code, before.last_success, before.keys)
-    seen = dict.fromkeys([*before.keys, *keys, *reading.values])
-    return MeterStatus(0, None, reading.measured_at, tuple(seen), reading.undated is not None)
+    seen = _together(before.keys, tuple(keys), tuple(reading.values))
+    return MeterStatus(0, None, reading.measured_at, seen, reading.undated is not None)
+
+
+# Mostly the keys of one reading are those of the one before.
+@lru_cache(_SHAPES)
+def _together(*keys: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(chain(*keys)))
 
 
 def _log_change(

@@ -32,7 +32,7 @@ def said() -> Datapoints:
 
 
 def current(said: Datapoints, now: float, line: int | None = LINE) -> set[str]:
-    return set(said.current(now, line, 60.0, COUNTERS))
+    return set(said.current(now, line, lambda: 60.0, COUNTERS))
 
 
 def ask(said: Datapoints, now: float) -> set[str]:
@@ -75,8 +75,8 @@ def test_after_a_cut_a_value_stays_for_three_intervals(
     said: Datapoints, interval_s: float, keeps_s: float
 ) -> None:
     for line in (None, LINE + 1):
-        assert len(said.current(START + keeps_s, line, interval_s, COUNTERS)) == 3
-        assert said.current(START + keeps_s + 1, line, interval_s, COUNTERS) == {}
+        assert len(said.current(START + keeps_s, line, lambda: interval_s, COUNTERS)) == 3
+        assert said.current(START + keeps_s + 1, line, lambda: interval_s, COUNTERS) == {}
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,7 @@ def test_in_whatever_order_things_are_said_the_last_word_counts_as_long_as_it_ma
         said.count_answer(due, said.left(due, now), now)
         last |= {name: (value, now, line) for name, value in one.dps.items()}
     now += later_s
-    believed = said.current(now, line, 20.0, frozenset())
+    believed = said.current(now, line, lambda: 20.0, frozenset())
     assert {name: point.value for name, point in believed.items()} == {
         name: value for name, (value, at, over) in last.items() if now - at <= 60 or over == line
     }

@@ -1,6 +1,6 @@
 """What a meter said: each datapoint with the time at which it was last said."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -144,7 +144,11 @@ class Datapoints:
         }
 
     def current(
-        self, now: float, line: int | None, interval_s: float, counters: Collection[str]
+        self,
+        now: float,
+        line: int | None,
+        interval_s: Callable[[], float],
+        counters: Collection[str],
     ) -> Mapping[str, Datapoint]:
         """Return what is still to be believed; `line` is the one that lives, None without one.
 
@@ -152,7 +156,12 @@ class Datapoints:
         vain; of counters it holds that, too, as they may rest. What was said over an earlier line
         holds for three intervals, at least a minute.
         """
-        keep_s = max(KEEP_S, KEPT_INTERVALS * interval_s)
+        for point in self.known.values():
+            if point.line != line or point.asked:
+                break
+        else:  # all was said over this line and asked for by nobody since: the usual case
+            return self.known
+        keep_s = max(KEEP_S, KEPT_INTERVALS * interval_s())
         return {
             name: point
             for name, point in self.known.items()

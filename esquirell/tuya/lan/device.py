@@ -90,6 +90,7 @@ class Device:
         self._retry_at = time.monotonic() + RETRY_S * random.uniform(0.5, 1.5)  # noqa: S311
         self._retry_s = 0.0
         self._missed = 0
+        self._confirm_at = 0.0
         self._heartbeats_answered = True
         self._told_suspended: set[str] = set()
         self._script = self._live()
@@ -242,18 +243,22 @@ class Device:
 
     def _listen(self) -> Script[None]:
         """Keep the line open until something is to be done, or it is of no use any more."""
-        if not self.stays_open():
+        holds = self._holds() and not self._dropped
+        if not holds and not self.stays_open():
             self._hang_up()
             return
         now = time.monotonic()
         exchange = self._exchange
-        if not self._holds():
+        if not holds:
             yield self._open_until if self._lingers(now) else FOREVER
         elif now - exchange.sent_at >= HEARTBEAT_S:
             yield from self._beat()
-        elif (confirm := self._unconfirmed(now)) is not None:
+        elif now >= self._confirm_at and (confirm := self._unconfirmed(now)) is not None:
             self._confirm(*confirm)
         else:
+            if now >= self._confirm_at:
+                # What was not confirmed for an hour need not be looked for after each read.
+                self._confirm_at = now + HEARTBEAT_S
             yield exchange.sent_at + HEARTBEAT_S
         if exchange.line is not None and not exchange.line.usable:
             self._lost()
@@ -358,8 +363,9 @@ class Device:
     def _heard(self, child: Child, *, partial: bool = False) -> Heard:
         now = time.monotonic()
         line = self._exchange.number if self._exchange.ready else None
-        interval_s = self._network.interval_s(child.meter)
-        current = child.said.current(now, line, interval_s, child.asking().counters)
+        current = child.said.current(
+            now, line, lambda: self._network.interval_s(child.meter), child.asking().counters
+        )
         oldest = min([point.at for point in current.values()], default=now)
         values = {name: point.value for name, point in current.items()}
         push = self.push_of(child.meter)
@@ -390,18 +396,21 @@ class Device:
         return reports and self.push_of(child.meter) == "on"
 
     def _is_suspended(self, meter: Meter) -> bool:
+        if meter.push != "auto" or not self._suspension.active(time.monotonic()):
+            return False
         child = self.children.get(meter.name)
         # Increments are in no answer, whatever else is.
-        complete = child is None or (child.said.complete and not child.added.came)
-        return meter.push == "auto" and complete and self._suspension.active(time.monotonic())
+        return child is None or (child.said.complete and not child.added.came)
 
     def stays_open(self) -> bool:
         """Whether the line stays open between reads."""
         if self._dropped:
             return False
+        if self._holds():
+            return True
         keeps = {self._network.keep(child.meter) for child in self.children.values()}
         alone = not any(child.meter.cid for child in self.children.values())
-        return self._holds() or (alone and "kept" in keeps) or self._lingers(time.monotonic())
+        return (alone and "kept" in keeps) or self._lingers(time.monotonic())
 
     def _lingers(self, now: float) -> bool:
         """Return whether the line stays open for a moment after a poll, as no more is borne."""
