@@ -1,10 +1,12 @@
 """Take the pictures of the page in docs/images: a simulated house with a week behind it."""
 
+import random
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -26,7 +28,7 @@ from esquirell.storage.database import Database  # noqa: E402
 from esquirell.storage.maintenance.revision import ensure_current  # noqa: E402
 from esquirell.storage.readings import Readings  # noqa: E402
 from esquirell.tuya.simulator.meter import SimulatedMeter  # noqa: E402
-from esquirell.tuya.simulator.simulated_house import SimulatedHouse  # noqa: E402
+from esquirell.tuya.simulator.simulated_house import BASE_W, SimulatedHouse, _Phase  # noqa: E402
 
 IMAGES = ROOT / "docs" / "images"
 DAYS = 7
@@ -37,6 +39,8 @@ METERS = (
     ("heat-pump", "Heat pump", "Cellar", "main"),
     ("workshop", "Workshop", "Yard", "main"),
 )
+# What the meters behind the main one take of a house's load, which is all that they measure.
+SHARES = (0.45, 0.2)
 TARIFF = """
 [[tariffs]]
 name = "home"
@@ -45,6 +49,18 @@ import_price = 0.32
 export_price = 0.08
 meters = ["main"]
 """
+
+
+class Load(SimulatedHouse):
+    """A part of a house, without the panels on its roof."""
+
+    def __init__(self, seed: int, share: float) -> None:
+        self._share = share
+        super().__init__(seed, 86_400)
+
+    def _draw_phase(self, phase: int, step: int, dice: random.Random) -> _Phase:
+        drawn = super()._draw_phase(phase, step, dice)
+        return replace(drawn, power=round(max(drawn.power, BASE_W[0]) * self._share))
 
 
 def main() -> None:
@@ -57,7 +73,8 @@ def main() -> None:
         redis = RedisProcess(folder)
         redis.start()
         stack.callback(redis.stop)
-        houses = [SimulatedHouse(number + 1, 86_400) for number in range(len(METERS))]
+        loads = [Load(number + 2, share) for number, share in enumerate(SHARES)]
+        houses = [SimulatedHouse(1, 86_400), *loads]
         tables = [_table(stack, number, house, began) for number, house in enumerate(houses)]
         _remember(folder, houses, began)
         port = free_port()

@@ -113,7 +113,9 @@ class HistoryView:
             # What is explained first, the rest on top.
             shown = replace(parts, series=[*parts.series[1:], parts.series[0]])
             title = self._texts("history.explained", meter=self._past.title(name))
-            yield Part(title, shown, shares(whole, self._texts, self._formats))
+            exports = bool(self._past.keys(name, "energy_export"))
+            table = shares(whole, self._texts, self._formats, exports=exports)
+            yield Part(title, shown, table)
 
     def _import_figure(self, meters: Sequence[str]) -> Figure:
         figure = self._energy_figure(meters, self._selection.span)

@@ -101,14 +101,19 @@ def by_meter(figure: Figure, texts: Texts, formats: Formats) -> Table | None:
     return Table(name, [texts(f"figure.{part}") for part in _PARTS], lines)
 
 
-def shares(figure: Figure, texts: Texts, formats: Formats) -> Table | None:
-    """Return what the series below the first one are of it, and what is left of it."""
+def shares(figure: Figure, texts: Texts, formats: Formats, *, exports: bool) -> Table | None:
+    """Return what the series below the first one are of it, and what is left of it.
+
+    Where the first one `exports`, those below can use more than it imports: what is produced
+    on the spot.
+    """
     whole, parts = _total(figure.series[0]), figure.series[1:]
     if not whole:
         return None
     totals = [(one.name, _total(one)) for one in parts]
     left = whole - sum(total for _, total in totals)
-    rows = [*sorted(totals, key=lambda one: -one[1]), (texts("history.not_explained"), left)]
+    rest = "own_production" if exports and left < 0 else "not_explained"
+    rows = [*sorted(totals, key=lambda one: -one[1]), (texts(f"history.{rest}"), left)]
     lines = [
         Line(name, [_energy(total, figure, formats), _percent(total / whole, formats)])
         for name, total in rows

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from html import unescape
 from pathlib import Path
@@ -15,15 +16,16 @@ from esquirell.domain.reading import Reading
 from esquirell.domain.status import MeterStatus
 from esquirell.domain.tariff import Tariff
 from esquirell.plots.axes import Periods
+from esquirell.plots.figure import Point
 from esquirell.runtime.storage import Storage
 from esquirell.settings import Settings
 from esquirell.storage.maintenance.migrate import upgrade
-from esquirell.web.formats import NARROW_SPACE, NOTHING
+from esquirell.web.formats import MINUS, NARROW_SPACE, NOTHING, Formats
 from esquirell.web.history import HistoryView, Part
 from esquirell.web.pictures import picture, readout_of, style, words_of
 from esquirell.web.selection import Past, Selection, select
 from esquirell.web.spans import LENGTHS, Length, Span
-from esquirell.web.tables import Table
+from esquirell.web.tables import Table, shares
 from esquirell.web.texts import DEFAULT, texts_of
 
 TEXTS = texts_of(DEFAULT)
@@ -233,6 +235,22 @@ def test_what_the_meters_below_do_not_explain(storage: Storage) -> None:
     assert shown.sums
     assert figures_of(shown.sums.cells) == ["147.00 kWh", "100.0 %"]
     assert explained.figure.series[-1].points[24].mean == pytest.approx(12.5)
+
+
+def test_what_a_house_produces_is_not_called_untracked(storage: Storage) -> None:
+    _, explained = parts(storage, "span=month&at=2026-10-25")
+    *below, main = explained.figure.series
+    used = [replace(one, points={0: Point(20, 20, 20)}) for one in below]
+    imported = replace(main, name="Main", points={0: Point(30, 30, 30)})
+    figure = replace(explained.figure, series=[imported, *used])
+    for exports, title in ((True, "From own production"), (False, "Untracked")):
+        shown = shares(figure, TEXTS, Formats(TEXTS, "UTC"), exports=exports)
+        assert shown
+        last = shown.lines[-1]
+        assert (last.title, figures_of(last.cells)) == (
+            title,
+            [f"{MINUS}10.00 kWh", f"{MINUS}33.3 %"],
+        )
 
 
 def test_several_meters_are_compared(storage: Storage) -> None:
