@@ -12,7 +12,7 @@ from pathlib import Path
 from support.waiting import eventually
 
 HARNESS = os.environ.get("SYSTEMD_HARNESS", "")
-SERVERS = "redis-server mosquitto"
+SERVERS = "redis-server mosquitto mosquitto-clients"
 LIMIT_S = 900
 
 

@@ -173,6 +173,23 @@ def test_it_comes_back_when_killed(machine: Machine) -> None:
     machine.comes_back("esquirell", process)
 
 
+def test_a_restart_over_mqtt_goes_on_in_the_same_process(machine: Machine) -> None:
+    machine.run("systemctl restart esquirell")
+    eventually(lambda: machine.is_up("esquirell"), 30)
+    before = machine.show("esquirell")
+    ups = machine.log().count("up as worker")
+    ask = "mosquitto_pub -q 1 -t esquirell/bridge/request/restart -m '{}'"
+    # It is refused within the first minute.
+    eventually(
+        lambda: machine.run(f"{ask}; sleep 8") or machine.log().count("up as worker") > ups, 120
+    )
+    eventually(lambda: machine.is_up("esquirell"), 30)
+    after = machine.show("esquirell")
+    assert (after["MainPID"], after["NRestarts"]) == (before["MainPID"], before["NRestarts"])
+    stored = readings(machine)
+    eventually(lambda: readings(machine) > stored, 30)
+
+
 def test_a_process_that_stands_still_is_started_anew(machine: Machine) -> None:
     machine.run(
         "mkdir -p /etc/systemd/system/esquirell.service.d; "
