@@ -2,21 +2,24 @@
 
 import http.client
 import io
+import itertools
 import json
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlencode
 
 import pytest
 from support.page import Browser, Reply
 from support.page_house import House
-from support.service import KEY, simulated
+from support.service import DPS, KEY, simulated
 from support.waiting import eventually
 
 from esquirell.tuya.simulator import SimulatedMeter
 
 OTHER_KEY = "fedcba9876543210"
+NEW = {"device_id": "id-often", "local_key": KEY}
 
 
 @pytest.fixture
@@ -121,6 +124,26 @@ def test_a_meter_from_a_list_to_its_end(house: House, barn: SimulatedMeter) -> N
     words = browser.get(removed.headers["Location"]).words
     assert "barn was removed" in words
     assert browser.get("/meters/barn").status == 404
+
+
+def test_a_meter_that_reports_often_is_published_less_often(house: House) -> None:
+    browser = house.browser()
+    watts = itertools.count(100)
+    with reporting("often", lambda: DPS | {"133": next(watts)}) as device:
+        saved = browser.post("/add", form(device, "meter/add", name="often", device="", **NEW))
+        assert saved.status == 303, saved.words
+        words = browser.get(saved.headers["Location"]).words
+        assert "so it is published every 10 seconds" in words
+        gone = browser.post("/meters/often", {"command": "meter/remove", "place": "change"})
+        assert gone.status == 303
+
+
+@contextmanager
+def reporting(name: str, dps: Callable[[], Mapping[str, object]]) -> Iterator[SimulatedMeter]:
+    device = SimulatedMeter(f"id-{name}", KEY, "3.4", dps, report_s=1)
+    device.start()
+    yield device
+    device.stop()
 
 
 def test_a_device_that_does_not_answer_is_saved_only_if_that_is_wanted(house: House) -> None:

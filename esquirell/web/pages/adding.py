@@ -105,7 +105,8 @@ class AddMeter(Steering):
             await self._show(device_id, Given("form", given.command, {}, given.answer))
             return
         self.site.candidates.drop(self.owner, str(fields["device_id"]))
-        self.redirect(f"{self.visit.base}/meters/{name}?added=1", status=303)
+        how = "often" if given.answer.data["reports_often"] else "1"
+        self.redirect(f"{self.visit.base}/meters/{name}?added={how}", status=303)
 
     def _remember(self, device_id: str, fields: Mapping[str, Any]) -> None:
         """Keep what was typed, the key too, which no browser sees again."""

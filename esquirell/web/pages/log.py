@@ -46,9 +46,9 @@ class LogEntry(Handler):
 
 
 def about(record: CommandRecord) -> str:
-    """Return the meter, schedule or task that a command is about."""
+    """Return the meter, schedule, task or log level that a command is about."""
     request: Mapping[str, Any] = record.request
     meters = request.get("meters")
     if record.command == "fetch" and isinstance(meters, list):
         return ", ".join(map(str, meters))
-    return str(request.get("name") or request.get("task") or "")
+    return str(request.get("name") or request.get("task") or request.get("level") or "")

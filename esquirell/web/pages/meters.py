@@ -125,7 +125,7 @@ class Meter(Steering):
             facts=self._facts(name),
             errors=_errors(records, name),
             is_added=name in settings.added,
-            added_now=self.get_query_argument("added", "") != "",
+            added_now=self.get_query_argument("added", ""),
             file=file_of(settings.state_dir, name) if name in settings.added else settings.source,
             host=socket.gethostname(),
             cloud=settings.cloud.api_key != "",
