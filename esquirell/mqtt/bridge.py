@@ -259,7 +259,7 @@ def _news_of(report: Mapping[str, Any]) -> object:
         (one["host"], one["roles"], one.get("standing_by"), "gone_s" in one)
         for one in report.get("processes", ())
     ]
-    return report.get("problems"), processes
+    return report.get("problems"), report.get("meters_failing"), processes
 
 
 def _keys(device: Mapping[str, object]) -> Sequence[str]:

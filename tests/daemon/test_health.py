@@ -109,6 +109,49 @@ def test_a_start_without_the_database_that_was_there(
     eventually(lambda: service.readings() > 1)
 
 
+def shown(service: Service, broker: Mosquitto) -> tuple[object, ...]:
+    """What is said of a fault: exit codes, health, bridge, availability, and the list."""
+    held = retained(broker.port)
+    availability = json.loads(held["esquirell/meter/main/availability"])
+    options = ("--config", str(service.config))
+    (listed,) = esquirell_process(*options, "meters", "list", "--json").json
+    report = _report(broker)
+    return (
+        health(service).code,
+        report["healthy"],
+        report["meters_failing"],
+        json.loads(held["esquirell/bridge/state"])["state"],
+        availability["state"],
+        availability["reason"],
+        listed["state"],
+        esquirell_process(*options, "doctor").code,
+    )
+
+
+def test_all_places_say_the_same_of_a_fault(
+    start: Callable[..., Service],
+    config: str,
+    broker: Mosquitto,
+    server: RedisProcess,
+    device: SimulatedMeter,
+) -> None:
+    service = start(config)
+    well = (0, True, 0, "online", "online", None, "online", 0)
+    eventually(lambda: service.readings() > 1)
+    eventually(lambda: shown(service, broker) == well, WITHIN_S, "all is well")
+    server.client.replicaof("127.0.0.1", "1")
+    refused = (1, False, 0, "online", "offline", None, "offline", 1)
+    eventually(lambda: shown(service, broker) == refused, WITHIN_S, "Redis refuses")
+    server.client.replicaof("NO", "ONE")
+    eventually(lambda: shown(service, broker) == well, WITHIN_S, "all is well again")
+    device.stop()
+    away = (0, True, 1, "online", "offline", "unreachable", "offline", 1)
+    eventually(lambda: shown(service, broker) == away, WITHIN_S, "the meter is away")
+    assert service.stop() == 0
+    stopped = (1, True, 1, "offline", "offline", "unreachable", "offline", 1)
+    assert shown(service, broker) == stopped
+
+
 def test_each_process_is_shown_and_one_that_vanished_is_named(
     start: Callable[..., Service], config: str, broker: Mosquitto
 ) -> None:
@@ -138,10 +181,9 @@ def test_each_process_is_shown_and_one_that_vanished_is_named(
     assert re.search(r"worker on \S+ vanished 0 min ago, without a goodbye", said.out)
 
 
-def _report(broker: Mosquitto) -> dict[str, list[dict[str, Any]]]:
+def _report(broker: Mosquitto) -> Any:  # noqa: ANN401 - JSON is anything
     held = retained(broker.port).get("esquirell/bridge/health", b'{"processes": []}')
-    found: dict[str, list[dict[str, Any]]] = json.loads(held)
-    return found
+    return json.loads(held)
 
 
 def _spooled(service: Service) -> int:
