@@ -3,7 +3,6 @@
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from itertools import pairwise
 
 import pytest
 from support.mosquitto import Mosquitto
@@ -205,10 +204,9 @@ def test_a_meter_that_two_schedules_want_in_the_same_second_is_read_once_for_bot
         service = start(config)
         eventually(lambda: service.readings() >= 5, what=lambda: service.log)
         assert service.stop() == 0
-    moments = [int(str(row[0])) // 1000 for row in service.rows("SELECT measured_at FROM reading")]
+    turns = [int(str(row[0])) // 2000 for row in service.rows("SELECT measured_at FROM reading")]
     # The first readings are those of the start, off the grid.
-    assert len(set(moments[2:])) == len(moments[2:])
-    assert all(later - earlier >= 2 for earlier, later in pairwise(sorted(moments[2:])))
+    assert len(set(turns[2:])) == len(turns[2:])
     ran = {(seen.json["name"], seen.json["last_result"]) for seen in observer.messages}
     assert {("fetch", "ok"), ("again", "ok")} <= ran
     assert "is being read" not in service.log
