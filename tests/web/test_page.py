@@ -96,6 +96,9 @@ def test_a_schedule_from_its_first_day_to_its_last(house: House) -> None:
     assert added.status == 200
     assert "Added" in added.words
     assert "Every 5 minutes in the hours 22 and 23 on weekdays" in added.words
+    # There is nothing in the configuration file that it could be reset to.
+    assert "night custom" in added.words
+    assert "Reset to the configuration file" not in added.words
     assert added.text.count("<li><time") >= 5
     again = browser.post("/schedules", fields)
     assert again.status == 409
@@ -148,6 +151,16 @@ def test_a_wrong_schedule_is_refused_where_it_was_typed(
     assert reply.status == (404 if sentence == "nobody" else 422)
     assert sentence in reply.words
     assert 'value="wrong"' in reply.text
+
+
+def test_a_changed_schedule_can_be_reset_to_the_configuration_file(house: House) -> None:
+    browser = house.browser()
+    fetch = {"name": "fetch", "place": "fetch"}
+    paused = browser.post("/schedules", fetch | {"command": "schedule/disable"})
+    assert "fetch paused changed" in paused.words
+    assert "Reset to the configuration file" in paused.words
+    reset = browser.post("/schedules", fetch | {"command": "schedule/reset"})
+    assert "Reset to the configuration file" not in reset.words
 
 
 def test_there_is_no_page_of_a_meter_that_there_is_not(house: House) -> None:

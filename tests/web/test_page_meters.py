@@ -101,7 +101,7 @@ def test_a_meter_from_a_list_to_its_end(house: House, barn: SimulatedMeter) -> N
     assert changed.status == 200, changed.words
     assert "Stable" in changed.words
     assert "Yard" not in changed.words
-    assert "Does the counter start again?" in browser.get("/meters/barn").words
+    assert "Does the counter start over?" in browser.get("/meters/barn").words
     other = simulated("other")
     try:
         fields = {"device_id": "id-other", "local_key": KEY, "address": "127.0.0.1"}
@@ -239,7 +239,7 @@ def test_devices_that_are_left_out_are_named_with_the_reason(house: House) -> No
     content = json.dumps([*json.loads(devices()), *lamp, *behind]).encode()
     words = upload(browser, "/add", content, command="upload", place="find").words
     assert "Barn <1>" in words
-    assert "2 devices are left out" in words
+    assert "2 devices left out" in words
     assert "Lamp <i>: it has no datapoint that measures electricity" in words
     assert "Behind: it is behind a gateway (parent) that the list does not hold" in words
     only = upload(browser, "/add", json.dumps(lamp).encode(), command="upload", place="find")

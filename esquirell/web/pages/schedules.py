@@ -89,6 +89,7 @@ class Schedules(Steering):
             meters=runtime.meters(),
             given=given,
             zone=self.site.zone,
+            configured={schedule.name for schedule in runtime.settings.schedules},
             plan_for=self._plan,
         )
 
