@@ -101,6 +101,14 @@ def test_a_break_is_told_once() -> None:
     assert added.take(2) == ({}, False)
 
 
+def test_an_increment_that_was_asked_for_is_missed_if_it_is_a_new_one() -> None:
+    line = Line()
+    line.says(report(100, 5))
+    for value, missed in ((100, False), (0, False), (70, True), (100, False)):
+        line.added.leave_out(report(value, 9), IDS)
+        assert line.added.take(1) == ({}, missed)
+
+
 class Ear:
     def __init__(self) -> None:
         self.heard: list[Heard] = []

@@ -339,9 +339,12 @@ class Device:
             return
         is_refresh = child.said.is_refresh(message, now)
         increments = child.asking().increments
-        if increments and message.is_report and not child.said.is_brought(message, now):
+        if increments and message.is_report:
             number, is_asked = self._exchange.number, child is self._asked
-            child.added.report(message, increments, now, number, asked=is_asked)
+            if child.said.is_brought(message, now):
+                child.added.leave_out(message, increments)
+            else:
+                child.added.report(message, increments, now, number, asked=is_asked)
         child.said.take(message, now, self._exchange.number)
         is_own = message.is_report and not is_refresh and not child.said.answers_by_reports
         if child is not self._asked or is_own:

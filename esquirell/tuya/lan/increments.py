@@ -67,8 +67,13 @@ class Increments:
         for name, increment in unsure:
             if not answered_by_reports:
                 self._count(name, increment)
-            elif all(increment.value != one.value for one in self._recent.get(name, ())):
-                self.missed = True
+            else:
+                self._leave_out(name, increment.value)
+
+    def leave_out(self, message: Message, ids: frozenset[str]) -> None:
+        """Leave a message out that was asked for: it holds the last increment, or a new one."""
+        for name in ids & message.dps.keys():
+            self._leave_out(name, whole(message.dps[name]) or 0)
 
     def take(self, line: int | None) -> tuple[dict[str, int], bool]:
         """Return what came since the last time, and whether there may have been more.
@@ -79,6 +84,10 @@ class Increments:
         new, self._new = self._new, {}
         self.line, self.missed = line, False
         return new, interrupted
+
+    def _leave_out(self, name: str, value: int) -> None:
+        is_known = any(value == one.value for one in self._recent.get(name, ()))
+        self.missed |= value > 0 and not is_known
 
     def _count(self, name: str, increment: Increment) -> None:
         recent = self._recent.setdefault(name, deque(maxlen=REMEMBERED))
