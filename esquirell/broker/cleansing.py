@@ -29,6 +29,7 @@ TYPES = {
     "esquirell:role:*": "string*",
     "esquirell:process:*": "string*",
     "esquirell:held:*": "string*",
+    "esquirell:places:*": "set",
     "esquirell:lines:members:*": "zset",
     "esquirell:lines:owners:*": "hash",
     "esquirell:schedules:turn": "string*",

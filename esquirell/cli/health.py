@@ -32,7 +32,7 @@ def health(call: Call, role: str | None, *, here: bool) -> None:
     ours = _concerned(processes, role, anywhere=role is not None and not here)
     problems += _problems_of(ours, role) if not problems else []
     failures = failures_of_meters(call.settings)
-    if failures is None and (NOTHING_RUNS not in problems or _is_there(call)):
+    if failures is None and (NOTHING_RUNS not in "; ".join(problems) or _is_there(call)):
         problems += _problems_of_database(call)
     if problems:
         raise EsquirellError("; ".join(dict.fromkeys(problems)))
@@ -51,8 +51,14 @@ def _processes(call: Call) -> tuple[Sequence[Process], list[str]]:
         return call.presence.processes(), []
     except UnavailableError as error:
         if call.settings.redis.embedded and not _runs_here(call):
-            return (), [NOTHING_RUNS]  # it would be the one of the service
+            return (), [_nothing_runs(call)]  # it would be the one of the service
         return (), [str(error)]
+
+
+def _nothing_runs(call: Call) -> str:
+    """Say that nothing runs; the way to a service that does leads through the state directory."""
+    folder = call.settings.state_dir
+    return NOTHING_RUNS if folder.is_dir() else f"there is no {folder}, and {NOTHING_RUNS}"
 
 
 def _concerned(processes: Sequence[Process], role: str | None, *, anywhere: bool) -> list[Process]:

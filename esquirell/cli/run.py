@@ -119,4 +119,5 @@ def start(call: Call) -> Runtime:
     refuse_root(settings.state_dir)
     logs.set_up("debug" if call.debug else settings.log.level, settings.log.format)
     check_limits(len(settings.meters))
+    call.runtime.check_place()
     return call.runtime

@@ -6,6 +6,7 @@ import socket
 import threading
 import uuid
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from datetime import UTC, datetime
 from functools import cached_property, partial
@@ -16,7 +17,7 @@ from celery import Celery
 from esquirell.beat.scheduler import Scheduler
 from esquirell.broker.queue import Queues
 from esquirell.broker.sender import TaskSender
-from esquirell.domain.errors import ConfigError, SpoolError
+from esquirell.domain.errors import ConfigError, SpoolError, UnavailableError
 from esquirell.domain.heard import Question
 from esquirell.domain.meter import Meter
 from esquirell.domain.status import MeterStatus
@@ -105,6 +106,27 @@ class Runtime:
         """
         make_directory(self.settings.state_dir)
         self.upkeep.upgrade()
+
+    def check_place(self) -> None:
+        """Refuse to begin anew where the state directory was and is missing, as with its disk.
+
+        The Redis of `embedded` is as new as the directory, and knows nothing. Raises ConfigError.
+        """
+        folder = self.settings.state_dir
+        if folder.is_dir() or self.settings.redis.embedded:
+            return
+        with suppress(UnavailableError):
+            if self.shared.places.knows(str(folder)):
+                raise ConfigError(
+                    f"the state directory {folder} is missing, and was there at an earlier start: "
+                    f"mount its disk; to begin anew there: mkdir {folder}"
+                )
+
+    def note_place(self) -> None:
+        """Remember where the state directory is."""
+        if not self.settings.redis.embedded:
+            with suppress(UnavailableError):
+                self.shared.places.note(str(self.settings.state_dir))
 
     def mend_database(self) -> None:
         """Mend the database if it is damaged, now and whenever it turns out to be.

@@ -16,6 +16,7 @@ from esquirell.broker.lease import Lease
 from esquirell.broker.orders import Orders
 from esquirell.broker.outage import Outage
 from esquirell.broker.owners import Owners
+from esquirell.broker.places import Places
 from esquirell.broker.presence import Presence
 from esquirell.broker.probe import probe
 from esquirell.broker.relay import Relay
@@ -49,6 +50,11 @@ class Shared:
     def presence(self) -> Presence:
         """Who is alive."""
         return Presence(self.client, self._instance)
+
+    @cached_property
+    def places(self) -> Places:
+        """Where the state of this machine lay."""
+        return Places(self.client)
 
     @cached_property
     def revoked(self) -> RevokedTasks:

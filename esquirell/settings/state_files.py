@@ -35,4 +35,7 @@ def meters(state_dir: Path) -> list[Path]:
 
 def gone(state_dir: Path) -> str:
     """Say that a state directory that was there is gone."""
-    return f"the state directory {state_dir} is gone: mount its disk again, or restart the service"
+    return (
+        f"the state directory {state_dir} is gone: mount its disk again, or stop the service and "
+        "put a backup in its place with esquirell restore FILE"
+    )

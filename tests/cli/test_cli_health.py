@@ -180,7 +180,11 @@ def test_the_redis_of_a_service_that_does_not_run_is_no_fault_of_its_own(home: H
     home.configure(meter(), redis__url="embedded")
     said = esquirell("health")
     assert said.code == 1
-    assert said.sentence == "nothing runs on this machine: start esquirell run"
+    folder = home.database.parent
+    nothing = "nothing runs on this machine: start esquirell run"
+    assert said.sentence == f"there is no {folder}, and {nothing}"
+    folder.mkdir()
+    assert esquirell("health").sentence == nothing
 
 
 def test_an_unknown_role(home: Home) -> None:

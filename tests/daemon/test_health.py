@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -105,6 +106,16 @@ def test_a_start_without_the_database_that_was_there(
     options = ("--config", str(service.config), "db", "upgrade")
     assert esquirell_process(*options).code == 2
     assert esquirell_process(*options, "--afresh").code == 0
+    service.start()
+    eventually(lambda: service.readings() > 1)
+    assert service.stop() == 0
+    shutil.rmtree(tmp_path / "data")
+    missing = start(config, name="missing")
+    assert missing.wait() == 2
+    assert f"the state directory {tmp_path / 'data'} is missing" in missing.log
+    assert f"mkdir {tmp_path / 'data'}" in missing.log
+    assert not (tmp_path / "data").exists()
+    (tmp_path / "data").mkdir()
     service.start()
     eventually(lambda: service.readings() > 1)
 

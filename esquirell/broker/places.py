@@ -1,0 +1,29 @@
+"""Where the state of this machine lay at an earlier start: Redis outlasts an unmounted disk."""
+
+import socket
+
+from esquirell.broker.connection import Client, RedisError, unavailable
+
+PREFIX = "esquirell:places:"
+
+
+class Places:
+    """Remembers the state directories of this machine. Everything raises UnavailableError."""
+
+    def __init__(self, client: Client, host: str = "") -> None:
+        self._client = client
+        self._key = f"{PREFIX}{host or socket.gethostname()}"
+
+    def knows(self, folder: str) -> bool:
+        """Return whether a service of this machine has had its state there."""
+        try:
+            return bool(self._client.sismember(self._key, folder))
+        except RedisError as error:
+            raise unavailable(error) from None
+
+    def note(self, folder: str) -> None:
+        """Remember a directory."""
+        try:
+            self._client.sadd(self._key, folder)
+        except RedisError as error:
+            raise unavailable(error) from None
