@@ -107,7 +107,7 @@ def unavailable(error: Exception) -> UnavailableError:
         # The first of several sentences: the others explain.
         return kind(f"Redis refuses: {words.partition('. ')[0]}")
     if isinstance(error, LockError):
-        return RefusedError(f"a lock in Redis is held by nobody of ours: {words}")
+        return RefusedError(f"a lock in Redis is held by another program: {words}")
     if isinstance(error, redis.TimeoutError):
         return UnavailableError("Redis does not answer in time: check redis.url")
     why = words or type(error).__name__

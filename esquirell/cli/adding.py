@@ -194,7 +194,7 @@ def _tell(call: Call, done: Mapping[str, Any], what: str) -> None:
         else:
             print_lines(lines_of(reading))
         if not any(key not in {"measured_at", "diagnostics"} for key in reading):
-            warn("it answers, but nothing that it says is known to be a measurement")
+            warn("it answers, but none of its datapoints is known to be a measurement")
     if done.get("reports_often"):
         from esquirell.cli.guide import REPORTS_OFTEN  # noqa: PLC0415 - few meters do
 

@@ -42,5 +42,5 @@ def _json(file: Path) -> object:
         # What can't be written can't be shown or stored either: NaN, infinity, half a character.
         json.dumps(found, ensure_ascii=False, allow_nan=False).encode()
     except (ValueError, RecursionError) as error:
-        raise ConfigError(f"{file} is no valid JSON: {error}") from error
+        raise ConfigError(f"{file} is not valid JSON: {error}") from error
     return found

@@ -155,7 +155,7 @@ def _new_time(call: Call, to: str | None, by: str | None) -> Callable[[datetime]
 def _shift(text: str) -> timedelta:
     found = _SHIFT.fullmatch(text.strip())
     if found is None:
-        raise misuse(f"--by: {text!r} is no shift: write +3h, -1d or +90s (s, m, h, d or w)")
+        raise misuse(f"--by: {text!r} is not a shift: write +3h, -1d or +90s (s, m, h, d or w)")
     amount = timedelta(**{_UNITS[found[3]]: int(found[2])})
     return -amount if found[1] == "-" else amount
 

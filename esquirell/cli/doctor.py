@@ -72,7 +72,7 @@ def _findings(call: Call) -> Iterator[Finding]:
         return
     yield fine("configuration", f"{settings.source or 'the environment'}: {summary(settings)}")
     for warning in settings.warnings:
-        yield advice("configuration", warning, "do what it says, or leave it if you want it so")
+        yield advice("configuration", warning, "follow it, or ignore it if this is intended")
     yield machine.state_directory(settings)
     yield machine.disk(settings)
     yield from files.exposed(settings.meters, settings.source)

@@ -52,7 +52,7 @@ def _show(who: "Credentials") -> None:
     if who.made_up is None:
         return
     if os.environ.get("JOURNAL_STREAM"):
-        say(f"a password for Flower's user {who.user} was made up: see {who.made_up}")
+        say(f"a password for Flower's user {who.user} was generated: see {who.made_up}")
         return
     say(
         f"Flower's user: {who.user}\nIts password: {who.password}\n"

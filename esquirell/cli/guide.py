@@ -159,7 +159,7 @@ def _show(meter: Meter, dps: dict[str, object]) -> None:
     print_grid(decoded.values)
     if not decoded.values:
         say(
-            f"  It answers, but nothing that it says is known to be a measurement: {len(dps)} "
+            f"  It answers, but none of its datapoints is known to be a measurement: {len(dps)} "
             "datapoints. Its product id or a devices.json helps; so does a profile of your own"
         )
 

@@ -226,7 +226,7 @@ def _statuses(call: Call) -> Mapping[str, MeterStatus]:
     try:
         return call.storage.reading_history.statuses()
     except UnavailableError as error:
-        warn(f"nothing is known of readings: {error}")
+        warn(f"nothing is known about readings: {error}")
         return {}
 
 

@@ -23,7 +23,7 @@ def check(where: str) -> None:
     """Refuse a place that no picture goes to. Raises UsageError."""
     if where != IN_TERMINAL and Path(where).suffix.lower() != ".svg":
         raise misuse(
-            f"--plot {where} is no picture: write --plot FILE.svg, or --plot alone at "
+            f"--plot {where} is not a picture: write --plot FILE.svg, or --plot alone at "
             "the end of the line"
         )
 
@@ -52,7 +52,7 @@ def _figures(
 ) -> list[Figure]:
     chosen = likely(found.columns)
     if not any(chosen.values()):
-        raise misuse("nothing of this is stored: choose another --quantity")
+        raise misuse("none of this is stored: choose another --quantity")
     naming = _Naming(found.columns, {key for keys in chosen.values() for key in keys})
     return figures(found, Choice(chosen, naming, upstream), calendar, steps)
 

@@ -83,7 +83,7 @@ def print_table(rows: Iterable[Row], columns: Columns, calendar: Calendar) -> No
         sys.stdout.write(_line(_SUM, "", cells, meter_width) + "\n")
     sys.stdout.flush()
     if not count:
-        say("nothing is stored of that time")
+        say("nothing is stored for that time")
         return
     if marked:
         say(_ESTIMATED, err=True)

@@ -106,7 +106,7 @@ def _read(file: Path, zone: str) -> "list[PriceRow]":
     try:
         return read_prices(file.read_text(encoding="utf-8").splitlines(), zone)
     except UnicodeDecodeError:
-        raise misuse(f"{file} is no text in UTF-8: export it as CSV in UTF-8") from None
+        raise misuse(f"{file} is not text in UTF-8: export it as CSV in UTF-8") from None
     except OSError as error:
         raise misuse(f"{file} can't be read: {error.strerror}") from None
     except ValueError as error:

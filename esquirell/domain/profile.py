@@ -49,7 +49,7 @@ class Datapoint(BaseModel):
     @classmethod
     def _known_quantity(cls, key: str | None) -> str | None:
         if key is not None and not is_quantity_key(key):
-            raise ValueError(f"{key} is no quantity of the contract")
+            raise ValueError(f"{key} is not a quantity of the contract")
         return key
 
     @field_validator("adds")

@@ -306,7 +306,7 @@ _NO_METER = "nothing that its maker describes is electrical: it is no meter, not
 def _say_recognised(profile: Profile) -> str:
     like = "" if profile.name == "recognised" else f" as {profile.name} ({profile.title})"
     return (
-        f"nothing is known of the product, it is recognised by its datapoints alone{like}: "
+        f"the product is unknown; it is recognised by its datapoints alone{like}: "
         "set product_id, mapping_file or profile to be sure"
     )
 
@@ -320,7 +320,4 @@ def _say_open(found: Recognised, answer: Mapping[str, Any]) -> Iterator[str]:
 
 def _say_unknown(answer: Mapping[str, Any]) -> str:
     sent = ", ".join(list(answer)[:20]) or "no datapoint"
-    return (
-        f"nothing is known of the product, which sent {sent}: set product_id, mapping_file or "
-        "profile"
-    )
+    return f"the product is unknown, which sent {sent}: set product_id, mapping_file or profile"

@@ -42,9 +42,11 @@ def _entries(file: Path, _changed: int) -> tuple[Mapping[str, Any], ...]:
     try:
         found = json.loads(file.read_bytes())
     except (ValueError, RecursionError):
-        raise ConfigError(f"mapping_file {file} is no JSON: give tinytuya's devices.json") from None
+        raise ConfigError(
+            f"mapping_file {file} is not JSON: give tinytuya's devices.json"
+        ) from None
     if not isinstance(found, list):
         raise ConfigError(
-            f"mapping_file {file} is no list of devices: give tinytuya's devices.json"
+            f"mapping_file {file} is not a list of devices: give tinytuya's devices.json"
         )
     return tuple(one for one in found if isinstance(one, Mapping))

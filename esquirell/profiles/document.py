@@ -27,7 +27,7 @@ def read_text(file: Path, most: int, kind: str) -> str:
     """Read a file of `most` bytes at the most. Raises ConfigError, which calls it a `kind`."""
     try:
         if file.exists() and not file.is_file():  # opening a pipe would wait for its other end
-            raise ConfigError(f"{file} is no file: name a {kind}")
+            raise ConfigError(f"{file} is not a file: name a {kind}")
         with file.open("rb") as stream:
             raw = stream.read(most + 1)
     except OSError as error:
@@ -46,7 +46,7 @@ def parse(name: str, text: str, where: str = "") -> Profile:
     try:
         data = tomllib.loads(text)
     except (ValueError, RecursionError) as error:
-        raise ConfigError(f"{where} is no valid TOML: {error}") from error
+        raise ConfigError(f"{where} is not valid TOML: {error}") from error
     if "name" in data:
         raise ConfigError(f"{where}: name can't be given: a profile is called as its file")
     try:

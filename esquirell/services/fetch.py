@@ -152,7 +152,9 @@ class Fetch:
                 listed = ", ".join(known) or "none is configured"
                 raise CommandError("unknown_meter", f"there is no meter {name}; known: {listed}")
             if not known[name].enabled:
-                raise CommandError("unavailable", f"{name} is left alone, as its enabled is false")
+                raise CommandError(
+                    "unavailable", f"{name} is not read, because its enabled is false"
+                )
         return [known[name] for name in wanted]
 
 

@@ -284,14 +284,14 @@ def _keys(wanted: str, measured: set[str]) -> Iterator[str]:
         return
     if not is_quantity_key(wanted):
         closest = nearest(wanted, {*QUANTITIES, *measured})
-        sentence = f"quantity: {wanted!r} is no quantity; the nearest is {closest}"
+        sentence = f"quantity: {wanted!r} is not a quantity; the nearest is {closest}"
         raise CommandError("invalid_payload", sentence)
     parts = [key for key in sorted(measured) if quantity_of(key).key == wanted]
     yield from [wanted] if wanted in measured or not parts else parts
 
 
 def _rows(found: Iterable[Statistic], columns: Columns) -> Iterator[Row]:
-    """Turn statistics into rows; the demand, which is no quantity's, only if asked for."""
+    """Turn statistics into rows; the demand, which is not a quantity's, only if asked for."""
     shows_demand = PEAK_DEMAND in (columns.wanted or ())
     for one in found:
         values = one.values

@@ -104,4 +104,4 @@ def _files(settings: Settings) -> Iterator[Problem]:
     ]
     for table, key, path in named:
         if path is not None and not (path.is_file() and os.access(path, os.R_OK)):
-            yield table, key, f"names {path}, which is no file that can be read"
+            yield table, key, f"names {path}, which is not a file that can be read"

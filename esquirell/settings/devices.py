@@ -144,9 +144,9 @@ def _parsed(content: bytes, name: str) -> list[Entry]:
     try:
         entries = json.loads(content)
     except (ValueError, RecursionError):
-        raise ConfigError(f"{name} is no JSON: give the devices.json of tinytuya") from None
+        raise ConfigError(f"{name} is not JSON: give the devices.json of tinytuya") from None
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
-        raise ConfigError(f"{name} is no list of devices: give the devices.json of tinytuya")
+        raise ConfigError(f"{name} is not a list of devices: give the devices.json of tinytuya")
     return entries
 
 

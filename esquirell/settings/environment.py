@@ -38,7 +38,7 @@ class Assignment:
 def read(environ: Mapping[str, str]) -> list[Assignment]:
     """Read the variables that are settings, a whole table before its single keys.
 
-    Raises ConfigError for a variable that is no setting, or that holds no valid JSON.
+    Raises ConfigError for a variable that is not a setting, or that holds no valid JSON.
     """
     names = sorted(name for name in environ if name.startswith(PREFIX))
     return [
@@ -69,7 +69,7 @@ def _aim(variable: str) -> tuple[Route, str, Model]:
     model = (LISTS if item else SECTIONS).get(table[0]) if table else Configuration
     if model is None or key not in known_keys(model):
         closest = nearest(variable, _names())
-        raise ConfigError(f"{variable} is no setting; the nearest known one is {closest}")
+        raise ConfigError(f"{variable} is not a setting; the nearest known one is {closest}")
     return tuple(table), key, model
 
 

@@ -71,7 +71,7 @@ def find(
 def locate(path: Path | None, environ: Mapping[str, str]) -> Path | None:
     """Return which file `find` would read, without reading it; None when there is none.
 
-    Raises ConfigError when the one named is no file.
+    Raises ConfigError when the one named is not a file.
     """
     named = path or _named(environ)
     found = next((file for file in ([named] if named else SEARCHED) if _is_file(file)), None)
@@ -117,7 +117,7 @@ def _read(path: Path) -> ConfigFile:
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path} must be text in UTF-8") from error
     except ValueError as error:  # TOMLDecodeError, or a number with thousands of digits
-        raise ConfigError(f"{path} is no valid TOML: {error}") from error
+        raise ConfigError(f"{path} is not valid TOML: {error}") from error
 
 
 def _is_exposed(found: os.stat_result) -> bool:

@@ -92,7 +92,7 @@ def _refuse_unknown(table: Table, model: Model, route: Route, places: Places) ->
 def _unknown(key: str, known: tuple[str, ...], route: Route) -> str:
     if route and key in Configuration.model_fields:
         return "is no key of this table: it belongs further up, before the first [section]"
-    return f"is no known key; the nearest known key is {nearest(key, known)}"
+    return f"is not a known key; the nearest known key is {nearest(key, known)}"
 
 
 def _part_password(table: Table, model: Model, route: Route, places: Places) -> None:

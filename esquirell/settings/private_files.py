@@ -17,7 +17,7 @@ def make_directory(path: Path) -> None:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise ConfigError(
-            f"state_dir {path} can't be made ({error.strerror}): set state_dir to a folder that "
+            f"state_dir {path} can't be created ({error.strerror}): set state_dir to a folder that "
             "this user may write to"
         ) from error
 

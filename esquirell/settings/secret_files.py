@@ -134,7 +134,7 @@ def _read(file: object, table: Route, key: str, places: Places) -> str:
     except OSError as error:
         problem = (error.strerror or "unknown error").lower()
     except ValueError:
-        problem = "it is no text in UTF-8"
+        problem = "it is not text in UTF-8"
     if problem:
         raise ConfigError(places.about(table, key, f"can't be read from {file}: {problem}"))
     return text

@@ -32,7 +32,7 @@ _PROBLEMS = {
     "dict_type": _TABLE,
     "model_type": _TABLE,
     "model_attributes_type": _TABLE,
-    "extra_forbidden": "is no known key",
+    "extra_forbidden": "is not a known key",
     "decimal_type": _NUMBER,
     "decimal_parsing": _NUMBER,
     "finite_number": _NUMBER,

@@ -110,7 +110,7 @@ def _check_options(url: str, *known: str) -> str:
         if option not in known:
             raise ValueError(f"takes no option {option}: leave it out, time limits are set anyway")
         if not all(value.isdecimal() for value in values):
-            raise ValueError(f"has an option {option} that is no number of a database")
+            raise ValueError(f"has an option {option} that is not a database number")
     return url
 
 

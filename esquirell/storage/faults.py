@@ -22,7 +22,7 @@ _SENTENCES = {
     "IOERR": "The disk of the database {place} fails to read or write: it may be full or broken.",
 }
 _DAMAGED = (
-    "The database {place} is damaged or no SQLite file: "
+    "The database {place} is damaged or not an SQLite file: "
     "put a backup in its place with esquirell db restore FILE."
 )
 _NO_TABLES = "The database {place} lacks tables of this version: run esquirell db upgrade."

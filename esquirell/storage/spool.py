@@ -155,4 +155,4 @@ class Spool:
         name = getattr(error, "sqlite_errorname", "")
         if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
             aside = set_aside(self._file, "damaged")
-            log.error("the spool %s was damaged: it now lies in %s", self._file, aside)
+            log.error("the spool %s was damaged: it was moved to %s", self._file, aside)

@@ -49,7 +49,7 @@ def prepare_file(path: Path) -> None:
 
 def _check_usable(path: Path) -> None:
     if not path.is_file():
-        raise ConfigError(f"The database {path} is no file: change database.url.")
+        raise ConfigError(f"The database {path} is not a file: change database.url.")
     for place in (path, path.parent):
         if not os.access(place, os.R_OK | os.W_OK):
             raise ConfigError(f"{place} can't be written: change its permissions or database.url.")
@@ -59,7 +59,7 @@ def _directory_sentence(path: Path, error: OSError) -> str:
     directory = path.absolute().parent
     if error.errno in {errno.ENOENT, errno.ENOTDIR}:
         return f"The directory {directory} does not exist: make it or change database.url."
-    return f"The database {path} can't be made in {directory}: {error.strerror}."
+    return f"The database {path} can't be created in {directory}: {error.strerror}."
 
 
 def opener(path: Path, patience_s: float) -> Callable[[], sqlite3.Connection]:

@@ -160,7 +160,10 @@ def test_an_archive_holds_files_and_nothing_else(
         ({"manifest.json": b"[]"}, "it has no manifest"),
         ({"manifest.json": MANIFEST.replace(b"1", b"9")}, "a newer version"),
         ({"manifest.json": MANIFEST, "database.dump": b""}, "names another kind"),
-        ({"manifest.json": MANIFEST, "database.db": b"no database"}, "damaged or no SQLite file"),
+        (
+            {"manifest.json": MANIFEST, "database.db": b"no database"},
+            "damaged or not an SQLite file",
+        ),
     ],
 )
 def test_what_is_no_backup_changes_nothing(

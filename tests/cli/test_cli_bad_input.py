@@ -15,7 +15,7 @@ def test_no_configuration(home: Home) -> None:
 @pytest.mark.parametrize(
     ("toml", "told"),
     [
-        ("[mqtt\nhost = 1", "is no valid TOML"),
+        ("[mqtt\nhost = 1", "is not valid TOML"),
         (meter(device_id=""), "device_id"),
         (meter(local_key=""), "local_key is missing: give local_key or local_key_file"),
         (KEY15, "local_key has 15 characters, a Tuya local key has 16"),

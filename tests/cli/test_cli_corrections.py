@@ -110,13 +110,13 @@ def test_the_offset_of_a_counter_is_forgotten() -> None:
     ("arguments", "code", "sentence"),
     [
         (f"{REMOVE} main", 2, "name a span"),
-        (f"{REMOVE} attic --until 1d", 2, "nothing is stored of attic"),
+        (f"{REMOVE} attic --until 1d", 2, "nothing is stored for attic"),
         (f"{REMOVE} main --undo", 1, "nothing to undo for main"),
         (f"{REMOVE} main --undo --since 1d", 2, "leave that out"),
         (f"{REMOVE} main --since 2026-01-02 --until 2026-01-01", 2, "is not before --until"),
         (f"{REMOVE} main --since 2025-01-01 --until 2025-01-02", 1, "no readings in that span"),
         (f"{RESTAMP} main --since 2026-11-22", 2, "either --to or --by"),
-        (f"{RESTAMP} main --since 2026-11-22 --by soon", 2, "'soon' is no shift: write +3h"),
+        (f"{RESTAMP} main --since 2026-11-22 --by soon", 2, "'soon' is not a shift: write +3h"),
         (
             f"{RESTAMP} main --until 1980-01-01 --to 2026-11-22T12:30",
             1,

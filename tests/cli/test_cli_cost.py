@@ -127,7 +127,7 @@ def test_tariffs_are_listed() -> None:
         ((TARIFF,), ("cost", "--json", "--format", "csv"), "exclude each other"),
         ((TARIFF, MARKET), ("tariffs", "show"), "name one of them: home, market"),
         ((TARIFF,), ("tariffs", "import", "esquirell.toml"), "its first line has to name"),
-        ((TARIFF,), ("tariffs", "import", "data/esquirell.db"), "is no text in UTF-8"),
+        ((TARIFF,), ("tariffs", "import", "data/esquirell.db"), "is not text in UTF-8"),
     ],
 )
 def test_misuse_is_one_sentence(

@@ -48,7 +48,7 @@ def test_check_tells_a_sound_database_from_a_damaged_one(home: Home) -> None:
     home.database.write_bytes(b"no database " * 1000)
     said = esquirell("db", "check")
     assert said.code == 1
-    assert "is damaged or no SQLite file" in said.sentence
+    assert "is damaged or not an SQLite file" in said.sentence
     told = esquirell("db", "check", "--json")
     assert (told.code, told.json["ok"], len(told.json["problems"])) == (1, False, 1)
 

@@ -82,7 +82,7 @@ def test_looking_makes_nothing(home: Home) -> None:
     found = findings()
     assert found["state directory"][:2] == (
         "fine",
-        f"{home.path / 'data'} is made at the first start",
+        f"{home.path / 'data'} is created at the first start",
     )
     assert found["database"][0] == "fine"
     assert home.files == {"esquirell.toml"}
@@ -225,7 +225,7 @@ def test_a_redis_that_throws_tasks_away(server: RedisProcess) -> None:
     ("keys", "told"),
     [
         ({"mqtt__username": "esquirell", "mqtt__password": "wrong"}, "refuses the user name"),
-        ({"mqtt__username": "esquirell", "mqtt__password": "right"}, "accepts us"),
+        ({"mqtt__username": "esquirell", "mqtt__password": "right"}, "accepts the connection"),
         ({}, "refuses the user name or the password"),
     ],
 )
@@ -294,7 +294,7 @@ def test_hundreds_of_meters_are_few_lines() -> None:
     assert said == [
         ("!", "meters m000, m001, m002, m003, m004 and 2 more: values", "odd"),
         ("✗", "meter m299: reading", "m299 is silent"),
-        ("✓", "meters", "292 of 300 meters leave nothing to say"),
+        ("✓", "meters", "292 of 300 meters are fine"),
     ]
 
 

@@ -61,7 +61,7 @@ def test_a_role_without_its_database_does_not_work(
     home.database.write_bytes(b"no database " * 1000)
     said = esquirell("health", "worker")
     assert said.code == 1
-    assert "is damaged or no SQLite file" in said.sentence
+    assert "is damaged or not an SQLite file" in said.sentence
 
 
 def test_a_database_that_is_gone_is_named_and_not_made(

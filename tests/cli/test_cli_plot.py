@@ -69,7 +69,7 @@ def test_energies_of_days_are_bars(house: Home) -> None:
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (("--plot", "main"), "--plot main is no picture: write --plot FILE.svg"),
+        (("--plot", "main"), "--plot main is not a picture: write --plot FILE.svg"),
         (("--plot", "a.svg", "--json"), "--plot goes with neither"),
         (("--plot", "a.svg", "--quantity", "active_power,energy_import"), "shows one unit"),
     ],

@@ -99,7 +99,7 @@ def test_a_faulty_profile_is_told_with_its_place(home: Home) -> None:
     file = add_profile(home, text=MINE.replace("voltage_a", "voltge_a"))
     said = esquirell("profiles", "check", str(file))
     assert said.code == 2
-    assert said.sentence.startswith(f"{file}: datapoints.20.key voltge_a is no quantity")
+    assert said.sentence.startswith(f"{file}: datapoints.20.key voltge_a is not a quantity")
     told = esquirell("profiles", "check", str(file), "--json")
     assert (told.code, told.json["ok"], len(told.json["errors"])) == (2, False, 1)
 
@@ -167,13 +167,13 @@ def test_each_form_of_a_captured_answer(capture: Path, entry: dict[str, Any]) ->
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("", "is no valid JSON"),
-        ('{"dps": ', "is no valid JSON"),
-        ("[" * 100_000, "is no valid JSON"),
-        ('{"dps": {"18": NaN}}', "is no valid JSON"),
-        ('{"dps": {"18": 1e999}}', "is no valid JSON"),
-        ('{"dps": {"18": "\\ud800"}}', "is no valid JSON"),
-        ('{"dps": {"18": ' + "9" * 5000 + "}}", "is no valid JSON"),
+        ("", "is not valid JSON"),
+        ('{"dps": ', "is not valid JSON"),
+        ("[" * 100_000, "is not valid JSON"),
+        ('{"dps": {"18": NaN}}', "is not valid JSON"),
+        ('{"dps": {"18": 1e999}}', "is not valid JSON"),
+        ('{"dps": {"18": "\\ud800"}}', "is not valid JSON"),
+        ('{"dps": {"18": ' + "9" * 5000 + "}}", "is not valid JSON"),
         ("[]", "holds no JSON object"),
         ("5", "holds no JSON object"),
         ('{"product_id": "x"}', "holds neither dps nor status"),
@@ -202,8 +202,8 @@ def test_files_that_cannot_be_read(home: Home, command: str) -> None:
     (home.path / "bytes").write_bytes(b"\xff\xfe\x00")
     for name, says in (
         ("missing", "can't be read: No such file"),
-        ("folder", "is no file"),
-        ("pipe", "is no file"),
+        ("folder", "is not a file"),
+        ("pipe", "is not a file"),
         ("bytes", "must be text in UTF-8"),
     ):
         said = esquirell("profiles", command, name)
@@ -220,7 +220,7 @@ def test_people_get_tables(capture: Path) -> None:
         ["current", "0.235", "A"],
     ]
     assert said.rows[-1] == ["switch_1", "true"]
-    assert said.err.startswith("warning: nothing is known of the product")
+    assert said.err.startswith("warning: the product is unknown")
 
 
 @pytest.mark.usefixtures("home")

@@ -53,7 +53,7 @@ def test_any_answer_decodes(dps: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("title = ", "no valid TOML"),
+        ("title = ", "not valid TOML"),
         ('title = "x"', "datapoints"),
         ('title = "x"\n[datapoints]\n1 = {code = "c", key = "voltag_a"}', "voltag_a"),
         ('title = "x"\n[datapoints]\n1 = {code = "c", divisor = 0}', "divisor"),

@@ -16,10 +16,10 @@ POINT = r"(DP \d+ \(\w+\)|\w+): "
 NUMBER = r"-?\d+(\.\d+)?"
 SENTENCES = (
     (
-        r"nothing is known of the product, it is recognised by its datapoints alone"
+        r"the product is unknown; it is recognised by its datapoints alone"
         r"( as \w+ \(.+\))?: set product_id, mapping_file or profile to be sure"
     ),
-    r"nothing is known of the product, which sent .+: set product_id, mapping_file or profile",
+    r"the product is unknown, which sent .+: set product_id, mapping_file or profile",
     r"left out until an answer tells what they mean: DP [\d, ]+",
     POINT + r"left out: nothing proves its scale yet",
     POINT + rf"{NUMBER} V can't be: the device counts tenths of a volt",

@@ -60,12 +60,12 @@ def test_an_unknown_name_gets_the_nearest(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("title = ", "no valid TOML: Invalid value"),
+        ("title = ", "not valid TOML: Invalid value"),
         ('title = "Mine"', "datapoints is missing"),
         (HEAD, "datapoints must not be empty"),
         (f'title = ""\n{MINE[15:]}', "title must not be empty"),
         (f'name = "x"\n{MINE}', "name can't be given"),
-        (f"odd = 1\n{MINE}", "odd is no known key; the nearest known key is model"),
+        (f"odd = 1\n{MINE}", "odd is not a known key; the nearest known key is model"),
         (f'requires = ["3"]\n{MINE}', "requires names 3, which is none of the datapoints"),
         (f"requires = 3\n{MINE}", 'requires must be a list, such as ["18", "19"]'),
         (f"refresh = [19]\n{MINE}", "refresh names 19, which is none of the datapoints"),
@@ -73,9 +73,12 @@ def test_an_unknown_name_gets_the_nearest(folder: Path) -> None:
         (f'{HEAD}1 = {{ kode = "c" }}', "datapoints.1.code is missing"),
         (f'{HEAD}1 = {{ code = "" }}', "datapoints.1.code must not be empty"),
         (f'{HEAD}1 = {{ code = "c", divizor = 1 }}', "the nearest known key is divisor"),
-        (f'{HEAD}1 = {{ code = "c", key = "voltag_a" }}', "voltag_a is no quantity; the nearest"),
+        (
+            f'{HEAD}1 = {{ code = "c", key = "voltag_a" }}',
+            "voltag_a is not a quantity; the nearest",
+        ),
         (f'{HEAD}1 = {{ code = "c", key = "enrgy_imprt" }}', "the nearest is energy_import"),
-        (f'{HEAD}1 = {{ code = "c", key = "voltage A" }}', "voltage A is no quantity"),
+        (f'{HEAD}1 = {{ code = "c", key = "voltage A" }}', "voltage A is not a quantity"),
         (f'{HEAD}1 = {{ code = "c", frame = "legacy8" }}', "the nearest is legacy-8"),
         (f'{HEAD}1 = {{ code = "c", key = "voltage", divisor = 0 }}', "must be greater than 0"),
         (f'{HEAD}1 = {{ code = "c", key = "voltage", divisor = inf }}', "finite number"),
@@ -89,8 +92,8 @@ def test_an_unknown_name_gets_the_nearest(folder: Path) -> None:
         (f'{HEAD}{"9" * 5000} = {{ code = "c" }}', "is no datapoint"),
         (f'{MINE}19 = {{ code = "d", key = "current" }}', "key current is given 2 times"),
         (f'{MINE}19 = {{ code = "cur_current" }}', "code cur_current is given 2 times"),
-        (f'{MINE}18 = {{ code = "d" }}', "no valid TOML"),
-        (f"x = {'[' * 100_000}", "no valid TOML"),
+        (f'{MINE}18 = {{ code = "d" }}', "not valid TOML"),
+        (f"x = {'[' * 100_000}", "not valid TOML"),
     ],
 )
 def test_a_faulty_profile_is_refused_in_one_sentence(folder: Path, text: str, says: str) -> None:
@@ -112,8 +115,8 @@ def test_a_name_that_cannot_be_configured(folder: Path, name: str) -> None:
 
 def test_files_that_cannot_be_profiles(folder: Path) -> None:
     for name, make, says in (
-        ("folder", lambda file: file.mkdir(), "is no file"),
-        ("pipe", os.mkfifo, "is no file"),
+        ("folder", lambda file: file.mkdir(), "is not a file"),
+        ("pipe", os.mkfifo, "is not a file"),
         ("link", lambda file: file.symlink_to("nowhere"), "No such file"),
         ("large", lambda file: file.write_bytes(b"#" * 300_000), "larger than 256 KiB"),
         ("bytes", lambda file: file.write_bytes(b"\xff\xfe"), "text in UTF-8"),

@@ -39,7 +39,7 @@ def test_a_name_in_both_is_an_error_that_names_both(folder: ConfigurationFolder)
     ("text", "said"),
     [
         ("device_id =", "data/meters/barn.toml is not valid TOML"),
-        (BARN + "colour = 1", "data/meters/barn.toml: colour is no known key"),
+        (BARN + "colour = 1", "data/meters/barn.toml: colour is not a known key"),
         (BARN.replace(KEY, "short"), "data/meters/barn.toml: local_key has 5 characters"),
         (BARN + 'name = "shed"', "data/meters/barn.toml: name has to be barn"),
         (BARN.replace("bfbarn", "bf0123456789abcdefghij"), "device_id is that of main, too"),

@@ -191,10 +191,10 @@ def test_names_are_unique_and_labels_are_kept(folder: ConfigurationFolder) -> No
 @pytest.mark.parametrize(
     ("content", "problem"),
     [
-        ("{", "is no JSON: give the devices.json of tinytuya"),
-        ("\xff", "is no JSON: give the devices.json of tinytuya"),
-        ("{}", "is no list of devices: give the devices.json of tinytuya"),
-        ("[1]", "is no list of devices: give the devices.json of tinytuya"),
+        ("{", "is not JSON: give the devices.json of tinytuya"),
+        ("\xff", "is not JSON: give the devices.json of tinytuya"),
+        ("{}", "is not a list of devices: give the devices.json of tinytuya"),
+        ("[1]", "is not a list of devices: give the devices.json of tinytuya"),
         (None, "can't be read: No such file or directory"),
     ],
 )

@@ -94,37 +94,37 @@ def test_other_variables_are_no_concern(folder: ConfigurationFolder) -> None:
             "ESQUIRELL_MQTT__PASWORD",
             "x",
             (
-                "ESQUIRELL_MQTT__PASWORD is no setting; "
+                "ESQUIRELL_MQTT__PASWORD is not a setting; "
                 "the nearest known one is ESQUIRELL_MQTT__PASSWORD"
             ),
         ),
         (
             "ESQUIRELL_MQTT_HOST",
             "x",
-            "ESQUIRELL_MQTT_HOST is no setting; the nearest known one is ESQUIRELL_MQTT__HOST",
+            "ESQUIRELL_MQTT_HOST is not a setting; the nearest known one is ESQUIRELL_MQTT__HOST",
         ),
         (
             "ESQUIRELL_MQQT__HOST",
             "x",
-            "ESQUIRELL_MQQT__HOST is no setting; the nearest known one is ESQUIRELL_MQTT__HOST",
+            "ESQUIRELL_MQQT__HOST is not a setting; the nearest known one is ESQUIRELL_MQTT__HOST",
         ),
         (
             "ESQUIRELL_TIME_ZONE",
             "UTC",
-            "ESQUIRELL_TIME_ZONE is no setting; the nearest known one is ESQUIRELL_TIMEZONE",
+            "ESQUIRELL_TIME_ZONE is not a setting; the nearest known one is ESQUIRELL_TIMEZONE",
         ),
         (
             "ESQUIRELL_METERS__MAIN__LOCALKEY",
             "x",
             (
-                "ESQUIRELL_METERS__MAIN__LOCALKEY is no setting; "
+                "ESQUIRELL_METERS__MAIN__LOCALKEY is not a setting; "
                 "the nearest known one is ESQUIRELL_METERS__NAME__LOCAL_KEY"
             ),
         ),
         (
             "ESQUIRELL_SOURCE",
             "x",
-            "ESQUIRELL_SOURCE is no setting; the nearest known one is ESQUIRELL_WORKER",
+            "ESQUIRELL_SOURCE is not a setting; the nearest known one is ESQUIRELL_WORKER",
         ),
         (
             "ESQUIRELL_METERS__ATTIC__ADDRESS",
@@ -140,7 +140,7 @@ def test_other_variables_are_no_concern(folder: ConfigurationFolder) -> None:
         (
             "ESQUIRELL_MQTT",
             '{"hots": "a"}',
-            "ESQUIRELL_MQTT: hots is no known key; the nearest known key is host",
+            "ESQUIRELL_MQTT: hots is not a known key; the nearest known key is host",
         ),
         ("ESQUIRELL_MQTT", "[]", "ESQUIRELL_MQTT must be a table {…} in JSON"),
         ("ESQUIRELL_METERS", "{}", "ESQUIRELL_METERS must be a list […] in JSON"),

@@ -182,7 +182,7 @@ def test_a_folder_is_no_configuration(folder: ConfigurationFolder) -> None:
 
 def test_broken_toml_is_refused_with_line_and_column(folder: ConfigurationFolder) -> None:
     sentence = folder.refusal("[mqtt]\nhost = localhost\n")
-    assert sentence == "esquirell.toml is no valid TOML: Invalid value (at line 2, column 8)"
+    assert sentence == "esquirell.toml is not valid TOML: Invalid value (at line 2, column 8)"
 
 
 def test_a_file_in_another_encoding_is_refused(folder: ConfigurationFolder) -> None:

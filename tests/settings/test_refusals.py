@@ -18,10 +18,13 @@ FETCH = "[[schedules]]\nname = 'fetch'\nevery = 60\n"
 TARIFF = "[[tariffs]]\nname = 'home'\ncurrency = 'PLN'\n"
 
 REFUSALS = [
-    ("timezon = 'UTC'", "timezon is no known key; the nearest known key is timezone"),
-    ("[mqqt]\nhost = 'a'", "mqqt is no known key; the nearest known key is mqtt"),
-    ("[mqtt]\npasword = 'a'", "mqtt: pasword is no known key; the nearest known key is password"),
-    ("source = 'a'", "source is no known key; the nearest known key is worker"),
+    ("timezon = 'UTC'", "timezon is not a known key; the nearest known key is timezone"),
+    ("[mqqt]\nhost = 'a'", "mqqt is not a known key; the nearest known key is mqtt"),
+    (
+        "[mqtt]\npasword = 'a'",
+        "mqtt: pasword is not a known key; the nearest known key is password",
+    ),
+    ("source = 'a'", "source is not a known key; the nearest known key is worker"),
     (
         "[mqtt]\nhost = 'a'\nstate_dir = 'b'",
         (
@@ -31,11 +34,11 @@ REFUSALS = [
     ),
     (
         METER + "adress = '192.168.1.2'",
-        "meters.main: adress is no known key; the nearest known key is address",
+        "meters.main: adress is not a known key; the nearest known key is address",
     ),
     (
         "[[meters]]\ndevice = 'a'",
-        "meters.no. 1: device is no known key; the nearest known key is device_id",
+        "meters.no. 1: device is not a known key; the nearest known key is device_id",
     ),
     (METER + METER, "meters.main: this name is given 2 times, it has to be unique"),
     (
@@ -51,7 +54,10 @@ REFUSALS = [
     (METER + "gateway = 'bf02'", "meters.main: gateway and cid go together"),
     (TARIFF + TARIFF, "tariffs.home: this name is given 2 times, it has to be unique"),
     (TARIFF + "meters = ['x']", "tariffs.home: meters names x, which is no configured meter"),
-    (TARIFF + "import_prise = 1", "tariffs.home: import_prise is no known key; the nearest known"),
+    (
+        TARIFF + "import_prise = 1",
+        "tariffs.home: import_prise is not a known key; the nearest known",
+    ),
     (TARIFF + "import_price = 'a'", "tariffs.home: import_price must be a number"),
     (TARIFF + "import_price = nan", "tariffs.home: import_price must be a number"),
     (TARIFF + "fee_per_day = -1", "tariffs.home: fee_per_day must be at least 0"),
@@ -84,7 +90,7 @@ REFUSALS = [
     ),
     (
         TARIFF + "windows = [{price = 1}]",
-        "tariffs.home: windows no. 1: price is no known key",
+        "tariffs.home: windows no. 1: price is not a known key",
     ),
     (FETCH + FETCH, "schedules.fetch: this name is given 2 times, it has to be unique"),
     ("timezone = 'Europe/Warsow'", "timezone names no IANA time zone; the nearest known is "),
@@ -125,7 +131,7 @@ REFUSALS = [
     ),
     (
         METER + "mapping_file = 'none.json'",
-        "meters.main: mapping_file names none.json, which is no file that can be read",
+        "meters.main: mapping_file names none.json, which is not a file that can be read",
     ),
     ("[mqtt]\nport = 0", "mqtt: port must be at least 1"),
     ("[mqtt]\nport = '18883x'", "mqtt: port must be a whole number"),
@@ -157,7 +163,7 @@ REFUSALS = [
     ),
     (
         "[mqtt]\ntls = true\nca_file = 'ca.pem'",
-        "mqtt: ca_file names ca.pem, which is no file that can be read",
+        "mqtt: ca_file names ca.pem, which is not a file that can be read",
     ),
     ("[mqtt]\nca_file = 5", "mqtt: ca_file must be text in quotes"),
     (
@@ -214,7 +220,10 @@ REFUSALS = [
         "[redis]\nurl = 'unix:///r.sock?health_check_interval=3'",
         "redis: url takes no option hea",
     ),
-    ("[redis]\nurl = 'unix:///r.sock?db=first'", "redis: url has an option db that is no number"),
+    (
+        "[redis]\nurl = 'unix:///r.sock?db=first'",
+        "redis: url has an option db that is not a database number",
+    ),
     (
         "[redis]\nurl = 'redis://localhost/main'",
         "redis: url must end with the number of a database, such as /0",

@@ -132,7 +132,7 @@ def test_a_secret_file_starts_from_the_file_that_names_it(folder: ConfigurationF
         (None, "no such file or directory"),
         (b"", "it is empty"),
         (b"\n", "it is empty"),
-        (b"\xff\xfe", "it is no text in UTF-8"),
+        (b"\xff\xfe", "it is not text in UTF-8"),
     ],
 )
 def test_a_secret_file_that_cannot_be_used_is_named(

@@ -176,9 +176,9 @@ def test_readings_of_the_future_are_set_aside_and_others_stay(archive: Archive) 
 
 
 def test_of_an_unknown_meter_nothing_is_there_to_correct(archive: Archive) -> None:
-    with pytest.raises(CommandError, match="nothing is stored of attic; known: main"):
+    with pytest.raises(CommandError, match="nothing is stored for attic; known: main"):
         archive.corrections.remove(Span("attic", *EVER))
-    with pytest.raises(CommandError, match="nothing is stored of attic"):
+    with pytest.raises(CommandError, match="nothing is stored for attic"):
         archive.corrections.forget_offsets("attic")
 
 

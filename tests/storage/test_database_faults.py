@@ -34,14 +34,14 @@ def test_a_file_in_place_of_the_directory_is_named(tmp_path: Path) -> None:
 
 def test_a_directory_in_place_of_the_file_is_named(tmp_path: Path) -> None:
     database = Database(f"sqlite:///{tmp_path}")
-    with pytest.raises(ConfigError, match=f"{tmp_path} is no file"):
+    with pytest.raises(ConfigError, match=f"{tmp_path} is not a file"):
         ensure_current(database)
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
 def test_a_read_only_directory_is_named(tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
-    with pytest.raises(ConfigError, match=f"can't be made in {tmp_path}: Permission denied"):
+    with pytest.raises(ConfigError, match=f"can't be created in {tmp_path}: Permission denied"):
         ensure_current(Database(f"sqlite:///{tmp_path}/esquirell.db"))
 
 
@@ -103,7 +103,7 @@ def test_a_file_that_is_no_database_ends_a_start(tmp_path: Path) -> None:
     file = tmp_path / "esquirell.db"
     file.write_bytes(b"no database at all " * 500)
     before = file.read_bytes()
-    with pytest.raises(ConfigError, match=f"{file} is damaged or no SQLite file"):
+    with pytest.raises(ConfigError, match=f"{file} is damaged or not an SQLite file"):
         ensure_current(Database(f"sqlite:///{file}"))
     assert file.read_bytes() == before
     assert list(tmp_path.iterdir()) == [file]

@@ -112,11 +112,14 @@ def _foreign(file: Path) -> None:
     ("spoil", "sentence"),
     [
         (damage, "copy.db is damaged"),
-        (_newer, "copy.db was made by a newer version"),
+        (_newer, "copy.db was created by a newer version"),
         (_foreign, "copy.db holds tables of another program"),
-        (lambda file: file.write_text("nonsense " * 1000), "copy.db is damaged or no SQLite file"),
+        (
+            lambda file: file.write_text("nonsense " * 1000),
+            "copy.db is damaged or not an SQLite file",
+        ),
         (lambda file: file.write_bytes(b""), "copy.db is empty"),
-        (lambda file: file.unlink(), "copy.db is no file"),
+        (lambda file: file.unlink(), "copy.db is not a file"),
     ],
 )
 def test_an_unfit_file_is_not_restored(

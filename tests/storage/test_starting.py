@@ -49,7 +49,7 @@ def test_a_current_database_stays_as_it_is(database: Database) -> None:
 def test_a_newer_database_is_refused_and_unchanged(database: Database) -> None:
     Readings(database).add([sample("main")], {})
     stamp(database, "9999")
-    with pytest.raises(ConfigError, match=r"made by a newer version .* upgrade esquirell"):
+    with pytest.raises(ConfigError, match=r"created by a newer version .* upgrade esquirell"):
         ensure_current(database)
     with database.read() as connection:
         found = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()

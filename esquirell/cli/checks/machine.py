@@ -44,7 +44,7 @@ def state_directory(settings: Settings) -> Finding:
         remedy = "change state_dir, or the owner of that folder"
         return fault(name, f"{there} is not writable for this user", remedy)
     if there != folder:
-        return fine(name, f"{folder} is made at the first start")
+        return fine(name, f"{folder} is created at the first start")
     if found := strays(folder):
         owner = owner_of(folder)
         message = f"{', '.join(found)} in {folder} belong to root, which locks {owner} out"

@@ -21,7 +21,7 @@ def database(runtime: Runtime) -> Finding:
         if loss := runtime.upkeep.loss():
             message, _, remedy = loss.partition(": ")
             return fault(name, message, remedy)
-        return fine(name, f"{where} is made at the first start")
+        return fine(name, f"{where} is created at the first start")
     problems = runtime.upkeep.problems(quick=True)
     if problems:
         remedy = "do what it says, or change database.url"
@@ -58,7 +58,7 @@ def mqtt(runtime: Runtime) -> Finding:
             "change that in the configuration of the broker; config/mosquitto.acl is an example"
         )
         return fault("mqtt", f"{where} accepts us, but {', and '.join(problems)}", remedy)
-    return fine("mqtt", f"{where} accepts us and carries what we send")
+    return fine("mqtt", f"{where} accepts the connection and delivers messages")
 
 
 def running(runtime: Runtime) -> Finding:
@@ -72,7 +72,7 @@ def running(runtime: Runtime) -> Finding:
     if not service.runs_here(runtime):
         return advice("service", "nothing runs", "start it: esquirell run")
     remedy = "wait a moment if it has just been started; else see its log"
-    return fault("service", "esquirell run is there, but Redis knows nothing of it", remedy)
+    return fault("service", "esquirell run is there, but Redis has no trace of it", remedy)
 
 
 def queues(runtime: Runtime) -> Finding:

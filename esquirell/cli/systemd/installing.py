@@ -110,7 +110,7 @@ def _refuse_embedded_apart(unit: str, layout: Layout, configuration: Path | None
     source = layout.configuration if layout.configuration.exists() else configuration
     if unit == APART and source and load(source, {}).redis.embedded:
         raise ConfigError(
-            f'{source}: redis.url is "embedded", which roles that run apart can not share: set it '
+            f'{source}: redis.url is "embedded", which separate roles are unable to share: set it '
             "to that of a server (sudo apt install redis-server)"
         )
 

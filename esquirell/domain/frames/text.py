@@ -32,7 +32,7 @@ def document(raw: object) -> Mapping[str, Any]:
         try:
             raw = json.loads(raw)
         except (ValueError, RecursionError):
-            raise DecodeError("the text is no valid JSON") from None
+            raise DecodeError("the text is not valid JSON") from None
     if not isinstance(raw, Mapping):
         raise DecodeError(f"expected a JSON object, got {type(raw).__name__}")
     return raw

@@ -136,6 +136,8 @@ class Corrections:
             found = meters.known_ids(connection, [meter])
             if meter not in found:
                 known = ", ".join(sorted(meters.known_ids(connection))) or "none"
-                raise CommandError("unknown_meter", f"nothing is stored of {meter}; known: {known}")
+                raise CommandError(
+                    "unknown_meter", f"nothing is stored for {meter}; known: {known}"
+                )
             watermarks.lock(connection, found[meter])
             yield connection, found[meter]

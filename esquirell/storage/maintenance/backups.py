@@ -52,6 +52,6 @@ class Backups:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
             raise ConfigError(
-                f"The folder for backups {self._folder} can't be made ({error.strerror}): "
+                f"The folder for backups {self._folder} can't be created ({error.strerror}): "
                 "change backup.folder."
             ) from error

@@ -64,7 +64,7 @@ class Mender:
             return
         self._database.close()
         aside = set_aside(file, "damaged")
-        log.error("the database %s was damaged: it now lies in %s", file, aside)
+        log.error("the database %s was damaged: it was moved to %s", file, aside)
         self._put_backup(file)
         ensure_current(self._database)
         self._afterwards()

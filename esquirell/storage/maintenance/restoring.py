@@ -49,7 +49,7 @@ def stage(source: Path, staged: Path) -> None:
     Raises ConfigError when it is not.
     """
     if not source.is_file():
-        raise ConfigError(f"{source} is no file: name a backup.")
+        raise ConfigError(f"{source} is not a file: name a backup.")
     address = f"file:{quote(str(source))}?mode=ro"
     try:
         with (
@@ -59,7 +59,7 @@ def stage(source: Path, staged: Path) -> None:
             sqlite.copy(original, staged)
         _examine(staged, str(source))
     except DamagedError as error:
-        raise ConfigError(f"{source} is damaged or no SQLite file: name a backup.") from error
+        raise ConfigError(f"{source} is damaged or not an SQLite file: name a backup.") from error
 
 
 def _examine(staged: Path, source: str) -> None:

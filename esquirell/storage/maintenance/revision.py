@@ -53,7 +53,7 @@ def read_revision(connection: Connection, place: str) -> str | None:
         raise ConfigError(_foreign(place))
     if found is not None and found > HEAD:
         raise ConfigError(
-            f"The database {place} was made by a newer version of esquirell (its tables are "
+            f"The database {place} was created by a newer version of esquirell (its tables are "
             f"{found}, this version knows {HEAD}): upgrade esquirell."
         )
     return None if found is None else str(found)

@@ -50,7 +50,7 @@ class LocalTransport(Transport):
             network.lock_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
             raise ConfigError(
-                f"the folder {network.lock_dir} for locks can't be made ({error.strerror}): "
+                f"the folder {network.lock_dir} for locks can't be created ({error.strerror}): "
                 "set state_dir to a folder that esquirell may write to"
             ) from error
         self._network = network
