@@ -163,11 +163,13 @@ class Schedules:
 
     def _runs(self, names: Sequence[str]) -> dict[str, LastRun]:
         """Return the last runs: as Redis knows them, else as the database does."""
-        stored = self._store.last_runs()
         try:
             known = self._timetable.runs(names)
         except UnavailableError:
-            return stored
+            return self._store.last_runs()
+        if all(run.at for run in known.values()):
+            return dict(known)
+        stored = self._store.last_runs()
         return {name: run if run.at else stored.get(name, run) for name, run in known.items()}
 
     def _state(self, schedule: Schedule, origin: Origin, last: LastRun) -> dict[str, Any]:

@@ -2,9 +2,10 @@
 
 import json
 from collections.abc import Collection, Mapping
-from functools import lru_cache
+from functools import cache, lru_cache
+from typing import Any
 
-from sqlalchemy import ScalarSelect, Text, bindparam, cast, select, update
+from sqlalchemy import ScalarSelect, Select, Text, bindparam, cast, select, update
 from sqlalchemy.engine import Connection
 
 from esquirell.domain.status import MeterStatus
@@ -13,14 +14,11 @@ from esquirell.storage.upsert import insert_new
 
 _NEW = {"keys": [], "failures": 0, "reason": None}
 
-# By its name, as `keys` is a method of every collection of columns.
-_KEYS = meter.c["keys"].label("stored_keys")
+# Keys as text: those of most meters are the same, and are parsed once. By their name, as `keys` is
+# a method of every collection of columns.
+_KEYS = cast(meter.c["keys"], Text)
 _COLUMNS = (meter.c.name, meter.c.failures, meter.c.reason, _KEYS)
-
-# Keys as text: those of most meters are the same, and are parsed once.
-_STORED = select(meter.c.name, meter.c.failures, meter.c.reason, cast(meter.c["keys"], Text)).where(
-    meter.c.name.in_(bindparam("names", expanding=True))
-)
+_STORED = select(*_COLUMNS).where(meter.c.name.in_(bindparam("names", expanding=True)))
 _TEXTS_REMEMBERED = 256
 
 _CHANGE = (
@@ -79,11 +77,16 @@ def known_ids(connection: Connection, names: Collection[str] | None = None) -> d
 
 def read_statuses(connection: Connection) -> dict[str, MeterStatus]:
     """Return the status of every meter ever seen, by name."""
-    rows = connection.execute(select(*_COLUMNS, newest().label("last_success")))
     return {
-        row.name: MeterStatus(row.failures, row.reason, row.last_success, tuple(row.stored_keys))
-        for row in rows
+        name: MeterStatus(failures, reason, last_success, _parsed(keys))
+        for name, failures, reason, keys, last_success in connection.execute(_statuses())
     }
+
+
+@cache
+def _statuses() -> Select[tuple[Any, ...]]:
+    # Built once: that takes longer than to run it.
+    return select(*_COLUMNS, newest().label("last_success"))
 
 
 def write_statuses(connection: Connection, statuses: Mapping[str, MeterStatus]) -> None:

@@ -9,6 +9,8 @@ from esquirell.storage.tables import schedule
 from esquirell.storage.upsert import insert_or_update
 
 _DEFINITION = ("base", "overrides", "removed")
+_ALL = select(*(schedule.c[name] for name in ("name", *_DEFINITION))).order_by(schedule.c.name)
+_LAST_RUNS = select(schedule.c.name, schedule.c.last_run_at, schedule.c.last_result)
 # Any number will do, as long as all versions of this program take the same.
 _LOCK = 7_283_653
 
@@ -43,9 +45,8 @@ class Schedules:
 
     def last_runs(self) -> dict[str, LastRun]:
         """Return the last stored run of each schedule, by name. Raises UnavailableError."""
-        columns = (schedule.c.name, schedule.c.last_run_at, schedule.c.last_result)
         with self._database.read() as connection:
-            rows = connection.execute(select(*columns))
+            rows = connection.execute(_LAST_RUNS)
             return {name: LastRun(at, result) for name, at, result in rows}
 
     def record_run(self, name: str, run: LastRun) -> None:
@@ -66,9 +67,7 @@ def _take_turn(connection: Connection) -> None:
 
 
 def _all(connection: Connection) -> list[StoredSchedule]:
-    columns = (schedule.c[name] for name in ("name", *_DEFINITION))
-    rows = connection.execute(select(*columns).order_by(schedule.c.name))
-    return [StoredSchedule(*row) for row in rows]
+    return [StoredSchedule(*row) for row in connection.execute(_ALL)]
 
 
 def _to_row(stored: StoredSchedule) -> dict[str, object]:
