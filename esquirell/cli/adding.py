@@ -1,7 +1,7 @@
 """`esquirell meters add | set | exchange | remove`: meters of this machine, without a restart."""
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, get_args
 
@@ -15,7 +15,7 @@ from esquirell.cli.values import lines_of, print_reading
 from esquirell.domain.errors import CommandError, ConfigError, EsquirellError
 from esquirell.domain.meter import LOCAL_KEY_LENGTH, Meter, ProtocolVersion
 from esquirell.domain.requests import NextCounter
-from esquirell.settings.slugs import unique_slug
+from esquirell.settings.slugs import slug, unique_slug
 
 _FILE = click.Path(dir_okay=False, exists=True, path_type=Path)
 _PROTOCOLS = get_args(ProtocolVersion)
@@ -82,9 +82,9 @@ def add(
     if "local_key" not in fields:
         fields["local_key"] = _asked_key()
     taken = {meter.name for meter in call.settings.meters}
+    fields["name"] = name or _asked_name(str(fields.get("label", "")), taken)
     if "upstream" not in fields and taken and sys.stdin.isatty():
         fields["upstream"] = _asked_upstream(call.settings.meters)
-    fields["name"] = name or unique_slug(str(fields.get("label") or "meter"), taken)
     _tell(call, _added(call, fields | {"test": not no_test}), "added")
 
 
@@ -283,9 +283,28 @@ def _asked_counter() -> NextCounter:
     return "anew" if click.confirm(question, default=True) else "continues"
 
 
+def _asked_name(label: str, taken: Collection[str]) -> str:
+    """Return a name that is made of the label; in a terminal it is only proposed."""
+    if not sys.stdin.isatty():
+        return unique_slug(label or "meter", taken)
+
+    def free(text: str) -> str:
+        if text != slug(text) or text in taken:
+            raise click.UsageError("a name has a-z, 0-9, _ and - only, and no other meter has it")
+        return text
+
+    proposed = unique_slug(label or ("meter" if taken else "main"), taken)
+    return str(click.prompt("Meter name", proposed, value_proc=free))
+
+
 def _asked_key() -> str:
-    hidden = sys.stdin.isatty()
-    key = str(click.prompt("Local key", hide_input=hidden, default="", show_default=False))
-    if len(key) != LOCAL_KEY_LENGTH:
-        raise ConfigError(f"the local key has {len(key)} characters, not {LOCAL_KEY_LENGTH}")
-    return key
+    """Ask for a local key; in a terminal as long as it takes."""
+    while True:
+        hidden = sys.stdin.isatty()
+        key = str(click.prompt("Local key", hide_input=hidden, default="", show_default=False))
+        if len(key) == LOCAL_KEY_LENGTH:
+            return key
+        sentence = f"the local key has {len(key)} characters, not {LOCAL_KEY_LENGTH}"
+        if not hidden:
+            raise ConfigError(sentence)
+        warn(sentence)

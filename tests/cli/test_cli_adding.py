@@ -133,9 +133,12 @@ def test_in_a_terminal_wrong_answers_are_asked_for_again(
     command = [sys.executable, "-m", "esquirell", "meters"]
     settings = ["--port", str(device.port), *SETTINGS]
     try:
-        with Terminal([*command, "add", "barn", *settings]) as terminal:
+        with Terminal([*command, "add", "--label", "Barn", *settings]) as terminal:
             terminal.answer("Device id (empty: search the network)", "id-main")
+            terminal.answer("Local key", "short")
             terminal.answer("Local key", "fedcba9876543210")
+            terminal.answer("Meter name [barn]", "house")
+            terminal.answer("Meter name [barn]", "")
             terminal.answer(
                 "Meter it is behind, such as the main one (empty: none; house)", "house"
             )
