@@ -121,6 +121,23 @@ return bad.map((one) => `${one.localName}.${one.className} ${one.textContent.tri
 """
 
 
+@pytest.mark.parametrize("page", ["", "history", "meters", "meters/main", "schedules", "log"])
+@pytest.mark.parametrize("width", [390, 1280])
+def test_the_longest_names_fit(reader: "Window", page: str, width: int) -> None:
+    reader.size(width, 800, phone=width < 400)
+    reader.open(page)
+    unfold(reader)
+    names = "h1, h2, h3 a, .sub, .area, tbody th a, .check, .facts dd, .note, .pill + .sub"
+    reader.script(
+        "for (const one of document.querySelectorAll(arguments[0]))"
+        " if (!one.children.length) one.textContent = arguments[1]",
+        names,
+        "Wohnungseigentümergemeinschaftsverwaltungszähler <b>Hinterhaus</b> 17",
+    )
+    assert reader.overflow <= 0
+    assert reader.script(CUT) == []
+
+
 @pytest.mark.parametrize("page", PAGES)
 def test_nothing_is_cut_on_a_desk(reader: "Window", page: str) -> None:
     reader.size(1280, 900)
