@@ -16,6 +16,7 @@ from support.waiting import eventually
 from esquirell.domain.heard import Heard, Question
 from esquirell.domain.meter import Meter
 from esquirell.tuya.lan import device as held
+from esquirell.tuya.lan import suspension
 from esquirell.tuya.lan.codec import Codec, FrameBuffer
 from esquirell.tuya.lan.suspension import BORNE_S, FIRST_S, LONGEST_S, Suspension
 from esquirell.tuya.tinytuya_import import DP_QUERY, HEART_BEAT, STATUS
@@ -237,6 +238,21 @@ def test_while_suspended_each_poll_leaves_the_line_open_for_a_moment(
         eventually(lambda: not device.is_connected)
         assert time.monotonic() - polled >= 0.4
         assert (device.connections, device.heartbeats) == (connections + 1, heartbeats)
+
+
+def test_a_device_that_closes_each_line_after_a_while_is_held_all_the_same(
+    holder: LanReader, ear: Ear, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Some do so every twenty minutes: what lives longer than two is no sign of anything."""
+    monkeypatch.setattr(suspension, "YOUNG_S", 0.1)
+    with scripted() as device:
+        holder.dps(device.meter)
+        for count in range(2, 7):
+            time.sleep(0.2)
+            device.hang_up()
+            eventually(lambda: device.queries >= count)  # noqa: B023
+            assert device.connections == count
+        assert ear.events == []
 
 
 def test_it_is_held_again_after_a_while_and_suspended_for_longer(
