@@ -34,7 +34,7 @@ _LEAST_FACTOR = 0.2
 _USUAL_FACTOR = 0.4
 _MOST_FACTOR = 1.15
 _MOST_POOR_VA = 2500.0
-_POWERS = ("active_power", "reactive_power", "apparent_power")
+POWERS = ("active_power", "reactive_power", "apparent_power")
 _SUMMED = ("energy_import", "energy_export", "active_power")
 _LEAST_SUM = {"active_power": 50.0}
 _NEAR = 0.02
@@ -203,7 +203,7 @@ def _refusals(values: Values) -> Iterator[str]:
             yield f"{value:g} Hz are no grid's"
         elif quantity.key == "leakage_current" and value > _MOST_LEAKING_A:
             yield f"{value:g} A leak nowhere for long"
-        elif quantity.key in _POWERS and not suffix.startswith(NO_GRID):
+        elif quantity.key in POWERS and not suffix.startswith(NO_GRID):
             yield from _excess(values, key, suffix)
 
 

@@ -168,6 +168,15 @@ class Profile(BaseModel):
         fields = {name: getattr(self, name) for name in type(self).model_fields}
         return Profile.model_validate(fields | {"datapoints": points})
 
+    def unproved(self, *quantities: str) -> "Profile":
+        """Make a profile that leaves quantities raw until an answer proves their scale."""
+        doubted = {
+            dp: point.model_copy(update={"trust": "unproven"})
+            for dp, point in self.datapoints.items()
+            if point.key and point.key.startswith(quantities)
+        }
+        return self.with_datapoints({**self.datapoints, **doubted}) if doubted else self
+
     def without_measurements(self) -> "Profile":
         """Make a profile that knows the codes of this one, and measures nothing."""
         codes = {dp: Datapoint(code=point.code) for dp, point in self.datapoints.items()}

@@ -12,7 +12,7 @@ from functools import cache
 from typing import Any
 
 from esquirell.domain.decoding import EXPORTS, IMPORTS, Decoded, decode
-from esquirell.domain.evidence import Evidence, is_live, weigh
+from esquirell.domain.evidence import POWERS, Evidence, is_live, weigh
 from esquirell.domain.inference.fitting import Fit, fit
 from esquirell.domain.inference.infer import infer
 from esquirell.domain.inference.specification import Specified
@@ -205,6 +205,16 @@ def _hear(candidate: Candidate, answer: Mapping[str, Any]) -> Heard:
         points = {**candidate.profile.datapoints, **folded}
         profile = candidate.profile.with_datapoints(points)
         candidate = replace(candidate, profile=profile, folded=frozenset(folded))
+    heard = _read(candidate, answer)
+    if heard.is_refused and candidate.shape >= _SHAPED:
+        # What answers as only meters do is one, also where a power can't be: it is left out.
+        rest = replace(candidate, profile=candidate.profile.unproved(*POWERS))
+        without = _read(rest, answer)
+        return heard if without.is_refused else without
+    return heard
+
+
+def _read(candidate: Candidate, answer: Mapping[str, Any]) -> Heard:
     decoded = decode(answer, candidate.profile)
     return Heard(candidate, decoded, weigh(decoded.values))
 

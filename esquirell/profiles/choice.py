@@ -7,7 +7,7 @@ from typing import Any
 from esquirell.domain import recognition
 from esquirell.domain.decoding import decode, misfits
 from esquirell.domain.errors import DecodeError
-from esquirell.domain.evidence import is_live, weigh
+from esquirell.domain.evidence import POWERS, is_live, weigh
 from esquirell.domain.frames.choice import codec_of
 from esquirell.domain.frames.octets import octets
 from esquirell.domain.inference import Specified, infer
@@ -22,6 +22,8 @@ _MOST = 0.65
 # A profile that somebody wrote counts as much as so many products with one layout.
 _SHELF_COUNTS = 30
 _STRANGE = 0.1
+_LONG = 10
+_WRITTEN = 2
 _LARGEST_INCREMENT = 5_000_000
 PUBLISHED = Published()
 UNKNOWN = Profile(name="unknown", title="Unknown product", datapoints={})
@@ -94,7 +96,9 @@ def recognise(
         return Choice(UNKNOWN, (_say_unknown(answer),))
     known = {one.name: one for one in shelf}
     layouts = ((one.points, len(one.products)) for one in published.every())
-    every = [*recognition.candidates(layouts, answer), *_resembling(answer, known.values())]
+    every = list(recognition.candidates(layouts, answer))
+    typed = any(one.cost == 0 for one in every)
+    every += _resembling(answer, known.values(), typed=typed)
     found = recognition.recognise(every, answer)
     if not found.profile.keys:
         return Choice(UNKNOWN, (_say_unknown(answer),), recognised=found)
@@ -112,7 +116,7 @@ def _inferred(identity: Identity, answer: Mapping[str, Any], published: Publishe
     if not layout or _fits(inferred, answer):
         return inferred
     # A power that voltage and current do not allow is of another moment or scale; they are not.
-    rest = _unproved(inferred, "active_power", "reactive_power", "apparent_power")
+    rest = inferred.unproved(*POWERS)
     return rest if _fits(rest, answer) else infer((), answer, identity.category)
 
 
@@ -138,13 +142,20 @@ def _undescribed(identity: Identity, answer: Mapping[str, Any]) -> Mapping[str, 
     return {name: raw for name, raw in answer.items() if name not in described}
 
 
-def _resembling(answer: Mapping[str, Any], shelf: Iterable[Profile]) -> Iterator[Candidate]:
-    """Return the profiles that somebody wrote for what answers like this."""
+def _resembling(
+    answer: Mapping[str, Any], shelf: Iterable[Profile], *, typed: bool
+) -> Iterator[Candidate]:
+    """Return the profiles that somebody wrote for what answers like this.
+
+    One that explains a long answer with all that its family is recognised by proves a meter, where
+    a published layout confirms the kinds of all values (`typed`), of which profiles say nothing.
+    """
     for profile in shelf:
         known = sum(name in profile.by_name for name in answer)
         if known and not misfits(profile, answer) and _holds_enough(answer, profile, known):
             cost = len(answer) - known + _overflown(profile, answer)
-            yield Candidate(profile.name, profile, _SHELF_COUNTS, cost)
+            whole = typed and not cost and len(answer) >= _LONG and _holds(answer, profile)
+            yield Candidate(profile.name, profile, _SHELF_COUNTS, cost, _WRITTEN * whole)
 
 
 def _overflown(profile: Profile, answer: Mapping[str, Any]) -> int:
@@ -191,18 +202,7 @@ def _without_tenths(profile: Profile, answer: Mapping[str, Any]) -> Profile:
     framed = (answer.get(dp) for dp, point in points.items() if point.frame)
     if profile.is_inverter or not any(map(_is_of_ten, framed)):
         return profile
-    return _unproved(profile, "energy")
-
-
-def _unproved(profile: Profile, *quantities: str) -> Profile:
-    """Leave quantities raw until an answer proves their scale."""
-    points = profile.datapoints
-    doubted = {
-        dp: point.model_copy(update={"trust": "unproven"})
-        for dp, point in points.items()
-        if point.key and point.key.startswith(quantities)
-    }
-    return profile.with_datapoints({**points, **doubted}) if doubted else profile
+    return profile.unproved("energy")
 
 
 def _is_of_ten(raw: object) -> bool:

@@ -20,11 +20,13 @@ SENTENCES = (
         r"( as \w+ \(.+\))?: set product_id, mapping_file or profile to be sure"
     ),
     r"the product is unknown, which sent .+: set product_id, mapping_file or profile",
+    r"nothing that its maker describes is electrical: it is no meter, nothing is published",
     r"left out until an answer tells what they mean: DP [\d, ]+",
     POINT + r"left out: nothing proves its scale yet",
     POINT + rf"{NUMBER} V can't be: the device counts tenths of a volt",
     POINT + rf"{NUMBER} W is more than voltage x current: the device counts tenths",
     POINT + r"the device counts tenths of a watt, as it does of a volt",
+    POINT + r"the maker says W, most such devices count tenths of a watt, as is assumed",
     POINT + rf"{NUMBER} W is more than it makes: the device counts milliwatts",
     POINT + r"the phases add up to ten times the total: they count more finely",
     POINT + r"taken as profile \w+ says, its maker describes it otherwise",

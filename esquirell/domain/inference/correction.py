@@ -151,10 +151,10 @@ def _whole_watts(found: Mapping[str, Draft], suffix: str, draft: Draft, apparent
 def _presume(draft: Draft, apparent: float) -> None:
     """Presume tenths of a watt, as most devices of this kind count, if the load is not known."""
     if apparent > _ENOUGH_W and allows(apparent, draft.raw or 0):
-        draft.doubt("the maker says W, many such devices count tenths of a watt")
+        draft.doubt("the maker says W, many such devices count tenths: compare with its display")
     else:
         draft.divisor = 10
-        draft.doubt("the maker says W, most such devices count tenths of a watt")
+        draft.doubt("the maker says W, most such devices count tenths of a watt, as is assumed")
 
 
 def _agrees(apparent: float, power: float) -> bool:

@@ -35,6 +35,7 @@ _BY_DIMENSION: Mapping[Dimension, str] = {
     "reactive": "reactive_power",
     "apparent": "apparent_power",
     "frequency": "frequency",
+    "temperature": "temperature",
 }
 # Dual clamp meters put this before what their clamps share: `f_ac_v`, `f_ac_line_freq`.
 _BEFORE = ("f", "ac")
@@ -46,6 +47,7 @@ _BESIDE: Mapping[Dimension, frozenset[str]] = {
     "reactive": words.POWER | {"reactive"},
     "apparent": words.POWER | {"apparent"},
     "frequency": words.FREQUENCY | {"power"},
+    "temperature": words.TEMPERATURE,
 }
 # Many call energy a power, as one word stands for both: then the total has to be named.
 _COUNTED = frozenset(

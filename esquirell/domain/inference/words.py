@@ -85,6 +85,7 @@ LETTERS = {
     "apparent": _split("s"),
     "energy": _split("e wh"),
     "frequency": _split("f"),
+    "temperature": _split("t"),
 }
 _PHASES = {"x": "a", "y": "b", "z": "c", "l1": "a", "l2": "b", "l3": "c"}
 _HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
