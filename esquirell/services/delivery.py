@@ -34,7 +34,7 @@ class Delivery:
         self._profiles = profiles
         self._publisher = publisher
         self._lock = threading.Lock()
-        self._published: dict[str, datetime] = {}
+        self._published: dict[str, Reading] = {}
         self._ranges: dict[str, Ranges] = {}
         self._marked: dict[str, Reading] = {}
         self.polled: dict[str, deque[datetime]] = {}
@@ -82,14 +82,14 @@ class Delivery:
         return replace(reading, ranges=wider) if wider else reading
 
     def publish(self, readings: Sequence[Reading], statuses: Mapping[str, MeterStatus]) -> None:
-        """Publish readings and statuses; what a newer reading has overtaken is left out."""
+        """Publish readings and statuses; what was published, or overtaken, is left out."""
         with self._lock:
             for reading in readings:
-                newest = self._published.get(reading.meter, reading.measured_at)
-                # One that is much older tells of another clock.
-                if timedelta(0) < newest - reading.measured_at <= OVERTAKEN:
+                before = self._published.get(reading.meter)
+                # Polls that share a read each bring its reading.
+                if before is reading or (before and _has_overtaken(before, reading)):
                     continue
-                self._published[reading.meter] = reading.measured_at
+                self._published[reading.meter] = reading
                 self._publisher.reading(reading, statuses[reading.meter].keys)
             for name, status in statuses.items():
                 self._publisher.status(name, status)
@@ -99,6 +99,11 @@ class Delivery:
             return self._profiles.of(meter).keys
         except EsquirellError:
             return ()
+
+
+def _has_overtaken(newer: Reading, reading: Reading) -> bool:
+    # One that is much older tells of another clock.
+    return timedelta(0) < newer.measured_at - reading.measured_at <= OVERTAKEN
 
 
 def _marked(reading: Reading, before: Reading) -> Reading:

@@ -28,6 +28,7 @@ CREATE TABLE IF NOT EXISTS undated (
     id INTEGER PRIMARY KEY AUTOINCREMENT, boot TEXT NOT NULL, uptime_s REAL NOT NULL,
     shown REAL NOT NULL, at TEXT, body TEXT NOT NULL
 );
+CREATE INDEX IF NOT EXISTS undated_moment ON undated (boot, uptime_s);
 """
 
 # Of readings that wait for the time, by far the most that an hour brings; the oldest go first.
@@ -127,8 +128,11 @@ class Spool:
     def _add_undated(
         self, connection: sqlite3.Connection, rows: Sequence[tuple[object, ...]]
     ) -> None:
+        # Polls that share a read each bring its reading: with a time it is one row in the database.
         connection.executemany(
-            "INSERT INTO undated (boot, uptime_s, shown, body) VALUES (?, ?, ?, ?)", rows
+            "INSERT INTO undated (boot, uptime_s, shown, body) SELECT ?1, ?2, ?3, ?4 WHERE NOT "
+            "EXISTS (SELECT 1 FROM undated WHERE boot = ?1 AND uptime_s = ?2 AND body = ?4)",
+            rows,
         )
         newest = "SELECT max(id) FROM undated"
         gone = connection.execute(

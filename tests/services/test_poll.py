@@ -109,6 +109,24 @@ def test_a_fetch_that_joins_a_trial_saves_and_publishes_all_the_same() -> None:
     assert len(bench.transport.asked) == 1
 
 
+def test_a_read_that_two_polls_share_is_published_once() -> None:
+    go = threading.Event()
+
+    def land() -> dict[str, int]:
+        go.wait(LIMIT_S)
+        return {"101": 2360}
+
+    bench = Bench(main=land)
+    first = threading.Thread(target=bench.poller.poll, args=([meter()],))
+    first.start()
+    eventually(lambda: bench.poller.reads.has("main"))
+    threading.Timer(0.1, go.set).start()
+    assert bench.poller.poll([meter()], ON_DEMAND)["main"].ok
+    first.join(LIMIT_S)
+    assert len(bench.publisher.readings) == 1
+    assert len(bench.store.rows) == 1
+
+
 class NotWantedError(Exception):
     """What ends the work in this test."""
 

@@ -85,6 +85,20 @@ def test_what_a_meter_added_waits_for_the_time_with_its_reading(spool: Spool) ->
     assert found.undated == undated
 
 
+def test_a_reading_that_two_polls_bring_waits_for_the_time_once(spool: Spool) -> None:
+    at = datetime(1970, 1, 1, 0, 1, tzinfo=UTC)
+    instrument = Instrument("source", ["active_power"])
+
+    def readings(uptime_s: float) -> list[Reading]:
+        undated = Undated("boot", uptime_s, {"active_power": 5.0}, instrument)
+        plain = [Reading(meter, at, {"active_power": 5.0}) for meter in ("main", "pump")]
+        return [replace(reading, undated=undated) for reading in plain]
+
+    for uptime_s in (7.5, 7.5, 8.5):
+        spool.add(readings(uptime_s))
+    assert [mark.uptime_s for mark in spool.undated()] == [7.5, 7.5, 8.5, 8.5]
+
+
 def test_it_is_readable_by_its_owner_only_and_shrinks(spool: Spool, tmp_path: Path) -> None:
     spool.add([sample("main", second) for second in range(5000)])
     file = tmp_path / "spool.db"
