@@ -199,7 +199,8 @@ class Bench:
     def finish(self, fault: str, said: str = "") -> Result:
         """End as systemd does, then compare what was taken with what is stored."""
         for role in sorted(self.services, key=lambda role: role != "beat"):
-            assert self.services[role].stop() == 0, self.services[role].log[-3000:]
+            code = self.services[role].stop()
+            assert code == 0, f"{role} ended with {code}: {self.services[role].log[-3000:]}"
         return Result(fault, self.taken, self.stored(), self._longest_pause(), said)
 
     def _longest_pause(self) -> float:
