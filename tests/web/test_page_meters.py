@@ -203,10 +203,10 @@ def test_a_wrong_key_is_taken_from_a_list_or_typed(house: House, barn: Simulated
 @pytest.mark.parametrize(
     ("content", "status", "said"),
     [
-        (b"{", 422, "is no JSON"),
+        (b"{", 422, "is not JSON"),
         (b'{"a": 1}', 422, "is not a list of devices"),
         (b"[]", 422, "the list holds no device"),
-        (b"[" * 100_000, 422, "is no JSON"),
+        (b"[" * 100_000, 422, "is not JSON"),
         (b"x" * (1024 * 1024 + 1), 413, "over 1 MiB"),
     ],
 )
