@@ -18,7 +18,7 @@ from esquirell.storage.ledgers import read_ledgers, write_ledgers
 from esquirell.storage.rows import to_row
 from esquirell.storage.statistics import watermarks
 from esquirell.storage.tables import QUANTITY_COLUMNS, reading
-from esquirell.storage.upsert import insert_new
+from esquirell.storage.upsert import insert_all_new
 
 
 class Readings(ReadingHistory):
@@ -56,7 +56,7 @@ class Readings(ReadingHistory):
                 earliest = _earliest(readings, ids)
                 watermarks.share(connection, earliest)
                 rows = [to_row(taken, ids[taken.meter]) for taken in readings]
-                connection.execute(insert_new(connection, reading), rows)
+                insert_all_new(connection, reading, rows)
                 _retract(connection, readings, ids)
                 write_ledgers(connection, readings, ids, self._ledger_reader)
                 watermarks.set_back(connection, earliest)
