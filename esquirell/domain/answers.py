@@ -171,8 +171,12 @@ class HealthReport(BaseModel):
 
     at: Moment
     healthy: bool
+    problems: tuple[str, ...]
     roles: dict[str, Any]
+    processes: tuple[dict[str, Any], ...]
     queue: dict[str, Any]
     redis: dict[str, Any]
     database: dict[str, Any]
     meters: dict[str, Any]
+    meters_total: int
+    meters_failing: int

@@ -23,6 +23,7 @@ class House:
 
     service: Service
     port: int
+    redis: RedisProcess
 
     def browser(self) -> Browser:
         """Return a browser that is logged in."""
@@ -53,7 +54,7 @@ def running_house(folder: Path) -> Iterator[House]:
         service.start()
         await_page(port)
         eventually(lambda: service.readings() > 0, what="a reading is stored")
-        yield House(service, port)
+        yield House(service, port, redis)
         service.kill()
     meter.stop()
     redis.stop()

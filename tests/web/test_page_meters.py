@@ -7,6 +7,7 @@ import json
 import tarfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlencode
 
@@ -16,6 +17,9 @@ from support.page_house import House
 from support.service import DPS, KEY, simulated
 from support.waiting import eventually
 
+from esquirell.broker.presence import NAMED_S, PROCESSES, Presence
+from esquirell.domain.process import Process
+from esquirell.domain.reading import iso
 from esquirell.tuya.simulator import SimulatedMeter
 
 OTHER_KEY = "fedcba9876543210"
@@ -285,6 +289,16 @@ def test_system_shows_the_parts_and_gives_a_backup(house: House) -> None:
     for said in ("Worker", "Scheduler", "MQTT bridge", "Database", "esquirell", "Python"):
         assert said in words
     assert "MQTT broker" in words
+    assert "Processes" not in words, "there is one"
+    vanished = Process("garage", ("worker",), iso(datetime.now(UTC)), problems=("it is too dark",))
+    presence = Presence(house.redis.client, "garage-1")
+    presence.announce(vanished, vanished.roles)
+    words = browser.get("/system").words
+    assert "it is too dark" in words
+    assert "garage" in words
+    house.redis.client.expire(f"{PROCESSES}garage-1", NAMED_S - 3600)
+    assert "last seen 1 h ago, did not sign off" in browser.get("/system").words
+    presence.withdraw(*vanished.roles)
     assert browser.get("/system/backup").status == 405
     stranger = house.stranger()
     assert stranger.post("/system/backup", {}).status == 401
