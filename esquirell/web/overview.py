@@ -17,7 +17,7 @@ from esquirell.web.live import CURVE, Live
 from esquirell.web.today import DaySoFar, Today
 
 # How long a page that shows the day waits for it: what comes later, the live view brings.
-PATIENCE_S = 0.1
+PATIENCE_S = 0.05
 FRESH = timedelta(minutes=5)
 # In minutes: who polls each five minutes gets a line, not points.
 LONGEST_GAP = 6
