@@ -15,7 +15,7 @@ Values = Mapping[str, float]
 
 # Of one phase, at 100 to 127 V and at 208 to 240 V, with what grids are allowed.
 _LIVE_V = ((90.0, 138.0), (184.0, 265.0))
-_USUAL_V = ((97.0, 132.0), (205.0, 255.0))
+_USUAL_V = ((105.0, 132.0), (205.0, 255.0))
 # ... and between phases, of places where nothing but their order is known.
 _GRID_V = (80.0, 500.0)
 # Settings are round numbers; of measured tenths of a volt one in a hundred is.

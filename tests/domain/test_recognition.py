@@ -65,7 +65,7 @@ def frame(volts: int, milliamperes: int, watts: int) -> str:
 def test_of_what_proves_nothing_nothing_is_published(dps: dict[str, Any]) -> None:
     trial = try_capture({"dps": dps})
     assert trial.values == {}
-    assert "nothing is known" in trial.warnings[0]
+    assert "unknown" in trial.warnings[0]
 
 
 def test_what_only_meters_answer_needs_no_load_to_be_recognised() -> None:
@@ -212,10 +212,10 @@ def test_a_raw_value_fits_what_is_described(spec: Specified, raw: object, fits: 
         ({"voltage": 230, "current": 0.0, "active_power": 0}, 1),
         ({"voltage": 231.7, "current": 2.0, "active_power": 4}, 0),
         ({"voltage": 160, "current": 2.0, "active_power": 250}, 0),
-        # At a grid's edge, and what is Japan's.
+        # At a grid's edge, also that of Japan, where random numbers looked like an idle plug.
         ({"voltage": 184.2, "current": 5.5, "active_power": 864}, 1),
         ({"voltage": 190, "current": 0.0, "active_power": 0}, 0),
-        ({"voltage": 101.2, "current": 2.0, "active_power": 190}, 3),
+        ({"voltage": 101.2, "current": 2.0, "active_power": 190}, 1),
         ({"voltage": 12.6, "current": 2.0, "active_power": 25}, 0),
         ({"voltage_a": 231.7, "voltage_b": 229.1, "voltage_c": 233.4}, 3),
         ({"voltage_a": 231.7, "voltage_b": 129.1, "voltage_c": 233.4}, 0),
