@@ -70,13 +70,18 @@ def is_live(volts: float) -> bool:
     return any(low <= volts <= high for low, high in _LIVE_V)
 
 
+def is_usual(volts: float) -> bool:
+    """Return whether a voltage is what grids usually have, and batteries do not."""
+    return any(low <= volts <= high for low, high in _USUAL_V)
+
+
 def _is_round(volts: float) -> bool:
     return volts % _ROUND_V == 0
 
 
 def _doubts(volts: float) -> int:
     """Return how far a voltage may be something else: a round number, or at a grid's edge."""
-    return _is_round(volts) + 2 * (not any(low <= volts <= high for low, high in _USUAL_V))
+    return _is_round(volts) + 2 * (not is_usual(volts))
 
 
 def _voltages(values: Values) -> Iterator[_Proof]:

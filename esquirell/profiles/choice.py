@@ -7,7 +7,7 @@ from typing import Any
 from esquirell.domain import recognition
 from esquirell.domain.decoding import decode, misfits
 from esquirell.domain.errors import DecodeError
-from esquirell.domain.evidence import POWERS, is_live, weigh
+from esquirell.domain.evidence import POWERS, is_usual, weigh
 from esquirell.domain.frames.choice import codec_of
 from esquirell.domain.frames.octets import octets
 from esquirell.domain.inference import Specified, infer
@@ -123,7 +123,7 @@ def _inferred(identity: Identity, answer: Mapping[str, Any], published: Publishe
 def _has_a_grid(profile: Profile, answer: Mapping[str, Any]) -> bool:
     """Return whether a device that has but a voltage has that of a grid: batteries have less."""
     values = decode(answer, profile).values
-    return any(key.startswith("voltage") and is_live(value) for key, value in values.items())
+    return any(key.startswith("voltage") and is_usual(value) for key, value in values.items())
 
 
 def _fits(profile: Profile, answer: Mapping[str, Any]) -> bool:

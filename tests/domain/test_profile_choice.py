@@ -73,6 +73,12 @@ def test_a_family_is_not_recognised_by_a_voltage_that_no_grid_has() -> None:
     assert "unknown" in found.warnings[0]
 
 
+def test_a_voltage_alone_makes_a_meter_only_where_it_is_a_grid_s() -> None:
+    volts = {"code": "cur_voltage", "type": "Integer", "values": {"unit": "V", "scale": 2}}
+    for raw, values in ((23_140, {"voltage": 231.4}), (9999, {}), (366, {})):
+        assert try_capture({"mapping": {"26": volts}, "dps": {"26": raw}}).values == values
+
+
 def test_what_is_implausible_is_told() -> None:
     phases = {"VoltageA": 2300, "VoltageB": 2301, "VoltageC": 2302, "Frequency": 5000}
     phases |= {"ActivePowerA": 500, "ActivePowerB": 300, "ActivePowerC": 200, "ActivePower": 100}
