@@ -175,6 +175,13 @@ class HomeAssistant:
         assert self._process is None
         earliest = min(moment for found in states.values() for moment, _ in found)
         with closing(sqlite3.connect(self.database)) as connection, connection:
+            # What it met in an earlier hour would make a statistic of its own.
+            others = (
+                "metadata_id NOT IN (SELECT metadata_id FROM states_meta WHERE entity_id IN ({}))"
+            )
+            others = others.format(", ".join("?" * len(states)))
+            connection.execute("UPDATE states SET old_state_id = NULL")
+            connection.execute(f"DELETE FROM states WHERE {others}", tuple(states))  # noqa: S608 - question marks
             for entity, found in states.items():
                 _put_states(connection, entity, found)
             for table in ("statistics", "statistics_short_term", "statistics_runs"):
