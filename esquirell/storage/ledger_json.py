@@ -1,5 +1,6 @@
 """Ledgers as JSON, as they are stored and spooled."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -37,3 +38,8 @@ class LedgerReader:
         """Return whether a ledger equals the one that was read last."""
         _, before = self._read.get(meter, ("", None))
         return before is not None and not ledger.differs(before)
+
+    def forget(self, meters: Iterable[str]) -> None:
+        """Forget what was read of meters, as nothing is stored of them any more."""
+        for meter in meters:
+            self._read.pop(meter, None)

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Collection, Mapping
 from functools import cache, lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import ScalarSelect, Select, Text, bindparam, cast, select, update
 from sqlalchemy.engine import Connection
@@ -18,7 +18,7 @@ _NEW = {"keys": [], "failures": 0, "reason": None}
 # a method of every collection of columns.
 _KEYS = cast(meter.c["keys"], Text)
 _COLUMNS = (meter.c.name, meter.c.failures, meter.c.reason, _KEYS)
-_STORED = select(*_COLUMNS).where(meter.c.name.in_(bindparam("names", expanding=True)))
+_STORED = select(meter.c.id, *_COLUMNS).where(meter.c.name.in_(bindparam("names", expanding=True)))
 _TEXTS_REMEMBERED = 256
 
 _CHANGE = (
@@ -30,6 +30,15 @@ _CHANGE = (
         reason=bindparam("new_reason"),
     )
 )
+
+
+class StoredMeter(NamedTuple):
+    """What is stored of a meter: its id, and how it is doing."""
+
+    id: int
+    keys: tuple[str, ...]
+    failures: int
+    reason: str | None
 
 
 def filled_up(names: Collection[str]) -> list[str]:
@@ -53,6 +62,15 @@ def newest() -> ScalarSelect[object]:
         .correlate(meter)
         .scalar_subquery()
     )
+
+
+def stored(connection: Connection, names: Collection[str]) -> dict[str, StoredMeter]:
+    """Return what is stored of meters, by name; of one that has no row there is nothing."""
+    rows = connection.execute(_STORED, {"names": filled_up(names)})
+    return {
+        name: StoredMeter(meter_id, _parsed(keys), failures, reason)
+        for meter_id, name, failures, reason, keys in rows
+    }
 
 
 def ids_of(connection: Connection, names: Collection[str]) -> dict[str, int]:
@@ -89,12 +107,10 @@ def _statuses() -> Select[tuple[Any, ...]]:
     return select(*_COLUMNS, newest().label("last_success"))
 
 
-def write_statuses(connection: Connection, statuses: Mapping[str, MeterStatus]) -> None:
-    """Store the statuses that differ from the stored ones: an SD card wears by each write."""
-    if not statuses:
-        return
-    rows = connection.execute(_STORED, {"names": filled_up(statuses)})
-    stored = {name: (_parsed(keys), failures, reason) for name, failures, reason, keys in rows}
+def write_statuses(
+    connection: Connection, statuses: Mapping[str, MeterStatus], before: Mapping[str, StoredMeter]
+) -> None:
+    """Store the statuses that differ from those `before`: an SD card wears by each write."""
     changes = [
         {
             "of": name,
@@ -103,7 +119,7 @@ def write_statuses(connection: Connection, statuses: Mapping[str, MeterStatus]) 
             "new_reason": new.reason,
         }
         for name, new in sorted(statuses.items())
-        if stored.get(name) != (new.keys, new.failures, new.reason)
+        if before[name][1:] != (new.keys, new.failures, new.reason)
     ]
     if changes:
         connection.execute(_CHANGE, changes)

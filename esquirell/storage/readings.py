@@ -26,7 +26,6 @@ class Readings(ReadingHistory):
 
     def __init__(self, database: Database) -> None:
         super().__init__(database)
-        self._ids: dict[str, int] = {}
         self._ledger_reader = LedgerReader()
 
     def add(self, readings: Sequence[Reading], statuses: Mapping[str, MeterStatus]) -> None:
@@ -38,20 +37,22 @@ class Readings(ReadingHistory):
         if not readings and not statuses:
             return
         try:
-            self._ids = self._store(readings, statuses)
+            self._store(readings, statuses)
         except UnavailableError:
-            # A database put in its place meanwhile has renumbered its meters, and no ledgers.
-            self._ids, self._ledger_reader = {}, LedgerReader()
+            # A database put in its place meanwhile has other ledgers.
+            self._ledger_reader = LedgerReader()
             raise
 
-    def _store(
-        self, readings: Sequence[Reading], statuses: Mapping[str, MeterStatus]
-    ) -> dict[str, int]:
-        ids = self._ids
+    def _store(self, readings: Sequence[Reading], statuses: Mapping[str, MeterStatus]) -> None:
         names = {taken.meter for taken in readings} | statuses.keys()
         with self._database.write() as connection:
-            if not names <= ids.keys():
-                ids = ids | meters.ids_of(connection, names)
+            # In each transaction: SQLite gives the id of a forgotten meter to the next new one.
+            before = meters.stored(connection, names)
+            if new := names - before.keys():
+                meters.ids_of(connection, new)
+                self._ledger_reader.forget(new)
+                before = meters.stored(connection, names)
+            ids = {name: one.id for name, one in before.items()}
             if readings:
                 earliest = _earliest(readings, ids)
                 watermarks.share(connection, earliest)
@@ -60,8 +61,7 @@ class Readings(ReadingHistory):
                 _retract(connection, readings, ids)
                 write_ledgers(connection, readings, ids, self._ledger_reader)
                 watermarks.set_back(connection, earliest)
-            meters.write_statuses(connection, statuses)
-        return ids
+            meters.write_statuses(connection, statuses, before)
 
     def try_out(self) -> None:
         """Write a row and take it back. Raises UnavailableError that says why it can't be."""

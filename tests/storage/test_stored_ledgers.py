@@ -22,6 +22,7 @@ from esquirell.services.poll import TRIAL, Poller
 from esquirell.services.saving import Saver
 from esquirell.storage.corrections.store import Corrections
 from esquirell.storage.database import Database
+from esquirell.storage.maintenance.forgetting import forget
 from esquirell.storage.readings import Readings
 
 SHARED = Path(__file__).resolve().parents[2].parent / "shared"
@@ -346,3 +347,11 @@ class TestExchange:
         self, house: House
     ) -> None:
         Corrections(house.database, Calendar("UTC"), house.clock).hand_over("attic", GONE)
+
+
+def test_the_ledger_of_a_forgotten_meter_that_comes_again_is_stored(database: Database) -> None:
+    house = House(database)
+    house.count([100_000, 100_010, 100_010])
+    forget(database, "main")
+    house.count([100_010])
+    assert "main" in Readings(database).ledgers(["main"])

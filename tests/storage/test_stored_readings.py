@@ -9,6 +9,7 @@ from esquirell.domain.errors import UnavailableError
 from esquirell.domain.reading import Reading
 from esquirell.domain.status import MeterStatus
 from esquirell.storage.database import Database
+from esquirell.storage.maintenance.forgetting import forget
 from esquirell.storage.readings import Readings
 
 HOUR = timedelta(hours=1)
@@ -59,6 +60,18 @@ def test_the_first_reading_of_a_moment_stays(readings: Readings) -> None:
     readings.add([sample("main", 0, voltage=1.0)], {})
     readings.add([sample("main", 0, voltage=2.0)], {})
     assert everything(readings)[0].values == {"voltage": 1.0}
+
+
+def test_a_forgotten_meter_that_comes_again_gets_no_history_of_another(
+    database: Database, readings: Readings
+) -> None:
+    readings.add([sample("old", 0)], {})
+    forget(database, "old")
+    # In SQLite it has the id that the other one had.
+    readings.add([sample("new", 0)], {})
+    readings.add([sample("old", 60)], {"old": MeterStatus(1, "busy")})
+    assert [taken.meter for taken in everything(readings)] == ["new", "old"]
+    assert readings.statuses()["new"].failures == 0
 
 
 def test_nothing_to_store_is_no_transaction(sqlite_url: str) -> None:
@@ -123,8 +136,6 @@ def test_meters_that_were_numbered_anew_are_found_again(database: Database) -> N
     with database.write() as connection:
         connection.execute(text("DELETE FROM reading"))
         connection.execute(text("DELETE FROM meter"))
-    with pytest.raises(UnavailableError):
-        readings.add([sample("main", 1)], {})
     readings.add([sample("main", 1)], {})
     assert readings.counts() == {"main": 1}
 
