@@ -54,3 +54,21 @@ def test_every_dependency_has_its_reason() -> None:
     assert len(names) > 8
     for name in names:
         assert re.search(rf"^\|[^|]*\b{name}\b", DECISIONS, re.MULTILINE), name
+
+
+WITH_SECRETS = (
+    *("esquirell.toml", "main.key", "mqtt-password", "data/web-password"),
+    *("config/esquirell.toml", "config/main.key", "config/mqtt-password", "config/devices.json"),
+    *("devices.json", "snapshot.json", "tinytuya.json", "tuya-raw.json"),
+)
+
+
+def test_no_file_with_a_secret_can_slip_into_a_commit(tmp_path: Path) -> None:
+    """Those of `init` and of tinytuya's wizard, where the README and the guides put them."""
+    (tmp_path / ".gitignore").write_text((ROOT / ".gitignore").read_text())
+    git = ("git", "-C", str(tmp_path))
+    subprocess.run([*git, "init", "--quiet"], check=True, timeout=10)
+    ignored = subprocess.run(
+        [*git, "check-ignore", *WITH_SECRETS], check=False, timeout=10, capture_output=True
+    )
+    assert ignored.stdout.decode().split() == list(WITH_SECRETS)
