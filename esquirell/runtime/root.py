@@ -227,7 +227,7 @@ class Runtime:
         """Close all lines; store and publish what was held back."""
         self.poller.close()
         if "reports" in self.__dict__:
-            self.reports.flush()
+            self.reports.close()
         self.publisher.publish_held()
 
     def close_meters(self) -> None:

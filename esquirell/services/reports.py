@@ -5,6 +5,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -77,7 +78,7 @@ class Reports:
         """Publish what came, as soon as something does; return the seconds until the next turn."""
         if self._some.wait(WAIT_S):
             self._some.clear()
-            self._publish([self._new.popleft() for _ in range(len(self._new))])
+            self._publish(self._taken())
         return 0.0
 
     def hurry(self) -> None:
@@ -93,13 +94,29 @@ class Reports:
         self._store(self._due(self._clock()))
         return STORE_TURN_S
 
+    def close(self) -> None:
+        """Publish what came since the last turn, and store all that was not: the process ends.
+
+        Lines are heard until they are closed, after the last turn.
+        """
+        self._publish(self._taken())
+        self.flush()
+
     def flush(self) -> None:
-        """Store all that was not stored: the process ends."""
+        """Store all that was published and not stored."""
         with self._lock:
             due = [*self._ready, *(pending.reading for pending in self._pending.values())]
             self._pending.clear()
             self._ready.clear()
         self._store(due)
+
+    def _taken(self) -> list[RawAnswer]:
+        """Return what came; whoever takes it has it alone."""
+        answers = []
+        with suppress(IndexError):
+            while True:
+                answers.append(self._new.popleft())
+        return answers
 
     def _publish(self, answers: list[RawAnswer]) -> None:
         self._look_up({answer.meter.name for answer in answers})

@@ -233,6 +233,18 @@ def test_what_a_meter_added_is_stored_before_it_is_published(bench: Bench) -> No
     assert stored == [0.0, 0.1, 0.15]
 
 
+def test_what_is_reported_while_the_process_ends_counts_as_well(bench: Bench) -> None:
+    plug = meter(profile="plug", store_every=3600)
+    for increment in (100, 100):
+        add(bench, plug, increment)
+    # After the last turn, before the line is closed.
+    bench.reports.reported(plug, Heard(PLUG, push="on", increments={"17": 50}))
+    bench.reports.close()
+    assert bench.publisher.readings[-1][0].values["energy_import"] == 0.15
+    assert bench.store.ledger_of["main"].counters["energy_import"].total == 0.15
+    assert max(bench.stored()) == bench.clock.now
+
+
 def test_another_process_goes_on_with_the_sum_of_increments(bench: Bench) -> None:
     plug = meter(profile="plug", store_every=3600)
     for increment in (100, 100):
