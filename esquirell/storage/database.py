@@ -97,7 +97,7 @@ class Database:
     def try_out(self) -> None:
         """Write a row and take it back. Raises ConfigError, or UnavailableError that says why."""
         if self.file is not None:
-            if not self.file.exists():
+            if not sqlite.is_there(self.file):
                 raise gone(self.file)
             with translated(self.url):
                 glance.try_out(self.file)
@@ -169,7 +169,7 @@ class Database:
 
     def _make_sqlite_engine(self) -> Engine:
         file = Path(self.url.database or "")
-        if not file.exists():
+        if not sqlite.is_there(file):
             raise gone(file)
         sqlite.prepare_file(file)
         opener = sqlite.opener(file, self._patience_s)

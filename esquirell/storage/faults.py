@@ -11,6 +11,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from esquirell.domain.errors import UnavailableError
 from esquirell.storage.address import shown
+from esquirell.storage.sqlite import is_there
 
 # By the name of SQLite's primary result code: https://www.sqlite.org/rescode.html
 _SENTENCES = {
@@ -48,7 +49,7 @@ class NoTablesError(UnavailableError):
 def gone(file: Path) -> UnavailableError:
     """Say that there is no file where the database was."""
     folder = file.absolute().parent
-    if not folder.is_dir():
+    if not is_there(folder):
         return UnavailableError(f"The directory {folder} of the database is gone: {_PUT_BACK}")
     return UnavailableError(f"The database {file} is gone: {_PUT_BACK}")
 

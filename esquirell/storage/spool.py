@@ -62,7 +62,7 @@ class Spool:
 
     def count(self) -> int:
         """Count the readings that wait, for the database or for the time. Raises SpoolError."""
-        if not self._file.exists():
+        if not self._is_there():
             return 0
         query = "SELECT (SELECT count(*) FROM waiting) + (SELECT count(*) FROM undated)"
         with self._open() as connection:
@@ -73,7 +73,7 @@ class Spool:
 
         Raises SpoolError.
         """
-        if not self._file.exists():
+        if not self._is_there():
             return [], 0
         with self._open() as connection:
             query = "SELECT id, body FROM waiting ORDER BY id LIMIT ?"
@@ -91,7 +91,7 @@ class Spool:
 
         Raises SpoolError.
         """
-        if not self._file.exists():
+        if not self._is_there():
             return []
         query = "SELECT id, boot, uptime_s, shown FROM undated WHERE at IS NULL ORDER BY id"
         with self._open() as connection:
@@ -108,7 +108,7 @@ class Spool:
 
         They are as the meters gave them: nothing is judged yet. Raises SpoolError.
         """
-        if not self._file.exists():
+        if not self._is_there():
             return []
         query = (
             "SELECT id, boot, uptime_s, at, body FROM undated WHERE at NOTNULL ORDER BY id LIMIT ?"
@@ -141,6 +141,13 @@ class Spool:
         ).rowcount
         if gone:
             log.error("too many readings wait for the time: the %d oldest are lost", gone)
+
+    def _is_there(self) -> bool:
+        """Whether anything was ever added. Raises SpoolError, as on a disk that fails."""
+        try:
+            return self._file.exists()
+        except OSError as error:
+            raise SpoolError(f"the spool {self._file} can't be used: {error.strerror}") from error
 
     @contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:

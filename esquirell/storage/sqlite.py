@@ -31,6 +31,14 @@ LOG_BYTES = 4 * 1024 * 1024
 _SYNCHRONOUS = {"full": "FULL", "normal": "NORMAL"}
 
 
+def is_there(path: Path) -> bool:
+    """Whether there is a file or a directory; on a disk that fails there is none."""
+    try:
+        return path.exists()
+    except OSError:
+        return False
+
+
 def prepare_file(path: Path) -> None:
     """Make the file, readable by its owner only, unless it is there.
 

@@ -1,10 +1,13 @@
 """What becomes of readings while the database, or even the disk, is away."""
 
+from pathlib import Path
+
 import pytest
 from support.db_samples import sample
 from support.fakes import ReadingStore, Spool
 
 from esquirell.services.saving import BATCH, Saver
+from esquirell.storage.spool import Spool as DiskSpool
 
 
 @pytest.fixture
@@ -108,3 +111,10 @@ def test_one_who_tries_a_locked_database_holds_nobody_up(
     store.away = False
     assert saver.save([sample("main", 2)], {}) is None
     assert len(store.rows) == 2
+
+
+def test_a_disk_that_fails_keeps_no_reading_from_the_database(store: ReadingStore) -> None:
+    saver = Saver(store, DiskSpool(Path("/", "x" * 300, "spool.db")))
+    assert saver.save([sample("main", 1)], {}) is None
+    assert len(store.rows) == 1
+    assert saver.waiting == 0

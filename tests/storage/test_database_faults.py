@@ -210,3 +210,12 @@ def test_errors_of_raw_connections_are_translated(sqlite: Database) -> None:
         sqlite.read(),
     ):
         raw.execute("SELECT nonsense()")
+
+
+def test_a_disk_that_fails_to_look_is_a_database_that_is_gone() -> None:
+    # As with a disk that gives errors: the system can't even say whether the file is there.
+    database = Database("sqlite:////" + "x" * 300 + "/esquirell.db")
+    with pytest.raises(UnavailableError, match="is gone"):
+        database.try_out()
+    with pytest.raises(UnavailableError, match="is gone"), database.write():
+        pass

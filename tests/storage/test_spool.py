@@ -145,3 +145,11 @@ def test_what_waits_is_on_the_disk_before_it_is_said_to_be(spool: Spool) -> None
     with spool._open() as connection:
         # 2 is FULL: https://www.sqlite.org/pragma.html#pragma_synchronous
         assert connection.execute("PRAGMA synchronous").fetchone() == (2,)
+
+
+def test_a_disk_that_fails_to_look_is_a_spool_that_fails() -> None:
+    # As with a disk that gives errors: the system can't even say whether the file is there.
+    spool = Spool(Path("/", "x" * 300, "spool.db"))
+    for look in (spool.count, lambda: spool.oldest(1), spool.undated, lambda: spool.dated(1)):
+        with pytest.raises(SpoolError, match="too long"):
+            look()
