@@ -8,7 +8,7 @@ from esquirell.daemon.parts import Part, Turn
 from esquirell.domain.errors import ConfigError
 from esquirell.runtime.root import Runtime
 from esquirell.settings.added_meters import version_of
-from esquirell.settings.state_files import gone
+from esquirell.settings.state_files import gone, is_there
 
 log = logging.getLogger(__name__)
 
@@ -47,7 +47,7 @@ class Follower:
     def _is_gone(self) -> bool:
         """Whether the state directory is gone, as with its disk: the meters stay as they were."""
         folder = self._runtime.settings.state_dir
-        is_gone = not folder.is_dir()
+        is_gone = not is_there(folder)
         if is_gone and not self._was_gone:
             log.error("%s", gone(folder))
         elif self._was_gone and not is_gone:

@@ -80,7 +80,10 @@ class Watchdog:
     def _run(self) -> None:
         pause_s = sign_of_life_every_s(LOOK_EVERY_S)
         while not self._stop.wait(pause_s):
-            self._look()
+            try:
+                self._look()
+            except Exception:  # a disk that fails now may work at the next look
+                log.exception("the watchdog could not look")
 
     def _look(self) -> None:
         for part in self._parts:

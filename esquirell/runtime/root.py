@@ -64,7 +64,7 @@ from esquirell.services.timekeeping import Timekeeper
 from esquirell.settings import Settings, load
 from esquirell.settings.meter_files import MeterFiles
 from esquirell.settings.private_files import make_directory
-from esquirell.settings.state_files import MQTT_MEMORY, gone
+from esquirell.settings.state_files import MQTT_MEMORY, gone, is_there
 from esquirell.storage.spool import Spool
 
 if TYPE_CHECKING:
@@ -142,7 +142,7 @@ class Runtime:
         before it writes would remove them from Home Assistant.
         """
         with self._reloading:
-            if not self.settings.state_dir.is_dir():
+            if not is_there(self.settings.state_dir):
                 raise ConfigError(gone(self.settings.state_dir))
             before, after = self.settings, load()
             if before.configured and not after.configured:

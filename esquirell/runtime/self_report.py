@@ -104,7 +104,7 @@ class SelfReport:
 
     def _problems(self) -> Iterator[str]:
         runtime = self._runtime
-        if not runtime.settings.state_dir.is_dir():
+        if not state_files.is_there(runtime.settings.state_dir):
             yield state_files.gone(runtime.settings.state_dir)
         if runtime.is_connected_to_mqtt:
             yield from runtime.connection.problems

@@ -33,6 +33,14 @@ def meters(state_dir: Path) -> list[Path]:
     return sorted((state_dir / METERS).glob("*.toml"))
 
 
+def is_there(state_dir: Path) -> bool:
+    """Whether a state directory is there; on a disk that fails it is not. Never raises."""
+    try:
+        return state_dir.is_dir()
+    except OSError:
+        return False
+
+
 def gone(state_dir: Path) -> str:
     """Say that a state directory that was there is gone."""
     return (

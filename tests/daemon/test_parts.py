@@ -1,3 +1,4 @@
+import errno
 import json
 import logging
 import os
@@ -105,6 +106,25 @@ def test_a_part_whose_thread_died_is_started_anew(caplog: pytest.LogCaptureFixtu
     eventually(lambda: turns.made == 2)
     watchdog.stop()
     assert "it has died" in caplog.text
+
+
+def test_a_look_that_fails_ends_no_watch(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("esquirell.daemon.watchdog.LOOK_EVERY_S", 0.01)
+    looks: list[str] = []
+
+    def look() -> str:
+        looks.append("")
+        if len(looks) == 2:
+            raise OSError(errno.EIO, "the disk is gone")
+        return ""
+
+    watchdog = Watchdog([], [], look)
+    watchdog.start()
+    eventually(lambda: len(looks) > 4)
+    watchdog.stop()
+    assert "the watchdog could not look" in caplog.text
 
 
 HANG = """

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from esquirell.domain.errors import ConfigError
-from esquirell.settings import private_files
+from esquirell.settings import private_files, state_files
 
 
 def names(folder: Path) -> list[str]:
@@ -51,3 +51,9 @@ def test_what_exists_is_refused(tmp_path: Path) -> None:
     assert str(caught.value) == (
         f"{tmp_path / 'link'} exists and is left as it is: --force overwrites it"
     )
+
+
+def test_a_state_directory_on_a_disk_that_fails_is_not_there(tmp_path: Path) -> None:
+    assert state_files.is_there(tmp_path)
+    # As with a disk that gives errors: the system can't even say whether it is there.
+    assert not state_files.is_there(Path("/", "x" * 300))
