@@ -91,8 +91,7 @@ class Control:
             log.debug("nobody can be told to change anything: %s", error)
             found = {}
         else:
-            if self._seen is None:
-                self._seen = {kind: order.id for kind, order in found.items()}
+            self._note_earlier(found)
         new = {kind: order for kind, order in found.items() if self._is_new(kind, order)}
         if LEVEL in new and new[LEVEL].value in get_args(Level):
             self._change_level(new[LEVEL].value)
@@ -110,11 +109,17 @@ class Control:
     def _give(self, kind: str, value: str = "") -> None:
         """Tell the other processes; without Redis this one does it alone."""
         try:
+            self._note_earlier(self._orders.newest(LEVEL, RESTART))
             order = self._orders.give(kind, value)
         except UnavailableError as error:
             log.warning("only this process is told (%s): %s", kind, error)
         else:
             self._seen = (self._seen or {}) | {kind: order.id}
+
+    def _note_earlier(self, found: Mapping[str, Order]) -> None:
+        """Note what was given before this process looked for the first time."""
+        if self._seen is None:
+            self._seen = {kind: order.id for kind, order in found.items()}
 
     def _is_new(self, kind: str, order: Order) -> bool:
         seen = self._seen or {}

@@ -61,6 +61,14 @@ def test_every_process_restarts_once() -> None:
     assert not again.control.follow()
 
 
+def test_what_is_asked_for_before_the_first_look_repeats_no_earlier_restart() -> None:
+    orders = Orders()
+    Process(orders).control.restart()
+    again = Process(orders, up_s=1.0)
+    again.control.change_level("debug")
+    assert not again.control.follow()
+
+
 def test_a_restart_is_refused_just_after_a_start() -> None:
     bench = Bench(from_file())
     bench.up_s = RESTART_AGAIN_S - 18
