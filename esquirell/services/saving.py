@@ -59,8 +59,11 @@ class Saver:
         return [f"readings wait for {what}: {why}" for what, why in reasons if why is not None]
 
     def retry(self) -> None:
-        """Try to store again what could not be stored, if something could not; never raises."""
-        if self._away is None and self._no_room is None:
+        """Try to store again what could not be stored, if something could not; never raises.
+
+        Also what was kept as the database was slow: another reading may not come for long.
+        """
+        if self._away is None and self._no_room is None and not self._may_wait:
             return
         try:
             self.store.try_out()

@@ -1,12 +1,17 @@
 """What becomes of readings while the database, or even the disk, is away."""
 
+import threading
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
 from support.db_samples import sample
 from support.fakes import ReadingStore, Spool
+from support.waiting import LIMIT_S
 
-from esquirell.services.saving import BATCH, Saver
+from esquirell.domain.reading import Reading
+from esquirell.domain.status import MeterStatus
+from esquirell.services.saving import BATCH, SLOW, Saver
 from esquirell.storage.spool import Spool as DiskSpool
 
 
@@ -118,3 +123,26 @@ def test_a_disk_that_fails_keeps_no_reading_from_the_database(store: ReadingStor
     assert saver.save([sample("main", 1)], {}) is None
     assert len(store.rows) == 1
     assert saver.waiting == 0
+
+
+def test_what_waited_for_a_slow_database_is_stored_without_another_reading(
+    saver: Saver, store: ReadingStore, spool: Spool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("esquirell.services.saving.TURN_S", 0.01)
+    add, began, goes_on = store.add, threading.Event(), threading.Event()
+
+    def slowly(readings: Sequence[Reading], statuses: Mapping[str, MeterStatus]) -> None:
+        if readings and not began.is_set():
+            began.set()
+            assert goes_on.wait(LIMIT_S)
+        add(readings, statuses)
+
+    store.add = slowly  # type: ignore[method-assign]
+    first = threading.Thread(target=saver.save, args=([sample("main", 1)], {}))
+    first.start()
+    assert began.wait(LIMIT_S)
+    assert saver.save([sample("main", 2)], {}) is SLOW
+    goes_on.set()
+    first.join()
+    saver.retry()
+    assert (len(store.rows), spool.count()) == (2, 0)
