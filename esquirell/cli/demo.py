@@ -45,4 +45,4 @@ def demo(
         click.echo(error.log, nl=False, err=True)
         raise
     took = time.monotonic() - began
-    say(f"{tally} in {took:.0f} s; nothing of it is left")
+    say(f"{tally} in {took:.0f} s; nothing is left behind")

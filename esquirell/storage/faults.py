@@ -39,7 +39,7 @@ class DamagedError(UnavailableError):
 
 
 class NotConnectedError(UnavailableError):
-    """There is no connection to a server: it is away, or lets us not in."""
+    """There is no connection to a server: it is away, or refuses the login."""
 
 
 class NoTablesError(UnavailableError):

@@ -163,5 +163,5 @@ def test_the_live_view_ends_with_ctrl_c() -> None:
             assert terminal.finish() == 0
         for shown in ("phase A", "next run in", "mosquitto_sub -h 127.0.0.1", "house/state"):
             assert shown in terminal.text
-        assert "nothing of it is left" in terminal.text.rpartition("\x1b[?1049l")[2]
+        assert "nothing is left behind" in terminal.text.rpartition("\x1b[?1049l")[2]
         assert place.leftovers() == []

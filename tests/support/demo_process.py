@@ -17,7 +17,7 @@ from support.waiting import LIMIT_S, eventually
 
 SERVERS = ("redis-server", "valkey-server", "mosquitto")
 SUMMARY = re.compile(
-    r"^(\d+) readings stored, (\d+) published in \d+ s; nothing of it is left$", re.MULTILINE
+    r"^(\d+) readings stored, (\d+) published in \d+ s; nothing is left behind$", re.MULTILINE
 )
 
 # What is set for another esquirell on this machine.
