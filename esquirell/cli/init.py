@@ -13,6 +13,7 @@ from pydantic import SecretStr
 
 from esquirell.cli import cloud_account, guide
 from esquirell.cli.call import Command
+from esquirell.cli.checks.files import exposed
 from esquirell.cli.output import say, warn
 from esquirell.domain.errors import ConfigError
 from esquirell.domain.meter import LOCAL_KEY_LENGTH, Meter, ProtocolVersion
@@ -126,11 +127,13 @@ def _draft(devices: Path | None) -> Draft:
 def _take_over(devices: Path) -> tuple[Meter, ...]:
     meters, left_out = read_devices(devices)
     for meter in meters:
-        say(f"{meter.label or meter.device_id}: taken over as {meter.name}")
+        say(f"{meter.label or meter.device_id}: added as {meter.name}")
     for name, reason in left_out:
         say(f"{name}: left out, {reason}")
+    for finding in exposed(meters, None):
+        warn(f"{finding.message} and the keys in it: {finding.remedy}")
     if not meters:
-        raise ConfigError(f"{devices} holds no meter to take over: nothing was written")
+        raise ConfigError(f"{devices} holds no energy meter: nothing was written")
     return meters
 
 

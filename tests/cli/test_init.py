@@ -60,6 +60,7 @@ def put_devices(folder: Path) -> Path:
     ]
     file = folder / "devices.json"
     file.write_text(json.dumps(devices))
+    file.chmod(0o600)
     return file
 
 
@@ -156,7 +157,7 @@ def test_devices_of_tinytuya_become_meters(folder: Path) -> None:
     lines = result.output.splitlines(keepends=True)
     assert [line for line in lines if line.startswith("Redis: ")]
     assert "".join(line for line in lines if not line.startswith("Redis: ")).startswith(
-        "Küche Steckdose: taken over as kueche-steckdose\n"
+        "Küche Steckdose: added as kueche-steckdose\n"
         "Lamp: left out, it has no datapoint that measures electricity\n"
         "MQTT: localhost:1883 without a password; change it under [mqtt]\n"
         "Written, readable by you only: kueche-steckdose.key, esquirell.toml\n"
@@ -182,6 +183,14 @@ def test_a_meter_behind_a_gateway_is_written_with_it(folder: Path) -> None:
     (meter,) = load(folder / "esquirell.toml", {}).meters
     assert (meter.name, meter.address) == ("attic", "192.168.1.9")
     assert (meter.gateway, meter.cid) == ("bfgw", "a4c1380123456789")
+
+
+def test_a_list_of_keys_that_others_can_read_is_named(folder: Path) -> None:
+    file = put_devices(folder)
+    assert "other users" not in run("--from-devices", str(file)).output
+    file.chmod(0o644)
+    said = "".join(run("--from-devices", str(file), "--force").output.split())
+    assert f"otheruserscanread{file}andthekeysinit:chmod600{file}" in said
 
 
 def test_an_account_in_the_cloud_becomes_meters(
@@ -219,7 +228,7 @@ def test_devices_without_a_meter_write_nothing(folder: Path) -> None:
     file = folder / "devices.json"
     file.write_text("[]")
     sentence = refusal("--from-devices", str(file))
-    assert sentence == f"{file} holds no meter to take over: nothing was written"
+    assert sentence == f"{file} holds no energy meter: nothing was written"
     assert names(folder) == ["devices.json"]
 
 
