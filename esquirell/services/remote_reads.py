@@ -127,6 +127,7 @@ class RemoteReads:
                     worker, self._prefix + kind, [meter.name for meter in meters]
                 )
             except UnavailableError as error:
+                self._forget(meters)
                 split.here += [meter for meter in meters if self._is_served(meter)]
                 split.nobody |= {one: error for one in meters if not self._is_served(one)}
             else:
@@ -135,15 +136,19 @@ class RemoteReads:
 
     def end(self, batches: Sequence[Batch]) -> None:
         """Note that nobody waits for batches any more."""
-        with self._lock:
-            for meter in (meter for batch in batches for meter in batch.meters):
-                self._polling.pop(meter.name, None)
+        for batch in batches:
+            self._forget(batch.meters)
 
     def _begin(self, meters: Sequence[Meter]) -> list[Meter]:
         now = time.monotonic()
         with self._lock:
             began = {meter: self._polling.setdefault(meter.name, now) for meter in meters}
         return [meter for meter in meters if now - began[meter] < SHARED_S]
+
+    def _forget(self, meters: Sequence[Meter]) -> None:
+        with self._lock:
+            for meter in meters:
+                self._polling.pop(meter.name, None)
 
     @contextmanager
     def guarded(self, meters: Sequence[Meter], kind: str) -> Iterator[None]:

@@ -126,6 +126,18 @@ def test_each_meter_is_read_by_its_owner(post: Post) -> None:
     assert len(answered) == 6
 
 
+def test_a_scheduled_poll_goes_to_other_workers_again_once_redis_is_back(
+    post: Post, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(remote_reads, "SHARED_S", 1e-9)
+    remote = RemoteReads(post, Ownership())
+    post.away = True
+    read(remote, meters(9), "scheduled")
+    post.away = False
+    _, _, answered, failed, _ = read(remote, meters(9), "scheduled")
+    assert (len(answered), failed) == (6, set())
+
+
 @pytest.mark.parametrize("fate", ["deaf", "dying"])
 def test_what_a_worker_does_not_read_is_read_here(
     post: Post, monkeypatch: pytest.MonkeyPatch, fate: str
