@@ -198,15 +198,14 @@ def _scale(raw: object, point: Datapoint) -> float:
     number = whole(raw)
     if number is None:
         raise DecodeError(f"expected a whole number, got {_shown(raw)}")
-    try:
-        value = number / point.divisor
-    except OverflowError:
-        raise DecodeError("a number this large is no measurement") from None
+    value = number / point.divisor
     return value if point.divisor >= 1 else round(value, 6)
 
 
 def _shown(raw: object) -> str:
     """Show a number that is not whole; of all else name the kind, as it may be a secret."""
+    if isinstance(raw, int) and not isinstance(raw, bool):
+        return "one of more than 18 digits"
     return f"{raw:g}" if isinstance(raw, float) else type(raw).__name__
 
 

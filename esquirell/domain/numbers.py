@@ -3,16 +3,20 @@
 import re
 
 _WHOLE = re.compile(r"[+-]?\d{1,18}(\.0{1,6})?", re.ASCII)
+_TOO_LARGE = 10**18  # no counter comes near it, and a float can't be computed from any int
 
 
 def whole(raw: object) -> int | None:
-    """Return the whole number that a raw value is: 2360, 2360.0 or "2360"; None for all else."""
+    """Return the whole number that a raw value is: 2360, 2360.0 or "2360"; None for all else.
+
+    One of more than 18 digits is none, however it is written.
+    """
     if isinstance(raw, bool):
         return None
     if isinstance(raw, int):
-        return raw
+        return raw if abs(raw) < _TOO_LARGE else None
     if isinstance(raw, float) and raw.is_integer():
-        return int(raw)
+        return int(raw) if abs(raw) < _TOO_LARGE else None
     if isinstance(raw, str) and _WHOLE.fullmatch(raw.strip()):
         return int(raw.strip().partition(".")[0])
     return None

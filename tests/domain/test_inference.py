@@ -471,3 +471,14 @@ ids = st.integers(1, 6).map(str)
 def test_anything_is_inferred_and_decoded(mapping: object, answer: dict[str, Any]) -> None:
     found = decode(answer, infer(specified(mapping), answer, "znnbq"))
     assert all(is_possible(key, value) for key, value in found.values.items())
+
+
+@pytest.mark.parametrize("raw", [10**400, -(10**400), 10**18, 1e300])
+def test_a_number_of_hundreds_of_digits_costs_only_its_own_value(raw: float) -> None:
+    """No float can be computed from such an integer."""
+    mapping, answer = integers(PLUG_V, ("cur_current", "mA", 0, 480))
+    found = read(
+        mapping, answer | dict.fromkeys((key for key in answer if answer[key] == 480), raw)
+    )
+    assert found.values == {"voltage": 230}
+    assert try_capture({"dps": {"17": raw, "18": raw, "19": raw, "20": 2300}}).profile == "unknown"
