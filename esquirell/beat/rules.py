@@ -94,8 +94,12 @@ def check_cron(text: str, zone: str) -> None:
     if fields != FIELDS:
         raise ConfigError(f'cron "{text}" has {fields} fields; it needs five')
     try:
-        CronSim(text, datetime.now(ZoneInfo(zone)))
-    except CronSimError as error:
-        raise ConfigError(f'cron "{text}" is not valid: {str(error).lower()}') from error
+        now = datetime.now(ZoneInfo(zone))
     except (KeyError, ValueError, OSError) as error:
         raise ConfigError(f"there is no time zone {zone}") from error
+    try:
+        CronSim(text, now)
+    except CronSimError as error:
+        raise ConfigError(f'cron "{text}" is not valid: {str(error).lower()}') from error
+    except ValueError as error:  # Python reads no number of thousands of digits
+        raise ConfigError("cron holds a number with too many digits") from error

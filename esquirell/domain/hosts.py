@@ -5,7 +5,9 @@ import re
 
 LONGEST = 253
 # A resolver takes more than the letters of host names: containers have names with underscores.
-_LABEL = re.compile(r"[^\s/:@\[\]?#%,;]{1,63}")
+_LABEL = re.compile(r"[^\s\x00-\x1f\x7f/:@\[\]?#%,;]{1,63}")
+# A resolver takes 10.0.0.010 for octal, and waits for a name 192.168.1.500 that nobody has.
+_LIKE_IPV4 = re.compile(r"\d+(\.\d+){3}", re.ASCII)
 
 
 def check_host(text: str) -> str:
@@ -22,6 +24,8 @@ def check_host(text: str) -> str:
         host = host[1:-1]
     if _is_address(host):
         return host
+    if _LIKE_IPV4.fullmatch(host):
+        raise ValueError("must be four numbers from 0 to 255, without zeros before them")
     if ":" in host:
         raise ValueError("must hold no port: that is a setting of its own")
     labels = host.rstrip(".").split(".")

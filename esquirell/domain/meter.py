@@ -11,6 +11,7 @@ Slug = Annotated[str, Field(pattern=r"^[a-z0-9_-]+$", max_length=64)]
 ProtocolVersion = Literal["3.1", "3.2", "3.3", "3.4", "3.5", "auto"]
 
 LOCAL_KEY_LENGTH = 16
+_LONGEST_PERIOD_S = 31_536_000  # a year, as for schedules
 
 # What the program and Celery keep under these names in Redis is no queue of meters.
 RESERVED_QUEUES = ("polls", "commands", "default", "unacked", "unacked_index", "unacked_mutex")
@@ -60,10 +61,10 @@ class Meter(BaseModel):
     mapping_file: Path | None = None
     transport: Literal["local", "cloud"] = "local"
     invert: bool | tuple[Literal["a", "b", "c"], ...] = False
-    publish_every: Annotated[int, Field(ge=0)] = 0
+    publish_every: Annotated[int, Field(ge=0, le=_LONGEST_PERIOD_S)] = 0
     upstream: Annotated[str, Field(pattern=r"^[a-z0-9_-]*$", max_length=64)] = ""
     push: bool | Literal["auto"] = "auto"
-    store_every: Annotated[int, Field(ge=0)] = 60
+    store_every: Annotated[int, Field(ge=0, le=_LONGEST_PERIOD_S)] = 60
     enabled: bool = True
     queue: Annotated[
         str, Field(pattern=r"^[a-z0-9_-]*$", max_length=64), AfterValidator(check_queue)

@@ -109,7 +109,7 @@ def _read(file: Path) -> Table:
         ) from error
     except OSError as error:
         raise ConfigError(f"{file} can't be read: {error.strerror}") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ConfigError(f"{file} is not valid TOML: {error}") from error
     if table.get("name", file.stem) != file.stem:
         raise ConfigError(f"{file}: name has to be {file.stem}, as the file is called")

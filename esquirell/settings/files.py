@@ -116,7 +116,7 @@ def _read(path: Path) -> ConfigFile:
         return ConfigFile(path, tomllib.loads(raw.decode("utf-8-sig")), exposed)
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path} must be text in UTF-8") from error
-    except ValueError as error:  # TOMLDecodeError, or a number with thousands of digits
+    except (ValueError, RecursionError) as error:  # also thousands of digits, or of brackets
         raise ConfigError(f"{path} is not valid TOML: {error}") from error
 
 

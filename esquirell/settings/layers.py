@@ -57,6 +57,8 @@ def prepare_table(table: Table, model: Model, route: Route, folder: Path, places
     _refuse_double(table, model, route, places)
     for key in path_keys(model):
         if isinstance(table.get(key), str):
+            if "\0" in table[key]:
+                raise ConfigError(places.about(route, key, "may not hold the character \\u0000"))
             table[key] = str((folder / table[key]).absolute())
 
 

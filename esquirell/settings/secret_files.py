@@ -124,10 +124,21 @@ def _mounted(route: Route, where: Sequence[Path]) -> Iterator[Path]:
         yield from (path for path in candidates if os.access(path, os.F_OK))
 
 
+def _is_plain(path: Path) -> bool:
+    """Whether reading the file comes to an end: that of a pipe or of a device may not.
+
+    A folder is left to the reading, which says what it is.
+    """
+    mode = path.stat().st_mode
+    return stat.S_ISREG(mode) or stat.S_ISDIR(mode)
+
+
 def _read(file: object, table: Route, key: str, places: Places) -> str:
     if not isinstance(file, str | Path):
         raise ConfigError(places.about(table, key, "must be text in quotes"))
     try:
+        if not _is_plain(Path(file)):
+            raise ConfigError(places.about(table, key, f"names {file}, which is not a plain file"))
         # Keys and passwords may end in a space: the end of the line alone is cut off.
         text = Path(file).read_bytes().decode().rstrip("\r\n")
         problem = "" if text else "it is empty"

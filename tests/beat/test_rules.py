@@ -108,7 +108,16 @@ def test_daylight_saving(cron: str, after: str, runs: list[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    "cron", ["", "99 * * * *", "* * * *", "* * * * * *", "0 0 31 2 *", "x y z a b"]
+    "cron",
+    [
+        "",
+        "99 * * * *",
+        "* * * *",
+        "* * * * * *",
+        "0 0 31 2 *",
+        "x y z a b",
+        f"{'1' * 5000} * * * *",
+    ],
 )
 def test_a_crontab_that_never_runs_is_refused(cron: str) -> None:
     with pytest.raises(ConfigError, match="cron"):

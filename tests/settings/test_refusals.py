@@ -124,6 +124,8 @@ REFUSALS = [
     ),
     (METER + "port = 70000", "meters.main: port must be at most 65535"),
     (METER + "publish_every = -1", "meters.main: publish_every must be at least 0"),
+    (METER + f"publish_every = {'9' * 30}", "meters.main: publish_every must be at most 31536000"),
+    (METER + "store_every = 31536001", "meters.main: store_every must be at most 31536000"),
     (METER + "publish_every = 1.5", "meters.main: publish_every must be a whole number"),
     (
         METER + "invert = ['x']",
@@ -133,6 +135,8 @@ REFUSALS = [
         METER + "mapping_file = 'none.json'",
         "meters.main: mapping_file names none.json, which is not a file that can be read",
     ),
+    ('state_dir = "a\\u0000"', "state_dir may not hold the character \\u0000"),
+    ('[mqtt]\npassword_file = "a\\u0000"', "mqtt: password_file may not hold the character"),
     ("[mqtt]\nport = 0", "mqtt: port must be at least 1"),
     ("[mqtt]\nport = '18883x'", "mqtt: port must be a whole number"),
     ("[mqtt]\nhost = ''", "mqtt: host must not be empty"),
@@ -266,6 +270,11 @@ def test_what_is_wrong_is_said_in_one_sentence(
     said = folder.refusal(toml)
     assert said.startswith(f"esquirell.toml: {sentence}")
     assert "geheim" not in said
+
+
+def test_a_file_of_thousands_of_brackets_is_no_toml(folder: ConfigurationFolder) -> None:
+    said = folder.refusal(f"timezone = {'[' * 5000}{']' * 5000}")
+    assert said.startswith("esquirell.toml is not valid TOML: ")
 
 
 def test_the_error_carries_nothing_that_holds_secrets(folder: ConfigurationFolder) -> None:

@@ -153,6 +153,12 @@ def test_a_folder_is_no_secret(folder: ConfigurationFolder) -> None:
     )
 
 
+def test_a_pipe_is_no_secret_as_nobody_may_ever_write_into_it(folder: ConfigurationFolder) -> None:
+    os.mkfifo(folder.path / "pw")
+    sentence = folder.refusal(FILE)
+    assert sentence == "esquirell.toml: mqtt: password_file names pw, which is not a plain file"
+
+
 def test_an_error_of_a_variables_file_names_the_variable(folder: ConfigurationFolder) -> None:
     sentence = folder.refusal("", ESQUIRELL_MQTT__PASSWORD_FILE=str(folder.path / "none"))
     assert sentence == (
