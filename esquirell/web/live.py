@@ -19,6 +19,8 @@ WATCHERS = 64
 CURVE = timedelta(hours=1)
 STEP_S = 60
 STEPS = int(CURVE.total_seconds()) // STEP_S
+# The clocks of two machines may differ by as much; a reading of later is one of a wrong clock.
+AHEAD = timedelta(minutes=1)
 
 
 # A reading, or an event as it is published on the broker.
@@ -37,7 +39,7 @@ class Curve:
         total, count = self._minutes.get(minute, (0.0, 0))
         self._minutes[minute] = (total + power, count + 1)
         if len(self._minutes) > 2 * STEPS:
-            self._forget(max(self._minutes) - STEPS)
+            self._keep_near(minute)
 
     def points(self, now: datetime) -> list[float | None]:
         """Return the means from an hour ago until now; None where nothing was measured."""
@@ -45,8 +47,10 @@ class Curve:
         found = (self._minutes.get(minute) for minute in range(last - STEPS, last + 1))
         return [one[0] / one[1] if one else None for one in found]
 
-    def _forget(self, before: int) -> None:
-        self._minutes = {at: one for at, one in self._minutes.items() if at >= before}
+    def _keep_near(self, minute: int) -> None:
+        """Forget what is more than an hour away: before, or by a clock that was wrong, after."""
+        known = self._minutes.items()
+        self._minutes = {at: one for at, one in known if abs(at - minute) <= STEPS}
 
 
 class Live:
@@ -73,7 +77,8 @@ class Live:
         """Take a reading in, from whatever thread; one that is older than the newest is left."""
         with self._lock:
             known = self._readings.get(reading.meter)
-            if known is not None and known.measured_at >= reading.measured_at:
+            latest = datetime.now(UTC) + AHEAD
+            if known is not None and reading.measured_at <= known.measured_at <= latest:
                 return
             self._readings[reading.meter] = reading
             self._draw(reading)

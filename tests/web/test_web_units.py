@@ -3,7 +3,7 @@
 import re
 import tomllib
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from importlib.resources import files
 from pathlib import Path
@@ -171,6 +171,14 @@ def test_the_newest_reading_wins_and_makes_the_curve() -> None:
     assert [one for one in live.curve("main") if one is not None] == [3.0]
     assert live.curve("nobody") == []
     assert Answer("ok").payload()["status"] == "ok"
+
+
+def test_a_reading_of_a_clock_that_was_ahead_gives_way_to_those_of_the_right_one() -> None:
+    live, now = Live(), datetime.now(UTC)
+    live.take(Reading("main", now + timedelta(days=1), {"active_power": 1.0}))
+    for second in range(2):
+        live.take(Reading("main", now + timedelta(seconds=second), {"active_power": 2.0 + second}))
+    assert live.readings()["main"].values == {"active_power": 3.0}
 
 
 PRICE = HourPrice(Decimal("0.90"), Decimal("0.30"), Decimal(0), Decimal(0))
