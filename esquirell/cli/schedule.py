@@ -1,6 +1,5 @@
 """`esquirell schedule`: what runs when, by the same commands as over MQTT."""
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -15,6 +14,7 @@ from esquirell.cli.moments import local
 from esquirell.cli.output import in_terminal, print_json, print_table, say, warn
 from esquirell.cli.values import plain
 from esquirell.domain.errors import UnavailableError
+from esquirell.domain.requests import parse_json
 from esquirell.domain.schedule import FETCH
 from esquirell.tasks import load_own_tasks
 
@@ -150,7 +150,7 @@ def _given(fields: Mapping[str, Any]) -> dict[str, Any]:
 def read_args(text: str) -> dict[str, Any]:
     """Read arguments that were given as JSON. Raises UsageError."""
     try:
-        args = json.loads(text)
+        args = parse_json(text)
     except ValueError:
         args = None
     if not isinstance(args, dict):

@@ -223,13 +223,25 @@ def read_json(payload: bytes) -> dict[str, Any]:
     if not payload.strip():
         return {}
     try:
-        data = json.loads(payload.decode())
-        # What can't be written again (NaN, 1e999, half a surrogate pair) was no JSON in UTF-8.
-        json.dumps(data, ensure_ascii=False, allow_nan=False).encode()
-    except (ValueError, RecursionError):
+        data = parse_json(payload.decode())
+    except ValueError:
         raise CommandError("invalid_json", "the payload is not JSON in UTF-8") from None
     if not isinstance(data, dict):
         raise CommandError("invalid_payload", "the payload must be a JSON object, such as {}")
+    return data
+
+
+def parse_json(text: str) -> Any:  # noqa: ANN401 - JSON is anything
+    """Return what a text of JSON holds. Raises ValueError for what is none.
+
+    What can't be written again (NaN, 1e999, half a surrogate pair) is none: a command that
+    was recorded with it could not be shown any more.
+    """
+    try:
+        data = json.loads(text)
+        json.dumps(data, ensure_ascii=False, allow_nan=False).encode()
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
     return data
 
 

@@ -1,13 +1,13 @@
 """Pages on which commands are given: the answer is shown where the command was given."""
 
 import asyncio
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from esquirell.domain.command import Answer, CommandRecord, Request
 from esquirell.domain.errors import CommandError
+from esquirell.domain.requests import parse_json
 from esquirell.web.handler import Handler, status_of
 
 LONGEST_FIELD = 8192
@@ -91,6 +91,6 @@ def steps_of(record: CommandRecord) -> list[tuple[str, Any]]:
 def as_json(text: str, name: str) -> Any:  # noqa: ANN401 - JSON is anything
     """Read JSON that was typed. Raises CommandError."""
     try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
+        return parse_json(text)
+    except ValueError:
         raise CommandError("invalid_payload", f"{name}: not valid JSON") from None

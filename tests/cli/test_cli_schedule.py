@@ -132,8 +132,10 @@ def test_what_no_service_could_do_is_a_fault_of_usage(
     assert says in said.err.splitlines()[-1]
 
 
-def test_arguments_must_be_json(home: Callable[..., list[str]]) -> None:
-    said = esquirell("schedule", "set", "fetch", "--args", "degrees", *home())
+@pytest.mark.parametrize("args", ["degrees", '{"x": NaN}', '{"x": 1e999}', '{"x": "\\ud800"}'])
+def test_arguments_must_be_json(home: Callable[..., list[str]], args: str) -> None:
+    """What is recorded is shown later: a log that holds NaN could not be."""
+    said = esquirell("schedule", "set", "fetch", "--args", args, *home())
     assert said.code == 2
     assert "JSON object" in said.err
 

@@ -137,6 +137,7 @@ def test_a_schedule_from_its_first_day_to_its_last(house: House) -> None:
         ({"rule": "cron", "cron": "* * *"}, "3 fields"),
         ({"rule": "cron", "cron": "* * * * *", "timezone": "Mars/Base"}, "no time zone Mars/Base"),
         ({"rule": "every", "every": "5", "args": "{"}, "args: not valid JSON"),
+        ({"rule": "every", "every": "5", "args": '{"x": NaN}'}, "args: not valid JSON"),
         ({"rule": "every", "every": "5", "meters": ["nobody"]}, "nobody"),
     ],
 )
