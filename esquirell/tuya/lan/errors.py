@@ -176,8 +176,8 @@ def _wrong_key(meter: Meter) -> MeterRejectedError:
 def _no_agreement(meter: Meter, seen: AttemptError) -> MeterRejectedError:
     return MeterRejectedError(
         "wrong_key",
-        f"{_who(meter)} agrees on no session key, most likely as its local_key is wrong: "
-        f"copy it from the Tuya cloud again; if it is right, check protocol {seen.version}, "
+        f"{_who(meter)} refuses the encrypted session, most likely because its local_key is "
+        f"wrong: copy it from the Tuya cloud again; if it is right, check protocol {seen.version}, "
         "or switch the meter off and on again",
     )
 
