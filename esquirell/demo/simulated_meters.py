@@ -38,7 +38,7 @@ class Building:
             "local_key": self.key,
             "protocol": self.protocol,
             "product_id": PRODUCT_ID,
-            # So that the summary counts the same stored as published.
+            # So that the summary counts what is published as stored, but for the last moments.
             "store_every": 0,
         }
 

@@ -56,6 +56,9 @@ def options(*more: str) -> list[str]:
 
 
 STORED_WITHIN_MS = 1500
+# A meter reports each second. Of what it reports after the last turn, until its line is closed, all
+# is stored and the newest published, as a retained topic holds one reading.
+WHILE_IT_ENDS = 5
 
 
 @pytest.fixture(scope="module")
@@ -94,7 +97,8 @@ def scenario(request: pytest.FixtureRequest, scenarios: dict[str, Scenario]) -> 
 def test_the_counts_are_true(scenario: Scenario) -> None:
     assert scenario.demo.end() == 0, scenario.demo.err
     stored, published = scenario.demo.counted()
-    assert stored == published == len(scenario.states)
+    assert published == len(scenario.states)
+    assert 0 <= stored - published <= WHILE_IT_ENDS * len(scenario.meters)
 
 
 def test_what_is_published_is_what_is_stored(scenario: Scenario) -> None:
@@ -136,7 +140,8 @@ def test_it_ends_by_itself_after_the_seconds_asked_for() -> None:
     with DemoProcess(*options("--seconds", "10")) as demo:
         assert demo.end() == 0, demo.err
         stored, published = demo.counted()
-        assert stored == published > 0
+        assert published > 0
+        assert 0 <= stored - published <= WHILE_IT_ENDS
         assert demo.leftovers() == []
 
 
@@ -148,7 +153,8 @@ def test_a_signal_ends_it_with_a_summary(number: signal.Signals) -> None:
         demo.process.send_signal(number)
         assert demo.end() == 0, demo.err
         stored, published = demo.counted()
-        assert stored == published > 0
+        assert published > 0
+        assert 0 <= stored - published <= WHILE_IT_ENDS
         assert demo.leftovers() == []
 
 
