@@ -17,7 +17,8 @@ from support.waiting import eventually
 
 Key = tuple[str, int]
 
-LEAST_STATES = 3
+# One each second: the first of them is stored by then, and what came a second and a half after it.
+LEAST_STATES = 5
 
 
 @dataclass
