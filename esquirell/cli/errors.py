@@ -1,5 +1,6 @@
 """Where the command line catches errors: each becomes one sentence and an exit code."""
 
+import errno
 import os
 import sys
 import traceback
@@ -18,6 +19,8 @@ _MISNAMED = frozenset({"invalid_payload", "unknown_meter", "unknown_schedule", "
 
 def run(arguments: Sequence[str]) -> int:
     """Run the command line; return the exit code. Never raises."""
+    _open_missing_streams()
+    stdout = sys.stdout
     try:
         result = app(list(arguments), prog_name="esquirell", standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:
@@ -28,7 +31,20 @@ def run(arguments: Sequence[str]) -> int:
         return FINE
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - no traceback for users
         return _explain(error, debug="--debug" in arguments)
+    except SystemExit:
+        # click leaves so, with another stream in its place, when the reader of stdout has gone.
+        if sys.stdout is stdout:
+            raise
+        return FINE
     return result if isinstance(result, int) else FINE
+
+
+def _open_missing_streams() -> None:
+    """Give a process that a shell or a service manager closed them for its three streams."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            stream = os.fdopen(os.open(os.devnull, os.O_RDWR), mode, encoding="utf-8")
+            setattr(sys, name, stream)
 
 
 def _explain(error: BaseException, *, debug: bool) -> int:
@@ -57,6 +73,9 @@ def _judge(error: BaseException) -> tuple[str, int]:
 def _unexpected(error: BaseException) -> tuple[str, int]:
     if isinstance(error, PermissionError) and error.filename:
         return f"{error.filename} is closed to this user: run this with sudo", USAGE
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        place = error.filename or "what this was written to"
+        return f"no space is left for {place}: make room and try again", FAILED
     kind = type(error).__name__
     return f"an unexpected error: {kind}: {error}; --debug shows where", FAILED
 

@@ -95,12 +95,13 @@ class Api(Handler):
         """Return the span of the query, by default from `since`. Raises CommandError."""
         now, zone = datetime.now(UTC), self.site.zone
         try:
-            return (
-                moment(self.asked("since", since), now, zone),
-                moment(self.asked("until", "0s"), now, zone),
-            )
+            begin = moment(self.asked("since", since), now, zone)
+            end = moment(self.asked("until", "0s"), now, zone)
         except ValueError as error:
             raise CommandError("invalid_payload", str(error)) from None
+        if begin > end:
+            raise CommandError("invalid_payload", "since lies after until: nothing is between them")
+        return begin, end
 
     async def query(self, command: str) -> Mapping[str, Any]:
         """Return the data of a command that only looks."""

@@ -164,3 +164,23 @@ def test_what_is_quick_says_nothing(
     with progress.working("Reading main"):
         pass
     assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    ("redirection", "code", "says"),
+    [
+        (">&-", 0, ""),
+        ("<&- >&-", 0, ""),
+        (">/dev/full", 1, "no space is left"),
+        ("| head -1 >/dev/null", 0, ""),
+    ],
+)
+def test_what_becomes_of_the_output_is_no_unexpected_error(
+    redirection: str, code: int, says: str
+) -> None:
+    command = f"set -o pipefail; '{sys.executable}' -m esquirell profiles list {redirection}"
+    done = subprocess.run(
+        ["/bin/bash", "-c", command], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == code, done.stderr
+    assert says in done.stderr if says else not done.stderr

@@ -129,6 +129,7 @@ def test_readings_are_those_of_the_command_line(house: House, reader: Program) -
     [
         ("/readings?meter=nobody", 404, "unknown_meter"),
         ("/readings?since=soon", 422, "invalid_payload"),
+        ("/readings?since=2026-01-02&until=2026-01-01", 422, "invalid_payload"),
         ("/readings?resolution=week", 422, "invalid_payload"),
         ("/readings?quantity=volts", 422, "invalid_payload"),
         ("/log?last=all", 422, "invalid_payload"),
