@@ -130,7 +130,7 @@ def test_the_demand_is_shown_to_who_asks_for_it() -> None:
     assert "Peak demand (kW)" in esquirell(*asked, "--plot").out
     refused = esquirell("readings", "--quantity", "peak_demand")
     assert refused.code == 2
-    assert "no quantity" in refused.sentence
+    assert "not a quantity" in refused.sentence
 
 
 def test_rollup_and_prune_tell_what_they_did(house: Home) -> None:

@@ -87,7 +87,8 @@ def test_every_command_does_what_it_says(house: House) -> None:
     tasks = house.ask("task/list")["data"]["tasks"]
     names = ["backfill", "backup", "fetch_and_save_energy_data", "prune", "rollup"]
     assert [task["name"] for task in tasks] == names
-    assert house.ask("health")["data"]["healthy"]
+    health = house.ask("health")["data"]
+    assert health["healthy"], health["problems"]
     info = json.loads(retained(house.broker.port)["esquirell/bridge/info"])
     assert set(info["commands"]) >= {"fetch", "schedule/add", "task/run", "health"}
 
@@ -286,7 +287,8 @@ def test_a_thousand_malformed_payloads_are_answered(house: House) -> None:
     eventually(
         lambda: answered() >= len(sent), BURST_LIMIT_S, lambda: f"{answered()} of {len(sent)}"
     )
-    assert house.ask("health")["data"]["healthy"]
+    health = house.ask("health")["data"]
+    assert health["healthy"], health["problems"]
     assert "Traceback" not in house.service.log
 
 

@@ -192,7 +192,7 @@ except FetchError as error:
     assert said[:2] == ["FAILURE", "unreachable"]
     assert said[2].startswith("main (127.0.0.1:1) can't be reached")
     assert said[3] == "error"
-    assert service.log.count("can't be reached") == 1
+    assert service.log.count("main (127.0.0.1:1) can't be reached") == 1
     assert "FetchError" not in service.log
 
 
