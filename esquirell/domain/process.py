@@ -34,6 +34,10 @@ class Process:
         """Whether it has a role; `worker` is also that of a single queue."""
         return any(one.partition("@")[0] == role for one in self.roles)
 
+    def is_same(self, other: "Process") -> bool:
+        """Whether both describe one process, at whatever moments."""
+        return (self.host, self.roles, self.since) == (other.host, other.roles, other.since)
+
     def gone(self, seconds: int) -> "Process":
         """Return the same process, which was heard of last so many seconds ago."""
         return replace(self, gone_s=seconds)

@@ -322,7 +322,7 @@ class Runtime:
         here = Here(
             self._waiting,
             self.connection.report if self.bridges else dict,
-            self.self_report.problems,
+            self.self_report.process,
         )
         configured = Configured(self.meters, self.schedules.active)
         return Health(configured, readings, shared.presence, queues, here, now)

@@ -25,14 +25,14 @@ MOST_OF_ONE = 2
 
 @dataclass(frozen=True, slots=True)
 class Here:
-    """What only the process that reports knows: readings that wait, its problems, its connection.
+    """What only the process that reports knows: readings that wait, its connection, itself.
 
     `mqtt` returns nothing where the connection is not the bridge's.
     """
 
     waiting: Callable[[], int] = lambda: 0
     mqtt: Callable[[], Mapping[str, Any]] = dict
-    problems: Callable[[], Sequence[str]] = tuple
+    process: Callable[[], Process] = lambda: Process("", (), "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +69,9 @@ class Health:
         Of more than `most_meters` it names those that fail, as many.
         """
         redis, roles, processes = self._redis()
+        # What it said in Redis is some seconds old: it may be connected by now.
+        here = self._here.process()
+        processes = [here if one.is_same(here) else one for one in processes]
         database, statuses = self._database(processes)
         unserved = self._unserved(roles)
         mqtt = self._here.mqtt()
@@ -76,7 +79,7 @@ class Health:
             [
                 *(part["error"] for part in (redis, database) if not part["ok"]),
                 *(problems_of_roles(roles) if redis["ok"] else ()),
-                *self._here.problems(),
+                *here.problems,
                 *(problem for one in processes for problem in one.problems),
                 *(f"no worker serves {queue}: its meters are not read" for queue in unserved),
             ]

@@ -75,9 +75,21 @@ def test_each_problem_is_said_once_in_its_own_words() -> None:
 def test_without_redis_the_others_are_not_known_and_this_process_is() -> None:
     presence = Presence()
     presence.error = "Redis refuses: READONLY"
-    here = Here(problems=lambda: ["the clock is doubted"])
+    here = Here(process=lambda: Process("raspi", ALL, SINCE, problems=("the clock is doubted",)))
     report = health_of(presence, here=here).report()
     assert report["problems"] == ["Redis refuses: READONLY", "the clock is doubted"]
+
+
+def test_of_the_process_that_reports_the_present_counts() -> None:
+    before = Process("raspi", ALL, SINCE, problems=("there is no connection yet",))
+    other = Process("garage", ("worker",), SINCE, problems=("the clock is doubted",))
+    here = Here(process=lambda: Process("raspi", ALL, SINCE, spooled=3))
+    report = health_of(Presence(before, other), here=here).report()
+    assert report["problems"] == ["the clock is doubted"]
+    assert [(one["host"], one["spooled"]) for one in report["processes"]] == [
+        ("raspi", 3),
+        ("garage", 0),
+    ]
     assert (report["redis"]["ok"], report["processes"]) == (False, [])
 
 
