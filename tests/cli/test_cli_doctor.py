@@ -264,7 +264,11 @@ def test_a_meter_that_hangs_up(home: Home) -> None:
 @pytest.mark.parametrize(
     ("setting", "said", "to_do"),
     [
-        ({"local_key": "local_key = 'fedcba9876543210'"}, "session key", "copy it from the Tuya"),
+        (
+            {"local_key": "local_key = 'fedcba9876543210'"},
+            "encrypted session",
+            "copy it from the Tuya",
+        ),
         (
             {"protocol": 'protocol = "3.3"'},
             "does not speak protocol 3.3 but 3.4",
