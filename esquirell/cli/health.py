@@ -32,8 +32,8 @@ def health(call: Call, role: str | None, *, here: bool) -> None:
     ours = _concerned(processes, role, anywhere=role is not None and not here)
     problems += _problems_of(ours, role) if not problems else []
     failures = failures_of_meters(call.settings)
-    if failures is None and (NOTHING_RUNS not in "; ".join(problems) or _is_there(call)):
-        problems += _problems_of_database(call)
+    if failures is None:
+        problems += _problems_of_database(call, runs=bool(ours))
     if problems:
         raise EsquirellError("; ".join(dict.fromkeys(problems)))
     if not call.json:
@@ -82,21 +82,17 @@ def _absent(role: str | None) -> str:
     return f"no {role} is alive: start esquirell run, or esquirell {role}"
 
 
-def _problems_of_database(call: Call) -> list[str]:
+def _problems_of_database(call: Call, *, runs: bool) -> list[str]:
+    """Say what is wrong with the database; where nothing runs it may not have been made yet."""
+    database = call.upkeep.database
+    if not runs and database.file is not None and not database.file.exists():
+        loss = call.upkeep.loss()
+        return [loss] if loss else []
     try:
-        call.upkeep.database.try_out()
+        database.try_out()
     except EsquirellError as error:
         return [str(error)]
     return []
-
-
-def _is_there(call: Call) -> bool:
-    """Return whether there is a database at all: one that is missing is no news where nothing runs.
-
-    A service that waits for it at its start is not to be seen yet.
-    """
-    file = call.upkeep.database.file
-    return file is None or file.exists()
 
 
 def _gone(processes: Sequence[Process]) -> Iterator[str]:

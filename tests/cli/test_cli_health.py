@@ -161,6 +161,14 @@ def test_without_redis_it_fails_at_once(home: Home) -> None:
     assert (told.code, told.json["healthy"]) == (1, False)
 
 
+def test_before_the_first_start_no_database_is_missing(home: Home) -> None:
+    home.configure(meter())
+    said = esquirell("health")
+    assert said.code == 1
+    assert said.sentence.startswith("Redis does not answer")
+    assert str(home.database.parent) not in said.sentence
+
+
 def test_a_redis_that_refuses_is_named_in_its_own_words(
     announce: Callable[..., None], server: RedisProcess
 ) -> None:
