@@ -121,7 +121,7 @@ def test_what_is_wrong_is_said(
     [
         (["schedule", "add", "x"], "either every"),
         (["schedule", "add", "x", "--cron", "never"], "five"),
-        (["schedule", "set", "fetch", "--every", "0"], "greater than or equal to 1"),
+        (["schedule", "set", "fetch", "--every", "0"], "must be at least 1"),
     ],
 )
 def test_what_no_service_could_do_is_a_fault_of_usage(
