@@ -22,7 +22,7 @@ class Order:
 
 
 class Orders:
-    """Gives orders, the newest of each kind, to whoever looks within a minute."""
+    """Gives orders, the newest of each kind, to processes that look within a minute."""
 
     def __init__(self, client: redis.Redis) -> None:
         self._client = client

@@ -12,7 +12,7 @@ from esquirell.domain.quantity import is_counter, is_quantity_key, possible, spl
 
 INVERTERS = ("znnbq", "wxnbq", "xnyjcn", "bxsdy")
 _SOURCES = ("pv", "bat")
-# What lamps, locks, thermostats and compressors tell as well.
+# What lamps, locks, thermostats and compressors report as well.
 _BESIDE = frozenset(["temperature", "state_of_charge", "voltage", "frequency"])
 
 Trust = Literal["sure", "likely", "doubtful", "unproven"]

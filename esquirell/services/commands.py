@@ -35,7 +35,7 @@ class Commands:
             return self._recorded(command, request, handlers, payload)
         except EsquirellError as error:
             return failure(error)
-        except Exception:  # whoever asked gets an answer
+        except Exception:  # the caller gets an answer
             log.exception(UNEXPECTED, request.command)
             return INTERNAL
 

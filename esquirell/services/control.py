@@ -49,7 +49,7 @@ class Control:
     """Changes the log level of the service, and restarts it, in all of its processes.
 
     `set_level` is how this process does the first, `level_changed` hears that it did. A restart
-    is carried out by whoever runs the process, once `follow` says that it is due.
+    is carried out by what runs the process, once `follow` says that it is due.
     """
 
     def __init__(
@@ -107,7 +107,7 @@ class Control:
         self._level_changed()
 
     def _give(self, kind: str, value: str = "") -> None:
-        """Tell the other processes; without Redis this one does it alone."""
+        """Let the other processes know; without Redis this one does it alone."""
         try:
             self._note_earlier(self._orders.newest(LEVEL, RESTART))
             order = self._orders.give(kind, value)

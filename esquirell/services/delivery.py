@@ -102,7 +102,7 @@ class Delivery:
 
 
 def _has_overtaken(newer: Reading, reading: Reading) -> bool:
-    # One that is much older tells of another clock.
+    # One that is much older was stamped by another clock.
     return timedelta(0) < newer.measured_at - reading.measured_at <= OVERTAKEN
 
 

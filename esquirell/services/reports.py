@@ -111,7 +111,7 @@ class Reports:
         self._store(due)
 
     def _taken(self) -> list[RawAnswer]:
-        """Return what came; whoever takes it has it alone."""
+        """Return what came, once: it is then no longer here."""
         answers = []
         with suppress(IndexError):
             while True:

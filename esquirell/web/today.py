@@ -123,7 +123,7 @@ class DaySoFar:
         try:
             self._work_up(names)
         except EsquirellError as error:
-            # Who looks next is told why the database can't be read, and has it tried again.
+            # The next caller learns why the database can't be read, and has it tried again.
             log.debug("what the day has brought is not known: %s", error)
             return
         self._changed()

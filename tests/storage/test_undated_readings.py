@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from support.db_samples import START
+from support.energy import Machine
 from support.fakes import Clock, Publisher, Transport, meter
 from support.statistics import Workshop
 
@@ -27,34 +28,13 @@ HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
 
 
-class Machine:
-    """What outlives the clock: how long it has run, and whether anything keeps the clock."""
-
-    def __init__(self) -> None:
-        self.boot = "first"
-        self.uptime = 100.0
-        self.synchronized = False
-
-    def uptime_s(self) -> float:
-        return self.uptime
-
-    def is_synchronized(self) -> bool:
-        return self.synchronized
-
-    def is_own_clock(self) -> bool:
-        return True
-
-    def keeps_time(self) -> bool:
-        return False
-
-
 class House:
     """A meter that counts 0.01 kWh a minute, and a computer without a battery for its clock."""
 
     def __init__(self, database: Database, folder: Path) -> None:
         self.database = database
         self.spool = Spool(folder / "spool.db")
-        self.machine = Machine()
+        self.machine = Machine("first", 100.0)
         self.publisher = Publisher()
         self.meter = meter(profile="owon_pc321")
         self.true = START

@@ -46,9 +46,11 @@ class Event(NamedTuple):
 
 
 class Machine:
-    def __init__(self) -> None:
-        self.boot = "boot 0"
-        self.uptime = 7200.0
+    """What outlives the clock: how long it has run, and whether anything keeps the clock."""
+
+    def __init__(self, boot: str = "boot 0", uptime_s: float = 7200.0) -> None:
+        self.boot = boot
+        self.uptime = uptime_s
         self.synchronized = False
 
     def uptime_s(self) -> float:

@@ -77,7 +77,7 @@ def _goes_by(draft: Draft, suffix: str) -> bool:
 
 
 def _factor_in_leakage(drafts: Sequence[Draft], answer: Mapping[str, Any]) -> None:
-    """Tell apart SPM01's power factor and the leakage that others send there: it is P / (V x I)."""
+    """Distinguish SPM01's power factor, P / (V x I), from the leakage that others send there."""
     found = by_key(drafts)
     leakage = found.get("leakage_current")
     if leakage is None or not leakage.raw or leakage.meaning is None or "power_factor" in found:
