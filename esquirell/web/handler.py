@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from html import escape
 from http import HTTPStatus
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 from urllib.parse import quote, urlencode
 
 from tornado.web import Finish, HTTPError, RequestHandler
@@ -17,10 +17,8 @@ from esquirell.domain.errors import EsquirellError
 from esquirell.web.formats import Formats, by_energy_first
 from esquirell.web.gate import Visit
 from esquirell.web.sessions import COOKIE, DAYS
+from esquirell.web.site import Site
 from esquirell.web.texts import Texts, best_language, texts_of
-
-if TYPE_CHECKING:
-    from esquirell.web.site import Site
 
 log = logging.getLogger(__name__)
 
@@ -70,7 +68,7 @@ class Handler(RequestHandler):
     session: str | None = None
 
     @property
-    def site(self) -> "Site":
+    def site(self) -> Site:
         """The site that this request came to."""
         return self.application  # type: ignore[return-value]  # only a Site uses these handlers
 

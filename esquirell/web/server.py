@@ -14,6 +14,7 @@ from esquirell.runtime.root import Runtime
 from esquirell.web.addresses import address_of
 from esquirell.web.gate import Gate, IngressGate
 from esquirell.web.live import Live
+from esquirell.web.routes import routes
 from esquirell.web.site import Shared, Site
 
 log = logging.getLogger(__name__)
@@ -85,13 +86,13 @@ async def _listen(runtime: Runtime, live: Live) -> list[HTTPServer]:
     shared = Shared(runtime, live)
     sites = [
         (
-            Site(shared, Gate(web_settings), web_settings.base_path),
+            Site(shared, Gate(web_settings), web_settings.base_path, routes()),
             web_settings.address,
             web_settings.port,
         )
     ]
     if os.environ.get(IN_HOME_ASSISTANT):
-        sites.append((Site(shared, IngressGate(), ""), "0.0.0.0", INGRESS_PORT))  # noqa: S104 - the gate admits one peer
+        sites.append((Site(shared, IngressGate(), "", routes()), "0.0.0.0", INGRESS_PORT))  # noqa: S104 - the gate admits one peer
     return [server for site, address, port in sites if (server := _bound(site, address, port))]
 
 

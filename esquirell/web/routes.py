@@ -1,0 +1,73 @@
+"""Which handler answers which address."""
+
+from tornado.routing import Rule
+from tornado.web import StaticFileHandler, url
+
+from esquirell.web import api
+from esquirell.web.handler import Handler
+from esquirell.web.pages import adding, history, log, login, meters, now, schedules, system
+from esquirell.web.site import Routes
+from esquirell.web.steering import Way
+
+NAME = r"([a-z0-9_-]{1,64})"
+
+
+class NotFound(Handler):
+    """Answers addresses that do not exist, to those who are logged in."""
+
+    def prepare(self) -> None:
+        """Say that there is nothing."""
+        super().prepare()
+        if not self._finished:
+            self.send_error(404)
+
+
+class Static(Handler, StaticFileHandler):
+    """Files of the page itself; they hold nothing that needs a log-in."""
+
+    is_open = True
+
+    def set_extra_headers(self, path: str) -> None:
+        """Let browsers keep a file as long as its address, which holds its version, stays."""
+        del path
+        versioned = bool(self.get_argument("v", ""))
+        self.set_header("Cache-Control", "max-age=31536000, immutable" if versioned else "no-cache")
+
+
+def routes() -> Routes:
+    """Return the routes of the page and of its API."""
+    return Routes(_rules(), NotFound, Static)
+
+
+def _rules() -> list[Rule]:
+    return [
+        url(r"/", now.Now),
+        url(r"/live", now.LiveNow),
+        url(r"/history", history.History),
+        url(r"/history.csv", history.HistoryCsv),
+        url(r"/pictures.css", history.Pictures),
+        url(r"/meters", meters.Meters),
+        url(r"/add", adding.AddMeter),
+        url(rf"/meters/{NAME}", meters.Meter),
+        url(r"/schedules", schedules.Schedules),
+        url(r"/schedules/preview", schedules.Preview),
+        url(r"/log", log.Log),
+        url(r"/log/([0-9a-f-]{36})", log.LogEntry),
+        url(r"/system", system.System),
+        url(r"/system/backup", system.Backup),
+        url(r"/way/([0-9a-f-]{36})", Way),
+        url(r"/api/v1/meters", api.Listed, {"command": "meter/list", "key": "meters"}),
+        url(r"/api/v1/schedules", api.Listed, {"command": "schedule/list", "key": "schedules"}),
+        url(r"/api/v1/health", api.Listed, {"command": "health"}),
+        url(r"/api/v1/readings", api.Rows, {"since": "24h", "view": "raw"}),
+        url(r"/api/v1/statistics", api.Rows, {"since": "30d", "view": "day"}),
+        url(r"/api/v1/cost", api.Costs),
+        url(r"/api/v1/log", api.Logged),
+        url(r"/api/v1/log/([0-9a-f-]{36})", api.LoggedOne),
+        url(r"/api/v1/events", api.Events),
+        url(r"/api/v1/openapi.json", api.OpenApi),
+        url(r"/api/v1/requests/([a-z/]+)", api.Requests),
+        url(r"/api/v1(?:/.*)?", api.Unknown),
+        url(r"/login", login.Login),
+        url(r"/logout", login.Logout),
+    ]
