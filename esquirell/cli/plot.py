@@ -9,7 +9,6 @@ import click
 
 from esquirell.cli.call import Call, misuse
 from esquirell.cli.export import new_file
-from esquirell.cli.readings import IN_TERMINAL
 from esquirell.domain.periods import Calendar
 from esquirell.domain.quantity import label_of
 from esquirell.domain.statistic import PEAK_DEMAND, quantity_of
@@ -19,20 +18,16 @@ from esquirell.plots.gather import Choice, figures, likely
 from esquirell.services.history import Columns, Found
 
 
-def check(where: str) -> None:
-    """Refuse a place that no picture goes to. Raises UsageError."""
-    if where != IN_TERMINAL and Path(where).suffix.lower() != ".svg":
+def draw(call: Call, found: Found, picture: Path | None, *, force: bool) -> None:
+    """Draw what was found, in the terminal unless there is a file for it. Raises UsageError."""
+    if picture and picture.suffix.lower() != ".svg":
         raise misuse(
-            f"--plot {where} is not a picture: write --plot FILE.svg, or --plot alone at "
+            f"--plot {picture} is not a picture: write --plot FILE.svg, or --plot alone at "
             "the end of the line"
         )
-
-
-def draw(call: Call, found: Found, where: str, *, force: bool) -> None:
-    """Draw what was found in the terminal, or into a file. Raises UsageError."""
     calendar = call.storage.calendar
     upstream = {meter.name: meter.upstream for meter in call.settings.meters if meter.upstream}
-    if where == IN_TERMINAL:
+    if not picture:
         columns = shutil.get_terminal_size().columns
         encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
         for figure in _figures(found, calendar, terminal.steps(columns), upstream):
@@ -43,7 +38,7 @@ def draw(call: Call, found: Found, where: str, *, force: bool) -> None:
     if len(drawn) > 1:
         units = ", ".join(figure.unit for figure in drawn)
         raise misuse(f"one picture shows one unit, not {units}: choose --quantity")
-    with new_file(Path(where), force=force) as part:
+    with new_file(picture, force=force) as part:
         part.write_text(svg.draw_alone(drawn[0]), encoding="utf-8")
 
 

@@ -94,8 +94,8 @@ def readings(call: Call, /, **given: Any) -> None:  # noqa: ANN401 - as click ha
     if asked.plot:
         from esquirell.cli import plot  # noqa: PLC0415 - it takes long to load, and few plot
 
-        plot.check(asked.plot)
-        plot.draw(call, found, asked.plot, force=asked.force)
+        picture = None if asked.plot == IN_TERMINAL else Path(asked.plot)
+        plot.draw(call, found, picture, force=asked.force)
     elif asked.output:
         with new_file(asked.output, force=asked.force) as file:
             export.write(form, found, file, calendar)
@@ -155,8 +155,6 @@ def _print(found: Found, form: str, calendar: Calendar) -> None:
         case _:
             print_table(found.rows, found.columns, calendar)
 
-
-_OWN_DEFAULTS = ("since", "resolution")
 
 statistics = Command(
     "statistics",

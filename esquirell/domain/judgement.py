@@ -8,8 +8,9 @@ from functools import lru_cache
 from esquirell.domain.counters import Counter, follow, taken_over
 from esquirell.domain.doubts import Doubt, corrected, of_check, weigh
 from esquirell.domain.increments import Increments, add
+from esquirell.domain.instrument import Instrument
 from esquirell.domain.integration import Integral, integrate
-from esquirell.domain.inversion import Invert, invert
+from esquirell.domain.inversion import invert
 from esquirell.domain.ledger import Ledger
 from esquirell.domain.plausibility import CHECKS
 from esquirell.domain.quantity import is_counter, split_key, with_suffix
@@ -21,19 +22,6 @@ INCREMENTS = "increments"
 _SHAPES = 256
 _HELD_BACK = "fell, or rose by more than can be: it is held back until more readings agree"
 _LOST = "of the {hours:.0f} hours before this reading nothing is known: their energy is missing"
-
-
-@dataclass(frozen=True, slots=True)
-class Instrument:
-    """What is to be known of the device: `source` names it, `keys` are those it may send.
-
-    `adds` are the counters that it adds to by reports, if somebody listens to those.
-    """
-
-    source: str
-    keys: Collection[str] = ()
-    invert: Invert = False
-    adds: Collection[str] = ()
 
 
 @dataclass

@@ -3,11 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from esquirell.domain.ledger import Ledger
-    from esquirell.domain.undated import Undated
+from esquirell.domain.ledger import Ledger
+from esquirell.domain.undated import Undated
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,14 +32,14 @@ class Reading:
     diagnostics: Mapping[str, object] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     hints: tuple[str, ...] = ()
-    ledger: "Ledger | None" = None
+    ledger: Ledger | None = None
     holds_s: int | None = None
     begins: frozenset[str] = frozenset()
     ranges: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     retracted: Mapping[str, datetime] = field(default_factory=dict)
     increments: Mapping[str, float] = field(default_factory=dict)
     interrupted: bool = False
-    undated: "Undated | None" = None
+    undated: Undated | None = None
 
     @property
     def time(self) -> str | None:

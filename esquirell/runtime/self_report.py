@@ -2,19 +2,21 @@
 
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from esquirell.domain.errors import UnavailableError
+from esquirell.domain.meter import Meter
 from esquirell.domain.process import Process
 from esquirell.domain.reading import iso
-from esquirell.services.schedules import pace_of
-from esquirell.settings import state_files
-
-if TYPE_CHECKING:
-    from esquirell.runtime.root import Runtime
+from esquirell.mqtt.client import Connection
+from esquirell.services.lines import Lines
+from esquirell.services.poll import Poller
+from esquirell.services.schedules import Schedules, pace_of
+from esquirell.services.timekeeping import Timekeeper
+from esquirell.settings import Settings, state_files
 
 # How often to look how often meters are to be read.
 PACE_EVERY_S = 10.0
@@ -33,6 +35,59 @@ class Duties:
     standing_by: Nothing = tuple
     queues: tuple[str, ...] = ()
     blocked: Callable[[], bool] = lambda: False
+
+
+class ThisProcess(Protocol):
+    """The parts of a process that it is described by; none is built for that."""
+
+    @property
+    def settings(self) -> Settings:
+        """The configuration."""
+        ...
+
+    @property
+    def started_at(self) -> datetime:
+        """When it began."""
+        ...
+
+    @property
+    def is_connected_to_mqtt(self) -> bool:
+        """Whether it keeps a connection to the broker, up or not."""
+        ...
+
+    @property
+    def connection(self) -> Connection:
+        """That connection."""
+        ...
+
+    @property
+    def polls(self) -> bool:
+        """Whether it reads meters."""
+        ...
+
+    @property
+    def poller(self) -> Poller:
+        """What reads them."""
+        ...
+
+    @property
+    def timekeeper(self) -> Timekeeper:
+        """What decides whether the clock is right."""
+        ...
+
+    @property
+    def schedules(self) -> Schedules:
+        """What is to be read when."""
+        ...
+
+    @property
+    def lines(self) -> Lines:
+        """Which meters are its own."""
+        ...
+
+    def meters(self) -> Sequence[Meter]:
+        """Return the configured meters."""
+        ...
 
 
 class Punctuality:
@@ -79,7 +134,7 @@ class Punctuality:
 class SelfReport:
     """Describes this process to all others; cheap enough for every few seconds."""
 
-    def __init__(self, runtime: "Runtime", now: Callable[[], datetime]) -> None:
+    def __init__(self, runtime: ThisProcess, now: Callable[[], datetime]) -> None:
         self._runtime = runtime
         self._since = iso(runtime.started_at)
         self._punctuality = Punctuality(self._pace_s, lambda: runtime.poller.polled_at, now)

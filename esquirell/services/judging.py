@@ -11,8 +11,9 @@ from functools import lru_cache
 
 from esquirell.domain.errors import UnavailableError
 from esquirell.domain.increments import together
+from esquirell.domain.instrument import Instrument
 from esquirell.domain.inversion import Invert
-from esquirell.domain.judgement import Instrument, judge, unjudged
+from esquirell.domain.judgement import judge, unjudged
 from esquirell.domain.ledger import Ledger
 from esquirell.domain.meter import Meter
 from esquirell.domain.reading import Reading

@@ -10,7 +10,7 @@ from esquirell.domain.errors import EsquirellError, MeterError
 from esquirell.domain.heard import Heard, Question
 from esquirell.tuya.cloud.cloud import Cloud, NoCloud
 from esquirell.tuya.cloud.keys import CloudKeys
-from esquirell.tuya.lan.errors import stopped
+from esquirell.tuya.errors import stopped
 from esquirell.tuya.lan.local import Answered, LocalTransport, Transport
 
 log = logging.getLogger(__name__)

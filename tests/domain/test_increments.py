@@ -9,7 +9,8 @@ from pydantic import TypeAdapter
 
 from esquirell.domain.inference import infer
 from esquirell.domain.inference.specification import specified
-from esquirell.domain.judgement import Instrument, judge
+from esquirell.domain.instrument import Instrument
+from esquirell.domain.judgement import judge
 from esquirell.domain.ledger import Ledger
 from esquirell.domain.reading import Reading
 

@@ -11,7 +11,8 @@ from pydantic import TypeAdapter
 
 from esquirell import profiles
 from esquirell.domain.decoding import decode
-from esquirell.domain.judgement import Instrument, judge, unjudged
+from esquirell.domain.instrument import Instrument
+from esquirell.domain.judgement import judge, unjudged
 from esquirell.domain.ledger import Ledger
 from esquirell.domain.reading import Reading, payload
 

@@ -11,7 +11,8 @@ import pytest
 from support.db_samples import sample
 
 from esquirell.domain.errors import SpoolError
-from esquirell.domain.judgement import Instrument, judge
+from esquirell.domain.instrument import Instrument
+from esquirell.domain.judgement import judge
 from esquirell.domain.reading import Reading
 from esquirell.domain.undated import Undated
 from esquirell.storage.spool import Spool

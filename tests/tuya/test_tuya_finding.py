@@ -20,7 +20,7 @@ from esquirell.tuya.discovery.addresses import Addresses
 from esquirell.tuya.discovery.announcement import Announcement, parse
 from esquirell.tuya.discovery.finder import Finder
 from esquirell.tuya.discovery.listener import Listener, Ports
-from esquirell.tuya.lan.errors import not_found
+from esquirell.tuya.errors import not_found
 
 PRODUCT = "gqmmtjclqb7reg5p"
 ELSEWHERE = "127.0.0.2"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from esquirell.domain.errors import MeterUnreachableError, UnavailableError
 from esquirell.domain.meter import Meter
-from esquirell.tuya.lan.errors import not_found, stopped
+from esquirell.tuya.errors import not_found, stopped
 
 if TYPE_CHECKING:
     from esquirell.tuya.discovery.announcement import Announcement

@@ -11,9 +11,9 @@ from esquirell.domain.errors import EsquirellError, MeterError
 from esquirell.domain.heard import Heard, Push, Question
 from esquirell.domain.meter import Meter
 from esquirell.tuya.discovery.following import Follower
+from esquirell.tuya.errors import being_read, no_lock, stopped
 from esquirell.tuya.lan.cooldown import CoolDown
 from esquirell.tuya.lan.datapoints import Datapoints
-from esquirell.tuya.lan.errors import being_read, no_lock, stopped
 from esquirell.tuya.lan.exchange import Exchange, Script
 from esquirell.tuya.lan.increments import Increments
 from esquirell.tuya.lan.lock import DeviceLock

@@ -8,8 +8,8 @@ from typing import Never, Protocol, TypeVar
 
 from esquirell.domain.heard import Question
 from esquirell.domain.meter import Meter
+from esquirell.tuya.errors import AttemptError, Step, impossible_key
 from esquirell.tuya.lan.datapoints import Datapoints
-from esquirell.tuya.lan.errors import AttemptError, Step, impossible_key
 from esquirell.tuya.lan.limits import Limits
 from esquirell.tuya.lan.lock import DeviceLock
 from esquirell.tuya.lan.loop import FOREVER, Address, Line, Loop

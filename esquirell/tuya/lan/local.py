@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from esquirell.domain.errors import ConfigError, EsquirellError
 from esquirell.domain.heard import Heard, Question
 from esquirell.domain.meter import Meter
-from esquirell.tuya.lan.errors import stopped
+from esquirell.tuya.errors import stopped
 from esquirell.tuya.lan.network import Network
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from collections.abc import Iterable
 
 from esquirell.domain.errors import MeterError
 from esquirell.domain.heard import Question
+from esquirell.tuya.errors import AttemptError, explain, held_by_other, wrong_protocol
 from esquirell.tuya.lan.datapoints import Datapoints
-from esquirell.tuya.lan.errors import AttemptError, explain, held_by_other, wrong_protocol
 from esquirell.tuya.lan.exchange import Exchange, Script
 from esquirell.tuya.lan.limits import Limits
 

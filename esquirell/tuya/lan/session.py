@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
+from esquirell.tuya.errors import SESSION_VERSIONS, Evidence
 from esquirell.tuya.lan.codec import (
     NONCE_BYTES,
     Codec,
@@ -19,7 +20,6 @@ from esquirell.tuya.lan.codec import (
     proof_of,
     session_key,
 )
-from esquirell.tuya.lan.errors import SESSION_VERSIONS, Evidence
 from esquirell.tuya.tinytuya_import import (
     CONTROL_NEW,
     DP_QUERY,
