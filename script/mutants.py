@@ -1,9 +1,12 @@
 """Change the code in small ways that do harm, and see whether a test notices.
 
-`python script/mutants.py [--count N] [--seed S] [ROOM ...]`; a room is a package of esquirell
-(domain, services, storage, mqtt, tuya, beat). Each mutant is one change at random in a copy of
-the project; the tests of its room run until one fails. What survives is printed with the change:
-either a test is missing, or the change does no harm.
+`python script/mutants.py [--count N] [--seed S] [--jobs J] [ROOM ...]`; a room is a package of
+esquirell (domain, services, storage, mqtt, tuya, beat). First the tests run once, without a
+change, to learn which of them run which line and how long each takes. Each mutant is then one
+change at random in a copy of the project, and the tests that run the changed line run, the quick
+ones first, until one fails. What survives is printed with its change: either a test is missing, or
+the change does no harm. Tests that start the program as a process of its own are not asked, as
+nobody can see which lines they run.
 """
 
 import argparse
@@ -11,24 +14,26 @@ import ast
 import os
 import random
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from importlib.util import cache_from_source
 from pathlib import Path
+from queue import SimpleQueue
+from xml.etree import ElementTree as ET
+
+from coverage import CoverageData
 
 ROOT = Path(__file__).parents[1]
-# Where the tests of a room are, the quick ones first.
-ROOMS = {
-    "domain": ("tests/domain", "tests/profiles", "tests/services", "tests/storage"),
-    "services": ("tests/services", "tests/domain", "tests/storage", "tests/daemon"),
-    "storage": ("tests/storage", "tests/services"),
-    "mqtt": ("tests/mqtt", "tests/daemon"),
-    "tuya": ("tests/tuya",),
-    "beat": ("tests/beat", "tests/daemon"),
-}
-LIMIT_S = 900
+ROOMS = ("domain", "services", "storage", "mqtt", "tuya", "beat")
+TESTS = (*ROOMS, "profiles", "settings", "plots", "backfill", "homeassistant", "web")
+# Tests of one mutant, by the time that they take without it.
+BUDGET_S = 60.0
 SWAPPED: dict[type[ast.AST], type[ast.AST]] = {
     ast.Lt: ast.LtE,
     ast.LtE: ast.Lt,
@@ -48,6 +53,8 @@ SWAPPED: dict[type[ast.AST], type[ast.AST]] = {
     ast.Or: ast.And,
 }
 NAMES = {"min": "max", "max": "min", "any": "all", "all": "any"}
+# What is decorated so holds nothing that does harm: how a class is made, how much is remembered.
+HARMLESS = {"dataclass", "lru_cache"}
 
 
 @dataclass(frozen=True)
@@ -61,31 +68,80 @@ class Place:
 
 @dataclass(frozen=True)
 class Mutant:
-    """One change: the new source of a file, and where and what was changed."""
+    """One change: the new source of a file, where it is, and in which lines it is noticed.
+
+    `lines` are those of the changed statement, and of the function around it.
+    """
 
     file: Path
     line: int
     change: str
     source: str
+    lines: tuple[range, ...]
+
+    @property
+    def place(self) -> str:
+        """File and line, for people."""
+        return f"{self.file}:{self.line}"
 
 
 def places(file: Path) -> Iterator[Place]:
     """Return every place of a file where a change can be made."""
-    tree = ast.parse(file.read_text(encoding="utf-8"))
+    tree = ast.parse((ROOT / file).read_text(encoding="utf-8"))
+    skipped = set(_harmless(tree))
     for number, node in enumerate(ast.walk(tree)):
-        for change, _ in enumerate(_changes(node)):
-            yield Place(file, number, change)
+        if node not in skipped:
+            for change, _ in enumerate(_changes(node)):
+                yield Place(file, number, change)
 
 
 def mutant(place: Place) -> Mutant:
     """Make the change at a place."""
-    tree = ast.parse(place.file.read_text(encoding="utf-8"))
+    tree = ast.parse((ROOT / place.file).read_text(encoding="utf-8"))
     node = list(ast.walk(tree))[place.node]
+    lines = tuple(_around(tree, node))
     change = list(_changes(node))[place.change]
-    before = ast.unparse(node)
+    before = ast.unparse(node).splitlines()
     change(node)
-    line = getattr(node, "lineno", 0)
-    return Mutant(place.file, line, f"{before}  ->  {ast.unparse(node)}", ast.unparse(tree))
+    after = ast.unparse(node).splitlines()
+    told = next(
+        (f"{a.strip()}  ->  {b.strip()}" for a, b in zip(before, after, strict=False) if a != b),
+        "",
+    )
+    return Mutant(place.file, getattr(node, "lineno", 0), told, ast.unparse(tree), lines)
+
+
+def _harmless(tree: ast.AST) -> Iterator[ast.AST]:
+    """Return the nodes that are no behaviour: types, and arguments of harmless decorators."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.AnnAssign() | ast.arg() if node.annotation:
+                yield from ast.walk(node.annotation)
+            case ast.FunctionDef() if node.returns:
+                yield from ast.walk(node.returns)
+            case ast.Call(func=ast.Name(id=name)) if name in HARMLESS:
+                yield from ast.walk(node)
+            case ast.If(test=ast.Name(id="TYPE_CHECKING")):
+                yield from ast.walk(node)
+
+
+def _around(tree: ast.AST, node: ast.AST) -> Iterator[range]:
+    """Return the lines of the statement that holds the node, then those of its function."""
+    holders = [
+        found
+        for found in ast.walk(tree)
+        if isinstance(found, ast.stmt) and any(inner is node for inner in ast.walk(found))
+    ]
+    holders.sort(key=lambda found: (found.lineno, -(found.end_lineno or 0)))
+    statement = holders[-1]
+    body = getattr(statement, "body", None)
+    last = body[0].lineno - 1 if body else statement.end_lineno or statement.lineno
+    functions = [one for one in holders if isinstance(one, ast.FunctionDef)]
+    if isinstance(statement, ast.FunctionDef):  # a call of its body was dropped
+        yield range(statement.lineno + 1, (statement.end_lineno or 0) + 1)
+    elif functions:
+        yield range(statement.lineno, max(last, statement.lineno) + 1)
+        yield range(functions[-1].lineno + 1, (functions[-1].end_lineno or 0) + 1)
 
 
 def _changes(node: ast.AST) -> Iterator[Callable[[ast.AST], None]]:
@@ -104,8 +160,14 @@ def _changes(node: ast.AST) -> Iterator[Callable[[ast.AST], None]]:
             yield _negate
         case ast.FunctionDef() if len(node.body) > 1:
             for place, statement in enumerate(node.body):
-                if isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Call):
+                if _is_call(statement):
                     yield _drop(place)
+
+
+def _is_call(statement: ast.stmt) -> bool:
+    """Whether a statement calls something for its effect; what is logged is no behaviour."""
+    called = isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Call)
+    return called and not ast.unparse(statement).startswith("log.")
 
 
 def _swap_comparison(node: ast.AST) -> None:
@@ -145,72 +207,174 @@ def _drop(place: int) -> Callable[[ast.AST], None]:
     return drop
 
 
-def choose(rooms: list[str], count: int, chance: random.Random) -> Iterator[tuple[str, Mutant]]:
-    """Choose mutants at random, as many in each room."""
+def choose(rooms: Sequence[str], count: int, chance: random.Random) -> list[Mutant]:
+    """Choose mutants at random, as many in each room, the rooms in turn."""
+    by_room = []
     for room in rooms:
         found = [
             place
             for file in sorted((ROOT / "esquirell" / room).rglob("*.py"))
             if "migrations" not in file.parts
-            for place in places(file)
+            for place in places(file.relative_to(ROOT))
         ]
-        for place in chance.sample(found, min(count // len(rooms), len(found))):
-            yield room, mutant(place)
+        by_room.append(chance.sample(found, min(count // len(rooms), len(found))))
+    return [mutant(place) for turn in zip(*by_room, strict=False) for place in turn]
 
 
-def check_unchanged(rooms: list[str], copy: Path) -> None:
-    """Exit unless the tests pass without a change: else they would notice everything."""
-    for room in rooms:
-        if not survives(
-            Mutant(file := ROOT / "esquirell/__init__.py", 0, "", file.read_text()), room, copy
-        ):
-            sys.exit(f"the tests of {room} fail without a change")
+class Suite:
+    """The tests: which run a line, and how long each takes; learnt by running them once."""
 
-
-def survives(changed: Mutant, room: str, copy: Path) -> bool:
-    """Whether all tests of the room pass with the change."""
-    target = copy / changed.file.relative_to(ROOT)
-    original = target.read_text(encoding="utf-8")
-    target.write_text(changed.source, encoding="utf-8")
-    command = [sys.executable, "-m", "pytest", "-x", "-q", "-n2", "-p", "no:cacheprovider"]
-    try:
-        done = subprocess.run(
-            [*command, *ROOMS[room]],
-            cwd=copy,
-            env=os.environ | {"PYTHONPATH": str(copy)},
-            capture_output=True,
-            timeout=LIMIT_S,
-            check=False,
+    def __init__(self, copy: Path) -> None:
+        done = _pytest(
+            copy,
+            [
+                "-n2",
+                "--cov=esquirell",
+                "--cov-context=test",
+                "--cov-report=",
+                "--junitxml=junit.xml",
+            ],
+            [f"tests/{room}" for room in TESTS],
+            limit_s=3600,
         )
+        if done.returncode > 1:
+            sys.exit(f"the tests do not run:\n{done.stdout[-4000:]}")
+        self._data = CoverageData(str(copy / ".coverage"))
+        self._data.read()
+        self._copy = copy
+        self._took = dict(_durations(copy / "junit.xml"))
+
+    def of(self, changed: Mutant) -> tuple[list[str], float]:
+        """Return the tests that could notice a mutant, quick ones first, and how long they take.
+
+        What runs at import, as a constant, is noticed by those of the file and of its room.
+        """
+        by_line = self._data.contexts_by_lineno(str(self._copy / changed.file))
+        found: set[str] = set()
+        for lines in changed.lines:
+            found = found or self._named(by_line, lines)
+        if not found and not changed.lines:
+            found = self._named(by_line, by_line)
+            room = f"tests/{changed.file.parts[1]}/"
+            found |= {test for test in self._took if test.startswith(room)}
+        chosen: list[str] = []
+        total = 0.0
+        for test in sorted(found, key=lambda test: self._took[test]):
+            if chosen and total + self._took[test] > BUDGET_S:
+                break
+            chosen.append(test)
+            total += self._took[test]
+        return chosen, total
+
+    def _named(
+        self, by_line: dict[int, list[str]], lines: range | dict[int, list[str]]
+    ) -> set[str]:
+        names = {name for line in lines for name in by_line.get(line, ())}
+        return {test for name in names if (test := name.partition("|")[0]) in self._took}
+
+
+def _durations(report: Path) -> Iterator[tuple[str, float]]:
+    for case in ET.parse(report).iter("testcase"):  # noqa: S314 - pytest wrote it just now
+        file = case.get("classname", "").replace(".", "/")
+        if case.find("failure") is not None or case.find("error") is not None:
+            # What fails without a change says nothing about one.
+            sys.stdout.write(f"left out, as it fails without a change: {file} {case.get('name')}\n")
+            continue
+        yield f"{file}.py::{case.get('name')}", float(case.get("time", 0))
+
+
+def _pytest(
+    copy: Path, options: Sequence[str], tests: Sequence[str], limit_s: float
+) -> subprocess.CompletedProcess[str]:
+    """Run tests in a copy. Raises TimeoutExpired; its servers are ended in any case."""
+    (copy / "tests.txt").write_text("\n".join(tests), encoding="utf-8")
+    command = [sys.executable, "-m", "pytest", "-q", "--tb=short", "-p", "no:cacheprovider"]
+    child = subprocess.Popen(
+        [*command, *options, "@tests.txt"],
+        cwd=copy,
+        env=os.environ | {"PYTHONPATH": str(copy)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        output, _ = child.communicate(timeout=limit_s)
     except subprocess.TimeoutExpired:
-        return False
+        child.send_signal(signal.SIGINT)  # so that fixtures end their servers
+        try:
+            child.communicate(timeout=20)
+        except subprocess.TimeoutExpired:
+            os.killpg(child.pid, signal.SIGKILL)
+            child.communicate()
+        raise
+    return subprocess.CompletedProcess(command, child.returncode, output)
+
+
+def noticed(changed: Mutant, suite: Suite, copy: Path) -> str:
+    """Return what noticed the mutant, the name of a test as a rule; nothing if it survives."""
+    tests, usual_s = suite.of(changed)
+    if not tests:
+        return ""
+    target = copy / changed.file
+    original = target.read_text(encoding="utf-8")
+    try:
+        _write(target, changed.source)
+        done = _pytest(copy, ["-x", "-n0"], tests, limit_s=4 * usual_s + 60)
+    except subprocess.TimeoutExpired:
+        return "no end"
     finally:
-        target.write_text(original, encoding="utf-8")
-    return done.returncode == 0
+        _write(target, original)
+    if not done.returncode:
+        return ""
+    failed = [line for line in done.stdout.splitlines() if line.startswith(("FAILED", "ERROR"))]
+    return failed[0][:120] if failed else f"exit {done.returncode}"
+
+
+def _write(file: Path, source: str) -> None:
+    """Write a source; byte code of the same second and length would pass for its own."""
+    file.write_text(source, encoding="utf-8")
+    Path(cache_from_source(str(file))).unlink(missing_ok=True)
 
 
 def main() -> None:
     """Try mutants and print those that no test noticed."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("rooms", nargs="*", default=list(ROOMS), metavar="ROOM")
+    parser.add_argument("rooms", nargs="*", default=ROOMS, metavar="ROOM")
     parser.add_argument("--count", type=int, default=100)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--jobs", type=int, default=2)
     wanted = parser.parse_args()
     chance = random.Random(wanted.seed)  # noqa: S311 - no secret
-    survivors = tried = 0
+    chosen = choose(wanted.rooms, wanted.count, chance)
+    tried: Counter[str] = Counter()
+    survived: Counter[str] = Counter()
     with tempfile.TemporaryDirectory() as folder:
-        copy = Path(folder) / "project"
+        free: SimpleQueue[Path] = SimpleQueue()
         ignored = shutil.ignore_patterns(".git", ".venv", "*cache*", "dist", "site")
-        shutil.copytree(ROOT, copy, ignore=ignored, symlinks=True)
-        check_unchanged(wanted.rooms, copy)
-        for room, changed in choose(wanted.rooms, wanted.count, chance):
-            tried += 1
-            if survives(changed, room, copy):
-                survivors += 1
-                place = f"{changed.file.relative_to(ROOT)}:{changed.line}"
-                sys.stdout.write(f"{place}: {' '.join(changed.change.split())[:200]}\n")
+        for job in range(wanted.jobs):
+            shutil.copytree(ROOT, copy := Path(folder) / str(job), ignore=ignored, symlinks=True)
+            free.put(copy)
+        suite = Suite(Path(folder) / "0")
+
+        def try_out(changed: Mutant) -> str:
+            copy = free.get()
+            try:
+                return noticed(changed, suite, copy)
+            finally:
+                free.put(copy)
+
+        with ThreadPoolExecutor(wanted.jobs) as pool:
+            for changed, by in zip(chosen, pool.map(try_out, chosen), strict=True):
+                room = changed.file.parts[1]
+                tried[room] += 1
+                survived[room] += not by
+                verdict = f"noticed by {by}" if by else "SURVIVED"
+                sys.stdout.write(f"{changed.place}: {changed.change[:200]}: {verdict}\n")
                 sys.stdout.flush()
-    sys.stdout.write(f"{tried - survivors} of {tried} were noticed\n")
+    for room, count in tried.items():
+        sys.stdout.write(f"{room}: {count - survived[room]} of {count} were noticed\n")
+    sys.stdout.write(f"{(tried - survived).total()} of {tried.total()} were noticed\n")
 
 
 if __name__ == "__main__":
