@@ -19,6 +19,7 @@ _DOUBTED = ("doubtful", "unproven")
 _FRAME_V = (40, 520)
 _NO_GRID = ("pv", "bat", "dc")
 _NOISE_W = 10
+_WITHOUT_VOLTAGE = ("current", "active_power")
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,8 +154,10 @@ class _Decoding:
         if point.frame == "auto" and not point.suffix.startswith(_NO_GRID):
             _check_voltage(fields)
         if fields.get("voltage") == 0 and abs(fields.get("active_power", 0)) > _NOISE_W:
-            self._warnings.append(f"{point.code}: power without voltage, which was not measured")
-            fields = {"active_power": fields["active_power"]}
+            self._warnings.append(
+                f"{point.code}: it sent a power and 0 V: its voltage was not measured"
+            )
+            fields = {key: fields[key] for key in _WITHOUT_VOLTAGE if fields.get(key)}
         if is_excessive(fields):
             self._diagnostics[point.code] = raw
             self._warnings.append(f"{point.code}: the power is far above voltage x current")

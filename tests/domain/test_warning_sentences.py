@@ -33,6 +33,7 @@ SENTENCES = (
     POINT + r"only one product is known to have it, compare it with the meter's display",
     POINT + r"its direction is missing or unknown in this answer, taken as import",
     POINT + rf"by the maker's scale {NUMBER} °C would be the highest: it is taken without decimals",
+    POINT + r"it sent a power and 0 V: its voltage was not measured",
     rf"active_power: {NUMBER} W is more than {NUMBER} V and {NUMBER} A allow",
     r"active_power is not the sum of its phases",
 )

@@ -85,8 +85,11 @@ def dts_15(frame: bytes) -> Fields:
 
 
 def _dts_scale(voltage: float, raw: int, power: float) -> int:
-    """Distinguish mA from 0.01 A: only where the power is far above what mA allow."""
-    return 100 if power > 1.5 * voltage * raw / 1000 > 0 else 1000
+    """Distinguish mA from 0.01 A: only where the power is far above what mA allow.
+
+    Without a voltage (TOMZN's second phase) the highest of any grid stands for it.
+    """
+    return 100 if power > 1.5 * (voltage or _HIGHEST_GRID_V) * raw / 1000 > 0 else 1000
 
 
 def earu_15(frame: bytes) -> Fields:
