@@ -21,7 +21,7 @@ class CommandLog:
     def record(self, record: CommandRecord) -> None:
         """Add a command; one that is there already stays as it is. Raises UnavailableError."""
         with self._database.write() as connection:
-            connection.execute(insert_new(connection, command_log), [_to_row(record)])
+            connection.execute(insert_new(connection.dialect.name, command_log), [_to_row(record)])
 
     def finish(
         self, command_id: str, at: datetime, answer: Answer, *, answered: bool = False

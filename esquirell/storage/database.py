@@ -1,7 +1,8 @@
-"""The database: connections, transactions, and errors in our own words."""
+"""The database: connections, transactions, and errors in our own words: where, and what to do."""
 
 import logging
 import os
+import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -10,13 +11,101 @@ from pathlib import Path
 from typing import Literal
 
 from sqlalchemy import create_engine
-from sqlalchemy.engine import Connection, Engine
+from sqlalchemy.engine import URL, Connection, Engine
+from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from esquirell.domain.errors import ConfigError
+from esquirell.domain.errors import ConfigError, UnavailableError
 from esquirell.domain.extras import install_command
 from esquirell.storage import glance, postgres, sqlite
 from esquirell.storage.address import file_of, is_sqlite, parse, shown
-from esquirell.storage.faults import DamagedError, NotConnectedError, gone, translated
+from esquirell.storage.sqlite import is_there
+
+# By the name of SQLite's primary result code: https://www.sqlite.org/rescode.html
+_SENTENCES = {
+    "BUSY": "The database {place} is locked by another process: try again later.",
+    "LOCKED": "The database {place} is locked by another process: try again later.",
+    "FULL": "The disk of the database {place} is full: free some space.",
+    "READONLY": "The database {place} can't be written: check its permissions and its disk.",
+    "CANTOPEN": "The database {place} can't be opened: check its directory and its disk.",
+    "IOERR": "The disk of the database {place} fails to read or write: it may be full or broken.",
+}
+_DAMAGED = (
+    "The database {place} is damaged or not an SQLite file: "
+    "put a backup in its place with esquirell db restore FILE."
+)
+_NO_TABLES = "The database {place} lacks tables of this version: run esquirell db upgrade."
+_PUT_BACK = (
+    "mount its disk again, or stop the service and put a backup in its place with "
+    "esquirell restore FILE."
+)
+_UNDEFINED_TABLE = "42P01"
+
+
+class DamagedError(UnavailableError):
+    """The file is no usable database: only a backup helps."""
+
+
+class NotConnectedError(UnavailableError):
+    """There is no connection to a server: it is away, or refuses the login."""
+
+
+class NoTablesError(UnavailableError):
+    """The database is empty: it was never set up, or another one was put in its place."""
+
+
+def gone(file: Path) -> UnavailableError:
+    """Say that there is no file where the database was."""
+    folder = file.absolute().parent
+    if not is_there(folder):
+        return UnavailableError(f"The directory {folder} of the database is gone: {_PUT_BACK}")
+    return UnavailableError(f"The database {file} is gone: {_PUT_BACK}")
+
+
+@contextmanager
+def translated(url: URL) -> Iterator[None]:
+    """Turn the errors of SQLAlchemy and its drivers into UnavailableError."""
+    try:
+        yield
+    except (SQLAlchemyError, sqlite3.Error) as error:
+        raise _translate(error, url) from error
+
+
+def _translate(error: Exception, url: URL) -> UnavailableError:
+    if isinstance(error, PoolTimeoutError):
+        place = shown(url)
+        return UnavailableError(
+            f"All connections to the database {place} are busy: try again later."
+        )
+    cause = error.orig if isinstance(error, DBAPIError) and error.orig else error
+    code = _code(cause)
+    if code in {"CORRUPT", "NOTADB"}:
+        return DamagedError(_DAMAGED.format(place=shown(url)))
+    if code == _UNDEFINED_TABLE or "no such table" in str(cause):
+        return NoTablesError(_NO_TABLES.format(place=shown(url)))
+    if code in _SENTENCES:
+        return UnavailableError(_SENTENCES[code].format(place=shown(url)))
+    # What fails without a statement failed while connecting.
+    connected = not isinstance(error, OperationalError) or error.statement is not None
+    kind = UnavailableError if connected else NotConnectedError
+    return kind(f"The database {shown(url)} can't be used: {_first_line(cause, url)}.")
+
+
+def _code(cause: BaseException) -> str:
+    """Return SQLite's primary result code without its prefix, or PostgreSQL's SQLSTATE."""
+    name = getattr(cause, "sqlite_errorname", None)
+    if name is not None:
+        return str(name).removeprefix("SQLITE_").partition("_")[0]
+    return getattr(cause, "sqlstate", None) or ""
+
+
+def _first_line(cause: BaseException, url: URL) -> str:
+    line = next(iter(str(cause).splitlines()), type(cause).__name__).strip().rstrip(".")
+    for secret in (url.password, url.query.get("password")):
+        if secret:
+            line = line.replace(str(secret), "***")
+    return line
+
 
 Durability = Literal["full", "normal"]
 
@@ -119,15 +208,14 @@ class Database:
     @contextmanager
     def _watched(self) -> Iterator[None]:
         try:
-            with translated(self.url):
-                yield
-        except DamagedError:
-            if self.on_damage is not None:
+            yield
+        except (SQLAlchemyError, sqlite3.Error) as error:
+            failure = _translate(error, self.url)
+            if isinstance(failure, DamagedError) and self.on_damage is not None:
                 self.on_damage()
-            raise
-        except NotConnectedError:
-            self._renew()
-            raise
+            elif isinstance(failure, NotConnectedError):
+                self._renew()
+            raise failure from error
 
     def _renew(self) -> None:
         """Take the password that the configuration has now."""

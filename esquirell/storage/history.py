@@ -14,11 +14,35 @@ from esquirell.domain.status import MeterStatus
 from esquirell.storage import meters
 from esquirell.storage.database import Database
 from esquirell.storage.postgres import BINARY
-from esquirell.storage.rows import Shape
 from esquirell.storage.tables import meter, reading, rollup
 
 if TYPE_CHECKING:
     from esquirell.domain.hour import Batch
+from esquirell.storage.tables import QUANTITY_COLUMNS
+
+
+class Shape:
+    """What a query reads of a row: all values, or those of some quantity keys."""
+
+    def __init__(self, keys: Collection[str] | None = None) -> None:
+        self._wanted = keys
+        self._wide = tuple(filter(self._wants, QUANTITY_COLUMNS))
+        wide = (reading.c[key] for key in self._wide)
+        self.columns = (reading.c.measured_at, reading.c.extra, *wide)
+
+    def to_reading(self, meter: str, row: Sequence[Any]) -> Reading:
+        """Turn a row of `columns` into a reading; null is absent."""
+        measured_at, extra, wide = row[0], row[1], row[2:]
+        values = {
+            key: value for key, value in zip(self._wide, wide, strict=True) if value is not None
+        }
+        if extra:
+            values |= {key: value for key, value in extra.items() if self._wants(key)}
+        return Reading(meter, measured_at, values)
+
+    def _wants(self, key: str) -> bool:
+        return self._wanted is None or key in self._wanted
+
 
 # Rows held in memory at once, shared by the meters of a query.
 _HELD_ROWS = 4000

@@ -1,18 +1,56 @@
 """The ledgers of the meters, as JSON beside their readings."""
 
 from collections.abc import Collection, Iterable, Mapping
+from typing import Any
 
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 from sqlalchemy import Text, bindparam, cast, select
 from sqlalchemy.engine import Connection
 
 from esquirell.domain.errors import UnavailableError
 from esquirell.domain.ledger import Ledger
 from esquirell.domain.reading import Reading
-from esquirell.storage.ledger_json import LedgerReader, to_state
 from esquirell.storage.meters import filled_up
 from esquirell.storage.tables import ledger, meter
 from esquirell.storage.upsert import insert_or_update
+
+_LEDGER = TypeAdapter(Ledger)
+
+
+def to_state(ledger: Ledger) -> Any:  # noqa: ANN401 - JSON
+    """Convert a ledger to JSON values."""
+    return _LEDGER.dump_python(ledger, mode="json")
+
+
+def to_ledger(state: object) -> Ledger:
+    """Build a ledger from JSON values. Raises ValidationError."""
+    return _LEDGER.validate_python(state)
+
+
+class LedgerReader:
+    """Parses the ledgers of many meters; an unchanged ledger is not parsed again."""
+
+    def __init__(self) -> None:
+        self._read: dict[str, tuple[str, Ledger]] = {}
+
+    def ledger(self, meter: str, text: str) -> Ledger:
+        """Read the ledger of a meter from JSON. Raises ValidationError."""
+        before, ledger = self._read.get(meter, ("", None))
+        if ledger is None or text != before:
+            ledger = _LEDGER.validate_json(text)
+            self._read[meter] = text, ledger
+        return ledger
+
+    def holds(self, meter: str, ledger: Ledger) -> bool:
+        """Return whether a ledger equals the one that was read last."""
+        _, before = self._read.get(meter, ("", None))
+        return before is not None and not ledger.differs(before)
+
+    def forget(self, names: Iterable[str]) -> None:
+        """Forget what was read of meters, as nothing is stored of them any more."""
+        for name in names:
+            self._read.pop(name, None)
+
 
 # As text: mostly it is the one that was read before.
 _STORED = (
@@ -47,7 +85,7 @@ def write_ledgers(
             del newest[name]
     rows = [{"meter_id": ids[name], "state": to_state(new)} for name, new in sorted(newest.items())]
     if rows:
-        connection.execute(insert_or_update(connection, ledger, ["state"]), rows)
+        connection.execute(insert_or_update(connection.dialect.name, ledger, ("state",)), rows)
 
 
 def _stored(connection: Connection, names: Collection[str]) -> list[tuple[str, str]]:

@@ -81,7 +81,7 @@ def ids_of(connection: Connection, names: Collection[str]) -> dict[str, int]:
     new = [{"name": name} | _NEW for name in wanted if name not in known]
     if not new:
         return known
-    connection.execute(insert_new(connection, meter), new)
+    connection.execute(insert_new(connection.dialect.name, meter), new)
     return known_ids(connection, wanted)
 
 

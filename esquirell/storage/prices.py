@@ -29,7 +29,7 @@ class Prices:
         with self._database.write() as connection:
             connection.execute(delete(price).where(price.c.tariff == tariff, of_span))
             new = [_to_row(tariff, one) for one in (*rows, *ending)]
-            connection.execute(insert_new(connection, price), new)
+            connection.execute(insert_new(connection.dialect.name, price), new)
 
     def rows(self, tariff: str, since: datetime, until: datetime) -> list[PriceRow]:
         """Return the rows that hold from `since` until just before `until`.

@@ -1,10 +1,12 @@
 """Readings in the database, as the polls write them: with their statuses and ledgers."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
+from functools import lru_cache
+from typing import Any
 
-from sqlalchemy import select, update
-from sqlalchemy.engine import Connection
+from sqlalchemy import Float, select, update
+from sqlalchemy.engine import Connection, Dialect
 
 from esquirell.domain.errors import UnavailableError
 from esquirell.domain.ledger import Ledger
@@ -13,12 +15,12 @@ from esquirell.domain.status import MeterStatus
 from esquirell.storage import meters
 from esquirell.storage.database import Database
 from esquirell.storage.history import ReadingHistory
-from esquirell.storage.ledger_json import LedgerReader
-from esquirell.storage.ledgers import read_ledgers, write_ledgers
-from esquirell.storage.rows import to_row
+from esquirell.storage.ledgers import LedgerReader, read_ledgers, write_ledgers
 from esquirell.storage.statistics import watermarks
 from esquirell.storage.tables import QUANTITY_COLUMNS, reading
-from esquirell.storage.upsert import insert_all_new
+from esquirell.storage.upsert import insert_new
+
+_WIDE = frozenset(QUANTITY_COLUMNS)
 
 
 class Readings(ReadingHistory):
@@ -56,8 +58,7 @@ class Readings(ReadingHistory):
             if readings:
                 earliest = _earliest(readings, ids)
                 watermarks.share(connection, earliest)
-                rows = [to_row(taken, ids[taken.meter]) for taken in readings]
-                insert_all_new(connection, reading, rows)
+                _insert(connection, [_row(taken, ids[taken.meter]) for taken in readings])
                 _retract(connection, readings, ids)
                 write_ledgers(connection, readings, ids, self._ledger_reader)
                 watermarks.set_back(connection, earliest)
@@ -102,3 +103,48 @@ def _take_out(connection: Connection, meter_id: int, key: str, at: datetime) -> 
     if extra and key in extra:
         rest = {name: value for name, value in extra.items() if name != key}
         connection.execute(update(reading).where(*is_it).values(extra=rest or None))
+
+
+def _row(taken: Reading, meter_id: int) -> list[Any]:
+    """Lay a reading out in the order of the columns; one that the meter did not fill is null."""
+    values = taken.values
+    extra = None if values.keys() <= _WIDE else {k: v for k, v in values.items() if k not in _WIDE}
+    begins = sorted(taken.begins) or None
+    ranges = {name: list(seen) for name, seen in taken.ranges.items()} or None
+    wide = [values.get(key) for key in QUANTITY_COLUMNS]
+    return [meter_id, taken.measured_at, *wide, extra, taken.holds_s, begins, ranges]
+
+
+def _insert(connection: Connection, rows: Sequence[list[Any]]) -> None:
+    """Insert rows; those whose key is there stay as they are.
+
+    For each value of each row SQLAlchemy asks what is to be done with it, which takes longer than
+    SQLite needs to store them: its driver gets them as they are, but for the few that change.
+    """
+    if connection.dialect.name != "sqlite":
+        named = [dict(zip(reading.columns.keys(), row, strict=True)) for row in rows]
+        connection.execute(insert_new(connection.dialect.name, reading), named)
+        return
+    statement, processors = _for_driver(connection.dialect)
+    for row in rows:
+        for place, process in processors:
+            if row[place] is not None:
+                row[place] = process(row[place])
+    connection.exec_driver_sql(statement, [tuple(row) for row in rows])
+
+
+# Each engine has a dialect of its own, and a database that is put in another's place a new engine.
+@lru_cache(maxsize=8)
+def _for_driver(dialect: Dialect) -> tuple[str, list[tuple[int, Callable[[Any], Any]]]]:
+    """Return the statement, and how the values of some columns change, by the column's place."""
+    statement = insert_new(dialect.name, reading).compile(dialect=dialect)
+    found = [
+        (place, column.type.dialect_impl(dialect).bind_processor(dialect))
+        for place, column in enumerate(reading.columns)
+    ]
+    # Numbers are stored as such whatever they are here.
+    return str(statement), [
+        (place, process)
+        for place, process in found
+        if process and not isinstance(reading.columns[place].type, Float)
+    ]

@@ -39,7 +39,9 @@ class Schedules:
             rows = [_to_row(new) for _, new in sorted(changes.items()) if new]
             gone = [name for name, new in changes.items() if new is None]
             if rows:
-                connection.execute(insert_or_update(connection, schedule, _DEFINITION), rows)
+                connection.execute(
+                    insert_or_update(connection.dialect.name, schedule, _DEFINITION), rows
+                )
             if gone:
                 connection.execute(delete(schedule).where(schedule.c.name.in_(gone)))
 

@@ -1,7 +1,11 @@
 """The tables as this version uses them; migrations/ is how they came to be."""
 
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
 from sqlalchemy import (
     JSON,
+    TIMESTAMP,
     BigInteger,
     Boolean,
     Column,
@@ -14,10 +18,46 @@ from sqlalchemy import (
     Text,
     false,
 )
+from sqlalchemy.engine import Dialect
+from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from esquirell.domain.quantity import PHASES
 from esquirell.domain.statistic import PEAK_DEMAND, names_of
-from esquirell.storage.instant import Instant
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND = timedelta(milliseconds=1)
+
+
+class Instant(TypeDecorator[datetime]):
+    """An aware moment in UTC, kept to the millisecond, as it is published."""
+
+    impl = BigInteger
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        """Choose the column's type."""
+        if dialect.name == "postgresql":
+            return dialect.type_descriptor(TIMESTAMP(timezone=True))
+        return dialect.type_descriptor(BigInteger())
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> object:
+        """Cut a moment to milliseconds; TypeError for one without a time zone."""
+        if value is None:
+            return None
+        milliseconds = (value - _EPOCH) // _MILLISECOND
+        return _moment(milliseconds) if dialect.name == "postgresql" else milliseconds
+
+    def process_result_value(self, value: object, dialect: Dialect) -> datetime | None:
+        """Return an aware moment in UTC."""
+        del dialect  # the value's own type says enough
+        if isinstance(value, int):
+            return _moment(value)
+        return value.astimezone(UTC) if isinstance(value, datetime) else None
+
+
+def _moment(milliseconds: int) -> datetime:
+    return _EPOCH + milliseconds * _MILLISECOND
+
 
 metadata = MetaData(
     naming_convention={

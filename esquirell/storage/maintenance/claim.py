@@ -4,8 +4,7 @@ from sqlalchemy import text
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DBAPIError
 
-from esquirell.storage.database import Database
-from esquirell.storage.faults import translated
+from esquirell.storage.database import Database, translated
 
 # Any number but that of the upgrades will do.
 _ADVISORY_LOCK = 7_283_652

@@ -12,8 +12,7 @@ from sqlalchemy.engine import Connection
 
 from esquirell.domain.errors import ConfigError, UnavailableError
 from esquirell.storage import sqlite
-from esquirell.storage.database import Database
-from esquirell.storage.faults import DamagedError
+from esquirell.storage.database import DamagedError, Database
 from esquirell.storage.maintenance.revision import (
     EXIT_CONFIG,
     EXIT_UNAVAILABLE,

@@ -9,9 +9,8 @@ from esquirell.domain.cost import HourlyEnergy
 from esquirell.domain.quantity import PHASES
 from esquirell.storage import meters
 from esquirell.storage.database import Database
-from esquirell.storage.instant import Instant
 from esquirell.storage.postgres import BINARY
-from esquirell.storage.tables import statistic
+from esquirell.storage.tables import Instant, statistic
 
 _PAGE = 10_000
 

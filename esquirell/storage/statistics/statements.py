@@ -6,10 +6,9 @@
 from sqlalchemy import bindparam, delete, func, insert, select, update
 
 from esquirell.storage.columns import Columns
-from esquirell.storage.instant import Instant
 from esquirell.storage.postgres import BINARY
 from esquirell.storage.statistics.rows import StatisticShape
-from esquirell.storage.tables import reading, rollup, statistic
+from esquirell.storage.tables import Instant, reading, rollup, statistic
 
 ALL = StatisticShape()
 COLUMNS = Columns()

@@ -159,7 +159,7 @@ class Turn:
         listed = list(rows)
         filled = {name for row in listed for name, value in row.items() if value is not None}
         if listed:
-            write = insert_or_update(self._connection, statistic, statements.WRITTEN)
+            write = insert_or_update(self._connection.dialect.name, statistic, statements.WRITTEN)
             self._connection.execute(
                 write, [{name: row[name] for name in sorted(filled)} for row in listed]
             )

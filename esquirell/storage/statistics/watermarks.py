@@ -11,8 +11,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import bindparam, case, or_, select, text, update
 from sqlalchemy.engine import Connection
 
-from esquirell.storage.instant import Instant
-from esquirell.storage.tables import rollup
+from esquirell.storage.tables import Instant, rollup
 
 # Any number will do, as long as all versions of this program take the same.
 _LOCKS = 7_283_652
