@@ -1,3 +1,4 @@
+import contextlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -63,3 +64,9 @@ def device() -> Iterator[SimulatedMeter]:
 def own_ports() -> Iterator[None]:
     with tuyas_own_ports():
         yield
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Iterator[Path]:
+    with contextlib.chdir(tmp_path):
+        yield tmp_path

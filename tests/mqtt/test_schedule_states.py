@@ -1,30 +1,16 @@
 """Schedules as a broker holds them, and in which order Home Assistant learns of changes."""
 
 import json
-from collections.abc import Iterator
 
 import pytest
 from support.mosquitto import Mosquitto
 from support.mqtt_observer import Observer, retained
-from support.mqtt_parts import House, bridge_in, repeatedly, schedule
+from support.mqtt_parts import House, bridge_in, repeatedly, schedule, settled
 from support.waiting import eventually
-
-from esquirell.mqtt.client import Connection
 
 CONTROLS = "homeassistant/device/esquirell/{}/config"
 FETCH = "esquirell/schedule/fetch/state"
 NIGHT = "esquirell/schedule/night/state"
-
-
-@pytest.fixture
-def house() -> House:
-    return House()
-
-
-@pytest.fixture
-def observer(broker: Mosquitto) -> Iterator[Observer]:
-    with Observer(broker.port) as one:
-        yield one
 
 
 def test_what_an_earlier_process_left_is_cleared_though_nothing_changes(
@@ -93,12 +79,6 @@ def test_a_removal_is_told(broker: Mosquitto, house: House, observer: Observer) 
         bridge.tick()
         event = observer.saw(lambda seen: seen.topic == "esquirell/bridge/event")
     assert event.json["data"] == {"name": "fetch", "schedule": None}
-
-
-def settled(observer: Observer, connection: Connection, mark: str) -> None:
-    """Wait until everything published so far has arrived."""
-    connection.publish(mark, {})
-    observer.saw(lambda seen: seen.topic == mark)
 
 
 @pytest.mark.parametrize(("every", "told"), [(60, 3), (5, 3), (None, 3), (4, 1), (1, 1)])

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 from support.db_postgres import PostgresServer, find_binaries
+from support.statistics import Workshop
 
 from esquirell.storage.database import Database
 from esquirell.storage.maintenance.migrate import upgrade
@@ -83,3 +84,8 @@ def database(request: pytest.FixtureRequest) -> Database:
     """A database with all tables, of each kind."""
     found: Database = request.getfixturevalue(request.param)
     return found
+
+
+@pytest.fixture
+def shop(database: Database) -> Workshop:
+    return Workshop(database)

@@ -1,21 +1,11 @@
 """A step goes on where the one before ended, and leaves nothing of what it replaces."""
 
-from datetime import UTC, datetime, timedelta
-
 import pytest
-from support.statistics import Workshop
+from support.statistics import HOUR, MIDNIGHT, Workshop
 
 from esquirell.domain.statistic import Statistic
-from esquirell.storage.database import Database
 
-HOUR = timedelta(hours=1)
-MIDNIGHT = datetime(2026, 11, 21, 23, tzinfo=UTC)  # in Warsaw
 VOLTAGE = {"voltage": 230.0}
-
-
-@pytest.fixture
-def shop(database: Database) -> Workshop:
-    return Workshop(database)
 
 
 def test_an_hour_that_is_no_part_of_a_gap_any_more_goes(shop: Workshop) -> None:

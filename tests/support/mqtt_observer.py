@@ -10,6 +10,7 @@ from paho.mqtt.client import Client, ConnectFlags, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
+from support.mosquitto import Mosquitto
 from support.waiting import LIMIT_S, eventually
 
 
@@ -109,3 +110,8 @@ def retained(port: int, topic_filter: str = "#") -> dict[str, bytes]:
         observer.publish(end, b"1")
         observer.saw(lambda seen: seen.topic == end)
         return {seen.topic: seen.payload for seen in observer.messages if seen.retained}
+
+
+def about(name: str, broker: Mosquitto) -> list[str]:
+    """Return the retained topics about a meter."""
+    return [topic for topic in retained(broker.port) if name in topic]

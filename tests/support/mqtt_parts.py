@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Literal, TypeVar
 
 from pydantic import SecretStr
+from support.mqtt_observer import Observer
 from support.waiting import eventually
 
 from esquirell import profiles
@@ -26,6 +27,19 @@ from esquirell.mqtt.topics import Topics
 T = TypeVar("T")
 
 NOON = datetime(2026, 11, 22, 12, 0, 0, tzinfo=UTC)
+
+# Topics of a house with the meter `main` and the schedule `fetch`.
+MAIN = "homeassistant/device/esquirell_main/config"
+BRIDGE = "homeassistant/device/esquirell/config"
+FETCH = "homeassistant/device/esquirell/fetch/config"
+AVAILABILITY = "esquirell/meter/main/availability"
+COST = "esquirell/meter/main/cost"
+
+
+def settled(observer: Observer, connection: Connection, mark: str = "esquirell/end") -> None:
+    """Wait until everything published so far has arrived."""
+    connection.publish(mark, {})
+    observer.saw(lambda seen: seen.topic == mark)
 
 
 def repeatedly(act: Callable[[], object], look: Callable[[], T]) -> T:

@@ -1,5 +1,6 @@
 """Statistics on a real database, and what they hold, to be compared."""
 
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import Table, delete
@@ -15,7 +16,17 @@ from esquirell.storage.readings import Readings
 from esquirell.storage.statistics.store import Statistics as Store
 
 WARSAW = "Europe/Warsaw"
+MINUTE = timedelta(minutes=1)
+HOUR = timedelta(hours=1)
+MIDNIGHT = datetime(2026, 11, 21, 23, tzinfo=UTC)  # in Warsaw
 EVER = (datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC))
+
+
+def minutes(count: int, start: datetime = MIDNIGHT) -> Iterator[tuple[datetime, dict[str, float]]]:
+    """Readings of each minute: 0.6 kWh in an hour, and power that repeats every ten minutes."""
+    for number in range(count):
+        values = {"energy_import": 100 + number / 100, "active_power": 500.0 + number % 10}
+        yield start + number * MINUTE, values
 
 
 class Workshop:
