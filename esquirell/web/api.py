@@ -1,7 +1,7 @@
 """/api/v1: the same for programs, as JSON."""
 
 import asyncio
-import json
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -12,7 +12,7 @@ from tornado.iostream import StreamClosedError
 from tornado.web import Finish, HTTPError
 
 from esquirell.domain.command import Answer, Request, Source, entry_of
-from esquirell.domain.errors import CommandError, EsquirellError
+from esquirell.domain.errors import CommandError, ConfigError, EsquirellError
 from esquirell.domain.moments import moment
 from esquirell.domain.reading import Reading, iso, payload
 from esquirell.domain.requests import read_json
@@ -22,6 +22,7 @@ from esquirell.services.commands import failure
 from esquirell.services.costs import COST_PERIODS, CostQuery
 from esquirell.services.history import Columns, Query, Row, View
 from esquirell.web.handler import Handler, ProblemError, status_of
+from esquirell.web.json_text import encode
 from esquirell.web.openapi import document
 from esquirell.web.tokens import Token
 
@@ -34,12 +35,16 @@ LOGGED = 50
 KEEP_ALIVE_S = 20.0
 UNAUTHORIZED = 401
 FORBIDDEN = 403
+REPEATED = frozenset({"meter"})
+SMALL = re.compile(r"[0-9]{1,6}")
 
 
 class Api(Handler):
     """An answer for a program with a token, or for a browser that is logged in."""
 
     token: Token | None = None
+    # The parameters of its query; `meter` may be repeated.
+    parameters: tuple[str, ...] = ()
 
     @property
     def wants_json(self) -> bool:
@@ -77,10 +82,29 @@ class Api(Handler):
             self.set_header("WWW-Authenticate", "Bearer")
         super().write_error(status_code, **kwargs)
 
-    def check_xsrf_cookie(self) -> None:
-        """Ask browsers for the token of a page: programs have their own, which nobody forges."""
+    def prepare(self) -> None:
+        """Let nobody in who may not; refuse a query that would not be understood."""
+        super().prepare()
+        given = self.request.query_arguments
+        for name, values in given.items():
+            if name not in self.parameters:
+                known = ", ".join(self.parameters)
+                has = f"it has {known}" if known else "it has no parameters"
+                raise _invalid(f"{name[:40]}: is not known here; {has}")
+            if len(values) > 1 and name not in REPEATED:
+                raise _invalid(f"{name}: may be given only once")
+
+    def sentence(self, status: int) -> str:
+        """Return what an error means to a program."""
+        key = f"error.api.{status}"
+        if not self.texts.has(key):
+            return super().sentence(status)
+        return self.texts(key, methods=", ".join(self.methods))
+
+    def check_token_of_page(self) -> None:
+        """Ask browsers for it: programs have a token of their own, which nobody forges."""
         if "Authorization" not in self.request.headers:
-            super().check_xsrf_cookie()
+            super().check_token_of_page()
 
     @property
     def source(self) -> Source:
@@ -128,14 +152,14 @@ class Listed(Api):
 class Logged(Api):
     """The log of commands, the newest last."""
 
+    parameters = ("last",)
+
     async def get(self) -> None:
         """Answer with the last of them."""
-        try:
-            last = min(max(int(self.asked("last", str(LOGGED))), 1), MOST_LOGGED)
-        except ValueError:
-            raise ProblemError(
-                CommandError("invalid_payload", "last: must be a whole number")
-            ) from None
+        asked = self.asked("last", str(LOGGED))
+        last = int(asked) if SMALL.fullmatch(asked) else 0
+        if not 1 <= last <= MOST_LOGGED:
+            raise _invalid(f"last: must be a whole number from 1 to {MOST_LOGGED}")
         log = self.site.runtime.storage.commands
         records = await self.compute(lambda: log.recent(last))
         self.write_json([entry_of(record) for record in reversed(records)])
@@ -157,6 +181,8 @@ class LoggedOne(Api):
 class Rows(Api):
     """Readings or statistics, streamed; after 100,000 rows `next` tells where to go on."""
 
+    parameters = ("meter", "since", "until", "quantity", "resolution")
+
     def initialize(self, since: str, view: View) -> None:
         """Take how far back it goes, and of what resolution, where the query does not say."""
         self._since, self._view = since, view
@@ -170,10 +196,10 @@ class Rows(Api):
         first = True
         while (page := await self.compute(lambda: next(pages, None))) is not None:
             if isinstance(page, datetime):
-                self.write(f'], "next": {json.dumps(iso(page))}}}')
+                self.write(b'], "next": %s}' % encode(iso(page)))
                 return
-            text = ",\n".join(json.dumps(row, ensure_ascii=False) for row in page)
-            self.write(text if first else f",\n{text}")
+            text = b",\n".join(encode(row) for row in page)
+            self.write(text if first else b",\n" + text)
             first = False
             await self.flush()
         self.write('], "next": null}')
@@ -201,6 +227,8 @@ class Rows(Api):
 class Costs(Api):
     """What the energy has cost, by the tariffs of the meters."""
 
+    parameters = ("meter", "since", "until", "resolution", "tariff")
+
     async def get(self) -> None:
         """Answer with a row per meter and period."""
         rows = await self.compute(self._rows)
@@ -217,7 +245,10 @@ class Costs(Api):
                 raise CommandError("unknown_meter", f"there is no meter {name!r}")
         span, tariff = self.span("30d"), self.asked("tariff") or None
         query = CostQuery(*span, period, meters, tariff)
-        billed = storage.costs.billed(query)
+        try:
+            billed = storage.costs.billed(query)
+        except ConfigError as error:
+            raise CommandError("invalid_payload", str(error)) from error
         storage.fresh_statistics.ensure(list(billed))
         return [row.payload() for row in islice(storage.costs.read(query), MOST_ROWS)]
 
@@ -298,6 +329,8 @@ class Events(Api):
         """Stream events until the other side goes: `reading` and `event`."""
         self.set_header("Content-Type", "text/event-stream")
         self.set_header("X-Accel-Buffering", "no")
+        if self.request.method == "HEAD":
+            return
         try:
             with self.site.live.watching() as queue, suppress(StreamClosedError):
                 self.write(":\n\n")
@@ -314,12 +347,12 @@ class Events(Api):
             self.send_error(503)
 
 
-def _sent(news: Reading | Mapping[str, Any]) -> str:
+def _sent(news: Reading | Mapping[str, Any]) -> bytes:
     if isinstance(news, Reading):
         kind, shape = "reading", {"meter": news.meter} | payload(news, tuple(news.values))
     else:
         kind, shape = "event", dict(news)
-    return f"event: {kind}\ndata: {json.dumps(shape, ensure_ascii=False, default=str)}\n\n"
+    return b"event: %s\ndata: %s\n\n" % (kind.encode(), encode(shape))
 
 
 class OpenApi(Api):
@@ -335,8 +368,12 @@ class Unknown(Api):
 
     def prepare(self) -> None:
         """Say that there is nothing."""
-        super().prepare()
+        Handler.prepare(self)
         raise HTTPError(404)
+
+
+def _invalid(sentence: str) -> ProblemError:
+    return ProblemError(CommandError("invalid_payload", sentence))
 
 
 def _error(code: str, sentence: str) -> dict[str, Any]:

@@ -1,9 +1,8 @@
 """What every answer of the page has: who asks, whether they may, headers, texts, errors."""
 
 import asyncio
-import json
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from html import escape
 from http import HTTPStatus
@@ -16,6 +15,7 @@ from tornado.web import Finish, HTTPError, RequestHandler
 from esquirell.domain.errors import EsquirellError
 from esquirell.web.formats import Formats, by_energy_first
 from esquirell.web.gate import Visit
+from esquirell.web.json_text import encode
 from esquirell.web.sessions import COOKIE, DAYS
 from esquirell.web.site import Site
 from esquirell.web.texts import Texts, best_language, texts_of
@@ -46,6 +46,8 @@ INGRESS_HEADERS = {
     "X-Frame-Options": "SAMEORIGIN",
 }
 LOGIN_KEPT_S = DAYS * 86_400
+# What changes nothing needs no token of a page.
+SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 class ProblemError(HTTPError):
@@ -86,6 +88,34 @@ class Handler(RequestHandler):
         self.identify()
         if not self.may_pass():
             self.refuse()
+        # What can't be asked here at all is answered with 405, by Tornado.
+        if self.request.method in self.methods and self.request.method not in SAFE:
+            self.check_token_of_page()
+
+    def check_xsrf_cookie(self) -> None:
+        """Do nothing: Tornado would check the token of the page before it is known who asks."""
+
+    def check_token_of_page(self) -> None:
+        """Refuse a change that no page of ours asked for. Raises HTTPError (403)."""
+        super().check_xsrf_cookie()
+
+    async def head(self, *args: str, **kwargs: str) -> None:
+        """Answer as to GET; Tornado leaves the body out."""
+        answered: Awaitable[None] | None = self.get(*args, **kwargs)
+        if answered is not None:
+            await answered
+
+    def options(self, *_args: str, **_kwargs: str) -> None:
+        """Say what may be asked here."""
+        self.set_header("Allow", ", ".join(self.methods))
+        self.set_status(204)
+
+    @property
+    def methods(self) -> list[str]:
+        """What may be asked here, such as GET and POST."""
+        nothing = RequestHandler.get
+        own = [one for one in ("GET", "POST") if getattr(type(self), one.lower()) is not nothing]
+        return [*own, *(["HEAD"] if "GET" in own else []), "OPTIONS"]
 
     def identify(self) -> None:
         """Find the session of the browser."""
@@ -152,7 +182,7 @@ class Handler(RequestHandler):
             "ingress": self.visit.ingress,
             "logged_in": self.session is not None,
             "now": datetime.now(UTC),
-            "json_text": lambda data: json.dumps(data, ensure_ascii=False, indent=2),
+            "json_text": lambda data: encode(data, indent=2),
             "energy_first": by_energy_first,
             "quote": lambda text: quote(text, safe=""),
             "breakable": breakable,
@@ -170,9 +200,11 @@ class Handler(RequestHandler):
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:  # noqa: ANN401 - Tornado's
         """Say what is wrong on a page of its own, without a word of what was sent."""
+        if status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+            self.set_header("Allow", ", ".join(self.methods))
         raised = kwargs.get("exc_info", (None, None, None))[1]
         error = raised.error if isinstance(raised, ProblemError) else None
-        sentence = str(error) if error else self._sentence(status_code)
+        sentence = str(error) if error else self.sentence(status_code)
         if self.wants_json:
             code = error.code if error else _code(status_code)
             self.write_json({"status": "error", "error": sentence, "code": code, "data": {}})
@@ -187,7 +219,7 @@ class Handler(RequestHandler):
     def write_json(self, data: object) -> None:
         """Answer with JSON."""
         self.set_header("Content-Type", "application/json")
-        self.finish(json.dumps(data, ensure_ascii=False, allow_nan=False))
+        self.finish(encode(data))
 
     def log_exception(
         self,
@@ -202,7 +234,8 @@ class Handler(RequestHandler):
             del typ, tb
             log.error("the page failed unexpectedly", exc_info=value)
 
-    def _sentence(self, status: int) -> str:
+    def sentence(self, status: int) -> str:
+        """Return what an error that has no sentence of its own means."""
         return self.texts.get(f"error.{status}", HTTPStatus(status).phrase)
 
 
@@ -223,6 +256,12 @@ def status_of(code: str) -> int:
 
 
 def _code(status: int) -> str:
-    codes = {401: "unauthorized", 403: "forbidden", 404: "not_found", 413: "too_large"}
+    codes = {
+        401: "unauthorized",
+        403: "forbidden",
+        404: "not_found",
+        405: "method_not_allowed",
+        413: "too_large",
+    }
     server = status >= HTTPStatus.INTERNAL_SERVER_ERROR
     return codes.get(status, "internal" if server else "invalid_request")

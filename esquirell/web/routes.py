@@ -1,7 +1,7 @@
 """Which handler answers which address."""
 
 from tornado.routing import Rule
-from tornado.web import StaticFileHandler, url
+from tornado.web import StaticFileHandler, stream_request_body, url
 
 from esquirell.web import api
 from esquirell.web.handler import Handler
@@ -9,6 +9,8 @@ from esquirell.web.pages import adding, history, log, login, meters, now, schedu
 from esquirell.web.site import Routes
 from esquirell.web.steering import Way
 
+# More than this of what is refused anyway is cut off.
+TAKEN_IN = 64 * 1024 * 1024
 NAME = r"([a-z0-9_-]{1,64})"
 
 
@@ -20,6 +22,29 @@ class NotFound(Handler):
         super().prepare()
         if not self._finished:
             self.send_error(404)
+
+
+@stream_request_body
+class TooLarge(Handler):
+    """Takes in what is too large without keeping it: cut off, a browser would show no answer."""
+
+    def prepare(self) -> None:
+        """Let it come, whoever sends it."""
+        self.visit = self.site.gate.admit(self.request)
+        self.request.connection.set_max_body_size(TAKEN_IN)  # type: ignore[union-attr]  # as Tornado's guide says
+
+    def data_received(self, chunk: bytes) -> None:
+        """Forget it."""
+        del chunk
+
+    def post(self, *_args: str) -> None:
+        """Say that it is too large."""
+        self.send_error(413)
+
+    @property
+    def wants_json(self) -> bool:
+        """Whether a program sent it."""
+        return self.request.path.startswith("/api/")
 
 
 class Static(Handler, StaticFileHandler):
@@ -36,7 +61,7 @@ class Static(Handler, StaticFileHandler):
 
 def routes() -> Routes:
     """Return the routes of the page and of its API."""
-    return Routes(_rules(), NotFound, Static)
+    return Routes(_rules(), NotFound, TooLarge, Static)
 
 
 def _rules() -> list[Rule]:
@@ -67,7 +92,7 @@ def _rules() -> list[Rule]:
         url(r"/api/v1/events", api.Events),
         url(r"/api/v1/openapi.json", api.OpenApi),
         url(r"/api/v1/requests/([a-z/]+)", api.Requests),
-        url(r"/api/v1(?:/.*)?", api.Unknown),
+        url(r"/api(?:/.*)?", api.Unknown),
         url(r"/login", login.Login),
         url(r"/logout", login.Logout),
     ]

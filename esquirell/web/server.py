@@ -15,13 +15,11 @@ from esquirell.web.addresses import address_of
 from esquirell.web.gate import Gate, IngressGate
 from esquirell.web.live import Live
 from esquirell.web.routes import routes
-from esquirell.web.site import Shared, Site
+from esquirell.web.site import LARGEST_BODY, Shared, Site
 
 log = logging.getLogger(__name__)
 
 TURN_S = 10.0
-# An uploaded devices.json may have 1 MiB; the form around it adds a little.
-LARGEST_BODY = 1024 * 1024 + 64 * 1024
 LARGEST_HEADERS = 32 * 1024
 IDLE_S = 75.0
 BODY_S = 30.0

@@ -1,5 +1,6 @@
 """What all handlers share, and the page as one listener shows it."""
 
+import re
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -24,6 +25,9 @@ from esquirell.web.sessions import Sessions
 from esquirell.web.tokens import Tokens
 
 FOLDER = files("esquirell.web")
+# An uploaded devices.json may have 1 MiB; the form around it adds a little.
+LARGEST_BODY = 1024 * 1024 + 64 * 1024
+_WHOLE = re.compile(r"[0-9]{1,18}")
 XSRF_COOKIE = "esquirell_xsrf"
 
 
@@ -61,10 +65,11 @@ class Shared:
 
 @dataclass(frozen=True, slots=True)
 class Routes:
-    """Which handler answers which address, what answers all others, and what sends files."""
+    """Which handler answers which address, the others, what is too large; what sends files."""
 
     rules: Sequence[Rule]
     nothing: type[RequestHandler]
+    too_large: type[RequestHandler]
     files: type[StaticFileHandler]
 
 
@@ -84,6 +89,7 @@ class Site(Application):
             compress_response=True,
             log_function=lambda _: None,
         )
+        self._too_large = routes.too_large
         self.gate = gate
         self._base = base
         self.runtime = shared.runtime
@@ -105,4 +111,7 @@ class Site(Application):
         """Choose who answers; what a proxy has left of the base path does not count."""
         if self._base and f"{request.path}/".startswith(f"{self._base}/"):
             request.path = request.path[len(self._base) :] or "/"
+        length = request.headers.get("Content-Length", "")
+        if _WHOLE.fullmatch(length) and int(length) > LARGEST_BODY:
+            return self.get_handler_delegate(request, self._too_large)
         return super().find_handler(request, **kwargs)

@@ -1,10 +1,15 @@
 """/api/v1: tokens, rights, answers, streams: against a running service."""
 
 import json
+import sqlite3
 import time
+from contextlib import closing
 from typing import Any
+from urllib.parse import quote
+from uuid import uuid4
 
 import pytest
+from openapi_spec_validator import validate
 from support.cli import Said, esquirell_process
 from support.page import Browser, Reply
 from support.page_house import KEY, House
@@ -218,3 +223,76 @@ def test_the_description_is_complete(reader: Program) -> None:
 
     known = {f"#/components/schemas/{name}" for name in described["components"]["schemas"]}
     assert references(described) <= known
+
+
+def test_the_description_is_valid_and_its_parameters_are_those_that_count(reader: Program) -> None:
+    described = reader.read("/openapi.json").json
+    validate(described)
+    for path, one in described["paths"].items():
+        if "get" not in one or "{" in path or path == "/events":
+            continue
+        for parameter in one["get"]["parameters"]:
+            assert reader.read(f"{path}?{parameter['name']}=x").status != 200
+        refused = reader.read(f"{path}?colour=red")
+        assert (refused.status, refused.json["code"]) == (422, "invalid_payload")
+        assert all(one["name"] in refused.json["error"] for one in one["get"]["parameters"])
+
+
+@pytest.mark.parametrize(
+    ("path", "sentence"),
+    [
+        ("/meters?x=1", "x: is not known here; it has no parameters"),
+        ("/readings?since=1h&since=2h", "since: may be given only once"),
+        ("/log?last=0", "last: must be a whole number from 1 to 1000"),
+        ("/log?last=1001", "last: must be a whole number from 1 to 1000"),
+        ("/log?last=٣", "last: must be a whole number from 1 to 1000"),
+        ("/cost?tariff=x", "no tariff is configured: add one as [[tariffs]]"),
+    ],
+)
+def test_a_query_that_would_not_be_understood_is_refused(
+    reader: Program, path: str, sentence: str
+) -> None:
+    reply = reader.read(quote(path, safe="/?&="))
+    assert (reply.status, reply.json["error"]) == (422, sentence)
+
+
+def test_every_method_is_answered(writer: Program, tokens: dict[str, str]) -> None:
+    headers = {"Authorization": f"Bearer {tokens['writer']}"}
+    for path, allowed in (
+        ("/api/v1/health", "GET, HEAD, OPTIONS"),
+        ("/api/v1/events", "GET, HEAD, OPTIONS"),
+        ("/api/v1/requests/fetch", "POST, OPTIONS"),
+    ):
+        known = writer.ask("OPTIONS", path, headers=headers)
+        assert (known.status, known.headers["Allow"]) == (204, allowed)
+        refused = writer.ask("PUT", path, "{}", headers)
+        assert (refused.status, refused.headers["Allow"]) == (405, allowed)
+        assert refused.json["code"] == "method_not_allowed"
+    for path in ("/api/v1/health", "/api/v1/events"):
+        assert writer.ask("HEAD", path, headers=headers).status == 200
+    for path in ("/api", "/api/v2/meters", "/api/v1/requests/Fetch"):
+        unknown = writer.ask("GET", path, headers=headers)
+        assert (unknown.status, unknown.json["code"]) == (404, "not_found")
+
+
+def test_what_is_far_too_large_is_answered_too(house: House, tokens: dict[str, str]) -> None:
+    headers = {"Authorization": f"Bearer {tokens['writer']}"}
+    large = "x" * 3_000_000
+    refused = house.stranger().ask("POST", f"{API}/requests/fetch", large, headers)
+    assert (refused.status, refused.json["code"]) == (413, "too_large")
+    assert "too large" in house.browser().ask("POST", "/add", large).words
+
+
+def test_what_json_does_not_have_breaks_no_list(house: House, reader: Program) -> None:
+    answer = '{"status": "ok", "data": {"result": {"worst": NaN, "text": "\\ud800"}}}'
+    entry = (str(uuid4()), "2026-01-05 00:00:00.000000", "cli", "task/run", "ok")
+    with closing(sqlite3.connect(house.service.database)) as database, database:
+        database.execute(
+            "INSERT INTO command_log (id, at, source, command, status, request, answer, ended_at,"
+            " waits) SELECT ?, at, ?, ?, ?, request, ?, at, 0 FROM command_log LIMIT 1",
+            (entry[0], *entry[2:], answer),
+        )
+    assert entry[0] in {one["id"] for one in reader.read("/log?last=1000").json}
+    shown = reader.read(f"/log/{entry[0]}").json["answer"]["data"]["result"]
+    assert shown == {"worst": None, "text": "?"}
+    assert house.browser().get(f"/log/{entry[0]}").status == 200

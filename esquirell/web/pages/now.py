@@ -1,7 +1,6 @@
 """Now: each meter's power, the house's, the day so far; live."""
 
 import asyncio
-import json
 from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any
@@ -12,6 +11,7 @@ from tornado.iostream import StreamClosedError
 from esquirell.domain.reading import Reading
 from esquirell.web.formats import Formats
 from esquirell.web.handler import Handler
+from esquirell.web.json_text import encode
 from esquirell.web.live import News
 from esquirell.web.overview import Glance, House, sparkline
 from esquirell.web.texts import Texts
@@ -48,6 +48,8 @@ class LiveNow(Handler):
         """Stream readings until the browser goes."""
         self.set_header("Content-Type", "text/event-stream")
         self.set_header("X-Accel-Buffering", "no")
+        if self.request.method == "HEAD":
+            return
         try:
             with self.site.live.watching() as queue, suppress(StreamClosedError):
                 await self._tell(queue)
@@ -65,7 +67,7 @@ class LiveNow(Handler):
             shown = changes(house, self.texts, self.formats)
             fresh = {key: value for key, value in shown.items() if known.get(key) != value}
             known = shown
-            self.write(f"data: {json.dumps(fresh, ensure_ascii=False)}\n\n" if fresh else ":\n\n")
+            self.write(b"data: %s\n\n" % encode(fresh) if fresh else b":\n\n")
             await self.flush()
             news = await _gathered(queue, refresh_s)
             read = {one.meter for one in news if isinstance(one, Reading)}

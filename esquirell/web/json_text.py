@@ -1,0 +1,26 @@
+"""JSON as programs and browsers read it, whatever was stored."""
+
+import json
+import math
+from typing import Any
+
+
+def encode(data: object, indent: int | None = None) -> bytes:
+    """Return data as JSON in UTF-8.
+
+    What JSON does not have is written as what comes nearest: NaN and the infinities as null, half
+    of a surrogate pair as a question mark.
+    """
+    try:
+        text = json.dumps(data, ensure_ascii=False, allow_nan=False, indent=indent)
+    except ValueError:
+        text = json.dumps(_finite(data), ensure_ascii=False, allow_nan=False, indent=indent)
+    return text.encode(errors="replace")
+
+
+def _finite(data: Any) -> Any:  # noqa: ANN401 - JSON is anything
+    if isinstance(data, dict):
+        return {key: _finite(value) for key, value in data.items()}
+    if isinstance(data, list | tuple):
+        return [_finite(value) for value in data]
+    return None if isinstance(data, float) and not math.isfinite(data) else data
