@@ -21,8 +21,7 @@ from support.service import KEY, Service, configuration  # noqa: E402
 from support.waiting import eventually  # noqa: E402
 
 from esquirell.domain.meter import Meter  # noqa: E402
-from esquirell.domain.reading import Reading  # noqa: E402
-from esquirell.domain.status import MeterStatus  # noqa: E402
+from esquirell.domain.reading import MeterStatus, Reading  # noqa: E402
 from esquirell.profiles import Choices  # noqa: E402
 from esquirell.storage.database import Database  # noqa: E402
 from esquirell.storage.maintenance.revision import ensure_current  # noqa: E402

@@ -15,8 +15,7 @@ from esquirell.cli.config import summary
 from esquirell.cli.output import print_json, say
 from esquirell.cli.ownership import may_enter
 from esquirell.domain.errors import ConfigError, EsquirellError, UnavailableError
-from esquirell.domain.ledger import Ledger
-from esquirell.domain.status import MeterStatus
+from esquirell.domain.reading import Ledger, MeterStatus
 from esquirell.settings.files import NoConfigurationError
 
 if TYPE_CHECKING:

@@ -14,8 +14,7 @@ from esquirell.cli.output import complain, in_terminal, print_json, print_lines,
 from esquirell.cli.progress import working
 from esquirell.cli.values import Shape, lines_of, print_reading
 from esquirell.domain.meter import Meter
-from esquirell.domain.outcome import Outcome
-from esquirell.domain.reading import payload
+from esquirell.domain.reading import Outcome, payload
 from esquirell.runtime.root import Runtime
 from esquirell.services.poll import PollOptions
 

@@ -9,7 +9,7 @@ from esquirell.cli.call import Call, Command, pass_call
 from esquirell.cli.output import print_json, say
 from esquirell.domain.errors import EsquirellError, UnavailableError
 from esquirell.domain.process import Process
-from esquirell.domain.status import FAILURES_TO_OFFLINE
+from esquirell.domain.reading import FAILURES_TO_OFFLINE
 from esquirell.runtime.liveness import failures_of_meters
 from esquirell.services.health import ROLES
 

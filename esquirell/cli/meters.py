@@ -19,9 +19,8 @@ from esquirell.cli.sync import sync
 from esquirell.cli.values import diagnostics_of, lines_of, plain, print_reading
 from esquirell.domain.errors import ConfigError, UnavailableError
 from esquirell.domain.meter import Meter
-from esquirell.domain.reading import payload
+from esquirell.domain.reading import MeterStatus, payload
 from esquirell.domain.schedule import Schedule
-from esquirell.domain.status import MeterStatus
 from esquirell.services.health import described
 from esquirell.services.schedules import enabled_of
 from esquirell.settings import masked, private_files

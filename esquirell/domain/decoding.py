@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from esquirell.domain.electricity import contradictions, is_excessive, is_hollow
 from esquirell.domain.errors import DecodeError
 from esquirell.domain.frames import Hint, unpack, with_suffix
 from esquirell.domain.numbers import whole
+from esquirell.domain.plausibility import contradictions, is_excessive, is_hollow
 from esquirell.domain.profile import Datapoint, Profile
 from esquirell.domain.quantity import is_possible
 

@@ -8,7 +8,7 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from esquirell.domain.electricity import NO_GRID, allows
+from esquirell.domain.plausibility import NO_GRID, allows
 from esquirell.domain.quantity import PHASES, split_key, with_suffix
 
 Values = Mapping[str, float]

@@ -11,10 +11,9 @@ from esquirell.domain.increments import Increments, add
 from esquirell.domain.instrument import Instrument
 from esquirell.domain.integration import Integral, integrate
 from esquirell.domain.inversion import invert
-from esquirell.domain.ledger import Ledger
 from esquirell.domain.plausibility import CHECKS
 from esquirell.domain.quantity import is_counter, split_key, with_suffix
-from esquirell.domain.reading import Reading
+from esquirell.domain.reading import Ledger, Reading
 
 ESTIMATED = "estimated"
 INCREMENTS = "increments"

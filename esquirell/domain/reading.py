@@ -1,11 +1,80 @@
-"""A reading: what one meter said at one moment."""
+"""A reading and what goes with it: its ledger, the outcome of a poll, the state of a meter."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from typing import Any, Literal
 
-from esquirell.domain.ledger import Ledger
+from esquirell.domain.counters import Counter
+from esquirell.domain.doubts import Doubt
+from esquirell.domain.errors import EsquirellError
+from esquirell.domain.increments import Increments
+from esquirell.domain.integration import Integral
 from esquirell.domain.undated import Undated
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """The books of a meter after the reading of `at`.
+
+    `counters` and `increments` are kept by quantity key, `integrals` by the suffix of their power,
+    `doubts` by their check; `warnings` are those of the reading. `based_on` is the moment of the
+    stored ledger that this one was derived from, `writer` the process that keeps the books,
+    `edition` how often somebody has corrected it.
+    """
+
+    at: datetime
+    based_on: datetime | None = None
+    writer: str = ""
+    counters: dict[str, Counter] = field(default_factory=dict)
+    integrals: dict[str, Integral] = field(default_factory=dict)
+    increments: dict[str, Increments] = field(default_factory=dict)
+    doubts: dict[str, Doubt] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+    edition: int = 0
+
+    def corrected(self, counters: Mapping[str, Counter]) -> "Ledger":
+        """Return the ledger with some counters replaced; none that was derived before follows."""
+        together = self.counters | dict(counters)
+        return replace(self, counters=together, edition=self.edition + 1, writer="")
+
+    def differs(self, other: "Ledger") -> bool:
+        """Return whether more has changed than the time, and who writes.
+
+        What goes on with the clock counts for nothing: to write that would wear SD cards.
+        """
+        return (
+            self.increments != other.increments
+            or self.doubts != other.doubts
+            or self.warnings != other.warnings
+            or _differ(self.counters, other.counters)
+            or _differ(self.integrals, other.integrals)
+        )
+
+    def follows(self, stored: "Ledger") -> bool:
+        """Return whether this one may replace a stored one: it is newer, or was derived from it.
+
+        A clock that was set back makes newer ledgers of an earlier time.
+        """
+        if self.edition != stored.edition:
+            return self.edition > stored.edition
+        return stored.at <= self.at or stored.at == self.based_on
+
+    def knows(self, stored: "Ledger") -> bool:
+        """Return whether the stored ledger holds nothing that this one was not derived from."""
+        same = stored.writer == self.writer or stored.at == self.based_on
+        return same and stored.edition == self.edition
+
+
+def _differ(
+    ours: Mapping[str, Counter | Integral], theirs: Mapping[str, Counter | Integral]
+) -> bool:
+    if ours.keys() != theirs.keys():
+        return True
+    for key, one in ours.items():  # noqa: SIM110 - twice as fast as any()
+        if one.known != theirs[key].known:
+            return True
+    return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,3 +143,70 @@ def payload(reading: Reading, keys: tuple[str, ...]) -> dict[str, object]:
     if reading.hints:
         diagnostics["hints"] = list(reading.hints)
     return shape | {"diagnostics": diagnostics}
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A reading, or the error that stands for it.
+
+    `reading` and `error` may both be there: a reading that was taken and could not be stored.
+    """
+
+    reading: Reading | None = None
+    error: EsquirellError | None = None
+
+    @property
+    def ok(self) -> bool:
+        """Return whether the reading was taken and everything asked for was done with it."""
+        return self.error is None
+
+    def payload(self) -> dict[str, Any]:
+        """Build this meter's part of the answer to a fetch."""
+        if self.error is not None:
+            return {"status": "error", "code": self.error.code, "error": str(self.error)}
+        return {"status": "ok", "measured_at": self.reading.time if self.reading else None}
+
+
+FAILURES_TO_OFFLINE = 2
+MISSED_INTERVALS_TO_OFFLINE = 3
+
+
+@dataclass(frozen=True, slots=True)
+class MeterStatus:
+    """The polls of one meter so far: failures in a row, their reason, the last success.
+
+    `keys` are all quantity keys ever seen from this meter, so that the published shape
+    stays the same over restarts. `undated`: the clock that `last_success` is by was doubted.
+    """
+
+    failures: int = 0
+    reason: str | None = None
+    last_success: datetime | None = None
+    keys: tuple[str, ...] = ()
+    undated: bool = False
+
+    @property
+    def time(self) -> str | None:
+        """When it last answered, as it is published; None while nobody knows."""
+        return iso(self.last_success) if self.last_success and not self.undated else None
+
+    @property
+    def state(self) -> Literal["online", "offline"]:
+        """Offline after two failed polls in a row, and before the first success."""
+        failed = self.failures >= FAILURES_TO_OFFLINE or self.last_success is None
+        return "offline" if failed else "online"
+
+    def overdue(self, now: datetime, interval: float) -> bool:
+        """Return whether three intervals, in seconds, went by without a reading."""
+        if self.last_success is None:
+            return False
+        return (now - self.last_success).total_seconds() > MISSED_INTERVALS_TO_OFFLINE * interval
+
+    def payload(self) -> dict[str, object]:
+        """Build the published availability."""
+        return {
+            "state": self.state,
+            "reason": self.reason,
+            "last_success": self.time,
+            "failures": self.failures,
+        }

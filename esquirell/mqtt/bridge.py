@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from esquirell.domain.errors import UnavailableError
-from esquirell.domain.status import MeterStatus
+from esquirell.domain.reading import MeterStatus
 from esquirell.mqtt.client import Connection
 from esquirell.mqtt.discovery import (
     About,

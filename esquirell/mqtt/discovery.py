@@ -8,7 +8,7 @@ from typing import Any
 from esquirell.domain.meter import Meter
 from esquirell.domain.profile import Profile
 from esquirell.domain.quantity import is_quantity_key
-from esquirell.domain.status import MeterStatus
+from esquirell.domain.reading import MeterStatus
 from esquirell.mqtt import controls, costs, entities
 from esquirell.mqtt.topics import Topics
 

@@ -7,8 +7,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from esquirell.domain.reading import Reading, iso, payload
-from esquirell.domain.status import MeterStatus
+from esquirell.domain.reading import MeterStatus, Reading, iso, payload
 from esquirell.mqtt.client import Connection
 from esquirell.mqtt.topics import Topics
 

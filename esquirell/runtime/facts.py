@@ -10,8 +10,8 @@ from esquirell.domain.device import Device
 from esquirell.domain.errors import ConfigError
 from esquirell.domain.meter import Meter
 from esquirell.domain.profile import Profile
+from esquirell.domain.reading import MeterStatus
 from esquirell.domain.schedule import Schedule
-from esquirell.domain.status import MeterStatus
 from esquirell.mqtt.discovery import About, MeterInfo
 from esquirell.profiles import Choices
 from esquirell.services.command_table import schemas

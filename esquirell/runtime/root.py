@@ -20,7 +20,7 @@ from esquirell.broker.sender import TaskSender
 from esquirell.domain.errors import ConfigError, SpoolError, UnavailableError
 from esquirell.domain.heard import Question
 from esquirell.domain.meter import Meter
-from esquirell.domain.status import MeterStatus
+from esquirell.domain.reading import MeterStatus
 from esquirell.domain.tasks import registry
 from esquirell.mqtt.bridge import Bridge, Facts, will_of
 from esquirell.mqtt.claim import Claim
@@ -43,8 +43,7 @@ from esquirell.runtime.storage import Storage
 from esquirell.runtime.upkeep import Upkeep
 from esquirell.services.commands import Commands
 from esquirell.services.control import Control
-from esquirell.services.dating import Dating
-from esquirell.services.delivery import Delivery
+from esquirell.services.delivery import Delivery, Saver
 from esquirell.services.edits import Edits
 from esquirell.services.fetch import Fetch
 from esquirell.services.handlers import Handlers
@@ -57,10 +56,9 @@ from esquirell.services.poll import USUAL_INTERVAL_S, Poller
 from esquirell.services.remote_reads import Inbox, OneWorker, RemoteReads
 from esquirell.services.replay import Replay
 from esquirell.services.reports import Reports
-from esquirell.services.saving import Saver
 from esquirell.services.schedules import Schedules
 from esquirell.services.statuses import latest
-from esquirell.services.timekeeping import Timekeeper
+from esquirell.services.timekeeping import Dating, Timekeeper
 from esquirell.settings import Settings, load
 from esquirell.settings.meter_files import MeterFiles
 from esquirell.settings.private_files import make_directory

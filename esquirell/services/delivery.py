@@ -1,20 +1,184 @@
 """What becomes of readings: statuses follow them, they are stored and published."""
 
+import logging
 import threading
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from esquirell.domain.errors import EsquirellError, UnavailableError
+from esquirell.domain.errors import EsquirellError, SpoolError, UnavailableError
 from esquirell.domain.meter import Meter
-from esquirell.domain.outcome import Outcome
 from esquirell.domain.ranges import Ranges
-from esquirell.domain.reading import Reading
-from esquirell.domain.status import MeterStatus
-from esquirell.services.ports import Profiles, Publisher
-from esquirell.services.saving import Saver
+from esquirell.domain.reading import MeterStatus, Outcome, Reading
+from esquirell.services.ports import Profiles, Publisher, ReadingStore, Spool
 from esquirell.services.statuses import Statuses
+from esquirell.services.timekeeping import Dating, Judge, Timekeeper
+
+log = logging.getLogger(__name__)
+
+SLOW = UnavailableError("the database is slow: the reading is stored when it answers")
+# The last resort, for a disk that is full.
+MEMORY_LIMIT = 10_000
+BATCH = 500
+# How long one who has readings waits for another who tries the database, in seconds.
+TURN_S = 1.0
+
+
+class Saver:
+    """Stores readings in one transaction per batch; spools them while the database is unreachable.
+
+    `dating` finds the time of readings that were taken while the clock was wrong; without it the
+    clock is believed.
+    """
+
+    def __init__(self, store: ReadingStore, spool: Spool, dating: Dating | None = None) -> None:
+        self.store = store
+        self._spool = spool
+        self._dating = dating
+        self._lock = threading.Lock()
+        self._memory: deque[Reading] = deque(maxlen=MEMORY_LIMIT)
+        self._away: UnavailableError | None = None
+        self._no_room: SpoolError | None = None
+        self._stuck = False
+        self._keeping = threading.Lock()
+        # What an earlier process could not store waits as well.
+        self._may_wait = True
+
+    @property
+    def waiting(self) -> int:
+        """Count the readings that wait for the database."""
+        try:
+            return len(self._memory) + self._spool.count()
+        except SpoolError as error:
+            log.debug("the spool is not counted: %s", error)
+            return len(self._memory)
+
+    @property
+    def problems(self) -> list[str]:
+        """Say why readings wait, in the words of the database and the disk; nothing if none do."""
+        reasons = (("the database", self._away), ("a place on the disk", self._no_room))
+        return [f"readings wait for {what}: {why}" for what, why in reasons if why is not None]
+
+    def retry(self) -> None:
+        """Try to store again what could not be stored, if something could not; never raises.
+
+        Also what was kept as the database was slow: another reading may not come for long.
+        """
+        if self._away is None and self._no_room is None and not self._may_wait:
+            return
+        try:
+            self.store.try_out()
+        except UnavailableError as error:
+            self._away = error
+        else:
+            self.save((), {})
+
+    @property
+    def timekeeper(self) -> Timekeeper | None:
+        """Decides whether the clock is right; None where that is not asked."""
+        return self._dating.timekeeper if self._dating else None
+
+    def date_waiting(self, judge: Judge, statuses: Statuses) -> None:
+        """Judge and store readings whose time is known by now; never raises."""
+        if self._dating:
+            self._dating.settle(judge, lambda readings: self.save(readings, {}), statuses)
+
+    def save(
+        self, readings: Sequence[Reading], statuses: Mapping[str, MeterStatus]
+    ) -> UnavailableError | None:
+        """Store readings and statuses; give the error when the database is unreachable.
+
+        A locked database is found out in seconds: who comes meanwhile does not queue for it.
+        Readings whose time is unknown wait in the spool.
+        """
+        if undated := [reading for reading in readings if reading.undated]:
+            self._keep(undated)
+            readings = [reading for reading in readings if not reading.undated]
+        if not self._lock.acquire(timeout=0 if self._away else TURN_S):
+            self._keep(readings)
+            return self._away or SLOW
+        try:
+            self._store(readings, statuses)
+        finally:
+            self._lock.release()
+        return self._away
+
+    def _store(self, readings: Sequence[Reading], statuses: Mapping[str, MeterStatus]) -> None:
+        try:
+            if self._may_wait:
+                self._store_waiting()
+            self.store.add(readings, statuses)
+        except UnavailableError as error:
+            self._complain(error)
+            self._keep(readings)
+        else:
+            self._away = None
+
+    def _store_waiting(self) -> None:
+        """Store what waits, the oldest first. Raises UnavailableError."""
+        # Before it is looked for: what comes in between is looked for again.
+        self._may_wait = False
+        try:
+            stored = self._store_spooled() + self._store_remembered()
+        except UnavailableError:
+            self._may_wait = True
+            raise
+        if stored:
+            log.info("the database is back: %d readings were stored", stored)
+
+    def _store_remembered(self) -> int:
+        with self._keeping:
+            remembered = [reading for reading in self._memory if not reading.undated]
+            self.store.add(remembered, {})
+            undated = [reading for reading in self._memory if reading.undated]
+            self._memory.clear()
+            self._memory.extend(undated)
+            if not undated:
+                self._no_room = None
+        return len(remembered)
+
+    def _store_spooled(self) -> int:
+        stored = 0
+        try:
+            readings, number = self._spool.oldest(BATCH)
+            while readings:
+                self.store.add(readings, {})
+                self._spool.forget(number)
+                stored += len(readings)
+                readings, number = self._spool.oldest(BATCH)
+        except SpoolError as error:
+            # New readings must not wait because of old ones that can't be got at.
+            level = logging.DEBUG if self._stuck else logging.WARNING
+            log.log(level, "readings stay in the spool: %s", error)
+            self._may_wait = self._stuck = True
+        else:
+            self._stuck = False
+        return stored
+
+    def _keep(self, readings: Sequence[Reading]) -> None:
+        """Keep readings on the disk, or in memory while the disk takes none."""
+        with self._keeping:
+            self._memory.extend(readings)
+            try:
+                self._spool.add(tuple(self._memory))
+            except SpoolError as error:
+                self._complain_of_the_disk(error)
+            else:
+                self._memory.clear()
+                self._no_room = None
+        self._may_wait = True
+
+    def _complain_of_the_disk(self, error: SpoolError) -> None:
+        level = logging.DEBUG if self._no_room else logging.WARNING
+        log.log(level, "readings wait in memory only, %d at most: %s", MEMORY_LIMIT, error)
+        self._no_room = error
+
+    def _complain(self, error: UnavailableError) -> None:
+        level = logging.DEBUG if self._away else logging.WARNING
+        log.log(level, "readings wait for the database: %s", error)
+        self._away = error
+
 
 # A report may overtake the answer to a question.
 OVERTAKEN = timedelta(minutes=1)

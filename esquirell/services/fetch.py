@@ -8,8 +8,7 @@ from typing import Any
 from esquirell.domain.command import Answer
 from esquirell.domain.errors import CommandError, FetchError
 from esquirell.domain.meter import Meter
-from esquirell.domain.outcome import Outcome
-from esquirell.domain.reading import payload
+from esquirell.domain.reading import Outcome, payload
 from esquirell.services.poll import ON_DEMAND, SCHEDULED, TRIAL, Poller
 from esquirell.services.ports import CheckCancelled
 from esquirell.services.remote_reads import GUARD, SHARED_S, SPLIT, RemoteReads

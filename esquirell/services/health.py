@@ -9,9 +9,8 @@ from esquirell.domain.clock import Clock
 from esquirell.domain.errors import EsquirellError, UnavailableError
 from esquirell.domain.meter import Meter, worker_of
 from esquirell.domain.process import Process
-from esquirell.domain.reading import iso
+from esquirell.domain.reading import FAILURES_TO_OFFLINE, MeterStatus, iso
 from esquirell.domain.schedule import Schedule
-from esquirell.domain.status import FAILURES_TO_OFFLINE, MeterStatus
 from esquirell.services.ports import Presence, Queues, ReadingStore
 from esquirell.services.schedules import pace_of
 

@@ -15,7 +15,7 @@ from esquirell.domain.errors import CommandError
 from esquirell.domain.nearest import nearest
 from esquirell.domain.periods import Calendar, Resolution
 from esquirell.domain.quantity import QUANTITIES, is_quantity_key
-from esquirell.domain.reading import Reading, iso
+from esquirell.domain.reading import MeterStatus, Reading, iso
 from esquirell.domain.statistic import (
     PEAK_DEMAND,
     Periods,
@@ -24,7 +24,6 @@ from esquirell.domain.statistic import (
     names_of,
     quantity_of,
 )
-from esquirell.domain.status import MeterStatus
 
 if TYPE_CHECKING:
     from esquirell.domain.hour import Batch

@@ -14,9 +14,8 @@ from esquirell.domain.increments import together
 from esquirell.domain.instrument import Instrument
 from esquirell.domain.inversion import Invert
 from esquirell.domain.judgement import judge, unjudged
-from esquirell.domain.ledger import Ledger
 from esquirell.domain.meter import Meter
-from esquirell.domain.reading import Reading
+from esquirell.domain.reading import Ledger, Reading
 from esquirell.domain.undated import Undated
 from esquirell.services.ports import ReadingStore
 from esquirell.services.timekeeping import Newest, Timekeeper

@@ -5,9 +5,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 
 from esquirell.domain.errors import EsquirellError
 from esquirell.domain.heard import Heard, Question
-from esquirell.domain.ledger import Ledger
-from esquirell.domain.reading import Reading
-from esquirell.domain.status import MeterStatus
+from esquirell.domain.reading import Ledger, MeterStatus, Reading
 from esquirell.services.ports import Measures, ReadingStore, Transport
 
 

@@ -11,10 +11,9 @@ from esquirell.domain.clock import Clock
 from esquirell.domain.errors import EsquirellError, MeterUnreachableError, UnavailableError
 from esquirell.domain.heard import Heard, Question
 from esquirell.domain.meter import Meter
-from esquirell.domain.outcome import Outcome
 from esquirell.domain.profile import Profile
 from esquirell.domain.quantity import is_counter
-from esquirell.domain.reading import Reading
+from esquirell.domain.reading import Outcome, Reading
 from esquirell.services.delivery import Delivery
 from esquirell.services.judging import Judging
 from esquirell.services.lines import may_be_held

@@ -11,12 +11,10 @@ if TYPE_CHECKING:
     from esquirell.domain.decoding import Decoded
     from esquirell.domain.errors import EsquirellError
     from esquirell.domain.heard import Heard, Question
-    from esquirell.domain.ledger import Ledger
     from esquirell.domain.meter import Meter
     from esquirell.domain.process import Process
     from esquirell.domain.profile import Profile
-    from esquirell.domain.reading import Reading
-    from esquirell.domain.status import MeterStatus
+    from esquirell.domain.reading import Ledger, MeterStatus, Reading
     from esquirell.domain.tasks import HeldTask
 
 

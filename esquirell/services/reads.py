@@ -12,8 +12,7 @@ from esquirell.domain.clock import Clock
 from esquirell.domain.errors import EsquirellError
 from esquirell.domain.heard import Heard, Question
 from esquirell.domain.meter import Meter
-from esquirell.domain.outcome import Outcome
-from esquirell.domain.reading import Reading
+from esquirell.domain.reading import Outcome, Reading
 from esquirell.services.ports import CheckCancelled, Transport
 
 log = logging.getLogger(__name__)

@@ -8,8 +8,7 @@ from typing import Protocol
 
 from esquirell.domain.clock import Clock
 from esquirell.domain.errors import UnavailableError
-from esquirell.domain.reading import Reading
-from esquirell.domain.status import MeterStatus
+from esquirell.domain.reading import MeterStatus, Reading
 
 log = logging.getLogger(__name__)
 

@@ -13,8 +13,7 @@ from typing import Any
 from esquirell.domain.clock import Clock
 from esquirell.domain.heard import Heard
 from esquirell.domain.meter import Meter
-from esquirell.domain.outcome import Outcome
-from esquirell.domain.reading import Reading
+from esquirell.domain.reading import Outcome, Reading
 from esquirell.services.delivery import Delivery
 from esquirell.services.judging import Judging
 from esquirell.services.ports import Publisher

@@ -8,8 +8,7 @@ from functools import lru_cache
 from itertools import chain
 
 from esquirell.domain.errors import UnavailableError
-from esquirell.domain.outcome import Outcome
-from esquirell.domain.status import MeterStatus
+from esquirell.domain.reading import MeterStatus, Outcome
 from esquirell.services.ports import ReadingStore
 
 log = logging.getLogger(__name__)

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Column, ColumnElement, func, select
 from sqlalchemy.engine import Row
 
-from esquirell.domain.reading import Reading
-from esquirell.domain.status import MeterStatus
+from esquirell.domain.reading import MeterStatus, Reading
 from esquirell.storage import meters
 from esquirell.storage.database import Database
 from esquirell.storage.postgres import BINARY

@@ -8,8 +8,7 @@ from sqlalchemy import Text, bindparam, cast, select
 from sqlalchemy.engine import Connection
 
 from esquirell.domain.errors import UnavailableError
-from esquirell.domain.ledger import Ledger
-from esquirell.domain.reading import Reading
+from esquirell.domain.reading import Ledger, Reading
 from esquirell.storage.meters import filled_up
 from esquirell.storage.tables import ledger, meter
 from esquirell.storage.upsert import insert_or_update

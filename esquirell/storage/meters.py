@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import ScalarSelect, Select, Text, bindparam, cast, select, update
 from sqlalchemy.engine import Connection
 
-from esquirell.domain.status import MeterStatus
+from esquirell.domain.reading import MeterStatus
 from esquirell.storage.tables import meter, reading
 from esquirell.storage.upsert import insert_new
 

@@ -9,9 +9,7 @@ from sqlalchemy import Float, select, update
 from sqlalchemy.engine import Connection, Dialect
 
 from esquirell.domain.errors import UnavailableError
-from esquirell.domain.ledger import Ledger
-from esquirell.domain.reading import Reading
-from esquirell.domain.status import MeterStatus
+from esquirell.domain.reading import Ledger, MeterStatus, Reading
 from esquirell.storage import meters
 from esquirell.storage.database import Database
 from esquirell.storage.history import ReadingHistory

@@ -9,8 +9,7 @@ from typing import Literal
 from esquirell.domain.errors import UnavailableError
 from esquirell.domain.meter import Meter
 from esquirell.domain.quantity import total_of
-from esquirell.domain.reading import Reading
-from esquirell.domain.status import MeterStatus
+from esquirell.domain.reading import MeterStatus, Reading
 from esquirell.runtime.root import Runtime
 from esquirell.services.schedules import pace_of
 from esquirell.web.live import CURVE, Live

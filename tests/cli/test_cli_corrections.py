@@ -4,9 +4,7 @@ import pytest
 from support.cli import Home, esquirell, meter
 
 from esquirell.domain.counters import Counter
-from esquirell.domain.ledger import Ledger
-from esquirell.domain.reading import Reading
-from esquirell.domain.status import MeterStatus
+from esquirell.domain.reading import Ledger, MeterStatus, Reading
 
 NOON = datetime(2026, 11, 22, 11, tzinfo=UTC)  # in Warsaw
 MINUTE = timedelta(minutes=1)

@@ -20,9 +20,8 @@ from esquirell.broker.presence import Presence
 from esquirell.cli.checks import clock, servers
 from esquirell.cli.checks.finding import advice, fault, fine
 from esquirell.cli.checks.summary import FoundOfMeters
-from esquirell.domain.ledger import Ledger
 from esquirell.domain.process import Process
-from esquirell.domain.status import MeterStatus
+from esquirell.domain.reading import Ledger, MeterStatus
 from esquirell.tuya.discovery.listener import Ports
 from esquirell.tuya.simulator import SimulatedMeter
 

@@ -11,8 +11,7 @@ from support.cli import Home, esquirell, esquirell_process, meter
 from support.db_samples import START
 from support.terminal import Terminal
 
-from esquirell.domain.reading import Reading
-from esquirell.domain.status import MeterStatus
+from esquirell.domain.reading import MeterStatus, Reading
 
 ALWAYS = ("--since", "2026-01-01")
 KEYS = ("active_power", "energy_import", "voltage_a")

@@ -12,7 +12,7 @@ from support.redis_server import RedisProcess
 from esquirell.broker.connection import Address, connect
 from esquirell.broker.presence import NAMED_S, PROCESSES, Presence
 from esquirell.domain.process import Process
-from esquirell.domain.status import MeterStatus
+from esquirell.domain.reading import MeterStatus
 
 HERE = socket.gethostname()
 SINCE = "2026-11-22T10:15:00.123Z"

@@ -6,8 +6,7 @@ from support.cli import Home, esquirell, meter
 from support.db_samples import START, sample
 from support.service import KEY
 
-from esquirell.domain.ledger import Ledger
-from esquirell.domain.status import MeterStatus
+from esquirell.domain.reading import Ledger, MeterStatus
 from esquirell.profiles import find
 from esquirell.tuya.simulator import SimulatedMeter
 

@@ -7,8 +7,7 @@ import pytest
 from support.cli import Home, esquirell, meter
 from support.terminal import Terminal
 
-from esquirell.domain.reading import Reading
-from esquirell.domain.status import MeterStatus
+from esquirell.domain.reading import MeterStatus, Reading
 
 MIDNIGHT = datetime(2025, 11, 18, 23, tzinfo=UTC)  # in Warsaw
 KEYS = ("energy_import", "active_power", "voltage_a")

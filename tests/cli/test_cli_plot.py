@@ -5,8 +5,7 @@ import pytest
 from support.cli import Home, esquirell, meter
 from support.db_samples import START
 
-from esquirell.domain.reading import Reading
-from esquirell.domain.status import MeterStatus
+from esquirell.domain.reading import MeterStatus, Reading
 from esquirell.plots.terminal import ROWS
 
 SPAN = ("--since", "2026-11-19", "--until", "2026-11-21")

@@ -13,8 +13,7 @@ from support.db_samples import START, sample
 from support.terminal import Terminal
 
 from esquirell.cli.errors import run
-from esquirell.domain.reading import Reading, iso
-from esquirell.domain.status import MeterStatus
+from esquirell.domain.reading import MeterStatus, Reading, iso
 
 THREE_PHASES = MeterStatus(keys=("voltage_a", "voltage_b", "active_power", "active_power_a"))
 PLUG = MeterStatus(keys=("voltage", "active_power"))

@@ -10,8 +10,7 @@ import pytest
 from support.cli import Home, esquirell, meter
 from support.waiting import eventually
 
-from esquirell.domain.reading import Reading
-from esquirell.domain.status import MeterStatus
+from esquirell.domain.reading import MeterStatus, Reading
 
 BEGIN = datetime(2025, 11, 1, tzinfo=UTC)
 COUNT = 20_000

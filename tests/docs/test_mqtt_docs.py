@@ -20,11 +20,9 @@ import esquirell
 from esquirell import profiles
 from esquirell.domain.command import Answer
 from esquirell.domain.errors import MeterUnreachableError
-from esquirell.domain.outcome import Outcome
-from esquirell.domain.reading import Reading, payload
+from esquirell.domain.reading import MeterStatus, Outcome, Reading, payload
 from esquirell.domain.requests import ScheduleChange, read_json
 from esquirell.domain.schedule import StoredSchedule
-from esquirell.domain.status import MeterStatus
 from esquirell.mqtt.bridge import will_of
 from esquirell.mqtt.client import Connection
 from esquirell.mqtt.discovery import About, bridge_device, meter_device, schedule_device

@@ -11,8 +11,7 @@ from esquirell.domain.inference import infer
 from esquirell.domain.inference.specification import specified
 from esquirell.domain.instrument import Instrument
 from esquirell.domain.judgement import judge
-from esquirell.domain.ledger import Ledger
-from esquirell.domain.reading import Reading
+from esquirell.domain.reading import Ledger, Reading
 
 LEDGER = TypeAdapter(Ledger)
 START = datetime(2026, 11, 22, 10, tzinfo=UTC)

@@ -13,8 +13,7 @@ from esquirell import profiles
 from esquirell.domain.decoding import decode
 from esquirell.domain.instrument import Instrument
 from esquirell.domain.judgement import judge, unjudged
-from esquirell.domain.ledger import Ledger
-from esquirell.domain.reading import Reading, payload
+from esquirell.domain.reading import Ledger, Reading, payload
 
 LEDGER = TypeAdapter(Ledger)
 START = datetime(2026, 11, 22, 10, 15, tzinfo=UTC)

@@ -4,11 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from esquirell.domain.doubts import ENOUGH, Doubt, corrected, weigh
-from esquirell.domain.electricity import is_hollow
-from esquirell.domain.plausibility import CHECKS
+from esquirell.domain.doubts import ENOUGH, Doubt, Verdict, corrected, weigh
+from esquirell.domain.plausibility import CHECKS, is_hollow
 from esquirell.domain.quantity import QUANTITIES, with_suffix
-from esquirell.domain.verdict import Verdict
 
 SOUND = {
     "voltage_a": 233.1,

@@ -5,14 +5,13 @@ from pydantic import ValidationError
 from support.fakes import KEY, meter
 
 from esquirell.domain.quantity import PHASES, QUANTITIES, is_quantity_key, label_of, split_key
-from esquirell.domain.reading import Reading, iso, payload
+from esquirell.domain.reading import MeterStatus, Reading, iso, payload
 from esquirell.domain.schedule import (
     Schedule,
     StoredSchedule,
     long_task_name,
     short_task_name,
 )
-from esquirell.domain.status import MeterStatus
 
 NOON = datetime(2026, 11, 22, 12, 0, 0, 123_456, UTC)
 

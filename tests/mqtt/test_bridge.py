@@ -21,7 +21,7 @@ from support.mqtt_parts import (
 )
 from support.waiting import eventually
 
-from esquirell.domain.status import MeterStatus
+from esquirell.domain.reading import MeterStatus
 from esquirell.mqtt.bridge import HEALTH_S
 from esquirell.mqtt.pace import Pace
 from esquirell.mqtt.publisher import MqttPublisher

@@ -9,8 +9,8 @@ from esquirell import profiles
 from esquirell.domain.command import Source
 from esquirell.domain.errors import CommandError
 from esquirell.domain.quantity import QUANTITIES
+from esquirell.domain.reading import MeterStatus
 from esquirell.domain.requests import Level
-from esquirell.domain.status import MeterStatus
 from esquirell.mqtt.controls import of_bridge
 from esquirell.mqtt.discovery import (
     About,

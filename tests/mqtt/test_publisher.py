@@ -10,8 +10,7 @@ from support.mosquitto import Mosquitto
 from support.mqtt_observer import Observer, retained
 from support.mqtt_parts import NOON, connected, reading
 
-from esquirell.domain.reading import Reading
-from esquirell.domain.status import MeterStatus
+from esquirell.domain.reading import MeterStatus, Reading
 from esquirell.mqtt.options import Options
 from esquirell.mqtt.publisher import MqttPublisher
 from esquirell.mqtt.topics import Topics

@@ -11,8 +11,8 @@ from support.fakes import Clock, ReadingStore, meter
 from esquirell.domain.errors import UnavailableError
 from esquirell.domain.meter import Meter
 from esquirell.domain.process import Process, process_of
+from esquirell.domain.reading import MeterStatus
 from esquirell.domain.schedule import Schedule
-from esquirell.domain.status import MeterStatus
 from esquirell.runtime.self_report import INTERVALS, MOST_LATE_S, Punctuality
 from esquirell.services.health import MOST_METERS, Configured, Health, Here, described
 

@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from esquirell.domain.reading import Reading
-from esquirell.domain.status import MeterStatus
+from esquirell.domain.reading import MeterStatus, Reading
 from esquirell.runtime.storage import Storage
 from esquirell.services.history import Query, Row, View
 from esquirell.settings import Settings

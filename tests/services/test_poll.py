@@ -12,9 +12,8 @@ from esquirell.domain.decoding import Decoded
 from esquirell.domain.errors import MeterRejectedError, MeterUnreachableError
 from esquirell.domain.meter import Meter
 from esquirell.domain.reading import payload
-from esquirell.services.delivery import Delivery
+from esquirell.services.delivery import Delivery, Saver
 from esquirell.services.poll import ON_DEMAND, SCHEDULED, TRIAL, Poller
-from esquirell.services.saving import Saver
 
 GONE = MeterUnreachableError("unreachable", "main does not answer at 127.0.0.1")
 

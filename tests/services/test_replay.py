@@ -4,8 +4,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from esquirell.domain.errors import UnavailableError
-from esquirell.domain.reading import Reading
-from esquirell.domain.status import MeterStatus
+from esquirell.domain.reading import MeterStatus, Reading
 from esquirell.services.replay import BATCH, BREATH_S, LONGEST, SLACK, TURN_S, Replay
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)

@@ -11,12 +11,10 @@ from esquirell import profiles
 from esquirell.domain.errors import MeterUnreachableError
 from esquirell.domain.heard import Heard
 from esquirell.domain.meter import Meter
-from esquirell.domain.reading import Reading
-from esquirell.domain.status import MeterStatus
-from esquirell.services.delivery import Delivery
+from esquirell.domain.reading import MeterStatus, Reading
+from esquirell.services.delivery import Delivery, Saver
 from esquirell.services.poll import Poller
 from esquirell.services.reports import Reports
-from esquirell.services.saving import Saver
 
 GONE = MeterUnreachableError("no_data", "main is connected but silent")
 

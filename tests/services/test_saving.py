@@ -9,9 +9,8 @@ from support.db_samples import sample
 from support.fakes import ReadingStore, Spool
 from support.waiting import LIMIT_S
 
-from esquirell.domain.reading import Reading
-from esquirell.domain.status import MeterStatus
-from esquirell.services.saving import BATCH, SLOW, Saver
+from esquirell.domain.reading import MeterStatus, Reading
+from esquirell.services.delivery import BATCH, SLOW, Saver
 from esquirell.storage.spool import Spool as DiskSpool
 
 
@@ -128,7 +127,7 @@ def test_a_disk_that_fails_keeps_no_reading_from_the_database(store: ReadingStor
 def test_what_waited_for_a_slow_database_is_stored_without_another_reading(
     saver: Saver, store: ReadingStore, spool: Spool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("esquirell.services.saving.TURN_S", 0.01)
+    monkeypatch.setattr("esquirell.services.delivery.TURN_S", 0.01)
     add, began, goes_on = store.add, threading.Event(), threading.Event()
 
     def slowly(readings: Sequence[Reading], statuses: Mapping[str, MeterStatus]) -> None:

@@ -2,7 +2,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from esquirell.domain.status import MeterStatus
+from esquirell.domain.reading import MeterStatus
 from esquirell.services.statuses import latest
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)

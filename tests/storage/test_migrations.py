@@ -14,8 +14,8 @@ from support.db_samples import START, put, sample
 
 from esquirell.domain.command import CommandRecord
 from esquirell.domain.errors import ConfigError, UnavailableError
+from esquirell.domain.reading import MeterStatus
 from esquirell.domain.schedule import StoredSchedule
-from esquirell.domain.status import MeterStatus
 from esquirell.storage.commands import CommandLog
 from esquirell.storage.database import Database
 from esquirell.storage.maintenance.migrate import alembic_config, upgrade

@@ -9,8 +9,8 @@ from support.db_damage import store
 from support.db_samples import put, sample
 
 from esquirell.domain.errors import ConfigError, UnavailableError
+from esquirell.domain.reading import MeterStatus
 from esquirell.domain.schedule import LastRun, StoredSchedule
-from esquirell.domain.status import MeterStatus
 from esquirell.storage.database import Database
 from esquirell.storage.maintenance.moving import BATCH, move
 from esquirell.storage.readings import Readings

@@ -12,14 +12,11 @@ from support.statistics import Workshop
 from esquirell import profiles
 from esquirell.domain.counters import GONE
 from esquirell.domain.errors import UnavailableError
-from esquirell.domain.ledger import Ledger
 from esquirell.domain.periods import Calendar
-from esquirell.domain.reading import Reading
-from esquirell.domain.status import MeterStatus
-from esquirell.services.delivery import Delivery
+from esquirell.domain.reading import Ledger, MeterStatus, Reading
+from esquirell.services.delivery import Delivery, Saver
 from esquirell.services.judging import source_of
 from esquirell.services.poll import TRIAL, Poller
-from esquirell.services.saving import Saver
 from esquirell.storage.corrections.store import Corrections
 from esquirell.storage.database import Database
 from esquirell.storage.maintenance.forgetting import forget

@@ -6,8 +6,7 @@ from sqlalchemy import event, text
 from support.db_samples import START, sample, three_phase_values
 
 from esquirell.domain.errors import UnavailableError
-from esquirell.domain.reading import Reading
-from esquirell.domain.status import MeterStatus
+from esquirell.domain.reading import MeterStatus, Reading
 from esquirell.storage.database import Database
 from esquirell.storage.maintenance.forgetting import forget
 from esquirell.storage.readings import Readings

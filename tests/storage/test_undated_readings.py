@@ -12,11 +12,9 @@ from support.statistics import Workshop
 from esquirell import profiles
 from esquirell.domain.periods import Calendar
 from esquirell.domain.reading import payload
-from esquirell.services.dating import Dating
-from esquirell.services.delivery import Delivery
+from esquirell.services.delivery import Delivery, Saver
 from esquirell.services.poll import Poller
-from esquirell.services.saving import Saver
-from esquirell.services.timekeeping import Timekeeper
+from esquirell.services.timekeeping import Dating, Timekeeper
 from esquirell.storage.corrections.store import Corrections
 from esquirell.storage.database import Database
 from esquirell.storage.history import ReadingHistory

@@ -14,8 +14,7 @@ from typing import Any, NamedTuple
 from support.service import meter_table
 
 from esquirell.cli.errors import run
-from esquirell.domain.reading import Reading
-from esquirell.domain.status import MeterStatus
+from esquirell.domain.reading import MeterStatus, Reading
 from esquirell.storage.database import Database
 from esquirell.storage.readings import Readings
 

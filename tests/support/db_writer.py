@@ -8,7 +8,7 @@ import sys
 
 from support.db_samples import sample
 
-from esquirell.domain.status import MeterStatus
+from esquirell.domain.reading import MeterStatus
 from esquirell.storage.database import Database
 from esquirell.storage.maintenance.revision import ensure_current
 from esquirell.storage.readings import Readings

@@ -9,14 +9,12 @@ from typing import NamedTuple
 from support.fakes import Clock, meter
 from support.statistics import Workshop
 
-from esquirell.domain.outcome import Outcome
 from esquirell.domain.periods import Calendar
-from esquirell.domain.reading import Reading
-from esquirell.services.dating import Dating
+from esquirell.domain.reading import Outcome, Reading
+from esquirell.services.delivery import Saver
 from esquirell.services.judging import Judging
-from esquirell.services.saving import Saver
 from esquirell.services.statuses import Statuses
-from esquirell.services.timekeeping import Timekeeper
+from esquirell.services.timekeeping import Dating, Timekeeper
 from esquirell.storage.corrections.store import EVER, Corrections
 from esquirell.storage.database import Database
 from esquirell.storage.history import ReadingHistory

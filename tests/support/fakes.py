@@ -17,11 +17,9 @@ from esquirell.domain.errors import (
     UnavailableError,
 )
 from esquirell.domain.heard import Heard, Question
-from esquirell.domain.ledger import Ledger
 from esquirell.domain.meter import Meter
-from esquirell.domain.reading import Reading
+from esquirell.domain.reading import Ledger, MeterStatus, Reading
 from esquirell.domain.schedule import Edit, LastRun, Schedule, StoredSchedule
-from esquirell.domain.status import MeterStatus
 
 KEY = "0123456789abcdef"
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)

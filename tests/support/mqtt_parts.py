@@ -13,8 +13,7 @@ from support.waiting import eventually
 
 from esquirell import profiles
 from esquirell.domain.meter import Meter
-from esquirell.domain.reading import Reading
-from esquirell.domain.status import MeterStatus
+from esquirell.domain.reading import MeterStatus, Reading
 from esquirell.mqtt.bridge import REFRESH_S, Bridge, Facts, will_of
 from esquirell.mqtt.claim import Claim
 from esquirell.mqtt.client import Connection

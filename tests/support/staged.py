@@ -9,8 +9,7 @@ from support.cli import Said, esquirell
 from support.home_assistant import HomeAssistant
 
 from esquirell.domain.long_term import HOUR, whole_hour
-from esquirell.domain.reading import Reading
-from esquirell.domain.status import MeterStatus
+from esquirell.domain.reading import MeterStatus, Reading
 from esquirell.storage.database import Database
 from esquirell.storage.maintenance.revision import ensure_current
 from esquirell.storage.readings import Readings

@@ -12,8 +12,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from esquirell.domain.meter import Meter
-from esquirell.domain.reading import Reading
-from esquirell.domain.status import MeterStatus
+from esquirell.domain.reading import MeterStatus, Reading
 from esquirell.domain.tariff import Tariff
 from esquirell.plots.axes import Periods
 from esquirell.plots.figure import Point

@@ -11,8 +11,7 @@ import pytest
 from support.waiting import eventually
 
 from esquirell.domain.meter import Meter
-from esquirell.domain.reading import Reading
-from esquirell.domain.status import MeterStatus
+from esquirell.domain.reading import MeterStatus, Reading
 from esquirell.domain.tariff import Tariff
 from esquirell.runtime.root import Runtime
 from esquirell.runtime.storage import Storage

@@ -18,8 +18,7 @@ from esquirell.domain.command import Answer
 from esquirell.domain.cost import HourPrice
 from esquirell.domain.meter import Meter
 from esquirell.domain.quantity import QUANTITIES, total_of
-from esquirell.domain.reading import Reading
-from esquirell.domain.status import MeterStatus
+from esquirell.domain.reading import MeterStatus, Reading
 from esquirell.services.command_table import commands_for
 from esquirell.settings import WebSettings
 from esquirell.web.formats import MINUS, NARROW_SPACE, NOTHING, Formats, currency_sign

@@ -8,10 +8,8 @@ from tempfile import TemporaryDirectory
 from esquirell.cli.checks.finding import Finding, advice, fault, fine
 from esquirell.domain.errors import ConfigError, EsquirellError
 from esquirell.domain.heard import Heard, Question
-from esquirell.domain.ledger import Ledger
 from esquirell.domain.meter import LOCAL_KEY_LENGTH, Meter
-from esquirell.domain.reading import iso
-from esquirell.domain.status import MeterStatus
+from esquirell.domain.reading import Ledger, MeterStatus, iso
 from esquirell.profiles import Choices
 from esquirell.profiles.choice import UNKNOWN
 from esquirell.settings import Settings

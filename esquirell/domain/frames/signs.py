@@ -7,7 +7,7 @@ what is left of a negative number of tenths that was divided without its sign
 
 from collections.abc import Iterator
 
-from esquirell.domain.electricity import allows
+from esquirell.domain.plausibility import allows
 
 _BIT = 1 << 23
 _ROUND = 1 << 24

@@ -6,8 +6,8 @@ that must be, or which agrees with its neighbours. Everything else is kept and d
 
 from collections.abc import Mapping, Sequence
 
-from esquirell.domain.electricity import NO_GRID, allows
 from esquirell.domain.inference.draft import Draft, by_key
+from esquirell.domain.plausibility import NO_GRID, allows
 
 _GRID_V = (85, 270)
 _LIVE_V = (80, 500)

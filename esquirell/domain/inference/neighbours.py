@@ -5,11 +5,11 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
-from esquirell.domain.electricity import allows, is_excessive
 from esquirell.domain.errors import DecodeError
 from esquirell.domain.frames import Hint, unpack
 from esquirell.domain.inference.draft import Draft, by_key
 from esquirell.domain.inference.words import place_of, words_of
+from esquirell.domain.plausibility import allows, is_excessive
 from esquirell.domain.profile import INVERTERS
 
 _BOTH_WAYS = {"backward", "reverse", "forward"}

@@ -2,11 +2,11 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from esquirell.domain.electricity import allows
 from esquirell.domain.inference.draft import Draft, by_key
 from esquirell.domain.inference.meaning import Meaning, is_chosen
 from esquirell.domain.inference.scaling import scale
 from esquirell.domain.inference.units import Dimension, unit_of
+from esquirell.domain.plausibility import allows
 
 _LIVE_V = (80, 300)
 _QUANTITIES: Mapping[Dimension, str] = {
