@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from esquirell.domain.meter import Meter
 
 _LISTED = 12
-MANY_HELP = "A meter is named by its name, a pattern such as 'pv*', or its area."
 
 
 class MeterName(click.types.StringParamType):

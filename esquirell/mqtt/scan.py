@@ -3,7 +3,7 @@
 import secrets
 import ssl
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from esquirell.domain.errors import UnavailableError
@@ -16,8 +16,6 @@ LIMIT_S = 10.0
 # Not every broker sends what it holds before what is published after the subscription.
 SETTLE_S = 0.2
 TURN_S = 0.05
-
-Retained = Mapping[str, bytes]
 
 
 def scan(

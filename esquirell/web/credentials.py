@@ -29,11 +29,6 @@ class Credentials:
         self._key, _ = private_files.kept_secret(settings.state_dir / PAGE_KEY, KEY_BYTES)
 
     @property
-    def is_configured(self) -> bool:
-        """Whether the password stands in the configuration."""
-        return bool(self._configured)
-
-    @property
     def password(self) -> str:
         """The password in force; created if there is none yet."""
         if self._configured:

@@ -30,8 +30,7 @@ PAGES = (
     "add",
     "add?by_hand=1",
 )
-TAB, ENTER, SPACE = "\ue004", "\ue007", " "
-SHIFT_TAB = "\ue008\ue004\ue008"
+TAB, ENTER = "\ue004", "\ue007"
 
 
 @pytest.fixture

@@ -9,7 +9,6 @@ from esquirell.domain.reading import Ledger, MeterStatus, Reading
 NOON = datetime(2026, 11, 22, 11, tzinfo=UTC)  # in Warsaw
 MINUTE = timedelta(minutes=1)
 REMOVE, RESTAMP = "db readings remove --meter", "db readings restamp --meter"
-BY_MONTH = ("readings", "--resolution", "month", "--since", "1960-01-01", "--json")
 OLD = datetime(1970, 1, 1, tzinfo=UTC)
 SPAN = ("--since", "2026-11-22", "--until", "2026-11-23", "--json")
 

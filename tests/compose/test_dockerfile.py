@@ -11,7 +11,7 @@ LINES = [
     for line in DOCKERFILE.replace("\\\n", " ").splitlines()
     if line.strip() and not line.startswith("#")
 ]
-BUILD, FINAL = DOCKERFILE.split("\nFROM ")[1:]
+FINAL = DOCKERFILE.split("\nFROM ")[2]
 
 
 def arguments(instruction: str) -> list[str]:

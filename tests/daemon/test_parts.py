@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -21,8 +21,6 @@ from esquirell.daemon.parts import Part, Turn
 from esquirell.daemon.redis_server import RedisServer, find_redis
 from esquirell.daemon.watchdog import HUNG_EXIT_CODE, Watchdog
 from esquirell.domain.errors import ConfigError
-
-Made = Callable[[], AbstractContextManager[Turn]]
 
 
 class Turns:

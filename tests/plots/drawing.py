@@ -13,7 +13,6 @@ from esquirell.services.history import Columns, Found, Row
 
 WARSAW = "Europe/Warsaw"
 CALENDAR = Calendar(WARSAW)
-SVG = "{http://www.w3.org/2000/svg}"
 
 
 def local(*moment: int) -> datetime:

@@ -1,6 +1,6 @@
 """Home Assistant's long-term statistics of one counter, as its recorder keeps them, in memory."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -99,6 +99,3 @@ class Recorder:
 
 def steps_of(plan: Plan) -> int:
     return len(plan.shifts) + len(plan.writes)
-
-
-Planner = Callable[[Sequence[Row]], Plan]
