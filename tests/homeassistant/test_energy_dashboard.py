@@ -118,11 +118,15 @@ def home(tmp_path: Path) -> Iterator[Home]:
 
 
 def entities_of(ha: HomeAssistant) -> dict[tuple[str, str], str]:
-    ids = {one["unique_id"]: one["entity_id"] for one in ha.call("config/entity_registry/list")}
+    registered = ha.registered()
     wanted = {
         (name, key): Topics().meter_id(name, key) for name in METERS for key in (ENERGY, POWER)
     }
-    known = {pair: ids[unique_id] for pair, unique_id in wanted.items() if unique_id in ids}
+    known = {
+        pair: str(registered[unique_id]["entity_id"])
+        for pair, unique_id in wanted.items()
+        if unique_id in registered
+    }
     return known if len(known) == len(wanted) else {}
 
 

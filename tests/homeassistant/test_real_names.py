@@ -64,17 +64,11 @@ def seen(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[tuple[House
         broker.kill()
 
 
-def registered(ha: HomeAssistant) -> dict[str, dict[str, object]]:
-    """Return the entities of ours as Home Assistant registered them, by unique id."""
-    found = ha.call("config/entity_registry/list")
-    return {one["unique_id"]: one for one in found if one["platform"] == "mqtt"}
-
-
 def test_names_categories_and_what_is_removed(seen: tuple[House, HomeAssistant]) -> None:
     world, ha = seen
-    eventually(lambda: len(registered(ha)) > 60)
+    eventually(lambda: len(ha.registered()) > 60)
     eventually(lambda: names(ha).items() >= NAMES.items(), what=lambda: str(names(ha)))
-    for unique_id, entity in registered(ha).items():
+    for unique_id, entity in ha.registered().items():
         key = unique_id.removeprefix("esquirell_").removeprefix("main_").removeprefix("heat-pump_")
         is_configured = any(key.endswith(one) for one in CONFIGURED)
         expected = "diagnostic" if key in DIAGNOSTIC or key.endswith("next_run") else None
@@ -84,7 +78,7 @@ def test_names_categories_and_what_is_removed(seen: tuple[House, HomeAssistant])
     assert devices["The main one"]["via_device_id"] == devices["esquirell"]["id"]
     world.meters = world.meters[:1]
     world.later += REFRESH_S
-    eventually(lambda: not any("heat-pump" in one for one in registered(ha)))
+    eventually(lambda: not any("heat-pump" in one for one in ha.registered()))
     left = [one["name"] for one in ha.call("config/device_registry/list")]
     assert "The heat-pump one" not in left
     assert ha.complaints() == []
@@ -95,5 +89,5 @@ def names(ha: HomeAssistant) -> dict[str, object]:
     shown = {one["entity_id"]: one["attributes"] for one in ha.call("get_states")}
     return {
         unique_id: shown.get(str(entity["entity_id"]), {}).get("friendly_name")
-        for unique_id, entity in registered(ha).items()
+        for unique_id, entity in ha.registered().items()
     }

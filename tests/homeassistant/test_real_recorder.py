@@ -152,9 +152,11 @@ def table(stack: ExitStack, kind: str, pace: str) -> str:
 
 def entities_of(ha: HomeAssistant) -> dict[str, str]:
     """Return the enabled entities of ours, by unique id."""
-    found = ha.call("config/entity_registry/list")
-    ours = [one for one in found if one["platform"] == "mqtt" and not one["disabled_by"]]
-    return {one["unique_id"]: one["entity_id"] for one in ours}
+    return {
+        unique_id: entity["entity_id"]
+        for unique_id, entity in ha.registered().items()
+        if not entity["disabled_by"]
+    }
 
 
 def test_a_meter_that_reports_costs_little(home: Home) -> None:

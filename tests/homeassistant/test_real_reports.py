@@ -56,8 +56,8 @@ def test_a_change_is_seen_within_a_second(broker: Mosquitto, tmp_path: Path, pro
 
 
 def entity_of(ha: HomeAssistant) -> str | None:
-    found = ha.call("config/entity_registry/list")
-    return next((str(one["entity_id"]) for one in found if one["unique_id"] == UNIQUE_ID), None)
+    entity = ha.registered().get(UNIQUE_ID)
+    return str(entity["entity_id"]) if entity else None
 
 
 def delay(

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import text
-from support.db_postgres import PostgresServer, find_binaries
+from support.db_postgres import PostgresServer, running_postgres
 from support.statistics import Workshop
 
 from esquirell.storage.database import Database
@@ -13,15 +13,8 @@ from esquirell.storage.maintenance.migrate import upgrade
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[PostgresServer]:
-    binaries = find_binaries()
-    if binaries is None:
-        pytest.skip("PostgreSQL's server is not installed: apt-get install postgresql")
-    server = PostgresServer(binaries)
-    try:
-        server.start()
+    with running_postgres() as server:
         yield server
-    finally:
-        server.stop()
 
 
 @pytest.fixture(scope="session")

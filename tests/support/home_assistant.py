@@ -143,6 +143,11 @@ class HomeAssistant:
         done = self._post(f"/api/config/config_entries/flow/{flow['flow_id']}", values)
         assert done["type"] == "create_entry", done
 
+    def registered(self) -> dict[str, dict[str, Any]]:
+        """Return the entities of MQTT as they were registered, by unique id."""
+        found = self.call("config/entity_registry/list")
+        return {one["unique_id"]: one for one in found if one["platform"] == "mqtt"}
+
     def state(self, entity: str) -> str | None:
         found = self._request("GET", f"/api/states/{entity}")
         return str(found[1]["state"]) if found[0] == 200 else None

@@ -62,10 +62,12 @@ def announce(port: int) -> None:
 
 def entities_of(ha: HomeAssistant) -> dict[str, str]:
     """Return the ids of the entities by the keys of their quantities."""
-    found = ha.call("config/entity_registry/list")
-    ids = {one["unique_id"]: one["entity_id"] for one in found}
-    known = {key: ids.get(Topics().meter_id("main", key)) for key in CLASSES}
-    return {key: entity for key, entity in known.items() if entity}
+    registered, topics = ha.registered(), Topics()
+    return {
+        key: registered[unique_id]["entity_id"]
+        for key in CLASSES
+        if (unique_id := topics.meter_id("main", key)) in registered
+    }
 
 
 def say(port: int, values: Mapping[str, float]) -> None:
