@@ -22,7 +22,7 @@ from esquirell.settings import MqttSettings, RedisSettings, WebSettings, private
 from esquirell.settings.devices import read_devices
 from esquirell.settings.files import SEARCHED
 from esquirell.settings.slugs import LONGEST, slug
-from esquirell.settings.writing import Draft, compose
+from esquirell.settings.writing import Answers, compose
 from esquirell.settings.zones import machine_zone
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def init(output: Path, devices: Path | None, cloud: bool, force: bool) -> None:
         say(OPENING.format(output=output, folder=output.absolute().parent))
     if cloud:
         devices = _listed_devices(output, devices, force=force)
-    answers = replace(_draft(devices), redis_url=_redis_url())
+    answers = replace(_answers(devices), redis_url=_redis_url())
     files = compose(replace(answers, page_address=_page_address()), output)
     if not force:
         private_files.refuse_existing(files)
@@ -102,20 +102,20 @@ def _redis_url() -> str:
     return RedisSettings().url
 
 
-def _draft(devices: Path | None) -> Draft:
+def _answers(devices: Path | None) -> Answers:
     zone = machine_zone(os.environ)
     if devices:
         meters = _take_over(devices)
         if not sys.stdin.isatty():
-            return Draft(zone, _default_mqtt(), _ask_upstream(meters))
+            return Answers(zone, _default_mqtt(), _ask_upstream(meters))
         mqtt = _ask_mqtt()
         there = [meter for meter in meters if meter.address != "auto"]
         if there and click.confirm("Read each of them once now?", default=True):
             tried = guide.try_out(there)
             meters = tuple(tried.settled(meter) for meter in meters)
-        return Draft(zone, mqtt, _ask_upstream(meters))
+        return Answers(zone, mqtt, _ask_upstream(meters))
     try:
-        return Draft(zone, _ask_mqtt(), _ask_upstream(_ask_meters()))
+        return Answers(zone, _ask_mqtt(), _ask_upstream(_ask_meters()))
     except click.Abort:
         if sys.stdin.isatty():
             raise

@@ -38,6 +38,16 @@ def check_host(text: str) -> str:
     return host
 
 
+def check_peer(text: str) -> str:
+    """Return the name or address of one host to connect to. Raises ValueError."""
+    host = check_host(text)
+    if _is_address(host):
+        address = ipaddress.ip_address(host)
+        if address.is_unspecified or address.is_multicast or host == "255.255.255.255":
+            raise ValueError(f"must be the address of one device, which {host} is not")
+    return host
+
+
 def _is_address(host: str) -> bool:
     try:
         ipaddress.ip_address(host)

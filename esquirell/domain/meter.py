@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, model_validator
 
-from esquirell.domain.hosts import check_host
+from esquirell.domain.hosts import check_peer
 
 Slug = Annotated[str, Field(pattern=r"^[a-z0-9_-]+$", max_length=64)]
 ProtocolVersion = Literal["3.1", "3.2", "3.3", "3.4", "3.5", "auto"]
@@ -50,7 +50,7 @@ class Meter(BaseModel):
     label: str = ""
     area: str = ""
     device_id: Annotated[str, Field(min_length=1, max_length=64)]
-    address: Annotated[str, AfterValidator(check_host)] = "auto"
+    address: Annotated[str, AfterValidator(check_peer)] = "auto"
     port: Annotated[int, Field(ge=1, le=65535)] = 6668
     gateway: Annotated[str, Field(max_length=64)] = ""
     cid: Annotated[str, Field(max_length=64)] = ""

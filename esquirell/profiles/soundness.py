@@ -53,7 +53,7 @@ def _doubles(profile: Profile) -> Iterator[str]:
         counts = Counter(getattr(point, name) for point in profile.datapoints.values())
         for value, count in counts.items():
             if value is not None and count > 1:
-                yield f"datapoints: {name} {value} is given {count} times, it has to be unique"
+                yield f"datapoints: {name} {value} is given {count} times: it must be unique"
 
 
 def _is_dp(dp: str) -> bool:

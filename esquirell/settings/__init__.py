@@ -1,4 +1,4 @@
-"""Settings: one TOML file, secret files, the environment on top."""
+"""Settings: one TOML file, overridden by secret files and environment variables."""
 
 from esquirell.settings.loading import load
 from esquirell.settings.model import (

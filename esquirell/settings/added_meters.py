@@ -1,6 +1,6 @@
-"""Meters that were added while the service runs: a file each in the state directory.
+"""Meters added while the service runs: one file per meter in the state directory.
 
-Each is a TOML file with the keys of one `[[meters]]`, for its owner's eyes only.
+Each is a TOML file with the keys of one `[[meters]]` table, readable by its owner only.
 """
 
 import os
@@ -19,27 +19,27 @@ from esquirell.settings.state_files import METERS
 
 @dataclass(frozen=True, slots=True)
 class Edit:
-    """A change to try before it is written: the table of a meter, or None for none."""
+    """A change to try before it is written: a meter's table, or None to remove the meter."""
 
     name: str
     table: Mapping[str, Any] | None
 
 
 def folder_of(state_dir: Path) -> Path:
-    """Return the folder of the files."""
+    """Return the folder that holds the files."""
     return state_dir / METERS
 
 
 def file_of(state_dir: Path, name: str) -> Path:
-    """Return the file of a meter, present or not."""
+    """Return the file of a meter, whether or not it exists."""
     return folder_of(state_dir) / f"{name}.toml"
 
 
 def include(data: Table, state_dir: Path, places: Places, edit: Edit | None = None) -> list[str]:
     """Put the added meters among those of the configuration; return their names.
 
-    `edit` takes the place of what a file says. Raises ConfigError for a file that is faulty, and
-    for a name that the configuration has as well.
+    `edit` replaces what a file says. Raises ConfigError for an invalid file, and for a name that
+    the configuration uses as well.
     """
     configured = data.setdefault("meters", [])
     known = [one.get("name") for one in configured if isinstance(one, dict)]
@@ -58,7 +58,7 @@ def include(data: Table, state_dir: Path, places: Places, edit: Edit | None = No
 
 
 def are_hidden(state_dir: Path) -> bool:
-    """Return whether this user may not see which meters were added: that takes no error."""
+    """Return whether this user may not see which meters were added, which is no error."""
     try:
         with os.scandir(folder_of(state_dir)):
             return False
@@ -69,7 +69,7 @@ def are_hidden(state_dir: Path) -> bool:
 
 
 def version_of(state_dir: Path) -> tuple[tuple[str, int, int], ...]:
-    """Return what differs after each change of the files; nothing where there are none."""
+    """Return a value that changes with every change to the files; empty when there are none."""
     try:
         with os.scandir(folder_of(state_dir)) as entries:
             found = [(entry.name, entry.stat()) for entry in entries if _is_meter(entry.name)]
@@ -112,5 +112,5 @@ def _read(file: Path) -> Table:
     except (ValueError, RecursionError) as error:
         raise ConfigError(f"{file} is not valid TOML: {error}") from error
     if table.get("name", file.stem) != file.stem:
-        raise ConfigError(f"{file}: name has to be {file.stem}, as the file is called")
+        raise ConfigError(f"{file}: name must be {file.stem}, the name of the file")
     return table | {"name": file.stem}

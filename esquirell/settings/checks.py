@@ -1,18 +1,23 @@
-"""What has to fit together across the tables of a configuration."""
+"""Checks across the tables of a configuration."""
 
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from esquirell.domain.errors import ConfigError
 from esquirell.settings.model import Settings
 from esquirell.settings.places import Places, Route
+from esquirell.settings.urls import sqlite_file
 from esquirell.settings.zones import check_zone
 
 
 def check(settings: Settings, places: Places) -> None:
-    """Refuse settings that contradict each other. Raises ConfigError with the first problem."""
+    """Reject settings that contradict each other.
+
+    Raises ConfigError with the first problem.
+    """
     for table, key, problem in _problems(settings):
         raise ConfigError(places.about(table, key, problem))
 
@@ -29,28 +34,30 @@ def _problems(settings: Settings) -> Iterator[Problem]:
     yield from _double("tariffs", (tariff.name for tariff in settings.tariffs))
     yield from _tariffs(settings)
     yield from _files(settings)
+    yield from _folders(settings)
+    yield from _topics(settings)
 
 
 def _double(kind: str, names: Iterable[str]) -> Iterator[Problem]:
     for name, count in Counter(names).items():
         if count > 1:
-            yield (kind, name), "", f"this name is given {count} times, it has to be unique"
+            yield (kind, name), "", f"this name is given {count} times: it must be unique"
 
 
 def _devices(settings: Settings) -> Iterator[Problem]:
-    """Refuse one device under two names, and a cloud that has no account."""
+    """Reject one device under two names, and a cloud meter without an account."""
     names: dict[tuple[str, str], str] = {}
     for meter in settings.meters:
         table = ("meters", meter.name)
         other = names.setdefault((meter.device_id, meter.cid), meter.name)
         if other != meter.name:
-            yield table, "device_id", f"is that of {other}, too: a device can be one meter only"
+            yield table, "device_id", f"is that of {other}: a device can be only one meter"
         if meter.transport == "cloud" and not settings.cloud.api_key:
             yield table, "transport", "needs api_key and api_secret under [cloud]"
 
 
 def _upstream(settings: Settings) -> Iterator[Problem]:
-    """Refuse a meter below one that does not exist, or in the end below itself."""
+    """Reject an upstream meter that does not exist, and a loop of upstream meters."""
     upstream = {meter.name: meter.upstream for meter in settings.meters}
     for name, first in upstream.items():
         seen, above = {name}, first
@@ -59,7 +66,7 @@ def _upstream(settings: Settings) -> Iterator[Problem]:
                 yield ("meters", name), "upstream", f"names {above}, which is no configured meter"
                 break
             if above in seen:
-                yield ("meters", name), "upstream", f"leads round in a circle by way of {above}"
+                yield ("meters", name), "upstream", f"forms a loop through {above}"
                 break
             seen.add(above)
             above = upstream[above]
@@ -105,3 +112,18 @@ def _files(settings: Settings) -> Iterator[Problem]:
     for table, key, path in named:
         if path is not None and not (path.is_file() and os.access(path, os.R_OK)):
             yield table, key, f"names {path}, which is not a file that can be read"
+
+
+def _folders(settings: Settings) -> Iterator[Problem]:
+    """Reject a file in the place of a folder, and the reverse; what can't be seen is let pass."""
+    database = sqlite_file(settings.database_url)
+    with suppress(OSError):
+        if settings.state_dir.is_file():
+            yield (), "state_dir", f"names {settings.state_dir}, which is a file: name a folder"
+        if database and Path(database).is_dir():
+            yield ("database",), "url", f"names {database}, which is a folder: name a file in it"
+
+
+def _topics(settings: Settings) -> Iterator[Problem]:
+    if settings.mqtt.base_topic == settings.mqtt.discovery_prefix:
+        yield ("mqtt",), "base_topic", "is the discovery_prefix as well: they must differ"

@@ -18,20 +18,20 @@ from esquirell.settings.slugs import unique_slug
 
 Entry = Mapping[str, Any]
 
-# Tuya's categories of devices that are there to measure: meters, inverters.
+# Tuya's categories of measuring devices: meters and inverters.
 _CATEGORIES = ("zndb", "znnbq", "wxnbq")
 _PLUG = {"18": "cur_current", "19": "cur_power", "20": "cur_voltage"}
 
 
 class LeftOut(NamedTuple):
-    """A device that is not taken over, and why."""
+    """A device that is skipped, and why."""
 
     name: str
     reason: str
 
 
 class Found(NamedTuple):
-    """What a list of devices holds."""
+    """The contents of a device list."""
 
     meters: tuple[Meter, ...]
     left_out: tuple[LeftOut, ...]
@@ -39,14 +39,14 @@ class Found(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """A metering device of a list: as a meter, and what is known of it beside that."""
+    """A metering device from a list: as a meter, with what else the list says about it."""
 
     meter: Meter
     device: Device
 
     @property
     def fields(self) -> dict[str, Any]:
-        """Its settings as the commands about meters take them; its key is among them."""
+        """Its settings as the meter commands take them, including its key."""
         shown = self.meter.model_dump(exclude={"name", "mapping_file"}, exclude_defaults=True)
         key = self.meter.local_key.get_secret_value()
         return shown | {
@@ -59,22 +59,22 @@ class Listed:
 def read_devices(file: Path) -> Found:
     """Return the metering devices of tinytuya's `devices.json` as meters with unique names.
 
-    A device behind a gateway takes address, key and protocol from the gateway's entry.
-    Raises ConfigError when the file is not what tinytuya writes.
+    A device behind a gateway takes address, key and protocol from the gateway's entry. Raises
+    ConfigError when the file is not what tinytuya writes.
     """
     listed, left_out = _read(_entries(file), file)
     return Found(tuple(one.meter for one in listed), tuple(left_out))
 
 
 class FoundInList(NamedTuple):
-    """What a list of devices holds that was sent."""
+    """The contents of an uploaded device list."""
 
     devices: tuple[Listed, ...]
     left_out: tuple[LeftOut, ...]
 
 
 def read_list(content: bytes, name: str) -> FoundInList:
-    """Return the metering devices of a `devices.json` that was sent; nothing of it is kept.
+    """Return the metering devices of an uploaded `devices.json`, of which nothing is kept.
 
     `name` is what an error calls it. Raises ConfigError as `read_devices` does.
     """
@@ -93,12 +93,12 @@ def _read(entries: Sequence[Entry], file: Path | None) -> tuple[list[Listed], li
         if meter:
             listed[meter.name] = Listed(meter, _device(device))
         else:
-            left_out.append(LeftOut(_title(device), reason or "its entry is not complete"))
+            left_out.append(LeftOut(_title(device), reason or "its entry is incomplete"))
     return list(listed.values()), left_out
 
 
 def describe(file: Path, device_id: str) -> Device:
-    """Return what tinytuya's `devices.json` says of one device; nothing when it is not there.
+    """Return what tinytuya's `devices.json` says about one device; empty when it is not there.
 
     Raises ConfigError when the file is not what tinytuya writes.
     """
@@ -118,7 +118,7 @@ def _device(entry: Entry) -> Device:
 
 
 def _by_dp(mapping: object) -> Entry:
-    """Return a mapping by DP id, also one that is a list as the cloud sends it."""
+    """Return a mapping by DP id, also from a list as the cloud sends it."""
     if isinstance(mapping, list):
         points = [one for one in mapping if isinstance(one, dict) and "dp_id" in one]
         return {str(point["dp_id"]): point for point in points}
@@ -144,18 +144,18 @@ def _parsed(content: bytes, name: str) -> list[Entry]:
     try:
         entries = json.loads(content)
     except (ValueError, RecursionError):
-        raise ConfigError(f"{name} is not JSON: give the devices.json of tinytuya") from None
+        raise ConfigError(f"{name} is not JSON: use tinytuya's devices.json") from None
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
-        raise ConfigError(f"{name} is not a list of devices: give the devices.json of tinytuya")
+        raise ConfigError(f"{name} is not a list of devices: use tinytuya's devices.json")
     return entries
 
 
 def _reason_against(device: Entry, line: Entry | None) -> str | None:
-    """Return why a device is left out; `line` is the entry of what answers on the network."""
+    """Return why a device is skipped; `line` is the entry of what answers on the network."""
     if not _measures(device):
-        return "it has no datapoint that measures electricity"
+        return "none of its datapoints measures electricity"
     if line is None:
-        return "it is behind a gateway (parent) that the list does not hold"
+        return "it is behind a gateway (parent) that is not in the list"
     if line is not device and not _text(device, "node_id"):
         return "it is behind a gateway, but its entry has no node_id"
     if len(_text(line, "key")) != LOCAL_KEY_LENGTH:
@@ -175,7 +175,7 @@ def _measures(device: Entry) -> bool:
 
 
 def _codes(device: Entry) -> dict[str, str]:
-    """Return the codes of the datapoints, by DP id or, in a list without ids, by code."""
+    """Return the datapoint codes, by DP id or, for a list without ids, by code."""
     return {point.name: point.code for point in specified(device.get("mapping"))}
 
 
@@ -202,7 +202,7 @@ def _meter(device: Entry, line: Entry, taken: Container[str], file: Path | None)
 
 
 def _address(device: Entry) -> str:
-    """Take an address of the home network; the cloud may give the one seen from outside."""
+    """Return the device's address on the home network; the cloud may list the public one."""
     for key in ("last_ip", "ip"):
         try:
             if ipaddress.ip_address(_text(device, key)).is_private:

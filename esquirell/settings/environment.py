@@ -1,7 +1,7 @@
 """Settings in environment variables: `ESQUIRELL_SECTION__KEY`.
 
 `ESQUIRELL_METERS` and `ESQUIRELL_SCHEDULES` hold a whole list as JSON, and
-`ESQUIRELL_METERS__MAIN__LOCAL_KEY` one key of one of its tables (a `-` of the name is `_`).
+`ESQUIRELL_METERS__MAIN__LOCAL_KEY` one key of one of its tables (a `-` in the name becomes `_`).
 """
 
 import json
@@ -21,13 +21,13 @@ PREFIX = "ESQUIRELL_"
 
 Json = TypeVar("Json")
 
-# The name of a meter may hold "__" itself: the last one parts it from the key.
+# A meter's name may contain "__": the last one separates it from the key.
 _ITEM = re.compile(rf"({'|'.join(LISTS)})__(.+)__([a-z][a-z_]*)")
 
 
 @dataclass(frozen=True, slots=True)
 class Assignment:
-    """One key that a variable gives; `label` names the variable, and the key in its JSON."""
+    """One key set by a variable; `label` names the variable, and the key within its JSON."""
 
     label: str
     table: Route
@@ -36,9 +36,9 @@ class Assignment:
 
 
 def read(environ: Mapping[str, str]) -> list[Assignment]:
-    """Read the variables that are settings, a whole table before its single keys.
+    """Return the variables that are settings, each whole table before its single keys.
 
-    Raises ConfigError for a variable that is not a setting, or that holds no valid JSON.
+    Raises ConfigError for a variable that is not a setting or does not hold valid JSON.
     """
     names = sorted(name for name in environ if name.startswith(PREFIX))
     return [

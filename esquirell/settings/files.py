@@ -1,4 +1,4 @@
-"""The configuration file: where it is looked for, and how it is read."""
+"""The configuration file: where to look for it, and how to read it."""
 
 import os
 import stat
@@ -20,7 +20,7 @@ SEARCHED = (
 
 @dataclass(frozen=True, slots=True)
 class ConfigFile:
-    """A configuration file as it was read, and whether other users can read it as well.
+    """A configuration file as it was read, and whether other users can read it too.
 
     Without a file, `path` is None and relative paths start from the working directory.
     """
@@ -31,26 +31,26 @@ class ConfigFile:
 
     @property
     def name(self) -> str:
-        """What errors call it."""
+        """The name that errors use."""
         return str(self.path) if self.path else "environment"
 
     @property
     def source(self) -> Path | None:
-        """Where it is, wherever the process may go."""
+        """The absolute path, which stays valid when the process changes its directory."""
         return self.path and self.path.absolute()
 
     @property
     def folder(self) -> Path:
-        """Where relative paths in it start."""
+        """The folder that relative paths in it start from."""
         return self.path.parent if self.path else Path.cwd()
 
 
 def find(
     path: Path | None, environ: Mapping[str, str], searched: Sequence[Path] = SEARCHED
 ) -> ConfigFile | None:
-    """Read the file that is named, else the first one found; None when there is none.
+    """Read the named file, else the first one found; return one without a path if there is none.
 
-    Raises ConfigError when it can't be read, is no TOML, or the one named does not exist.
+    Raises ConfigError when it can't be read, is not TOML, or the named one does not exist.
     """
     named = path or _named(environ)
     for candidate in [named] if named else searched:
@@ -69,9 +69,9 @@ def find(
 
 
 def locate(path: Path | None, environ: Mapping[str, str]) -> Path | None:
-    """Return which file `find` would read, without reading it; None when there is none.
+    """Return the file that `find` would read, without reading it; None when there is none.
 
-    Raises ConfigError when the one named is not a file.
+    Raises ConfigError when the named one is not a file.
     """
     named = path or _named(environ)
     found = next((file for file in ([named] if named else SEARCHED) if _is_file(file)), None)
@@ -81,14 +81,14 @@ def locate(path: Path | None, environ: Mapping[str, str]) -> Path | None:
 
 
 def profiles_beside(file: Path | None) -> Path | None:
-    """Return where the user's own profiles lie: beside the configuration file."""
+    """Return the folder of the user's own profiles: beside the configuration file."""
     return file and file.parent / "profiles"
 
 
 class NoConfigurationError(ConfigError):
-    """There is no configuration at all; `finding` says so, `remedy` how to get one."""
+    """There is no configuration; `finding` says so, `remedy` says how to create one."""
 
-    remedy = "write one with: esquirell init"
+    remedy = "create one with: esquirell init"
 
     def __init__(self) -> None:
         *others, last = (str(path) for path in SEARCHED)
@@ -99,7 +99,7 @@ class NoConfigurationError(ConfigError):
 def _is_file(path: Path) -> bool:
     try:
         return path.is_file()
-    except OSError:  # a folder on the way may not be searched
+    except OSError:  # a parent folder may be closed
         return False
 
 
@@ -116,11 +116,11 @@ def _read(path: Path) -> ConfigFile:
         return ConfigFile(path, tomllib.loads(raw.decode("utf-8-sig")), exposed)
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path} must be text in UTF-8") from error
-    except (ValueError, RecursionError) as error:  # also thousands of digits, or of brackets
+    except (ValueError, RecursionError) as error:  # includes thousands of digits or brackets
         raise ConfigError(f"{path} is not valid TOML: {error}") from error
 
 
 def _is_exposed(found: os.stat_result) -> bool:
-    # By its group root gives a file to a service: what is installed for systemd is so.
+    # root hands a file to a service through its group, as `systemd install` does.
     given = found.st_uid == 0 and found.st_gid != 0
     return bool(found.st_mode & (stat.S_IROTH if given else stat.S_IRGRP | stat.S_IROTH))

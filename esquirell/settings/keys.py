@@ -1,7 +1,8 @@
-"""Which keys there are, read off the models, so that no second list has to be kept."""
+"""The known keys, derived from the models so that there is no second list to maintain."""
 
+from decimal import Decimal
 from pathlib import Path
-from typing import get_origin
+from typing import Annotated, get_origin
 
 from pydantic import BaseModel
 
@@ -22,13 +23,13 @@ SECTIONS: dict[str, Model] = {
 
 
 def path_keys(model: Model) -> tuple[str, ...]:
-    """Name the keys that hold a path, those of secret files included."""
+    """Return the keys that hold a path, including those of secret files."""
     plain = tuple(name for name in model.model_fields if Path in kinds_of(model, name))
     return plain + tuple(f"{name}_file" for name in secret_fields(model))
 
 
 def known_keys(model: Model) -> tuple[str, ...]:
-    """Name all keys of a table."""
+    """Return all keys of a table."""
     return tuple(model.model_fields) + tuple(f"{name}_file" for name in secret_fields(model))
 
 
@@ -37,3 +38,10 @@ def takes_container(model: Model, key: str) -> bool:
     if key not in model.model_fields:
         return False
     return any(get_origin(kind) in (tuple, dict) for kind in kinds_of(model, key))
+
+
+def takes_only_numbers(model: Model, key: str) -> bool:
+    """Return whether a key holds a number and no flag, for which `true` would count as 1."""
+    kinds = kinds_of(model, key) if key in model.model_fields else ()
+    plain = {kind.__origin__ if get_origin(kind) is Annotated else kind for kind in kinds}
+    return bool(plain & {int, float, Decimal}) and bool not in plain

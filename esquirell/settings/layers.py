@@ -1,4 +1,4 @@
-"""Layers of settings: what one source says, checked for itself, and put over another."""
+"""Layers of settings: what one source says, checked by itself and then put over another."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +13,7 @@ from esquirell.settings.keys import (
     Model,
     known_keys,
     path_keys,
+    takes_only_numbers,
 )
 from esquirell.settings.model import Configuration
 from esquirell.settings.places import Places, Route
@@ -22,9 +23,9 @@ Table = dict[str, Any]
 
 
 def tables(data: Table, places: Places) -> Iterator[tuple[Route, Model, Table]]:
-    """Return each table that is there, the route to it and its model; the top of the file first.
+    """Yield each table that is present, with its route and model; the top of the file first.
 
-    Raises ConfigError where something else stands in the place of a table.
+    Raises ConfigError where something else is in the place of a table.
     """
     yield (), Configuration, data
     for name, model in SECTIONS.items():
@@ -36,7 +37,7 @@ def tables(data: Table, places: Places) -> Iterator[tuple[Route, Model, Table]]:
 
 
 def item_name(item: Table, number: int) -> str:
-    """Call a list's table by its name, else by its number, counted from one."""
+    """Return the name of a list's table, else its number, counted from one."""
     name = item.get("name")
     return name if name and isinstance(name, str) else f"no. {number + 1}"
 
@@ -48,13 +49,14 @@ def prepare(data: Table, folder: Path, places: Places) -> None:
 
 
 def prepare_table(table: Table, model: Model, route: Route, folder: Path, places: Places) -> None:
-    """Check the keys of a table; part URL and password; let paths start from `folder`.
+    """Check the keys of a table, split URL and password, make paths relative to `folder`.
 
-    Raises ConfigError for an unknown key and for a secret that is given twice.
+    Raises ConfigError for an unknown key, a secret that is given twice and a flag for a number.
     """
     _refuse_unknown(table, model, route, places)
     _part_password(table, model, route, places)
     _refuse_double(table, model, route, places)
+    _refuse_flags(table, model, route, places)
     for key in path_keys(model):
         if isinstance(table.get(key), str):
             if "\0" in table[key]:
@@ -63,7 +65,7 @@ def prepare_table(table: Table, model: Model, route: Route, folder: Path, places
 
 
 def cover(table: Table, over: Table, model: Model) -> None:
-    """Put the keys of one table over another; a secret replaces its file, and the reverse."""
+    """Put the keys of one table over another; a secret replaces its file, and vice versa."""
     for secret in secret_fields(model):
         pair = {secret, f"{secret}_file"}
         if pair & over.keys():
@@ -93,7 +95,7 @@ def _refuse_unknown(table: Table, model: Model, route: Route, places: Places) ->
 
 def _unknown(key: str, known: tuple[str, ...], route: Route) -> str:
     if route and key in Configuration.model_fields:
-        return "is no key of this table: it belongs further up, before the first [section]"
+        return "is not a key of this table: it belongs further up, before the first [section]"
     return f"is not a known key; the nearest known key is {nearest(key, known)}"
 
 
@@ -104,7 +106,7 @@ def _part_password(table: Table, model: Model, route: Route, places: Places) -> 
     if password is None:
         return
     if "password" in table:
-        raise ConfigError(places.about(route, "password", "is given twice: alone and in url"))
+        raise ConfigError(places.about(route, "password", "is given twice: by itself and in url"))
     table["password"] = password
     variable = places.variable((*route, "url"))
     if variable:
@@ -114,5 +116,11 @@ def _part_password(table: Table, model: Model, route: Route, places: Places) -> 
 def _refuse_double(table: Table, model: Model, route: Route, places: Places) -> None:
     for secret in secret_fields(model):
         if secret in table and f"{secret}_file" in table:
-            problem = f"is given beside {secret}_file: give one of them"
+            problem = f"is given together with {secret}_file: give one of them"
             raise ConfigError(places.about(route, secret, problem))
+
+
+def _refuse_flags(table: Table, model: Model, route: Route, places: Places) -> None:
+    for key, value in table.items():
+        if isinstance(value, bool) and takes_only_numbers(model, key):
+            raise ConfigError(places.about(route, key, "must be a number, not true or false"))

@@ -1,4 +1,4 @@
-"""Loading: what the file says goes through STEPS, one after the other, and never back."""
+"""Loading the settings: the file goes through STEPS, one after the other, and never back."""
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -22,10 +22,10 @@ from esquirell.settings.zones import machine_zone
 
 
 @dataclass(slots=True)
-class Draft:
-    """A configuration on its way: what was read, and `tables`, which the steps complete.
+class LoadState:
+    """A configuration being loaded: what was read, and the `tables` that the steps complete.
 
-    `places` knows where each setting came from; `warnings` are one sentence each.
+    `places` knows where each setting came from; `warnings` holds one sentence each.
     """
 
     file: ConfigFile
@@ -38,7 +38,7 @@ class Draft:
     warnings: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        """Begin with what the file says."""
+        """Start with what the file says."""
         self.places, self.tables = Places(self.file.name), self.file.tables
 
 
@@ -49,104 +49,106 @@ def load(
 ) -> Settings:
     """Load the settings; nothing is written, and each call reads everything again.
 
-    The file is `path`, else `$ESQUIRELL_CONFIG`, else the first one found where files are
-    looked for; without any, the variables `ESQUIRELL_…` alone have to do. Meters that were
-    added lie in the state directory; `edit` is what is to be changed of them. Raises ConfigError
-    with one sentence that names the place and what to change.
+    The file is `path`, else `$ESQUIRELL_CONFIG`, else the first one found in the usual places.
+    Without a file, only the `ESQUIRELL_…` variables count. Meters that were added are in the state
+    directory; `edit` is a change to one of them. Raises ConfigError with one sentence that names
+    the place and what to change.
     """
     return complete(_read(path, os.environ if environ is None else environ, edit))
 
 
-def complete(draft: Draft) -> Settings:
-    """Take a draft through all steps; what comes out is checked as a whole. Raises ConfigError."""
+def complete(state: LoadState) -> Settings:
+    """Take a state through all steps and validate the result as a whole. Raises ConfigError."""
     for step in STEPS:
-        step(draft)
-    settings = _validated(draft)
-    check(settings, draft.places)
+        step(state)
+    settings = _validated(state)
+    check(settings, state.places)
     _check_profiles(settings.profiles_dir)
     return settings
 
 
-def _read(path: Path | None, environ: Mapping[str, str], edit: added_meters.Edit | None) -> Draft:
+def _read(
+    path: Path | None, environ: Mapping[str, str], edit: added_meters.Edit | None
+) -> LoadState:
     """Read the file and the environment."""
     file, given = files.find(path, environ), environment.read(environ)
     if file is None and not given:
         raise files.NoConfigurationError
-    return Draft(file or ConfigFile(None, {}, exposed=False), given, environ, edit)
+    return LoadState(file or ConfigFile(None, {}, exposed=False), given, environ, edit)
 
 
-def _prepare_file(draft: Draft) -> None:
-    """Refuse unknown keys of the file, part URLs and passwords, make its paths absolute."""
-    prepare(draft.tables, draft.file.folder, draft.places)
-    name = draft.file.name
-    if draft.file.exposed and secret_files.holds_secrets(draft.tables, draft.places):
-        draft.warnings.append(
+def _prepare_file(state: LoadState) -> None:
+    """Reject unknown keys in the file, split URLs and passwords, make its paths absolute."""
+    prepare(state.tables, state.file.folder, state.places)
+    name = state.file.name
+    if state.file.exposed and secret_files.holds_secrets(state.tables, state.places):
+        state.warnings.append(
             f"{name} holds passwords or keys and other users can read it: chmod 600 {name}"
         )
 
 
-def _cover_sections(draft: Draft) -> None:
+def _cover_sections(state: LoadState) -> None:
     """Put the environment's sections and lists over those of the file."""
-    overlay.cover_tables(draft.tables, draft.given, Path.cwd(), draft.places)
+    overlay.cover_tables(state.tables, state.given, Path.cwd(), state.places)
 
 
-def _ask_the_machine(draft: Draft) -> None:
+def _ask_the_machine(state: LoadState) -> None:
     """Complete the time zone and the state directory; systemd's wins over the configured one."""
-    tables, zone = draft.tables, machine_zone(draft.environ)
+    tables, zone = state.tables, machine_zone(state.environ)
     if "timezone" not in tables and zone is None:
-        draft.warnings.append(
-            f"{draft.file.name}: timezone is missing and this machine's can't be told: UTC is used"
+        state.warnings.append(
+            f"{state.file.name}: timezone is missing and this machine's is unknown: UTC is used"
         )
     tables.setdefault("timezone", zone or "UTC")
-    tables.setdefault("state_dir", str((draft.file.folder / "data").absolute()))
-    if systemd := draft.environ.get("STATE_DIRECTORY", "").partition(":")[0]:
+    tables.setdefault("state_dir", str((state.file.folder / "data").absolute()))
+    if systemd := state.environ.get("STATE_DIRECTORY", "").partition(":")[0]:
         tables["state_dir"] = systemd
 
 
-def _add_meters(draft: Draft) -> None:
+def _add_meters(state: LoadState) -> None:
     """Put the meters that were added at run time beside those of the file."""
-    state_dir = draft.tables["state_dir"]
-    # Anything else than a text is refused later, with the other settings.
+    state_dir = state.tables["state_dir"]
+    # Anything but text is rejected later, with the other settings.
     if isinstance(state_dir, str):
-        draft.added = added_meters.include(draft.tables, Path(state_dir), draft.places, draft.edit)
+        state.added = added_meters.include(state.tables, Path(state_dir), state.places, state.edit)
         if added_meters.are_hidden(Path(state_dir)):
-            draft.warnings.append(
+            state.warnings.append(
                 f"meters that were added in {state_dir} are left out, as this user may not look "
                 "into it: run this with sudo, or as its owner"
             )
             return
-    if not draft.tables.get("meters"):
-        draft.warnings.append(
-            f"{draft.file.name}: no meter is configured: esquirell meters add adds one"
+    if not state.tables.get("meters"):
+        state.warnings.append(
+            f"{state.file.name}: no meter is configured: esquirell meters add adds one"
         )
 
 
-def _cover_items(draft: Draft) -> None:
-    """Put the environment's keys of single meters and schedules over what there is."""
-    draft.tables["schedules"] = draft.tables.get("schedules") or [dict(DEFAULT_SCHEDULE)]
-    overlay.cover_items(draft.tables, draft.given, Path.cwd(), draft.places)
+def _cover_items(state: LoadState) -> None:
+    """Put the environment's keys of single meters and schedules over the existing ones."""
+    state.tables["schedules"] = state.tables.get("schedules") or [dict(DEFAULT_SCHEDULE)]
+    overlay.cover_items(state.tables, state.given, Path.cwd(), state.places)
     for section in SECTIONS:
-        draft.tables.setdefault(section, {})
+        state.tables.setdefault(section, {})
 
 
-def _read_secrets(draft: Draft) -> None:
-    """Put secrets in the place of the files that hold them."""
-    draft.warnings.extend(_open_files(draft))
-    folders = secret_files.folders(draft.environ, draft.file.folder)
-    secret_files.resolve(draft.tables, folders, draft.places)
+def _read_secrets(state: LoadState) -> None:
+    """Replace secret files by the secrets in them."""
+    state.warnings.extend(_open_files(state))
+    folders = secret_files.folders(state.environ, state.file.folder)
+    secret_files.resolve(state.tables, folders, state.places)
 
 
-def _open_files(draft: Draft) -> Iterator[str]:
-    if open_token := secret_files.drop_open_token(draft.tables):
+def _open_files(state: LoadState) -> Iterator[str]:
+    if open_token := secret_files.drop_open_token(state.tables):
         yield open_token
-    for path in secret_files.exposed_files(draft.tables, draft.places):
+    for path in secret_files.exposed_files(state.tables, state.places):
         yield f"{path} holds a secret and every user can read it: chmod o= {path}"
 
 
-def _compare_addresses(draft: Draft) -> None:
-    """Warn of meters at one address: a device serves one connection, and is one meter."""
+def _compare_addresses(state: LoadState) -> None:
+    """Warn about meters at one address: a device serves one connection, and is one meter."""
     known: dict[tuple[str, str], str] = {}
-    meters = draft.tables.get("meters")
+    meters = state.tables.get("meters")
     for meter in meters if isinstance(meters, list) else ():
         if not isinstance(meter, dict) or meter.get("gateway") or "address" not in meter:
             continue
@@ -154,13 +156,13 @@ def _compare_addresses(draft: Draft) -> None:
         other = known.setdefault(where, str(meter.get("name")))
         is_read = meter["address"] != "auto" and meter.get("transport", "local") == "local"
         if is_read and other != meter.get("name"):
-            draft.warnings.append(
+            state.warnings.append(
                 f"meters.{other} and meters.{meter.get('name')} have the same address "
                 f"{':'.join(where)}: a device is one meter, so correct one of them"
             )
 
 
-STEPS: tuple[Callable[[Draft], None], ...] = (
+STEPS: tuple[Callable[[LoadState], None], ...] = (
     _prepare_file,
     _cover_sections,
     _ask_the_machine,
@@ -171,12 +173,12 @@ STEPS: tuple[Callable[[Draft], None], ...] = (
 )
 
 
-def _validated(draft: Draft) -> Settings:
-    found = {"source": draft.file.source, "added": draft.added, "warnings": draft.warnings}
+def _validated(state: LoadState) -> Settings:
+    found = {"source": state.file.source, "added": state.added, "warnings": state.warnings}
     try:
-        return Settings.model_validate(draft.tables | found)
+        return Settings.model_validate(state.tables | found)
     except ValidationError as error:
-        problem = first_sentence(error, draft.tables, draft.places)
+        problem = first_sentence(error, state.tables, state.places)
     # Raised out here, it carries no pydantic error along: that one holds the values.
     raise ConfigError(problem)
 

@@ -14,7 +14,7 @@ _HEAD = "# A meter of esquirell, added with the page or `esquirell meters add`.\
 
 
 class MeterFiles:
-    """The files in a state directory; nothing is written that would not load.
+    """The meter files in a state directory; nothing is written that would not load.
 
     All methods raise ConfigError.
     """
@@ -23,11 +23,11 @@ class MeterFiles:
         self._state_dir = state_dir
 
     def file(self, name: str) -> Path:
-        """Return the file of a meter, present or not."""
+        """Return the file of a meter, whether or not it exists."""
         return file_of(self._state_dir, name)
 
     def put(self, name: str, table: Mapping[str, Any]) -> Path:
-        """Write the file of a meter; return where it lies."""
+        """Write the file of a meter; return its path."""
         import tomlkit  # noqa: PLC0415 - a service rarely needs it
 
         load(edit=Edit(name, table))
@@ -40,7 +40,7 @@ class MeterFiles:
         return file
 
     def read(self, name: str) -> dict[str, Any]:
-        """Return what the file of a meter says, its secrets included."""
+        """Return what the file of a meter says, including its secrets."""
         file = self.file(name)
         try:
             return tomllib.loads(file.read_text(encoding="utf-8"))

@@ -46,25 +46,26 @@ DEFAULT_SCHEDULE = {"name": "fetch", "every": 60}
 Port = Annotated[int, Field(ge=1, le=65535)]
 Text = Annotated[str, Field(min_length=1)]
 Host = Annotated[str, AfterValidator(hosts.check_host)]
+Peer = Annotated[str, AfterValidator(hosts.check_peer)]
 
 
 class Section(BaseModel):
-    """A table of the configuration: it can't be changed, and unknown keys are refused."""
+    """A table of the configuration: immutable, and unknown keys are rejected."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
 
 class LogSettings(Section):
-    """How much is logged, and how; `auto` is for people, with priorities in the journal."""
+    """How much is logged and in which form; `auto` suits people, with priorities in the journal."""
 
     level: Literal["debug", "info", "warning", "error"] = "info"
     format: Literal["auto", "human", "json"] = "auto"
 
 
 class RedisSettings(Section):
-    """Where Redis is; `embedded` lets `run` start its own. The password stands apart.
+    """Where Redis is; with `embedded`, `run` starts its own. The password is separate.
 
-    `result_expires` is how long the results of tasks are kept that your own code sends.
+    `result_expires` is how long results of tasks that your own code sends are kept.
     """
 
     url: Annotated[str, AfterValidator(urls.check_redis)] = "redis://localhost:6379/0"
@@ -88,7 +89,7 @@ class RedisSettings(Section):
 
 
 class DatabaseSettings(Section):
-    """Where readings are kept, how long raw ones are, and what a power cut may lose."""
+    """Where readings are stored, how long raw ones are kept, and what a power cut may lose."""
 
     url: Annotated[str, AfterValidator(urls.check_database)] = "sqlite:///esquirell.db"
     password: SecretStr = NO_SECRET
@@ -100,7 +101,7 @@ class DatabaseSettings(Section):
 class MqttSettings(Section):
     """The MQTT broker, and the topics below which everything is published."""
 
-    host: Host = "localhost"
+    host: Peer = "localhost"
     port: Port = 1883
     username: str = ""
     password: SecretStr = NO_SECRET
@@ -125,9 +126,9 @@ class MqttSettings(Section):
 
 
 class TaskSettings(Section):
-    """Python modules that hold your own tasks.
+    """Python modules with your own tasks.
 
-    Over MQTT only those marked as schedulable can be named, or all of them with `over_mqtt`.
+    Over MQTT only tasks marked as schedulable can be run, or all of them with `over_mqtt`.
     """
 
     modules: tuple[Annotated[str, AfterValidator(check_module)], ...] = ()
@@ -135,17 +136,16 @@ class TaskSettings(Section):
 
 
 class WorkerSettings(Section):
-    """How many tasks one worker runs side by side."""
+    """How many tasks one worker runs in parallel."""
 
     concurrency: Annotated[int, Field(ge=1, le=64)] = 4
 
 
 class FlowerSettings(Section):
-    """Where Flower listens; without a password it makes one up and says it.
+    """Where Flower listens; without a password it generates one and shows it.
 
-    `max_tasks` bounds its memory (about 5 KiB a task). `open_metrics` answers /metrics and
-    /healthcheck without the password. `hosts` are further names under which it is asked for, as
-    behind a proxy.
+    `max_tasks` bounds its memory (about 5 KiB per task). `open_metrics` serves /metrics and
+    /healthcheck without the password. `hosts` are further host names for it, as behind a proxy.
     """
 
     address: Host = "127.0.0.1"
@@ -160,11 +160,11 @@ class FlowerSettings(Section):
 
 
 class WebSettings(Section):
-    """Where `run` and `web` show the page; port 0 is nowhere.
+    """Where `run` and `web` serve the page; port 0 switches it off.
 
-    Without a password one is created in the state directory. `proxy` is the address (or network)
-    of a reverse proxy: only what it says in X-Forwarded-* counts. `hosts` are further names under
-    which the page is asked for.
+    Without a password one is created in the state directory. `proxy` is the address (or network) of
+    a reverse proxy: only its X-Forwarded-* headers count. `hosts` are further host names for the
+    page.
     """
 
     port: Annotated[int, Field(ge=0, le=65535)] = 8155
@@ -178,7 +178,7 @@ class WebSettings(Section):
 class BackupSettings(Section):
     """Where the task `backup` puts its copies of the database, and how many it keeps.
 
-    Without a folder it is `backups` in the state directory.
+    Without a folder it uses `backups` in the state directory.
     """
 
     folder: Path | None = None
@@ -186,16 +186,16 @@ class BackupSettings(Section):
 
 
 class MetricsSettings(Section):
-    """Where Prometheus finds figures; port 0 is nowhere. The page has no login."""
+    """Where Prometheus finds the metrics; port 0 switches them off. They need no login."""
 
     address: Host = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 0
 
 
 class CloudSettings(Section):
-    """A project in Tuya's cloud, and how often it may be asked; a limit of 0 is none.
+    """A project in Tuya's cloud, and how often it may be asked; 0 means no limit.
 
-    `keys` allows to use the key that the cloud lists when a meter refuses its local key.
+    With `keys`, the key that the cloud lists is used when a meter rejects its local key.
     """
 
     region: Literal["eu", "eu-w", "us", "us-e", "cn", "in", "sg"] = "eu"
@@ -214,9 +214,9 @@ class CloudSettings(Section):
 
 
 class HomeAssistantSettings(Section):
-    """Where Home Assistant is, and an administrator's long-lived access token: for backfills only.
+    """Where Home Assistant is, and an administrator's long-lived access token, for backfills only.
 
-    A file with the token that others can read is not used. In an app neither is needed.
+    A token file that others can read is not used. In a Home Assistant app neither is needed.
     """
 
     url: Annotated[str, AfterValidator(urls.check_home_assistant)] = (
@@ -230,7 +230,7 @@ def _zone_here() -> str:
 
 
 class Configuration(Section):
-    """Everything that a configuration file can say."""
+    """Everything that a configuration file can contain."""
 
     timezone: Annotated[str, AfterValidator(check_zone)] = Field(default_factory=_zone_here)
     state_dir: Path = Path("data")
@@ -252,11 +252,11 @@ class Configuration(Section):
 
 
 class Settings(Configuration):
-    """The effective configuration, and what was found out while loading it.
+    """The effective configuration, and what was found while loading it.
 
-    `source` is the file it came from, None without one; `added` names the meters whose files lie
-    in the state directory; `warnings` are one sentence each.
-    Nothing that lies in `state_dir` exists yet: who uses it makes it.
+    `source` is the file it came from, None without one; `added` names the meters whose files are in
+    the state directory; `warnings` holds one sentence each. Nothing in `state_dir` needs to exist:
+    whoever uses a file creates it.
     """
 
     source: Path | None = None
@@ -277,7 +277,7 @@ class Settings(Configuration):
     def database_url(self) -> str:
         """The database to connect to, with its password: not to be logged or shown.
 
-        A relative SQLite file lies in the state directory.
+        A relative SQLite file is in the state directory.
         """
         file = urls.sqlite_file(self.database.url)
         if file is not None:
@@ -286,7 +286,7 @@ class Settings(Configuration):
 
     @property
     def redis_url(self) -> str:
-        """Redis as redis-py reads it, without the password; the own one listens on a socket."""
+        """Redis as redis-py expects it, without the password; our own listens on a socket."""
         if self.redis.embedded:
             return f"unix://{self.redis_socket}?db=0"
         return urls.for_redis(self.redis.url)
@@ -295,7 +295,7 @@ class Settings(Configuration):
     def redis_socket(self) -> Path:
         """The socket of the Redis that this program starts.
 
-        In the state directory, or, as the kernel limits its path to 107 bytes, in that for
+        In the state directory, else, as the kernel limits its path to 107 bytes, in that for
         temporary files.
         """
         path = self.state_dir / "redis.sock"
@@ -316,15 +316,15 @@ class Settings(Configuration):
 
     @property
     def backup_dir(self) -> Path:
-        """Where backups of the database lie."""
+        """The folder for backups of the database."""
         return self.backup.folder or self.state_dir / "backups"
 
     @property
     def profiles_dir(self) -> Path | None:
-        """Where the user's own profiles lie, one TOML file each."""
+        """The folder of the user's own profiles, one TOML file each."""
         return profiles_beside(self.source)
 
     @property
     def lock_dir(self) -> Path:
-        """Where the locks between the processes of this machine lie."""
+        """The folder of the locks between the processes of this machine."""
         return self.state_dir / "locks"

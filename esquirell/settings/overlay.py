@@ -1,4 +1,4 @@
-"""What environment variables say, put over what the file says."""
+"""Environment variables, put over what the file says."""
 
 from collections import defaultdict
 from collections.abc import Iterable
@@ -28,8 +28,8 @@ def cover_tables(data: Table, given: Iterable[Assignment], folder: Path, places:
 def cover_items(data: Table, given: Iterable[Assignment], folder: Path, places: Places) -> None:
     """Put keys of single meters and schedules over those of `data`.
 
-    Relative paths start from `folder`. Raises ConfigError as `prepare` does, and for a
-    meter or schedule that `data` does not have.
+    Relative paths start from `folder`. Raises ConfigError as `prepare` does, and for a meter or
+    schedule that `data` does not have.
     """
     for (kind, spelt), ones in _by_item(given).items():
         item = _item(data.get(kind, []), spelt, ones[0])

@@ -1,13 +1,15 @@
-"""Where a setting came from, as errors name it."""
+"""Where a setting came from, for error messages."""
 
 Route = tuple[str, ...]
 
+LONGEST_NAME = 80
+
 
 class Places:
-    """Knows which settings an environment variable gave; all others are the file's.
+    """Which settings came from an environment variable; all others came from the file.
 
-    A route leads to a table or a key: `("mqtt", "port")`, `("meters", "main")`; that of
-    the top of the file is empty.
+    A route leads to a table or a key: `("mqtt", "port")`, `("meters", "main")`; that of the top of
+    the file is empty.
     """
 
     def __init__(self, file: str) -> None:
@@ -15,19 +17,21 @@ class Places:
         self._variables: dict[Route, str] = {}
 
     def note(self, route: Route, variable: str) -> None:
-        """Remember that an environment variable gave a key or a whole table."""
+        """Remember that an environment variable set a key or a whole table."""
         self._variables[route] = variable
 
     def variable(self, route: Route) -> str | None:
-        """Name the environment variable that gave a key, by itself or with its table."""
+        """Return the environment variable that set a key, by itself or with its table."""
         return self._found(route)[0]
 
     def about(self, table: Route, key: str, problem: str) -> str:
-        """Make one sentence of a key, or of a table (no key), and its problem.
+        """Return one sentence about a key, or about a table (no key), and its problem.
 
-        A problem of a key follows it: `must be a whole number`; one of a table stands alone.
+        The problem of a key continues the sentence: `must be a whole number`; that of a table
+        stands alone.
         """
         variable, rest = self._found((*table, key) if key else table)
+        table, key, rest = _short(table), *_short((key,)), _short(rest)
         names = (variable, *rest) if variable else (self.file, ".".join(table), key)
         return f"{': '.join(filter(None, names))}{'' if key else ':'} {problem}"
 
@@ -36,3 +40,7 @@ class Places:
             if route[:length] in self._variables:
                 return self._variables[route[:length]], route[length:]
         return None, ()
+
+
+def _short(names: Route) -> Route:
+    return tuple(f"{name[:LONGEST_NAME]}…" if len(name) > LONGEST_NAME else name for name in names)

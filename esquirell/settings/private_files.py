@@ -1,4 +1,4 @@
-"""Files and folders that only their owner may read; files are all written or none."""
+"""Files and folders that only their owner may read; several files are written all or none."""
 
 import errno
 import os
@@ -12,7 +12,7 @@ from esquirell.domain.errors import ConfigError
 
 
 def make_directory(path: Path) -> None:
-    """Make a directory for this user alone, and those above it. Raises ConfigError."""
+    """Create a directory for this user alone, with its parents. Raises ConfigError."""
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
@@ -23,16 +23,16 @@ def make_directory(path: Path) -> None:
 
 
 def refuse_existing(paths: Iterable[Path]) -> None:
-    """Raise ConfigError when one of these files is there."""
+    """Raise ConfigError when one of these files exists."""
     for path in paths:
         if os.path.lexists(path):
-            raise ConfigError(f"{path} exists and is left as it is: --force overwrites it")
+            raise ConfigError(f"{path} already exists: --force overwrites it")
 
 
 def write(files: Mapping[Path, str]) -> None:
-    """Write texts with mode 0600, in this order, replacing what is there; folders are made.
+    """Write texts with mode 0600, in this order, replacing existing files; create folders.
 
-    Each file appears whole, and none before all could be written. Raises ConfigError.
+    Each file appears complete, and none before all could be written. Raises ConfigError.
     """
     staged: dict[Path, Path] = {}
     try:
@@ -48,7 +48,7 @@ def write(files: Mapping[Path, str]) -> None:
 
 
 def kept_secret(file: Path, size: int) -> tuple[str, bool]:
-    """Return the secret that a file keeps, and whether it was created just now.
+    """Return the secret in a file, and whether it was created just now.
 
     A new one has `size` random bytes. Raises ConfigError when the file can't be used.
     """
@@ -69,10 +69,10 @@ def _read_secret(file: Path) -> str:
         kept = file.read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(
-            f"{file} can't be read ({error}): remove it, and it is created again"
+            f"{file} can't be read ({error}): remove it to have a new one created"
         ) from None
     if not kept:
-        raise ConfigError(f"{file} is empty: remove it, and it is created again")
+        raise ConfigError(f"{file} is empty: remove it to have a new one created")
     return kept
 
 

@@ -1,6 +1,6 @@
-"""A configuration moved to where a service of the machine has its own.
+"""Moving a configuration to the place that a service of the machine reads it from.
 
-Not part of the package's surface, like `writing`: it loads tomlkit.
+Not re-exported by the package, like `writing`: it loads tomlkit.
 """
 
 from collections.abc import Iterator, Mapping
@@ -23,10 +23,10 @@ from esquirell.settings.urls import split_password
 
 @dataclass(frozen=True, slots=True)
 class Relocated:
-    """A configuration whose secrets and other files lie apart.
+    """A configuration with its secrets and other files separated from it.
 
-    `secrets` holds each secret by the name of its credential, `files` each file it names by
-    its new name beside the configuration.
+    `secrets` maps credential names to secrets, `files` maps new names beside the configuration to
+    the files it refers to.
     """
 
     text: str
@@ -35,7 +35,7 @@ class Relocated:
 
 
 def relocate(source: Path, state_dir: Path) -> Relocated:
-    """Take a configuration apart; comments stay. Raises ConfigError for a faulty one.
+    """Split a configuration into its parts; comments stay. Raises ConfigError for an invalid one.
 
     Only the file counts, not the environment of the user who moves it.
     """
@@ -60,7 +60,7 @@ def _models(settings: Settings) -> Iterator[tuple[tuple[str, ...], BaseModel]]:
         yield (name,), getattr(settings, name)
     for name in LISTS:
         for item in getattr(settings, name):
-            # What lies in the state directory is not the configuration's.
+            # What is in the state directory is not part of the configuration.
             if name != "meters" or item.name not in settings.added:
                 yield (name, item.name), item
 
@@ -73,7 +73,7 @@ def _credential(source: Path, *route: str) -> str:
 
 
 def _take_out(document: Table, source: Path) -> dict[str, Path]:
-    """Take secrets and folders out of a document; give the files it names, by their new names."""
+    """Remove secrets and folders from a document; return the files it names, by new name."""
     named: dict[str, Path] = {}
     for route, model, table in tables(document, Places(str(source))):
         for key in secret_fields(model):

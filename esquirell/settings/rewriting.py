@@ -1,6 +1,6 @@
-"""A configuration that is brought up to date: what the user wrote around it stays.
+"""Updating a configuration in place; everything else that the user wrote stays.
 
-Not part of the package's surface: only the command line writes.
+Not re-exported by the package: only the command line writes.
 """
 
 import os
@@ -19,17 +19,17 @@ from esquirell.settings import private_files
 
 @dataclass(frozen=True, slots=True)
 class Update:
-    """What a meter is to have by now; None stays as it is."""
+    """New values for a meter; None leaves the old one."""
 
     local_key: str | None = None
     product_id: str | None = None
 
 
 def rewrite(source: Path, updates: Mapping[str, Update]) -> list[Path]:
-    """Write new keys and product ids of meters, by name, where the old ones are.
+    """Write new keys and product ids of meters, by name, in place of the old ones.
 
-    A key goes into the meter's local_key_file, else into the configuration. Gives the files
-    that were written. Raises ConfigError, then nothing was.
+    A key goes into the meter's local_key_file, else into the configuration. Returns the files that
+    were written. Raises ConfigError, and then nothing was written.
     """
     source = source.resolve()
     document = _parse(source)
@@ -72,7 +72,7 @@ def _put(table: Table, update: Update) -> None:
         table["local_key"] = update.local_key
     elif update.local_key is not None and not table.get("local_key_file"):
         raise ConfigError(
-            f"meters.{table['name']}: its local_key is given by a variable or a folder of secrets, "
+            f"meters.{table['name']}: its local_key comes from a variable or a folder of secrets, "
             "which is not changed: put the new one there, or give local_key_file"
         )
     if update.product_id is not None:
@@ -80,7 +80,7 @@ def _put(table: Table, update: Update) -> None:
 
 
 def _write(files: Mapping[Path, str], source: Path) -> None:
-    """Write files that keep their owner and rights; but a key is nobody else's business."""
+    """Write files that keep their owner and mode; a key, however, stays private to its owner."""
     old = {path: path.stat() for path in files if path.exists()}
     private_files.write(files)
     for path, was in old.items():

@@ -1,9 +1,9 @@
-"""Secrets from files of their own.
+"""Secrets in files of their own.
 
-What wins, from the strongest: an environment variable (`KEY` or `KEY_file`), `KEY_file` in
-the configuration, a file `section__key` in `$CREDENTIALS_DIRECTORY` (systemd), `/run/secrets`
-(containers) or `credentials/` beside the configuration, the secret written into the
-configuration itself. systemd hands a whole folder over with its own prefix, `esquirell_`.
+Precedence, highest first: an environment variable (`KEY` or `KEY_file`), `KEY_file` in the
+configuration, a file `section__key` in `$CREDENTIALS_DIRECTORY` (systemd), `/run/secrets`
+(containers) or `credentials/` beside the configuration, the secret written into the configuration
+itself. systemd passes a whole folder with a prefix of ours, `esquirell_`.
 """
 
 import os
@@ -28,7 +28,7 @@ _PLAIN = re.compile(r"[a-z0-9_-]+")
 
 
 def folders(environ: Mapping[str, str], beside: Path) -> list[Path]:
-    """Name the folders where a service manager, a container or an administrator puts secrets.
+    """Return the folders where a service manager, a container or an administrator puts secrets.
 
     `beside` is the folder of the configuration file.
     """
@@ -37,7 +37,7 @@ def folders(environ: Mapping[str, str], beside: Path) -> list[Path]:
 
 
 def credential(*route: str) -> str | None:
-    """Name the file of a secret in those folders; None if its name can't be one."""
+    """Return the file name of a secret in those folders; None if the name can't be a file's."""
     return "__".join(route) if all(_PLAIN.fullmatch(part) for part in route) else None
 
 
@@ -51,9 +51,9 @@ def holds_secrets(data: Table, places: Places) -> bool:
 
 
 def exposed_files(data: Table, places: Places) -> list[Path]:
-    """Name the secret files of these tables that every user of the machine can read.
+    """Return the secret files of these tables that every user of the machine can read.
 
-    Not those below /run, which a container's engine or systemd has put there.
+    Except those below /run, which a container engine or systemd has put there.
     """
     named = (
         Path(str(table[f"{key}_file"]))
@@ -65,9 +65,9 @@ def exposed_files(data: Table, places: Places) -> list[Path]:
 
 
 def drop_open_token(data: Table) -> str | None:
-    """Take out Home Assistant's token if others than its owner can read it; return a sentence.
+    """Drop Home Assistant's token if others than its owner can read it; return a warning.
 
-    It is an administrator's, which opens the whole house.
+    It is an administrator's token, which gives access to the whole house.
     """
     table = data.get("home_assistant", {})
     file = table.get("token_file")
@@ -81,10 +81,10 @@ def drop_open_token(data: Table) -> str | None:
 
 
 def resolve(data: Table, where: Sequence[Path], places: Places) -> None:
-    """Put the secrets themselves in the place of the files that hold them.
+    """Replace the secret files by the secrets in them.
 
-    `where` are folders of secrets. Raises ConfigError for a file that is missing, empty,
-    unreadable or no text.
+    `where` are folders of secrets. Raises ConfigError for a file that is missing, empty, unreadable
+    or not text.
     """
     for route, model, table in tables(data, places):
         for key in secret_fields(model):
@@ -101,7 +101,7 @@ def _is_exposed(path: Path, to: int = stat.S_IROTH) -> bool:
     try:
         return bool(path.stat().st_mode & to)
     except OSError:
-        return False  # reading it will tell
+        return False  # reading it will say why
 
 
 def _find(table: Table, route: Route, where: Sequence[Path], places: Places) -> object:
@@ -120,14 +120,14 @@ def _mounted(route: Route, where: Sequence[Path]) -> Iterator[Path]:
     name = credential(*route)
     if name is not None:
         candidates = (folder / file for folder in where for file in (name, f"{PREFIX}{name}"))
-        # What lies in a folder that this user may not enter is not there for it.
+        # A folder that this user may not enter counts as empty.
         yield from (path for path in candidates if os.access(path, os.F_OK))
 
 
 def _is_plain(path: Path) -> bool:
-    """Whether reading the file comes to an end: that of a pipe or of a device may not.
+    """Whether reading the file ends: that of a pipe or a device may not.
 
-    A folder is left to the reading, which says what it is.
+    A folder passes: reading it reports what it is.
     """
     mode = path.stat().st_mode
     return stat.S_ISREG(mode) or stat.S_ISDIR(mode)
@@ -139,7 +139,7 @@ def _read(file: object, table: Route, key: str, places: Places) -> str:
     try:
         if not _is_plain(Path(file)):
             raise ConfigError(places.about(table, key, f"names {file}, which is not a plain file"))
-        # Keys and passwords may end in a space: the end of the line alone is cut off.
+        # Keys and passwords may end in a space: only the line end is removed.
         text = Path(file).read_bytes().decode().rstrip("\r\n")
         problem = "" if text else "it is empty"
     except OSError as error:

@@ -1,4 +1,4 @@
-"""What pydantic finds wrong, in sentences for users."""
+"""pydantic's errors as sentences for users."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ _NUMBER = "must be a number"
 _DATE = 'must be a date, such as "2026-11-22"'
 _TIME = 'must be a time of day, such as "22:00"'
 
-# The kinds of pydantic's errors that the models can cause; each text follows the key.
+# The error types that the models can cause; each text follows the key.
 _PROBLEMS = {
     "missing": "is missing",
     "string_type": _TEXT,
@@ -54,7 +54,7 @@ _UNIONS = {"invert": 'must be true, false or a list of phases, such as ["b"]'}
 
 
 def first_sentence(error: ValidationError, data: Table, places: Places) -> str:
-    """Name the first thing that is wrong with `data`; values are never part of it."""
+    """Return the first thing that is wrong with `data`; values are never part of it."""
     first = error.errors(include_url=False, include_input=False)[0]
     table, key = _locate(first["loc"], data)
     pattern = _UNIONS.get(key) or _PROBLEMS.get(first["type"], "is not valid")
@@ -73,7 +73,7 @@ def _locate(loc: tuple[int | str, ...], data: Table) -> tuple[Route, str]:
 
 
 def _place_within(rest: tuple[int | str, ...]) -> str:
-    """Name the place in a list of tables within a table; that in a plain list needs no name."""
+    """Return the place in a list of tables within a table; a plain list needs none."""
     if len(rest) > 1 and isinstance(rest[0], int):
         return f" no. {rest[0] + 1}: {rest[1]}"
     return ""

@@ -1,4 +1,4 @@
-"""The effective settings as others may see them."""
+"""The effective settings in a form that others may see."""
 
 from collections.abc import Iterable, Mapping
 from datetime import date, time, timedelta
@@ -17,9 +17,9 @@ _FOUND_OUT = {"source", "added", "warnings"}
 
 
 def masked(settings: Settings) -> dict[str, Any]:
-    """Return the whole configuration as a file would say it, `***` for each secret that is set.
+    """Return the whole configuration as a file would contain it, `***` for each secret that is set.
 
-    Settings that are absent (no value, no default) are left out.
+    Absent settings (no value, no default) are omitted.
     """
     return _table(settings.model_dump(exclude=_FOUND_OUT))
 

@@ -1,4 +1,4 @@
-"""Names of meters made from what people call their devices."""
+"""Meter names derived from what people call their devices."""
 
 import re
 import unicodedata
@@ -6,16 +6,16 @@ from collections.abc import Container
 
 LONGEST = 64
 
-# What does not fall apart into a plain letter and an accent.
+# Letters that do not decompose into a plain letter and an accent.
 _SPELT = str.maketrans(
     {"ä": "ae", "ö": "oe", "ü": "ue", "ß": "ss", "æ": "ae", "œ": "oe", "ø": "o", "ł": "l", "đ": "d"}
 )
 
 
 def slug(text: str) -> str:
-    """Write a name with a-z, 0-9, _ and - only: `Küche Steckdose` is `kueche-steckdose`.
+    """Return a name with a-z, 0-9, _ and - only: `Küche Steckdose` becomes `kueche-steckdose`.
 
-    Empty when nothing of it can be written so.
+    Empty when no character of it can be written that way.
     """
     composed = unicodedata.normalize("NFC", text.lower()).translate(_SPELT)
     plain = unicodedata.normalize("NFKD", composed).encode("ascii", "ignore").decode()
@@ -23,7 +23,7 @@ def slug(text: str) -> str:
 
 
 def unique_slug(text: str, taken: Container[str]) -> str:
-    """Make a slug that is not taken yet: `plug`, `plug-2`; without any letter `meter-1`."""
+    """Return a slug that is not taken yet: `plug`, `plug-2`; `meter-1` if there is no letter."""
     base = slug(text)
     if base and base not in taken:
         return base

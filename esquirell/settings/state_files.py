@@ -1,4 +1,4 @@
-"""What lies in the state directory beside the database, by its names there."""
+"""The files in the state directory beside the database, and their names."""
 
 from pathlib import Path
 
@@ -7,23 +7,23 @@ PAGE_KEY = "web-key"
 PAGE_TOKENS = "web-tokens.json"
 PAGE_ENDED_SESSIONS = "web-ended-sessions.json"
 
-# What nobody could rebuild: a backup holds it.
+# What can't be rebuilt: part of a backup.
 OF_THE_PAGE = (PAGE_PASSWORD, PAGE_KEY, PAGE_TOKENS, PAGE_ENDED_SESSIONS)
 METERS = "meters"
 DESCRIPTIONS = "devices"
 FOLDERS = (METERS, DESCRIPTIONS)
 
-# What a service writes once its database is there.
+# What a service writes once its database exists.
 INSTANCE = "instance"
 MQTT_MEMORY = "mqtt.json"
 MADE_BY_SERVICE = (INSTANCE, MQTT_MEMORY)
 
 
 def present(state_dir: Path) -> dict[str, Path]:
-    """Return the files to keep that are there, by their names below the state directory."""
+    """Return the existing files to keep, by their names below the state directory."""
     single = [state_dir / name for name in OF_THE_PAGE]
     nested = [file for name in FOLDERS for file in sorted((state_dir / name).glob("*"))]
-    # A hidden one is being written just now.
+    # A hidden file is still being written.
     found = [one for one in (*single, *nested) if one.is_file() and not one.name.startswith(".")]
     return {str(file.relative_to(state_dir)): file for file in found}
 
@@ -34,7 +34,7 @@ def meters(state_dir: Path) -> list[Path]:
 
 
 def is_there(state_dir: Path) -> bool:
-    """Whether a state directory is there; on a disk that fails it is not. Never raises."""
+    """Whether a state directory exists; on a failing disk it does not. Never raises."""
     try:
         return state_dir.is_dir()
     except OSError:
@@ -42,7 +42,7 @@ def is_there(state_dir: Path) -> bool:
 
 
 def gone(state_dir: Path) -> str:
-    """Say that a state directory that was there is gone."""
+    """Return the sentence that says that a state directory has disappeared."""
     return (
         f"the state directory {state_dir} is gone: mount its disk again, or stop the service and "
         "put a backup in its place with esquirell restore FILE"

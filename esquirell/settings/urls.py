@@ -1,11 +1,11 @@
-"""URLs of the database and of Redis: which are valid, and their passwords kept apart."""
+"""URLs of the database and of Redis: validation, and separating their passwords."""
 
 import re
-from urllib.parse import parse_qs, quote, unquote, urlsplit
+from urllib.parse import SplitResult, parse_qs, quote, unquote, urlsplit
 
 EMBEDDED = "embedded"
 
-# The last "@" ends the password, so that one with odd characters in it is still found.
+# The last "@" ends the password, which may contain any character.
 _URL = re.compile(
     r"(?P<scheme>[a-z][a-z0-9+.-]*://)"
     r"(?:(?P<user>[^:/@?]*)(?::(?P<password>.*))?@)?"
@@ -14,7 +14,7 @@ _URL = re.compile(
 )
 _SQLITE = "sqlite:///"
 _POSTGRES = "postgresql+psycopg://"
-# As other programs write it.
+# As other programs spell it.
 _POSTGRES_TOO = ("postgresql://", "postgres://")
 _REDIS_HOSTS = ("redis://", "rediss://")
 _REDIS_SOCKETS = ("unix:///", "redis+socket:///")
@@ -28,7 +28,7 @@ _SENTINEL_PORT = 26379
 
 
 def split_password(url: str) -> tuple[str, str | None]:
-    """Take the password out of a URL: the URL without it, and the password, decoded."""
+    """Split a URL into the URL without its password, and the password, decoded."""
     match = _URL.fullmatch(url)
     if match is None or match["password"] is None:
         return url, None
@@ -37,7 +37,7 @@ def split_password(url: str) -> tuple[str, str | None]:
 
 
 def join_password(url: str, password: str) -> str:
-    """Put a password into a URL that has none, encoded."""
+    """Put a password, encoded, into a URL that has none."""
     match = _URL.fullmatch(url)
     if match is None or not password:
         return url
@@ -46,7 +46,7 @@ def join_password(url: str, password: str) -> str:
 
 
 def check_database(url: str) -> str:
-    """Return a valid database URL, that of PostgreSQL with the driver that is used.
+    """Return a valid database URL, with our driver in that of PostgreSQL.
 
     Raises ValueError; its text never holds the URL.
     """
@@ -61,11 +61,11 @@ def check_database(url: str) -> str:
 
 
 def check_cloud(url: str) -> str:
-    """Return a valid URL of a cloud back, or none. Raises ValueError.
+    """Return a valid cloud URL, or the empty one. Raises ValueError.
 
-    Without encryption keys would pass in clear, so that only this machine is asked so.
+    Without TLS, keys would be sent in clear text, so plain HTTP is for this machine only.
     """
-    parts = urlsplit(url)
+    parts = _parts(url)
     here = parts.scheme == "http" and parts.hostname in {"127.0.0.1", "localhost"}
     if url and not (parts.hostname and (parts.scheme == "https" or here)):
         raise ValueError("must start with https:// and name a host")
@@ -73,20 +73,20 @@ def check_cloud(url: str) -> str:
 
 
 def check_home_assistant(url: str) -> str:
-    """Return a valid address of a Home Assistant. Raises ValueError; its text never holds it.
+    """Return a valid Home Assistant address. Raises ValueError; its text never holds it.
 
-    Whether a name is that of a private address turns out when it is looked up.
+    Whether a name resolves to a private address is checked when it is looked up.
     """
     if not url.startswith(("http://", "https://")):
         raise ValueError("must start with http:// or https://")
-    parts = urlsplit(_check_host(url))
+    parts = _parts(_check_host(url))
     if parts.path.strip("/") or parts.query or parts.fragment or parts.username:
-        raise ValueError("must be a scheme, a host and a port alone")
+        raise ValueError("must be only a scheme, a host and a port")
     return url.rstrip("/")
 
 
 def check_redis(url: str) -> str:
-    """Return a valid Redis URL back. Raises ValueError; its text never holds the URL."""
+    """Return a valid Redis URL. Raises ValueError; its text never holds the URL."""
     if url == EMBEDDED:
         return url
     if url.startswith(_REDIS_SOCKETS):
@@ -98,14 +98,14 @@ def check_redis(url: str) -> str:
     if not url.startswith(_REDIS_HOSTS):
         starts = ", ".join((*_REDIS_HOSTS, *_REDIS_SOCKETS, SENTINEL))
         raise ValueError(f'must be "{EMBEDDED}" or start with one of {starts}')
-    number = urlsplit(url).path.strip("/")
+    number = _parts(url).path.strip("/")
     if number and not number.isdecimal():
         raise ValueError("must end with the number of a database, such as /0")
     return _check_options(_check_host(url))
 
 
 def _check_options(url: str, *known: str) -> str:
-    """Refuse options: there are three clients of Redis here, which would take them differently."""
+    """Reject options: the three Redis clients used here would interpret them differently."""
     for option, values in parse_qs(url.partition("?")[2], keep_blank_values=True).items():
         if option not in known:
             raise ValueError(f"takes no option {option}: leave it out, time limits are set anyway")
@@ -115,9 +115,9 @@ def _check_options(url: str, *known: str) -> str:
 
 
 def sentinels(url: str) -> tuple[tuple[tuple[str, int], ...], str, str]:
-    """Read a URL of Sentinel's: their hosts and ports, the master's name and a plain Redis URL.
+    """Parse a Sentinel URL: hosts and ports, the master's name and a plain Redis URL.
 
-    The plain URL holds user and database number, and no host that counts. Raises ValueError.
+    The plain URL holds user and database number; its host has no meaning. Raises ValueError.
     """
     match = _SENTINEL.fullmatch(url)
     parts = [_SENTINEL_HOST.fullmatch(one) for one in match["hosts"].split(",")] if match else []
@@ -126,7 +126,7 @@ def sentinels(url: str) -> tuple[tuple[tuple[str, int], ...], str, str]:
     hosts = tuple(
         (one["host"].strip("[]"), int(one["port"] or _SENTINEL_PORT)) for one in parts if one
     )
-    # Not by urllib, to which several hosts are none.
+    # Not with urllib, which rejects several hosts.
     named = _URL.fullmatch(url)
     user = named["user"] if named else None
     return hosts, match["master"], f"redis://{f'{user}@' if user else ''}/{match['number'] or 0}"
@@ -138,12 +138,12 @@ def sqlite_file(url: str) -> str | None:
 
 
 def sqlite_url(file: str) -> str:
-    """Name an SQLite file by a URL, as it is: no character of it means anything else."""
+    """Return the SQLite URL of a file, unescaped: no character has a special meaning."""
     return f"{_SQLITE}{file}"
 
 
 def for_redis(url: str) -> str:
-    """Write a Redis URL as redis-py reads it: Celery calls a socket `redis+socket://`."""
+    """Return a Redis URL as redis-py expects it: Celery calls a socket `redis+socket://`."""
     return url.replace("redis+socket://", "unix://", 1).replace("virtual_host=", "db=", 1)
 
 
@@ -157,13 +157,18 @@ def _check_sqlite(url: str) -> str:
 
 
 def _check_host(url: str) -> str:
-    try:
-        host, _ = urlsplit(url).hostname, urlsplit(url).port
-    except ValueError:
-        raise ValueError("has a host or port that is not valid") from None
-    if not host:
+    if not _parts(url).hostname:
         raise ValueError("must name a host")
     return _check_secret_free(url)
+
+
+def _parts(url: str) -> SplitResult:
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        raise ValueError("has an invalid host or port") from None
+    return parts
 
 
 def _check_secret_free(url: str) -> str:

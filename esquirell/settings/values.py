@@ -1,4 +1,4 @@
-"""Single values that have a form of their own: times to keep, topics, modules."""
+"""Values with a syntax of their own: retention times, topics, modules, hosts."""
 
 import ipaddress
 import re
@@ -17,7 +17,7 @@ _UNITS = {
 }
 _PATH = re.compile(r"[A-Za-z0-9_~-][A-Za-z0-9._~-]*(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*")
 _LEAST = timedelta(days=1)
-# What is put below has to fit into the 65,535 bytes that a topic may have: MQTT 5.0, 1.5.4.
+# Leaves room below it: a topic may have 65,535 bytes (MQTT 5.0, 1.5.4).
 LONGEST_TOPIC = 1000
 _HOST = re.compile(
     r"(?=.{1,253}$)[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*"
@@ -26,7 +26,7 @@ SHORTEST_PAGE_PASSWORD = 8
 
 
 def parse_retention(value: object) -> timedelta:
-    """Read `90d`, `36h` or `8w`, at least one day. Raises ValueError."""
+    """Parse `90d`, `36h` or `8w`, at least one day. Raises ValueError."""
     span = value if isinstance(value, timedelta) else _span(value)
     if span < _LEAST:
         raise ValueError('must be at least "1d"')
@@ -34,7 +34,7 @@ def parse_retention(value: object) -> timedelta:
 
 
 def parse_expiry(value: object) -> timedelta:
-    """Read `1h`, `30m`, `90s` or `2d`, at least one second. Raises ValueError."""
+    """Parse `1h`, `30m`, `90s` or `2d`, at least one second. Raises ValueError."""
     match = _EXPIRY.fullmatch(value) if isinstance(value, str) else None
     span = value if isinstance(value, timedelta) else match and int(match[1]) * _UNITS[match[2]]
     if not span:
@@ -43,27 +43,27 @@ def parse_expiry(value: object) -> timedelta:
 
 
 def write_span(span: timedelta) -> str:
-    """Write a time as it is read: in its largest unit without a remainder."""
+    """Return a time in the form it is parsed from: in its largest unit without a remainder."""
     unit = next(unit for unit in "dhms" if not span % _UNITS[unit])
     return f"{span // _UNITS[unit]}{unit}"
 
 
 def check_base_topic(topic: str) -> str:
-    """Return a topic back that others can be put below. Raises ValueError."""
+    """Return a topic that others can be put below. Raises ValueError."""
     if not topic:
         raise ValueError("must not be empty")
     return check_prefix(topic)
 
 
 def check_prefix(topic: str) -> str:
-    """Return a topic back that may be empty. Raises ValueError.
+    """Return a topic that may be empty. Raises ValueError.
 
-    MQTT 5.0, section 4.7: `+` and `#` are wildcards, a leading `$` is the broker's own.
+    MQTT 5.0, section 4.7: `+` and `#` are wildcards, a leading `$` is reserved for the broker.
     """
     if set(topic) & set("+#") or topic.startswith("$"):
         raise ValueError("may hold no + and no #, and may not start with $")
     if not topic.isprintable():
-        raise ValueError("may hold no characters that can't be printed")
+        raise ValueError("may hold only printable characters")
     if len(topic.encode()) > LONGEST_TOPIC:
         raise ValueError(f"may have at most {LONGEST_TOPIC} bytes")
     if topic.startswith("/") or topic.endswith("/") or "//" in topic:
@@ -72,14 +72,14 @@ def check_prefix(topic: str) -> str:
 
 
 def check_module(name: str) -> str:
-    """Return the dotted name of a Python module back. Raises ValueError."""
+    """Return the dotted name of a Python module. Raises ValueError."""
     if not all(part.isidentifier() for part in name.split(".")):
         raise ValueError('must be names of Python modules, such as "my_house.tasks"')
     return name
 
 
 def check_user(name: str) -> str:
-    """Return a user's name for HTTP Basic back. Raises ValueError.
+    """Return a user name for HTTP Basic. Raises ValueError.
 
     RFC 7617: a colon ends the name; beyond ASCII, browsers do not agree on the encoding.
     """
@@ -89,14 +89,17 @@ def check_user(name: str) -> str:
 
 
 def check_sendable(secret: SecretStr) -> SecretStr:
-    """Return a password for HTTP Basic back. Raises ValueError."""
+    """Return a password for HTTP Basic. Raises ValueError."""
     if not _sendable(secret.get_secret_value()):
         raise ValueError("must be ASCII: browsers do not agree on how to send anything else")
     return secret
 
 
 def check_url_prefix(path: str) -> str:
-    """Return the path below which a web page lies, without slashes around it. Raises ValueError."""
+    """Return the path below which a web page is served, without outer slashes.
+
+    Raises ValueError.
+    """
     path = path.strip("/")
     if path and not _PATH.fullmatch(path):
         raise ValueError('must be a path such as "/flower", of letters, digits and . _ - ~ /')
@@ -104,13 +107,13 @@ def check_url_prefix(path: str) -> str:
 
 
 def check_base_path(path: str) -> str:
-    """Return the path below which the page lies, as `/energy`, or "". Raises ValueError."""
+    """Return the path below which the page is served, as `/energy`, or "". Raises ValueError."""
     stripped = check_url_prefix(path)
     return f"/{stripped}" if stripped else ""
 
 
 def check_network(text: str) -> str:
-    """Return an IP address or network; "" is none. Raises ValueError."""
+    """Return an IP address or network; "" for none. Raises ValueError."""
     if text:
         try:
             ipaddress.ip_network(text, strict=False)
@@ -128,7 +131,7 @@ def check_host(name: str) -> str:
 
 
 def check_page_password(secret: SecretStr) -> SecretStr:
-    """Return a password that is long enough for a page in a network. Raises ValueError."""
+    """Return a password that is long enough for a page on a network. Raises ValueError."""
     if 0 < len(secret.get_secret_value()) < SHORTEST_PAGE_PASSWORD:
         raise ValueError(f"must have at least {SHORTEST_PAGE_PASSWORD} characters")
     return secret

@@ -1,7 +1,6 @@
-"""A configuration written for a user: commented, its secrets in files of their own.
+"""Writing a commented configuration for a user, with its secrets in files of their own.
 
-Not part of the package's surface: only the command line writes, and what runs as a service
-need not load tomlkit.
+Not re-exported by the package: only the command line writes, and a service need not load tomlkit.
 """
 
 from collections.abc import Mapping
@@ -15,13 +14,13 @@ from tomlkit.items import Table
 from esquirell.domain.meter import Meter
 from esquirell.settings.model import MqttSettings, RedisSettings, WebSettings
 
-# A service of the machine keeps its state there; commands that people call should find it.
+# A system service keeps its state there; commands that people run must find it.
 SERVICE_FOLDER = Path("/etc/esquirell")
 SERVICE_STATE = "/var/lib/esquirell"
 
 _HEAD = """\
 # The configuration of esquirell, written by `esquirell init`.
-# Whatever is not said here has its default; config/esquirell.example.toml explains it all.
+# Settings that are not listed have their defaults: see config/esquirell.example.toml.
 
 """
 _TAIL = """
@@ -32,21 +31,21 @@ _TAIL = """
 """
 _COMMENTS = {
     "url": '"embedded": `esquirell run` starts its own',
-    "name": "history and topics go by it: keep it when a broken device is exchanged",
-    "address": "on your network; have the router always assign the same one",
+    "name": "history and topics depend on it: keep it when you replace a broken device",
+    "address": "on your network; let the router always assign the same one",
     "gateway": "the meter is read through this device: address, key and protocol are the gateway's",
-    "protocol": '3.1 to 3.5; "auto": found out at the first connection',
-    "upstream": "it is behind this meter, and its energy is not counted twice",
-    "publish_every": "seconds; it reports more often, and Home Assistant keeps all that comes",
-    "profile": 'what its datapoints mean; "auto": found out by product, mapping or answer',
+    "protocol": '3.1 to 3.5; "auto": detected at the first connection',
+    "upstream": "this meter measures its energy as well; it is not counted twice",
+    "publish_every": "seconds; it reports more often, and Home Assistant would store every message",
+    "profile": 'what its datapoints mean; "auto": detected from product, mapping or answer',
 }
-_PAGE_COMMENTS = {"address": 'the whole network may open the page; "127.0.0.1": this machine alone'}
+_PAGE_COMMENTS = {"address": 'the whole network can open the page; "127.0.0.1": only this machine'}
 _PASSWORD_FILE = "mqtt-password"  # noqa: S105 - the name of a file
 
 
 @dataclass(frozen=True, slots=True)
-class Draft:
-    """What the user answered; without a time zone the file names none."""
+class Answers:
+    """The user's answers; without a time zone the file names none."""
 
     timezone: str | None
     mqtt: MqttSettings
@@ -55,35 +54,35 @@ class Draft:
     page_address: str = WebSettings().address
 
 
-def compose(draft: Draft, target: Path) -> dict[Path, str]:
-    """Write the files of a configuration, by path: those with secrets, and last `target`."""
+def compose(answers: Answers, target: Path) -> dict[Path, str]:
+    """Return the files of a configuration, by path: those with secrets first, `target` last."""
     folder = target.parent
     files = {
         folder / _key_file(meter): _line(meter.local_key.get_secret_value())
-        for meter in draft.meters
+        for meter in answers.meters
     }
-    if draft.mqtt.password.get_secret_value():
-        files[folder / _PASSWORD_FILE] = _line(draft.mqtt.password.get_secret_value())
-    return files | {target: _document(draft, folder.absolute())}
+    if answers.mqtt.password.get_secret_value():
+        files[folder / _PASSWORD_FILE] = _line(answers.mqtt.password.get_secret_value())
+    return files | {target: _document(answers, folder.absolute())}
 
 
 def to_toml(tables: Mapping[str, Any]) -> str:
-    """Write tables as TOML."""
+    """Return tables as TOML."""
     return tomlkit.dumps(tables)
 
 
-def _document(draft: Draft, folder: Path) -> str:
+def _document(answers: Answers, folder: Path) -> str:
     document = tomlkit.document()
-    if draft.timezone:
-        document.add("timezone", tomlkit.item(draft.timezone))
+    if answers.timezone:
+        document.add("timezone", tomlkit.item(answers.timezone))
     if folder == SERVICE_FOLDER:
         document.add("state_dir", tomlkit.item(SERVICE_STATE))
-    document.add("redis", _table({"url": draft.redis_url}))
-    document.add("mqtt", _table(_mqtt(draft.mqtt)))
-    if draft.page_address != WebSettings().address:
-        document.add("web", _table({"address": draft.page_address}, _PAGE_COMMENTS))
+    document.add("redis", _table({"url": answers.redis_url}))
+    document.add("mqtt", _table(_mqtt(answers.mqtt)))
+    if answers.page_address != WebSettings().address:
+        document.add("web", _table({"address": answers.page_address}, _PAGE_COMMENTS))
     meters = tomlkit.aot()
-    for meter in draft.meters:
+    for meter in answers.meters:
         meters.append(_table(_meter(meter, folder)))
     document.add("meters", meters)
     return _HEAD + tomlkit.dumps(document) + _TAIL

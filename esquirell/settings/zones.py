@@ -1,4 +1,4 @@
-"""Time zones: which names are valid, which one this machine is set to."""
+"""Time zones: which names are valid, and which one this machine is set to."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,24 +10,24 @@ _MARK = "zoneinfo/"
 
 
 def is_zone(name: str) -> bool:
-    """Return whether `name` is an IANA time zone that this machine has the rules of."""
+    """Return whether `name` is an IANA time zone whose rules this machine has."""
     try:
         ZoneInfo(name)
-    except (KeyError, ValueError, OSError):  # unknown; no proper name; a folder of zones
+    except (KeyError, ValueError, OSError):  # unknown; not a valid name; a folder of zones
         return False
     return True
 
 
 def check_zone(name: str) -> str:
-    """Return `name` back. Raises ValueError naming the nearest zone when there is none such."""
+    """Return a valid zone name. Raises ValueError that names the nearest one."""
     if not is_zone(name):
         known = nearest(name, available_timezones())
-        raise ValueError(f"names no IANA time zone; the nearest known is {known}")
+        raise ValueError(f"is not an IANA time zone; the nearest one is {known}")
     return name
 
 
 def machine_zone(environ: Mapping[str, str], etc: Path = Path("/etc")) -> str | None:
-    """Find the zone of this machine: `TZ`, else `/etc/localtime`; None when it can't be told."""
+    """Return the zone of this machine: `TZ`, else `/etc/localtime`; None if it is unknown."""
     if "TZ" in environ:
         named = environ["TZ"].removeprefix(":") or "UTC"
         return named if is_zone(named) else None
@@ -36,7 +36,7 @@ def machine_zone(environ: Mapping[str, str], etc: Path = Path("/etc")) -> str | 
 
 def _from_link(link: Path) -> str | None:
     if not link.exists():
-        return "UTC"  # what the C library takes as well
+        return "UTC"  # forms that the C library accepts as well
     _, mark, name = str(link.resolve()).rpartition(_MARK)
     return name if mark and is_zone(name) else None
 

@@ -7,7 +7,7 @@ KEY15 = meter(local_key="local_key = '0123456789abcde'")
 def test_no_configuration(home: Home) -> None:
     said = esquirell("fetch")
     assert said.code == 2
-    assert "write one with: esquirell init" in said.sentence
+    assert "create one with: esquirell init" in said.sentence
     assert home.files == set()
 
 

@@ -103,7 +103,7 @@ def test_a_wrong_answer_is_asked_for_again(
 
 def test_nothing_that_exists_is_overwritten(folder: Path) -> None:
     (folder / "esquirell.toml").write_text("mine")
-    assert refusal() == "esquirell.toml exists and is left as it is: --force overwrites it"
+    assert refusal() == "esquirell.toml already exists: --force overwrites it"
     assert names(folder) == ["esquirell.toml"]
     assert (folder / "esquirell.toml").read_text() == "mine"
 
@@ -111,7 +111,7 @@ def test_nothing_that_exists_is_overwritten(folder: Path) -> None:
 def test_no_key_that_exists_is_overwritten(folder: Path) -> None:
     (folder / "main.key").write_text("mine")
     sentence = refusal(answers=ANSWERS)
-    assert sentence == "main.key exists and is left as it is: --force overwrites it"
+    assert sentence == "main.key already exists: --force overwrites it"
     assert names(folder) == ["main.key"]
 
 

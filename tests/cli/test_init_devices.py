@@ -29,7 +29,7 @@ def test_devices_of_tinytuya_become_meters(folder: Path) -> None:
     assert [line for line in lines if line.startswith("Redis: ")]
     assert "".join(line for line in lines if not line.startswith("Redis: ")).startswith(
         "Küche Steckdose: added as kueche-steckdose\n"
-        "Lamp: left out, it has no datapoint that measures electricity\n"
+        "Lamp: left out, none of its datapoints measures electricity\n"
         "MQTT: localhost:1883 without a password; change it under [mqtt]\n"
         "Written, readable by you only: kueche-steckdose.key, esquirell.toml\n"
     )
@@ -91,7 +91,7 @@ def test_a_cloud_that_refuses_writes_nothing(folder: Path, monkeypatch: pytest.M
 
 def test_a_list_of_devices_is_not_overwritten(folder: Path) -> None:
     put_devices(folder)
-    assert "devices.json exists" in refusal("--from-cloud")
+    assert "devices.json already exists" in refusal("--from-cloud")
     assert run("--from-cloud", "--from-devices", "devices.json").exit_code == 2
 
 

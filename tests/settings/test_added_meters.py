@@ -41,8 +41,8 @@ def test_a_name_in_both_is_an_error_that_names_both(folder: ConfigurationFolder)
         ("device_id =", "data/meters/barn.toml is not valid TOML"),
         (BARN + "colour = 1", "data/meters/barn.toml: colour is not a known key"),
         (BARN.replace(KEY, "short"), "data/meters/barn.toml: local_key has 5 characters"),
-        (BARN + 'name = "shed"', "data/meters/barn.toml: name has to be barn"),
-        (BARN.replace("bfbarn", "bf0123456789abcdefghij"), "device_id is that of main, too"),
+        (BARN + 'name = "shed"', "data/meters/barn.toml: name must be barn"),
+        (BARN.replace("bfbarn", "bf0123456789abcdefghij"), "device_id is that of main"),
     ],
 )
 def test_a_faulty_one_is_named(folder: ConfigurationFolder, text: str, said: str) -> None:
@@ -82,7 +82,7 @@ def test_what_is_written_is_read_again_by_its_owner_alone(
 
 
 def test_what_would_not_load_is_not_written(files: MeterFiles) -> None:
-    with pytest.raises(ConfigError, match="is that of main, too"):
+    with pytest.raises(ConfigError, match="is that of main"):
         files.put("barn", {"device_id": "bf0123456789abcdefghij", "local_key": KEY})
     assert not files.file("barn").exists()
 

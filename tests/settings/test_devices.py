@@ -115,17 +115,17 @@ def test_meters_are_known_by_codes_category_or_product(
 @pytest.mark.parametrize(
     ("said", "reason"),
     [
-        ({"mapping": LAMP, "category": "dj"}, "it has no datapoint that measures electricity"),
-        ({"mapping": {}}, "it has no datapoint that measures electricity"),
-        ({"mapping": [1], "category": None}, "it has no datapoint that measures electricity"),
-        ({"sub": True}, "it is behind a gateway (parent) that the list does not hold"),
+        ({"mapping": LAMP, "category": "dj"}, "none of its datapoints measures electricity"),
+        ({"mapping": {}}, "none of its datapoints measures electricity"),
+        ({"mapping": [1], "category": None}, "none of its datapoints measures electricity"),
+        ({"sub": True}, "it is behind a gateway (parent) that is not in the list"),
         (
             {"sub": True, "parent": "bf02"},
-            "it is behind a gateway (parent) that the list does not hold",
+            "it is behind a gateway (parent) that is not in the list",
         ),
         ({"key": ""}, "its local key has not 16 characters"),
         ({"key": None}, "its local key has not 16 characters"),
-        ({"id": ""}, "its entry is not complete"),
+        ({"id": ""}, "its entry is incomplete"),
     ],
 )
 def test_other_devices_are_left_out_with_the_reason(
@@ -191,10 +191,10 @@ def test_names_are_unique_and_labels_are_kept(folder: ConfigurationFolder) -> No
 @pytest.mark.parametrize(
     ("content", "problem"),
     [
-        ("{", "is not JSON: give the devices.json of tinytuya"),
-        ("\xff", "is not JSON: give the devices.json of tinytuya"),
-        ("{}", "is not a list of devices: give the devices.json of tinytuya"),
-        ("[1]", "is not a list of devices: give the devices.json of tinytuya"),
+        ("{", "is not JSON: use tinytuya's devices.json"),
+        ("\xff", "is not JSON: use tinytuya's devices.json"),
+        ("{}", "is not a list of devices: use tinytuya's devices.json"),
+        ("[1]", "is not a list of devices: use tinytuya's devices.json"),
         (None, "can't be read: No such file or directory"),
     ],
 )

@@ -142,7 +142,7 @@ def test_without_any_configuration_it_says_where_it_looked(inside: Configuration
         load(None, {"ESQUIRELL_CONFIG": ""})
     assert str(caught.value) == (
         "there is no configuration: looked for esquirell.toml, config/esquirell.toml and "
-        "/etc/esquirell/esquirell.toml; write one with: esquirell init"
+        "/etc/esquirell/esquirell.toml; create one with: esquirell init"
     )
 
 
@@ -280,7 +280,7 @@ def test_a_machine_without_a_known_zone_runs_on_utc_and_warns(folder: Configurat
     settings = folder.load(METER, TZ="Mars/Base")
     assert settings.timezone == "UTC"
     assert settings.warnings == (
-        f"{folder.file}: timezone is missing and this machine's can't be told: UTC is used",
+        f"{folder.file}: timezone is missing and this machine's is unknown: UTC is used",
     )
 
 

@@ -48,9 +48,7 @@ def test_what_exists_is_refused(tmp_path: Path) -> None:
     private_files.refuse_existing([tmp_path / "none"])
     with pytest.raises(ConfigError) as caught:
         private_files.refuse_existing([tmp_path / "none", tmp_path / "link"])
-    assert str(caught.value) == (
-        f"{tmp_path / 'link'} exists and is left as it is: --force overwrites it"
-    )
+    assert str(caught.value) == (f"{tmp_path / 'link'} already exists: --force overwrites it")
 
 
 def test_a_state_directory_on_a_disk_that_fails_is_not_there(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from esquirell.domain.errors import ConfigError
 from esquirell.settings import Settings, environment
 from esquirell.settings.files import ConfigFile
 from esquirell.settings.keys import LISTS, SECTIONS, Model, known_keys
-from esquirell.settings.loading import Draft, complete, load
+from esquirell.settings.loading import LoadState, complete, load
 
 FETCH = "[[schedules]]\nname = 'fetch'\nevery = 60\n"
 TARIFF = "[[tariffs]]\nname = 'home'\ncurrency = 'PLN'\n"
@@ -28,7 +28,7 @@ REFUSALS = [
     (
         "[mqtt]\nhost = 'a'\nstate_dir = 'b'",
         (
-            "mqtt: state_dir is no key of this table: "
+            "mqtt: state_dir is not a key of this table: "
             "it belongs further up, before the first [section]"
         ),
     ),
@@ -40,10 +40,10 @@ REFUSALS = [
         "[[meters]]\ndevice = 'a'",
         "meters.no. 1: device is not a known key; the nearest known key is device_id",
     ),
-    (METER + METER, "meters.main: this name is given 2 times, it has to be unique"),
+    (METER + METER, "meters.main: this name is given 2 times: it must be unique"),
     (
         METER + METER.replace('"main"', '"twin"'),
-        "meters.twin: device_id is that of main, too: a device can be one meter only",
+        "meters.twin: device_id is that of main: a device can be only one meter",
     ),
     (
         METER + "transport = 'cloud'",
@@ -52,7 +52,7 @@ REFUSALS = [
     ("[cloud]\napi_key = 'a'", "cloud: api_key and api_secret go together: give both or neither"),
     ("[cloud]\nurl = 'http://a.b'", "cloud: url must start with https:// and name a host"),
     (METER + "gateway = 'bf02'", "meters.main: gateway and cid go together"),
-    (TARIFF + TARIFF, "tariffs.home: this name is given 2 times, it has to be unique"),
+    (TARIFF + TARIFF, "tariffs.home: this name is given 2 times: it must be unique"),
     (TARIFF + "meters = ['x']", "tariffs.home: meters names x, which is no configured meter"),
     (
         TARIFF + "import_prise = 1",
@@ -92,10 +92,10 @@ REFUSALS = [
         TARIFF + "windows = [{price = 1}]",
         "tariffs.home: windows no. 1: price is not a known key",
     ),
-    (FETCH + FETCH, "schedules.fetch: this name is given 2 times, it has to be unique"),
-    ("timezone = 'Europe/Warsow'", "timezone names no IANA time zone; the nearest known is "),
-    ("timezone = 'Europe'", "timezone names no IANA time zone; the nearest known is "),
-    ("timezone = '../etc'", "timezone names no IANA time zone; the nearest known is "),
+    (FETCH + FETCH, "schedules.fetch: this name is given 2 times: it must be unique"),
+    ("timezone = 'Europe/Warsow'", "timezone is not an IANA time zone; the nearest one is "),
+    ("timezone = 'Europe'", "timezone is not an IANA time zone; the nearest one is "),
+    ("timezone = '../etc'", "timezone is not an IANA time zone; the nearest one is "),
     ("timezone = 2", "timezone must be text in quotes"),
     ("mqtt = 'localhost'", "mqtt must be a table: [mqtt] in a file"),
     ("[meters]\nname = 'a'", "meters must be a list of tables: [[meters]] in a file"),
@@ -147,7 +147,7 @@ REFUSALS = [
     ("[mqtt]\nbase_topic = ''", "mqtt: base_topic must not be empty"),
     ("[mqtt]\nbase_topic = 'a/#'", "mqtt: base_topic may hold no + and no #, and may not start "),
     ("[mqtt]\nbase_topic = '$a'", "mqtt: base_topic may hold no + and no #, and may not start "),
-    ('[mqtt]\nbase_topic = "a\\tb"', "mqtt: base_topic may hold no characters that can't be "),
+    ('[mqtt]\nbase_topic = "a\\tb"', "mqtt: base_topic may hold only printable characters"),
     (f"[mqtt]\nbase_topic = '{'a' * 1001}'", "mqtt: base_topic may have at most 1000 bytes"),
     ("[mqtt]\nhost = 'mqtt://host'", "mqtt: host must be a name or an address alone, without "),
     ("[mqtt]\nhost = 'host:1883'", "mqtt: host must hold no port"),
@@ -188,7 +188,7 @@ REFUSALS = [
     ),
     (
         "[database]\nurl = 'postgresql+psycopg://me:geheim@db:x/meters'",
-        "database: url has a host or port that is not valid",
+        "database: url has an invalid host or port",
     ),
     ("[database]\nurl = 'postgresql+psycopg:///meters'", "database: url must name a host"),
     (
@@ -205,9 +205,26 @@ REFUSALS = [
         "[redis]\nurl = 'amqp://geheim@localhost'",
         'redis: url must be "embedded" or start with one of redis://, rediss://, unix:///, ',
     ),
-    ("[redis]\nurl = 'redis://localhost:x/0'", "redis: url has a host or port that is not valid"),
-    ("[redis]\nurl = 'redis://localhost:99999/0'", "redis: url has a host or port that is not "),
+    ("[redis]\nurl = 'redis://localhost:x/0'", "redis: url has an invalid host or port"),
+    ("[redis]\nurl = 'redis://localhost:99999/0'", "redis: url has an invalid host or port"),
+    ("[redis]\nurl = 'redis://[::1/0'", "redis: url has an invalid host or port"),
     ("[redis]\nurl = 'redis:///0'", "redis: url must name a host"),
+    ("state_dir = 'esquirell.toml'", "state_dir names "),
+    ("[database]\nurl = 'sqlite:////'", "database: url names /, which is a folder: name a file "),
+    (
+        "[mqtt]\nbase_topic = 'homeassistant'",
+        "mqtt: base_topic is the discovery_prefix as well: they must differ",
+    ),
+    ("[mqtt]\nport = true", "mqtt: port must be a number, not true or false"),
+    (METER + "port = true", "meters.main: port must be a number, not true or false"),
+    (METER + "store_every = true", "meters.main: store_every must be a number, not true or false"),
+    (TARIFF + "import_price = true", "tariffs.home: import_price must be a number, not true or "),
+    (
+        METER + "address = '0.0.0.0'",
+        "meters.main: address must be the address of one device, which 0.0.0.0 is not",
+    ),
+    ("[mqtt]\nhost = '224.0.0.1'", "mqtt: host must be the address of one device, which 224.0"),
+    (f"{'a' * 3000} = 1", f"{'a' * 80}… is not a known key; the nearest known key is "),
     (
         "[redis]\nurl = 'redis://localhost/0?socket_timeout=2'",
         "redis: url takes no option socket_timeout: leave it out",
@@ -251,7 +268,7 @@ REFUSALS = [
     ),
     (
         "[[schedules]]\nname = 'a'\ncron = '0 * * * *'\ntimezone = 'Europe/Bonn'",
-        "schedules.a: timezone names no IANA time zone; the nearest known is ",
+        "schedules.a: timezone is not an IANA time zone; the nearest one is ",
     ),
     ("[[schedules]]\nname = 'a'\nevery = 5\nargs = 5", "schedules.a: args must be a table"),
     ("[[schedules]]\nname = 'a'\nevery = 5\ntask = ''", "schedules.a: task must not be empty"),
@@ -324,7 +341,7 @@ def complaint(attempt: Callable[[], Settings]) -> str:
 @given(CONFIGURATIONS)
 def test_no_configuration_whatever_gives_another_error(data: dict[str, object]) -> None:
     file = ConfigFile(Path("/nowhere/esquirell.toml"), data, exposed=True)
-    said = complaint(lambda: complete(Draft(file, [], {"TZ": "UTC"})))
+    said = complaint(lambda: complete(LoadState(file, [], {"TZ": "UTC"})))
     assert not said or said.startswith("/nowhere/esquirell.toml: ")
 
 

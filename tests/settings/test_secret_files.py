@@ -177,25 +177,25 @@ def test_the_name_of_a_secret_file_has_to_be_text(folder: ConfigurationFolder) -
         (
             INLINE + "password_file = 'pw'\n",
             {},
-            "esquirell.toml: mqtt: password is given beside password_file: give one of them",
+            "esquirell.toml: mqtt: password is given together with password_file: give one of them",
         ),
         (
             METER + "local_key_file = 'main.key'\n",
             {},
             (
-                "esquirell.toml: meters.main: local_key is given beside local_key_file: "
+                "esquirell.toml: meters.main: local_key is given together with local_key_file: "
                 "give one of them"
             ),
         ),
         (
             "",
             {"ESQUIRELL_MQTT__PASSWORD": "a", "ESQUIRELL_MQTT__PASSWORD_FILE": "b"},
-            "ESQUIRELL_MQTT__PASSWORD is given beside password_file: give one of them",
+            "ESQUIRELL_MQTT__PASSWORD is given together with password_file: give one of them",
         ),
         (
             "[redis]\nurl = 'redis://:a@localhost'\npassword = 'b'\n",
             {},
-            "esquirell.toml: redis: password is given twice: alone and in url",
+            "esquirell.toml: redis: password is given twice: by itself and in url",
         ),
     ],
 )

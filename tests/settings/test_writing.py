@@ -10,7 +10,7 @@ from support.configuration import KEY
 
 from esquirell.domain.meter import Meter
 from esquirell.settings import MqttSettings, Settings, load, private_files
-from esquirell.settings.writing import Draft, compose, to_toml
+from esquirell.settings.writing import Answers, compose, to_toml
 
 PRINTABLE = st.characters(exclude_categories=["C", "Zl", "Zp"]) | st.sampled_from("$#='\"\\( \t")
 TEXT = st.text(PRINTABLE, max_size=20)
@@ -22,7 +22,7 @@ def meter(**said: object) -> Meter:
     return Meter.model_validate({"name": "main", "device_id": "bf01", "local_key": KEY} | said)
 
 
-def written(folder: Path, draft: Draft) -> Settings:
+def written(folder: Path, draft: Answers) -> Settings:
     target = folder / "esquirell.toml"
     private_files.write(compose(draft, target))
     return load(target, {"TZ": "UTC"})
@@ -34,7 +34,7 @@ def test_any_answer_survives_the_round_trip(
 ) -> None:
     mqtt = MqttSettings(host="broker", username=username, password=SecretStr(password))
     one = meter(label=label, local_key=key, device_id=f"bf{label}")
-    settings = written(tmp_path_factory.getbasetemp(), Draft(None, mqtt, (one,)))
+    settings = written(tmp_path_factory.getbasetemp(), Answers(None, mqtt, (one,)))
     assert settings.mqtt == mqtt
     assert settings.meters == (one,)
 
@@ -56,7 +56,7 @@ def test_any_secret_survives_in_toml(
 
 def test_secrets_stand_in_files_of_their_own(tmp_path: Path) -> None:
     mqtt = MqttSettings(username="u", password=SecretStr("geheim"))
-    files = compose(Draft("UTC", mqtt, (meter(),)), tmp_path / "esquirell.toml")
+    files = compose(Answers("UTC", mqtt, (meter(),)), tmp_path / "esquirell.toml")
     assert list(files) == [
         tmp_path / "main.key",
         tmp_path / "mqtt-password",
@@ -72,12 +72,12 @@ def test_secrets_stand_in_files_of_their_own(tmp_path: Path) -> None:
 def test_the_file_explains_itself(tmp_path: Path) -> None:
     mapping = tmp_path / "tuya/devices.json"
     one = meter(address="192.168.1.50", protocol="3.4", mapping_file=mapping)
-    files = compose(Draft("UTC", MqttSettings(), (one,)), tmp_path / "esquirell.toml")
+    files = compose(Answers("UTC", MqttSettings(), (one,)), tmp_path / "esquirell.toml")
     assert (
         files[tmp_path / "esquirell.toml"]
         == """\
 # The configuration of esquirell, written by `esquirell init`.
-# Whatever is not said here has its default; config/esquirell.example.toml explains it all.
+# Settings that are not listed have their defaults: see config/esquirell.example.toml.
 
 timezone = "UTC"
 
@@ -89,12 +89,12 @@ host = "localhost"
 port = 1883
 
 [[meters]]
-name = "main" # history and topics go by it: keep it when a broken device is exchanged
+name = "main" # history and topics depend on it: keep it when you replace a broken device
 device_id = "bf01"
-address = "192.168.1.50" # on your network; have the router always assign the same one
+address = "192.168.1.50" # on your network; let the router always assign the same one
 local_key_file = "main.key"
-protocol = "3.4" # 3.1 to 3.5; "auto": found out at the first connection
-profile = "auto" # what its datapoints mean; "auto": found out by product, mapping or answer
+protocol = "3.4" # 3.1 to 3.5; "auto": detected at the first connection
+profile = "auto" # what its datapoints mean; "auto": detected from product, mapping or answer
 mapping_file = "tuya/devices.json"
 
 # Without a schedule all meters are read every 60 seconds. To read them every 10:
@@ -109,5 +109,5 @@ def test_a_mapping_elsewhere_keeps_its_whole_path(tmp_path: Path) -> None:
     mapping = tmp_path / "devices.json"
     mapping.touch()
     one = meter(mapping_file=mapping)
-    settings = written(tmp_path / "etc", Draft(None, MqttSettings(), (one,)))
+    settings = written(tmp_path / "etc", Answers(None, MqttSettings(), (one,)))
     assert settings.meters[0].mapping_file == mapping

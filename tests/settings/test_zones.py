@@ -61,5 +61,5 @@ def test_a_machine_that_says_nothing_runs_on_utc(etc: Path) -> None:
 
 def test_a_misspelt_zone_is_refused_with_the_nearest() -> None:
     assert check_zone("Europe/Warsaw") == "Europe/Warsaw"
-    with pytest.raises(ValueError, match="the nearest known is Europe/Warsaw"):
+    with pytest.raises(ValueError, match="the nearest one is Europe/Warsaw"):
         check_zone("Europe/Warsow")
