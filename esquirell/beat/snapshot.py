@@ -18,6 +18,8 @@ RUNS_KEY = "esquirell:schedules:runs"
 
 # The beat reads them every second; other parts of its process reuse what it read.
 SHARED_S = 1.2
+# That a schedule has run is said this often (s) at most; who waits for it looks now and then.
+RUNS_S = 5.0
 
 # Definitions are read only for entries that are due by ARGV[1]. A value of another type is not
 # ours, and must not prevent the rest from being read.
@@ -65,6 +67,8 @@ class ScheduleSnapshots:
         self._app = app
         self._clock = clock
         self._shared: tuple[float, ScheduleSnapshot] = (float("-inf"), ScheduleSnapshot())
+        self._ran_at = float("-inf")
+        self.on_news: Callable[[], None] = lambda: None
 
     def look(self, ahead_s: float = 0.0) -> ScheduleSnapshot:
         """Look now; what is due within `ahead_s` seconds counts as due. Raises RedisError."""
@@ -77,16 +81,25 @@ class ScheduleSnapshots:
         return _snapshot(*_decoded(answer))
 
     def share(self, ahead_s: float) -> ScheduleSnapshot:
-        """Look now, for all. Raises RedisError."""
-        began = self._clock()
+        """Look now, for all; `on_news` is called when something has changed. Raises RedisError."""
+        began, (_, before) = self._clock(), self._shared
         snapshot = self.look(ahead_s)
         self._shared = (began, snapshot)
+        ran = snapshot.runs != before.runs or snapshot.metas != before.metas
+        is_due = ran and began - self._ran_at >= RUNS_S
+        if is_due or snapshot.version != before.version:
+            self._ran_at = began
+            self.on_news()
         return snapshot
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether somebody in this process looks every second."""
+        return self._clock() - self._shared[0] < SHARED_S
 
     def recent(self) -> ScheduleSnapshot:
         """Return what was shared about a second ago at most, or look now. Raises RedisError."""
-        seen_at, snapshot = self._shared
-        return snapshot if self._clock() - seen_at < SHARED_S else self.look()
+        return self._shared[1] if self.is_shared else self.look()
 
 
 def _decoded(answer: Any) -> Any:  # noqa: ANN401 - what Redis answers

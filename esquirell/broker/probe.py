@@ -19,8 +19,10 @@ def probe(client: Client) -> None:
     key = PREFIX + uuid.uuid4().hex
     try:
         # A refused command is named; a script that is refused one only says that it was.
-        client.set(key, "1", px=KEPT_MS)
-        client.eval(TRY, 1, key, "1", KEPT_MS)
+        with client.pipeline(transaction=False) as steps:
+            steps.set(key, "1", px=KEPT_MS)
+            steps.eval(TRY, 1, key, "1", KEPT_MS)
+            steps.execute()
         with client.pipeline() as steps:
             steps.lpush(f"{key}:queue", "1")
             steps.brpop([f"{key}:queue"], timeout=1)

@@ -36,10 +36,14 @@ class Queues:
         """Count what waits. Raises UnavailableError."""
         names = (POLLS, COMMANDS, *self._others())
         try:
-            lengths = [int(self._client.llen(queue_key(name))) for name in names]
-            oldest = [self._client.lindex(queue_key(name), -1) for name in names]
+            with self._client.pipeline(transaction=False) as steps:
+                for name in names:
+                    steps.llen(queue_key(name))
+                    steps.lindex(queue_key(name), -1)
+                found = steps.execute()
         except RedisError as error:
             raise unavailable(error) from None
+        lengths, oldest = map(int, found[::2]), found[1::2]
         waits = [_waited_s(str(message)) for message in oldest if message]
         return Backlog(sum(lengths), max(waits, default=0.0))
 

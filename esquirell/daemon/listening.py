@@ -14,10 +14,15 @@ def listening(runtime: Runtime) -> tuple[Part, ...]:
     def hurry_reports() -> None:
         runtime.reports.hurry()
 
+    def storing() -> Turn:
+        runtime.reports.on_kept = runtime.publisher.on_held = stored_reports.wake
+        return runtime.reports.store_turn
+
+    stored_reports = _part("stored-reports", storing)
     return (
         _part("lines", lambda: runtime.lines.turn),
         _part("reports", lambda: runtime.reports.turn, hurry_reports),
-        _part("stored-reports", lambda: runtime.reports.store_turn),
+        stored_reports,
         _part("inbox", lambda: runtime.inbox.turn),
     )
 

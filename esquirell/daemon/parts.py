@@ -18,8 +18,8 @@ class Part:
     """Runs a turn again and again in a thread of its own.
 
     `make` builds what the part needs, gives its turn, and closes it at the end; a turn gives
-    the seconds to wait until the next. After any failure the part is rebuilt. `hurry` ends a turn
-    that waits for something, as the part is to end.
+    the seconds to wait until the next, or until something wakes the part. After any failure the
+    part is rebuilt. `hurry` ends a turn that waits for something, as the part is to end.
     """
 
     def __init__(self, name: str, make: Make, hurry: Callable[[], None] = lambda: None) -> None:
@@ -28,6 +28,7 @@ class Part:
         self._hurry = hurry
         self._turned_at = time.monotonic()
         self._stop = threading.Event()
+        self._woken = threading.Event()
         self._thread = self._new_thread()
 
     @property
@@ -45,9 +46,14 @@ class Part:
         self._turned_at = time.monotonic()
         self._thread.start()
 
+    def wake(self) -> None:
+        """Begin the next turn now, as there is something to do; from any thread."""
+        self._woken.set()
+
     def stop(self) -> None:
         """Ask the part to end after its present turn."""
         self._stop.set()
+        self._woken.set()
         self._hurry()
 
     def join(self, timeout: float) -> None:
@@ -68,9 +74,14 @@ class Part:
 
     def _turns(self) -> None:
         with self._make() as turn:
-            while not self._stop.is_set():
+            while self._goes_on():
                 self._turned_at = time.monotonic()
                 pause_s = turn()
                 # A pause is no silence.
                 self._turned_at = time.monotonic() + pause_s
-                self._stop.wait(pause_s)
+                self._woken.wait(pause_s)
+
+    def _goes_on(self) -> bool:
+        """Whether there is another turn; what wakes the part from now on begins the one after."""
+        self._woken.clear()
+        return not self._stop.is_set()

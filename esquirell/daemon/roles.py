@@ -167,14 +167,18 @@ def _bridge(runtime: Runtime, lease: Lease | None = None) -> Part:
     def turn() -> float:
         if lease is not None:
             _keep(lease)
-        runtime.bridge.tick()
-        return BRIDGE_TURN_S
+        rest_s = runtime.bridge.tick()
+        # Where beat looks at the schedules every second, it says what is new.
+        return rest_s if runtime.shared.snapshots.is_shared else min(rest_s, BRIDGE_TURN_S)
 
     @contextmanager
     def make() -> Iterator[Turn]:
+        runtime.bridge.on_news(part.wake)
+        runtime.shared.snapshots.on_news = part.wake
         yield turn
 
-    return Part("bridge", make)
+    part = Part("bridge", make)
+    return part
 
 
 def _keep(lease: Lease) -> None:
@@ -187,11 +191,14 @@ def _keep(lease: Lease) -> None:
 
 
 def _commands(runtime: Runtime) -> Part:
+    def hurry() -> None:
+        runtime.requests.hurry()
+
     @contextmanager
     def make() -> Iterator[Turn]:
         yield runtime.requests.turn
 
-    return Part("commands", make)
+    return Part("commands", make, hurry)
 
 
 def _missed(runtime: Runtime) -> tuple[Part, ...]:

@@ -35,6 +35,8 @@ REFRESH_S = 10.0
 HEALTH_S = 60.0
 LOOK_S = 10.0
 BIRTH_DELAY_S = 3.0
+# So long nothing is due that was not due already, unless there is news.
+REST_S = 5.0
 # Home Assistant removes entities in the background: one of the same id has to wait for it.
 REMOVAL_S = 2.0
 
@@ -81,6 +83,7 @@ class Bridge:
         self._look_pace = Pace(LOOK_S)
         self._health_pace = Pace(HEALTH_S)
         self._told: object = None
+        self._info: Mapping[str, object] = {}
         self._is_new_connection = threading.Event()
         self._is_info_new = threading.Event()
         self._began_at: float | None = None
@@ -89,6 +92,7 @@ class Bridge:
         self._meters: dict[str, MeterInfo] = {}
         self._states: dict[str, str] = {}
         self._announced: dict[str, tuple[object, ...]] = {}
+        self._on_news: Callable[[], None] = lambda: None
 
     def start(self) -> None:
         """Listen for what concerns the bridge; call once, before the connection starts."""
@@ -97,13 +101,28 @@ class Bridge:
             self._connection.subscribe(self._topics.birth, self._born, qos=0)
         self._retained.start()
 
+    def on_news(self, hook: Callable[[], None]) -> None:
+        """Call `hook`, from any thread, when a turn has something to do before its time."""
+        self._on_news = self._retained.on_news = hook
+
     def look_soon(self) -> None:
         """Publish at the next turn what has changed of the whole; from any thread."""
         self._is_info_new.set()
+        self._on_news()
 
-    def tick(self) -> None:
-        """Do what is due now; what can't be looked up now is done at a later turn."""
+    def tick(self) -> float:
+        """Do what is due now; return the seconds until the next turn, if there is no news before.
+
+        What can't be looked up now is done at a later turn.
+        """
         now = self._monotonic()
+        self._tick(now)
+        awaited = [REST_S] if self._renew_at is None else [REST_S, self._renew_at - now]
+        if self._schedules_from > now:
+            awaited.append(self._schedules_from - now)
+        return max(0.0, min(awaited))
+
+    def _tick(self, now: float) -> None:
         # Each by itself: that the database is unreachable is just what the health has to say.
         if self._look_pace.due(now):
             self._report_health(now)
@@ -114,7 +133,7 @@ class Bridge:
             return
         if self._is_info_new.is_set():
             self._is_info_new.clear()
-            self._connection.retain(self._topics.bridge_info, self._facts.info())
+            self._publish_info()
         try:
             self._follow(now)
         except UnavailableError as error:
@@ -187,7 +206,7 @@ class Bridge:
 
     def _refresh(self) -> None:
         """Publish what changed; the connection knows what is published already."""
-        self._connection.retain(self._topics.bridge_info, self._facts.info())
+        self._publish_info()
         before, self._meters = self._meters, {i.meter.name: i for i in self._facts.meters()}
         for name in before.keys() - self._meters.keys():
             log.info("meter %s is not configured any more: it is removed from MQTT", name)
@@ -200,6 +219,13 @@ class Bridge:
             self._retained.adopt(self._topics.meter_cost(name), "cost", name)
             self._announce(info)
             self._watch(name, info)
+
+    def _publish_info(self) -> None:
+        """Publish what the whole is, if that is new: with the schemas of commands it is long."""
+        info = self._facts.info()
+        if info != self._info:
+            self._connection.retain(self._topics.bridge_info, info)
+            self._info = info
 
     def _announce(self, info: MeterInfo) -> None:
         name = info.meter.name
@@ -245,12 +271,14 @@ class Bridge:
         # Connecting renews all, so that a renewal that was due is not.
         self._renew_at = None
         self._is_new_connection.set()
+        self._on_news()
 
     def _born(self, message: Message) -> None:
         """Renew all in a moment, as Home Assistant is said to be busy right after its birth."""
         if message.payload == b"online" and not message.retained:
             delay = 0.5 + secrets.SystemRandom().random() * BIRTH_DELAY_S
             self._renew_at = self._monotonic() + delay
+            self._on_news()
 
 
 def _news_of(report: Mapping[str, Any]) -> object:

@@ -141,7 +141,7 @@ class Connection:
     def age(self) -> float:
         """Return the seconds since the connection's thread last came round.
 
-        About a second when all is well; up to a minute while a name is looked up in vain.
+        A few seconds when all is well; up to a minute while a name is looked up in vain.
         """
         return time.monotonic() - self._turned
 

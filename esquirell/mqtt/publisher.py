@@ -48,6 +48,7 @@ class MqttPublisher:
         self._told_at: dict[str, deque[datetime]] = {}
         self._watchers: list[Callable[[Reading, tuple[str, ...]], None]] = []
         self._listeners: list[Callable[[Mapping[str, Any]], None]] = []
+        self.on_held: Callable[[], None] = lambda: None
 
     def on_reading(self, watcher: Callable[[Reading, tuple[str, ...]], None]) -> None:
         """Call `watcher` with each reading and its keys, also those that are not published."""
@@ -67,17 +68,24 @@ class MqttPublisher:
             held = self._held.get(meter)
             if held is not None and held[0] != period:
                 self._publish_held(meter)
+            is_first = not self._held
             self._held[meter] = period, reading, keys
             if not self._publish_every(meter):
                 self._publish_held(meter)
+        if is_first and self._held:
+            self.on_held()
 
-    def publish_due(self) -> None:
-        """Publish what was held back for a period that is over."""
+    def publish_due(self) -> bool:
+        """Publish what was held back for a period that is over; return whether more is held back.
+
+        `on_held` is called when something is that was not.
+        """
         now = self._clock()
         with self._lock:
             for meter, (period, _, _) in list(self._held.items()):
                 if period != self._period(meter, now):
                     self._publish_held(meter)
+            return bool(self._held)
 
     def publish_held(self) -> None:
         """Publish all that was held back: the process ends."""

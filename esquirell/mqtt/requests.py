@@ -17,11 +17,10 @@ from esquirell.mqtt.topics import Topics
 log = logging.getLogger(__name__)
 
 # How often to look whether a job has ended: just after it was accepted, then later on.
-IDLE_S = 2.0
 LOOK_S = 0.02
 HURRY_S = 3.0
 LOOK_RARELY_S = 0.5
-TIDY_S = 10.0
+TIDY_S = 30.0
 TOO_LARGE = Answer(
     "error", {}, "the answer is larger than the MQTT broker takes", "too_large"
 ).payload()
@@ -59,7 +58,7 @@ class Requests:
         self._handle = handle
         self._ends = ends
         self._monotonic = monotonic
-        self._inbox: queue.SimpleQueue[Message] = queue.SimpleQueue()
+        self._inbox: queue.SimpleQueue[Message | None] = queue.SimpleQueue()
         # The end of what was asked for before a restart is answered after it.
         self._waiting = True
         self._hurry_until = 0.0
@@ -76,16 +75,20 @@ class Requests:
         try:
             message = self._inbox.get(timeout=self._patience())
         except queue.Empty:
-            pass
-        else:
+            message = None
+        if message is not None:
             self._handle_message(message)
             self._connection.acknowledge(message)
         if self._monotonic() >= self._look_at:
             self._look()
         return 0.0
 
+    def hurry(self) -> None:
+        """End a turn that waits; from any thread."""
+        self._inbox.put(None)
+
     def _patience(self) -> float:
-        return min(max(self._look_at - self._monotonic(), LOOK_S), IDLE_S)
+        return max(self._look_at - self._monotonic(), LOOK_S)
 
     def _look(self) -> None:
         """Look for ends: often just after a job was accepted, then less and less."""

@@ -2,7 +2,7 @@
 
 import logging
 from collections import deque
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 from esquirell.mqtt.client import Connection
@@ -38,6 +38,7 @@ class RetainedTopics:
         self._held: dict[str, bytes] = {}
         # What was published here, and for which meter or schedule.
         self._published: dict[str, tuple[str, str]] = {}
+        self.on_news: Callable[[], None] = lambda: None
 
     def start(self) -> None:
         """Listen to what others publish; call once, before the connection starts."""
@@ -132,6 +133,9 @@ class RetainedTopics:
 
     def _take(self, message: Message) -> None:
         self._came.append((message.topic, message.payload))
+        # Over MQTT 3.1.1 what was published here comes back.
+        if message.payload != self._connection.retained(message.topic):
+            self.on_news()
 
     def _look(self) -> None:
         """Take in what came; what is kept here and was changed by others is sent again."""

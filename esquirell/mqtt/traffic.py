@@ -17,7 +17,9 @@ from esquirell.mqtt.packet_limit import PacketLimit
 
 log = logging.getLogger(__name__)
 
+# Who waits for the broker looks at time limits; otherwise what is to be sent ends the wait.
 TURN_S = 1.0
+IDLE_TURN_S = 5.0
 
 Handler = Callable[[Message], None]
 
@@ -77,7 +79,8 @@ class Traffic:
                         greeted = True
                     self._acknowledge(link)
                     self._flush(link, options)
-                link.turn(TURN_S)
+                rests = link.accepted and self.idle and not link.unconfirmed
+                link.turn(IDLE_TURN_S if rests else TURN_S)
         finally:
             self._part(link)
 

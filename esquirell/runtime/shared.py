@@ -44,7 +44,7 @@ class Shared:
     @cached_property
     def timetable(self) -> RedBeatTimetable:
         """The entries that beat runs."""
-        return RedBeatTimetable(self._app, self._snapshots, self._settings.timezone)
+        return RedBeatTimetable(self._app, self.snapshots, self._settings.timezone)
 
     @cached_property
     def presence(self) -> Presence:
@@ -100,8 +100,9 @@ class Shared:
 
     def scheduler(self, sync: Callable[[], None], owner: str) -> Scheduler:
         """Build a beat; of several, the one whose owner holds the lease is active."""
-        return Scheduler(self._app, self._snapshots, sync, self.lease("beat", owner), self.outage)
+        return Scheduler(self._app, self.snapshots, sync, self.lease("beat", owner), self.outage)
 
     @cached_property
-    def _snapshots(self) -> ScheduleSnapshots:
+    def snapshots(self) -> ScheduleSnapshots:
+        """The schedules as Redis holds them."""
         return ScheduleSnapshots(self._app)

@@ -116,8 +116,8 @@ class Publisher(Protocol):
         """Publish a reading in the full shape of `keys`, now or at the end of its period."""
         ...
 
-    def publish_due(self) -> None:
-        """Publish what was held back for a period that is over."""
+    def publish_due(self) -> bool:
+        """Publish what was held back for a period that is over; return whether more is held."""
         ...
 
     def status(self, meter: str, status: MeterStatus) -> None:

@@ -4,7 +4,7 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -23,6 +23,8 @@ log = logging.getLogger(__name__)
 
 WAIT_S = 15.0
 STORE_TURN_S = 1.0
+# What is kept for later wakes who stores it.
+STORE_REST_S = 60.0
 LOOK_UP_S = 10.0
 
 
@@ -61,6 +63,7 @@ class Reports:
         self._pending: dict[str, _Pending] = {}
         self._ready: list[Reading] = []
         self._looked_up: dict[str, float] = {}
+        self.on_kept: Callable[[], None] = lambda: None
 
     def reported(self, meter: Meter, heard: Heard) -> None:
         """Take the state of a meter that reported something; this never waits."""
@@ -87,11 +90,12 @@ class Reports:
     def store_turn(self) -> float:
         """Store what is due, of all meters in one transaction; return the seconds to wait.
 
-        What was held back for a period that is over by now is published.
+        What was held back for a period that is over by now is published. While nothing is kept for
+        later there is no hurry: `on_kept` is called when something is.
         """
-        self._publisher.publish_due()
+        holds = self._publisher.publish_due()
         self._store(self._due(self._clock()))
-        return STORE_TURN_S
+        return STORE_TURN_S if holds or self._pending else STORE_REST_S
 
     def close(self) -> None:
         """Publish what came since the last turn, and store all that was not: the process ends.
@@ -157,7 +161,10 @@ class Reports:
             before = self._pending.get(meter.name)
             if before and before.period != period and not self._was_polled(before):
                 self._ready.append(before.reading)
+            is_first = not self._pending
             self._pending[meter.name] = _Pending(meter, reading, period)
+        if is_first:
+            self.on_kept()
 
     def _due(self, now: datetime) -> list[Reading]:
         with self._lock:

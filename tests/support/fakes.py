@@ -148,8 +148,9 @@ class Publisher:
     def reading(self, reading: Reading, keys: tuple[str, ...]) -> None:
         self.readings.append((reading, keys))
 
-    def publish_due(self) -> None:
+    def publish_due(self) -> bool:
         self.looked += 1
+        return False
 
     def status(self, meter: str, status: MeterStatus) -> None:
         self.statuses.append((meter, status))
