@@ -19,16 +19,13 @@ from esquirell.services.lines import Lines, may_be_held
 from esquirell.settings import Settings, devices
 from esquirell.tuya.cloud.account import Account, Spent
 from esquirell.tuya.cloud.cloud import DEVICES, Cloud, NoCloud
-from esquirell.tuya.cloud.descriptions import Descriptions
 from esquirell.tuya.cloud.keys import CloudKeys
-from esquirell.tuya.discovery.addresses import Addresses
+from esquirell.tuya.device_files import Addresses, Descriptions, Products
 from esquirell.tuya.discovery.finder import Finder
-from esquirell.tuya.discovery.products import Products
-from esquirell.tuya.lan.local import LocalTransport
 from esquirell.tuya.lan.loop import Loop
 from esquirell.tuya.lan.network import Keep, Listener, Network
-from esquirell.tuya.lan.trial import Trial
-from esquirell.tuya.transport import TuyaTransport
+from esquirell.tuya.transport import LocalTransport, TuyaTransport
+from esquirell.tuya.trial import Trial
 
 # A device drops a silent connection after about half a minute.
 KEEP_UP_TO_S = 25

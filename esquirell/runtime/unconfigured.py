@@ -10,14 +10,13 @@ from esquirell.mqtt.options import Options
 from esquirell.settings import MqttSettings
 from esquirell.tuya.cloud.account import Account
 from esquirell.tuya.cloud.cloud import Cloud
-from esquirell.tuya.discovery.addresses import Addresses
-from esquirell.tuya.discovery.announcement import Announcement
+from esquirell.tuya.device_files import Addresses
 from esquirell.tuya.discovery.finder import Finder
-from esquirell.tuya.discovery.listener import Listener
-from esquirell.tuya.lan.local import LocalTransport
+from esquirell.tuya.discovery.listener import Announcement, Listener
 from esquirell.tuya.lan.loop import Loop
 from esquirell.tuya.lan.network import Network, Nobody
-from esquirell.tuya.lan.trial import Trial
+from esquirell.tuya.transport import LocalTransport
+from esquirell.tuya.trial import Trial
 
 __all__ = [
     "Announcement",

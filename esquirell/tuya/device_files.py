@@ -1,25 +1,36 @@
 """Small files about devices in the state directory, one per device, read by all processes."""
 
 import hashlib
+import ipaddress
+import json
 import os
+import re
 import tempfile
+from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path
 
+from pydantic import TypeAdapter, ValidationError
+
+from esquirell.domain.device import Device
+
 LONGEST = 1024 * 1024
+_PRODUCT = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_DEVICE = TypeAdapter(Device)
 
 
-class DeviceFiles:
+class _DeviceFiles:
     """Files named by a hash of the device id, which is private."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def read(self, device_id: str) -> bytes:
+    def _read(self, device_id: str) -> bytes:
         """Return the content of a device's file. Raises OSError."""
         with self._file(device_id).open("rb") as file:
             return file.read(LONGEST)
 
-    def write(self, device_id: str, text: str) -> None:
+    def _write(self, device_id: str, text: str) -> None:
         """Replace the file of a device, readable for this user alone, as a whole.
 
         Raises OSError.
@@ -32,3 +43,73 @@ class DeviceFiles:
 
     def _file(self, device_id: str) -> Path:
         return self._folder / hashlib.sha256(device_id.encode()).hexdigest()[:24]
+
+
+class Addresses(_DeviceFiles):
+    """Remembers where meters were last, so that a restart needs no search.
+
+    A folder that can't be written to costs a search after each start, and no reading.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self._known: dict[str, str] = {}
+
+    def get(self, device_id: str) -> str | None:
+        """Return the last known address of a device."""
+        if device_id not in self._known and (noted := self._noted(device_id)):
+            self._known[device_id] = noted
+        return self._known.get(device_id)
+
+    def put(self, device_id: str, address: str) -> None:
+        """Remember where a device answered."""
+        if self._known.get(device_id) != address or self._noted(device_id) != address:
+            self._known[device_id] = address
+            with suppress(OSError):
+                self._write(device_id, f"{address}\n")
+
+    def drop(self, device_id: str) -> None:
+        """Forget what this process knows, so that the file of another one is read again."""
+        self._known.pop(device_id, None)
+
+    def _noted(self, device_id: str) -> str | None:
+        try:
+            return str(ipaddress.IPv4Address(self._read(device_id).decode("ascii").strip()))
+        except (OSError, ValueError):
+            return None
+
+
+class Products(_DeviceFiles):
+    """Remembers which products devices announced; what can't be read counts as unknown."""
+
+    def get(self, device_id: str) -> str:
+        """Return the product id that a device announced; empty where none is known."""
+        try:
+            noted = self._read(device_id).decode("ascii").strip()
+        except (OSError, ValueError):
+            return ""
+        return noted if _PRODUCT.fullmatch(noted) else ""
+
+    def put(self, device_id: str, product_id: str) -> bool:
+        """Remember the product of a device; return whether it was known otherwise."""
+        if self.get(device_id) == product_id:
+            return False
+        with suppress(OSError):
+            self._write(device_id, f"{product_id}\n")
+        return True
+
+
+class Descriptions(_DeviceFiles):
+    """Keeps what the cloud said of devices; what can't be read counts as unknown."""
+
+    def get(self, device_id: str) -> Device | None:
+        """Return the description of a device."""
+        try:
+            return _DEVICE.validate_json(self._read(device_id))
+        except (OSError, ValidationError):
+            return None
+
+    def put(self, device_id: str, device: Device) -> None:
+        """Keep a description; a state directory that can't be written to costs only requests."""
+        with suppress(OSError):
+            self._write(device_id, json.dumps(asdict(device), ensure_ascii=False))

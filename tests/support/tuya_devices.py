@@ -15,13 +15,12 @@ from support.waiting import eventually
 
 from esquirell.domain.heard import Question
 from esquirell.domain.meter import Meter, ProtocolVersion
-from esquirell.tuya.discovery.addresses import Addresses
+from esquirell.tuya.device_files import Addresses
 from esquirell.tuya.discovery.finder import Finder
-from esquirell.tuya.lan.limits import Limits
-from esquirell.tuya.lan.local import LocalTransport
 from esquirell.tuya.lan.loop import Loop
-from esquirell.tuya.lan.network import Keep, Listener, Network, Nobody
+from esquirell.tuya.lan.network import Keep, Limits, Listener, Network, Nobody
 from esquirell.tuya.simulator import SimulatedMeter
+from esquirell.tuya.transport import LocalTransport
 
 DEVICE_ID = "eb0123456789abcdefghij"
 KEY = "k3y$#='(0123;\"ab"

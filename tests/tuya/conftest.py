@@ -4,8 +4,7 @@ from pathlib import Path
 import pytest
 from support.tuya_devices import HASTY, QUICK, LanReader, MakeTransport
 
-from esquirell.tuya.lan.limits import Limits
-from esquirell.tuya.lan.network import Keep
+from esquirell.tuya.lan.network import Keep, Limits
 
 
 @pytest.fixture

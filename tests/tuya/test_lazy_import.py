@@ -6,7 +6,7 @@ from types import ModuleType
 
 import pytest
 
-from esquirell.tuya.lazy_import import lazy_import
+from esquirell.tuya.tinytuya_import import lazy_import
 
 NAME = "this"
 
@@ -57,7 +57,7 @@ def test_what_is_missing_is_missed_when_it_is_used() -> None:
 def test_requests_is_not_loaded_with_the_meters() -> None:
     program = """
 import sys
-import esquirell.tuya.cloud.api, esquirell.tuya.lan.local, tinytuya
+import esquirell.tuya.cloud.api, esquirell.tuya.transport, tinytuya
 assert "requests" not in sys.modules
 assert sys.modules["tinytuya.Cloud"].requests.codes.ok == 200
 import requests

@@ -12,8 +12,8 @@ from support.service import DPS, KEY
 from esquirell.domain.errors import MeterError
 from esquirell.domain.heard import Question
 from esquirell.domain.meter import Meter
-from esquirell.tuya.lan.trial import Trial
 from esquirell.tuya.simulator import SimulatedMeter
+from esquirell.tuya.trial import Trial
 
 Start = Callable[[str, float], Meter]
 

@@ -2,7 +2,7 @@ import pytest
 from support.tuya_devices import QUICK
 
 from esquirell.domain.errors import MeterRejectedError, MeterUnreachableError
-from esquirell.tuya.lan.cooldown import CoolDown
+from esquirell.tuya.lan.backoff import CoolDown
 
 
 class Clock:

@@ -261,7 +261,7 @@ def test_a_lock_file_that_cannot_be_opened_is_named(transport: LanReader, lock_d
 
 
 def test_tinytuya_is_loaded_only_where_a_meter_is_read() -> None:
-    check = "import sys, esquirell.tuya.lan.local; sys.exit('tinytuya' in sys.modules)"
+    check = "import sys, esquirell.tuya.transport; sys.exit('tinytuya' in sys.modules)"
     assert (
         subprocess.run([sys.executable, "-c", check], check=False, timeout=LIMIT_S).returncode == 0
     )

@@ -16,10 +16,9 @@ from support.waiting import eventually
 
 from esquirell.domain.errors import MeterUnreachableError, UnavailableError
 from esquirell.domain.meter import Meter
-from esquirell.tuya.discovery.addresses import Addresses
-from esquirell.tuya.discovery.announcement import Announcement, parse
+from esquirell.tuya.device_files import Addresses
 from esquirell.tuya.discovery.finder import Finder
-from esquirell.tuya.discovery.listener import Listener, Ports
+from esquirell.tuya.discovery.listener import Announcement, Listener, Ports, parse
 from esquirell.tuya.errors import not_found
 
 PRODUCT = "gqmmtjclqb7reg5p"

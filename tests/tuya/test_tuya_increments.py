@@ -22,7 +22,7 @@ from support.waiting import eventually
 
 from esquirell.domain.heard import Heard, Question
 from esquirell.domain.meter import Meter
-from esquirell.tuya.lan.increments import REPEATED_S, Increments
+from esquirell.tuya.lan.datapoints import REPEATED_S, Increments
 from esquirell.tuya.lan.session import Message
 
 QUERIES = (tinytuya.DP_QUERY, tinytuya.DP_QUERY_NEW)

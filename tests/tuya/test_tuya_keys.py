@@ -14,8 +14,7 @@ from esquirell.domain.heard import Heard, Question
 from esquirell.tuya.cloud.account import Account
 from esquirell.tuya.cloud.cloud import Cloud
 from esquirell.tuya.cloud.keys import CloudKeys
-from esquirell.tuya.lan.local import Answered, LocalTransport
-from esquirell.tuya.transport import TuyaTransport
+from esquirell.tuya.transport import Answered, LocalTransport, TuyaTransport
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 OLD = a_meter(1, key=OTHER_KEY)

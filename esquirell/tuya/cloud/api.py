@@ -13,8 +13,13 @@ from urllib.parse import urlencode, urlsplit
 
 from esquirell.domain.device import Device
 from esquirell.tuya.cloud.account import Account, Quota, cloud_error
-from esquirell.tuya.cloud.errors import TOKEN_EXPIRED, RefusedError, nonsense, refused, unreachable
-from esquirell.tuya.cloud.thing_model import read_model
+from esquirell.tuya.cloud.errors import (
+    TOKEN_EXPIRED,
+    RefusedError,
+    nonsense,
+    refused,
+    unreachable,
+)
 from esquirell.tuya.tinytuya_import import tinytuya
 
 _PRODUCT = ("product_id", "category", "product_name")
@@ -173,3 +178,31 @@ def _object(body: bytes) -> dict[str, Any]:
     except (ValueError, RecursionError):
         return {}
     return answer if isinstance(answer, dict) else {}
+
+
+_TYPES = {
+    "value": "Integer",
+    "float": "Float",
+    "bool": "Boolean",
+    "enum": "Enum",
+    "string": "String",
+    "raw": "Raw",
+    "bitmap": "Bitmap",
+}
+
+
+def read_model(text: str) -> dict[str, Any]:
+    """Turn a thing model into the mapping of a `devices.json`: by DP id, code, type and values.
+
+    Layout: https://developer.tuya.com/en/docs/cloud/device-data-model-api . Raises ValueError,
+    KeyError or TypeError when it is none.
+    """
+    services = json.loads(text)["services"]
+    properties = [one for service in services for one in service.get("properties", [])]
+    return {str(one["abilityId"]): _point(one) for one in properties}
+
+
+def _point(declared: dict[str, Any]) -> dict[str, Any]:
+    values = dict(declared["typeSpec"])
+    kind = str(values.pop("type", "raw"))
+    return {"code": declared["code"], "type": _TYPES.get(kind, kind), "values": values}

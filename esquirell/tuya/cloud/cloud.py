@@ -11,10 +11,10 @@ from esquirell.domain.device import Device
 from esquirell.domain.errors import MeterUnreachableError
 from esquirell.domain.meter import Meter
 from esquirell.tuya.cloud.account import Account, Quota, Spent
-from esquirell.tuya.cloud.descriptions import Descriptions
 from esquirell.tuya.cloud.errors import AwayError, offline, strange, without_values
-from esquirell.tuya.lan.cooldown import CoolDown
-from esquirell.tuya.lan.limits import DEFAULT_LIMITS
+from esquirell.tuya.device_files import Descriptions
+from esquirell.tuya.lan.backoff import CoolDown
+from esquirell.tuya.lan.network import DEFAULT_LIMITS
 
 if TYPE_CHECKING:
     from esquirell.tuya.cloud.api import CloudApi

@@ -1,27 +1,23 @@
 """One device on the LAN: the meters behind it, and what is done with its line next."""
 
 import logging
-import random
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from esquirell.domain.errors import EsquirellError, MeterError
 from esquirell.domain.heard import Heard, Push, Question
 from esquirell.domain.meter import Meter
-from esquirell.tuya.discovery.following import Follower
-from esquirell.tuya.errors import being_read, no_lock, stopped
-from esquirell.tuya.lan.cooldown import CoolDown
-from esquirell.tuya.lan.datapoints import Datapoints
+from esquirell.tuya.errors import stopped
+from esquirell.tuya.lan.backoff import RETRY_S, CoolDown, Reconnect, Suspension
+from esquirell.tuya.lan.datapoints import Child
 from esquirell.tuya.lan.exchange import Exchange, Script
-from esquirell.tuya.lan.increments import Increments
 from esquirell.tuya.lan.lock import DeviceLock
 from esquirell.tuya.lan.loop import FOREVER
 from esquirell.tuya.lan.network import Network
 from esquirell.tuya.lan.reader import Reader
 from esquirell.tuya.lan.session import Message
-from esquirell.tuya.lan.suspension import Suspension
 
 log = logging.getLogger(__name__)
 
@@ -31,9 +27,6 @@ HEARTBEAT_S = 15.0
 HEARTBEAT_ANSWER_S = 5.0
 MISSED_HEARTBEATS = 2
 SUSPENDED_OPEN_S = 5.0
-RETRY_S = 1.0
-LONGEST_RETRY_S = 60.0
-LOCK_LOOK_S = 0.05
 # Lines that end within so many seconds of each other were cut by the network.
 TOGETHER_S = 3.0
 
@@ -46,20 +39,6 @@ class Read:
 
     question: Question
     answered: Answered
-
-
-@dataclass(slots=True)
-class Child:
-    """One meter behind a device: the device itself, or one of those behind a gateway."""
-
-    meter: Meter
-    said: Datapoints = field(default_factory=Datapoints)
-    added: Increments = field(default_factory=Increments)
-    question: Question | None = None
-
-    def asking(self) -> Question:
-        """Return what was asked of it last, or what is to be asked first."""
-        return self.question or Question(self.meter)
 
 
 class Device:
@@ -77,18 +56,14 @@ class Device:
         self._reads: deque[Read] = deque()
         self._lock = DeviceLock(network.lock_dir, meter.lan_id)
         self._exchange = Exchange(network.loop, network.limits, self._lock, self)
-        self._reader = Reader(self._exchange, network.limits)
-        self._follower = Follower(
-            network.finder, network.addresses, self._exchange.apart, network.learn
-        )
+        self._reader = Reader(self._exchange, network)
         self._cooling = CoolDown(network.limits)
         self._suspension = Suspension()
         self._asked: Child | None = None
         self._dropped = False
         self._open_until = 0.0
-        # Of many lines that are to be held not all are opened at once.
-        self._retry_at = time.monotonic() + RETRY_S * random.uniform(0.5, 1.5)  # noqa: S311
-        self._retry_s = 0.0
+        self._reconnect = Reconnect()
+        self._report_at = FOREVER
         self._missed = 0
         self._confirm_at = 0.0
         self._heartbeats_answered = True
@@ -121,9 +96,7 @@ class Device:
         """Break off the reads under way and hang up."""
         self._script.close()
         self._hang_up()
-        while self._reads:
-            read = self._reads.popleft()
-            read.answered(stopped(read.question.meter))
+        self._answer_all(stopped)
 
     def abandon(self) -> None:
         """Close this process's copies of what belongs to another one."""
@@ -134,7 +107,7 @@ class Device:
     def wake(self) -> None:
         """Go on with whatever is under way, and publish what was reported if it is time."""
         now = time.monotonic()
-        if self._report_due() <= now:
+        if self._report_at <= now:
             self._report_what_is_due(now)
         try:
             moment = next(self._script)
@@ -144,25 +117,24 @@ class Device:
             log.exception("%s: unexpected error", ", ".join(self.children))
             self._script = self._live()
             self._hang_up()
-            while self._reads:
-                self._reads.popleft().answered(
-                    EsquirellError(f"unexpected error: {type(error).__name__}")
-                )
+            sentence = f"unexpected error: {type(error).__name__}"
+            self._answer_all(lambda _: EsquirellError(sentence))
             moment = now + RETRY_S
-        self._network.loop.wake_at(self, min(moment, self._report_due()))
+        self._network.loop.wake_at(self, min(moment, self._report_at))
 
-    def _report_due(self) -> float:
-        """Return when something that was reported is to be published next."""
-        due = FOREVER
-        for child in self.children.values():
-            if child.said.last_report != FOREVER:
-                due = min(due, child.said.report_due)
-        return due
+    def _answer_all(self, error: Callable[[Meter], EsquirellError]) -> None:
+        while self._reads:
+            read = self._reads.popleft()
+            read.answered(error(read.question.meter))
 
     def _report_what_is_due(self, now: float) -> None:
         for child in self.children.values():
             if child.said.report_due <= now:
-                self._report(child)
+                child.said.settle()
+                if self.push_of(child.meter) != "off":
+                    self._network.listener.reported(child.meter, self._heard(child))
+        dues = [child.said.report_due for child in self.children.values()]
+        self._report_at = min(dues, default=FOREVER)
 
     def push_of(self, meter: Meter) -> Push:
         """Return whether the line of a meter is held."""
@@ -193,14 +165,14 @@ class Device:
         try:
             if not read.question.forced:
                 self._cooling.check()
-            answer = yield from self._count(self._read(child, read.question))
+            answer = yield from self._counted(self._read(child, read.question))
         except MeterError as error:
             answer = error
         self._reads.popleft()
         self._open_until = time.monotonic() + SUSPENDED_OPEN_S
         read.answered(answer)
 
-    def _count(self, read: Script[Heard]) -> Script[Heard]:
+    def _counted(self, read: Script[Heard]) -> Script[Heard]:
         """Count failures in a row, but not that the meter is busy with ourselves."""
         try:
             heard = yield from read
@@ -211,12 +183,9 @@ class Device:
         return heard
 
     def _read(self, child: Child, question: Question) -> Script[Heard]:
-        yield from self._take_lock(question.meter)
         answers, self._asked = child.said.answers, child
         try:
-            yield from self._follower.read(
-                question, lambda there: self._reader.read(child.said, there)
-            )
+            yield from self._reader.read(child.said, question)
         except MeterError:
             self._hang_up()
             raise
@@ -224,22 +193,11 @@ class Device:
             self._asked = None
             if question.increments:
                 child.added.settle(answered_by_reports=child.said.answers_by_reports)
-        self._retry_s, self._missed = 0.0, 0
+        self._missed = 0
+        self._reconnect.succeeded()
         child.said.settle()
         left = question.ids - child.said.known.keys()
         return self._heard(child, partial=child.said.answers == answers and bool(left))
-
-    def _take_lock(self, meter: Meter) -> Script[None]:
-        """Take the lock that keeps other processes away. Raises MeterUnreachableError."""
-        end = time.monotonic() + self._network.limits.lock_wait_s
-        try:
-            while not self._lock.acquire():
-                now = time.monotonic()
-                if now >= end:
-                    raise being_read(meter)
-                yield min(now + LOCK_LOOK_S, end)
-        except OSError as error:
-            raise no_lock(meter, error) from error
 
     def _listen(self) -> Script[None]:
         """Keep the line open until something is to be done, or it is of no use any more."""
@@ -281,12 +239,11 @@ class Device:
     def _reopen(self) -> Script[None]:
         """Open a line that is to be held and ask what is new, less and less often if it fails."""
         now = time.monotonic()
-        if now < self._retry_at:
+        if now < self._reconnect.at:
             self._lock.release()
-            yield self._retry_at
+            yield self._reconnect.at
             return
-        self._retry_s = min(max(RETRY_S, 2 * self._retry_s), LONGEST_RETRY_S)
-        self._retry_at = now + self._retry_s * random.uniform(0.5, 1.5)  # noqa: S311 - no secret
+        self._reconnect.attempted(now)
         yield from self._ask_unbidden()
 
     def _ask_unbidden(self) -> Script[None]:
@@ -307,7 +264,7 @@ class Device:
         self._hang_up()
         others = any(who != self._id and now - at < TOGETHER_S for at, who in self._cuts)
         self._cuts.append((now, self._id))
-        self._retry_at = now + RETRY_S * random.uniform(0.5, 1.5)  # noqa: S311 - no secret
+        self._reconnect.soon(now)
         if ended and not others and self._holds() and self._suspension.closed(now, lived_s):
             self._suspended(now)
 
@@ -333,22 +290,11 @@ class Device:
 
     def taken(self, message: Message) -> None:
         """Put what the device said where it belongs: to the meter that it is about."""
-        now = time.monotonic()
         child = self._child_meant(message)
-        if child is None:
-            return
-        is_refresh = child.said.is_refresh(message, now)
-        increments = child.asking().increments
-        if increments and message.is_report:
+        if child is not None:
             number, is_asked = self._exchange.number, child is self._asked
-            if child.said.is_brought(message, now):
-                child.added.leave_out(message, increments)
-            else:
-                child.added.report(message, increments, now, number, asked=is_asked)
-        child.said.take(message, now, self._exchange.number)
-        is_own = message.is_report and not is_refresh and not child.said.answers_by_reports
-        if child is not self._asked or is_own:
-            child.said.pend(now)
+            child.take(message, time.monotonic(), number, asked=is_asked)
+            self._report_at = min(self._report_at, child.said.report_due)
 
     def _child_meant(self, message: Message) -> Child | None:
         """Find the meter that a message is about; without a name an answer is of the one asked."""
@@ -358,24 +304,10 @@ class Device:
         cids = (one for one in self.children.values() if one.meter.cid == message.cid)
         return next(cids, None)
 
-    def _report(self, child: Child) -> None:
-        child.said.settle()
-        if self.push_of(child.meter) != "off":
-            self._network.listener.reported(child.meter, self._heard(child))
-
     def _heard(self, child: Child, *, partial: bool = False) -> Heard:
-        now = time.monotonic()
         line = self._exchange.number if self._exchange.ready else None
-        current = child.said.current(
-            now, line, lambda: self._network.interval_s(child.meter), child.asking().counters
-        )
-        oldest = min([point.at for point in current.values()], default=now)
-        values = {name: point.value for name, point in current.items()}
         push = self.push_of(child.meter)
-        if not child.asking().increments:
-            return Heard(values, now - oldest, partial, push)
-        added, interrupted = child.added.take(line)
-        return Heard(values, now - oldest, partial, push, added, interrupted)
+        return child.heard(line, push, self._network.interval_s, partial=partial)
 
     def _unconfirmed(self, now: float) -> tuple[Child, list[int]] | None:
         for child in self.children.values():

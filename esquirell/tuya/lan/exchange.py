@@ -10,9 +10,9 @@ from esquirell.domain.heard import Question
 from esquirell.domain.meter import Meter
 from esquirell.tuya.errors import AttemptError, Step, impossible_key
 from esquirell.tuya.lan.datapoints import Datapoints
-from esquirell.tuya.lan.limits import Limits
 from esquirell.tuya.lan.lock import DeviceLock
 from esquirell.tuya.lan.loop import FOREVER, Address, Line, Loop
+from esquirell.tuya.lan.network import Limits
 from esquirell.tuya.lan.session import Message, Session
 from esquirell.tuya.tinytuya_import import STATUS, UPDATEDPS
 

@@ -4,13 +4,23 @@ import logging
 import time
 from collections import deque
 from collections.abc import Iterable
+from functools import partial
 
 from esquirell.domain.errors import MeterError
 from esquirell.domain.heard import Question
-from esquirell.tuya.errors import AttemptError, explain, held_by_other, wrong_protocol
+from esquirell.domain.meter import Meter
+from esquirell.tuya.discovery.finder import Follower
+from esquirell.tuya.errors import (
+    AttemptError,
+    being_read,
+    explain,
+    held_by_other,
+    no_lock,
+    wrong_protocol,
+)
 from esquirell.tuya.lan.datapoints import Datapoints
 from esquirell.tuya.lan.exchange import Exchange, Script
-from esquirell.tuya.lan.limits import Limits
+from esquirell.tuya.lan.network import Network
 
 log = logging.getLogger(__name__)
 
@@ -22,6 +32,7 @@ costs the least time; 3.1 is rare by now. 3.2 names itself in its answers to 3.3
 """
 
 HELD_S = 0.5
+LOCK_LOOK_S = 0.05
 
 
 class Reader:
@@ -32,18 +43,39 @@ class Reader:
     row, as a new firmware may speak another protocol.
     """
 
-    def __init__(self, exchange: Exchange, limits: Limits) -> None:
+    def __init__(self, exchange: Exchange, network: Network) -> None:
         self._exchange = exchange
-        self._limits = limits
+        self._limits = network.limits
+        self._follower = Follower(network.finder, network.addresses, exchange.apart, network.learn)
         self._worked = False
         self._searched = False
         self._failures = 0
 
     def read(self, said: Datapoints, question: Question) -> Script[None]:
-        """Ask a device, over the line that is open if it still lives, else over a new one.
+        """Ask a device, wherever it is, while no other process does.
 
         Raises MeterUnreachableError or MeterRejectedError.
         """
+        yield from self._take_lock(question.meter)
+        if question.meter.address == "auto":
+            yield from self._follower.read(question, partial(self._read, said))
+        else:
+            yield from self._read(said, question)
+
+    def _take_lock(self, meter: Meter) -> Script[None]:
+        """Take the lock that keeps other processes away. Raises MeterUnreachableError."""
+        end = time.monotonic() + self._limits.lock_wait_s
+        try:
+            while not self._exchange.lock.acquire():
+                now = time.monotonic()
+                if now >= end:
+                    raise being_read(meter)
+                yield min(now + LOCK_LOOK_S, end)
+        except OSError as error:
+            raise no_lock(meter, error) from error
+
+    def _read(self, said: Datapoints, question: Question) -> Script[None]:
+        """Ask over the line that is open if it still lives, else over a new one."""
         end = time.monotonic() + self._limits.total_s
         if not (yield from self._ask_over_open_line(said, question, end)):
             yield from self._ask_anew(said, question, end)

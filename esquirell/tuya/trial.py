@@ -10,11 +10,11 @@ from typing import Any, Self
 
 from esquirell.domain.heard import Heard, Question
 from esquirell.domain.meter import Meter
-from esquirell.tuya.discovery.addresses import Addresses
+from esquirell.tuya.device_files import Addresses
 from esquirell.tuya.discovery.finder import Finder
-from esquirell.tuya.lan.local import LocalTransport
 from esquirell.tuya.lan.loop import Loop
 from esquirell.tuya.lan.network import Keep, Network
+from esquirell.tuya.transport import LocalTransport
 
 LISTEN_S = 5.0
 # Reports closer together are parts of one, or the rest of an answer.
