@@ -186,6 +186,8 @@ class Handler(RequestHandler):
             "energy_first": by_energy_first,
             "quote": lambda text: quote(text, safe=""),
             "breakable": breakable,
+            # What the places of values begin with, where a page is live.
+            "places": "",
         }
 
     async def compute(self, work: Callable[[], Result]) -> Result:

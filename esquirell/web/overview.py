@@ -21,7 +21,7 @@ FRESH = timedelta(minutes=5)
 # In minutes: who polls each five minutes gets a line, not points.
 LONGEST_GAP = 6
 _POWERS = ("active_power", "active_power_a", "active_power_b", "active_power_c")
-State = Literal["online", "offline", "waiting"]
+State = Literal["online", "offline", "waiting", "off"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +39,14 @@ class Glance:
     @property
     def power(self) -> float | None:
         """The power in W, if the last reading is not too old to be true."""
-        if self.reading is None or self.state == "offline":
+        if self.reading is None or self.state in {"offline", "off"}:
             return None
         return total_of(self.reading.values, "active_power")
+
+    @property
+    def used(self) -> float | None:
+        """What it has counted today, in kWh: used, or produced where it measures that."""
+        return self.today.generated if self.produces else self.today.imported
 
     @property
     def produces(self) -> bool:
@@ -65,6 +70,18 @@ class House:
     def counted(self) -> tuple[Glance, ...]:
         """The meters that make up the house: those below another one are in that one."""
         return tuple(one for one in self.meters if not one.meter.upstream and not one.produces)
+
+    @property
+    def apart(self) -> "House":
+        """These meters as a house of their own: those behind a meter of another one are counted."""
+        names = {one.meter.name for one in self.meters}
+        alone = (
+            replace(one, meter=one.meter.model_copy(update={"upstream": ""}))
+            if one.meter.upstream not in names
+            else one
+            for one in self.meters
+        )
+        return replace(self, meters=tuple(alone))
 
     @property
     def power(self) -> float | None:
@@ -152,7 +169,7 @@ class Overview:
             glance = Glance(
                 meter,
                 status,
-                state_of(status, reading, pace_of(active, name)),
+                state_of(meter, status, reading, pace_of(active, name)),
                 reading,
                 today[name],
                 self._live.curve(name),
@@ -165,7 +182,7 @@ class Overview:
         """Look at a meter without the database: by what this process itself has read."""
         reading = readings.get(meter.name)
         fresh = reading is not None and datetime.now(UTC) - reading.measured_at < FRESH
-        state: State = "online" if fresh else "offline"
+        state: State = "online" if fresh else "offline" if meter.enabled else "off"
         curve = self._live.curve(meter.name)
         return Glance(meter, MeterStatus(), state, reading, curve=curve)
 
@@ -179,8 +196,12 @@ class Overview:
             self._live.take(reading)
 
 
-def state_of(status: MeterStatus, reading: Reading | None, pace_s: int | None) -> State:
+def state_of(
+    meter: Meter, status: MeterStatus, reading: Reading | None, pace_s: int | None
+) -> State:
     """Judge whether a meter answers, as its availability over MQTT does."""
+    if not meter.enabled:
+        return "off"
     now = datetime.now(UTC)
     if status.last_success is None and not status.failures:
         return "online" if reading else "waiting"

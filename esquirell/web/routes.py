@@ -74,6 +74,7 @@ def _rules() -> list[Rule]:
         url(r"/meters", meters.Meters),
         url(r"/add", adding.AddMeter),
         url(rf"/meters/{NAME}", meters.Meter),
+        url(rf"/meters/{NAME}/live", meters.LiveMeter),
         url(r"/schedules", schedules.Schedules),
         url(r"/schedules/preview", schedules.Preview),
         url(r"/log", log.Log),

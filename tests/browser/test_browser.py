@@ -169,6 +169,17 @@ def test_now_is_live(window: "Window") -> None:
     )
 
 
+def test_the_page_of_a_meter_is_live(window: "Window") -> None:
+    window.open("meters/main")
+    place = "[data-place='main.age']"
+    first = window.find(place).get_attribute("datetime")
+    eventually(
+        lambda: window.find(place).get_attribute("datetime") != first, what="the next reading"
+    )
+    assert window.find("[data-place='main:energy_import']").text == "1,064.21"
+    assert window.complaints == []
+
+
 def test_a_picture_says_what_is_under_the_cursor(window: "Window") -> None:
     def has_points() -> bool:
         window.open("history?show=power&meter=main")

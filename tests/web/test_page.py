@@ -54,6 +54,20 @@ def test_readings_are_live_within_a_second(house: House) -> None:
     assert min(ages) < 1.0
 
 
+def test_the_page_of_a_meter_is_live_too(house: House) -> None:
+    browser = house.browser()
+    page = browser.get("/meters/main").text
+    with browser.events("/meters/main/live") as events:
+        first = next(events)
+        assert f'data-shape="{first["page:shape"]}"' in page
+        assert first["main:energy_import"] == "1,064.21"
+        assert all(f'data-place="{place}"' in page for place in first if place.startswith("main:"))
+        assert not any(place.startswith(("hung", "total")) for place in first)
+        later = next(news for news in events if "main.age" in news)
+        assert later["main.age"] > first["main.age"]
+    assert browser.get("/meters/nobody/live").status == 404
+
+
 def test_a_meter_is_read_and_its_way_is_shown(house: House) -> None:
     browser = house.browser()
     reply = browser.post("/meters/main", {"command": "fetch", "place": "meter"})

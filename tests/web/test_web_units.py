@@ -25,8 +25,9 @@ from esquirell.web.formats import MINUS, NARROW_SPACE, NOTHING, Formats, currenc
 from esquirell.web.gate import Gate, IngressGate
 from esquirell.web.handler import breakable
 from esquirell.web.live import Live
-from esquirell.web.overview import Glance, House, sparkline
-from esquirell.web.pages.now import note_of, shape_of
+from esquirell.web.narrowed import Narrowed, areas_of
+from esquirell.web.overview import Glance, House, sparkline, state_of
+from esquirell.web.places import note_of, of_house, of_meter, shape_of
 from esquirell.web.texts import DEFAULT, best_language, languages, texts_of
 from esquirell.web.today import Base, Today
 
@@ -253,3 +254,56 @@ def test_a_currency_has_one_sign_everywhere() -> None:
 
 def test_a_path_is_broken_after_a_slash_only() -> None:
     assert breakable("/var/<lib>") == "/<wbr>var/<wbr>&lt;lib&gt;"
+
+
+def test_a_list_of_meters_is_narrowed_and_sorted() -> None:
+    flats = [
+        glance("flat-1", Today(1.0), label="Kowalski", area="House A"),
+        replace(glance("flat-2", Today(3.0), label="Nowak", area="House B"), state="offline"),
+        glance("flat-3", Today(2.0), label="Zieliński", area="House B"),
+    ]
+
+    def names(**query: str) -> list[str]:
+        narrowed = Narrowed.by(query.get)
+        return [one.meter.name for one in narrowed.of(flats)]
+
+    assert names() == ["flat-1", "flat-2", "flat-3"]
+    assert names(area="House B") == ["flat-2", "flat-3"]
+    assert names(q="ZIELIŃ") == names(q=" flat-3 ") == ["flat-3"]
+    assert names(q="house a", area="House B") == []
+    assert names(sort="today") == ["flat-2", "flat-3", "flat-1"]
+    assert names(sort="state")[0] == "flat-2"
+    # Without a power that is true it is the last one.
+    assert names(sort="power")[-1] == "flat-2"
+    assert names(sort="nonsense") == names()
+    assert areas_of(flats) == ["House A", "House B"]
+
+
+def test_the_sum_of_an_area_counts_what_lies_behind_a_meter_of_another_one() -> None:
+    main = glance("main", Today(9.0), area="Cellar")
+    flats = [glance(f"flat-{n}", Today(float(n)), upstream="main", area="House") for n in (1, 2)]
+    plug = glance("plug", Today(0.5), upstream="flat-1", area="House")
+    house = house_of(main, *flats, plug)
+    shown = of_house(house, TEXTS, FORMATS)
+    assert shown["area:House"] == f"200{NARROW_SPACE}W · 3.00{NARROW_SPACE}kWh today"
+    assert house.today.imported == 9.0
+
+
+def test_a_meter_that_is_switched_off_is_neither_offline_nor_waiting() -> None:
+    off = Meter(name="off", device_id="off", local_key="0" * 16, enabled=False)
+    assert state_of(off, MeterStatus(), None, 60) == "off"
+    assert state_of(off, MeterStatus(failures=3, reason="unreachable"), None, 60) == "off"
+    on = off.model_copy(update={"enabled": True})
+    assert state_of(on, MeterStatus(), None, 60) == "waiting"
+
+
+def test_the_page_of_a_meter_is_loaded_again_when_it_says_something_else() -> None:
+    one = glance("main", Today(1.0))
+    more = replace(one, today=Today(2.0), reading=read(active_power=5.0))
+    keys = ["active_power"]
+    first, second = (of_meter(each, keys, FORMATS) for each in (one, more))
+    assert first["main:active_power"] == "100"
+    assert second["main:active_power"] == "5"
+    assert first["page:shape"] == second["page:shape"]
+    doubted = of_meter(replace(one, warnings=("a doubt",)), keys, FORMATS)
+    assert doubted["page:shape"] != first["page:shape"]

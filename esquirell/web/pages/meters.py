@@ -2,6 +2,7 @@
 
 import socket
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from tornado.web import HTTPError
@@ -13,14 +14,17 @@ from esquirell.settings import masked
 from esquirell.settings.added_meters import file_of
 from esquirell.web.formats import by_energy_first
 from esquirell.web.handler import status_of
-from esquirell.web.overview import Glance
+from esquirell.web.narrowed import MANY, ORDERS, Narrowed, areas_of
+from esquirell.web.overview import Glance, House
 from esquirell.web.pages.adding import PROTOCOLS, profiles, sent_devices, typed_fields
+from esquirell.web.places import day_of, of_meter
 from esquirell.web.steering import Given, Steering
+from esquirell.web.stream import Stream
 
 # Of so many commands those are looked through that failed for the meter.
 LOOKED_THROUGH = 300
 ERRORS_SHOWN = 5
-# These pages are not live: they wait a little longer for what the day has brought.
+# These pages wait a little longer for what the day has brought.
 PATIENCE_S = 2.0
 
 
@@ -41,8 +45,20 @@ class Meters(Steering):
 
     async def _show(self, given: Given | None) -> None:
         house = await self.compute(lambda: self.site.overview.look(PATIENCE_S))
-        removed = self.get_query_argument("removed", "")
-        self.render("meters.html", house=house, given=given, removed=removed)
+        narrowed = Narrowed.by(self.get_query_argument)
+        shown = narrowed.of(house.meters)
+        self.render(
+            "meters.html",
+            house=house,
+            narrowed=narrowed,
+            meters=shown,
+            sums=replace(house, meters=tuple(shown)).apart if narrowed else house,
+            areas=areas_of(house.meters),
+            orders=ORDERS,
+            many=len(house.meters) > MANY,
+            given=given,
+            removed=self.get_query_argument("removed", ""),
+        )
 
 
 class Meter(Steering):
@@ -86,6 +102,8 @@ class Meter(Steering):
             for name in ("label", "area", "upstream"):
                 if name in self.request.body_arguments or name in self.request.arguments:
                     fields.setdefault(name, "")
+            if enabled := self.field("enabled"):
+                fields["enabled"] = enabled == "yes"
         return fields
 
     async def _new_key(self, command: str, name: str) -> Given:
@@ -115,13 +133,16 @@ class Meter(Steering):
         runtime = self.site.runtime
         settings = runtime.settings
         log = runtime.storage.commands
+        keys = keys_of(found)
         records = [] if house.trouble else await self.compute(lambda: log.recent(LOOKED_THROUGH))
         self.render(
             "meter.html",
             one=found,
             house=house,
             given=given,
-            keys=_keys(found),
+            keys=keys,
+            live=of_meter(found, keys, self.formats),
+            day=day_of(found),
             facts=self._facts(name),
             errors=_errors(records, name),
             is_added=name in settings.added,
@@ -147,7 +168,26 @@ class Meter(Steering):
         }
 
 
-def _keys(one: Glance) -> list[str]:
+class LiveMeter(Stream):
+    """What changes on the page of a meter."""
+
+    async def get(self, *path: str) -> None:
+        """Stream it. Raises HTTPError when there is no such meter."""
+        (self._name,) = path
+        if self._name not in {one.name for one in self.site.runtime.meters()}:
+            raise HTTPError(404)
+        await super().get()
+
+    def shown(self, house: House) -> dict[str, Any]:
+        """Return what it shows; when the meter is gone, what has it loaded again."""
+        for one in house.meters:
+            if one.meter.name == self._name:
+                return of_meter(one, keys_of(one), self.formats)
+        return {"page:shape": ""}
+
+
+def keys_of(one: Glance) -> list[str]:
+    """Return the quantity keys of a meter, energies first."""
     values = dict.fromkeys(one.status.keys) | dict(one.reading.values if one.reading else {})
     return by_energy_first(values)
 

@@ -1,4 +1,4 @@
-// The page works without this: it saves reloading, and keeps the first page live.
+// The page works without this: it saves reloading, and keeps what is shown live.
 
 const ago = new Intl.RelativeTimeFormat(document.documentElement.lang, { numeric: "auto", style: "short" });
 const units = [["day", 86400], ["hour", 3600], ["minute", 60], ["second", 1]];
@@ -13,7 +13,7 @@ function tellAges() {
 
 function showNews(news) {
   const shape = document.querySelector("[data-shape]");
-  if (shape && (news["page:shape"] ?? shape.dataset.shape) !== shape.dataset.shape) return renew();
+  if (shape && (news["page:shape"] ?? shape.dataset.shape) !== shape.dataset.shape && !isBusy()) return renew();
   for (const [place, value] of Object.entries(news)) {
     const found = document.querySelector(`[data-place="${CSS.escape(place)}"]`);
     if (!found) continue;
@@ -28,15 +28,20 @@ function showNews(news) {
 function showState(pill, state) {
   pill.textContent = pill.dataset[`words${state[0].toUpperCase()}${state.slice(1)}`] ?? state;
   for (const one of [pill, pill.closest("[data-meter]")]) {
-    one.classList.remove("online", "offline", "waiting");
-    one.classList.add(state);
+    one?.classList.remove("online", "offline", "waiting", "off");
+    one?.classList.add(state);
   }
 }
 
 function followNow(address) {
   const source = new EventSource(address);
   source.onmessage = (event) => showNews(JSON.parse(event.data));
-  source.onerror = () => document.body.classList.add("stale");
+  source.onerror = () => {
+    document.body.classList.add("stale");
+    // A network that is away is tried again by the browser, an answer that is none is not: the
+    // session has ended, or a proxy says that the service is away.
+    if (source.readyState === EventSource.CLOSED) setTimeout(() => renew().then(() => followNow(address)), 5000);
+  };
   source.onopen = () => document.body.classList.remove("stale");
 }
 
@@ -62,9 +67,14 @@ async function give(form, button) {
 function showPage(text) {
   const next = new DOMParser().parseFromString(text, "text/html").querySelector("main");
   if (!next) return location.reload();
+  const search = document.querySelector("[data-narrow] [name=q]");
+  const isTyped = search && search === document.activeElement;
   const open = [...document.querySelectorAll("details[open]")].map((one) => one.dataset.keep).filter(Boolean);
   document.querySelector("main").replaceWith(next);
   for (const key of open) next.querySelector(`details[data-keep="${CSS.escape(key)}"]`)?.setAttribute("open", "");
+  const typed = search && next.querySelector("[data-narrow] [name=q]");
+  if (typed) typed.value = search.value;
+  if (typed && isTyped) typed.focus();
   const answer = next.querySelector(".answer");
   if (answer) {
     answer.tabIndex = -1;
@@ -107,9 +117,13 @@ async function awaitValues() {
   for (;;) {
     await new Promise((done) => setTimeout(done, 2000));
     if (!document.querySelector("[data-await]")) return;
-    if (document.querySelector("main details[open], main [data-follow]")) continue;
-    await renew();
+    if (!isBusy()) await renew();
   }
+}
+
+// Whether somebody is at work on the page: what is unfolded or typed would be lost.
+function isBusy() {
+  return document.querySelector("main details[open] :is(input, select), main [data-follow], main .answer") !== null;
 }
 
 // Loads the page again, and shows what differs.
@@ -119,8 +133,24 @@ async function renew() {
   if (answer?.ok) showPage(await answer.text());
 }
 
+// Some of many meters, while it is typed or chosen which; the address keeps the choice.
+function narrow(form) {
+  const query = new URLSearchParams([...new FormData(form)].filter(([, value]) => value)).toString();
+  history.replaceState(null, "", query ? `?${query}` : location.pathname);
+  return renew();
+}
+
+let timer;
+function narrowSoon(event) {
+  clearTimeout(timer);
+  timer = setTimeout(narrow, event.target.matches("select") ? 0 : 250, event.currentTarget);
+}
+
 function settle() {
   tellAges();
+  document.querySelectorAll("[data-hide]").forEach((button) => (button.hidden = true));
+  document.querySelectorAll("[data-narrow]").forEach((form) => form.addEventListener("input", narrowSoon));
+  document.querySelectorAll("[data-choose]").forEach((form) => form.addEventListener("change", () => form.requestSubmit()));
   document.querySelectorAll("[data-follow]").forEach(follow);
   document.querySelectorAll("[data-preview]").forEach(preview);
 }

@@ -117,9 +117,3 @@ if (present.length) {
     present.forEach((figure) => showPresent(figure, known));
   };
 }
-
-// A choice is shown at once.
-for (const form of document.querySelectorAll("form[data-choose]")) {
-  form.querySelectorAll("[data-hide]").forEach((button) => (button.hidden = true));
-  form.addEventListener("change", () => form.requestSubmit());
-}

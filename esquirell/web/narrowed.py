@@ -1,0 +1,64 @@
+"""A list of meters as somebody wants it: some of them, in an order."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from esquirell.web.overview import Glance
+
+# From so many meters on, a list can be narrowed.
+MANY = 8
+_STATES = ("offline", "waiting", "online", "off")
+_Key = Callable[[Glance], tuple[object, ...]]
+_ORDERS: dict[str, _Key] = {
+    "name": lambda one: (one.meter.title.casefold(),),
+    "state": lambda one: (_STATES.index(one.state), not one.warnings),
+    "today": lambda one: _largest_first(one.used),
+    "power": lambda one: _largest_first(one.power),
+    "read": lambda one: (one.read_at is not None, one.read_at),
+}
+ORDERS = tuple(_ORDERS)
+
+
+@dataclass(frozen=True, slots=True)
+class Narrowed:
+    """Which meters are shown: those with a text in what they are called, those of an area.
+
+    `order` is one of `ORDERS`, or empty: as configured.
+    """
+
+    text: str = ""
+    area: str = ""
+    order: str = ""
+
+    @classmethod
+    def by(cls, argument: Callable[[str, str], str]) -> "Narrowed":
+        """Read the query of an address; an order that there is not is none."""
+        order = argument("sort", "")
+        return cls(
+            argument("q", "").strip()[:100],
+            argument("area", "")[:200],
+            order if order in _ORDERS else "",
+        )
+
+    def __bool__(self) -> bool:
+        """Whether some meters may be left out."""
+        return bool(self.text or self.area)
+
+    def of(self, meters: Sequence[Glance]) -> list[Glance]:
+        """Return the meters that are shown, in their order."""
+        found = [one for one in meters if self._shows(one)]
+        return sorted(found, key=_ORDERS[self.order]) if self.order else found
+
+    def _shows(self, one: Glance) -> bool:
+        meter = one.meter
+        words = f"{meter.title} {meter.name} {meter.area}".casefold()
+        return self.area in ("", meter.area) and self.text.casefold() in words
+
+
+def areas_of(meters: Sequence[Glance]) -> list[str]:
+    """Return the areas of some meters, in their order."""
+    return list(dict.fromkeys(one.meter.area for one in meters if one.meter.area))
+
+
+def _largest_first(value: float | None) -> tuple[object, ...]:
+    return (value is None, -(value or 0.0))

@@ -1,0 +1,114 @@
+"""What changes on pages that are open: a text, a path or a moment, by the name of its place."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+from zlib import crc32
+
+from esquirell.web.formats import Formats
+from esquirell.web.overview import Glance, House, sparkline
+from esquirell.web.texts import Texts
+from esquirell.web.today import Today
+
+# What was shown of each meter, by its name, with the glance that it was made of.
+Remembered = dict[str, tuple[Glance, dict[str, Any]]]
+
+
+def of_house(
+    house: House, texts: Texts, formats: Formats, remembered: Remembered | None = None
+) -> dict[str, Any]:
+    """Return what the first page shows, by place: `main.power`, `main.curve`, `total:power`.
+
+    What is remembered of a meter that was not looked at again is taken as it is.
+    """
+    remembered = {} if remembered is None else remembered
+    shown = {
+        # No meter's name holds a colon.
+        "total:power": formats.power(house.power),
+        "total:note": note_of(house, texts),
+        **{f"total:{name}": text for name, text in _day(house.today, formats)},
+    }
+    for area, meters in house.by_area():
+        shown[f"area:{area}"] = _sum_of(meters, texts, formats)
+    for one in house.meters:
+        known, places = remembered.get(one.meter.name, (None, {}))
+        if known is not one:
+            places = dict(_of(one, formats))
+            remembered[one.meter.name] = (one, places)
+        shown |= places
+    return shown | {"page:shape": shape_of(house)}
+
+
+def of_meter(one: Glance, keys: Sequence[str], formats: Formats) -> dict[str, Any]:
+    """Return what the page of a meter shows: also each value, at `main:voltage_a`."""
+    name, values = one.meter.name, one.reading.values if one.reading else {}
+    shown = dict(_of(one, formats))
+    shown |= {f"{name}:{key}": formats.plain(key, values.get(key)) for key in keys}
+    parts = (one.state, one.status.reason, one.warnings, keys, day_of(one))
+    return shown | {"page:shape": _digest(parts)}
+
+
+def shape_of(house: House) -> str:
+    """Name what makes up the page: where it differs, the page is loaded again.
+
+    A meter was added, or it is known now what the day has brought.
+    """
+    parts = [(one.meter.name, one.meter.title, one.meter.area, day_of(one)) for one in house.meters]
+    return _digest((parts, days_of(house.today), house.trouble))
+
+
+def _digest(parts: object) -> str:
+    return f"{crc32(repr(parts).encode()):x}"
+
+
+def _sum_of(meters: Sequence[Glance], texts: Texts, formats: Formats) -> str:
+    """Return the power and the energy of today of an area; nothing is counted twice."""
+    part = House(tuple(meters)).apart
+    today = texts("now.area_today", energy=formats.energy(part.today.imported))
+    return f"{formats.power(part.power)} · {today}"
+
+
+def note_of(house: House, texts: Texts) -> str:
+    """Say which way the energy flows, and which meters are not in the sum."""
+    if house.power is None:
+        return texts("now.unknown")
+    notes = [texts("now.feeding_in" if house.power < 0 else "now.drawing")]
+    if len(house.counted) > 1:
+        notes.append(texts("now.summed", count=len(house.counted)))
+    if house.missing:
+        notes.append(texts.counted("now.partial", house.missing))
+    return " · ".join(notes)
+
+
+def days_of(today: Today, *, produces: bool = False) -> list[tuple[str, str]]:
+    """Return which figures of a day are shown, as the ends of their places, with their titles."""
+    exports = bool(today.exported)
+    figures = [
+        (not produces, "import", "now.imported" if exports else "now.today"),
+        (exports, "export", "now.exported"),
+        (today.generated is not None, "generated", "now.generated"),
+        (today.cost is not None, "cost", "now.cost"),
+    ]
+    return [(place, title) for is_shown, place, title in figures if is_shown]
+
+
+def day_of(one: Glance) -> list[tuple[str, str]]:
+    """Return which figures of a meter's day are shown, as `days_of`."""
+    return days_of(one.today, produces=one.produces)
+
+
+def _of(one: Glance, formats: Formats) -> Iterable[tuple[str, Any]]:
+    name = one.meter.name
+    yield f"{name}.power", formats.power(one.power)
+    yield f"{name}.watts", one.power
+    for place, text in _day(one.today, formats):
+        yield f"{name}.{place}", text
+    yield f"{name}.age", one.read_at.isoformat() if one.read_at else ""
+    yield f"{name}.state", one.state
+    yield f"{name}.curve", sparkline(one.curve)
+
+
+def _day(today: Today, formats: Formats) -> Iterable[tuple[str, str]]:
+    yield "import", formats.energy(today.imported)
+    yield "export", formats.energy(today.exported)
+    yield "generated", formats.energy(today.generated)
+    yield "cost", formats.money(today.cost, today.currency)
