@@ -13,7 +13,7 @@ from typing import Any
 
 from esquirell.mqtt.link import Link, Message
 from esquirell.mqtt.options import Options
-from esquirell.mqtt.payload import encode
+from esquirell.mqtt.outbox import encode
 from esquirell.mqtt.topics import Topics
 
 log = logging.getLogger(__name__)

@@ -14,8 +14,7 @@ from esquirell.mqtt.claim import Claim
 from esquirell.mqtt.dialling import Attempt, Dialler
 from esquirell.mqtt.link import Link, Message
 from esquirell.mqtt.options import Options, Will, tls_context
-from esquirell.mqtt.outbox import Outbox, Outgoing
-from esquirell.mqtt.payload import encode
+from esquirell.mqtt.outbox import Outbox, Outgoing, encode
 from esquirell.mqtt.scan import scan
 from esquirell.mqtt.topics import Topics
 from esquirell.mqtt.traffic import Handler, Subscription, Traffic

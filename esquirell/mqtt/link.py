@@ -19,8 +19,7 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from esquirell.mqtt import reasons
 from esquirell.mqtt.options import Options, Will
-from esquirell.mqtt.outbox import Outgoing
-from esquirell.mqtt.payload import encode
+from esquirell.mqtt.outbox import Outgoing, encode
 
 if TYPE_CHECKING:
     from paho.mqtt.client import SocketLike

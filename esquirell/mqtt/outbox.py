@@ -1,9 +1,22 @@
 """What waits to be sent, so that a broker that is unreachable leaves no backlog."""
 
+import json
 import threading
 from collections import OrderedDict, deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
+
+_ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+
+
+def encode(payload: Mapping[str, object]) -> bytes:
+    """Write a payload as compact JSON in UTF-8.
+
+    Raises ValueError for NaN and infinities, which are no JSON, and TypeError for what has no
+    JSON form at all.
+    """
+    return _ENCODER.encode(payload).encode("utf-8")
+
 
 EVENT_LIMIT = 100
 # Enough for a burst of commands: somebody waits for each answer.

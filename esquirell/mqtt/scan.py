@@ -9,7 +9,7 @@ from dataclasses import replace
 from esquirell.domain.errors import UnavailableError
 from esquirell.mqtt.link import Link, Message
 from esquirell.mqtt.options import Options, tls_context
-from esquirell.mqtt.payload import encode
+from esquirell.mqtt.outbox import encode
 from esquirell.mqtt.topics import Topics
 
 LIMIT_S = 10.0

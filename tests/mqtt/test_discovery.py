@@ -21,7 +21,7 @@ from esquirell.mqtt.discovery import (
     schedule_device,
 )
 from esquirell.mqtt.entities import Entity
-from esquirell.mqtt.payload import encode
+from esquirell.mqtt.outbox import encode
 from esquirell.mqtt.topics import Topics
 from esquirell.services.command_table import find
 from esquirell.settings.model import LogSettings

@@ -2,9 +2,9 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from esquirell.mqtt.inbox import Inbox
 from esquirell.mqtt.link import Link, Message
 from esquirell.mqtt.options import Options
+from esquirell.mqtt.traffic import Inbox
 
 PRESS = ("esquirell/meter/main/fetch", b"{}")
 

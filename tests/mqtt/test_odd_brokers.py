@@ -19,9 +19,8 @@ from esquirell.mqtt.claim import Claim
 from esquirell.mqtt.client import Connection
 from esquirell.mqtt.link import ANSWER_LIMIT_S, CONFIRM_LIMIT_S, Link, Message
 from esquirell.mqtt.options import Options
-from esquirell.mqtt.outbox import Outgoing
+from esquirell.mqtt.outbox import Outgoing, encode
 from esquirell.mqtt.packet_limit import FORGET_AFTER_S, PacketLimit
-from esquirell.mqtt.payload import encode
 from esquirell.mqtt.topics import Topics
 
 TOPICS = Topics()
