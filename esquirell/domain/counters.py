@@ -59,7 +59,8 @@ class Level:
         return self.count >= CONFIRMATIONS and lasted >= CONFIRMATION_S
 
 
-@dataclass(frozen=True, slots=True)
+# Not frozen, which would take several times as long: one is made for each counter of a reading.
+@dataclass(slots=True)
 class Counter:
     """A counter as it was last believed, in kWh: the sum is `raw` + `offset`.
 
@@ -108,9 +109,11 @@ def follow(
         return counter, False
     if counter is None:
         return Counter(raw=raw, at=at, moved_at=at, source=source, unproven=True), True
-    known = counter.source == source
-    if _follows(counter, raw, at) and (known or _is_near(counter, raw)):
-        moved_at = at if raw > counter.raw else counter.moved_at
+    known, rise = counter.source == source, raw - counter.raw
+    if (known or _is_near(counter, raw)) and (
+        0 <= rise <= STEP_KWH or _has_caught_up(counter, rise, at)
+    ):
+        moved_at = at if rise else counter.moved_at
         return Counter(raw, at, moved_at, source, counter.offset), True
     if not known:
         return _continued(Sample(raw, at), counter.total - raw, source), True
@@ -143,10 +146,10 @@ def handed_over(counter: Counter, source: str) -> Counter:
     return replace(counter, source=source, level=None)
 
 
-def _follows(counter: Counter, raw: float, at: datetime) -> bool:
-    rise = raw - counter.raw
-    if rise <= STEP_KWH:
-        return rise >= 0
+def _has_caught_up(counter: Counter, rise: float, at: datetime) -> bool:
+    """Whether a rise of more than a step is what may have been used since the last one."""
+    if rise < 0:
+        return False
     caught_up_s = min(_seconds(counter.moved_at, at), CATCH_UP_S)
     return rise <= STEP_KWH + max(_most(counter.at, at), CATCH_UP_KW * caught_up_s / 3600)
 

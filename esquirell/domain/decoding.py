@@ -47,9 +47,18 @@ def decode(answer: Mapping[str, Any], profile: Profile) -> Decoded:
     warning.
     """
     decoding = _Decoding(answer, profile)
+    values, sources, numbers = decoding.values, decoding.sources, profile.plain
     framed = profile.framed
     for name in sorted(answer, key=framed.__contains__) if framed else answer:
-        decoding.take(name, answer[name])
+        raw, plain = answer[name], numbers.get(name)
+        if plain is not None and type(raw) is int and plain.key not in values:
+            # The usual case: what is out of its bounds is looked at with care.
+            key, divisor, least, greatest = plain
+            if least <= raw <= greatest:
+                values[key] = raw / divisor
+                sources[key] = name
+                continue
+        decoding.take(name, raw)
     return decoding.result()
 
 
@@ -80,15 +89,14 @@ class _Decoding:
 
     def __init__(self, answer: Mapping[str, Any], profile: Profile) -> None:
         self._points = profile.by_name
-        self._plain = profile.plain
         self._answer = answer
         self._inverter = profile.is_inverter
-        self._values: dict[str, float] = {}
+        self.values: dict[str, float] = {}
         self._diagnostics: dict[str, Any] = {}
         self._warnings: list[str] = []
         self._hints: list[str] = []
         self._refused: list[str] = []
-        self._sources: dict[str, str] = {}
+        self.sources: dict[str, str] = {}
 
     @cached_property
     def _by_code(self) -> Mapping[str, Any]:
@@ -96,14 +104,6 @@ class _Decoding:
 
     def take(self, name: str, raw: object) -> None:
         """Put one raw value where it belongs."""
-        plain = self._plain.get(name)
-        if plain is not None and type(raw) is int and plain.key not in self._values:
-            # The usual case: what is out of its bounds is looked at with care.
-            key, divisor, least, greatest = plain
-            if least <= raw <= greatest:
-                self._values[key] = raw / divisor
-                self._sources[key] = name
-                return
         point = self._points.get(name)
         if point is None or not (point.key or point.frame):
             self._diagnostics[self._code(name)] = raw
@@ -122,18 +122,18 @@ class _Decoding:
 
     def result(self) -> Decoded:
         """Return what was decoded, with what contradicts itself."""
-        values = self._values
+        values = self.values
         warnings = [*self._hints, *self._warnings, *contradictions(values)]
         if is_hollow(values):
             values = {key: value for key, value in values.items() if value}
             warnings.append("power without any voltage: the zeros beside it were not measured")
         every, hints = tuple(dict.fromkeys(warnings)), tuple(dict.fromkeys(self._hints))
-        refused, sources = tuple(self._refused), self._sources
+        refused, sources = tuple(self._refused), self.sources
         return Decoded(values, self._diagnostics, every, hints, refused, sources)
 
     def _keep(self, name: str, point: Datapoint, raw: object) -> None:
         """Add the values of one datapoint. Raises DecodeError, then nothing was added."""
-        known = not self._values.keys().isdisjoint(point.keys)
+        known = not self.values.keys().isdisjoint(point.keys)
         if whole(raw) in point.sentinels or known or point.trust == "unproven":
             self._diagnostics[point.code] = raw
             return
@@ -143,8 +143,8 @@ class _Decoding:
         for key, value in found.items():
             if not is_possible(key, value):
                 raise DecodeError(f"{value:g} is no possible {key}")
-        self._values |= found
-        self._sources |= dict.fromkeys(found, name)
+        self.values |= found
+        self.sources |= dict.fromkeys(found, name)
 
     def _frame(self, point: Datapoint, raw: object) -> dict[str, float]:
         found = unpack(str(point.frame), raw, Hint(point.code, self._inverter))
@@ -181,7 +181,7 @@ class _Decoding:
         elif point.trust == "doubtful":
             yield "its scale is not certain, compare it with the meter's display"
         lost = point.direction and str(self._direction(point)) not in IMPORTS | EXPORTS
-        if lost and any(self._values.get(key) for key in point.keys):
+        if lost and any(self.values.get(key) for key in point.keys):
             yield "its direction is missing or unknown in this answer, taken as import"
 
     def _code(self, name: str) -> str:

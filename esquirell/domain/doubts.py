@@ -98,8 +98,6 @@ def weigh(doubts: Doubts, verdicts: Iterable[Verdict]) -> dict[str, Doubt]:
     """Take what a reading says into account; what it says nothing of stays as it was."""
     weighed = dict(doubts)
     for verdict in verdicts:
-        if not weighed and not verdict.sentence:
-            continue  # nothing was wrong, and nothing is: the usual case
         place = _place(verdict)
         doubt = _weighed(weighed.pop(place, None), verdict)
         if doubt is not None:

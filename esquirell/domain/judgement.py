@@ -122,6 +122,8 @@ def _check(bench: _Bench) -> None:
     """Look for what can't be, and correct what is certain."""
     for name, check in CHECKS.items():
         verdicts = list(check(bench.values))
+        if not bench.doubts and not any(verdict.sentence for verdict in verdicts):
+            continue  # nothing is wrong, and nothing was: the usual case
         bench.doubts = weigh(bench.doubts, verdicts)
         fixed = corrected(bench.values, of_check(bench.doubts, name), verdicts)
         bench.doubted |= {one.key for one in verdicts if one.sentence} - fixed.keys()
@@ -131,22 +133,22 @@ def _check(bench: _Bench) -> None:
 
 def _count(bench: _Bench, source: str) -> None:
     """Continue the sums; what is not believed yet is absent."""
-    for key in _counters(tuple(bench.values)):
-        raw = bench.values.pop(key)
-        before = bench.counters.get(key)
+    values, counters = bench.values, bench.counters
+    for key in _counters(tuple(values)):
+        raw, before = values[key], counters.get(key)
         counter, believed = follow(before, raw, bench.at, source)
         if counter is not None:
-            bench.counters[key] = counter
-        if counter is not None and believed:
-            bench.values[key] = counter.total
-            if before and before.begins:
-                bench.begins.add(key)
-            if counter.replaces:
-                bench.retracted[key] = counter.replaces
-        else:
+            counters[key] = counter
+        if counter is None or not believed:
             bench.warnings.append(f"{key} {_HELD_BACK}")
-        if bench.values.get(key) != raw:
-            bench.raw[key] = raw
+            bench.raw[key] = values.pop(key)
+            continue
+        if (total := counter.total) != raw:
+            values[key], bench.raw[key] = total, raw
+        if before and before.begins:
+            bench.begins.add(key)
+        if counter.replaces:
+            bench.retracted[key] = counter.replaces
 
 
 @lru_cache(_SHAPES)

@@ -7,6 +7,8 @@ from typing import NamedTuple
 from esquirell.domain.doubts import TENS, Scale, Verdict, fine, same, scaled, ten_times
 from esquirell.domain.quantity import PHASES, split_key, with_suffix
 
+Values = Mapping[str, float]
+
 # Where an inverter or a store has another voltage than the grid.
 NO_GRID = ("pv", "battery", "dc", "input", "output", "inverter")
 # A status is no simultaneous sample, and small meters round: so much may P be above V x I.
@@ -34,41 +36,36 @@ def allows(apparent: float, power: float) -> bool:
     return abs(power) <= _TOLERANCE * abs(apparent) + _NOISE_W
 
 
-def is_hollow(values: Mapping[str, float]) -> bool:
+def is_hollow(values: Values) -> bool:
     """Return whether zeros stand for what was not measured: a power, and no voltage anywhere."""
-    voltages, powers = _measured(tuple(values))
+    voltages = _voltages(tuple(values))
     if not voltages or any(values[key] for key in voltages):
         return False
-    return any(values[key] for key in powers)
+    return any(value for key, value in values.items() if key.startswith("active_power"))
 
 
 @lru_cache(_SHAPES)
-def _measured(keys: tuple[str, ...]) -> tuple[list[str], list[str]]:
-    """Return the voltages and the powers among the keys."""
-    voltages = [key for key in keys if key.startswith("voltage")]
-    return voltages, [key for key in keys if key.startswith("active_power")]
+def _voltages(keys: tuple[str, ...]) -> list[str]:
+    return [key for key in keys if key.startswith("voltage")]
 
 
-def contradictions(values: Mapping[str, float]) -> Iterator[str]:
+def contradictions(values: Values) -> Iterator[str]:
     """Name each power that its own voltage and current speak against, one sentence each."""
-    for key in _measured(tuple(values))[1]:
-        power, suffix = values[key], split_key(key)[1]
-        current = values.get(f"current_{suffix}" if suffix else "current")
-        voltage = values.get(f"voltage_{suffix}" if suffix else "voltage", values.get("voltage"))
+    for keys in _powered(tuple(values)):
+        power, current = values[keys.power], values.get(keys.current)
+        voltage = values.get(keys.voltage, values.get("voltage"))
         if not voltage or current is None:
             continue
         if not allows(voltage * current, power):
-            yield f"{key}: {power:g} W is more than {voltage:g} V and {current:g} A allow"
-        elif _is_tenth(voltage * current, power) and f"power_factor{key[12:]}" not in values:
-            yield f"{key}: {power:g} W is but a tenth of {voltage:g} V x {current:g} A"
+            yield f"{keys.power}: {power:g} W is more than {voltage:g} V and {current:g} A allow"
+        elif _is_tenth(voltage * current, power) and keys.factor not in values:
+            yield f"{keys.power}: {power:g} W is but a tenth of {voltage:g} V x {current:g} A"
 
 
 def _is_tenth(apparent: float, power: float) -> bool:
     """Return whether a scale is wrong rather than the load idle: few of this size are."""
     return abs(apparent) >= _LOADED_VA and abs(abs(power / apparent) - 0.1) < _NEAR
 
-
-Values = Mapping[str, float]
 
 # Between these every grid lies; a total may be the voltage between two phases.
 PHASE_VOLTS = (80.0, 300.0)

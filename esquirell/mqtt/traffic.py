@@ -229,9 +229,10 @@ class Traffic:
             self._next = message = self._next or self._outbox.take()
             if message is None:
                 return
-            if not self._limit.allows(message.size):
+            size = message.size
+            if not self._limit.allows(size):
                 self._leave_out(message, options)
-            elif self._limit.wants_alone(message.size) and link.unconfirmed:
+            elif self._limit.wants_alone(size) and link.unconfirmed:
                 return
             else:
                 self.too_large.discard(message.topic)

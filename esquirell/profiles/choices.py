@@ -164,6 +164,8 @@ class Choices:
             choice = self._after(kept, meter, answer, decoded)
             if choice.profile is not kept.choice.profile:
                 decoded = decode(answer, choice.profile)
+        if not choice.warnings:
+            return decoded
         warnings = (*choice.warnings, *decoded.warnings)
         return replace(decoded, warnings=warnings, hints=(*choice.warnings, *decoded.hints))
 
@@ -186,8 +188,9 @@ class Choices:
         if later.growth and (proved := later.growth.divisors(answer)):
             return self._keep(replace(later, choice=_scaled(kept.choice, proved)), kept.choice)
         if not (kept.outdated or kept.tells(answer)):
-            with self._lock:
-                self._kept[meter.name] = later
+            if later is not kept:
+                with self._lock:
+                    self._kept[meter.name] = later
             return later.choice
         sent = kept.with_(answer)
         whole = len(answer) >= _WHOLE * len(sent)
@@ -225,8 +228,7 @@ class Choices:
 
     def _known(self, meter: Meter) -> _Kept | None:
         """Return what was chosen for this meter, unless its configuration has changed since."""
-        with self._lock:
-            kept = self._kept.get(meter.name)
+        kept = self._kept.get(meter.name)
         if kept is not None and _same(kept.meter, meter):
             return kept
         return self._remembered(meter) if meter.profile == "auto" else None
