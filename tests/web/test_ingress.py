@@ -6,38 +6,14 @@ another one; everything else is as it is there.
 
 import json
 import re
-import sys
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack
 
 import pytest
-from support.page import PASSWORD, Browser, Reply, await_page
-from support.ports import free_port
-from support.service import Service, configuration, meter_table, simulated
+from support.ingress import PATH, SUPERVISOR, App, running_app
+from support.page import PASSWORD, Browser, Reply
 from support.waiting import eventually
 
-SUPERVISOR = "127.0.0.2"
-PROGRAM = """
-from functools import partial
-from esquirell.web import server
-server.IngressGate = partial(server.IngressGate, {peer!r})
-server.INGRESS_PORT = {port}
-from esquirell.__main__ import main
-main()
-"""
-# As Home Assistant makes them up, different in each installation.
-PATH = "/api/hassio_ingress/mZ3q-Jx_0aYwEXAMPLE"
 LINK = re.compile(r'\b(?:href|src|action|data-live|data-preview)="([^"#][^"]*)"')
-
-
-class App(Service):
-    """A service that Home Assistant has started as an app."""
-
-    ingress_port = 0
-
-    @property
-    def program(self) -> list[str]:
-        return [sys.executable, "-c", PROGRAM.format(peer=SUPERVISOR, port=self.ingress_port)]
 
 
 class Ingress(Browser):
@@ -61,20 +37,8 @@ class Ingress(Browser):
 
 @pytest.fixture(scope="module")
 def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
-    folder, page = tmp_path_factory.mktemp("app"), free_port()
-    with ExitStack() as stack:
-        meter = simulated("main")
-        stack.callback(meter.stop)
-        config = configuration([meter_table("main", meter.port)], mqtt_port=1)
-        web = f'web.port = {page}\nweb.password = "{PASSWORD}"'
-        service = App(folder, config.replace("web.port = 0", web))
-        service.environment = {"SUPERVISOR_TOKEN": "supervisor"}
-        service.ingress_port = free_port()
-        service.start()
-        stack.callback(service.kill)
-        await_page(page)
-        eventually(lambda: service.readings() > 0, what=lambda: service.log)
-        yield service
+    with running_app(tmp_path_factory.mktemp("app")) as app:
+        yield app
 
 
 @pytest.fixture
