@@ -8,7 +8,8 @@ from collections.abc import Iterator
 
 import click
 
-from esquirell.cli.app import COMMANDS, app
+from esquirell.cli.app import app
+from esquirell.cli.commands import COMMANDS
 from esquirell.runtime.facts import VERSION
 from esquirell.settings.files import SEARCHED
 

@@ -3,7 +3,6 @@
 import logging
 import shlex
 import shutil
-import sys
 import tempfile
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from esquirell.cli import broker, cloud_account
+from esquirell.cli.invocation import program
 from esquirell.cli.output import print_table, say, warn
 from esquirell.cli.scan import COLUMNS, NOTHING, SECONDS, described, listen
 from esquirell.cli.values import print_grid
@@ -123,18 +123,18 @@ def try_out(meters: Sequence[Meter]) -> Tried:
 
 def next_steps(output: Path) -> None:
     """Say what to do with the configuration that was written."""
-    command = _own_command()
+    command = program()
     option = "" if output in SEARCHED else f" --config {shlex.quote(str(output))}"
     everywhere = shutil.which(command[0]) or command[0]
-    program = shlex.join(command)
+    typed = shlex.join(command)
     for_root = shlex.join([str(Path(everywhere).absolute()), *command[1:]])
     steps = {
-        f"{program}{option} doctor": "checks everything and says what to do",
-        f"{program}{option} run": (
+        f"{typed}{option} doctor": "checks everything and says what to do",
+        f"{typed}{option} run": (
             "reads, stores and publishes until Ctrl-C, and says where its page is. In Home "
             "Assistant the meters appear under Settings > Devices & services > MQTT"
         ),
-        f"{program}{option} web password": "shows the password of the page",
+        f"{typed}{option} web password": "shows the password of the page",
         f"sudo {for_root} systemd install --config {shlex.quote(str(output.absolute()))}": (
             "starts it with this machine from now on"
         ),
@@ -144,14 +144,6 @@ def next_steps(output: Path) -> None:
         # A command stays in one line, so that it can be copied.
         click.echo(f"  {step}")
         say(f"      {purpose}")
-
-
-def _own_command() -> list[str]:
-    """Return how the user called us."""
-    program = Path(sys.argv[0])
-    if program.name == "__main__.py":
-        return [sys.executable, "-m", "esquirell"]
-    return [program.name if shutil.which(program.name) else str(program)]
 
 
 def _show(meter: Meter, dps: dict[str, object]) -> None:

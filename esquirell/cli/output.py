@@ -10,6 +10,8 @@ from typing import Literal
 
 import click
 
+from esquirell.cli.invocation import as_typed
+
 Row = Sequence[str]
 
 # What is never broken: a date with its time is one word.
@@ -55,8 +57,12 @@ def print_lines(rows: Iterable[Row]) -> None:
 
 
 def say(sentence: str, *, err: bool = False) -> None:
-    """Print a sentence; in a terminal it is wrapped between words, and its rest indented."""
+    """Print a sentence; in a terminal it is wrapped between words, and its rest indented.
+
+    The commands in it are named as they can be typed.
+    """
     stream = sys.stderr if err else sys.stdout
+    sentence = as_typed(sentence)
     click.echo(wrapped(sentence) if stream.isatty() else sentence, err=err)
 
 

@@ -7,6 +7,7 @@ from typing import get_args
 import click
 
 from esquirell.cli.call import Call, Command, misuse, pass_call
+from esquirell.cli.invocation import as_typed
 from esquirell.cli.ownership import refuse_root
 from esquirell.daemon import logs, process, restarting, roles
 from esquirell.daemon.limits import check_limits
@@ -117,7 +118,7 @@ def start(call: Call) -> Runtime:
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     settings = call.settings
     refuse_root(settings.state_dir)
-    logs.set_up("debug" if call.debug else settings.log.level, settings.log.format)
+    logs.set_up("debug" if call.debug else settings.log.level, settings.log.format, as_typed)
     check_limits(len(settings.meters))
     call.runtime.check_place()
     return call.runtime

@@ -36,7 +36,7 @@ class RunLock:
             time.sleep(PAUSE_S)
         os.close(descriptor)
         raise AlreadyRunningError(
-            f"another esquirell run uses this database already (lock {self._path}); stop it "
+            f"another service uses this database already (lock {self._path}); stop it "
             "first, or give this one another database.url and state_dir"
         )
 
@@ -83,7 +83,7 @@ def claim(runtime: Runtime) -> None:
     if not runtime.upkeep.claim.hold():
         where = runtime.storage.database.describe()
         raise AlreadyRunningError(
-            f"another esquirell run uses this database already ({where}); "
+            f"another service uses this database already ({where}); "
             "stop it first, give this one another database.url, or start esquirell worker instead"
         )
 

@@ -5,6 +5,7 @@ import logging
 import os
 import sys
 import warnings
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Literal
 
@@ -33,6 +34,19 @@ class JournalFormatter(logging.Formatter):
         return "\n".join(priority + line for line in super().format(record).splitlines())
 
 
+class TerminalFormatter(logging.Formatter):
+    """One line with the time, for people; `spelled` puts its text as they can use it."""
+
+    def __init__(self, spelled: Callable[[str], str]) -> None:
+        """Take what each line goes through."""
+        super().__init__("%(asctime)s %(levelname)-7s %(message)s", "%H:%M:%S")
+        self._spelled = spelled
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Write time, level and message; the traceback where there is one."""
+        return self._spelled(super().format(record))
+
+
 class JsonFormatter(logging.Formatter):
     """One JSON object per record."""
 
@@ -49,10 +63,13 @@ class JsonFormatter(logging.Formatter):
         return json.dumps(entry, ensure_ascii=False)
 
 
-def set_up(level: str, shape: Format) -> None:
-    """Send all records to stderr in one shape, and keep Celery from changing that."""
+def set_up(level: str, shape: Format, spelled: Callable[[str], str] = str) -> None:
+    """Send all records to stderr in one shape, and keep Celery from changing that.
+
+    What people read on a terminal goes through `spelled`.
+    """
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_formatter(shape))
+    handler.setFormatter(_formatter(shape, spelled))
     root = logging.getLogger()
     root.handlers[:] = [handler]
     set_level(level)
@@ -72,12 +89,12 @@ def set_level(level: str) -> None:
     logging.getLogger(SECRETIVE).setLevel(logging.WARNING)
 
 
-def _formatter(shape: Format) -> logging.Formatter:
+def _formatter(shape: Format, spelled: Callable[[str], str]) -> logging.Formatter:
     if shape == "json":
         return JsonFormatter()
     if shape == "auto" and os.environ.get("JOURNAL_STREAM"):
         return JournalFormatter("%(name)s: %(message)s")
-    return logging.Formatter("%(asctime)s %(levelname)-7s %(message)s", "%H:%M:%S")
+    return TerminalFormatter(spelled)
 
 
 def _leave_alone(**_: object) -> None:

@@ -112,7 +112,7 @@ def lost(code: ReasonCode, options: Options) -> str:
     if code.value == _TAKEN_OVER:
         return (
             f"another client connected to {options.where} as {options.client_id!r}: "
-            'does a second esquirell run with this "base_topic"?'
+            'does a second service have this "base_topic"?'
         )
     why = "" if code.value == _UNSPECIFIED else f" ({code})"
     return f"the connection to {options.where} is lost{why}"

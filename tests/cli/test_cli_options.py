@@ -5,7 +5,7 @@ import pytest
 from support.cli import Home, esquirell, esquirell_process, meter
 from support.service import KEY
 
-from esquirell.cli.app import COMMANDS
+from esquirell.cli.commands import COMMANDS
 
 SUBCOMMANDS = [
     *(("meters", name) for name in ("list", "show", "test", "capture", "sync")),

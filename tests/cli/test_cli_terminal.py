@@ -15,7 +15,7 @@ from support.terminal import Terminal
 from support.waiting import eventually
 
 from esquirell.cli import errors, progress
-from esquirell.cli.app import COMMANDS
+from esquirell.cli.commands import COMMANDS
 from esquirell.cli.systemd.layout import COMPLETION, Layout
 
 ROOT = Path(__file__).parents[2]

@@ -173,7 +173,7 @@ def test_a_lock_is_held_once_and_ends_with_its_holder(tmp_path: Path) -> None:
     assert not other.held()
     one.take()
     assert other.held()
-    with pytest.raises(AlreadyRunningError, match="another esquirell run"):
+    with pytest.raises(AlreadyRunningError, match="another service uses"):
         other.take()
     one.release()
     other.take()

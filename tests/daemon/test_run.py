@@ -267,7 +267,7 @@ def test_a_second_run_on_the_same_database_is_refused(start: Start, config: str)
     more(first, 1)
     second = start(config, name="second")
     assert second.wait() == 1
-    assert "another esquirell run uses this database" in second.log
+    assert "another service uses this database" in second.log
     assert "Traceback" not in second.log
     more(first, 1)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from esquirell.cli.app import COMMANDS
+from esquirell.cli.commands import COMMANDS
 from esquirell.mqtt.topics import Topics
 
 ROOT = Path(__file__).parents[2]

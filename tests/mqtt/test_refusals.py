@@ -161,7 +161,7 @@ def test_a_second_client_of_the_same_id_is_noticed(caplog: pytest.LogCaptureFixt
     with server_that_says(accepted + taken_over) as port:
         said = first_complaint(Options("127.0.0.1", port, client_id="same"), caplog)
     assert "another client connected" in said
-    assert "does a second esquirell run" in said
+    assert "does a second service have" in said
 
 
 def test_a_lost_connection_is_said(broker: Mosquitto, caplog: pytest.LogCaptureFixture) -> None:

@@ -60,7 +60,7 @@ def test_a_second_service_on_the_same_database_is_refused(
     command = [sys.executable, "-m", "esquirell", "--config", str(config), "run"]
     second = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert second.returncode == 1
-    assert "another esquirell run uses this database" in second.stderr
+    assert "another service uses this database" in second.stderr
     assert "Traceback" not in second.stderr
     claim.release()
     database.close()

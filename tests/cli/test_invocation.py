@@ -1,0 +1,76 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from esquirell.cli.invocation import as_typed, program
+
+HINT = "start it: esquirell run, or `esquirell worker`; esquirell itself is fine"
+
+
+@pytest.fixture
+def called(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A program in a virtual environment that nobody has on their path."""
+    file = tmp_path / "bin" / "esquirell"
+    file.parent.mkdir()
+    file.touch(mode=0o755)
+    monkeypatch.setattr(sys, "argv", [str(file)])
+    monkeypatch.setenv("PATH", "/usr/bin")
+    return file
+
+
+def test_commands_are_named_as_they_can_be_typed(called: Path) -> None:
+    assert program() == [str(called)]
+    assert as_typed(HINT) == (
+        f"start it: {called} run, or `{called} worker`; esquirell itself is fine"
+    )
+
+
+def test_what_is_no_command_stays(called: Path) -> None:
+    for text in (
+        "esquirell: stopped",
+        f"{called} run",
+        "sudo esquirell doctor",
+        "systemctl start esquirell",
+        "esquirell/meter/main/state",
+    ):
+        assert as_typed(text) == text
+
+
+def test_a_path_with_a_space_can_be_copied(
+    called: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = called.parent.rename(tmp_path / "my bin")
+    monkeypatch.setattr(sys, "argv", [str(folder / "esquirell")])
+    assert as_typed("esquirell run") == f"'{folder}/esquirell' run"
+
+
+def test_on_the_path_the_name_is_enough(called: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(called.parent))
+    assert as_typed(HINT) == HINT
+
+
+def test_another_one_on_the_path_is_not_meant(
+    called: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = tmp_path / "esquirell"
+    other.touch(mode=0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert as_typed("esquirell run") == f"{called} run"
+
+
+def test_errors_and_hints_of_the_real_program_can_be_typed(tmp_path: Path) -> None:
+    installed = Path(sys.executable).parent / "esquirell"
+    done = subprocess.run(
+        [installed, "health"],
+        cwd=tmp_path,
+        env={"PATH": os.defpath},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert done.stderr.endswith(f" {installed} init\n")
