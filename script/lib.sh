@@ -20,7 +20,8 @@ need_python() {
     "$python" -c 'import ensurepip, venv' 2>/dev/null || missing="$missing python3-venv"
     install_packages
     "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' ||
-        fail "$($python --version) is too old; esquirell needs Python 3.11 or newer"
+        fail "$($python --version) is too old; esquirell needs Python 3.11, as Debian 12 and Ubuntu 24.04 have it," \
+            "or newer; another one: PYTHON=python3.12 $0"
 }
 
 # need_command COMMAND PACKAGE: note the package if the command is not there.
@@ -33,14 +34,14 @@ install_packages() {
     command -v apt-get >/dev/null || fail "please install:$missing"
     root=""
     if [ "$(id -u)" != 0 ]; then
-        command -v sudo >/dev/null || fail "please install, as root:$missing"
+        command -v sudo >/dev/null || fail "please run as root: apt install$missing"
         root=sudo
     fi
     say "installing from the system's packages:$missing"
     output=$(mktemp)
     $root env DEBIAN_FRONTEND=noninteractive sh -c \
         "apt-get update -q && apt-get install -q -y --no-install-recommends $missing" \
-        >"$output" 2>&1 || { cat "$output" >&2; fail "apt-get could not install:$missing"; }
+        >"$output" 2>&1 || { cat "$output" >&2; fail "this could not be installed; please run as root: apt install$missing"; }
     rm -f "$output"
     missing=""
 }

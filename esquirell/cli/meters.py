@@ -47,6 +47,7 @@ def list_meters(call: Call) -> None:
     if call.json:
         print_json(listed)
         return
+    listed = [shape | {"reason": _reason(shape)} for shape in listed]
     if in_terminal():
         listed = [
             shape
@@ -211,12 +212,19 @@ def _last_reading(call: Call, name: str, keys: tuple[str, ...]) -> dict[str, obj
     return shape
 
 
+def _reason(status: Mapping[str, Any]) -> str:
+    """Return why a meter is offline, also where no reading has failed."""
+    if status["state"] != "offline" or status["reason"]:
+        return str(status["reason"] or "")
+    if not status["last_success"]:
+        return "not read yet"
+    return "not read for more than three of its intervals"
+
+
 def _in_words(status: Mapping[str, Any], zone: str) -> dict[str, str]:
-    """Return the state and the time of the last reading as people read them."""
+    """Return the time of the last reading as people read it."""
     last = status["last_success"]
-    unread = not last and not status["failures"]
     return {
-        "state": "not read yet" if unread else status["state"],
         "last_success": local(last, zone) if last else "never",
     }
 

@@ -46,8 +46,8 @@ def refuse_root(folder: Path) -> None:
     if os.geteuid() == ROOT and _belongs_to_another(folder):
         owner = owner_of(folder)
         raise ConfigError(
-            f"the state directory {folder} belongs to {owner}, whom a service of root's would lock "
-            f"out: start it as that user, such as with sudo -u {owner}, or let systemd start it"
+            f"the state directory {folder} belongs to {owner}, and a service that root starts "
+            f"would lock that user out: start it with sudo -u {owner}, or let systemd start it"
         )
 
 

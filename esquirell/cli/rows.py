@@ -9,6 +9,7 @@ import sys
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from itertools import chain
 from typing import TextIO
 
 import click
@@ -29,6 +30,7 @@ _NARROWEST = 9
 _SUM = "sum"
 _GAP = "  "
 _MARK = " ~"
+_NOTHING = "nothing is stored for that time"
 _ESTIMATED = "~ estimated: energy of a gap that is spread evenly"
 _TIME_WIDTH = 19
 
@@ -52,9 +54,14 @@ def write_csv(
     *,
     separator: str = ",",
 ) -> None:
-    """Write a heading and a line per row; null is empty."""
-    target.writelines(csv_lines(rows, columns, calendar, separator))
+    """Write a heading and a line per row, null as nothing; that there is none is said on stderr."""
+    coming = iter(rows)
+    first = next(coming, None)
+    found = coming if first is None else chain([first], coming)
+    target.writelines(csv_lines(found, columns, calendar, separator))
     target.flush()
+    if first is None:
+        say(_NOTHING, err=True)
 
 
 def print_table(rows: Iterable[Row], columns: Columns, calendar: Calendar) -> None:
@@ -83,7 +90,7 @@ def print_table(rows: Iterable[Row], columns: Columns, calendar: Calendar) -> No
         sys.stdout.write(_line(_SUM, "", cells, meter_width) + "\n")
     sys.stdout.flush()
     if not count:
-        say("nothing is stored for that time")
+        say(_NOTHING)
         return
     if marked:
         say(_ESTIMATED, err=True)

@@ -3,11 +3,14 @@ from dataclasses import replace
 
 import pytest
 from support.cli import Home, esquirell, meter
-from support.db_samples import START, sample
+from support.db_samples import START, put, sample
 from support.service import KEY
 
 from esquirell.domain.reading import Ledger, MeterStatus
+from esquirell.domain.schedule import StoredSchedule
 from esquirell.profiles import find
+from esquirell.storage.database import Database
+from esquirell.storage.schedules import Schedules
 from esquirell.tuya.simulator import SimulatedMeter
 
 KEYS = find("owon_pc321").keys
@@ -36,6 +39,18 @@ def test_a_list_of_what_is_configured_and_how_it_is(home: Home) -> None:
     headings, main, garage = esquirell("meters", "list").rows
     assert dict(zip(headings, main, strict=True))["last_success"] == "2026-11-22T10:15:00.123Z"
     assert garage[:2] == ["garage", "Garage door"]
+    assert (garage[headings.index("state")], garage[-1]) == ("offline", "not read yet")
+
+
+def test_a_meter_that_nothing_reads_any_more_says_so(home: Home) -> None:
+    home.configure(meter())
+    home.store([sample("main", voltage_a=236.0)], {"main": MeterStatus(last_success=START)})
+    database = Database(f"sqlite:///{home.database}")
+    put(Schedules(database), StoredSchedule("fetch", {"every": 60}))
+    database.close()
+    headings, main = esquirell("meters", "list").rows
+    assert main[headings.index("state")] == "offline"
+    assert main[-1] == "not read for more than three of its intervals"
 
 
 def test_the_list_makes_no_database(home: Home) -> None:

@@ -146,6 +146,15 @@ def test_what_cannot_be_shown(arguments: tuple[str, ...], told: str) -> None:
     assert told in said.sentence
 
 
+@pytest.mark.parametrize("form", ["table", "csv"])
+def test_a_new_database_says_that_it_holds_nothing_yet(home: Home, form: str) -> None:
+    home.configure(meter())
+    home.store()
+    said = esquirell("readings", "--format", form)
+    assert (said.code, len(said.out.splitlines())) == (0, 1)
+    assert said.err == "nothing is stored for that time\n"
+
+
 def test_looking_makes_no_database(home: Home) -> None:
     home.configure(meter())
     said = esquirell("readings", "--json")
