@@ -3,7 +3,7 @@
 import os
 import socket
 import sys
-from collections.abc import Callable, Container, Iterable
+from collections.abc import Callable, Container, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
@@ -15,6 +15,7 @@ from esquirell.cli import cloud_account, guide
 from esquirell.cli.call import Command
 from esquirell.cli.checks.files import exposed
 from esquirell.cli.output import say, warn
+from esquirell.daemon.redis_server import find_redis
 from esquirell.domain.errors import ConfigError
 from esquirell.domain.meter import LOCAL_KEY_LENGTH, Meter, ProtocolVersion
 from esquirell.profiles import shipped
@@ -22,6 +23,7 @@ from esquirell.settings import MqttSettings, RedisSettings, WebSettings, private
 from esquirell.settings.devices import read_devices
 from esquirell.settings.files import SEARCHED
 from esquirell.settings.slugs import LONGEST, slug
+from esquirell.settings.urls import EMBEDDED
 from esquirell.settings.writing import Answers, compose
 from esquirell.settings.zones import machine_zone
 
@@ -96,10 +98,19 @@ def _redis_url() -> str:
     try:
         socket.create_connection(REDIS, LOOK_S).close()
     except OSError:
-        say("Redis: none runs here, so `esquirell run` starts its own")
-        return "embedded"
+        _say_which_starts()
+        return EMBEDDED
     say("Redis: the one that runs on this machine is used")
     return RedisSettings().url
+
+
+def _say_which_starts() -> None:
+    try:
+        find_redis()
+    except ConfigError as error:
+        warn(f"Redis: none runs here, and none can be started: {error}")
+    else:
+        say("Redis: none runs here, so `esquirell run` starts its own")
 
 
 def _answers(devices: Path | None) -> Answers:
@@ -109,10 +120,8 @@ def _answers(devices: Path | None) -> Answers:
         if not sys.stdin.isatty():
             return Answers(zone, _default_mqtt(), _ask_upstream(meters))
         mqtt = _ask_mqtt()
-        there = [meter for meter in meters if meter.address != "auto"]
-        if there and click.confirm("Read each of them once now?", default=True):
-            tried = guide.try_out(there)
-            meters = tuple(tried.settled(meter) for meter in meters)
+        if click.confirm("Read each of them once now?", default=True):
+            meters = _read_once(meters)
         return Answers(zone, mqtt, _ask_upstream(meters))
     try:
         return Answers(zone, _ask_mqtt(), _ask_upstream(_ask_meters()))
@@ -150,6 +159,9 @@ def _ask_mqtt() -> MqttSettings:
         if not click.confirm("Change these answers?", default=True):
             break
         mqtt = _ask_broker(mqtt)
+    else:
+        if sys.stdin.isatty():
+            say(f"MQTT: the broker at {mqtt.host}:{mqtt.port} accepts these answers")
     return mqtt
 
 
@@ -203,12 +215,24 @@ def _ask_meter(taken: Container[str]) -> Meter:
     found = None if typed else guide.choose()
     device_id = typed or (found and found.device_id)
     device_id = device_id or click.prompt("Device id", value_proc=_device_id)
-    meter = _ask_rest(name, device_id, found)
-    tried = guide.try_out([meter])
-    while tried.failed and click.confirm("Change these answers?", default=True):
+    return _read_once([_ask_rest(name, device_id, found)])[0]
+
+
+def _read_once(meters: Sequence[Meter]) -> tuple[Meter, ...]:
+    """Read meters; where one does not answer, ask for what its read depends on, and try again."""
+    tried = guide.try_out(meters)
+    return tuple(
+        _corrected(meter) if meter in tried.failed else tried.settled(meter) for meter in meters
+    )
+
+
+def _corrected(meter: Meter) -> Meter:
+    while click.confirm(f"Change the answers for {meter.title}?", default=True):
         meter = _ask_again(meter)
         tried = guide.try_out([meter])
-    return tried.settled(meter)
+        if not tried.failed:
+            return tried.settled(meter)
+    return meter
 
 
 def _ask_again(meter: Meter) -> Meter:

@@ -1,4 +1,7 @@
-"""Meters from `devices.json`, the list that tinytuya's wizard writes."""
+"""Meters from `devices.json`, the list that tinytuya's wizard writes.
+
+Its `snapshot.json` and `tuya-raw.json` are read as well, and what else is a list of devices.
+"""
 
 import ipaddress
 import json
@@ -20,6 +23,19 @@ Entry = Mapping[str, Any]
 
 # Tuya's categories of measuring devices: meters and inverters.
 _CATEGORIES = ("zndb", "znnbq", "wxnbq")
+# Where the list is in `snapshot.json` and in `tuya-raw.json`.
+_LISTS = ("devices", "result")
+# How other lists call it: snapshot.json, what the cloud answers, localtuya's configuration.
+_OTHER_NAMES = {
+    "id": ("gwId", "device_id"),
+    "key": ("local_key",),
+    "ip": ("host",),
+    "version": ("ver", "protocol_version"),
+    "name": ("friendly_name",),
+    "parent": ("gateway_id",),
+    "node_id": ("cid",),
+}
+_DESCRIPTION = ("category", "product_id", "mapping")
 _PLUG = {"18": "cur_current", "19": "cur_power", "20": "cur_voltage"}
 
 
@@ -89,6 +105,8 @@ def _read(entries: Sequence[Entry], file: Path | None) -> tuple[list[Listed], li
     for device in entries:
         line = by_id.get(_text(device, "parent")) if device.get("sub") else device
         reason = _reason_against(device, line)
+        if _text(device, "id") and by_id[_text(device, "id")] is not device:
+            reason = "a later entry has the same id"
         meter = _meter(device, line, listed, file) if line and not reason else None
         if meter:
             listed[meter.name] = Listed(meter, _device(device))
@@ -145,22 +163,43 @@ def _parsed(content: bytes, name: str) -> list[Entry]:
         entries = json.loads(content)
     except (ValueError, RecursionError):
         raise ConfigError(f"{name} is not JSON: use tinytuya's devices.json") from None
+    if isinstance(entries, dict):
+        entries = next((entries[key] for key in _LISTS if key in entries), entries)
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
         raise ConfigError(f"{name} is not a list of devices: use tinytuya's devices.json")
-    return entries
+    return [_renamed(entry) for entry in entries]
+
+
+def _renamed(entry: Entry) -> Entry:
+    """Return an entry with the names that `devices.json` has."""
+    known = {
+        name: next((entry[other] for other in others if entry.get(other)), "")
+        for name, others in _OTHER_NAMES.items()
+        if not entry.get(name)
+    }
+    return {**entry, **{name: value for name, value in known.items() if value}}
 
 
 def _reason_against(device: Entry, line: Entry | None) -> str | None:
     """Return why a device is skipped; `line` is the entry of what answers on the network."""
+    if not any(device.get(key) for key in _DESCRIPTION):
+        return (
+            "the list says nothing of its product or datapoints; init without --from-devices "
+            "searches the network for it, and takes its key from a devices.json in this folder"
+        )
     if not _measures(device):
         return "none of its datapoints measures electricity"
     if line is None:
         return "it is behind a gateway (parent) that is not in the list"
     if line is not device and not _text(device, "node_id"):
         return "it is behind a gateway, but its entry has no node_id"
-    if len(_text(line, "key")) != LOCAL_KEY_LENGTH:
-        whose = "its" if line is device else "its gateway's"
-        return f"{whose} local key has not {LOCAL_KEY_LENGTH} characters"
+    characters = len(_text(line, "key"))
+    if characters != LOCAL_KEY_LENGTH:
+        key = "its local key" if line is device else "its gateway's local key"
+        wrong = (
+            f"has {characters} characters, not {LOCAL_KEY_LENGTH}" if characters else "is missing"
+        )
+        return f"{key} {wrong}"
     return None
 
 

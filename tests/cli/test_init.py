@@ -159,7 +159,7 @@ def test_in_a_terminal_secrets_are_not_shown(folder: Path, broker: Mosquitto) ->
         "Local key": KEY,
         "Protocol": "3.4",
         "Product": "owon_pc321",
-        "Change these answers": "n",  # its port is not the one of Tuya devices
+        "Change the answers for main": "n",  # its port is not the one of Tuya devices
         "Another meter": "n",
         "May other machines on your network open the page": "y",
     }
@@ -192,6 +192,7 @@ def test_a_broker_that_does_not_answer_is_asked_for_again(folder: Path, broker: 
         terminal.answer("Read each of them once now?", "n")
         terminal.answer("May other machines on your network open the page", "")
         assert terminal.finish() == 0
+    assert f"the broker at 127.0.0.1:{broker.port} accepts these answers" in terminal.text
     mqtt = load(folder / "esquirell.toml", {}).mqtt
     assert (mqtt.host, mqtt.port) == ("127.0.0.1", broker.port)
 

@@ -103,6 +103,39 @@ def test_devices_without_a_meter_write_nothing(folder: Path) -> None:
     assert names(folder) == ["devices.json"]
 
 
+@pytest.mark.usefixtures("own_ports")
+def test_a_key_of_the_list_that_is_refused_is_asked_for_again(
+    folder: Path, broker: Mosquitto
+) -> None:
+    house = {"id": "bf07", "name": "House", "key": "another-key-1234", "ip": "127.0.0.1"}
+    house |= {"product_id": "gqmmtjclqb7reg5p"}
+    (folder / "devices.json").write_text(json.dumps([house]))
+    device = SimulatedMeter("bf07", KEY, "3.4", lambda: {"101": 2361}, port=6668)
+    device.start()
+    try:
+        with Terminal([*COMMAND, "--from-devices", "devices.json"]) as terminal:
+            for prompt, answer in (
+                ("MQTT host", "127.0.0.1"),
+                ("MQTT port", str(broker.port)),
+                ("MQTT user", ""),
+                ("Read each of them once now?", ""),
+                ("Change the answers for House?", ""),
+                ("Device id", ""),
+                ("Address", ""),
+                ("Local key", KEY),
+                ("Protocol", "3.4"),
+                ("May other machines on your network open the page", ""),
+            ):
+                terminal.answer(prompt, answer)
+            assert terminal.finish() == 0
+    finally:
+        device.stop()
+    assert "check its local_key" in " ".join(terminal.text.split())
+    assert re.search(r"^Voltage +236\.1 ", terminal.text, re.MULTILINE)
+    (meter,) = load(folder / "esquirell.toml", {}).meters
+    assert (meter.local_key.get_secret_value(), meter.protocol) == (KEY, "3.4")
+
+
 def put_two_devices(folder: Path) -> None:
     file = put_devices(folder)
     (plug, lamp) = json.loads(file.read_text())
@@ -147,7 +180,7 @@ def test_from_a_search_to_the_first_reading(folder: Path, broker: Mosquitto) -> 
             for prompt in ("MQTT user", "Meter name", "Device id"):
                 terminal.answer(prompt, "")
             terminal.answer("Which one", "1")
-            for prompt in ("Address", "Protocol", "Product", "Change these answers"):
+            for prompt in ("Address", "Protocol", "Product", "Change the answers for main"):
                 terminal.answer(prompt, "")
             for prompt in ("Device id", "Address"):
                 terminal.answer(prompt, "")

@@ -1,4 +1,5 @@
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -7,7 +8,7 @@ from support.configuration import KEY, ConfigurationFolder
 
 from esquirell.domain.errors import ConfigError
 from esquirell.domain.meter import Meter
-from esquirell.settings.devices import Found, describe, read_devices
+from esquirell.settings.devices import Found, describe, key_of, read_devices
 
 PLUG = {
     "1": {"code": "switch_1", "type": "Boolean", "values": {}},
@@ -123,8 +124,9 @@ def test_meters_are_known_by_codes_category_or_product(
             {"sub": True, "parent": "bf02"},
             "it is behind a gateway (parent) that is not in the list",
         ),
-        ({"key": ""}, "its local key has not 16 characters"),
-        ({"key": None}, "its local key has not 16 characters"),
+        ({"key": ""}, "its local key is missing"),
+        ({"key": None}, "its local key is missing"),
+        ({"key": "abc"}, "its local key has 3 characters, not 16"),
         ({"id": ""}, "its entry is incomplete"),
     ],
 )
@@ -152,7 +154,7 @@ def test_a_device_behind_a_gateway_is_read_through_it(folder: ConfigurationFolde
     ("child", "gateway", "reason"),
     [
         ({"node_id": ""}, {}, "it is behind a gateway, but its entry has no node_id"),
-        ({}, {"key": ""}, "its gateway's local key has not 16 characters"),
+        ({}, {"key": ""}, "its gateway's local key is missing"),
     ],
 )
 def test_what_a_gateway_lacks_is_named(
@@ -176,7 +178,7 @@ def test_a_mapping_may_be_the_list_of_the_cloud(folder: ConfigurationFolder) -> 
 
 def test_names_are_unique_and_labels_are_kept(folder: ConfigurationFolder) -> None:
     names = ["Küche Steckdose", "Küche Steckdose", "插座", "插座", ""]
-    found = take(folder, *(device(name=name) for name in names))
+    found = take(folder, *(device(name=name, id=f"bf{i}") for i, name in enumerate(names)))
     assert [meter.name for meter in found.meters] == [
         "kueche-steckdose",
         "kueche-steckdose-2",
@@ -186,6 +188,47 @@ def test_names_are_unique_and_labels_are_kept(folder: ConfigurationFolder) -> No
     ]
     # Without a name of its own a device is called by its product's.
     assert [meter.label for meter in found.meters] == [*names[:-1], "Smart Plug"]
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda entries: entries,
+        lambda entries: {"timestamp": 1.5, "devices": entries},
+        lambda entries: {"result": entries, "success": True, "file": {"name": "tuya-raw.json"}},
+    ],
+)
+def test_what_the_wizard_writes_beside_it_is_read_too(
+    folder: ConfigurationFolder,
+    wrap: Callable[[list[object]], object],
+) -> None:
+    plain = device(version="")
+    other = {
+        "device_id": plain.pop("id"),
+        "local_key": plain.pop("key"),
+        "host": plain.pop("ip"),
+        "ver": "3.3",
+        "friendly_name": plain.pop("name"),
+    }
+    file = folder.path / "snapshot.json"
+    file.write_bytes(b"\xef\xbb\xbf" + json.dumps(wrap([plain | other])).encode())
+    assert read_devices(file).meters[0] == only(take(folder, device())).model_copy(
+        update={"mapping_file": file}
+    )
+    assert key_of(file, "bf01") == KEY
+
+
+def test_a_list_that_describes_nothing_says_how_to_go_on(folder: ConfigurationFolder) -> None:
+    file = folder.put("devices.json", json.dumps([{"name": "Plug", "id": "bf01", "key": KEY}]))
+    found = read_devices(file)
+    assert found.meters == ()
+    assert found.left_out[0].reason.startswith("the list says nothing of its product")
+
+
+def test_of_two_entries_with_one_id_the_later_counts(folder: ConfigurationFolder) -> None:
+    found = take(folder, device(name="Old", key="0" * 16), device())
+    assert only(found).label == "Garage"
+    assert found.left_out == (("Old", "a later entry has the same id"),)
 
 
 @pytest.mark.parametrize(
@@ -212,7 +255,7 @@ def test_a_file_of_another_kind_is_refused(
 def test_all_captured_meters_are_seen_to_measure(folder: ConfigurationFolder) -> None:
     mapped = [one.capture for one in captures() if one.capture.get("mapping")]
     devices = [
-        device(name=f"case {number}", mapping=case["mapping"], category="none")
+        device(name=f"case {number}", id=f"bf{number}", mapping=case["mapping"], category="none")
         for number, case in enumerate(mapped)
     ]
     assert mapped

@@ -33,7 +33,13 @@ def put_devices(folder: Path) -> Path:
     known = {"id": "bf01", "key": KEY, "ip": "192.168.1.50", "version": "3.3", "category": "cz"}
     devices = [
         known | {"name": "Küche Steckdose", "mapping": mapping, "product_id": "abc"},
-        known | {"name": "Lamp", "mapping": {"20": {"code": "switch_led"}}, "category": "dj"},
+        known
+        | {
+            "id": "bf03",
+            "name": "Lamp",
+            "mapping": {"20": {"code": "switch_led"}},
+            "category": "dj",
+        },
     ]
     file = folder / "devices.json"
     file.write_text(json.dumps(devices))
