@@ -24,6 +24,7 @@ class Words:
     others: str = "{count} others"
     left_out: str = "{count} more are not shown: name one of them"
     nothing: str = "Nothing is stored for this time"
+    date: str = "{weekday} {day} {month}"
 
     def number(self, value: float, decimals: int) -> str:
         """Write a number; what rounds to zero has no sign."""
@@ -38,7 +39,8 @@ class Words:
 
     def day(self, local: datetime) -> str:
         """Write a local date without its year."""
-        return f"{self.weekdays[local.weekday()]} {local.day} {self.month(local)}"
+        weekday = self.weekdays[local.weekday()]
+        return self.date.format(weekday=weekday, day=local.day, month=self.month(local))
 
     def period(self, local: datetime, period: Period) -> str:
         """Name the period that begins at a local moment."""

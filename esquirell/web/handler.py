@@ -131,8 +131,10 @@ class Handler(RequestHandler):
         if self.request.method not in {"GET", "HEAD"} or self.is_partial:
             raise HTTPError(401)
         asked = (self.request.path + (f"?{self.request.query}" if self.request.query else ""))[1:]
-        query = f"?{urlencode({'next': asked})}" if asked else ""
-        self.redirect(f"{self.visit.base}/login{query}")
+        query = {"next": asked} if asked else {}
+        if self.get_cookie(COOKIE):
+            query["ended"] = "1"
+        self.redirect(f"{self.visit.base}/login{'?' if query else ''}{urlencode(query)}")
         raise Finish
 
     @property

@@ -27,6 +27,7 @@ def words_of(texts: Texts) -> Words:
         texts("history.others"),
         texts("history.left_out"),
         texts("history.nothing"),
+        texts("format.day"),
     )
 
 

@@ -27,8 +27,9 @@ from esquirell.web.handler import breakable
 from esquirell.web.live import Live
 from esquirell.web.narrowed import Narrowed, areas_of
 from esquirell.web.overview import Glance, House, sparkline, state_of
+from esquirell.web.pictures import words_of
 from esquirell.web.places import note_of, of_house, of_meter, shape_of
-from esquirell.web.texts import DEFAULT, best_language, languages, texts_of
+from esquirell.web.texts import DEFAULT, _flat, best_language, languages, texts_of
 from esquirell.web.today import Base, Today
 
 TEXTS = texts_of(DEFAULT)
@@ -120,19 +121,40 @@ def test_every_quantity_and_every_command_has_its_words() -> None:
     assert all(TEXTS.has(f"done.{name}") for name in changes if name != "schedule/list")
 
 
-def test_every_catalogue_has_only_texts_of_the_english_one_with_the_same_places() -> None:
+def test_every_catalogue_has_the_texts_of_the_english_one_with_the_same_places() -> None:
+    def places(text: str) -> set[str]:
+        return set(re.findall(r"{\w+}", text))
+
+    english = catalogue(DEFAULT)
+    assert set(languages()) == {"de", "en"}
     for language in languages():
-        raw = tomllib.loads((WEB / "messages" / f"{language}.toml").read_text())
-        assert raw
-        for key, text in texts_of(language)._texts.items():
-            assert TEXTS.has(key), (language, key)
-            places = set(re.findall(r"{\w+}", text))
-            assert places <= set(re.findall(r"{\w+}", TEXTS._texts[key])), (language, key)
+        own = catalogue(language)
+        assert own.keys() == english.keys()
+        differing = [key for key, text in own.items() if places(text) != places(english[key])]
+        assert differing == []
+        assert all(text.strip() == text != "" for text in own.values())
+
+
+def catalogue(language: str) -> dict[str, str]:
+    """Return what a file holds, without what English adds to it."""
+    return dict(_flat(tomllib.loads((WEB / "messages" / f"{language}.toml").read_text())))
+
+
+def test_german_is_written_as_germans_do() -> None:
+    german = Formats(texts_of("de"), "Europe/Berlin")
+    assert german.energy(1234.5) == f"1.234,50{NARROW_SPACE}kWh"
+    assert german.date(datetime(2026, 11, 28, 23, 30, tzinfo=UTC)) == "So 29. Nov. 2026"
+    assert german.every(300) == "alle 5 Minuten"
+    assert german.label("active_power_a_mean") == "Leistung, Phase A, Mittel"
+    local = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+    assert words_of(texts_of("de")).period(local, "hour") == "So 1. März 2026, 12:00"
 
 
 def test_the_language_is_the_best_one_that_there_is() -> None:
     assert best_language("xx, en-GB;q=0.8") == "en"
     assert best_language("") == "en"
+    assert best_language("de-AT,de;q=0.9,en;q=0.8") == "de"
+    assert best_language("en;q=0.5, de;q=0") == "en"
     assert best_language("tlh;q=oops,*;q=0.1") == "en"
 
 

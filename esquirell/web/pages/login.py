@@ -56,7 +56,8 @@ class Login(Handler):
 
     def _show(self, *, wrong: bool = False, wait_s: int = 0) -> None:
         wanted = self.get_argument("next", "")
-        self.render("login.html", wrong=wrong, wait_s=wait_s, next=wanted)
+        ended = self.get_query_argument("ended", "") != ""
+        self.render("login.html", wrong=wrong, wait_s=wait_s, next=wanted, ended=ended)
 
 
 class Logout(Handler):
