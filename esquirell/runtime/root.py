@@ -52,6 +52,7 @@ from esquirell.services.inventory import Inventory
 from esquirell.services.inventory import Known as KnownMeters
 from esquirell.services.jobs import Jobs
 from esquirell.services.lines import Lines
+from esquirell.services.patience import PatientStore
 from esquirell.services.poll import USUAL_INTERVAL_S, Poller
 from esquirell.services.remote_reads import Inbox, OneWorker, RemoteReads
 from esquirell.services.replay import Replay
@@ -194,7 +195,7 @@ class Runtime:
         spool, storage = Spool(self.settings.spool_file), self.storage
         history, corrections = storage.reading_history, self.upkeep.corrections
         dating = Dating(self.timekeeper, spool, history, corrections, now)
-        saver = Saver(store, spool, dating)
+        saver = Saver(PatientStore(store), spool, dating)
         delivery = Delivery(self.devices.profiles, saver, self.publisher)
         return Poller(transport, self.devices.profiles, delivery, now, self._interval_s)
 

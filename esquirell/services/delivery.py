@@ -3,14 +3,17 @@
 import logging
 import threading
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
+from typing import TypeVar
 
 from esquirell.domain.errors import EsquirellError, SpoolError, UnavailableError
 from esquirell.domain.meter import Meter
 from esquirell.domain.ranges import Ranges
 from esquirell.domain.reading import MeterStatus, Outcome, Reading
+from esquirell.services.patience import Lane, StalledError
 from esquirell.services.ports import Profiles, Publisher, ReadingStore, Spool
 from esquirell.services.statuses import Statuses
 from esquirell.services.timekeeping import Dating, Judge, Timekeeper
@@ -24,6 +27,8 @@ BATCH = 500
 # How long one who has readings waits for another who tries the database, in seconds.
 TURN_S = 1.0
 
+Kept = TypeVar("Kept")
+
 
 class Saver:
     """Stores readings in one transaction per batch; spools them while the database is unreachable.
@@ -32,7 +37,13 @@ class Saver:
     clock is believed.
     """
 
-    def __init__(self, store: ReadingStore, spool: Spool, dating: Dating | None = None) -> None:
+    def __init__(
+        self,
+        store: ReadingStore,
+        spool: Spool,
+        dating: Dating | None = None,
+        disk: Lane | None = None,
+    ) -> None:
         self.store = store
         self._spool = spool
         self._dating = dating
@@ -41,6 +52,9 @@ class Saver:
         self._away: UnavailableError | None = None
         self._no_room: SpoolError | None = None
         self._stuck = False
+        # The database hangs: to see whether it is back is left to `retry`, which has the time.
+        self._stalled = False
+        self._disk = disk or Lane("the disk")
         self._keeping = threading.Lock()
         # What an earlier process could not store waits as well.
         self._may_wait = True
@@ -49,7 +63,7 @@ class Saver:
     def waiting(self) -> int:
         """Count the readings that wait for the database."""
         try:
-            return len(self._memory) + self._spool.count()
+            return len(self._memory) + self._on_disk(self._spool.count)
         except SpoolError as error:
             log.debug("the spool is not counted: %s", error)
             return len(self._memory)
@@ -72,6 +86,7 @@ class Saver:
         except UnavailableError as error:
             self._away = error
         else:
+            self._stalled = False
             self.save((), {})
 
     @property
@@ -89,13 +104,13 @@ class Saver:
     ) -> UnavailableError | None:
         """Store readings and statuses; give the error when the database is unreachable.
 
-        A locked database is found out in seconds: who comes meanwhile does not queue for it.
-        Readings whose time is unknown wait in the spool.
+        A database that is locked or hangs is found out in seconds: who comes meanwhile does not
+        queue for it. Readings whose time is unknown wait in the spool.
         """
         if undated := [reading for reading in readings if reading.undated]:
             self._keep(undated)
             readings = [reading for reading in readings if not reading.undated]
-        if not self._lock.acquire(timeout=0 if self._away else TURN_S):
+        if self._stalled or not self._lock.acquire(timeout=0 if self._away else TURN_S):
             self._keep(readings)
             return self._away or SLOW
         try:
@@ -110,6 +125,7 @@ class Saver:
                 self._store_waiting()
             self.store.add(readings, statuses)
         except UnavailableError as error:
+            self._stalled = isinstance(error, StalledError)
             self._complain(error)
             self._keep(readings)
         else:
@@ -130,23 +146,26 @@ class Saver:
     def _store_remembered(self) -> int:
         with self._keeping:
             remembered = [reading for reading in self._memory if not reading.undated]
-            self.store.add(remembered, {})
-            undated = [reading for reading in self._memory if reading.undated]
+        self.store.add(remembered, {})
+        stored = {id(reading) for reading in remembered}
+        with self._keeping:
+            left = [reading for reading in self._memory if id(reading) not in stored]
             self._memory.clear()
-            self._memory.extend(undated)
-            if not undated:
+            self._memory.extend(left)
+            if not left:
                 self._no_room = None
         return len(remembered)
 
     def _store_spooled(self) -> int:
         stored = 0
         try:
-            readings, number = self._spool.oldest(BATCH)
-            while readings:
+            while True:
+                readings, number = self._on_disk(partial(self._spool.oldest, BATCH))
+                if not readings:
+                    break
                 self.store.add(readings, {})
-                self._spool.forget(number)
+                self._on_disk(partial(self._spool.forget, number))
                 stored += len(readings)
-                readings, number = self._spool.oldest(BATCH)
         except SpoolError as error:
             # New readings must not wait because of old ones that can't be got at.
             level = logging.DEBUG if self._stuck else logging.WARNING
@@ -161,13 +180,20 @@ class Saver:
         with self._keeping:
             self._memory.extend(readings)
             try:
-                self._spool.add(tuple(self._memory))
+                self._on_disk(partial(self._spool.add, tuple(self._memory)))
             except SpoolError as error:
                 self._complain_of_the_disk(error)
             else:
                 self._memory.clear()
                 self._no_room = None
         self._may_wait = True
+
+    def _on_disk(self, work: Callable[[], Kept]) -> Kept:
+        """Do something with the spool. Raises SpoolError, also for a disk that hangs."""
+        try:
+            return self._disk.run(work)
+        except StalledError as error:
+            raise SpoolError(str(error)) from error
 
     def _complain_of_the_disk(self, error: SpoolError) -> None:
         level = logging.DEBUG if self._no_room else logging.WARNING

@@ -1,6 +1,7 @@
 """The only writer of schedules: the database is the record, entries in Redis are derived."""
 
 import logging
+import threading
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -42,6 +43,8 @@ class Schedules:
         self._timetable = timetable
         self._clock = clock
         self._recorded: dict[str, datetime] = {}
+        self._recording: set[str] = set()
+        self._recording_lock = threading.Lock()
         self._synced: dict[str, Schedule] = {}
         self._left_out: dict[str, str] = {}
 
@@ -137,8 +140,24 @@ class Schedules:
         self._timetable.note_run(name, LastRun(now, result))
         previous = self._recorded.get(name) if 0 < every < DURABLE_EVERY_S else None
         if previous is None or not 0 <= (now - previous).total_seconds() < DURABLE_EVERY_S:
-            self._store.record_run(name, LastRun(now, result))
-            self._recorded[name] = now
+            self._record(name, LastRun(now, result))
+
+    def _record(self, name: str, run: LastRun) -> None:
+        """Write a run into the database, unless an earlier one of the schedule is being written.
+
+        A database that hangs would else take a place of the worker with each run.
+        """
+        with self._recording_lock:
+            if name in self._recording:
+                return
+            self._recording.add(name)
+        try:
+            self._store.record_run(name, run)
+            if run.at:
+                self._recorded[name] = run.at
+        finally:
+            with self._recording_lock:
+                self._recording.discard(name)
 
     def _effective(self, stored: StoredSchedule) -> Schedule | None:
         """Return a schedule as it is to run; one that can't run is left out, and said once."""

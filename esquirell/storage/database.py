@@ -6,7 +6,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Literal
 
@@ -19,6 +19,7 @@ from esquirell.domain.errors import ConfigError, UnavailableError
 from esquirell.domain.extras import install_command
 from esquirell.storage import glance, postgres, sqlite
 from esquirell.storage.address import file_of, is_sqlite, parse, shown
+from esquirell.storage.server_watch import ServerWatch
 from esquirell.storage.sqlite import is_there
 
 # By the name of SQLite's primary result code: https://www.sqlite.org/rescode.html
@@ -144,6 +145,9 @@ class Database:
         self.on_damage: Callable[[], None] | None = None
         self.renew: Callable[[], str] | None = None
         self._renewed_at = float("-inf")
+        self._watch_lock = threading.Lock()
+        self._server_watch: ServerWatch | None = None
+        self._watch_pid = 0
 
     def describe(self) -> str:
         """Name the database for people, without secrets."""
@@ -207,15 +211,32 @@ class Database:
 
     @contextmanager
     def _watched(self) -> Iterator[None]:
-        try:
-            yield
-        except (SQLAlchemyError, sqlite3.Error) as error:
-            failure = _translate(error, self.url)
-            if isinstance(failure, DamagedError) and self.on_damage is not None:
-                self.on_damage()
-            elif isinstance(failure, NotConnectedError):
-                self._renew()
-            raise failure from error
+        with self._waiting():
+            try:
+                yield
+            except (SQLAlchemyError, sqlite3.Error) as error:
+                failure = _translate(error, self.url)
+                if isinstance(failure, DamagedError) and self.on_damage is not None:
+                    self.on_damage()
+                elif isinstance(failure, NotConnectedError):
+                    self._renew()
+                raise failure from error
+
+    def _waiting(self) -> AbstractContextManager[None]:
+        """Watch over a use of the database, if it is a server that may stop answering."""
+        if is_sqlite(self.url):
+            return nullcontext()
+        return self._watch().waiting()
+
+    def _watch(self) -> ServerWatch:
+        """Return the watch of this process: a fork has none of its parent's threads."""
+        with self._watch_lock:
+            if self._server_watch is None or self._watch_pid != os.getpid():
+                self._server_watch = ServerWatch(
+                    lambda: postgres.ask(self.url), self.close, self.describe()
+                )
+                self._watch_pid = os.getpid()
+            return self._server_watch
 
     def _renew(self) -> None:
         """Take the password that the configuration has now."""
@@ -273,5 +294,5 @@ class Database:
             raise ConfigError(
                 f"PostgreSQL needs a driver that is not installed: {install_command('postgres')}"
             ) from error
-        postgres.configure(engine, self._patience_s)
+        postgres.configure(engine, self._patience_s, self._watch())
         return engine

@@ -1,12 +1,17 @@
 """What only PostgreSQL needs: time limits of the connection and of its statements."""
 
+from contextlib import suppress
 from typing import Any
 
 from sqlalchemy import text
 from sqlalchemy.engine import URL, Connection, Engine, ExecutionContext
 from sqlalchemy.event import listen
 
+from esquirell.storage.server_watch import ServerWatch
+
 STATEMENT_LIMIT_S = 60
+# The least that libpq takes.
+ASK_LIMIT_S = 2
 
 # An execution option: numbers are then read in half the time that their text takes. Only for
 # our own tables, as psycopg can't read all of the server's own types that way.
@@ -23,11 +28,11 @@ TRIAL = text(
 # libpq's own parameters, in seconds but for tcp_user_timeout (ms):
 # https://www.postgresql.org/docs/current/libpq-connect.html
 _CONNECT = {
-    "connect_timeout": 10,
-    "keepalives_idle": 30,
-    "keepalives_interval": 10,
+    "connect_timeout": 5,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
     "keepalives_count": 3,
-    "tcp_user_timeout": 60_000,
+    "tcp_user_timeout": 15_000,
     "application_name": "esquirell",
     # Made in the C locale, a database has no encoding of its own (SQL_ASCII): text came as bytes.
     "client_encoding": "utf8",
@@ -39,8 +44,23 @@ def connect_args(url: URL) -> dict[str, Any]:
     return {key: value for key, value in _CONNECT.items() if key not in url.query}
 
 
-def configure(engine: Engine, patience_s: float) -> None:
-    """Limit how long statements of each new connection run and wait for locks."""
+def ask(url: URL) -> None:
+    """Open a connection, and close it. Raises TimeoutError when nobody answers in time.
+
+    Whatever else a server answers, it is there.
+    """
+    import psycopg  # noqa: PLC0415 - an optional driver
+
+    arguments = {**url.translate_connect_args(username="user", database="dbname"), **url.query}
+    with suppress(psycopg.Error):
+        try:
+            psycopg.connect(**arguments | {"connect_timeout": ASK_LIMIT_S}).close()
+        except psycopg.errors.ConnectionTimeout as error:
+            raise TimeoutError from error
+
+
+def configure(engine: Engine, patience_s: float, watch: ServerWatch) -> None:
+    """Limit how long statements of each new connection run, wait for locks, and are waited for."""
     settings = {
         "timezone": "UTC",
         "statement_timeout": f"{STATEMENT_LIMIT_S}s",
@@ -48,10 +68,13 @@ def configure(engine: Engine, patience_s: float) -> None:
     }
 
     def on_connect(connection: Any, _record: object) -> None:  # noqa: ANN401 - an optional driver
+        watch.opened(connection)
         for name, value in settings.items():
             connection.execute("SELECT set_config(%s, %s, false)", (name, value))
         connection.commit()
 
+    # A connection that turned out to be cut is replaced at once.
+    listen(engine, "do_connect", lambda *_: watch.check())
     listen(engine, "connect", on_connect)
     listen(engine, "before_cursor_execute", _choose_format)
 

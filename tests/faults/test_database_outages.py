@@ -5,11 +5,16 @@ import shutil
 import signal
 import sqlite3
 import threading
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from support.db_postgres import PASSWORD, PostgresServer
-from support.fault_bench import Bench, Fault, Outage, Result, endure
+from support.fault_bench import Bench, Fault, Outage, Result, endure, preloaded
+from support.tcp_proxy import TcpProxy
+
+# A database that is unreachable holds up no poll: on a busy machine each second is not kept.
+PAUSE_S = 6.0
 
 FILES = ("esquirell.db", "esquirell.db-wal", "esquirell.db-shm")
 
@@ -53,7 +58,21 @@ def readers(bench: Bench) -> None:
         connection.close()
 
 
+def locked_for(seconds: float) -> Fault:
+    """Build a fault: another program writes for so long."""
+
+    def lock(bench: Bench) -> None:
+        with closing(sqlite3.connect(bench.folder / "data" / "esquirell.db")) as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            bench.named("is locked by another process")
+            bench.steady(seconds)
+            connection.rollback()
+
+    return lock
+
+
 SQLITE = {
+    "SQLite locked by another program for 100 s": Outage(locked_for(100), pause_s=PAUSE_S),
     "SQLite file taken away and put back": Outage(file_gone, file_back, "database|esquirell.db"),
     "state directory taken away and put back": Outage(folder_gone, folder_back, "data"),
     "thirty readers in the middle of a read": Outage(readers, lasts_s=20),
@@ -130,7 +149,10 @@ def outages(postgres: Postgres) -> dict[str, Outage]:
         ),
         "PostgreSQL connections ended each second": Outage(postgres.cut, lasts_s=20),
         "PostgreSQL stopped (SIGSTOP) for 30 s": Outage(
-            postgres.frozen, postgres.thawed, "database|PostgreSQL", lasts_s=30
+            postgres.frozen, postgres.thawed, "database|PostgreSQL", lasts_s=30, pause_s=PAUSE_S
+        ),
+        "PostgreSQL stopped (SIGSTOP) for 100 s": Outage(
+            postgres.frozen, postgres.thawed, "does not answer", lasts_s=100, pause_s=PAUSE_S
         ),
         "PostgreSQL wants another password": Outage(
             postgres.locked_out, postgres.let_in, "password"
@@ -139,7 +161,7 @@ def outages(postgres: Postgres) -> dict[str, Outage]:
     }
 
 
-@pytest.mark.parametrize("number", range(6))
+@pytest.mark.parametrize("number", range(7))
 def test_postgresql(
     number: int, tmp_path: Path, postgres: PostgresServer, results: list[Result]
 ) -> None:
@@ -147,3 +169,32 @@ def test_postgresql(
     fault, outage = list(outages(server).items())[number]
     with Bench(tmp_path, database_url=postgres.url(server.name)) as bench:
         results.append(endure(bench, fault, outage))
+
+
+def test_packets_to_postgresql_are_dropped(
+    tmp_path: Path, postgres: PostgresServer, results: list[Result]
+) -> None:
+    name = postgres.new_database()
+    outage = Outage(
+        lambda _: proxy.hole(), lambda _: proxy.mend(), "database", lasts_s=40, pause_s=PAUSE_S
+    )
+    with TcpProxy(postgres.port) as proxy:
+        url = postgres.url(name).replace(f":{postgres.port}/", f":{proxy.port}/")
+        with Bench(tmp_path, database_url=url) as bench:
+            results.append(endure(bench, "packets to PostgreSQL dropped for 40 s", outage))
+
+
+@pytest.mark.skipif(not shutil.which("gcc"), reason="gcc is not installed")
+def test_a_disk_that_hangs(tmp_path: Path, results: list[Result]) -> None:
+    """Nothing written reaches the disk for half a minute, and nobody is told."""
+    hangs = tmp_path / "hangs"
+    environment = preloaded(tmp_path, "hung_disk") | {"HUNG_DISK_FILE": str(hangs)}
+    outage = Outage(
+        lambda _: hangs.touch(),
+        lambda _: hangs.unlink(),
+        "has not answered",
+        lasts_s=40,
+        pause_s=PAUSE_S,
+    )
+    with Bench(tmp_path, environment=environment) as bench:
+        results.append(endure(bench, "disk that hangs for 40 s (fsync does not return)", outage))

@@ -3,7 +3,6 @@
 import os
 import shutil
 import signal
-import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from support.fault_bench import LIMIT_S, METERS, Bench, Outage, Result, check, endure
+from support.fault_bench import LIMIT_S, METERS, Bench, Outage, Result, check, endure, preloaded
 from support.waiting import eventually
 
 from esquirell.runtime.machine import Machine
@@ -94,12 +93,9 @@ def test_nobody_reads_the_log(tmp_path: Path, results: list[Result]) -> None:
 @contextmanager
 def clock(folder: Path, offset_s: int) -> Iterator[tuple[dict[str, str], Path]]:
     """Build the library that shifts a process' clock; yield its environment and its offset file."""
-    library, offset = folder / "clock_step.so", folder / "offset"
-    source = Path(__file__).with_name("clock_step.c")
-    command = ["/usr/bin/gcc", "-shared", "-fPIC", "-O2", "-o", str(library), str(source), "-ldl"]
-    subprocess.run(command, check=True)
+    offset = folder / "offset"
     offset.write_text(str(offset_s))
-    yield {"LD_PRELOAD": str(library), "CLOCK_STEP_FILE": str(offset)}, offset
+    yield preloaded(folder, "clock_step") | {"CLOCK_STEP_FILE": str(offset)}, offset
 
 
 STEPS = {

@@ -1,12 +1,14 @@
+import threading
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from support.fakes import Clock, ScheduleStore, Timetable
+from support.waiting import LIMIT_S
 
 from esquirell.domain.errors import ConfigError
 from esquirell.domain.reading import iso
-from esquirell.domain.schedule import Schedule, StoredSchedule
+from esquirell.domain.schedule import LastRun, Schedule, StoredSchedule
 from esquirell.services.schedules import Schedules
 
 FETCH = Schedule(name="fetch", every=60)
@@ -130,3 +132,27 @@ def test_the_last_run_and_the_next_one_are_told_apart() -> None:
     assert states["fetch"]["next_run_at"] == iso(bench.clock() + timedelta(minutes=1))
     assert states["fetch"]["last_result"] == "ok"
     assert (states["night"]["last_run_at"], states["night"]["next_run_at"]) == (None, None)
+
+
+def test_a_database_that_hangs_is_not_waited_for_by_each_run() -> None:
+    bench = Bench()
+    bench.start(FETCH)
+    begun, goes_on = threading.Event(), threading.Event()
+    record = bench.store.record_run
+
+    def hang(name: str, run: LastRun) -> None:
+        begun.set()
+        goes_on.wait(LIMIT_S)
+        record(name, run)
+
+    bench.store.record_run = hang  # type: ignore[method-assign]
+    first = threading.Thread(target=bench.schedules.ran, args=("fetch", "ok", 1))
+    first.start()
+    assert begun.wait(LIMIT_S)
+    bench.schedules.ran("fetch", "ok", 1)
+    goes_on.set()
+    first.join(LIMIT_S)
+    assert bench.store.writes == 1
+    bench.clock.advance(600)
+    bench.schedules.ran("fetch", "ok", 1)
+    assert bench.store.writes == 2

@@ -29,6 +29,8 @@ LIMIT_S = 60.0
 # Within this time `health` names a fault, and takes it back when it is over.
 NAMED_WITHIN_S = 30.0
 
+FAULTS = Path(__file__).parents[1] / "faults"
+
 DPS = {"101": 2361, "102": 600, "103": -140, "104": 99, "133": -140, "135": 50}
 
 
@@ -247,6 +249,14 @@ def resident_mib(pid: int) -> float:
     return int(line.split()[1]) / 1024
 
 
+def preloaded(folder: Path, name: str) -> dict[str, str]:
+    """Build a library that stands between a process and the C library; return its environment."""
+    library, source = folder / f"{name}.so", FAULTS / f"{name}.c"
+    command = ["/usr/bin/gcc", "-shared", "-fPIC", "-O2", "-o", str(library), str(source), "-ldl"]
+    subprocess.run(command, check=True)
+    return {"LD_PRELOAD": str(library)}
+
+
 def _meter(number: int, port: int = 0) -> SimulatedMeter:
     return SimulatedMeter(f"id-m{number}", KEY, "3.4", lambda: DPS, port=port)
 
@@ -263,7 +273,7 @@ class Outage:
     """A fault that lasts: how it begins and ends, and what `health` says of it (a pattern).
 
     `says` is empty where all works on in spite of it. `may_miss` counts the readings that may
-    be lost by it.
+    be lost by it, `pause_s` is for how long it may hold up the polls of a meter.
     """
 
     begin: Fault
@@ -271,6 +281,7 @@ class Outage:
     says: str = ""
     may_miss: int = 0
     lasts_s: float = 20.0
+    pause_s: float | None = None
 
 
 def check(bench: Bench, fault: str, inject: Fault, may_miss: int) -> Result:
@@ -298,4 +309,7 @@ def endure(bench: Bench, name: str, outage: Outage) -> Result:
     bench.steady(3)
     result = bench.finish(name, said)
     assert result.taken - outage.may_miss <= result.stored <= result.taken, result.row
+    if outage.pause_s is not None:
+        assert result.pause_s is not None, result.row
+        assert result.pause_s <= outage.pause_s, result.row
     return result

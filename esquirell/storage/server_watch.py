@@ -1,0 +1,123 @@
+"""Ends the waits for a PostgreSQL server that has stopped answering."""
+
+import logging
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+from weakref import WeakSet
+
+from esquirell.domain.errors import UnavailableError
+
+log = logging.getLogger(__name__)
+
+# Work may take longer than this: then the server is asked whether it is there still.
+SUSPECT_AFTER_S = 2.0
+ASK_AGAIN_S = 2.0
+LOOK_EVERY_S = 1.0
+
+
+class NotAnsweringError(UnavailableError):
+    """The server does not answer: nothing more is sent to it until it does."""
+
+
+class ServerWatch:
+    """Watches over what waits for a server, in a thread that is there while something does.
+
+    A frozen server, or a network that drops packets, ends no connection: its kernel may
+    acknowledge what it never reads, and its own time limits are frozen with it. `ask` opens a new
+    connection, and raises TimeoutError when nobody answers in time. Then all connections are
+    cut, `on_lost` is called, and whoever comes is refused at once, until `ask` succeeds again.
+    """
+
+    def __init__(self, ask: Callable[[], None], on_lost: Callable[[], None], place: str) -> None:
+        self._ask = ask
+        self._on_lost = on_lost
+        self._place = place
+        self._lock = threading.Lock()
+        self._is_watching = False
+        self._since: dict[object, float] = {}
+        self._connections: WeakSet[Any] = WeakSet()
+        self._is_lost = False
+
+    def opened(self, connection: object) -> None:
+        """Take note of a connection of the driver's."""
+        with self._lock:
+            self._connections.add(connection)
+
+    def check(self) -> None:
+        """Raise NotAnsweringError while the server is lost."""
+        if self._is_lost:
+            raise self._error()
+
+    @contextmanager
+    def waiting(self) -> Iterator[None]:
+        """Watch over a use of the server. Raises NotAnsweringError at once while it is lost."""
+        self.check()
+        mark = self._begin()
+        try:
+            yield
+        except UnavailableError as error:
+            if self._is_lost:
+                raise self._error() from error
+            raise
+        finally:
+            with self._lock:
+                del self._since[mark]
+
+    def _begin(self) -> object:
+        mark = object()
+        with self._lock:
+            self._since[mark] = time.monotonic()
+            if not self._is_watching:
+                self._is_watching = True
+                watch = threading.Thread(target=self._run, name="database-watch", daemon=True)
+                watch.start()
+        return mark
+
+    def _error(self) -> NotAnsweringError:
+        return NotAnsweringError(f"The database {self._place} does not answer.")
+
+    def _run(self) -> None:
+        while (oldest := self._oldest()) is not None:
+            if time.monotonic() - oldest >= SUSPECT_AFTER_S:
+                self._suspect()
+            time.sleep(LOOK_EVERY_S)
+
+    def _oldest(self) -> float | None:
+        """Return since when the oldest use lasts; None ends the watch."""
+        with self._lock:
+            self._is_watching = bool(self._since)
+            return min(self._since.values(), default=None)
+
+    def _suspect(self) -> None:
+        if self._answers():
+            return
+        self._is_lost = True
+        log.warning("the database %s does not answer: its connections are cut", self._place)
+        self._cut()
+        self._on_lost()
+        while not self._answers():
+            time.sleep(ASK_AGAIN_S)
+            # Who was connecting when it was lost may have got through to it since.
+            self._cut()
+        log.info("the database %s answers again", self._place)
+        self._is_lost = False
+
+    def _answers(self) -> bool:
+        try:
+            self._ask()
+        except TimeoutError:
+            return False
+        return True
+
+    def _cut(self) -> None:
+        with self._lock:
+            connections = list(self._connections)
+        for connection in connections:
+            # Closing a socket wakes nobody who waits for it; ending what it carries does.
+            with suppress(Exception), socket.socket(fileno=os.dup(connection.fileno())) as one:
+                one.shutdown(socket.SHUT_RDWR)

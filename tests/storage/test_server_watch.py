@@ -1,0 +1,120 @@
+"""A PostgreSQL server that stops answering: nobody waits for it, and it is used again at once."""
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+from support.db_postgres import QUOTED_PASSWORD, PostgresServer
+from support.db_samples import sample
+from support.tcp_proxy import TcpProxy
+from support.waiting import LIMIT_S, eventually
+
+from esquirell.domain.errors import UnavailableError
+from esquirell.storage.database import Database
+from esquirell.storage.readings import Readings
+from esquirell.storage.server_watch import NotAnsweringError, ServerWatch
+
+
+@contextmanager
+def frozen(server: PostgresServer) -> Iterator[None]:
+    """Stop the server and all its processes, as a virtual machine that is paused."""
+    stopped = server.processes()
+
+    def go_on() -> None:
+        for pid in stopped:
+            os.kill(pid, signal.SIGCONT)
+
+    # A test that waits in vain fails, and does not wait for ever.
+    late = threading.Timer(LIMIT_S, go_on)
+    late.start()
+    try:
+        for pid in stopped:
+            os.kill(pid, signal.SIGSTOP)
+        yield
+    finally:
+        late.cancel()
+        go_on()
+
+
+@pytest.fixture
+def database(postgres_with_tables: str) -> Iterator[Database]:
+    found = Database(postgres_with_tables)
+    yield found
+    found.close()
+
+
+def refused_s(readings: Readings, second: int) -> float:
+    """Return how long it took until the database was said not to answer."""
+    began = time.monotonic()
+    with pytest.raises(NotAnsweringError, match=r"The database .*\*\*\*@.* does not answer\."):
+        readings.add([sample("main", second)], {})
+    return time.monotonic() - began
+
+
+def test_a_frozen_server_is_found_out_and_used_again(
+    postgres: PostgresServer, database: Database
+) -> None:
+    readings = Readings(database)
+    readings.add([sample("main", 0)], {})
+    with frozen(postgres):
+        assert refused_s(readings, 1) < LIMIT_S / 2
+        # Those that follow wait for nothing.
+        assert refused_s(readings, 2) < 0.5
+    eventually(lambda: stores(readings, 3))
+    assert readings.counts() == {"main": 2}
+
+
+def stores(readings: Readings, second: int) -> bool:
+    try:
+        readings.add([sample("main", second)], {})
+    except UnavailableError:
+        return False
+    return True
+
+
+def test_a_transaction_that_waits_is_cut(postgres: PostgresServer, database: Database) -> None:
+    """What was sent before the server froze would wait for as long as it does."""
+    with pytest.raises(UnavailableError):
+        freeze_within(database, postgres)
+    eventually(lambda: stores(Readings(database), 1))
+
+
+def freeze_within(database: Database, server: PostgresServer) -> None:
+    with database.write() as connection, frozen(server):
+        connection.exec_driver_sql("SELECT 1")
+
+
+def test_a_network_that_drops_packets(postgres: PostgresServer, postgres_with_tables: str) -> None:
+    with TcpProxy(postgres.port) as proxy:
+        name = postgres_with_tables.rpartition("/")[2]
+        url = f"postgresql+psycopg://esquirell:{QUOTED_PASSWORD}@127.0.0.1:{proxy.port}/{name}"
+        database = Database(url)
+        readings = Readings(database)
+        readings.add([sample("main", 0)], {})
+        proxy.hole()
+        assert refused_s(readings, 1) < LIMIT_S / 2
+        assert refused_s(readings, 2) < 0.5
+        proxy.mend()
+        eventually(lambda: stores(readings, 3))
+        database.close()
+
+
+def test_a_server_that_only_takes_long_is_not_cut(database: Database) -> None:
+    with database.read() as connection:
+        assert connection.exec_driver_sql("SELECT 1 FROM pg_sleep(3)").scalar() == 1
+        assert connection.exec_driver_sql("SELECT 2").scalar() == 2
+
+
+def test_the_watch_ends_with_what_it_watches() -> None:
+    asked = threading.Event()
+    watch = ServerWatch(asked.set, lambda: None, "here")
+    with watch.waiting():
+        assert asked.wait(LIMIT_S)
+    eventually(lambda: "database-watch" not in {one.name for one in threading.enumerate()})
+    with watch.waiting():
+        names = {one.name for one in threading.enumerate()}
+    assert "database-watch" in names
