@@ -11,11 +11,11 @@ nobody can see which lines they run.
 
 import argparse
 import ast
+import multiprocessing
 import os
 import random
 import shutil
 import signal
-import subprocess
 import sys
 import tempfile
 from collections import Counter
@@ -25,8 +25,10 @@ from dataclasses import dataclass
 from importlib.util import cache_from_source
 from pathlib import Path
 from queue import SimpleQueue
+from typing import NamedTuple
 from xml.etree import ElementTree as ET
 
+import pytest
 from coverage import CoverageData
 
 ROOT = Path(__file__).parents[1]
@@ -34,6 +36,11 @@ ROOMS = ("domain", "services", "storage", "mqtt", "tuya", "beat")
 TESTS = (*ROOMS, "profiles", "settings", "plots", "backfill", "homeassistant", "web")
 # Tests of one mutant, by the time that they take without it.
 BUDGET_S = 60.0
+OUTPUT = "output.txt"
+# Processes that have the libraries already: loading them takes longer than most tests.
+PROCESSES = multiprocessing.get_context("forkserver")
+LIBRARIES = ["pytest", "sqlalchemy", "alembic.config", "celery", "kombu.transport.redis", "redis"]
+LIBRARIES += ["pydantic", "paho.mqtt.client", "tinytuya", "cryptography", "psycopg", "click"]
 SWAPPED: dict[type[ast.AST], type[ast.AST]] = {
     ast.Lt: ast.LtE,
     ast.LtE: ast.Lt,
@@ -221,6 +228,13 @@ def choose(rooms: Sequence[str], count: int, chance: random.Random) -> list[Muta
     return [mutant(place) for turn in zip(*by_room, strict=False) for place in turn]
 
 
+class Ran(NamedTuple):
+    """What came of a run of tests."""
+
+    code: int
+    output: str
+
+
 class Suite:
     """The tests: which run a line, and how long each takes; learnt by running them once."""
 
@@ -237,8 +251,8 @@ class Suite:
             [f"tests/{room}" for room in TESTS],
             limit_s=3600,
         )
-        if done.returncode > 1:
-            sys.exit(f"the tests do not run:\n{done.stdout[-4000:]}")
+        if done.code > 1:
+            sys.exit(f"the tests do not run:\n{done.output[-4000:]}")
         self._data = CoverageData(str(copy / ".coverage"))
         self._data.read()
         self._copy = copy
@@ -283,32 +297,38 @@ def _durations(report: Path) -> Iterator[tuple[str, float]]:
         yield f"{file}.py::{case.get('name')}", float(case.get("time", 0))
 
 
-def _pytest(
-    copy: Path, options: Sequence[str], tests: Sequence[str], limit_s: float
-) -> subprocess.CompletedProcess[str]:
-    """Run tests in a copy. Raises TimeoutExpired; its servers are ended in any case."""
+def _pytest(copy: Path, options: Sequence[str], tests: Sequence[str], limit_s: float) -> Ran:
+    """Run tests in a copy. Raises TimeoutError; what they started is ended in any case."""
+    child = PROCESSES.Process(target=_run, args=(copy, options, tests))
+    child.start()
+    child.join(limit_s)
+    late = child.is_alive()
+    if late:
+        os.kill(child.pid or 0, signal.SIGINT)  # so that fixtures end their servers
+        child.join(20)
+    if child.is_alive():
+        os.killpg(child.pid or 0, signal.SIGKILL)
+        child.join()
+    if late:
+        raise TimeoutError
+    return Ran(child.exitcode or 0, (copy / OUTPUT).read_text(encoding="utf-8", errors="replace"))
+
+
+def _run(copy: Path, options: Sequence[str], tests: Sequence[str]) -> None:
+    """Run tests in this process, a fork of one that has the libraries, but nothing of ours."""
+    os.setsid()
+    os.chdir(copy)
+    os.environ["PYTHONPATH"] = str(copy)
+    # With byte code: the tests are the same ones each time.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    sys.dont_write_bytecode = False
+    sys.path.insert(0, str(copy))
+    with (copy / OUTPUT).open("w", encoding="utf-8") as output:
+        os.dup2(output.fileno(), 1)
+        os.dup2(output.fileno(), 2)
     (copy / "tests.txt").write_text("\n".join(tests), encoding="utf-8")
-    command = [sys.executable, "-m", "pytest", "-q", "--tb=short", "-p", "no:cacheprovider"]
-    child = subprocess.Popen(
-        [*command, *options, "@tests.txt"],
-        cwd=copy,
-        env=os.environ | {"PYTHONPATH": str(copy)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    )
-    try:
-        output, _ = child.communicate(timeout=limit_s)
-    except subprocess.TimeoutExpired:
-        child.send_signal(signal.SIGINT)  # so that fixtures end their servers
-        try:
-            child.communicate(timeout=20)
-        except subprocess.TimeoutExpired:
-            os.killpg(child.pid, signal.SIGKILL)
-            child.communicate()
-        raise
-    return subprocess.CompletedProcess(command, child.returncode, output)
+    always = ["-q", "--tb=short", "-p", "no:cacheprovider"]
+    sys.exit(int(pytest.main([*always, *options, "@tests.txt"])))
 
 
 def noticed(changed: Mutant, suite: Suite, copy: Path) -> str:
@@ -321,14 +341,14 @@ def noticed(changed: Mutant, suite: Suite, copy: Path) -> str:
     try:
         _write(target, changed.source)
         done = _pytest(copy, ["-x", "-n0"], tests, limit_s=4 * usual_s + 60)
-    except subprocess.TimeoutExpired:
+    except TimeoutError:
         return "no end"
     finally:
         _write(target, original)
-    if not done.returncode:
+    if not done.code:
         return ""
-    failed = [line for line in done.stdout.splitlines() if line.startswith(("FAILED", "ERROR"))]
-    return failed[0][:120] if failed else f"exit {done.returncode}"
+    failed = [line for line in done.output.splitlines() if line.startswith(("FAILED", "ERROR"))]
+    return failed[0][:120] if failed else f"exit {done.code}"
 
 
 def _write(file: Path, source: str) -> None:
@@ -345,6 +365,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--jobs", type=int, default=2)
     wanted = parser.parse_args()
+    PROCESSES.set_forkserver_preload(LIBRARIES)
     chance = random.Random(wanted.seed)  # noqa: S311 - no secret
     chosen = choose(wanted.rooms, wanted.count, chance)
     tried: Counter[str] = Counter()

@@ -22,7 +22,7 @@ from support.waiting import eventually
 
 from esquirell.domain.heard import Heard, Question
 from esquirell.domain.meter import Meter
-from esquirell.tuya.lan.datapoints import REPEATED_S, Increments
+from esquirell.tuya.lan.datapoints import REMEMBERED, REPEATED_S, Increments
 from esquirell.tuya.lan.session import Message
 
 QUERIES = (tinytuya.DP_QUERY, tinytuya.DP_QUERY_NEW)
@@ -75,6 +75,11 @@ def test_a_repetition_is_told_by_the_clock_where_a_frame_says_nothing() -> None:
 
 def test_what_is_no_number_adds_nothing() -> None:
     assert Line().says(report("x"), report(-5), report(None), report("7")) == 7
+
+
+def test_repetitions_push_nothing_out_of_memory() -> None:
+    first, second = report(100, 1), report(200, 2)
+    assert Line().says(first, *[second] * (REMEMBERED + 1), first, later_s=0.01) == 300
 
 
 @given(st.lists(st.integers(1, 30), max_size=60), st.booleans(), st.booleans())

@@ -267,9 +267,12 @@ class Increments:
 
     def _count(self, name: str, increment: Increment) -> None:
         recent = self._recent.setdefault(name, deque(maxlen=REMEMBERED))
-        if not any(increment.repeats(before) for before in recent):
+        known = [before for before in recent if increment.repeats(before)]
+        if not known:
             self.came = True
             self._new[name] = self._new.get(name, 0) + increment.value
+        for before in known:  # or repetitions would push out what was said before them
+            recent.remove(before)
         recent.append(increment)
 
 
