@@ -14,6 +14,7 @@ import ast
 import multiprocessing
 import os
 import random
+import re
 import shutil
 import signal
 import sys
@@ -289,12 +290,14 @@ class Suite:
 
 def _durations(report: Path) -> Iterator[tuple[str, float]]:
     for case in ET.parse(report).iter("testcase"):  # noqa: S314 - pytest wrote it just now
-        file = case.get("classname", "").replace(".", "/")
+        module, *classes = re.split(r"(?<=\.)(?=Test)", case.get("classname", ""))
+        file = f"{module.rstrip('.').replace('.', '/')}.py"
+        name = "::".join([file, *classes, case.get("name", "")])
         if case.find("failure") is not None or case.find("error") is not None:
             # What fails without a change says nothing about one.
-            sys.stdout.write(f"left out, as it fails without a change: {file} {case.get('name')}\n")
+            sys.stdout.write(f"left out, as it fails without a change: {name}\n")
             continue
-        yield f"{file}.py::{case.get('name')}", float(case.get("time", 0))
+        yield name, float(case.get("time", 0))
 
 
 def _pytest(copy: Path, options: Sequence[str], tests: Sequence[str], limit_s: float) -> Ran:

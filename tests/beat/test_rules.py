@@ -167,4 +167,6 @@ def test_a_crontab_without_a_zone_is_in_the_configured_one() -> None:
     ],
 )
 def test_a_crontab_is_said_as_people_say_it(cron: str, words: str) -> None:
-    assert explain(cron, "Europe/Warsaw", 1)[0] == words
+    said, runs = explain(cron, "Europe/Warsaw", 1)
+    assert said == words
+    assert len(runs) == 1

@@ -280,6 +280,28 @@ def test_next_run_is_when_it_then_runs(bench: Bench, record: Record) -> None:
     assert bench.timetable.next_run(schedule.model_copy(update={"enabled": False}), last) is None
 
 
+def test_what_is_overdue_runs_next_at_once(bench: Bench) -> None:
+    began = datetime.now(UTC)
+    next_run = bench.timetable.next_run(
+        Schedule(name="fetch", every=60), LastRun(began - timedelta(hours=1))
+    )
+    assert next_run is not None
+    assert next_run >= began
+
+
+def test_each_start_writes_the_entries_anew(bench: Bench, server: RedisProcess) -> None:
+    """Redis says that they are as the record has them, which they need not be."""
+    bench.turn_until_sent(1)
+    definition = server.client.hget("esquirell:redbeat:fetch", "definition")
+    assert isinstance(definition, str)
+    wrong = json.loads(definition) | {"task": "esquirell.tasks.save_hourly"}
+    server.client.hset("esquirell:redbeat:fetch", "definition", json.dumps(wrong))
+    bench.scheduler.close()
+    bench.scheduler = bench.new_scheduler("next")
+    bench.scheduler.tick()
+    assert server.client.hget("esquirell:redbeat:fetch", "definition") == definition
+
+
 def test_the_backlog_is_counted(bench: Bench, server: RedisProcess) -> None:
     bench.turn_until_sent(2)
     backlog = Queues(server.client).backlog()

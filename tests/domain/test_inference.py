@@ -307,6 +307,21 @@ def test_a_code_alone_is_taken_at_its_usual_scale_and_doubted() -> None:
     assert found.warnings
 
 
+def test_what_its_unit_alone_explains_is_taken_and_doubted() -> None:
+    found = read(*integers(("xyz", "V", 0, 230), ("cur_current", "mA", 0, 500)))
+    assert found.values == {"voltage": 230, "current": 0.5}
+    (warning,) = found.warnings
+    assert "only one product is known to have it" in warning
+
+
+def test_whole_volts_that_are_tenths_are_told() -> None:
+    found = read(*integers(("cur_voltage", "V", 0, 2300)))
+    assert found.values == {"voltage": 230}
+    assert found.warnings == (
+        "DP 101 (cur_voltage): 2300 V can't be: the device counts tenths of a volt",
+    )
+
+
 def test_a_contradiction_is_told() -> None:
     points = integers(PLUG_V, ("cur_current", "mA", 0, 1), ("cur_power", "W", 1, 10_455))
     assert "more than" in read(*points).warnings[0]

@@ -292,3 +292,23 @@ def test_a_product_that_answers_otherwise_than_published_is_not_taken_for_it() -
     dps = {"6": frame(2301, 5000, 1100), "16": True, "1": 4711}
     trial = try_capture({"product_id": "raceucn29wk2yawe", "dps": dps})
     assert trial.values["voltage_a"] == 230.1
+
+
+SWITCHES = tuple(Specified(str(dp), f"switch_{dp}", "bool") for dp in range(1, 6))
+MODES = tuple(Specified(str(dp), f"mode_{dp}", "enum", choices=("a", "b")) for dp in (6, 7, 8))
+
+
+@pytest.mark.parametrize(
+    ("points", "is_shape"),
+    [
+        ((*SWITCHES, *MODES[:2]), True),
+        ((*SWITCHES[1:], *MODES[:2]), False),
+        ((*SWITCHES, MODES[0], Specified("8", "switch_8", "bool")), False),
+    ],
+)
+def test_seven_datapoints_with_two_choices_among_them_are_a_shape(
+    points: tuple[Specified, ...], is_shape: bool
+) -> None:
+    answer = {point.name: True if point.kind == "bool" else "a" for point in points}
+    found = [one for one in candidates([(points, 1)], answer) if one.name == "layout"]
+    assert [one.shape > 0 for one in found] == [is_shape]

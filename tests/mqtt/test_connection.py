@@ -169,6 +169,26 @@ def test_the_broker_keeps_messages_for_a_session(broker: Mosquitto, protocol: Pr
 
 
 @both
+def test_what_was_not_dealt_with_comes_again(broker: Mosquitto, protocol: Protocol) -> None:
+    options = Options(
+        "127.0.0.1", broker.port, protocol=protocol, client_id="me", session_expiry=600
+    )
+    received: list[Message] = []
+    with Observer(broker.port, "in/#") as observer:
+        connection = Connection(options)
+        connection.subscribe("in/#", received.append, keeps=True)
+        connection.start()
+        repeatedly(lambda: observer.publish("in/x", b"1"), lambda: received)
+        connection.stop(5)
+    received.clear()
+    connection = Connection(options)
+    connection.subscribe("in/#", received.append, keeps=True)
+    connection.start()
+    eventually(lambda: received)
+    connection.stop(5)
+
+
+@both
 def test_a_broker_with_persistence_keeps_a_session_over_its_restart(
     tmp_path: Path, protocol: Protocol
 ) -> None:

@@ -12,7 +12,7 @@ from esquirell.domain.errors import UnavailableError
 from esquirell.mqtt.client import Connection
 from esquirell.mqtt.link import Message
 from esquirell.mqtt.options import Options
-from esquirell.mqtt.requests import Requests
+from esquirell.mqtt.requests import LOOK_RARELY_S, Requests
 from esquirell.mqtt.topics import Topics
 
 REQUEST, RESPONSE = "esquirell/bridge/request", "esquirell/bridge/response"
@@ -245,6 +245,17 @@ def test_the_end_of_a_job_is_answered_where_it_was_asked_for_once() -> None:
         {"status": "ok", "data": {"task_id": "id-1", "meters": {}}, "transaction": "t"},
         b"1",
     )
+
+
+def test_the_end_of_a_job_of_before_a_restart_is_answered_soon() -> None:
+    desk = Desk()
+    desk.ends.records = [record(Answer("ok"))]
+    desk.connection.up = False
+    desk.requests.turn()
+    desk.connection.up = True
+    desk.now += LOOK_RARELY_S
+    desk.requests.turn()
+    assert len(desk.connection.answers) == 1
 
 
 def test_an_end_waits_for_broker_and_database() -> None:

@@ -51,6 +51,7 @@ def test_all_is_well() -> None:
         {"host": "raspi", "roles": list(ALL), "since": SINCE, "spooled": 0}
     ]
     assert report["meters"] == {"m000": {"last_success": None, "failures": 0, "reason": None}}
+    assert report["database"]["spooled"] == 0
 
 
 def test_each_problem_is_said_once_in_its_own_words() -> None:

@@ -3,9 +3,11 @@
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
+from esquirell.domain.errors import CommandError
 from esquirell.domain.reading import MeterStatus, Reading
 from esquirell.runtime.storage import Storage
 from esquirell.services.history import Query, Row, View
@@ -65,6 +67,15 @@ def test_quarters_take_in_what_was_seen_between_readings(
     assert row.values["energy_import"] == 1.5
     assert (row.values["voltage_min"], row.values["voltage_max"]) == (201, 251)
     assert ("active_power_mean" in row.values) is (not keys)
+
+
+def test_peak_demand_is_there_to_be_chosen_of_hours_and_longer(storage: Storage) -> None:
+    put(storage, (NEW_YEAR, 5.0), (NEW_YEAR + HOUR / 4, 5.5))
+    (hour,) = found(storage, "hour", ("peak_demand",))
+    assert hour.values == {"peak_demand": 2.0}
+    for view in get_args(View)[:2]:
+        with pytest.raises(CommandError, match="peak_demand"):
+            found(storage, view, ("peak_demand",))
 
 
 def test_as_many_readings_as_many_pages_hold_come_to_the_same_energy(storage: Storage) -> None:

@@ -202,3 +202,12 @@ def test_what_may_not_be_held_is_owned_all_the_same(redis: Redis) -> None:
     worker.lines.turn()
     assert worker.held == {"pushes"}
     assert [worker.lines.is_mine(one) for one in house] == [True, True, True, False]
+
+
+def test_of_two_meters_each_of_two_workers_gets_one(redis: Redis) -> None:
+    house = HOUSE[:2]
+    workers = [Worker(redis, "a", house)]
+    turns(1, *workers)
+    workers.append(Worker(redis, "b", house))
+    turns(60, *workers)
+    assert [len(worker.held) for worker in workers] == [1, 1]

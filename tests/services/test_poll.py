@@ -1,6 +1,7 @@
 import logging
 import threading
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -124,6 +125,16 @@ def test_a_read_that_two_polls_share_is_published_once() -> None:
     first.join(LIMIT_S)
     assert len(bench.publisher.readings) == 1
     assert len(bench.store.rows) == 1
+
+
+def test_a_poll_takes_what_was_read_just_before_and_no_read_that_ended_long_ago() -> None:
+    bench = Bench(main={"101": 2360})
+    sharing = replace(SCHEDULED, shared_s=60.0)
+    assert bench.poller.poll([meter()], SCHEDULED)["main"].ok
+    assert bench.poller.poll([meter()], sharing)["main"].ok
+    assert len(bench.transport.asked) == 1
+    assert bench.poller.poll([meter()], replace(SCHEDULED, shared_s=0.0))["main"].ok
+    assert len(bench.transport.asked) == 2
 
 
 class NotWantedError(Exception):

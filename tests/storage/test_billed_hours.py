@@ -1,6 +1,7 @@
 """Bills from stored hours are those that were computed hour by hour before, to the last digit."""
 
 import json
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ from support.billed_hours import SPANS, TARIFFS, ZONE, hours, prices, tariff
 from support.bills import Contracts
 
 from esquirell.domain.periods import Calendar
+from esquirell.domain.statistic import Statistic
 from esquirell.services.costs import CostPeriod, CostQuery, Costs
 from esquirell.storage.database import Database
 from esquirell.storage.prices import Prices
@@ -55,3 +57,18 @@ def test_the_first_meter_with_hours_in_a_span(store: Statistics) -> None:
     assert store.first_with_hours(["new"], since, until) == ""
     assert store.first_with_hours(["main"], until, SPANS["autumn"][0]) == ""
     assert list(store.energies("gone", since, until)) == []
+
+
+def test_more_hours_than_a_page_holds_are_all_read(sqlite: Database) -> None:
+    store, begin, hour = (
+        Statistics(sqlite, ZONE),
+        datetime(2020, 1, 1, tzinfo=UTC),
+        timedelta(hours=1),
+    )
+    count = 10_001
+    rows = [
+        (Statistic("main", begin + n * hour, {"energy_import": 1}, 1), None) for n in range(count)
+    ]
+    with store.turn("main") as turn:
+        turn.replace_hours(rows, [])
+    assert len(list(store.energies("main", begin, begin + count * hour))) == count

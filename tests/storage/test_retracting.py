@@ -1,5 +1,6 @@
 from datetime import timedelta
 
+import pytest
 from support.db_samples import START, sample
 from support.statistics import Workshop
 
@@ -45,3 +46,20 @@ def test_both_may_come_in_one_batch(database: Database) -> None:
         ("main", 1064.0),
         ("main", 1064.0),
     ]
+
+
+def test_what_is_retracted_hours_later_is_no_energy(shop: Workshop) -> None:
+    hour = timedelta(hours=1)
+    shop.put(
+        (START, {"voltage": 230.0}),
+        (START + hour, {"energy_import": 0.0, "voltage": 230.0}),
+        (START + 2 * hour, {"voltage": 230.0}),
+    )
+    shop.rollup()
+    believed = {"energy_import": 1064.0, "voltage": 230.0}
+    retracted = {"energy_import": START + hour}
+    shop.readings.add([Reading("main", START + 3 * hour, believed, retracted=retracted)], {})
+    shop.put((START + 4 * hour, {"energy_import": 1065.0}))
+    shop.rollup()
+    assert sum(filter(None, shop.values("hour", "energy_import"))) == pytest.approx(1.0)
+    assert shop.everything() == shop.from_scratch()

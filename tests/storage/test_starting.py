@@ -68,12 +68,13 @@ def test_another_programs_tables_are_refused(empty_url: str) -> None:
     database.close()
 
 
-def test_another_programs_revision_is_refused(empty_url: str) -> None:
+@pytest.mark.parametrize("revision", ["ae1027a6acf", "ae10", "12345"])
+def test_another_programs_revision_is_refused(empty_url: str, revision: str) -> None:
     database = Database(empty_url)
     database.create()
     with database.write() as connection:
         connection.execute(text("CREATE TABLE alembic_version (version_num TEXT)"))
-        connection.execute(text("INSERT INTO alembic_version VALUES ('ae1027a6acf')"))
+        connection.execute(text("INSERT INTO alembic_version VALUES (:it)"), {"it": revision})
     with pytest.raises(ConfigError, match="holds tables of another program"):
         ensure_current(database)
     database.close()
