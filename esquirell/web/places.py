@@ -63,6 +63,8 @@ def _digest(parts: object) -> str:
 def _sum_of(meters: Sequence[Glance], texts: Texts, formats: Formats) -> str:
     """Return the power and the energy of today of an area; nothing is counted twice."""
     part = House(tuple(meters)).apart
+    if part.power is None and part.today.imported is None:
+        return ""
     today = texts("now.area_today", energy=formats.energy(part.today.imported))
     return f"{formats.power(part.power)} · {today}"
 

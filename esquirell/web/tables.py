@@ -65,6 +65,7 @@ def of_costs(
     rows: Sequence[CostRow], axis: Periods, words: Words, texts: Texts, formats: Formats
 ) -> Table:
     """Return what each period of one meter cost, with what it is made of."""
+    currency = rows[0].tariff.currency
     columns = [texts(f"cost.{name}") for name in _COSTS]
     lines = [
         Line(axis.title(number, words), _of_cost(row.cost, formats))
@@ -72,7 +73,7 @@ def of_costs(
         if (number := axis.number(row.cost.start)) is not None
     ]
     whole = add_up(rows[0].cost.start, (row.cost for row in rows))
-    sums = Line(texts("history.sum"), _of_cost(whole, formats))
+    sums = Line(texts("history.sum"), _of_cost(whole, formats, currency))
     heading = texts(f"by.title.{axis.period}")
     return Table(heading, columns, lines, sums, leads=True)
 
@@ -80,10 +81,13 @@ def of_costs(
 _COSTS = ("imported", "bought", "sold", "fee", "total")
 
 
-def _of_cost(cost: Cost, formats: Formats) -> list[str]:
-    money = (cost.bought, cost.sold, cost.fee, cost.total)
-    energy = formats.number(float(cost.energy_import), 2)
-    return [energy, *(formats.number(float(amount), 2) for amount in money)]
+def _of_cost(cost: Cost, formats: Formats, currency: str = "") -> list[str]:
+    """Return the cells of a cost, with their units if a currency is given."""
+    amounts = [float(one) for one in (cost.bought, cost.sold, cost.fee, cost.total)]
+    energy = float(cost.energy_import)
+    if currency:
+        return [formats.energy(energy), *(formats.money(one, currency) for one in amounts)]
+    return [formats.number(one, 2) for one in (energy, *amounts)]
 
 
 def by_meter(figure: Figure, texts: Texts, formats: Formats) -> Table | None:

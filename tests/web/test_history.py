@@ -315,7 +315,9 @@ def test_costs_of_a_meter_say_what_they_are_made_of(storage: Storage) -> None:
     assert list(shown.lines[24].cells) == ["75.00", "75.00", "12.50", "2.00", "64.50"]
     assert shown.sums
     # The fees go on in a gap, and in the first hour of the 27th.
-    assert list(shown.sums.cells) == ["147.00", "147.00", "24.50", "52.08", "174.58"]
+    sums = [cell.partition(NARROW_SPACE) for cell in shown.sums.cells]
+    assert [number for number, _, _ in sums] == ["147.00", "147.00", "24.50", "52.08", "174.58"]
+    assert [unit for _, _, unit in sums] == ["kWh", *["zł"] * 4]
     assert (cost.title, cost.figure.unit) == ("Cost in zł", "zł")
 
 

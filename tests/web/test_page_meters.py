@@ -105,29 +105,49 @@ def test_a_meter_from_a_list_to_its_end(house: House, barn: SimulatedMeter) -> N
     assert changed.status == 200, changed.words
     assert "Stable" in changed.words
     assert "Yard" not in changed.words
-    assert "Does the counter start over?" in browser.get("/meters/barn").words
-    other = simulated("other")
-    try:
-        fields = {"device_id": "id-other", "local_key": KEY, "address": "127.0.0.1"}
-        exchanged = browser.post(
-            "/meters/barn",
-            {
-                "command": "meter/exchange",
-                "place": "change",
-                "port": str(other.port),
-                "counter": "anew",
-                **fields,
-            },
-        )
-        assert "Replaced" in exchanged.words
-        eventually(lambda: other.answers > 1, what="the new device is read")
-    finally:
-        other.stop()
+    assert "/add?exchange=barn" in browser.get("/meters/barn").text
+    exchange(browser, "barn")
+    page = browser.get("/meters/barn")
+    assert "Stable" in page.words
+    assert "Other device" not in page.words
     removed = browser.post("/meters/barn", {"command": "meter/remove", "place": "change"})
     assert removed.status == 303
     words = browser.get(removed.headers["Location"]).words
     assert "barn was removed" in words
     assert browser.get("/meters/barn").status == 404
+
+
+def exchange(browser: Browser, name: str) -> None:
+    """Replace the device of a meter by one of an uploaded list, as one is added."""
+    other = simulated("other")
+    try:
+        listed = devices(id="id-other", name="Other device")
+        about = {"exchange": name, "place": "find"}
+        found = upload(browser, "/add", listed, command="upload", **about)
+        assert f"/add?device=id-other&amp;exchange={name}" in found.text
+        chosen = browser.get(f"/add?device=id-other&exchange={name}")
+        assert "Does the counter start over?" in chosen.words
+        fields = form(other, "meter/try", device="id-other", device_id="id-other", exchange=name)
+        fields = {key: one for key, one in fields.items() if key not in {"name", "label", "area"}}
+        assert "The meter answers" in browser.post("/add", fields).words
+        # The wrong key is said, and what was typed stays.
+        wrong = fields | {"command": "meter/exchange", "local_key": OTHER_KEY}
+        assert "Refused" in browser.post("/add", wrong).words
+        right = wrong | {"local_key": KEY, "counter": "anew"}
+        exchanged = browser.post("/add", right)
+        assert exchanged.status == 303, exchanged.words
+        assert "Device replaced" in browser.get(exchanged.headers["Location"]).words
+        eventually(lambda: other.answers > 2, what="the new device is read")
+        for reply in (found, chosen):
+            assert KEY not in reply.text
+    finally:
+        other.stop()
+
+
+def test_only_the_device_of_a_meter_that_was_added_is_exchanged_here(house: House) -> None:
+    browser = house.browser()
+    assert browser.get("/add?exchange=main").status == 404
+    assert browser.get("/add?exchange=nobody").status == 404
 
 
 def test_a_meter_that_reports_often_is_published_less_often(house: House) -> None:

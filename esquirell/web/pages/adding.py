@@ -1,12 +1,14 @@
-"""Adding a meter: find it, choose it, give its key, read it once, save it."""
+"""Adding a meter, or replacing the device of one: find it, choose it, its key, read it, save it."""
 
 import json
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, get_args
 
+from tornado.web import HTTPError
+
 from esquirell.domain.errors import CommandError, ConfigError, EsquirellError
-from esquirell.domain.meter import ProtocolVersion
+from esquirell.domain.meter import Meter, ProtocolVersion
 from esquirell.profiles import shipped, titles
 from esquirell.services.commands import failure
 from esquirell.settings.devices import FoundInList, LeftOut, read_list
@@ -24,10 +26,12 @@ TEXT_FIELDS = (
     *("label", "area", "gateway", "cid", "upstream"),
 )
 NUMBERS = ("port", "publish_every")
+# What a list of devices says of them, too, but is the meter's own where only its device changes.
+OF_THE_METER = frozenset({"label", "area", "upstream", "publish_every"})
 
 
 class AddMeter(Steering):
-    """The steps of adding a meter, all on one page."""
+    """The steps of adding a meter on one page; with `exchange` the device is for that meter."""
 
     page = "meters"
 
@@ -43,6 +47,7 @@ class AddMeter(Steering):
             "cloud": self._cloud,
             "meter/try": self._try,
             "meter/add": self._add,
+            "meter/exchange": self._exchange,
         }
         step = steps.get(self._command)
         try:
@@ -55,7 +60,20 @@ class AddMeter(Steering):
     @property
     def _command(self) -> str:
         """The command of the button: that of saving without reading has a name of its own."""
-        return self.field("command") or ("meter/add" if self.field("untested") else "")
+        saving = "meter/exchange" if self.exchanged else "meter/add"
+        return self.field("command") or (saving if self.field("untested") else "")
+
+    @property
+    def exchanged(self) -> Meter | None:
+        """The meter that gets another device, if it is about one. Raises HTTPError (404)."""
+        name = self.get_argument("exchange", "")
+        if not name:
+            return None
+        runtime = self.site.runtime
+        found = next((one for one in runtime.meters() if one.name == name), None)
+        if found is None or name not in runtime.settings.added:
+            raise HTTPError(404)
+        return found
 
     async def _refuse(self, error: EsquirellError) -> None:
         command = self._command
@@ -100,13 +118,30 @@ class AddMeter(Steering):
         name, untested = self._name(fields), bool(self.field("untested"))
         given = await self.give("meter/add", {"name": name, **fields, "test": not untested})
         if given.answer.status != "ok":
-            device_id = str(fields.get("device_id", ""))
-            self._remember(device_id, fields)
-            await self._show(device_id, Given("form", given.command, {}, given.answer))
+            await self._ask_again(given, fields)
             return
         self.site.candidates.drop(self.owner, str(fields["device_id"]))
         how = "often" if given.answer.data["reports_often"] else "1"
         self.redirect(f"{self.visit.base}/meters/{name}?added={how}", status=303)
+
+    async def _exchange(self) -> None:
+        meter, fields = self.exchanged, self._fields()
+        if meter is None:
+            raise CommandError("invalid_payload", "exchange: the meter's name is missing")
+        data = {"name": meter.name, **fields, "test": not self.field("untested")}
+        counter = self.field("counter")
+        given = await self.give("meter/exchange", data | ({"counter": counter} if counter else {}))
+        if given.answer.status != "ok":
+            await self._ask_again(given, fields)
+            return
+        self.site.candidates.drop(self.owner, str(fields["device_id"]))
+        self.redirect(f"{self.visit.base}/meters/{meter.name}?exchanged=1", status=303)
+
+    async def _ask_again(self, given: Given, fields: Mapping[str, Any]) -> None:
+        """Show the form with what was typed, and why it was refused."""
+        device_id = str(fields.get("device_id", ""))
+        self._remember(device_id, fields)
+        await self._show(device_id, Given("form", given.command, {}, given.answer))
 
     def _remember(self, device_id: str, fields: Mapping[str, Any]) -> None:
         """Keep what was typed, the key too, which no browser sees again."""
@@ -116,6 +151,8 @@ class AddMeter(Steering):
 
     def _name(self, fields: Mapping[str, Any]) -> str:
         """Return the name that was typed, or one that is made of the label."""
+        if meter := self.exchanged:
+            return meter.name
         return self.field("name").strip() or self._suggested(str(fields.get("label", "")))
 
     def _suggested(self, label: str) -> str:
@@ -126,7 +163,9 @@ class AddMeter(Steering):
         chosen = self.site.candidates.of(self.owner).get(self.field("device"))
         known = dict(chosen.fields) if chosen else {}
         known.pop("name", None)
-        return {key: value for key, value in {**known, **typed_fields(self)}.items() if value != ""}
+        left_out = OF_THE_METER if self.exchanged else ()
+        fields = {**known, **typed_fields(self)}
+        return {key: one for key, one in fields.items() if one != "" and key not in left_out}
 
     async def _show(
         self,
@@ -151,6 +190,8 @@ class AddMeter(Steering):
             given=given,
             found=found,
             left_out=left_out,
+            exchanged=self.exchanged,
+            counter=self.get_argument("counter", "anew"),
             cloud=runtime.settings.cloud.api_key != "",
             profiles=profiles(),
             protocols=PROTOCOLS,

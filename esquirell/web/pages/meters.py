@@ -81,8 +81,8 @@ class Meter(Steering):
             }
             if command in steps:
                 given = await self.give(command, steps[command] | self.transaction())
-            elif command in {"meter/set", "meter/exchange"}:
-                given = await self.give(command, {"name": name} | self._changed(command))
+            elif command == "meter/set":
+                given = await self.give(command, {"name": name} | self._changed())
             else:
                 given = await self._new_key(command, name)
         except EsquirellError as error:
@@ -93,17 +93,14 @@ class Meter(Steering):
             return
         await self._show(name, given)
 
-    def _changed(self, command: str) -> dict[str, Any]:
+    def _changed(self) -> dict[str, Any]:
         fields = typed_fields(self)
-        if command == "meter/exchange" and (counter := self.field("counter")):
-            fields["counter"] = counter
-        if command == "meter/set":
-            # What was emptied is to be empty.
-            for name in ("label", "area", "upstream"):
-                if name in self.request.body_arguments or name in self.request.arguments:
-                    fields.setdefault(name, "")
-            if enabled := self.field("enabled"):
-                fields["enabled"] = enabled == "yes"
+        # What was emptied is to be empty.
+        for name in ("label", "area", "upstream"):
+            if name in self.request.body_arguments or name in self.request.arguments:
+                fields.setdefault(name, "")
+        if enabled := self.field("enabled"):
+            fields["enabled"] = enabled == "yes"
         return fields
 
     async def _new_key(self, command: str, name: str) -> Given:
@@ -146,6 +143,7 @@ class Meter(Steering):
             facts=self._facts(name),
             errors=_errors(records, name),
             is_added=name in settings.added,
+            exchanged=self.get_query_argument("exchanged", "") != "",
             added_now=self.get_query_argument("added", ""),
             file=file_of(settings.state_dir, name) if name in settings.added else settings.source,
             host=socket.gethostname(),
