@@ -1,4 +1,4 @@
-"""Where Home Assistant is, and whether an administrator's token may go there."""
+"""The address of Home Assistant, and whether an administrator's token may be sent to it."""
 
 import socket
 from ipaddress import IPv6Address, ip_address
@@ -11,19 +11,19 @@ from tornado.netutil import Resolver
 from esquirell.domain.errors import ConfigError
 
 API = "/api/websocket"
-# The way from an app; its name is that of a private address.
+# The address from within an app; the name resolves to a private address.
 SUPERVISOR = "ws://supervisor/core/websocket"
 
 
 def websocket_url(url: str) -> str:
-    """Return where the websocket of a Home Assistant is, by the address of its page."""
+    """Return the websocket URL of a Home Assistant, from the URL of its page."""
     return url.replace("http", "ws", 1) + API
 
 
 class PrivateResolver(Resolver):
-    """Looks names up, and refuses those of public addresses: for connections in clear.
+    """Resolves names, and rejects public addresses: for unencrypted connections.
 
-    The very addresses that were checked are connected to.
+    The connection goes to exactly the addresses that were checked.
     """
 
     async def resolve(
@@ -38,13 +38,13 @@ class PrivateResolver(Resolver):
             if not is_private(address[0]):
                 raise ConfigError(
                     f"home_assistant.url: {host} is {address[0]}, a public address, and the token "
-                    "would go there in clear: use https"
+                    "would be sent unencrypted: use https"
                 )
         return addresses
 
 
 def is_private(address: str) -> bool:
-    """Return whether an IP address is of this machine or of a private network."""
+    """Return whether an IP address belongs to this machine or to a private network."""
     found = ip_address(address.partition("%")[0])
     if isinstance(found, IPv6Address) and found.ipv4_mapped:
         found = found.ipv4_mapped

@@ -1,4 +1,4 @@
-"""A connection to Home Assistant's websocket: a question, then its answer.
+"""A connection to Home Assistant's websocket: one request, then its answer.
 
 https://developers.home-assistant.io/docs/api/websocket
 """
@@ -26,16 +26,16 @@ T = TypeVar("T")
 
 CONNECT_S = 10.0
 FAREWELL_S = 0.5
-# A database on an SD card takes its time to look through a year.
+# A database on an SD card takes a while to search a year.
 ANSWER_S = 60.0
-# A hundred days of hours are a quarter of a MiB.
+# A hundred days of hourly rows are a quarter of a MiB.
 LARGEST_ANSWER = 32 * 1024 * 1024
 
 
 class Connection:
-    """A connection that has logged in; `url` begins with ws:// or wss://.
+    """A connection that has logged in; `url` starts with ws:// or wss://.
 
-    The token goes to this address alone: redirections are not followed, proxies not used.
+    The token is sent to this address only: redirects are not followed, proxies not used.
     """
 
     def __init__(self, url: str, token: str) -> None:
@@ -64,7 +64,7 @@ class Connection:
         self.close()
 
     def close(self) -> None:
-        """Disconnect; a connection that is closed already is fine."""
+        """Disconnect; does nothing if it is closed already."""
         if self._socket is not None:
             self._run(self._disconnect(self._socket))
             self._socket = None
@@ -74,7 +74,7 @@ class Connection:
         """Send a command and return its result.
 
         Raises HomeAssistantError when it is refused, and UnavailableError when the connection is
-        lost or nothing comes for a minute.
+        lost or nothing arrives for a minute.
         """
         self._number += 1
         return self._run(self._ask({"id": self._number, "type": command} | parameters))
@@ -102,15 +102,15 @@ class Connection:
             greeting = await self._receive()
         if greeting.get("type") == "auth_invalid":
             raise ConfigError(
-                f"home_assistant.token: {self._place} refuses this token: make another one in your "
-                "profile there, under Security"
+                f"home_assistant.token: {self._place} refuses this token: create another one in "
+                "your profile there, under Security"
             )
         if greeting.get("type") != "auth_ok":
             raise ConfigError(f"home_assistant.url: {self._place} is not Home Assistant")
 
     async def _disconnect(self, socket: WebSocketClientConnection) -> None:
         socket.close()
-        # Its answer to the farewell; what it may still have to say nobody needs.
+        # Its answer to our close frame; anything else it sends is not needed.
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(FAREWELL_S):
                 while await socket.read_message() is not None:
@@ -155,5 +155,5 @@ class Connection:
 
 def _why(error: Exception) -> str:
     if isinstance(error, TimeoutError):
-        return "nothing came in time"
+        return "no answer in time"
     return str(error) or type(error).__name__

@@ -1,11 +1,10 @@
 """Home Assistant's long-term statistics over its websocket.
 
-Home Assistant takes more than is good: an import in another unit changes the unit of the whole
-history, a clear without a span deletes all of it, hours that it has not closed yet make it lose
-its own, and figures are read in the unit of the display. So what is sent here holds the metadata
-exactly as they were read, always a span, and whole hours only; figures are read in the
-statistic's own unit. (Home Assistant 2026.11: components/recorder/websocket_api.py and
-statistics.py.)
+Home Assistant accepts more than is safe: an import in another unit changes the unit of the whole
+history, a clear without a range deletes all of it, hours that it has not closed yet make it lose
+its own, and values are read in the display unit. So what is sent here contains the metadata exactly
+as they were read, always a range, and whole hours only; values are read in the statistic's own
+unit. (Home Assistant 2026.11: components/recorder/websocket_api.py and statistics.py.)
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,12 +20,12 @@ _BEGINNING = datetime(2000, 1, 1, tzinfo=UTC)
 _WINDOW = timedelta(days=100)
 _READ = ("state", "sum", "mean", "min", "max", "last_reset")
 _ARITHMETIC = 1
-# What a schema says of a key that it does not know.
+# What a schema says about an unknown key.
 _NOT_KNOWN = "invalid_format"
 
 
 class LongTermStatistics:
-    """Reads and writes hours; figures are in the canonical unit of their quantity."""
+    """Reads and writes hours; values are in the canonical unit of their quantity."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -39,9 +38,8 @@ class LongTermStatistics:
     def find(self, units: Mapping[str, str]) -> dict[str, KeptStatistic | str]:
         """Return the statistics of sensors, by their unique ids; `units` are the canonical ones.
 
-        Those that Home Assistant does not know, or of which it keeps no statistics, are left out;
-        in the place of one that can't be used stands a sentence. The ids of entities don't
-        count: people rename them.
+        Sensors that Home Assistant does not know or keeps no statistics for are left out; unusable
+        ones are replaced by a sentence. Entity ids don't matter: people rename them.
         """
         entities = {
             entity["entity_id"]: entity["unique_id"]
@@ -54,19 +52,21 @@ class LongTermStatistics:
             "recorder/get_statistics_metadata", statistic_ids=sorted(entities)
         )
         return {
-            entities[one["statistic_id"]]: _statistic(one, units[entities[one["statistic_id"]]])
-            for one in described
+            entities[entry["statistic_id"]]: _statistic(
+                entry, units[entities[entry["statistic_id"]]]
+            )
+            for entry in described
         }
 
     def is_unchanged(self, statistic: KeptStatistic) -> bool:
-        """Return whether Home Assistant describes the statistic as when it was found."""
+        """Return whether Home Assistant still describes the statistic as when it was found."""
         described = self._connection.call(
             "recorder/get_statistics_metadata", statistic_ids=[statistic.name]
         )
-        return [_metadata(one) for one in described] == [statistic.metadata]
+        return [_metadata(entry) for entry in described] == [statistic.metadata]
 
     def hours(self, statistic: KeptStatistic, since: datetime, until: datetime) -> list[Row]:
-        """Return the rows of a span, in order of time."""
+        """Return the rows of a span, in chronological order."""
         rows = []
         while since < until:
             end = min(since + _WINDOW, until)
@@ -75,7 +75,7 @@ class LongTermStatistics:
         return rows
 
     def last_before(self, statistic: KeptStatistic, moment: datetime) -> Row | None:
-        """Return the last row before a moment."""
+        """Return the last row before a given time."""
         months = self._read(statistic, _BEGINNING, moment, "month")
         if not months:
             return None
@@ -83,7 +83,7 @@ class LongTermStatistics:
         return rows[-1] if rows else None
 
     def write(self, statistic: KeptStatistic, rows: Sequence[Row]) -> None:
-        """Write rows over those of their hours; the answer comes before they are there."""
+        """Overwrite the rows of their hours; the answer comes before they are stored."""
         stats = [_stats(statistic, row) for row in rows]
         if not self._is_old:
             try:
@@ -96,7 +96,7 @@ class LongTermStatistics:
             self._import(_as_once(statistic.metadata), stats)
 
     def shift(self, statistic: KeptStatistic, shift: Shift) -> None:
-        """Add to the sum of an hour and of all later ones, those to come included."""
+        """Add to the sum of an hour and of all later ones, including future ones."""
         self._connection.call(
             "recorder/adjust_sum_statistics",
             statistic_id=statistic.name,
@@ -130,7 +130,7 @@ class LongTermStatistics:
         self, statistic: KeptStatistic, since: datetime, until: datetime, period: str
     ) -> list[Row]:
         kind = statistic.metadata.get("unit_class")
-        # Without this, figures come in the unit that the sensor shows now.
+        # Without this, values come in the unit that the sensor currently displays.
         units = {"units": {kind: statistic.unit}} if kind and statistic.unit else {}
         found = self._connection.call(
             "recorder/statistics_during_period",
@@ -141,21 +141,21 @@ class LongTermStatistics:
             types=_READ,
             **units,
         )
-        return [_row(statistic.scale, one) for one in found.get(statistic.name, ())]
+        return [_row(statistic.scale, row) for row in found.get(statistic.name, ())]
 
 
 def _statistic(described: Mapping[str, Any], canonical: str) -> KeptStatistic | str:
     name, unit = described["statistic_id"], described["statistics_unit_of_measurement"]
     scale = scale_of(canonical, unit)
     if scale is None:
-        return f"{name} is kept in {unit}, which can't be made of {canonical}"
+        return f"{name} is kept in {unit}, which can't be converted from {canonical}"
     if described["source"] != "recorder":
         return f"{name} is not kept by Home Assistant's recorder"
     counts = bool(described["has_sum"])
     metadata = _metadata(described)
     averages = metadata["mean_type"] == _ARITHMETIC
     if counts == averages:
-        return f"{name} is neither a counter nor a mean, so that it is left alone"
+        return f"{name} is neither a counter nor a mean, so it is left alone"
     return KeptStatistic(name, counts, unit, metadata, scale)
 
 
@@ -172,7 +172,7 @@ def _metadata(described: Mapping[str, Any]) -> dict[str, object]:
 
 
 def _as_once(metadata: Mapping[str, object]) -> dict[str, object]:
-    """Return metadata as releases up to 2025 take them: they tell the class by the unit."""
+    """Return metadata as releases up to 2025 expect them: they derive the class from the unit."""
     new = ("mean_type", "unit_class")
     old = {name: value for name, value in metadata.items() if name not in new}
     return old | {"has_mean": metadata["mean_type"] == _ARITHMETIC}
@@ -195,9 +195,9 @@ def _row(scale: Scale, found: Mapping[str, Any]) -> Row:
 
 
 def _stats(statistic: KeptStatistic, row: Row) -> dict[str, object]:
-    """Lay a row out whole: what is not named becomes null."""
+    """Return a complete row: missing values become null."""
     if row.start.minute or row.start.second or row.start.microsecond:
-        raise ValueError(f"{row.start} does not begin an hour of UTC")
+        raise ValueError(f"{row.start} is not the start of a UTC hour")
     named = ("state", "sum") if statistic.counts else ("mean", "min", "max")
     figures = {name: getattr(row, name) for name in named}
     stats = {
@@ -208,7 +208,7 @@ def _stats(statistic: KeptStatistic, row: Row) -> dict[str, object]:
 
 
 def _spans(hours: Sequence[datetime]) -> Iterator[tuple[datetime, datetime]]:
-    """Yield the stretches of hours that follow each other, each with its end."""
+    """Yield the runs of consecutive hours, each with its end."""
     since: datetime | None = None
     until: datetime | None = None
     for hour in sorted(hours):

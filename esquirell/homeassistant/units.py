@@ -51,7 +51,7 @@ _SCALES: dict[str, dict[str | None, Scale]] = {
 
 
 def scale_of(canonical: str, unit: str | None) -> Scale | None:
-    """Return how figures of a canonical unit are kept in `unit`; None if that can't be."""
+    """Return how values of a canonical unit convert to `unit`; None if they can't."""
     if canonical == unit:
         return Scale(1)
     return _SCALES.get(canonical, {}).get(unit)

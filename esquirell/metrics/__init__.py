@@ -1,1 +1,1 @@
-"""Figures for Prometheus: loaded only where `[metrics] port` asks for them."""
+"""Metrics for Prometheus: loaded only if `[metrics] port` is set."""

@@ -1,4 +1,4 @@
-"""The health report as gauges, read again at each scrape."""
+"""The health report as gauges, evaluated at each scrape."""
 
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
@@ -9,13 +9,13 @@ from prometheus_client.registry import Collector
 
 
 class ReportCollector(Collector):
-    """Turns the health report into gauges; what is not known is left out."""
+    """Turns the health report into gauges; unknown values are left out."""
 
     def __init__(self, report: Callable[[], Mapping[str, Any]]) -> None:
         self._report = report
 
     def describe(self) -> Iterator[GaugeMetricFamily]:
-        """Name nothing in advance: to register must not ask the database."""
+        """Describe nothing in advance: registering must not query the database."""
         yield from ()
 
     def collect(self) -> Iterator[GaugeMetricFamily]:

@@ -1,1 +1,1 @@
-"""MQTT: everything that knows paho."""
+"""MQTT: everything that uses paho."""

@@ -1,4 +1,4 @@
-"""Keeps what is retained on the broker true: the bridge, its meters and schedules."""
+"""Keeps the retained topics on the broker up to date: bridge, meters and schedules."""
 
 import json
 import logging
@@ -35,15 +35,15 @@ REFRESH_S = 10.0
 HEALTH_S = 60.0
 LOOK_S = 10.0
 BIRTH_DELAY_S = 3.0
-# So long nothing is due that was not due already, unless there is news.
+# The longest pause between two turns, unless there is something new to publish.
 REST_S = 5.0
-# Home Assistant removes entities in the background: one of the same id has to wait for it.
+# Home Assistant removes entities in the background: one with the same id has to wait.
 REMOVAL_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """Where the bridge looks up what it publishes; each call may raise UnavailableError."""
+    """What the bridge publishes; each call may raise UnavailableError."""
 
     about: About
     meters: Callable[[], Sequence[MeterInfo]]
@@ -55,12 +55,12 @@ class Facts:
 
 
 def will_of(topics: Topics) -> Will:
-    """Return the state that the bridge's connection has to leave behind."""
+    """Return the retained state that the bridge's connection leaves behind."""
     return Will(topics.bridge_state, {"state": "offline"})
 
 
 class Bridge:
-    """Announces meters and schedules, watches them, clears what was removed; one per base topic."""
+    """Announces meters and schedules, watches them, clears removed ones; one per base topic."""
 
     def __init__(
         self,
@@ -82,7 +82,7 @@ class Bridge:
         self._refresh_pace = Pace(REFRESH_S)
         self._look_pace = Pace(LOOK_S)
         self._health_pace = Pace(HEALTH_S)
-        self._told: object = None
+        self._published_health: object = None
         self._info: Mapping[str, object] = {}
         self._is_new_connection = threading.Event()
         self._is_info_new = threading.Event()
@@ -95,25 +95,25 @@ class Bridge:
         self._on_news: Callable[[], None] = lambda: None
 
     def start(self) -> None:
-        """Listen for what concerns the bridge; call once, before the connection starts."""
+        """Subscribe to what concerns the bridge; call once, before the connection starts."""
         self._connection.on_connect(self._connected)
         if self._topics.discovery_prefix:
             self._connection.subscribe(self._topics.birth, self._born, qos=0)
         self._retained.start()
 
     def on_news(self, hook: Callable[[], None]) -> None:
-        """Call `hook`, from any thread, when a turn has something to do before its time."""
+        """Call `hook`, from any thread, when there is something to do before the next turn.""" 
         self._on_news = self._retained.on_news = hook
 
     def look_soon(self) -> None:
-        """Publish at the next turn what has changed of the whole; from any thread."""
+        """Publish changes of health or configuration on the next tick; callable from any thread."""
         self._is_info_new.set()
         self._on_news()
 
     def tick(self) -> float:
-        """Do what is due now; return the seconds until the next turn, if there is no news before.
+        """Do what is due now; return the seconds until the next turn, unless a hook calls earlier.
 
-        What can't be looked up now is done at a later turn.
+        What can't be queried now is done on a later turn.
         """
         now = self._monotonic()
         self._tick(now)
@@ -123,7 +123,7 @@ class Bridge:
         return max(0.0, min(awaited))
 
     def _tick(self, now: float) -> None:
-        # Each by itself: that the database is unreachable is just what the health has to say.
+        # Each separately: an unreachable database is exactly what health must report.
         if self._look_pace.due(now):
             self._report_health(now)
         if self._is_new_connection.is_set():
@@ -143,17 +143,17 @@ class Bridge:
             self._introduce_again()
 
     def _report_health(self, now: float) -> None:
-        """Publish how all is doing each minute, and at once when there is another problem."""
+        """Publish health every minute, and at once when a problem appears or ends."""
         report = self._facts.health()
-        news = _news_of(report)
-        if self._health_pace.due(now) or news != self._told:
-            self._told = news
+        facts = _key_facts(report)
+        if self._health_pace.due(now) or facts != self._published_health:
+            self._published_health = facts
             self._connection.retain(self._topics.bridge_health, report)
 
     def _follow(self, now: float) -> None:
         if self._refresh_pace.due(now):
             self._refresh()
-            # Last: until then what the broker holds may be of yesterday.
+            # Last: until then, what the broker holds may be outdated.
             online = {"state": "online"}
             self._connection.retain(self._topics.bridge_state, online, last=True)
         if now >= self._schedules_from:
@@ -162,7 +162,7 @@ class Bridge:
         self._retained.reconcile(Present(self._meters, priced, self._schedules.known))
 
     def _begin(self, now: float) -> None:
-        """Look at what the broker holds on a new connection, before anything is announced."""
+        """Read what the broker holds on a new connection, before announcing anything."""
         try:
             self._leave_earlier_place()
             self._retained.found(self._connection.scan(self._topics))
@@ -181,14 +181,17 @@ class Bridge:
         if before is not None and before != here:
             topics = Topics(before.base_topic, before.discovery_prefix)
             if topics.base != self._topics.base and self._connection.holder_of(topics):
-                log.info("another esquirell serves base_topic %s now: it is left", topics.base)
+                log.info(
+                    "another esquirell serves base_topic %s now: left alone",
+                    topics.base,
+                )
             else:
                 self._clear_place(topics)
         self._memory.note_published(here)
 
     def _clear_place(self, topics: Topics) -> None:
         found = ours(self._connection.scan(topics), topics)
-        log.info("%d topics under %s are cleared", len(found), topics.base)
+        log.info("cleared %d topics under %s", len(found), topics.base)
         for topic in found:
             same_base = topics.base == self._topics.base and topics.is_ours(topic)
             if not same_base:
@@ -205,11 +208,11 @@ class Bridge:
         self._connection.retain(topic, device)
 
     def _refresh(self) -> None:
-        """Publish what changed; the connection knows what is published already."""
+        """Publish what has changed; the connection knows what is published already."""
         self._publish_info()
         before, self._meters = self._meters, {i.meter.name: i for i in self._facts.meters()}
         for name in before.keys() - self._meters.keys():
-            log.info("meter %s is not configured any more: it is removed from MQTT", name)
+            log.info("meter %s is no longer configured: removed from MQTT", name)
             self._publisher.forget(name)
             self._announced.pop(name, None)
             self._states.pop(name, None)
@@ -234,7 +237,7 @@ class Bridge:
             return
         topic = self._topics.discovery(self._topics.meter_id(name))
         if not info.is_known and self._retained.held(topic):
-            # As an earlier run announced it, until the meter has answered this one.
+            # As an earlier run announced it, until the meter has answered during this one.
             self._retained.adopt(topic, "meter", name)
             return
         self._announced[name] = known
@@ -242,7 +245,7 @@ class Bridge:
         self._retained.publish(topic, device, "meter", name)
 
     def _watch(self, name: str, info: MeterInfo) -> None:
-        """Publish how a meter is doing, also when nothing polls it any more."""
+        """Publish a meter's availability, even if nothing polls it any more."""
         status = info.status
         clock = self._facts.clock()
         overdue = info.interval is not None and status.overdue(clock, info.interval)
@@ -256,10 +259,10 @@ class Bridge:
         self._states[name] = state
 
     def _introduce_again(self) -> None:
-        """Publish all again for a Home Assistant that has just started.
+        """Publish everything again for a Home Assistant that has just started.
 
-        What was removed while it was away it would keep for ever: it forgets only what it is
-        told of and then told to forget.
+        It would keep forever what was removed while it was down: it forgets only devices that it is
+        first told about and then told to forget.
         """
         for topic, announcement in self._memory.removed.items():
             self._connection.send(topic, announcement.encode())
@@ -268,24 +271,24 @@ class Bridge:
         self._connection.renew()
 
     def _connected(self) -> None:
-        # Connecting renews all, so that a renewal that was due is not.
+        # Connecting publishes everything, so a pending renewal is done.
         self._renew_at = None
         self._is_new_connection.set()
         self._on_news()
 
     def _born(self, message: Message) -> None:
-        """Renew all in a moment, as Home Assistant is said to be busy right after its birth."""
+        """Publish everything again in a moment: Home Assistant is busy right after its birth."""
         if message.payload == b"online" and not message.retained:
             delay = 0.5 + secrets.SystemRandom().random() * BIRTH_DELAY_S
             self._renew_at = self._monotonic() + delay
             self._on_news()
 
 
-def _news_of(report: Mapping[str, Any]) -> object:
-    """Return what of a health report is news when it changes: problems, and who is there."""
+def _key_facts(report: Mapping[str, Any]) -> object:
+    """Return the parts of a health report worth publishing at once: problems, and who is there."""
     processes = [
-        (one["host"], one["roles"], one.get("standing_by"), "gone_s" in one)
-        for one in report.get("processes", ())
+        (process["host"], process["roles"], process.get("standing_by"), "gone_s" in process)
+        for process in report.get("processes", ())
     ]
     return report.get("problems"), report.get("meters_failing"), processes
 

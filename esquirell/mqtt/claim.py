@@ -18,19 +18,19 @@ from esquirell.mqtt.topics import Topics
 
 log = logging.getLogger(__name__)
 
-# A bridge answers at once, in the thread of its connection; the network may take its time.
+# A bridge answers at once, in its connection's thread; the network may be slow.
 HOLDER_LIMIT_S = 2.0
-# Long enough for one that has just connected and is not online yet.
+# Long enough for a bridge that has just connected and is not online yet.
 NOBODY_LIMIT_S = 0.3
 ECHO_LIMIT_S = 3.0
 TURN_S = 0.1
 
 
 @dataclass(slots=True)
-class Found:
-    """What there is of a base topic: `holder` is the machine on which another bridge serves it.
+class ClaimStatus:
+    """Who uses a base topic: `holder` is the machine whose bridge serves it.
 
-    `last_seen` is when a bridge was last connected. With `failure` nothing could be found out.
+    `last_seen` is when a bridge was last connected. With `failure` nothing is known.
     """
 
     holder: str | None = None
@@ -41,10 +41,10 @@ class Found:
 
 
 class Claim:
-    """Asks, before a bridge connects, whether another one is there; answers such questions.
+    """Asks, before a bridge connects, whether another one is there; answers such requests.
 
-    Brokers let the newer of two clients of one name in and cut the older one off, so that two
-    bridges would cut each other off for ever.
+    With two clients of the same name, brokers accept the newer and disconnect the older, so two
+    bridges would disconnect each other forever.
     """
 
     def __init__(self, topics: Topics) -> None:
@@ -55,13 +55,13 @@ class Claim:
 
     @property
     def topic(self) -> str:
-        """Where it is asked, and answered."""
+        """The topic of these requests and their answers."""
         return self._topics.bridge_claim
 
     def look(
         self, options: Options, context: ssl.SSLContext | None, go_on: Callable[[], bool]
-    ) -> Found:
-        """Connect for a moment under another name and find out who serves the base topic.
+    ) -> ClaimStatus:
+        """Connect briefly under another name and return who serves the base topic.
 
         Ends early when `go_on` says so.
         """
@@ -86,7 +86,7 @@ class Claim:
         return search.found
 
     def reply(self, message: Message) -> Mapping[str, object] | None:
-        """Return the answer to a question of another bridge, if a message is one."""
+        """Return the answer to another bridge's request, if the message is one."""
         question = _read(message)
         if question.get("asked_by", self._instance) == self._instance:
             return None
@@ -101,7 +101,7 @@ class Claim:
         return {"held_by": self._instance, "host": self._host}
 
     def held_by(self, host: str, options: Options) -> str:
-        """Say that another bridge serves the base topic."""
+        """Return the sentence that says that another bridge serves the base topic."""
         return (
             f"another esquirell, on {host}, serves base_topic {self._topics.base!r} at "
             f"{options.where}: this one stands by; give it another base_topic in [mqtt] if both "
@@ -110,7 +110,7 @@ class Claim:
 
 
 class _Search:
-    """Listens for what there is of a base topic; our own question comes back, as a mark."""
+    """Listens for users of a base topic; our own request comes back as the end mark."""
 
     def __init__(self, topics: Topics, instance: str) -> None:
         self._topics = topics
@@ -118,7 +118,7 @@ class _Search:
         self._online = False
         self._echoed_at: float | None = None
         self.asked_at = 0.0
-        self.found = Found()
+        self.found = ClaimStatus()
 
     @property
     def ended(self) -> bool:
@@ -131,7 +131,7 @@ class _Search:
         return now - self._echoed_at > (HOLDER_LIMIT_S if self._online else NOBODY_LIMIT_S)
 
     def hear(self, message: Message) -> None:
-        """Take a message."""
+        """Handle a message."""
         content = _read(message)
         if message.topic == self._topics.bridge_state:
             self._online = content.get("state") == "online"

@@ -1,4 +1,4 @@
-"""The connection to the broker as the rest of the program sees it: there, for ever."""
+"""The connection to the broker as the rest of the program sees it: always there."""
 
 import logging
 import threading
@@ -25,18 +25,17 @@ SHORTEST_WAIT_S = 1.0
 LONGEST_WAIT_S = 30.0
 STANDBY_S = 10.0
 TURN_S = 1.0
-# A broker that takes longer is named; after a minute the connection is given up.
+# A slower broker is reported; after a minute the connection is given up.
 CONFIRMED_WITHIN_S = 10.0
 
 
 class Connection:
-    """Keeps a connection to the broker in a thread of its own, whatever happens.
+    """Keeps a connection to the broker in its own thread, whatever happens.
 
-    All methods may be called from any thread, before `start` and while the broker is
-    unreachable. Handlers and hooks run in the connection's thread and must not wait for
-    anything. With a `claim` it stands by while another bridge serves the base topic; `password`
-    is asked for a new one when the broker refuses the old. Raises ConfigError when the certificates
-    named in the options can't be used.
+    All methods may be called from any thread, before `start` and while the broker is unreachable.
+    Handlers and hooks run in the connection's thread and must not block. With a `claim` it stands
+    by while another bridge serves the base topic; `password` is asked for a new one when the broker
+    rejects the old. Raises ConfigError when the certificates in the options can't be used.
     """
 
     def __init__(
@@ -72,7 +71,7 @@ class Connection:
         self._thread.start()
 
     def stop(self, timeout: float) -> None:
-        """Leave the will's state behind, send what waits, disconnect; in `timeout` seconds."""
+        """Publish the will's state, send what is queued, disconnect; within `timeout` seconds."""
         if self._will is not None:
             self.retain(self._will.topic, self._will.payload, last=True)
         self._deadline = time.monotonic() + timeout
@@ -83,12 +82,12 @@ class Connection:
 
     @property
     def connected(self) -> bool:
-        """Whether the broker accepted the connection, and it still stands."""
+        """Whether the broker has accepted the connection, and it still stands."""
         return self._connected
 
     @property
     def idle(self) -> bool:
-        """Whether all that was to be sent is on its way to the broker."""
+        """Whether everything queued has been handed to the broker."""
         return self._traffic.idle
 
     @property
@@ -98,7 +97,7 @@ class Connection:
 
     @property
     def problems(self) -> list[str]:
-        """List what is wrong with the connection, one sentence each; nothing when all is well."""
+        """Return what is wrong with the connection, one sentence each; empty if all is well."""
         where, link = self._in_use.where, self._link
         if not self._connected or link is None:
             return [self._complaint or f"there is no connection to {where} yet"]
@@ -109,11 +108,11 @@ class Connection:
         ]
         problems = [reasons.kept_from(where, what, topics) for what, topics in found if topics]
         if link.unconfirmed_s > CONFIRMED_WITHIN_S:
-            problems.append(f"{where} has confirmed no message for {CONFIRMED_WITHIN_S:.0f} s")
+            problems.append(f"{where} has not confirmed a message for {CONFIRMED_WITHIN_S:.0f} s")
         return problems
 
     def report(self) -> dict[str, Any]:
-        """Return the state of the connection, as health shows it."""
+        """Return the state of the connection, as shown by health."""
         link = self._link
         confirmed_at = self._traffic.confirmed_at
         report: dict[str, Any] = {
@@ -130,7 +129,7 @@ class Connection:
         return report | {key: value for key, value in more.items() if value}
 
     def end_session(self) -> None:
-        """Make the broker forget what it keeps for this client; not while it is connected."""
+        """Make the broker forget what it keeps for this client; only while it is disconnected."""
         self._dialler.end_session(self._options)
 
     def alive(self) -> bool:
@@ -138,27 +137,27 @@ class Connection:
         return self._thread.is_alive()
 
     def age(self) -> float:
-        """Return the seconds since the connection's thread last came round.
+        """Return the seconds since the connection's thread last completed a loop.
 
-        A few seconds when all is well; up to a minute while a name is looked up in vain.
+        A few seconds when all is well; up to a minute during a failing name lookup.
         """
         return time.monotonic() - self._turned
 
     def publish(self, topic: str, payload: Mapping[str, object]) -> None:
-        """Send an event, not retained; raises ValueError or TypeError as `encode`."""
+        """Publish an event, not retained; raises ValueError or TypeError as `encode`."""
         self.send(topic, encode(payload))
 
     def send(self, topic: str, payload: bytes) -> None:
-        """Send a message as it is, not retained."""
+        """Send a raw message, not retained."""
         self._outbox.add(topic, payload)
         self._poke()
 
     def scan(self, topics: Topics) -> dict[str, bytes]:
-        """Return what the broker holds for a bridge of these topics. Raises UnavailableError."""
+        """Return what the broker retains for a bridge of these topics. Raises UnavailableError."""
         return scan(self._in_use, topics, topics.everything, self._wanted, self._context)
 
     def holder_of(self, topics: Topics) -> str | None:
-        """Return the machine on which another bridge serves these topics, if one does."""
+        """Return the machine whose bridge serves these topics, if there is one."""
         return Claim(topics).look(self._in_use, self._context, self._wanted).holder
 
     def answer(
@@ -171,7 +170,7 @@ class Connection:
         """Send an answer, not retained; raises ValueError or TypeError as `encode`.
 
         `correlation` is the correlation data of its request (MQTT 5), empty if it had none.
-        `instead` is sent if the broker does not take that much.
+        `instead` is sent if the answer is too large for the broker.
         """
         other = encode(instead) if instead is not None else None
         self._outbox.answer(Outgoing(topic, encode(payload), False, correlation, other))  # noqa: FBT003 - retained
@@ -180,20 +179,20 @@ class Connection:
     def retain(
         self, topic: str, payload: Mapping[str, object] | None, *, last: bool = False
     ) -> None:
-        """Send a retained message, now and on every connect; None clears the topic.
+        """Publish a retained message, now and on every connect; None clears the topic.
 
-        With `last` it goes out after all other states that wait. What is retained already is not
-        sent again. Raises ValueError or TypeError as `encode`.
+        With `last` it is sent after all other queued states. What is retained already is not sent
+        again. Raises ValueError or TypeError as `encode`.
         """
         self._outbox.keep(topic, b"" if payload is None else encode(payload), last=last)
         self._poke()
 
     def retained(self, topic: str) -> bytes | None:
-        """Return what this connection keeps on a topic: empty if cleared, None if nothing."""
+        """Return what this connection retains on a topic: empty if cleared, None if nothing."""
         return self._outbox.kept(topic)
 
     def repeat(self, topic: str) -> None:
-        """Send a retained message again."""
+        """Publish a retained message again."""
         self._outbox.repeat(topic)
         self._poke()
 
@@ -202,7 +201,7 @@ class Connection:
         self._outbox.release(topic)
 
     def renew(self) -> None:
-        """Send all retained messages again."""
+        """Publish all retained messages again."""
         self._outbox.renew()
         self._poke()
 
@@ -215,13 +214,13 @@ class Connection:
         keeps: bool = False,
         own: bool = True,
     ) -> None:
-        """Pass the messages of a filter to `handler`, on this connection and all later ones.
+        """Pass the messages that match a filter to `handler`, on this and all later connections.
 
-        With `qos` 0 the broker keeps none while this client is away. With a session, subscribe
-        before `start`: what the broker kept comes at once. A handler that `keeps` a message
-        calls `acknowledge` when it was handled; until then the broker counts it as not taken.
-        Without `own`, what this client publishes does not come back (MQTT 5), save retained ones
-        of before.
+        With `qos` 0 the broker keeps none while this client is disconnected. With a session,
+        subscribe before `start`: what the broker kept arrives at once. A handler that `keeps` a
+        message calls `acknowledge` when it is done; until then the broker counts it as undelivered.
+        Without `own`, what this client publishes does not come back (MQTT 5), except earlier
+        retained messages.
         """
         self._traffic.subscriptions.append(Subscription(topic_filter, qos, handler, keeps, own))
         self._poke()
@@ -232,7 +231,7 @@ class Connection:
         self._poke()
 
     def on_connect(self, hook: Callable[[], None]) -> None:
-        """Call `hook` after each connect, when the retained messages are on their way."""
+        """Call `hook` after each connect, once the retained messages are queued."""
         self._hooks.append(hook)
 
     def on_confirmed(self, hook: Callable[[float], None]) -> None:
@@ -258,7 +257,7 @@ class Connection:
         wait = SHORTEST_WAIT_S
         while not self._stopping.is_set():
             attempt = self._attempt()
-            # A short one changes nothing about the waits.
+            # A short connection does not reset the back-off.
             if attempt.lasted_s > LONGEST_WAIT_S:
                 wait, self._complaint = SHORTEST_WAIT_S, ""
             if attempt.failure and not self._stopping.is_set():
@@ -269,7 +268,7 @@ class Connection:
             wait = min(wait * 2, LONGEST_WAIT_S)
 
     def _read_password(self) -> None:
-        """Read the password again: it may have been changed, here as on the broker."""
+        """Read the password again: it may have been changed here as on the broker."""
         if self._password is None:
             return
         try:
@@ -279,11 +278,11 @@ class Connection:
         self._dialler.options = self._options
 
     def _attempt(self) -> Attempt:
-        """Connect, and keep the connection as long as it stands."""
+        """Connect, and keep the connection for as long as it stands."""
         try:
             return self._dialler.dial(self._build, self._serve)
         except Exception:
-            # An error here costs a connection, never the thread.
+            # An error here ends the connection, never the thread.
             log.exception("the MQTT connection failed unexpectedly")
             return Attempt()
 

@@ -19,7 +19,7 @@ LEVELS = ("debug", "info", "warning", "error")
 
 
 def of_bridge(topics: Topics) -> dict[str, Entity]:
-    """Describe the bridge's own entities, by their keys."""
+    """Return the bridge's own entities, by key."""
     return {
         "connectivity": _connectivity(topics),
         "version": _version(topics),
@@ -30,11 +30,11 @@ def of_bridge(topics: Topics) -> dict[str, Entity]:
 
 
 def of_schedule(topics: Topics, name: str, state: Mapping[str, Any]) -> dict[str, Entity]:
-    """Describe the controls of a schedule; the one that does not fit its rule is removed."""
+    """Return the controls of a schedule; the one that does not fit its rule is removed."""
     by_interval = state["every"] is not None
     rule = {"interval": _interval} if by_interval else {"cron": _crontab}
     describe = {"enabled": _switch, "run": _run, "next_run": _next_run} | rule
-    # Home Assistant removes what has a platform alone.
+    # Home Assistant removes a component that has nothing but a platform.
     return {
         key: describe[key](topics, name) if key in describe else {"platform": platform}
         for key, platform in _PLATFORMS.items()
@@ -42,7 +42,7 @@ def of_schedule(topics: Topics, name: str, state: Mapping[str, Any]) -> dict[str
 
 
 def _connectivity(topics: Topics) -> Entity:
-    """Describe the sensor that says whether the bridge is there; it is available always."""
+    """Return the sensor that says whether the bridge is online; it is always available."""
     return {
         **named("binary_sensor", f"{topics.bridge_id}_connectivity", "Connection"),
         "device_class": "connectivity",
@@ -106,7 +106,7 @@ def _switch(topics: Topics, name: str) -> Entity:
     return {
         **_control(topics, name, "enabled", ""),
         "icon": "mdi:calendar-clock",
-        # Not among the controls, where "turn everything off" would stop the measuring, too.
+        # Not among the controls, where "turn everything off" would stop the measuring as well.
         "entity_category": "config",
         "value_template": "{{ 'ON' if value_json.enabled else 'OFF' }}",
         "state_on": "ON",
@@ -157,7 +157,7 @@ def _next_run(topics: Topics, name: str) -> Entity:
         **_control(topics, name, "next_run", "next run"),
         "device_class": "timestamp",
         "entity_category": "diagnostic",
-        # Enabled, it would write into Home Assistant's Activity at every run.
+        # Enabled by default, it would add an entry to Home Assistant's Activity at every run.
         "enabled_by_default": False,
         "value_template": "{{ value_json.next_run_at }}",
     }

@@ -7,12 +7,12 @@ _SENSORS = {"today": "Cost today", "this_month": "Cost this month"}
 
 
 def no_sensors() -> dict[str, Entity]:
-    """Take the sensors away: Home Assistant removes what has a platform alone."""
+    """Return what removes the sensors: components with nothing but a platform."""
     return {f"cost_{period}": {"platform": "sensor"} for period in _SENSORS}
 
 
 def sensors(topics: Topics, meter: str, currency: str) -> dict[str, Entity]:
-    """Describe the sensors of a meter's cost."""
+    """Return the sensors for a meter's cost."""
     return {f"cost_{period}": _sensor(topics, meter, period, currency) for period in _SENSORS}
 
 
@@ -21,7 +21,7 @@ def _sensor(topics: Topics, meter: str, period: str, currency: str) -> Entity:
         **named("sensor", topics.meter_id(meter, f"cost_{period}"), _SENSORS[period]),
         **by_the_bridge(topics),
         "device_class": "monetary",
-        # Not total_increasing, which this class may not have: a credit lowers it.
+        # Not total_increasing, which this device class does not allow: a credit lowers it.
         "state_class": "total",
         "unit_of_measurement": currency,
         "suggested_display_precision": 2,

@@ -1,4 +1,4 @@
-"""How a connection comes about: who else is there, which protocol, an old session or a new one."""
+"""Establishing a connection: who else is there, which protocol, old or new session."""
 
 import ssl
 import time
@@ -15,9 +15,9 @@ TURN_S = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """How an attempt to connect ended, or the connection that came of it.
+    """How an attempt to connect ended, or the resulting connection.
 
-    `standby` says that another bridge is connected, and this one is to wait.
+    `standby` means that another bridge is connected, and this one is to wait.
     """
 
     failure: str = ""
@@ -29,10 +29,9 @@ class Attempt:
 
 
 class Dialler:
-    """Connects, one attempt after the other; `go_on` ends one early.
+    """Makes attempts to connect, one after the other; `go_on` ends one early.
 
-    `build` makes the link of a connection, `serve` keeps it for as
-    long as it stands.
+    `build` creates the link of a connection, `serve` runs it for as long as it stands.
     """
 
     def __init__(
@@ -89,9 +88,9 @@ class Dialler:
         )
 
     def _is_session_over(self, last_seen: datetime | None) -> bool:
-        """Whether this client was away for longer than its session is to last.
+        """Whether this client was disconnected for longer than its session lasts.
 
-        Not every broker forgets it by itself, and commands of long ago must not be run.
+        Not every broker expires it by itself, and old commands must not be run.
         """
         limit_s = self.options.session_expiry
         if self._connected_at is not None and time.monotonic() - self._connected_at > limit_s:
@@ -101,10 +100,10 @@ class Dialler:
         return not -limit_s <= (datetime.now(UTC) - last_seen).total_seconds() <= limit_s
 
     def end_session(self, options: Options) -> None:
-        """Make the broker forget the session, with a connection for this alone.
+        """Make the broker forget the session, with a connection for this purpose only.
 
-        With MQTT 3.1.1 there is no other way, and mosquitto 2.0.11 does not write a session to
-        disk that began with a clean start, whatever its expiry.
+        With MQTT 3.1.1 there is no other way, and mosquitto 2.0.11 does not persist a session that
+        began with a clean start, whatever its expiry.
         """
         link = Link(replace(options, fresh=True), self._context, lambda _: None)
         link.open()

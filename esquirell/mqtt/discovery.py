@@ -17,11 +17,11 @@ ORIGIN = "esquirell"
 
 @dataclass(frozen=True, slots=True)
 class MeterInfo:
-    """What is to be known of a meter.
+    """What discovery needs to know about a meter.
 
-    `profile` is None while the product is not known, `interval` the longest time between two
-    polls in seconds, None when nothing polls the meter; `currency` that of its tariff, None
-    without one. `mac` and `serial` are empty if unknown.
+    `profile` is None while the product is unknown, `interval` the longest time between two polls in
+    seconds, None when nothing polls the meter; `currency` that of its tariff, None without one.
+    `mac` and `serial` are empty if unknown.
     """
 
     meter: Meter
@@ -34,7 +34,7 @@ class MeterInfo:
 
     @property
     def is_known(self) -> bool:
-        """Whether it is known what product the meter is."""
+        """Whether the meter's product is known."""
         return self.profile is not None and bool(self.profile.keys)
 
     @property
@@ -47,14 +47,14 @@ class MeterInfo:
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """The program as devices name it: its version, and its page where others reach it."""
+    """The program as devices refer to it: its version, and its page where others reach it."""
 
     version: str
     page: str = ""
 
 
 def meter_device(topics: Topics, info: MeterInfo, about: About) -> dict[str, object]:
-    """Build the message that announces a meter."""
+    """Return the message that announces a meter."""
     name, keys = info.meter.name, info.keys
     produces = info.profile is not None and info.profile.is_inverter
     sensors = {key: entities.quantity(topics, name, key, keys, produces=produces) for key in keys}
@@ -76,9 +76,9 @@ def meter_device(topics: Topics, info: MeterInfo, about: About) -> dict[str, obj
 def bridge_device(
     topics: Topics, about: About, gone: Mapping[str, str] | None = None
 ) -> dict[str, object]:
-    """Build the message that announces the bridge itself.
+    """Return the message that announces the bridge itself.
 
-    `gone` are the components of an earlier message that are to go, with their platforms.
+    `gone` are components of an earlier message to remove, with their platforms.
     """
     left = {key: {"platform": platform} for key, platform in (gone or {}).items()}
     return {
@@ -92,7 +92,7 @@ def bridge_device(
 def schedule_device(
     topics: Topics, about: About, name: str, state: Mapping[str, Any]
 ) -> dict[str, object]:
-    """Build the message that adds the controls of a schedule to the bridge's device."""
+    """Return the message that adds the controls of a schedule to the bridge's device."""
     return {
         "device": _bridge(topics, about),
         "origin": _origin(about),
@@ -104,7 +104,7 @@ def schedule_device(
 
 
 def base_topic_of(payload: bytes) -> str | None:
-    """Return the base topic under which a message of discovery was made by esquirell, if it was."""
+    """Return the base topic of a discovery message, if it was created by esquirell."""
     try:
         message = json.loads(payload)
         if message["origin"]["name"] != ORIGIN:
@@ -117,16 +117,16 @@ def base_topic_of(payload: bytes) -> str | None:
 
 
 def components_of(payload: bytes) -> dict[str, str]:
-    """Return the components of a message of discovery with their platforms."""
+    """Return the components of a discovery message with their platforms."""
     try:
         components = json.loads(payload)["components"]
-        return {key: str(one["platform"]) for key, one in components.items()}
+        return {key: str(component["platform"]) for key, component in components.items()}
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
         return {}
 
 
 def _meter(topics: Topics, info: MeterInfo, about: About) -> dict[str, object]:
-    """Describe the device; Home Assistant takes a null for a fault, so nothing is empty."""
+    """Return the device; Home Assistant rejects null, so empty values are left out."""
     meter, profile = info.meter, info.profile
     described = {
         "identifiers": [topics.meter_id(meter.name)],

@@ -30,9 +30,9 @@ _PHASES_FOR_SPECIALISTS = ("energy_import", "energy_export")
 def quantity(
     topics: Topics, meter: str, key: str, keys: Collection[str], *, produces: bool = False
 ) -> Entity:
-    """Describe the sensor of one quantity.
+    """Return the sensor of one quantity.
 
-    `keys` are all of the meter; `produces` says that what it delivers is its production.
+    `keys` are all of the meter; `produces` means that what it delivers is its production.
     """
     kind, suffix = split_key(key)
     produced = produces and kind.key == "energy_export"
@@ -54,7 +54,7 @@ def quantity(
 
 
 def service(topics: Topics, meter: str) -> Iterator[tuple[str, Entity]]:
-    """Describe the entities beside the quantities, by their keys.
+    """Return the entities beside the quantities, by key.
 
     All but `problem` work while the meter does not answer.
     """
@@ -66,7 +66,7 @@ def service(topics: Topics, meter: str) -> Iterator[tuple[str, Entity]]:
 
 
 def identified(platform: str, unique_id: str) -> Entity:
-    """Begin the description of an entity that its device class names."""
+    """Start an entity that its device class names."""
     return {
         "platform": platform,
         "unique_id": unique_id,
@@ -75,21 +75,21 @@ def identified(platform: str, unique_id: str) -> Entity:
 
 
 def named(platform: str, unique_id: str, name: str) -> Entity:
-    """Begin the description of an entity."""
+    """Start an entity."""
     return {**identified(platform, unique_id), "name": name}
 
 
 def by_the_bridge(topics: Topics) -> Entity:
-    """Depend on the bridge alone, whatever the meter does."""
+    """Make an entity depend on the bridge only, whatever the meter does."""
     return {"availability": [{"topic": topics.bridge_state, "value_template": STATE}]}
 
 
 def event(
     topics: Topics, unique_id: str, condition: str, type_: str, types: Collection[str]
 ) -> Entity:
-    """Describe the events that meet a condition; `type_` gives the type of one of them.
+    """Return an entity for the events that meet a condition; `type_` gives the type of an event.
 
-    Whatever does not is rendered as nothing, which Home Assistant ignores.
+    Other messages render as nothing, which Home Assistant ignores.
     """
     content = f"dict(value_json.data, event_type={type_})"
     return {
@@ -103,7 +103,7 @@ def event(
 
 
 def _name(kind: Quantity, suffix: str, key: str, *, produced: bool) -> str | None:
-    """Name a quantity; beside its unit `Current A` would be read as ampere."""
+    """Return the name of a quantity; beside its unit, `Current A` would be read as ampere."""
     if not suffix and kind.key in _NAMED_BY_CLASS:
         return None
     label = f"{kind.label} phase {suffix.upper()}" if suffix in PHASES else label_of(key)
@@ -111,7 +111,7 @@ def _name(kind: Quantity, suffix: str, key: str, *, produced: bool) -> str | Non
 
 
 def _shown_at_first(key: str, keys: Collection[str]) -> bool:
-    """Leave what few look at to be enabled by them: each entity costs database space."""
+    """Disable an entity that few people use by default: each one costs database space."""
     kind, suffix = split_key(key)
     if kind.key in _FOR_SPECIALISTS or _repeats(kind.key, suffix, keys):
         return False
@@ -119,7 +119,7 @@ def _shown_at_first(key: str, keys: Collection[str]) -> bool:
 
 
 def _repeats(name: str, suffix: str, keys: Collection[str]) -> bool:
-    """Whether a power is always that of another key: one phase, or one input, makes the whole."""
+    """Whether a power always equals that of another key: one phase, or one input, is the total."""
     if name != "active_power":
         return False
     others = {split_key(key)[1] for key in keys if split_key(key)[0].key == name} - {suffix}
@@ -129,7 +129,7 @@ def _repeats(name: str, suffix: str, keys: Collection[str]) -> bool:
 
 
 def _problem(topics: Topics, meter: str) -> Entity:
-    """Describe the sensor that says whether values are doubted; the event says why."""
+    """Return the sensor that says whether values are doubtful; the event says why."""
     warnings = "value_json.diagnostics.get('warnings', [])"
     return {
         **named("binary_sensor", topics.meter_id(meter, "problem"), "Readings"),
@@ -167,7 +167,7 @@ def _last_success(topics: Topics, meter: str) -> Entity:
         **by_the_bridge(topics),
         "device_class": "timestamp",
         "entity_category": "diagnostic",
-        # Enabled, it would write into Home Assistant's Activity at every poll.
+        # Enabled by default, it would add an entry to Home Assistant's Activity at every poll.
         "enabled_by_default": False,
         "state_topic": topics.meter_availability(meter),
         "value_template": "{{ value_json.last_success }}",
@@ -175,7 +175,7 @@ def _last_success(topics: Topics, meter: str) -> Entity:
 
 
 def _event(topics: Topics, meter: str) -> Entity:
-    types = "', '".join(f"meter_{one}" for one in EVENTS)
+    types = "', '".join(f"meter_{event_type}" for event_type in EVENTS)
     condition = f"value_json.type in ['{types}'] and value_json.data.meter == '{meter}'"
     return event(topics, topics.meter_id(meter, "event"), condition, "value_json.type[6:]", EVENTS)
 

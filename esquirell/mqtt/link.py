@@ -1,4 +1,4 @@
-"""One connection to the broker, from its opening to its end; the only module that drives paho."""
+"""One connection to the broker, from opening to end; the only module that drives paho."""
 
 import logging
 import select
@@ -37,9 +37,9 @@ _PROTOCOLS = {"5": MQTTProtocolVersion.MQTTv5, "3.1.1": MQTTProtocolVersion.MQTT
 class Message:
     """A message from the broker.
 
-    `retained` says that it is a retained one; `reply_to` and `correlation` are the response
-    topic and the correlation data of a request over MQTT 5; `again` says that the broker may
-    have sent it before. `number` and `link` are what an acknowledgement needs.
+    `retained` marks a retained one; `reply_to` and `correlation` are the response topic and the
+    correlation data of a request over MQTT 5; `again` means that the broker may have sent it
+    before. `number` and `link` are what an acknowledgement needs.
     """
 
     topic: str
@@ -55,11 +55,9 @@ class Message:
 class Link:
     """One connection, used by one thread.
 
-    Each connection has a paho client of its own: paho would send what an earlier one left
-    unconfirmed after what is newer, and an old state would overwrite a new one.
-
-    `receive` gets each message, `confirmed` each one that the broker took, with the seconds it
-    took for it.
+    Each connection has its own paho client: paho would send what an earlier one left unconfirmed
+    after newer messages, so an old state would overwrite a new one. `receive` gets each message,
+    `confirmed` each one that the broker confirmed, with the seconds it took.
     """
 
     def __init__(
@@ -96,7 +94,7 @@ class Link:
         self.failure = ""
         self.speaks_another_protocol = False
         self.refuses_credentials = False
-        # Topics that the broker does not let us publish on, and filters that it refuses.
+        # Topics that the broker does not let us publish to, and filters that it rejects.
         self.denied: set[str] = set()
         self.unreadable: set[str] = set()
         self._asked_for: dict[int, str] = {}
@@ -106,12 +104,12 @@ class Link:
         try:
             self._connect()
             self._hurry()
-        except (OSError, ValueError) as error:  # paho's ValueError: a host that can be no name
+        except (OSError, ValueError) as error:  # paho's ValueError: an invalid host name
             self.failure = reasons.unreachable(error, self._options)
         self._opened = self._clock()
 
     def turn(self, timeout: float) -> None:
-        """Read and write what there is; wait for it up to `timeout` seconds or until woken."""
+        """Read and write what is pending; wait up to `timeout` seconds or until woken."""
         line = self._client.socket()
         if line is None:
             return
@@ -129,8 +127,8 @@ class Link:
             self._give_up(reasons.unconfirmed(self._options))
 
     def wake(self) -> None:
-        """End the wait of `turn`; to be called by other threads, also when all is over."""
-        # Once is enough: whoever wakes looks for all that there is to send.
+        """End the wait of `turn`; callable from other threads, also after the end."""
+        # Once is enough: the woken thread sends everything pending.
         if not self._woken:
             self._woken = True
             with suppress(OSError):  # closed: nobody waits
@@ -144,15 +142,15 @@ class Link:
         self._in_flight[info.mid] = message, self._clock()
 
     def ask(self, topic: str, payload: bytes) -> None:
-        """Send a message that the broker neither confirms nor keeps for anybody."""
+        """Send a message that the broker neither confirms nor keeps."""
         self._client.publish(topic, payload, 0)
 
     def acknowledge(self, message: Message) -> bool:
-        """Acknowledge a message that was handled; return whether that could be sent."""
+        """Acknowledge a handled message; return whether that could be sent."""
         return self._client.ack(message.number, 1) == MQTTErrorCode.MQTT_ERR_SUCCESS
 
     def subscribe(self, topic_filter: str, qos: int, *, own: bool) -> None:
-        """Ask for the messages of a filter; retained ones are to be known as such."""
+        """Subscribe to a filter; retained messages are marked as such."""
         if self._options.protocol == "5":
             options = SubscribeOptions(qos, noLocal=not own, retainAsPublished=True)
             _, number = self._client.subscribe(topic_filter, options=options)
@@ -162,7 +160,7 @@ class Link:
             self._asked_for[number] = topic_filter
 
     def close(self, *, done: bool) -> None:
-        """End the connection: with a goodbye when all is done, else so that the will is sent."""
+        """End the connection: with DISCONNECT if all is done, else so that the will is sent."""
         if done:
             self._client.disconnect()
         if line := self._client.socket():
@@ -172,23 +170,23 @@ class Link:
 
     @property
     def up(self) -> bool:
-        """Whether the connection stands, or may yet come to stand."""
+        """Whether the connection stands, or may still be established."""
         return self._client.socket() is not None and not self._given_up
 
     @property
     def has_room(self) -> bool:
-        """Whether the broker takes another message before it confirms one."""
+        """Whether the broker accepts another message before it confirms one."""
         return len(self._in_flight) < self._limit
 
     @property
     def unconfirmed(self) -> tuple[Outgoing, ...]:
-        """The messages that the broker did not confirm, oldest first."""
+        """The messages that the broker has not confirmed, oldest first."""
         return tuple(message for message, _ in list(self._in_flight.values()))
 
     @property
     def unconfirmed_s(self) -> float:
-        """For how many seconds the oldest of them has been waiting; 0 without any."""
-        # Other threads ask, too: a list is made in one step.
+        """For how many seconds the oldest of them has been waiting; 0 if there is none."""
+        # Other threads ask as well: a list is created in one step.
         waiting = list(self._in_flight.values())
         return self._clock() - waiting[0][1] if waiting else 0.0
 
@@ -197,8 +195,8 @@ class Link:
         self._given_up = True
 
     def _wait(self, line: "SocketLike", timeout: float) -> tuple[bool, bool]:
-        """Wait for `timeout` seconds at most; return whether the line can be read, and written."""
-        # Not by select, which knows no more than 1024 open files: each meter may take two.
+        """Wait at most `timeout` seconds; return whether the socket is readable, and writable."""
+        # Not with select, which is limited to 1024 open files: each meter may take two.
         poll = select.poll()
         poll.register(line, select.POLLIN | (select.POLLOUT if self._client.want_write() else 0))
         poll.register(self._sleeper, select.POLLIN)
@@ -207,7 +205,7 @@ class Link:
             self._sleeper.recv(4096)
             self._woken = False
         events = found.get(line.fileno(), 0)
-        # That it broke is found out by reading.
+        # Reading detects that it broke.
         return bool(events & ~select.POLLOUT), bool(events & select.POLLOUT)
 
     def _connect(self) -> None:
@@ -215,7 +213,7 @@ class Link:
         if options.protocol != "5":
             self._client.connect(options.host, options.port, options.keepalive)
             return
-        session = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]  # paho's lack
+        session = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]  # untyped
         session.SessionExpiryInterval = options.session_expiry
         self._client.connect(
             options.host,
@@ -226,7 +224,7 @@ class Link:
         )
 
     def _hurry(self) -> None:
-        """Send at once: else an answer waits 40 ms for the acknowledgement of what was before."""
+        """Send at once: otherwise an answer waits 40 ms for the acknowledgement of earlier data."""
         line = self._client.socket()
         if isinstance(line, socket.socket):
             line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -290,7 +288,7 @@ class Link:
         try:
             self._receive(self._read(message))
         except UnicodeDecodeError:
-            log.debug("a message on a topic that is no UTF-8 was ignored")
+            log.debug("ignored a message on a topic that is not UTF-8")
             client.ack(message.mid, message.qos)
 
     def _read(self, message: MQTTMessage) -> Message:
@@ -308,7 +306,7 @@ class Link:
     def _properties(self, message: Outgoing) -> Properties | None:
         if not message.correlation or self._options.protocol != "5":
             return None
-        properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]  # paho lacks it
+        properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]  # untyped
         properties.CorrelationData = message.correlation
         return properties
 
@@ -319,7 +317,7 @@ def _client(options: Options, context: ssl.SSLContext | None, will: Will | None)
         client_id=options.client_id,
         clean_session=None if options.protocol == "5" else options.starts_afresh,
         protocol=_PROTOCOLS[options.protocol],
-        # Acknowledged when it was handled, not when it came.
+        # Acknowledged when it was handled, not when it arrived.
         manual_ack=True,
     )
     client.connect_timeout = CONNECT_LIMIT_S

@@ -1,4 +1,4 @@
-"""What a bridge has to remember between its runs, in a small file of the state directory."""
+"""What a bridge remembers between runs, in a small file in the state directory."""
 
 import json
 import logging
@@ -8,7 +8,7 @@ from pathlib import Path
 
 log = logging.getLogger(__name__)
 
-# So many devices may be removed while Home Assistant is away.
+# So many devices may be removed while Home Assistant is down.
 REMOVED_LIMIT = 40
 
 
@@ -22,11 +22,11 @@ class Place:
 
 @dataclass(slots=True)
 class Memory:
-    """Where was published last, and which announcements were removed.
+    """Where the bridge last published, and which announcements were removed.
 
-    Home Assistant forgets a removed device only if it learns so while it runs: `removed` holds
-    the announcements, by topic, until it has been seen to start. Without a file, or while it
-    can't be written, all this lasts as long as the process.
+    Home Assistant forgets a removed device only if it learns so while it runs: `removed` keeps the
+    announcements, by topic, until it has been seen to start. Without a file, or while it can't be
+    written, all this lasts as long as the process.
     """
 
     file: Path | None = None
@@ -45,25 +45,25 @@ class Memory:
             log.debug("%s can't be read: %s", self.file, error)
 
     def note_published(self, place: Place) -> None:
-        """Note where is published from now on."""
+        """Record where the bridge publishes from now on."""
         if place != self.published:
             self.published = place
             self._write()
 
     def note_removed(self, topic: str, announcement: bytes) -> None:
-        """Note that an announcement was removed."""
+        """Record that an announcement was removed."""
         self.removed[topic] = announcement.decode(errors="replace")
         while len(self.removed) > REMOVED_LIMIT:
             self.removed.pop(next(iter(self.removed)))
         self._write()
 
     def note_announced(self, topic: str) -> None:
-        """Note that a device is announced again."""
+        """Record that a device is announced again."""
         if self.removed.pop(topic, None) is not None:
             self._write()
 
     def forget_removed(self) -> None:
-        """Forget the removed announcements, once Home Assistant knows of them."""
+        """Forget the removed announcements, once Home Assistant knows about them."""
         self.removed.clear()
         self._write()
 

@@ -10,11 +10,11 @@ from esquirell.domain.errors import ConfigError
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """The broker and how to speak to it.
+    """The broker and how to connect to it.
 
-    `session_expiry` is in seconds: for so long the broker keeps subscriptions and messages
-    for this client while it is away (with 3.1.1 for ever); it needs a `client_id`. At 0, and
-    with `fresh`, it forgets them when the connection opens. `keepalive` is in seconds, too:
+    `session_expiry` is in seconds: for this long the broker keeps subscriptions and messages for
+    this client while it is disconnected (with 3.1.1 forever); it needs a `client_id`. At 0, and
+    with `fresh`, it forgets them when the connection opens. `keepalive` is in seconds as well:
     twice that without a sign of the broker ends the connection.
     """
 
@@ -39,7 +39,7 @@ class Options:
 
     @property
     def where(self) -> str:
-        """The broker as sentences name it."""
+        """The broker as sentences refer to it."""
         return f"the MQTT broker at {self.host}:{self.port}"
 
 
@@ -70,14 +70,14 @@ def _trusting(ca_file: Path | None) -> ssl.SSLContext:
     except OSError as error:
         raise ConfigError(f"ca_file {ca_file} in [mqtt] can't be used: {_why(error)}") from error
     if ca_file:
-        # Python 3.13 began to refuse what home-made authorities often leave out (RFC 5280).
+        # Python 3.13 began to reject what home-made authorities often leave out (RFC 5280).
         context.verify_flags &= ~ssl.VERIFY_X509_STRICT
     return context
 
 
 def _show_certificate(context: ssl.SSLContext, cert_file: Path, key_file: Path | None) -> None:
     try:
-        # An empty password makes OpenSSL refuse an encrypted key instead of asking a terminal.
+        # An empty password makes OpenSSL reject an encrypted key instead of asking at a terminal.
         context.load_cert_chain(cert_file, key_file, password="")
     except OSError as error:
         raise ConfigError(
@@ -88,5 +88,5 @@ def _show_certificate(context: ssl.SSLContext, cert_file: Path, key_file: Path |
 
 def _why(error: OSError) -> str:
     if isinstance(error, ssl.SSLError):
-        return "it holds no fitting certificate or key in PEM format, or the key has a password"
+        return "it contains no matching certificate or key in PEM format, or the key has a password"
     return error.strerror or "it can't be read"

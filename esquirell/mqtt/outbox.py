@@ -1,4 +1,4 @@
-"""What waits to be sent, so that a broker that is unreachable leaves no backlog."""
+"""The queue of outgoing messages; an unreachable broker leaves no backlog of states."""
 
 import json
 import threading
@@ -24,10 +24,10 @@ ANSWER_LIMIT = 2000
 
 
 class Outgoing(NamedTuple):
-    """A message on its way to the broker.
+    """An outgoing message.
 
     `correlation` is the correlation data of an answer, empty where its request had none, and None
-    for what is no answer; `instead` is sent if the broker does not take that much.
+    for anything but an answer; `instead` is sent if it is too large for the broker.
     """
 
     topic: str
@@ -45,23 +45,23 @@ class Outgoing(NamedTuple):
 class Outbox:
     """The newest payload of each retained topic, answers, and a few events.
 
-    Filled by any thread, emptied by the one that speaks to the broker. A newer state takes the
-    place of the one still waiting; of too many answers and events, the oldest are dropped.
+    Filled by any thread, emptied by the connection's. A newer state replaces the queued one; of too
+    many answers and events, the oldest are dropped.
     """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._kept: dict[str, bytes] = {}
         self._last: set[str] = set()
-        # A plain one looks for its first key through all that were taken before.
+        # A plain dict searches for its first key past all removed ones.
         self._waiting: OrderedDict[str, bytes] = OrderedDict()
         self._answers: deque[Outgoing] = deque(maxlen=ANSWER_LIMIT)
         self._events: deque[Outgoing] = deque(maxlen=EVENT_LIMIT)
 
     def keep(self, topic: str, payload: bytes, *, last: bool = False) -> None:
-        """Send a retained payload, unless it is there already, and remember it.
+        """Queue a retained payload, unless it is there already, and remember it.
 
-        With `last` it is sent after all other retained payloads that wait.
+        With `last` it is sent after all other queued retained payloads.
         """
         with self._lock:
             if last:
@@ -70,11 +70,11 @@ class Outbox:
                 self._kept[topic] = self._waiting[topic] = payload
 
     def kept(self, topic: str) -> bytes | None:
-        """Return the payload that a topic is to have: empty if cleared, None if it is not ours."""
+        """Return the payload that a topic should have: empty if cleared, None if it is not ours."""
         return self._kept.get(topic)
 
     def repeat(self, topic: str) -> None:
-        """Send the payload of a retained topic again."""
+        """Queue the payload of a retained topic again."""
         with self._lock:
             if topic in self._kept:
                 self._waiting[topic] = self._kept[topic]
@@ -93,22 +93,22 @@ class Outbox:
                 del self._kept[message.topic]
 
     def add(self, topic: str, payload: bytes) -> None:
-        """Send an event."""
+        """Queue an event."""
         with self._lock:
             self._events.append(Outgoing(topic, payload, retained=False))
 
     def answer(self, message: Outgoing) -> None:
-        """Send an answer."""
+        """Queue an answer."""
         with self._lock:
             self._answers.append(message)
 
     def renew(self) -> None:
-        """Send all retained payloads again, in the order in which their topics first came up."""
+        """Queue all retained payloads again, in the order in which their topics were first used."""
         with self._lock:
             self._waiting = OrderedDict(self._kept)
 
     def give_back(self, unconfirmed: Iterable[Outgoing]) -> None:
-        """Send unretained messages again that were not confirmed; states are renewed anyway."""
+        """Queue unconfirmed unretained messages again; states are renewed anyway."""
         with self._lock:
             lost = [message for message in unconfirmed if not message.retained]
             answers = [message for message in lost if message.correlation is not None]
@@ -117,7 +117,7 @@ class Outbox:
             self._events = deque([*events, *self._events], EVENT_LIMIT)
 
     def take(self) -> Outgoing | None:
-        """Take the next message, states first; None when there is nothing to send."""
+        """Return the next message, states first; None when there is nothing to send."""
         with self._lock:
             if self._waiting:
                 topic, payload = self._next_state()
@@ -135,7 +135,7 @@ class Outbox:
 
     @property
     def count(self) -> int:
-        """How many messages wait."""
+        """How many messages are queued."""
         return len(self._waiting) + len(self._answers) + len(self._events)
 
     @property

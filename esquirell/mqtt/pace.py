@@ -1,4 +1,4 @@
-"""When something that is done over and over is due."""
+"""When something periodic is due."""
 
 
 class Pace:
@@ -9,7 +9,7 @@ class Pace:
         self._next = 0.0
 
     def due(self, now: float) -> bool:
-        """Return whether it is time, and count from now if it is."""
+        """Return whether it is time, and restart the period if it is."""
         if now < self._next:
             return False
         self._next = now + self._seconds

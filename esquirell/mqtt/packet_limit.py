@@ -1,4 +1,4 @@
-"""The largest packet that the broker takes."""
+"""The largest packet that the broker accepts."""
 
 import time
 from collections import Counter
@@ -7,16 +7,16 @@ from collections.abc import Callable, Sequence
 # Brokers' limits are larger than this.
 LEAST = 2048
 STRIKES = 3
-# What was found out is tried again after this: the broker may have another limit by now.
+# A detected limit is tested again after this: the broker may have another one by now.
 FORGET_AFTER_S = 3600.0
 
 
 class PacketLimit:
-    """The limit in bytes, as the broker announces it (MQTT 5), else as found out by its cuts.
+    """The limit in bytes, as the broker announces it (MQTT 5), else as detected from its cuts.
 
-    A broker that speaks MQTT 3.1.1 announces nothing: it cuts the connection. After a cut, what
-    is larger than anything confirmed on the new connection waits until nothing else is under
-    way, so that the message behind the next cut is known; after three it counts as too large.
+    A broker that speaks MQTT 3.1.1 announces nothing: it cuts the connection. After a cut, any
+    message larger than those confirmed on the new connection waits until nothing else is under way,
+    so that the message behind the next cut is known; after three cuts it counts as too large.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -29,24 +29,24 @@ class PacketLimit:
         self._strikes: Counter[int] = Counter()
 
     def opened(self, announced: int | None) -> None:
-        """Begin a connection, with the limit that the broker announced."""
+        """Start a connection, with the limit that the broker announced."""
         self._announced = announced
         self._confirmed = 0
 
     def confirmed(self, size: int) -> None:
-        """Note that the broker took a packet."""
+        """Record that the broker accepted a packet."""
         self._confirmed = max(self._confirmed, size)
         self._strikes.pop(size, None)
 
     def cut(self, unconfirmed: Sequence[int]) -> None:
-        """Note that the connection was cut while packets of these sizes were under way."""
+        """Record that the connection was cut while packets of these sizes were under way."""
         suspects = [size for size in unconfirmed if size > max(self._confirmed, LEAST)]
         if len(suspects) == 1:
             self._strike(suspects[0])
         self._careful = bool(suspects)
 
     def allows(self, size: int) -> bool:
-        """Whether the broker takes a packet of this size, as far as is known."""
+        """Whether the broker accepts a packet of this size, as far as is known."""
         return size <= (self.bytes or size)
 
     def wants_alone(self, size: int) -> bool:

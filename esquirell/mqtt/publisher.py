@@ -1,4 +1,4 @@
-"""Readings, availability and events, as they go out."""
+"""Readings, availability and events, as they are published."""
 
 import logging
 import threading
@@ -13,19 +13,19 @@ from esquirell.mqtt.topics import Topics
 
 log = logging.getLogger(__name__)
 
-# That a meter was read once more is told every five seconds at most, two in a row at once: its
-# readings tell it, too. Nine seconds for two, as polls come unevenly: of one each five seconds
-# none is left out.
+# A mere new success is published every five seconds at most, two in a row at once: the readings
+# show it as well. Nine seconds for two, as polls are uneven: with one every five seconds, none is
+# left out.
 SUCCESSES = 2
 DOUBTS_EVERY = timedelta(minutes=10)
 SUCCESSES_S = 9.0
 
 
 class MqttPublisher:
-    """Publishes what the services have to tell; never waits and never fails for its sake.
+    """Publishes what the services report; never blocks and never fails.
 
-    `publish_every` gives the seconds for a meter: the newest reading of each such period is
-    published at its end, at 0 every one at once.
+    `publish_every` returns the seconds for a meter: the newest reading of each such period is
+    published at its end; at 0 every reading is published at once.
     """
 
     def __init__(
@@ -40,22 +40,22 @@ class MqttPublisher:
         self._publish_every = publish_every
         self._clock = clock
         self._lock = threading.Lock()
-        # The newest reading of a period that is not over, and its keys.
+        # The newest reading of an unfinished period, and its keys.
         self._held: dict[str, tuple[float, Reading, tuple[str, ...]]] = {}
         self._costs: set[str] = set()
         self._doubted_at: dict[str, datetime | None] = {}
         self._statuses: dict[str, tuple[object, ...]] = {}
-        self._told_at: dict[str, deque[datetime]] = {}
+        self._published_at: dict[str, deque[datetime]] = {}
         self._watchers: list[Callable[[Reading, tuple[str, ...]], None]] = []
         self._listeners: list[Callable[[Mapping[str, Any]], None]] = []
         self.on_held: Callable[[], None] = lambda: None
 
     def on_reading(self, watcher: Callable[[Reading, tuple[str, ...]], None]) -> None:
-        """Call `watcher` with each reading and its keys, also those that are not published."""
+        """Call `watcher` with each reading and its keys, also unpublished ones."""
         self._watchers.append(watcher)
 
     def on_event(self, listener: Callable[[Mapping[str, Any]], None]) -> None:
-        """Call `listener` with each event that is published."""
+        """Call `listener` with each published event."""
         self._listeners.append(listener)
 
     def reading(self, reading: Reading, keys: tuple[str, ...]) -> None:
@@ -88,7 +88,7 @@ class MqttPublisher:
             return bool(self._held)
 
     def publish_held(self) -> None:
-        """Publish all that was held back: the process ends."""
+        """Publish everything held back: the process ends."""
         with self._lock:
             for meter in list(self._held):
                 self._publish_held(meter)
@@ -104,15 +104,17 @@ class MqttPublisher:
     def availability(self, meter: str, status: MeterStatus, state: str) -> None:
         """Publish a meter as `state`, whatever its polls say.
 
-        Sent when something changed, a mere new success at the pace of the readings, every few
+        Sent when something changed; a mere new success at the pace of the readings, every few
         seconds at most.
         """
         period = self._period(meter, status.last_success) if status.last_success else None
-        before, news = self._statuses.get(meter), (state, status.reason, status.failures, period)
-        if before == news or (before and before[:-1] == news[:-1] and self._told(meter, status)):
+        before = self._statuses.get(meter)
+        now = state, status.reason, status.failures, period
+        only_read = before is not None and before[:-1] == now[:-1]
+        if before == now or (only_read and self._published_enough(meter, status)):
             return
-        self._statuses[meter] = news
-        self._told_at.setdefault(meter, deque(maxlen=SUCCESSES)).append(self._moment(status))
+        self._statuses[meter] = now
+        self._published_at.setdefault(meter, deque(maxlen=SUCCESSES)).append(self._moment(status))
         shape = status.payload() | {"state": state}
         self._retain(self._topics.meter_availability(meter), shape)
 
@@ -122,15 +124,15 @@ class MqttPublisher:
         self._connection.publish(topic, payload(reading, keys))
 
     def forget(self, meter: str) -> None:
-        """Forget what was published of a meter that was removed."""
+        """Forget what was published about a removed meter."""
         with self._lock:
             self._held.pop(meter, None)
-        for known in (self._statuses, self._told_at, self._doubted_at):
+        for known in (self._statuses, self._published_at, self._doubted_at):
             known.pop(meter, None)
         self._costs.discard(meter)
 
     def cost(self, meter: str, shape: Mapping[str, object] | None) -> None:
-        """Publish what a meter has cost; None, as it has no tariff any more, clears the topic."""
+        """Publish what a meter has cost; None, for a meter without a tariff, clears the topic."""
         if shape is not None or meter in self._costs:
             self._retain(self._topics.meter_cost(meter), shape)
             self._costs.add(meter)
@@ -146,7 +148,7 @@ class MqttPublisher:
             log.exception("event %s could not be published", kind)
 
     def _report_doubts(self, reading: Reading) -> None:
-        """Publish that values are doubted: not at each reading, and not what was so at a start."""
+        """Publish an event for newly doubted values: not at each reading, and not at a start."""
         seen_before = reading.meter in self._doubted_at
         before = self._doubted_at.setdefault(reading.meter, None)
         if not reading.doubts:
@@ -157,17 +159,17 @@ class MqttPublisher:
             data = {"meter": reading.meter, "warnings": list(reading.doubts)}
             self.event("meter_doubt", data)
 
-    def _told(self, meter: str, status: MeterStatus) -> bool:
-        """Return whether enough was published of a meter just now."""
-        told = self._told_at[meter]
-        since = self._moment(status) - told[0]
-        return len(told) == SUCCESSES and abs(since.total_seconds()) < SUCCESSES_S
+    def _published_enough(self, meter: str, status: MeterStatus) -> bool:
+        """Return whether enough was published about a meter just now."""
+        times = self._published_at[meter]
+        since = self._moment(status) - times[0]
+        return len(times) == SUCCESSES and abs(since.total_seconds()) < SUCCESSES_S
 
     def _moment(self, status: MeterStatus) -> datetime:
         return max(self._clock(), status.last_success or self._clock())
 
     def _period(self, meter: str, moment: datetime) -> float:
-        """Return the number of the period: counted by the clock, as polls come unevenly."""
+        """Return the number of the period: counted by the clock, as polls are uneven."""
         return moment.timestamp() // (self._publish_every(meter) or 0.001)
 
     def _retain(self, topic: str, shape: Mapping[str, object] | None) -> None:

@@ -1,4 +1,4 @@
-"""Why there is no connection, in one sentence that names what to change."""
+"""Why there is no connection, in one sentence that says what to change."""
 
 import socket
 import ssl
@@ -17,7 +17,7 @@ _TAKEN_OVER = 0x8E
 
 
 def unreachable(error: Exception, options: Options) -> str:
-    """Say why no connection could be opened."""
+    """Return why no connection could be opened."""
     match error:
         case socket.gaierror() | UnicodeError():
             return f"the name {options.host!r} has no address: check host in [mqtt]"
@@ -27,7 +27,7 @@ def unreachable(error: Exception, options: Options) -> str:
                 "check ca_file and host in [mqtt]"
             )
         case ssl.SSLError() | ConnectionResetError():  # a reset that early ends a TLS handshake
-            return f"{options.where} speaks no TLS that fits: check port and tls in [mqtt]"
+            return f"{options.where} does not speak a matching TLS: check port and tls in [mqtt]"
         case TimeoutError():
             return f"{options.where} does not answer: check host and port in [mqtt]"
     why = getattr(error, "strerror", None) or str(error)
@@ -35,17 +35,17 @@ def unreachable(error: Exception, options: Options) -> str:
 
 
 def is_protocol_refused(code: ReasonCode) -> bool:
-    """Whether the broker does not speak the version of MQTT that it was asked in."""
+    """Whether the broker does not support the version of MQTT that was used."""
     return bool(code.value == _NOT_THIS_VERSION)
 
 
 def are_credentials_refused(code: ReasonCode) -> bool:
-    """Whether the broker refuses the user name or the password."""
+    """Whether the broker rejects the user name or the password."""
     return code.value in _BAD_CREDENTIALS
 
 
 def refused(code: ReasonCode, options: Options) -> str:
-    """Say why the broker did not accept the connection."""
+    """Return why the broker did not accept the connection."""
     if code.value in _BAD_CREDENTIALS:
         return (
             f"{options.where} refuses the user name or the password: "
@@ -63,7 +63,7 @@ def refused(code: ReasonCode, options: Options) -> str:
 
 
 def hung_up(options: Options) -> str:
-    """Say that the broker ended the connection instead of accepting or refusing it."""
+    """Return that the broker ended the connection instead of accepting or rejecting it."""
     remedies = ['set protocol = "3.1.1" if it does not speak MQTT 5'] * (options.protocol == "5")
     if options.tls:
         remedies.append("check cert_file and key_file if it asks for a certificate")
@@ -73,34 +73,34 @@ def hung_up(options: Options) -> str:
 
 
 def silent(options: Options) -> str:
-    """Say that something accepted the connection and does not answer in MQTT."""
+    """Return that something accepted the connection but does not speak MQTT."""
     remedies = ['set protocol = "3.1.1" if it does not speak MQTT 5'] * (options.protocol == "5")
     remedies.append("check port and tls")
     return f"{options.where} does not answer in MQTT: in [mqtt], {', or '.join(remedies)}"
 
 
 def unconfirmed(options: Options) -> str:
-    """Say that the broker confirms nothing any more."""
-    return f"{options.where} has confirmed no message for a minute: look at its log"
+    """Return that the broker no longer confirms anything."""
+    return f"{options.where} has not confirmed a message for a minute: see its log"
 
 
 def too_large(topic: str, size: int, limit: int, options: Options) -> str:
-    """Say that a message was left out, as the broker does not take that much."""
+    """Return that a message was dropped as it is too large for the broker."""
     return (
-        f"{topic} is not published: it has {size} bytes, and {options.where} takes {limit} at "
+        f"{topic} is not published: it has {size} bytes, but {options.where} takes {limit} at "
         "most: raise its limit (max_packet_size in mosquitto)"
     )
 
 
 def kept_from(where: str, what: str, topics: Collection[str]) -> str:
-    """Say what the broker does not do for us, with the first of the topics."""
+    """Return what the broker does not let us do, with the first of the topics."""
     first, *others = sorted(topics)
     more = f" and {len(others)} more" if others else ""
-    return f"{where} {what} {first}{more}: look at its rights and limits"
+    return f"{where} {what} {first}{more}: check its access rights and limits"
 
 
 def without_mqtt_5(options: Options) -> str:
-    """Say that the broker was asked in MQTT 5 in vain."""
+    """Return that the broker was tried with MQTT 5 in vain."""
     return (
         f"{options.where} does not speak MQTT 5, so MQTT 3.1.1 is used: "
         'set protocol = "3.1.1" in [mqtt]'
@@ -108,7 +108,7 @@ def without_mqtt_5(options: Options) -> str:
 
 
 def lost(code: ReasonCode, options: Options) -> str:
-    """Say why a connection ended that had been accepted."""
+    """Return why an accepted connection ended."""
     if code.value == _TAKEN_OVER:
         return (
             f"another client connected to {options.where} as {options.client_id!r}: "

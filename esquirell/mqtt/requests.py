@@ -1,4 +1,4 @@
-"""Commands over MQTT: taken in order, answered where the asker listens, then acknowledged."""
+"""Commands over MQTT: handled in order, answered where requested, then acknowledged."""
 
 import logging
 import queue
@@ -27,14 +27,14 @@ TOO_LARGE = Answer(
 
 
 class Ends(Protocol):
-    """The ends of jobs, as they are recorded."""
+    """The results of jobs, as they are recorded."""
 
     def unanswered(self) -> list[CommandRecord]:
-        """Return the jobs whose end was not answered, ended or not. Raises UnavailableError."""
+        """Return the jobs whose result was not answered, ended or not. Raises UnavailableError."""
         ...
 
     def answered(self, command_id: str) -> None:
-        """Note that the end was answered. Raises UnavailableError."""
+        """Record that the result was answered. Raises UnavailableError."""
         ...
 
     def tidy(self) -> None:
@@ -43,7 +43,7 @@ class Ends(Protocol):
 
 
 class Requests:
-    """Takes commands from their topics and passes them to `handle`, one after the other."""
+    """Receives commands on their topics and passes them to `handle`, one after the other."""
 
     def __init__(
         self,
@@ -66,12 +66,12 @@ class Requests:
         self._tidy_pace = Pace(TIDY_S)
 
     def start(self) -> None:
-        """Listen for commands; call once, before the connection starts."""
+        """Subscribe to commands; call once, before the connection starts."""
         for topic_filter in self._topics.command_filters:
             self._connection.subscribe(topic_filter, self._inbox.put, keeps=True)
 
     def turn(self) -> float:
-        """Handle the next command, and answer the ends of jobs; return no time to wait."""
+        """Handle the next command, and answer finished jobs; return the time to wait in seconds."""
         try:
             message = self._inbox.get(timeout=self._patience())
         except queue.Empty:
@@ -91,7 +91,7 @@ class Requests:
         return max(self._look_at - self._monotonic(), LOOK_S)
 
     def _look(self) -> None:
-        """Look for ends: often just after a job was accepted, then less and less."""
+        """Look for finished jobs: often just after one was accepted, then less and less."""
         if self._connection.connected:
             self._answer_ends()
         now = self._monotonic()
@@ -116,7 +116,7 @@ class Requests:
     def _answer(
         self, message: Message, command: str, fields: dict[str, Any], reply: dict[str, Any]
     ) -> Answer:
-        """Run a command; on the way fill in the transaction that comes back."""
+        """Run a command; fill in the transaction to echo on the way."""
         try:
             data = _read(message.payload, command, fields)
             reply["transaction"] = data.get("transaction")
@@ -128,18 +128,18 @@ class Requests:
         return self._handle(Request("mqtt", command, data | fields, reply, about))
 
     def _reply(self, message: Message, command: str) -> dict[str, Any]:
-        """Choose where the answer goes."""
+        """Choose the topic of the answer."""
         topic, correlation = self._topics.response(command), b""
         if message.reply_to is not None and self._topics.may_answer(message.reply_to):
             topic, correlation = message.reply_to, message.correlation or b""
         return {"topic": topic, "correlation": correlation.hex(), "transaction": None}
 
     def _check_reply(self, message: Message) -> None:
-        """Refuse a response topic that must not be used. Raises CommandError."""
+        """Reject a forbidden response topic. Raises CommandError."""
         if message.reply_to is not None and not self._topics.may_answer(message.reply_to):
             raise CommandError(
                 "invalid_payload",
-                "this response topic can't be used: it must hold no wildcard and lie outside "
+                "this response topic can't be used: it must contain no wildcard and lie outside "
                 f"{self._topics.base}/, {self._topics.discovery_prefix or '$'}/ and $",
             )
 
@@ -151,7 +151,7 @@ class Requests:
         self._connection.answer(reply["topic"], payload, correlation, payload | TOO_LARGE)
 
     def _answer_ends(self) -> None:
-        """Answer the ends of jobs."""
+        """Answer finished jobs."""
         try:
             if self._tidy_pace.due(self._monotonic()):
                 self._ends.tidy()
@@ -161,7 +161,7 @@ class Requests:
                     self._answer_end(record.reply, record.answer)
                     self._ends.answered(record.id)
         except UnavailableError as error:
-            log.debug("the ends of jobs can't be answered yet: %s", error)
+            log.debug("results of jobs can't be answered yet: %s", error)
             return
         self._waiting = any(record.answer is None for record in records)
 
@@ -169,13 +169,13 @@ class Requests:
         try:
             self._send(reply, answer)
         except (TypeError, ValueError):
-            log.exception("the end of a command could not be written")
-            sentence = "what came of it can't be written as JSON"
+            log.exception("the result of a command could not be encoded")
+            sentence = "its result can't be written as JSON"
             self._send(reply, Answer("error", {}, sentence, "internal"))
 
 
 def _read(payload: bytes, command: str, fields: dict[str, Any]) -> dict[str, Any]:
-    """Read a payload; where it may be anything, only a transaction is looked for."""
+    """Read a payload; where it may be anything, only the transaction is used."""
     if not (fields and command in ("fetch", "schedule/run")):
         return read_json(payload)
     try:
@@ -188,7 +188,7 @@ def _read(payload: bytes, command: str, fields: dict[str, Any]) -> dict[str, Any
 
 
 def _check_name(data: dict[str, Any], fields: dict[str, Any]) -> None:
-    """Refuse a payload that names another schedule than its topic. Raises CommandError."""
+    """Reject a payload that names a different schedule than its topic. Raises CommandError."""
     name = fields.get("name")
     if name is not None and data.get("name", name) != name:
         raise CommandError("invalid_payload", "name: the topic names another schedule")

@@ -1,4 +1,4 @@
-"""What should be retained on the broker, against what it holds."""
+"""What should be retained on the broker, compared with what it holds."""
 
 import logging
 from collections import deque
@@ -16,7 +16,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Present:
-    """The names of what there is; `schedules` is None while they are not known."""
+    """The names of what exists; `schedules` is None while they are unknown."""
 
     meters: Collection[str]
     priced: Collection[str]
@@ -24,10 +24,10 @@ class Present:
 
 
 class RetainedTopics:
-    """Publishes for the bridge, restores what others clear, clears what is of no use any more.
+    """Publishes for the bridge, restores what others clear, clears what is obsolete.
 
-    Cleared is only what has a topic of ours, or was announced by esquirell for our base topic.
-    All methods but the handler are for the thread of the bridge.
+    Only topics of ours, or devices that esquirell announced for our base topic, are cleared. All
+    methods but the handler are for the bridge's thread.
     """
 
     def __init__(self, connection: Connection, topics: Topics, memory: Memory) -> None:
@@ -41,7 +41,7 @@ class RetainedTopics:
         self.on_news: Callable[[], None] = lambda: None
 
     def start(self) -> None:
-        """Listen to what others publish; call once, before the connection starts."""
+        """Subscribe to what others publish; call once, before the connection starts."""
         topics = self._topics
         filters = [
             *(topics.bridge_state, topics.bridge_info, topics.bridge_health),
@@ -49,11 +49,11 @@ class RetainedTopics:
             *(topics.all_discoveries if topics.discovery_prefix else ()),
         ]
         for topic_filter in filters:
-            # QoS 0: the broker must not fill its queue for us with these while we are away.
+            # QoS 0: the broker must not fill its queue for us with these while we are disconnected.
             self._connection.subscribe(topic_filter, self._take, qos=0, own=False)
 
     def found(self, held: Mapping[str, bytes]) -> None:
-        """Take over what the broker holds, as it was found on a new connection."""
+        """Take over what the broker holds, as found on a new connection."""
         self._held = {
             topic: payload
             for topic, payload in held.items()
@@ -66,24 +66,24 @@ class RetainedTopics:
         return self._held.get(topic, b"")
 
     def publish(self, topic: str, payload: Mapping[str, object], kind: str, name: str) -> None:
-        """Publish what stands for a meter or a schedule (`kind`) of this name."""
+        """Publish on behalf of a meter or a schedule (`kind`) with this name."""
         self._published[topic] = kind, name
         self._connection.retain(topic, payload)
         self._memory.note_announced(topic)
 
     def adopt(self, topic: str, kind: str, name: str) -> None:
-        """Look after a topic that others publish for a meter or its cost (`kind`)."""
+        """Watch a topic that others publish for a meter or its cost (`kind`)."""
         self._published.setdefault(topic, (kind, name))
 
     def reconcile(self, present: Present) -> None:
-        """Restore what was changed; clear what is of no use any more, announcements first."""
+        """Restore what was changed; clear what is obsolete, announcements first."""
         self._look()
         stale = [*self._gone(present), *self._left_behind(present)]
         for topic in sorted(stale, key=self._topics.is_ours):
             self._clear(topic)
 
     def _gone(self, present: Present) -> Iterator[str]:
-        """Find what was published here for a meter or schedule that is not there any more."""
+        """Return what was published here for a meter or schedule that no longer exists."""
         known = {
             "meter": present.meters,
             "cost": present.priced,
@@ -95,12 +95,12 @@ class RetainedTopics:
                 yield topic
 
     def _is_there(self, topic: str) -> bool:
-        """Whether something is retained on a topic, or may be: the readings are not followed."""
+        """Whether something is retained on a topic, or may be: readings are not tracked."""
         held = topic in self._held or bool(self._connection.retained(topic))
         return held or self._topics.kind_of(topic) == "state"
 
     def _left_behind(self, present: Present) -> Iterator[str]:
-        """Find what others, or an earlier run, have left."""
+        """Return what others, or an earlier run, have left."""
         for topic, payload in self._held.items():
             if topic not in self._published and self._is_stale(topic, payload, present):
                 yield topic
@@ -128,7 +128,7 @@ class RetainedTopics:
         self._published.pop(topic, None)
         if payload and not self._topics.is_ours(topic):
             self._memory.note_removed(topic, payload)
-        log.debug("%s is cleared", topic)
+        log.debug("cleared %s", topic)
         self._connection.retain(topic, None)
 
     def _take(self, message: Message) -> None:
@@ -138,7 +138,7 @@ class RetainedTopics:
             self.on_news()
 
     def _look(self) -> None:
-        """Take in what came; what is kept here and was changed by others is sent again."""
+        """Handle a retained message; our topics changed by others are published again."""
         while self._came:
             topic, payload = self._came.popleft()
             kept = self._connection.retained(topic)
@@ -155,7 +155,7 @@ class RetainedTopics:
                 del self._held[topic]
 
     def _is_shared(self, topic: str) -> bool:
-        """Whether workers elsewhere publish there, too: what came last is true."""
+        """Whether workers elsewhere publish there as well: the latest is right."""
         return self._topics.kind_of(topic) in ("availability", "cost")
 
 

@@ -1,4 +1,4 @@
-"""What the broker lets us do, tried out with messages to ourselves."""
+"""What the broker allows us to do, tested with messages to ourselves."""
 
 import secrets
 import time
@@ -14,9 +14,9 @@ LOOK_EVERY_S = 0.02
 
 
 class RightsCheck:
-    """Sends a message of the size of an announcement, and one to where devices are announced.
+    """Sends a message as large as an announcement, and one to where devices are announced.
 
-    The latter is empty and not retained: Home Assistant takes no notice of it.
+    The latter is empty and not retained: Home Assistant ignores it.
     """
 
     def __init__(self, connection: Connection, topics: Topics) -> None:
@@ -38,7 +38,7 @@ class RightsCheck:
             self._connection.subscribe(topic, self._take, qos=0)
 
     def problems(self) -> list[str]:
-        """Send the messages, and return what is missing, one sentence each."""
+        """Send the messages; return what is missing, one sentence each."""
         for topic, payload in self._sent.items():
             self._connection.send(topic, payload)
         deadline = time.monotonic() + LIMIT_S
@@ -52,9 +52,9 @@ class RightsCheck:
         if topic in report.get("too_large", ()):
             return f"the broker does not take {SIZE} bytes at once: raise its limit"
         if topic in report.get("denied", ()):
-            return f"it does not let us write {topic}: allow this user to write {right}"
+            return f"it does not let us publish to {topic}: allow this user to write {right}"
         if topic in report.get("unreadable", ()):
-            return f"it does not let us read {topic}: allow this user to read {right}"
+            return f"it does not let us subscribe to {topic}: allow this user to read {right}"
         if self._connects > 1 or not self._connection.connected:
             return f"it cuts the connection at a message of {SIZE} bytes: raise its limit"
         return f"{topic} does not come back to us: allow this user to read and write {right}"

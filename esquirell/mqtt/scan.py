@@ -1,4 +1,4 @@
-"""What the broker holds, read over a connection of a moment."""
+"""What the broker retains, read over a short connection."""
 
 import secrets
 import ssl
@@ -13,7 +13,7 @@ from esquirell.mqtt.outbox import encode
 from esquirell.mqtt.topics import Topics
 
 LIMIT_S = 10.0
-# Not every broker sends what it holds before what is published after the subscription.
+# Not every broker sends retained messages before newer ones.
 SETTLE_S = 0.2
 TURN_S = 0.05
 
@@ -25,7 +25,7 @@ def scan(
     go_on: Callable[[], bool] = lambda: True,
     context: ssl.SSLContext | None = None,
 ) -> dict[str, bytes]:
-    """Return the retained messages of some filters, by topic.
+    """Return the retained messages that match some filters, by topic.
 
     A message to ourselves on `<base>/bridge/doctor` marks their end. Raises UnavailableError.
     """

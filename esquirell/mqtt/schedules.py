@@ -1,4 +1,4 @@
-"""Schedules as they are published: a retained state each, controls, an event for a change."""
+"""Schedules as they are published: a retained state each, controls, an event per change."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -9,18 +9,18 @@ from esquirell.mqtt.retained import RetainedTopics
 from esquirell.mqtt.topics import Topics
 
 States = Mapping[str, Mapping[str, Any]]
-# What is another one after each change, and what tells of the last run of each schedule.
+# A version that differs after each change, and the last run of each schedule.
 Version = tuple[str, Mapping[str, str]]
 
-# A schedule that is quicker than this (s) is published this often at most.
+# A schedule that runs more often than this (seconds) is published at most this often.
 RUNS_S = 5.0
 
-# What changes with each run is no change of the schedule.
+# Fields that change with each run are no change of the schedule.
 _OF_RUNS = ("last_run_at", "next_run_at", "last_result")
 
 
 class ScheduleStates:
-    """Publishes the schedules when one was changed or has run, by whatever process."""
+    """Publishes the schedules when one was changed or has run, by any process."""
 
     def __init__(
         self, retained: RetainedTopics, topics: Topics, publisher: MqttPublisher, about: About
@@ -59,7 +59,7 @@ class ScheduleStates:
             device = schedule_device(self._topics, self._about, name, state)
             topic = self._topics.schedule_discovery(name)
             self._retained.publish(topic, device, "schedule", name)
-        # Not that everything is new after a start.
+        # After a start everything is new, which is no event.
         if before is not None:
             self._report(before, states)
 

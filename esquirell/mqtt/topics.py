@@ -7,7 +7,7 @@ from typing import Any
 _NOT_FOR_IDS = re.compile(r"[^a-zA-Z0-9_-]")
 _NOT_FOR_ENTITIES = re.compile(r"[^a-z0-9_]")
 
-# Bytes that MQTT can say the length of, for a topic: MQTT 5.0, 1.5.4.
+# The longest topic that MQTT can encode, in bytes: MQTT 5.0, 1.5.4.
 LONGEST_TOPIC = 65_535
 
 
@@ -20,7 +20,7 @@ class Topics:
 
     @property
     def bridge_state(self) -> str:
-        """Where the bridge says that it is online, and the broker that it is not."""
+        """Where the bridge reports that it is online, and the broker that it is not."""
         return f"{self.base}/bridge/state"
 
     @property
@@ -50,12 +50,12 @@ class Topics:
 
     @property
     def birth(self) -> str:
-        """Where Home Assistant says that it came up."""
+        """Where Home Assistant announces that it has started."""
         return f"{self.discovery_prefix}/status"
 
     @property
     def all_availabilities(self) -> str:
-        """The filter of the availability of all meters."""
+        """The filter for the availability of all meters."""
         return self.meter_availability("+")
 
     def meter_state(self, meter: str) -> str:
@@ -63,24 +63,24 @@ class Topics:
         return f"{self.base}/meter/{meter}/state"
 
     def meter_availability(self, meter: str) -> str:
-        """Where it is published whether a meter answers."""
+        """Where the availability of a meter is published."""
         return f"{self.base}/meter/{meter}/availability"
 
     def meter_history(self, meter: str) -> str:
-        """Where the readings of a meter are published that the broker missed."""
+        """Where readings of a meter that the broker missed are published."""
         return f"{self.base}/meter/{meter}/history"
 
     def meter_cost(self, meter: str) -> str:
-        """Where it is published what the energy of a meter has cost."""
+        """Where the energy cost of a meter is published."""
         return f"{self.base}/meter/{meter}/cost"
 
     @property
     def all_costs(self) -> str:
-        """The filter of the costs of all meters."""
+        """The filter for the costs of all meters."""
         return self.meter_cost("+")
 
     def meter_fetch(self, meter: str) -> str:
-        """Where a reading of a meter is asked for."""
+        """Where a reading of a meter is requested."""
         return f"{self.base}/meter/{meter}/fetch"
 
     def meter_of(self, topic: str) -> str:
@@ -93,7 +93,7 @@ class Topics:
         return rest.partition("/")[0] if kind in ("meter", "schedule") else None
 
     def schedule_state(self, schedule: str) -> str:
-        """Where a schedule is published as it is."""
+        """Where the state of a schedule is published."""
         return f"{self.base}/schedule/{schedule}/state"
 
     def schedule_set(self, schedule: str) -> str:
@@ -101,12 +101,12 @@ class Topics:
         return f"{self.base}/schedule/{schedule}/set"
 
     def schedule_run(self, schedule: str) -> str:
-        """Where a run of a schedule is asked for."""
+        """Where a run of a schedule is requested."""
         return f"{self.base}/schedule/{schedule}/run"
 
     @property
     def all_schedules(self) -> str:
-        """The filter of the states of all schedules."""
+        """The filter for the states of all schedules."""
         return self.schedule_state("+")
 
     def schedule_of(self, topic: str) -> str:
@@ -114,25 +114,25 @@ class Topics:
         return topic.removeprefix(f"{self.base}/schedule/").partition("/")[0]
 
     def request(self, command: str) -> str:
-        """Where a command is given."""
+        """Where a command is sent."""
         return f"{self.base}/bridge/request/{command}"
 
     def response(self, command: str) -> str:
         """Where the answers to a command go, unless it names another topic.
 
-        One that nobody knows may be so long that only the beginning is left.
+        An unknown command may be so long that only its start is kept.
         """
         topic = f"{self.base}/bridge/response/{command}".rstrip("/")
         return topic if len(topic.encode()) <= LONGEST_TOPIC else f"{self.base}/bridge/response"
 
     @property
     def command_filters(self) -> tuple[str, ...]:
-        """The filters of all topics that take commands."""
+        """The filters for all topics that accept commands."""
         names = (self.meter_fetch("+"), self.schedule_set("+"), self.schedule_run("+"))
         return (self.request("#"), *names)
 
     def command_of(self, topic: str) -> tuple[str, dict[str, Any]]:
-        """Return which command a topic gives, and what the topic itself says of its payload."""
+        """Return the command that a topic stands for, and what the topic adds to its payload."""
         path = topic.removeprefix(f"{self.base}/")
         kind, _, rest = path.partition("/")
         name, _, verb = rest.partition("/")
@@ -144,7 +144,7 @@ class Topics:
 
     @property
     def everything(self) -> tuple[str, ...]:
-        """The filters of all that is retained for a bridge, and of other devices' announcements."""
+        """The filters for all that is retained for a bridge, and other devices' announcements."""
         of_bridge = (self.bridge_state, self.bridge_info, self.bridge_health)
         of_meters = (self.meter_state("+"), self.all_availabilities, self.all_costs)
         announced = self.all_discoveries if self.discovery_prefix else ()
@@ -174,7 +174,7 @@ class Topics:
         return ""
 
     def may_answer(self, topic: str) -> bool:
-        """Return whether an answer may go to a topic that somebody named."""
+        """Return whether an answer may be sent to a topic that a client chose."""
         ours = [prefix for prefix in (self.base, self.discovery_prefix) if prefix]
         inside = any(topic == prefix or topic.startswith(f"{prefix}/") for prefix in ours)
         return bool(topic) and not inside and topic[0] != "$" and not set(topic) & {"+", "#", "\0"}
@@ -189,7 +189,7 @@ class Topics:
 
     @property
     def all_discoveries(self) -> tuple[str, str]:
-        """The filters of all devices that anybody announces, and of all schedules of ours."""
+        """The filters for all devices that anybody announces, and for all our schedules."""
         return self.discovery("+"), self.schedule_discovery("+")
 
     @property

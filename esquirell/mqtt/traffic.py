@@ -132,7 +132,7 @@ Handler = Callable[[Message], None]
 
 
 class Subscription(NamedTuple):
-    """A filter and what takes its messages; `keeps`: it acknowledges them itself."""
+    """A filter and the handler of its messages; `keeps`: the handler acknowledges them itself."""
 
     filter: str
     qos: int
@@ -142,10 +142,10 @@ class Subscription(NamedTuple):
 
 
 class Traffic:
-    """Serves one link after the other, in the thread of the connection.
+    """Serves one link after the other, in the connection's thread.
 
-    `subscriptions` and `handled` (messages to acknowledge) may grow meanwhile; `confirmed` gets
-    the seconds that the broker took for each message.
+    `subscriptions` and `handled` (messages to acknowledge) may grow meanwhile; `confirmed` gets the
+    seconds that the broker took for each message.
     """
 
     def __init__(self, outbox: Outbox, confirmed: Callable[[float], None]) -> None:
@@ -153,7 +153,7 @@ class Traffic:
         self._on_confirmed = confirmed
         self._inbox = Inbox()
         self._limit = PacketLimit()
-        # Taken from the outbox, and to be sent next.
+        # Taken from the outbox, to be sent next.
         self._next: Outgoing | None = None
         self.subscriptions: list[Subscription] = []
         self.handled: deque[Message] = deque()
@@ -162,7 +162,7 @@ class Traffic:
 
     @property
     def idle(self) -> bool:
-        """Whether all that was to be sent is on its way to the broker."""
+        """Whether everything queued has been handed to the broker."""
         return self._outbox.empty and self._next is None
 
     def serve(
@@ -192,7 +192,7 @@ class Traffic:
             self._part(link)
 
     def confirmed(self, message: Outgoing, seconds: float) -> None:
-        """Note that the broker confirmed a message."""
+        """Record that the broker confirmed a message."""
         self._limit.confirmed(message.size)
         self._outbox.confirmed(message)
         self.confirmed_at = datetime.now(UTC)
@@ -240,10 +240,10 @@ class Traffic:
                 link.send(message)
 
     def _leave_out(self, message: Outgoing, options: Options) -> None:
-        """Go on without a message that the broker does not take."""
+        """Skip a message that the broker does not accept."""
         self._next = None
         if message.instead is not None:
-            # Those who wait for it get this error.
+            # Whoever waits for it gets this error.
             self._next = message._replace(payload=message.instead, instead=None)
         elif message.topic not in self.too_large:
             self.too_large.add(message.topic)
@@ -261,7 +261,7 @@ class Traffic:
 
 
 def _hand_over(message: Message, handler: Handler) -> bool:
-    """Pass a message to a handler; return whether that went well."""
+    """Pass a message to a handler; return whether that succeeded."""
     try:
         handler(message)
     except Exception:

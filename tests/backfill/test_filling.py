@@ -188,7 +188,9 @@ def test_a_unit_that_is_none_of_its_quantity_is_left_alone(house: House) -> None
     house.record(missed={4})
     house.double.described[SENSOR]["statistics_unit_of_measurement"] = "m³"
     said = house.backfill()
-    assert said.json["problems"] == ["sensor.cellar is kept in m³, which can't be made of kWh"]
+    assert said.json["problems"] == [
+        "sensor.cellar is kept in m³, which can't be converted from kWh"
+    ]
     assert {
         m["metadata"]["statistic_id"] for m in house.double.sent("recorder/import_statistics")
     } == {POWER_SENSOR}

@@ -77,7 +77,7 @@ def test_what_is_above_the_announced_limit_is_left_out_and_the_rest_goes_on(
         assert connection.connected
     (warning,) = [one for one in warnings(caplog) if "t/big" in one]
     assert warning == (
-        f"t/big is not published: it has {len('t/big') + len(encode(BIG)) + 14} bytes, and the "
+        f"t/big is not published: it has {len('t/big') + len(encode(BIG)) + 14} bytes, but the "
         f"MQTT broker at 127.0.0.1:{server.port} takes 4000 at most: raise its limit "
         "(max_packet_size in mosquitto)"
     )
@@ -237,7 +237,7 @@ def test_a_broker_that_confirms_nothing_is_left_and_named(broker: ScriptedBroker
     now[0] = CONFIRM_LIMIT_S + 1
     link.turn(0)
     assert not up(link)
-    assert "has confirmed no message for a minute" in link.failure
+    assert "has not confirmed a message for a minute" in link.failure
     assert [one.topic for one in link.unconfirmed] == ["t/state"]
     link.close(done=False)
 

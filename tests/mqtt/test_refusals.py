@@ -306,9 +306,9 @@ def test_certificate_files_are_checked_at_once(tmp_path: Path, certificates: Cer
     missing = tmp_path / "missing.pem"
     with pytest.raises(ConfigError, match=r"ca_file .*missing.pem .*No such file"):
         Connection(Options(tls=True, ca_file=missing))
-    with pytest.raises(ConfigError, match="no fitting certificate or key"):
+    with pytest.raises(ConfigError, match="no matching certificate or key"):
         Connection(Options(tls=True, ca_file=certificates.server_key))
-    with pytest.raises(ConfigError, match="no fitting certificate or key"):
+    with pytest.raises(ConfigError, match="no matching certificate or key"):
         Connection(
             Options(tls=True, cert_file=certificates.client, key_file=certificates.server_key)
         )

@@ -68,7 +68,10 @@ def test_without_discovery_its_topics_are_not_needed(start: Start) -> None:
 def test_what_may_not_be_written_is_named(start: Start) -> None:
     broker = start(f"read {OURS}", f"readwrite {DEVICES}")
     assert problems(broker.port) == [
-        "it does not let us write esquirell/bridge/doctor: allow this user to write esquirell/#"
+        (
+            "it does not let us publish to esquirell/bridge/doctor: "
+            "allow this user to write esquirell/#"
+        )
     ]
 
 
@@ -105,6 +108,7 @@ def test_a_refused_subscription_is_named(caplog: pytest.LogCaptureFixture) -> No
         broker.refused_filters = {"esquirell/bridge/doctor"}
         found = problems(broker.port)
     assert found[0] == (
-        "it does not let us read esquirell/bridge/doctor: allow this user to read esquirell/#"
+        "it does not let us subscribe to esquirell/bridge/doctor: "
+        "allow this user to read esquirell/#"
     )
     assert "does not let us subscribe to esquirell/bridge/doctor" in caplog.text
