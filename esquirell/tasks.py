@@ -97,7 +97,7 @@ def backfill(
 
     The result is the number of hours written and left alone, by meter.
     """
-    begin, end = (datetime.fromisoformat(one) if one else None for one in (since, until))
+    begin, end = (datetime.fromisoformat(text) if text else None for text in (since, until))
     cancelled = partial(end_if_cancelled, str(self.request.id))
     backfilling = current(self.app).backfilling
     options = BackfillOptions(backfilling.chosen(meters), begin, end, dry_run)

@@ -105,7 +105,7 @@ class ScheduleSnapshots:
 def _decoded(answer: Any) -> Any:  # noqa: ANN401 - what Redis answers
     """Turn all bytes into text; what is none becomes unreadable, and is then treated as such."""
     if isinstance(answer, list):
-        return [_decoded(one) for one in answer]
+        return [_decoded(value) for value in answer]
     return answer.decode(errors="replace") if isinstance(answer, bytes) else answer
 
 

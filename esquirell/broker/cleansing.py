@@ -62,6 +62,6 @@ def _strangers(client: Client) -> Iterator[str]:
 
 
 def _is_ours(key: str, kind: str, left_ms: int) -> bool:
-    expected = next((one for pattern, one in TYPES.items() if fnmatchcase(key, pattern)), "any")
+    expected = next((type_ for pattern, type_ in TYPES.items() if fnmatchcase(key, pattern)), "any")
     never_expires = expected.endswith("*") and left_ms == -1
     return kind == "none" or (expected.rstrip("*") in ("any", kind) and not never_expires)

@@ -60,7 +60,7 @@ class Owners:
     def members(self, queue: str) -> list[str]:
         """Return the workers that serve a queue."""
         try:
-            return [str(one) for one in self._client.zrange(_members(queue), 0, -1)]
+            return [str(member) for member in self._client.zrange(_members(queue), 0, -1)]
         except RedisError as error:
             raise unavailable(error) from None
 
@@ -94,7 +94,7 @@ class Owners:
             found = self._client.eval(script, len(keys), *keys, self.instance, *more)
         except RedisError as error:
             raise unavailable(error) from None
-        return [str(one) for one in found] if isinstance(found, list) else []
+        return [str(owner) for owner in found] if isinstance(found, list) else []
 
 
 def _members(queue: str) -> str:

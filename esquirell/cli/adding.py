@@ -1,4 +1,4 @@
-"""`esquirell meters add | set | exchange | remove`: meters of this machine, without a restart."""
+"""`esquirell meters add | set | exchange | remove`: the meters added on this machine."""
 
 import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -28,22 +28,27 @@ LEFT_OUT_SHOWN = 5
 def _fields(command: Function) -> Function:
     """Add the options for the settings of a meter."""
     options = (
-        click.option("--device-id", metavar="ID", help="The id that scan shows."),
+        click.option("--device-id", metavar="ID", help="The device id, as scan shows it."),
         click.option("--address", metavar="IP", help='On your network, or "auto".'),
-        click.option("--port", type=click.IntRange(1, 65535), help="Where it listens (6668)."),
+        click.option(
+            "--port", type=click.IntRange(1, 65535), help="The port it listens on (6668)."
+        ),
         click.option("--key-file", type=_FILE, help="A file that holds its local key."),
         click.option("--ask-key", is_flag=True, help="Ask for its local key."),
-        click.option("--protocol", type=click.Choice(_PROTOCOLS), help="Found out without it."),
+        click.option("--protocol", type=click.Choice(_PROTOCOLS), help="Detected by default."),
         click.option("--profile", help="What its datapoints mean: profiles list shows them."),
-        click.option("--product-id", help="Of the product; scan shows it."),
+        click.option("--product-id", help="The product id, as scan shows it."),
         click.option("--gateway", metavar="ID", help="The device id of its gateway."),
         click.option("--cid", metavar="NODE", help="Its node id at that gateway."),
-        click.option("--label", help="As people see it."),
-        click.option("--area", help="The room that it is in."),
+        click.option("--label", help="The name that people see."),
+        click.option("--area", help="The room it is in."),
         click.option(
-            "--upstream", type=METER, metavar="NAME", help="The meter that measures it as well."
+            "--upstream",
+            type=METER,
+            metavar="NAME",
+            help="The meter that measures its energy as well.",
         ),
-        click.option("--push", type=_PUSH, help="Whether its connection is held open."),
+        click.option("--push", type=_PUSH, help="Whether its connection is kept open."),
         click.option("--enabled/--disabled", default=None, help="Whether it is read at all."),
     )
     for option in reversed(options):
@@ -54,7 +59,7 @@ def _fields(command: Function) -> Function:
 @click.command("add", cls=Command)
 @click.argument("name", required=False)
 @_fields
-@click.option("--scan", is_flag=True, help="Search the network, and choose one of the devices.")
+@click.option("--scan", is_flag=True, help="Search the network and choose a device.")
 @click.option("--from-devices", "devices", type=_FILE, help="Take it from tinytuya's devices.json.")
 @click.option("--no-test", is_flag=True, help="Add it without reading it first.")
 @pass_call
@@ -70,7 +75,7 @@ def add(
 ) -> None:
     """Add a meter: it is read once, then the running service takes it over.
 
-    Its settings lie in a file of its own in the state directory of this machine.
+    Its settings are stored in a file of its own, in the state directory of this machine.
     """
     fields = _scanned() if scan else {}
     if devices:
@@ -104,7 +109,8 @@ def change(call: Call, /, name: str, **given: Any) -> None:  # noqa: ANN401 - as
 @click.option(
     "--counter",
     type=click.Choice(get_args(NextCounter)),
-    help="Whether its counter begins anew, or continues as that of the same device paired again.",
+    help="Whether the counter starts again (anew), or continues, as after pairing the same "
+    "device again.",
 )
 @pass_call
 def exchange(
@@ -116,10 +122,10 @@ def exchange(
     counter: NextCounter | None,
     **given: Any,  # noqa: ANN401 - as above
 ) -> None:
-    """Put another device in the place of a meter's: its history goes on under the same name.
+    """Replace a meter's device by another one; history continues under the same name.
 
-    Another device's counter begins anew, and the sum goes on from there. That of the same device,
-    paired again, continues: what it counted meanwhile is part of the sum.
+    The counter of another device starts again, and the sum continues from there. That of the same
+    device, paired again, continues: what it counted in between is part of the sum.
     """
     fields = {"name": name} | _given(given)
     if "device_id" not in fields:
@@ -132,7 +138,7 @@ def exchange(
 
 @click.command("remove", cls=Command)
 @click.argument("name", type=METER)
-@click.option("--forget", is_flag=True, help="Delete its history, too.")
+@click.option("--forget", is_flag=True, help="Delete its history as well.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @pass_call
 def remove(call: Call, name: str, *, forget: bool, yes: bool) -> None:
@@ -150,7 +156,7 @@ def remove(call: Call, name: str, *, forget: bool, yes: bool) -> None:
 
 
 def _added(call: Call, fields: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Add a meter; in a terminal wrong answers are asked for again."""
+    """Add a meter; in a terminal, wrong answers are asked for again."""
     while True:
         try:
             return _command(call, "meter/add", fields)
@@ -164,7 +170,7 @@ def _added(call: Call, fields: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _asked_again(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """Ask for what a read depends on; an empty key keeps the one before."""
+    """Ask again for what a read depends on; an empty key keeps the previous one."""
     key = click.prompt("Local key (empty: keep it)", "", hide_input=True, show_default=False)
     protocols = click.Choice(_PROTOCOLS)
     return dict(fields) | {
@@ -194,7 +200,7 @@ def _tell(call: Call, done: Mapping[str, Any], what: str) -> None:
         else:
             print_lines(lines_of(reading))
         if not any(key not in {"measured_at", "diagnostics"} for key in reading):
-            warn("it answers, but none of its datapoints is known to be a measurement")
+            warn("it answers, but none of its datapoints is known as a measurement")
     if done.get("reports_often"):
         from esquirell.cli.guide import REPORTS_OFTEN  # noqa: PLC0415 - few meters do
 
@@ -203,7 +209,7 @@ def _tell(call: Call, done: Mapping[str, Any], what: str) -> None:
 
 
 def _given(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the settings that were given, the key from where it is."""
+    """Return the settings that were given, with the key from wherever it is."""
     fields = {
         key: value
         for key, value in options.items()
@@ -234,13 +240,13 @@ def _scanned() -> dict[str, Any]:
 
 
 def _listed(file: Path, device_id: str | None) -> dict[str, Any]:
-    """Return what tinytuya's devices.json says of one device, chosen where there are several."""
+    """Return what tinytuya's devices.json says about one device, chosen if there are several."""
     from esquirell.settings.devices import read_list  # noqa: PLC0415 - few have such a file
 
     found, left_out = read_list(file.read_bytes(), str(file))
     if device_id is None:
-        device_id = _chosen([(one.meter.title, one.meter.device_id) for one in found])
-    one = next((one for one in found if one.meter.device_id == device_id), None)
+        device_id = _chosen([(device.meter.title, device.meter.device_id) for device in found])
+    one = next((device for device in found if device.meter.device_id == device_id), None)
     if one is None:
         reasons = "".join(f"; {name}: {reason}" for name, reason in left_out[:LEFT_OUT_SHOWN])
         raise ConfigError(f"{file} holds no meter with the id {device_id}{reasons}")
@@ -249,19 +255,19 @@ def _listed(file: Path, device_id: str | None) -> dict[str, Any]:
 
 def _chosen(meters: Sequence[tuple[str, str]]) -> str:
     if not meters:
-        raise ConfigError("the list holds no device that measures")
+        raise ConfigError("the list contains no measuring device")
     if len(meters) == 1:
         return meters[0][1]
     if not sys.stdin.isatty():
         listed = ", ".join(device_id for _, device_id in meters)
         raise misuse(f"name one of the devices with --device-id: {listed}")
-    print_table(("no.", "name", "id"), [[str(i), *one] for i, one in enumerate(meters, 1)])
+    print_table(("no.", "name", "id"), [[str(i), *meter] for i, meter in enumerate(meters, 1)])
     number = click.prompt("Which one", type=click.IntRange(1, len(meters)))
     return meters[number - 1][1]
 
 
 def _asked(text: str, without: str = "") -> str:
-    """Ask for a text; `without` is what is said of an empty one, if it may be empty."""
+    """Ask for a text; `without` says what an empty one means, if it may be empty."""
     if not sys.stdin.isatty():
         raise misuse(f"{text} is missing: give it as an option")
     default = "" if without else None
@@ -269,7 +275,7 @@ def _asked(text: str, without: str = "") -> str:
 
 
 def _asked_upstream(meters: Sequence[Meter]) -> str:
-    """Ask for the meter through which its energy flows as well: else a house counts it twice."""
+    """Ask for the meter that measures its energy as well, so as not to count it twice."""
     names = [meter.name for meter in meters]
     question = f"Meter it is behind, such as the main one (empty: none; {', '.join(names)})"
     known = click.Choice(["", *names])
@@ -284,7 +290,7 @@ def _asked_counter() -> NextCounter:
 
 
 def _asked_name(label: str, taken: Collection[str]) -> str:
-    """Return a name that is made of the label; in a terminal it is only proposed."""
+    """Return a name derived from the label; in a terminal it is only proposed."""
     if not sys.stdin.isatty():
         return unique_slug(label or "meter", taken)
 
@@ -298,7 +304,7 @@ def _asked_name(label: str, taken: Collection[str]) -> str:
 
 
 def _asked_key() -> str:
-    """Ask for a local key; in a terminal as long as it takes."""
+    """Ask for a local key; in a terminal until it is valid."""
     while True:
         hidden = sys.stdin.isatty()
         key = str(click.prompt("Local key", hide_input=hidden, default="", show_default=False))

@@ -1,4 +1,4 @@
-"""The group of all commands; each is loaded when it is called, so that `--help` is quick."""
+"""The group of all commands; each is loaded when it is called, to keep `--help` fast."""
 
 from importlib import import_module
 

@@ -1,4 +1,4 @@
-"""`esquirell backup` and `restore`: everything that is ours on this machine, in one file."""
+"""`esquirell backup` and `restore`: everything of ours on this machine, in one file."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -25,26 +25,26 @@ _BACKUP = click.Path(exists=True, dir_okay=False, readable=True, path_type=Path)
 @click.argument("file", type=_FILE)
 @pass_call
 def backup(call: Call, file: Path) -> None:
-    """Write everything that is ours on this machine into a new FILE, also while the service runs.
+    """Write everything of ours on this machine into a new FILE, also while the service runs.
 
     That is the database, the meters that were added, the page's password and tokens, and readings
-    that wait for the database. The configuration file is yours, and is not in it.
+    waiting for the database. The configuration file is yours and not included.
     """
     with working("Writing the backup"):
         done = _machine(call).write(file)
     if call.json:
         print_json(done)
         return
-    say(f"{file} holds {_said(done)}: {done['bytes']} bytes. It holds keys: keep it safe.")
+    say(f"{file} holds {_said(done)}: {done['bytes']} bytes. It contains keys: keep it safe.")
 
 
 @click.command("restore", cls=Command)
 @click.argument("file", type=_BACKUP)
 @pass_call
 def restore(call: Call, file: Path) -> None:
-    """Put back what `backup` wrote. Refused while a service runs.
+    """Restore what `backup` wrote.
 
-    What was there is set aside.
+    Refused while a service runs. What was there before is kept aside.
     """
     make_directory(call.settings.state_dir)
     with nothing_running(call), working("Restoring the backup"):
@@ -54,7 +54,7 @@ def restore(call: Call, file: Path) -> None:
         return
     say(f"Restored from {done['created_at']}: {_said(done)}.")
     if done["replaced"]:
-        say(f"What was there before is in {', '.join(done['replaced'])}.")
+        say(f"What was there before is now in {', '.join(done['replaced'])}.")
 
 
 @contextmanager
@@ -91,7 +91,7 @@ def _machine(call: Call) -> "MachineBackup":
 
 
 def _said(done: Mapping[str, Any]) -> str:
-    """Say what an archive holds."""
+    """Describe the contents of an archive."""
     holds = done["holds"]
     meters = sum(name.startswith("meters/") for name in holds)
     said = ["the database"]

@@ -1,4 +1,4 @@
-"""A connection to the MQTT broker that is needed for a moment only."""
+"""A short connection to the MQTT broker."""
 
 import time
 from typing import Protocol
@@ -9,11 +9,11 @@ LOOK_EVERY_S = 0.02
 
 
 class Connection(Protocol):
-    """What is known of a connection: whether it stands, else why not."""
+    """The state of a connection: whether it is established, else why not."""
 
     @property
     def connected(self) -> bool:
-        """Whether the broker accepted the connection."""
+        """Whether the broker has accepted the connection."""
         ...
 
     @property
@@ -23,7 +23,7 @@ class Connection(Protocol):
 
 
 def reach(connection: Connection) -> str | None:
-    """Wait until the started connection to the broker stands; return why if it does not."""
+    """Wait until the connection is established; return why if it is not."""
     deadline = time.monotonic() + REACH_S
     while not connection.connected:
         if connection.trouble:

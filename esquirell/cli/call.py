@@ -1,4 +1,4 @@
-"""What every command knows of its call: configuration file, output, and who to ask."""
+"""What every command needs: the configuration file, the output format, and the services."""
 
 import logging
 import os
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 def now() -> datetime:
-    """Return the present moment, aware and in UTC."""
+    """Return the current time, aware and in UTC."""
     return datetime.now(UTC)
 
 
@@ -47,7 +47,7 @@ class Call:
 
         _log(debug=self.debug)
         if self.config:
-            # Children of this process, and Celery's own lazy loading, find the same file.
+            # Child processes, and Celery's own lazy loading, find the same file.
             os.environ["ESQUIRELL_CONFIG"] = str(self.config.absolute())
         settings = load()
         click.get_current_context().call_on_close(partial(hand_over, settings.state_dir))
@@ -73,27 +73,27 @@ class Call:
     def storage(self) -> "Storage":
         """What is stored, without the rest of the runtime: most commands need no more.
 
-        Raises ConfigError, and UnavailableError while there is no database: to look must not
-        make one.
+        Raises ConfigError, and UnavailableError while there is no database: looking must not create
+        one.
         """
         database = self._storage.database
         if database.file is not None and not database.file.exists():
             raise UnavailableError(
-                f"the database {database.describe()} is not there yet: "
-                "esquirell run makes it, and so does esquirell db upgrade"
+                f"the database {database.describe()} does not exist yet: "
+                "esquirell run or esquirell db upgrade creates it"
             )
         return self._storage
 
     @cached_property
     def upkeep(self) -> "Upkeep":
-        """The care of the database, also of one that is not there yet. Raises ConfigError."""
+        """Maintenance of the database, even of one that does not exist yet. Raises ConfigError."""
         from esquirell.runtime.upkeep import Upkeep  # noqa: PLC0415 - as above
 
         return Upkeep(self.settings, self._storage, now)
 
     @cached_property
     def presence(self) -> "Presence":
-        """Who is alive, by itself: health checks ask each minute. Raises ConfigError."""
+        """Which processes are alive, loaded alone: health checks run often. Raises ConfigError."""
         from esquirell.runtime.liveness import presence_of  # noqa: PLC0415 - as above
 
         return click.get_current_context().with_resource(presence_of(self.settings))
@@ -122,12 +122,12 @@ pass_call = click.make_pass_decorator(Call, ensure=True)
 
 
 def misuse(sentence: str) -> click.UsageError:
-    """Say that this command can't be called so."""
+    """Return the error that says that this command can't be called like this."""
     return click.UsageError(sentence, click.get_current_context(silent=True))
 
 
 def common_options() -> list[click.Option]:
-    """Build the options that may stand before or after a command."""
+    """Return the options that may stand before or after a command."""
     path = click.Path(dir_okay=False, path_type=Path)
     return [
         _option("--config", _keep, type=path, metavar="FILE", help="The configuration file."),
@@ -155,9 +155,9 @@ def _tell(context: click.Context, _option: click.Parameter, wanted: object) -> N
 
 
 def _log(*, debug: bool) -> None:
-    """Log for people who look for a fault; else the answers and errors of a command say it all.
+    """Log for people who debug; otherwise a command's answers and errors are enough.
 
-    Only our own records: those of the libraries may hold keys.
+    Only our own records: those of the libraries may contain keys.
     """
     if debug:
         logging.basicConfig(level=logging.WARNING)
@@ -167,19 +167,19 @@ def _log(*, debug: bool) -> None:
 
 
 class Command(click.Command):
-    """A command that takes the common options, too."""
+    """A command that accepts the common options as well."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - handed on to click
         super().__init__(*args, **kwargs)
         self.params += common_options()
 
 
-# Characters of a first sentence: more than any has.
+# Longer than any first sentence, in characters.
 _WHOLE = 500
 
 
 class Group(click.Group):
-    """A group whose commands, like itself, take the common options."""
+    """A group whose commands, like itself, accept the common options."""
 
     command_class = Command
 
@@ -190,7 +190,7 @@ class Group(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Return the command that was called. Raise UsageError, naming the one that was meant."""
+        """Return the command that was called. Raises UsageError that names the nearest one."""
         name, commands = args[0], self.list_commands(ctx)
         if name not in commands and not name.startswith("-"):
             meant = similar(name, commands)
@@ -199,7 +199,7 @@ class Group(click.Group):
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """List the commands with their first sentences whole; click cuts them off."""
+        """List the commands with their whole first sentences; click truncates them."""
         found = {name: self.get_command(ctx, name) for name in self.list_commands(ctx)}
         rows = [
             (name, command.get_short_help_str(_WHOLE))

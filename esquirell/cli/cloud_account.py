@@ -1,4 +1,4 @@
-"""The guided part of `esquirell init` that asks the Tuya cloud: for a key, or for all devices."""
+"""The guided part of `esquirell init` that asks the Tuya cloud for a key or for all devices."""
 
 import json
 import os
@@ -23,7 +23,7 @@ _REGIONS = get_args(CloudSettings.model_fields["region"].annotation)
 
 
 def key_of(device_id: str) -> str | None:
-    """Ask the cloud for the local key of a device; None, with a warning, when it has none."""
+    """Return the local key of a device from the cloud; None, with a warning, if it has none."""
     meter = Meter(name="new", device_id=device_id, transport="cloud")
     try:
         with _cloud() as cloud:
@@ -35,7 +35,7 @@ def key_of(device_id: str) -> str | None:
 
 
 def write_devices(file: Path) -> None:
-    """Write all devices of an account as tinytuya's wizard does, for their owner's eyes only.
+    """Write all devices of an account as tinytuya's wizard does, readable by the owner only.
 
     Raises ConfigError and MeterUnreachableError (`cloud_error`).
     """
@@ -47,16 +47,20 @@ def write_devices(file: Path) -> None:
 
 @contextmanager
 def _cloud() -> Iterator["Cloud"]:
-    """Return the cloud of an account that the environment names, or else the user."""
+    """Return the cloud of the account given by the environment, else asked for."""
     from esquirell.runtime.unconfigured import cloud  # noqa: PLC0415 - only who asks needs it
 
-    told = {one.key: one.value for one in environment.read(os.environ) if one.table == ("cloud",)}
-    region = told.get("region") or click.prompt(
+    given = {
+        assignment.key: assignment.value
+        for assignment in environment.read(os.environ)
+        if assignment.table == ("cloud",)
+    }
+    region = given.get("region") or click.prompt(
         "Data center", default="eu", type=click.Choice(_REGIONS)
     )
-    access_id = told.get("api_key") or click.prompt("Access ID of the project")
-    secret = told.get("api_secret") or click.prompt(
+    access_id = given.get("api_key") or click.prompt("Access ID of the project")
+    secret = given.get("api_secret") or click.prompt(
         "Access Secret of the project", hide_input=sys.stdin.isatty()
     )
     with tempfile.TemporaryDirectory() as folder:
-        yield cloud(region, access_id, secret, told.get("url", ""), Path(folder))
+        yield cloud(region, access_id, secret, given.get("url", ""), Path(folder))

@@ -23,7 +23,7 @@ def config() -> None:
 def show(call: Call) -> None:
     """Show the effective configuration, secrets masked.
 
-    It is what file, environment and secret files say together, and the defaults.
+    It combines file, environment, secret files and defaults.
     """
     from esquirell.settings.writing import to_toml  # noqa: PLC0415 - tomlkit, for this alone
 
@@ -51,7 +51,7 @@ def check(call: Call) -> int:
 
 
 def summary(settings: Settings) -> str:
-    """Count what is configured."""
+    """Return how much of each kind is configured."""
     return f"{_count(settings.meters, 'meter')}, {_count(settings.schedules, 'schedule')}"
 
 
@@ -69,13 +69,13 @@ def _errors(settings: Settings) -> Iterator[str]:
 
 
 def _is_plain(settings: Settings) -> bool:
-    """Whether no task has to be looked up, which takes long."""
-    fetches = all(one.task == FETCH and not one.args for one in settings.schedules)
+    """Return whether no task has to be looked up, which is slow."""
+    fetches = all(schedule.task == FETCH and not schedule.args for schedule in settings.schedules)
     return fetches and not settings.tasks.modules
 
 
 def _tasks(settings: Settings) -> Iterator[str]:
-    """Check the tasks of the schedules, users' own included."""
+    """Check the tasks of the schedules, including users' own."""
     from esquirell.daemon.preparing import without_task  # noqa: PLC0415 - it loads Celery
     from esquirell.tasks import load_own_tasks  # noqa: PLC0415 - the same
 

@@ -1,4 +1,4 @@
-"""`esquirell db readings` and `esquirell meters counter`: what is stored is put right by hand."""
+"""`esquirell db readings` and `esquirell meters counter`: correcting stored data by hand."""
 
 import re
 import uuid
@@ -18,21 +18,25 @@ from esquirell.domain.correction import Correction, Span
 from esquirell.domain.errors import EsquirellError
 from esquirell.domain.reading import iso
 
-# Before and after all that can be stored.
+# Before and after everything that can be stored.
 _EVER = (datetime(1, 1, 2, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC))
 _SHIFT = re.compile(r"([+-])(\d{1,9})([smhdw])")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
-_METER = click.option("--meter", type=METER, metavar="NAME", required=True, help="Of this meter.")
-_SINCE = click.option("--since", metavar="MOMENT", help="From then on: 2026-11-22T10:15, 7d, …")
-_UNTIL = click.option("--until", metavar="MOMENT", help="Until just before then.")
-_DRY_RUN = click.option("--dry-run", is_flag=True, help="Show what would change; change nothing.")
-_UNDO = click.option("--undo", is_flag=True, help="Take the latest such correction back.")
+_METER = click.option("--meter", type=METER, metavar="NAME", required=True, help="The meter.")
+_SINCE = click.option(
+    "--since", metavar="MOMENT", help="Start of the span: 2026-11-22T10:15, 7d, …"
+)
+_UNTIL = click.option("--until", metavar="MOMENT", help="End of the span, exclusive.")
+_DRY_RUN = click.option(
+    "--dry-run", is_flag=True, help="Show what would change without changing it."
+)
+_UNDO = click.option("--undo", is_flag=True, help="Undo the latest such correction.")
 
 
 @click.group("readings", cls=Group)
 def readings() -> None:
-    """Take stored readings out, or put them at another time, as after a wrong clock."""
+    """Remove stored readings, or move them to another time, as after a wrong clock."""
 
 
 @readings.command("remove")
@@ -45,10 +49,10 @@ def readings() -> None:
 def remove(
     call: Call, meter: str, since: str | None, until: str | None, dry_run: bool, undo: bool
 ) -> None:
-    """Take the readings of a span out.
+    """Remove the readings of a span.
 
-    They are kept for --undo, which also brings readings back that were set aside because they
-    lay in the future. Statistics and costs follow.
+    They are kept for --undo, which also restores readings that were set aside because they lay in
+    the future. Statistics and costs follow.
     """
     corrections = call.upkeep.corrections
     if undo:
@@ -63,8 +67,8 @@ def remove(
 @_METER
 @_SINCE
 @_UNTIL
-@click.option("--to", metavar="MOMENT", help="When the first of them was taken.")
-@click.option("--by", metavar="SHIFT", help="By how much they are wrong: +3h, -1d, +90s, …")
+@click.option("--to", metavar="MOMENT", help="When the first of them was really taken.")
+@click.option("--by", metavar="SHIFT", help="Move them by this much: +3h, -1d, +90s, …")
 @_DRY_RUN
 @_UNDO
 @pass_call
@@ -79,9 +83,9 @@ def restamp(  # noqa: PLR0913 - one for each option
     dry_run: bool,
     undo: bool,
 ) -> None:
-    """Put the readings of a span at another time.
+    """Move the readings of a span to another time.
 
-    They stay as far apart as they were. What was is kept for --undo. Statistics and costs follow.
+    The intervals between them stay. The originals are kept for --undo. Statistics and costs follow.
     """
     corrections = call.upkeep.corrections
     if undo:
@@ -95,16 +99,16 @@ def restamp(  # noqa: PLR0913 - one for each option
 
 @click.command("counter", cls=Command)
 @click.argument("name", type=METER)
-@click.option("--reset", is_flag=True, help="Forget what is added to the meter's own counters.")
+@click.option("--reset", is_flag=True, help="Forget the offset added to the meter's own counters.")
 @_DRY_RUN
 @_UNDO
 @pass_call
 def counter(call: Call, name: str, reset: bool, dry_run: bool, undo: bool) -> None:
-    """Make the sums of a meter follow its own counters again, as its display shows them.
+    """Make a meter's sums follow its own counters again, as its display shows them.
 
-    Over resets and exchanges a sum goes on by an offset. Where that is wrong, --reset forgets it:
-    from the next reading on the sum is what the meter counts. The difference is no energy: it is
-    in no statistic and costs nothing. What was is kept for --undo.
+    Across resets and exchanges a sum continues by an offset. If that is wrong, --reset forgets it:
+    from the next reading on the sum is what the meter counts. The difference is not energy: it
+    appears in no statistic and costs nothing. The old offset is kept for --undo.
     """
     if reset == undo:
         raise misuse("say what to do: --reset or --undo")
@@ -125,7 +129,7 @@ def counter(call: Call, name: str, reset: bool, dry_run: bool, undo: bool) -> No
 
 
 def _span(call: Call, meter: str, since: str | None, until: str | None) -> Span:
-    """Return what was asked for. Raises UsageError."""
+    """Return the span that was asked for. Raises UsageError."""
     if since is None and until is None:
         raise misuse("name a span: --since, --until or both")
     zone = call.settings.timezone
@@ -138,18 +142,18 @@ def _span(call: Call, meter: str, since: str | None, until: str | None) -> Span:
 
 def _refuse_span(*given: str | None) -> None:
     if any(given):
-        raise misuse("--undo takes the latest correction back, whatever its span: leave that out")
+        raise misuse("--undo reverts the latest correction, whatever its span: leave out the span")
 
 
 def _new_time(call: Call, to: str | None, by: str | None) -> Callable[[datetime], datetime]:
-    """Return what gives the first reading its new time. Raises UsageError."""
+    """Return the rule that gives the first reading its new time. Raises UsageError."""
     if to is not None and by is None:
         moment = moment_of("--to", to, call.settings.timezone)
         return lambda _: moment
     if by is not None and to is None:
         shift = _shift(by)
         return lambda first: first + shift
-    raise misuse("say where they belong: either --to or --by")
+    raise misuse("give the new time: either --to or --by")
 
 
 def _shift(text: str) -> timedelta:
@@ -186,19 +190,19 @@ def _lines(done: Correction, zone: str, *, dry_run: bool, undo: bool) -> list[st
     if dry_run:
         return [*lines, f"would be {_DONE[undo, done.to is not None].format(to=to)}."]
     words = f"are {_DONE[undo, done.to is not None].format(to=to)}."
-    return [*lines, words if undo else f"{words} --undo takes that back."]
+    return [*lines, words if undo else f"{words} --undo reverts that."]
 
 
 _DONE = {
     (False, False): "removed",
-    (False, True): "put at another time: the first is of {to} now",
+    (False, True): "moved: the first is now at {to}",
     (True, False): "back where they were",
     (True, True): "back where they were",
 }
 
 
 def _log(call: Call, command: str, request: Mapping[str, Any]) -> None:
-    """Leave a line in the log of commands."""
+    """Record it in the log of commands."""
     now = datetime.now(UTC)
     record = CommandRecord(uuid.uuid4().hex, now, "cli", command, request)
     call.storage.commands.record(record)

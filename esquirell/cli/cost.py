@@ -1,4 +1,4 @@
-"""`esquirell cost`: what the energy of the meters has cost."""
+"""`esquirell cost`: what the energy of the meters cost."""
 
 import csv
 import sys
@@ -36,7 +36,7 @@ Line = dict[str, object]
     "--since", default="30d", show_default=True, metavar="MOMENT", help="7d, 2026-11-22T10:15, …"
 )
 @click.option(
-    "--until", default="0s", metavar="MOMENT", help="Until just before then.  [default: now]"
+    "--until", default="0s", metavar="MOMENT", help="End of the span, exclusive. [default: now]"
 )
 @click.option(
     "--resolution",
@@ -45,8 +45,8 @@ Line = dict[str, object]
     show_default=True,
     help="One row per hour, day, month or year.",
 )
-@click.option("--tariff", metavar="NAME", help="By this one, whatever meters it is for.")
-@click.option("--format", "form", type=click.Choice(_FORMATS), help="How to print them.")
+@click.option("--tariff", metavar="NAME", help="Use this tariff for all meters shown.")
+@click.option("--format", "form", type=click.Choice(_FORMATS), help="The output format.")
 @pass_call
 def cost(
     call: Call,
@@ -57,11 +57,11 @@ def cost(
     resolution: CostPeriod,
     **given: str | None,
 ) -> None:
-    """Show what the energy of all meters or of those named has cost, by their tariffs.
+    """Show what the energy of all or of the named meters cost, by their tariffs.
 
-    Each row begins with the period that --since lies in. The total is the cost of what was
-    imported, less the credit for what was exported, plus the fees; energy for which there was
-    no price is shown as unpriced. The fees of a contract stand with the first of its meters.
+    Rows start with the period that contains --since. The total is the cost of imported energy, less
+    the credit for exported energy, plus the fees; energy without a price is shown as unpriced. The
+    fees of a contract are listed with the first of its meters.
     """
     form = given["form"]
     if call.json and form not in {None, "json"}:
@@ -88,7 +88,7 @@ def _rows(call: Call, query: CostQuery) -> list[CostRow]:
 
 
 def _line(row: CostRow, calendar: Calendar, period: CostPeriod, form: str) -> Line:
-    """Lay a row out for people: its period by its local date."""
+    """Format a row for people: its period by its local date."""
     shown = form == "table" and in_terminal()
     name = calendar.title if shown else calendar.name
     return row.payload() | {"start": name(row.cost.start, period)}
@@ -104,13 +104,13 @@ def _print(lines: Sequence[Line], form: str) -> None:
     shown = [[_cell(line[key]) for key in columns] for line in lines]
     if in_terminal() and len(lines) > 1 and len({line["currency"] for line in lines}) == 1:
         shown.append([_sum(lines, key) for key in columns])
-    print_table(columns, shown, _FIGURES, empty="there is no cost of that time")
+    print_table(columns, shown, _FIGURES, empty="there are no costs in that time")
     if lacking := sum(float(str(line["unpriced"])) for line in lines):
-        warn(f"{lacking:.2f} kWh have no price and are not in the cost: give import_price")
+        warn(f"{lacking:.2f} kWh have no price and are not included in the cost: set import_price")
 
 
 def _columns(lines: Sequence[Line]) -> list[str]:
-    """Choose what fits into a terminal: what is the same in all rows is said above them."""
+    """Choose the columns that fit a terminal: what all rows share is printed above them."""
     same = [key for key in ("tariff", "currency") if len({line[key] for line in lines}) == 1]
     if lines and same:
         click.echo(", ".join(f"{key} {lines[0][key]}" for key in same))

@@ -1,4 +1,4 @@
-"""`esquirell db`: care of the database."""
+"""`esquirell db`: maintenance of the database."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -21,16 +21,16 @@ _BACKUP = click.Path(exists=True, dir_okay=False, readable=True, path_type=Path)
 
 @click.group("db", cls=Group)
 def db() -> None:
-    """Take care of the database."""
+    """Upgrade, check, back up and prune the database."""
 
 
 @db.command("upgrade")
-@click.option("--afresh", is_flag=True, help="Begin with an empty database if it is missing.")
+@click.option("--afresh", is_flag=True, help="Start with an empty database if it is missing.")
 @pass_call
 def upgrade(call: Call, *, afresh: bool) -> None:
     """Bring the tables up to this version.
 
-    Every start of the service does that as well. A database that was there and is missing is an
+    Every start of the service does that as well. If a database that existed is missing, that is an
     error: its disk may not be mounted.
     """
     make_directory(call.settings.state_dir)
@@ -44,7 +44,7 @@ def upgrade(call: Call, *, afresh: bool) -> None:
 @db.command("check")
 @pass_call
 def check(call: Call) -> int:
-    """Look for damage in the database; exit with 1 when there is some."""
+    """Look for damage in the database; exit with 1 if there is any."""
     with working("Looking for damage"):
         problems = call.upkeep.problems()
     if call.json:
@@ -62,7 +62,7 @@ def check(call: Call) -> int:
 def backup(call: Call, file: Path) -> None:
     """Copy the database alone into a new FILE, also while the service runs.
 
-    `esquirell backup` writes everything, also meters that were added and the page's password.
+    `esquirell backup` writes everything, including meters that were added and the page's password.
     """
     with working("Copying the database"):
         call.upkeep.backup(file)
@@ -75,28 +75,30 @@ def backup(call: Call, file: Path) -> None:
 @click.argument("file", type=_BACKUP)
 @pass_call
 def restore(call: Call, file: Path) -> None:
-    """Put a backup in the place of the database.
+    """Replace the database by a backup.
 
-    What was there is set aside. Refused while a service runs.
+    What was there before is kept aside. Refused while a service runs.
     """
     make_directory(call.settings.state_dir)
     with nothing_running(call), working("Restoring the database"):
         replaced = call.upkeep.restore(file)
     aside = str(replaced) if replaced else None
     done = {"database": call.upkeep.database.describe(), "file": str(file), "replaced": aside}
-    kept = f" What was there before is in {aside}." if aside else ""
+    kept = f" What was there before is now in {aside}." if aside else ""
     _tell(call, done, f"{call.upkeep.database.describe()} is what {file} holds.{kept}")
 
 
 @db.command("move")
 @click.argument("url")
-@click.option("--password-file", type=_BACKUP, help="A file that holds the password of the URL.")
+@click.option(
+    "--password-file", type=_BACKUP, help="A file that contains the password for the URL."
+)
 @pass_call
 def move(call: Call, url: str, password_file: Path | None) -> None:
-    """Copy everything into an empty database.
+    """Copy everything into an empty database, such as from SQLite to PostgreSQL.
 
-    As from SQLite to PostgreSQL. Refused while a service runs. What is in use now stays as it
-    is, and stays in use until you change database.url.
+    Refused while a service runs. The current database stays unchanged and in use until you change
+    database.url.
     """
     make_directory(call.settings.state_dir)
     target = _target(url, password_file)
@@ -127,17 +129,17 @@ def _target(url: str, password_file: Path | None) -> str:
 
 @db.command("rollup")
 @click.option(
-    "--since", metavar="MOMENT", help="Recalculate everything from then on: 7d, 2026-11-22, …"
+    "--since", metavar="MOMENT", help="Recalculate everything from this time on: 7d, 2026-11-22, …"
 )
 @pass_call
 def rollup(call: Call, since: str | None) -> None:
     """Bring the statistics by hour, day and month up to date.
 
-    The service does that by itself; hours whose raw readings were removed stay as they are.
+    The service does that by itself; hours whose raw readings were pruned stay as they are.
     """
     begin = moment_of("--since", since, call.settings.timezone) if since else None
     _upgraded(call)
-    with working("Working the statistics up"):
+    with working("Updating the statistics"):
         looked_at = call.storage.statistics.rollup(begin)
     total = sum(looked_at.values())
     _tell(call, {"readings": looked_at}, f"The statistics are up to date: {total} readings.")
@@ -148,7 +150,7 @@ def rollup(call: Call, since: str | None) -> None:
 def prune(call: Call) -> None:
     """Remove raw readings older than database.raw_retention.
 
-    The first and last of each hour remain, and what is not in the statistics yet; the service
+    The first and last of each hour remain, and whatever is not in the statistics yet; the service
     does that by itself once a day.
     """
     _upgraded(call)
@@ -157,7 +159,8 @@ def prune(call: Call) -> None:
         removed = call.upkeep.retention.prune()
     total, remedy = sum(removed.values()), call.upkeep.gives_space_back_by
     sentence = (
-        f"{total} raw readings were removed. Their space is used for new ones; only {remedy} gives "
+        f"{total} raw readings were removed. Their space is reused for new ones; only {remedy} "
+        "gives "
         "it back to the disk."
     )
     _tell(call, {"removed": removed}, sentence)

@@ -14,13 +14,13 @@ SECONDS = click.IntRange(min=1)
 
 
 @click.command("demo", cls=Command)
-@click.option("--seconds", type=SECONDS, metavar="N", help="End after N seconds by itself.")
+@click.option("--seconds", type=SECONDS, metavar="N", help="Stop after N seconds.")
 @click.option("--meters", type=COUNT, default=1, metavar="N", help="How many meters (1).")
 @click.option(
     "--protocol",
     type=click.Choice(["3.3", "3.4", "3.5"]),
     default="3.4",
-    help="The Tuya protocol that the meters speak (3.4).",
+    help="The Tuya protocol version of the meters (3.4).",
 )
 @click.option("--port", type=PORT, metavar="N", help="The port of the MQTT broker (1883 if free).")
 @click.option("--every", type=SECONDS, default=2, metavar="S", help="Read every S seconds (2).")

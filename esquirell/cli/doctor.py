@@ -1,4 +1,4 @@
-"""`esquirell doctor`: look at everything, and say what to do."""
+"""`esquirell doctor`: check everything and say what to do."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
@@ -10,7 +10,7 @@ from esquirell.cli.call import Call, Command, pass_call
 from esquirell.cli.checks import clock, files, machine
 from esquirell.cli.checks import meters as meter_checks
 from esquirell.cli.checks.finding import Finding, advice, fault, fine
-from esquirell.cli.checks.summary import FoundOfMeters
+from esquirell.cli.checks.summary import MeterFindings
 from esquirell.cli.config import summary
 from esquirell.cli.output import print_json, say
 from esquirell.cli.ownership import may_enter
@@ -29,27 +29,27 @@ _COLORS = {"✓": "green", "!": "yellow", "✗": "red"}
 @click.command("doctor", cls=Command)
 @pass_call
 def doctor(call: Call) -> int:
-    """Check everything, one line each, with the remedy; exit with 1 when something is wrong."""
+    """Check everything, one line each, with the remedy; exit with 1 if something is wrong."""
     call.warns = False  # they are among the findings
-    findings = _told(_findings(call), quiet=call.json)
+    findings = _reported(_findings(call), quiet=call.json)
     if call.json:
         print_json([finding.payload() for finding in findings])
     return 0 if all(finding.ok for finding in findings) else 1
 
 
-def _told(findings: Iterable[Finding], *, quiet: bool) -> list[Finding]:
+def _reported(findings: Iterable[Finding], *, quiet: bool) -> list[Finding]:
     """Report each finding as soon as it is there, as some take their time.
 
-    Of many meters the fine ones are counted in the end.
+    For many meters the good ones are counted at the end.
     """
-    told, of_meters = [], FoundOfMeters()
+    reported, of_meters = [], MeterFindings()
     for finding in findings:
-        told.append(finding)
+        reported.append(finding)
         if not quiet and not of_meters.take(finding):
             say(_line(finding))
     for finding in of_meters.findings() if not quiet else ():
         say(_line(finding))
-    return told
+    return reported
 
 
 def _line(finding: Finding) -> str:
@@ -81,7 +81,7 @@ def _findings(call: Call) -> Iterator[Finding]:
 
 
 def _around(runtime: "Runtime") -> Iterator[Finding]:
-    """Look at what takes long to load, or to answer."""
+    """Check what takes long to load, or to answer."""
     from esquirell.cli import service  # noqa: PLC0415 - they load Celery
     from esquirell.cli.checks import cloud, servers  # noqa: PLC0415
 
@@ -125,7 +125,7 @@ def _ledgers(runtime: "Runtime") -> Mapping[str, Ledger]:
 
 
 def _stored(runtime: "Runtime", look: Callable[[], Mapping[str, T]]) -> Mapping[str, T]:
-    """Return what is stored of the meters; a missing database is a finding of its own."""
+    """Return what is stored about the meters; a missing database is a finding of its own."""
     try:
         file = runtime.storage.database.file
         return look() if file is None or file.exists() else {}

@@ -13,7 +13,7 @@ from esquirell.cli.output import complain
 from esquirell.domain.errors import ConfigError, EsquirellError
 
 FINE, FAILED, USAGE = 0, 1, 2
-# What the caller named is not there, or is no valid value: another call is needed, not another try.
+# The caller named something missing or invalid: it takes another call, not another try.
 _MISNAMED = frozenset({"invalid_payload", "unknown_meter", "unknown_schedule", "unknown_task"})
 
 
@@ -32,7 +32,7 @@ def run(arguments: Sequence[str]) -> int:
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - no traceback for users
         return _explain(error, debug="--debug" in arguments)
     except SystemExit:
-        # click leaves so, with another stream in its place, when the reader of stdout has gone.
+        # click exits like this, with another stream in place, when the reader of stdout is gone.
         if sys.stdout is stdout:
             raise
         return FINE
@@ -40,7 +40,7 @@ def run(arguments: Sequence[str]) -> int:
 
 
 def _open_missing_streams() -> None:
-    """Give a process that a shell or a service manager closed them for its three streams."""
+    """Open the three standard streams if a shell or a service manager closed them."""
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
             stream = os.fdopen(os.open(os.devnull, os.O_RDWR), mode, encoding="utf-8")
@@ -85,5 +85,5 @@ def _help_of(context: click.Context | None) -> str:
 
 
 def _let_go_of_stdout() -> None:
-    """Keep Python from complaining at its end that nobody reads what is left."""
+    """Keep Python from complaining at exit that nobody reads the remaining output."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,4 +1,4 @@
-"""Exports into files: closed to other users, whole or not at all."""
+"""Exports into files: private, complete or not at all."""
 
 import os
 from collections.abc import Iterable, Iterator
@@ -20,13 +20,13 @@ FORMATS = ("csv", "json", "parquet")
 
 @contextmanager
 def new_file(path: Path, *, force: bool) -> Iterator[Path]:
-    """Return the name of an empty file to write; in the end it takes the place of `path`.
+    """Yield the name of an empty file to write; at the end it replaces `path`.
 
-    An error leaves nothing behind, and what was there as it was. Raises UsageError for a file
-    that is there already (unless `force`), and for a folder that can't be written into.
+    An error leaves nothing behind, and an existing file as it was. Raises UsageError for a file
+    that exists (unless `force`), and for a folder that can't be written to.
     """
     if path.exists() and not (force and path.is_file()):
-        raise misuse(f"{path} is there already: choose another name, or add --force")
+        raise misuse(f"{path} already exists: choose another name, or add --force")
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         os.close(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, MODE))
@@ -42,7 +42,7 @@ def new_file(path: Path, *, force: bool) -> Iterator[Path]:
 def watched(
     rows: Iterable[Row], span: tuple[datetime, datetime], progress: Progress
 ) -> Iterator[Row]:
-    """Show how far an export is, by time: nobody knows how many rows there will be."""
+    """Show the progress of an export by time, as the number of rows is unknown."""
     begin, end = (moment.timestamp() for moment in span)
     for number, row in enumerate(rows):
         if number % SHOWN_EACH == 0:
@@ -53,7 +53,7 @@ def watched(
 
 
 def write(form: str, found: Found, file: Path, calendar: Calendar) -> None:
-    """Write what was found into a file, in a format of `FORMATS`, and show how far it is.
+    """Write what was found into a file, in a format of `FORMATS`, and show the progress.
 
     Raises ConfigError where the format needs a library that is not installed.
     """

@@ -23,7 +23,7 @@ _MOMENT = timedelta(milliseconds=1)
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """The answer to a fetch, and what the meters said, in the published shape, by name."""
+    """The answer to a fetch, and by name what each meter said, in the published shape."""
 
     data: Mapping[str, Any]
     shapes: dict[str, Shape]
@@ -37,7 +37,7 @@ class Fetched:
 @click.option("--no-publish", is_flag=True, help="Do not send the readings to the MQTT broker.")
 @pass_call
 def fetch(call: Call, names: Sequence[str], no_save: bool, no_publish: bool) -> int:
-    """Read meters now, all or those named; print, save and publish what they say.
+    """Read meters now, all or the named ones; print, save and publish the values.
 
     While a service runs it does the work, as a meter serves one connection at a time.
     """
@@ -107,13 +107,15 @@ def _save_and_publish(runtime: Runtime, names: list[str] | None) -> Fetched:
     if "meters" not in answer.data:
         raise service.failure(answer)
     results = answer.data["meters"]
-    read = {name: one["measured_at"] for name, one in results.items() if one["status"] == "ok"}
+    read = {
+        name: result["measured_at"] for name, result in results.items() if result["status"] == "ok"
+    }
     shapes = {name: _stored(runtime, name, moment) for name, moment in read.items()}
     return Fetched({"task_id": task_id, **answer.data}, shapes)
 
 
 def _stored(runtime: Runtime, name: str, measured_at: str | None) -> Shape:
-    """Look up what the service read; nothing is stored yet of what waits for its time."""
+    """Look up what the service read; what is still waiting to be stored is missing."""
     if measured_at is None:
         return {"measured_at": None, "diagnostics": {"clock": "unset"}}
     moment = datetime.fromisoformat(measured_at)
@@ -123,14 +125,16 @@ def _stored(runtime: Runtime, name: str, measured_at: str | None) -> Shape:
 
 
 def _try(runtime: Runtime, names: Sequence[str]) -> Fetched:
-    """Have the service read meters in parallel, without storing or publishing."""
+    """Let the service read meters in parallel, without storing or publishing."""
     tasks = {name: service.submit(runtime, "meter/test", {"name": name}) for name in names}
     answers = {name: service.answer_to(runtime, task_id) for name, task_id in tasks.items()}
-    shapes = {name: one.data["reading"] for name, one in answers.items() if one.status == "ok"}
+    shapes = {
+        name: answer.data["reading"] for name, answer in answers.items() if answer.status == "ok"
+    }
     failures = {
-        name: Outcome(error=service.failure(one)).payload()
-        for name, one in answers.items()
-        if one.status != "ok"
+        name: Outcome(error=service.failure(answer)).payload()
+        for name, answer in answers.items()
+        if answer.status != "ok"
     }
     done = {
         name: {"status": "ok", "measured_at": shape["measured_at"]}
@@ -150,7 +154,7 @@ def _show(shapes: Mapping[str, Shape], zone: str) -> None:
 def _judge(fetched: Fetched) -> int:
     for warning in fetched.warnings:
         warn(warning)
-    failed = [one for one in fetched.data["meters"].values() if one["status"] != "ok"]
-    for sentence in [*fetched.unpublished, *(one["error"] for one in failed)]:
+    failed = [outcome for outcome in fetched.data["meters"].values() if outcome["status"] != "ok"]
+    for sentence in [*fetched.unpublished, *(outcome["error"] for outcome in failed)]:
         complain(sentence)
     return 1 if failed or fetched.unpublished else 0

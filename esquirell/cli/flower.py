@@ -40,7 +40,7 @@ def flower(call: Call) -> int:
 
 
 def check_installed(distribution: str) -> None:
-    """Raise ConfigError unless the package that the page comes from is there."""
+    """Raise ConfigError unless the package that provides the page is installed."""
     try:
         version(distribution)
     except PackageNotFoundError:
@@ -48,7 +48,7 @@ def check_installed(distribution: str) -> None:
 
 
 def _show(who: "Credentials") -> None:
-    """Show a password that was just made up, this once; but not to the journal, which keeps it."""
+    """Show a newly generated password, only once; but not to the journal, which keeps it."""
     if who.made_up is None:
         return
     if os.environ.get("JOURNAL_STREAM"):
@@ -56,5 +56,5 @@ def _show(who: "Credentials") -> None:
         return
     say(
         f"Flower's user: {who.user}\nIts password: {who.password}\n"
-        f"It is shown only this once, and kept in {who.made_up}."
+        f"It is shown only once, and kept in {who.made_up}."
     )

@@ -1,4 +1,4 @@
-"""The guided part of `esquirell init`: search, try each answer at once, say what comes next."""
+"""The guided part of `esquirell init`: search, try each answer at once, show the next steps."""
 
 import logging
 import shlex
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 DEVICES = Path("devices.json")
 KEY_HELP = """\
-The local key comes from Tuya's developer platform; you fetch it once, and it takes ten minutes:
+The local key comes from Tuya's developer platform; fetching it takes ten minutes, once:
   1. pair the meter with the app Tuya Smart or Smart Life
   2. sign up at https://iot.tuya.com, create a cloud project (Smart Home, the data center of your
      app account) and authorize IoT Core for it
@@ -44,7 +44,7 @@ REPORTS_OFTEN = (
 
 
 def choose() -> "Announcement | None":
-    """Search the network and let the user choose a device; None when there is none to choose."""
+    """Search the network and let the user choose a device; None if there is none to choose."""
     try:
         found = listen(SECONDS)
     except EsquirellError as error:
@@ -74,8 +74,8 @@ def known_key(device_id: str) -> str | None:
 
 
 def broker_trouble(mqtt: MqttSettings) -> str | None:
-    """Try to log in to a broker; return why it does not work, None when it does."""
-    # Only those who answer questions need it.
+    """Try to log in to a broker; return why it does not work, None if it does."""
+    # Only the interactive questions need it.
     from esquirell.runtime.unconfigured import connection  # noqa: PLC0415
 
     # What the connection logs is returned, in words.
@@ -88,8 +88,8 @@ def broker_trouble(mqtt: MqttSettings) -> str | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Tried:
-    """What came of reading meters once: those that failed, and names of those that report often."""
+class TryOut:
+    """The result of reading meters once: those that failed, names of those that report often."""
 
     failed: Sequence[Meter] = ()
     reporting: Collection[str] = ()
@@ -101,9 +101,9 @@ class Tried:
         return meter.model_copy(update={"publish_every": CALM_PUBLISH_EVERY_S})
 
 
-def try_out(meters: Sequence[Meter]) -> Tried:
-    """Read each meter once and show its values, or why there are none; hear if they report."""
-    # Only those who answer questions need it.
+def try_out(meters: Sequence[Meter]) -> TryOut:
+    """Read each meter once and show its values, or why there are none; listen for reports."""
+    # Only the interactive questions need it.
     from esquirell.runtime.unconfigured import Trial  # noqa: PLC0415
 
     failed = []
@@ -118,11 +118,11 @@ def try_out(meters: Sequence[Meter]) -> Tried:
         reporting = trial.reporting()
     for name in sorted(reporting):
         say(REPORTS_OFTEN.format(name=name))
-    return Tried(failed, reporting)
+    return TryOut(failed, reporting)
 
 
 def next_steps(output: Path) -> None:
-    """Say what to do with the configuration that was written."""
+    """Show what to do with the configuration that was written."""
     command = program()
     option = "" if output in SEARCHED else f" --config {shlex.quote(str(output))}"
     everywhere = shutil.which(command[0]) or command[0]
@@ -141,7 +141,7 @@ def next_steps(output: Path) -> None:
     }
     click.echo("\nNext:")
     for step, purpose in steps.items():
-        # A command stays in one line, so that it can be copied.
+        # A command stays on one line so that it can be copied.
         click.echo(f"  {step}")
         say(f"      {purpose}")
 
@@ -151,7 +151,7 @@ def _show(meter: Meter, dps: dict[str, object]) -> None:
     print_grid(decoded.values)
     if not decoded.values:
         say(
-            f"  It answers, but none of its datapoints is known to be a measurement: {len(dps)} "
+            f"  It answers, but none of its datapoints is known as a measurement: {len(dps)} "
             "datapoints. Its product id or a devices.json helps; so does a profile of your own"
         )
 

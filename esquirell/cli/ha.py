@@ -1,4 +1,4 @@
-"""`esquirell ha`: holes in Home Assistant's long-term statistics."""
+"""`esquirell ha`: gaps in Home Assistant's long-term statistics."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
@@ -28,12 +28,12 @@ _COLUMNS = ("hour", "meter", "sensor", "shows", "becomes", "unit")
 
 @click.group("ha", cls=Group)
 def ha() -> None:
-    """Fill holes in Home Assistant's long-term statistics from our hours, or undo it."""
+    """Fill gaps in Home Assistant's long-term statistics from our hours, or undo it."""
 
 
 @ha.command("backfill")
-@click.option("--since", metavar="MOMENT", help="Only outages that began then or later.")
-@click.option("--until", metavar="MOMENT", help="Only outages that began before.")
+@click.option("--since", metavar="MOMENT", help="Only outages that began at this time or later.")
+@click.option("--until", metavar="MOMENT", help="Only outages that began before this time.")
 @click.option(
     "--meter",
     "--meters",
@@ -50,10 +50,10 @@ def backfill(
 ) -> None:
     """Fill the hours that Home Assistant missed.
 
-    Those are the hours without a row or without any change. Home Assistant is found by
-    [home_assistant] in the configuration. Hours that were measured are filled; what was only
-    estimated, what somebody corrected and what differs otherwise is left alone and listed. What
-    is written over is kept: `esquirell ha undo` puts it back.
+    Those are the hours without a row or without any change. Home Assistant is configured under
+    [home_assistant]. Hours that were measured are filled; what was only estimated, corrected by
+    hand or differs otherwise is left alone and listed. Overwritten rows are kept: `esquirell ha
+    undo` restores them.
     """
     names = [meter.name for meter in call.meters(split(meters))]
     span = [
@@ -76,8 +76,8 @@ def backfill(
 def undo(call: Call) -> None:
     """Undo the last backfill.
 
-    What it wrote over is put back, and the hours that it added are removed. Called again, it
-    undoes the one before. Hours that were changed since are left alone.
+    Rows that it overwrote are restored, and hours that it added are removed. Called again, it
+    undoes the one before. Hours that have changed since are left alone.
     """
     undone = _backfilling(call).undo()
     if call.json:
@@ -88,7 +88,7 @@ def undo(call: Call) -> None:
         at = undone.run_at.astimezone(ZoneInfo(call.settings.timezone)).strftime(_SHOWN)
         say(
             f"the backfill of {at} is undone: {_hours(undone.restored)} put back, "
-            f"{undone.removed} removed, {undone.left} left alone as they were changed since"
+            f"{undone.removed} removed, {undone.left} left alone as they have changed since"
         )
         for problem in undone.problems:
             warn(problem)
@@ -103,7 +103,7 @@ def _backfilling(call: Call) -> "Backfilling":
 def _payload(report: Report, names: Sequence[str]) -> dict[str, Any]:
     return {
         "hours": report.hours(names),
-        "sensors": [_sensor(one) for one in report.sensors],
+        "sensors": [_sensor(sensor) for sensor in report.sensors],
         "problems": report.problems,
     }
 
@@ -116,18 +116,18 @@ def _sensor(report: SensorReport) -> dict[str, Any]:
         "statistic": report.statistic,
         "unit": report.sensor.unit,
         "filled": [
-            {"start": iso(hour), "was": one.was, "becomes": one.becomes}
-            for hour, one in sorted(plan.filled.items())
+            {"start": iso(hour), "was": filled.was, "becomes": filled.becomes}
+            for hour, filled in sorted(plan.filled.items())
         ],
         "left": [
-            {"start": iso(hour), "reason": one.reason, "theirs": one.theirs, "ours": one.ours}
-            for hour, one in sorted(plan.left.items())
+            {"start": iso(hour), "reason": left.reason, "theirs": left.theirs, "ours": left.ours}
+            for hour, left in sorted(plan.left.items())
         ],
     }
 
 
 def _print(report: Report, names: Sequence[str], zone: str, *, dry_run: bool) -> None:
-    if dry_run and any(one.plan.filled for one in report.sensors):
+    if dry_run and any(sensor.plan.filled for sensor in report.sensors):
         print_table(_COLUMNS, _rows(report.sensors, zone), ("shows", "becomes"))
     for line in _left(report.sensors, zone):
         say(line)
@@ -139,22 +139,22 @@ def _print(report: Report, names: Sequence[str], zone: str, *, dry_run: bool) ->
 
 
 def _rows(sensors: Sequence[SensorReport], zone: str) -> Iterator[tuple[str, ...]]:
-    found = [(hour, one) for one in sensors for hour in one.plan.filled]
-    for hour, one in sorted(found, key=lambda pair: (pair[1].sensor.meter, pair[0])):
-        filled, key = one.plan.filled[hour], one.sensor.key
+    found = [(hour, planned) for planned in sensors for hour in planned.plan.filled]
+    for hour, planned in sorted(found, key=lambda pair: (pair[1].sensor.meter, pair[0])):
+        filled, key = planned.plan.filled[hour], planned.sensor.key
         was = "nothing" if filled.was is None else _shown(key, filled.was)
-        unit = one.sensor.unit
-        yield _local(hour, zone), one.sensor.meter, key, was, _shown(key, filled.becomes), unit
+        unit = planned.sensor.unit
+        yield _local(hour, zone), planned.sensor.meter, key, was, _shown(key, filled.becomes), unit
 
 
 def _left(sensors: Sequence[SensorReport], zone: str) -> Iterator[str]:
-    """Yield a line for each stretch of hours that were left for the same reason."""
-    for one in sensors:
-        for since, until, reason in _stretches(one.plan.left):
+    """Yield a line for each range of hours that were left alone for the same reason."""
+    for planned in sensors:
+        for since, until, reason in _stretches(planned.plan.left):
             span = f"{_local(since, zone)} to {_local(until, zone)[-5:]}"
             if until - since > 24 * HOUR:
                 span = f"{_local(since, zone)} to {_local(until, zone)}"
-            yield f"{one.statistic}, {span}, left alone: {reason}"
+            yield f"{planned.statistic}, {span}, left alone: {reason}"
 
 
 def _stretches(left: Mapping[datetime, Left]) -> Iterator[tuple[datetime, datetime, str]]:

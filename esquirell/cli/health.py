@@ -1,4 +1,4 @@
-"""`esquirell health`: for the checks of containers, systemd and people."""
+"""`esquirell health`: for container and systemd checks, and for people."""
 
 import socket
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,13 +18,13 @@ NOTHING_RUNS = "nothing runs on this machine: start esquirell run"
 
 @click.command("health", cls=Command)
 @click.argument("role", type=click.Choice((*ROLES, "web", "flower")), required=False)
-@click.option("--here", is_flag=True, help="ROLE has to work on this machine, or container.")
+@click.option("--here", is_flag=True, help="ROLE must work on this machine, or in this container.")
 @pass_call
 def health(call: Call, role: str | None, *, here: bool) -> None:
-    """Exit with 0 only when ROLE works, wherever it is; without: all that run on this machine.
+    """Exit with 0 only if ROLE works, wherever it is; without ROLE, all that run on this machine.
 
-    What keeps it from its work is said in the words of Redis, the broker or the database. Meters
-    that do not answer are said, too, and are no reason to exit with 1.
+    What keeps it from working is reported in the words of Redis, the broker or the database. Meters
+    that do not answer are reported as well, but are no reason to exit with 1.
     """
     if call.json:
         print_json(call.runtime.health.report())
@@ -37,43 +37,43 @@ def health(call: Call, role: str | None, *, here: bool) -> None:
     if problems:
         raise EsquirellError("; ".join(dict.fromkeys(problems)))
     if not call.json:
-        names = dict.fromkeys(name.partition("@")[0] for one in ours for name in one.roles)
+        names = dict.fromkeys(name.partition("@")[0] for process in ours for name in process.roles)
         say(f"{', '.join([role] if role else names)}: working")
         for note in (*_gone(processes), *_silent(call, failures or {})):
             say(note)
 
 
 def _processes(call: Call) -> tuple[Sequence[Process], list[str]]:
-    """Return the processes, and why they are not known where Redis does not serve us."""
+    """Return the processes, and why they are unknown where Redis does not serve us."""
     try:
-        # One that is there and refuses is of no more use than one that is not.
+        # A Redis that refuses is no better than one that is missing.
         call.presence.probe()
         return call.presence.processes(), []
     except UnavailableError as error:
         if call.settings.redis.embedded and not _runs_here(call):
-            return (), [_nothing_runs(call)]  # it would be the one of the service
+            return (), [_nothing_runs(call)]  # it would be the service's
         return (), [str(error)]
 
 
 def _nothing_runs(call: Call) -> str:
-    """Say that nothing runs; the way to a service that does leads through the state directory."""
+    """Report that nothing runs; a running service is found through the state directory."""
     folder = call.settings.state_dir
     return NOTHING_RUNS if folder.is_dir() else f"there is no {folder}, and {NOTHING_RUNS}"
 
 
 def _concerned(processes: Sequence[Process], role: str | None, *, anywhere: bool) -> list[Process]:
-    """Return the living processes that a question is about."""
-    living = [one for one in processes if one.alive]
+    """Return the living processes that the question is about."""
+    living = [process for process in processes if process.alive]
     if anywhere:
-        return [one for one in living if role in one.roles]
-    here = [one for one in living if one.host == socket.gethostname()]
-    return [one for one in here if role is None or one.has(role)]
+        return [process for process in living if role in process.roles]
+    here = [process for process in living if process.host == socket.gethostname()]
+    return [process for process in here if role is None or process.has(role)]
 
 
 def _problems_of(processes: Sequence[Process], role: str | None) -> list[str]:
     if not processes:
         return [_absent(role)]
-    return [problem for one in processes for problem in one.problems]
+    return [problem for process in processes for problem in process.problems]
 
 
 def _absent(role: str | None) -> str:
@@ -83,7 +83,7 @@ def _absent(role: str | None) -> str:
 
 
 def _problems_of_database(call: Call, *, runs: bool) -> list[str]:
-    """Say what is wrong with the database; where nothing runs it may not have been made yet."""
+    """Return what is wrong with the database; where nothing runs it may not exist yet."""
     database = call.upkeep.database
     if not runs and database.file is not None and not database.file.exists():
         loss = call.upkeep.loss()
@@ -96,10 +96,10 @@ def _problems_of_database(call: Call, *, runs: bool) -> list[str]:
 
 
 def _gone(processes: Sequence[Process]) -> Iterator[str]:
-    for one in processes:
-        if one.gone_s is not None:
-            roles = ", ".join(one.roles)
-            yield f"{roles} on {one.host} vanished {one.gone_s // 60} min ago, without a goodbye"
+    for process in processes:
+        if process.gone_s is not None:
+            roles = ", ".join(process.roles)
+            yield f"{roles} on {process.host} disappeared {process.gone_s // 60} min ago"
 
 
 def _silent(call: Call, failures: Mapping[str, int]) -> Iterator[str]:

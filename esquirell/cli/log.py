@@ -1,4 +1,4 @@
-"""`esquirell log`: who asked for what, and what came of it."""
+"""`esquirell log`: who requested what, and the result."""
 
 import json
 from typing import Any
@@ -11,7 +11,7 @@ from esquirell.cli.output import in_terminal, print_json, print_table
 from esquirell.domain.command import entry_of
 
 COLUMNS = ("at", "source", "command", "request", "outcome", "error", "id")
-# In a terminal there is less room; who wants to follow an id pipes the list, or asks for JSON.
+# A terminal has less room; to see ids, pipe the list or ask for JSON.
 SHORT = COLUMNS[:-1]
 
 

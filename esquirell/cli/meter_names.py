@@ -1,4 +1,4 @@
-"""Meters as people name them on the command line: by name, by a pattern, or by their area."""
+"""Meters as people name them on the command line: by name, pattern or area."""
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from fnmatch import fnmatchcase
@@ -25,7 +25,7 @@ class MeterName(click.types.StringParamType):
     def shell_complete(
         self, ctx: click.Context, param: click.Parameter, incomplete: str
     ) -> list[CompletionItem]:
-        """Return the configured names that begin as typed; none without a configuration."""
+        """Return the configured names that start as typed; none without a configuration."""
         del param
         from esquirell.settings import load  # noqa: PLC0415 - only a completion needs it
 
@@ -45,14 +45,14 @@ METER = MeterName()
 
 
 def split(texts: Iterable[str]) -> list[str]:
-    """Return the names in options that may be given several times, or hold several names."""
+    """Return the names in options that may be given several times, or contain several names."""
     return [name for text in texts for name in text.split(",") if name]
 
 
 def expand(names: Iterable[str], meters: Sequence["Meter"], known: Collection[str]) -> list[str]:
     """Return the meters that are meant, each once: those of `known` by their names alone.
 
-    Raises UsageError for a name, pattern or area without any meter.
+    Raises UsageError for a name, pattern or area that matches no meter.
     """
     found: dict[str, None] = {}
     for name in names:
@@ -70,7 +70,7 @@ def _matching(name: str, meters: Iterable["Meter"]) -> Iterator[str]:
 
 
 def unknown(name: str, known: Collection[str]) -> str:
-    """Say that there is no meter of this name, and which one may be meant."""
+    """Return the error for an unknown meter, with the one that may be meant."""
     sentence = f"there is no meter {name!r}"
     if meant := similar(name, known):
         return f"{sentence}; did you mean {meant!r}?"

@@ -41,7 +41,7 @@ def meters() -> None:
 @meters.command("list")
 @pass_call
 def list_meters(call: Call) -> None:
-    """List the configured meters and how they are doing."""
+    """List the configured meters and their state."""
     meters = call.settings.meters
     listed = described(meters, _statuses(call), _schedules(call), now())
     if call.json:
@@ -77,7 +77,7 @@ def show(call: Call, name: str) -> None:
 @click.argument("name", type=METER)
 @pass_call
 def test(call: Call, name: str) -> None:
-    """Read one meter now, store and publish nothing.
+    """Read one meter now; store and publish nothing.
 
     While a service runs it does the reading, as a meter serves one connection at a time.
     """
@@ -106,8 +106,8 @@ for command in (add, change, counter, exchange, remove, sync):
 def capture(call: Call, name: str, output: Path | None) -> None:
     """Print the raw datapoints of one meter.
 
-    They are JSON for a bug report; nothing is stored. Ids, keys, addresses and what looks like
-    a serial number are left out. `esquirell profiles try` reads it.
+    They are JSON for a bug report; nothing is stored. Ids, keys, addresses and anything that looks
+    like a serial number are left out. `esquirell profiles try` reads it.
     """
     meter = _meter(call, name)
     if output:
@@ -117,12 +117,12 @@ def capture(call: Call, name: str, output: Path | None) -> None:
         print_json(captured)
         return
     private_files.write({output: json.dumps(captured, ensure_ascii=False, indent=2) + "\n"})
-    say(f"Written: {output}; look through it before you publish it")
+    say(f"Written: {output}; review it before you publish it")
 
 
 def _refuse_existing(output: Path) -> None:
     if os.path.lexists(output):
-        raise ConfigError(f"{output} exists and is left as it is: name another file")
+        raise ConfigError(f"{output} already exists: name another file")
 
 
 def _capture(runtime: "Runtime", meter: Meter) -> Mapping[str, Any]:
@@ -157,7 +157,9 @@ def _meter(call: Call, name: str) -> Meter:
 
 
 def _describe(call: Call, meter: Meter) -> dict[str, Any]:
-    configured = next(one for one in masked(call.settings)["meters"] if one["name"] == meter.name)
+    configured = next(
+        table for table in masked(call.settings)["meters"] if table["name"] == meter.name
+    )
     profile = _profile(call, meter)
     status = _statuses(call).get(meter.name, MeterStatus())
     keys = tuple(dict.fromkeys([*(profile.keys if profile else ()), *status.keys]))
@@ -208,7 +210,7 @@ def _last_reading(call: Call, name: str, keys: tuple[str, ...]) -> dict[str, obj
     if reading is None:
         return None
     shape = payload(reading, keys)
-    del shape["diagnostics"]  # they are not stored
+    del shape["diagnostics"]  # those are not stored
     return shape
 
 
@@ -222,7 +224,7 @@ def _reason(status: Mapping[str, Any]) -> str:
 
 
 def _in_words(status: Mapping[str, Any], zone: str) -> dict[str, str]:
-    """Return the time of the last reading as people read it."""
+    """Return the time of the last reading in words."""
     last = status["last_success"]
     return {
         "last_success": local(last, zone) if last else "never",
@@ -246,7 +248,7 @@ def _schedules(call: Call) -> Mapping[str, Schedule]:
     try:
         return enabled_of(call.storage.schedules.all())
     except UnavailableError:
-        return {}  # that there is no database was said
+        return {}  # the missing database was reported already
 
 
 def _print_description(shown: Mapping[str, Any], zone: str) -> None:

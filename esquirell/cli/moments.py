@@ -1,4 +1,4 @@
-"""Moments as people write them: a date and time, or how long ago."""
+"""Times as people write them: a date and time, or how long ago."""
 
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
@@ -10,10 +10,7 @@ SHOWN = "%Y-%m-%d %H:%M:%S"
 
 
 def moment_of(option: str, text: str, zone: str) -> datetime:
-    """Read the moment that an option gives, before now if it says how long ago.
-
-    Raises UsageError.
-    """
+    """Parse the time that an option gives, or how long before now it is. Raises UsageError."""
     try:
         return moment(text, datetime.now(UTC), zone)
     except ValueError as error:
@@ -21,13 +18,13 @@ def moment_of(option: str, text: str, zone: str) -> datetime:
 
 
 def span_of(since: str, until: str, zone: str) -> tuple[datetime, datetime]:
-    """Read the moments of --since and --until. Raises UsageError."""
+    """Parse the times of --since and --until. Raises UsageError."""
     begin, end = moment_of("--since", since, zone), moment_of("--until", until, zone)
     if begin > end:
-        raise misuse(f"--since {since} lies after --until {until}: nothing is between them")
+        raise misuse(f"--since {since} lies after --until {until}: there is nothing in between")
     return begin, end
 
 
 def local(text: str, zone: str) -> str:
-    """Show a moment, given as it is published, in the time of `zone`."""
+    """Return a published time in the time zone `zone`, as people read it."""
     return datetime.fromisoformat(text).astimezone(ZoneInfo(zone)).strftime(SHOWN)

@@ -1,4 +1,4 @@
-"""`esquirell mqtt`: what concerns the broker itself."""
+"""`esquirell mqtt`: maintenance of the broker's topics."""
 
 import click
 
@@ -8,7 +8,7 @@ from esquirell.cli.output import print_json, say
 
 @click.group("mqtt", cls=Group)
 def mqtt() -> None:
-    """Remove everything of esquirell from the broker."""
+    """Remove esquirell's topics from the broker."""
 
 
 @mqtt.command("clear")
@@ -17,8 +17,8 @@ def mqtt() -> None:
 def clear(call: Call, *, yes: bool) -> None:
     """Clear everything that esquirell has published.
 
-    Its devices disappear from Home Assistant. The service has to be stopped; when it starts again
-    it publishes everything again. What is stored in the database stays.
+    Its devices disappear from Home Assistant. Stop the service first; when it starts again it
+    publishes everything again. What is stored in the database stays.
     """
     from esquirell.runtime.leaving import leave_broker  # noqa: PLC0415 - it loads paho
 

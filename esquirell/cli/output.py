@@ -1,4 +1,4 @@
-"""Output: tables in a terminal, tab-separated lines when piped, JSON when asked for."""
+"""Output: tables in a terminal, tab-separated lines when piped, JSON on request."""
 
 import json
 import re
@@ -14,14 +14,14 @@ from esquirell.cli.invocation import as_typed
 
 Row = Sequence[str]
 
-# What is never broken: a date with its time is one word.
+# Never broken: a date with its time counts as one word.
 _WORD = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d(?::\d\d)?|\S+")
 _GAP = 2
 _NARROWEST = 40
 
 
 def in_terminal() -> bool:
-    """Whether people read what is printed, rather than programs."""
+    """Whether the output goes to people rather than to programs."""
     return sys.stdout.isatty()
 
 
@@ -33,12 +33,12 @@ def print_json(data: object) -> None:
 def print_table(
     headings: Row, rows: Iterable[Row], right: Container[str] = (), *, empty: str = ""
 ) -> None:
-    """Print rows under headings; the sentence `empty` when there are none.
+    """Print rows under headings; the sentence `empty` if there are none.
 
-    In a terminal the columns named in `right` are flush right, a column without any value is left
-    out, and text is wrapped between words: an id, a name or a number is never broken. Where the
-    columns are too wide together, each row becomes a block of lines. Piped, all is printed,
-    separated by tabs.
+    In a terminal the columns in `right` are right-aligned, a column without any value is left out,
+    and text is wrapped between words: an id, a name or a number is never broken. If the columns are
+    too wide together, each row becomes a block of lines. Piped, everything is printed, separated by
+    tabs.
     """
     lines = list(rows)
     if not in_terminal():
@@ -50,16 +50,16 @@ def print_table(
 
 
 def print_lines(rows: Iterable[Row]) -> None:
-    """Print one line per row, its cells separated by tabs, for programs to read."""
+    """Print one line per row, its cells separated by tabs, for programs to parse."""
     for row in rows:
         # A tab or a line break within a cell would look like the next one.
         click.echo("\t".join(" ".join(cell.split()) for cell in row))
 
 
 def say(sentence: str, *, err: bool = False) -> None:
-    """Print a sentence; in a terminal it is wrapped between words, and its rest indented.
+    """Print a sentence; in a terminal it is wrapped between words, with a hanging indent.
 
-    The commands in it are named as they can be typed.
+    Commands in it are shown as they can be typed.
     """
     stream = sys.stderr if err else sys.stdout
     sentence = as_typed(sentence)
@@ -72,7 +72,7 @@ def warn(sentence: str) -> None:
 
 
 def complain(sentence: str) -> None:
-    """Print an error; the command may go on, and have others."""
+    """Print an error; the command may go on, and print others."""
     say(f"esquirell: {sentence}", err=True)
 
 
@@ -83,7 +83,7 @@ def wrapped(sentence: str) -> str:
 
 
 def _wrapped(line: str, width: int) -> str:
-    """Wrap one line; the rest is indented as its beginning is, or by two."""
+    """Wrap one line; the rest is indented as its start is, or by two."""
     indent = " " * (len(line) - len(line.lstrip()) or 2)
     return textwrap.fill(
         line,
@@ -113,7 +113,7 @@ def _draw(headings: Row, lines: Sequence[Row], right: Container[str]) -> None:
 def _print_grid(
     titles: Row, lines: Iterable[Row], flush: Iterable[bool], widths: Sequence[int]
 ) -> None:
-    # Loaded on use: it takes longer than most commands have to do when their output is piped.
+    # Loaded on use: it takes longer than most commands take when their output is piped.
     from rich.console import Console  # noqa: PLC0415
     from rich.table import Table  # noqa: PLC0415
 
@@ -128,7 +128,7 @@ def _print_grid(
 
 
 def _widths(lines: Sequence[Row]) -> list[int] | None:
-    """Return the width of each column, in which no word is broken; None where they do not fit."""
+    """Return the width of each column without breaking a word; None if they do not fit."""
     from rich.cells import cell_len  # noqa: PLC0415 - as above
 
     widths = _longest_words(lines)
@@ -139,7 +139,7 @@ def _widths(lines: Sequence[Row]) -> list[int] | None:
         max(cell_len(cell) for cell in column) - width
         for column, width in zip(zip(*lines, strict=True), widths, strict=True)
     ]
-    # Short columns first: they stay in one line, and the long ones share what is left.
+    # Short columns first: they stay on one line, and the long ones share the rest.
     by_wish = sorted(range(len(widths)), key=wishes.__getitem__)
     for place, number in enumerate(by_wish):
         more = min(wishes[number], room // (len(by_wish) - place))

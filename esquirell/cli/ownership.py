@@ -1,6 +1,6 @@
-"""Whose files they are: a command of root's must not lock out the service.
+"""Ownership of files: a command run by root must not lock out the service.
 
-The service of a machine runs as a user of its own, and people look after it as root.
+The service of a machine runs as its own user, and people administer it as root.
 """
 
 import os
@@ -13,7 +13,7 @@ ROOT = 0
 
 
 def owner_of(folder: Path) -> str:
-    """Name the owner of a folder that is there."""
+    """Return the owner of an existing folder."""
     uid = folder.stat().st_uid
     try:
         return pwd.getpwuid(uid).pw_name
@@ -22,7 +22,7 @@ def owner_of(folder: Path) -> str:
 
 
 def may_enter(folder: Path) -> bool:
-    """Return whether this user may look into a folder; one that is not there keeps nobody out."""
+    """Return whether this user may look into a folder; a missing one is open to all."""
     try:
         next(folder.iterdir(), None)
     except PermissionError:
@@ -42,7 +42,7 @@ def check_entry(folder: Path) -> None:
 
 
 def refuse_root(folder: Path) -> None:
-    """Raise ConfigError where a service of root's would use the state of another user."""
+    """Raise ConfigError if a service run by root would use the state of another user."""
     if os.geteuid() == ROOT and _belongs_to_another(folder):
         owner = owner_of(folder)
         raise ConfigError(
@@ -52,18 +52,18 @@ def refuse_root(folder: Path) -> None:
 
 
 def strays(folder: Path) -> list[str]:
-    """Name the files in a folder that belong to root, though the folder does not."""
+    """Return the files in a folder that belong to root, although the folder does not."""
     if not _belongs_to_another(folder):
         return []
     return sorted(path.name for path in folder.rglob("*") if path.lstat().st_uid == ROOT)
 
 
 def hand_over(folder: Path) -> None:
-    """Hand over what root has made in a folder to the owner of that folder."""
+    """Give what root has created in a folder to the owner of that folder."""
     if os.geteuid() != ROOT or not _belongs_to_another(folder):
         return
     owner = folder.stat()
-    # By descriptors, and never through a link: the owner could exchange a folder meanwhile.
+    # By descriptor, never through a link: the owner could replace a folder meanwhile.
     for _, folders, files, descriptor in os.fwalk(folder):
         for name in (*folders, *files):
             found = os.stat(name, dir_fd=descriptor, follow_symlinks=False)
@@ -75,4 +75,4 @@ def _belongs_to_another(folder: Path) -> bool:
     try:
         return folder.stat().st_uid != ROOT
     except OSError:
-        return False  # it is not there, or this is not root
+        return False  # it does not exist, or this is not root

@@ -1,4 +1,4 @@
-"""Parquet files of readings; pyarrow writes them, where it is installed."""
+"""Parquet files of readings; pyarrow writes them, if it is installed."""
 
 from collections.abc import Iterable, Iterator
 from itertools import islice
@@ -10,7 +10,7 @@ from esquirell.domain.extras import install_command
 from esquirell.domain.periods import Calendar
 from esquirell.services.history import Columns, Row
 
-# Rows in memory at once, and in a row group: a week of minutes.
+# Rows in memory at once, and per row group: a week of minutes.
 GROUP_ROWS = 10_000
 
 
@@ -27,10 +27,10 @@ def load_arrow() -> Any:  # noqa: ANN401 - pyarrow has no types
 
 
 def write_parquet(found: Iterable[Row], columns: Columns, file: Path, calendar: Calendar) -> None:
-    """Write rows into a file, however many they are: values as doubles, moments with a zone.
+    """Write any number of rows into a file: values as doubles, times with a zone.
 
-    Readings are in UTC, periods in local time, so that each begins on its date. Raises
-    ConfigError where pyarrow is not installed.
+    Readings are in UTC, periods in local time, so that each starts on its date. Raises ConfigError
+    where pyarrow is not installed.
     """
     pa = load_arrow()
     zone = "UTC" if columns.view == "raw" else calendar.zone

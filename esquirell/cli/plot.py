@@ -1,4 +1,4 @@
-"""`readings --plot`: the past as charts in the terminal, or as a picture in a file."""
+"""`readings --plot`: history as charts in the terminal, or as a picture in a file."""
 
 import shutil
 import sys
@@ -19,7 +19,7 @@ from esquirell.services.history import Columns, Found
 
 
 def draw(call: Call, found: Found, picture: Path | None, *, force: bool) -> None:
-    """Draw what was found, in the terminal unless there is a file for it. Raises UsageError."""
+    """Draw the rows in the terminal, or as a picture into a file. Raises UsageError."""
     if picture and picture.suffix.lower() != ".svg":
         raise misuse(
             f"--plot {picture} is not a picture: write --plot FILE.svg, or --plot alone at "
@@ -47,7 +47,7 @@ def _figures(
 ) -> list[Figure]:
     chosen = likely(found.columns)
     if not any(chosen.values()):
-        raise misuse("none of this is stored: choose another --quantity")
+        raise misuse("no such values are stored: choose another --quantity")
     naming = _Naming(found.columns, {key for keys in chosen.values() for key in keys})
     return figures(found, Choice(chosen, naming, upstream), calendar, steps)
 

@@ -1,4 +1,4 @@
-"""`esquirell profiles`: what the datapoints of products mean. None of it needs a configuration."""
+"""`esquirell profiles`: what the datapoints of products mean. No configuration needed."""
 
 import os
 from collections.abc import Iterator, Mapping
@@ -28,7 +28,7 @@ _FILE = click.Path(path_type=Path)
 def profiles() -> None:
     """List, show, check and try profiles of products.
 
-    Your own profiles lie in the folder "profiles" beside the configuration file.
+    Your own profiles are in the folder "profiles" beside the configuration file.
     """
 
 
@@ -36,30 +36,33 @@ def profiles() -> None:
 @click.argument("text", required=False)
 @pass_call
 def list_profiles(call: Call, text: str | None) -> None:
-    """List shipped profiles and your own, or those whose name, title or product id holds TEXT.
+    """List shipped profiles and your own, or those whose name, title or product id contains TEXT.
 
-    Yours win where both have the same name or claim the same product.
+    Yours take precedence over shipped ones with the same name or product.
     """
     mine = own(_folder(call))
     library = {
-        name: one
-        for name, one in sorted((shipped() | mine).items())
-        if text is None or _mentions(one, text)
+        name: profile
+        for name, profile in sorted((shipped() | mine).items())
+        if text is None or _mentions(profile, text)
     }
     if call.json:
         print_json([_described(profile, mine) for profile in library.values()])
         return
-    rows = [(name, one.title, one.category, _source(one, mine)) for name, one in library.items()]
+    rows = [
+        (name, profile.title, profile.category, _source(profile, mine))
+        for name, profile in library.items()
+    ]
     print_table(("name", "title", "category", "from"), rows, empty=_no_profile(text or ""))
 
 
 def _mentions(profile: Profile, text: str) -> bool:
     named = (profile.name, profile.title, profile.category, *profile.products)
-    return any(text.casefold() in one.casefold() for one in named)
+    return any(text.casefold() in word.casefold() for word in named)
 
 
 def _no_profile(text: str) -> str:
-    """Say why no profile is needed for a product that none is for."""
+    """Return why a product without a profile may need none."""
     if PUBLISHED.of_product(text):
         return (
             f'{text} needs no profile: its datapoints are published, and profile = "auto" reads it'
@@ -89,7 +92,7 @@ def show(call: Call, name: str) -> None:
 def check(call: Call, file: Path) -> int:
     """Check a profile that you wrote.
 
-    Tells what it would give; exits with 2 if something in it is wrong.
+    Shows what it would produce; exits with 2 if something in it is wrong.
     """
     try:
         profile = read(file)
@@ -109,20 +112,20 @@ def check(call: Call, file: Path) -> int:
 
 @profiles.command("try")
 @click.argument("file", type=_FILE)
-@click.option("--explain", "why", is_flag=True, help="Say why, datapoint by datapoint.")
+@click.option("--explain", "why", is_flag=True, help="Explain the result, datapoint by datapoint.")
 @pass_call
 def try_(call: Call, file: Path, *, why: bool) -> None:
     """Decode a captured answer, as the service would.
 
-    FILE is a JSON object with dps or status, and what is known of the product: product_id,
-    category, mapping or spec. An entry of tinytuya's devices.json with its dps fits.
+    FILE is a JSON object with dps or status, and what is known about the product: product_id,
+    category, mapping or spec. An entry of tinytuya's devices.json plus its dps will do.
     """
     captured = capture(file)
     trial = try_capture(captured, _folder(call))
     explanation = explain(captured, _folder(call)) if why else None
     if call.json:
-        told = {"explanation": asdict(explanation)} if explanation else {}
-        print_json(_payload(trial) | told)
+        extra = {"explanation": asdict(explanation)} if explanation else {}
+        print_json(_payload(trial) | extra)
         return
     _print_trial(trial)
     if explanation:
@@ -170,7 +173,7 @@ def _folder(call: Call) -> Path | None:
 
 
 def _displaced(profile: Profile) -> Iterator[str]:
-    """Name the shipped profiles whose place a user's own one takes."""
+    """Return the shipped profiles that a user's own one replaces."""
     if profile.name in shipped():
         yield f"it takes the place of the shipped profile {profile.name}"
     for other in shipped().values():
@@ -213,13 +216,13 @@ def _print_explanation(explanation: Explanation) -> None:
     for refused in explanation.refused:
         say(f"refused: {refused}")
     rows = [
-        (one.dp, plain(one.raw), one.became, "; ".join(_reasons(one)))
-        for one in explanation.datapoints
+        (point.dp, plain(point.raw), point.became, "; ".join(_reasons(point)))
+        for point in explanation.datapoints
     ]
     print_table(("dp", "raw", "became", "why"), rows)
 
 
 def _reasons(one: Explained) -> Iterator[str]:
-    """Return what speaks for what a datapoint became, else who proposed it, and what against."""
+    """Return what supports a datapoint's meaning, else who proposed it, and what contradicts it."""
     yield from one.supported or (f"proposed by {name}" for name in one.proposed)
     yield from (f"against it: {reason}" for reason in one.refused)

@@ -1,4 +1,4 @@
-"""Progress on stderr, for people who watch; nothing is shown when it goes into a file."""
+"""Progress on stderr, for people; nothing is shown when it goes into a file."""
 
 import sys
 import threading
@@ -44,7 +44,7 @@ def _show(what: str, done: threading.Event) -> None:
 
 
 class Progress:
-    """A bar per piece of work, by its name."""
+    """One progress bar per piece of work, by its name."""
 
     def __init__(self) -> None:
         from rich.console import Console  # noqa: PLC0415 - slow to load, and few commands need it
@@ -70,5 +70,5 @@ class Progress:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Leave what was shown."""
+        """Leave the bars as they are."""
         self._bars.stop()

@@ -1,4 +1,4 @@
-"""`esquirell readings`: what is stored."""
+"""`esquirell readings` and `statistics`: what is stored."""
 
 import sys
 from collections.abc import Sequence
@@ -25,8 +25,8 @@ _FORMATS = ("table", "csv", "json", "parquet")
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """What is asked for, as it was typed."""
+class Options:
+    """The options, as typed."""
 
     names: Sequence[str]
     since: str
@@ -45,15 +45,15 @@ class Asked:
     "--since", default="24h", show_default=True, metavar="MOMENT", help="7d, 2026-11-22T10:15, …"
 )
 @click.option(
-    "--until", default="0s", metavar="MOMENT", help="Until just before then.  [default: now]"
+    "--until", default="0s", metavar="MOMENT", help="End of the span, exclusive. [default: now]"
 )
 @click.option(
     "--quantity",
     "quantities",
     multiple=True,
     metavar="KEY[,KEY]...",
-    help="Only these: voltage_a, or voltage for all its phases where there is no total; for an "
-    "hour, day or month also peak_demand, the highest mean of a quarter of an hour.",
+    help="Only these: voltage_a, or voltage for all phases if there is no total; by hour, day "
+    "or month also peak_demand, the highest mean of a quarter of an hour.",
 )
 @click.option(
     "--resolution",
@@ -62,59 +62,58 @@ class Asked:
     show_default=True,
     help="One row per reading, or per quarter of an hour, hour, day, month or year.",
 )
-@click.option("--format", "form", type=click.Choice(_FORMATS), help="How to print them.")
+@click.option("--format", "form", type=click.Choice(_FORMATS), help="The output format.")
 @click.option(
     "--output",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="Into a file, of the format that its name ends with.",
+    help="Write to a file, in the format of its extension.",
 )
 @click.option(
     "--plot",
     is_flag=False,
     flag_value=IN_TERMINAL,
     metavar="[FILE.svg]",
-    help="Draw them: in the terminal, or as a picture in a file.",
+    help="Draw a chart: in the terminal, or as a picture in a file.",
 )
-@click.option("--force", is_flag=True, help="Replace the file if it is there.")
+@click.option("--force", is_flag=True, help="Replace an existing file.")
 @pass_call
 def readings(call: Call, /, **given: Any) -> None:  # noqa: ANN401 - as click hands them over
-    """Show stored readings of all meters or of those named, by default of the last 24 hours.
+    """Show stored readings of all or of the named meters, by default of the last 24 hours.
 
     By quarter, hour, day, month or year: the kWh of every counter; lowest, mean and highest value
-    of everything else, from the period that --since lies in.
-
-    A moment is a date, a date with a time (with a zone or in the configured one), or how long
-    ago it was: 30m, 24h, 7d. A table is for people: piped, it is tab-separated and complete.
+    of everything else, starting with the period that contains --since. A time is a date, a date
+    with a time (with a zone or in the configured one), or how long ago it was: 30m, 24h, 7d. A
+    table is for people: piped, it is tab-separated and complete.
     """
-    asked = Asked(**given)
-    form = _form(call, asked)
-    found = _found(call, asked)
+    options = Options(**given)
+    form = _form(call, options)
+    found = _found(call, options)
     calendar = call.storage.calendar
-    if asked.plot:
+    if options.plot:
         from esquirell.cli import plot  # noqa: PLC0415 - it takes long to load, and few plot
 
-        picture = None if asked.plot == IN_TERMINAL else Path(asked.plot)
-        plot.draw(call, found, picture, force=asked.force)
-    elif asked.output:
-        with new_file(asked.output, force=asked.force) as file:
+        picture = None if options.plot == IN_TERMINAL else Path(options.plot)
+        plot.draw(call, found, picture, force=options.force)
+    elif options.output:
+        with new_file(options.output, force=options.force) as file:
             export.write(form, found, file, calendar)
     else:
         _print(found, form, calendar)
 
 
-def _form(call: Call, asked: Asked) -> str:
-    """Return the format to write; what can't be read by people needs a file."""
-    if call.json and asked.form not in {None, "json"}:
-        raise misuse(f"--json and --format {asked.form} exclude each other")
-    if asked.plot and (call.json or asked.form or asked.output):
+def _form(call: Call, options: Options) -> str:
+    """Return the output format; what people can't read needs a file."""
+    if call.json and options.form not in {None, "json"}:
+        raise misuse(f"--json and --format {options.form} exclude each other")
+    if options.plot and (call.json or options.form or options.output):
         raise misuse("--plot goes with neither --format, --json nor --output")
-    form = "json" if call.json else asked.form
-    if asked.output:
-        form = form or asked.output.suffix.removeprefix(".")
+    form = "json" if call.json else options.form
+    if options.output:
+        form = form or options.output.suffix.removeprefix(".")
         if form not in export.FORMATS:
             raise misuse(
-                f"the format of {asked.output} is not clear: add --format csv, json or parquet"
+                f"the format of {options.output} is not clear: add --format csv, json or parquet"
             )
     elif form == "parquet":
         raise misuse("--format parquet needs --output FILE")
@@ -123,12 +122,12 @@ def _form(call: Call, asked: Asked) -> str:
     return form or "table"
 
 
-def _found(call: Call, asked: Asked) -> Found:
+def _found(call: Call, options: Options) -> Found:
     query = Query(
-        *span_of(asked.since, asked.until, call.settings.timezone),
-        asked.resolution,
-        _named(call, asked.names),
-        [key.strip() for text in asked.quantities for key in text.split(",") if key.strip()],
+        *span_of(options.since, options.until, call.settings.timezone),
+        options.resolution,
+        _named(call, options.names),
+        [key.strip() for text in options.quantities for key in text.split(",") if key.strip()],
         call.settings.meter_names,
     )
     try:
@@ -139,7 +138,7 @@ def _found(call: Call, asked: Asked) -> Found:
 
 
 def _named(call: Call, names: Sequence[str]) -> list[str]:
-    """Return the meters that are meant; those that were removed are known by their readings."""
+    """Return the requested meters; removed ones are known from their readings."""
     if not names:
         return []
     stored = call.storage.reading_history.statuses()
@@ -161,9 +160,9 @@ statistics = Command(
     callback=readings.callback,
     params=[
         *(
-            one
-            for one in readings.params
-            if one.expose_value and one.name not in {"since", "resolution"}
+            option
+            for option in readings.params
+            if option.expose_value and option.name not in {"since", "resolution"}
         ),
         click.Option(
             ["--since"],
@@ -180,7 +179,7 @@ statistics = Command(
             help="One row per quarter of an hour, hour, day, month or year.",
         ),
     ],
-    help="""Show the statistics of all meters or of those named, by default of the last 30 days.
+    help="""Show the statistics of all or of the named meters, by default of the last 30 days.
 
     As readings --resolution day: the kWh of every counter; lowest, mean and highest value of
     everything else.

@@ -1,6 +1,6 @@
-"""Rows of the past, however many they are: none of these keeps more than one.
+"""Rows of history, streamed: none of these functions keeps more than one row.
 
-JSON has moments in UTC; in tables and CSV a period has its local date.
+JSON has times in UTC; in tables and CSV a period has its local date.
 """
 
 import json
@@ -23,7 +23,7 @@ from esquirell.domain.statistic import quantity_of
 from esquirell.services.csv_rows import csv_lines
 from esquirell.services.history import Columns, Row, View
 
-# What is shown first where not all columns fit: totals, and of these what people look for.
+# Shown first where not all columns fit: totals, the most wanted first.
 _POWER, _ENERGY = ("active_power",), ("energy_import", "energy_export")
 _REST = ("voltage", "current")
 _NARROWEST = 9
@@ -31,7 +31,7 @@ _SUM = "sum"
 _GAP = "  "
 _MARK = " ~"
 _NOTHING = "nothing is stored for that time"
-_ESTIMATED = "~ estimated: energy of a gap that is spread evenly"
+_ESTIMATED = "~ estimated: the energy of a gap, spread evenly over it"
 _TIME_WIDTH = 19
 
 
@@ -65,7 +65,7 @@ def write_csv(
 
 
 def print_table(rows: Iterable[Row], columns: Columns, calendar: Calendar) -> None:
-    """Print what fits in a terminal, in local time; all of it when piped."""
+    """Print what fits in a terminal, in local time; everything when piped."""
     if not in_terminal():
         write_csv(rows, columns, sys.stdout, calendar, separator="\t")
         return
@@ -104,7 +104,7 @@ def _time(at: datetime, view: View, calendar: Calendar) -> str:
 
 
 def _print_headings(zone: str, keys: Sequence[str], meter_width: int) -> None:
-    """Print the keys, a word below the other where that is narrower, and their units."""
+    """Print the keys, one word per line where that is narrower, and their units."""
     words = {key: _words(key) for key in keys}
     height = max((len(lines) for lines in words.values()), default=1)
     first = (zone, "meter")
@@ -124,7 +124,7 @@ def _add(sums: dict[str, float], row: Row, keys: Iterable[str]) -> None:
 
 
 def _fitting(columns: Columns, meter_width: int) -> list[str]:
-    """Return the keys for which there is room: of a period the energies first."""
+    """Return the keys that fit: for periods, energies first."""
     first = (*_POWER, *_ENERGY) if columns.view == "raw" else (*_ENERGY, *_POWER)
     ranks = {key: place for place, key in enumerate((*first, *_REST))}
     left = shutil.get_terminal_size().columns - _TIME_WIDTH
@@ -139,7 +139,7 @@ def _fitting(columns: Columns, meter_width: int) -> list[str]:
 
 
 def _rank(key: str, ranks: Mapping[str, int]) -> tuple[bool, int]:
-    # Of the three figures of a period the mean is the most useful.
+    # Of a period's three figures the mean is the most useful.
     plain = key.removesuffix("_mean")
     quantity = quantity_of(plain).key
     return plain != quantity, ranks.get(quantity, len(ranks))
@@ -157,7 +157,7 @@ def _width(key: str) -> int:
 
 
 def _words(key: str) -> list[str]:
-    """Return a key in lines of a few letters, as a heading; none is narrower than its values."""
+    """Return a key split into heading lines; none is narrower than its values."""
     longest = max(_NARROWEST, *map(len, key.split("_")))
     lines = textwrap.wrap(key.replace("_", " "), longest)
     return [line.rjust(longest) for line in lines]

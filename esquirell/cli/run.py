@@ -46,7 +46,7 @@ def run(call: Call) -> int:
 
 
 def with_page(runtime: Runtime, role: roles.Role) -> roles.Role:
-    """Return a role with the page beside it, if it is wanted."""
+    """Return a role with the page beside it, if it is enabled."""
     if not runtime.settings.web.port:
         return role
     from esquirell.web.role import beside  # noqa: PLC0415 - megabytes that only the page needs
@@ -60,20 +60,20 @@ def with_page(runtime: Runtime, role: roles.Role) -> roles.Role:
     "queues",
     multiple=True,
     metavar="NAME",
-    help="Read only the meters of this queue (again for more; `default`: those without one).",
+    help="Read only the meters of this queue; repeat for more (`default`: meters without a queue).",
 )
 @click.option(
     "--pool",
     "kind",
     type=click.Choice(get_args(Kind)),
     default="threads",
-    help="What runs the tasks; processes (prefork) can be killed and cost more memory.",
+    help="How tasks run; processes (prefork) can be killed but need more memory.",
 )
 @click.option(
     "--concurrency",
     type=click.IntRange(1, MOST_PLACES),
     metavar="N",
-    help="How many tasks run side by side; without: concurrency of [worker].",
+    help="How many tasks run in parallel. [default: concurrency in [worker]]",
 )
 @pass_call
 def worker(call: Call, *, queues: tuple[str, ...], kind: Kind, concurrency: int | None) -> int:
@@ -96,7 +96,7 @@ def _check_queues(runtime: Runtime, queues: tuple[str, ...]) -> None:
 @click.command("beat", cls=Command)
 @pass_call
 def beat(call: Call) -> int:
-    """Run the scheduler alone. Of several one is active, the others stand by."""
+    """Run the scheduler alone. Of several, one is active and the others stand by."""
     runtime = start(call)
     prepare(runtime, schedules=True)
     return restarting.ended(runtime, process.run_parts(runtime, roles.beat(runtime)))
@@ -113,7 +113,7 @@ def bridge(call: Call) -> int:
 
 def start(call: Call) -> Runtime:
     """Set up what every long-running role needs. Raises ConfigError."""
-    # Until Celery takes over, an end is an exit: what was started is stopped on the way out.
+    # Until Celery takes over, a signal raises an exit, so that what was started is stopped.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     settings = call.settings

@@ -19,15 +19,15 @@ SECONDS = 10
 
 COLUMNS = ("id", "address", "protocol", "product_id", "product")
 NOTHING = (
-    "no Tuya device was heard: check that this machine is in the same network as the devices (no "
-    "guest Wi-Fi, no VLAN between), that a firewall lets UDP 6666, 6667 and 7000 in, and that a "
-    "container uses the network of its host; the Tuya app shows whether they are online"
+    "no Tuya device was heard: check that this machine is on the same network as the devices (no "
+    "guest Wi-Fi, no VLAN in between), that the firewall admits UDP 6666, 6667 and 7000, and that "
+    "a container uses the host network; the Tuya app shows whether they are online"
 )
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """The devices that were heard, by id; `trouble` says what could not be listened on."""
+class Heard:
+    """The devices that were heard, by id; `trouble` says which ports could not be opened."""
 
     devices: "dict[str, Announcement]"
     trouble: str
@@ -44,9 +44,9 @@ class Found:
 )
 @pass_call
 def scan(call: Call, seconds: int) -> int:
-    """List the Tuya devices that announce themselves on the LAN; nothing is configured by it.
+    """List the Tuya devices that announce themselves on the LAN; nothing is configured.
 
-    Exits with 1 when none was heard.
+    Exits with 1 if none was heard.
     """
     found = listen(seconds)
     rows = [described(device) for device in found.devices.values()]
@@ -61,8 +61,8 @@ def scan(call: Call, seconds: int) -> int:
     return 0 if rows else 1
 
 
-def listen(seconds: int) -> Found:
-    """Listen for devices and show how that goes. Raises UnavailableError when it can't."""
+def listen(seconds: int) -> Heard:
+    """Listen for devices and show the progress. Raises UnavailableError if that is impossible."""
     # Both take longer to load than `--help` should.
     from rich.console import Console  # noqa: PLC0415
 
@@ -78,12 +78,14 @@ def listen(seconds: int) -> Found:
             progress.update(
                 f"Listening for Tuya devices: {len(devices)} found, {left_s:.0f} s left"
             )
-        return Found(dict(sorted(devices.items())), listener.trouble)
+        return Heard(dict(sorted(devices.items())), listener.trouble)
 
 
 def described(device: "Announcement") -> dict[str, str]:
     """Describe a device with the title of its product, where a profile knows it."""
-    titles = {one: profile.title for profile in shipped().values() for one in profile.products}
+    titles = {
+        product: profile.title for profile in shipped().values() for product in profile.products
+    }
     return {
         "id": device.device_id,
         "address": device.address,

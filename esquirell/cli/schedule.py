@@ -1,4 +1,4 @@
-"""`esquirell schedule`: what runs when, by the same commands as over MQTT."""
+"""`esquirell schedule`: what runs when, with the same commands as over MQTT."""
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
@@ -19,7 +19,7 @@ from esquirell.domain.schedule import FETCH
 from esquirell.tasks import load_own_tasks
 
 COLUMNS = ("name", "task", "rule", "meters", "enabled", "last_run_at", "last_result", "next_run_at")
-# In a terminal there is less room, and the time of day says enough.
+# A terminal has less room, and the time of day is enough.
 SHORT = {"last_run_at": "last run", "last_result": "result", "next_run_at": "next run"}
 
 Option = Callable[[Callable[..., Any]], Callable[..., Any]]
@@ -38,7 +38,9 @@ FIELDS: tuple[Option, ...] = (
         help="Only for these meters.",
     ),
     click.option("--args", metavar="JSON", help="Arguments of the task, as a JSON object."),
-    click.option("--expires", type=int, metavar="SECONDS", help="Drop a run nobody took by then."),
+    click.option(
+        "--expires", type=int, metavar="SECONDS", help="Drop a run that has not started by then."
+    ),
 )
 
 
@@ -57,7 +59,7 @@ def schedule() -> None:
 @schedule.command("list")
 @pass_call
 def list_schedules(call: Call) -> None:
-    """List the schedules, when each ran last and runs next."""
+    """List the schedules, with their last and next runs."""
     found = ask(call, "schedule/list", {})["schedules"]
     if call.json:
         print_json(found)
@@ -67,7 +69,7 @@ def list_schedules(call: Call) -> None:
 
 
 def _warn_of_absence(call: Call) -> None:
-    """Say that nothing runs at these times, when nobody schedules."""
+    """Warn that nothing runs at these times if there is no scheduler."""
     try:
         if "beat" not in call.runtime.shared.presence.roles():
             warn("no scheduler is alive, so nothing runs at these times: start esquirell run")
@@ -77,7 +79,7 @@ def _warn_of_absence(call: Call) -> None:
 
 @schedule.command("add")
 @click.argument("name")
-@click.option("--task", help="The task to run; without, the meters are read.")
+@click.option("--task", help="The task to run. [default: read the meters]")
 @with_fields
 @pass_call
 def add(call: Call, /, name: str, task: str | None, **fields: Any) -> None:  # noqa: ANN401 - options
@@ -92,7 +94,7 @@ def add(call: Call, /, name: str, task: str | None, **fields: Any) -> None:  # n
 @click.option("--all-meters", is_flag=True, help="For all meters again.")
 @pass_call
 def change(call: Call, /, name: str, all_meters: bool, **fields: Any) -> None:  # noqa: ANN401 - options
-    """Change fields of a schedule; what is not given stays."""
+    """Change fields of a schedule; the others stay."""
     everywhere = {"meters": None} if all_meters else {}
     _show(call, ask(call, "schedule/set", {"name": name} | _given(fields) | everywhere))
 
@@ -105,17 +107,17 @@ def _plain_command(verb: str, help_: str) -> None:
         _show(call, ask(call, f"schedule/{verb}", {"name": name}))
 
 
-_plain_command("enable", "Let a paused schedule go on.")
+_plain_command("enable", "Resume a paused schedule.")
 _plain_command("disable", "Pause a schedule.")
-_plain_command("reset", "Forget all changes: as the configuration file says.")
-_plain_command("remove", "Remove a schedule, for good.")
+_plain_command("reset", "Forget all changes: back to the configuration file.")
+_plain_command("remove", "Remove a schedule for good.")
 
 
 @schedule.command("run")
 @click.argument("name")
 @pass_call
 def run(call: Call, name: str) -> None:
-    """Run a schedule now, and wait for its end."""
+    """Run a schedule now and wait for its end."""
     load(call)
     print_json(service.finish(call.runtime, "schedule/run", {"name": name}))
 
@@ -127,7 +129,7 @@ def load(call: Call) -> None:
     runtime = call.runtime
     service.prepare_alone(runtime, stores=True)
     if not runtime.schedules.states():
-        # Before the first start of a service, the defaults of the file are what there is.
+        # Before the first start of a service there are only the defaults of the file.
         runtime.schedules.check(call.settings.schedules)
         runtime.schedules.adopt(call.settings.schedules)
 
@@ -148,7 +150,7 @@ def _given(fields: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def read_args(text: str) -> dict[str, Any]:
-    """Read arguments that were given as JSON. Raises UsageError."""
+    """Parse arguments given as JSON. Raises UsageError."""
     try:
         args = parse_json(text)
     except ValueError:
@@ -177,7 +179,7 @@ def _print(call: Call, states: Sequence[Mapping[str, Any]]) -> None:
 
 
 def _other_tasks(states: Sequence[Mapping[str, Any]]) -> bool:
-    """Return whether the column of tasks is worth showing; programs always get it."""
+    """Return whether to show the column of tasks; programs always get it."""
     return not in_terminal() or any(state["task"] != FETCH for state in states)
 
 
@@ -193,7 +195,7 @@ def _row(state: Mapping[str, Any], zone: str) -> dict[str, str]:
 
 
 def _short(moment: str, zone: str) -> str:
-    """Leave today's date out."""
+    """Leave out today's date."""
     today = f"{datetime.now(ZoneInfo(zone)):%Y-%m-%d} "
     return moment.removeprefix(today)
 

@@ -18,14 +18,14 @@ SAY_AGAIN_S = 60.0
 
 
 def runs_here(runtime: Runtime) -> bool:
-    """Return whether an `esquirell run` of this machine uses the database."""
+    """Return whether an `esquirell run` on this machine uses the database."""
     return RunLock(lock_of(runtime.settings)).held()
 
 
 def works(runtime: Runtime) -> bool:
-    """Return whether a service reads the meters: then they are asked through it.
+    """Return whether a service reads the meters: then they are read through it.
 
-    Without Redis no worker can be reached, so that one elsewhere counts as absent.
+    Without Redis no worker can be reached, so one elsewhere counts as absent.
     """
     if runs_here(runtime):
         return True
@@ -40,13 +40,13 @@ def prepare_alone(runtime: Runtime, *, stores: bool) -> None:
     try:
         runtime.prepare()
     except UnavailableError:
-        # A database that is unreachable only matters to what is to be stored.
+        # An unreachable database only matters if something is to be stored.
         if stores:
             raise
 
 
 def ask(runtime: Runtime, command: str, data: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Run a command as if it came over MQTT, and give the data of its answer.
+    """Run a command as if it came over MQTT; return the data of its answer.
 
     Raises CommandError with the code and sentence of the answer.
     """
@@ -62,19 +62,19 @@ def submit(runtime: Runtime, command: str, data: Mapping[str, Any]) -> str:
 
 
 def answer_to(runtime: Runtime, task_id: str) -> Answer:
-    """Wait for the end of that work, however long it takes, and say on stderr that it runs.
+    """Wait for the end of that work, however long it takes, and report on stderr meanwhile.
 
     Raises CommandError (`timeout`) when its worker is gone, and UnavailableError.
     """
     try:
         return runtime.jobs.wait(task_id, Waiting(partial(_check_here, runtime)).say)
     except KeyboardInterrupt:
-        sentence = f"no longer waiting; task {task_id} goes on, esquirell log will show its end"
+        sentence = f"no longer waiting; task {task_id} goes on; esquirell log will show its result"
         raise CommandError("cancelled", sentence) from None
 
 
 class Waiting:
-    """Shows on stderr the state of the task that is waited for."""
+    """Shows on stderr the state of the task being waited for."""
 
     def __init__(self, check: Callable[[], None]) -> None:
         self._check = check
@@ -82,7 +82,7 @@ class Waiting:
         self._say_at = time.monotonic() + SAY_AFTER_S
 
     def say(self, held: HeldTask | None) -> None:
-        """Say it after some seconds, at each change, and once a minute.
+        """Report after some seconds, at each change, and once a minute.
 
         Raises what `check` raises when no worker holds the task.
         """
@@ -98,7 +98,7 @@ class Waiting:
 
 
 def _check_here(runtime: Runtime) -> None:
-    """Raise CommandError (`timeout`) if the service has ended that Redis is a part of."""
+    """Raise CommandError (`timeout`) if the service that runs our Redis has ended."""
     if runtime.settings.redis.embedded and not runs_here(runtime):
         raise CommandError("timeout", "the service has ended before the task: its log says why")
 
@@ -112,7 +112,9 @@ def _state(held: HeldTask | None) -> str:
 def finish(runtime: Runtime, command: str, data: Mapping[str, Any]) -> Mapping[str, Any]:
     """Have a worker do long work; return its result. Raises CommandError."""
     if not works(runtime):
-        raise CommandError("unavailable", "no service runs that could do this: esquirell run")
+        raise CommandError(
+            "unavailable", "no service is running that could do this: start esquirell run"
+        )
     answer = answer_to(runtime, submit(runtime, command, data))
     if answer.status == "error":
         raise failure(answer)
@@ -120,5 +122,5 @@ def finish(runtime: Runtime, command: str, data: Mapping[str, Any]) -> Mapping[s
 
 
 def failure(answer: Answer) -> CommandError:
-    """Make an error of an answer that is one."""
+    """Return the error that an unsuccessful answer stands for."""
     return CommandError(answer.code or "internal", answer.error or "the service gave no reason")

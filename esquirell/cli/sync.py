@@ -16,12 +16,12 @@ if TYPE_CHECKING:
     from esquirell.runtime.unconfigured import Cloud
     from esquirell.settings.rewriting import Update
 
-_RELOAD = "A running service takes it over when it gets SIGHUP: systemctl reload esquirell"
+_RELOAD = "A running service picks this up on SIGHUP: systemctl reload esquirell"
 
 
 @dataclass(frozen=True, slots=True)
-class Compared:
-    """What the cloud lists of a meter, against the configuration."""
+class Comparison:
+    """What the cloud lists about a meter, compared with the configuration."""
 
     meter: Meter
     update: "Update"
@@ -29,12 +29,12 @@ class Compared:
 
     @property
     def changes(self) -> list[str]:
-        """The settings that are to change."""
+        """The settings that would change."""
         values = {"local_key": self.update.local_key, "product_id": self.update.product_id}
         return [key for key, value in values.items() if value is not None]
 
     def payload(self) -> dict[str, Any]:
-        """Build the JSON form, without any secret."""
+        """Return the JSON form, without any secret."""
         return {"name": self.meter.name, "changes": self.changes, "error": self.error}
 
 
@@ -43,8 +43,8 @@ class Compared:
 def sync(call: Call) -> int:
     """Refresh keys and mappings from the cloud.
 
-    That is of use after a device was paired again, which gives it another key. Keys go into
-    the files that hold them, the rest into the configuration and the state directory.
+    Useful after a device was paired again, which gives it a new key. Keys go into the files that
+    hold them, the rest into the configuration and the state directory.
     """
     source, cloud = call.settings.source, call.runtime.devices.cloud
     if cloud is None:
@@ -52,16 +52,16 @@ def sync(call: Call) -> int:
     if source is None:
         raise ConfigError("meters sync needs a configuration file to write to: esquirell init")
     compared = list(_compare(cloud, call.meters(())))
-    added = [one for one in compared if one.meter.name in call.settings.added]
-    files = _write(source, [one for one in compared if one not in added])
+    added = [comparison for comparison in compared if comparison.meter.name in call.settings.added]
+    files = _write(source, [comparison for comparison in compared if comparison not in added])
     files += _write_added(call.settings.state_dir, added)
     if call.json:
-        print_json([one.payload() for one in compared])
+        print_json([comparison.payload() for comparison in compared])
     _tell(compared, files, quiet=call.json)
-    return 1 if any(one.error for one in compared) else 0
+    return 1 if any(comparison.error for comparison in compared) else 0
 
 
-def _compare(cloud: "Cloud", meters: Sequence[Meter]) -> Iterator[Compared]:
+def _compare(cloud: "Cloud", meters: Sequence[Meter]) -> Iterator[Comparison]:
     from esquirell.settings.rewriting import Update  # noqa: PLC0415 - it loads tomlkit
 
     for meter in meters:
@@ -69,11 +69,11 @@ def _compare(cloud: "Cloud", meters: Sequence[Meter]) -> Iterator[Compared]:
             entry = cloud.entry(meter)
             key = cloud.local_key(meter) if meter.gateway else entry.local_key
         except MeterError as error:
-            yield Compared(meter, Update(), str(error))
+            yield Comparison(meter, Update(), str(error))
             continue
         product_id = entry.device.product_id
         changed = product_id not in {"", meter.product_id}
-        yield Compared(meter, Update(_new_key(meter, key), product_id if changed else None))
+        yield Comparison(meter, Update(_new_key(meter, key), product_id if changed else None))
 
 
 def _new_key(meter: Meter, listed: str) -> str | None:
@@ -82,38 +82,48 @@ def _new_key(meter: Meter, listed: str) -> str | None:
     return listed if listed != meter.local_key.get_secret_value() else None
 
 
-def _write(source: Path, compared: Sequence[Compared]) -> list[Path]:
+def _write(source: Path, compared: Sequence[Comparison]) -> list[Path]:
     from esquirell.settings.rewriting import rewrite  # noqa: PLC0415 - it loads tomlkit
 
-    updates = {one.meter.name: one.update for one in compared if one.changes}
+    updates = {
+        comparison.meter.name: comparison.update for comparison in compared if comparison.changes
+    }
     return rewrite(source, updates) if updates else []
 
 
-def _write_added(state_dir: Path, compared: Sequence[Compared]) -> list[Path]:
+def _write_added(state_dir: Path, compared: Sequence[Comparison]) -> list[Path]:
     """Write the files of meters that were added while the service ran."""
     from esquirell.settings.meter_files import MeterFiles  # noqa: PLC0415 - as above
 
     files = MeterFiles(state_dir)
     written = []
-    for one in compared:
-        values = {"local_key": one.update.local_key, "product_id": one.update.product_id}
-        news = {key: value for key, value in values.items() if value is not None}
-        if news:
-            written.append(files.put(one.meter.name, files.read(one.meter.name) | news))
+    for comparison in compared:
+        values = {
+            "local_key": comparison.update.local_key,
+            "product_id": comparison.update.product_id,
+        }
+        changes = {key: value for key, value in values.items() if value is not None}
+        if changes:
+            written.append(
+                files.put(comparison.meter.name, files.read(comparison.meter.name) | changes)
+            )
     return written
 
 
-def _tell(compared: Sequence[Compared], files: Sequence[Path], *, quiet: bool) -> None:
-    for one in compared:
-        if one.error:
-            complain(f"{one.meter.name}: {one.error}")
+def _tell(compared: Sequence[Comparison], files: Sequence[Path], *, quiet: bool) -> None:
+    for comparison in compared:
+        if comparison.error:
+            complain(f"{comparison.meter.name}: {comparison.error}")
         elif not quiet:
-            say(f"{one.meter.name}: {_news(one)}")
+            say(f"{comparison.meter.name}: {_changes_in_words(comparison)}")
     if files and not quiet:
         say(f"Written: {', '.join(str(path) for path in files)}")
         say(_RELOAD)
 
 
-def _news(one: Compared) -> str:
-    said = {"local_key": "another local key", "product_id": f"product_id {one.update.product_id}"}
-    return " and ".join(said[change] for change in one.changes) or "up to date"
+def _changes_in_words(comparison: Comparison) -> str:
+    said = {
+        "local_key": "new local key",
+        "product_id": f"product_id {comparison.update.product_id}",
+    }
+    return " and ".join(said[change] for change in comparison.changes) or "up to date"

@@ -1,4 +1,4 @@
-"""`esquirell tariffs`: what energy costs, and lists of prices from files."""
+"""`esquirell tariffs`: what energy costs, and price lists from files."""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -31,14 +31,17 @@ def tariffs() -> None:
 def list_tariffs(call: Call) -> None:
     """List the configured tariffs."""
     counts = call.storage.prices.counts()
-    found = [_shape(one) | {"imported": counts.get(one.name, 0)} for one in call.settings.tariffs]
+    found = [
+        _shape(tariff) | {"imported": counts.get(tariff.name, 0)}
+        for tariff in call.settings.tariffs
+    ]
     if call.json:
         print_json(found)
         return
     columns = ("name", "meters", "currency", "import_price", "export_price", "imported")
-    lines = [one | {"meters": one["meters"] or ["all"]} for one in found]
+    lines = [tariff | {"meters": tariff["meters"] or ["all"]} for tariff in found]
     rows = [[_cell(line[column]) for column in columns] for line in lines]
-    empty = "no tariff is configured: add one as [[tariffs]]"
+    empty = "no tariff is configured: add a [[tariffs]] table"
     print_table(columns, rows, right=columns[3:], empty=empty)
 
 
@@ -48,7 +51,7 @@ def list_tariffs(call: Call) -> None:
 def show(call: Call, name: str | None) -> None:
     """Show a tariff and its imported prices.
 
-    Of these a terminal shows those within a day from now, --json all.
+    A terminal shows those within a day from now, --json all of them.
     """
     tariff = _chosen(call, name)
     rows = call.storage.prices.rows(tariff.name, *_EVER)
@@ -63,7 +66,7 @@ def show(call: Call, name: str | None) -> None:
         say(f"window: {_spoken(window)}")
     since = datetime.now(UTC) - _SHOWN_ROWS / 2
     near = [_price(row) for row in rows if since <= row.start < since + _SHOWN_ROWS]
-    say(f"{len(rows)} imported prices, {len(near)} of them begin within a day from now")
+    say(f"{len(rows)} imported prices, {len(near)} of them start within a day from now")
     if near:
         _print_prices(near, call.settings.timezone)
 
@@ -75,12 +78,11 @@ def show(call: Call, name: str | None) -> None:
 def import_prices(call: Call, file: Path, tariff: str | None) -> None:
     """Import prices from a CSV file.
 
-    Its columns are start, price and perhaps export.
-
-    A price holds from its start until the next one's. Where they begin a day apart or less, the
-    last one holds as long as the one before it; then the prices of the configuration hold again.
-    A start without a zone is in the configured one. What was imported before for the same time
-    is replaced; an empty price is that of the configuration.
+    Its columns are start, price and optionally export. A price is valid from its start until the
+    next one's. If they start a day apart or less, the last one lasts as long as the one before it;
+    after that the prices of the configuration apply again. A start without a zone is in the
+    configured one. Previously imported prices for the same time are replaced; an empty price means
+    that of the configuration.
     """
     name = _chosen(call, tariff).name
     rows = _read(file, call.settings.timezone)
@@ -95,7 +97,7 @@ def import_prices(call: Call, file: Path, tariff: str | None) -> None:
 
 
 def _chosen(call: Call, name: str | None) -> Tariff:
-    """Return the tariff of a name, or the only one. Raises UsageError or ConfigError."""
+    """Return the tariff with a name, or the only one. Raises UsageError or ConfigError."""
     try:
         return call.storage.costs.tariff(name)
     except CommandError as error:
@@ -122,7 +124,7 @@ def _shape(tariff: Tariff) -> dict[str, object]:
 
 
 def _spoken(window: Window) -> str:
-    """Describe a window in a line, with what is given of it."""
+    """Describe a window in one line, with its conditions."""
     given = window.model_dump(exclude_defaults=True)
     parts = [f"{window.begin:%H:%M}-{window.end:%H:%M}", " ".join(given.pop("weekdays", ()))]
     parts += [f"{key} {value}" for key, value in given.items() if key not in {"begin", "end"}]
@@ -140,8 +142,8 @@ def _price(row: "PriceRow") -> dict[str, object]:
 
 def _print_prices(prices: list[dict[str, object]], zone: str) -> None:
     rows = [
-        (local(str(one["start"]), zone), _cell(one["price"]), _cell(one["export"]))
-        for one in prices
+        (local(str(price["start"]), zone), _cell(price["price"]), _cell(price["export"]))
+        for price in prices
     ]
     print_table(("start", "price", "export"), rows, right=("price", "export"))
 

@@ -1,4 +1,4 @@
-"""`esquirell tasks`: what may be scheduled, and running it once."""
+"""`esquirell tasks`: list what can be scheduled, and run one once."""
 
 import click
 
@@ -12,13 +12,13 @@ from esquirell.tasks import load_own_tasks
 
 @click.group("tasks", cls=Group)
 def tasks() -> None:
-    """List the tasks that may be scheduled, or run one."""
+    """List the tasks that can be scheduled, or run one."""
 
 
 @tasks.command("list")
 @pass_call
 def list_tasks(call: Call) -> None:
-    """List the tasks that may be scheduled, yours included."""
+    """List the tasks that can be scheduled, including yours."""
     for problem in (*load_own_tasks(call.settings), *registry.problems()):
         warn(problem)
     found = service.ask(call.runtime, "task/list", {})["tasks"]
@@ -26,7 +26,7 @@ def list_tasks(call: Call) -> None:
         print_json(found)
         return
     rows = [
-        (one["name"], ", ".join(one["args"]["properties"]), one["description"]) for one in found
+        (task["name"], ", ".join(task["args"]["properties"]), task["description"]) for task in found
     ]
     print_table(("name", "arguments", "description"), rows)
 
@@ -36,7 +36,7 @@ def list_tasks(call: Call) -> None:
 @click.option("--args", default="{}", metavar="JSON", help="Its arguments, as a JSON object.")
 @pass_call
 def run(call: Call, name: str, args: str) -> None:
-    """Run a task through a worker, and wait for its end."""
+    """Run a task through a worker and wait for its end."""
     load(call)
     request = {"task": name, "args": read_args(args)}
     print_json(service.finish(call.runtime, "task/run", request))

@@ -17,17 +17,17 @@ Shape = Mapping[str, Any]
 
 
 def lines_of(shape: Shape) -> list[Row]:
-    """Lay a published reading out as rows of key, value and unit; what is null has no value."""
+    """Return the rows of a published reading: key, value and unit; null has no value."""
     return [(key, plain(value), _unit(key)) for key, value in shape.items() if key != _REST]
 
 
 def diagnostics_of(shape: Shape) -> list[Row]:
-    """Lay out what a reading holds beside its measurements as rows of code and value."""
+    """Return the rows of a reading's diagnostics: code and value."""
     return [(code, plain(value)) for code, value in shape.get(_REST, {}).items()]
 
 
 def print_reading(title: str, shape: Shape, zone: str) -> None:
-    """Print a reading with its time, in the time of `zone`."""
+    """Print a reading with its time, in the time zone `zone`."""
     measured_at = shape["measured_at"]
     moment = f"{local(measured_at, zone)} ({zone})" if measured_at else "the clock is not set"
     say(f"{title}, {moment}")
@@ -46,7 +46,7 @@ def print_grid(shape: Shape) -> None:
 
 
 def plain(value: object) -> str:
-    """Write any value for programs; null is empty."""
+    """Return any value as text for programs; null is empty."""
     if value is None:
         return ""
     if isinstance(value, float):
@@ -56,11 +56,11 @@ def plain(value: object) -> str:
 
 
 def shown(key: str, value: float | None) -> str:
-    """Write a value with the decimals that are worth showing."""
+    """Return a value with a sensible number of decimals."""
     if value is None:
         return _NOTHING
     precision = quantity_of(key).precision
-    # What rounds to zero has no sign.
+    # A value that rounds to zero has no sign.
     return f"{round(value, precision) + 0.0:.{precision}f}"
 
 

@@ -1,4 +1,4 @@
-"""`esquirell watch`: the live screen of one's own house."""
+"""`esquirell watch`: a live screen of your house."""
 
 import signal
 
@@ -8,13 +8,11 @@ from esquirell.cli.call import Call, Command, pass_call
 
 
 @click.command("watch", cls=Command)
-@click.option(
-    "--seconds", type=click.IntRange(min=1), metavar="N", help="End after N seconds by itself."
-)
+@click.option("--seconds", type=click.IntRange(min=1), metavar="N", help="Stop after N seconds.")
 @pass_call
 def watch(call: Call, *, seconds: int | None) -> int:
     """Watch the meters live, as the service publishes them."""
-    # Only who watches needs them.
+    # Only this command needs them.
     from esquirell.daemon.signals import flag_of  # noqa: PLC0415
     from esquirell.demo.own_house import House, show  # noqa: PLC0415
     from esquirell.demo.watch import Watch  # noqa: PLC0415

@@ -1,4 +1,4 @@
-"""`esquirell web`: the page as a role of its own, its password, and tokens for programs."""
+"""`esquirell web`: the page as a separate role, its password, and tokens for programs."""
 
 import sys
 from dataclasses import asdict
@@ -18,9 +18,9 @@ from esquirell.web.tokens import Tokens
 @click.group("web", cls=Group, invoke_without_command=True)
 @click.pass_context
 def web(context: click.Context) -> int | None:
-    """Serve the page as a role of its own; or see its password, or manage tokens.
+    """Serve the page as a separate role; or show its password, or manage tokens.
 
-    `esquirell run` serves the page as well: this is for setups with one process a role.
+    `esquirell run` serves the page as well: this is for setups with one process per role.
     """
     if context.invoked_subcommand is not None:
         return None
@@ -39,10 +39,10 @@ def _serve(call: Call) -> int:
 
 
 @web.command("password", cls=Command)
-@click.option("--set", "other", is_flag=True, help="Set another one: every session ends.")
+@click.option("--set", "other", is_flag=True, help="Set another password; every session ends.")
 @pass_call
 def password(call: Call, *, other: bool) -> None:
-    """Show where the page is and its password, or set another one."""
+    """Show the page's address and password, or set another password."""
     credentials = _credentials(call)
     if other:
         hidden = sys.stdin.isatty()
@@ -63,10 +63,10 @@ def token() -> None:
 
 @token.command("add", cls=Command)
 @click.argument("name")
-@click.option("--write", is_flag=True, help="It may change things, too; else it only reads.")
+@click.option("--write", is_flag=True, help="Allow changes; without it the token only reads.")
 @pass_call
 def add(call: Call, name: str, *, write: bool) -> None:
-    """Create a token and show it, this once: only a hash of it is kept."""
+    """Create a token and show it, only once: only a hash of it is kept."""
     text = _tokens(call).add(name, write=write)
     if call.json:
         print_json({"name": name, "write": write, "token": text})
@@ -78,13 +78,13 @@ def add(call: Call, name: str, *, write: bool) -> None:
 @token.command("list", cls=Command)
 @pass_call
 def list_tokens(call: Call) -> None:
-    """List the tokens: what each may do, and since when it is there."""
-    listed: list[dict[str, Any]] = [asdict(one) for one in _tokens(call).all()]
-    rows = [{key: one[key] for key in ("name", "write", "created_at")} for one in listed]
+    """List the tokens, what each may do, and when it was created."""
+    listed: list[dict[str, Any]] = [asdict(token_) for token_ in _tokens(call).all()]
+    rows = [{key: row[key] for key in ("name", "write", "created_at")} for row in listed]
     if call.json:
         print_json(rows)
         return
-    shown = [(one["name"], "write" if one["write"] else "read", one["created_at"]) for one in rows]
+    shown = [(row["name"], "write" if row["write"] else "read", row["created_at"]) for row in rows]
     print_table(
         ("name", "may", "created"), shown, empty="no token: esquirell web token add NAME adds one"
     )
@@ -94,7 +94,7 @@ def list_tokens(call: Call) -> None:
 @click.argument("name")
 @pass_call
 def remove(call: Call, name: str) -> None:
-    """Remove a token: who uses it is refused from now on."""
+    """Remove a token: programs that use it are refused from now on."""
     _tokens(call).remove(name)
     if call.json:
         print_json({"name": name})
@@ -103,10 +103,10 @@ def remove(call: Call, name: str) -> None:
 
 
 def address(call: Call) -> str:
-    """Return where the page is."""
+    """Return the address of the page."""
     settings = call.settings.web
     if not settings.port:
-        raise ConfigError("the page is switched off: set port in [web]")
+        raise ConfigError("the page is switched off: set port under [web]")
     from esquirell.web.addresses import address_of  # noqa: PLC0415 - rarely needed
 
     return address_of(settings.address, settings.port, settings.base_path)

@@ -54,9 +54,9 @@ def revoke(
     """Cancel tasks by their ids; `terminate` also those that run."""
     pool: BasePool = state.consumer.pool
     replies = [
-        _revoke(one, pool, signal or "SIGTERM", ends=terminate) for one in maybe_list(task_id)
+        _revoke(id_, pool, signal or "SIGTERM", ends=terminate) for id_ in maybe_list(task_id)
     ]
-    return next((one for one in replies if one != {"ok": NOT_HERE}), {"ok": NOT_HERE})
+    return next((reply for reply in replies if reply != {"ok": NOT_HERE}), {"ok": NOT_HERE})
 
 
 def _revoke(task_id: str, pool: BasePool, signal: str, *, ends: bool) -> Reply:

@@ -47,7 +47,7 @@ class Workload:
 
     def blocked(self) -> bool:
         """Return whether tasks of over ten minutes hold all places; name each of them once."""
-        long = [one for one in self._taken() if self._age_s(one) > LONG_S]
+        long = [request for request in self._taken() if self._age_s(request) > LONG_S]
         for task in long:
             if task.id not in self._named:
                 log.warning(

@@ -39,7 +39,7 @@ class Record:
     def schedules(self) -> list[Planned]:
         """Return the schedules that were not removed. Raises UnavailableError."""
         stored = self._stores.schedules.all()
-        return [self._planned(one.effective()) for one in stored if not one.removed]
+        return [self._planned(schedule.effective()) for schedule in stored if not schedule.removed]
 
     def close(self) -> None:
         """Close the database."""

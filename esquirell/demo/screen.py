@@ -79,7 +79,7 @@ class Screen:
 
 def _progress(scene: Scene) -> Iterable[RenderableType]:
     begun = scene.sight.readings > 0
-    rows = [_planned(one) for one in scene.schedules]
+    rows = [_planned(schedule) for schedule in scene.schedules]
     yield Text()
     yield rule("schedules")
     yield two_ends(

@@ -25,7 +25,7 @@ class Mask:
     """Hides known secrets wherever they stand, and the values of names that sound like one."""
 
     def __init__(self, secrets: Iterable[str]) -> None:
-        spellings = {one for secret in secrets for one in _spellings(secret)}
+        spellings = {spelling for secret in secrets for spelling in _spellings(secret)}
         longest_first = sorted(spellings, key=len, reverse=True)
         self._known = re.compile("|".join(map(re.escape, longest_first)) or r"(?!)")
 
@@ -39,7 +39,7 @@ class Mask:
             case str():
                 return self.text(data)
             case list() | tuple():
-                return [self.data(one) for one in data]
+                return [self.data(item) for item in data]
             case dict():
                 return {key: self._entry(key, value) for key, value in data.items()}
         return data
@@ -62,8 +62,8 @@ def _secrets(value: object) -> Iterator[str]:
         case BaseModel():
             yield from secrets_of(value)
         case tuple() | list():
-            for one in value:
-                yield from _secrets(one)
+            for item in value:
+                yield from _secrets(item)
         case Mapping():
             yield from _secrets(list(value.values()))
 

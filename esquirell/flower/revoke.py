@@ -54,7 +54,7 @@ def told(replies: Sequence[Mapping[str, Reply]]) -> str:
     answers = [answer for reply in replies for answer in reply.values()]
     if not answers:
         raise HTTPError(503, NOBODY)
-    known = next((one for one in answers if "error" in one or one.get("known")), None)
+    known = next((answer for answer in answers if "error" in answer or answer.get("known")), None)
     if known is None:
         return UNKNOWN
     if "error" in known:

@@ -33,7 +33,9 @@ class Site(Flower):
         self.inspector = MaskedInspector(mask, self.io_loop, app, options.inspect_timeout / 1000)
         below = f"/{prefix}" if prefix else ""
         ours = HANDLERS | {"revoke/(.+)": Revoke}
-        self.add_handlers(".*", [url(f"{below}/api/task/{at}", one) for at, one in ours.items()])
+        self.add_handlers(
+            ".*", [url(f"{below}/api/task/{at}", handler) for at, handler in ours.items()]
+        )
         self._look = PeriodicCallback(self._meet_workers, LOOK_EVERY_S * 1000)
 
     def find_handler(self, request: HTTPServerRequest, **kwargs: Any) -> Any:  # noqa: ANN401 - tornado's
@@ -70,5 +72,5 @@ def _paths(prefix: str) -> dict[str, Any]:
     prefixed = ("login_url", "static_url_prefix") if prefix else ()
     return {
         **flower_settings,
-        **{one: prepend_url(flower_settings[one], prefix) for one in prefixed},
+        **{setting: prepend_url(flower_settings[setting], prefix) for setting in prefixed},
     }

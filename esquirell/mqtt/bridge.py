@@ -102,7 +102,7 @@ class Bridge:
         self._retained.start()
 
     def on_news(self, hook: Callable[[], None]) -> None:
-        """Call `hook`, from any thread, when there is something to do before the next turn.""" 
+        """Call `hook`, from any thread, when there is something to do before the next turn."""
         self._on_news = self._retained.on_news = hook
 
     def look_soon(self) -> None:

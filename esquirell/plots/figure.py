@@ -112,18 +112,18 @@ class Figure:
     @property
     def is_empty(self) -> bool:
         """Whether there is nothing to draw."""
-        return not any(one.points for one in self.series)
+        return not any(series.points for series in self.series)
 
     @property
     def is_estimated(self) -> bool:
         """Whether any of it is estimated."""
-        return any(point.estimated for one in self.series for point in one.points.values())
+        return any(point.estimated for series in self.series for point in series.points.values())
 
     def range(self) -> tuple[float, float]:
         """Return the least and the greatest value that have to fit in."""
         if self.stacked:
             return self._stacked_range()
-        values = [value for one in self.series for value in one.drawn()]
+        values = [value for series in self.series for value in series.drawn()]
         if not values:
             return 0.0, 1.0
         least, most = min(values), max(values)
@@ -134,9 +134,9 @@ class Figure:
     def _stacked_range(self) -> tuple[float, float]:
         up: dict[int, float] = {}
         down: dict[int, float] = {}
-        for one in self.series:
-            for number, point in one.points.items():
-                value = one.signed(point)
+        for series in self.series:
+            for number, point in series.points.items():
+                value = series.signed(point)
                 sums = up if value >= 0 else down
                 sums[number] = sums.get(number, 0.0) + value
         return min(down.values(), default=0.0), max(up.values(), default=0.0)
@@ -146,16 +146,18 @@ class Figure:
         limit, unit = _LARGER.get(self.unit, (0.0, ""))
         if not unit or max(map(abs, self.range())) < limit:
             return self
-        series = [replace(one, points=_thousandth(one.points)) for one in self.series]
+        series = [replace(line, points=_thousandth(line.points)) for line in self.series]
         return replace(self, unit=unit, series=series, decimals=self.decimals + 2)
 
     def parts(self, words: Words) -> "Figure":
         """Return series that add up, stacked: what meters below another one don't explain of it."""
-        series = [self._unexplained(one, words) for one in self.series]
+        series = [self._unexplained(line, words) for line in self.series]
         return replace(self, series=series, stacked=True)
 
     def _unexplained(self, whole: Series, words: Words) -> Series:
-        parts = [one for one in self.series if one.below == whole.meter and one.down == whole.down]
+        parts = [
+            line for line in self.series if line.below == whole.meter and line.down == whole.down
+        ]
         if not whole.meter or not parts:
             return whole
         left = {
@@ -174,23 +176,23 @@ class Figure:
 
         Curves, and what can't be added up, get a panel each.
         """
-        if len({one.colour for one in self.series}) <= MOST:
+        if len({line.colour for line in self.series}) <= MOST:
             return self
         if self.kind == "lines" or not self.additive:
-            series = [replace(one, points=_thinned(one, self.axis.count)) for one in self.series]
+            series = [replace(line, points=_thinned(line, self.axis.count)) for line in self.series]
             return replace(self, series=series, panels=True)
         whole = self.parts(words)
         sizes: dict[str, float] = {}
-        for one in whole.series:
-            sizes[one.owner] = sizes.get(one.owner, 0.0) + one.size
+        for line in whole.series:
+            sizes[line.owner] = sizes.get(line.owner, 0.0) + line.size
         largest = sorted(sorted(sizes, key=lambda owner: -sizes[owner])[:MOST], key=[*sizes].index)
         # What a meter imported and what it exported have one colour.
         kept = [
-            replace(one, colour=largest.index(one.owner))
-            for one in whole.series
-            if one.owner in largest
+            replace(line, colour=largest.index(line.owner))
+            for line in whole.series
+            if line.owner in largest
         ]
-        rest = [one for one in whole.series if one.owner not in largest]
+        rest = [line for line in whole.series if line.owner not in largest]
         name = words.others.format(count=len(sizes) - len(largest))
         return replace(whole, series=[*kept, Series(name, -1, _sum_of(rest))])
 
@@ -205,8 +207,10 @@ _LARGER = {
 
 def _thousandth(points: Mapping[int, Point]) -> dict[int, Point]:
     return {
-        number: replace(one, low=one.low / 1000, total=one.total / 1000, high=one.high / 1000)
-        for number, one in points.items()
+        number: replace(
+            point, low=point.low / 1000, total=point.total / 1000, high=point.high / 1000
+        )
+        for number, point in points.items()
     }
 
 
@@ -224,15 +228,15 @@ def _thinned(one: Series, count: int) -> dict[int, Point]:
 
 
 def _sum_at(series: Sequence[Series], number: int) -> float:
-    return sum(one.points[number].mean for one in series if number in one.points)
+    return sum(line.points[number].mean for line in series if number in line.points)
 
 
 def _sum_of(series: Sequence[Series]) -> dict[int, Point]:
     """Add series up step by step; of sums the extremes are not known."""
     found: dict[int, Point] = {}
-    for one in series:
-        for number, point in one.points.items():
-            value = one.signed(point)
+    for line in series:
+        for number, point in line.points.items():
+            value = line.signed(point)
             sum_, estimated = value, point.estimated
             if before := found.get(number):
                 sum_, estimated = before.mean + value, before.estimated or estimated

@@ -129,20 +129,20 @@ def _gather(
     columns: Columns,
 ) -> None:
     of: dict[str, list[tuple[Series, str, bool]]] = {}
-    for (meter, key), one in series.items():
-        of.setdefault(meter, []).append((one, key, columns.view == "raw" or _is_single(key)))
+    for (meter, key), line in series.items():
+        of.setdefault(meter, []).append((line, key, columns.view == "raw" or _is_single(key)))
     for row in rows:
         number = axis.number(row.at)
         if number is None:
             continue
-        for one, key, single in of.get(row.meter, ()):
+        for line, key, single in of.get(row.meter, ()):
             point = _point(row, key, single=single)
             if point is None:
                 continue
-            if before := one.points.get(number):
+            if before := line.points.get(number):
                 before.add(point)
             else:
-                one.points[number] = point
+                line.points[number] = point
 
 
 def _is_single(key: str) -> bool:

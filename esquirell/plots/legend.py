@@ -24,7 +24,8 @@ class Legend:
     def __init__(self, figure: Figure, words: Words, edges: tuple[float, float]) -> None:
         self._estimated = words.estimated if figure.is_estimated else ""
         entries = [
-            (one.name, f"{colour_of(one)}{' p-down' if one.down else ''}") for one in figure.series
+            (series.name, f"{colour_of(series)}{' p-down' if series.down else ''}")
+            for series in figure.series
         ]
         if self._estimated:
             entries.append((self._estimated, _ESTIMATED))

@@ -8,9 +8,9 @@ from esquirell.plots.words import RANGE, Words
 def told(figure: Figure, number: int, words: Words) -> str:
     """Return the lines that tell of a step."""
     values = [
-        f"{one.name}: {value_of(figure, one.points[number], words)}"
-        for one in figure.series
-        if number in one.points
+        f"{series.name}: {value_of(figure, series.points[number], words)}"
+        for series in figure.series
+        if number in series.points
     ]
     return "\n".join([figure.axis.title(number, words), *values])
 
@@ -23,20 +23,22 @@ def readout(figure: Figure, words: Words) -> dict[str, object]:
     """
     if figure.panels:
         return {}
-    numbers = sorted({number for one in figure.series for number in one.points})
+    numbers = sorted({number for series in figure.series for number in series.points})
     return {
         "at": [round((number + 0.5) / figure.axis.count, 5) for number in numbers],
         "steps": [figure.axis.title(number, words) for number in numbers],
         "series": [
             {
-                "name": one.name,
-                "colour": colour_of(one),
+                "name": series.name,
+                "colour": colour_of(series),
                 "values": [
-                    value_of(figure, one.points[number], words) if number in one.points else ""
+                    value_of(figure, series.points[number], words)
+                    if number in series.points
+                    else ""
                     for number in numbers
                 ],
             }
-            for one in figure.series
+            for series in figure.series
         ],
     }
 

@@ -24,16 +24,16 @@ def bars(box: Box, figure: Figure, words: Words, hatch: str) -> Iterator[str]:
     gap = min(slot * _GAP, _WIDEST_GAP) if slot > _NARROW else slot * _NARROW_GAP
     wide = min((slot - gap) / (max(lanes) + 1), _WIDEST_BAR)
     left = (slot - wide * (max(lanes) + 1)) / 2
-    for number in sorted({number for one in figure.series for number in one.points}):
+    for number in sorted({number for series in figure.series for number in series.points}):
         x = box.x + number * slot
         yield '<g class="p-step">'
         if figure.axis.count <= _MOST_TITLES:
             yield f"<title>{escape(told(figure, number, words))}</title>"
             yield rect("p-hit", x, box.y, (slot, box.height))
-        for one, lane, base in _placed(figure, lanes, number):
-            point = one.points[number]
-            ends = (base, base + one.signed(point))
-            yield from _bar(box, one, point, (x + left + lane * wide, wide, *ends), hatch)
+        for series, lane, base in _placed(figure, lanes, number):
+            point = series.points[number]
+            ends = (base, base + series.signed(point))
+            yield from _bar(box, series, point, (x + left + lane * wide, wide, *ends), hatch)
         yield "</g>"
 
 
@@ -56,8 +56,8 @@ def curve(box: Box, one: Series, count: int, kind: str, *, band: bool) -> Iterat
 def _lanes(series: Sequence[Series], *, stacked: bool) -> list[int]:
     """Return in which lane of a slot each series stands: what points down below the one before."""
     lanes: list[int] = []
-    for number, one in enumerate(series):
-        follows = one.down and number > 0 and not series[number - 1].down
+    for number, line in enumerate(series):
+        follows = line.down and number > 0 and not series[number - 1].down
         before = lanes[-1] if lanes else -1
         lanes.append(0 if stacked else before if follows else before + 1)
     return lanes
@@ -68,10 +68,10 @@ def _placed(
 ) -> Iterator[tuple[Series, int, float]]:
     """Yield the series that have a bar in a step, with its lane and the value it begins at."""
     tops = {True: 0.0, False: 0.0}
-    for one, lane in zip(figure.series, lanes, strict=True):
-        if point := one.points.get(number):
-            value = one.signed(point)
-            yield one, lane, tops[value >= 0] if figure.stacked else 0.0
+    for series, lane in zip(figure.series, lanes, strict=True):
+        if point := series.points.get(number):
+            value = series.signed(point)
+            yield series, lane, tops[value >= 0] if figure.stacked else 0.0
             tops[value >= 0] += value
 
 

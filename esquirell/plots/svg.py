@@ -98,7 +98,7 @@ class _Picture:
     @property
     def attributes(self) -> str:
         """What the root has: its size, and in a line what is to be seen."""
-        names = ", ".join(one.name for one in self.figure.series)
+        names = ", ".join(series.name for series in self.figure.series)
         told = escape(f"{self.figure.title} ({self.figure.unit}): {names}")
         return f'viewBox="0 0 {self.width} {self.height}" role="img" aria-label="{told}"'
 
@@ -143,8 +143,10 @@ class _Picture:
             yield from shapes.bars(box, figure, self.words, self._hatch)
         else:
             band = len(figure.series) <= _MOST_BANDS
-            for one in figure.series:
-                yield from shapes.curve(box, one, figure.axis.count, colour_of(one), band=band)
+            for series in figure.series:
+                yield from shapes.curve(
+                    box, series, figure.axis.count, colour_of(series), band=band
+                )
         yield f'<path class="p-cursor" d="M0 {px(box.y)}V{px(box.bottom)}"/>'
 
     def _panels(self) -> Iterator[str]:
@@ -152,12 +154,12 @@ class _Picture:
         figure, axis = self.figure, self.figure.axis
         wide = self.width / self._columns
         yield text("p-unit p-start", 8, 16, self.caption or figure.unit)
-        for number, one in enumerate(figure.series):
+        for number, series in enumerate(figure.series):
             x = number % self._columns * wide + _LEFT
             y = number // self._columns * _PANEL + _PANEL_TOP
             box = Box(x, y, wide - _LEFT - 8, _PANEL_INSIDE, self.scale[0], self.scale[-1])
-            yield text("p-panel", x, y - 8, cut(one.name, box.width / _BOLD))
+            yield text("p-panel", x, y - 8, cut(series.name, box.width / _BOLD))
             yield from scales.values(box, self.scale, self.words)
             is_last = number + self._columns >= len(figure.series)
             yield from scales.moments(box, axis, self.words, box.right + 6, written=is_last)
-            yield from shapes.curve(box, one, axis.count, "c0", band=True)
+            yield from shapes.curve(box, series, axis.count, "c0", band=True)

@@ -41,7 +41,7 @@ def draw(
 ) -> Iterator[str]:
     """Draw a figure for a terminal of so many columns; yields the lines to print."""
     charts, left_out = _charts(figure.scaled().series)
-    shown = replace(figure.scaled(), series=[one for chart in charts for one in chart])
+    shown = replace(figure.scaled(), series=[line for chart in charts for line in chart])
     for line in _lines(shown, charts, _wide(columns), words):
         yield _encodable(line, encoding)
     if left_out:
@@ -54,12 +54,12 @@ def _charts(series: Sequence[Series]) -> tuple[list[list[Series]], int]:
     What points down, as exported energy, is drawn below what points up.
     """
     charts: list[list[Series]] = []
-    for one in series:
-        if one.down and charts:
-            charts[-1].append(one)
+    for line in series:
+        if line.down and charts:
+            charts[-1].append(line)
         else:
-            charts.append([one])
-    largest = sorted(charts, key=lambda chart: -sum(one.size for one in chart))[:MOST]
+            charts.append([line])
+    largest = sorted(charts, key=lambda chart: -sum(line.size for line in chart))[:MOST]
     return [chart for chart in charts if chart in largest], max(0, len(charts) - MOST)
 
 
@@ -83,9 +83,9 @@ def _lines(
     slot = _slot(figure, wide)
     wide = slot * figure.axis.count if slot else wide
     for chart in charts:
-        name = ", ".join(one.name for one in chart)
+        name = ", ".join(line.name for line in chart)
         yield f"{name} ({figure.unit})" if figure.unit else name
-        if not any(one.points for one in chart):
+        if not any(line.points for line in chart):
             yield f"  {words.nothing}"
             continue
         rows = _bars(chart, slot, wide, scale) if slot else _curves(figure, chart, wide, scale)
@@ -104,7 +104,7 @@ def _slot(figure: Figure, wide: int) -> int:
 
 def _range(figure: Figure) -> tuple[float, float]:
     """Return what fits all charts: each stands on its own, so that nothing is stacked."""
-    values = [value for one in figure.series for value in one.drawn()] or [0.0, 1.0]
+    values = [value for series in figure.series for value in series.drawn()] or [0.0, 1.0]
     if figure.from_zero:
         values.append(0.0)
     return min(values), max(values)
@@ -115,11 +115,11 @@ def _curves(
 ) -> list[str]:
     canvas = _Canvas(wide, scale[0], scale[-1])
     step = wide * _DOTS_WIDE / figure.axis.count
-    for one in chart:
-        for run in one.runs():
-            before = one.points[run[0]]
+    for line in chart:
+        for run in line.runs():
+            before = line.points[run[0]]
             for number in run:
-                point = one.points[number]
+                point = line.points[number]
                 first, last = int(number * step), int((number + 1) * step)
                 canvas.line(first, min(point.low, before.high), max(point.high, before.low))
                 for column in range(first + 1, last):
@@ -136,10 +136,10 @@ def _row_of(value: float, scale: Sequence[float]) -> int:
 def _bars(chart: Sequence[Series], slot: int, wide: int, scale: Sequence[float]) -> list[str]:
     """Draw a bar for each step, each above its label, with a gap where there is room."""
     lines = [[" "] * wide for _ in range(ROWS)]
-    for one in chart:
-        for number, point in one.points.items():
+    for line in chart:
+        for number, point in line.points.items():
             columns = range(number * slot, (number + 1) * slot - (slot > 1))
-            for row, char in _bar(one, point, scale):
+            for row, char in _bar(line, point, scale):
                 for column in columns:
                     lines[row][column] = char
     return ["".join(line).rstrip() for line in lines]

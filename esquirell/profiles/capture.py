@@ -46,8 +46,8 @@ def try_with(capture: Mapping[str, Any], profile: Profile) -> Trial:
 def identity_of(entry: Mapping[str, Any]) -> Identity:
     """Return what an entry says of its product."""
     mapped = specified(entry.get("mapping") or {})
-    codes = {one.code for one in mapped}
-    described = [one for one in specified(entry.get("spec") or {}) if one.code not in codes]
+    codes = {spec.code for spec in mapped}
+    described = [spec for spec in specified(entry.get("spec") or {}) if spec.code not in codes]
     return Identity(_text(entry, "product_id"), _text(entry, "category"), (*mapped, *described))
 
 
@@ -56,8 +56,10 @@ def answer_of(capture: Mapping[str, Any]) -> dict[str, Any]:
     sent = capture.get("dps") or capture.get("status") or {}
     if isinstance(sent, Mapping) and isinstance(sent.get("dps"), Mapping):
         sent = sent["dps"]
-    if isinstance(sent, list) and all(isinstance(one, Mapping) and "code" in one for one in sent):
-        sent = {str(one["code"]): one.get("value") for one in sent}
+    if isinstance(sent, list) and all(
+        isinstance(item, Mapping) and "code" in item for item in sent
+    ):
+        sent = {str(item["code"]): item.get("value") for item in sent}
     if not isinstance(sent, Mapping):
         raise ConfigError(
             "the capture's dps or status is no object: give dps by DP id or status by code"
@@ -68,9 +70,9 @@ def answer_of(capture: Mapping[str, Any]) -> dict[str, Any]:
 def _trial(chosen: Choice, decoded: Decoded) -> Trial:
     warnings = (*chosen.warnings, *decoded.warnings)
     implausible = [
-        one.sentence
-        for one in complaints(decoded.values)
-        if not any(said.startswith(f"{one.key}:") for said in warnings)
+        complaint.sentence
+        for complaint in complaints(decoded.values)
+        if not any(said.startswith(f"{complaint.key}:") for said in warnings)
     ]
     warnings += tuple(dict.fromkeys(implausible))
     return Trial(chosen.profile.name, decoded.values, decoded.diagnostics, warnings)

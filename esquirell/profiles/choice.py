@@ -94,10 +94,10 @@ def recognise(
     """Recognise a meter by the datapoints of an answer alone; unknown where nothing proves one."""
     if not answer:
         return Choice(UNKNOWN, (_say_unknown(answer),))
-    known = {one.name: one for one in shelf}
-    layouts = ((one.points, len(one.products)) for one in published.every())
+    known = {profile.name: profile for profile in shelf}
+    layouts = ((layout.points, len(layout.products)) for layout in published.every())
     every = list(recognition.candidates(layouts, answer))
-    typed = any(one.cost == 0 for one in every)
+    typed = any(reading.cost == 0 for reading in every)
     every += _resembling(answer, known.values(), typed=typed)
     found = recognition.recognise(every, answer)
     if not found.profile.keys:
@@ -179,9 +179,9 @@ def _holds_enough(answer: Mapping[str, Any], profile: Profile, known: int) -> bo
 def _named(found: Recognised, shelf: Mapping[str, Profile]) -> Profile:
     """Return the profile on the shelf that says just what was recognised, if there is one."""
     same = [
-        (one.weight, len(shelf[one.candidate.name].products), one.candidate.name)
-        for one in found.heard
-        if one.candidate.name in shelf and _is_same(shelf[one.candidate.name], found)
+        (heard.weight, len(shelf[heard.candidate.name].products), heard.candidate.name)
+        for heard in found.heard
+        if heard.candidate.name in shelf and _is_same(shelf[heard.candidate.name], found)
     ]
     return shelf[max(same)[-1]] if same else found.profile
 
@@ -225,7 +225,7 @@ def faults(profile: Profile, answer: Mapping[str, Any]) -> int:
 def hard_faults(profile: Profile, answer: Mapping[str, Any]) -> int:
     """Count those that values of slightly different moments do not excuse."""
     refusals = weigh(decode(answer, profile).values).refusals
-    return sum("no grid" in one for one in refusals) + misfits(profile, answer)
+    return sum("no grid" in refusal for refusal in refusals) + misfits(profile, answer)
 
 
 def _loses(claim: Profile, inferred: Profile, answer: Mapping[str, Any]) -> bool:
@@ -247,8 +247,8 @@ def _claiming(
     shelf: Iterable[Profile], product_id: str, answer: Mapping[str, Any]
 ) -> list[Profile]:
     """Return the profiles that claim a product; of several, those that the datapoints allow."""
-    every = [one for one in shelf if product_id and product_id in one.products]
-    held = [one for one in every if _holds(answer, one)]
+    every = [profile for profile in shelf if product_id and product_id in profile.products]
+    held = [profile for profile in every if _holds(answer, profile)]
     return held or (every if len(every) == 1 else [])
 
 

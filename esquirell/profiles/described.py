@@ -34,7 +34,7 @@ def _entry(meter: Meter) -> Mapping[str, Any]:
     except OSError as error:
         sentence = f"mapping_file {meter.mapping_file} can't be read: {error.strerror}"
         raise ConfigError(f"meter {meter.name}: {sentence}") from error
-    return next((one for one in entries if one.get("id") == meter.device_id), {})
+    return next((entry for entry in entries if entry.get("id") == meter.device_id), {})
 
 
 @lru_cache(maxsize=16)
@@ -49,4 +49,4 @@ def _entries(file: Path, _changed: int) -> tuple[Mapping[str, Any], ...]:
         raise ConfigError(
             f"mapping_file {file} is not a list of devices: give tinytuya's devices.json"
         )
-    return tuple(one for one in found if isinstance(one, Mapping))
+    return tuple(item for item in found if isinstance(item, Mapping))

@@ -91,7 +91,9 @@ def _explained(
     keys = [key for key, dp in decoded.sources.items() if dp == name and key in decoded.values]
     became = ", ".join(f"{key} = {decoded.values[key]:g}" for key in keys)
     title = (name, point.code) if point else (name,)
-    doubts = [one for one in decoded.warnings if any(one.startswith(_start(t)) for t in title)]
+    doubts = [
+        warning for warning in decoded.warnings if any(warning.startswith(_start(t)) for t in title)
+    ]
     votes = dict(_votes(name, chosen.recognised)) if chosen.recognised else {}
     return Explained(
         dp=name,
@@ -101,7 +103,7 @@ def _explained(
         proposed=tuple(votes) or ((_proposal(chosen),) if point else ()),
         supported=(
             *(f"{share:.0%} of the votes for {meaning}" for meaning, share in votes.items()),
-            *(one for one in proofs if any(key in one for key in keys)),
+            *(proof for proof in proofs if any(key in proof for key in keys)),
         ),
         refused=tuple(doubts),
     )

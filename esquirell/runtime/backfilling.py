@@ -81,7 +81,9 @@ class Backfilling:
             return websocket_url(configured.url), token
         if in_app := os.environ.get(_SUPERVISOR_TOKEN):
             return SUPERVISOR, in_app
-        refused = [one for one in self._settings.warnings if one.startswith("home_assistant.")]
+        refused = [
+            warning for warning in self._settings.warnings if warning.startswith("home_assistant.")
+        ]
         raise ConfigError(
             refused[0]
             if refused

@@ -317,7 +317,9 @@ class Runtime:
     def health(self) -> Health:
         """How the whole is doing."""
         readings, shared = self.storage.readings, self.shared
-        queues = Queues(shared.client, lambda: {one.queue for one in self.meters() if one.queue})
+        queues = Queues(
+            shared.client, lambda: {meter.queue for meter in self.meters() if meter.queue}
+        )
         here = Here(
             self._waiting,
             self.connection.report if self.bridges else dict,
@@ -394,7 +396,7 @@ class Runtime:
 
     def tell_cost(self, meter: str) -> None:
         """Publish what a configured meter has cost. Raises UnavailableError."""
-        if any(one.name == meter for one in self.meters()):
+        if any(known.name == meter for known in self.meters()):
             self.publisher.cost(meter, self.storage.costs.of_late(meter))
 
     def scheduler(self, owner: str) -> Scheduler:
@@ -458,4 +460,4 @@ def _mqtt_password() -> str:
 
 def _paces(settings: Settings) -> dict[str, int]:
     """Return how often (s) each meter's readings are published; it is asked for with each."""
-    return {one.name: one.publish_every for one in settings.meters}
+    return {meter.name: meter.publish_every for meter in settings.meters}

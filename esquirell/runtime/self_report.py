@@ -180,5 +180,7 @@ class SelfReport:
         """
         schedules = list(self._runtime.schedules.active().values())
         is_mine = self._runtime.lines.is_mine
-        paces = [pace_of(schedules, one.name) for one in self._runtime.meters() if is_mine(one)]
+        paces = [
+            pace_of(schedules, meter.name) for meter in self._runtime.meters() if is_mine(meter)
+        ]
         return min((pace for pace in paces if pace is not None), default=None)

@@ -42,7 +42,7 @@ def include(data: Table, state_dir: Path, places: Places, edit: Edit | None = No
     the configuration uses as well.
     """
     configured = data.setdefault("meters", [])
-    known = [one.get("name") for one in configured if isinstance(one, dict)]
+    known = [table.get("name") for table in configured if isinstance(table, dict)]
     names = []
     for file, table in _tables(state_dir, edit):
         name = str(table["name"])

@@ -39,22 +39,22 @@ _DESCRIPTION = ("category", "product_id", "mapping")
 _PLUG = {"18": "cur_current", "19": "cur_power", "20": "cur_voltage"}
 
 
-class LeftOut(NamedTuple):
+class SkippedDevice(NamedTuple):
     """A device that is skipped, and why."""
 
     name: str
     reason: str
 
 
-class Found(NamedTuple):
+class DeviceList(NamedTuple):
     """The contents of a device list."""
 
     meters: tuple[Meter, ...]
-    left_out: tuple[LeftOut, ...]
+    left_out: tuple[SkippedDevice, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
+class ListedMeter:
     """A metering device from a list: as a meter, with what else the list says about it."""
 
     meter: Meter
@@ -72,35 +72,37 @@ class Listed:
         }
 
 
-def read_devices(file: Path) -> Found:
+def read_devices(file: Path) -> DeviceList:
     """Return the metering devices of tinytuya's `devices.json` as meters with unique names.
 
     A device behind a gateway takes address, key and protocol from the gateway's entry. Raises
     ConfigError when the file is not what tinytuya writes.
     """
     listed, left_out = _read(_entries(file), file)
-    return Found(tuple(one.meter for one in listed), tuple(left_out))
+    return DeviceList(tuple(device.meter for device in listed), tuple(left_out))
 
 
-class FoundInList(NamedTuple):
+class UploadedDevices(NamedTuple):
     """The contents of an uploaded device list."""
 
-    devices: tuple[Listed, ...]
-    left_out: tuple[LeftOut, ...]
+    devices: tuple[ListedMeter, ...]
+    left_out: tuple[SkippedDevice, ...]
 
 
-def read_list(content: bytes, name: str) -> FoundInList:
+def read_list(content: bytes, name: str) -> UploadedDevices:
     """Return the metering devices of an uploaded `devices.json`, of which nothing is kept.
 
     `name` is what an error calls it. Raises ConfigError as `read_devices` does.
     """
     listed, left_out = _read(_parsed(content, name), None)
-    return FoundInList(tuple(listed), tuple(left_out))
+    return UploadedDevices(tuple(listed), tuple(left_out))
 
 
-def _read(entries: Sequence[Entry], file: Path | None) -> tuple[list[Listed], list[LeftOut]]:
-    listed: dict[str, Listed] = {}
-    left_out: list[LeftOut] = []
+def _read(
+    entries: Sequence[Entry], file: Path | None
+) -> tuple[list[ListedMeter], list[SkippedDevice]]:
+    listed: dict[str, ListedMeter] = {}
+    left_out: list[SkippedDevice] = []
     by_id = {_text(entry, "id"): entry for entry in entries}
     for device in entries:
         line = by_id.get(_text(device, "parent")) if device.get("sub") else device
@@ -109,9 +111,9 @@ def _read(entries: Sequence[Entry], file: Path | None) -> tuple[list[Listed], li
             reason = "a later entry has the same id"
         meter = _meter(device, line, listed, file) if line and not reason else None
         if meter:
-            listed[meter.name] = Listed(meter, _device(device))
+            listed[meter.name] = ListedMeter(meter, _device(device))
         else:
-            left_out.append(LeftOut(_title(device), reason or "its entry is incomplete"))
+            left_out.append(SkippedDevice(_title(device), reason or "its entry is incomplete"))
     return list(listed.values()), left_out
 
 
@@ -120,7 +122,7 @@ def describe(file: Path, device_id: str) -> Device:
 
     Raises ConfigError when the file is not what tinytuya writes.
     """
-    entry = next((one for one in _entries(file) if one.get("id") == device_id), {})
+    entry = next((entry_ for entry_ in _entries(file) if entry_.get("id") == device_id), {})
     return _device(entry)
 
 
@@ -138,14 +140,14 @@ def _device(entry: Entry) -> Device:
 def _by_dp(mapping: object) -> Entry:
     """Return a mapping by DP id, also from a list as the cloud sends it."""
     if isinstance(mapping, list):
-        points = [one for one in mapping if isinstance(one, dict) and "dp_id" in one]
+        points = [item for item in mapping if isinstance(item, dict) and "dp_id" in item]
         return {str(point["dp_id"]): point for point in points}
     return mapping if isinstance(mapping, dict) else {}
 
 
 def key_of(file: Path, device_id: str) -> str | None:
     """Return the local key of a device, if it is listed. Raises ConfigError as `describe` does."""
-    keys = {one.get("id"): _text(one, "key") for one in _entries(file)}
+    keys = {entry.get("id"): _text(entry, "key") for entry in _entries(file)}
     key = keys.get(device_id, "")
     return key if len(key) == LOCAL_KEY_LENGTH else None
 

@@ -34,29 +34,29 @@ def cover_items(data: Table, given: Iterable[Assignment], folder: Path, places: 
     for (kind, spelt), ones in _by_item(given).items():
         item = _item(data.get(kind, []), spelt, ones[0])
         route = (kind, item["name"])
-        for one in ones:
-            places.note((*route, one.key), one.label)
-        table = {one.key: one.value for one in ones}
+        for assignment in ones:
+            places.note((*route, assignment.key), assignment.label)
+        table = {assignment.key: assignment.value for assignment in ones}
         prepare_table(table, LISTS[kind], route, folder, places)
         cover(item, table, LISTS[kind])
 
 
 def _top(given: Iterable[Assignment], places: Places) -> Table:
     top: Table = {}
-    for one in given:
-        if one.table and one.table[0] in LISTS:
+    for assignment in given:
+        if assignment.table and assignment.table[0] in LISTS:
             continue
-        table = top.setdefault(one.table[0], {}) if one.table else top
-        table[one.key] = one.value
-        places.note((*one.table, one.key), one.label)
+        table = top.setdefault(assignment.table[0], {}) if assignment.table else top
+        table[assignment.key] = assignment.value
+        places.note((*assignment.table, assignment.key), assignment.label)
     return top
 
 
 def _by_item(given: Iterable[Assignment]) -> dict[Route, list[Assignment]]:
     items: defaultdict[Route, list[Assignment]] = defaultdict(list)
-    for one in given:
-        if one.table and one.table[0] in LISTS:
-            items[one.table].append(one)
+    for assignment in given:
+        if assignment.table and assignment.table[0] in LISTS:
+            items[assignment.table].append(assignment)
     return items
 
 

@@ -24,7 +24,9 @@ def present(state_dir: Path) -> dict[str, Path]:
     single = [state_dir / name for name in OF_THE_PAGE]
     nested = [file for name in FOLDERS for file in sorted((state_dir / name).glob("*"))]
     # A hidden file is still being written.
-    found = [one for one in (*single, *nested) if one.is_file() and not one.name.startswith(".")]
+    found = [
+        file for file in (*single, *nested) if file.is_file() and not file.name.startswith(".")
+    ]
     return {str(file.relative_to(state_dir)): file for file in found}
 
 

@@ -120,11 +120,11 @@ def sentinels(url: str) -> tuple[tuple[tuple[str, int], ...], str, str]:
     The plain URL holds user and database number; its host has no meaning. Raises ValueError.
     """
     match = _SENTINEL.fullmatch(url)
-    parts = [_SENTINEL_HOST.fullmatch(one) for one in match["hosts"].split(",")] if match else []
+    parts = [_SENTINEL_HOST.fullmatch(host) for host in match["hosts"].split(",")] if match else []
     if match is None or not all(parts):
         raise ValueError(f"must be {SENTINEL}HOST:PORT,HOST:PORT/NAME-OF-THE-MASTER/0")
     hosts = tuple(
-        (one["host"].strip("[]"), int(one["port"] or _SENTINEL_PORT)) for one in parts if one
+        (part["host"].strip("[]"), int(part["port"] or _SENTINEL_PORT)) for part in parts if part
     )
     # Not with urllib, which rejects several hosts.
     named = _URL.fullmatch(url)

@@ -76,7 +76,7 @@ def write_ledgers(
     # Those of two threads may come in either order.
     in_order = sorted(readings, key=lambda taken: taken.measured_at)
     latest = {taken.meter: taken.ledger for taken in in_order if taken.ledger}
-    newest = {name: one for name, one in latest.items() if not reader.holds(name, one)}
+    newest = {name: ledger for name, ledger in latest.items() if not reader.holds(name, ledger)}
     if not newest:
         return
     for name, state in _stored(connection, newest):

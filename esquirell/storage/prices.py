@@ -28,7 +28,7 @@ class Prices:
         of_span = price.c.start.between(rows[0].start, rows[-1].start)
         with self._database.write() as connection:
             connection.execute(delete(price).where(price.c.tariff == tariff, of_span))
-            new = [_to_row(tariff, one) for one in (*rows, *ending)]
+            new = [_to_row(tariff, row) for row in (*rows, *ending)]
             connection.execute(insert_new(connection.dialect.name, price), new)
 
     def rows(self, tariff: str, since: datetime, until: datetime) -> list[PriceRow]:

@@ -52,7 +52,7 @@ class Readings(ReadingHistory):
                 meters.ids_of(connection, new)
                 self._ledger_reader.forget(new)
                 before = meters.stored(connection, names)
-            ids = {name: one.id for name, one in before.items()}
+            ids = {name: meter.id for name, meter in before.items()}
             if readings:
                 earliest = _earliest(readings, ids)
                 watermarks.share(connection, earliest)

@@ -35,7 +35,7 @@ class Schedules:
         """
         with self._database.write() as connection:
             _take_turn(connection)
-            changes = edit({one.name: one for one in _all(connection)})
+            changes = edit({schedule.name: schedule for schedule in _all(connection)})
             rows = [_to_row(new) for _, new in sorted(changes.items()) if new]
             gone = [name for name, new in changes.items() if new is None]
             if rows:

@@ -124,7 +124,9 @@ class Api(Handler):
         except ValueError as error:
             raise CommandError("invalid_payload", str(error)) from None
         if begin > end:
-            raise CommandError("invalid_payload", "since lies after until: nothing is between them")
+            raise CommandError(
+                "invalid_payload", "since lies after until: there is nothing in between"
+            )
         return begin, end
 
     async def query(self, command: str) -> Mapping[str, Any]:

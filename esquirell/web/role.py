@@ -29,7 +29,7 @@ def beside(runtime: Runtime, role: Role) -> Role:
 def alone(runtime: Runtime) -> Role:
     """Return the page as a role: live from what is retained on the broker, else the database."""
     if not runtime.settings.web.port:
-        log.warning("the page is switched off: set port in [web]")
+        log.warning("the page is switched off: set port under [web]")
         return Role(("web",))
     live = Live(refresh_s=5.0)
     return Role(

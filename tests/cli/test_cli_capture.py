@@ -83,7 +83,7 @@ def test_a_file_that_exists_is_left_as_it_is(home: Home, device: SimulatedMeter)
     configure(home, device.port)
     said = esquirell("meters", "capture", "main", "--output", "devices.json")
     assert said.code == 2
-    assert "devices.json exists" in said.sentence
+    assert "devices.json already exists" in said.sentence
     assert json.loads((home.path / "devices.json").read_text()) == [LISTED]
 
 

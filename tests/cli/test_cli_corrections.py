@@ -45,7 +45,7 @@ def test_readings_of_a_wrong_year_are_shown_then_removed_then_brought_back() -> 
     assert len(times()) == 66
     assert "log" not in esquirell("log").out
     said = esquirell(*remove, "--until", "2020-01-01")
-    assert said.out.splitlines()[-1] == "are removed. --undo takes that back."
+    assert said.out.splitlines()[-1] == "are removed. --undo reverts that."
     assert len(times()) == 61
     assert (
         len(esquirell("readings", "--resolution", "month", "--since", "1960-01-01", "--json").json)
@@ -70,7 +70,7 @@ def test_readings_are_put_at_another_time(where: tuple[str, str]) -> None:
     esquirell(*REMOVE.split(), "main", "--until", "2020-01-01")
     said = esquirell(*restamp, "--since", "2026-11-22", *where)
     assert said.out.splitlines()[-1] == (
-        "are put at another time: the first is of 2026-11-22 09:00:00 now. --undo takes that back."
+        "are moved: the first is now at 2026-11-22 09:00:00. --undo reverts that."
     )
     hours = esquirell("readings", "--resolution", "hour", *SPAN).json
     assert [(row["start"], row["energy_import"]) for row in hours] == [
@@ -109,7 +109,7 @@ def test_the_offset_of_a_counter_is_forgotten() -> None:
         (f"{REMOVE} main", 2, "name a span"),
         (f"{REMOVE} attic --until 1d", 2, "nothing is stored for attic"),
         (f"{REMOVE} main --undo", 1, "nothing to undo for main"),
-        (f"{REMOVE} main --undo --since 1d", 2, "leave that out"),
+        (f"{REMOVE} main --undo --since 1d", 2, "leave out the span"),
         (f"{REMOVE} main --since 2026-01-02 --until 2026-01-01", 2, "is not before --until"),
         (f"{REMOVE} main --since 2025-01-01 --until 2025-01-02", 1, "no readings in that span"),
         (f"{RESTAMP} main --since 2026-11-22", 2, "either --to or --by"),

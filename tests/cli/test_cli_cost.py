@@ -120,10 +120,10 @@ def test_tariffs_are_listed() -> None:
 @pytest.mark.parametrize(
     ("configured", "arguments", "sentence"),
     [
-        ((), ("cost",), "no tariff is configured: add one as [[tariffs]]"),
+        ((), ("cost",), "no tariff is configured: add a [[tariffs]] table"),
         ((TARIFF,), ("cost", "x"), "there is no meter 'x'; known: main"),
         ((TARIFF,), ("cost", "--tariff", "x"), "there is no tariff 'x'; known: home"),
-        ((TARIFF,), ("cost", "--since", "1h", "--until", "2h"), "nothing is between them"),
+        ((TARIFF,), ("cost", "--since", "1h", "--until", "2h"), "there is nothing in between"),
         ((TARIFF,), ("cost", "--json", "--format", "csv"), "exclude each other"),
         ((TARIFF, MARKET), ("tariffs", "show"), "name one of them: home, market"),
         ((TARIFF,), ("tariffs", "import", "esquirell.toml"), "its first line has to name"),

@@ -57,7 +57,7 @@ def test_check_makes_no_database(home: Home) -> None:
     home.configure(meter())
     said = esquirell("db", "check")
     assert said.code == 1
-    assert "is not there yet: run esquirell db upgrade" in said.sentence
+    assert "does not exist yet: run esquirell db upgrade" in said.sentence
     assert home.files == {"esquirell.toml"}
 
 

@@ -19,7 +19,7 @@ from esquirell.broker.connection import Address, connect
 from esquirell.broker.presence import Presence
 from esquirell.cli.checks import clock, servers
 from esquirell.cli.checks.finding import advice, fault, fine
-from esquirell.cli.checks.summary import FoundOfMeters
+from esquirell.cli.checks.summary import MeterFindings
 from esquirell.domain.process import Process
 from esquirell.domain.reading import Ledger, MeterStatus
 from esquirell.tuya.discovery.listener import Ports
@@ -286,7 +286,7 @@ def test_a_key_or_a_protocol_that_is_wrong_is_found_by_reading(
 
 
 def test_hundreds_of_meters_are_few_lines() -> None:
-    found = FoundOfMeters()
+    found = MeterFindings()
     assert not found.take(fine("mqtt", "it accepts us"))
     for number in range(300):
         name = f"m{number:03}"

@@ -90,7 +90,7 @@ def test_a_file_that_is_there_stays_unless_forced(house: Home) -> None:
     file.write_text("mine")
     said = esquirell("readings", *ALWAYS, "--output", str(file))
     assert said.code == 2
-    assert "is there already: choose another name, or add --force" in said.sentence
+    assert "already exists: choose another name, or add --force" in said.sentence
     assert file.read_text() == "mine"
     assert esquirell("readings", *ALWAYS, "--output", str(file), "--force").code == 0
     assert len(file.read_text().splitlines()) == 1 + COUNT
@@ -109,7 +109,7 @@ def test_an_export_that_fails_leaves_nothing_behind(house: Home) -> None:
     [
         (("--output", "out.txt"), "the format of out.txt is not clear"),
         (("--output", "no/such/folder.csv"), "no/such/folder.csv can't be written"),
-        (("--output", "data", "--force", "--format", "csv"), "data is there already"),
+        (("--output", "data", "--force", "--format", "csv"), "data already exists"),
         (("--format", "parquet"), "--format parquet needs --output FILE"),
         (("--output", "out.txt", "--format", "table"), "the format of out.txt is not clear"),
     ],

@@ -123,7 +123,7 @@ def test_one_that_vanished_is_named_until_another_takes_its_place(
     server.client.expire(f"{PROCESSES}garage-worker", NAMED_S - 300)
     said = esquirell("health")
     assert said.code == 0
-    assert said.out.endswith("worker on garage vanished 5 min ago, without a goodbye\n")
+    assert said.out.endswith("worker on garage disappeared 5 min ago\n")
     shown = esquirell("health", "--json").json["processes"]
     assert [(one["host"], one.get("gone_s", 0) >= 300) for one in shown] == [
         (HERE, False),

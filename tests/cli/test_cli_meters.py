@@ -57,7 +57,7 @@ def test_the_list_makes_no_database(home: Home) -> None:
     home.configure(meter())
     said = esquirell("meters", "list")
     assert said.code == 0
-    assert "is not there yet" in said.err
+    assert "does not exist yet" in said.err
     assert home.files == {"esquirell.toml"}
 
 

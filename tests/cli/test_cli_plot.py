@@ -52,7 +52,7 @@ def test_a_picture_is_valid_and_closed_to_others(house: Home) -> None:
     texts = [one.text for one in picture(file.read_text()) if one.text]
     assert "Power, W" in texts
     assert "\N{MINUS SIGN}200" in texts
-    assert "is there already" in esquirell("readings", *SPAN, "--plot", str(file)).sentence
+    assert "already exists" in esquirell("readings", *SPAN, "--plot", str(file)).sentence
 
 
 def test_energies_of_days_are_bars(house: Home) -> None:

@@ -159,7 +159,7 @@ def test_looking_makes_no_database(home: Home) -> None:
     home.configure(meter())
     said = esquirell("readings", "--json")
     assert said.code == 1
-    assert "is not there yet: esquirell run makes it" in said.sentence
+    assert "does not exist yet: esquirell run or" in said.sentence
     assert home.files == {"esquirell.toml"}
 
 

@@ -104,8 +104,8 @@ def test_schedules_without_a_service(home: Callable[..., list[str]]) -> None:
         ),
         (["schedule", "add", "x", "--every", "5", "--meter", "attic"], 2, "attic"),
         (["schedule", "set", "nosuch", "--every", "5"], 2, "nosuch"),
-        (["schedule", "run", "fetch"], 1, "no service runs"),
-        (["tasks", "run", "heat"], 1, "no service runs"),
+        (["schedule", "run", "fetch"], 1, "no service is running"),
+        (["tasks", "run", "heat"], 1, "no service is running"),
     ],
 )
 def test_what_is_wrong_is_said(

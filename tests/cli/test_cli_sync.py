@@ -38,7 +38,7 @@ def test_a_new_key_goes_into_its_file(home: Home, server: TuyaCloud) -> None:
     said = esquirell("meters", "sync")
     exposed = f"warning: {key} holds a secret and every user can read it: chmod o= {key}\n"
     assert (said.code, said.err) == (0, exposed)
-    assert said.out.startswith(f"main: another local key and product_id {PRODUCT}\nWritten: ")
+    assert said.out.startswith(f"main: new local key and product_id {PRODUCT}\nWritten: ")
     assert NEW_KEY not in said.out
     assert key.read_text() == f"{NEW_KEY}\n"
     assert key.stat().st_mode & 0o777 == 0o640
@@ -88,5 +88,5 @@ def test_a_key_from_elsewhere_is_not_written(
     before = home.config.read_text()
     said = esquirell("meters", "sync")
     assert said.code == 2
-    assert "given by a variable or a folder of secrets" in said.err
+    assert "comes from a variable or a folder of secrets" in said.err
     assert home.config.read_text() == before

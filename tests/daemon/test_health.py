@@ -59,7 +59,7 @@ def test_a_broker_that_confirms_nothing(
     service = start(config)
     eventually(lambda: service.readings() > 1)
     broker.freeze()
-    named(service, "has confirmed no message for 10 s")
+    named(service, "has not confirmed a message for 10 s")
     broker.thaw()
     sound(service)
 
@@ -193,7 +193,7 @@ def test_each_process_is_shown_and_one_that_vanished_is_named(
     )
     said = health(first)
     assert said.code == 0
-    assert re.search(r"worker on \S+ vanished 0 min ago, without a goodbye", said.out)
+    assert re.search(r"worker on \S+ disappeared 0 min ago", said.out)
 
 
 def _report(broker: Mosquitto) -> Any:  # noqa: ANN401 - JSON is anything

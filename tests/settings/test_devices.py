@@ -8,7 +8,7 @@ from support.configuration import KEY, ConfigurationFolder
 
 from esquirell.domain.errors import ConfigError
 from esquirell.domain.meter import Meter
-from esquirell.settings.devices import Found, describe, key_of, read_devices
+from esquirell.settings.devices import DeviceList, describe, key_of, read_devices
 
 PLUG = {
     "1": {"code": "switch_1", "type": "Boolean", "values": {}},
@@ -46,11 +46,11 @@ def device(**said: Any) -> dict[str, Any]:  # noqa: ANN401 - what a file of othe
     return plain | said
 
 
-def take(folder: ConfigurationFolder, *devices: object) -> Found:
+def take(folder: ConfigurationFolder, *devices: object) -> DeviceList:
     return read_devices(folder.put("devices.json", json.dumps(devices)))
 
 
-def only(found: Found) -> Meter:
+def only(found: DeviceList) -> Meter:
     (meter,) = found.meters
     return meter
 

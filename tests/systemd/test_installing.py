@@ -11,7 +11,7 @@ from support.cli import Home, esquirell, meter
 from support.service import KEY
 
 from esquirell.cli.systemd import environment, installing, packages, removing
-from esquirell.cli.systemd.installing import Wanted
+from esquirell.cli.systemd.installing import Installation
 from esquirell.cli.systemd.layout import PROGRAM, Layout
 from esquirell.cli.systemd.machine import ALL_IN_ONE, APART, Machine
 from esquirell.cli.systemd.releases import Releases
@@ -26,7 +26,7 @@ def install(layout: Layout, python: Path) -> Install:
     def install(unit: str | None = None, configuration: Path | None = None) -> list[str]:
         told: list[str] = []
         installing.install(
-            Wanted(unit, configuration, python), layout, Machine(layout), told.append
+            Installation(unit, configuration, python), layout, Machine(layout), told.append
         )
         return told
 
@@ -163,7 +163,7 @@ def test_the_release_before_is_kept_and_comes_back(tmp_path: Path) -> None:
 
 
 def test_without_a_release_before_there_is_no_way_back(tmp_path: Path) -> None:
-    with pytest.raises(EsquirellError, match="no release before"):
+    with pytest.raises(EsquirellError, match="no previous release"):
         Releases(Layout(tmp_path)).roll_back()
 
 

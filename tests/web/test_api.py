@@ -246,7 +246,7 @@ def test_the_description_is_valid_and_its_parameters_are_those_that_count(reader
         ("/log?last=0", "last: must be a whole number from 1 to 1000"),
         ("/log?last=1001", "last: must be a whole number from 1 to 1000"),
         ("/log?last=٣", "last: must be a whole number from 1 to 1000"),
-        ("/cost?tariff=x", "no tariff is configured: add one as [[tariffs]]"),
+        ("/cost?tariff=x", "no tariff is configured: add a [[tariffs]] table"),
     ],
 )
 def test_a_query_that_would_not_be_understood_is_refused(

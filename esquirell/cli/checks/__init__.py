@@ -1,1 +1,1 @@
-"""What `esquirell doctor` looks at: one function per thing, one finding per look."""
+"""What `esquirell doctor` checks: one function per subject, one finding per check."""

@@ -1,4 +1,4 @@
-"""The account in Tuya's cloud: whether it has requests left for what is to be read."""
+"""The account in Tuya's cloud: whether its request limits suffice for the schedules."""
 
 from esquirell.cli.checks.finding import Finding, advice, fault, fine
 from esquirell.runtime.root import Runtime
@@ -7,7 +7,7 @@ _DAY_S = 86400
 
 
 def budget(runtime: Runtime) -> Finding:
-    """Look what was spent of the requests, and whether the schedules need more than there are."""
+    """Check how many requests were used, and whether the schedules need more than allowed."""
     settings, spent = runtime.settings.cloud, runtime.devices.requests_spent()
     message = (
         f"{spent.today} of {settings.requests_per_day or 'any number of'} requests today, "
@@ -30,7 +30,7 @@ def _used_up(spent: int, limit: int) -> bool:
 
 
 def _needed(runtime: Runtime) -> int:
-    """Count the requests that the schedules of the file make in a day."""
+    """Count the requests per day that the schedules in the file make."""
     cloud = {meter.name for meter in runtime.meters() if meter.transport == "cloud"}
     return sum(
         _DAY_S // schedule.every * len(cloud & set(schedule.meters or cloud))

@@ -11,7 +11,7 @@ _OTHERS = stat.S_IROTH
 
 
 def exposed(meters: tuple[Meter, ...], source: Path | None) -> Iterator[Finding]:
-    """Look for a devices.json, which holds all keys, and for key files that anyone can read."""
+    """Check for a devices.json, which holds all keys, and for key files that anyone can read."""
     files = {meter.mapping_file for meter in meters if meter.mapping_file}
     if source is not None:
         files |= {*source.parent.glob("*.key"), *source.parent.glob("devices.json")}

@@ -1,4 +1,4 @@
-"""The machine: its system, its disk."""
+"""The machine: its system and its disk."""
 
 import os
 import platform
@@ -17,7 +17,7 @@ _NARROW = 500 * _MIB
 
 
 def system() -> Finding:
-    """Look whether this system is supported."""
+    """Check whether this system is supported."""
     name = f"{platform.system()} {platform.machine()}, Python {platform.python_version()}"
     if sys.maxsize > 2**32:
         return _python(name)
@@ -26,7 +26,7 @@ def system() -> Finding:
 
 
 def _python(name: str) -> Finding:
-    """Look whether the tests have seen this Python."""
+    """Check whether this Python has been tested."""
     if sys.version_info[:2] <= _NEWEST_PYTHON:
         return fine("system", name)
     newest = ".".join(map(str, _NEWEST_PYTHON))
@@ -34,7 +34,7 @@ def _python(name: str) -> Finding:
 
 
 def state_directory(settings: Settings) -> Finding:
-    """Look whether state can be kept, and who else can see it."""
+    """Check whether state can be stored, and who else can read it."""
     name, folder = "state directory", settings.state_dir
     there = _nearest(folder)
     if not may_enter(there):
@@ -55,7 +55,7 @@ def state_directory(settings: Settings) -> Finding:
 
 
 def disk(settings: Settings) -> Finding:
-    """Look how much room the disk has left."""
+    """Check how much space the disk has left."""
     free = shutil.disk_usage(_nearest(settings.state_dir)).free
     message = f"{free // _MIB} MiB are free for {settings.state_dir}"
     if free > _NARROW:
@@ -65,5 +65,5 @@ def disk(settings: Settings) -> Finding:
 
 
 def _nearest(folder: Path) -> Path:
-    """Return the folder, or the nearest one above it that is there."""
+    """Return the folder, or the nearest existing parent."""
     return next(path for path in (folder, *folder.parents) if os.access(path, os.F_OK))

@@ -1,4 +1,4 @@
-"""The meters: what is configured of each, and whether it answers."""
+"""The meters: their configuration, and whether they answer."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -16,7 +16,7 @@ from esquirell.settings import Settings
 
 
 def configured(settings: Settings) -> Iterator[Finding]:
-    """Look whether what is configured of each meter can work."""
+    """Check whether each meter's configuration can work."""
     choices = Choices(lambda: settings.profiles_dir)
     if not settings.meters:
         yield advice("meters", "none is configured", "esquirell meters add adds one")
@@ -26,16 +26,15 @@ def configured(settings: Settings) -> Iterator[Finding]:
 
 
 def read(meters: Sequence[Meter], settings: Settings) -> Iterator[Finding]:
-    """Read each meter once, side by side; only while no service holds their connections.
+    """Read each meter once, in parallel; only while no service holds their connections.
 
-    Nothing is stored, and nothing is left behind. Those of the cloud are left out: each read
-    costs a request.
+    Nothing is stored or left behind. Cloud meters are left out: each read costs a request.
     """
     from esquirell.runtime.unconfigured import local_transport  # noqa: PLC0415 - it takes long
 
     choices = Choices(lambda: settings.profiles_dir)
     asked = [meter for meter in meters if meter.transport == "local" and meter.enabled]
-    questions = [Question(one, _refresh(choices, one), forced=True) for one in asked]
+    questions = [Question(meter, _refresh(choices, meter), forced=True) for meter in asked]
     answers: SimpleQueue[Finding] = SimpleQueue()
     with TemporaryDirectory(prefix="esquirell-doctor-") as folder:
         transport = local_transport(Path(folder))
@@ -48,13 +47,13 @@ def read(meters: Sequence[Meter], settings: Settings) -> Iterator[Finding]:
 
 
 def polled(meters: Sequence[Meter], statuses: Mapping[str, MeterStatus]) -> Iterator[Finding]:
-    """Report how each meter answers the service that is running."""
+    """Report how each meter answers the running service."""
     for meter in meters:
         yield _polled(meter, statuses.get(meter.name, MeterStatus()))
 
 
 def plausible(meters: Sequence[Meter], ledgers: Mapping[str, Ledger]) -> Iterator[Finding]:
-    """Report what was odd about the last reading of each meter."""
+    """Report what was implausible about the last reading of each meter."""
     for meter in meters:
         if meter.name not in ledgers:
             continue
@@ -84,8 +83,8 @@ def _key(meter: Meter) -> Finding:
         return fine(check, "not needed, as it is read through the cloud")
     if len(key) == LOCAL_KEY_LENGTH and key.isascii() and key.isprintable() and " " not in key:
         return fine(check, f"{LOCAL_KEY_LENGTH} characters")
-    message = "it can't be a Tuya key: it holds what is no letter, digit or sign"
-    return fault(check, message, "copy it again; in a configuration it stands in 'single quotes'")
+    message = "it can't be a Tuya key: it contains something other than letters, digits and symbols"
+    return fault(check, message, "copy it again; in a configuration write it in 'single quotes'")
 
 
 def _refresh(choices: Choices, meter: Meter) -> tuple[int, ...]:
@@ -98,7 +97,7 @@ def _refresh(choices: Choices, meter: Meter) -> tuple[int, ...]:
 def _answered(meter: Meter, heard: Heard | EsquirellError) -> Finding:
     check = f"meter {meter.name}: reading"
     if isinstance(heard, EsquirellError):
-        # What is wrong, and what to do about it, is one sentence.
+        # The problem and its remedy are one sentence.
         message, _, remedy = str(heard).rpartition(": ")
         return fault(check, message or remedy, remedy)
     return fine(check, f"it answers with {len(heard.values)} datapoints")

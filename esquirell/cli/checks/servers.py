@@ -1,4 +1,4 @@
-"""What runs beside: database, Redis, broker, and the service itself."""
+"""The servers around: database, Redis and broker, and the service itself."""
 
 from esquirell.cli import broker, service
 from esquirell.cli.checks.finding import Finding, advice, fault, fine
@@ -14,7 +14,7 @@ _START_REDIS = (
 
 
 def database(runtime: Runtime) -> Finding:
-    """Look whether the database is there, current, sound, and for this user alone."""
+    """Check whether the database exists, is current and sound, and private to this user."""
     database = runtime.storage.database
     name, where, file = "database", database.describe(), database.file
     if file is not None and not file.exists():
@@ -33,7 +33,7 @@ def database(runtime: Runtime) -> Finding:
 
 
 def redis(runtime: Runtime) -> Finding:
-    """Look whether Redis answers, and keeps what is put into it."""
+    """Check whether Redis answers, and keeps what is written to it."""
     if runtime.settings.redis.embedded and not service.runs_here(runtime):
         return fine("redis", f"{find_redis()}, started by esquirell run")
     try:
@@ -43,7 +43,7 @@ def redis(runtime: Runtime) -> Finding:
 
 
 def mqtt(runtime: Runtime) -> Finding:
-    """Look whether the broker lets us in, and carries what we send as we need it."""
+    """Check whether the broker accepts us, and delivers what we send as we need it."""
     settings, check = runtime.settings.mqtt, runtime.rights_check
     check.listen()
     runtime.connection.start()
@@ -62,7 +62,7 @@ def mqtt(runtime: Runtime) -> Finding:
 
 
 def running(runtime: Runtime) -> Finding:
-    """Look which roles are alive."""
+    """Check which roles are alive."""
     try:
         roles = ", ".join(runtime.shared.presence.roles())
     except EsquirellError:
@@ -76,7 +76,7 @@ def running(runtime: Runtime) -> Finding:
 
 
 def queues(runtime: Runtime) -> Finding:
-    """Look whether the meters on other networks have a worker there."""
+    """Check whether the meters on other networks have a worker there."""
     if unserved := runtime.health.unserved():
         remedy = f"start one on its network: esquirell worker --queue {unserved[0]}"
         return fault("queues", f"no worker serves {', '.join(unserved)}", remedy)
@@ -84,7 +84,7 @@ def queues(runtime: Runtime) -> Finding:
 
 
 def judge(facts: RedisFacts) -> Finding:
-    """Judge what a Redis says of itself."""
+    """Judge what a Redis reports about itself."""
     message = f"version {facts.version}, {facts.policy}"
     if facts.too_old:
         remedy = "upgrade it to 6.2 or newer, or use Valkey"

@@ -1,24 +1,24 @@
-"""What was found of many meters, on few lines."""
+"""The findings about many meters, in a few lines."""
 
 from collections.abc import Iterator
 from dataclasses import replace
 
 from esquirell.cli.checks.finding import Finding, fine
 
-# Of so many meters each fine finding is a line of its own.
+# Up to this many meters, each good finding gets its own line.
 FEW = 5
 NAMED = 5
 PREFIX = "meter "
 
 
-class FoundOfMeters:
-    """Gathers the findings of meters, `meter NAME: WHAT`, until all are there."""
+class MeterFindings:
+    """Collects the findings about meters, `meter NAME: WHAT`, until all are there."""
 
     def __init__(self) -> None:
         self._of: dict[str, list[Finding]] = {}
 
     def take(self, finding: Finding) -> bool:
-        """Keep a finding if it is one of a meter; return whether it is."""
+        """Keep a finding if it is about a meter; return whether it is."""
         name, _, what = finding.check.removeprefix(PREFIX).partition(": ")
         if not what or not finding.check.startswith(PREFIX):
             return False
@@ -26,7 +26,7 @@ class FoundOfMeters:
         return True
 
     def findings(self) -> Iterator[Finding]:
-        """Return all of few meters; of many the same finding once, and how many are fine."""
+        """Return all findings about few meters; for many, equal ones once, good ones counted."""
         if len(self._of) <= FEW:
             yield from (finding for found in self._of.values() for finding in found)
             return
@@ -36,7 +36,7 @@ class FoundOfMeters:
         yield fine("meters", f"{len(sound)} of {len(self._of)} meters are fine")
 
     def _groups(self) -> dict[tuple[object, ...], tuple[list[str], Finding]]:
-        """Return what is worth a line, with the meters of which it was found."""
+        """Return what is worth a line, with the meters that it applies to."""
         groups: dict[tuple[object, ...], tuple[list[str], Finding]] = {}
         for name, found in self._of.items():
             for finding in filter(_is_worth, found):

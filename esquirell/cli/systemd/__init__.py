@@ -1,1 +1,1 @@
-"""`esquirell systemd`: the service of this machine, put in place, looked at, taken away."""
+"""`esquirell systemd`: installing, inspecting and removing the service on this machine."""

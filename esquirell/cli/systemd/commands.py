@@ -26,24 +26,24 @@ _ROOT = click.option(
 
 @click.group("systemd", cls=Group)
 def systemd() -> None:
-    """Install the service of this machine, look at it, or remove it."""
+    """Install, inspect or remove the service on this machine."""
 
 
 @systemd.command("install")
 @click.option(
     "--role",
     type=click.Choice(list(_UNITS)),
-    help="All roles in one process, or each in one of its own. [default: as it is, else all]",
+    help="All roles in one process, or one process each. [default: as installed, else all]",
 )
-@click.option("--rollback", is_flag=True, help="Go back to the release before.")
+@click.option("--rollback", is_flag=True, help="Go back to the previous release.")
 @_ROOT
 @pass_call
 def install(call: Call, role: str | None, root: Path, rollback: bool) -> None:
-    """Put program, user, units and configuration in place.
+    """Install program, user, units and configuration.
 
-    As root, by the full path of this program; the configuration is that of --config FILE, if
-    given. Installs what is installed here; the release
-    before is kept. Starts nothing that is not configured.
+    As root, by the full path of this program; the configuration is that of --config FILE, if given.
+    It installs what is installed here and keeps the previous release. Starts nothing that is not
+    configured.
     """
     _need_root(root)
     layout = Layout(root.absolute())
@@ -53,8 +53,8 @@ def install(call: Call, role: str | None, root: Path, rollback: bool) -> None:
         installing.roll_back(layout, machine, tell)
     else:
         unit = _UNITS[role] if role else None
-        wanted = installing.Wanted(unit, call.config, environment.base_python())
-        installing.install(wanted, layout, machine, tell)
+        installation = installing.Installation(unit, call.config, environment.base_python())
+        installing.install(installation, layout, machine, tell)
     if root == Path("/"):
         _show(call, layout)
 
@@ -64,7 +64,7 @@ def install(call: Call, role: str | None, root: Path, rollback: bool) -> None:
 @click.option(
     "--mqtt/--no-mqtt",
     default=None,
-    help="Take its devices out of the MQTT broker and Home Assistant, too; without, it asks.",
+    help="Remove its devices from the MQTT broker and Home Assistant as well. [default: ask]",
 )
 @_ROOT
 @pass_call
@@ -73,7 +73,7 @@ def uninstall(call: Call, root: Path, purge: bool, mqtt: bool | None) -> None:
     _need_root(root)
     layout = Layout(root.absolute())
     if mqtt is None:
-        question = "Take its devices out of the MQTT broker and Home Assistant, too?"
+        question = "Remove its devices from the MQTT broker and Home Assistant as well?"
         mqtt = in_terminal() and not call.json and click.confirm(question, default=purge)
     leave = partial(_leave_broker, layout) if mqtt else lambda: None
     removing.uninstall(layout, Machine(layout), purge=purge, leave=leave)
@@ -85,7 +85,7 @@ def uninstall(call: Call, root: Path, purge: bool, mqtt: bool | None) -> None:
 
 
 def _leave_broker(layout: Layout) -> None:
-    """Clear what the service has published; that it fails must not stop the removal."""
+    """Clear what the service has published; a failure must not stop the removal."""
     from esquirell.runtime.leaving import leave_broker  # noqa: PLC0415 - it loads paho
 
     try:
@@ -109,7 +109,7 @@ def _show(call: Call, layout: Layout) -> None:
         print_json(found.payload())
         return
     release = "Debian's package" if found.packaged else found.current or "none"
-    before = f"; before: {found.previous}" if found.previous else ""
+    before = f"; previous: {found.previous}" if found.previous else ""
     say(f"release: {release}{before}")
     say(f"configuration: {layout.configuration if found.configured else 'none'}")
     rows = [(name, *facts.values()) for name, facts in found.units.items()]

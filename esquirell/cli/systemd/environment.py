@@ -1,4 +1,4 @@
-"""A virtual environment for the service, made of the packages that are installed here.
+"""A virtual environment for the service, built from the packages installed here.
 
 Copied, not downloaded: it works without a network, and what was tried is what will run.
 """
@@ -13,10 +13,10 @@ from esquirell.cli.systemd import packages
 from esquirell.cli.systemd.layout import Layout
 from esquirell.domain.errors import ConfigError, EsquirellError
 
-# On a slow SD card; the byte code of all packages takes most of it.
+# For a slow SD card; compiling the byte code takes most of it.
 LIMIT_S = 900
 COMPLETE = ".complete"
-# What systemd's ProtectHome= hides from the service.
+# Hidden from the service by systemd's ProtectHome=.
 HIDDEN = (Path("/home"), Path("/root"), Path("/run/user"))
 
 _PROGRAM = """\
@@ -30,7 +30,7 @@ sys.exit(main())
 
 
 def base_python() -> Path:
-    """Return the Python that environments here are made from.
+    """Return the Python to create environments from.
 
     Raises ConfigError when the service could not run it.
     """
@@ -45,12 +45,12 @@ def base_python() -> Path:
 
 
 def is_whole(folder: Path) -> bool:
-    """Return whether a release was built to its end."""
+    """Return whether a release was built completely."""
     return (folder / COMPLETE).exists()
 
 
 def build(folder: Path, python: Path, layout: Layout) -> None:
-    """Build a release from what is installed here; what is there is removed.
+    """Build a release from what is installed here; an existing one is replaced.
 
     Raises EsquirellError.
     """
@@ -62,7 +62,7 @@ def build(folder: Path, python: Path, layout: Layout) -> None:
     _write_program(folder, layout)
     _compile(folder, site, layout)
     (folder / COMPLETE).touch()
-    # After a power cut a link must not name a release that is not whole.
+    # After a power cut no link may lead to an incomplete release.
     os.sync()
 
 
@@ -74,7 +74,7 @@ def _write_program(folder: Path, layout: Layout) -> None:
 
 
 def _compile(folder: Path, site: Path, layout: Layout) -> None:
-    """Make all byte code now: later nobody may write there, and no start should wait for it."""
+    """Compile all byte code now: later nobody may write there, and no start should wait for it."""
     unchecked = ("--invalidation-mode", "unchecked-hash")
     seen_inside = ("-s", layout.root, "-p", "/")
     _run(folder / "bin" / "python", "-m", "compileall", "-q", "-j0", *unchecked, *seen_inside, site)

@@ -1,4 +1,4 @@
-"""Putting the service in place: each step may be done again, and changes nothing then."""
+"""Installing the service: each step can be repeated, and then changes nothing."""
 
 import os
 import shutil
@@ -20,10 +20,10 @@ Tell = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
-    """What is to be installed: a unit (None: as it was), a configuration to take over.
+class Installation:
+    """What to install: a unit (None: as before) and a configuration to take over.
 
-    `python` is what the virtual environment is made from.
+    `python` is what the virtual environment is created from.
     """
 
     unit: str | None
@@ -31,26 +31,26 @@ class Wanted:
     python: Path
 
 
-def install(wanted: Wanted, layout: Layout, machine: Machine, tell: Tell) -> None:
-    """Put everything in place, and start it where it is configured.
+def install(installation: Installation, layout: Layout, machine: Machine, tell: Tell) -> None:
+    """Install everything, and start it if it is configured.
 
     Raises ConfigError before anything was changed, EsquirellError when the machine refuses.
     """
-    unit = wanted.unit or present_unit(machine)
+    unit = installation.unit or present_unit(machine)
     _refuse_packaged(layout)
-    moved = _take_over(wanted, layout)
-    _refuse_embedded_apart(unit, layout, wanted.configuration)
-    # The service's user has to be able to read it all, whatever root's own habit is.
+    moved = _take_over(installation, layout)
+    _refuse_embedded_apart(unit, layout, installation.configuration)
+    # The service's user must be able to read it all, whatever root's umask is.
     os.umask(0o022)
-    _place_release(wanted.python, layout, tell)
+    _place_release(installation.python, layout, tell)
     _place_files(layout)
     if moved:
         _place_configuration(moved, layout)
         tell(
-            f"{layout.configuration} is what {wanted.configuration} says; its secrets are files "
-            f"in {layout.credentials}"
+            f"{layout.configuration} is a copy of {installation.configuration}; "
+            f"its secrets are files in {layout.credentials}"
         )
-    elif wanted.configuration:
+    elif installation.configuration:
         tell(f"{layout.configuration} is there already, and stays as it is")
     machine.make_users_and_folders()
     machine.reload()
@@ -59,14 +59,14 @@ def install(wanted: Wanted, layout: Layout, machine: Machine, tell: Tell) -> Non
 
 
 def roll_back(layout: Layout, machine: Machine, tell: Tell) -> None:
-    """Go back to the release before, and start that. Raises EsquirellError."""
+    """Go back to the previous release and start it. Raises EsquirellError."""
     name = Releases(layout).roll_back()
     tell(f"{name} is the current release again")
     start(present_unit(machine), layout, machine, tell)
 
 
 def present_unit(machine: Machine) -> str:
-    """Name the unit that starts with the machine: all in one, unless the roles do."""
+    """Return the unit that starts with the machine: all in one, unless the roles do."""
     return APART if machine.enabled(APART) else ALL_IN_ONE
 
 
@@ -79,9 +79,9 @@ def choose(unit: str, machine: Machine) -> None:
 
 
 def start(unit: str, layout: Layout, machine: Machine, tell: Tell) -> None:
-    """Restart a unit, and Flower where that runs; without a configuration nothing starts.
+    """Restart a unit, and Flower if it runs; without a configuration nothing starts.
 
-    Raises ConfigError for a faulty configuration, EsquirellError when the start fails.
+    Raises ConfigError for an invalid configuration, EsquirellError when the start fails.
     """
     if layout.root != Path("/") or not layout.configuration.exists():
         return
@@ -100,17 +100,17 @@ def _refuse_packaged(layout: Layout) -> None:
         )
 
 
-def _take_over(wanted: Wanted, layout: Layout) -> Relocated | None:
-    if wanted.configuration is None or layout.configuration.exists():
+def _take_over(installation: Installation, layout: Layout) -> Relocated | None:
+    if installation.configuration is None or layout.configuration.exists():
         return None
-    return relocate(wanted.configuration, STATE)
+    return relocate(installation.configuration, STATE)
 
 
 def _refuse_embedded_apart(unit: str, layout: Layout, configuration: Path | None) -> None:
     source = layout.configuration if layout.configuration.exists() else configuration
     if unit == APART and source and load(source, {}).redis.embedded:
         raise ConfigError(
-            f'{source}: redis.url is "embedded", which separate roles are unable to share: set it '
+            f'{source}: redis.url is "embedded", but separate roles need a shared one: set it '
             "to that of a server (sudo apt install redis-server)"
         )
 
@@ -119,7 +119,7 @@ def _place_release(python: Path, layout: Layout, tell: Tell) -> None:
     name = packages.release_name(packages.closure())
     folder = layout.releases / name
     if not environment.is_whole(folder):
-        tell(f"building {folder} (on a Pi a minute or two)")
+        tell(f"building {folder} (a minute or two on a Pi)")
         environment.build(folder, python, layout)
     releases = Releases(layout)
     if releases.current != name:
@@ -145,7 +145,7 @@ def _place_files(layout: Layout) -> None:
 
 
 def _place_configuration(moved: Relocated, layout: Layout) -> None:
-    """Write the secrets first: without them the configuration would be a faulty one."""
+    """Write the secrets first: without them the configuration would be invalid."""
     folder = layout.configuration.parent
     for name, source in moved.files.items():
         shutil.copyfile(source, folder / name)

@@ -1,4 +1,4 @@
-"""Where everything of an installed service lies."""
+"""The paths of an installed service."""
 
 import shlex
 import sys
@@ -16,7 +16,7 @@ PROGRAM = RELEASES / "current" / "bin" / "esquirell"
 
 
 def for_root(*arguments: str) -> str:
-    """Write a call of this program for root, whose PATH does not lead to an environment."""
+    """Return the command that root has to type, whose PATH does not lead to an environment."""
     program = Path(sys.executable).parent / "esquirell"
     command = [str(program)] if program.exists() else [sys.executable, "-m", "esquirell"]
     return shlex.join(["sudo", *command, *arguments])
@@ -24,12 +24,12 @@ def for_root(*arguments: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """The places below a root: `/`, or the folder of another system that is being prepared."""
+    """The paths below a root: `/`, or the folder of another system that is being prepared."""
 
     root: Path = Path("/")
 
     def at(self, path: Path | str) -> Path:
-        """Return the place of an absolute path below the root."""
+        """Return an absolute path below the root."""
         return self.root / str(path).lstrip("/")
 
     @property
@@ -39,7 +39,7 @@ class Layout:
 
     @property
     def units(self) -> Path:
-        """Where an administrator's units lie."""
+        """The folder of an administrator's units."""
         return self.at("/etc/systemd/system")
 
     @property
@@ -49,26 +49,26 @@ class Layout:
 
     @property
     def credentials(self) -> Path:
-        """A file per secret, for root alone."""
+        """One file per secret, for root only."""
         return self.configuration.parent / "credentials"
 
     @property
     def state(self) -> Path:
-        """Database, locks and whatever else the service keeps."""
+        """Database, locks and everything else that the service keeps."""
         return self.at(STATE)
 
     @property
     def command(self) -> Path:
-        """Where people, and sudo, find the program."""
+        """The path where people, and sudo, find the program."""
         return self.at("/usr/local/bin/esquirell")
 
     @property
     def packaged(self) -> Path:
-        """The unit of Debian's package, which is there where that is installed."""
+        """The unit of the Debian package, which exists if that is installed."""
         return self.at("/usr/lib/systemd/system/esquirell.service")
 
     def shipped(self) -> dict[Path, Path]:
-        """Return what is copied as it is: the source of each file by its place."""
+        """Return the files that are copied unchanged: the source of each by its target."""
         units = {self.units / path.name: path for path in SHIPPED.glob("esquirell*.*")}
         others = {
             self.at("/etc") / kind / "esquirell.conf": SHIPPED / kind / "esquirell.conf"
@@ -78,5 +78,5 @@ class Layout:
 
     @property
     def completion(self) -> Path:
-        """What bash loads when somebody completes the command for the first time."""
+        """What bash loads when the command is completed for the first time."""
         return self.at("/usr/local/share/bash-completion/completions/esquirell")

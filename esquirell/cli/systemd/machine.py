@@ -1,4 +1,4 @@
-"""The machine's systemd: what is asked of it, and what it answers."""
+"""The machine's systemd: commands and queries."""
 
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -24,14 +24,14 @@ UNITS = (ALL_IN_ONE, APART, "esquirell-migrate.service", *ROLES, FLOWER)
 
 
 class Machine:
-    """Speaks to systemd; of a system that is only being prepared it changes the files alone."""
+    """Talks to systemd; for a system that is only being prepared it changes files only."""
 
     def __init__(self, layout: Layout) -> None:
         self._prepared = layout.root != Path("/")
         self._root = [f"--root={layout.root}"] if self._prepared else []
 
     def make_users_and_folders(self) -> None:
-        """Make the service's user, its folders, and set whose they are."""
+        """Create the service's user and folders, and set their owners."""
         _run("systemd-sysusers", *self._root, "esquirell.conf")
         _run("systemd-tmpfiles", *self._root, "--create", "esquirell.conf")
 
@@ -57,7 +57,7 @@ class Machine:
         return not self._prepared and _try("systemctl", "--quiet", "is-active", unit)
 
     def restart(self, unit: str) -> None:
-        """Restart a unit, and wait until it says that it works. Raises EsquirellError."""
+        """Restart a unit, and wait until it is ready. Raises EsquirellError."""
         _try("systemctl", "reset-failed", unit)
         _run("systemctl", "restart", unit, limit_s=START_LIMIT_S)
 
@@ -72,14 +72,14 @@ class Machine:
             _try("userdel", "esquirell")
 
     def show(self, unit: str) -> Mapping[str, str]:
-        """Return what systemd knows of a unit. Raises EsquirellError."""
+        """Return what systemd knows about a unit. Raises EsquirellError."""
         keys = "LoadState,UnitFileState,ActiveState,SubState,StatusText,NRestarts"
         lines = _run("systemctl", "show", f"--property={keys}", unit).splitlines()
         return dict(line.split("=", 1) for line in lines if "=" in line)
 
 
 def _try(*command: str) -> bool:
-    """Run a command whose failure is an answer, too."""
+    """Run a command whose failure is an answer as well."""
     try:
         _run(*command)
     except EsquirellError:
@@ -91,7 +91,7 @@ def _run(*command: str, limit_s: float = LIMIT_S) -> str:
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=limit_s, check=False)
     except FileNotFoundError as error:
-        raise EsquirellError(f"{command[0]} is not here: this machine has no systemd") from error
+        raise EsquirellError(f"{command[0]} is missing: this machine has no systemd") from error
     except subprocess.TimeoutExpired as error:
         raise EsquirellError(f"{' '.join(command)} took longer than {limit_s:.0f} s") from error
     if done.returncode:

@@ -1,4 +1,4 @@
-"""The packages that esquirell consists of, as they are installed here."""
+"""The packages that esquirell consists of, as installed here."""
 
 import hashlib
 import shutil
@@ -15,7 +15,7 @@ NAME = "esquirell"
 
 
 def closure() -> dict[str, Distribution]:
-    """Return esquirell and all it requires, by name; of its own extras those installed here."""
+    """Return esquirell and all its requirements, by name; of its extras only installed ones."""
     own = distribution(NAME)
     found = {NAME: own}
     waiting = list(_required(own, own.metadata.get_all("Provides-Extra") or ()))
@@ -35,7 +35,7 @@ def closure() -> dict[str, Distribution]:
 
 
 def release_name(packages: dict[str, Distribution]) -> str:
-    """Name what is installed here: the version, and a short sum over all of it."""
+    """Return the name of what is installed here: the version and a short checksum."""
     total = hashlib.sha256()
     for name, package in sorted(packages.items()):
         total.update(f"{name}=={package.version}\n".encode())
@@ -45,7 +45,7 @@ def release_name(packages: dict[str, Distribution]) -> str:
 
 
 def copy(packages: dict[str, Distribution], target: Path) -> None:
-    """Copy the packages into a folder of packages, without programs and byte code."""
+    """Copy the packages into a site-packages folder, without programs and byte code."""
     for name, package in packages.items():
         if name == NAME:
             _copy_own(package, target)
@@ -66,7 +66,7 @@ def _own_files() -> Iterator[Path]:
 
 
 def _copy_own(package: Distribution, target: Path) -> None:
-    """Copy ourselves from where we are: an editable installation has no list of its files."""
+    """Copy our own package from its place: an editable installation has no list of its files."""
     shutil.copytree(PACKAGE, target / NAME, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("METADATA", "entry_points.txt"):
         text = package.read_text(name)

@@ -1,4 +1,4 @@
-"""The releases of a machine: the current one, and the one before it to go back to."""
+"""The releases on a machine: the current one, and the previous one to go back to."""
 
 import shutil
 from pathlib import Path
@@ -10,7 +10,7 @@ CURRENT, PREVIOUS = "current", "previous"
 
 
 class Releases:
-    """Folders, each a release, and two links that name them."""
+    """Folders, one per release, and two links to them."""
 
     def __init__(self, layout: Layout) -> None:
         self._folder = layout.releases
@@ -22,11 +22,11 @@ class Releases:
 
     @property
     def previous(self) -> str | None:
-        """The name of the release before it."""
+        """The name of the previous release."""
         return self._named(PREVIOUS)
 
     def use(self, name: str) -> None:
-        """Make a release the current one; all but this and the one before are removed."""
+        """Make a release the current one; keep only this and the previous one."""
         before = self.current
         if before is not None and before != name:
             self._link(PREVIOUS, before)
@@ -34,10 +34,10 @@ class Releases:
         self._remove_others()
 
     def roll_back(self) -> str:
-        """Go back to the release before, and give its name. Raises EsquirellError."""
+        """Go back to the previous release; return its name. Raises EsquirellError."""
         before = self.previous
         if before is None:
-            raise EsquirellError("there is no release before this one to go back to")
+            raise EsquirellError("there is no previous release to go back to")
         self.use(before)
         return before
 
@@ -60,5 +60,5 @@ class Releases:
 
 
 def remove(folder: Path) -> None:
-    """Remove a folder and all in it, if it is there."""
+    """Remove a folder with its contents, if it exists."""
     shutil.rmtree(folder, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""Taking the service away; configuration and data stay unless they are to go, too."""
+"""Removing the service; configuration and data stay unless they are purged."""
 
 from collections.abc import Callable
 
@@ -12,7 +12,7 @@ def uninstall(
 ) -> None:
     """Stop the service and remove it; with `purge` also configuration, data and user.
 
-    `leave` is called when it is stopped and before anything is removed.
+    `leave` is called after it has stopped and before anything is removed.
     """
     machine.stop(UNITS)
     machine.disable(UNITS)
@@ -26,5 +26,5 @@ def uninstall(
         remove(layout.configuration.parent)
         remove(layout.state)
         machine.remove_user()
-    # Last, as this very program may run from there.
+    # Last, as this program may run from there.
     remove(layout.releases)

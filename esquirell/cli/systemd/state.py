@@ -13,7 +13,7 @@ INIT = f"sudo esquirell init --output {CONFIGURATION}"
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """The state of the service on this machine; `units` by name, only those that are there."""
+    """The state of the service on this machine; `units` by name, only existing ones."""
 
     current: str | None
     previous: str | None
@@ -23,11 +23,11 @@ class State:
 
     @property
     def installed(self) -> bool:
-        """Return whether the service is in place."""
+        """Return whether the service is installed."""
         return self.packaged or self.current is not None
 
     def payload(self) -> dict[str, Any]:
-        """Build the JSON form."""
+        """Return the JSON form."""
         return {
             "installed": self.installed,
             "packaged": self.packaged,
@@ -39,7 +39,7 @@ class State:
         }
 
     def next_steps(self) -> Iterator[str]:
-        """Say what a user may want to do now."""
+        """Return what the user may want to do now."""
         if not self.installed:
             yield f"install it: {for_root('systemd', 'install')}"
         elif not self.configured:
@@ -60,7 +60,7 @@ class State:
 
 
 def look(layout: Layout, machine: Machine) -> State:
-    """Look what is there. Raises EsquirellError without systemd."""
+    """Inspect the machine. Raises EsquirellError without systemd."""
     releases = Releases(layout)
     return State(
         releases.current,
@@ -75,7 +75,7 @@ def _is_there(layout: Layout) -> bool:
     try:
         return layout.configuration.exists()
     except PermissionError:
-        return True  # only that folder, which the installation makes, is closed to users
+        return True  # only that folder, which the installation creates, is closed to users
 
 
 def _facts(shown: Mapping[str, str]) -> dict[str, str]:
@@ -85,7 +85,7 @@ def _facts(shown: Mapping[str, str]) -> dict[str, str]:
     return {
         "enabled": shown.get("UnitFileState", ""),
         "active": active,
-        # systemd keeps the last words of what has ended.
+        # systemd keeps the last status text of an ended service.
         "status": shown.get("StatusText", "") if active == "active" else "",
         "restarts": shown.get("NRestarts", ""),
     }

@@ -140,7 +140,9 @@ class StoredSpan:
         of = reading.c.meter_id == self._id
         earlier = select(func.max(reading.c.measured_at)).where(of, reading.c.measured_at < first)
         later = select(func.min(reading.c.measured_at)).where(of, reading.c.measured_at > last)
-        before, after = (self._connection.execute(one).scalar() for one in (earlier, later))
+        before, after = (
+            self._connection.execute(statement).scalar() for statement in (earlier, later)
+        )
         mine = [statistic.c.meter_id == self._id]
         if before is not None:
             begin = min(self._hour(before)[1], self._hour(first)[0])

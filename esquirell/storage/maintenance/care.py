@@ -22,7 +22,7 @@ def check(database: Database, *, quick: bool = False) -> list[str]:
     `quick` leaves out what takes long on a large file: indexes and references.
     """
     if database.file is not None and not os.access(database.file, os.F_OK):
-        return [f"The database {database.describe()} is not there yet: run esquirell db upgrade."]
+        return [f"The database {database.describe()} does not exist yet: run esquirell db upgrade."]
     try:
         with database.read() as connection:
             return list(_problems(connection, database, quick=quick))
@@ -40,7 +40,7 @@ def backup(database: Database, target: Path) -> None:
     if os.access(target, os.F_OK):
         raise ConfigError(f"{target} exists already: name a new file.")
     if not os.access(file, os.F_OK):
-        raise ConfigError(f"The database {file} is not there yet: there is nothing to back up.")
+        raise ConfigError(f"The database {file} does not exist yet: there is nothing to back up.")
     with database.read() as connection:
         for damage in damages(connection, str(file), "quick_check"):
             raise ConfigError(damage)

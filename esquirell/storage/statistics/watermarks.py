@@ -44,7 +44,7 @@ def lock(connection: Connection, meter_id: int) -> None:
 def share(connection: Connection, meter_ids: Mapping[int, datetime]) -> None:
     """Lock the statistics of these meters until the transaction ends."""
     if connection.dialect.name == "postgresql":
-        locks = [{"class": _LOCKS, "meter": one} for one in sorted(meter_ids)]
+        locks = [{"class": _LOCKS, "meter": meter_id} for meter_id in sorted(meter_ids)]
         connection.execute(_LOCK_SHARED, locks)
 
 
@@ -55,5 +55,7 @@ def set_back(connection: Connection, since: Mapping[int, datetime]) -> None:
     # Hardly ever one is worked up so far already: a single question says so for all.
     found = connection.execute(_REACHED, {"before": min(since.values()) - _LEAST})
     if reached := {meter_id for (meter_id,) in found} & since.keys():
-        rows = [{"of": one, "before": since[one] - _LEAST} for one in sorted(reached)]
+        rows = [
+            {"of": watermark, "before": since[watermark] - _LEAST} for watermark in sorted(reached)
+        ]
         connection.execute(_SET_BACK, rows)

@@ -11,7 +11,7 @@ from esquirell.domain.errors import CommandError, ConfigError, EsquirellError
 from esquirell.domain.meter import Meter, ProtocolVersion
 from esquirell.profiles import shipped, titles
 from esquirell.services.commands import failure
-from esquirell.settings.devices import FoundInList, LeftOut, read_list
+from esquirell.settings.devices import SkippedDevice, UploadedDevices, read_list
 from esquirell.settings.slugs import unique_slug
 from esquirell.web.candidates import Candidate
 from esquirell.web.handler import status_of
@@ -96,7 +96,7 @@ class AddMeter(Steering):
         listed = await self.wait_for(cloud.devices)
         await self._take(read_list(json.dumps(listed).encode(), "the cloud"))
 
-    async def _take(self, found: FoundInList) -> None:
+    async def _take(self, found: UploadedDevices) -> None:
         """Keep the metering devices of a list, and say of the others why they are left out."""
         devices = [
             Candidate(one.meter.device_id, one.fields, measures=True) for one in found.devices
@@ -172,7 +172,7 @@ class AddMeter(Steering):
         device_id: str = "",
         given: Given | None = None,
         found: int | None = None,
-        left_out: Sequence[LeftOut] = (),
+        left_out: Sequence[SkippedDevice] = (),
     ) -> None:
         runtime = self.site.runtime
         candidates = self.site.candidates.of(self.owner)
@@ -224,7 +224,7 @@ def typed_fields(page: Steering) -> dict[str, Any]:
     return fields
 
 
-def sent_devices(page: Steering) -> FoundInList:
+def sent_devices(page: Steering) -> UploadedDevices:
     """Return the devices of a devices.json that was sent; it stays in memory.
 
     Raises CommandError and ConfigError.
