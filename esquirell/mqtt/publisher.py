@@ -161,9 +161,11 @@ class MqttPublisher:
 
     def _published_enough(self, meter: str, status: MeterStatus) -> bool:
         """Return whether enough was published about a meter just now."""
-        times = self._published_at[meter]
-        since = self._moment(status) - times[0]
-        return len(times) == SUCCESSES and abs(since.total_seconds()) < SUCCESSES_S
+        # The bridge, in another thread, may have forgotten the meter meanwhile.
+        times = tuple(self._published_at.get(meter, ()))
+        if len(times) < SUCCESSES:
+            return False
+        return abs((self._moment(status) - times[0]).total_seconds()) < SUCCESSES_S
 
     def _moment(self, status: MeterStatus) -> datetime:
         return max(self._clock(), status.last_success or self._clock())

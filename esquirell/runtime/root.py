@@ -112,7 +112,7 @@ class Runtime:
         The Redis of `embedded` is as new as the directory, and knows nothing. Raises ConfigError.
         """
         folder = self.settings.state_dir
-        if folder.is_dir() or self.settings.redis.embedded:
+        if is_there(folder) or self.settings.redis.embedded:
             return
         with suppress(UnavailableError):
             if self.shared.places.knows(str(folder)):
@@ -154,6 +154,8 @@ class Runtime:
         # Lines of meters that went, or that are another device by now.
         for meter in set(before.meters) - set(self.meters()):
             self.devices.transport.forget(meter.name)
+        if self.polls:
+            self.poller.forget(sorted(_names(before) - _names(self.settings)))
 
     def meters(self) -> Sequence[Meter]:
         """Return the configured meters."""
@@ -456,6 +458,10 @@ class Runtime:
 def _mqtt_password() -> str:
     """Read the password of the broker as the configuration names it now. Raises ConfigError."""
     return load().mqtt.password.get_secret_value()
+
+
+def _names(settings: Settings) -> set[str]:
+    return {meter.name for meter in settings.meters}
 
 
 def _paces(settings: Settings) -> dict[str, int]:

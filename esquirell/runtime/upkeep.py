@@ -147,7 +147,7 @@ class Upkeep:
     def _trace_of_one_missing(self) -> Path | None:
         """Return a file of ours that shows that the missing database was there once."""
         settings, file = self._settings, self.database.file
-        if file is None or file.exists():
+        if file is None or _exists(file):
             return None
         found = [
             *(settings.state_dir / name for name in state_files.MADE_BY_SERVICE),
@@ -157,7 +157,7 @@ class Upkeep:
             *file.parent.glob(f"{file.name}-wal"),
             *file.parent.glob(f"{file.name}.damaged-*"),
         ]
-        return next((path for path in found if path.exists()), None)
+        return next((path for path in found if _exists(path)), None)
 
     @property
     def _is_ours(self) -> bool:
@@ -168,7 +168,15 @@ class Upkeep:
 
 def has_tables(database: Database) -> bool:
     """Whether a service came as far as to make the tables. Raises UnavailableError."""
-    if database.file is not None and not database.file.exists():
+    if database.file is not None and not _exists(database.file):
         return False
     with database.read() as connection:
         return read_revision(connection, database.describe()) is not None
+
+
+def _exists(path: Path) -> bool:
+    """Whether something is there; what can't be looked at, on a disk that fails, is not."""
+    try:
+        return path.exists()
+    except OSError:
+        return False

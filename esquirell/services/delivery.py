@@ -3,11 +3,11 @@
 import logging
 import threading
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from esquirell.domain.errors import EsquirellError, SpoolError, UnavailableError
 from esquirell.domain.meter import Meter
@@ -109,6 +109,8 @@ class Saver:
         """
         if undated := [reading for reading in readings if reading.undated]:
             self._keep(undated)
+            if self._dating:
+                self._dating.expect()
             readings = [reading for reading in readings if not reading.undated]
         if self._stalled or not self._lock.acquire(timeout=0 if self._away else TURN_S):
             self._keep(readings)
@@ -283,6 +285,22 @@ class Delivery:
                 self._publisher.reading(reading, statuses[reading.meter].keys)
             for name, status in statuses.items():
                 self._publisher.status(name, status)
+
+    def forget(self, meters: Iterable[str]) -> None:
+        """Forget meters that are configured no more: one of the same name is another meter."""
+        known: Sequence[dict[str, Any]] = (
+            self._published,
+            self._ranges,
+            self._marked,
+            self.polled,
+            self.reported,
+        )
+        names = list(meters)
+        with self._lock:
+            for of_meters in known:
+                for name in names:
+                    of_meters.pop(name, None)
+        self.statuses.forget_meters(names)
 
     def _profile_keys(self, meter: Meter) -> tuple[str, ...]:
         try:

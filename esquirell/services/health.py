@@ -15,8 +15,10 @@ from esquirell.services.ports import Presence, Queues, ReadingStore
 from esquirell.services.schedules import pace_of
 
 ROLES = ("worker", "beat", "bridge")
-# A report is a message: brokers take 20 KiB, some less. All meters have topics of their own.
-MOST_METERS = 20
+# A report is a message: brokers take 20 KiB, some less. So many meters are in it one and all; of
+# more only some that fail, as each has topics of its own.
+MOST_METERS = 100
+MOST_FAILING = 20
 MOST_PROCESSES = 20
 MOST_PROBLEMS = 10
 MOST_OF_ONE = 2
@@ -65,7 +67,7 @@ class Health:
     def report(self, most_meters: int | None = MOST_METERS) -> dict[str, Any]:
         """Build the report in the shape of `bridge/health`; never raises.
 
-        Of more than `most_meters` it names those that fail, as many.
+        Of more than `most_meters` it names those that fail, the first `MOST_FAILING`.
         """
         redis, roles, processes = self._redis()
         # What it said in Redis is some seconds old: it may be connected by now.
@@ -143,7 +145,7 @@ class Health:
         meters = self._meters()
         of = {meter.name: statuses.get(meter.name, MeterStatus()) for meter in meters}
         failing = [name for name, one in of.items() if one.failures >= FAILURES_TO_OFFLINE]
-        named = list(of) if most is None or len(of) <= most else failing[:most]
+        named = list(of) if most is None or len(of) <= most else failing[:MOST_FAILING]
         return {
             "meters": {name: _meter(of[name]) for name in named},
             "meters_total": len(of),

@@ -4,7 +4,7 @@ import hashlib
 import logging
 import threading
 import uuid
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from datetime import timedelta
 from functools import lru_cache
@@ -73,6 +73,14 @@ class Judging:
             for name in meters:
                 self._known[name] = _newer(self._known.get(name), stored.get(name))
         return True
+
+    def forget(self, meters: Iterable[str]) -> None:
+        """Forget the ledgers of meters: what is stored of one of the same name counts, if any."""
+        with self._lock:
+            for name in meters:
+                self._known.pop(name, None)
+                self._provisional.pop(name, None)
+                self._unbooked.pop(name, None)
 
     def unknown(self, meters: Collection[str]) -> set[str]:
         """Return the meters of which nothing was looked up so far."""

@@ -137,6 +137,14 @@ class Poller:
         seen = self.delivery.statuses.of(meter.name).keys
         return tuple(dict.fromkeys([*seen, *self._profiles.of(meter).keys]))
 
+    def forget(self, meters: Sequence[str]) -> None:
+        """Forget meters that are configured no more; what was stored of them stays."""
+        self.judging.forget(meters)
+        self.delivery.forget(meters)
+        for name in meters:
+            self._questions.pop(name, None)
+            self._holds.pop(name, None)
+
     def stop(self) -> None:
         """Start no further read; those under way get a moment, then their lines are closed."""
         self._stopping.set()

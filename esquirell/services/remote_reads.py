@@ -237,6 +237,7 @@ class RemoteReads:
 class Inbox:
     """Reads what other workers ask for, several batches side by side.
 
+    To stand by while another worker reads takes as long as its poll, and no place of a batch.
     `reading` names the tickets of other work that goes on here, which is said as well.
     """
 
@@ -250,6 +251,7 @@ class Inbox:
         self._reading = reading
         self._read = read
         self._threads = ThreadPoolExecutor(PLACES, thread_name_prefix="batch")
+        self._guards = ThreadPoolExecutor(PLACES, thread_name_prefix="guard")
         self._lock = threading.Lock()
         self._under_way: set[str] = set()
 
@@ -271,7 +273,8 @@ class Inbox:
     def _begin(self, part: Mapping[str, Any]) -> None:
         with self._lock:
             self._under_way.add(part["ticket"])
-        self._threads.submit(self._serve, part)
+        is_guard = part["kind"].startswith(GUARD)
+        (self._guards if is_guard else self._threads).submit(self._serve, part)
 
     def _serve(self, part: Mapping[str, Any]) -> None:
         ticket = part["ticket"]

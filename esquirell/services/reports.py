@@ -108,7 +108,8 @@ class Reports:
     def flush(self) -> None:
         """Store all that was published and not stored."""
         with self._lock:
-            due = [*self._ready, *(pending.reading for pending in self._pending.values())]
+            pending = [one.reading for one in self._pending.values() if not one.reading.increments]
+            due = [*self._ready, *pending]
             self._pending.clear()
             self._ready.clear()
         self._store(due)
@@ -159,7 +160,7 @@ class Reports:
         with self._lock:
             self._delivery.reported[meter.name] = reading.measured_at
             before = self._pending.get(meter.name)
-            if before and before.period != period and not self._was_polled(before):
+            if before and before.period != period and not self._is_stored(before):
                 self._ready.append(before.reading)
             is_first = not self._pending
             self._pending[meter.name] = _Pending(meter, reading, period)
@@ -171,12 +172,18 @@ class Reports:
             over = [one for one in self._pending.values() if _period(now, one.meter) != one.period]
             for pending in over:
                 del self._pending[pending.meter.name]
-                if not self._was_polled(pending):
+                if not self._is_stored(pending):
                     self._ready.append(pending.reading)
             due, self._ready = self._ready, []
         return due
 
-    def _was_polled(self, pending: _Pending) -> bool:
+    def _is_stored(self, pending: _Pending) -> bool:
+        """Whether a reading needs no storing: it is stored, or one of its period is.
+
+        Increments are stored at once, and must not get another time when the clock is set.
+        """
+        if pending.reading.increments:
+            return True
         polls = tuple(self._delivery.polled.get(pending.meter.name, ()))
         return any(_period(poll, pending.meter) == pending.period for poll in polls)
 

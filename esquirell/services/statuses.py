@@ -44,6 +44,14 @@ class Statuses:
         with self._lock:
             self._known, self._loaded, self._newest = {}, False, None
 
+    def forget_meters(self, meters: Iterable[str]) -> None:
+        """Forget what is known of some meters."""
+        with self._lock:
+            for name in meters:
+                self._known.pop(name, None)
+                self._warned.pop(name, None)
+                self._polled.discard(name)
+
     def known(self) -> dict[str, MeterStatus]:
         """Return the statuses of the meters that this process has polled."""
         with self._lock:

@@ -228,6 +228,10 @@ class Dating:
         self._may_wait = True
         self._is_new = True
 
+    def expect(self) -> None:
+        """Look again at what waits: a reading without a time came, perhaps after it was known."""
+        self._may_wait = True
+
     def settle(self, judge: Judge, store: Store, statuses: Statuses) -> None:
         """Date what waits if the time is known, else leave it; never raises."""
         self._may_wait = self._may_wait or self.timekeeper.doubts
@@ -236,15 +240,19 @@ class Dating:
         try:
             self._settle(judge, store, statuses)
         except (SpoolError, UnavailableError) as error:
+            self._may_wait = True
             log.debug("readings wait for their time: %s", error)
 
     def _settle(self, judge: Judge, store: Store, statuses: Statuses) -> None:
+        # Before they are looked up: what comes in between is looked for again.
+        self._may_wait = False
         now = self._clock()
         marks = self._spool.undated()
         if marks and self._is_new:
             self.timekeeper.remember(now, marks[0])
         self._is_new = False
         if not self.timekeeper.trusts(now, statuses.newest):
+            self._may_wait = True
             return
         self._set_future_aside(now, statuses)
         if marks:
@@ -256,7 +264,6 @@ class Dating:
             stored += len(rows)
         if stored:
             log.info("%d readings got their time", stored)
-        self._may_wait = False
 
     def _set_future_aside(self, now: datetime, statuses: Statuses) -> None:
         if not self.timekeeper.overruled:

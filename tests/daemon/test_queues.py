@@ -272,3 +272,39 @@ def test_a_queue_of_no_meter_is_refused(start: Start, divided: str) -> None:
     service = start(divided, "worker --queue jard", "jard")
     assert service.wait() == 2
     assert "known: default, yard" in service.log
+
+
+def test_roles_apart_publish_each_availability_once(
+    start: Start, broker: Mosquitto, server: RedisProcess
+) -> None:
+    """The worker publishes what its polls say, the bridge only what nobody has published."""
+    devices = {name: simulated(name) for name in ("attic", "main", "yard")}
+    tables = [meter_table(name, device.port) for name, device in devices.items()]
+    plain = configuration(tables, mqtt_port=broker.port, redis_url=server.url)
+    try:
+        with Observer(broker.port, "esquirell/meter/+/availability") as observer:
+            services = [start(plain, role) for role in ("bridge", "beat", "worker")]
+            eventually(
+                lambda: all(services[0].readings(name) >= 3 for name in devices),
+                what=lambda: services[2].log,
+            )
+            # One goes, is offline, and comes back: the bridge looks each ten seconds.
+            devices["yard"].stop()
+            eventually(lambda: said_of("yard", observer).count("offline") > 0)
+            devices["yard"] = simulated("yard", port=devices["yard"].port)
+            eventually(lambda: said_of("yard", observer)[-1] == "online")
+            before = services[0].readings()
+            eventually(lambda: services[0].readings() >= before + 22)
+            messages = [one for one in observer.messages if not one.retained]
+    finally:
+        for device in devices.values():
+            device.stop()
+    for name in devices:
+        said = [one.payload for one in messages if one.topic.split("/")[2] == name]
+        assert len(said) > 3
+        assert [payload for payload, times in Counter(said).items() if times > 1] == []
+
+
+def said_of(meter: str, observer: Observer) -> list[str]:
+    """Return the states that were published of a meter, in their order."""
+    return [one.json["state"] for one in observer.of(f"esquirell/meter/{meter}/availability")]

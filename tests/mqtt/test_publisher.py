@@ -142,6 +142,16 @@ def test_availability_is_published_when_there_is_news(broker: Mosquitto) -> None
     }
 
 
+def test_a_meter_may_be_removed_while_it_is_published(broker: Mosquitto) -> None:
+    """The bridge forgets it in its own thread, between any two steps of the poll's."""
+    with publishing(broker) as (publisher, observer):
+        publisher.status("main", MeterStatus(last_success=NOON))
+        publisher._published_at.pop("main")
+        later = MeterStatus(last_success=NOON + SECOND)
+        publisher.status("main", later)
+        assert published(publisher, observer, AVAILABILITY)[-1] == later.payload()
+
+
 def test_each_success_is_published_without_a_period(broker: Mosquitto) -> None:
     # Polled each five seconds, and this time a bit early.
     later = MeterStatus(last_success=NOON + timedelta(seconds=4.9))

@@ -14,7 +14,7 @@ from esquirell.domain.process import Process, process_of
 from esquirell.domain.reading import MeterStatus
 from esquirell.domain.schedule import Schedule
 from esquirell.runtime.self_report import INTERVALS, MOST_LATE_S, Punctuality
-from esquirell.services.health import MOST_METERS, Configured, Health, Here, described
+from esquirell.services.health import MOST_FAILING, MOST_METERS, Configured, Health, Here, described
 
 SINCE = "2026-11-22T10:00:00.000Z"
 ALL = ("worker", "beat", "bridge")
@@ -100,8 +100,18 @@ def test_meters_that_fail_are_no_fault_of_the_service_and_the_report_stays_small
     report = health_of(Presence(Process("raspi", ALL, SINCE)), store, meters=300).report()
     assert report["healthy"] is True
     assert (report["meters_total"], report["meters_failing"]) == (300, 200)
-    assert list(report["meters"]) == [f"m{number:03}" for number in range(100, 100 + MOST_METERS)]
+    assert list(report["meters"]) == [f"m{number:03}" for number in range(100, 100 + MOST_FAILING)]
     assert len(json.dumps(report)) < 4000
+
+
+def test_all_meters_are_in_the_report_while_it_fits_a_small_packet() -> None:
+    store = ReadingStore()
+    names = [f"m{number:03}" for number in range(MOST_METERS)]
+    store.kept = {name: MeterStatus(2, "wrong_protocol", START) for name in names}
+    presence = Presence(Process("raspi", ALL, SINCE))
+    report = health_of(presence, store, meters=MOST_METERS).report()
+    assert list(report["meters"]) == names
+    assert len(json.dumps(report)) < 12_000
 
 
 def test_a_whole_cluster_in_trouble_still_fits_a_small_packet() -> None:

@@ -1,14 +1,16 @@
 """Which worker reads which meters, and what becomes of those whose worker does not."""
 
+import threading
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import pytest
+from support.waiting import LIMIT_S, eventually
 
 from esquirell.domain.errors import UnavailableError
 from esquirell.domain.meter import Meter
 from esquirell.services import remote_reads
-from esquirell.services.remote_reads import Inbox, RemoteReads
+from esquirell.services.remote_reads import GUARD, PLACES, Inbox, RemoteReads
 
 NEVER = "nobody asked for this"
 
@@ -278,3 +280,26 @@ def test_an_inbox_answers_what_it_claims(post: Post) -> None:
     inbox._threads.shutdown()
     assert done == [("scheduled", ["m1"])]
     assert post.replies == {"free": {"meters": {}}}
+
+
+def test_to_stand_by_for_others_takes_no_place_of_what_is_to_be_read(post: Post) -> None:
+    poll_ends = threading.Event()
+
+    def read_batch(kind: str, names: Sequence[str]) -> dict[str, Any]:
+        if kind.startswith(GUARD):
+            poll_ends.wait(LIMIT_S)
+        return {"meters": dict.fromkeys(names)}
+
+    inbox = Inbox(post, read_batch)
+    guards = [
+        {"kind": f"{GUARD}{number}:scheduled", "meters": ["m0"], "ticket": f"guard {number}"}
+        for number in range(2 * PLACES)
+    ]
+    post.inbox = [*guards, {"kind": "scheduled", "meters": ["m1"], "ticket": "batch"}]
+    for _ in range(len(guards) + 1):
+        inbox.turn()
+    try:
+        eventually(lambda: post.replies == {"batch": {"meters": {"m1": None}}})
+    finally:
+        poll_ends.set()
+    eventually(lambda: len(post.replies) == len(guards) + 1)

@@ -283,3 +283,30 @@ def test_a_meter_that_is_not_listened_to_has_its_energy_estimated(
     for increment in (100, 100):
         add(bench, plug, increment)
     assert bench.publisher.readings[-1][0].diagnostics["energy_source"] == "estimated"
+
+
+def test_a_meter_that_was_removed_and_forgotten_begins_anew(bench: Bench) -> None:
+    plug = meter(profile="plug", store_every=3600)
+    for increment in (100, 100):
+        add(bench, plug, increment)
+    # As `meters remove --forget` does, in the running process.
+    bench.poller.forget(["main"])
+    bench.store.ledger_of.clear()
+    bench.store.rows.clear()
+    bench.reports.flush()
+    assert bench.store.rows == {}
+    bench.poller.judging.prepare(["main"])
+    add(bench, plug, 30)
+    last, _ = bench.publisher.readings[-1]
+    assert last.values["energy_import"] == 0.0
+
+
+def test_a_meter_that_was_removed_and_came_back_goes_on(bench: Bench) -> None:
+    plug = meter(profile="plug", store_every=3600)
+    for increment in (100, 100):
+        add(bench, plug, increment)
+    bench.poller.forget(["main"])
+    bench.poller.judging.prepare(["main"])
+    add(bench, plug, 30)
+    last, _ = bench.publisher.readings[-1]
+    assert last.values["energy_import"] == 0.13

@@ -13,6 +13,7 @@ from support.db_samples import sample
 from support.waiting import LIMIT_S
 
 from esquirell.domain.errors import ConfigError, UnavailableError
+from esquirell.runtime.upkeep import has_tables
 from esquirell.storage.database import Database
 from esquirell.storage.maintenance.revision import ensure_current
 from esquirell.storage.readings import Readings
@@ -182,6 +183,7 @@ WITHOUT_DRIVER = """
 import sys
 sys.modules["psycopg"] = None
 from esquirell.domain.errors import ConfigError
+from esquirell.runtime.upkeep import has_tables
 from esquirell.storage.database import Database
 from esquirell.storage.readings import Readings
 try:
@@ -219,3 +221,9 @@ def test_a_disk_that_fails_to_look_is_a_database_that_is_gone() -> None:
         database.try_out()
     with pytest.raises(UnavailableError, match="is gone"), database.write():
         pass
+
+
+def test_a_place_that_cannot_be_looked_at_holds_no_database() -> None:
+    """As on a disk that fails: an error of the system's, not an answer."""
+    database = Database(f"sqlite:////{'x' * 300}/esquirell.db")
+    assert not has_tables(database)

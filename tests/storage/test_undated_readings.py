@@ -10,10 +10,12 @@ from support.fakes import Clock, Publisher, Transport, meter
 from support.statistics import Workshop
 
 from esquirell import profiles
+from esquirell.domain.heard import Heard
 from esquirell.domain.periods import Calendar
 from esquirell.domain.reading import payload
 from esquirell.services.delivery import Delivery, Saver
 from esquirell.services.poll import Poller
+from esquirell.services.reports import Reports
 from esquirell.services.timekeeping import Dating, Timekeeper
 from esquirell.storage.corrections.store import Corrections
 from esquirell.storage.database import Database
@@ -229,3 +231,37 @@ def test_without_a_spool_and_without_a_database_what_waits_stays_in_memory(
     house.wrong = timedelta(0)
     house.poll(1)
     assert len(house.stored()) == 10
+
+
+PLUG = {"18": 2174, "19": 5000, "20": 2300}
+
+
+@pytest.mark.parametrize("slew_s", [0.0, 0.7, -0.7])
+def test_what_was_reported_without_a_time_counts_once_when_its_period_ends(
+    house: House, slew_s: float
+) -> None:
+    """The clock is set before the reports of the period are stored, and slewed until then."""
+    plug = meter("plug", profile="plug", store_every=3600)
+    house.boot(datetime(1970, 1, 1, tzinfo=UTC))
+    poller = house.poller
+    reports = Reports(
+        poller.intake, poller.judging, poller.delivery, house.publisher, lambda: house.clock.now
+    )
+    poller.judging.prepare(["plug"])
+    for increments in ({"17": 100}, {"17": 100}, {}):
+        house.poll(1)
+        reports.reported(plug, Heard(PLUG, push="on", increments=increments))
+        reports.turn()
+    house.wrong = timedelta(0)
+    house.poll(1)
+    assert house.saver.waiting == 0
+    house.machine.uptime += slew_s
+    house.passes(HOUR)
+    house.clock.now = house.true
+    reports.store_turn()
+    house.poll(1)
+    assert house.saver.waiting == 0
+    ledger = Readings(house.database).ledgers(["plug"])["plug"]
+    assert ledger.counters["energy_import"].total == pytest.approx(0.1)
+    since, until = house.true - DAY, house.true + DAY
+    assert len(list(Readings(house.database).query(["plug"], since, until))) == 3
