@@ -5,6 +5,7 @@ stored later than a newer one sets it back. Each step recalculates whole hours f
 readings, so that the result is the same whether it came in one go or in a thousand.
 """
 
+import time
 from bisect import bisect_left
 from collections.abc import Collection, Sequence
 from datetime import UTC, datetime, timedelta
@@ -18,6 +19,9 @@ from esquirell.services.statistics_ports import StatisticsStore, StatisticsTurn
 
 # Readings in one transaction: about a week of minutes, a tenth of a second on a small computer.
 STEP_READINGS = 10_000
+# A transaction of this length leaves others a moment to write: SQLite has no queue for those who
+# wait, so that one after another would keep the readings out for as long as all of them take.
+LONG_S, BREATH_S = 0.05, 0.05
 _WINDOW = timedelta(hours=6)
 _LEAST = timedelta(milliseconds=1)
 
@@ -57,8 +61,12 @@ class Statistics:
 
         Raises UnavailableError; then nothing has changed.
         """
+        began = time.monotonic()
         with self._store.turn(meter) as turn:
-            return Step(turn, meter, self._calendar, self._clock(), self.step_readings).run()
+            new = Step(turn, meter, self._calendar, self._clock(), self.step_readings).run()
+        if time.monotonic() - began > LONG_S:
+            time.sleep(BREATH_S)
+        return new
 
     def _finish(self, meter: str) -> int:
         looked_at = 0
