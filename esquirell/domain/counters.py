@@ -5,6 +5,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from operator import attrgetter
 
+from esquirell.domain.record import record
+
 # More than any connection of a home can deliver: three phases of 145 A.
 MOST_KW = 100.0
 # Devices that count in steps, or report every half hour, catch up with more than one poll's worth.
@@ -59,8 +61,7 @@ class Level:
         return self.count >= CONFIRMATIONS and lasted >= CONFIRMATION_S
 
 
-# Not frozen, which would take several times as long: one is made for each counter of a reading.
-@dataclass(slots=True)
+@record
 class Counter:
     """A counter as it was last believed, in kWh: the sum is `raw` + `offset`.
 

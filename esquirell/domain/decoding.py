@@ -1,7 +1,7 @@
 """From raw datapoints to values in canonical units, one answer at a time."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cached_property
 from typing import Any
 
@@ -11,6 +11,7 @@ from esquirell.domain.numbers import whole
 from esquirell.domain.plausibility import contradictions, is_excessive, is_hollow
 from esquirell.domain.profile import Datapoint, Profile
 from esquirell.domain.quantity import is_possible
+from esquirell.domain.record import record
 
 IMPORTS = frozenset(["FORWARD", "IMPORT", "POSITIVE"])
 EXPORTS = frozenset(["REVERSE", "BACKWARD", "EXPORT", "NEGATIVE"])
@@ -22,7 +23,7 @@ _NOISE_W = 10
 _WITHOUT_VOLTAGE = ("current", "active_power")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Decoded:
     """What one answer of a device means, in canonical units.
 

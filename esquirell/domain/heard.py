@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from esquirell.domain.meter import Meter
+from esquirell.domain.record import record
 
 Push = Literal["on", "off", "suspended"]
 
@@ -27,7 +28,7 @@ class Question:
     forced: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Heard:
     """All that a meter said and that is still to be believed.
 

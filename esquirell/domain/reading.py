@@ -1,7 +1,7 @@
 """A reading and what goes with it: its ledger, the outcome of a poll, the state of a meter."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import UTC, datetime
 from typing import Any, Literal
 
@@ -10,10 +10,11 @@ from esquirell.domain.doubts import Doubt
 from esquirell.domain.errors import EsquirellError
 from esquirell.domain.increments import Increments
 from esquirell.domain.integration import Integral
+from esquirell.domain.record import record
 from esquirell.domain.undated import Undated
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Ledger:
     """The books of a meter after the reading of `at`.
 
@@ -77,7 +78,7 @@ def _differ(
     return False
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Reading:
     """The values of one meter at one moment; what the meter did not send is absent.
 
@@ -145,7 +146,7 @@ def payload(reading: Reading, keys: tuple[str, ...]) -> dict[str, object]:
     return shape | {"diagnostics": diagnostics}
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Outcome:
     """A reading, or the error that stands for it.
 
@@ -171,7 +172,7 @@ FAILURES_TO_OFFLINE = 2
 MISSED_INTERVALS_TO_OFFLINE = 3
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class MeterStatus:
     """The polls of one meter so far: failures in a row, their reason, the last success.
 

@@ -8,7 +8,7 @@ from typing import Any
 from esquirell.domain.instrument import Instrument
 from esquirell.domain.reading import Reading, iso
 from esquirell.domain.undated import Undated
-from esquirell.storage.ledgers import to_ledger, to_state
+from esquirell.storage.meters import to_ledger, to_state
 
 
 def to_body(reading: Reading) -> dict[str, Any]:

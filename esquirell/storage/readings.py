@@ -13,7 +13,7 @@ from esquirell.domain.reading import Ledger, MeterStatus, Reading
 from esquirell.storage import meters
 from esquirell.storage.database import Database
 from esquirell.storage.history import ReadingHistory
-from esquirell.storage.ledgers import LedgerReader, read_ledgers, write_ledgers
+from esquirell.storage.meters import LedgerReader, read_ledgers, write_ledgers
 from esquirell.storage.statistics import watermarks
 from esquirell.storage.tables import QUANTITY_COLUMNS, reading
 from esquirell.storage.upsert import insert_new

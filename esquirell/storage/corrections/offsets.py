@@ -9,7 +9,7 @@ from sqlalchemy.engine import Connection
 
 from esquirell.domain.counters import Counter, anew, handed_over
 from esquirell.domain.judgement import ESTIMATED, INCREMENTS
-from esquirell.storage.ledgers import to_ledger, to_state
+from esquirell.storage.meters import to_ledger, to_state
 from esquirell.storage.tables import ledger
 
 

@@ -9,13 +9,13 @@ import base64
 import binascii
 import hmac
 import struct
-from dataclasses import dataclass
 from hashlib import sha256
 
 from cryptography.hazmat.primitives.ciphers import Cipher
 from cryptography.hazmat.primitives.ciphers.algorithms import AES
 from cryptography.hazmat.primitives.ciphers.modes import ECB
 
+from esquirell.domain.record import record
 from esquirell.tuya.tinytuya_import import (
     DP_QUERY,
     DP_QUERY_NEW,
@@ -59,7 +59,7 @@ _WITHOUT_VERSION = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Frame:
     """A frame that was opened; an acknowledgement has no payload."""
 

@@ -3,6 +3,7 @@
 import time
 from collections import deque
 from collections.abc import Callable, Collection, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -49,10 +50,11 @@ class Datapoints:
 
     known: dict[str, Datapoint] = field(default_factory=dict)
     answered: set[str] = field(default_factory=set)
-    came: set[str] = field(default_factory=set)
+    came: frozenset[str] = frozenset()
     missing: dict[str, int] = field(default_factory=dict)
     by_id: bool = False
     last_at: float = -FOREVER
+    last_ids: frozenset[str] = frozenset()
     answers: int = 0
     reports: int = 0
     answers_by_reports: bool = False
@@ -63,7 +65,7 @@ class Datapoints:
 
     def take(self, message: Message, now: float, line: int) -> None:
         """Take in what a message says, whatever kind it is of."""
-        self.last_at = now
+        self.last_at, self.last_ids = now, frozenset(message.dps)
         for name, value in message.dps.items():
             point = self.known.get(name)
             if point is not None:
@@ -76,10 +78,14 @@ class Datapoints:
             if len(self.known) >= MOST_DATAPOINTS:
                 names = message.dps.keys() & self.known.keys()
             self.answered.update(names)
-            self.came.update(names)
+            self._note_came(names)
             self.answers_by_reports = False
         elif message.is_report:
             self.reports += 1
+
+    def _note_came(self, names: Collection[str]) -> None:
+        if not self.came.issuperset(names):
+            self.came = self.came.union(names)
 
     def pend(self, now: float) -> None:
         """Note that something was reported that is not published yet."""
@@ -116,15 +122,17 @@ class Datapoints:
         """Whether answers hold all that the meter ever said."""
         return self.answers_by_reports or self.known.keys() <= self.answered
 
-    def due(self, named: Collection[str]) -> set[str]:
+    def due(self, named: Collection[str]) -> AbstractSet[str]:
         """Return the ids to wait for: those named by the profile and those that ever came."""
-        ids = self.came.union(named)
+        ids = self.came if self.came.issuperset(named) else self.came.union(named)
         if not self.missing:
             return ids
         return {name for name in ids if self.missing.get(name, 0) < MISSES}
 
     def left(self, due: Collection[str], since: float) -> set[str]:
         """Return the ids that were not said since a moment."""
+        if self.last_at >= since and self.last_ids.issuperset(due):
+            return set()  # all came in one message: the usual case
         known = self.known
         return {name for name in due if (point := known.get(name)) is None or point.at < since}
 
@@ -133,7 +141,7 @@ class Datapoints:
         for name in due if left or self.missing else ():
             self.missing[name] = self.missing.get(name, 0) + 1 if name in left else 0
         if not self.known.keys() <= self.came:
-            self.came.update(name for name, point in self.known.items() if point.at >= since)
+            self._note_came([name for name, point in self.known.items() if point.at >= since])
 
     def unconfirmed(self, now: float, line: int) -> set[str]:
         """Return the ids that are to be asked for anew, as the line lives and says nothing of them.

@@ -171,7 +171,9 @@ class Exchange:
         assert session is not None  # noqa: S101 - it is connected
         session.evidence.garbled, session.evidence.refusal = False, ""
         # An increment is no state: asked for, a device says the last one again.
-        cid, due = question.meter.cid, said.due(question.ids) - question.increments
+        cid, due = question.meter.cid, said.due(question.ids)
+        if question.increments:
+            due = due - question.increments
         if question.refresh:
             self.refresh(said, question.refresh, cid)
             ends = min(since + self._limits.refresh_s, end)

@@ -6,10 +6,11 @@ import math
 import os
 import time
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import lru_cache
 from typing import Any
 
+from esquirell.domain.record import record
 from esquirell.tuya.errors import SESSION_VERSIONS, Evidence
 from esquirell.tuya.lan.codec import (
     NONCE_BYTES,
@@ -39,7 +40,7 @@ _PROOF_BYTES = 32
 _PLAIN = (int, str, bool)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Message:
     """What a device said in one frame about the device `cid`, or itself.
 
