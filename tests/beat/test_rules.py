@@ -2,9 +2,11 @@ from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
+from celery import Celery
 from hypothesis import given
 from hypothesis import strategies as st
 
+from esquirell.beat.entry import RuleSchedule
 from esquirell.beat.rules import Crontab, Grid, check_cron, explain, from_json, rule_of
 from esquirell.domain.errors import ConfigError
 from esquirell.domain.schedule import Schedule
@@ -170,3 +172,16 @@ def test_a_crontab_is_said_as_people_say_it(cron: str, words: str) -> None:
     said, runs = explain(cron, "Europe/Warsaw", 1)
     assert said == words
     assert len(runs) == 1
+
+
+def test_a_crontab_that_is_none_makes_no_rule() -> None:
+    with pytest.raises(ConfigError, match="61"):
+        rule_of(Schedule.model_construct(name="x", cron="61 * * * *"), "UTC")
+
+
+def test_beat_looks_again_when_the_next_run_is_due(app: Celery) -> None:
+    schedule = RuleSchedule(Grid(60), app)
+    for is_due, last_run in ((False, schedule.now()), (True, schedule.now() - timedelta(hours=1))):
+        found = schedule.is_due(last_run)
+        assert found.is_due is is_due
+        assert 0 < found.next <= 60

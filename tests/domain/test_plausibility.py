@@ -185,3 +185,9 @@ keys = st.builds(
 def test_no_values_upset_the_checks(values: dict[str, float]) -> None:
     for verdict in look(values):
         assert not verdict.scale or verdict.scale.key in values
+
+
+@pytest.mark.parametrize(("off", "is_wrong"), [(99.0, False), (101.0, True)])
+def test_a_small_total_may_be_a_hundred_watts_off_its_phases(off: float, is_wrong: bool) -> None:
+    values = {f"active_power_{phase}": 40.0 for phase in "abc"} | {"active_power": 120.0 + off}
+    assert bool(wrong(values)) is is_wrong

@@ -299,16 +299,20 @@ MODES = tuple(Specified(str(dp), f"mode_{dp}", "enum", choices=("a", "b")) for d
 
 
 @pytest.mark.parametrize(
-    ("points", "is_shape"),
+    ("points", "odd", "proof"),
     [
-        ((*SWITCHES, *MODES[:2]), True),
-        ((*SWITCHES[1:], *MODES[:2]), False),
-        ((*SWITCHES, MODES[0], Specified("8", "switch_8", "bool")), False),
+        ((*SWITCHES, *MODES[:2]), {}, 1),
+        ((*SWITCHES[1:], *MODES[:2]), {}, 0),
+        ((*SWITCHES, MODES[0], Specified("8", "switch_8", "bool")), {}, 0),
+        # Another choice says little, a number out of its bounds that this is something else.
+        ((*SWITCHES, *MODES), {"8": "c"}, 0),
+        ((*SWITCHES, *MODES[:2], NUMBER), {"20": 9999}, -1),
     ],
 )
 def test_seven_datapoints_with_two_choices_among_them_are_a_shape(
-    points: tuple[Specified, ...], is_shape: bool
+    points: tuple[Specified, ...], odd: dict[str, Any], proof: int
 ) -> None:
-    answer = {point.name: True if point.kind == "bool" else "a" for point in points}
+    usual = {"bool": True, "enum": "a", "value": 2300}
+    answer = {point.name: usual[point.kind] for point in points} | odd
     found = [one for one in candidates([(points, 1)], answer) if one.name == "layout"]
-    assert [one.shape > 0 for one in found] == [is_shape]
+    assert [(one.shape > 0) - (one.shape < 0) for one in found] == [proof]

@@ -1,5 +1,6 @@
 import json
 import re
+from dataclasses import replace
 from typing import Any, get_args
 
 import pytest
@@ -8,6 +9,7 @@ from support.mqtt_parts import info_of, meter, schedule
 from esquirell import profiles
 from esquirell.domain.command import Source
 from esquirell.domain.errors import CommandError
+from esquirell.domain.profile import Profile
 from esquirell.domain.quantity import QUANTITIES
 from esquirell.domain.reading import MeterStatus
 from esquirell.domain.requests import Level
@@ -372,3 +374,9 @@ def test_a_schedule_may_be_called_as_a_meter_is() -> None:
     of_schedule = [one for one in controls(schedule()).values() if "unique_id" in one]
     ids = [(one["platform"], one["unique_id"]) for one in [*of_meter, *of_schedule]]
     assert len(set(ids)) == len(ids)
+
+
+def test_a_product_is_known_by_what_it_measures() -> None:
+    assert info_of().is_known
+    assert not replace(info_of(), profile=None).is_known
+    assert not replace(info_of(), profile=Profile(name="none", title="", datapoints={})).is_known

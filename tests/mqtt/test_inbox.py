@@ -4,7 +4,7 @@ import pytest
 
 from esquirell.mqtt.link import Link, Message
 from esquirell.mqtt.options import Options
-from esquirell.mqtt.traffic import Inbox
+from esquirell.mqtt.traffic import ARRIVED_AFTER_S, JUST_AFTER_S, Inbox
 
 PRESS = ("esquirell/meter/main/fetch", b"{}")
 
@@ -83,3 +83,23 @@ def test_an_acknowledgement_that_got_lost_is_sent_again(line: Callable[..., Line
     assert not inbox.take(press(second, 3, again=True))
     inbox.acknowledge(second)
     assert second.told == [3]
+
+
+def test_what_was_acknowledged_a_moment_ago_is_known_when_it_comes_again(
+    line: Callable[..., Line],
+) -> None:
+    now = [0.0]
+    inbox, first, second, third = Inbox(lambda: now[0]), line(), line(), line()
+    inbox.opened(resumed=False)
+    now[0] += JUST_AFTER_S + 1
+    message = press(first, 1)
+    inbox.take(message)
+    inbox.finish(message)
+    inbox.acknowledge(first)
+    inbox.closed()
+    inbox.opened(resumed=True)
+    assert not inbox.take(press(second, 1, again=True))
+    inbox.acknowledge(second)
+    now[0] += ARRIVED_AFTER_S + JUST_AFTER_S
+    inbox.acknowledge(second)
+    assert inbox.take(press(third, 1, again=True))

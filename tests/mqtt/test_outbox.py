@@ -48,3 +48,11 @@ def test_of_too_many_events_the_oldest_are_dropped() -> None:
     messages = everything(outbox)
     assert len(messages) == EVENT_LIMIT
     assert messages[0].payload == b"5"
+
+
+def test_all_that_waits_is_counted() -> None:
+    outbox = Outbox()
+    outbox.keep("a", b"1")
+    outbox.add("event", b"1")
+    outbox.answer(Outgoing("answer", b"1", retained=False))
+    assert outbox.count == 3

@@ -119,7 +119,7 @@ def test_a_clock_set_back_stops_nothing(broker: Mosquitto) -> None:
 
 def test_without_a_period_every_reading_is_published(broker: Mosquitto) -> None:
     with publishing(broker) as (publisher, observer):
-        assert publish_all(publisher, observer, 0, 0.5, 1) == [0, 0.5, 1]
+        assert publish_all(publisher, observer, 0, 0.25, 0.5, 1) == [0, 0.25, 0.5, 1]
 
 
 def test_availability_is_published_when_there_is_news(broker: Mosquitto) -> None:

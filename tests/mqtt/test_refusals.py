@@ -312,3 +312,18 @@ def test_certificate_files_are_checked_at_once(tmp_path: Path, certificates: Cer
         Connection(
             Options(tls=True, cert_file=certificates.client, key_file=certificates.server_key)
         )
+
+
+def test_a_connection_that_does_not_stand_is_a_problem(broker: Mosquitto) -> None:
+    with running(Options("127.0.0.1", free_port())) as connection:
+        eventually(lambda: "can't be reached" in connection.problems[0])
+    with connected(Options("127.0.0.1", broker.port)) as connection:
+        assert connection.problems == []
+
+
+@pytest.mark.parametrize(
+    ("topics", "said"),
+    [({"a"}, "does not let us publish a: look"), ({"b", "a", "c"}, "publish a and 2 more: look")],
+)
+def test_the_first_topic_that_is_denied_is_named(topics: set[str], said: str) -> None:
+    assert said in reasons.kept_from("127.0.0.1:1883", "does not let us publish", topics)

@@ -210,3 +210,9 @@ def test_nothing_of_it_can_be_asked_over_mqtt(bench: Bench) -> None:
     for verb in ("try", "add", "set", "exchange", "remove"):
         answer = bench.commands.handle(Request("mqtt", f"meter/{verb}", NEW)).payload()
         assert answer["code"] == "unknown_command"
+
+
+def test_the_source_of_a_counter_is_called_as_it_is_stored() -> None:
+    """Called otherwise by a release, every meter would count as exchanged."""
+    assert source_of("bf01", invert=False) == "f2c5c864678ce1cd"
+    assert source_of("bf01", invert=("a",)) == "5b431d3dc942e6a3"

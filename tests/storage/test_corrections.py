@@ -11,6 +11,7 @@ from esquirell.domain.statistic import Statistic
 from esquirell.storage.corrections import kept
 from esquirell.storage.corrections.store import EVER, Corrections
 from esquirell.storage.database import Database
+from esquirell.storage.maintenance.forgetting import forget
 
 MINUTE = timedelta(minutes=1)
 HOUR = timedelta(hours=1)
@@ -187,4 +188,15 @@ def test_a_span_without_readings_changes_nothing(archive: Archive) -> None:
     assert archive.remove(500, 600) == 0
     span = Span("main", MIDNIGHT + 9 * HOUR, MIDNIGHT + 10 * HOUR)
     assert archive.corrections.restamp(span, lambda first: first).is_empty
+    assert archive.state() == before
+
+
+def test_what_is_kept_of_one_meter_outlives_another_that_is_forgotten(archive: Archive) -> None:
+    later = MIDNIGHT + timedelta(days=3650)
+    archive.readings.add([Reading("garage", later, {"voltage": 230.0})], {})
+    archive.corrections.set_future_aside(MIDNIGHT + 3 * HOUR)
+    before = archive.state()
+    assert archive.remove(60, 120) == 60
+    forget(archive.database, "garage")
+    archive.corrections.undo("main", ["remove"])
     assert archive.state() == before

@@ -88,8 +88,11 @@ def test_an_expired_token_is_renewed_once(server: TuyaCloud, tmp_path: Path) -> 
     assert cloud.read(METER) == {"19": 2500, "20": 2301}
 
 
-def test_a_token_that_is_never_accepted_ends_in_an_error(server: TuyaCloud, tmp_path: Path) -> None:
-    server.failures[DETAILS] = failure(1010, "token invalid")
+@pytest.mark.parametrize("code", [1010, 1011])
+def test_a_token_that_is_never_accepted_ends_in_an_error(
+    server: TuyaCloud, tmp_path: Path, code: int
+) -> None:
+    server.failures[DETAILS] = failure(code, "token invalid")
     assert "tokens that it does not accept" in failed(a_cloud(server.url, tmp_path))
     assert server.asked[DETAILS] == 2
 

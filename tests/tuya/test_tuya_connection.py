@@ -1,5 +1,6 @@
 import json
 import threading
+import time
 from dataclasses import replace
 
 import pytest
@@ -157,12 +158,20 @@ def test_dps_are_refreshed_before_the_question_when_asked_for(
     assert [command in QUERIES for command, _ in asked] == [False, True, True]
 
 
-def test_a_device_that_ignores_a_refresh_is_read_all_the_same(transport: LanReader) -> None:
+def test_a_device_that_ignores_a_refresh_is_read_all_the_same_after_a_while(
+    transport: LanReader,
+) -> None:
+    came: list[tuple[int, float]] = []
+
     def ignore(_: MockSession, request: MockRequest, answer: bytes | None) -> bytes | None:
+        came.append((request.cmd, time.monotonic()))
         return None if request.cmd == tinytuya.UPDATEDPS else answer
 
     with mock_device("3.3", ignore) as device:
         assert transport.dps(a_meter(device.port), (18,)) == DPS
+    (refresh, refreshed_at), (question, asked_at) = came[:2]
+    assert (refresh, question in QUERIES) == (tinytuya.UPDATEDPS, True)
+    assert asked_at - refreshed_at > QUICK.refresh_s / 2
 
 
 def test_changed_settings_open_a_connection_of_their_own(make_transport: MakeTransport) -> None:

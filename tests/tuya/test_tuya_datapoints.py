@@ -157,3 +157,12 @@ def test_a_device_is_asked_by_id_and_what_it_is_silent_of_is_null(holder: LanRea
         eventually(lambda: "7" not in holder.read(question).values)
         assert holder.read(question).values["1"] == 4496
         assert holder.read(question).values["6"] == "BBBB"
+
+
+def test_what_answers_lack_again_and_again_is_waited_for_no_more() -> None:
+    said = Datapoints()
+    said.take(Message(tinytuya.STATUS, dps={"1": 4496, "18": 5}), START, LINE)
+    said.missing["18"] = datapoints.MISSES - 1
+    assert said.due({"1", "18"}) == {"1", "18"}
+    said.missing["18"] = datapoints.MISSES
+    assert said.due({"1", "18"}) == {"1"}

@@ -220,6 +220,7 @@ def test_what_another_process_found_is_used(finder: Finder, tmp_path: Path, lock
     ours, theirs = (Addresses(tmp_path / "addresses") for _ in range(2))
     ours.put(DEVICE_ID, ELSEWHERE)
     theirs.put(DEVICE_ID, "127.0.0.1")
+    assert (tmp_path / "addresses").stat().st_mode & 0o777 == 0o700
     finder.stop()
     with simulated("3.4") as device:
         assert (
