@@ -3,7 +3,6 @@
 import logging
 import time
 from collections.abc import Callable
-from typing import cast
 
 from celery import Celery
 from celery.beat import SchedulingError
@@ -18,6 +17,7 @@ from esquirell.broker.connection import RedisError
 from esquirell.broker.lease import Lease
 from esquirell.broker.outage import Outage
 from esquirell.broker.queue import sent_now
+from esquirell.broker.transport import Unsent, collected
 from esquirell.domain.errors import UnavailableError
 
 log = logging.getLogger(__name__)
@@ -79,7 +79,11 @@ class Scheduler(RedBeatScheduler):
         return float(super().tick()) if self._lease.hold() else TURN_S
 
     def close(self) -> None:
-        """Release the lease, so that another beat takes over."""
+        """Write what is left, and release the lease, so that another beat takes over."""
+        try:
+            self._snapshots.close()
+        except RedisError as error:
+            log.debug("the last runs are not noted: %s", error)
         self._lease.release()
 
     @property
@@ -99,25 +103,36 @@ class Scheduler(RedBeatScheduler):
         return float(wait_s)
 
     def _send(self, entry: entries.Entry, producer: Producer) -> None:
-        try:
-            self.apply_async(entry, producer)
-        except SchedulingError as error:
-            reason = error.__context__
-            if isinstance(reason, (RedisError, OperationalError)):
-                raise reason from None
-            log.error("schedule %s can't be sent: %s", entry.name, reason)  # noqa: TRY400 - one sentence
+        """Send a task and note its run in one transaction, which is one round trip.
 
-    def apply_async(self, entry: entries.Entry, producer: Producer) -> object:
-        """Send a task, unless so many wait already that nobody seems to take them."""
-        entry.options["headers"] = sent_now(entry.options.get("headers", {}))
+        None is sent while so many wait already that nobody seems to take them.
+        """
+        messages: list[Unsent] = []
         if self._waiting < QUEUE_LIMIT:
-            self._waiting += 1
-            return cast("object", super().apply_async(entry, producer=producer))
-        self.reserve(entry)
-        log.warning(
-            "schedule %s left out: %d tasks wait, is a worker up?", entry.name, self._waiting
-        )
-        return None
+            messages = self._messages(entry, producer)
+        else:
+            log.warning(
+                "schedule %s left out: %d tasks wait, is a worker up?", entry.name, self._waiting
+            )
+        with client_of(self.app).pipeline() as steps:
+            next(entry).advance(steps)
+            for key, message in messages:
+                steps.lpush(key, message)
+            steps.execute()
+        self._waiting += len(messages)
+
+    def _messages(self, entry: entries.Entry, producer: Producer) -> list[Unsent]:
+        """Return the message of a task; none, and say so, when it can't be written."""
+        entry.options["headers"] = sent_now(entry.options.get("headers", {}))
+        with collected() as messages:
+            try:
+                self.apply_async(entry, producer=producer, advance=False)
+            except SchedulingError as error:
+                reason = error.__context__
+                if isinstance(reason, (RedisError, OperationalError)):
+                    raise reason from None
+                log.error("schedule %s can't be sent: %s", entry.name, reason)  # noqa: TRY400 - one sentence
+        return messages
 
     def _load(self, key: str, definition: str) -> entries.Entry | None:
         try:

@@ -1,8 +1,10 @@
 """The schedules as Redis holds them, read in one round trip."""
 
+import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
 
 from celery import Celery
@@ -10,6 +12,7 @@ from redbeat.decoder import to_timestamp
 from redis.client import NEVER_DECODE
 
 from esquirell.beat.redbeat import client_of, settings_of
+from esquirell.broker.connection import RedisError
 from esquirell.broker.queue import POLLS, queue_key
 
 SEEDED_KEY = "esquirell:seeded"
@@ -21,14 +24,15 @@ SHARED_S = 1.2
 # That a schedule has run is said this often (s) at most; who waits for it looks now and then.
 RUNS_S = 5.0
 
-# Definitions are read only for entries that are due by ARGV[1]. A value of another type is not
-# ours, and must not prevent the rest from being read.
+# Definitions are read only for entries that are due by ARGV[1]; the rest of ARGV are runs to be
+# noted before. A value of another type is not ours, and must not prevent the rest from being read.
 LOOK = """
 local function ask(...)
   local found = redis.pcall(...)
   if type(found) == 'table' and found.err then return false end
   return found
 end
+for i = 2, #ARGV, 2 do ask('hset', KEYS[4], ARGV[i], ARGV[i + 1]) end
 local entries = {}
 local listed = redis.call('zrange', KEYS[1], 0, -1, 'withscores')
 for i = 1, #listed, 2 do
@@ -68,6 +72,8 @@ class ScheduleSnapshots:
         self._clock = clock
         self._shared: tuple[float, ScheduleSnapshot] = (float("-inf"), ScheduleSnapshot())
         self._ran_at = float("-inf")
+        self._lock = threading.Lock()
+        self._notes: dict[str, str] = {}
         self.on_news: Callable[[], None] = lambda: None
 
     def look(self, ahead_s: float = 0.0) -> ScheduleSnapshot:
@@ -77,8 +83,33 @@ class ScheduleSnapshots:
         names = (keys.schedule_key, SEEDED_KEY, VERSION_KEY, RUNS_KEY, queue_key(POLLS))
         # Bytes that are no text would fail the whole answer if all of it were decoded at once.
         raw = {NEVER_DECODE: True}
-        answer = client.execute_command("EVAL", LOOK, len(names), *names, until, **raw)
+        with self._lock:
+            notes, self._notes = self._notes, {}
+        noted = chain.from_iterable(notes.items())
+        try:
+            answer = client.execute_command("EVAL", LOOK, len(names), *names, until, *noted, **raw)
+        except RedisError:
+            with self._lock:
+                self._notes = notes | self._notes
+            raise
         return _snapshot(*_decoded(answer))
+
+    def note_run(self, name: str, note: str) -> None:
+        """Note a run of a schedule, at the next look if somebody looks every second.
+
+        Raises RedisError.
+        """
+        if self.is_shared:
+            with self._lock:
+                self._notes[name] = note
+        else:
+            client_of(self._app).hset(RUNS_KEY, name, note)
+
+    def close(self) -> None:
+        """Share no more, and note what is still to be noted. Raises RedisError."""
+        self._shared = (float("-inf"), self._shared[1])
+        if self._notes:
+            self.look()
 
     def share(self, ahead_s: float) -> ScheduleSnapshot:
         """Look now, for all; `on_news` is called when something has changed. Raises RedisError."""

@@ -102,7 +102,7 @@ class RedBeatTimetable:
         moment = run.at.isoformat() if run.at else None
         note = json.dumps({"at": moment, "result": run.result})
         try:
-            client_of(self._app).hset(RUNS_KEY, name, note)
+            self._snapshots.note_run(name, note)
         except RedisError as error:
             raise unavailable(error) from None
 

@@ -2,7 +2,10 @@
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
 from kombu import Connection
@@ -12,8 +15,11 @@ from kombu.transport.redis import Channel as RedisChannel
 from kombu.transport.redis import QoS as RedisQoS
 from kombu.transport.redis import Transport as RedisTransport
 from kombu.transport.virtual import Message
+from kombu.transport.virtual import QoS as VirtualQoS
+from kombu.utils.json import dumps
 
 from esquirell.broker.connection import Client, RedisError
+from esquirell.broker.queue import KEY_PREFIX
 
 log = logging.getLogger(__name__)
 
@@ -53,6 +59,21 @@ class Strays:
 
 STRAYS = Strays()
 
+# A message that waits to be put into a list of Redis: the key, and what is to be put there.
+Unsent = tuple[str, str]
+_collected: ContextVar[list[Unsent] | None] = ContextVar("collected", default=None)
+
+
+@contextmanager
+def collected() -> Iterator[list[Unsent]]:
+    """Collect the messages that are sent meanwhile, for who writes them along with other things."""
+    found: list[Unsent] = []
+    token = _collected.set(found)
+    try:
+        yield found
+    finally:
+        _collected.reset(token)
+
 
 class QoS(RedisQoS):
     """Knows the messages that were taken and not acknowledged yet.
@@ -64,6 +85,46 @@ class QoS(RedisQoS):
 
     channel: "Channel"
     unacked_index_key: str
+    visibility_timeout: int
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - kombu's
+        super().__init__(*args, **kwargs)
+        self._brief: set[str] = set()
+
+    def append(self, message: Message, delivery_tag: str) -> None:
+        """Note that a message was taken: in Redis, unless it expires before it would come back."""
+        if _is_brief(message, self.visibility_timeout):
+            self._brief.add(delivery_tag)
+            VirtualQoS.append(self, message, delivery_tag)
+        else:
+            super().append(message, delivery_tag)
+
+    def ack(self, delivery_tag: str) -> None:
+        """Note that a message was taken for good."""
+        if delivery_tag in self._brief:
+            self._brief.discard(delivery_tag)
+            VirtualQoS.ack(self, delivery_tag)
+        else:
+            super().ack(delivery_tag)
+
+    def reject(self, delivery_tag: str, requeue: bool = False) -> None:
+        """Discard a message, or return it."""
+        if requeue:
+            self._write_down(delivery_tag)
+        self._brief.discard(delivery_tag)
+        super().reject(delivery_tag, requeue=requeue)
+
+    def restore_unacked(self, client: Client | None = None) -> None:
+        """Return all that was taken and not begun: this worker ends."""
+        for delivery_tag in list(self._delivered or ()):
+            self._write_down(delivery_tag)
+        super().restore_unacked(client)
+
+    def _write_down(self, delivery_tag: str) -> None:
+        """Note in Redis, from where it is returned, what was not noted there."""
+        if delivery_tag in self._brief:
+            self._brief.discard(delivery_tag)
+            super().append(self.get(delivery_tag), delivery_tag)
 
     def restore_unacked_once(self, stderr: object = None) -> None:
         """Return what was taken, if there is a connection; else it comes back by its time.
@@ -86,6 +147,8 @@ class Channel(RedisChannel):
 
     QoS = QoS
     brpop_timeout: int
+    _q_for_pri: Callable[[str, int], str]
+    _get_message_priority: Callable[..., int]
     _kept: Client | None = None
 
     def basic_consume(self, queue: str, *args: Any, **kwargs: Any) -> str:  # noqa: ANN401 - kombu's
@@ -101,6 +164,15 @@ class Channel(RedisChannel):
                 return None
 
         return str(super().basic_consume(queue, *args, **(kwargs | {"callback": guarded})))
+
+    def _put(self, queue: str, message: dict[str, Any], **kwargs: Any) -> None:  # noqa: ANN401 - kombu's
+        """Put a message into its queue, or where it is collected."""
+        found = _collected.get()
+        if found is None:
+            super()._put(queue, message, **kwargs)
+            return
+        priority = self._get_message_priority(message, reverse=False)
+        found.append((KEY_PREFIX + self._q_for_pri(queue, priority), dumps(message)))
 
     def _brpop_read(self, **options: object) -> bool:
         try:
@@ -126,6 +198,15 @@ class Channel(RedisChannel):
 
     def _made(self, *, asynchronous: bool) -> Client:
         return super()._create_client(asynchronous)  # type: ignore[misc, no-any-return]  # untyped
+
+
+def _is_brief(message: Message, within_s: float) -> bool:
+    """Whether a task is to be discarded before a message that is taken now would come back."""
+    try:
+        expires = datetime.fromisoformat(message.headers["expires"])
+        return expires < datetime.now(UTC) + timedelta(seconds=within_s)
+    except (KeyError, TypeError, ValueError):
+        return False
 
 
 class Transport(RedisTransport):

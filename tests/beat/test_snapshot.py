@@ -82,6 +82,47 @@ def test_what_beat_saw_is_not_asked_for_again_for_a_second(
     assert snapshots.recent().version == "2"
 
 
+def test_runs_are_noted_with_the_next_look_of_beat(app: Celery, server: RedisProcess) -> None:
+    clock = Clock()
+    snapshots = ScheduleSnapshots(app, clock)
+    snapshots.note_run("alone", "ok")
+    assert server.client.hgetall(RUNS_KEY) == {"alone": "ok"}
+    snapshots.share(1.0)
+    snapshots.note_run("fetch", "error")
+    snapshots.note_run("fetch", "ok")
+    assert server.client.hgetall(RUNS_KEY) == {"alone": "ok"}
+    assert snapshots.share(1.0).runs == {"alone": "ok", "fetch": "ok"}
+    snapshots.note_run("fetch", "error")
+    snapshots.close()
+    assert server.client.hget(RUNS_KEY, "fetch") == "error"
+    snapshots.note_run("fetch", "ok")
+    assert server.client.hget(RUNS_KEY, "fetch") == "ok"
+
+
+def test_runs_wait_for_redis(app: Celery, server: RedisProcess) -> None:
+    snapshots = ScheduleSnapshots(app, Clock())
+    snapshots.share(1.0)
+    snapshots.note_run("fetch", "ok")
+    server.stop()
+    with pytest.raises(RedisError):
+        snapshots.share(1.0)
+    server.start()
+    assert snapshots.share(1.0).runs == {"fetch": "ok"}
+
+
+def test_changes_are_news_at_once_and_runs_now_and_then(app: Celery, server: RedisProcess) -> None:
+    clock, news = Clock(), []
+    snapshots = ScheduleSnapshots(app, clock)
+    snapshots.on_news = lambda: news.append(clock.now)
+    for second in range(12):
+        clock.now = second
+        server.client.hset(RUNS_KEY, "fetch", second)
+        if second == 3:
+            server.client.incr(VERSION_KEY)
+        snapshots.share(1.0)
+    assert news == [0, 3, 8]
+
+
 def test_what_others_saw_is_for_them_alone(app: Celery, server: RedisProcess) -> None:
     """Else one who looks each second would look every other time."""
     snapshots = ScheduleSnapshots(app, Clock())

@@ -15,7 +15,7 @@ from support.redis_server import RedisProcess
 from esquirell.broker.celery_config import VISIBILITY_S, celery_config
 from esquirell.broker.connection import Address
 from esquirell.broker.queue import KEY_PREFIX, POLLS
-from esquirell.broker.transport import STILL_HERE_EVERY_S, WAIT_S, QoS
+from esquirell.broker.transport import STILL_HERE_EVERY_S, WAIT_S, QoS, collected
 
 INDEX = f"{KEY_PREFIX}unacked_index"
 
@@ -63,6 +63,46 @@ def test_what_a_dead_worker_had_comes_back(app: Celery, server: RedisProcess) ->
         _qos(other).restore_visible(interval=1)
         assert server.client.llen(KEY_PREFIX + POLLS) == 1
         _qos(dead).restore_at_shutdown = False
+        queue.close()
+
+
+def test_what_expires_before_it_would_come_back_is_not_written_down(
+    app: Celery, server: RedisProcess
+) -> None:
+    with app.connection_for_read() as worker:
+        queue = worker.SimpleQueue(POLLS)
+        for expires, written in ((VISIBILITY_S / 2, 0), (VISIBILITY_S * 2, 1), (None, 1)):
+            app.send_task("some.task", ignore_result=True, expires=expires)
+            message = queue.get(timeout=10)
+            assert server.client.zcard(INDEX) == written
+            message.ack()
+            assert server.client.zcard(INDEX) == 0
+        queue.close()
+
+
+def test_what_was_not_begun_is_returned_all_the_same(app: Celery, server: RedisProcess) -> None:
+    with app.connection_for_read() as worker:
+        queue = worker.SimpleQueue(POLLS)
+        app.send_task("some.task", ignore_result=True, expires=60)
+        queue.get(timeout=10).requeue()
+        assert server.client.llen(KEY_PREFIX + POLLS) == 1
+        queue.get(timeout=10)
+        assert server.client.llen(KEY_PREFIX + POLLS) == 0
+        cast("RedisChannel", queue.channel).qos.restore_unacked_once()
+        assert server.client.llen(KEY_PREFIX + POLLS) == 1
+        assert server.client.zcard(INDEX) == 0
+        queue.close()
+
+
+def test_messages_are_collected_as_they_would_be_sent(app: Celery, server: RedisProcess) -> None:
+    with collected() as messages:
+        app.send_task("some.task", ignore_result=True, queue=POLLS)
+    assert server.client.llen(KEY_PREFIX + POLLS) == 0
+    for key, message in messages:
+        server.client.lpush(key, message)
+    with app.connection_for_read() as worker:
+        queue = worker.SimpleQueue(POLLS)
+        assert queue.get(timeout=10).headers["task"] == "some.task"
         queue.close()
 
 
