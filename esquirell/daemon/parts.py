@@ -1,6 +1,7 @@
 """Parts of a process: threads that work in turns, and are restarted when they die."""
 
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -9,6 +10,10 @@ from contextlib import AbstractContextManager
 log = logging.getLogger(__name__)
 
 PAUSE_AFTER_FAILURE_S = 1.0
+# Parts that wait for a second or more wake up together, at this fraction of one: to wake a
+# processor costs more than the turn does. Polls begin with the second, and are mostly over by then.
+TOGETHER_AT_S = 0.1
+ROUNDING_S = 0.01
 
 Turn = Callable[[], float]
 Make = Callable[[], AbstractContextManager[Turn]]
@@ -77,6 +82,7 @@ class Part:
             while self._goes_on():
                 self._turned_at = time.monotonic()
                 pause_s = turn()
+                pause_s = together(pause_s, time.time())
                 # A pause is no silence.
                 self._turned_at = time.monotonic() + pause_s
                 self._woken.wait(pause_s)
@@ -85,3 +91,14 @@ class Part:
         """Whether there is another turn; what wakes the part from now on begins the one after."""
         self._woken.clear()
         return not self._stop.is_set()
+
+
+def together(pause_s: float, now: float) -> float:
+    """Return a pause of a second or more, up to a second shorter, so that all of them end together.
+
+    `now` is the unix time (s).
+    """
+    if pause_s < 1.0:
+        return pause_s
+    end = math.floor(now + pause_s - TOGETHER_AT_S + ROUNDING_S) + TOGETHER_AT_S
+    return end - now

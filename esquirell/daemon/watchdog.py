@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from esquirell.daemon.notify import notify, sign_of_life_every_s
-from esquirell.daemon.parts import Part
+from esquirell.daemon.parts import Part, together
 
 log = logging.getLogger(__name__)
 
@@ -79,7 +79,7 @@ class Watchdog:
 
     def _run(self) -> None:
         pause_s = sign_of_life_every_s(LOOK_EVERY_S)
-        while not self._stop.wait(pause_s):
+        while not self._stop.wait(together(pause_s, time.time())):
             try:
                 self._look()
             except Exception:  # a disk that fails now may work at the next look

@@ -19,7 +19,7 @@ from esquirell.services.timekeeping import Timekeeper
 from esquirell.settings import Settings, state_files
 
 # How often to look how often meters are to be read.
-PACE_EVERY_S = 10.0
+PACE_EVERY_S = 60.0
 # A poll that is due ends within three intervals, and a minute for those that are short.
 INTERVALS = 2
 MOST_LATE_S = 60.0

@@ -17,7 +17,7 @@ from support.waiting import LIMIT_S, eventually
 from esquirell.daemon import logs
 from esquirell.daemon.lock import AlreadyRunningError, RunLock
 from esquirell.daemon.notify import notify, sign_of_life_every_s, still_starting
-from esquirell.daemon.parts import Part, Turn
+from esquirell.daemon.parts import Part, Turn, together
 from esquirell.daemon.redis_server import RedisServer, find_redis
 from esquirell.daemon.watchdog import HUNG_EXIT_CODE, Watchdog
 from esquirell.domain.errors import ConfigError
@@ -44,6 +44,41 @@ class Turns:
         self.turned += 1
         self.script(self.turned)
         return 0.01
+
+
+@pytest.mark.parametrize(
+    ("pause_s", "now", "expected"),
+    [
+        (0.3, 100.2, 0.3),
+        (1.0, 100.0, 0.1),
+        (1.0, 100.1, 1.0),
+        (1.0, 100.0995, 1.0005),
+        (5.0, 100.7, 4.4),
+        (60.0, 100.0, 59.1),
+    ],
+)
+def test_longer_pauses_end_at_the_same_moment_of_a_second(
+    pause_s: float, now: float, expected: float
+) -> None:
+    assert together(pause_s, now) == pytest.approx(expected)
+
+
+def test_a_part_that_is_woken_takes_its_turn_at_once() -> None:
+    turns = Turns()
+    part = Part("it", lambda: turns_of(60.0, turns))
+    part.start()
+    eventually(lambda: turns.turned == 1)
+    part.wake()
+    eventually(lambda: turns.turned == 2)
+    part.stop()
+    part.join(LIMIT_S)
+    assert (part.alive, turns.turned) == (False, 2)
+
+
+@contextmanager
+def turns_of(pause_s: float, turns: Turns) -> Iterator[Turn]:
+    with turns() as turn:
+        yield lambda: turn() and pause_s
 
 
 def fail_once(turn: int) -> None:
