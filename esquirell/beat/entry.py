@@ -8,7 +8,6 @@ from celery import Celery
 from celery.beat import ScheduleEntry
 from celery.schedules import BaseSchedule, schedstate
 from redbeat.schedulers import RedBeatJSONEncoder, RedBeatSchedulerEntry
-from redis.client import Pipeline
 
 from esquirell.beat.redbeat import client_of
 from esquirell.beat.rules import Rule, from_json
@@ -90,17 +89,16 @@ class Entry(RedBeatSchedulerEntry):
         last_run_at: datetime | None = None,
         only_update_last_run_at: bool = False,
     ) -> "Entry":
-        """Return the entry after a run; RedBeat writes it at once, here `advance` does."""
+        """Return the entry after a run; RedBeat would write it at once."""
         del only_update_last_run_at
         return cast("Entry", ScheduleEntry.next(self, last_run_at))
 
     __next__ = next = _next_instance
 
-    def advance(self, pipe: Pipeline) -> None:
-        """Write last run and due time, as a step of a transaction."""
+    def meta(self) -> str:
+        """Write when it ran last."""
         known = {"last_run_at": self.last_run_at, "total_run_count": self.total_run_count}
-        pipe.hset(self.key, "meta", json.dumps(known, cls=RedBeatJSONEncoder))
-        pipe.zadd(self.app.redbeat_conf.schedule_key, {self.key: self.score})
+        return json.dumps(known, cls=RedBeatJSONEncoder)
 
     def save(self) -> "Entry":
         """Write definition, last run and due time in one transaction."""

@@ -6,13 +6,12 @@ from collections.abc import Callable
 
 from celery import Celery
 from celery.beat import SchedulingError
-from kombu import Producer
 from kombu.exceptions import OperationalError
 from redbeat.schedulers import RedBeatScheduler
 
 from esquirell.beat import entry as entries
 from esquirell.beat.redbeat import client_of, settings_of
-from esquirell.beat.snapshot import SEEDED_KEY, ScheduleSnapshot, ScheduleSnapshots
+from esquirell.beat.snapshot import SEEDED_KEY, Order, ScheduleSnapshot, ScheduleSnapshots
 from esquirell.broker.connection import RedisError
 from esquirell.broker.lease import Lease
 from esquirell.broker.outage import Outage
@@ -51,6 +50,8 @@ class Scheduler(RedBeatScheduler):
         super().__init__(app, lazy=True, max_interval=TURN_S)
         self._snapshots = snapshots
         self._snapshot = ScheduleSnapshot()
+        # What is due, or will be before the next look.
+        self._entries: dict[str, entries.Entry] = {}
         self._waiting = 0
         self._sync = sync
         self._lease = lease
@@ -72,11 +73,17 @@ class Scheduler(RedBeatScheduler):
     def _tick(self) -> float:
         self.is_active = self._lease.hold()
         if not self.is_active:
+            self._entries = {}
             return TURN_S
         self._follow_the_clock()
         self._reconcile()
         # A database that is unreachable may have taken longer than the lease lasts.
-        return float(super().tick()) if self._lease.hold() else TURN_S
+        if not self._lease.hold():
+            return TURN_S
+        if any(entry.is_due()[0] for entry in self._entries.values()):
+            # Due since the look: it was added, or the look took long.
+            self._look()
+        return min([TURN_S, *(float(entry.is_due()[1]) for entry in self._entries.values())])
 
     def close(self) -> None:
         """Write what is left, and release the lease, so that another beat takes over."""
@@ -86,47 +93,36 @@ class Scheduler(RedBeatScheduler):
             log.debug("the last runs are not noted: %s", error)
         self._lease.release()
 
-    @property
-    def schedule(self) -> dict[str, entries.Entry]:
-        """Load what is due, or will be before the next look; an unreadable entry is dropped."""
-        loaded = [self._load(key, text) for key, text in self._snapshot.due.items()]
-        return {entry.name: entry for entry in loaded if entry}
+    def _orders(self) -> list[Order]:
+        """Return the messages of all that is due now.
 
-    def maybe_due(self, entry: entries.Entry, *, producer: Producer) -> float:
-        """Send an entry if it is due; return the seconds until it is next.
-
-        Raises RedisError or OperationalError, which RedBeat would log with a traceback each time.
+        There are none while so many wait already that nobody seems to take them.
         """
-        is_due, wait_s = entry.is_due()
-        if is_due:
-            self._send(entry, producer)
-        return float(wait_s)
+        orders: list[Order] = []
+        for key, entry in self._entries.items():
+            if not entry.is_due()[0]:
+                continue
+            messages: list[Unsent] = []
+            if self._waiting < QUEUE_LIMIT:
+                messages = self._messages(entry)
+                self._waiting += len(messages)
+            else:
+                log.warning(
+                    "schedule %s left out: %d tasks wait, is a worker up?",
+                    entry.name,
+                    self._waiting,
+                )
+            definition, meta = self._snapshot.due[key], self._snapshot.metas[key]
+            new = next(entry)
+            orders.append(Order(key, definition, meta or "", new.meta(), new.score, messages))
+        return orders
 
-    def _send(self, entry: entries.Entry, producer: Producer) -> None:
-        """Send a task and note its run in one transaction, which is one round trip.
-
-        None is sent while so many wait already that nobody seems to take them.
-        """
-        messages: list[Unsent] = []
-        if self._waiting < QUEUE_LIMIT:
-            messages = self._messages(entry, producer)
-        else:
-            log.warning(
-                "schedule %s left out: %d tasks wait, is a worker up?", entry.name, self._waiting
-            )
-        with client_of(self.app).pipeline() as steps:
-            next(entry).advance(steps)
-            for key, message in messages:
-                steps.lpush(key, message)
-            steps.execute()
-        self._waiting += len(messages)
-
-    def _messages(self, entry: entries.Entry, producer: Producer) -> list[Unsent]:
+    def _messages(self, entry: entries.Entry) -> list[Unsent]:
         """Return the message of a task; none, and say so, when it can't be written."""
         entry.options["headers"] = sent_now(entry.options.get("headers", {}))
         with collected() as messages:
             try:
-                self.apply_async(entry, producer=producer, advance=False)
+                self.apply_async(entry, producer=self.producer, advance=False)
             except SchedulingError as error:
                 reason = error.__context__
                 if isinstance(reason, (RedisError, OperationalError)):
@@ -135,6 +131,7 @@ class Scheduler(RedBeatScheduler):
         return messages
 
     def _load(self, key: str, definition: str) -> entries.Entry | None:
+        """Load an entry; an unreadable one is dropped."""
         try:
             return self.Entry.decode(definition, self._snapshot.metas[key], self.app)
         except entries.UNREADABLE as error:
@@ -172,7 +169,10 @@ class Scheduler(RedBeatScheduler):
         self._look()
 
     def _look(self) -> None:
-        self._snapshot = self._snapshots.share(TURN_S)
+        """Send what is due, and look what will be, in one round trip."""
+        self._snapshot = self._snapshots.share(TURN_S, self._orders())
+        loaded = {key: self._load(key, text) for key, text in self._snapshot.due.items()}
+        self._entries = {key: entry for key, entry in loaded.items() if entry}
         self._waiting = self._snapshot.waiting
 
 

@@ -1,11 +1,11 @@
 """The schedules as Redis holds them, read in one round trip."""
 
+import json
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import chain
-from typing import Any
+from typing import Any, NamedTuple
 
 from celery import Celery
 from redbeat.decoder import to_timestamp
@@ -24,15 +24,25 @@ SHARED_S = 1.2
 # That a schedule has run is said this often (s) at most; who waits for it looks now and then.
 RUNS_S = 5.0
 
-# Definitions are read only for entries that are due by ARGV[1]; the rest of ARGV are runs to be
-# noted before. A value of another type is not ours, and must not prevent the rest from being read.
+# Before the look runs are noted (ARGV[2]), and messages sent (ARGV[3]): if the entry is still as it
+# was seen, so that nothing that was changed meanwhile is sent, and nothing twice. Definitions are
+# read only for entries that are due by ARGV[1]. A value of another type is not ours, and must not
+# prevent the rest from being read.
 LOOK = """
 local function ask(...)
   local found = redis.pcall(...)
   if type(found) == 'table' and found.err then return false end
   return found
 end
-for i = 2, #ARGV, 2 do ask('hset', KEYS[4], ARGV[i], ARGV[i + 1]) end
+for name, note in pairs(cjson.decode(ARGV[2])) do ask('hset', KEYS[4], name, note) end
+for _, order in ipairs(cjson.decode(ARGV[3])) do
+  local key, definition, meta, new_meta, due, messages = unpack(order)
+  if ask('hget', key, 'definition') == definition and (ask('hget', key, 'meta') or '') == meta then
+    redis.call('hset', key, 'meta', new_meta)
+    redis.call('zadd', KEYS[1], due, key)
+    for _, message in ipairs(messages) do redis.call('lpush', message[1], message[2]) end
+  end
+end
 local entries = {}
 local listed = redis.call('zrange', KEYS[1], 0, -1, 'withscores')
 for i = 1, #listed, 2 do
@@ -45,6 +55,20 @@ end
 return {ask('get', KEYS[2]), ask('get', KEYS[3]), ask('hgetall', KEYS[4]) or {},
   ask('llen', KEYS[5]) or 0, entries}
 """
+
+
+class Order(NamedTuple):
+    """The messages of a run, and what becomes of its entry, which was seen as it is here.
+
+    `due` is when it is due then (unix time in s), and each message has the key of its queue.
+    """
+
+    key: str
+    definition: str
+    meta: str
+    new_meta: str
+    due: float
+    messages: Sequence[tuple[str, str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +100,11 @@ class ScheduleSnapshots:
         self._notes: dict[str, str] = {}
         self.on_news: Callable[[], None] = lambda: None
 
-    def look(self, ahead_s: float = 0.0) -> ScheduleSnapshot:
-        """Look now; what is due within `ahead_s` seconds counts as due. Raises RedisError."""
+    def look(self, ahead_s: float = 0.0, orders: Sequence[Order] = ()) -> ScheduleSnapshot:
+        """Carry out orders, then look; what is due within `ahead_s` seconds counts as due.
+
+        Raises RedisError.
+        """
         client, keys = client_of(self._app), settings_of(self._app)
         until = to_timestamp(self._app.now()) + ahead_s
         names = (keys.schedule_key, SEEDED_KEY, VERSION_KEY, RUNS_KEY, queue_key(POLLS))
@@ -85,9 +112,9 @@ class ScheduleSnapshots:
         raw = {NEVER_DECODE: True}
         with self._lock:
             notes, self._notes = self._notes, {}
-        noted = chain.from_iterable(notes.items())
+        given = (until, json.dumps(notes), json.dumps(orders))
         try:
-            answer = client.execute_command("EVAL", LOOK, len(names), *names, until, *noted, **raw)
+            answer = client.execute_command("EVAL", LOOK, len(names), *names, *given, **raw)
         except RedisError:
             with self._lock:
                 self._notes = notes | self._notes
@@ -111,10 +138,10 @@ class ScheduleSnapshots:
         if self._notes:
             self.look()
 
-    def share(self, ahead_s: float) -> ScheduleSnapshot:
-        """Look now, for all; `on_news` is called when something has changed. Raises RedisError."""
+    def share(self, ahead_s: float, orders: Sequence[Order] = ()) -> ScheduleSnapshot:
+        """Look as `look` does, for all; `on_news` is called when something has changed."""
         began, (_, before) = self._clock(), self._shared
-        snapshot = self.look(ahead_s)
+        snapshot = self.look(ahead_s, orders)
         self._shared = (began, snapshot)
         ran = snapshot.runs != before.runs or snapshot.metas != before.metas
         is_due = ran and began - self._ran_at >= RUNS_S

@@ -217,6 +217,32 @@ def test_a_schedule_that_is_gone_is_not_sent(
     assert server.client.keys("esquirell:redbeat:fetch") == []
 
 
+def test_what_was_changed_since_the_last_look_is_not_sent_as_it_was(
+    bench: Bench, record: Record, server: RedisProcess
+) -> None:
+    record.schedules = {"fetch": Schedule(name="fetch", every=2)}
+    pause_s = 1.0
+    while pause_s >= 1.0 or not bench.sent():
+        # At the last look it was known to be due within a second.
+        pause_s = bench.scheduler.tick()
+    server.client.delete(queue_key(POLLS))
+    record.schedules = {"fetch": Schedule(name="fetch", every=2, meters=("main",))}
+    bench.sync()
+    time.sleep(pause_s)
+    bench.scheduler.tick()
+    (headers,) = bench.sent()
+    assert headers["kwargsrepr"] == "{'meters': ['main']}"
+
+
+def test_an_entry_under_another_name_stops_nothing(bench: Bench, server: RedisProcess) -> None:
+    bench.turn_until_sent(1)
+    stray = "esquirell:redbeat:stray"
+    for field in ("definition", "meta"):
+        server.client.hset(stray, field, str(server.client.hget("esquirell:redbeat:fetch", field)))
+    server.client.zadd("esquirell:redbeat::schedule", {stray: 1})
+    bench.turn_until_sent(4)
+
+
 def test_a_clock_set_back_stops_nothing(bench: Bench, record: Record) -> None:
     record.runs = {"fetch": LastRun(datetime.now(UTC) + timedelta(hours=1))}
     bench.turn_until_sent(2)
