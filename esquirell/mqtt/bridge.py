@@ -117,10 +117,9 @@ class Bridge:
         """
         now = self._monotonic()
         self._tick(now)
-        awaited = [REST_S] if self._renew_at is None else [REST_S, self._renew_at - now]
-        if self._schedules_from > now:
-            awaited.append(self._schedules_from - now)
-        return max(0.0, min(awaited))
+        moments = (self._renew_at or 0.0, self._schedules_from)
+        awaited = [moment - now for moment in moments if moment > now]
+        return min(REST_S, self._schedules.left_s(now), *awaited)
 
     def _tick(self, now: float) -> None:
         # Each separately: an unreachable database is exactly what health must report.

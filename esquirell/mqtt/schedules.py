@@ -1,5 +1,6 @@
 """Schedules as they are published: a retained state each, controls, an event per change."""
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -45,6 +46,13 @@ class ScheduleStates:
         if not unknown and (self.known is None or self._is_new(version, now)):
             self._publish(states())
             self._version, self._published_at = version, now
+
+    def left_s(self, now: float) -> float:
+        """Return the seconds until the runs of quick schedules are published; infinite without."""
+        if self._published_at is None or not any(map(self._is_quick, self.known or ())):
+            return math.inf
+        left_s = self._published_at + RUNS_S - now
+        return left_s if left_s > 0 else math.inf
 
     def forget(self) -> None:
         """Publish everything again at the next occasion."""
