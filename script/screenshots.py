@@ -92,7 +92,7 @@ def main() -> None:
 
 def _take(window: Window) -> None:
     window.size(*DESKTOP)
-    for name, path in (("now", ""), ("history", "history?span=week")):
+    for name, path in (("now", ""), ("history", "history?span=week"), ("meter", "meters/main")):
         window.open(path)
         time.sleep(1)
         window.picture(IMAGES / f"{name}.png", most=1100)

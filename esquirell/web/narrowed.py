@@ -21,7 +21,7 @@ ORDERS = tuple(_ORDERS)
 
 @dataclass(frozen=True, slots=True)
 class Narrowed:
-    """Which meters are shown: those with a text in what they are called, those of an area.
+    """Which meters are shown: those with a text in what is known of them, those of an area.
 
     `order` is one of `ORDERS`, or empty: as configured.
     """
@@ -51,7 +51,8 @@ class Narrowed:
 
     def _shows(self, one: Glance) -> bool:
         meter = one.meter
-        words = f"{meter.title} {meter.name} {meter.area}".casefold()
+        known = (meter.title, meter.name, meter.area, meter.device_id, meter.address)
+        words = " ".join(known).casefold()
         return self.area in ("", meter.area) and self.text.casefold() in words
 
 

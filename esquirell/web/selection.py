@@ -37,6 +37,12 @@ class Past:
         return list(dict.fromkeys([*configured, *self.keys_of]))
 
     @property
+    def signature(self) -> tuple[object, ...]:
+        """What is drawn differs where this does."""
+        meters = tuple((meter.name, meter.title, meter.upstream) for meter in self.meters)
+        return meters, tuple((name, tuple(keys)) for name, keys in self.keys_of.items())
+
+    @property
     def upstream(self) -> dict[str, str]:
         """The meter above each that has one."""
         return {meter.name: meter.upstream for meter in self.meters if meter.upstream}
@@ -44,6 +50,14 @@ class Past:
     def title(self, name: str) -> str:
         """Return the name of a meter for people."""
         return next((meter.title for meter in self.meters if meter.name == name), name)
+
+    def areas(self) -> list[tuple[str, tuple[str, ...]]]:
+        """Return the areas with the names of their meters, if there are several."""
+        found: dict[str, list[str]] = {}
+        for meter in self.meters:
+            if meter.area:
+                found.setdefault(meter.area, []).append(meter.name)
+        return [(area, tuple(names)) for area, names in found.items()] if len(found) > 1 else []
 
     def below(self, name: str) -> list[str]:
         """Return the meters whose energy this one measures as well."""

@@ -21,6 +21,7 @@ from esquirell.web.credentials import Credentials
 from esquirell.web.gate import AnyGate
 from esquirell.web.live import Live
 from esquirell.web.overview import Overview
+from esquirell.web.recent import Recent
 from esquirell.web.sessions import Sessions
 from esquirell.web.tokens import Tokens
 
@@ -55,6 +56,8 @@ class Shared:
         self.tokens = Tokens(settings.state_dir, lambda: datetime.now(UTC))
         self.wrong = WrongAttempts()
         self.candidates = Candidates()
+        # What was drawn of the past; it is the business of the page of history what that is.
+        self.drawn: Recent[Any] = Recent()
         self.templates = Templates(str(FOLDER / "templates"))
         # Two: one slow query must not hold up everything else.
         self.executor = ThreadPoolExecutor(max_workers=2, thread_name_prefix="web")
@@ -100,6 +103,7 @@ class Site(Application):
         self.tokens = shared.tokens
         self.wrong = shared.wrong
         self.candidates = shared.candidates
+        self.drawn = shared.drawn
         self.executor = shared.executor
 
     @property

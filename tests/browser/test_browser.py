@@ -294,6 +294,9 @@ def test_every_change_of_a_schedule(window: "Window") -> None:
     window.type(f"{card} [name=every]", "0")
     window.click(f"{card} .fields button.primary")
     window.says("Refused: every")
+    problem = window.find(f"{card} .choice .problem")
+    assert problem.text.startswith("Refused: every")
+    assert window.script("return document.activeElement.name") == "every"
     window.type(f"{card} [name=every]", "90")
     window.click(f"{card} .fields button.primary")
     window.says("Saved")

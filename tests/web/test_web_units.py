@@ -29,6 +29,7 @@ from esquirell.web.narrowed import Narrowed, areas_of
 from esquirell.web.overview import Glance, House, sparkline, state_of
 from esquirell.web.pictures import words_of
 from esquirell.web.places import note_of, of_house, of_meter, shape_of
+from esquirell.web.recent import KEEP_S, MOST, Recent
 from esquirell.web.texts import DEFAULT, _flat, best_language, languages, texts_of
 from esquirell.web.today import Base, Today
 
@@ -293,6 +294,8 @@ def test_a_list_of_meters_is_narrowed_and_sorted() -> None:
     assert names(area="House B") == ["flat-2", "flat-3"]
     assert names(q="ZIELIŃ") == names(q=" flat-3 ") == ["flat-3"]
     assert names(q="house a", area="House B") == []
+    # A device's id is what a label on it says.
+    assert names(q="FLAT-2") == ["flat-2"]
     assert names(sort="today") == ["flat-2", "flat-3", "flat-1"]
     assert names(sort="state")[0] == "flat-2"
     # Without a power that is true it is the last one.
@@ -329,3 +332,23 @@ def test_the_page_of_a_meter_is_loaded_again_when_it_says_something_else() -> No
     assert first["page:shape"] == second["page:shape"]
     doubted = of_meter(replace(one, warnings=("a doubt",)), keys, FORMATS)
     assert doubted["page:shape"] != first["page:shape"]
+
+
+def test_what_was_drawn_a_moment_ago_is_not_drawn_again() -> None:
+    now, drawn = 0.0, []
+
+    def look(key: str) -> int:
+        def make() -> int:
+            drawn.append(key)
+            return len(drawn)
+
+        return recent.get(key, make)
+
+    recent: Recent[int] = Recent(lambda: now)
+    assert [look("year"), look("year"), look("day"), look("year")] == [1, 1, 2, 1]
+    now = KEEP_S
+    assert look("year") == 3
+    for number in range(MOST):
+        look(f"{number}")
+    # Of more than these the oldest is forgotten.
+    assert look("year") == len(drawn) == 3 + MOST + 1

@@ -62,6 +62,7 @@ class History(Asked):
         self.render(
             "history.html",
             past=past,
+            areas=past.areas(),
             chosen=selection,
             parts=parts,
             span_name=self._name(selection.span),
@@ -74,12 +75,23 @@ class History(Asked):
 
     def _look(self) -> tuple[Past, Selection, list[Drawn]]:
         past, selection = self.selected()
+
+        def draw() -> list[Drawn]:
+            return self._draw(past, selection)
+
+        if selection.view == "raw":
+            # Readings one by one are looked at to see the newest.
+            return past, selection, draw()
+        key = (self.texts.language, selection, past.signature)
+        return past, selection, self.site.drawn.get(key, draw)
+
+    def _draw(self, past: Past, selection: Selection) -> list[Drawn]:
         view = HistoryView(self.site.runtime.storage, past, selection, self.texts)
         drawn = [_drawn(part, f"p{number}", self.texts) for number, part in enumerate(view.parts())]
         if selection.show == POWER and selection.span.length in {"day", "week"}:
             span = selection.span.moments(self.site.zone)
             drawn = [replace(one, live=live_of(one.part.figure, span, self.texts)) for one in drawn]
-        return past, selection, drawn
+        return drawn
 
     def _name(self, span: Span) -> str:
         """Name the span for people."""

@@ -80,8 +80,26 @@ function showPage(text) {
     answer.tabIndex = -1;
     answer.focus({ preventScroll: true });
     answer.scrollIntoView({ block: "nearest" });
+    showProblem(answer);
   }
   settle();
+}
+
+// What is wrong with a field is said beside it, too.
+function showProblem(answer) {
+  const name = answer.querySelector(".refused")?.dataset.field;
+  const fields = answer.closest("section, li, details")?.querySelectorAll(`form.fields [name="${CSS.escape(name ?? "")}"]`) ?? [];
+  const field = [...fields].find((one) => one.type !== "hidden");
+  if (!name || !field) return;
+  const text = document.createElement("p");
+  text.className = "problem";
+  text.id = "problem-of-field";
+  text.textContent = answer.querySelector(".refused").textContent;
+  field.closest("details")?.setAttribute("open", "");
+  field.setAttribute("aria-invalid", "true");
+  field.setAttribute("aria-describedby", [field.getAttribute("aria-describedby"), text.id].filter(Boolean).join(" "));
+  (field.closest(".choice, .field") ?? field).append(text);
+  field.focus();
 }
 
 async function follow(place) {
