@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from esquirell.tuya.lan.device import Device
 
 
-CUTS = 64
+REMEMBERED_LOSSES = 64
 HOLD_S = 2.0
 
 Answered = Callable[[Question, Heard | EsquirellError], None]
@@ -62,7 +62,7 @@ class LocalTransport(Transport):
         self._network = network
         self._lock = threading.Lock()
         self._closed = False
-        self._cuts: deque[tuple[float, str]] = deque(maxlen=CUTS)
+        self._recent_losses: deque[tuple[float, str]] = deque(maxlen=REMEMBERED_LOSSES)
         self._devices: dict[tuple[object, ...], Device] = {}
         # The device of each meter, as it was configured then.
         self._lines: dict[str, tuple[Meter, tuple[object, ...]]] = {}
@@ -138,12 +138,12 @@ class LocalTransport(Transport):
 
         configured, line = self._lines.get(meter.name, (None, ()))
         if configured is not meter:
-            if configured is not None and line != _line_of(meter):
+            if configured is not None and line != _line_key(meter):
                 self._forget(meter.name)
-            line = _line_of(meter)
+            line = _line_key(meter)
             self._lines[meter.name] = meter, line
             if line not in self._devices:
-                self._devices[line] = Device(meter, self._network, self._cuts)
+                self._devices[line] = Device(meter, self._network, self._recent_losses)
         return self._devices[line]
 
     def _forget(self, meter_name: str) -> None:
@@ -157,7 +157,7 @@ class LocalTransport(Transport):
         self._devices.clear()
 
 
-def _line_of(meter: Meter) -> tuple[object, ...]:
+def _line_key(meter: Meter) -> tuple[object, ...]:
     """Tell lines apart: meters behind one gateway share one, others share none."""
     key = meter.local_key.get_secret_value()
     way = (meter.lan_id, meter.address, meter.port, key, meter.protocol)

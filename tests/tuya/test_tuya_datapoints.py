@@ -107,8 +107,8 @@ def test_in_whatever_order_things_are_said_the_last_word_counts_as_long_as_it_ma
     for one in sayings:
         now, line = now + one.later_s, line + one.cut
         said.take(Message(one.command, dps=one.dps), now, line)
-        due = said.due({"1", "2"})
-        said.count_answer(due, said.left(due, now), now)
+        due = said.expected({"1", "2"})
+        said.count_answer(due, said.outstanding(due, now), now)
         last |= {name: (value, now, line) for name, value in one.dps.items()}
     now += later_s
     believed = said.current(now, line, lambda: 20.0, frozenset())
@@ -122,7 +122,7 @@ def test_no_meter_takes_more_memory_than_a_thousand_datapoints(said: Datapoints)
         dps = {str(number): number for number in range(begin, begin + 1000)}
         for command in COMMANDS:
             said.take(Message(command, dps=dps), START, LINE)
-        said.count_answer(said.due(()), said.due(()), START)
+        said.count_answer(said.expected(()), said.expected(()), START)
     sizes = [len(one) for one in (said.known, said.answered, said.came, said.missing)]
     assert max(sizes) <= datapoints.MOST_DATAPOINTS + 1000
 

@@ -72,7 +72,7 @@ class Scripted:
         said = json.dumps({"dps": dps}).encode()
         self._clients[-1].sendall(Codec("3.3", KEY.encode()).pack(STATUS, said, 7, answers=True))
 
-    def hang_up(self) -> None:
+    def disconnect(self) -> None:
         for client in self._clients:
             with suppress(OSError):
                 client.shutdown(socket.SHUT_RDWR)
@@ -83,7 +83,7 @@ class Scripted:
                 client, _ = self._server.accept()
                 self.connections += 1
                 if self._one_client:
-                    self.hang_up()
+                    self.disconnect()
                 self._clients.append(client)
                 thread = threading.Thread(target=self._serve, args=(client,), daemon=True)
                 self._threads.append(thread)
@@ -249,7 +249,7 @@ def test_a_device_that_closes_each_line_after_a_while_is_held_all_the_same(
         holder.dps(device.meter)
         for count in range(2, 7):
             time.sleep(0.2)
-            device.hang_up()
+            device.disconnect()
             eventually(lambda: device.queries >= count)  # noqa: B023
             assert device.connections == count
         assert ear.events == []
@@ -313,7 +313,7 @@ def test_lines_that_are_cut_together_suspend_nothing(
             holder.dps(meter)
         for count in range(4):
             for device, _ in pairs:
-                device.hang_up()
+                device.disconnect()
             eventually(lambda: all(device.queries >= count + 2 for device, _ in pairs))  # noqa: B023
     assert ear.events == []
 

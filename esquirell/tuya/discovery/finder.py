@@ -128,7 +128,7 @@ MOVED = ("unreachable", "no_data", "wrong_key", "wrong_protocol")
 SEARCH_AGAIN_S = 60.0
 
 
-class Apart(Protocol):
+class RunInThread(Protocol):
     """Does in a thread of its own what may take long."""
 
     def __call__(self, work: Callable[[], T]) -> Script[T]:
@@ -148,13 +148,13 @@ class Follower:
         self,
         finder: Finder,
         addresses: Addresses,
-        apart: Apart,
+        run_in_thread: RunInThread,
         learn: Learn,
         again_s: float = SEARCH_AGAIN_S,
     ) -> None:
         self._finder = finder
         self._addresses = addresses
-        self._apart = apart
+        self._run_in_thread = run_in_thread
         self._learn = learn
         self._again_s = again_s
         self._in_vain: tuple[float, MeterError] | None = None
@@ -199,7 +199,7 @@ class Follower:
         if error and not question.forced and time.monotonic() - since < self._again_s:
             raise MeterUnreachableError(error.code, str(error))
         try:
-            return (yield from self._apart(lambda: self._finder.find(question.meter)))
+            return (yield from self._run_in_thread(lambda: self._finder.find(question.meter)))
         except MeterUnreachableError as lost:
             self._in_vain = (time.monotonic(), lost)
             raise

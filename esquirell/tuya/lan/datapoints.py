@@ -87,7 +87,7 @@ class Datapoints:
         if not self.came.issuperset(names):
             self.came = self.came.union(names)
 
-    def pend(self, now: float) -> None:
+    def note_report(self, now: float) -> None:
         """Note that something was reported that is not published yet."""
         self.first_report = min(self.first_report, now)
         self.last_report = now
@@ -109,11 +109,11 @@ class Datapoints:
         """Whether a report is what an UPDATEDPS brought."""
         return now < self.refresh_ends and message.dps.keys() <= self.refreshing
 
-    def is_brought(self, message: Message, now: float) -> bool:
+    def may_be_refresh(self, message: Message, now: float) -> bool:
         """Whether an UPDATEDPS may have brought a report, or a part of it."""
         return now < self.refresh_ends and not self.refreshing.isdisjoint(message.dps)
 
-    def said_since(self, moment: float) -> bool:
+    def heard_since(self, moment: float) -> bool:
         """Whether anything was said since a moment."""
         return self.last_at >= moment
 
@@ -122,14 +122,14 @@ class Datapoints:
         """Whether answers hold all that the meter ever said."""
         return self.answers_by_reports or self.known.keys() <= self.answered
 
-    def due(self, named: Collection[str]) -> AbstractSet[str]:
+    def expected(self, named: Collection[str]) -> AbstractSet[str]:
         """Return the ids to wait for: those named by the profile and those that ever came."""
         ids = self.came if self.came.issuperset(named) else self.came.union(named)
         if not self.missing:
             return ids
         return {name for name in ids if self.missing.get(name, 0) < MISSES}
 
-    def left(self, due: Collection[str], since: float) -> set[str]:
+    def outstanding(self, due: Collection[str], since: float) -> set[str]:
         """Return the ids that were not said since a moment."""
         if self.last_at >= since and self.last_ids.issuperset(due):
             return set()  # all came in one message: the usual case
@@ -289,11 +289,11 @@ class Child:
     """One meter behind a device, and what it said: the device itself, or one behind a gateway."""
 
     meter: Meter
-    said: Datapoints = field(default_factory=Datapoints)
-    added: Increments = field(default_factory=Increments)
+    datapoints: Datapoints = field(default_factory=Datapoints)
+    increments: Increments = field(default_factory=Increments)
     question: Question | None = None
 
-    def asking(self) -> Question:
+    def last_question(self) -> Question:
         """Return what was asked of it last, or what is to be asked first."""
         return self.question or Question(self.meter)
 
@@ -302,27 +302,29 @@ class Child:
 
         `asked`: it is being read, so that a report may be a part of the answer.
         """
-        is_refresh = self.said.is_refresh(message, now)
-        increments = self.asking().increments
-        if increments and message.is_report:
-            if self.said.is_brought(message, now):
-                self.added.leave_out(message, increments)
+        is_refresh = self.datapoints.is_refresh(message, now)
+        names = self.last_question().increments
+        if names and message.is_report:
+            if self.datapoints.may_be_refresh(message, now):
+                self.increments.leave_out(message, names)
             else:
-                self.added.report(message, increments, now, line, asked=asked)
-        self.said.take(message, now, line)
-        is_own = message.is_report and not is_refresh and not self.said.answers_by_reports
+                self.increments.report(message, names, now, line, asked=asked)
+        self.datapoints.take(message, now, line)
+        is_own = message.is_report and not is_refresh and not self.datapoints.answers_by_reports
         if not asked or is_own:
-            self.said.pend(now)
+            self.datapoints.note_report(now)
 
     def heard(
         self, line: int | None, push: Push, interval_s: Callable[[Meter], float], *, partial: bool
     ) -> Heard:
         """Return what is to be believed of the meter now; `line` is the one that lives, if any."""
-        now, asking = time.monotonic(), self.asking()
-        current = self.said.current(now, line, lambda: interval_s(self.meter), asking.counters)
+        now, question = time.monotonic(), self.last_question()
+        current = self.datapoints.current(
+            now, line, lambda: interval_s(self.meter), question.counters
+        )
         oldest = min([point.at for point in current.values()], default=now)
         values = {name: point.value for name, point in current.items()}
-        if not asking.increments:
+        if not question.increments:
             return Heard(values, now - oldest, partial, push)
-        added, interrupted = self.added.take(line)
+        added, interrupted = self.increments.take(line)
         return Heard(values, now - oldest, partial, push, added, interrupted)

@@ -47,11 +47,13 @@ class Device:
     Everything here runs in the loop's thread; `wake` lets it go on as far as it can.
     """
 
-    def __init__(self, meter: Meter, network: Network, cuts: deque[tuple[float, str]]) -> None:
+    def __init__(
+        self, meter: Meter, network: Network, recent_losses: deque[tuple[float, str]]
+    ) -> None:
         self.due = FOREVER
         self.children: dict[str, Child] = {}
         self._network = network
-        self._cuts = cuts
+        self._recent_losses = recent_losses
         self._id = meter.lan_id
         self._reads: deque[Read] = deque()
         self._lock = DeviceLock(network.lock_dir, meter.lan_id)
@@ -67,7 +69,7 @@ class Device:
         self._missed = 0
         self._confirm_at = 0.0
         self._heartbeats_answered = True
-        self._told_suspended: set[str] = set()
+        self._suspended_names: set[str] = set()
         self._script = self._live()
 
     def ask(self, read: Read) -> None:
@@ -95,7 +97,7 @@ class Device:
     def end(self) -> None:
         """Break off the reads under way and hang up."""
         self._script.close()
-        self._hang_up()
+        self._disconnect()
         self._answer_all(stopped)
 
     def abandon(self) -> None:
@@ -116,7 +118,7 @@ class Device:
         except Exception as error:
             log.exception("%s: unexpected error", ", ".join(self.children))
             self._script = self._live()
-            self._hang_up()
+            self._disconnect()
             sentence = f"unexpected error: {type(error).__name__}"
             self._answer_all(lambda _: EsquirellError(sentence))
             moment = now + RETRY_S
@@ -129,11 +131,11 @@ class Device:
 
     def _report_what_is_due(self, now: float) -> None:
         for child in self.children.values():
-            if child.said.report_due <= now:
-                child.said.settle()
+            if child.datapoints.report_due <= now:
+                child.datapoints.settle()
                 if self.push_of(child.meter) != "off":
                     self._network.listener.reported(child.meter, self._heard(child))
-        dues = [child.said.report_due for child in self.children.values()]
+        dues = [child.datapoints.report_due for child in self.children.values()]
         self._report_at = min(dues, default=FOREVER)
 
     def push_of(self, meter: Meter) -> Push:
@@ -146,7 +148,7 @@ class Device:
         while self._reads or not self._dropped:
             self._check_resumed()
             if self._exchange.ended:
-                self._lost()
+                self._line_lost()
             if self._reads:
                 yield from self._serve(self._reads[0])
             elif self._exchange.ready:
@@ -154,9 +156,9 @@ class Device:
             elif self._holds() and not self._dropped:
                 yield from self._reopen()
             else:
-                self._hang_up()
-                yield self._suspension.until if self._told_suspended else FOREVER
-        self._hang_up()
+                self._disconnect()
+                yield self._suspension.until if self._suspended_names else FOREVER
+        self._disconnect()
 
     def _serve(self, read: Read) -> Script[None]:
         """Answer one read, and forget it."""
@@ -183,34 +185,34 @@ class Device:
         return heard
 
     def _read(self, child: Child, question: Question) -> Script[Heard]:
-        answers, self._asked = child.said.answers, child
+        answers, self._asked = child.datapoints.answers, child
         try:
-            yield from self._reader.read(child.said, question)
+            yield from self._reader.read(child.datapoints, question)
         except MeterError:
-            self._hang_up()
+            self._disconnect()
             raise
         finally:
             self._asked = None
             if question.increments:
-                child.added.settle(answered_by_reports=child.said.answers_by_reports)
+                child.increments.settle(answered_by_reports=child.datapoints.answers_by_reports)
         self._missed = 0
         self._reconnect.succeeded()
-        child.said.settle()
-        left = question.ids - child.said.known.keys()
-        return self._heard(child, partial=child.said.answers == answers and bool(left))
+        child.datapoints.settle()
+        left = question.ids - child.datapoints.known.keys()
+        return self._heard(child, partial=child.datapoints.answers == answers and bool(left))
 
     def _listen(self) -> Script[None]:
         """Keep the line open until something is to be done, or it is of no use any more."""
         holds = self._holds() and not self._dropped
         if not holds and not self.stays_open():
-            self._hang_up()
+            self._disconnect()
             return
         now = time.monotonic()
         exchange = self._exchange
         if not holds:
             yield self._open_until if self._lingers(now) else FOREVER
         elif now - exchange.sent_at >= HEARTBEAT_S:
-            yield from self._beat()
+            yield from self._send_heartbeat()
         elif now >= self._confirm_at and (confirm := self._unconfirmed(now)) is not None:
             self._confirm(*confirm)
         else:
@@ -219,21 +221,21 @@ class Device:
                 self._confirm_at = now + HEARTBEAT_S
             yield exchange.sent_at + HEARTBEAT_S
         if exchange.line is not None and not exchange.line.usable:
-            self._lost()
+            self._line_lost()
 
-    def _beat(self) -> Script[None]:
+    def _send_heartbeat(self) -> Script[None]:
         """Send a heartbeat; when two in a row bring nothing at all, ask whether the line lives."""
         exchange, sent_at = self._exchange, time.monotonic()
         assert exchange.session is not None  # noqa: S101 - the line is ready
         exchange.send(exchange.session.heartbeat())
-        heard = yield from exchange.until(
+        heard = yield from exchange.wait_until(
             lambda: exchange.heard_at >= sent_at or self._reads,
             lambda: sent_at + HEARTBEAT_ANSWER_S,
         )
         self._missed = 0 if heard else self._missed + 1
         if self._missed >= MISSED_HEARTBEATS and self._heartbeats_answered and exchange.ready:
             # Some devices never answer heartbeats: an answer to a question counts as well.
-            yield from self._ask_unbidden()
+            yield from self._ask_for_report()
             self._heartbeats_answered = not exchange.ready
 
     def _reopen(self) -> Script[None]:
@@ -244,26 +246,26 @@ class Device:
             yield self._reconnect.at
             return
         self._reconnect.attempted(now)
-        yield from self._ask_unbidden()
+        yield from self._ask_for_report()
 
-    def _ask_unbidden(self) -> Script[None]:
+    def _ask_for_report(self) -> Script[None]:
         """Ask a meter as nobody waits for it; what it says counts as reported."""
         child = next(one for one in self.children.values() if self._is_held(one))
         try:
-            heard = yield from self._read(child, child.asking())
+            heard = yield from self._read(child, child.last_question())
         except MeterError as error:
             log.debug("%s: its line can't be held: %s", child.meter.name, error)
             return
         self._network.listener.reported(child.meter, heard)
 
-    def _lost(self) -> None:
+    def _line_lost(self) -> None:
         """Close a line that ended, and see whether the device bears none."""
         line, now = self._exchange.line, time.monotonic()
         assert line is not None  # noqa: S101 - it ended
         lived_s, ended = now - line.opened_at, line.ended
-        self._hang_up()
-        others = any(who != self._id and now - at < TOGETHER_S for at, who in self._cuts)
-        self._cuts.append((now, self._id))
+        self._disconnect()
+        others = any(who != self._id and now - at < TOGETHER_S for at, who in self._recent_losses)
+        self._recent_losses.append((now, self._id))
         self._reconnect.soon(now)
         if ended and not others and self._holds() and self._suspension.closed(now, lived_s):
             self._suspended(now)
@@ -278,25 +280,25 @@ class Device:
                     name,
                     seconds,
                 )
-                self._told_suspended.add(name)
+                self._suspended_names.add(name)
                 self._network.listener.event("push_suspended", {"meter": name, "seconds": seconds})
 
     def _check_resumed(self) -> None:
-        if self._told_suspended and not self._suspension.active(time.monotonic()):
-            for name in self._told_suspended:
+        if self._suspended_names and not self._suspension.active(time.monotonic()):
+            for name in self._suspended_names:
                 log.info("%s: its connection is held open again", name)
                 self._network.listener.event("push_resumed", {"meter": name})
-            self._told_suspended.clear()
+            self._suspended_names.clear()
 
-    def taken(self, message: Message) -> None:
+    def received(self, message: Message) -> None:
         """Put what the device said where it belongs: to the meter that it is about."""
-        child = self._child_meant(message)
+        child = self._child_of_message(message)
         if child is not None:
             number, is_asked = self._exchange.number, child is self._asked
             child.take(message, time.monotonic(), number, asked=is_asked)
-            self._report_at = min(self._report_at, child.said.report_due)
+            self._report_at = min(self._report_at, child.datapoints.report_due)
 
-    def _child_meant(self, message: Message) -> Child | None:
+    def _child_of_message(self, message: Message) -> Child | None:
         """Find the meter that a message is about; without a name an answer is of the one asked."""
         asked = self._asked
         if not message.cid and asked is not None and not message.is_report:
@@ -311,7 +313,10 @@ class Device:
 
     def _unconfirmed(self, now: float) -> tuple[Child, list[int]] | None:
         for child in self.children.values():
-            ids = child.said.unconfirmed(now, self._exchange.number) - child.asking().increments
+            ids = (
+                child.datapoints.unconfirmed(now, self._exchange.number)
+                - child.last_question().increments
+            )
             if ids and self._is_held(child):
                 return child, sorted(map(int, ids))
         return None
@@ -319,15 +324,15 @@ class Device:
     def _confirm(self, child: Child, ids: list[int]) -> None:
         """Ask anew for what was not confirmed for long."""
         for name in map(str, ids):
-            child.said.known[name].asked += 1
-        self._exchange.refresh(child.said, ids, child.meter.cid)
+            child.datapoints.known[name].asked += 1
+        self._exchange.refresh(child.datapoints, ids, child.meter.cid)
 
     def _holds(self) -> bool:
         return any(self._is_held(child) for child in self.children.values())
 
     def _is_held(self, child: Child) -> bool:
         """Whether a line is to be held for a meter; behind a gateway, if it ever reported."""
-        reports = not child.meter.cid or bool(child.said.reports)
+        reports = not child.meter.cid or bool(child.datapoints.reports)
         return reports and self.push_of(child.meter) == "on"
 
     def _is_suspended(self, meter: Meter) -> bool:
@@ -335,7 +340,7 @@ class Device:
             return False
         child = self.children.get(meter.name)
         # Increments are in no answer, whatever else is.
-        return child is None or (child.said.complete and not child.added.came)
+        return child is None or (child.datapoints.complete and not child.increments.came)
 
     def stays_open(self) -> bool:
         """Whether the line stays open between reads."""
@@ -352,6 +357,6 @@ class Device:
         is_suspended = any(self.push_of(one.meter) == "suspended" for one in self.children.values())
         return is_suspended and now < self._open_until
 
-    def _hang_up(self) -> None:
-        self._exchange.hang_up()
+    def _disconnect(self) -> None:
+        self._exchange.disconnect()
         self._lock.release()

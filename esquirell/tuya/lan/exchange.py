@@ -1,4 +1,4 @@
-"""The line to one device and what is said over it: connect, agree on a key, ask, listen."""
+"""The line to one device and what is datapoints over it: connect, agree on a key, ask, listen."""
 
 import socket
 import threading
@@ -36,7 +36,7 @@ class Owner(Protocol):
         """Go on, as something happened."""
         ...
 
-    def taken(self, message: Message) -> None:
+    def received(self, message: Message) -> None:
         """Take in a message with datapoints."""
         ...
 
@@ -78,7 +78,7 @@ class Exchange:
         """Whether the device closed the line."""
         return self.line is not None and self.line.ended
 
-    def hang_up(self) -> None:
+    def disconnect(self) -> None:
         """Close the line; none is fine."""
         line, self.line, self.session = self.line, None, None
         if line is not None:
@@ -90,7 +90,9 @@ class Exchange:
             self.sent_at = time.monotonic()
             self.line.send(data)
 
-    def until(self, condition: Callable[[], object], deadline: Callable[[], float]) -> Script[bool]:
+    def wait_until(
+        self, condition: Callable[[], object], deadline: Callable[[], float]
+    ) -> Script[bool]:
         """Wait until a condition holds or the line is done; return whether it holds."""
         while not condition():
             if self.line is None or self.line.error or self.ended or time.monotonic() >= deadline():
@@ -98,13 +100,13 @@ class Exchange:
             yield deadline()
         return True
 
-    def gap(self) -> Script[None]:
+    def wait_for_gap(self) -> Script[None]:
         """Wait until the last contact with the device is long enough ago."""
         end = time.monotonic() + self.lock.gap_left(self._limits.gap_s)
         while time.monotonic() < end:
             yield end
 
-    def apart(self, work: Callable[[], T], end: float = FOREVER) -> Script[T]:
+    def run_in_thread(self, work: Callable[[], T], end: float = FOREVER) -> Script[T]:
         """Do what may take long in a thread of its own. Raises what it raises, or TimeoutError."""
         done: list[Callable[[], T]] = []
 
@@ -129,8 +131,8 @@ class Exchange:
 
         Raises AttemptError.
         """
-        self.hang_up()
-        yield from self.gap()
+        self.disconnect()
+        yield from self.wait_for_gap()
         self.number += 1
         line = self.line = Line(self._loop, self._received, self._owner.wake)
         self.session = Session(version, _key(meter), meter.lan_id, _ids(meter))
@@ -140,21 +142,21 @@ class Exchange:
             for address in addresses:
                 deadline = min(time.monotonic() + limit_s, end)
                 line.open(address)
-                if (yield from self.until(lambda: line.connected, lambda: deadline)):  # noqa: B023
+                if (yield from self.wait_until(lambda: line.connected, lambda: deadline)):  # noqa: B023
                     return
                 error = line.error or TimeoutError("timed out")
             raise error
         except OSError as error:
-            self.lock.touched()
+            self.lock.note_contact()
             raise AttemptError(version, "connect", error.strerror or str(error)) from error
 
-    def agree(self, end: float) -> Script[None]:
+    def negotiate_key(self, end: float) -> Script[None]:
         """Agree on a session key, where the protocol has one. Raises AttemptError."""
         session = self.session
         assert session is not None  # noqa: S101 - it is connected
         self.send(session.start())
         evidence = session.evidence
-        yield from self.until(
+        yield from self.wait_until(
             lambda: (
                 session.agreed or evidence.garbled or evidence.speaks not in {None, session.version}
             ),
@@ -164,84 +166,90 @@ class Exchange:
             raise self._failure("key")
 
     def ask(
-        self, said: Datapoints, question: Question, answer_s: float, end: float
+        self, datapoints: Datapoints, question: Question, answer_s: float, end: float
     ) -> Script[None]:
         """Ask for all datapoints, after an UPDATEDPS for those to refresh. Raises AttemptError."""
         session, since = self.session, time.monotonic()
         assert session is not None  # noqa: S101 - it is connected
         session.evidence.garbled, session.evidence.refusal = False, ""
         # An increment is no state: asked for, a device says the last one again.
-        cid, due = question.meter.cid, said.due(question.ids)
+        cid, due = question.meter.cid, datapoints.expected(question.ids)
         if question.increments:
             due = due - question.increments
         if question.refresh:
-            self.refresh(said, question.refresh, cid)
+            self.refresh(datapoints, question.refresh, cid)
             ends = min(since + self._limits.refresh_s, end)
-            yield from self.until(lambda: self._heard & {UPDATEDPS, STATUS}, lambda: ends)
-        if not said.by_id and session.version != "3.2":
-            yield from self._query(said, session.query(cid), answer_s, end)
-            said.by_id = bool(session.evidence.refusal)
-        if said.by_id or session.version == "3.2":
-            yield from self._ask_by_id(said, question, answer_s, end)
-        if not said.said_since(since):
-            said.by_id = False
+            yield from self.wait_until(lambda: self._heard & {UPDATEDPS, STATUS}, lambda: ends)
+        if not datapoints.by_id and session.version != "3.2":
+            yield from self._query(datapoints, session.query(cid), answer_s, end)
+            datapoints.by_id = bool(session.evidence.refusal)
+        if datapoints.by_id or session.version == "3.2":
+            yield from self._ask_by_id(datapoints, question, answer_s, end)
+        if not datapoints.heard_since(since):
+            datapoints.by_id = False
             raise self._failure("answer")
-        yield from self._complete(said, question.meter.cid, due, since, end)
+        yield from self._complete(datapoints, question.meter.cid, due, since, end)
 
-    def refresh(self, said: Datapoints, ids: Iterable[int], cid: str) -> None:
+    def refresh(self, datapoints: Datapoints, ids: Iterable[int], cid: str) -> None:
         """Ask for datapoints to be measured and reported."""
         assert self.session is not None  # noqa: S101 - it is connected
         ids = list(ids)
         self._heard.clear()
-        said.refreshed(ids, time.monotonic())
+        datapoints.refreshed(ids, time.monotonic())
         self.send(self.session.refresh(ids, cid))
 
-    def _query(self, said: Datapoints, frame: bytes, answer_s: float, end: float) -> Script[None]:
+    def _query(
+        self, datapoints: Datapoints, frame: bytes, answer_s: float, end: float
+    ) -> Script[None]:
         """Send a query and wait for the first datapoints, or for what says that none will come."""
         assert self.session is not None  # noqa: S101 - it is connected
-        evidence, asked, answers = self.session.evidence, time.monotonic(), said.answers
+        evidence, asked, answers = self.session.evidence, time.monotonic(), datapoints.answers
         self.send(frame)
 
         def answered() -> bool:
-            by_report = said.answers_by_reports and said.said_since(asked)
+            by_report = datapoints.answers_by_reports and datapoints.heard_since(asked)
             told = evidence.garbled or evidence.stranger or bool(evidence.refusal)
-            return said.answers > answers or by_report or told
+            return datapoints.answers > answers or by_report or told
 
         # A device does one thing after the other: each that it did begins the time anew.
-        yield from self.until(answered, lambda: min(max(asked, self._acted_at) + answer_s, end))
-        said.answers_by_reports = said.answers == answers and said.said_since(asked)
+        yield from self.wait_until(
+            answered, lambda: min(max(asked, self._acted_at) + answer_s, end)
+        )
+        datapoints.answers_by_reports = datapoints.answers == answers and datapoints.heard_since(
+            asked
+        )
 
     def _ask_by_id(
-        self, said: Datapoints, question: Question, answer_s: float, end: float
+        self, datapoints: Datapoints, question: Question, answer_s: float, end: float
     ) -> Script[None]:
         """Ask for datapoints by their ids: those known or named first, then where they may be."""
         assert self.session is not None  # noqa: S101 - it is connected
-        known = sorted(said.came | question.ids, key=int)
-        others = [] if said.came else [name for name in _SEARCHED if name not in question.ids]
+        known = sorted(datapoints.came | question.ids, key=int)
+        others = [] if datapoints.came else [name for name in _SEARCHED if name not in question.ids]
         for names, limit_s in [*_groups(known, answer_s), *_groups(others, GROUP_S)]:
             self.session.evidence.refusal = ""
             yield from self._query(
-                said, self.session.query_ids(names, question.meter.cid), limit_s, end
+                datapoints, self.session.query_ids(names, question.meter.cid), limit_s, end
             )
             if self.ended or self.session.evidence.garbled:
                 return
 
     def _complete(
-        self, said: Datapoints, cid: str, due: Collection[str], since: float, end: float
+        self, datapoints: Datapoints, cid: str, due: Collection[str], since: float, end: float
     ) -> Script[None]:
         """Wait for the rest of an answer: all that is due, or until the line is quiet."""
-        is_complete = yield from self.until(
-            lambda: due and not said.left(due, since),
+        is_complete = yield from self.wait_until(
+            lambda: due and not datapoints.outstanding(due, since),
             lambda: min(self.heard_at + self._limits.quiet_s, end),
         )
-        left = set() if is_complete else said.left(due, since)
-        if left and not said.by_id and not self.ended:
-            self.refresh(said, [int(name) for name in left], cid)
+        left = set() if is_complete else datapoints.outstanding(due, since)
+        if left and not datapoints.by_id and not self.ended:
+            self.refresh(datapoints, [int(name) for name in left], cid)
             # What comes later over a line that stays open counts as well.
             ends = min(time.monotonic() + (0 if self._owner.stays_open() else LINGER_S), end)
-            yield from self.until(lambda: not said.left(due, since), lambda: ends)
-            left = said.left(due, since)
-        said.count_answer(due, left, since)
+            yield from self.wait_until(lambda: not datapoints.outstanding(due, since), lambda: ends)
+            left = datapoints.outstanding(due, since)
+        datapoints.count_answer(due, left, since)
 
     def _received(self, data: bytes) -> None:
         session = self.session
@@ -252,7 +260,7 @@ class Exchange:
             self._acted_at = self._acted_at if message.is_report else self.heard_at
             self._heard.add(message.command)
             if message.dps:
-                self._owner.taken(message)
+                self._owner.received(message)
         if session.outbox:
             outbox, session.outbox = session.outbox, b""
             self.send(outbox)
@@ -272,7 +280,7 @@ class Exchange:
         except socket.gaierror:
             # The system's resolver knows no time limit.
             look_up = lambda: socket.getaddrinfo(*where, type=socket.SOCK_STREAM)  # noqa: E731
-            found = yield from self.apart(look_up, end)
+            found = yield from self.run_in_thread(look_up, end)
         return [(one[0], one[4]) for one in found]
 
 

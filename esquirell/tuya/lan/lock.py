@@ -73,7 +73,7 @@ class DeviceLock:
         # A clock that was set back would make the last contact lie far ahead.
         return max(0.0, min(self._contact + gap_s - time.time(), gap_s))
 
-    def touched(self) -> None:
+    def note_contact(self) -> None:
         """Remember that there was contact with the device just now."""
         self._contact = time.time()
 

@@ -46,21 +46,23 @@ class Reader:
     def __init__(self, exchange: Exchange, network: Network) -> None:
         self._exchange = exchange
         self._limits = network.limits
-        self._follower = Follower(network.finder, network.addresses, exchange.apart, network.learn)
+        self._follower = Follower(
+            network.finder, network.addresses, exchange.run_in_thread, network.learn
+        )
         self._worked = False
         self._searched = False
         self._failures = 0
 
-    def read(self, said: Datapoints, question: Question) -> Script[None]:
+    def read(self, datapoints: Datapoints, question: Question) -> Script[None]:
         """Ask a device, wherever it is, while no other process does.
 
         Raises MeterUnreachableError or MeterRejectedError.
         """
         yield from self._take_lock(question.meter)
         if question.meter.address == "auto":
-            yield from self._follower.read(question, partial(self._read, said))
+            yield from self._follower.read(question, partial(self._read, datapoints))
         else:
-            yield from self._read(said, question)
+            yield from self._read(datapoints, question)
 
     def _take_lock(self, meter: Meter) -> Script[None]:
         """Take the lock that keeps other processes away. Raises MeterUnreachableError."""
@@ -74,46 +76,48 @@ class Reader:
         except OSError as error:
             raise no_lock(meter, error) from error
 
-    def _read(self, said: Datapoints, question: Question) -> Script[None]:
+    def _read(self, datapoints: Datapoints, question: Question) -> Script[None]:
         """Ask over the line that is open if it still lives, else over a new one."""
         end = time.monotonic() + self._limits.total_s
-        if not (yield from self._ask_over_open_line(said, question, end)):
-            yield from self._ask_anew(said, question, end)
+        if not (yield from self._ask_over_open_line(datapoints, question, end)):
+            yield from self._ask_anew(datapoints, question, end)
         self._worked = True
         self._failures = 0
 
-    def _ask_over_open_line(self, said: Datapoints, question: Question, end: float) -> Script[bool]:
+    def _ask_over_open_line(
+        self, datapoints: Datapoints, question: Question, end: float
+    ) -> Script[bool]:
         if not self._exchange.ready:
             return False
-        yield from self._exchange.gap()
+        yield from self._exchange.wait_for_gap()
         try:
-            yield from self._exchange.ask(said, question, self._limits.answer_s, end)
+            yield from self._exchange.ask(datapoints, question, self._limits.answer_s, end)
         except AttemptError:
             log.debug("%s: the open line is dead, opening another", question.meter.name)
             return False
         finally:
-            self._exchange.lock.touched()
+            self._exchange.lock.note_contact()
         return True
 
-    def _ask_anew(self, said: Datapoints, question: Question, end: float) -> Script[None]:
+    def _ask_anew(self, datapoints: Datapoints, question: Question, end: float) -> Script[None]:
         configured = question.meter.protocol
         version = self._exchange.lock.version if configured == "auto" else configured
         try:
             if not version:
-                yield from self._find(SEARCH_ORDER, said, question, end)
+                yield from self._find(SEARCH_ORDER, datapoints, question, end)
             else:
-                yield from self._attempt(version, said, question, end)
+                yield from self._attempt(version, datapoints, question, end)
         except AttemptError as seen:
             self._failures += 1
             if version and self._worth_a_search(seen, question):
-                yield from self._search_on(seen, said, question, end)
+                yield from self._search_on(seen, datapoints, question, end)
             else:
                 raise (yield from self._reason(seen, question, end)) from seen
 
     def _attempt(
         self,
         version: str,
-        said: Datapoints,
+        datapoints: Datapoints,
         question: Question,
         end: float,
         probe_s: float | None = None,
@@ -122,10 +126,12 @@ class Reader:
         limits = self._limits
         yield from self._exchange.connect(question.meter, version, end)
         try:
-            yield from self._exchange.agree(min(time.monotonic() + (probe_s or limits.key_s), end))
-            yield from self._exchange.ask(said, question, probe_s or limits.answer_s, end)
+            yield from self._exchange.negotiate_key(
+                min(time.monotonic() + (probe_s or limits.key_s), end)
+            )
+            yield from self._exchange.ask(datapoints, question, probe_s or limits.answer_s, end)
         finally:
-            self._exchange.lock.touched()
+            self._exchange.lock.note_contact()
 
     def _worth_a_search(self, seen: AttemptError, question: Question) -> bool:
         is_auto = question.meter.protocol == "auto"
@@ -138,7 +144,7 @@ class Reader:
         return is_auto and self._failures >= self._limits.failures_to_cool
 
     def _search_on(
-        self, seen: AttemptError, said: Datapoints, question: Question, end: float
+        self, seen: AttemptError, datapoints: Datapoints, question: Question, end: float
     ) -> Script[None]:
         """Try other protocols after one failed, and raise the most telling failure."""
         self._searched = True
@@ -146,13 +152,13 @@ class Reader:
         if seen.other_protocol:
             others = [seen.other_protocol]
         try:
-            yield from self._find(others, said, question, end)
+            yield from self._find(others, datapoints, question, end)
         except AttemptError as other:
             telling = other if other.wrong_key else seen
             raise (yield from self._reason(telling, question, end)) from seen
 
     def _find(
-        self, versions: Iterable[str], said: Datapoints, question: Question, end: float
+        self, versions: Iterable[str], datapoints: Datapoints, question: Question, end: float
     ) -> Script[None]:
         """Try one protocol after the other, led by what the device betrays.
 
@@ -164,7 +170,7 @@ class Reader:
             version = untried.popleft()
             tried.add(version)
             try:
-                yield from self._attempt(version, said, question, end, self._limits.probe_s)
+                yield from self._attempt(version, datapoints, question, end, self._limits.probe_s)
             except AttemptError as seen:
                 if seen.other_protocol and seen.other_protocol not in tried:
                     untried = deque([seen.other_protocol])
@@ -193,7 +199,7 @@ class Reader:
         return explain(question.meter, seen, worked=worked)
 
     def _is_held(self, question: Question, end: float) -> Script[bool]:
-        """Return whether the device closes a connection even when nothing is said on it.
+        """Return whether the device closes a connection even when nothing is datapoints on it.
 
         Many devices do that while they serve another client.
         """
@@ -202,6 +208,6 @@ class Reader:
         except AttemptError:
             return False
         deadline = min(time.monotonic() + HELD_S, end)
-        yield from self._exchange.until(lambda: False, lambda: deadline)
-        self._exchange.lock.touched()
+        yield from self._exchange.wait_until(lambda: False, lambda: deadline)
+        self._exchange.lock.note_contact()
         return self._exchange.ended

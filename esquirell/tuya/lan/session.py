@@ -129,7 +129,7 @@ class Session:
             self._note(self.version)
             if not self.agreed:
                 self._agree(frame)
-            elif (message := self._understood(frame)) is not None:
+            elif (message := self._parse(frame)) is not None:
                 messages.append(message)
         return messages
 
@@ -149,7 +149,7 @@ class Session:
         self._codec.use(session_key(self.version, self._key, self._nonce, nonce))
         self.agreed = True
 
-    def _understood(self, frame: Frame) -> Message | None:
+    def _parse(self, frame: Frame) -> Message | None:
         if not frame.payload:
             return Message(frame.command, frame.sequence)
         try:
@@ -160,10 +160,10 @@ class Session:
         try:
             said = _DECODER.decode(text)
         except (ValueError, RecursionError):
-            return self._refused(frame, text)
+            return self._parse_words(frame, text)
         return self._read(frame, said)
 
-    def _refused(self, frame: Frame, text: str) -> Message | None:
+    def _parse_words(self, frame: Frame, text: str) -> Message | None:
         """Take what is no JSON for words, if it can be read, else for another key's."""
         if not text.isprintable() or not text.isascii():
             self.evidence.garbled = True
