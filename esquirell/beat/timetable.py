@@ -30,7 +30,7 @@ TURN_KEY = "esquirell:schedules:turn"
 # what was meant for 22:00 should not happen at breakfast.
 MAKE_UP = timedelta(minutes=5)
 
-# A process that dies in its turn holds up the others for so long.
+# A process that dies while it holds the lock holds up the others for so long.
 TURN_S = 5
 LOOK_S = 0.02
 
@@ -44,15 +44,15 @@ class RedBeatTimetable:
         self._zone = zone
 
     @contextmanager
-    def turn(self) -> Iterator[None]:
+    def lock(self) -> Iterator[None]:
         """Prevent other processes from deriving entries. Raises UnavailableError."""
         try:
-            with self._turns():
+            with self._redis_lock():
                 yield
         except RedisError as error:
             raise unavailable(error) from None
 
-    def _turns(self) -> Lock:
+    def _redis_lock(self) -> Lock:
         client: Client = client_of(self._app)
         # Redis may be emptied meanwhile, and the lock with it: that is no failure.
         lock: Lock = client.lock(

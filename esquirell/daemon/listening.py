@@ -16,14 +16,14 @@ def listening(runtime: Runtime) -> tuple[Part, ...]:
 
     def storing() -> Turn:
         runtime.reports.on_kept = runtime.publisher.on_held = stored_reports.wake
-        return runtime.reports.store_turn
+        return runtime.reports.store_due
 
     stored_reports = _part("stored-reports", storing)
     return (
-        _part("lines", lambda: runtime.lines.turn),
-        _part("reports", lambda: runtime.reports.turn, hurry_reports),
+        _part("lines", lambda: runtime.lines.run_once),
+        _part("reports", lambda: runtime.reports.run_once, hurry_reports),
         stored_reports,
-        _part("inbox", lambda: runtime.inbox.turn),
+        _part("inbox", lambda: runtime.inbox.run_once),
     )
 
 

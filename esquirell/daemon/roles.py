@@ -208,7 +208,7 @@ def _missed(runtime: Runtime) -> tuple[Part, ...]:
 
     @contextmanager
     def make() -> Iterator[Turn]:
-        yield runtime.replay.turn
+        yield runtime.replay.run_once
 
     return (Part("history", make),)
 

@@ -199,7 +199,7 @@ class Lines:
         others = [one for one in share.members if one != self._owners.instance] if share else []
         return min(others, default=None)
 
-    def turn(self) -> float:
+    def run_once(self) -> float:
         """Have the lines held that are to be; return the seconds until the next turn."""
         meters = [meter for meter in self._meters() if meter.enabled]
         for queue, share in self._shares.items():

@@ -255,7 +255,7 @@ class Inbox:
         self._lock = threading.Lock()
         self._under_way: set[str] = set()
 
-    def turn(self) -> float:
+    def run_once(self) -> float:
         """Wait for a batch and begin it; return the seconds until the next turn."""
         try:
             part = self._relay.receive()

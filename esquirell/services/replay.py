@@ -71,7 +71,7 @@ class Replay:
         self._found: Iterator[Reading] | None = None
         self._statuses: Mapping[str, MeterStatus] = {}
 
-    def turn(self) -> float:
+    def run_once(self) -> float:
         """Publish the next few; return the seconds until the next call."""
         if not self._link.connected:
             self._behind, self._found = True, None

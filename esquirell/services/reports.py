@@ -22,7 +22,7 @@ from esquirell.services.reads import Intake, RawAnswer
 log = logging.getLogger(__name__)
 
 WAIT_S = 15.0
-STORE_TURN_S = 1.0
+STORE_EVERY_S = 1.0
 # What is kept for later wakes who stores it.
 STORE_REST_S = 60.0
 LOOK_UP_S = 10.0
@@ -76,7 +76,7 @@ class Reports:
         """Publish that something happened to a line."""
         self._publisher.event(kind, data)
 
-    def turn(self) -> float:
+    def run_once(self) -> float:
         """Publish what came, as soon as something does; return the seconds until the next turn."""
         if self._some.wait(WAIT_S):
             self._some.clear()
@@ -87,7 +87,7 @@ class Reports:
         """End a turn that waits."""
         self._some.set()
 
-    def store_turn(self) -> float:
+    def store_due(self) -> float:
         """Store what is due, of all meters in one transaction; return the seconds to wait.
 
         What was held back for a period that is over by now is published. While nothing is kept for
@@ -95,7 +95,7 @@ class Reports:
         """
         holds = self._publisher.publish_due()
         self._store(self._due(self._clock()))
-        return STORE_TURN_S if holds or self._pending else STORE_REST_S
+        return STORE_EVERY_S if holds or self._pending else STORE_REST_S
 
     def close(self) -> None:
         """Publish what came since the last turn, and store all that was not: the process ends.

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from esquirell.domain.clock import Clock
 from esquirell.domain.periods import Calendar
-from esquirell.services.statistics_ports import StatisticsStore, StatisticsTurn
+from esquirell.services.statistics_ports import StatisticsStore, StatisticsTransaction
 
 
 class Retention:
@@ -50,20 +50,22 @@ class Retention:
         now = self._clock()
         if not self._is_right(now):
             return None
-        with self._store.turn(meter) as turn:
-            span = self._next_day(turn, now)
+        with self._store.transaction(meter) as transaction:
+            span = self._next_day(transaction, now)
             if span is None:
                 return None
-            removed = turn.prune(list(self._hours(*span)))
-            turn.set_pruned_to(span[1])
+            removed = transaction.prune(list(self._hours(*span)))
+            transaction.set_pruned_to(span[1])
             return removed
 
-    def _next_day(self, turn: StatisticsTurn, now: datetime) -> tuple[datetime, datetime] | None:
-        mark = turn.watermark
+    def _next_day(
+        self, transaction: StatisticsTransaction, now: datetime
+    ) -> tuple[datetime, datetime] | None:
+        mark = transaction.watermark
         if mark is None:
             return None
         end = self._calendar.floor(min(now - self._keep, mark.done_to), "hour")
-        first = turn.first_reading(mark.pruned_to, end)
+        first = transaction.first_reading(mark.pruned_to, end)
         if first is None:
             return None
         start = self._calendar.floor(first, "hour")

@@ -36,7 +36,7 @@ class ScheduleStore(Protocol):
 class Timetable(Protocol):
     """Runs schedules: entries derived from the record, in Redis."""
 
-    def turn(self) -> AbstractContextManager[object]:
+    def lock(self) -> AbstractContextManager[object]:
         """Prevent other processes from deriving entries. Raises UnavailableError."""
         ...
 

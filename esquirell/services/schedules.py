@@ -77,7 +77,7 @@ class Schedules:
     def sync(self) -> None:
         """Derive the timetable from the record. Raises UnavailableError."""
         # Who has read the record before somebody's change must not write after him.
-        with self._timetable.turn():
+        with self._timetable.lock():
             active = self.active()
             self._timetable.replace(active, self._store.last_runs())
             self._synced = active

@@ -15,7 +15,7 @@ from esquirell.domain.hour import Batch
 from esquirell.domain.hours import Hours
 from esquirell.domain.periods import Calendar, Resolution
 from esquirell.domain.statistic import combine
-from esquirell.services.statistics_ports import StatisticsStore, StatisticsTurn
+from esquirell.services.statistics_ports import StatisticsStore, StatisticsTransaction
 
 # Readings in one transaction: about a week of minutes, a tenth of a second on a small computer.
 STEP_READINGS = 10_000
@@ -62,8 +62,8 @@ class Statistics:
         Raises UnavailableError; then nothing has changed.
         """
         began = time.monotonic()
-        with self._store.turn(meter) as turn:
-            new = Step(turn, meter, self._calendar, self._clock(), self.step_readings).run()
+        with self._store.transaction(meter) as transaction:
+            new = Step(transaction, meter, self._calendar, self._clock(), self.step_readings).run()
         if time.monotonic() - began > LONG_S:
             time.sleep(BREATH_S)
         return new
@@ -79,9 +79,14 @@ class Step:
     """One transaction's work for one meter."""
 
     def __init__(
-        self, turn: StatisticsTurn, meter: str, calendar: Calendar, now: datetime, limit: int
+        self,
+        transaction: StatisticsTransaction,
+        meter: str,
+        calendar: Calendar,
+        now: datetime,
+        limit: int,
     ) -> None:
-        self._turn = turn
+        self._transaction = transaction
         self._meter = meter
         self._calendar = calendar
         # A reading from the future, by a wrong clock, waits until its time has come.
@@ -92,12 +97,12 @@ class Step:
 
     def run(self) -> int:
         """Work up the next readings; return how many are new, 0 when all are done."""
-        known = self._turn.watermark
+        known = self._transaction.watermark
         moved = known is not None and known.zone != self._calendar.zone
         if moved:
-            self._turn.change_zone()
+            self._transaction.change_zone()
         after = None if known is None or moved else known.done_to
-        news, before = self._turn.news(after, self._until)
+        news, before = self._transaction.new_readings(after, self._until)
         if news is None:
             return 0
         # What is measured last in an hour holds until its end: it is worked up until then.
@@ -113,7 +118,7 @@ class Step:
     ) -> tuple[datetime, Hours, set[float]]:
         while True:
             # Hours of another zone may reach beyond the first reading.
-            counters = {} if first else self._turn.counters_before(start)
+            counters = {} if first else self._transaction.counters_before(start)
             hours = Hours(self._calendar, start, news, counters, self._until)
             kept = self._feed(hours, start, news)
             if hours.reach >= start.timestamp():
@@ -136,20 +141,20 @@ class Step:
             kept |= self._compare(hours, looked_up_to, end)
             looked_up_to = end
             after = self._done_to or end - _LEAST
-            at = self._turn.first_reading(after, self._until) if end < self._until else None
+            at = self._transaction.first_reading(after, self._until) if end < self._until else None
         return kept
 
     def _readings(self, hours: Hours, since: datetime, until: datetime) -> Batch:
         if hours.held is None:
-            hours.held, batch = self._turn.first_readings(since, until)
+            hours.held, batch = self._transaction.first_readings(since, until)
             return batch
-        return self._turn.readings(since, until)
+        return self._transaction.readings(since, until)
 
     def _compare(self, hours: Hours, since: datetime, until: datetime) -> set[float]:
         """Take in hours as they were worked up before their readings were thinned out."""
-        kept = self._turn.kept(since, until)
+        kept = self._transaction.kept(since, until)
         if not all(hours.knows(begin, readings) for begin, readings in kept.items()):
-            for old in self._turn.statistics("hour", since, until):
+            for old in self._transaction.statistics("hour", since, until):
                 if not hours.knows(old.start.timestamp(), old.readings):
                     hours.keep(old)
         return set(kept)
@@ -171,16 +176,16 @@ class Step:
         known = {hour.begin for hour in worked_up}
         gone = [begin for begin in kept if begin < end.timestamp() and begin not in known]
         rows = [(hour.statistic(self._meter), hour.counters) for hour in worked_up]
-        self._turn.replace_hours(rows, [self._moment(begin) for begin in gone])
+        self._transaction.replace_hours(rows, [self._moment(begin) for begin in gone])
         self._combine("day", "hour", start, end)
         self._combine("month", "day", start, end)
-        self._turn.set_watermark(self._done, self._calendar.zone)
+        self._transaction.set_watermark(self._done, self._calendar.zone)
 
     def _combine(self, whole: Resolution, part: Resolution, start: datetime, end: datetime) -> None:
         begin = self._calendar.floor(start, whole)
         while begin < end:
             following = self._calendar.after(begin, whole)
-            parts = self._turn.statistics(part, begin, following)
+            parts = self._transaction.statistics(part, begin, following)
             # A gap that lies within the period is no estimate of the period.
             across = any(
                 one.estimated
@@ -188,7 +193,7 @@ class Step:
                 for one in parts
             )
             new = combine(begin, parts, estimated=across) if parts else None
-            self._turn.replace(whole, begin, new)
+            self._transaction.replace(whole, begin, new)
             begin = following
 
     @property

@@ -10,7 +10,7 @@ from esquirell.domain.periods import Resolution
 from esquirell.domain.statistic import Statistic, Watermark
 
 
-class StatisticsTurn(Protocol):
+class StatisticsTransaction(Protocol):
     """One transaction on the statistics of one meter, alone; nothing in it waits."""
 
     @property
@@ -22,7 +22,7 @@ class StatisticsTurn(Protocol):
         """Return the moment of the first reading after a moment and before another."""
         ...
 
-    def news(
+    def new_readings(
         self, after: datetime | None, until: datetime
     ) -> tuple[datetime | None, datetime | None]:
         """Return the moment of the first reading after a moment, and of the last one before it."""
@@ -84,7 +84,7 @@ class StatisticsStore(Protocol):
         """Name the meters that have been seen. Raises UnavailableError."""
         ...
 
-    def turn(self, meter: str) -> AbstractContextManager[StatisticsTurn]:
+    def transaction(self, meter: str) -> AbstractContextManager[StatisticsTransaction]:
         """Open a transaction, undone by any error. Raises UnavailableError."""
         ...
 

@@ -22,11 +22,11 @@ def test_one_waits_until_the_other_is_done(timetable: RedBeatTimetable, app: Cel
 
     def second() -> None:
         begun.set()
-        with RedBeatTimetable(app, ScheduleSnapshots(app), "UTC").turn():
+        with RedBeatTimetable(app, ScheduleSnapshots(app), "UTC").lock():
             done.append("second")
 
     begun, other = threading.Event(), threading.Thread(target=second)
-    with timetable.turn():
+    with timetable.lock():
         other.start()
         assert begun.wait(LIMIT_S)
         other.join(0.2)
@@ -39,20 +39,20 @@ def test_who_died_in_his_turn_holds_up_the_others_for_seconds_only(
     timetable: RedBeatTimetable, server: RedisProcess
 ) -> None:
     server.client.set(TURN_KEY, "a process that is no more", px=300)
-    with timetable.turn():
+    with timetable.lock():
         assert server.client.pttl(TURN_KEY) > 300
 
 
 def test_redis_emptied_in_a_turn_is_no_failure(
     timetable: RedBeatTimetable, server: RedisProcess
 ) -> None:
-    with timetable.turn():
+    with timetable.lock():
         server.client.flushall()
     assert eventually(lambda: not server.client.exists(TURN_KEY))
 
 
 def test_without_redis_there_is_no_turn(timetable: RedBeatTimetable, server: RedisProcess) -> None:
     server.kill()
-    with pytest.raises(UnavailableError), timetable.turn():
+    with pytest.raises(UnavailableError), timetable.lock():
         pass
     server.start()

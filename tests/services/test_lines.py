@@ -104,14 +104,14 @@ def turns(count: int, *workers: Worker) -> None:
         Worker.now += 1
         for worker in workers:
             if Worker.now >= worker.due:
-                worker.due = Worker.now + worker.lines.turn()
+                worker.due = Worker.now + worker.lines.run_once()
             held = Counter(name for one in workers for name in one.held)
             assert not [name for name, times in held.items() if times > 1]
 
 
 def test_alone_a_worker_has_all_and_asks_nobody(redis: Redis) -> None:
     worker = Worker(redis, "a", HOUSE)
-    assert worker.lines.turn() == lines.ALONE_TURN_S
+    assert worker.lines.run_once() == lines.ALONE_TURN_S
     assert len(worker.held) == 300
     assert redis.of == {}
     assert not worker.lines.shared
@@ -168,7 +168,7 @@ def test_an_outage_of_redis_changes_nothing(redis: Redis) -> None:
 def test_without_redis_from_the_start_lines_are_held(redis: Redis) -> None:
     redis.away = True
     worker = Worker(redis, "a", HOUSE)
-    worker.lines.turn()
+    worker.lines.run_once()
     assert len(worker.held) == 300
 
 
@@ -199,7 +199,7 @@ def test_what_may_not_be_held_is_owned_all_the_same(redis: Redis) -> None:
         meter("off", enabled=False),
     ]
     worker = Worker(redis, "a", house)
-    worker.lines.turn()
+    worker.lines.run_once()
     assert worker.held == {"pushes"}
     assert [worker.lines.is_mine(one) for one in house] == [True, True, True, False]
 

@@ -276,7 +276,7 @@ def test_an_inbox_answers_what_it_claims(post: Post) -> None:
         {"kind": "scheduled", "meters": ["m1"], "ticket": ticket} for ticket in ("taken", "free")
     ]
     for _ in range(3):
-        inbox.turn()
+        inbox.run_once()
     inbox._threads.shutdown()
     assert done == [("scheduled", ["m1"])]
     assert post.replies == {"free": {"meters": {}}}
@@ -297,7 +297,7 @@ def test_to_stand_by_for_others_takes_no_place_of_what_is_to_be_read(post: Post)
     ]
     post.inbox = [*guards, {"kind": "scheduled", "meters": ["m1"], "ticket": "batch"}]
     for _ in range(len(guards) + 1):
-        inbox.turn()
+        inbox.run_once()
     try:
         eventually(lambda: post.replies == {"batch": {"meters": {"m1": None}}})
     finally:

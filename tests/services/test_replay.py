@@ -51,7 +51,7 @@ def house() -> House:
 def replay(house: House) -> Replay:
     """Someone who has nothing to catch up with."""
     one = Replay(house, house, house.publish, lambda: house.now)
-    one.turn()
+    one.run_once()
     assert house.heard == []
     return one
 
@@ -59,15 +59,15 @@ def replay(house: House) -> Replay:
 def lose(house: House, replay: Replay, away: timedelta) -> None:
     """Let the broker be away for some time after a while in which all was well."""
     house.now += timedelta(hours=1)
-    replay.turn()
+    replay.run_once()
     house.connected = False
-    replay.turn()
+    replay.run_once()
     house.now += away
     house.connected = True
 
 
 def finish(replay: Replay) -> None:
-    while replay.turn() == BREATH_S:
+    while replay.run_once() == BREATH_S:
         pass
 
 
@@ -84,18 +84,18 @@ def test_what_was_missed_comes_in_order_and_once(house: House, replay: Replay) -
 
 def test_a_turn_takes_few_and_waits_for_those_before(house: House, replay: Replay) -> None:
     lose(house, replay, timedelta(minutes=5))
-    assert replay.turn() == BREATH_S
+    assert replay.run_once() == BREATH_S
     assert len(house.heard) == BATCH
     house.idle = False
-    assert replay.turn() == TURN_S
+    assert replay.run_once() == TURN_S
     assert len(house.heard) == BATCH
 
 
 def test_a_broker_that_goes_away_again_is_told_the_rest_later(house: House, replay: Replay) -> None:
     lose(house, replay, timedelta(minutes=5))
-    replay.turn()
+    replay.run_once()
     house.connected = False
-    replay.turn()
+    replay.run_once()
     house.connected = True
     house.now += timedelta(minutes=1)
     finish(replay)
@@ -104,14 +104,14 @@ def test_a_broker_that_goes_away_again_is_told_the_rest_later(house: House, repl
 
 def test_not_more_than_a_day_is_told(house: House, replay: Replay) -> None:
     lose(house, replay, timedelta(days=3))
-    replay.turn()
+    replay.run_once()
     assert house.heard[0] == house.now - LONGEST
 
 
 def test_a_database_that_is_away_is_waited_for(house: House, replay: Replay) -> None:
     lose(house, replay, timedelta(minutes=1))
     house.away = True
-    assert replay.turn() == TURN_S
+    assert replay.run_once() == TURN_S
     assert house.heard == []
     house.away = False
     finish(replay)

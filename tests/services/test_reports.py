@@ -34,7 +34,7 @@ class Bench:
 
     def report(self, one: Meter, dps: Mapping[str, Any]) -> None:
         self.reports.reported(one, Heard(dps, push="on"))
-        self.reports.turn()
+        self.reports.run_once()
 
     def stored(self) -> list[datetime]:
         return sorted(at for _, at in self.store.rows)
@@ -58,7 +58,7 @@ def test_of_each_period_the_last_report_is_stored(bench: Bench) -> None:
     main = meter(store_every=60)
     for second in range(150):
         bench.report(main, {"101": 2300 + second})
-        bench.reports.store_turn()
+        bench.reports.store_due()
         bench.clock.advance(1)
     begin = bench.clock.now - timedelta(seconds=150)
     assert bench.stored() == [begin + timedelta(seconds=59), begin + timedelta(seconds=119)]
@@ -67,8 +67,8 @@ def test_of_each_period_the_last_report_is_stored(bench: Bench) -> None:
 
 
 def test_each_turn_looks_for_what_was_held_back_from_publishing(bench: Bench) -> None:
-    bench.reports.store_turn()
-    bench.reports.store_turn()
+    bench.reports.store_due()
+    bench.reports.store_due()
     assert bench.publisher.looked == 2
 
 
@@ -79,9 +79,9 @@ def test_a_poll_counts_for_its_period(bench: Bench) -> None:
         if second == 10:
             bench.poller.poll([main])
         bench.report(main, {"101": 2300})
-        bench.reports.store_turn()
+        bench.reports.store_due()
         bench.clock.advance(1)
-    bench.reports.store_turn()
+    bench.reports.store_due()
     begin = bench.clock.now - timedelta(seconds=120)
     assert bench.stored() == [begin + timedelta(seconds=10), begin + timedelta(seconds=119)]
 
@@ -111,7 +111,7 @@ def test_each_report_is_stored_when_that_is_asked_for(bench: Bench) -> None:
         for _ in range(3):
             bench.report(main, {"101": 2300})
             bench.clock.advance(0.25)
-        bench.reports.store_turn()
+        bench.reports.store_due()
     bench.reports.flush()
     assert len(bench.stored()) == 15
 
@@ -121,7 +121,7 @@ def test_all_that_is_due_is_stored_in_one_transaction(bench: Bench) -> None:
     for one in house:
         bench.report(one, {"101": 2300})
     bench.clock.advance(60)
-    bench.reports.store_turn()
+    bench.reports.store_due()
     assert len(bench.store.rows) == 20
     # The first one, which is empty, looks whether an earlier process left something.
     assert bench.store.transactions == 2
@@ -186,7 +186,7 @@ def test_a_counter_that_begins_anew_in_a_report_does_so_in_the_next_stored_readi
         bench.report(main, {"131": number})
         begins |= bench.publisher.readings[-1][0].begins
         bench.clock.advance(20)
-        bench.reports.store_turn()
+        bench.reports.store_due()
     bench.reports.flush()
     stored: frozenset[str] = frozenset().union(*(row.begins for row in bench.store.rows.values()))
     assert stored == begins
@@ -201,7 +201,7 @@ def test_polls_that_follow_each_other_quickly_all_count_for_their_period(bench: 
     bench.report(main, {"101": 2310})
     bench.clock.advance(29.05)
     bench.poller.poll([main])
-    bench.reports.store_turn()
+    bench.reports.store_due()
     assert len(bench.store.rows) == 2
 
 
@@ -211,7 +211,7 @@ PLUG = {"1": True, "18": 2174, "19": 5000, "20": 2300}
 def add(bench: Bench, one: Meter, increment: int, *, interrupted: bool = False) -> None:
     added = Heard(PLUG, push="on", increments={"17": increment}, interrupted=interrupted)
     bench.reports.reported(one, added)
-    bench.reports.turn()
+    bench.reports.run_once()
     bench.clock.advance(60)
 
 

@@ -24,9 +24,9 @@ def store(database: Database) -> Statistics:
     store = Statistics(database, ZONE)
     for span in SPANS:
         for meter in METERS:
-            with store.turn(meter) as turn:
+            with store.transaction(meter) as transaction:
                 mine = [hour for hour in hours(span) if hour.meter == meter]
-                turn.replace_hours([(hour, None) for hour in mine], [])
+                transaction.replace_hours([(hour, None) for hour in mine], [])
     return store
 
 
@@ -50,7 +50,7 @@ def test_bills_are_the_same_to_the_last_digit(
 
 
 def test_the_first_meter_with_hours_in_a_span(store: Statistics) -> None:
-    with store.turn("new"):
+    with store.transaction("new"):
         pass
     since, until = SPANS["spring"]
     assert store.first_with_hours(["gone", "new", "barn", "main"], since, until) == "barn"
@@ -69,6 +69,6 @@ def test_more_hours_than_a_page_holds_are_all_read(sqlite: Database) -> None:
     rows = [
         (Statistic("main", begin + n * hour, {"energy_import": 1}, 1), None) for n in range(count)
     ]
-    with store.turn("main") as turn:
-        turn.replace_hours(rows, [])
+    with store.transaction("main") as transaction:
+        transaction.replace_hours(rows, [])
     assert len(list(store.energies("main", begin, begin + count * hour))) == count

@@ -26,10 +26,10 @@ class Timed(store.Statistics):
         self.turns: list[tuple[float, float]] = []
 
     @contextmanager
-    def turn(self, meter: str) -> Iterator[store.Turn]:
+    def transaction(self, meter: str) -> Iterator[store.Transaction]:
         began = time.monotonic()
-        with super().turn(meter) as turn:
-            yield turn
+        with super().transaction(meter) as transaction:
+            yield transaction
         self.turns.append((began, time.monotonic()))
 
 

@@ -14,7 +14,7 @@ from support.statistics import HOUR, MIDNIGHT, MINUTE, Workshop, minutes
 
 from esquirell.storage import tables
 from esquirell.storage.database import Database
-from esquirell.storage.statistics.store import Turn
+from esquirell.storage.statistics.store import Transaction
 
 
 def test_readings_that_come_late_are_taken_in(shop: Workshop) -> None:
@@ -46,15 +46,18 @@ def test_a_step_never_holds_more_than_a_few_hours_at_once(
 ) -> None:
     spans: list[timedelta] = []
     for name in ("readings", "first_readings"):
-        reads = getattr(Turn, name)
+        reads = getattr(Transaction, name)
 
         def look(
-            turn: Turn, since: datetime, until: datetime, reads: Callable[..., object] = reads
+            transaction: Transaction,
+            since: datetime,
+            until: datetime,
+            reads: Callable[..., object] = reads,
         ) -> object:
             spans.append(until - since)
-            return reads(turn, since, until)
+            return reads(transaction, since, until)
 
-        monkeypatch.setattr(Turn, name, look)
+        monkeypatch.setattr(Transaction, name, look)
     shop.put(*minutes(30 * 60))
     shop.rollup()
     assert len(spans) >= 5

@@ -11,8 +11,8 @@ VOLTAGE = {"voltage": 230.0}
 def test_an_hour_that_is_no_part_of_a_gap_any_more_goes(shop: Workshop) -> None:
     shop.put((MIDNIGHT, VOLTAGE))
     shop.rollup()
-    with shop.store.turn("main") as turn:
-        turn.replace_hours([(Statistic("main", MIDNIGHT + HOUR, {}, 0), None)], ())
+    with shop.store.transaction("main") as transaction:
+        transaction.replace_hours([(Statistic("main", MIDNIGHT + HOUR, {}, 0), None)], ())
     shop.put((MIDNIGHT + HOUR / 2, VOLTAGE), (MIDNIGHT + 2 * HOUR, VOLTAGE))
     shop.rollup()
     assert [one.start for one in shop.found("hour")] == [MIDNIGHT, MIDNIGHT + 2 * HOUR]
@@ -32,6 +32,8 @@ def test_a_step_goes_on_from_counters_that_were_silent_for_hours(shop: Workshop)
 def test_a_value_that_is_not_there_any_more_goes(shop: Workshop) -> None:
     shop.put((MIDNIGHT, VOLTAGE))
     shop.rollup()
-    with shop.store.turn("main") as turn:
-        turn.replace("day", MIDNIGHT, Statistic("main", MIDNIGHT, {"frequency_max": 50.0}, 1, 1))
+    with shop.store.transaction("main") as transaction:
+        transaction.replace(
+            "day", MIDNIGHT, Statistic("main", MIDNIGHT, {"frequency_max": 50.0}, 1, 1)
+        )
     assert shop.found("day")[0].values == {"frequency_max": 50.0}

@@ -251,14 +251,14 @@ def test_what_was_reported_without_a_time_counts_once_when_its_period_ends(
     for increments in ({"17": 100}, {"17": 100}, {}):
         house.poll(1)
         reports.reported(plug, Heard(PLUG, push="on", increments=increments))
-        reports.turn()
+        reports.run_once()
     house.wrong = timedelta(0)
     house.poll(1)
     assert house.saver.waiting == 0
     house.machine.uptime += slew_s
     house.passes(HOUR)
     house.clock.now = house.true
-    reports.store_turn()
+    reports.store_due()
     house.poll(1)
     assert house.saver.waiting == 0
     ledger = Readings(house.database).ledgers(["plug"])["plug"]

@@ -189,7 +189,7 @@ class Timetable:
         self.announced = 0
         self.away = False
 
-    def turn(self) -> AbstractContextManager[object]:
+    def lock(self) -> AbstractContextManager[object]:
         return nullcontext()
 
     def check(self, schedule: Schedule) -> None:

@@ -45,7 +45,7 @@ def main(config: str) -> None:
     runtime.prepare()
     runtime.connect()
     runtime.devices.lines = runtime.lines
-    runtime.lines.turn()
+    runtime.lines.run_once()
     # What is done once in a while only is not what a reading enters.
     for _ in range(3):
         runtime.fetch.scheduled(None, lambda: None)

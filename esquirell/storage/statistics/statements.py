@@ -27,7 +27,7 @@ WATERMARK = select(rollup.c.done_to, rollup.c.zone, rollup.c.pruned_to).where(
 FIRST_READING = select(reading.c.measured_at).where(*_READ).order_by(reading.c.measured_at).limit(1)
 FIRST_READING_AFTER = FIRST_READING.where(reading.c.measured_at > bindparam("after", type_=Instant))
 # The first reading after a moment, and the last one until then, found by a seek each.
-NEWS = select(
+NEW_READINGS = select(
     FIRST_READING_AFTER.scalar_subquery(),
     select(func.max(reading.c.measured_at))
     .where(reading.c.meter_id == bindparam("meter"))

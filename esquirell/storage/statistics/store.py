@@ -39,12 +39,12 @@ class Statistics:
             return sorted(meters.known_ids(connection))
 
     @contextmanager
-    def turn(self, meter: str) -> Iterator["Turn"]:
+    def transaction(self, meter: str) -> Iterator["Transaction"]:
         """Open a transaction, undone by any error. Raises UnavailableError."""
         with self._database.write() as connection:
             meter_id = meters.ids_of(connection, [meter])[meter]
             watermarks.lock(connection, meter_id)
-            yield Turn(connection, meter, meter_id, self._zone)
+            yield Transaction(connection, meter, meter_id, self._zone)
 
     def rewind(self, names: Sequence[str], since: datetime) -> None:
         """Set watermarks back to just before a moment. Raises UnavailableError."""
@@ -74,7 +74,7 @@ class Statistics:
         return energies.first_with_hours(self._database, names, since, until)
 
 
-class Turn:
+class Transaction:
     """One transaction on one meter; see the port of this name."""
 
     def __init__(self, connection: Connection, meter: str, meter_id: int, zone: str) -> None:
@@ -95,13 +95,13 @@ class Turn:
             return self._run(statements.FIRST_READING, until=until).scalar()
         return self._run(statements.FIRST_READING_AFTER, after=after, until=until).scalar()
 
-    def news(
+    def new_readings(
         self, after: datetime | None, until: datetime
     ) -> tuple[datetime | None, datetime | None]:
         """Return the moment of the first reading after a moment, and of the last one before it."""
         if after is None:
             return self.first_reading(None, until), None
-        first, before = self._run(statements.NEWS, after=after, until=until).one()
+        first, before = self._run(statements.NEW_READINGS, after=after, until=until).one()
         return first, before
 
     def readings(self, since: datetime, until: datetime) -> Batch:
