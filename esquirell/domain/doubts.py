@@ -126,7 +126,9 @@ def corrected(
         for place, doubt in doubts.items()
         if doubt.told and doubt.scale and _still_holds(doubt, doubt.scale, seen.get(place))
     ]
-    return {one.key: values[one.key] / one.divisor for one in certain if one.key in values}
+    return {
+        scale.key: values[scale.key] / scale.divisor for scale in certain if scale.key in values
+    }
 
 
 def _still_holds(doubt: Doubt, scale: Scale, verdict: Verdict | None) -> bool:

@@ -54,13 +54,13 @@ def add(
     return _compared(replace(after, counted=before.counted + kwh, expected=before.expected + used))
 
 
-def _compared(one: Increments) -> Increments:
+def _compared(sums: Increments) -> Increments:
     """Compare increments and power once there is enough of either, and start again."""
-    if max(one.counted, one.expected) < COMPARED_KWH:
-        return one
-    agrees = one.expected <= GROSS * one.counted and one.counted <= GROSS * one.expected
-    warning = "" if agrees else _DISAGREE.format(counted=one.counted, expected=one.expected)
-    return replace(one, counted=0.0, expected=0.0, warning=warning)
+    if max(sums.counted, sums.expected) < COMPARED_KWH:
+        return sums
+    agrees = sums.expected <= GROSS * sums.counted and sums.counted <= GROSS * sums.expected
+    warning = "" if agrees else _DISAGREE.format(counted=sums.counted, expected=sums.expected)
+    return replace(sums, counted=0.0, expected=0.0, warning=warning)
 
 
 _DISAGREE = (

@@ -126,7 +126,7 @@ def _check(bench: _Bench) -> None:
             continue  # nothing is wrong, and nothing was: the usual case
         bench.doubts = weigh(bench.doubts, verdicts)
         fixed = corrected(bench.values, of_check(bench.doubts, name), verdicts)
-        bench.doubted |= {one.key for one in verdicts if one.sentence} - fixed.keys()
+        bench.doubted |= {verdict.key for verdict in verdicts if verdict.sentence} - fixed.keys()
         bench.raw = {key: bench.values[key] for key in fixed} | bench.raw
         bench.values |= fixed
 

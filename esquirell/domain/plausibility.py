@@ -157,7 +157,7 @@ def _powered(keys: tuple[str, ...]) -> list[_Keys]:
     suffixes = dict.fromkeys(suffix for _, suffix in map(split_key, keys))
     names = ("active_power", "voltage", "current", "power_factor", "apparent_power")
     found = [_Keys(*(with_suffix(name, suffix) for name in names)) for suffix in suffixes]
-    return [one for one in found if one.power in keys]
+    return [group for group in found if group.power in keys]
 
 
 def _power(values: Values, keys: _Keys, apparent: float) -> Verdict:

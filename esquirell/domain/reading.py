@@ -72,8 +72,8 @@ def _differ(
 ) -> bool:
     if ours.keys() != theirs.keys():
         return True
-    for key, one in ours.items():  # noqa: SIM110 - twice as fast as any()
-        if one.known != theirs[key].known:
+    for key, own in ours.items():  # noqa: SIM110 - twice as fast as any()
+        if own.known != theirs[key].known:
             return True
     return False
 

@@ -235,7 +235,7 @@ class Delivery:
     def follow(self, outcomes: Mapping[Meter, Outcome]) -> dict[str, MeterStatus]:
         """Return the statuses of the meters after these outcomes."""
         keys = {meter.name: self._profile_keys(meter) for meter in outcomes}
-        return self.statuses.after({one.name: out for one, out in outcomes.items()}, keys)
+        return self.statuses.after({meter.name: out for meter, out in outcomes.items()}, keys)
 
     def save(
         self,

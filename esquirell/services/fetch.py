@@ -105,7 +105,7 @@ class Fetch:
         answered, failed = self._remote.gather(
             batches,
             lambda: None,
-            lambda meters: {one.name: self._read_one(one, kind) for one in meters},
+            lambda meters: {meter.name: self._read_one(meter, kind) for meter in meters},
         )
         for error in [*split.nobody.values(), *failed.values()]:
             raise error
@@ -129,7 +129,9 @@ class Fetch:
         finally:
             self._remote.end(batches)
         found |= _data(self._poller.missed(failed | split.nobody, options))["meters"] | answered
-        return {"meters": {one.name: found[one.name] for one in meters if one.name in found}}
+        return {
+            "meters": {meter.name: found[meter.name] for meter in meters if meter.name in found}
+        }
 
     def _trial(self, meter: Meter) -> dict[str, Any]:
         name, began = meter.name, time.monotonic()
@@ -163,11 +165,11 @@ def _data(outcomes: Mapping[str, Outcome]) -> dict[str, dict[str, Any]]:
 
 def fetch_answer(meters: Mapping[str, Any]) -> Answer:
     """Return the answer to a fetch, of what each meter did: ok only when every meter is."""
-    failed = [one for one in meters.values() if one["status"] != "ok"]
+    failed = [outcome for outcome in meters.values() if outcome["status"] != "ok"]
     data = {"meters": meters}
     if not failed:
         return Answer("ok", data)
-    sentences = [str(one["error"]) for one in failed[:MOST_SENTENCES]]
+    sentences = [str(outcome["error"]) for outcome in failed[:MOST_SENTENCES]]
     more = len(failed) - len(sentences)
     sentence = "; ".join(sentences) + (f"; and {more} more meters failed" if more else "")
     return Answer("error", data, sentence, failed[0]["code"])
@@ -175,6 +177,6 @@ def fetch_answer(meters: Mapping[str, Any]) -> Answer:
 
 def check_fetched(meters: Mapping[str, Any]) -> None:
     """Raise FetchError when meters were asked and none of them gave a reading."""
-    if meters and all(one["status"] != "ok" for one in meters.values()):
+    if meters and all(outcome["status"] != "ok" for outcome in meters.values()):
         answer = fetch_answer(meters)
         raise FetchError(answer.code or "internal", answer.error or "", meters)

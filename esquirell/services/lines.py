@@ -196,7 +196,9 @@ class Lines:
     def other(self) -> str | None:
         """Return another worker that can read the meters of this one; None without one."""
         share = self._shares.get("")
-        others = [one for one in share.members if one != self._owners.instance] if share else []
+        others = (
+            [member for member in share.members if member != self._owners.instance] if share else []
+        )
         return min(others, default=None)
 
     def run_once(self) -> float:
@@ -219,7 +221,7 @@ class Lines:
     def _hold_mine(self, meters: Sequence[Meter]) -> None:
         held = [meter for meter in meters if self.is_mine(meter) and may_be_held(meter)]
         if held != self._held:
-            self._hold([one for meter in held if (one := self._asked(meter)) is not None])
+            self._hold([asked for meter in held if (asked := self._asked(meter)) is not None])
             self._held = held
 
     def _asked(self, meter: Meter) -> Question | None:

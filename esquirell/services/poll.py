@@ -125,7 +125,9 @@ class Poller:
         self, errors: Mapping[Meter, EsquirellError], options: PollOptions
     ) -> dict[str, Outcome]:
         """Count a failed poll of meters that could not even be asked; return what came of each."""
-        return self._deliver({one: Outcome(error=error) for one, error in errors.items()}, options)
+        return self._deliver(
+            {meter: Outcome(error=error) for meter, error in errors.items()}, options
+        )
 
     @property
     def waiting(self) -> int:
@@ -218,7 +220,7 @@ class Poller:
             self.delivery.see(reading)
         if not batch or not (options.save or options.publish):
             return outcomes
-        counted = {meter: one for meter, one in batch.items() if one.ok or self._counts(meter)}
+        counted = {meter: out for meter, out in batch.items() if out.ok or self._counts(meter)}
         statuses = self.delivery.follow(counted)
         error = self.delivery.save(readings, statuses, polled=True) if options.save else None
         if options.publish:

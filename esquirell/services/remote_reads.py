@@ -129,7 +129,7 @@ class RemoteReads:
             except UnavailableError as error:
                 self._forget(meters)
                 split.here += [meter for meter in meters if self._is_served(meter)]
-                split.nobody |= {one: error for one in meters if not self._is_served(one)}
+                split.nobody |= {meter: error for meter in meters if not self._is_served(meter)}
             else:
                 batches.append(Batch(worker, tuple(meters), ticket, time.monotonic()))
         return batches
@@ -217,8 +217,10 @@ class RemoteReads:
                 lost = list(waiting.values())
             for batch in lost:
                 waiting.pop(batch.ticket, None)
-                answered |= read_here([one for one in batch.meters if self._is_served(one)])
-                failed |= {one: _late(batch) for one in batch.meters if not self._is_served(one)}
+                answered |= read_here([meter for meter in batch.meters if self._is_served(meter)])
+                failed |= {
+                    meter: _late(batch) for meter in batch.meters if not self._is_served(meter)
+                }
         for batch in waiting.values():
             failed |= dict.fromkeys(batch.meters, _late(batch))
         return answered, failed

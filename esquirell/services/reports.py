@@ -108,7 +108,11 @@ class Reports:
     def flush(self) -> None:
         """Store all that was published and not stored."""
         with self._lock:
-            pending = [one.reading for one in self._pending.values() if not one.reading.increments]
+            pending = [
+                pending.reading
+                for pending in self._pending.values()
+                if not pending.reading.increments
+            ]
             due = [*self._ready, *pending]
             self._pending.clear()
             self._ready.clear()
@@ -169,7 +173,11 @@ class Reports:
 
     def _due(self, now: datetime) -> list[Reading]:
         with self._lock:
-            over = [one for one in self._pending.values() if _period(now, one.meter) != one.period]
+            over = [
+                pending
+                for pending in self._pending.values()
+                if _period(now, pending.meter) != pending.period
+            ]
             for pending in over:
                 del self._pending[pending.meter.name]
                 if not self._is_stored(pending):

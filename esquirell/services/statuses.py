@@ -103,7 +103,7 @@ class Statuses:
 def newest(statuses: Mapping[str, MeterStatus]) -> datetime | None:
     """Return when the newest reading of any meter was taken; None without one."""
     found = statuses.values()
-    times = (one.last_success for one in found if one.last_success and not one.undated)
+    times = (status.last_success for status in found if status.last_success and not status.undated)
     return max(times, default=None)
 
 

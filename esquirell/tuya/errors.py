@@ -85,7 +85,7 @@ def explain(meter: Meter, seen: AttemptError, *, worked: bool) -> MeterError:
 
 
 def wrong_protocol(meter: Meter, asked: str, speaks: str) -> MeterRejectedError:
-    """Say which protocol the meter speaks instead of the one it was asked in."""
+    """Return the error of a meter that speaks another protocol than it was asked in."""
     return MeterRejectedError(
         "wrong_protocol",
         f"{_who(meter)} does not speak protocol {asked} but {speaks}: "
@@ -94,7 +94,7 @@ def wrong_protocol(meter: Meter, asked: str, speaks: str) -> MeterRejectedError:
 
 
 def held_by_other(meter: Meter) -> MeterUnreachableError:
-    """Say that some other program holds the one connection that the meter serves."""
+    """Return the error of a meter whose one connection another program holds."""
     return MeterUnreachableError(
         "busy",
         f"{_who(meter)} closes the connection at once, as it does while another program "
@@ -103,7 +103,7 @@ def held_by_other(meter: Meter) -> MeterUnreachableError:
 
 
 def being_read(meter: Meter) -> MeterUnreachableError:
-    """Say that this program reads the meter at this moment, in another thread or process."""
+    """Return the error of a meter that another process of this program is reading."""
     return MeterUnreachableError(
         "busy",
         f"{_who(meter)} is being read by another process or task of esquirell: "
@@ -112,14 +112,14 @@ def being_read(meter: Meter) -> MeterUnreachableError:
 
 
 def stopped(meter: Meter) -> MeterUnreachableError:
-    """Say that the program is ending, which broke the read off."""
+    """Return the error of a read that was broken off, as the program ends."""
     return MeterUnreachableError(
         "unreachable", f"{_who(meter)} was not read to the end, as esquirell is being stopped"
     )
 
 
 def not_found(meter: Meter, seconds: float, others: int, trouble: str) -> MeterUnreachableError:
-    """Say that a search was in vain, and what was heard instead.
+    """Return the error of a search in vain; it says what was heard instead.
 
     `others` counts the other devices that were heard, `trouble` says which ports could not
     be listened on.
@@ -132,7 +132,7 @@ def not_found(meter: Meter, seconds: float, others: int, trouble: str) -> MeterU
 
 
 def no_lock(meter: Meter, error: OSError) -> MeterUnreachableError:
-    """Say that the file which keeps other processes away can't be used."""
+    """Return the error of a lock file that can't be used."""
     return MeterUnreachableError(
         "unreachable",
         f"{_who(meter)} can't be read, as its lock file {error.filename} can't be opened "
@@ -141,7 +141,7 @@ def no_lock(meter: Meter, error: OSError) -> MeterUnreachableError:
 
 
 def impossible_key(meter: Meter) -> MeterRejectedError:
-    """Say that the configured key can't be a Tuya key."""
+    """Return the error of a configured key that can't be a Tuya key."""
     return MeterRejectedError(
         "wrong_key",
         f"{_who(meter)} has a local_key with a character that no Tuya key contains: "

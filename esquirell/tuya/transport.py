@@ -158,7 +158,7 @@ class LocalTransport(Transport):
 
 
 def _line_key(meter: Meter) -> tuple[object, ...]:
-    """Tell lines apart: meters behind one gateway share one, others share none."""
+    """Return what identifies a line: meters behind one gateway share it, others share none."""
     key = meter.local_key.get_secret_value()
     way = (meter.lan_id, meter.address, meter.port, key, meter.protocol)
     return way if meter.cid else (meter.name, meter.device_id, *way)
@@ -189,7 +189,7 @@ class TuyaTransport(Transport):
 
         An error is a MeterError.
         """
-        local = [one for one in questions if one.meter.transport == "local"]
+        local = [question for question in questions if question.meter.transport == "local"]
         if local:
             self._ask_locally(local, answered)
         for question in questions:

@@ -163,6 +163,6 @@ def test_what_answers_lack_again_and_again_is_waited_for_no_more() -> None:
     said = Datapoints()
     said.take(Message(tinytuya.STATUS, dps={"1": 4496, "18": 5}), START, LINE)
     said.missing["18"] = datapoints.MISSES - 1
-    assert said.due({"1", "18"}) == {"1", "18"}
+    assert said.expected({"1", "18"}) == {"1", "18"}
     said.missing["18"] = datapoints.MISSES
-    assert said.due({"1", "18"}) == {"1"}
+    assert said.expected({"1", "18"}) == {"1"}

@@ -74,13 +74,13 @@ class CloudApi(tinytuya.Cloud):
         said = self._get(f"/v1.0/devices/{device_id}")
         product_id, category, name = (str(said.get(key) or "") for key in _PRODUCT)
         product = Device(product_id, category, name)
-        values = {one["code"]: one["value"] for one in said.get("status") or ()}
+        values = {value["code"]: value["value"] for value in said.get("status") or ()}
         return Details(product, bool(said["online"]), str(said.get("local_key") or ""), values)
 
     def shadow(self, device_id: str) -> dict[str, Any]:
         """Ask for the values by code that are no part of the standard set."""
         said = self._get(f"/v2.0/cloud/thing/{device_id}/shadow/properties")
-        return {one["code"]: one["value"] for one in said["properties"]}
+        return {value["code"]: value["value"] for value in said["properties"]}
 
     def described(self, device_id: str, product: Device) -> Device:
         """Ask for the datapoints of a product: the standard ones, and those of its model."""
@@ -198,8 +198,8 @@ def read_model(text: str) -> dict[str, Any]:
     KeyError or TypeError when it is none.
     """
     services = json.loads(text)["services"]
-    properties = [one for service in services for one in service.get("properties", [])]
-    return {str(one["abilityId"]): _point(one) for one in properties}
+    properties = [declared for service in services for declared in service.get("properties", [])]
+    return {str(declared["abilityId"]): _point(declared) for declared in properties}
 
 
 def _point(declared: dict[str, Any]) -> dict[str, Any]:

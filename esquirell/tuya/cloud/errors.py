@@ -65,7 +65,7 @@ def refused(answer: dict[str, Any]) -> RefusedError:
 
 
 def unreachable(host: str, reason: str) -> AwayError:
-    """Say that there was no answer."""
+    """Return the error of a cloud that did not answer."""
     return AwayError(
         "cloud_error",
         f"the Tuya cloud at {host} can't be reached ({reason}): check the connection to the "
@@ -74,7 +74,7 @@ def unreachable(host: str, reason: str) -> AwayError:
 
 
 def nonsense(host: str, status: int) -> AwayError:
-    """Say that the answer was none of the Tuya cloud."""
+    """Return the error of an answer that is none of the Tuya cloud."""
     return AwayError(
         "cloud_error",
         f"{host} does not answer as the Tuya cloud does (HTTP {status}): check region or url "
@@ -83,7 +83,7 @@ def nonsense(host: str, status: int) -> AwayError:
 
 
 def offline(meter: Meter) -> MeterUnreachableError:
-    """Say that the cloud has old values only."""
+    """Return the error of a device of which the cloud has old values only."""
     return MeterUnreachableError(
         "cloud_error",
         f"the Tuya cloud says that {meter.name} is offline: check its power and its Wi-Fi",
@@ -91,7 +91,7 @@ def offline(meter: Meter) -> MeterUnreachableError:
 
 
 def without_values(meter: Meter) -> MeterUnreachableError:
-    """Say that the cloud lists no value at all."""
+    """Return the error of a device of which the cloud lists no value."""
     return MeterUnreachableError(
         "cloud_error",
         f'the Tuya cloud has no values of {meter.name}: set transport = "local" for it',
@@ -99,7 +99,7 @@ def without_values(meter: Meter) -> MeterUnreachableError:
 
 
 def strange(error: Exception) -> MeterUnreachableError:
-    """Say that an answer was not of the shape that it should have."""
+    """Return the error of an answer in an unexpected shape."""
     return MeterUnreachableError(
         "cloud_error",
         f"the Tuya cloud answers in a shape that is not known ({type(error).__name__})",

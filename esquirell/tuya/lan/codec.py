@@ -112,7 +112,7 @@ class FrameBuffer:
     def _skip_to_prefix(self) -> None:
         if self._buffer[:4] in _HEADERS:
             return
-        found = [at for one in _HEADERS if (at := self._buffer.find(one)) >= 0]
+        found = [at for prefix in _HEADERS if (at := self._buffer.find(prefix)) >= 0]
         # A prefix may have come in part.
         self._skip(min(found) if found else max(0, len(self._buffer) - 3))
 
@@ -180,7 +180,7 @@ class Codec:
         return unpack_message(frame, hmac_key=key, header=header_of(frame), no_retcode=True)
 
     def _signed(self, frame: bytes) -> str | None:
-        """Tell older protocols from 3.4, which signs where they have a CRC-32."""
+        """Distinguish older protocols from 3.4, which signs where they have a CRC-32."""
         return self.version if frame[:4] == PREFIX_6699_BIN else "3.4"
 
     def _seal(self, payload: bytes, named: bytes) -> bytes:

@@ -270,7 +270,7 @@ class Increments:
         return new, interrupted
 
     def _leave_out(self, name: str, value: int) -> None:
-        is_known = any(value == one.value for one in self._recent.get(name, ()))
+        is_known = any(value == increment.value for increment in self._recent.get(name, ()))
         self.missed |= value > 0 and not is_known
 
     def _count(self, name: str, increment: Increment) -> None:

@@ -250,7 +250,7 @@ class Device:
 
     def _ask_for_report(self) -> Script[None]:
         """Ask a meter as nobody waits for it; what it says counts as reported."""
-        child = next(one for one in self.children.values() if self._is_held(one))
+        child = next(child for child in self.children.values() if self._is_held(child))
         try:
             heard = yield from self._read(child, child.last_question())
         except MeterError as error:
@@ -303,7 +303,7 @@ class Device:
         asked = self._asked
         if not message.cid and asked is not None and not message.is_report:
             return asked
-        cids = (one for one in self.children.values() if one.meter.cid == message.cid)
+        cids = (child for child in self.children.values() if child.meter.cid == message.cid)
         return next(cids, None)
 
     def _heard(self, child: Child, *, partial: bool = False) -> Heard:
@@ -354,7 +354,9 @@ class Device:
 
     def _lingers(self, now: float) -> bool:
         """Return whether the line stays open for a moment after a poll, as no more is borne."""
-        is_suspended = any(self.push_of(one.meter) == "suspended" for one in self.children.values())
+        is_suspended = any(
+            self.push_of(child.meter) == "suspended" for child in self.children.values()
+        )
         return is_suspended and now < self._open_until
 
     def _disconnect(self) -> None:

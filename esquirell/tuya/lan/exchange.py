@@ -281,7 +281,7 @@ class Exchange:
             # The system's resolver knows no time limit.
             look_up = lambda: socket.getaddrinfo(*where, type=socket.SOCK_STREAM)  # noqa: E731
             found = yield from self.run_in_thread(look_up, end)
-        return [(one[0], one[4]) for one in found]
+        return [(info[0], info[4]) for info in found]
 
 
 def _raising(error: Exception) -> Callable[[], Never]:

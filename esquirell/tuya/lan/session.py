@@ -113,7 +113,7 @@ class Session:
         return self._ask(UPDATEDPS, {"dpId": list(ids)}, cid)
 
     def heartbeat(self) -> bytes:
-        """Say that we are still there."""
+        """Build a heartbeat, which keeps the connection open."""
         return self._ask(HEART_BEAT, {"gwId": self._device_id, "devId": self._device_id}, "")
 
     def feed(self, data: bytes) -> list[Message]:
@@ -233,7 +233,7 @@ def _text(said: object) -> str:
 
 
 def _moment(*said: object) -> int | None:
-    return next((one for one in said if isinstance(one, int) and one), None)
+    return next((time_ for time_ in said if isinstance(time_, int) and time_), None)
 
 
 def _now() -> str:
