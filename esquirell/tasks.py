@@ -14,7 +14,6 @@ from esquirell.domain.errors import EsquirellError
 from esquirell.domain.requests import BackfillArguments, FetchArguments, RollupArguments
 from esquirell.domain.tasks import COMMAND_HEADER, CeleryTask, registry, schedulable
 from esquirell.runtime.process import current
-from esquirell.services.backfill import BackfillOptions
 from esquirell.services.capture import CAPTURE_TASK
 from esquirell.services.fetch import check_fetched
 from esquirell.settings import Settings
@@ -97,6 +96,8 @@ def backfill(
 
     The result is the number of hours written and left alone, by meter.
     """
+    from esquirell.services.backfill import BackfillOptions  # noqa: PLC0415 - few need it
+
     begin, end = (datetime.fromisoformat(text) if text else None for text in (since, until))
     cancelled = partial(end_if_cancelled, str(self.request.id))
     backfilling = current(self.app).backfilling

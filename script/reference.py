@@ -21,6 +21,7 @@ from esquirell.domain.profile import Profile
 from esquirell.domain.quantity import QUANTITIES, split_key
 from esquirell.domain.schedule import Schedule
 from esquirell.domain.tariff import Tariff, Window
+from esquirell.profiles.capture import try_capture
 from esquirell.profiles.layouts import Published
 from esquirell.services.command_table import COMMANDS as REQUESTS
 from esquirell.services.command_table import Job
@@ -203,7 +204,7 @@ def _electrical(others: Iterable[tuple[str, Mapping[str, Any]]]) -> int:
         for _, capture in others
         for parts in (("spec", "category", "status"), ("product_id", "dps"), ("dps",))
         if capture.get(parts[-1])
-        for key in profiles.try_capture({part: capture.get(part) for part in parts}).values
+        for key in try_capture({part: capture.get(part) for part in parts}).values
     )
 
 

@@ -13,7 +13,7 @@ from itertools import islice
 from typing import Any
 
 from esquirell.domain.quantity import split_key
-from esquirell.profiles import try_capture
+from esquirell.profiles.capture import try_capture
 from script.layouts import products
 
 EACH = 2

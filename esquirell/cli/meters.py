@@ -195,7 +195,7 @@ def _warnings(call: Call, name: str) -> list[str]:
 
 def _profile(call: Call, meter: Meter) -> "Profile | None":
     from esquirell.profiles import Choices  # noqa: PLC0415 - `list` can spare them
-    from esquirell.profiles.choice import UNKNOWN  # noqa: PLC0415 - as above
+    from esquirell.profiles.chosen import UNKNOWN  # noqa: PLC0415 - as above
 
     try:
         profile = Choices(lambda: call.settings.profiles_dir).of(meter)

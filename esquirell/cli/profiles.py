@@ -15,7 +15,8 @@ from esquirell.cli.values import plain
 from esquirell.domain.errors import ConfigError
 from esquirell.domain.profile import Datapoint, Profile
 from esquirell.domain.quantity import is_quantity_key, split_key
-from esquirell.profiles import Trial, find, own, shipped, try_capture
+from esquirell.profiles import find, own, shipped
+from esquirell.profiles.capture import Trial, try_capture
 from esquirell.profiles.choice import PUBLISHED
 from esquirell.profiles.document import read
 from esquirell.profiles.explanation import Explained, Explanation, explain

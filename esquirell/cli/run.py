@@ -10,6 +10,7 @@ from esquirell.cli.call import Call, Command, misuse, pass_call
 from esquirell.cli.invocation import as_typed
 from esquirell.cli.ownership import refuse_root
 from esquirell.daemon import logs, process, restarting, roles
+from esquirell.daemon.garbage import share_heap
 from esquirell.daemon.limits import check_limits
 from esquirell.daemon.lock import RunLock, lock_of
 from esquirell.daemon.pools import Kind, Pool
@@ -116,6 +117,7 @@ def start(call: Call) -> Runtime:
     # Until Celery takes over, a signal raises an exit, so that what was started is stopped.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    share_heap()
     settings = call.settings
     refuse_root(settings.state_dir)
     logs.set_up("debug" if call.debug else settings.log.level, settings.log.format, as_typed)

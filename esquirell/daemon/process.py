@@ -4,6 +4,7 @@ import logging
 import os
 import signal
 from collections.abc import Callable, Iterable
+from contextlib import nullcontext
 from dataclasses import replace
 from itertools import count
 
@@ -32,6 +33,7 @@ from esquirell.daemon.steps import Parts
 from esquirell.daemon.watchdog import Gauge, Progress, Watchdog
 from esquirell.daemon.workload import Workload
 from esquirell.domain.errors import UnavailableError
+from esquirell.lazy_import import lazy_import
 from esquirell.runtime.root import Runtime
 from esquirell.runtime.shared import Lease
 
@@ -177,18 +179,20 @@ def _watchdog(
 
 
 def _worker(runtime: Runtime, role: Role, pool: Pool, name: str) -> Worker:
-    worker: Worker = runtime.app.subclass_with_self(Worker)(
-        hostname=name,
-        pool=pool.implementation,
-        concurrency=pool.size,
-        queues=list(role.queues),
-        consumer_cls=Consumer,
-        without_gossip=True,
-        without_mingle=True,
-        # By them Flower knows that the worker is there.
-        heartbeat_interval=HEARTBEAT_S,
-        quiet=True,
-    )
+    # Celery replaces a lock of processes there, which threads have none of: half a MiB.
+    with nullcontext() if pool.forks else lazy_import("billiard.pool"):
+        worker: Worker = runtime.app.subclass_with_self(Worker)(
+            hostname=name,
+            pool=pool.implementation,
+            concurrency=pool.size,
+            queues=list(role.queues),
+            consumer_cls=Consumer,
+            without_gossip=True,
+            without_mingle=True,
+            # By them Flower knows that the worker is there.
+            heartbeat_interval=HEARTBEAT_S,
+            quiet=True,
+        )
     worker.on_end = _end_of(runtime, role)
     return worker
 

@@ -15,7 +15,7 @@ Moment = Annotated[
 class Shape(BaseModel):
     """The `data` of an answer."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(defer_build=True, frozen=True, extra="forbid")
 
 
 class Accepted(Shape):
@@ -128,7 +128,7 @@ class Tried(Shape):
 class Captured(BaseModel):
     """What a meter sent, raw, without anything that names the device."""
 
-    model_config = ConfigDict(extra="allow")
+    model_config = ConfigDict(defer_build=True, extra="allow")
 
     product_id: str
 
@@ -167,7 +167,7 @@ class TaskList(Shape):
 class HealthReport(BaseModel):
     """How the service is doing, as `bridge/health` publishes it."""
 
-    model_config = ConfigDict(extra="allow")
+    model_config = ConfigDict(defer_build=True, extra="allow")
 
     at: Moment
     healthy: bool

@@ -44,7 +44,7 @@ class Meter(BaseModel):
     `upstream` names the meter that measures this one's energy as well, as the main one does.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(defer_build=True, frozen=True, extra="forbid")
 
     name: Slug
     label: str = ""

@@ -32,7 +32,7 @@ class Datapoint(BaseModel):
     that are no measurement, `note` is one sentence that goes with each value as a warning.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(defer_build=True, frozen=True, extra="forbid")
 
     code: Annotated[str, Field(min_length=1)]
     key: str | None = None
@@ -112,7 +112,7 @@ class Profile(BaseModel):
     Where only the cloud's codes are known, they stand in place of the DP ids.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(defer_build=True, frozen=True, extra="forbid")
 
     name: str
     title: str

@@ -28,7 +28,7 @@ Level = Literal["debug", "info", "warning", "error"]
 class Payload(BaseModel):
     """What every command may carry; `transaction` comes back with the answer."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(defer_build=True, frozen=True, extra="forbid")
 
     transaction: Annotated[Transaction, Field(description="comes back with the answer")] = None
 
@@ -49,7 +49,7 @@ class Meters(Payload):
 class FetchArguments(BaseModel):
     """The arguments of the task that reads meters."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(defer_build=True, frozen=True, extra="forbid")
 
     meters: tuple[Slug, ...] | None = None
 

@@ -63,7 +63,9 @@ class Window(BaseModel):
     on which it does not hold any more. A price that is not given is that of the tariff.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+    model_config = ConfigDict(
+        defer_build=True, frozen=True, extra="forbid", hide_input_in_errors=True
+    )
 
     begin: TimeOfDay = MIDNIGHT
     end: TimeOfDay = MIDNIGHT
@@ -104,7 +106,9 @@ class Tariff(BaseModel):
     unless `fee_for_each_meter` says that each has a contract of its own.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+    model_config = ConfigDict(
+        defer_build=True, frozen=True, extra="forbid", hide_input_in_errors=True
+    )
 
     name: Slug
     meters: tuple[Slug, ...] | None = None

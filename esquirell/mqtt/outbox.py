@@ -2,6 +2,7 @@
 
 import json
 import threading
+import zlib
 from collections import OrderedDict, deque
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
@@ -21,6 +22,18 @@ def encode(payload: Mapping[str, object]) -> bytes:
 EVENT_LIMIT = 100
 # Enough for a burst of commands: somebody waits for each answer.
 ANSWER_LIMIT = 2000
+# Payloads of this size are kept compressed: a meter is announced to Home Assistant in 13 KiB, which
+# become one. Readings are smaller, and change each time.
+LARGE_BYTES = 4096
+# The fastest of zlib's levels.
+_LEVEL = 1
+
+
+class _Compressed(NamedTuple):
+    data: bytes
+
+
+_Kept = bytes | _Compressed
 
 
 class Outgoing(NamedTuple):
@@ -51,10 +64,10 @@ class Outbox:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._kept: dict[str, bytes] = {}
+        self._kept: dict[str, _Kept] = {}
         self._last: set[str] = set()
         # A plain dict searches for its first key past all removed ones.
-        self._waiting: OrderedDict[str, bytes] = OrderedDict()
+        self._waiting: OrderedDict[str, _Kept] = OrderedDict()
         self._answers: deque[Outgoing] = deque(maxlen=ANSWER_LIMIT)
         self._events: deque[Outgoing] = deque(maxlen=EVENT_LIMIT)
 
@@ -66,12 +79,13 @@ class Outbox:
         with self._lock:
             if last:
                 self._last.add(topic)
-            if self._kept.get(topic) != payload:
-                self._kept[topic] = self._waiting[topic] = payload
+            if self.kept(topic) != payload:
+                self._kept[topic] = self._waiting[topic] = _pack(payload)
 
     def kept(self, topic: str) -> bytes | None:
         """Return the payload that a topic should have: empty if cleared, None if it is not ours."""
-        return self._kept.get(topic)
+        kept = self._kept.get(topic)
+        return None if kept is None else _unpack(kept)
 
     def repeat(self, topic: str) -> None:
         """Queue the payload of a retained topic again."""
@@ -131,7 +145,8 @@ class Outbox:
             if topic not in self._last or self._waiting.keys() <= self._last:
                 break
             self._waiting.move_to_end(topic)
-        return self._waiting.popitem(last=False)
+        topic, kept = self._waiting.popitem(last=False)
+        return topic, _unpack(kept)
 
     @property
     def count(self) -> int:
@@ -142,3 +157,11 @@ class Outbox:
     def empty(self) -> bool:
         """Whether there is nothing to send."""
         return self.count == 0
+
+
+def _pack(payload: bytes) -> _Kept:
+    return payload if len(payload) < LARGE_BYTES else _Compressed(zlib.compress(payload, _LEVEL))
+
+
+def _unpack(kept: _Kept) -> bytes:
+    return zlib.decompress(kept.data) if isinstance(kept, _Compressed) else kept

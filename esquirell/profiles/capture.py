@@ -10,7 +10,8 @@ from esquirell.domain.errors import ConfigError
 from esquirell.domain.inference import specified
 from esquirell.domain.plausibility import complaints
 from esquirell.domain.profile import Profile
-from esquirell.profiles.choice import Choice, Identity, choose
+from esquirell.profiles.choice import choose
+from esquirell.profiles.chosen import Choice, Identity
 from esquirell.profiles.library import own, shipped
 
 

@@ -1,7 +1,7 @@
 """Choosing a profile by what is known of a product and by what it answers."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 from esquirell.domain import recognition
@@ -10,10 +10,11 @@ from esquirell.domain.errors import DecodeError
 from esquirell.domain.evidence import POWERS, is_usual, weigh
 from esquirell.domain.frames.choice import codec_of
 from esquirell.domain.frames.octets import octets
-from esquirell.domain.inference import Specified, infer
+from esquirell.domain.inference import infer
 from esquirell.domain.numbers import whole
 from esquirell.domain.profile import Datapoint, Profile
 from esquirell.domain.recognition import Candidate, Recognised
+from esquirell.profiles.chosen import UNKNOWN, Choice, Identity
 from esquirell.profiles.layouts import Published
 
 # A family is recognised by so many of its datapoints, as some may be missing in an answer.
@@ -26,31 +27,6 @@ _LONG = 10
 _WRITTEN = 2
 _LARGEST_INCREMENT = 5_000_000
 PUBLISHED = Published()
-UNKNOWN = Profile(name="unknown", title="Unknown product", datapoints={})
-
-
-@dataclass(frozen=True, slots=True)
-class Identity:
-    """What is known of a product before it answers; all of it may be missing."""
-
-    product_id: str = ""
-    category: str = ""
-    described: tuple[Specified, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """The profile that was chosen, and what is to be said of it, one sentence each.
-
-    Of the `open` datapoints other answers may tell more. It is `guessed` where neither a person nor
-    the maker's own words named it; `recognised` says how, where the answer alone told.
-    """
-
-    profile: Profile
-    warnings: tuple[str, ...] = field(default=())
-    open: frozenset[str] = frozenset()
-    guessed: bool = False
-    recognised: Recognised | None = None
 
 
 def choose(

@@ -14,8 +14,7 @@ from esquirell.domain.evidence import weigh
 from esquirell.domain.growth import Growth
 from esquirell.domain.meter import Meter
 from esquirell.domain.profile import Profile
-from esquirell.profiles.choice import UNKNOWN, Choice, choose
-from esquirell.profiles.described import identity
+from esquirell.profiles.chosen import UNKNOWN, Choice
 from esquirell.profiles.library import find, own, shipped
 from esquirell.profiles.memory import Forgetful, Memory, Remembered
 
@@ -206,6 +205,9 @@ class Choices:
         mine = own(self._directory())
         if meter.profile != "auto":
             return Choice(find(meter.profile, mine))
+        from esquirell.profiles.choice import choose  # noqa: PLC0415 - only "auto" needs it
+        from esquirell.profiles.described import identity  # noqa: PLC0415 - the same
+
         known = identity(meter, self._device_of(meter))
         evidence = answer if known.described and answer is not None else sent
         return choose(known, evidence, list(mine.values()), list(shipped().values()))
@@ -246,6 +248,8 @@ class Choices:
 
     def _source(self, meter: Meter) -> str:
         """Name a device and what is known of it: with other knowledge the guess is another one."""
+        from esquirell.profiles.described import identity  # noqa: PLC0415 - only "auto" needs it
+
         known = identity(meter, self._device_of(meter))
         return " ".join(map(str, (*_basis(meter), known.product_id, bool(known.described))))
 

@@ -11,7 +11,7 @@ from esquirell.domain.device import Device
 from esquirell.domain.errors import ConfigError
 from esquirell.domain.meter import Meter
 from esquirell.profiles.capture import identity_of
-from esquirell.profiles.choice import Identity
+from esquirell.profiles.chosen import Identity
 
 
 def identity(meter: Meter, device: Device) -> Identity:

@@ -10,7 +10,8 @@ from esquirell.domain.decoding import Decoded, decode
 from esquirell.domain.evidence import weigh
 from esquirell.domain.recognition import Heard, Recognised
 from esquirell.profiles.capture import answer_of, identity_of
-from esquirell.profiles.choice import UNKNOWN, Choice, Identity, choose
+from esquirell.profiles.choice import choose
+from esquirell.profiles.chosen import UNKNOWN, Choice, Identity
 from esquirell.profiles.library import own, shipped
 
 _MOST_REFUSED = 5

@@ -16,7 +16,7 @@ from esquirell.profiles.memory import Files
 from esquirell.runtime.facts import VERSION
 from esquirell.services.capture import Capture
 from esquirell.services.lines import Lines, may_be_held
-from esquirell.settings import Settings, devices
+from esquirell.settings import Settings
 from esquirell.tuya.cloud.account import Account, Spent
 from esquirell.tuya.cloud.cloud import DEVICES, Cloud, NoCloud
 from esquirell.tuya.cloud.keys import CloudKeys
@@ -168,6 +168,8 @@ class Devices:
         Else it is but the product id, configured or announced. Raises ConfigError.
         """
         if meter.mapping_file:
+            from esquirell.settings import devices  # noqa: PLC0415 - few have such a file
+
             return devices.describe(meter.mapping_file, meter.device_id)
         known = Descriptions(self._settings().state_dir / DEVICES).get(meter.device_id)
         product_id = meter.product_id or self._products.get(meter.device_id)

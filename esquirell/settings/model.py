@@ -52,7 +52,9 @@ Peer = Annotated[str, AfterValidator(hosts.check_peer)]
 class Section(BaseModel):
     """A table of the configuration: immutable, and unknown keys are rejected."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+    model_config = ConfigDict(
+        defer_build=True, frozen=True, extra="forbid", hide_input_in_errors=True
+    )
 
 
 class LogSettings(Section):

@@ -9,7 +9,7 @@ from support.cli import Home, esquirell, meter
 from support.service import KEY
 from support.waiting import eventually
 
-from esquirell.profiles import try_capture
+from esquirell.profiles.capture import try_capture
 from esquirell.tuya.simulator import SimulatedMeter
 
 DEVICE_ID = "bf0123456789abcdefghij"

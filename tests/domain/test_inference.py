@@ -11,7 +11,7 @@ from support.specifications import Point, integers, read
 from esquirell.domain.decoding import decode
 from esquirell.domain.inference import Specified, infer, specified
 from esquirell.domain.quantity import is_possible
-from esquirell.profiles import try_capture
+from esquirell.profiles.capture import try_capture
 
 PLUG_V = ("cur_voltage", "V", 1, 2300)
 

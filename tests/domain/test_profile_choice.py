@@ -8,7 +8,8 @@ from support.fakes import meter
 from esquirell.domain.device import Device
 from esquirell.domain.errors import ConfigError
 from esquirell.domain.meter import Meter
-from esquirell.profiles import Choices, try_capture
+from esquirell.profiles import Choices
+from esquirell.profiles.capture import try_capture
 from esquirell.profiles.choices import Change
 from esquirell.profiles.library import shipped
 from esquirell.profiles.memory import Files, Remembered

@@ -11,9 +11,9 @@ import pytest
 from support.captures import SERIES, Captured, captures, no_meters, unanswered
 from support.judge import WAYS, Verdict, Way, judge, judge_left_out, table, verdict
 
-from esquirell import profiles
 from esquirell.domain.inference import specified
 from esquirell.domain.quantity import split_key
+from esquirell.profiles.capture import try_capture
 
 EVERY = [pytest.param(one, id=one.file) for one in captures()]
 BY_WAY = [
@@ -82,7 +82,7 @@ def test_of_a_device_that_is_no_meter_nothing_electrical_is_published(
     ways = [("spec", "category", "status"), ("status",), ("product_id", "dps"), ("dps",)]
     for parts in ways:
         if capture.get(parts[-1]):
-            trial = profiles.try_capture({part: capture.get(part) for part in parts})
+            trial = try_capture({part: capture.get(part) for part in parts})
             found = {split_key(key)[0].key for key in trial.values}
             assert found <= set(NOT_ELECTRICAL), parts
 
@@ -91,7 +91,7 @@ def test_of_a_device_that_is_no_meter_nothing_electrical_is_published(
 def test_sentinels_are_no_measurements(captured: Captured) -> None:
     for sentinel in captured.capture.get("sentinels") or ():
         code, raw = sentinel["code"], sentinel["raw"]
-        trial = profiles.try_capture({**captured.capture, "dps": None, "status": {code: raw}})
+        trial = try_capture({**captured.capture, "dps": None, "status": {code: raw}})
         assert trial.values == {}
         assert trial.diagnostics == {code: raw}
 
@@ -99,7 +99,7 @@ def test_sentinels_are_no_measurements(captured: Captured) -> None:
 @pytest.mark.parametrize("captured", EVERY)
 def test_further_answers_of_a_meter_are_decoded_as_well(captured: Captured) -> None:
     for sample in captured.capture.get("samples") or ():
-        trial = profiles.try_capture({**captured.capture, "status": None, "dps": sample["dps"]})
+        trial = try_capture({**captured.capture, "status": None, "dps": sample["dps"]})
         assert trial.values
         told = replace(captured, right=sample.get("expected", {}))
         compared = verdict(told, "sample", trial.values)
@@ -111,9 +111,9 @@ def test_a_product_without_cloud_status_decodes_from_the_lan(file: Path) -> None
     capture = json.loads(file.read_text(encoding="utf-8"))
     described = specified(capture.get("mapping") or {})
     dps = {one.name: 2300 for one in described if one.scale is not None}
-    trial = profiles.try_capture({**capture, "dps": dps})
+    trial = try_capture({**capture, "dps": dps})
     assert {230.0} == {value for key, value in trial.values.items() if key.startswith("voltage")}
-    bare = profiles.try_capture({"dps": dps | {"101": "idle", "103": "idle", "113": "idle"}})
+    bare = try_capture({"dps": dps | {"101": "idle", "103": "idle", "113": "idle"}})
     assert bare.warnings
 
 
@@ -122,7 +122,7 @@ def test_the_partial_poll_of_a_series_gives_no_zeros() -> None:
     polls = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
     doubted: list[str] = []
     for poll in polls:
-        trial = profiles.try_capture({"product_id": "gqmmtjclqb7reg5p", "dps": poll["dps"]})
+        trial = try_capture({"product_id": "gqmmtjclqb7reg5p", "dps": poll["dps"]})
         if poll["partial"]:
             assert trial.values == {"active_power": 367}
             assert "not measured" in trial.warnings[-1]
@@ -145,7 +145,7 @@ def test_the_energy_of_a_charging_session_is_no_counter() -> None:
             for capture in way.captures(captured):
                 for name in names:
                     raw = (capture.get("dps") or capture.get("status") or {}).get(name)
-                    values = profiles.try_capture(capture).values
+                    values = try_capture(capture).values
                     imported = [v for k, v in values.items() if k.startswith("energy")]
                     assert not raw or raw / 100 not in imported
                     sessions += bool(raw)

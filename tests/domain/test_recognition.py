@@ -9,7 +9,7 @@ from esquirell.domain.evidence import weigh
 from esquirell.domain.inference import Specified, infer
 from esquirell.domain.inference.fitting import Fit, fit
 from esquirell.domain.recognition import Recognised, candidates, recognise
-from esquirell.profiles import try_capture
+from esquirell.profiles.capture import try_capture
 from esquirell.profiles.layouts import Published
 
 NUMBER = Specified("20", "cur_voltage", "value", "V", 1, 0, 5000)

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from support.captures import captures
 from support.judge import WAYS
 
-from esquirell.profiles import try_capture
+from esquirell.profiles.capture import try_capture
 
 POINT = r"(DP \d+ \(\w+\)|\w+): "
 NUMBER = r"-?\d+(\.\d+)?"

@@ -1,3 +1,5 @@
+import tracemalloc
+
 from esquirell.mqtt.outbox import EVENT_LIMIT, Outbox, Outgoing
 
 
@@ -56,3 +58,21 @@ def test_all_that_waits_is_counted() -> None:
     outbox.add("event", b"1")
     outbox.answer(Outgoing("answer", b"1", retained=False))
     assert outbox.count == 3
+
+
+def test_a_large_state_is_kept_small_and_sent_whole() -> None:
+    outbox, announcement = Outbox(), b'{"device_class": "energy"}' * 500
+    outbox.keep("a", announcement)
+    assert outbox.kept("a") == announcement
+    assert everything(outbox) == [state("a", announcement)]
+    outbox.keep("a", bytes(announcement))
+    assert outbox.empty
+    tracemalloc.start()
+    for number in range(10):
+        outbox.keep("b", announcement + str(number).encode())
+    everything(outbox)
+    kept, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert kept < len(announcement) / 4
+    outbox.renew()
+    assert everything(outbox) == [state("a", announcement), state("b", announcement + b"9")]

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from esquirell.domain.errors import ConfigError
-from esquirell.profiles import find, own, parse, shipped, try_capture
+from esquirell.profiles import find, own, parse, shipped
+from esquirell.profiles.capture import try_capture
 
 HEAD = 'title = "Mine"\n[datapoints]\n'
 MINE = f'{HEAD}18 = {{ code = "cur_current", key = "current", divisor = 100 }}\n'

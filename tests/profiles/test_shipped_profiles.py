@@ -10,7 +10,8 @@ from support.captures import Captured, captures
 from support.physics import objections
 
 from esquirell.domain.decoding import decode
-from esquirell.profiles import shipped, try_capture
+from esquirell.profiles import shipped
+from esquirell.profiles.capture import try_capture
 
 ANSWERS = tomllib.loads((Path(__file__).parent / "answers.toml").read_text(encoding="utf-8"))
 NAMES = sorted(shipped())

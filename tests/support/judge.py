@@ -10,7 +10,7 @@ from support.captures import Captured, is_right
 
 from esquirell import profiles
 from esquirell.domain.decoding import decode as decode_by
-from esquirell.profiles.capture import answer_of, identity_of
+from esquirell.profiles.capture import answer_of, identity_of, try_capture
 from esquirell.profiles.choice import choose
 from esquirell.profiles.layouts import Published
 
@@ -65,7 +65,7 @@ LEFT_OUT = tuple(way for way in WAYS if "mapping" not in way.given and "spec" no
 
 def decode(capture: Mapping[str, Any]) -> Mapping[str, float]:
     """Return the values that the service would publish."""
-    return profiles.try_capture(capture).values
+    return try_capture(capture).values
 
 
 def judge(captures: Iterable[Captured], ways: Iterable[Way] = WAYS) -> Iterator[Verdict]:

@@ -11,7 +11,7 @@ from esquirell.domain.heard import Heard, Question
 from esquirell.domain.meter import LOCAL_KEY_LENGTH, Meter
 from esquirell.domain.reading import Ledger, MeterStatus, iso
 from esquirell.profiles import Choices
-from esquirell.profiles.choice import UNKNOWN
+from esquirell.profiles.chosen import UNKNOWN
 from esquirell.settings import Settings
 
 

@@ -1,0 +1,49 @@
+"""Import a module only when it is first used, where another module imports it in any case."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import import_module
+from importlib.machinery import PathFinder
+from types import ModuleType
+
+
+class _Placeholder(ModuleType):
+    """Stands for a module that nobody has used so far."""
+
+    def __getattr__(self, name: str) -> object:
+        # Whoever imports it meanwhile would find the placeholder instead of the module.
+        if sys.modules.get(self.__name__) is self:
+            del sys.modules[self.__name__]
+        found: object = getattr(import_module(self.__name__), name)
+        return found
+
+
+@contextmanager
+def lazy_import(name: str) -> Iterator[None]:
+    """Defer `import name` inside the block until the module is used.
+
+    The modules inside a package can be imported meanwhile, without it. Raises what importing it
+    raises, then.
+    """
+    if name in sys.modules:
+        yield
+        return
+    placeholder = sys.modules[name] = _Placeholder(name)
+    if folders := _folders(name):
+        placeholder.__path__ = folders
+    try:
+        yield
+    finally:
+        if sys.modules.get(name) is placeholder:
+            del sys.modules[name]
+
+
+def _folders(name: str) -> list[str]:
+    """Return where the modules of a package are; nothing is imported to find them."""
+    where: list[str] | None = None
+    parts = name.split(".")
+    for count in range(1, len(parts) + 1):
+        spec = PathFinder.find_spec(".".join(parts[:count]), where)
+        where = list(spec.submodule_search_locations or ()) if spec else []
+    return where or []
