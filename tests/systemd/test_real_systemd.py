@@ -280,4 +280,7 @@ def test_a_debian_package_is_installed_upgraded_and_removed(machine: Machine) ->
         "test -e /etc/esquirell/esquirell.toml; test -e /var/lib/esquirell/esquirell.db; "
         "test ! -e /usr/lib/esquirell"
     )
+    # Installed again it starts, although dpkg calls this an upgrade.
+    machine.run(install)
+    eventually(machine.is_up, 30)
     machine.run("dpkg --purge esquirell; test ! -e /etc/esquirell; test ! -e /var/lib/esquirell")
