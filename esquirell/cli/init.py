@@ -36,11 +36,14 @@ _PROTOCOLS = get_args(ProtocolVersion)
 _LONGEST_ID = 64
 OPENING = (
     "This writes {output} and one file for each secret, readable by you only, into {folder}.\n"
-    "It asks for your MQTT broker and your meters, and tries each answer at once.\n"
+    "It asks for {asked}, and tries each answer at once.\n"
     "Ctrl-C writes nothing.\n"
 )
 REDIS = ("localhost", 6379)
 LOOK_S = 0.5
+# Set for containers: the file leaves them out, and nobody is asked.
+BROKER_GIVEN = "ESQUIRELL_MQTT__HOST"
+REDIS_GIVEN = "ESQUIRELL_REDIS__URL"
 EVERYWHERE = "0.0.0.0"  # noqa: S104 - if the user wants that, and with a password
 
 
@@ -63,7 +66,8 @@ def init(output: Path, devices: Path | None, cloud: bool, force: bool) -> None:
     if not force:
         private_files.refuse_existing([output])
     if sys.stdin.isatty():
-        say(OPENING.format(output=output, folder=output.absolute().parent))
+        asked = "your meters" if BROKER_GIVEN in os.environ else "your MQTT broker and your meters"
+        say(OPENING.format(output=output, folder=output.absolute().parent, asked=asked))
     if cloud:
         devices = _listed_devices(output, devices, force=force)
     answers = replace(_answers(devices), redis_url=_redis_url())
@@ -75,9 +79,12 @@ def init(output: Path, devices: Path | None, cloud: bool, force: bool) -> None:
 
 
 def _page_address() -> str:
-    """Ask whether the whole network may see the page; without a terminal, nobody else may."""
+    """Ask whether the whole network may see the page; without a terminal, nobody else may.
+
+    Of a container it is not the question: its ports say who may.
+    """
     local = WebSettings().address
-    if not sys.stdin.isatty():
+    if not sys.stdin.isatty() or BROKER_GIVEN in os.environ:
         return local
     question = "May other machines on your network open the page, with its password?"
     return EVERYWHERE if click.confirm(question, default=False) else local
@@ -93,8 +100,11 @@ def _listed_devices(output: Path, devices: Path | None, *, force: bool) -> Path:
     return file
 
 
-def _redis_url() -> str:
-    """Return the Redis of this machine if there is one, else one of our own."""
+def _redis_url() -> str | None:
+    """Return the Redis of this machine if there is one, else one of our own; None: it is given."""
+    if REDIS_GIVEN in os.environ:
+        say(f"Redis: set by {REDIS_GIVEN} in the environment")
+        return None
     try:
         socket.create_connection(REDIS, LOOK_S).close()
     except OSError:
@@ -118,13 +128,14 @@ def _answers(devices: Path | None) -> Answers:
     if devices:
         meters = _take_over(devices)
         if not sys.stdin.isatty():
-            return Answers(zone, _default_mqtt(), _ask_upstream(meters))
-        mqtt = _ask_mqtt()
+            given = BROKER_GIVEN in os.environ
+            return Answers(zone, None if given else _default_mqtt(), _ask_upstream(meters))
+        mqtt = _mqtt()
         if click.confirm("Read each of them once now?", default=True):
             meters = _read_once(meters)
         return Answers(zone, mqtt, _ask_upstream(meters))
     try:
-        return Answers(zone, _ask_mqtt(), _ask_upstream(_ask_meters()))
+        return Answers(zone, _mqtt(), _ask_upstream(_ask_meters()))
     except click.Abort:
         if sys.stdin.isatty():
             raise
@@ -150,6 +161,14 @@ def _default_mqtt() -> MqttSettings:
     mqtt = MqttSettings()
     say(f"MQTT: {mqtt.host}:{mqtt.port} without a password; change it under [mqtt]")
     return mqtt
+
+
+def _mqtt() -> MqttSettings | None:
+    """Return the broker that is asked for; None where it is given."""
+    if BROKER_GIVEN in os.environ:
+        say(f"MQTT: set by {BROKER_GIVEN} in the environment")
+        return None
+    return _ask_mqtt()
 
 
 def _ask_mqtt() -> MqttSettings:
@@ -307,4 +326,7 @@ def _local_key(text: str) -> str:
 def _report(files: Iterable[Path], output: Path) -> None:
     names = ", ".join(str(path) for path in files)
     say(f"Written, readable by you only: {names}")
-    guide.next_steps(output)
+    if BROKER_GIVEN in os.environ:
+        say("\nNext: restart the services: docker compose restart worker beat bridge web")
+    else:
+        guide.next_steps(output)

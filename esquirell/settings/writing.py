@@ -45,12 +45,12 @@ _PASSWORD_FILE = "mqtt-password"  # noqa: S105 - the name of a file
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """The user's answers; without a time zone the file names none."""
+    """The user's answers; what is None the file leaves out, such as what the environment sets."""
 
     timezone: str | None
-    mqtt: MqttSettings
+    mqtt: MqttSettings | None
     meters: tuple[Meter, ...]
-    redis_url: str = RedisSettings().url
+    redis_url: str | None = RedisSettings().url
     page_address: str = WebSettings().address
 
 
@@ -61,7 +61,7 @@ def compose(answers: Answers, target: Path) -> dict[Path, str]:
         folder / _key_file(meter): _line(meter.local_key.get_secret_value())
         for meter in answers.meters
     }
-    if answers.mqtt.password.get_secret_value():
+    if answers.mqtt and answers.mqtt.password.get_secret_value():
         files[folder / _PASSWORD_FILE] = _line(answers.mqtt.password.get_secret_value())
     return files | {target: _document(answers, folder.absolute())}
 
@@ -77,8 +77,10 @@ def _document(answers: Answers, folder: Path) -> str:
         document.add("timezone", tomlkit.item(answers.timezone))
     if folder == SERVICE_FOLDER:
         document.add("state_dir", tomlkit.item(SERVICE_STATE))
-    document.add("redis", _table({"url": answers.redis_url}))
-    document.add("mqtt", _table(_mqtt(answers.mqtt)))
+    if answers.redis_url:
+        document.add("redis", _table({"url": answers.redis_url}))
+    if answers.mqtt:
+        document.add("mqtt", _table(_mqtt(answers.mqtt)))
     if answers.page_address != WebSettings().address:
         document.add("web", _table({"address": answers.page_address}, _PAGE_COMMENTS))
     meters = tomlkit.aot()

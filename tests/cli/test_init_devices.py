@@ -136,6 +136,23 @@ def test_a_key_of_the_list_that_is_refused_is_asked_for_again(
     assert (meter.local_key.get_secret_value(), meter.protocol) == (KEY, "3.4")
 
 
+def test_in_a_container_the_environment_sets_the_servers(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put_devices(folder)
+    monkeypatch.setenv("ESQUIRELL_MQTT__HOST", "mosquitto")
+    monkeypatch.setenv("ESQUIRELL_REDIS__URL", "redis://redis:6379/0")
+    with Terminal([*COMMAND, "--from-devices", "devices.json"]) as terminal:
+        terminal.answer("Read each of them once now?", "n")
+        assert terminal.finish() == 0
+    assert "It asks for your meters, and tries" in terminal.text
+    assert "MQTT: set by ESQUIRELL_MQTT__HOST in the environment" in terminal.text
+    assert "docker compose restart worker beat bridge web" in " ".join(terminal.text.split())
+    written = tomllib.loads((folder / "esquirell.toml").read_text())
+    assert {"mqtt", "redis", "web"}.isdisjoint(written)
+    assert load(folder / "esquirell.toml").mqtt.host == "mosquitto"
+
+
 def put_two_devices(folder: Path) -> None:
     file = put_devices(folder)
     (plug, lamp) = json.loads(file.read_text())
