@@ -4,7 +4,7 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from esquirell.domain.errors import EsquirellError, MeterError
 from esquirell.domain.heard import Heard, Push, Question
@@ -30,15 +30,12 @@ SUSPENDED_OPEN_S = 5.0
 # Lines that end within so many seconds of each other were cut by the network.
 TOGETHER_S = 3.0
 
-Answered = Callable[[Heard | EsquirellError], None]
 
-
-@dataclass(slots=True)
-class Read:
+class Read(NamedTuple):
     """A question under way, and who waits for the answer."""
 
     question: Question
-    answered: Answered
+    answered: Callable[[Heard | EsquirellError], None]
 
 
 class Device:
@@ -207,15 +204,12 @@ class Device:
         if not holds and not self.stays_open():
             self._disconnect()
             return
-        now = time.monotonic()
-        exchange = self._exchange
+        now, exchange = time.monotonic(), self._exchange
         if not holds:
             yield self._open_until if self._lingers(now) else FOREVER
         elif now - exchange.sent_at >= HEARTBEAT_S:
             yield from self._send_heartbeat()
-        elif now >= self._confirm_at and (confirm := self._unconfirmed(now)) is not None:
-            self._confirm(*confirm)
-        else:
+        elif now < self._confirm_at or not self._confirm_old(now):
             if now >= self._confirm_at:
                 # What was not confirmed for an hour need not be looked for after each read.
                 self._confirm_at = now + HEARTBEAT_S
@@ -311,21 +305,17 @@ class Device:
         push = self.push_of(child.meter)
         return child.heard(line, push, self._network.interval_s, partial=partial)
 
-    def _unconfirmed(self, now: float) -> tuple[Child, list[int]] | None:
+    def _confirm_old(self, now: float) -> bool:
+        """Ask anew for what was not confirmed for long; return whether there was any."""
         for child in self.children.values():
-            ids = (
-                child.datapoints.unconfirmed(now, self._exchange.number)
-                - child.last_question().increments
-            )
+            ids = child.datapoints.unconfirmed(now, self._exchange.number)
+            ids -= child.last_question().increments
             if ids and self._is_held(child):
-                return child, sorted(map(int, ids))
-        return None
-
-    def _confirm(self, child: Child, ids: list[int]) -> None:
-        """Ask anew for what was not confirmed for long."""
-        for name in map(str, ids):
-            child.datapoints.known[name].asked += 1
-        self._exchange.refresh(child.datapoints, ids, child.meter.cid)
+                for name in ids:
+                    child.datapoints.known[name].asked += 1
+                self._exchange.refresh(child.datapoints, sorted(map(int, ids)), child.meter.cid)
+                return True
+        return False
 
     def _holds(self) -> bool:
         return any(self._is_held(child) for child in self.children.values())
