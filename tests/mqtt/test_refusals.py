@@ -323,7 +323,7 @@ def test_a_connection_that_does_not_stand_is_a_problem(broker: Mosquitto) -> Non
 
 @pytest.mark.parametrize(
     ("topics", "said"),
-    [({"a"}, "does not let us publish a: look"), ({"b", "a", "c"}, "publish a and 2 more: look")],
+    [({"a"}, "does not let us publish a: check"), ({"b", "a", "c"}, "publish a and 2 more: check")],
 )
 def test_the_first_topic_that_is_denied_is_named(topics: set[str], said: str) -> None:
     assert said in reasons.kept_from("127.0.0.1:1883", "does not let us publish", topics)
