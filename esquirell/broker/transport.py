@@ -30,9 +30,9 @@ WAIT_S = 3
 # Well within the time after which another worker takes what this one has (VISIBILITY_S).
 STILL_HERE_EVERY_S = 60
 SAY_EVERY_S = 60.0
-# kombu looks each second whether bindings are to be renewed, which is due after minutes: that
+# kombu looks each second whether bindings are to be renewed, which is due after many minutes: that
 # wakes a loop which has nothing else to do.
-BINDINGS_EVERY_S = WAIT_S
+BINDINGS_EVERY_S = 60
 
 
 # What reading a message raises that is none; nested too deep, it is a RecursionError.

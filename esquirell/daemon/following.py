@@ -12,7 +12,7 @@ from esquirell.settings.state_files import gone, is_there
 
 log = logging.getLogger(__name__)
 
-LOOK_EVERY_S = 1.0
+LOOK_EVERY_S = 2.0
 
 
 def following_meters(runtime: Runtime) -> Part:

@@ -27,7 +27,7 @@ BREATH_S = 0.05
 RETRY_S = 60.0
 
 # Well within the time that a lease lasts.
-LOOK_AT_LEAST_S = 4.0
+LOOK_AT_LEAST_S = 8.0
 
 Work = Callable[[str], bool]
 
