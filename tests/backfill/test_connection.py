@@ -43,7 +43,7 @@ def test_a_refused_token_is_said_and_not_shown(double: HomeAssistantDouble) -> N
 def test_a_refused_command_keeps_its_code(double: HomeAssistantDouble) -> None:
     with Connection(double.url, TOKEN) as connection, pytest.raises(HomeAssistantError) as caught:
         connection.call("recorder/forget_all")
-    assert caught.value.reason == "unknown_command"
+    assert (caught.value.reason, caught.value.code) == ("unknown_command", "task_failed")
 
 
 def test_nobody_there_is_no_fault_of_the_program() -> None:

@@ -185,3 +185,8 @@ def test_beat_looks_again_when_the_next_run_is_due(app: Celery) -> None:
         found = schedule.is_due(last_run)
         assert found.is_due is is_due
         assert 0 < found.next <= 60
+
+
+def test_schedules_of_the_same_rule_are_equal() -> None:
+    assert RuleSchedule(Grid(5)) == RuleSchedule(Grid(5))
+    assert RuleSchedule(Grid(5)) != RuleSchedule(Grid(6))

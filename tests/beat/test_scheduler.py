@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 from celery import Celery
+from celery.beat import SchedulingError
+from redis.exceptions import RedisError
 from support.redis_server import RedisProcess
 from support.waiting import LIMIT_S, eventually
 
@@ -91,7 +93,7 @@ def test_a_schedule_that_never_ran_runs_at_once_and_then_on_the_grid(bench: Benc
 def test_messages_carry_schedule_and_expiry(bench: Bench, record: Record) -> None:
     record.schedules["fetch"] = Schedule(name="fetch", every=60, expires=30, meters=("main",))
     (headers,) = bench.turn_until_sent(1)
-    assert headers["esquirell_schedule"] == "fetch"
+    assert (headers["esquirell_schedule"], headers["esquirell_every"]) == ("fetch", 60)
     expires = datetime.fromisoformat(headers["expires"])
     assert timedelta(seconds=25) < expires - datetime.now(UTC) <= timedelta(seconds=30)
     assert headers["kwargsrepr"] == "{'meters': ['main']}"
@@ -305,6 +307,47 @@ def test_next_run_is_when_it_then_runs(bench: Bench, record: Record) -> None:
     # The next run would be a second later.
     assert 0 <= headers["esquirell_sent_at"] - foretold.timestamp() < 1
     assert bench.timetable.next_run(schedule.model_copy(update={"enabled": False}), last) is None
+
+
+def test_a_crontab_is_explained_in_the_configured_zone_unless_it_has_its_own(bench: Bench) -> None:
+    for zone, hour in ((None, 8), ("Asia/Tokyo", 23)):
+        words, (run,) = bench.timetable.explain("30 8 * * *", zone, 1)
+        assert words == "At 08:30 every day"
+        assert (run.astimezone(UTC).hour, run.minute) == (hour, 30)
+
+
+class Refusing(Scheduler):
+    """A scheduler whose messages can't be sent, for this reason."""
+
+    reason: Exception
+
+    def apply_async(self, *_: object, **__: object) -> object:
+        error = SchedulingError()
+        error.__context__ = self.reason
+        raise error
+
+
+def test_what_redis_does_not_take_waits_and_what_nobody_can_send_is_said(
+    bench: Bench, server: RedisProcess, caplog: pytest.LogCaptureFixture
+) -> None:
+    lease = Lease(server.client, "beat", "me")
+    outage = Outage(server.client)
+    beat = Refusing(bench.app, bench.snapshots, bench.sync, lease, outage)
+    beat.reason = TypeError("no JSON")
+    beat.tick()
+    assert "schedule fetch can't be sent: no JSON" in caplog.text
+    caplog.clear()
+    beat.reason = RedisError("gone")
+    assert beat.tick() > 0
+    assert "can't be sent" not in caplog.text
+
+
+def test_what_came_of_a_run_is_known_until_it_is_forgotten(bench: Bench) -> None:
+    run = LastRun(datetime(2026, 11, 22, 12, tzinfo=UTC), "error")
+    bench.timetable.note_run("fetch", run)
+    assert bench.timetable.runs(["fetch"]) == {"fetch": run}
+    bench.timetable.forget("fetch")
+    assert bench.timetable.runs(["fetch"]) == {"fetch": LastRun()}
 
 
 def test_what_is_overdue_runs_next_at_once(bench: Bench) -> None:

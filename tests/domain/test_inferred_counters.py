@@ -131,3 +131,11 @@ def test_counters_of_phases_that_are_ten_times_their_total() -> None:
     assert found.values["energy_import"] == 732.45
     assert found.values["energy_import_c"] == 139.489
     assert len(found.warnings) == 3
+
+
+def test_what_is_added_for_export_is_exported_and_doubted() -> None:
+    values = {"unit": "kwh", "scale": 3, "max": 99_999_999}
+    point = {"code": "pro_add_ele", "type": "Integer", "values": values}
+    found = read({"101": point}, {"101": 12_500})
+    assert found.values == {"energy_export": 12.5}
+    assert "only one product is known to have it" in found.warnings[0]

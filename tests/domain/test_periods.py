@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from esquirell.domain.moments import moment
 from esquirell.domain.periods import PERIODS, Calendar, Period
 
 ZONES = (
@@ -62,3 +63,12 @@ def test_each_moment_lies_in_one_period_and_the_next_follows(
     assert calendar.floor(start, period) == start
     assert calendar.floor(following, period) == following
     assert calendar.floor(following - timedelta(milliseconds=1), period) == start
+
+
+def test_a_moment_without_a_zone_is_in_the_configured_one() -> None:
+    now = datetime(2026, 11, 22, 12, tzinfo=UTC)
+    for text in ("2026-11-22T10:15", "2026-11-22T18:15+09:00", "2026-11-22T09:15Z"):
+        assert moment(text, now, "Europe/Warsaw") == datetime(2026, 11, 22, 9, 15, tzinfo=UTC)
+    assert moment("90m", now, "Asia/Tokyo") == datetime(2026, 11, 22, 10, 30, tzinfo=UTC)
+    with pytest.raises(ValueError, match="is no moment"):
+        moment("yesterday", now, "UTC")

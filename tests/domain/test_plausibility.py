@@ -86,6 +86,7 @@ def test_a_scale_is_certain_where_nothing_else_can_be_wrong(
         SOUND | {"active_power": -1249.0},
         SOUND | {"energy_import": 1000.0},
         SOUND | {"current": 0.6252},
+        {"voltage": 230.0, "current": 2.0, "active_power": 900.0},
     ],
 )
 def test_what_may_have_several_causes_is_named_only(values: dict[str, float]) -> None:
@@ -108,6 +109,11 @@ def test_what_may_have_several_causes_is_named_only(values: dict[str, float]) ->
 )
 def test_what_is_unusual_is_not_wrong(values: dict[str, float]) -> None:
     assert wrong(values) == []
+
+
+def test_a_total_that_fits_neither_way_makes_no_scale_certain() -> None:
+    found = wrong(SOUND | {"active_power_b": 7000.0, "active_power": 30_000.0})
+    assert {verdict.key: verdict.scale for verdict in found}["active_power_b"] is None
 
 
 def test_power_factors_with_signs_show_that_a_total_has_lost_its_sign() -> None:

@@ -46,6 +46,20 @@ def test_a_meter_removed_at_run_time_disappears(broker: Mosquitto, house: House)
         assert len(about("main", broker)) == 2
 
 
+def test_what_a_worker_elsewhere_published_of_a_removed_meter_disappears(
+    broker: Mosquitto, house: House, observer: Observer
+) -> None:
+    house.meters = [info_of("main"), info_of("garage")]
+    state = "esquirell/meter/garage/state"
+    with bridge_in(house, broker.port) as (bridge, connection):
+        bridge.tick()
+        observer.publish(state, b'{"voltage":230}', retain=True)
+        settled(observer, connection)
+        house.meters.pop()
+        refresh(house, bridge)
+        eventually(lambda: state not in retained(broker.port))
+
+
 def test_a_meter_removed_while_we_were_away_disappears(broker: Mosquitto, house: House) -> None:
     house.meters = [info_of("main"), info_of("garage")]
     with bridge_in(house, broker.port) as (bridge, connection):

@@ -32,6 +32,14 @@ def test_messages_go_out_and_states_stay(broker: Mosquitto, protocol: Protocol) 
         assert retained(broker.port, "t/#") == {"t/state": '{"name":"Küche","power":null}'.encode()}
 
 
+def test_an_answer_stays_with_nobody(broker: Mosquitto) -> None:
+    with Observer(broker.port, "t/#") as observer:
+        with connected(Options("127.0.0.1", broker.port)) as connection:
+            connection.answer("t/answer", {"status": "ok"}, b"42")
+            assert observer.saw(lambda seen: seen.topic == "t/answer").correlation == b"42"
+        assert retained(broker.port, "t/#") == {}
+
+
 def test_nan_is_refused() -> None:
     connection = Connection(Options())
     with pytest.raises(ValueError, match="not JSON compliant"):

@@ -303,3 +303,13 @@ def test_to_stand_by_for_others_takes_no_place_of_what_is_to_be_read(post: Post)
     finally:
         poll_ends.set()
     eventually(lambda: len(post.replies) == len(guards) + 1)
+
+
+def test_what_was_just_sent_is_left_to_the_worker_that_it_went_to(
+    post: Post, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(remote_reads, "TAKE_S", 0.5)
+    post.deaf.add("b")
+    threading.Timer(0.1, post.deaf.clear).start()
+    _, again, answered, failed, _ = read(RemoteReads(post, Ownership()), meters(9))
+    assert (again, len(answered), failed) == ([], 6, set())

@@ -239,3 +239,19 @@ def _story(
         if exports:
             values["energy_export"] = kwh / 2
         yield at, values
+
+
+def test_an_hour_of_a_single_reading_is_not_thinned_out(shop: Workshop) -> None:
+    shop.put((MIDNIGHT, {"voltage": 230.0}), (MIDNIGHT + 2 * HOUR, {"voltage": 231.0}))
+    shop.rollup()
+    assert shop.prune() == 0
+    assert shop.readings.counts() == {"main": 2}
+
+
+def test_a_step_takes_ten_thousand_readings_and_the_rest_of_their_six_hours(
+    sqlite: Database,
+) -> None:
+    shop = Workshop(sqlite)
+    pace = timedelta(seconds=2)
+    shop.put(*((MIDNIGHT + n * pace, {"voltage": 230.0}) for n in range(13 * 1800)))
+    assert shop.statistics.step("main") == 6 * 1800
