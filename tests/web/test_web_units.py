@@ -1,6 +1,7 @@
 """Limits, names of hosts, texts and formats: without a service."""
 
 import re
+import socket
 import tomllib
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -21,6 +22,7 @@ from esquirell.domain.quantity import QUANTITIES, total_of
 from esquirell.domain.reading import MeterStatus, Reading
 from esquirell.services.command_table import commands_for
 from esquirell.settings import WebSettings
+from esquirell.web import addresses
 from esquirell.web.formats import MINUS, NARROW_SPACE, NOTHING, Formats, currency_sign
 from esquirell.web.gate import Gate, IngressGate
 from esquirell.web.handler import breakable
@@ -352,3 +354,14 @@ def test_what_was_drawn_a_moment_ago_is_not_drawn_again() -> None:
         look(f"{number}")
     # Of more than these the oldest is forgotten.
     assert look("year") == len(drawn) == 3 + MOST + 1
+
+
+def test_a_container_names_the_machine_that_publishes_its_port(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(addresses, "CONTAINER", (tmp_path / "marker",))
+    name = socket.gethostname().partition(".")[0]
+    assert addresses.address_of("0.0.0.0", 8155, "") == f"http://{name}.local:8155/"
+    (tmp_path / "marker").touch()
+    assert addresses.address_of("0.0.0.0", 8155, "") == "http://localhost:8155/"
+    assert addresses.address_of("192.168.1.5", 8155, "/p") == "http://192.168.1.5:8155/p/"
