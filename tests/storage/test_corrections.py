@@ -121,6 +121,20 @@ def test_readings_are_put_at_another_time_and_back(archive: Archive, shift: time
     assert archive.state() == before
 
 
+@pytest.mark.parametrize("shift", [-24 * HOUR, 24 * HOUR])
+def test_an_hour_among_others_is_put_on_another_day_and_back(
+    sqlite: Database, shift: timedelta
+) -> None:
+    archive = Archive(sqlite)
+    archive.now += timedelta(days=30)
+    before = archive.state()
+    span = Span("main", MIDNIGHT + HOUR, MIDNIGHT + 2 * HOUR)
+    archive.corrections.restamp(span, lambda first: first + shift)
+    assert archive.state() != before
+    archive.corrections.undo("main", ["restamp"])
+    assert archive.state() == before
+
+
 def test_where_other_readings_are_nothing_is_put(archive: Archive) -> None:
     before = archive.state()
     span = Span("main", MIDNIGHT, MIDNIGHT + HOUR)
