@@ -12,6 +12,7 @@ from support.long_term_server import TOKEN, HomeAssistantDouble, serving
 from support.staged import ENERGY, POWER, Past, StagedFiles, hours_ago
 
 from esquirell.domain.long_term import HOUR
+from esquirell.services.backfill import _begin
 from esquirell.storage.database import Database
 
 SENSOR, POWER_SENSOR = "sensor.cellar", "sensor.power"
@@ -300,3 +301,12 @@ def test_what_is_kept_for_undoing_survives_in_the_database(house: House) -> None
         pytest.approx(house.past.at_end(3) - 1000),
     ]
     assert {step.key for step in steps} == {ENERGY, POWER}
+
+
+def test_a_month_before_our_first_hour_is_looked_at() -> None:
+    """What Home Assistant shows there says where an outage began."""
+    since, until = datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 11, 1, tzinfo=UTC)
+    first = datetime(2026, 3, 10, 12, 30, tzinfo=UTC)
+    assert _begin((since, until), {first: 1.0}) == datetime(2026, 2, 7, 12, tzinfo=UTC)
+    assert _begin((since, until), {}) == datetime(2026, 10, 1, tzinfo=UTC)
+    assert _begin((first, until), {since: 1.0}) == datetime(2026, 2, 7, 12, tzinfo=UTC)

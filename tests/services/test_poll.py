@@ -137,6 +137,17 @@ def test_a_poll_takes_what_was_read_just_before_and_no_read_that_ended_long_ago(
     assert len(bench.transport.asked) == 2
 
 
+def test_what_can_not_be_looked_up_is_not_known() -> None:
+    bench = Bench(main={"101": 2360})
+    judging = bench.poller.judging
+    bench.store.away = True
+    assert not judging.prepare(["main"])
+    assert judging.unknown(["main"]) == {"main"}
+    bench.store.away = False
+    assert judging.prepare(["main"])
+    assert judging.unknown(["main"]) == set()
+
+
 class NotWantedError(Exception):
     """What ends the work in this test."""
 

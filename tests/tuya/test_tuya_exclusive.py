@@ -152,6 +152,7 @@ def test_a_strange_note_of_the_last_contact_does_no_harm(
         meter = a_meter(device.port)
         make_transport().dps(meter)
         (lock,) = lock_dir.iterdir()
+        assert lock.stat().st_mode & 0o777 == 0o600
         lock.write_text(note, encoding="latin1")
         os.utime(lock, (99_999_999_999, 99_999_999_999))
         began = time.monotonic()

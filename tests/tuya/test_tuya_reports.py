@@ -23,6 +23,7 @@ from support.waiting import eventually
 
 from esquirell.domain.heard import Heard, Question
 from esquirell.domain.meter import Meter, ProtocolVersion
+from esquirell.tuya.lan import exchange
 from esquirell.tuya.lan.network import Keep
 from esquirell.tuya.simulator import SimulatedMeter
 
@@ -186,6 +187,30 @@ def test_children_of_a_gateway_share_its_line_and_hear_what_is_theirs(
             assert holder.dps(child)["18"] == 1
         eventually(lambda: ear.heard)
         assert {(name, heard.values["18"]) for _, name, heard in ear.heard} == {("A", 7)}
+        assert device.connected
+
+
+def test_a_gateway_is_listened_to_for_the_child_that_reports(
+    holder: LanReader, ear: Ear, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(exchange, "LINGER_S", 0.05)
+
+    def answer(session: MockSession, request: MockRequest, usual: bytes | None) -> bytes | None:
+        if request.cmd not in QUERIES:
+            return usual
+        said = {"data": {"cid": json.loads(request.payload)["cid"], "dps": {"18": 1}}}
+        report = {"data": {"cid": "A", "dps": {"18": 7}}}
+        return frame(session, request.cmd, json.dumps(said).encode()) + frame(
+            session, tinytuya.STATUS, json.dumps(report).encode()
+        )
+
+    with mock_device("3.4", answer) as device:
+        gateway = a_meter(device.port, "3.4")
+        for cid in ("A", "B"):
+            of_child = {"name": cid, "gateway": DEVICE_ID, "device_id": f"id-{cid}", "cid": cid}
+            holder.dps(gateway.model_copy(update=of_child))
+        eventually(lambda: ear.heard)
+        time.sleep(0.3)
         assert device.connected
 
 
