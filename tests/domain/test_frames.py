@@ -79,6 +79,11 @@ V02 = ((0x020F, 2), *VIP, (120, 3), (1313, 3), (90, 1))
             ONE_PHASE,
         ),
         (
+            packed((0, 1), (3, 3), (0, 1), (0, 3), (0, 2), (1, 3), (2300, 2)),
+            PHASE,
+            {"voltage": 230, "current": 0.01, "active_power": 3},
+        ),
+        (
             packed(*VIP, (1200, 3), (900, 2), (50_010, 2)),
             Hint("phase_a"),
             ONE_PHASE | {"reactive_power": 120, "power_factor": 0.9, "frequency": 50.01},
