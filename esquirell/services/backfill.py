@@ -11,13 +11,14 @@ from typing import Any
 from esquirell.domain.clock import Clock
 from esquirell.domain.errors import ConfigError, HomeAssistantError
 from esquirell.domain.long_term import HOUR, KeptStatistic, Row, Shift, Step, Write, whole_hour
-from esquirell.services.backfill_plan import Plan, plan_averages, plan_counter
+from esquirell.services.backfill_plan import Plan, plan_averages
 from esquirell.services.backfill_ports import (
     Journal,
     LongTerm,
     OpenLongTerm,
     Sensor,
 )
+from esquirell.services.counter_plan import plan_counter
 from esquirell.services.our_hours import BEGINNING, OurHours, is_cost, is_counter
 
 # Hours in one message: a month, which even a slow recorder writes in a moment.

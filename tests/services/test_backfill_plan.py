@@ -15,8 +15,8 @@ from esquirell.services.backfill_plan import (
     OurCounter,
     Plan,
     plan_averages,
-    plan_counter,
 )
+from esquirell.services.counter_plan import plan_counter
 
 ALWAYS = (at(-10_000), at(10_000))
 USED = {0: 1.0, 1: 1.0, 2: 0.5, 3: 2.0, 4: 0.25, 5: 1.0, 6: 1.0}
