@@ -1,4 +1,3 @@
-"""RedBeat: when schedules run, as entries in Redis."""
+"""When schedules run: rules, and the entries of RedBeat in Redis; `redbeat` imports RedBeat."""
 
-from esquirell.beat import tenacity_import  # noqa: F401 - before RedBeat
-from esquirell.broker import redis_import  # noqa: F401 - before redis, which RedBeat imports
+from esquirell.broker import redis_import  # noqa: F401 - before redis

@@ -7,14 +7,11 @@ from typing import Any, cast
 from celery import Celery
 from celery.beat import ScheduleEntry
 from celery.schedules import BaseSchedule, schedstate
-from redbeat.schedulers import RedBeatJSONEncoder, RedBeatSchedulerEntry
 
-from esquirell.beat.redbeat import client_of
+from esquirell.beat.redbeat import RedBeatJSONEncoder, RedBeatSchedulerEntry, client_of
 from esquirell.beat.rules import Rule, from_json
 
 NEVER_S = 86_400.0
-# What reading an entry raises that is none.
-UNREADABLE = (AttributeError, KeyError, TypeError, ValueError)
 
 
 class RuleSchedule(BaseSchedule):

@@ -1,10 +1,26 @@
 """RedBeat's settings and its connection to Redis, looked up once."""
 
+from esquirell.beat import tenacity_import  # isort: skip  # noqa: F401 - before RedBeat
+
 from functools import cache
 from typing import Any, cast
 
 from celery import Celery
-from redbeat.schedulers import RedBeatConfig, get_redis
+from redbeat.schedulers import (
+    RedBeatConfig,
+    RedBeatJSONEncoder,
+    RedBeatScheduler,
+    RedBeatSchedulerEntry,
+    get_redis,
+)
+
+__all__ = [
+    "RedBeatJSONEncoder",
+    "RedBeatScheduler",
+    "RedBeatSchedulerEntry",
+    "client_of",
+    "settings_of",
+]
 
 ATTRIBUTE = "redbeat_conf"
 

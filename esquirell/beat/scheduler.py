@@ -7,11 +7,11 @@ from collections.abc import Callable
 from celery import Celery
 from celery.beat import SchedulingError
 from kombu.exceptions import OperationalError
-from redbeat.schedulers import RedBeatScheduler
 
 from esquirell.beat import entry as entries
-from esquirell.beat.redbeat import client_of, settings_of
+from esquirell.beat.redbeat import RedBeatScheduler, client_of, settings_of
 from esquirell.beat.snapshot import SEEDED_KEY, Order, ScheduleSnapshot, ScheduleSnapshots
+from esquirell.beat.timetable_view import UNREADABLE
 from esquirell.broker.connection import RedisError
 from esquirell.broker.lease import Lease
 from esquirell.broker.outage import Outage
@@ -134,7 +134,7 @@ class Scheduler(RedBeatScheduler):
         """Load an entry; an unreadable one is dropped."""
         try:
             return self.Entry.decode(definition, self._snapshot.metas[key], self.app)
-        except entries.UNREADABLE as error:
+        except UNREADABLE as error:
             log.warning("entry %s in Redis is unreadable and is rewritten: %r", key, error)
             self._drop(key)
             return None

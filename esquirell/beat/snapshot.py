@@ -7,17 +7,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from celery import Celery
-from redbeat.decoder import to_timestamp
 from redis.client import NEVER_DECODE
 
-from esquirell.beat.redbeat import client_of, settings_of
-from esquirell.broker.connection import RedisError
-from esquirell.broker.queue import POLLS, queue_key
+from esquirell.broker.connection import Client, RedisError
+from esquirell.broker.queue import POLLS, REDBEAT_PREFIX, queue_key
 
 SEEDED_KEY = "esquirell:seeded"
 VERSION_KEY = "esquirell:schedules:version"
 RUNS_KEY = "esquirell:schedules:runs"
+# Where RedBeat lists its entries, by the time (s) at which they are due.
+DUE_KEY = f"{REDBEAT_PREFIX}:schedule"
 
 # The beat reads them every second; other parts of its process reuse what it read.
 SHARED_S = 1.2
@@ -91,8 +90,8 @@ class ScheduleSnapshot:
 class ScheduleSnapshots:
     """Reads the schedules from Redis; the parts of a process share the latest snapshot."""
 
-    def __init__(self, app: Celery, clock: Callable[[], float] = time.monotonic) -> None:
-        self._app = app
+    def __init__(self, client: Client, clock: Callable[[], float] = time.monotonic) -> None:
+        self._client = client
         self._clock = clock
         self._shared: tuple[float, ScheduleSnapshot] = (float("-inf"), ScheduleSnapshot())
         self._ran_at = float("-inf")
@@ -105,16 +104,16 @@ class ScheduleSnapshots:
 
         Raises RedisError.
         """
-        client, keys = client_of(self._app), settings_of(self._app)
-        until = to_timestamp(self._app.now()) + ahead_s
-        names = (keys.schedule_key, SEEDED_KEY, VERSION_KEY, RUNS_KEY, queue_key(POLLS))
+        until = int(time.time()) + ahead_s
+        names = (DUE_KEY, SEEDED_KEY, VERSION_KEY, RUNS_KEY, queue_key(POLLS))
         # Bytes that are no text would fail the whole answer if all of it were decoded at once.
         raw = {NEVER_DECODE: True}
         with self._lock:
             notes, self._notes = self._notes, {}
+        execute: Any = self._client.execute_command
         given = (until, json.dumps(notes), json.dumps(orders))
         try:
-            answer = client.execute_command("EVAL", LOOK, len(names), *names, *given, **raw)
+            answer = execute("EVAL", LOOK, len(names), *names, *given, **raw)
         except RedisError:
             with self._lock:
                 self._notes = notes | self._notes
@@ -130,7 +129,7 @@ class ScheduleSnapshots:
             with self._lock:
                 self._notes[name] = note
         else:
-            client_of(self._app).hset(RUNS_KEY, name, note)
+            self._client.hset(RUNS_KEY, name, note)
 
     def close(self) -> None:
         """Share no more, and note what is still to be noted. Raises RedisError."""

@@ -8,7 +8,7 @@ from urllib.parse import quote
 from kombu.transport import TRANSPORT_ALIASES
 
 from esquirell.broker.connection import ANSWER_S, CONNECT_S, KEEPALIVE_CHECK_S, Address
-from esquirell.broker.queue import COMMANDS, KEY_PREFIX, POLLS
+from esquirell.broker.queue import COMMANDS, KEY_PREFIX, POLLS, REDBEAT_PREFIX
 
 # A message that a dead worker had taken comes back after this time; a living one says before that
 # it still has it (`transport.QoS`).
@@ -35,7 +35,7 @@ def celery_config(address: Address, zone: str, result_expires: timedelta) -> dic
         "broker_transport_options": _transport_options(address),
         "redbeat_redis_url": address.url,
         "redbeat_redis_options": {},
-        "redbeat_key_prefix": "esquirell:redbeat:",
+        "redbeat_key_prefix": REDBEAT_PREFIX,
         "redbeat_lock_key": None,
         "beat_schedule": {},
         "beat_max_loop_interval": 1,

@@ -14,6 +14,8 @@ POLLS = "polls"
 COMMANDS = "commands"
 # Before the names of all keys that Celery uses, those of queues and results included.
 KEY_PREFIX = "esquirell:celery:"
+# Before the names of all keys that RedBeat uses.
+REDBEAT_PREFIX = "esquirell:redbeat:"
 SENT_AT_HEADER = "esquirell_sent_at"
 
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from esquirell.runtime.root import Runtime
     from esquirell.runtime.storage import Storage
     from esquirell.runtime.upkeep import Upkeep
+    from esquirell.services.schedules import ScheduleView
     from esquirell.settings import Settings
 
 
@@ -97,6 +98,14 @@ class Call:
         from esquirell.runtime.liveness import presence_of  # noqa: PLC0415 - as above
 
         return click.get_current_context().with_resource(presence_of(self.settings))
+
+    @cached_property
+    def schedules(self) -> "ScheduleView":
+        """The schedules, to be looked at. Raises ConfigError, and UnavailableError as `storage`."""
+        from esquirell.runtime.schedule_view import schedule_view_of  # noqa: PLC0415 - as above
+
+        view = schedule_view_of(self.settings, self.storage)
+        return click.get_current_context().with_resource(view)
 
     @cached_property
     def _storage(self) -> "Storage":

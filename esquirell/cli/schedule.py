@@ -7,7 +7,6 @@ from zoneinfo import ZoneInfo
 
 import click
 
-from esquirell.cli import service
 from esquirell.cli.call import Call, Group, misuse, pass_call
 from esquirell.cli.meter_names import METER, split
 from esquirell.cli.moments import local
@@ -16,7 +15,6 @@ from esquirell.cli.values import plain
 from esquirell.domain.errors import UnavailableError
 from esquirell.domain.requests import parse_json
 from esquirell.domain.schedule import FETCH
-from esquirell.tasks import load_own_tasks
 
 COLUMNS = ("name", "task", "rule", "meters", "enabled", "last_run_at", "last_result", "next_run_at")
 # A terminal has less room, and the time of day is enough.
@@ -60,7 +58,7 @@ def schedule() -> None:
 @pass_call
 def list_schedules(call: Call) -> None:
     """List the schedules, with their last and next runs."""
-    found = ask(call, "schedule/list", {})["schedules"]
+    found = _recorded(call) or ask(call, "schedule/list", {})["schedules"]
     if call.json:
         print_json(found)
         return
@@ -68,10 +66,18 @@ def list_schedules(call: Call) -> None:
     _warn_of_absence(call)
 
 
+def _recorded(call: Call) -> list[Mapping[str, Any]]:
+    """Return the schedules of the record, read without Celery; nothing before there is a record."""
+    try:
+        return list(call.schedules.states().values())
+    except UnavailableError:
+        return []
+
+
 def _warn_of_absence(call: Call) -> None:
     """Warn that nothing runs at these times if there is no scheduler."""
     try:
-        if "beat" not in call.runtime.shared.presence.roles():
+        if "beat" not in call.presence.roles():
             warn("no scheduler is alive, so nothing runs at these times: start esquirell run")
     except UnavailableError as error:
         warn(f"nothing runs at these times: {error}")
@@ -118,12 +124,17 @@ _plain_command("remove", "Remove a schedule for good.")
 @pass_call
 def run(call: Call, name: str) -> None:
     """Run a schedule now and wait for its end."""
+    from esquirell.cli import service  # noqa: PLC0415 - it loads Celery, which `list` can spare
+
     load(call)
     print_json(service.finish(call.runtime, "schedule/run", {"name": name}))
 
 
 def load(call: Call) -> None:
     """Load the user's own tasks, so that they are known by name."""
+    from esquirell.cli import service  # noqa: PLC0415 - it loads Celery, which `list` can spare
+    from esquirell.tasks import load_own_tasks  # noqa: PLC0415 - the same
+
     for problem in load_own_tasks(call.settings):
         warn(problem)
     runtime = call.runtime
@@ -136,6 +147,8 @@ def load(call: Call) -> None:
 
 def ask(call: Call, command: str, data: Mapping[str, Any]) -> Mapping[str, Any]:
     """Run a command; return its data. Raises CommandError."""
+    from esquirell.cli import service  # noqa: PLC0415 - it loads Celery, which `list` can spare
+
     load(call)
     return service.ask(call.runtime, command, data)
 

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from esquirell.broker.celery_config import celery_config
 from esquirell.broker.connection import Address, Sentinels
 from esquirell.mqtt.options import Options
 from esquirell.settings import Settings, load
@@ -13,6 +12,8 @@ SESSION_S = 600
 
 def celery_settings() -> dict[str, Any]:
     """Build Celery's settings from the configuration. Raises ConfigError."""
+    from esquirell.broker.celery_config import celery_config  # noqa: PLC0415 - it loads kombu
+
     settings = load()
     config = celery_config(address_of(settings), settings.timezone, settings.redis.result_expires)
     return config | {"imports": settings.tasks.modules}

@@ -105,4 +105,4 @@ class Shared:
     @cached_property
     def snapshots(self) -> ScheduleSnapshots:
         """The schedules as Redis holds them."""
-        return ScheduleSnapshots(self._app)
+        return ScheduleSnapshots(self.client)

@@ -33,16 +33,8 @@ class ScheduleStore(Protocol):
         ...
 
 
-class Timetable(Protocol):
-    """Runs schedules: entries derived from the record, in Redis."""
-
-    def lock(self) -> AbstractContextManager[object]:
-        """Prevent other processes from deriving entries. Raises UnavailableError."""
-        ...
-
-    def replace(self, schedules: Mapping[str, Schedule], last_runs: Mapping[str, LastRun]) -> None:
-        """Make the entries those of `schedules`, and no others. Raises UnavailableError."""
-        ...
+class TimetableReader(Protocol):
+    """Says when schedules ran and run next."""
 
     def check(self, schedule: Schedule) -> None:
         """Refuse a schedule that could never run. Raises ConfigError."""
@@ -50,18 +42,6 @@ class Timetable(Protocol):
 
     def explain(self, cron: str, timezone: str | None, count: int) -> tuple[str, list[datetime]]:
         """Return a crontab in English words, and its next runs. Raises ConfigError."""
-        ...
-
-    def announce(self) -> None:
-        """Signal to all processes that schedules have changed. Raises UnavailableError."""
-        ...
-
-    def forget(self, name: str) -> None:
-        """Forget the runs of a schedule that was removed. Raises UnavailableError."""
-        ...
-
-    def note_run(self, name: str, run: LastRun) -> None:
-        """Note when a schedule ran and what came of it. Raises UnavailableError."""
         ...
 
     def runs(self, names: Sequence[str]) -> Mapping[str, LastRun]:
@@ -74,6 +54,30 @@ class Timetable(Protocol):
 
     def next_run(self, schedule: Schedule, last: LastRun) -> datetime | None:
         """Return when a schedule runs next; None when it is disabled."""
+        ...
+
+
+class Timetable(TimetableReader, Protocol):
+    """Runs schedules: entries derived from the record, in Redis."""
+
+    def lock(self) -> AbstractContextManager[object]:
+        """Prevent other processes from deriving entries. Raises UnavailableError."""
+        ...
+
+    def replace(self, schedules: Mapping[str, Schedule], last_runs: Mapping[str, LastRun]) -> None:
+        """Make the entries those of `schedules`, and no others. Raises UnavailableError."""
+        ...
+
+    def announce(self) -> None:
+        """Signal to all processes that schedules have changed. Raises UnavailableError."""
+        ...
+
+    def forget(self, name: str) -> None:
+        """Forget the runs of a schedule that was removed. Raises UnavailableError."""
+        ...
+
+    def note_run(self, name: str, run: LastRun) -> None:
+        """Note when a schedule ran and what came of it. Raises UnavailableError."""
         ...
 
 

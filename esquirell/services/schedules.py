@@ -24,7 +24,7 @@ from esquirell.domain.schedule import (
     StoredSchedule,
     short_task_name,
 )
-from esquirell.services.schedule_ports import ScheduleStore, Timetable
+from esquirell.services.schedule_ports import ScheduleStore, Timetable, TimetableReader
 
 log = logging.getLogger(__name__)
 
@@ -35,17 +35,12 @@ DURABLE_EVERY_S = 300
 Base = Mapping[str, Any]
 
 
-class Schedules:
-    """Keeps the record and derives the timetable from it."""
+class ScheduleView:
+    """Describes the schedules of the record; it changes nothing."""
 
-    def __init__(self, store: ScheduleStore, timetable: Timetable, clock: Clock) -> None:
+    def __init__(self, store: ScheduleStore, timetable: TimetableReader) -> None:
         self._store = store
         self._timetable = timetable
-        self._clock = clock
-        self._recorded: dict[str, datetime] = {}
-        self._recording: set[str] = set()
-        self._recording_lock = threading.Lock()
-        self._synced: dict[str, Schedule] = {}
         self._left_out: dict[str, str] = {}
 
     def check(self, defaults: Sequence[Schedule]) -> None:
@@ -60,50 +55,10 @@ class Schedules:
         """Return a crontab in English words, and its next runs. Raises ConfigError."""
         return self._timetable.explain(cron, timezone, count)
 
-    def adopt(self, defaults: Sequence[Schedule]) -> None:
-        """Take over the defaults of the configuration file at a start.
-
-        Fields that a user changed stay; a removed schedule stays removed; a schedule that
-        left the file goes unless a user changed it. Raises UnavailableError.
-        """
-        bases = {schedule.name: _base(schedule) for schedule in defaults}
-        self._store.change(lambda stored: _adopted(stored, bases))
-
     def active(self) -> dict[str, Schedule]:
         """Return the enabled schedules by name. Raises UnavailableError."""
         found = {stored.name: self._effective(stored) for stored in self._store.all()}
         return {name: schedule for name, schedule in found.items() if schedule and schedule.enabled}
-
-    def sync(self) -> None:
-        """Derive the timetable from the record. Raises UnavailableError."""
-        # Who has read the record before somebody's change must not write after him.
-        with self._timetable.lock():
-            active = self.active()
-            self._timetable.replace(active, self._store.last_runs())
-            self._synced = active
-
-    def pace_s(self, meter: str) -> int | None:
-        """Return the shortest interval (s) at which this process reads a meter, if it does."""
-        return pace_of(self._synced.values(), meter)
-
-    def changed(self) -> None:
-        """Bring a change of the record into effect, and let all processes know.
-
-        While Redis is unreachable, that waits for its return: the record is what counts.
-        """
-        try:
-            self.sync()
-            self._timetable.announce()
-        except UnavailableError as error:
-            log.warning("the change takes effect later: %s", error)
-
-    def removed(self, name: str) -> None:
-        """Bring a removal into effect, as `changed` does."""
-        try:
-            self._timetable.forget(name)
-        except UnavailableError as error:
-            log.debug("the runs of %s are not forgotten: %s", name, error)
-        self.changed()
 
     def states(self) -> dict[str, dict[str, Any]]:
         """Describe all schedules as `schedule/<name>/state` does. Raises UnavailableError."""
@@ -130,34 +85,6 @@ class Schedules:
             return self._timetable.version(names)
         except UnavailableError:
             return None
-
-    def ran(self, name: str, result: Result, every: int) -> None:
-        """Record that a schedule ran, sparing the database for short intervals.
-
-        `every` is its interval in seconds, 0 for a crontab. Raises UnavailableError.
-        """
-        now = self._clock()
-        self._timetable.note_run(name, LastRun(now, result))
-        previous = self._recorded.get(name) if 0 < every < DURABLE_EVERY_S else None
-        if previous is None or not 0 <= (now - previous).total_seconds() < DURABLE_EVERY_S:
-            self._record(name, LastRun(now, result))
-
-    def _record(self, name: str, run: LastRun) -> None:
-        """Write a run into the database, unless an earlier one of the schedule is being written.
-
-        A database that hangs would else take a place of the worker with each run.
-        """
-        with self._recording_lock:
-            if name in self._recording:
-                return
-            self._recording.add(name)
-        try:
-            self._store.record_run(name, run)
-            if run.at:
-                self._recorded[name] = run.at
-        finally:
-            with self._recording_lock:
-                self._recording.discard(name)
 
     def _effective(self, stored: StoredSchedule) -> Schedule | None:
         """Return a schedule as it is to run; one that can't run is left out, and said once."""
@@ -201,6 +128,87 @@ class Schedules:
             "last_result": last.result,
             "origin": origin,
         }
+
+
+class Schedules(ScheduleView):
+    """Keeps the record and derives the timetable from it."""
+
+    def __init__(self, store: ScheduleStore, timetable: Timetable, clock: Clock) -> None:
+        super().__init__(store, timetable)
+        self._timetable: Timetable = timetable
+        self._clock = clock
+        self._recorded: dict[str, datetime] = {}
+        self._recording: set[str] = set()
+        self._recording_lock = threading.Lock()
+        self._synced: dict[str, Schedule] = {}
+
+    def adopt(self, defaults: Sequence[Schedule]) -> None:
+        """Take over the defaults of the configuration file at a start.
+
+        Fields that a user changed stay; a removed schedule stays removed; a schedule that
+        left the file goes unless a user changed it. Raises UnavailableError.
+        """
+        bases = {schedule.name: _base(schedule) for schedule in defaults}
+        self._store.change(lambda stored: _adopted(stored, bases))
+
+    def sync(self) -> None:
+        """Derive the timetable from the record. Raises UnavailableError."""
+        # Who has read the record before somebody's change must not write after him.
+        with self._timetable.lock():
+            active = self.active()
+            self._timetable.replace(active, self._store.last_runs())
+            self._synced = active
+
+    def pace_s(self, meter: str) -> int | None:
+        """Return the shortest interval (s) at which this process reads a meter, if it does."""
+        return pace_of(self._synced.values(), meter)
+
+    def changed(self) -> None:
+        """Bring a change of the record into effect, and let all processes know.
+
+        While Redis is unreachable, that waits for its return: the record is what counts.
+        """
+        try:
+            self.sync()
+            self._timetable.announce()
+        except UnavailableError as error:
+            log.warning("the change takes effect later: %s", error)
+
+    def removed(self, name: str) -> None:
+        """Bring a removal into effect, as `changed` does."""
+        try:
+            self._timetable.forget(name)
+        except UnavailableError as error:
+            log.debug("the runs of %s are not forgotten: %s", name, error)
+        self.changed()
+
+    def ran(self, name: str, result: Result, every: int) -> None:
+        """Record that a schedule ran, sparing the database for short intervals.
+
+        `every` is its interval in seconds, 0 for a crontab. Raises UnavailableError.
+        """
+        now = self._clock()
+        self._timetable.note_run(name, LastRun(now, result))
+        previous = self._recorded.get(name) if 0 < every < DURABLE_EVERY_S else None
+        if previous is None or not 0 <= (now - previous).total_seconds() < DURABLE_EVERY_S:
+            self._record(name, LastRun(now, result))
+
+    def _record(self, name: str, run: LastRun) -> None:
+        """Write a run into the database, unless an earlier one of the schedule is being written.
+
+        A database that hangs would else take a place of the worker with each run.
+        """
+        with self._recording_lock:
+            if name in self._recording:
+                return
+            self._recording.add(name)
+        try:
+            self._store.record_run(name, run)
+            if run.at:
+                self._recorded[name] = run.at
+        finally:
+            with self._recording_lock:
+                self._recording.discard(name)
 
 
 def enabled_of(stored: Iterable[StoredSchedule]) -> dict[str, Schedule]:

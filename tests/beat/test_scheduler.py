@@ -10,6 +10,7 @@ from redis.exceptions import RedisError
 from support.redis_server import RedisProcess
 from support.waiting import LIMIT_S, eventually
 
+from esquirell.beat.redbeat import client_of
 from esquirell.beat.scheduler import QUEUE_LIMIT, RECONCILE_S, Scheduler
 from esquirell.beat.snapshot import RUNS_KEY, ScheduleSnapshots
 from esquirell.beat.timetable import RedBeatTimetable
@@ -38,7 +39,7 @@ class Bench:
 
     def __init__(self, app: Celery, server: RedisProcess, record: Record) -> None:
         self.app, self.server, self.record = app, server, record
-        self.snapshots = ScheduleSnapshots(app)
+        self.snapshots = ScheduleSnapshots(client_of(app))
         self.timetable = RedBeatTimetable(app, self.snapshots, "UTC")
         self.scheduler = self.new_scheduler("me")
 

@@ -2,7 +2,7 @@ import pytest
 from celery import Celery
 from support.redis_server import RedisProcess
 
-from esquirell.beat.redbeat import settings_of
+from esquirell.beat.redbeat import client_of, settings_of
 from esquirell.beat.snapshot import (
     RUNS_KEY,
     SEEDED_KEY,
@@ -16,7 +16,7 @@ from esquirell.broker.queue import POLLS, queue_key
 
 @pytest.fixture
 def snapshots(app: Celery) -> ScheduleSnapshots:
-    return ScheduleSnapshots(app)
+    return ScheduleSnapshots(client_of(app))
 
 
 def test_of_an_empty_redis_there_is_nothing_to_see(snapshots: ScheduleSnapshots) -> None:
@@ -73,7 +73,7 @@ def test_what_beat_saw_is_not_asked_for_again_for_a_second(
     app: Celery, server: RedisProcess
 ) -> None:
     clock = Clock()
-    snapshots = ScheduleSnapshots(app, clock)
+    snapshots = ScheduleSnapshots(client_of(app), clock)
     seen = snapshots.share(1.0)
     server.client.set(VERSION_KEY, 2)
     clock.now += 1.0
@@ -84,7 +84,7 @@ def test_what_beat_saw_is_not_asked_for_again_for_a_second(
 
 def test_runs_are_noted_with_the_next_look_of_beat(app: Celery, server: RedisProcess) -> None:
     clock = Clock()
-    snapshots = ScheduleSnapshots(app, clock)
+    snapshots = ScheduleSnapshots(client_of(app), clock)
     snapshots.note_run("alone", "ok")
     assert server.client.hgetall(RUNS_KEY) == {"alone": "ok"}
     snapshots.share(1.0)
@@ -100,7 +100,7 @@ def test_runs_are_noted_with_the_next_look_of_beat(app: Celery, server: RedisPro
 
 
 def test_runs_wait_for_redis(app: Celery, server: RedisProcess) -> None:
-    snapshots = ScheduleSnapshots(app, Clock())
+    snapshots = ScheduleSnapshots(client_of(app), Clock())
     snapshots.share(1.0)
     snapshots.note_run("fetch", "ok")
     server.stop()
@@ -112,7 +112,7 @@ def test_runs_wait_for_redis(app: Celery, server: RedisProcess) -> None:
 
 def test_changes_are_news_at_once_and_runs_now_and_then(app: Celery, server: RedisProcess) -> None:
     clock, news = Clock(), []
-    snapshots = ScheduleSnapshots(app, clock)
+    snapshots = ScheduleSnapshots(client_of(app), clock)
     snapshots.on_news = lambda: news.append(clock.now)
     for second in range(12):
         clock.now = second
@@ -125,7 +125,7 @@ def test_changes_are_news_at_once_and_runs_now_and_then(app: Celery, server: Red
 
 def test_what_others_saw_is_for_them_alone(app: Celery, server: RedisProcess) -> None:
     """Else one who looks each second would look every other time."""
-    snapshots = ScheduleSnapshots(app, Clock())
+    snapshots = ScheduleSnapshots(client_of(app), Clock())
     assert snapshots.recent().version is None
     server.client.set(VERSION_KEY, 1)
     assert snapshots.recent().version == "1"

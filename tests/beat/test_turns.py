@@ -7,6 +7,7 @@ from celery import Celery
 from support.redis_server import RedisProcess
 from support.waiting import LIMIT_S, eventually
 
+from esquirell.beat.redbeat import client_of
 from esquirell.beat.snapshot import ScheduleSnapshots
 from esquirell.beat.timetable import TURN_KEY, RedBeatTimetable
 from esquirell.domain.errors import UnavailableError
@@ -14,7 +15,7 @@ from esquirell.domain.errors import UnavailableError
 
 @pytest.fixture
 def timetable(app: Celery) -> RedBeatTimetable:
-    return RedBeatTimetable(app, ScheduleSnapshots(app), "UTC")
+    return RedBeatTimetable(app, ScheduleSnapshots(client_of(app)), "UTC")
 
 
 def test_one_waits_until_the_other_is_done(timetable: RedBeatTimetable, app: Celery) -> None:
@@ -22,7 +23,7 @@ def test_one_waits_until_the_other_is_done(timetable: RedBeatTimetable, app: Cel
 
     def second() -> None:
         begun.set()
-        with RedBeatTimetable(app, ScheduleSnapshots(app), "UTC").lock():
+        with RedBeatTimetable(app, ScheduleSnapshots(client_of(app)), "UTC").lock():
             done.append("second")
 
     begun, other = threading.Event(), threading.Thread(target=second)

@@ -17,6 +17,8 @@ import esquirell
 
 ROOT = Path(esquirell.__file__).parent
 LIBRARIES = ("kombu", "redbeat", "celery", "flower", "redis")
+# It imports RedBeat's classes for the others.
+HOME = "esquirell.beat.redbeat"
 
 
 def modules() -> Iterator[ModuleType]:
@@ -31,7 +33,8 @@ def _derives(tree: ast.Module) -> bool:
     imported = {
         alias.asname or alias.name
         for node in tree.body
-        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] in LIBRARIES
+        if isinstance(node, ast.ImportFrom)
+        and (node.module == HOME or (node.module or "").split(".")[0] in LIBRARIES)
         for alias in node.names
     }
     bases = [base for node in tree.body if isinstance(node, ast.ClassDef) for base in node.bases]

@@ -73,6 +73,23 @@ def test_a_list_says_that_nobody_schedules(
     )
 
 
+def test_a_list_is_printed_without_celery(home: Callable[..., list[str]]) -> None:
+    """It takes longer to load than all else that the command does."""
+    options = home()
+    first = esquirell("schedule", "list", *options).json
+    program = f"""
+import sys
+from esquirell.cli.errors import run
+assert run({["schedule", "list", *options]}) == 0
+assert not {{"celery", "kombu", "redbeat", "tenacity"}} & set(sys.modules)
+"""
+    listed = subprocess.run(
+        [sys.executable, "-c", program], check=True, timeout=60, stdout=subprocess.PIPE
+    )
+    (again,) = json.loads(listed.stdout)
+    assert again | {"next_run_at": ""} == first[0] | {"next_run_at": ""}
+
+
 def test_schedules_without_a_service(home: Callable[..., list[str]]) -> None:
     options = home()
     (listed,) = esquirell("schedule", "list", *options).json

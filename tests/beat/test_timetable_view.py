@@ -1,0 +1,65 @@
+"""What is read of RedBeat's entries without RedBeat is what RedBeat reads."""
+
+import json
+from datetime import UTC, datetime, timedelta, timezone
+from zoneinfo import ZoneInfo
+
+import pytest
+from celery import Celery
+from redbeat.schedulers import RedBeatJSONEncoder
+from support.redis_server import RedisProcess
+
+from esquirell.beat.entry import Entry
+from esquirell.beat.redbeat import client_of, settings_of
+from esquirell.beat.snapshot import DUE_KEY, ScheduleSnapshots
+from esquirell.beat.timetable import RedBeatTimetable
+from esquirell.beat.timetable_view import TimetableView, last_run
+from esquirell.broker.connection import Address, connect
+from esquirell.broker.queue import REDBEAT_PREFIX
+from esquirell.domain.schedule import LastRun, Schedule
+
+MOMENT = datetime(2026, 10, 25, 2, 30, 15, 250_000, UTC)
+
+
+@pytest.mark.parametrize(
+    "moment",
+    [
+        MOMENT,
+        MOMENT.astimezone(ZoneInfo("Europe/Warsaw")),
+        MOMENT.astimezone(timezone(timedelta(hours=-3, minutes=-30))),
+        MOMENT.replace(tzinfo=None),
+    ],
+)
+def test_a_moment_is_read_as_redbeat_reads_it(moment: datetime) -> None:
+    meta = json.dumps({"last_run_at": moment, "total_run_count": 3}, cls=RedBeatJSONEncoder)
+    found = last_run(meta, None).at
+    assert found == Entry.decode_meta(meta)["last_run_at"] == MOMENT
+
+
+@pytest.mark.parametrize(
+    "meta", [None, "", "x", "[]", "{}", '{"last_run_at": null}', '{"last_run_at": {"year": 1}}']
+)
+def test_what_cannot_be_read_is_no_run(meta: str | None) -> None:
+    assert last_run(meta, None) == LastRun()
+
+
+def test_the_keys_are_those_of_redbeat(app: Celery) -> None:
+    assert settings_of(app).schedule_key == DUE_KEY
+    assert Entry.generate_key(app, "fetch") == f"{REDBEAT_PREFIX}fetch"
+
+
+def test_the_view_says_what_was_written(app: Celery, server: RedisProcess) -> None:
+    schedules = [Schedule(name="fetch", every=86_400), Schedule(name="night", cron="0 3 * * *")]
+    ran = datetime.now(UTC)
+    runs = {"fetch": LastRun(ran, "ok")}
+    timetable = RedBeatTimetable(app, ScheduleSnapshots(client_of(app)), "Europe/Warsaw")
+    timetable.replace({one.name: one for one in schedules}, runs)
+    timetable.note_run("night", LastRun(ran, "error"))
+    view = TimetableView(ScheduleSnapshots(connect(Address(server.url))), "Europe/Warsaw")
+    assert view.runs(["fetch", "night"]) == {"fetch": LastRun(ran), "night": LastRun(ran, "error")}
+    assert view.version(["fetch"]) == timetable.version(["fetch"])
+    due = dict(client_of(app).zrange(DUE_KEY, 0, -1, withscores=True))
+    for schedule in schedules:
+        following = view.next_run(schedule, view.runs([schedule.name])[schedule.name])
+        assert following is not None
+        assert following.timestamp() == due[REDBEAT_PREFIX + schedule.name]
