@@ -30,8 +30,10 @@ from esquirell.tuya.simulator.meter import SimulatedMeter  # noqa: E402
 from esquirell.tuya.simulator.simulated_house import BASE_W, SimulatedHouse, _Phase  # noqa: E402
 
 IMAGES = ROOT / "docs" / "images"
-DAYS = 7
-STEP_S = 120
+DAYS = 14
+STEP_S = 300
+# What time it is in the pictures, about: they show a day that has happened.
+HOUR = 15
 PASSWORD = "only-for-pictures"  # noqa: S105 - of a service that lives for a minute
 METERS = (
     ("main", "Main meter", "Cellar", ""),
@@ -65,8 +67,10 @@ class Load(SimulatedHouse):
 def main() -> None:
     """Start a house, open each page, write the pictures."""
     IMAGES.mkdir(exist_ok=True)
-    began = datetime.now(UTC).replace(hour=6, minute=0, second=0, microsecond=0)
-    began -= timedelta(days=DAYS)
+    ahead = min(14, max(-12, HOUR - datetime.now(UTC).hour))
+    there = datetime.now(UTC) + timedelta(hours=ahead)
+    sunrise = there.replace(hour=6, minute=0, second=0, microsecond=0)
+    began = sunrise - timedelta(days=DAYS, hours=ahead)
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         redis = RedisProcess(folder)
@@ -79,6 +83,9 @@ def main() -> None:
         port = free_port()
         web = f'web.port = {port}\nweb.password = "{PASSWORD}"'
         config = configuration([*tables, TARIFF], mqtt_port=1, redis_url=redis.url, every=2)
+        # The names of these zones say how far UTC is ahead of them.
+        zone = f'timezone = "Etc/GMT{-ahead:+d}"'
+        config = config.replace('timezone = "UTC"', zone)
         service = Service(folder, config.replace("web.port = 0", web))
         service.start()
         stack.callback(service.kill)
@@ -87,15 +94,20 @@ def main() -> None:
         time.sleep(6)
         window = stack.enter_context(chromium(f"http://127.0.0.1:{port}/"))
         window.log_in(PASSWORD)
-        _take(window)
+        _take(window, there)
 
 
-def _take(window: Window) -> None:
+def _take(window: Window, there: datetime) -> None:
     window.size(*DESKTOP)
-    for name, path in (("now", ""), ("history", "history?span=week"), ("meter", "meters/main")):
+    week = f"history?span=week&at={there.date() - timedelta(days=7)}"
+    for name, path, most in (
+        ("now", "", 1100),
+        ("history", week, 1100),
+        ("meter", "meters/main", 790),
+    ):
         window.open(path)
         time.sleep(1)
-        window.picture(IMAGES / f"{name}.png", most=1100)
+        window.picture(IMAGES / f"{name}.png", most=most)
     window.media(prefers_color_scheme="dark")
     window.open()
     time.sleep(1)

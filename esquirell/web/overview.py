@@ -215,8 +215,27 @@ def _sum(values: Iterable[float | None]) -> float | None:
     return sum(known) if known else None
 
 
-def sparkline(points: Sequence[float | None], width: int = 240, height: int = 48) -> str:
-    """Return the path of a curve, in a box of this size; longer gaps are left open.
+# The box of a curve, in its own units.
+WIDTH, HEIGHT = 240, 48
+
+
+def zero_line(points: Sequence[float | None]) -> str:
+    """Return the path of the line at 0 W: below a curve, or through it where energy is exported."""
+    return f"M0 {_height(0.0, *_ends(points)):.1f}H{WIDTH}"
+
+
+def _ends(points: Sequence[float | None]) -> tuple[float, float]:
+    """Return the lowest and the highest value of a curve, 0 among them."""
+    known = [value for value in points if value is not None]
+    return min(0.0, *known, 0.0), max(0.0, *known, 0.0)
+
+
+def _height(value: float, low: float, high: float) -> float:
+    return HEIGHT - 2 - (value - low) / ((high - low) or 1.0) * (HEIGHT - 4)
+
+
+def sparkline(points: Sequence[float | None]) -> str:
+    """Return the path of a curve in its box; longer gaps are left open.
 
     A curve that has just begun fills the box: of an hour, its minutes would be a dot.
     """
@@ -224,15 +243,13 @@ def sparkline(points: Sequence[float | None], width: int = 240, height: int = 48
     if not known:
         return ""
     points = points[next(at for at, value in enumerate(points) if value is not None) :]
-    low, high = min(0.0, *known), max(0.0, *known)
-    span = (high - low) or 1.0
-    step = width / max(1, len(points) - 1)
+    ends = _ends(points)
+    step = WIDTH / max(1, len(points) - 1)
     parts, last = [], -1 - LONGEST_GAP
     for number, value in enumerate(points):
         if value is not None:
             pen = "L" if number - last <= LONGEST_GAP else "M"
-            y = height - 2 - (value - low) / span * (height - 4)
-            parts.append(f"{pen}{number * step:.1f} {y:.1f}")
+            parts.append(f"{pen}{number * step:.1f} {_height(value, *ends):.1f}")
             last = number
     # One point alone is drawn as a dot, by the round ends of the line.
     return "".join(parts) if len(known) > 1 else f"{parts[0]}h0"

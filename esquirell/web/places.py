@@ -5,7 +5,7 @@ from typing import Any
 from zlib import crc32
 
 from esquirell.web.formats import Formats
-from esquirell.web.overview import Glance, House, sparkline
+from esquirell.web.overview import Glance, House, sparkline, zero_line
 from esquirell.web.texts import Texts
 from esquirell.web.today import Today
 
@@ -107,6 +107,7 @@ def _of(one: Glance, formats: Formats) -> Iterable[tuple[str, Any]]:
     yield f"{name}.age", one.read_at.isoformat() if one.read_at else ""
     yield f"{name}.state", one.state
     yield f"{name}.curve", sparkline(one.curve)
+    yield f"{name}.zero", zero_line(one.curve)
 
 
 def _day(today: Today, formats: Formats) -> Iterable[tuple[str, str]]:

@@ -28,7 +28,7 @@ from esquirell.web.gate import Gate, IngressGate
 from esquirell.web.handler import breakable
 from esquirell.web.live import Live
 from esquirell.web.narrowed import Narrowed, areas_of
-from esquirell.web.overview import Glance, House, sparkline, state_of
+from esquirell.web.overview import Glance, House, sparkline, state_of, zero_line
 from esquirell.web.pictures import words_of
 from esquirell.web.places import note_of, of_house, of_meter, shape_of
 from esquirell.web.recent import KEEP_S, MOST, Recent
@@ -180,6 +180,13 @@ def test_a_curve_bridges_a_slow_schedule_and_leaves_an_outage_open() -> None:
     assert sparkline(slow).count("M") == 1
     assert sparkline([1.0, *[None] * 30, 2.0, 3.0]).count("M") == 2
     assert sparkline([None, None]) == ""
+
+
+def test_the_line_at_zero_lies_below_what_is_imported_and_above_what_is_exported() -> None:
+    assert zero_line([100.0, 300.0]) == zero_line([]) == "M0 46.0H240"
+    assert zero_line([-100.0, -300.0]) == "M0 2.0H240"
+    assert zero_line([-100.0, None, 100.0]) == "M0 24.0H240"
+    assert sparkline([-100.0, 0.0, 100.0]) == "M0.0 46.0L120.0 24.0L240.0 2.0"
 
 
 def test_a_curve_of_the_first_minutes_fills_its_box() -> None:
