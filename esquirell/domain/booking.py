@@ -8,7 +8,7 @@ place: it says nothing that the others do not.
 from collections.abc import Sequence
 from typing import NamedTuple
 
-# Longer than this between two readings, nobody knows when their energy was used.
+# With more time than this between two readings it is unknown when their energy was used.
 USUAL_GAP_S = 900.0
 # What a clock, or a poll that took its time, shifts over the border of an hour is no estimate.
 SHIFTED_S = 60.0
@@ -45,7 +45,7 @@ class Booking(NamedTuple):
         return round(self.kwh * part, DECIMALS)
 
     def is_guess(self, begin: float, end: float) -> bool:
-        """Whether nobody knows how much of it was used between two moments."""
+        """Whether it is unknown how much of it was used between two moments."""
         length = self.end - self.begin
         if not self.kwh or length <= USUAL_GAP_S:
             return False

@@ -13,7 +13,7 @@ Doubt = Literal["unreleased", "behind", "ahead"]
 
 
 class Clock(Protocol):
-    """Returns the time, aware and in UTC."""
+    """A source of the time, aware and in UTC."""
 
     def __call__(self) -> datetime:
         """Return the present moment."""

@@ -22,7 +22,7 @@ PAIRED_ANEW_WITHIN = 0.01
 GONE = ""
 
 # Readings of one moment may come in either order; earlier ones tell of another clock, and of a
-# gap of which nobody knows how long it was.
+# gap of unknown length.
 SWAPPED_S = 60.0
 UNKNOWN_S = 86_400.0
 
@@ -196,6 +196,6 @@ def _most(since: datetime, until: datetime) -> float:
 
 
 def _seconds(since: datetime, until: datetime) -> float:
-    """Return the seconds between two moments; after a clock was set back nobody knows them."""
+    """Return the seconds between two moments; after a clock was set back they are unknown."""
     seconds = (until - since).total_seconds()
     return UNKNOWN_S if seconds < -SWAPPED_S else max(0.0, seconds)

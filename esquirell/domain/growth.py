@@ -8,7 +8,7 @@ from typing import Any
 from esquirell.domain.numbers import whole
 from esquirell.domain.quantity import total_of
 
-# Over a longer gap nobody knows what the power was.
+# Over a longer gap the power is unknown.
 _LONGEST_GAP_S = 900.0
 _WATT_SECONDS = 3_600_000.0
 # So many counts, as the first and the last may each be a part of one.

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-# Who polls once a day has an estimate still; over longer gaps nobody knows what the power was.
+# With a poll a day there is an estimate still; over longer gaps the power is unknown.
 LONGEST_GAP_S = 108_000.0
 
 _WATT_SECONDS = 3_600_000.0

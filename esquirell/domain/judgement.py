@@ -44,7 +44,7 @@ class _Bench:
 def judge(
     reading: Reading, ledger: Ledger | None, instrument: Instrument, writer: str = ""
 ) -> tuple[Reading, Ledger]:
-    """Turn round, check, continue the counters, estimate what is not counted.
+    """Invert and check values, continue the counters, estimate what is not counted.
 
     Gives what is believed, and the ledger for the next reading, kept by `writer`; `ledger` is
     that of the last one, None for a meter that was never read. What was replaced or held back is
@@ -119,7 +119,7 @@ def _with_raw(reading: Reading, raw: Mapping[str, float]) -> dict[str, object]:
 
 
 def _check(bench: _Bench) -> None:
-    """Look for what can't be, and correct what is certain."""
+    """Check the values for what is impossible, and correct what is certain."""
     for name, check in CHECKS.items():
         verdicts = list(check(bench.values))
         if not bench.doubts and not any(verdict.sentence for verdict in verdicts):
@@ -167,7 +167,7 @@ def _counts(counters: Mapping[str, Counter], reading: Reading, instrument: Instr
 def _powers(known: Collection[str]) -> list[str]:
     """Return the powers to integrate: the total, else those of the single phases or channels.
 
-    Of an inverter's inputs, battery and grid nobody knows here which of them is the whole.
+    Of an inverter's inputs, battery and grid it is unknown here which of them is the whole.
     """
     keys = [key for key in known if split_key(key)[0].key == "active_power"]
     if "active_power" in keys:

@@ -16,11 +16,11 @@ from esquirell.domain.undated import Undated
 
 @record
 class Ledger:
-    """The books of a meter after the reading of `at`.
+    """What is remembered of a meter after the reading of `at`.
 
     `counters` and `increments` are kept by quantity key, `integrals` by the suffix of their power,
     `doubts` by their check; `warnings` are those of the reading. `based_on` is the moment of the
-    stored ledger that this one was derived from, `writer` the process that keeps the books,
+    stored ledger that this one was derived from, `writer` the process that writes it,
     `edition` how often somebody has corrected it.
     """
 
@@ -113,7 +113,7 @@ class Reading:
 
     @property
     def time(self) -> str | None:
-        """When it was taken, as it is published; None while nobody knows."""
+        """When it was taken, as it is published; None while that is unknown."""
         return None if self.undated else iso(self.measured_at)
 
     @property
@@ -188,7 +188,7 @@ class MeterStatus:
 
     @property
     def time(self) -> str | None:
-        """When it last answered, as it is published; None while nobody knows."""
+        """When it last answered, as it is published; None while that is unknown."""
         return iso(self.last_success) if self.last_success and not self.undated else None
 
     @property

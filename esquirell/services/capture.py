@@ -17,7 +17,7 @@ _DESCRIBING = ("code", "type", "values")
 
 
 class Describe(Protocol):
-    """Returns what is known of the device of a meter."""
+    """Looks up what is known of the device of a meter."""
 
     def __call__(self, meter: Meter) -> Device:
         """Describe it; empty when nothing is known."""

@@ -110,7 +110,7 @@ class Measures(Protocol):
 
 
 class Publisher(Protocol):
-    """Returns the world; never waits for it and never fails for its sake."""
+    """Publishes what happens; never waits for the broker, and never raises because of it."""
 
     def reading(self, reading: Reading, keys: tuple[str, ...]) -> None:
         """Publish a reading in the full shape of `keys`, now or at the end of its period."""

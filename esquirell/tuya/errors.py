@@ -119,7 +119,7 @@ def stopped(meter: Meter) -> MeterUnreachableError:
 
 
 def not_found(meter: Meter, seconds: float, others: int, trouble: str) -> MeterUnreachableError:
-    """Return the error of a search in vain; it says what was heard instead.
+    """Return the error of a search that found nothing; it says what was heard instead.
 
     `others` counts the other devices that were heard, `trouble` says which ports could not
     be listened on.

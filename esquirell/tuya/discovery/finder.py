@@ -140,8 +140,8 @@ class Follower:
     """Reads a meter at its last address, and searches for it when it fails there.
 
     An address is remembered once the meter answered there, as anyone on the LAN can announce
-    what he likes; `learn` is then told the product id that came with it. After a search in vain
-    the next one waits for `again_s` seconds.
+    anything; `learn` then gets the product id that came with it. After a search that found
+    nothing the next one waits for `again_s` seconds.
     """
 
     def __init__(

@@ -76,7 +76,7 @@ WITHIN_S = 600.0
 CLOSINGS = 3
 FIRST_S = 600.0
 LONGEST_S = 86_400.0
-# A line that lived this long was borne.
+# The device tolerates a line that lived this long.
 BORNE_S = 3600.0
 
 

@@ -43,7 +43,7 @@ class Datapoints:
     """All that one meter said, over all its lines, and what is to come of it.
 
     `answered` are those that ever were in an answer, `came` also those that came while one was
-    waited for. `missing` counts in how many answers in a row one was waited for in vain. `by_id`:
+    waited for. `missing` counts the answers in a row that each lacked. `by_id`:
     the device has to be asked for each by its id; `answers_by_reports`: it answers a question with
     nothing but reports.
     """

@@ -243,7 +243,7 @@ class Device:
         yield from self._ask_for_report()
 
     def _ask_for_report(self) -> Script[None]:
-        """Ask a meter as nobody waits for it; what it says counts as reported."""
+        """Ask a meter without a request; its answer counts as a report."""
         child = next(child for child in self.children.values() if self._is_held(child))
         try:
             heard = yield from self._read(child, child.last_question())
@@ -253,7 +253,7 @@ class Device:
         self._network.listener.reported(child.meter, heard)
 
     def _line_lost(self) -> None:
-        """Close a line that ended, and see whether the device bears none."""
+        """Close a line that ended, and find out whether the device tolerates held lines."""
         line, now = self._exchange.line, time.monotonic()
         assert line is not None  # noqa: S101 - it ended
         lived_s, ended = now - line.opened_at, line.ended
@@ -343,7 +343,7 @@ class Device:
         return (alone and "kept" in keeps) or self._lingers(time.monotonic())
 
     def _lingers(self, now: float) -> bool:
-        """Return whether the line stays open for a moment after a poll, as no more is borne."""
+        """Return whether the line stays open for a moment after a poll, though it is not held."""
         is_suspended = any(
             self.push_of(child.meter) == "suspended" for child in self.children.values()
         )

@@ -107,7 +107,7 @@ class Exchange:
             yield end
 
     def run_in_thread(self, work: Callable[[], T], end: float = FOREVER) -> Script[T]:
-        """Do what may take long in a thread of its own. Raises what it raises, or TimeoutError."""
+        """Run in a thread what may take long. Raises what it raises, or TimeoutError."""
         done: list[Callable[[], T]] = []
 
         def run() -> None:
