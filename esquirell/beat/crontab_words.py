@@ -1,4 +1,4 @@
-"""Crontabs in words, as people say them: cronsim's own are exact, but hard to read.
+"""Crontabs in natural English; cronsim's own descriptions are exact, but hard to read.
 
 "Every fifth minute past hours 22 and 23 on Monday through Friday" becomes "Every 5 minutes in the
 hours 22 and 23 on weekdays".
@@ -10,7 +10,7 @@ from cronsim import CronSim
 
 _ORDINALS = ("second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth")
 _INTERVAL = re.compile(r"^Every (?P<ordinal>[a-z]+|\d+(?:st|nd|rd|th)) (?P<unit>minute|hour)\b")
-# In this order: what a pattern finds, and what is said in its place.
+# Applied in this order: a pattern and its replacement.
 _WORDS = tuple(
     (re.compile(found), said)
     for found, said in (

@@ -1,4 +1,4 @@
-"""A RedBeat entry whose due time comes from a rule of ours and survives its way to Redis."""
+"""A RedBeat entry whose due time comes from our own rule and survives a round trip to Redis."""
 
 import json
 from datetime import datetime
@@ -15,14 +15,14 @@ NEVER_S = 86_400.0
 
 
 class RuleSchedule(BaseSchedule):
-    """A rule in the form that Celery's scheduler asks."""
+    """A rule in the form that Celery's scheduler expects."""
 
     def __init__(self, rule: Rule, app: Celery | None = None) -> None:
         super().__init__(app=app)
         self.rule = rule
 
     def is_due(self, last_run_at: datetime) -> schedstate:
-        """Return whether a run is due, and after how many seconds to look again."""
+        """Return whether a run is due, and the seconds until the next check."""
         now = self.now()
         due_at = self.rule.after(last_run_at)
         if due_at is not None and due_at <= now:
@@ -45,7 +45,7 @@ def _seconds(moment: datetime | None, now: datetime) -> float:
 class Entry(RedBeatSchedulerEntry):
     """An entry in Redis: RedBeat's own, with our rule in place of its intervals.
 
-    `ran` is False where `last_run_at` is only the moment from which runs are counted.
+    `ran` is False where `last_run_at` is only the time from which runs are counted.
     """
 
     def __init__(self, *args: Any, ran: bool = True, **kwargs: Any) -> None:  # noqa: ANN401 - RedBeat's
@@ -54,22 +54,22 @@ class Entry(RedBeatSchedulerEntry):
 
     @classmethod
     def decode(cls, definition: str, meta: str | None, app: Celery) -> "Entry":
-        """Read an entry back. Raises one of UNREADABLE when it is none."""
+        """Read an entry back. Raises one of UNREADABLE when it is invalid."""
         known = cls.decode_meta(meta)
         entry = cls(app=app, **cls.decode_definition(definition), **known)
-        # Celery would put the present in the place of "never".
+        # Celery would replace "never" by the current time.
         entry.last_run_at = known["last_run_at"]
         return entry
 
     @staticmethod
     def decode_definition(definition: str) -> dict[str, Any]:
-        """Read a definition back. Raises ValueError, KeyError or TypeError when it is none."""
+        """Read a definition back. Raises ValueError, KeyError or TypeError when it is invalid."""
         data = json.loads(definition)
         data["schedule"] = RuleSchedule(from_json(data["schedule"]))
         return cast("dict[str, Any]", data)
 
     def definition(self) -> str:
-        """Write what to run and when, in a form that is the same for the same schedule."""
+        """Return what to run and when, in a form that is equal for equal schedules."""
         fields = ("name", "task", "args", "kwargs", "options", "enabled")
         data = {field: getattr(self, field) for field in fields}
         return json.dumps(data | {"schedule": self.schedule.rule.to_json()}, sort_keys=True)
@@ -102,7 +102,7 @@ class Entry(RedBeatSchedulerEntry):
         known = {"last_run_at": self.last_run_at, "ran": self.ran}
         meta = json.dumps(known, cls=RedBeatJSONEncoder)
         with client_of(self.app).pipeline() as pipe:
-            # Whatever else may be there: what is of another type could not be written to.
+            # Delete whatever else is there: a value of another type could not be written to.
             pipe.delete(self.key)
             pipe.hset(self.key, mapping={"definition": self.definition(), "meta": meta})
             pipe.zadd(self.app.redbeat_conf.schedule_key, {self.key: self.score})

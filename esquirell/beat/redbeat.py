@@ -26,16 +26,16 @@ ATTRIBUTE = "redbeat_conf"
 
 
 class Settings(RedBeatConfig):
-    """RedBeat's settings of an app; they are not changed while it runs."""
+    """RedBeat's settings of an app; they do not change while it runs."""
 
     @cache  # noqa: B019 - there is one of them, as long as there is the app
     def is_key_in_conf(self, name: str) -> bool:
-        """Return whether a setting was made. RedBeat looks through all of Celery's each time."""
+        """Return whether a setting was configured. RedBeat searches all of Celery's each time."""
         return bool(super().is_key_in_conf(name))
 
 
 def settings_of(app: Celery) -> Settings:
-    """Return the settings, which RedBeat itself finds at the app from now on."""
+    """Return the settings, which RedBeat itself finds on the app from now on."""
     if not hasattr(app, ATTRIBUTE):
         setattr(app, ATTRIBUTE, Settings(app))
     return cast("Settings", getattr(app, ATTRIBUTE))

@@ -15,20 +15,20 @@ FIELDS = 5
 
 
 class Rule(Protocol):
-    """Returns the moments at which a schedule runs."""
+    """Returns the times at which a schedule runs."""
 
     def after(self, moment: datetime) -> datetime | None:
         """Return the first run after `moment` (aware); None when there is none."""
         ...
 
     def to_json(self) -> dict[str, Any]:
-        """Write the rule so that `from_json` reads it back."""
+        """Return the rule in the form that `from_json` reads."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """Runs at each unix time that `every` (seconds) divides: no drift, whatever the delays."""
+    """Runs at each unix time that is divisible by `every` (seconds), without drift."""
 
     every: int
 
@@ -38,7 +38,7 @@ class Grid:
         return datetime.fromtimestamp((slot + 1) * self.every, UTC)
 
     def to_json(self) -> dict[str, Any]:
-        """Write the rule as JSON."""
+        """Return the rule as JSON."""
         return {"every": self.every}
 
 
@@ -50,17 +50,17 @@ class Crontab:
     zone: str
 
     def after(self, moment: datetime) -> datetime | None:
-        """Return the first run after `moment`: never one at it or before.
+        """Return the first run after `moment`, never at or before it.
 
-        cronsim starts from wall time, which in the repeated hour of autumn is that of the first
-        round: what it then finds may be over.
+        cronsim starts from wall time, which in the repeated hour of autumn means its first
+        occurrence: a run that it finds there may be over.
         """
         runs = CronSim(self.cron, moment.astimezone(ZoneInfo(self.zone)))
         found = (run.astimezone(UTC) for run in runs)
         return next((run for run in found if run > moment), None)
 
     def to_json(self) -> dict[str, Any]:
-        """Write the rule as JSON."""
+        """Return the rule as JSON."""
         return {"cron": self.cron, "zone": self.zone}
 
 
@@ -84,12 +84,12 @@ def explain(cron: str, zone: str, count: int) -> tuple[str, list[datetime]]:
 
 
 def from_json(data: dict[str, Any]) -> Rule:
-    """Read a rule back. Raises KeyError or TypeError when it is none."""
+    """Read a rule back. Raises KeyError or TypeError when it is invalid."""
     return Grid(data["every"]) if "every" in data else Crontab(data["cron"], data["zone"])
 
 
 def check_cron(text: str, zone: str) -> None:
-    """Refuse a crontab that never runs or has not five fields. Raises ConfigError."""
+    """Reject a crontab that never runs or does not have five fields. Raises ConfigError."""
     fields = len(text.split())
     if fields != FIELDS:
         raise ConfigError(f'cron "{text}" has {fields} fields; it needs five')
@@ -101,5 +101,5 @@ def check_cron(text: str, zone: str) -> None:
         CronSim(text, now)
     except CronSimError as error:
         raise ConfigError(f'cron "{text}" is not valid: {str(error).lower()}') from error
-    except ValueError as error:  # Python reads no number of thousands of digits
-        raise ConfigError("cron holds a number with too many digits") from error
+    except ValueError as error:  # Python refuses numbers with thousands of digits
+        raise ConfigError("cron has a number with too many digits") from error

@@ -1,4 +1,4 @@
-"""RedBeat's scheduler, made to outlive Redis, bad entries and steps of the clock."""
+"""RedBeat's scheduler, hardened against outages of Redis, bad entries and clock changes."""
 
 import logging
 import time
@@ -24,16 +24,16 @@ log = logging.getLogger(__name__)
 TURN_S = 1.0
 RECONCILE_S = 30.0
 CLOCK_STEP_S = 1.0
-# With no worker taking them, messages would pile up in Redis without a bound.
+# Without a worker, messages would pile up in Redis without limit.
 QUEUE_LIMIT = 1000
 
 
 class Scheduler(RedBeatScheduler):
-    """Sends what is due; nothing but `stop` ends it.
+    """Sends what is due; only `stop` ends it.
 
-    `sync` derives the entries from the database; it is called at the start, when Redis came
-    back empty, after a step of the clock, and every 30 s. `is_active` is false while another
-    process schedules.
+    `sync` derives the entries from the database; it is called at the start, when Redis came back
+    empty, after a clock change, and every 30 s. `is_active` is false while another process
+    schedules.
     """
 
     Entry = entries.Entry
@@ -50,7 +50,7 @@ class Scheduler(RedBeatScheduler):
         super().__init__(app, lazy=True, max_interval=TURN_S)
         self._snapshots = snapshots
         self._snapshot = ScheduleSnapshot()
-        # What is due, or will be before the next look.
+        # What is due, or will be before the next check.
         self._entries: dict[str, entries.Entry] = {}
         self._waiting = 0
         self._sync = sync
@@ -61,7 +61,7 @@ class Scheduler(RedBeatScheduler):
         self._clock_offset = _clock_offset()
 
     def tick(self) -> float:
-        """Send what is due; give the seconds until the next look. Never raises for Redis' sake."""
+        """Send what is due; return the seconds until the next check. Redis never makes it raise."""
         try:
             wait_s = self._tick()
         except (RedisError, OperationalError, UnavailableError) as error:
@@ -77,26 +77,26 @@ class Scheduler(RedBeatScheduler):
             return TURN_S
         self._follow_the_clock()
         self._reconcile()
-        # A database that is unreachable may have taken longer than the lease lasts.
+        # An unreachable database may have taken longer than the lease lasts.
         if not self._lease.hold():
             return TURN_S
         if any(entry.is_due()[0] for entry in self._entries.values()):
-            # Due since the look: it was added, or the look took long.
+            # Became due since the query: it was added, or the query took long.
             self._look()
         return min([TURN_S, *(float(entry.is_due()[1]) for entry in self._entries.values())])
 
     def close(self) -> None:
-        """Write what is left, and release the lease, so that another beat takes over."""
+        """Write pending runs and release the lease, so that another beat takes over."""
         try:
             self._snapshots.close()
         except RedisError as error:
-            log.debug("the last runs are not noted: %s", error)
+            log.debug("the last runs could not be recorded: %s", error)
         self._lease.release()
 
     def _orders(self) -> list[Order]:
-        """Return the messages of all that is due now.
+        """Return the messages of everything due now.
 
-        There are none while so many wait already that nobody seems to take them.
+        There are none while so many are queued that no worker seems to take them.
         """
         orders: list[Order] = []
         for key, entry in self._entries.items():
@@ -108,7 +108,7 @@ class Scheduler(RedBeatScheduler):
                 self._waiting += len(messages)
             else:
                 log.warning(
-                    "schedule %s left out: %d tasks wait, is a worker up?",
+                    "schedule %s skipped: %d tasks are waiting, is a worker running?",
                     entry.name,
                     self._waiting,
                 )
@@ -118,7 +118,7 @@ class Scheduler(RedBeatScheduler):
         return orders
 
     def _messages(self, entry: entries.Entry) -> list[Unsent]:
-        """Return the message of a task; none, and say so, when it can't be written."""
+        """Return the message of a task; None, which is logged, if it can't be encoded."""
         entry.options["headers"] = sent_now(entry.options.get("headers", {}))
         with collected() as messages:
             try:
@@ -145,10 +145,10 @@ class Scheduler(RedBeatScheduler):
         client.delete(key, SEEDED_KEY)
 
     def _follow_the_clock(self) -> None:
-        """Derive all due times again when the clock was set, as they may lie in the far future."""
+        """Derive all due times again when the clock was changed: they may be far in the future."""
         offset = _clock_offset()
         if abs(offset - self._clock_offset) > CLOCK_STEP_S:
-            log.warning("the clock was set by %+.0f s", offset - self._clock_offset)
+            log.warning("the clock was changed by %+.0f s", offset - self._clock_offset)
             client_of(self.app).delete(SEEDED_KEY)
         self._clock_offset = offset
 
@@ -162,14 +162,14 @@ class Scheduler(RedBeatScheduler):
         try:
             self._sync()
         except UnavailableError as error:
-            log.debug("the timetable stays as it is: %s", error)
+            log.debug("the timetable is not updated: %s", error)
         else:
             self._synced_at = time.monotonic()
-        # Whether it was rewritten or not: to find that out may have taken a while.
+        # Whether or not it was rewritten, checking may have taken a while.
         self._look()
 
     def _look(self) -> None:
-        """Send what is due, and look what will be, in one round trip."""
+        """Send what is due and query what will be, in one round trip."""
         self._snapshot = self._snapshots.share(TURN_S, self._orders())
         loaded = {key: self._load(key, text) for key, text in self._snapshot.due.items()}
         self._entries = {key: entry for key, entry in loaded.items() if entry}

@@ -18,15 +18,15 @@ RUNS_KEY = "esquirell:schedules:runs"
 # Where RedBeat lists its entries, by the time (s) at which they are due.
 DUE_KEY = f"{REDBEAT_PREFIX}:schedule"
 
-# The beat reads them every second; other parts of its process reuse what it read.
+# Beat reads them every second; other parts of its process reuse the result.
 SHARED_S = 1.2
-# That a schedule has run is said this often (s) at most; who waits for it looks now and then.
+# Runs of schedules are announced at most this often (s); whoever waits for one checks by itself.
 RUNS_S = 5.0
 
-# Before the look runs are noted (ARGV[2]), and messages sent (ARGV[3]): if the entry is still as it
-# was seen, so that nothing that was changed meanwhile is sent, and nothing twice. Definitions are
-# read only for entries that are due by ARGV[1]. A value of another type is not ours, and must not
-# prevent the rest from being read.
+# Before the query, runs are recorded (ARGV[2]) and messages sent (ARGV[3]), if the entry is still
+# as it was seen: nothing is sent twice, or after a change. Definitions are read only for entries
+# that are due by ARGV[1]. A value of another type is foreign, and must not prevent the rest from
+# being read.
 LOOK = """
 local function ask(...)
   local found = redis.pcall(...)
@@ -57,9 +57,9 @@ return {ask('get', KEYS[2]), ask('get', KEYS[3]), ask('hgetall', KEYS[4]) or {},
 
 
 class Order(NamedTuple):
-    """The messages of a run, and what becomes of its entry, which was seen as it is here.
+    """The messages of a run, and the new state of its entry, which was seen as it is here.
 
-    `due` is when it is due then (unix time in s), and each message has the key of its queue.
+    `due` is its next due time (unix time in s), and each message has the key of its queue.
     """
 
     key: str
@@ -100,7 +100,7 @@ class ScheduleSnapshots:
         self.on_news: Callable[[], None] = lambda: None
 
     def look(self, ahead_s: float = 0.0, orders: Sequence[Order] = ()) -> ScheduleSnapshot:
-        """Carry out orders, then look; what is due within `ahead_s` seconds counts as due.
+        """Carry out orders, then query; what is due within `ahead_s` seconds counts as due.
 
         Raises RedisError.
         """
@@ -121,7 +121,7 @@ class ScheduleSnapshots:
         return _snapshot(*_decoded(answer))
 
     def note_run(self, name: str, note: str) -> None:
-        """Note a run of a schedule, at the next look if somebody looks every second.
+        """Record a run of a schedule, with the next query if there is one every second.
 
         Raises RedisError.
         """
@@ -132,13 +132,13 @@ class ScheduleSnapshots:
             self._client.hset(RUNS_KEY, name, note)
 
     def close(self) -> None:
-        """Share no more, and note what is still to be noted. Raises RedisError."""
+        """Stop sharing, and record what is pending. Raises RedisError."""
         self._shared = (float("-inf"), self._shared[1])
         if self._notes:
             self.look()
 
     def share(self, ahead_s: float, orders: Sequence[Order] = ()) -> ScheduleSnapshot:
-        """Look as `look` does, for all; `on_news` is called when something has changed."""
+        """Query as `look` does and share the result; calls `on_news` after a change."""
         began, (_, before) = self._clock(), self._shared
         snapshot = self.look(ahead_s, orders)
         self._shared = (began, snapshot)
@@ -151,16 +151,16 @@ class ScheduleSnapshots:
 
     @property
     def is_shared(self) -> bool:
-        """Whether somebody in this process looks every second."""
+        """Whether a part of this process queries every second."""
         return self._clock() - self._shared[0] < SHARED_S
 
     def recent(self) -> ScheduleSnapshot:
-        """Return what was shared about a second ago at most, or look now. Raises RedisError."""
+        """Return a shared snapshot up to about a second old, else query now. Raises RedisError."""
         return self._shared[1] if self.is_shared else self.look()
 
 
 def _decoded(answer: Any) -> Any:  # noqa: ANN401 - what Redis answers
-    """Turn all bytes into text; what is none becomes unreadable, and is then treated as such."""
+    """Decode all bytes to text; invalid ones become unreadable, and are treated as such."""
     if isinstance(answer, list):
         return [_decoded(value) for value in answer]
     return answer.decode(errors="replace") if isinstance(answer, bytes) else answer

@@ -1,7 +1,7 @@
 """tenacity, which RedBeat uses, imported without Tornado.
 
-It imports Tornado wherever that is installed, for decorated coroutines that nobody has here: a MiB
-in every process, also without the page. Import this module before RedBeat.
+It imports Tornado wherever that is installed, for decorated coroutines that are not used here: a
+MiB in every process, even without the page. Import this module before RedBeat.
 """
 
 import sys
@@ -9,7 +9,7 @@ import sys
 TORNADO = "tornado"
 
 if TORNADO not in sys.modules:
-    # An import of what is None fails as if it were not installed.
+    # Importing a module that is None fails as if it were not installed.
     sys.modules[TORNADO] = None  # type: ignore[assignment]
     try:
         import tenacity  # noqa: F401 - for what it does

@@ -40,7 +40,7 @@ class RedBeatTimetable(TimetableView):
 
     @contextmanager
     def lock(self) -> Iterator[None]:
-        """Prevent other processes from deriving entries. Raises UnavailableError."""
+        """Keep other processes from deriving entries. Raises UnavailableError."""
         try:
             with self._redis_lock():
                 yield
@@ -49,7 +49,7 @@ class RedBeatTimetable(TimetableView):
 
     def _redis_lock(self) -> Lock:
         client: Client = client_of(self._app)
-        # Redis may be emptied meanwhile, and the lock with it: that is no failure.
+        # Redis may be emptied meanwhile, and the lock with it: that is not a failure.
         lock: Lock = client.lock(
             TURN_KEY,
             timeout=TURN_S,
@@ -60,7 +60,7 @@ class RedBeatTimetable(TimetableView):
         return lock
 
     def replace(self, schedules: Mapping[str, Schedule], last_runs: Mapping[str, LastRun]) -> None:
-        """Make the entries those of `schedules`, and no others. Raises UnavailableError."""
+        """Write the entries of `schedules`, and no others. Raises UnavailableError."""
         entries = [
             self._entry(schedule, last_runs.get(name, LastRun()).at)
             for name, schedule in schedules.items()
@@ -78,14 +78,14 @@ class RedBeatTimetable(TimetableView):
             raise unavailable(error) from None
 
     def forget(self, name: str) -> None:
-        """Forget the runs of a schedule that was removed. Raises UnavailableError."""
+        """Forget the runs of a removed schedule. Raises UnavailableError."""
         try:
             client_of(self._app).hdel(RUNS_KEY, name)
         except RedisError as error:
             raise unavailable(error) from None
 
     def note_run(self, name: str, run: LastRun) -> None:
-        """Note when a schedule ran and what came of it. Raises UnavailableError."""
+        """Record when a schedule ran and its result. Raises UnavailableError."""
         moment = run.at.isoformat() if run.at else None
         note = json.dumps({"at": moment, "result": run.result})
         try:
@@ -100,7 +100,7 @@ class RedBeatTimetable(TimetableView):
             "expires": schedule.expires_s,
             "headers": headers,
             "queue": POLLS,
-            # What comes of it is noted as the schedule's last run.
+            # Its result is recorded as the schedule's last run.
             "ignore_result": True,
         }
         entry = Entry(
@@ -112,7 +112,7 @@ class RedBeatTimetable(TimetableView):
             options=options,
             app=self._app,
         )
-        # Celery would put the present in the place of "never".
+        # Celery would replace "never" by the current time.
         entry.last_run_at = last_run_at
         return entry
 

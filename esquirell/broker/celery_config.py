@@ -1,4 +1,4 @@
-"""Celery's settings, chosen so that it goes on through outages and loses nothing of ours."""
+"""Celery's settings, chosen so that it survives outages and loses nothing of ours."""
 
 import ssl
 from datetime import timedelta
@@ -10,20 +10,20 @@ from kombu.transport import TRANSPORT_ALIASES
 from esquirell.broker.connection import ANSWER_S, CONNECT_S, KEEPALIVE_CHECK_S, Address
 from esquirell.broker.queue import COMMANDS, KEY_PREFIX, POLLS, REDBEAT_PREFIX
 
-# A message that a dead worker had taken comes back after this time; a living one says before that
-# it still has it (`transport.QoS`).
+# A message taken by a dead worker is redelivered after this time; a living one renews its claim
+# before that (`transport.QoS`).
 VISIBILITY_S = 300
 
-# By name: kombu imports it when a connection is wanted.
+# By name: kombu imports it when a connection is needed.
 _TRANSPORT = "esquirell.broker.transport:Transport"
 
 
 def celery_config(address: Address, zone: str, result_expires: timedelta) -> dict[str, Any]:
-    """Build the settings of the Celery app for a Redis and a time zone.
+    """Return the settings of the Celery app for a Redis and a time zone.
 
-    Results are kept of what a user's own code sends; our senders say `ignore_result` with each
-    message. `beat_schedule` stays empty: schedules come from the database, and what stood here
-    would win over every change that a user makes.
+    Results are kept for what a user's own code sends; our senders set `ignore_result` on each
+    message. `beat_schedule` stays empty: schedules come from the database, and entries here would
+    override every change by a user.
     """
     TRANSPORT_ALIASES.update(dict.fromkeys(("redis", "rediss"), _TRANSPORT))
     return {
@@ -41,14 +41,14 @@ def celery_config(address: Address, zone: str, result_expires: timedelta) -> dic
         "beat_max_loop_interval": 1,
         "result_backend": _url(address),
         "result_backend_transport_options": _sentinel_options(address) | _OWN_KEYS,
-        # One for all threads: each of its own would have connections of its own.
+        # One for all threads: each would otherwise have its own connections.
         "result_backend_thread_safe": True,
         "result_expires": result_expires,
         "redis_backend_use_ssl": _ssl(address),
         "redis_backend_health_check_interval": KEEPALIVE_CHECK_S,
         "redis_socket_timeout": ANSWER_S,
         "redis_socket_connect_timeout": CONNECT_S,
-        # redis-py's connection over a Unix socket does not take it.
+        # redis-py's Unix socket connection does not accept it.
         "redis_socket_keepalive": not address.url.startswith("unix:"),
         "task_serializer": "json",
         "accept_content": ["json"],
@@ -63,9 +63,9 @@ def celery_config(address: Address, zone: str, result_expires: timedelta) -> dic
         "timezone": zone,
         "enable_utc": True,
         "worker_prefetch_multiplier": 1,
-        # Only tasks acknowledged late are meant, which a lost Redis delivers again anyway.
+        # Concerns only late-acknowledged tasks, which Redis delivers again anyway.
         "worker_cancel_long_running_tasks_on_connection_loss": True,
-        # Flower asks for them when it runs: three messages a task, which cost a millisecond.
+        # Flower requests them when it runs: three messages per task, which cost a millisecond.
         "worker_send_task_events": False,
         "worker_hijack_root_logger": False,
     }
@@ -74,7 +74,7 @@ def celery_config(address: Address, zone: str, result_expires: timedelta) -> dic
 QUEUES = (POLLS, COMMANDS)
 
 
-# What other programs keep in the same Redis is not ours, and the other way round.
+# Keeps our keys apart from those of other programs in the same Redis.
 _OWN_KEYS = {"global_keyprefix": KEY_PREFIX}
 
 
@@ -97,7 +97,7 @@ def _transport_options(address: Address) -> dict[str, Any]:
 
 
 def _url(address: Address) -> str:
-    """Write the URL as kombu and Celery read it; their own dumps mask the password in it."""
+    """Return the URL as kombu and Celery expect it; their own dumps mask the password in it."""
     scheme, _, rest = address.url.partition("://")
     user, mark, host = rest.rpartition("@")
     if address.password:
@@ -116,5 +116,5 @@ def _url(address: Address) -> str:
 def _ssl(address: Address) -> dict[str, Any] | None:
     if not address.url.startswith("rediss://"):
         return None
-    # Celery wants it said; redis-py would require a certificate anyway.
+    # Celery demands it explicitly; redis-py would require a certificate anyway.
     return {"ssl_cert_reqs": ssl.CERT_REQUIRED} | address.options

@@ -1,6 +1,6 @@
-"""Our keys in Redis that hold something else: others wrote there, or a disk was damaged.
+"""Keys of ours in Redis with foreign content: written by others, or by a damaged disk.
 
-All that Redis has is disposable, so it is discarded; what is needed is rewritten.
+Everything in Redis is disposable, so it is discarded; what is needed is rewritten.
 """
 
 from collections.abc import Iterator
@@ -10,8 +10,8 @@ from esquirell.broker.connection import Client
 
 OURS = "esquirell:*"
 
-# The type of each of our keys, the first pattern counts; an asterisk after it: it must expire, as
-# nobody would ever give up a lock that does not.
+# The type of each of our keys; the first matching pattern counts. An asterisk means that the key
+# must expire, as a lock without expiry would never be released.
 TYPES = {
     "esquirell:celery:_kombu.binding_deadlines": "zset",
     "esquirell:celery:_kombu.binding*": "set",
@@ -19,7 +19,7 @@ TYPES = {
     "esquirell:celery:unacked_index": "zset",
     "esquirell:celery:unacked_mutex": "string",
     "esquirell:celery:celery-task-meta-*": "string",
-    # Groups and chords: several types.
+    # Groups and chords: various types.
     "esquirell:celery:celery-taskset-meta-*": "any",
     "esquirell:celery:chord-unlock-*": "any",
     "esquirell:celery:*": "list",
@@ -42,7 +42,7 @@ TYPES = {
 
 
 def cleanse(client: Client) -> list[str]:
-    """Remove the keys of ours that hold something else; return them. Raises RedisError."""
+    """Remove our keys with foreign content; return them. Raises RedisError."""
     strangers = list(_strangers(client))
     if strangers:
         client.delete(*strangers)

@@ -1,4 +1,4 @@
-"""Connections to Redis, with a time limit on every step."""
+"""Connections to Redis, with a timeout on every step."""
 
 import re
 from dataclasses import dataclass, field
@@ -24,12 +24,12 @@ KEEPALIVE_CHECK_S = 15
 
 Client = redis.Redis
 
-# Redis adds where in which script it was, and redis-py the command, with all that it wrote.
+# Redis adds the position in the script, and redis-py the command with all that it wrote.
 _AROUND = re.compile(
     r" script: \S+, on @user_script:\d+|^Command # \d+ \(.*\) of pipeline caused error: ",
     re.DOTALL,
 )
-# It is there, and says no.
+# Redis is there, but refuses.
 ANSWERS = (ResponseError, AuthenticationError, AuthorizationError, BusyLoadingError)
 
 __all__ = ["Address", "Client", "RedisError", "RefusedError", "Sentinels", "connect", "unavailable"]
@@ -37,7 +37,7 @@ __all__ = ["Address", "Client", "RedisError", "RefusedError", "Sentinels", "conn
 
 @dataclass(frozen=True, slots=True)
 class Sentinels:
-    """Who knows where Redis is at the moment: hosts and ports, and how they call it."""
+    """The Sentinels that know where Redis currently is: hosts and ports, and the master's name."""
 
     hosts: tuple[tuple[str, int], ...]
     master: str
@@ -52,9 +52,9 @@ class Sentinels:
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where Redis is; the password stands apart so that no dump of settings shows it.
+    """Where Redis is; the password is separate so that no dump of settings shows it.
 
-    With `sentinels` the host is theirs to tell, and `url` holds only user and database.
+    With `sentinels` they know the host, and `url` has only user and database.
     """
 
     url: str
@@ -64,7 +64,7 @@ class Address:
 
 
 def connect(address: Address) -> redis.Redis:
-    """Prepare a client (it connects on first use)."""
+    """Return a client (it connects on first use)."""
     options = dict(address.options)
     if address.password:
         options["password"] = address.password
@@ -80,7 +80,7 @@ def connect(address: Address) -> redis.Redis:
 
 
 def _master(url: str, known: Sentinels, options: dict[str, Any]) -> redis.Redis:
-    """Prepare a client that asks for the master at each connection, so that it follows it."""
+    """Return a client that asks for the master on each connection, so that it follows it."""
     parts = urlsplit(url)
     options |= {"db": int(parts.path.strip("/") or 0), "username": parts.username}
     asked = Sentinel(known.hosts, sentinel_kwargs=known.options)  # type: ignore[no-untyped-call]  # redis-py's
@@ -88,18 +88,18 @@ def _master(url: str, known: Sentinels, options: dict[str, Any]) -> redis.Redis:
 
 
 class RefusedError(UnavailableError):
-    """Redis is there and refuses: it is read-only or full, or our keys hold something else."""
+    """Redis is there but refuses: it is read-only or full, or our keys have foreign content."""
 
 
 class PasswordRefusedError(RefusedError):
-    """Redis does not accept the user or the password, or wants one."""
+    """Redis does not accept the user or the password, or requires one."""
 
 
 def unavailable(error: Exception) -> UnavailableError:
     """Return the error that says in one sentence what Redis answered, or why there is no answer."""
     if isinstance(error, UnavailableError):
         return error
-    # kombu puts an error of its own around that of Redis.
+    # kombu wraps Redis' error in its own.
     error = error.__cause__ if isinstance(error.__cause__, RedisError) else error
     words = _AROUND.sub("", str(error)).partition("\n")[0].rstrip(". ")
     if isinstance(error, ANSWERS):

@@ -1,4 +1,4 @@
-"""What Redis says of itself, for those who look whether it is set up well."""
+"""What Redis reports about itself, for checking its configuration."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ class RedisFacts:
 
     @property
     def loses_tasks(self) -> bool:
-        """Return whether waiting tasks are discarded when memory runs out."""
+        """Return whether queued tasks are discarded when memory runs out."""
         return self.policy.startswith(ANY_KEY)
 
 
@@ -39,7 +39,7 @@ def _parts(version: str) -> tuple[int, ...]:
 
 
 def examine(client: redis.Redis) -> RedisFacts:
-    """Ask a server for its facts, and whether it does what is needed. Raises UnavailableError."""
+    """Return a server's facts, and test that it does what is needed. Raises UnavailableError."""
     probe(client)
     try:
         # Not CONFIG GET, which users with few rights and hosted servers are refused.
@@ -50,8 +50,8 @@ def examine(client: redis.Redis) -> RedisFacts:
 
 
 def facts_of(facts: Mapping[str, Any]) -> RedisFacts:
-    """Read the facts out of what INFO gave."""
-    # Valkey says which Redis it stands for.
+    """Parse the facts from the answer to INFO."""
+    # Valkey reports the Redis version that it is compatible with.
     version = str(facts.get("redis_version", "unknown"))
     return RedisFacts(
         str(facts.get("valkey_version", version)),

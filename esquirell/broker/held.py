@@ -1,4 +1,4 @@
-"""Tasks that workers hold, as they say themselves in Redis every few seconds."""
+"""Tasks that workers hold, as they report in Redis every few seconds."""
 
 import json
 from collections.abc import Mapping
@@ -8,20 +8,21 @@ from esquirell.broker.connection import Client, RedisError, unavailable
 from esquirell.domain.tasks import HeldTask
 
 PREFIX = "esquirell:held:"
-# Several times as long as a worker takes to say it again.
+# Several times a worker's reporting interval.
 KEPT_S = 30
 
 
 class HeldTasks:
-    """Where the tasks are that somebody waits for."""
+    """Finds the tasks that somebody is waiting for."""
 
     def __init__(self, client: Client) -> None:
         self._client = client
 
     def renew(self, worker: str, tasks: Mapping[str, float | None]) -> None:
-        """Say that a worker holds tasks: by id the unix time since when each runs, None: it waits.
+        """Record the tasks that a worker holds.
 
-        Raises UnavailableError.
+        By id, the unix time since when each has been running, None for a waiting one. Raises
+        UnavailableError.
         """
         if not tasks:
             return
@@ -34,7 +35,7 @@ class HeldTasks:
             raise unavailable(error) from None
 
     def find(self, task_id: str) -> HeldTask | None:
-        """Return who holds a task; None when nobody says so. Raises UnavailableError."""
+        """Return who holds a task; None if nobody reports it. Raises UnavailableError."""
         try:
             found = self._client.get(PREFIX + task_id)
         except RedisError as error:

@@ -10,8 +10,8 @@ log = logging.getLogger(__name__)
 LEASE_S = 15
 RENEW_S = 4.0
 
-# Take the lease when nobody holds it, renew it when we do; 1 means that it is ours. What does not
-# expire is no lease: nobody would ever give it up.
+# Take the lease when nobody holds it, renew it when we do; 1 means that it is ours. A key without
+# expiry is not a lease: it would never be released.
 HOLD = """
 local holder = redis.call('get', KEYS[1])
 if holder and holder ~= ARGV[1] and redis.call('pttl', KEYS[1]) >= 0 then return 0 end
@@ -19,14 +19,14 @@ redis.call('set', KEYS[1], ARGV[1], 'PX', ARGV[2])
 return 1
 """
 
-# Give the lease up unless somebody else has taken it meanwhile.
+# Release the lease unless somebody else has taken it meanwhile.
 RELEASE = """
 if redis.call('get', KEYS[1]) == ARGV[1] then redis.call('del', KEYS[1]) end
 """
 
 
 class Lease:
-    """Held by one `owner` at a time; one that dies loses it after 15 s."""
+    """Held by one `owner` at a time; an owner that dies loses it after 15 s."""
 
     def __init__(self, client: Client, role: str, owner: str) -> None:
         self._client = client
@@ -50,7 +50,7 @@ class Lease:
         return held
 
     def seize(self) -> None:
-        """Take the lease from whoever holds it. Raises UnavailableError."""
+        """Take the lease from its holder. Raises UnavailableError."""
         try:
             self._client.set(self._key, self._owner, px=LEASE_S * 1000)
         except RedisError as error:
@@ -58,12 +58,12 @@ class Lease:
         self._held, self._asked_at = True, time.monotonic()
 
     def release(self) -> None:
-        """Return the lease up if it is still ours, so that another takes over at once."""
+        """Release the lease if it is still ours, so that another takes over at once."""
         try:
             if self._held:
                 self._client.eval(RELEASE, 1, self._key, self._owner)
         except RedisError as error:
-            log.debug("the lease runs out by itself: %s", error)
+            log.debug("the lease expires by itself: %s", error)
         self._held = None
 
     def _log_change(self, *, held: bool) -> None:

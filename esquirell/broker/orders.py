@@ -1,4 +1,4 @@
-"""What all processes of a service are told at once, through Redis."""
+"""Orders to all processes of a service, through Redis."""
 
 import json
 import uuid
@@ -9,26 +9,26 @@ import redis
 from esquirell.broker.connection import RedisError, unavailable
 
 KEY = "esquirell:orders"
-# Longer than a process takes to look, shorter than a restart that surprises somebody later on.
+# Longer than the interval at which processes check, but too short for a late surprise.
 VALID_S = 60
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What is to be done; `id` tells it from an earlier one that says the same."""
+    """What to do; `id` distinguishes it from an earlier equal one."""
 
     id: str
     value: str = ""
 
 
 class Orders:
-    """Gives orders, the newest of each kind, to processes that look within a minute."""
+    """Sends orders, the newest of each kind, to processes that check within a minute."""
 
     def __init__(self, client: redis.Redis) -> None:
         self._client = client
 
     def give(self, kind: str, value: str = "") -> Order:
-        """Give an order to all processes. Raises UnavailableError."""
+        """Send an order to all processes. Raises UnavailableError."""
         order = Order(uuid.uuid4().hex, value)
         key = f"{KEY}:{kind}"
         try:
@@ -48,7 +48,7 @@ class Orders:
 
 
 def _read(text: object) -> Order | None:
-    """Read an order; what is none of ours says nothing."""
+    """Parse an order; a foreign value is ignored."""
     try:
         order_id, value = json.loads(str(text or ""))
     except (ValueError, TypeError):

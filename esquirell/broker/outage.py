@@ -1,4 +1,4 @@
-"""Times in which Redis is unreachable or refuses: said once for all parts of a process."""
+"""Outages and refusals of Redis: logged once for all parts of a process."""
 
 import logging
 import threading
@@ -10,15 +10,15 @@ from esquirell.broker.connection import Client, RedisError, RefusedError, unavai
 
 log = logging.getLogger(__name__)
 
-# What works for so long is said to work again; a shorter while is part of the outage.
+# After working this long, Redis counts as working again; a shorter time is part of the outage.
 SOUND_S = 5.0
-# Different words of one outage; what Redis answers may hold numbers that differ each time.
+# Different messages during one outage; Redis' answers may contain changing numbers.
 MOST_WORDS = 3
 CLEANSE_EVERY_S = 5.0
 
 
 class Outage:
-    """Hears from each part whether Redis serves it, and logs the beginning, the words, the end."""
+    """Is told by each part whether Redis works, and logs the beginning, the reasons and the end."""
 
     def __init__(self, client: Client, clock: Callable[[], float] = time.monotonic) -> None:
         self._client = client
@@ -32,7 +32,7 @@ class Outage:
         self._cleansed_at = float("-inf")
 
     def failed(self, part: str, error: Exception) -> None:
-        """Note that Redis did not serve a part; its words are logged once an outage."""
+        """Record that Redis failed a part; each reason is logged once per outage."""
         reason = unavailable(error)
         words = str(reason)
         with self._lock:
@@ -48,7 +48,7 @@ class Outage:
             self._cleanse()
 
     def works(self, part: str) -> None:
-        """Note that Redis serves a part. To be called again and again: that costs nothing."""
+        """Record that Redis works for a part. Cheap: call it again and again."""
         if self._began is None:
             return
         with self._lock:
@@ -62,7 +62,7 @@ class Outage:
             self._said.clear()
 
     def _cleanse(self) -> None:
-        """Discard what others wrote under our keys, which may be what Redis refuses for."""
+        """Discard foreign content of our keys, which may be why Redis refuses."""
         now = self._clock()
         if now - self._cleansed_at < CLEANSE_EVERY_S:
             return
@@ -70,11 +70,11 @@ class Outage:
         try:
             removed = cleanse(self._client)
         except RedisError as error:
-            log.debug("what may stand under our keys stays: %s", error)
+            log.debug("foreign content of our keys can't be removed: %s", error)
             return
         if removed:
             log.warning(
-                "removed %d keys of ours in Redis that held something else, %s first",
+                "removed %d of our keys in Redis that had foreign content, starting with %s",
                 len(removed),
                 removed[0],
             )

@@ -1,4 +1,4 @@
-"""Which worker holds the line to which meter: one owner each, noted in Redis."""
+"""Which worker holds the connection to which meter: one owner each, recorded in Redis."""
 
 from collections.abc import Collection
 
@@ -8,7 +8,7 @@ MEMBER_S = 15
 KEPT_S = 60
 PREFIX = "esquirell:lines:"
 
-# Say that a worker is there, and return all that are: by Redis' clock, as others may differ.
+# Register a worker and return all that are alive: by Redis' clock, as others may differ.
 JOIN = """
 local now = tonumber(redis.call('TIME')[1])
 redis.call('ZADD', KEYS[1], now, ARGV[1])
@@ -18,7 +18,7 @@ redis.call('EXPIRE', KEYS[2], ARGV[3])
 return redis.call('ZRANGE', KEYS[1], 0, -1)
 """
 
-# Take meters that nobody owns who is there; return those that are ours.
+# Take meters without a living owner; return those that are ours.
 CLAIM = """
 local ours = {}
 for number = 2, #ARGV do
@@ -45,7 +45,7 @@ return 0
 class Owners:
     """The owners of the meters of a queue ("": those without one), for the worker `instance`.
 
-    A worker that is not heard of for 15 s owns nothing any more. Everything raises
+    A worker that is not heard of for 15 s owns nothing any more. All methods raise
     UnavailableError.
     """
 
@@ -54,7 +54,7 @@ class Owners:
         self.instance = instance
 
     def join(self, queue: str) -> list[str]:
-        """Say that this worker serves a queue; return all that do."""
+        """Register this worker for the queue; return all that serve it."""
         return self._run(JOIN, queue, str(MEMBER_S), str(KEPT_S))
 
     def members(self, queue: str) -> list[str]:
@@ -65,7 +65,7 @@ class Owners:
             raise unavailable(error) from None
 
     def owners(self, queue: str) -> dict[str, str]:
-        """Return the owner of each meter that has one, whether it is still there or not."""
+        """Return the owner of each meter that has one, whether or not it is alive."""
         try:
             found = self._client.hgetall(_owners(queue))
         except RedisError as error:
@@ -73,7 +73,7 @@ class Owners:
         return {str(meter): str(owner) for meter, owner in found.items()}
 
     def claim(self, queue: str, meters: Collection[str]) -> set[str]:
-        """Take meters that have no owner; return those that are ours by now."""
+        """Take meters that have no owner; return those that are ours now."""
         return set(self._run(CLAIM, queue, *meters)) if meters else set()
 
     def hand(self, queue: str, meters: Collection[str], worker: str) -> None:
@@ -82,7 +82,7 @@ class Owners:
             self._run(HAND, queue, worker, *meters)
 
     def leave(self, queue: str) -> None:
-        """Say that this worker ends."""
+        """Unregister this worker, which ends."""
         try:
             self._client.zrem(_members(queue), self.instance)
         except RedisError as error:

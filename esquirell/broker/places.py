@@ -1,4 +1,4 @@
-"""Where the state of this machine lay at an earlier start: Redis outlasts an unmounted disk."""
+"""Where this machine's state was at an earlier start: Redis outlasts an unmounted disk."""
 
 import socket
 
@@ -8,14 +8,14 @@ PREFIX = "esquirell:places:"
 
 
 class Places:
-    """Remembers the state directories of this machine. Everything raises UnavailableError."""
+    """Remembers the state directories of this machine. All methods raise UnavailableError."""
 
     def __init__(self, client: Client, host: str = "") -> None:
         self._client = client
         self._key = f"{PREFIX}{host or socket.gethostname()}"
 
     def knows(self, folder: str) -> bool:
-        """Return whether a service of this machine has had its state there."""
+        """Return whether a service on this machine has had its state there."""
         try:
             return bool(self._client.sismember(self._key, folder))
         except RedisError as error:

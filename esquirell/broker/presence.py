@@ -1,4 +1,4 @@
-"""Which processes are alive and in which roles, as each says itself in Redis every few seconds."""
+"""Which processes are alive and in which roles, as each reports in Redis every few seconds."""
 
 import json
 from collections.abc import Iterable
@@ -10,7 +10,7 @@ from esquirell.broker.probe import probe
 from esquirell.domain.process import Process, process_of
 
 ALIVE_S = 20
-# One that vanished without a goodbye is named for a day.
+# A process that disappeared without shutting down is listed for a day.
 NAMED_S = 86_400
 PREFIX = "esquirell:role:"
 PROCESSES = "esquirell:process:"
@@ -25,7 +25,7 @@ class Presence:
         self._has_spoken = False
 
     def announce(self, process: Process, working: Iterable[str]) -> None:
-        """Describe this process, and say in which roles it works. Raises UnavailableError."""
+        """Record this process and its roles as alive. Raises UnavailableError."""
         try:
             with self._client.pipeline() as steps:
                 for role in working:
@@ -41,7 +41,7 @@ class Presence:
             raise unavailable(error) from None
 
     def withdraw(self, *roles: str) -> None:
-        """Say that this process, with these roles, has ended. Raises UnavailableError."""
+        """Record that this process, with these roles, has ended. Raises UnavailableError."""
         keys = [f"{PREFIX}{role}:{self._instance}" for role in roles]
         try:
             self._client.delete(*keys, f"{PROCESSES}{self._instance}")
@@ -49,14 +49,11 @@ class Presence:
             raise unavailable(error) from None
 
     def probe(self) -> None:
-        """Try what the roles need of Redis. Raises UnavailableError with its own words."""
+        """Test what the roles need from Redis. Raises UnavailableError with Redis' own words."""
         probe(self._client)
 
     def roles(self) -> dict[str, str]:
-        """Return the roles that are alive anywhere, with the time since when.
-
-        Raises UnavailableError.
-        """
+        """Return the roles that are alive anywhere, and since when. Raises UnavailableError."""
         try:
             keys = sorted(self._client.scan_iter(f"{PREFIX}*", count=1000))
             values = self._client.mget(keys) if keys else []
@@ -73,7 +70,7 @@ class Presence:
             raise unavailable(error) from None
 
     def processes(self) -> list[Process]:
-        """Return the processes that are alive, and those that vanished within a day.
+        """Return the processes that are alive, and those that disappeared within a day.
 
         The living come first, by host and roles. Raises UnavailableError.
         """
@@ -100,7 +97,7 @@ class Presence:
         return found
 
     def _take_place(self, process: Process) -> None:
-        """Forget one that vanished on this machine, whose roles this process has now."""
+        """Forget a process that disappeared on this machine, whose roles this process now has."""
         for key, other in self._described().items():
             same = (other.host, other.roles) == (process.host, process.roles)
             if same and not other.alive:
@@ -109,7 +106,7 @@ class Presence:
 
 
 def _read(text: str | None) -> Process | None:
-    """Read a description; None for one that is gone meanwhile, or another program's."""
+    """Parse a description; None if it is gone meanwhile, or foreign."""
     try:
         return process_of(json.loads(text)) if text else None
     except (ValueError, KeyError, TypeError, AttributeError):

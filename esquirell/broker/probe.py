@@ -1,4 +1,4 @@
-"""Whether Redis does what is asked of it: one that answers may still refuse to write."""
+"""Whether Redis does what is needed: one that answers may still refuse writes."""
 
 import uuid
 
@@ -7,7 +7,7 @@ from esquirell.broker.connection import Client, RedisError, unavailable
 PREFIX = "esquirell:probe:"
 KEPT_MS = 5000
 
-# What a lease does, and a queue.
+# What a lease and a queue do.
 TRY = """
 redis.call('set', KEYS[1], ARGV[1], 'PX', ARGV[2])
 return redis.call('get', KEYS[1])
@@ -18,7 +18,7 @@ def probe(client: Client) -> None:
     """Write, run a script and pass a message. Raises UnavailableError with Redis' own words."""
     key = PREFIX + uuid.uuid4().hex
     try:
-        # A refused command is named; a script that is refused one only says that it was.
+        # A refused command is named in the error; a refused script only says that it was refused.
         with client.pipeline(transaction=False) as steps:
             steps.set(key, "1", px=KEPT_MS)
             steps.eval(TRY, 1, key, "1", KEPT_MS)

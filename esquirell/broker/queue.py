@@ -1,4 +1,4 @@
-"""What waits in the queues of Celery."""
+"""What is waiting in Celery's queues."""
 
 import json
 from collections.abc import Callable, Collection
@@ -12,7 +12,7 @@ from esquirell.broker.connection import RedisError, unavailable
 
 POLLS = "polls"
 COMMANDS = "commands"
-# Before the names of all keys that Celery uses, those of queues and results included.
+# The prefix of all keys that Celery uses, including queues and results.
 KEY_PREFIX = "esquirell:celery:"
 # Before the names of all keys that RedBeat uses.
 REDBEAT_PREFIX = "esquirell:redbeat:"
@@ -21,21 +21,21 @@ SENT_AT_HEADER = "esquirell_sent_at"
 
 @dataclass(frozen=True, slots=True)
 class Backlog:
-    """How many tasks wait, and for how many seconds the oldest of them has."""
+    """How many tasks are waiting, and for how many seconds the oldest has been."""
 
     length: int
     oldest_s: float
 
 
 class Queues:
-    """Looks at what waits, without taking it; `others` gives the queues beside our own two."""
+    """Inspects the queues without taking messages; `others` returns those beside our own two."""
 
     def __init__(self, client: redis.Redis, others: Callable[[], Collection[str]] = tuple) -> None:
         self._client = client
         self._others = others
 
     def backlog(self) -> Backlog:
-        """Count what waits. Raises UnavailableError."""
+        """Count the waiting messages. Raises UnavailableError."""
         names = (POLLS, COMMANDS, *self._others())
         try:
             with self._client.pipeline(transaction=False) as steps:
@@ -51,17 +51,17 @@ class Queues:
 
 
 def queue_key(queue: str) -> str:
-    """Return the key of the list in Redis in which the messages of a queue wait."""
+    """Return the key of the Redis list in which the messages of a queue wait."""
     return KEY_PREFIX + queue
 
 
 def _waited_s(message: str) -> float:
-    """Read when a message was sent, as `sent_now` noted it in its headers."""
+    """Return when a message was sent, as `sent_now` recorded it in its headers."""
     headers: dict[str, Any] = json.loads(message).get("headers", {})
     sent_at = headers.get(SENT_AT_HEADER)
     return max(0.0, datetime.now(UTC).timestamp() - sent_at) if sent_at else 0.0
 
 
 def sent_now(headers: dict[str, Any]) -> dict[str, Any]:
-    """Add the present unix time (s) to the headers of a message."""
+    """Add the current unix time (s) to the headers of a message."""
     return headers | {SENT_AT_HEADER: datetime.now(UTC).timestamp()}

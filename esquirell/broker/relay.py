@@ -1,4 +1,4 @@
-"""Polls handed to other workers: into their inbox, answered through a list in Redis."""
+"""Polls handed to other workers: through their inbox, answered through a list in Redis."""
 
 import json
 import uuid
@@ -10,20 +10,20 @@ from esquirell.broker.connection import Client, RedisError, unavailable
 PREFIX = "esquirell:part:"
 INBOX = "esquirell:inbox:"
 
-# Shorter than the time limit of an answer from Redis.
+# Shorter than the timeout of an answer from Redis.
 WAIT_S = 1
 INBOX_WAIT_S = 2
-# What nobody took by then is of no use; an answer waits longer than anybody does.
+# A batch not taken by then is useless; an answer is kept longer than anybody waits for it.
 EXPIRES_S = 30
 KEPT_S = 120
-# A worker that reads a part says so again and again; one that does not is gone.
+# A worker that reads a batch renews this; one that does not is gone.
 TAKEN_S = 6
 
 
 class Relay:
-    """Sends parts of polls to workers by name; what came of one returns by a ticket.
+    """Sends batches of a poll to workers by name; results are returned by ticket.
 
-    Everything raises UnavailableError.
+    All methods raise UnavailableError.
     """
 
     def __init__(self, client: Client, instance: str) -> None:
@@ -31,7 +31,7 @@ class Relay:
         self._instance = instance
 
     def send(self, worker: str, kind: str, meters: Sequence[str]) -> str:
-        """Have a worker read meters; return the ticket of its answer."""
+        """Have a worker read meters; return the ticket for its answer."""
         ticket = uuid.uuid4().hex
         part = json.dumps({"kind": kind, "meters": list(meters), "ticket": ticket})
         try:
@@ -44,7 +44,7 @@ class Relay:
         return ticket
 
     def receive(self) -> Mapping[str, Any] | None:
-        """Wait up to 2 s for a part that this worker is to read."""
+        """Wait up to 2 s for a batch that this worker is to read."""
         try:
             found = self._client.blpop([INBOX + self._instance], timeout=INBOX_WAIT_S)
         except RedisError as error:
@@ -52,14 +52,14 @@ class Relay:
         return json.loads(found[1]) if found else None
 
     def claim(self, ticket: str) -> bool:
-        """Take on the work of a ticket; return False if somebody has."""
+        """Take on the work of a ticket; return False if another worker has."""
         try:
             return bool(self._client.set(_taken(ticket), 1, nx=True, ex=TAKEN_S))
         except RedisError as error:
             raise unavailable(error) from None
 
     def keep(self, tickets: Collection[str]) -> None:
-        """Say that the work of tickets goes on."""
+        """Record that the work on tickets goes on."""
         try:
             with self._client.pipeline() as pipe:
                 for ticket in tickets:
@@ -69,14 +69,14 @@ class Relay:
             raise unavailable(error) from None
 
     def under_way(self, ticket: str) -> bool:
-        """Whether somebody works on a ticket."""
+        """Whether somebody is working on a ticket."""
         try:
             return bool(self._client.exists(_taken(ticket)))
         except RedisError as error:
             raise unavailable(error) from None
 
     def reply(self, ticket: str, answer: Mapping[str, Any]) -> None:
-        """Answer to a ticket."""
+        """Answer a ticket."""
         key = PREFIX + ticket
         try:
             with self._client.pipeline() as pipe:

@@ -1,4 +1,4 @@
-"""Tasks that were cancelled, kept in Redis, where they may still wait."""
+"""Cancelled tasks, kept in Redis while their messages may still be queued."""
 
 import time
 
@@ -10,7 +10,7 @@ KEPT_S = 10_800
 
 
 class RevokedTasks:
-    """The ids of tasks that are not to be run, for workers that start later."""
+    """The ids of cancelled tasks, for workers that start later."""
 
     def __init__(self, client: Client) -> None:
         self._client = client
@@ -28,7 +28,7 @@ class RevokedTasks:
             raise unavailable(error) from None
 
     def ids(self) -> list[str]:
-        """Return the ids of all that are remembered. Raises UnavailableError."""
+        """Return all remembered ids. Raises UnavailableError."""
         try:
             found = self._client.zrangebyscore(KEY, time.time() - KEPT_S, "+inf")
         except RedisError as error:

@@ -1,4 +1,4 @@
-"""Sending a task to whatever worker is free."""
+"""Sending a task to any free worker."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -12,7 +12,7 @@ from esquirell.domain.tasks import COMMAND_HEADER, SCHEDULE_HEADER
 
 
 class TaskSender:
-    """Sends tasks that somebody asked for; they do not queue behind scheduled polls."""
+    """Sends requested tasks, which do not queue behind scheduled polls."""
 
     def __init__(self, app: Celery) -> None:
         self._app = app
@@ -25,9 +25,9 @@ class TaskSender:
         expires_s: int,
         schedule: str | None = None,
     ) -> None:
-        """Send a task, to be discarded if no worker took it in time.
+        """Send a task, to be discarded if no worker takes it in time.
 
-        `schedule` is the one of which this is a run. Raises UnavailableError.
+        `schedule` is the one that this is a run of. Raises UnavailableError.
         """
         headers = {COMMAND_HEADER: task_id} | ({SCHEDULE_HEADER: schedule} if schedule else {})
         try:
@@ -37,7 +37,7 @@ class TaskSender:
                 task_id=task_id,
                 queue=COMMANDS,
                 expires=expires_s,
-                # What comes of it is in the record of the command.
+                # Its result is in the record of the command.
                 ignore_result=True,
                 headers=sent_now(headers),
             )

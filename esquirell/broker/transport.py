@@ -1,4 +1,4 @@
-"""Celery's transport over Redis, made to use less for each message and between them."""
+"""Celery's transport over Redis, with less work per message and between messages."""
 
 import logging
 import time
@@ -23,24 +23,24 @@ from esquirell.broker.queue import KEY_PREFIX
 
 log = logging.getLogger(__name__)
 
-# kombu asks again each second; a message comes at once however long a worker waits for it. At its
-# end the present wait has to run out, or the message that it brings would be lost. Who collects
-# answers changes what it waits for, so it goes on in kombu's steps.
+# kombu polls every second; a message arrives at once however long a worker waits for it. On
+# shutdown the current wait has to run out, or a message that it returns would be lost. Who
+# collects answers changes what it waits for, so that keeps kombu's interval.
 WAIT_S = 3
-# Well within the time after which another worker takes what this one has (VISIBILITY_S).
+# Well within the time after which another worker takes over our messages (VISIBILITY_S).
 STILL_HERE_EVERY_S = 60
 SAY_EVERY_S = 60.0
-# kombu looks each second whether bindings are to be renewed, which is due after many minutes: that
-# wakes a loop which has nothing else to do.
+# kombu checks every second whether bindings need renewal, which is due after many minutes: that
+# wakes an otherwise idle loop.
 BINDINGS_EVERY_S = 60
 
 
-# What reading a message raises that is none; nested too deep, it is a RecursionError.
+# Raised when an invalid message is read; RecursionError if it is nested too deeply.
 MALFORMED = (ValueError, TypeError, AttributeError, LookupError, RecursionError)
 
 
 class Strays:
-    """Logs what was discarded: the first, then how many a minute."""
+    """Logs discarded messages: the first, then how many per minute."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -48,7 +48,7 @@ class Strays:
         self._unsaid = 0
 
     def note(self, sentence: str, error: Exception) -> None:
-        """Note that something was discarded, and why."""
+        """Record that something was discarded, and why."""
         if self._clock() - self._said_at < SAY_EVERY_S:
             self._unsaid += 1
             return
@@ -59,14 +59,14 @@ class Strays:
 
 STRAYS = Strays()
 
-# A message that waits to be put into a list of Redis: the key, and what is to be put there.
+# A message to be pushed to a Redis list: the key and the content.
 Unsent = tuple[str, str]
 _collected: ContextVar[list[Unsent] | None] = ContextVar("collected", default=None)
 
 
 @contextmanager
 def collected() -> Iterator[list[Unsent]]:
-    """Collect the messages that are sent meanwhile, for who writes them along with other things."""
+    """Collect messages that are sent meanwhile, for a caller who writes them with other things."""
     found: list[Unsent] = []
     token = _collected.set(found)
     try:
@@ -76,11 +76,11 @@ def collected() -> Iterator[list[Unsent]]:
 
 
 class QoS(RedisQoS):
-    """Knows the messages that were taken and not acknowledged yet.
+    """Tracks the messages that were taken and not acknowledged yet.
 
-    kombu gives a message back to the queue when its worker has had it for `visibility_timeout`
-    seconds, whether the worker lives or not: a retry in ten minutes, or a task that waits behind
-    a long one, would be run twice.
+    kombu returns a message to the queue when its worker has had it for `visibility_timeout`
+    seconds, whether or not the worker is alive: a retry in ten minutes, or a task that waits behind
+    a long one, would run twice.
     """
 
     channel: "Channel"
@@ -92,7 +92,7 @@ class QoS(RedisQoS):
         self._brief: set[str] = set()
 
     def append(self, message: Message, delivery_tag: str) -> None:
-        """Note that a message was taken: in Redis, unless it expires before it would come back."""
+        """Record in Redis that a message was taken, unless it expires before its redelivery."""
         if _is_brief(message, self.visibility_timeout):
             self._brief.add(delivery_tag)
             VirtualQoS.append(self, message, delivery_tag)
@@ -100,7 +100,7 @@ class QoS(RedisQoS):
             super().append(message, delivery_tag)
 
     def ack(self, delivery_tag: str) -> None:
-        """Note that a message was taken for good."""
+        """Record that a message was taken for good."""
         if delivery_tag in self._brief:
             self._brief.discard(delivery_tag)
             VirtualQoS.ack(self, delivery_tag)
@@ -115,19 +115,19 @@ class QoS(RedisQoS):
         super().reject(delivery_tag, requeue=requeue)
 
     def restore_unacked(self, client: Client | None = None) -> None:
-        """Return all that was taken and not begun: this worker ends."""
+        """Return everything taken and not started: this worker ends."""
         for delivery_tag in list(self._delivered or ()):
             self._write_down(delivery_tag)
         super().restore_unacked(client)
 
     def _write_down(self, delivery_tag: str) -> None:
-        """Note in Redis, from where it is returned, what was not noted there."""
+        """Record in Redis, from where it is returned, what was not recorded there."""
         if delivery_tag in self._brief:
             self._brief.discard(delivery_tag)
             super().append(self.get(delivery_tag), delivery_tag)
 
     def restore_unacked_once(self, stderr: object = None) -> None:
-        """Return what was taken, if there is a connection; else it comes back by its time.
+        """Return taken messages if there is a connection; otherwise they come back after a timeout.
 
         kombu tries it over a connection that it has just discarded, which ends a worker.
         """
@@ -135,7 +135,7 @@ class QoS(RedisQoS):
             super().restore_unacked_once(stderr)
 
     def still_here(self) -> None:
-        """Say in Redis that the worker lives which has taken these messages."""
+        """Record in Redis that the worker that took these messages is alive."""
         now = time.time()
         if mine := dict.fromkeys(list(self._delivered or ()), now):
             with self.channel.conn_or_acquire() as client:
@@ -143,7 +143,7 @@ class QoS(RedisQoS):
 
 
 class Channel(RedisChannel):
-    """Keeps one client: kombu makes three for each message, which costs as much as sending it."""
+    """Keeps one client: kombu creates three per message, which costs as much as sending it."""
 
     QoS = QoS
     brpop_timeout: int
@@ -152,21 +152,21 @@ class Channel(RedisChannel):
     _kept: Client | None = None
 
     def basic_consume(self, queue: str, *args: Any, **kwargs: Any) -> str:  # noqa: ANN401 - kombu's
-        """Consume a queue; a message that the worker can't make sense of is discarded."""
+        """Consume a queue; a message that the worker can't understand is discarded."""
         callback = kwargs["callback"]
 
         def guarded(message: Message) -> object:
             try:
                 return callback(message)
             except MALFORMED as error:
-                STRAYS.note(f"a message in {queue} is none that a worker understands", error)
+                STRAYS.note(f"a message in {queue} is not one that a worker understands", error)
                 message.reject()
                 return None
 
         return str(super().basic_consume(queue, *args, **(kwargs | {"callback": guarded})))
 
     def _put(self, queue: str, message: dict[str, Any], **kwargs: Any) -> None:  # noqa: ANN401 - kombu's
-        """Put a message into its queue, or where it is collected."""
+        """Put a message into its queue, or where messages are collected."""
         found = _collected.get()
         if found is None:
             super()._put(queue, message, **kwargs)
@@ -178,20 +178,20 @@ class Channel(RedisChannel):
         try:
             return bool(super()._brpop_read(**options))  # type: ignore[misc]  # untyped
         except MALFORMED as error:
-            STRAYS.note("something in a queue is no message", error)
+            STRAYS.note("something in a queue is not a message", error)
             return True
 
     def _receive(self) -> bool:
         try:
             return bool(super()._receive())  # type: ignore[misc]  # untyped
         except MALFORMED as error:
-            STRAYS.note("something that was sent to all workers is no message", error)
+            STRAYS.note("something sent to all workers is not a message", error)
             return True
 
     def _create_client(self, asynchronous: bool = False) -> Client:
         if asynchronous:
             return self._made(asynchronous=True)
-        # The pool is another one after Redis was unreachable.
+        # After an outage of Redis there is a new pool.
         if self._kept is None or self._kept.connection_pool is not self.pool:
             self._kept = self._made(asynchronous=False)
         return self._kept
@@ -201,7 +201,7 @@ class Channel(RedisChannel):
 
 
 def _is_brief(message: Message, within_s: float) -> bool:
-    """Whether a task is to be discarded before a message that is taken now would come back."""
+    """Whether a task expires before a message taken now would be redelivered."""
     try:
         expires = datetime.fromisoformat(message.headers["expires"])
         return expires < datetime.now(UTC) + timedelta(seconds=within_s)
@@ -210,10 +210,10 @@ def _is_brief(message: Message, within_s: float) -> bool:
 
 
 class Transport(RedisTransport):
-    """kombu's own, with our channel, and longer waits in the loop of a worker.
+    """kombu's own, with our channel, and longer waits in a worker's loop.
 
-    What Redis refuses (read-only, out of memory, no rights) is treated like a lost connection:
-    connect again, later. kombu takes it for a fault of the program, which ends a worker.
+    A refusal by Redis (read-only, out of memory, no rights) is treated like a lost connection:
+    connect again, later. kombu considers it a programming error, which ends a worker.
     """
 
     Channel = Channel
@@ -232,7 +232,7 @@ class Transport(RedisTransport):
 
     def _look_at_bindings_less(self, loop: Hub) -> None:
         cycle: Any = self.cycle
-        # By this name kombu cancels it when it connects anew.
+        # kombu cancels it under this name when it reconnects.
         cycle._binding_expiry_tref.cancel()  # noqa: SLF001
         look = cycle.maybe_refresh_binding_expiry
         cycle._binding_expiry_tref = loop.call_repeatedly(BINDINGS_EVERY_S, look)  # noqa: SLF001

@@ -1,4 +1,4 @@
-"""Saying in Redis that this process lives, in which roles, and how it is doing."""
+"""Announcing in Redis that this process is alive, in which roles, and how it is doing."""
 
 import socket
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -17,10 +17,10 @@ Held = Callable[[], Mapping[str, float | None]]
 def announcement(
     runtime: Runtime, names: Callable[[], Iterable[str]], held: Held = dict
 ) -> Callable[[], str]:
-    """Build what announces this process, working in the roles that `names` returns at each call.
+    """Return a function that announces this process, with the roles that `names` returns.
 
     `held` are the tasks that it holds. It returns a sentence when Redis is unreachable, so that
-    nobody can be told: then nothing is wrong here.
+    nothing can be announced: this process itself is fine then.
     """
 
     def announce() -> str:
@@ -43,7 +43,7 @@ def _password(settings: Settings) -> str:
 
 @contextmanager
 def announcing(runtime: Runtime, role: str) -> Iterator[Callable[[], str]]:
-    """Return what announces a role of this process; it is withdrawn at the end."""
+    """Return a function that announces a role of this process; it is withdrawn at the end."""
     runtime.self_report.duties = Duties((role,))
     try:
         yield announcement(runtime, lambda: (role,))
@@ -52,6 +52,6 @@ def announcing(runtime: Runtime, role: str) -> Iterator[Callable[[], str]]:
 
 
 def withdraw(runtime: Runtime, names: Iterable[str]) -> None:
-    """Say that roles end; without Redis their presence runs out by itself."""
+    """Record that roles end; without Redis their presence expires by itself."""
     with suppress(UnavailableError):
         runtime.shared.presence.withdraw(*names)

@@ -1,4 +1,4 @@
-"""Celery's worker, ended by our signals, which say nothing on the terminal."""
+"""Celery's worker, ended by our signals, without output on the terminal."""
 
 import signal
 from collections.abc import Callable
@@ -13,15 +13,15 @@ END = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
 
 
 class Worker(CeleryWorker):
-    """Ends at a signal once its tasks have ended; `on_end` hears of each signal, from its handler.
+    """Ends at a signal once its tasks have ended; its handler calls `on_end` each time.
 
-    Celery prints a line at each, and waits as long as its tasks take.
+    Celery prints a line at each, and waits for its tasks without limit.
     """
 
     on_end: Callable[[], None]
 
     def install_platform_tweaks(self, worker: WorkController) -> None:
-        """Take the place of Celery's handlers but one: SIGUSR1 shows what all threads do."""
+        """Replace Celery's handlers but one: SIGUSR1 shows what all threads do."""
         del worker
         install_cry_handler()
         for number in END:

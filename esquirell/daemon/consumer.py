@@ -1,4 +1,4 @@
-"""Celery's consumer, made to come back soon after Redis does."""
+"""Celery's consumer, changed to reconnect soon after Redis returns."""
 
 import logging
 import time
@@ -28,7 +28,7 @@ TURN_S = 5.0
 
 
 def _is_news(record: logging.LogRecord) -> bool:
-    """Leave out what the outage has said: Celery says it at each try, and of each message."""
+    """Drop what the outage has logged already: Celery repeats it for each try and message."""
     known = CONNECTION_RETRY in (record.args or ()) or str(record.msg).startswith("Couldn't ack")
     return not known
 
@@ -38,14 +38,14 @@ for _chatty in (consumer.__name__, request.__name__):
 
 
 class Consumer(CeleryConsumer):
-    """Celery's consumer with short pauses and one warning an outage, not one a try.
+    """Celery's consumer with short pauses and one warning per outage, not one per try.
 
-    It connects once Redis does what is needed: one that is read-only would take the connection
-    and refuse each message.
+    It connects once Redis does what is needed: a read-only one would accept the connection and
+    refuse each message.
     """
 
     def ensure_connected(self, conn: Connection) -> Connection:
-        """Connect, trying for ever."""
+        """Connect, trying forever."""
         shared = current(self.app).shared
         pause_s = 0.0
         while True:
@@ -57,19 +57,19 @@ class Consumer(CeleryConsumer):
                 shared.outage.failed("worker", error)
             else:
                 return conn
-            # The start ends here: scheduler and bridge work, and a boot should not wait.
+            # The start is complete here: scheduler and bridge work, and a boot should not wait.
             notify("READY=1", "STATUS=waiting for Redis")
             pause_s = min(pause_s + PAUSE_S, LONGEST_PAUSE_S)
             self._pause(pause_s)
 
     def on_connection_error_after_connected(self, exc: Exception) -> None:
-        """Note what Redis refused, and do not hurry: it may do so at once again."""
+        """Record what Redis refused, and slow down: it may do so again at once."""
         current(self.app).shared.outage.failed("worker", exc)
         super().on_connection_error_after_connected(exc)
         self._pause(PAUSE_S)
 
     def on_unknown_task(self, body: object, message: Message, exc: Exception) -> None:
-        """Discard a message whose task is in no module of this worker, and say so."""
+        """Discard a message whose task is in no module of this worker, and log it."""
         del body, exc
         name, task_id = str(message.headers["task"]), str(message.headers["id"])
         log.error("there is no task %s here: is its module in [tasks] modules?", name)

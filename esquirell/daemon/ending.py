@@ -1,4 +1,4 @@
-"""The end of a process: said to all who should know, and within seconds."""
+"""The end of a process: announced, and within seconds."""
 
 import logging
 import os
@@ -17,8 +17,8 @@ from esquirell.runtime.root import Runtime
 log = logging.getLogger(__name__)
 
 GOODBYE_S = 2.0
-# With the last words that follow, within the ten seconds that systemd and docker usually grant,
-# on a busy machine, too.
+# With the messages that follow, within the ten seconds that systemd and docker usually allow, even
+# on a busy machine.
 END_WITHIN_S = 7.0
 FORCED_EXIT_CODE = 0
 
@@ -36,9 +36,9 @@ def end_in_time(farewell: Callable[[], None], within_s: float = END_WITHIN_S) ->
 
 
 def last_words(runtime: Runtime, role: Role) -> None:
-    """Store and say what is left, briefly, and leave no process behind: this one ends now."""
+    """Store and publish what is left, briefly, and leave no process behind: this one ends now."""
     tasks = sorted(f"{task.name} ({task.id})" for task in state.active_requests)
-    log.warning("ended without waiting longer for %s", ", ".join(tasks) or "what hangs")
+    log.warning("ended without waiting any longer for %s", ", ".join(tasks) or "what hangs")
     for child in active_children():
         if child.pid is not None:
             os.kill(child.pid, signal.SIGKILL)
@@ -51,7 +51,7 @@ def last_words(runtime: Runtime, role: Role) -> None:
 
 
 def leave(runtime: Runtime, role: Role) -> None:
-    """Say goodbye: the last readings go out before the connection ends."""
+    """Shut down cleanly: the last readings are sent before the connection ends."""
     if _publishes(runtime, role):
         runtime.connection.stop(GOODBYE_S)
     withdraw(runtime, role.names)

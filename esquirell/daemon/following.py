@@ -1,4 +1,4 @@
-"""Meters that are added, changed or removed while a process runs, taken over by it."""
+"""Meters that are added, changed or removed while a process runs."""
 
 import logging
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ LOOK_EVERY_S = 2.0
 
 
 def following_meters(runtime: Runtime) -> Part:
-    """Build the part that looks whether the files of the meters have changed."""
+    """Return the part that checks whether the files of the meters have changed."""
 
     @contextmanager
     def make() -> Iterator[Turn]:
@@ -27,7 +27,7 @@ def following_meters(runtime: Runtime) -> Part:
 
 
 class Follower:
-    """Takes over each change once; one that does not load is said and waits for the next."""
+    """Applies each change once; one that does not load is logged, and the next is awaited."""
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
@@ -35,7 +35,7 @@ class Follower:
         self._was_gone = False
 
     def turn(self) -> float:
-        """Look once; return the seconds until the next look."""
+        """Check once; return the seconds until the next check."""
         if self._is_gone():
             return LOOK_EVERY_S
         now = version_of(self._runtime.settings.state_dir)

@@ -1,4 +1,4 @@
-"""The memory of a process that runs for months: what is collected, and what is given back."""
+"""The memory of a process that runs for months: garbage collection, and returning free memory."""
 
 import ctypes
 import gc
@@ -22,11 +22,10 @@ def share_heap() -> None:
 
 
 def settle() -> None:
-    """Leave all that was loaded out of the collector's rounds: it stays until the end.
+    """Exclude everything loaded so far from garbage collection: it stays until the end.
 
-    What is garbage already goes before.
-
-    Children that are forked later share its memory as long as nobody writes to it.
+    Existing garbage is collected first. Forked children share its memory as long as nobody writes
+    to it.
     """
     gc.collect()
     gc.freeze()
@@ -35,7 +34,7 @@ def settle() -> None:
 
 
 def give_back() -> None:
-    """Return memory that is free to the system: glibc keeps megabytes of what a peak needed.
+    """Return free memory to the system: glibc keeps megabytes after a peak.
 
     Elsewhere it does nothing (malloc_trim(3)).
     """

@@ -1,7 +1,7 @@
-"""Housekeeping of a worker: statistics, the costs from them, old readings thinned out.
+"""Housekeeping of a worker: statistics, the costs from them, pruning of old readings.
 
-It needs no schedule, so that nobody can forget it; the tasks `rollup` and `prune` do the same
-at other times. A turn is one short transaction: polls get in between.
+It needs no schedule, so nobody can forget it; the tasks `rollup` and `prune` do the same at other
+times. Each step is one short transaction: polls get in between.
 """
 
 import logging
@@ -16,11 +16,11 @@ from esquirell.services.statistics import Statistics
 
 log = logging.getLogger(__name__)
 
-# Each writes some pages of an SD card; who asks for statistics brings them up to date anyway.
+# Each writes some pages of an SD card; a query for statistics updates them anyway.
 ROLLUP_EVERY_S = 900.0
-# On the quarter by the clock, when the readings of the one before are stored.
+# On the quarter of an hour, when the readings of the previous one are stored.
 AFTER_QUARTER_S = 10.0
-# A new house, or one with its first tariff, shall not wait for its costs.
+# A new installation, or one with its first tariff, should not wait for its costs.
 AT_FIRST_EVERY_S = 60.0
 PRUNE_EVERY_S = 86_400.0
 BREATH_S = 0.05
@@ -41,9 +41,9 @@ class Lease(Protocol):
 
 
 def by_one(lease: Lease, turn: Callable[[], float]) -> Callable[[], float]:
-    """Return a turn that only the worker takes which holds the lease.
+    """Return a function that runs only in the worker that holds the lease.
 
-    While Redis is unreachable, who held it last goes on, and so does one that never heard of
+    While Redis is unreachable, the last holder goes on, and so does a worker that never heard of
     another.
     """
     is_ours = True
@@ -53,7 +53,7 @@ def by_one(lease: Lease, turn: Callable[[], float]) -> Callable[[], float]:
         try:
             is_ours = lease.hold()
         except UnavailableError as error:
-            log.debug("who keeps house can't be asked: %s", error)
+            log.debug("the housekeeping lease is unavailable: %s", error)
         return min(turn(), LOOK_AT_LEAST_S) if is_ours else LOOK_AT_LEAST_S
 
     return turn_if_ours
@@ -82,7 +82,7 @@ class Housekeeping:
         self._began_at = self._rollup_at = self._prune_at = monotonic()
 
     def turn(self) -> float:
-        """Take the next step; give the seconds until the one after."""
+        """Take the next step; return the seconds until the one after."""
         try:
             return self._step()
         except UnavailableError as error:

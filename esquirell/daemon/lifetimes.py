@@ -1,4 +1,4 @@
-"""Processes that must not outlast this one, however it ends: the kernel sees to that on Linux.
+"""Processes that must not outlast this one, however it ends: on Linux the kernel ensures it.
 
 prctl(2), PR_SET_PDEATHSIG: a process is sent a signal when the thread that started it ends.
 """
@@ -10,8 +10,8 @@ import sys
 
 _SET_PARENT_DEATH_SIGNAL = 1
 
-# In a small process before the program: to run Python between fork and exec beside threads is not
-# safe. A parent that died before sends no signal any more.
+# In a small process before the program: running Python between fork and exec beside threads is not
+# safe. A parent that has died already sends no signal any more.
 _LAUNCH = f"""
 import ctypes, os, sys
 ctypes.CDLL(None).prctl({_SET_PARENT_DEATH_SIGNAL}, {signal.SIGKILL.value})

@@ -1,4 +1,4 @@
-"""What the system allows a process: a limit that makes the work impossible is said at the start."""
+"""The system's limits for a process: one that is too low is reported at the start."""
 
 import logging
 import resource
@@ -8,10 +8,10 @@ from esquirell.domain.errors import ConfigError
 
 log = logging.getLogger(__name__)
 
-# A meter whose connection stays open takes two; systemd and shells begin with 1024.
+# A meter with an open connection takes two; systemd and shells start with 1024.
 ENOUGH_FILES = 8192
 FILES_OF_A_METER = 2
-# Redis, the broker, the database and what Python itself has open; without a meter.
+# Redis, the broker, the database and what Python itself opens; without meters.
 LEAST_FILES = 64
 # Every thread reserves eight, and every library its own size: 1.3 GiB with one meter.
 MIB = 1024 * 1024
@@ -20,7 +20,7 @@ LEAST_THREADS = 32
 
 
 def check_limits(meters: int) -> None:
-    """Raise the limit of open files as far as it may be, and refuse limits that are too low.
+    """Raise the limit of open files as far as allowed, and reject limits that are too low.
 
     Raises ConfigError that names the limit and what raises it.
     """
@@ -57,7 +57,7 @@ def _check_files(meters: int) -> None:
 
 
 def _allow_files() -> float:
-    """Let this process open as many files as it may, up to what is enough; return how many."""
+    """Let this process open as many files as allowed, up to a useful number; return how many."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = ENOUGH_FILES if hard == resource.RLIM_INFINITY else min(ENOUGH_FILES, hard)
     if soft == resource.RLIM_INFINITY:
@@ -73,7 +73,7 @@ def _allow_files() -> float:
 
 
 def _check_threads() -> None:
-    """Start as many threads as a service has: whatever limits them, that shows it."""
+    """Start as many threads as a service has: whatever limits them shows up here."""
     end, started = threading.Event(), []
     try:
         for _ in range(LEAST_THREADS):

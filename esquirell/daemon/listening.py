@@ -1,4 +1,4 @@
-"""The parts that hold lines to meters and deal with what comes over them unasked."""
+"""The parts that hold connections to meters and handle what arrives on them unrequested."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -8,7 +8,7 @@ from esquirell.runtime.root import Runtime
 
 
 def listening(runtime: Runtime) -> tuple[Part, ...]:
-    """Build the parts with which a process hears what its meters report."""
+    """Return the parts with which a process receives what its meters report."""
     runtime.devices.lines = runtime.lines
 
     def hurry_reports() -> None:

@@ -26,13 +26,13 @@ class RunLock:
         self._descriptor: int | None = None
 
     def take(self) -> None:
-        """Take the lock. Raises AlreadyRunningError, or ConfigError when the file can't be made."""
+        """Take the lock. Raises AlreadyRunningError, or ConfigError for an unusable file."""
         descriptor = self._open()
         for _ in range(TRIES):
             if _lock(descriptor, fcntl.LOCK_EX):
                 self._descriptor = descriptor
                 return
-            # Who only asks whether a service runs holds it for an instant.
+            # A check for a running service holds it for an instant.
             time.sleep(PAUSE_S)
         os.close(descriptor)
         raise AlreadyRunningError(
@@ -46,7 +46,7 @@ class RunLock:
             return False
         descriptor = self._open()
         try:
-            # Shared: two who ask at once do not take each other for a service.
+            # Shared: two simultaneous checks do not mistake each other for a service.
             return not _lock(descriptor, fcntl.LOCK_SH)
         finally:
             os.close(descriptor)
@@ -76,7 +76,7 @@ def _lock(descriptor: int, kind: int) -> bool:
 
 
 def claim(runtime: Runtime) -> None:
-    """Refuse to share a database that has no file with another service, on whatever machine.
+    """Refuse to share a database that is not a file with another service, on any machine.
 
     Raises AlreadyRunningError, or UnavailableError.
     """
@@ -89,6 +89,6 @@ def claim(runtime: Runtime) -> None:
 
 
 def lock_of(settings: Settings) -> Path:
-    """Name the lock of a database: beside an SQLite file, else in the state directory."""
+    """Return the lock of a database: beside an SQLite file, else in the state directory."""
     file = sqlite_file(settings.database_url)
     return Path(f"{file}.lock") if file else settings.state_dir / "run.lock"

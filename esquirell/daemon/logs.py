@@ -1,4 +1,4 @@
-"""Logging: for people on a terminal, with priorities for the journal, as JSON by setting."""
+"""Logging: for people on a terminal, with priorities for the journal, or as JSON."""
 
 import json
 import logging
@@ -19,7 +19,7 @@ Format = Literal["auto", "human", "json"]
 # sd-daemon(3): the journal reads a priority from <N> at the start of a line.
 PRIORITIES = {"CRITICAL": 2, "ERROR": 3, "WARNING": 4, "INFO": 6, "DEBUG": 7}
 
-# They say at INFO what nobody needs each minute.
+# At INFO they log what nobody needs every minute.
 CHATTY = ("celery", "kombu", "redbeat", "alembic")
 # At DEBUG it writes keys.
 SECRETIVE = "tinytuya"
@@ -29,21 +29,21 @@ class JournalFormatter(logging.Formatter):
     """One line with its priority; the journal keeps time and process itself."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Write the record with `<N>` at the start of each of its lines."""
+        """Return the record with `<N>` at the start of each of its lines."""
         priority = f"<{PRIORITIES.get(record.levelname, 6)}>"
         return "\n".join(priority + line for line in super().format(record).splitlines())
 
 
 class TerminalFormatter(logging.Formatter):
-    """One line with the time, for people; `spelled` puts its text as they can use it."""
+    """One line with the time, for people; `spelled` rewrites commands as they can be typed."""
 
     def __init__(self, spelled: Callable[[str], str]) -> None:
-        """Take what each line goes through."""
+        """Store the function that rewrites each line."""
         super().__init__("%(asctime)s %(levelname)-7s %(message)s", "%H:%M:%S")
         self._spelled = spelled
 
     def format(self, record: logging.LogRecord) -> str:
-        """Write time, level and message; the traceback where there is one."""
+        """Return time, level and message; the traceback if there is one."""
         return self._spelled(super().format(record))
 
 
@@ -51,7 +51,7 @@ class JsonFormatter(logging.Formatter):
     """One JSON object per record."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Write time, level, source and message; the traceback where there is one."""
+        """Return time, level, source and message; the traceback if there is one."""
         entry = {
             "at": iso(datetime.fromtimestamp(record.created, UTC)),
             "level": record.levelname.lower(),
@@ -64,9 +64,9 @@ class JsonFormatter(logging.Formatter):
 
 
 def set_up(level: str, shape: Format, spelled: Callable[[str], str] = str) -> None:
-    """Send all records to stderr in one shape, and keep Celery from changing that.
+    """Send all records to stderr in one format, and keep Celery from changing that.
 
-    What people read on a terminal goes through `spelled`.
+    Lines for people on a terminal go through `spelled`.
     """
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_formatter(shape, spelled))
@@ -74,7 +74,7 @@ def set_up(level: str, shape: Format, spelled: Callable[[str], str] = str) -> No
     root.handlers[:] = [handler]
     set_level(level)
     logging.captureWarnings(capture=True)
-    # Celery's own warning is ten lines; the service says it in one.
+    # Celery's own warning is ten lines; the service logs one.
     warnings.simplefilter("ignore", SecurityWarning)
     setup_logging.connect(_leave_alone, weak=False)
 
@@ -98,4 +98,4 @@ def _formatter(shape: Format, spelled: Callable[[str], str]) -> logging.Formatte
 
 
 def _leave_alone(**_: object) -> None:
-    """Take Celery's place in setting up logging: its having a receiver is what counts."""
+    """Take Celery's place in setting up logging: it does not if this signal has a receiver."""

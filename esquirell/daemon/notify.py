@@ -1,4 +1,4 @@
-"""Telling systemd how the service is doing, by its notification socket (sd_notify(3))."""
+"""Reporting the service's state to systemd, through its notification socket (sd_notify(3))."""
 
 import contextlib
 import os
@@ -23,12 +23,12 @@ def notify(*states: str) -> None:
 
 
 def still_starting(status: str, for_s: int) -> None:
-    """Say what the start waits for, and that it may take so many seconds more."""
+    """Report what the start is waiting for, and extend its timeout by this many seconds."""
     notify(f"EXTEND_TIMEOUT_USEC={for_s * US_PER_S}", f"STATUS={status}")
 
 
 def sign_of_life_every_s(at_most: float) -> float:
-    """Return the pause between two signs of life: half of what systemd waits for one.
+    """Return the interval between two keep-alives: half of systemd's watchdog timeout.
 
     Without a watchdog (sd_watchdog_enabled(3)) it is `at_most`, in seconds.
     """

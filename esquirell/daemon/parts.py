@@ -1,4 +1,4 @@
-"""Parts of a process: threads that work in turns, and are restarted when they die."""
+"""Parts of a process: threads that repeat a step, and are restarted when they die."""
 
 import logging
 import math
@@ -10,8 +10,8 @@ from contextlib import AbstractContextManager
 log = logging.getLogger(__name__)
 
 PAUSE_AFTER_FAILURE_S = 1.0
-# Parts that wait for a second or more wake up together, at this fraction of one: to wake a
-# processor costs more than the turn does. Polls begin with the second, and are mostly over by then.
+# Parts that wait for a second or more wake up together, at this fraction of one: waking a
+# processor costs more than the step. Polls start with the second, and are mostly over by then.
 TOGETHER_AT_S = 0.1
 ROUNDING_S = 0.01
 
@@ -20,11 +20,11 @@ Make = Callable[[], AbstractContextManager[Turn]]
 
 
 class Part:
-    """Runs a turn again and again in a thread of its own.
+    """Repeats a step in its own thread.
 
-    `make` builds what the part needs, gives its turn, and closes it at the end; a turn gives
-    the seconds to wait until the next, or until something wakes the part. After any failure the
-    part is rebuilt. `hurry` ends a turn that waits for something, as the part is to end.
+    `make` builds what the part needs, yields the step, and closes it at the end; a step returns the
+    seconds to wait until the next, unless something wakes the part. After any failure the part is
+    rebuilt. `hurry` interrupts a step that waits for something, as the part is to end.
     """
 
     def __init__(self, name: str, make: Make, hurry: Callable[[], None] = lambda: None) -> None:
@@ -38,11 +38,11 @@ class Part:
 
     @property
     def alive(self) -> bool:
-        """Return whether the thread is there."""
+        """Return whether the thread is alive."""
         return self._thread.is_alive()
 
     def silent_s(self) -> float:
-        """Return for how many seconds no turn has begun that was due."""
+        """Return for how many seconds a due step has not started."""
         return max(0.0, time.monotonic() - self._turned_at)
 
     def start(self) -> None:
@@ -52,11 +52,11 @@ class Part:
         self._thread.start()
 
     def wake(self) -> None:
-        """Begin the next turn now, as there is something to do; from any thread."""
+        """Start the next step now, as there is something to do; from any thread."""
         self._woken.set()
 
     def stop(self) -> None:
-        """Ask the part to end after its present turn."""
+        """Ask the part to end after its current step."""
         self._stop.set()
         self._woken.set()
         self._hurry()
@@ -83,18 +83,18 @@ class Part:
                 self._turned_at = time.monotonic()
                 pause_s = turn()
                 pause_s = together(pause_s, time.time())
-                # A pause is no silence.
+                # A planned pause does not count as silence.
                 self._turned_at = time.monotonic() + pause_s
                 self._woken.wait(pause_s)
 
     def _goes_on(self) -> bool:
-        """Whether there is another turn; what wakes the part from now on begins the one after."""
+        """Whether there is another step; a wake-up from now on starts the one after it."""
         self._woken.clear()
         return not self._stop.is_set()
 
 
 def together(pause_s: float, now: float) -> float:
-    """Return a pause of a second or more, up to a second shorter, so that all of them end together.
+    """Return a pause of a second or more, up to a second shorter, so that all end together.
 
     `now` is the unix time (s).
     """

@@ -1,4 +1,4 @@
-"""What runs a worker's tasks: threads of one process, processes of their own, or nothing else."""
+"""What runs a worker's tasks: threads of one process, separate processes, or nothing else."""
 
 import contextlib
 import socket
@@ -26,41 +26,41 @@ Kind = Literal["threads", "prefork", "solo"]
 
 GOODBYE_S = 2.0
 MOST_WORKERS = 100
-# Flower counts a worker as gone after two of them were left out.
+# Flower considers a worker gone after two missing heartbeats.
 HEARTBEAT_S = 5
 
 
 @dataclass(frozen=True, slots=True)
 class Pool:
-    """The kind of a pool and how many tasks it runs side by side."""
+    """The kind of a pool and how many tasks it runs in parallel."""
 
     kind: Kind
     size: int
 
     @property
     def forks(self) -> bool:
-        """Whether tasks run in processes of their own."""
+        """Whether tasks run in separate processes."""
         return self.kind == "prefork"
 
     @property
     def implementation(self) -> str | type[BasePool]:
-        """What Celery is to take."""
+        """The pool class for Celery."""
         return ThreadPool if self.kind == "threads" else self.kind
 
     def prepare(self, app: Celery) -> None:
-        """Make Celery say about cancelled tasks what is true for this pool."""
+        """Make Celery report truthfully about cancelled tasks in this pool."""
         if self.kind == "threads":
             app.Task.Request = f"{ThreadRequest.__module__}:{ThreadRequest.__qualname__}"
         remote.take_over(threads=self.kind == "threads")
         for task in app.tasks.values():
-            # That it was cancelled is nothing to be logged with a traceback.
+            # A cancellation need not be logged with a traceback.
             task.throws = (*task.throws, Terminated)
 
 
 def connect_children(runtime: Runtime) -> None:
-    """Return each process of a forking pool a runtime of its own, and an end to it.
+    """Give each process of a forking pool its own runtime, and close it at the end.
 
-    What has threads or sockets does not outlast a fork.
+    Threads and sockets do not survive a fork.
     """
 
     def begin(**_: object) -> None:
@@ -75,7 +75,7 @@ def connect_children(runtime: Runtime) -> None:
 
 
 def runtime_of_child(runtime: Runtime) -> Runtime:
-    """Build the runtime of a process of the pool; its parent reads the meters."""
+    """Return the runtime of a process of the pool; its parent reads the meters."""
     own = Runtime(runtime.settings, runtime.app)
     own.queues, own.served = runtime.queues, runtime.served
     own.parent = runtime.instance
@@ -94,7 +94,7 @@ def pool_of(worker: Worker) -> BasePool:
 
 @contextmanager
 def node_name(role: str, locks: Path) -> Iterator[str]:
-    """Return the name by which Celery and Flower know this process: one of its own, and short.
+    """Return the unique, short name by which Celery and Flower know this process.
 
     Of several workers on one machine the second is `worker2@machine`.
     """

@@ -16,17 +16,17 @@ from esquirell.tasks import load_own_tasks
 log = logging.getLogger(__name__)
 
 DATABASE_RETRY_S = 5.0
-# A retry and a try that finds a host unreachable, generously.
+# Generous: a retry plus an attempt that finds a host unreachable.
 DATABASE_LIMIT_S = 120
 
 
 def prepare(runtime: Runtime, *, schedules: bool, alone: bool = False) -> None:
-    """Make the tables current, wait for the database if it is unreachable, adopt the schedules.
+    """Upgrade the tables, wait for an unreachable database, adopt the schedules.
 
-    Raises ConfigError when waiting would not help, and AlreadyRunningError when the service is
-    to be `alone` on its database, and is not.
+    Raises ConfigError when waiting would not help, and AlreadyRunningError when the service must be
+    `alone` on its database, and is not.
     """
-    # Celery reads its settings on first use; two threads at once would get half of them.
+    # Celery reads its settings on first use; of two threads at once, one would get half of them.
     runtime.app.finalize()
     log.debug("the broker is %s", runtime.app.connection_for_write().as_uri())
     settings = runtime.settings
@@ -61,7 +61,7 @@ def prepare(runtime: Runtime, *, schedules: bool, alone: bool = False) -> None:
 
 
 def _check_tasks(schedules: Sequence[Schedule], *, strict: bool) -> None:
-    """Refuse a schedule whose task is not there; not if the module that has it may be broken.
+    """Reject a schedule whose task does not exist, unless the module that has it may be broken.
 
     Raises ConfigError.
     """
@@ -72,7 +72,7 @@ def _check_tasks(schedules: Sequence[Schedule], *, strict: bool) -> None:
 
 
 def without_task(schedules: Sequence[Schedule]) -> Iterator[str]:
-    """Return a sentence for each schedule whose task is not there, or takes other arguments."""
+    """Return a sentence for each schedule whose task does not exist, or takes other arguments."""
     for schedule in schedules:
         try:
             registry.get(schedule.task).check(schedule.kwargs)

@@ -1,4 +1,4 @@
-"""A process of ours from its start to its end, with the signals between."""
+"""A process of ours from start to end, with the signals in between."""
 
 import logging
 import os
@@ -40,12 +40,12 @@ from esquirell.runtime.shared import Lease
 log = logging.getLogger(__name__)
 
 STAND_BY_S = 2.0
-# Its supervisor restarts it, to stand by.
+# Its supervisor restarts it, and it then stands by.
 STAND_BY_EXIT_CODE = 75
 
 
 def run_worker(runtime: Runtime, role: Role, pool: Pool) -> int:
-    """Work until a signal ends it, with the parts of `role` beside; give the exit code."""
+    """Work until a signal arrives, with the parts of `role` running; return the exit code."""
     runtime.control.set_level = logs.set_level
     runtime.serve_figures()
     runtime.app.steps["worker"].add(Parts)
@@ -62,7 +62,7 @@ def run_worker(runtime: Runtime, role: Role, pool: Pool) -> int:
         workload = Workload(lambda: pool_of(worker).num_processes)
         runtime.self_report.duties = duties_of(runtime, role, lambda: workload.is_blocked)
         Parts.watchdog = _watchdog(runtime, role, workload=workload)
-        # Celery has put a handler of its own there, which restarts the worker.
+        # Celery has installed its own handler there, which restarts the worker.
         Parts.on_start = lambda: _after_fork(runtime, pool)
         settle()
         try:
@@ -81,12 +81,12 @@ def _open(runtime: Runtime) -> None:
 def _after_fork(runtime: Runtime, pool: Pool) -> None:
     reload_on_hangup(runtime, pool)
     if pool.forks:
-        # What has threads or sockets does not outlast a fork.
+        # Threads and sockets do not survive a fork.
         _open(runtime)
 
 
 def run_parts(runtime: Runtime, role: Role) -> int:
-    """Run the parts of `role` until a signal ends them; give the exit code."""
+    """Run the parts of `role` until a signal arrives; return the exit code."""
     ended = flag_of((signal.SIGTERM, signal.SIGINT))
     reload_on_hangup(runtime)
     runtime.control.set_level = logs.set_level
@@ -130,7 +130,7 @@ def _be_active(runtime: Runtime, role: Role, ended: Flag) -> int:
         if role.lease is not None and _lost(role.lease):
             code = STAND_BY_EXIT_CODE
             log.error(
-                "another %s is active: this one ends, to stand by when restarted", role.names[0]
+                "another %s is active: this one ends, and stands by once restarted", role.names[0]
             )
             break
     _begin_to_end(runtime, first=ended.times <= 1)
@@ -145,7 +145,7 @@ def _be_active(runtime: Runtime, role: Role, ended: Flag) -> int:
 
 
 def _begin_to_end(runtime: Runtime, *, first: bool) -> None:
-    """Say that the process ends, unless it restarts; another signal makes a restart an end."""
+    """Log that the process ends, unless it restarts; another signal turns a restart into an end."""
     runtime.control.restarting &= first
     if not runtime.control.restarting:
         notify("STOPPING=1")
@@ -162,7 +162,7 @@ def _lost(lease: Lease) -> bool:
 def _watchdog(
     runtime: Runtime, role: Role, *gauges: Gauge, workload: Workload | None = None
 ) -> Watchdog:
-    """Build the watchdog; a worker that is blocked by its `workload` is not announced as alive."""
+    """Return the watchdog; a worker blocked by its `workload` is not announced as alive."""
 
     def names() -> Iterable[str]:
         is_blocked = workload is not None and workload.blocked()
@@ -179,7 +179,7 @@ def _watchdog(
 
 
 def _worker(runtime: Runtime, role: Role, pool: Pool, name: str) -> Worker:
-    # Celery replaces a lock of processes there, which threads have none of: half a MiB.
+    # Celery replaces a process lock there, which threads do not need: half a MiB.
     with nullcontext() if pool.forks else lazy_import("billiard.pool"):
         worker: Worker = runtime.app.subclass_with_self(Worker)(
             hostname=name,
@@ -189,7 +189,7 @@ def _worker(runtime: Runtime, role: Role, pool: Pool, name: str) -> Worker:
             consumer_cls=Consumer,
             without_gossip=True,
             without_mingle=True,
-            # By them Flower knows that the worker is there.
+            # They tell Flower that the worker is alive.
             heartbeat_interval=HEARTBEAT_S,
             quiet=True,
         )
@@ -216,7 +216,7 @@ def _say_when_ready(runtime: Runtime, role: Role) -> None:
 
 
 def _end_of(runtime: Runtime, role: Role) -> Callable[[], None]:
-    """Return what a signal calls: the first one leaves some seconds, the second one none."""
+    """Return the signal handler: the first signal allows some seconds, the second none."""
     signals = count()
 
     def end() -> None:

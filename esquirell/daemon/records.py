@@ -1,4 +1,4 @@
-"""Writing what came of each task into the record of the schedule or command behind it."""
+"""Recording each task's outcome for the schedule or command behind it."""
 
 import json
 import logging
@@ -39,30 +39,30 @@ def on_start(task: "Task[..., object]", **_: object) -> None:
 def on_end(task: "Task[..., object]", retval: object, state: str | None, **_: object) -> None:
     """Record the end of a task that ran; `on_revoked` records that of a cancelled one."""
     if state in (None, RETRY) or isinstance(retval, Terminated):
-        # Without a state the process of the task is being killed: who does so knows why, and
-        # of two ends the first one told counts. A task that tries again has not ended.
+        # Without a state the process of the task is being killed: the killer knows why, and of two
+        # outcomes the first recorded counts. A task that retries has not ended.
         return
     headers = task.request.headers or {}
     if state == IGNORED:
-        # It keeps its result to itself, or another task takes its place.
+        # It ignores its result, or another task replaces it.
         _record(headers, Answer("ok"), None)
     elif state == SUCCESS:
         _record(headers, _judge(task.name, retval), _plain(retval))
     elif isinstance(retval, FetchError):
-        # How each meter did was logged when it was read.
+        # The result of each meter was logged when it was read.
         _record(headers, fetch_answer(retval.meters), {"meters": retval.meters})
     else:
         answer = _failure(retval)
         _record(headers, answer, {})
         if isinstance(retval, EsquirellError) and COMMAND_HEADER not in headers:
-            # Nobody waits for the answer, and Celery logs only what nobody expected.
+            # Nobody waits for the answer, and Celery logs only unexpected errors.
             log.warning("%s failed: %s", short_task_name(task.name), answer.error)
 
 
 def on_revoked(
     sender: "Task[..., object]", request: Context, *, expired: bool, **_: object
 ) -> None:
-    """Record that a task was discarded: nobody took it in time, or somebody cancelled it."""
+    """Record that a task was discarded: not taken in time, or cancelled."""
     if expired:
         answer = Answer("error", {}, "no worker took the task in time", "timeout")
     else:
@@ -79,7 +79,7 @@ def on_failure(sender: "Task[..., object]", exception: Exception, **_: object) -
 
 
 def on_unknown(name: str, headers: Mapping[str, Any]) -> None:
-    """Record that a message named a task that there is not in this worker."""
+    """Record that a message named a task that does not exist in this worker."""
     sentence = f"there is no task {name} in the worker: is its module in [tasks] modules there?"
     _record(headers, Answer("error", {}, sentence, "unknown_task"), {})
 
@@ -94,12 +94,12 @@ def _failure(error: object) -> Answer:
     if isinstance(error, EsquirellError):
         return Answer("error", {}, str(error), error.code)
     reason = f"the task failed: {type(error).__name__}: {error}"
-    # An error may hold bytes that are no text, such as the name of a file.
+    # An error may contain bytes that are not text, such as a file name.
     return Answer("error", {}, reason.encode(errors="replace").decode(), "task_failed")
 
 
 def _plain(outcome: object) -> object:
-    """Return what JSON can hold: a user's task may give anything."""
+    """Return a JSON-compatible form: a user's task may return anything."""
     try:
         json.dumps(outcome, allow_nan=False, ensure_ascii=False).encode()
     except (TypeError, ValueError, RecursionError):
@@ -108,7 +108,7 @@ def _plain(outcome: object) -> object:
 
 
 def _result(answer: Answer, outcome: object) -> Result:
-    """Judge a run; one in which all meters were being read already was left out."""
+    """Return the result of a run; one whose meters were all being read already was skipped."""
     if outcome == {"meters": {}}:
         return "skipped"
     return "ok" if answer.status == "ok" else "error"
@@ -122,10 +122,10 @@ def _record(
         try:
             runtime.jobs.finished(command_id, answer, outcome)
         except UnavailableError as error:
-            log.warning("the end of task %s is not recorded: %s", command_id, error)
+            log.warning("the result of task %s could not be recorded: %s", command_id, error)
     if schedule := headers.get(SCHEDULE_HEADER):
         every = int(headers.get(EVERY_HEADER) or 0)
         try:
             runtime.schedules.ran(schedule, result or _result(answer, outcome), every)
         except UnavailableError as error:
-            log.debug("a run of schedule %s is not recorded: %s", schedule, error)
+            log.debug("a run of schedule %s could not be recorded: %s", schedule, error)

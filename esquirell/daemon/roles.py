@@ -1,4 +1,4 @@
-"""The roles: what worker, beat and bridge are made of, each alone or all in one process."""
+"""The roles: what worker, beat and bridge consist of, separately or in one process."""
 
 import logging
 import os
@@ -31,9 +31,9 @@ log = logging.getLogger(__name__)
 BRIDGE_TURN_S = 1.0
 CLAIM_TURN_S = 15.0
 STORE_AGAIN_S = 5.0
-# What a worker without a queue of its own serves: all meters that name no queue.
+# What a worker without `--queue` serves: all meters without a queue.
 DEFAULT_QUEUE = "default"
-# After an outage of Redis the consumer may need this long to say that it is back.
+# After an outage of Redis the consumer may need this long to report that it is back.
 CONSUMER_LIMIT_S = 90.0
 MQTT_LIMIT_S = 300.0
 
@@ -42,8 +42,8 @@ MQTT_LIMIT_S = 300.0
 class Role:
     """What a process does: its roles by name, the parts that do it, and what to watch.
 
-    With a lease, the process stands by until it holds it; `standing_by` names those of its roles
-    in which another process is active. A worker takes its tasks from `queues`. `at_exit` ends what
+    With a lease, the process stands by until it holds it; `standing_by` names those of its roles in
+    which another process is active. A worker takes its tasks from `queues`. `at_exit` ends what
     must not outlast the process when that can't wait any longer.
     """
 
@@ -62,9 +62,9 @@ class Role:
 
 
 def everything(runtime: Runtime, server: RedisServer | None) -> Role:
-    """Put all roles into this process, and watch over our own Redis if there is one."""
+    """Return all roles for this process, with our own Redis watched over if there is one."""
     runtime.bridges = True
-    # The same owner after a restart: it need not wait for the lease of the one before.
+    # The same owner after a restart: it need not wait for the previous lease.
     owner = persistent_name(runtime.settings.state_dir / INSTANCE)
     own_redis = (_server(server),) if server else ()
     bridge_lease = runtime.shared.lease("bridge", owner)
@@ -82,7 +82,7 @@ def everything(runtime: Runtime, server: RedisServer | None) -> Role:
 def worker(
     runtime: Runtime, queues: Sequence[str] = (DEFAULT_QUEUE,), kind: Kind = "threads"
 ) -> Role:
-    """Only work: poll, store and publish the meters of these queues."""
+    """Return the worker alone: it polls, stores and publishes the meters of these queues."""
     runtime.queues = tuple(queue for queue in queues if queue != DEFAULT_QUEUE)
     runtime.served = tuple("" if queue == DEFAULT_QUEUE else queue for queue in queues)
     names = [worker_of(queue) for queue in runtime.queues]
@@ -106,20 +106,20 @@ def _gauges_of(runtime: Runtime, kind: Kind) -> tuple[Gauge, ...]:
 
 
 def beat(runtime: Runtime) -> Role:
-    """Only schedule."""
+    """Return the scheduler alone."""
     beat = Beat(runtime, runtime.instance)
     return Role(("beat",), (Part("beat", beat.make),), standing_by=beat.standing_by)
 
 
 def duties_of(runtime: Runtime, role: Role, blocked: Callable[[], bool] = lambda: False) -> Duties:
-    """Return what a process of this role says of itself; `blocked` is what its worker knows."""
+    """Return what a process of this role reports about itself; `blocked` is its worker's state."""
     served = tuple(queue or DEFAULT_QUEUE for queue in runtime.served)
     works = any(name.partition("@")[0] == "worker" for name in role.names)
     return Duties(role.names, role.standing_by, served if works else (), blocked)
 
 
 def bridge(runtime: Runtime) -> Role:
-    """Only keep what is published true."""
+    """Return the bridge alone, which keeps the retained topics up to date."""
     runtime.bridges = True
     lease = runtime.shared.lease("bridge", runtime.instance)
     parts = (_bridge(runtime), _commands(runtime), *_missed(runtime), following_meters(runtime))
@@ -127,7 +127,7 @@ def bridge(runtime: Runtime) -> Role:
 
 
 class Beat:
-    """The scheduler of this process; of several processes, that of one is active."""
+    """The scheduler of this process; of several processes, one scheduler is active."""
 
     def __init__(self, runtime: Runtime, owner: str) -> None:
         self._runtime = runtime
@@ -136,7 +136,7 @@ class Beat:
 
     @contextmanager
     def make(self) -> Iterator[Turn]:
-        """Build the scheduler, and return its turn."""
+        """Build the scheduler and yield its step."""
         scheduler = self._runtime.scheduler(self._owner)
 
         def turn() -> float:
@@ -150,12 +150,12 @@ class Beat:
             scheduler.close()
 
     def standing_by(self) -> tuple[str, ...]:
-        """Name the role unless its scheduler is the active one."""
+        """Return the role's name unless its scheduler is the active one."""
         return () if self._is_active else ("beat",)
 
 
 def persistent_name(file: Path) -> str:
-    """Return the name of this service, made up at its first start and kept in `file`."""
+    """Return the name of this service, generated at its first start and kept in `file`."""
     if not file.exists():
         file.write_text(uuid.uuid4().hex)
     return file.read_text()
@@ -182,7 +182,7 @@ def _bridge(runtime: Runtime, lease: Lease | None = None) -> Part:
 
 
 def _keep(lease: Lease) -> None:
-    """Hold a lease, also against another holder: a bridge alone gives way to a whole service."""
+    """Hold a lease, even against another holder: a bridge alone gives way to a whole service."""
     try:
         if not lease.hold():
             lease.seize()
@@ -202,7 +202,7 @@ def _commands(runtime: Runtime) -> Part:
 
 
 def _missed(runtime: Runtime) -> tuple[Part, ...]:
-    """Build the part that publishes what the broker missed, if that is wanted."""
+    """Return the part that publishes what the broker missed, if that is enabled."""
     if not runtime.settings.mqtt.history:
         return ()
 
@@ -214,7 +214,7 @@ def _missed(runtime: Runtime) -> tuple[Part, ...]:
 
 
 def _claim(runtime: Runtime) -> Part:
-    """Hold the database against another service, also after it was away."""
+    """Hold the database against another service, also after it was unreachable."""
 
     def turn() -> float:
         try:
@@ -270,7 +270,7 @@ def _server(server: RedisServer) -> Part:
 
 
 def _mqtt_gauge(runtime: Runtime) -> Gauge:
-    # To look up a name in vain may take a minute and more.
+    # A failing name lookup may take more than a minute.
     return Gauge("the MQTT connection", runtime.connection.age, MQTT_LIMIT_S)
 
 
@@ -284,7 +284,7 @@ def _worker_gauges(runtime: Runtime) -> tuple[Gauge, Gauge]:
 
 
 def _redis_serves(runtime: Runtime) -> bool:
-    """Return whether Redis does what is needed; if not, the consumer's silence has its reason."""
+    """Return whether Redis does what is needed; if not, that explains the consumer's silence."""
     try:
         runtime.shared.probe()
     except UnavailableError:

@@ -1,4 +1,4 @@
-"""What a signal handler may do: leave word for a thread that waits for it."""
+"""What a signal handler may do: notify a thread that waits for it."""
 
 import queue
 import signal
@@ -6,11 +6,11 @@ from collections.abc import Iterable
 
 
 class Flag:
-    """Set by a signal handler, waited for by one thread; `times` says how often it was set.
+    """Set by a signal handler, waited for by one thread; `times` counts how often it was set.
 
-    A `threading.Event` is no good for that: a handler runs within the main thread, and when it
-    interrupts `wait` where that holds the lock of the event, `set` waits for the lock for ever.
-    `SimpleQueue.put` is reentrant, as the standard library's documentation of it says.
+    A `threading.Event` does not work here: a handler runs within the main thread, and if it
+    interrupts `wait` while that holds the event's lock, `set` waits for the lock forever.
+    `SimpleQueue.put` is reentrant, according to the standard library's documentation.
     """
 
     def __init__(self) -> None:
@@ -18,16 +18,16 @@ class Flag:
         self._wake: queue.SimpleQueue[None] = queue.SimpleQueue()
 
     def set(self, *_: object) -> None:
-        """Leave word; the arguments are those of a signal handler."""
+        """Set the flag; the arguments are those of a signal handler."""
         self.times += 1
         self._wake.put(None)
 
     def is_set(self) -> bool:
-        """Return whether word was left."""
+        """Return whether the flag was set."""
         return self.times > 0
 
     def wait(self, timeout_s: float | None = None) -> bool:
-        """Wait until it is set, for at most so many seconds; return whether it is."""
+        """Wait until it is set, for at most this many seconds; return whether it is."""
         if not self.times:
             try:
                 self._wake.get(timeout=timeout_s)

@@ -1,7 +1,7 @@
-"""Celery's pool of threads, taught to change its size and to let go of cancelled tasks.
+"""Celery's thread pool, extended to change its size and to release cancelled tasks.
 
-A thread can't be killed: a task that runs in one ends when it looks and sees that it was
-cancelled. Celery would tell at once that it has ended, whether it looks or not.
+A thread can't be killed: a task that runs in one ends when it checks and sees that it was
+cancelled. Celery would report at once that it has ended, whether it checks or not.
 """
 
 from concurrent.futures import ThreadPoolExecutor
@@ -25,11 +25,11 @@ class ThreadPool(TaskPool):
         self._resize(self.limit + n)
 
     def shrink(self, n: int = 1) -> None:
-        """Take threads away, from when the tasks of the present ones have ended."""
+        """Remove threads, once the tasks of the current ones have ended."""
         self._resize(self.limit - n)
 
     def _resize(self, size: int) -> None:
-        # What the present threads have to do they do to the end.
+        # The current threads finish their work.
         self.executor.shutdown(wait=False)
         self.limit, self.executor = size, ThreadPoolExecutor(max_workers=size)
 
@@ -37,13 +37,13 @@ class ThreadPool(TaskPool):
 class ThreadRequest(Request):
     """A task taken from the queue, to run in a thread.
 
-    `looks` is set once the task has asked whether it was cancelled.
+    `looks` is set once the task has checked whether it was cancelled.
     """
 
     looks = False
 
     def on_accepted(self, pid: str, time_accepted: float) -> None:
-        """Begin, unless the task was cancelled or has expired while it waited for a thread.
+        """Start, unless the task was cancelled or has expired while it waited for a thread.
 
         Raises TaskRevokedError, which keeps the pool from running it.
         """
@@ -52,7 +52,7 @@ class ThreadRequest(Request):
         super().on_accepted(pid, time_accepted)
 
     def terminate(self, pool: BasePool, signal: object = None) -> None:
-        """Leave it to the task: when it ends because of this, it says so itself."""
+        """Leave it to the task: if it ends because of this, it reports that itself."""
 
     def cancel(self, *_: object, **__: object) -> None:
-        """Keep the task running after Redis is lost: what it has read is stored all the same."""
+        """Keep the task running after Redis is lost: its readings are stored all the same."""

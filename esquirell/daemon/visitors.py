@@ -1,4 +1,4 @@
-"""Who may knock at a page: under which names it is asked for, and how often an address is wrong."""
+"""Access to a web page: under which host names, and how many wrong passwords per address."""
 
 import ipaddress
 import socket
@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 WRONG_AT_MOST = 5
 WITHIN_S = 60.0
-# An attacker with more addresses than this makes the oldest be forgotten, not the memory grow.
+# With more addresses than this, the oldest are forgotten and memory does not grow.
 ADDRESSES = 1000
 # A household or a provider's customer has a whole network of this size.
 IPV6_NETWORK = 64
@@ -24,7 +24,7 @@ class WrongAttempts:
         self._wrong: OrderedDict[str, deque[float]] = OrderedDict()
 
     def note(self, address: str) -> None:
-        """Note that a wrong password or token came from an address."""
+        """Record a wrong password or token from an address."""
         key = _key(address)
         self._wrong.setdefault(key, deque(maxlen=WRONG_AT_MOST)).append(self._clock())
         self._wrong.move_to_end(key)
@@ -50,16 +50,16 @@ def _key(address: str) -> str:
 
 
 class KnownHosts:
-    """The names under which a page of this machine is asked for: addresses, its own, `names`.
+    """The host names of a page on this machine: IP addresses, its own, `names`.
 
-    A page of another site that has its own name point here (DNS rebinding) asks under that one.
+    A foreign site whose name is pointed here (DNS rebinding) uses that name.
     """
 
     def __init__(self, names: Iterable[str] = ()) -> None:
         self._names = {*_own_names(), *names}
 
     def knows(self, host: str) -> bool:
-        """Return whether a Host header, with its port or without, names this machine."""
+        """Return whether a Host header, with or without port, names this machine."""
         try:
             name = (urlsplit(f"//{host.strip()}").hostname or "").rstrip(".")
         except ValueError:

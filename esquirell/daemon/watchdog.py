@@ -21,7 +21,7 @@ END_S = 3.0
 
 @dataclass(frozen=True, slots=True)
 class Gauge:
-    """A figure to watch: for how many seconds something has been silent."""
+    """A value to watch: for how many seconds something has been silent."""
 
     name: str
     silent_s: Callable[[], float]
@@ -29,27 +29,25 @@ class Gauge:
 
 
 class Progress:
-    """Notes that a loop goes on, for a gauge."""
+    """Records that a loop goes on, for a gauge."""
 
     def __init__(self) -> None:
         self._noted_at = time.monotonic()
 
     def note(self) -> None:
-        """Note a turn of the loop."""
+        """Record an iteration of the loop."""
         self._noted_at = time.monotonic()
 
     def silent_s(self) -> float:
-        """Return for how many seconds no turn was noted."""
+        """Return the seconds since the last recorded iteration."""
         return time.monotonic() - self._noted_at
 
 
 class Watchdog:
-    """Looks at all parts and gauges every few seconds, and tells systemd while all is well.
+    """Checks all parts and gauges every few seconds, and notifies systemd while all is well.
 
-    `on_look` then gives the status that systemd shows.
-
-    Something that hangs can't be ended inside a Python process, so the process ends and
-    its supervisor (systemd, docker) restarts it.
+    `on_look` then returns the status that systemd shows. Something that hangs can't be ended inside
+    a Python process, so the process ends and its supervisor (systemd, docker) restarts it.
     """
 
     def __init__(
@@ -82,8 +80,8 @@ class Watchdog:
         while not self._stop.wait(together(pause_s, time.time())):
             try:
                 self._look()
-            except Exception:  # a disk that fails now may work at the next look
-                log.exception("the watchdog could not look")
+            except Exception:  # a disk that fails now may work at the next check
+                log.exception("the watchdog could not check")
 
     def _look(self) -> None:
         for part in self._parts:
@@ -98,7 +96,9 @@ class Watchdog:
 
 def _end(gauge: Gauge) -> None:
     log.critical(
-        "%s hangs since %.0f s; the process ends to be restarted", gauge.name, gauge.silent_s()
+        "%s has been hanging for %.0f s; the process ends to be restarted",
+        gauge.name,
+        gauge.silent_s(),
     )
     faulthandler.dump_traceback()
     os._exit(HUNG_EXIT_CODE)

@@ -1,4 +1,4 @@
-"""What a worker is busy with: tasks that take too long are named, and said when they block it."""
+"""What a worker is busy with: long tasks are logged, and reported when they block it."""
 
 import logging
 import time
@@ -15,7 +15,7 @@ LONG_S = 600.0
 
 
 class Task(Protocol):
-    """A task that was taken from the queue; without `time_start` it waits for its place."""
+    """A task taken from the queue; without `time_start` it waits for its slot."""
 
     id: str
     name: str
@@ -28,9 +28,9 @@ class Task(Protocol):
 
 
 class Workload:
-    """Looks at the tasks that were taken; `places` returns how many may run in parallel.
+    """Checks the tasks that were taken; `places` returns how many may run in parallel.
 
-    `is_blocked` is what the last look found.
+    `is_blocked` is the result of the last check.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class Workload:
         self.is_blocked = False
 
     def blocked(self) -> bool:
-        """Return whether tasks of over ten minutes hold all places; name each of them once."""
+        """Return whether tasks of over ten minutes occupy all slots; log each of them once."""
         long = [request for request in self._taken() if self._age_s(request) > LONG_S]
         for task in long:
             if task.id not in self._named:
@@ -61,7 +61,7 @@ class Workload:
         return self.is_blocked
 
     def asked_for(self) -> dict[str, float | None]:
-        """Return the tasks that came by a command, by id, with the unix time since each runs."""
+        """Return the tasks that came from a command, by id, with the unix time since each runs."""
         return {
             task.id: task.time_start
             for task in self._taken()
@@ -74,8 +74,8 @@ class Workload:
     def _note(self, *, blocked: bool) -> None:
         if blocked and not self.is_blocked:
             log.error(
-                "all %d places of the worker are held by tasks that take over %.0f min: nothing "
-                "else is worked on",
+                "all %d slots of the worker are occupied by tasks of over %.0f min: nothing else "
+                "runs",
                 self._places(),
                 LONG_S / 60,
             )

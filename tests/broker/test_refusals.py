@@ -177,7 +177,7 @@ def test_what_others_wrote_under_our_keys_is_thrown_away(
     client.set("esquirell:celery:polls", "x")
     Outage(client).failed("worker", RefusedError("Redis refuses: WRONGTYPE"))
     assert not client.exists("esquirell:celery:polls")
-    assert "removed 1 keys of ours in Redis" in caplog.text
+    assert "removed 1 of our keys in Redis" in caplog.text
 
 
 def test_a_lease_that_never_expires_is_none(client: Client) -> None:

@@ -63,7 +63,7 @@ def test_an_own_redis_ends_with_the_service(
     assert service.wait() == (-signal.SIGKILL if number == signal.SIGKILL else 0)
     eventually(lambda: not _lives(server), what="the server has ended")
     if number != signal.SIGKILL:
-        assert "ended without waiting longer for my_tasks.sleep (" in service.log
+        assert "ended without waiting any longer for my_tasks.sleep (" in service.log
     assert "shutdown" not in service.log
     assert "Ctrl" not in service.log
 

@@ -94,7 +94,7 @@ def test_what_was_held_back_is_stored_and_published_though_the_end_waits_for_nob
         assert observer.of(STATE) == []
         service.stop()
         observer.saw(lambda seen: seen.topic == STATE and seen.json["voltage_a"] == 237)
-    assert "ended without waiting longer for slow_house_tasks.sleep (" in service.log
+    assert "ended without waiting any longer for slow_house_tasks.sleep (" in service.log
     assert service.rows("SELECT 1 FROM reading WHERE voltage_a = 237")
 
 

@@ -157,7 +157,7 @@ def test_a_look_that_fails_ends_no_watch(
     watchdog.start()
     eventually(lambda: len(looks) > 4)
     watchdog.stop()
-    assert "the watchdog could not look" in caplog.text
+    assert "the watchdog could not check" in caplog.text
 
 
 HANG = """

@@ -42,7 +42,7 @@ def test_a_changed_password_of_redis_is_read_again(
     guarded.client.client_kill_filter(_type="normal", skipme=True)
     eventually(lambda: "Redis refuses: " in service.log)
     secret.write_text("after")
-    eventually(lambda: "beginning anew with it" in service.log)
+    eventually(lambda: "restarting with the new one" in service.log)
     eventually(lambda: service.log.count("up as worker, beat, bridge") == 2)
     before = service.readings()
     eventually(lambda: service.readings() > before + 1)

@@ -313,7 +313,7 @@ def test_a_changed_configuration_is_taken_over_at_a_hangup(
     eventually(lambda: "homeassistant/device/esquirell_second/config" in retained(broker.port))
     service.config.write_text("broken =")
     service.signal(signal.SIGHUP)
-    eventually(lambda: "stays as it was" in service.log)
+    eventually(lambda: "the configuration is unchanged" in service.log)
     # As an editor leaves the file for a moment.
     service.config.write_text("")
     service.signal(signal.SIGHUP)
