@@ -1,4 +1,4 @@
-"""Backfills into Home Assistant's statistics: built only where one is asked for."""
+"""Backfills into Home Assistant's statistics: built only when one is requested."""
 
 import fcntl
 import os
@@ -49,7 +49,7 @@ class Backfilling:
         progress: Progress = silent,
         check_cancelled: Callable[[], None] = lambda: None,
     ) -> Report:
-        """Fill holes; first the statistics are brought up to date.
+        """Fill gaps, after bringing our statistics up to date.
 
         Raises ConfigError, CommandError, UnavailableError and HomeAssistantError.
         """
@@ -114,6 +114,6 @@ class Backfilling:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:
                 raise CommandError(
-                    "unavailable", "another backfill is under way: wait until it has ended"
+                    "unavailable", "another backfill is running: wait until it has ended"
                 ) from None
             yield

@@ -20,7 +20,7 @@ def celery_settings() -> dict[str, Any]:
 
 
 def address_of(settings: Settings) -> Address:
-    """Return where Redis is, and the secrets it asks for."""
+    """Return where Redis is, and the secrets it requires."""
     password = settings.redis.password.get_secret_value() or None
     ca_file = settings.redis.ca_file
     if settings.redis_url.startswith(SENTINEL):
@@ -33,7 +33,7 @@ def address_of(settings: Settings) -> Address:
 
 
 def options_of(settings: Settings, *, bridges: bool) -> Options:
-    """Return how to reach the broker; the bridge has a session that outlasts its absence."""
+    """Return how to reach the broker; the bridge's session outlasts its absence."""
     mqtt = settings.mqtt
     plain: dict[str, Any] = mqtt.model_dump(
         exclude={"password", "base_topic", "discovery_prefix", "history"}

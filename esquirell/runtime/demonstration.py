@@ -1,4 +1,4 @@
-"""What the demo is made of beside the service: simulated meters, and a look from outside."""
+"""What the demo needs beside the service: simulated meters, and an MQTT observer."""
 
 from collections.abc import Callable
 from typing import Literal
@@ -20,7 +20,7 @@ __all__ = [
     "simulated_meter",
 ]
 
-# The simulated house changes each second; a real meter of this kind reports as often.
+# The simulated house changes every second; a real meter of this kind reports as often.
 REPORT_S = 1.0
 
 
@@ -30,15 +30,15 @@ def simulated_meter(
     elapsed_s: Callable[[], float],
     where: tuple[str, int],
 ) -> SimulatedMeter:
-    """Build the meter of the house of a number, which has been running for `elapsed_s`.
+    """Return simulated meter no. `number`, which has been running for `elapsed_s`.
 
-    `credentials` are its device id, local key and protocol, `where` the address and port to
-    listen on (0: any port).
+    `credentials` are its device id, local key and protocol, `where` the address and port to listen
+    on (0: any port).
     """
     house = SimulatedHouse(seed=number + 1)
     return SimulatedMeter(*credentials, lambda: house.dps(elapsed_s()), *where, report_s=REPORT_S)
 
 
 def connection_to(host: str, port: int, protocol: Literal["5", "3.1.1"]) -> Connection:
-    """Build an MQTT connection that neither logs in nor speaks for the bridge."""
+    """Return an MQTT connection that neither logs in nor acts as the bridge."""
     return Connection(Options(host=host, port=port, protocol=protocol))

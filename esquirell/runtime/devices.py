@@ -1,4 +1,4 @@
-"""The devices: how they are read, and what is known of them."""
+"""The devices: how they are read, and what is known about them."""
 
 from collections.abc import Callable, Mapping
 from functools import cached_property
@@ -33,11 +33,11 @@ ADDRESSES = "addresses"
 
 
 class Devices:
-    """The ways to the meters, and what their answers mean; built on first use.
+    """The transports to the meters, and what their answers mean; built on first use.
 
-    `settings` are those in force, `interval_s` is the pace (s) at which a meter is polled, and
-    `listener` hears what meters report. With `lines` this process holds those of its own meters.
-    `announce` is told when a meter becomes known otherwise.
+    `settings` are those in force, `interval_s` is the interval (s) at which a meter is polled, and
+    `listener` is told what meters report. With `lines` this process holds the connections of its
+    own meters. `announce` is called when a meter is understood differently than before.
     """
 
     lines: Lines | None = None
@@ -59,7 +59,7 @@ class Devices:
 
     @cached_property
     def transport(self) -> TuyaTransport:
-        """The way to the meters."""
+        """The transport to the meters."""
         settings, cloud = self._settings(), self.cloud
         network = Network(
             settings.lock_dir,
@@ -79,13 +79,13 @@ class Devices:
         self._listener().reported(meter, heard)
 
     def event(self, kind: str, data: Mapping[str, Any]) -> None:
-        """Pass on what happened to a line."""
+        """Pass on what happened to a connection."""
         self._listener().event(kind, data)
 
     def learn(self, meter: Meter, product_id: str) -> None:
-        """Choose the profile again by the product id that a meter announced, if it says more.
+        """Choose the profile again by the product id that a meter announced, if it helps.
 
-        Of meters behind a gateway nothing is heard: the product is that of the gateway.
+        Meters behind a gateway announce nothing: the product is the gateway's.
         """
         told = meter.cid or meter.product_id or meter.mapping_file
         if not told and self._products.put(meter.device_id, product_id):
@@ -98,12 +98,12 @@ class Devices:
 
     @cached_property
     def cloud(self) -> Cloud | None:
-        """The way to the cloud, if there is an account."""
+        """The transport through the cloud, if there is an account."""
         return _build_cloud(self._settings(), self._clock)
 
     @cached_property
     def profiles(self) -> Choices:
-        """What the datapoints of the meters mean."""
+        """The meaning of the meters' datapoints."""
         memory = Files(self._settings().state_dir / "recognised", VERSION)
         return Choices(lambda: self._settings().profiles_dir, self.describe, memory, self._announce)
 
@@ -114,9 +114,9 @@ class Devices:
         return Capture(self.transport, self.describe, profiles.of, profiles.decode, VERSION)
 
     def try_out(self, meter: Meter, device: Device | None = None) -> Reading:
-        """Read a meter once, whether it is configured or not; nothing is stored.
+        """Read a meter once, whether or not it is configured; nothing is stored.
 
-        `device` is what is known of it. Raises MeterError and ConfigError.
+        `device` is what is known about it. Raises MeterError and ConfigError.
         """
         choices = Choices(
             lambda: self._settings().profiles_dir, lambda one: device or self.describe(one)
@@ -128,7 +128,7 @@ class Devices:
         )
 
     def reports_often(self, meter: Meter) -> bool:
-        """Listen for some seconds whether a meter that nothing else reads reports by itself."""
+        """Listen for some seconds whether a meter that nothing else reads sends reports."""
         if not may_be_held(meter):
             return False
         settings = self._settings()
@@ -140,7 +140,7 @@ class Devices:
             return meter.name in trial.reporting()
 
     def note(self, device_id: str, device: Device) -> None:
-        """Keep what is known of a device, where the cloud's answers are kept."""
+        """Store what is known about a device, beside the cloud's answers."""
         Descriptions(self._settings().state_dir / DEVICES).put(device_id, device)
 
     def _keep(self, meter: Meter) -> Keep:
@@ -152,20 +152,20 @@ class Devices:
         return "kept" if meter.enabled and pace_s <= KEEP_UP_TO_S else "closed"
 
     def requests_spent(self) -> Spent:
-        """Count the requests that were made to the cloud."""
+        """Return how many requests were sent to the cloud."""
         return self.cloud.spent() if self.cloud else Spent()
 
     def described(self, meter: Meter) -> Device:
-        """Describe the device of a meter as `describe`, once for each configuration of it."""
+        """Describe the device of a meter as `describe`, once per configuration of it."""
         known = self._described.get(meter.name)
         if known is None or known[0] is not meter:
             known = self._described[meter.name] = (meter, self.describe(meter))
         return known[1]
 
     def describe(self, meter: Meter) -> Device:
-        """Return what is known of the device of a meter: from its file, else from the cloud.
+        """Return what is known about the device of a meter: from its file, else from the cloud.
 
-        Else it is but the product id, configured or announced. Raises ConfigError.
+        Else only the product id, configured or announced. Raises ConfigError.
         """
         if meter.mapping_file:
             from esquirell.settings import devices  # noqa: PLC0415 - few have such a file

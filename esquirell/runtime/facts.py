@@ -1,4 +1,4 @@
-"""What the bridge publishes about the service and its meters, gathered in one place."""
+"""What the bridge publishes about the service and its meters."""
 
 import socket
 from collections.abc import Callable, Mapping
@@ -34,7 +34,7 @@ def _info_of(settings: Settings, base_topic: str) -> dict[str, Any]:
 class BridgeInfoCache:
     """The content of `bridge/info`, built once per configuration.
 
-    With a thousand meters building it takes 15 ms.
+    With a thousand meters, building it takes 15 ms.
     """
 
     def __init__(self) -> None:
@@ -50,7 +50,7 @@ class BridgeInfoCache:
 
 @dataclass(frozen=True, slots=True)
 class MeterInfoSource:
-    """Where the announcement of a meter takes its facts from, at one moment."""
+    """The source of the facts in a meter's announcement, at one moment."""
 
     profiles: Choices
     statuses: Mapping[str, MeterStatus]
@@ -59,7 +59,7 @@ class MeterInfoSource:
     describe: Callable[[Meter], Device]
 
     def info(self, meter: Meter) -> MeterInfo:
-        """Return the facts that are announced about a meter."""
+        """Return the facts to announce about a meter."""
         tariff, device = self.costs.tariff_of(meter.name), _device(self.describe, meter)
         return MeterInfo(
             meter,
@@ -73,7 +73,7 @@ class MeterInfoSource:
 
 
 def about(settings: Settings) -> About:
-    """Describe this program, with the address of its page if other machines can reach it."""
+    """Return this program's description, with its page's URL if other machines can reach it."""
     web = settings.web
     if not web.port or web.address in ("localhost", "127.0.0.1", "::1"):
         return About(VERSION)
@@ -90,7 +90,7 @@ def _device(describe: Callable[[Meter], Device], meter: Meter) -> Device:
 
 
 def _profile(profiles: Choices, meter: Meter) -> Profile | None:
-    """Return the profile of a meter, if it has one that can be read."""
+    """Return the profile of a meter, if it has a readable one."""
     try:
         return profiles.of(meter)
     except ConfigError:

@@ -1,4 +1,4 @@
-"""Taking everything of ours out of the broker, and with it out of Home Assistant."""
+"""Removing everything of ours from the broker, and thereby from Home Assistant."""
 
 import time
 
@@ -18,7 +18,7 @@ STOP_S = 3.0
 
 
 def leave_broker(settings: Settings) -> list[str]:
-    """Clear all retained topics of ours, and the session of the bridge; return the topics.
+    """Clear all our retained topics and the session of the bridge; return the topics.
 
     Raises UnavailableError while the broker can't be reached, or a service uses it.
     """
@@ -48,8 +48,8 @@ def _clear(connection: Connection, topics: Topics) -> list[str]:
     holder = connection.holder_of(topics)
     if holder is not None:
         raise UnavailableError(
-            f"esquirell on {holder} serves base_topic {topics.base!r} and would publish all again: "
-            "stop it first"
+            f"esquirell on {holder} serves base_topic {topics.base!r} and would "
+            "republish everything: stop it first"
         )
     found = ours(connection.scan(topics), topics)
     for topic in found:

@@ -1,4 +1,4 @@
-"""What health checks ask each minute, loaded without the rest: it takes longer than to answer."""
+"""What health checks query every minute, loaded by itself: loading takes longer than answering."""
 
 import os
 import socket
@@ -19,16 +19,16 @@ __all__ = ["Presence", "failures_of_meters", "presence_of"]
 
 @contextmanager
 def presence_of(settings: Settings) -> Iterator[Presence]:
-    """Open a connection to Redis, where the roles say that they are alive."""
+    """Open a connection to Redis, where the roles report that they are alive."""
     instance = f"{socket.gethostname()}-{os.getpid()}-cli"
     with closing(connect(address_of(settings))) as client:
         yield Presence(client, instance)
 
 
 def failures_of_meters(settings: Settings) -> Mapping[str, int] | None:
-    """Try to write a row into an SQLite file, and return the failed polls of each meter, by name.
+    """Try to write a row to an SQLite file; return the failed polls of each meter, by name.
 
-    None if that does not work, or the database is none: why, `Database.try_out` tells.
+    None if that fails or the database is missing; `Database.try_out` says why.
     """
     file = sqlite_file(settings.database_url)
     try:

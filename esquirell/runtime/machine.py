@@ -1,4 +1,4 @@
-"""What the computer itself knows of the time: its run, and whether the kernel's clock is kept."""
+"""What the computer knows about the time: its uptime, and whether its clock is synchronized."""
 
 import ctypes
 import platform
@@ -8,10 +8,10 @@ import uuid
 from functools import cached_property
 from pathlib import Path
 
-# linux/timex.h: the status of a clock that nothing keeps right, and of one that counts in ns.
+# linux/timex.h: the status of an unsynchronized clock, and of one that counts in ns.
 STA_UNSYNC = 0x0040
 STA_NANO = 0x2000
-# The number of adjtimex(2), by what uname(2) calls the machine.
+# The number of adjtimex(2), by the machine name of uname(2).
 _ADJTIMEX = {
     "x86_64": 159,
     "aarch64": 171,
@@ -22,7 +22,7 @@ _ADJTIMEX = {
     "ppc64le": 124,
     "s390x": 124,
 }
-# What lies between two looks at the same clock.
+# The time between two readings of the same clock.
 _WITHIN_S = 5.0
 _UPTIME = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
@@ -32,7 +32,7 @@ class _TimeVal(ctypes.Structure):
 
 
 class _Timex(ctypes.Structure):
-    """`struct timex` of adjtimex(2); left empty it asks, and changes nothing."""
+    """`struct timex` of adjtimex(2); left empty it queries and changes nothing."""
 
     _fields_ = (
         ("modes", ctypes.c_uint),
@@ -51,11 +51,11 @@ class _Timex(ctypes.Structure):
 
 
 class Machine:
-    """Linux's own knowledge; elsewhere the system is believed to keep its clock."""
+    """Linux's own knowledge; other systems are trusted to keep their clock."""
 
     @cached_property
     def boot(self) -> str:
-        """The start of the machine; where it has no name, that of this process."""
+        """The id of this boot; without one, that of this process."""
         try:
             text = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii")
         except OSError:
@@ -63,35 +63,36 @@ class Machine:
         return text.strip()
 
     def uptime_s(self) -> float:
-        """Return how long the machine has run, in seconds, also while it slept."""
+        """Return the machine's uptime in seconds, including sleep."""
         return time.clock_gettime(_UPTIME)
 
     def is_synchronized(self) -> bool:
-        """Whether the kernel says that its clock is kept right, and it is ours."""
+        """Whether the kernel reports its clock as synchronized, and it is the one we read."""
         found = kernel_clock()
         return found is None or (not found[1] & STA_UNSYNC and self.is_own_clock())
 
     def is_own_clock(self) -> bool:
-        """Whether this process sees the kernel's clock, and not one that something put before."""
+        """Whether this process sees the kernel's clock, not one substituted by a library."""
         found = kernel_clock()
         return found is None or abs(time.time() - found[0]) <= _WITHIN_S
 
     def keeps_time(self) -> bool:
-        """Whether there is a clock with a battery, or a host that has one.
+        """Whether there is a battery-backed clock, or a host that has one.
 
-        A Raspberry Pi before the fifth has none: after a start it shows whatever was saved last.
+        A Raspberry Pi before the fifth has none: after a start it shows the time that was saved
+        last.
         """
         if any(Path("/sys/class/rtc").glob("rtc*")):
             return True
         try:
             processors = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
         except OSError:
-            return True  # no Linux: the system is believed
+            return True  # not Linux: the system is trusted
         return "hypervisor" in processors
 
 
 def kernel_clock() -> tuple[float, int] | None:
-    """Return the kernel's time (unix) and the status of its clock; None where it has no word."""
+    """Return the kernel's time (unix) and the status of its clock; None if unavailable."""
     if sys.platform != "linux":
         return None
     library, found = ctypes.CDLL(None), _Timex()
@@ -102,6 +103,6 @@ def kernel_clock() -> tuple[float, int] | None:
 
 
 def _ask_directly(library: ctypes.CDLL, found: _Timex) -> bool:
-    """Ask by the system call itself: C libraries use clock_adjtime(2), which sandboxes forbid."""
+    """Call adjtimex directly: C libraries use clock_adjtime(2), which sandboxes forbid."""
     number = _ADJTIMEX.get(platform.machine())
     return number is not None and library.syscall(number, ctypes.byref(found)) >= 0

@@ -1,4 +1,4 @@
-"""Everything that is ours on this machine in one archive, and back."""
+"""Everything of ours on this machine in one archive: writing and restoring it."""
 
 import shutil
 import socket
@@ -32,7 +32,7 @@ class MachineBackup:
         self._upkeep = upkeep
 
     def write(self, target: Path) -> dict[str, Any]:
-        """Write a new archive, also while the service runs; return what it holds.
+        """Write a new archive, also while the service runs; return its contents.
 
         Raises ConfigError and UnavailableError.
         """
@@ -44,7 +44,7 @@ class MachineBackup:
         return {"file": str(target), "bytes": target.stat().st_size, "holds": sorted(files)}
 
     def restore(self, source: Path) -> dict[str, Any]:
-        """Put everything back; what was there is set aside. The service must not run.
+        """Restore everything; what was there before is kept aside. The service must not run.
 
         Raises ConfigError and UnavailableError; if the database can't be restored, nothing is
         changed.
@@ -94,7 +94,7 @@ class MachineBackup:
         return None
 
     def _restore_files(self, files: Mapping[str, Path]) -> Path | None:
-        """Put the files beside the database back; return where the old ones are now."""
+        """Restore the files beside the database; return where the old ones are now."""
         state_dir = self._settings.state_dir
         old = state_files.present(state_dir)
         spool = self._settings.spool_file

@@ -1,4 +1,4 @@
-"""Puts stopwatches on the ports, where somebody wants to read them."""
+"""Adds timing to the ports if metrics are enabled."""
 
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 def exporter_of(
     connection: Connection, report: Callable[[], Mapping[str, Any]] | None
 ) -> "Exporter":
-    """Build what counts and times; with `report`, it shows how the whole is doing, too."""
+    """Return the exporter; with `report` it also exposes the health report."""
     from esquirell.metrics.exporter import Exporter  # noqa: PLC0415 - megabytes that few need
 
     exporter = Exporter()
@@ -27,7 +27,7 @@ def exporter_of(
 def ports_of(
     transport: Transport, store: ReadingStore, exporter: "Exporter | None"
 ) -> tuple[Transport, ReadingStore]:
-    """Return the ports with stopwatches, or as they are."""
+    """Return the ports with timing, or as they are."""
     if exporter is None:
         return transport, store
     return MeasuredTransport(transport, exporter), MeasuredStore(store, exporter)

@@ -13,7 +13,7 @@ _building = threading.Lock()
 
 
 def current(app: Celery) -> Runtime:
-    """Return the runtime of this process; a forked child has one of its own."""
+    """Return the runtime of this process; a forked child has its own."""
     with _building:
         if os.getpid() not in _built:
             _built[os.getpid()] = Runtime(load(), app)
@@ -21,5 +21,5 @@ def current(app: Celery) -> Runtime:
 
 
 def use(runtime: Runtime) -> None:
-    """Make `runtime` that of this process."""
+    """Make `runtime` the one of this process."""
     _built[os.getpid()] = runtime

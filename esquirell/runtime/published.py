@@ -1,4 +1,4 @@
-"""Readings and events as they are published, for a process that does not poll."""
+"""Readings and events as published, for a process that does not poll."""
 
 import json
 from collections.abc import Callable, Iterator, Mapping
@@ -23,7 +23,7 @@ def published(
     take: Callable[[Reading], None],
     note: Callable[[Mapping[str, Any]], None],
 ) -> Iterator[None]:
-    """Hand over each reading that is published or retained, and each event, until the end."""
+    """Pass on each published or retained reading and each event, until the end."""
     topics = Topics(settings.mqtt.base_topic, settings.mqtt.discovery_prefix)
     connection = Connection(options_of(settings, bridges=False))
 
@@ -48,7 +48,7 @@ def published(
 
 
 def read_state(meter: str, payload: bytes) -> Reading | None:
-    """Return the reading in the published state of a meter; None if it holds none."""
+    """Return the reading in the published state of a meter; None if there is none."""
     try:
         state: Mapping[str, Any] = json.loads(payload)
         moment = datetime.fromisoformat(state["measured_at"])

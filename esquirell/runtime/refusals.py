@@ -1,4 +1,4 @@
-"""What a service would refuse of a valid configuration, without anything being started."""
+"""What a service would reject in a valid configuration, without starting anything."""
 
 from collections.abc import Iterator
 
@@ -10,7 +10,7 @@ from esquirell.settings import Settings
 
 
 def refusals(settings: Settings) -> Iterator[str]:
-    """Return a sentence for each crontab that never runs, and for certificates of no use."""
+    """Return a sentence for each crontab that never runs, and for unusable certificates."""
     for schedule in settings.schedules:
         try:
             rule_of(schedule, settings.timezone)

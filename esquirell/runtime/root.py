@@ -1,4 +1,4 @@
-"""The composition root: builds every adapter once in a process, on first use."""
+"""The composition root: builds every adapter once per process, on first use."""
 
 import logging
 import os
@@ -72,16 +72,16 @@ if TYPE_CHECKING:
 
 
 def now() -> datetime:
-    """Return the present moment, aware and in UTC."""
+    """Return the current time, aware and in UTC."""
     return datetime.now(UTC)
 
 
 class Runtime:
-    """Everything that a process of ours may need; what is not asked for is not built.
+    """Everything that a process of ours may need; unused parts are not built.
 
-    `bridges` tells that this process is the bridge: its MQTT connection then speaks for it.
-    `queues` are those of meters that this process serves, beside the meters without one, `served`
-    all of them with "" for those. `parent` is the worker that reads the meters for this process.
+    `bridges` means that this process is the bridge: its MQTT connection then acts for it. `queues`
+    are those of meters that this process serves, beside the meters without one, `served` all of
+    them with "" for those. `parent` is the worker that reads the meters for this process.
     """
 
     def __init__(self, settings: Settings, app: Celery) -> None:
@@ -91,7 +91,7 @@ class Runtime:
         self._reloading = threading.Lock()
         self.app = app
         self.started_at = now()
-        # Host names and process ids repeat among containers.
+        # Host names and process ids are not unique among containers.
         self.instance = f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
         self.bridges = False
         self.queues: tuple[str, ...] = ()
@@ -99,7 +99,7 @@ class Runtime:
         self.parent = ""
 
     def prepare(self) -> None:
-        """Make the state directory and bring the tables up to date.
+        """Create the state directory and upgrade the tables.
 
         Raises ConfigError or UnavailableError.
         """
@@ -107,7 +107,7 @@ class Runtime:
         self.upkeep.upgrade()
 
     def check_place(self) -> None:
-        """Refuse to begin anew where the state directory was and is missing, as with its disk.
+        """Refuse to start afresh where the state directory was and is missing, as with its disk.
 
         The Redis of `embedded` is as new as the directory, and knows nothing. Raises ConfigError.
         """
@@ -117,25 +117,25 @@ class Runtime:
         with suppress(UnavailableError):
             if self.shared.places.knows(str(folder)):
                 raise ConfigError(
-                    f"the state directory {folder} is missing, and was there at an earlier start: "
-                    f"mount its disk; to begin anew there: mkdir {folder}"
+                    f"the state directory {folder} is missing, but existed at an earlier start: "
+                    f"mount its disk; to start afresh there: mkdir {folder}"
                 )
 
     def note_place(self) -> None:
-        """Remember where the state directory is."""
+        """Remember the place of the state directory."""
         if not self.settings.redis.embedded:
             with suppress(UnavailableError):
                 self.shared.places.note(str(self.settings.state_dir))
 
     def mend_database(self) -> None:
-        """Mend the database if it is damaged, now and whenever it turns out to be.
+        """Repair the database if it is damaged, now and whenever damage is found.
 
-        That is for a service, which has to go on; a person at a terminal is told.
+        For a service, which has to go on; people at a terminal get an error.
         """
         self.upkeep.mend(self._adopt_schedules)
 
     def reload(self) -> None:
-        """Take over meters and levels of a changed configuration file.
+        """Apply meters and log levels of a changed configuration file.
 
         Raises ConfigError, also when the file has lost all its meters: an editor that empties it
         before it writes would remove them from Home Assistant.
@@ -146,12 +146,12 @@ class Runtime:
             before, after = self.settings, load()
             if before.configured and not after.configured:
                 raise ConfigError(
-                    f"{after.source or 'the environment'} names no meter any more: restart the "
-                    "service if that is meant"
+                    f"{after.source or 'the environment'} no longer has any meters: restart the "
+                    "service if that is intended"
                 )
             self.settings = after
             self._paces = _paces(self.settings)
-        # Lines of meters that went, or that are another device by now.
+        # Connections of meters that were removed, or are another device now.
         for meter in set(before.meters) - set(self.meters()):
             self.devices.transport.forget(meter.name)
         if self.polls:
@@ -168,12 +168,12 @@ class Runtime:
 
     @cached_property
     def storage(self) -> Storage:
-        """The database and what is kept in it."""
+        """The database and its contents."""
         return Storage(lambda: self.settings, now)
 
     @cached_property
     def upkeep(self) -> Upkeep:
-        """The care of the database."""
+        """The maintenance of the database."""
         return Upkeep(self.settings, self.storage, now, self.timekeeper)
 
     @cached_property
@@ -203,13 +203,13 @@ class Runtime:
 
     @cached_property
     def reports(self) -> Reports:
-        """What meters report by themselves."""
+        """Handles what meters report by themselves."""
         poller = self.poller
         return Reports(poller.intake, poller.judging, poller.delivery, self.publisher, now)
 
     @cached_property
     def lines(self) -> Lines:
-        """The lines to meters that this process holds."""
+        """The connections to meters that this process holds."""
         return Lines(
             self.meters,
             self.poller.question,
@@ -219,37 +219,37 @@ class Runtime:
         )
 
     def _hold(self, questions: Sequence[Question]) -> None:
-        """Hold these lines and no others; what was heard over those that go is stored."""
+        """Hold these connections and no others; what arrived over closed ones is stored."""
         self.poller.judging.prepare([question.meter.name for question in questions])
         self.devices.transport.hold(questions)
         self.reports.flush()
 
     def finish_readings(self) -> None:
-        """Close all lines; store and publish what was held back."""
+        """Close all connections; store and publish what was held back."""
         self.poller.close()
         if "reports" in self.__dict__:
             self.reports.close()
         self.publisher.publish_held()
 
     def close_meters(self) -> None:
-        """Read no more meters, and let other workers have them at once."""
+        """Stop reading meters, and release them to other workers at once."""
         self.finish_readings()
         if self.devices.lines is not None:
             self.lines.leave()
 
     @cached_property
     def timekeeper(self) -> Timekeeper:
-        """What decides whether the clock is right."""
+        """Decides whether the clock is right."""
         return Timekeeper(Machine())
 
     @cached_property
     def exporter(self) -> "Exporter | None":
-        """The figures for Prometheus; none unless they are asked for."""
+        """The metrics for Prometheus; None unless enabled."""
         report = partial(self.health.report, None) if self.bridges else None
         return exporter_of(self.connection, report) if self.settings.metrics.port else None
 
     def serve_figures(self) -> None:
-        """Show the figures to Prometheus, if they are asked for."""
+        """Expose the metrics to Prometheus, if enabled."""
         if self.exporter:
             self.exporter.serve(self.settings.metrics.address, self.settings.metrics.port)
 
@@ -260,13 +260,13 @@ class Runtime:
 
     @cached_property
     def remote(self) -> RemoteReads:
-        """What other workers read for this one."""
+        """Reads of other workers on behalf of this one."""
         ownership = OneWorker(self.parent) if self.parent else self.lines
         return RemoteReads(self.shared.relay, ownership)
 
     @cached_property
     def inbox(self) -> Inbox:
-        """What other workers want read."""
+        """Reads of this worker on behalf of others."""
         return Inbox(self.shared.relay, self.fetch.batch, self.remote.reading)
 
     @cached_property
@@ -291,12 +291,12 @@ class Runtime:
 
     @cached_property
     def control(self) -> Control:
-        """What changes the service itself: its log level, a restart."""
+        """Changes the service itself: its log level, a restart."""
         return Control(self.shared.orders, self._show_level)
 
     @cached_property
     def inventory(self) -> Inventory:
-        """The writer of meters that are added while the service runs."""
+        """Writes meters that are added while the service runs."""
         return Inventory(
             MeterFiles(self.settings.state_dir),
             lambda: KnownMeters(self.settings.meters, self.settings.added),
@@ -317,7 +317,7 @@ class Runtime:
 
     @cached_property
     def health(self) -> Health:
-        """How the whole is doing."""
+        """The health of the whole service."""
         readings, shared = self.storage.readings, self.shared
         queues = Queues(
             shared.client, lambda: {meter.queue for meter in self.meters() if meter.queue}
@@ -332,7 +332,7 @@ class Runtime:
 
     @cached_property
     def self_report(self) -> SelfReport:
-        """What this process says of itself."""
+        """What this process reports about itself."""
         return SelfReport(self, now)
 
     @property
@@ -368,12 +368,12 @@ class Runtime:
 
     @cached_property
     def rights_check(self) -> RightsCheck:
-        """What tries out what the broker lets us do."""
+        """Tests what the broker allows us to do."""
         return RightsCheck(self.connection, self.topics)
 
     @cached_property
     def publisher(self) -> MqttPublisher:
-        """What is published of the meters."""
+        """Publishes what belongs to the meters."""
         return MqttPublisher(self.connection, self.topics, self._publish_every, now)
 
     @cached_property
@@ -383,7 +383,7 @@ class Runtime:
 
     @cached_property
     def bridge(self) -> Bridge:
-        """What is published of the whole."""
+        """Publishes what belongs to the whole service."""
         facts = Facts(
             about(self.settings),
             self._meter_infos,
@@ -397,12 +397,12 @@ class Runtime:
         return Bridge(self.connection, self.topics, self.publisher, facts, memory)
 
     def tell_cost(self, meter: str) -> None:
-        """Publish what a configured meter has cost. Raises UnavailableError."""
+        """Publish the cost of a configured meter. Raises UnavailableError."""
         if any(known.name == meter for known in self.meters()):
             self.publisher.cost(meter, self.storage.costs.of_late(meter))
 
     def scheduler(self, owner: str) -> Scheduler:
-        """Build a beat; of several, the one whose owner holds the lease is active."""
+        """Return a beat; of several, the one whose owner holds the lease is active."""
         return self.shared.scheduler(self.schedules.sync, owner)
 
     def _show_level(self) -> None:
@@ -417,7 +417,7 @@ class Runtime:
         self.publisher.event("meter_known", {"meter": meter.name, **asdict(change)})
 
     def _known_statuses(self) -> dict[str, MeterStatus]:
-        """Return what this process itself knows of the meters, also what is not stored yet."""
+        """Return what this process itself knows about the meters, even if not stored yet."""
         if not self.polls:
             return {}
         return self.poller.delivery.statuses.known()
@@ -429,7 +429,7 @@ class Runtime:
         return self._paces.get(name, 0)
 
     def _waiting(self) -> int:
-        """Count the readings that wait on this machine; to look must not build what polls."""
+        """Count the readings waiting on this machine; counting must not build what polls."""
         return self.poller.waiting if self.polls else self._spooled()
 
     def _spooled(self) -> int:
@@ -456,7 +456,7 @@ class Runtime:
 
 
 def _mqtt_password() -> str:
-    """Read the password of the broker as the configuration names it now. Raises ConfigError."""
+    """Read the broker's password as currently configured. Raises ConfigError."""
     return load().mqtt.password.get_secret_value()
 
 
@@ -465,5 +465,5 @@ def _names(settings: Settings) -> set[str]:
 
 
 def _paces(settings: Settings) -> dict[str, int]:
-    """Return how often (s) each meter's readings are published; it is asked for with each."""
+    """Return how often (s) each meter's readings are published; called for each reading."""
     return {meter.name: meter.publish_every for meter in settings.meters}

@@ -1,4 +1,4 @@
-"""What this process says of itself: its roles, and what keeps it from its work."""
+"""What this process reports about itself: its roles, and what keeps it from working."""
 
 import socket
 import time
@@ -29,7 +29,7 @@ Nothing = Callable[[], tuple[str, ...]]
 
 @dataclass(frozen=True, slots=True)
 class Duties:
-    """What the daemon makes of this process: `blocked` says so when nothing can be worked on."""
+    """What the daemon knows about this process: `blocked` says when it can't work on anything."""
 
     roles: tuple[str, ...] = ()
     standing_by: Nothing = tuple
@@ -38,7 +38,7 @@ class Duties:
 
 
 class ThisProcess(Protocol):
-    """The parts of a process that it is described by; none is built for that."""
+    """The parts of a process that describe it; none is built for that."""
 
     @property
     def settings(self) -> Settings:
@@ -47,7 +47,7 @@ class ThisProcess(Protocol):
 
     @property
     def started_at(self) -> datetime:
-        """When it began."""
+        """When it started."""
         ...
 
     @property
@@ -91,7 +91,7 @@ class ThisProcess(Protocol):
 
 
 class Punctuality:
-    """Looks whether polls end that are due: of the meters that this process reads."""
+    """Checks that due polls finish, for the meters that this process reads."""
 
     def __init__(
         self,
@@ -109,7 +109,7 @@ class Punctuality:
         self._looked_at = float("-inf")
 
     def problem(self) -> str:
-        """Say that no poll has ended that was due; empty when all is well."""
+        """Return that no due poll has finished; empty when all is well."""
         now = self._monotonic()
         if now - self._looked_at >= PACE_EVERY_S:
             self._looked_at = now

@@ -1,4 +1,4 @@
-"""Adapters of commands that work without a configuration: they look around and write one."""
+"""Adapters for commands that work without a configuration: they search, test and write one."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -42,7 +42,7 @@ def finder(search_s: float) -> Finder:
 
 
 def local_transport(folder: Path) -> LocalTransport:
-    """Build a transport that reads a meter and hangs up; its locks lie in `folder`."""
+    """Return a transport that reads a meter and disconnects; its locks are in `folder`."""
     network = Network(
         folder,
         keep=lambda _: "closed",
@@ -56,12 +56,12 @@ def local_transport(folder: Path) -> LocalTransport:
 
 
 def connection(mqtt: MqttSettings) -> Connection:
-    """Build a connection to the broker that only finds out whether it lets us in."""
+    """Return a connection to the broker that only tests whether it accepts us."""
     password = mqtt.password.get_secret_value()
     return Connection(Options(mqtt.host, mqtt.port, mqtt.username, password, mqtt.protocol))
 
 
 def cloud(region: str, access_id: str, secret: str, url: str, folder: Path) -> Cloud:
-    """Build the access to an account of the Tuya cloud; what it remembers goes to `folder`."""
+    """Return the access to a Tuya cloud account; its state is kept in `folder`."""
     account = Account(region, access_id, SecretStr(secret), url)
     return Cloud(account, folder, lambda: datetime.now(UTC))

@@ -1,4 +1,4 @@
-"""Care of the database: its tables, copies of it, damage, and old readings thinned out."""
+"""Maintenance of the database: tables, copies, damage, and pruning."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -23,7 +23,7 @@ from esquirell.storage.maintenance.revision import HEAD, ensure_current, read_re
 
 
 class Upkeep:
-    """Looks after the database of `storage`; `timekeeper` decides whether the clock is right."""
+    """Maintains the database of `storage`; `timekeeper` decides whether the clock is right."""
 
     revision = HEAD
 
@@ -45,10 +45,10 @@ class Upkeep:
         return self._storage.database
 
     def upgrade(self, *, afresh: bool = False) -> None:
-        """Bring the tables up to this version; make a database where there never was one.
+        """Upgrade the tables to this version; create a database where there never was one.
 
-        One that is missing, as its disk is, is an error unless we are to begin `afresh`. Raises
-        ConfigError or UnavailableError.
+        A missing one, as when its disk is missing, is an error unless `afresh`. Raises ConfigError
+        or UnavailableError.
         """
         loss = None if afresh else self.loss()
         if loss is not None:
@@ -56,7 +56,7 @@ class Upkeep:
         ensure_current(self.database)
 
     def loss(self) -> str | None:
-        """Say that the database is missing though there was one; None if that is not so."""
+        """Return that the database is missing though there was one; None if that is not so."""
         trace = self._trace_of_one_missing()
         if trace is None:
             return None
@@ -67,7 +67,7 @@ class Upkeep:
         )
 
     def problems(self, *, quick: bool = False) -> list[str]:
-        """List what is wrong with the database, one sentence each; `quick` skips the indexes."""
+        """Return what is wrong with the database, one sentence each; `quick` skips the indexes."""
         return care.check(self.database, quick=quick)
 
     def backup(self, file: Path) -> None:
@@ -75,14 +75,14 @@ class Upkeep:
         care.backup(self.database, file)
 
     def restore(self, file: Path) -> Path | None:
-        """Put a backup in the place of the database; return where the old one is now.
+        """Replace the database by a backup; return where the old one is now.
 
         Raises ConfigError or UnavailableError.
         """
         return restoring.restore(file, self.database)
 
     def forget(self, meter: str) -> int:
-        """Remove all that is stored of a meter; return the number of its readings.
+        """Remove everything stored about a meter; return the number of its readings.
 
         Raises UnavailableError.
         """
@@ -100,9 +100,9 @@ class Upkeep:
             target.close()
 
     def mend(self, adopt_schedules: Callable[[], None]) -> None:
-        """Mend the database if it is damaged, now and whenever it turns out to be.
+        """Repair the database if it is damaged, now and whenever damage is found.
 
-        An empty one in its place needs the schedules again: `adopt_schedules` is then called.
+        An empty one needs the schedules again: `adopt_schedules` is then called.
         """
         mender = Mender(self.database, self.backups, adopt_schedules)
         if self._is_ours:
@@ -111,7 +111,7 @@ class Upkeep:
 
     @property
     def gives_space_back_by(self) -> str:
-        """What makes the database smaller after rows were removed, and what that costs."""
+        """What shrinks the database after rows were removed, and what that costs."""
         if self.database.file is None:
             return "VACUUM FULL reading in psql, which locks the table meanwhile,"
         return f'sqlite3 {self.database.file} "VACUUM", with the service stopped,'
@@ -129,14 +129,14 @@ class Upkeep:
 
     @cached_property
     def retention(self) -> Retention:
-        """The service that thins out old readings."""
+        """Prunes old readings."""
         keep = self._settings.database.raw_retention
         storage = self._storage
         return Retention(storage.periods, storage.calendar, keep, self._clock, self._is_right)
 
     @cached_property
     def corrections(self) -> Corrections:
-        """Corrections of what is stored."""
+        """Corrections of stored data."""
         return Corrections(self.database, self._storage.calendar, self._clock)
 
     def _is_right(self, now: datetime) -> bool:
@@ -145,7 +145,7 @@ class Upkeep:
         )
 
     def _trace_of_one_missing(self) -> Path | None:
-        """Return a file of ours that shows that the missing database was there once."""
+        """Return a file of ours that shows that the missing database once existed."""
         settings, file = self._settings, self.database.file
         if file is None or _exists(file):
             return None
@@ -161,13 +161,13 @@ class Upkeep:
 
     @property
     def _is_ours(self) -> bool:
-        """Whether the file is ours by its place: elsewhere it may be another program's."""
+        """Whether the file's place shows that it is ours: elsewhere it may be another program's."""
         file = self.database.file
         return file is not None and file.is_relative_to(self._settings.state_dir)
 
 
 def has_tables(database: Database) -> bool:
-    """Whether a service came as far as to make the tables. Raises UnavailableError."""
+    """Whether a service got as far as creating the tables. Raises UnavailableError."""
     if database.file is not None and not _exists(database.file):
         return False
     with database.read() as connection:
@@ -175,7 +175,7 @@ def has_tables(database: Database) -> bool:
 
 
 def _exists(path: Path) -> bool:
-    """Whether something is there; what can't be looked at, on a disk that fails, is not."""
+    """Whether something exists; what can't be examined, on a failing disk, does not."""
     try:
         return path.exists()
     except OSError:

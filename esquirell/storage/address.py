@@ -1,4 +1,4 @@
-"""Where the database is: its URL read, and shown without its password.
+"""The address of the database: parsing its URL, and showing it without its password.
 
 The settings have checked it.
 """
@@ -11,20 +11,20 @@ _SQLITE = "sqlite:///"
 
 
 def parse(text: str) -> URL:
-    """Read a database URL. What follows `sqlite:///` is a path, whatever `%` or `?` it holds."""
+    """Parse a database URL. What follows `sqlite:///` is a path, even with `%` or `?` in it."""
     file = text.removeprefix(_SQLITE)
     return URL.create("sqlite", database=file) if file != text else make_url(text)
 
 
 def written(url: URL) -> str:
-    """Write a URL, with its password, such that `parse` reads the same."""
+    """Return a URL, with its password, that `parse` reads back."""
     if is_sqlite(url):
         return f"{_SQLITE}{url.database}"
     return url.render_as_string(hide_password=False)
 
 
 def is_sqlite(url: URL) -> bool:
-    """Return whether the database is a file of SQLite's."""
+    """Return whether the database is an SQLite file."""
     return url.get_backend_name() == "sqlite"
 
 
@@ -34,8 +34,8 @@ def file_of(url: URL) -> Path | None:
 
 
 def shown(url: URL) -> str:
-    """Name the database for people: the file, or the URL without secrets."""
+    """Return the database for people: the file, or the URL without secrets."""
     if is_sqlite(url):
         return str(url.database)
-    # Parameters may hold secrets too (?password=…).
+    # Parameters may contain secrets too (?password=…).
     return url.set(query={}).render_as_string(hide_password=True)

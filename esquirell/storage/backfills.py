@@ -18,7 +18,7 @@ class Backfills:
         self._database = database
 
     def keep(self, run: str, at: datetime, step: Step) -> int:
-        """Keep a step before it is done; return its number. Raises UnavailableError."""
+        """Store a step before it is done; return its number. Raises UnavailableError."""
         row = {
             "run": run,
             "at": at,
@@ -33,19 +33,19 @@ class Backfills:
         return int(number[0])
 
     def confirm(self, number: int) -> None:
-        """Note that a step was done. Raises UnavailableError."""
+        """Record that a step was done. Raises UnavailableError."""
         self._set(number, done=True)
 
     def undoing(self, number: int, sum_before: float) -> None:
-        """Note that a shift is about to be undone, and the sum of its hour."""
+        """Record that a shift is about to be undone, and the sum of its hour."""
         self._set(number, undo_from=sum_before)
 
     def undone(self, number: int) -> None:
-        """Note that a step was undone. Raises UnavailableError."""
+        """Record that a step was undone. Raises UnavailableError."""
         self._set(number, undone=True)
 
     def last_run(self) -> tuple[datetime, list[Step]] | None:
-        """Return the last run that was not undone, its latest step first, and when it was.
+        """Return the last run that was not undone, its latest step first, and its time.
 
         Raises UnavailableError.
         """

@@ -1,4 +1,4 @@
-"""Readings by columns, as statistics are worked up from them."""
+"""Readings by columns, for computing statistics."""
 
 from bisect import bisect_left
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -21,7 +21,7 @@ class Columns:
         self.columns = tuple(reading.c[name] for name in (*_BESIDE, *self._wide))
 
     def to_batch(self, rows: Sequence[Sequence[Any]]) -> Batch:
-        """Turn rows of `columns` into columns; a quantity that no row has is left out."""
+        """Turn rows of `columns` into columns; a quantity without values is left out."""
         if not rows:
             return Batch([], {})
         moments, extras, holds, begins, ranges, *wide = zip(*rows, strict=True)
@@ -47,7 +47,7 @@ class Columns:
 
 
 def by_whole_quarters(pages: Iterable[Sequence[Row[Any]]]) -> Iterator[Sequence[Row[Any]]]:
-    """Regroup pages of rows, so that those of a quarter of an hour come together."""
+    """Regroup pages of rows, so that each quarter of an hour stays together."""
     held: list[Row[Any]] = []
     for page in pages:
         held += page

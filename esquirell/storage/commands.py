@@ -1,4 +1,4 @@
-"""The log of commands in the database: the end of a command is read from its record."""
+"""The log of commands in the database, from which a command's result is read."""
 
 from datetime import datetime
 from typing import Any
@@ -13,20 +13,20 @@ from esquirell.storage.upsert import insert_new
 
 
 class CommandLog:
-    """Keeps the commands and what came of them."""
+    """Stores the commands and their results."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def record(self, record: CommandRecord) -> None:
-        """Add a command; one that is there already stays as it is. Raises UnavailableError."""
+        """Add a command; an existing one stays as it is. Raises UnavailableError."""
         with self._database.write() as connection:
             connection.execute(insert_new(connection.dialect.name, command_log), [_to_row(record)])
 
     def finish(
         self, command_id: str, at: datetime, answer: Answer, *, answered: bool = False
     ) -> None:
-        """Write the end of a command; an unknown id is ignored, and so is a second end.
+        """Record the result of a command; an unknown id is ignored, and so is a second result.
 
         `answered`: the result has been sent already. Raises UnavailableError.
         """
@@ -61,30 +61,30 @@ class CommandLog:
         return found[0] if found else None
 
     def unended(self, before: datetime) -> list[CommandRecord]:
-        """Return the commands from before a moment that have not ended. Raises UnavailableError."""
+        """Return unfinished commands from before a given time. Raises UnavailableError."""
         columns = command_log.c
         return self._select(
             select(command_log).where(columns.status == "accepted", columns.at < before)
         )
 
     def unanswered(self) -> list[CommandRecord]:
-        """Return the commands whose result was not sent yet. Raises UnavailableError."""
+        """Return the commands whose result has not been sent yet. Raises UnavailableError."""
         columns = command_log.c
         return self._select(select(command_log).where(columns.waits).order_by(columns.at))
 
     def mark_answered(self, command_id: str) -> None:
-        """Note that the reply of a command was sent. Raises UnavailableError."""
+        """Record that the result of a command was sent. Raises UnavailableError."""
         change = update(command_log).where(command_log.c.id == command_id).values(waits=False)
         with self._database.write() as connection:
             connection.execute(change)
 
     def recent(self, limit: int) -> list[CommandRecord]:
-        """Return the latest commands, the newest first. Raises UnavailableError."""
+        """Return the latest commands, newest first. Raises UnavailableError."""
         query = select(command_log).order_by(command_log.c.at.desc(), command_log.c.id)
         return self._select(query.limit(limit))
 
     def prune(self, before: datetime, most: int) -> int:
-        """Forget the commands from before a moment, and all but the newest `most` that are done.
+        """Forget finished commands from before a given time, and all but the newest `most`.
 
         Return how many are gone. Raises UnavailableError.
         """

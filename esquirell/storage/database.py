@@ -44,19 +44,19 @@ _UNDEFINED_TABLE = "42P01"
 
 
 class DamagedError(UnavailableError):
-    """The file is no usable database: only a backup helps."""
+    """The file is not a usable database: only a backup helps."""
 
 
 class NotConnectedError(UnavailableError):
-    """There is no connection to a server: it is away, or refuses the login."""
+    """There is no connection to a server: it is unreachable, or refuses the login."""
 
 
 class NoTablesError(UnavailableError):
-    """The database is empty: it was never set up, or another one was put in its place."""
+    """The database is empty: it was never set up, or another one has replaced it."""
 
 
 def gone(file: Path) -> UnavailableError:
-    """Say that there is no file where the database was."""
+    """Return that there is no file where the database was."""
     folder = file.absolute().parent
     if not is_there(folder):
         return UnavailableError(f"The directory {folder} of the database is gone: {_PUT_BACK}")
@@ -86,7 +86,7 @@ def _translate(error: Exception, url: URL) -> UnavailableError:
         return NoTablesError(_NO_TABLES.format(place=shown(url)))
     if code in _SENTENCES:
         return UnavailableError(_SENTENCES[code].format(place=shown(url)))
-    # What fails without a statement failed while connecting.
+    # An error without a statement occurred while connecting.
     connected = not isinstance(error, OperationalError) or error.statement is not None
     kind = UnavailableError if connected else NotConnectedError
     return kind(f"The database {shown(url)} can't be used: {_first_line(cause, url)}.")
@@ -122,9 +122,9 @@ class Database:
 
     With `durability` "full" a power cut loses nothing stored; "normal" writes less (SQLite).
     `patience_s` is how long a writer waits for other writers, in seconds. Nothing is opened
-    before the first use, and only `create` makes a file: one that is gone, with its disk perhaps,
+    before the first use, and only `create` creates a file: a missing one, perhaps with its disk,
     is waited for. `on_damage` is called when the file turns out to be damaged, after the work that
-    found it out has failed, `renew` for the URL when a server lets nobody in, whose password may
+    found it has failed, `renew` for the URL when a server refuses the login, as its password may
     have been changed. Raises ConfigError for a URL that can't work.
     """
 
@@ -188,7 +188,7 @@ class Database:
                 yield writer
 
     def try_out(self) -> None:
-        """Write a row and take it back. Raises ConfigError, or UnavailableError that says why."""
+        """Write a row and roll it back. Raises ConfigError, or UnavailableError that says why."""
         if self.file is not None:
             if not sqlite.is_there(self.file):
                 raise gone(self.file)
@@ -206,7 +206,7 @@ class Database:
             self._drop_engine()
 
     def __del__(self) -> None:
-        """Close what is open still when nobody uses this any more, as files do."""
+        """Close everything still open once nobody uses this any more, as files do."""
         self._drop_engine()
 
     @contextmanager
@@ -239,7 +239,7 @@ class Database:
             return self._server_watch
 
     def _renew(self) -> None:
-        """Take the password that the configuration has now."""
+        """Apply the password that is configured now."""
         now = time.monotonic()
         if self.renew is None or now - self._renewed_at < RENEW_EVERY_S:
             return

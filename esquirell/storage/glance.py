@@ -1,4 +1,4 @@
-"""A glance at an SQLite database without SQLAlchemy, which takes longer to load than to ask."""
+"""Querying an SQLite database without SQLAlchemy, which takes longer to load than the query."""
 
 import sqlite3
 from contextlib import closing
@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 PATIENCE_S = 5.0
 
-# A command that nobody gave, taken back at once.
+# A dummy command, rolled back at once.
 _ROW = (
     "INSERT INTO command_log (id, at, source, command, request, waits, status) "
     "VALUES (hex(randomblob(16)), 0, 'cli', 'health', '{}', 0, 'ok')"
@@ -15,7 +15,7 @@ _ROW = (
 
 
 def try_out(file: Path) -> None:
-    """Write a row and take it back, without making a file. Raises sqlite3.Error."""
+    """Write a row and roll it back, without creating a file. Raises sqlite3.Error."""
     address = f"file:{quote(str(file))}?mode=rw"
     with closing(
         sqlite3.connect(address, uri=True, timeout=PATIENCE_S, isolation_level=None)

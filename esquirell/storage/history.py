@@ -1,4 +1,4 @@
-"""The stored readings, as they are read back: the latest, and streams a page at a time."""
+"""Reading stored readings: the latest, and streams page by page."""
 
 import heapq
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -21,7 +21,7 @@ from esquirell.storage.tables import QUANTITY_COLUMNS
 
 
 class Shape:
-    """What a query reads of a row: all values, or those of some quantity keys."""
+    """What a query reads from a row: all values, or those of some quantity keys."""
 
     def __init__(self, keys: Collection[str] | None = None) -> None:
         self._wanted = keys
@@ -43,10 +43,10 @@ class Shape:
         return self._wanted is None or key in self._wanted
 
 
-# Rows held in memory at once, shared by the meters of a query.
+# Rows in memory at once, shared by the meters of a query.
 _HELD_ROWS = 4000
 _LEAST_PAGE = 20
-# Moments are stored in milliseconds.
+# Times are stored in milliseconds.
 _LEAST = timedelta(milliseconds=1)
 
 
@@ -60,7 +60,7 @@ class Span:
 
 
 class ReadingHistory:
-    """Reads stored readings, and how the meters are doing."""
+    """Reads stored readings and the meters' status."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -126,7 +126,7 @@ class ReadingHistory:
             return connection.scalar(before) or since, last + _LEAST if last else until
 
     def thinned_to(self) -> dict[str, datetime]:
-        """Return up to where each meter's readings are thinned out. Raises UnavailableError."""
+        """Return how far each meter's readings are pruned. Raises UnavailableError."""
         query = (
             select(meter.c.name, rollup.c.pruned_to)
             .join_from(meter, rollup)

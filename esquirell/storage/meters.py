@@ -1,4 +1,4 @@
-"""What is stored of the meters beside their readings: ids, how they are doing, ledgers."""
+"""What is stored about the meters beside their readings: ids, status and ledgers."""
 
 import json
 from collections.abc import Collection, Iterable, Mapping
@@ -16,8 +16,8 @@ from esquirell.storage.upsert import insert_new, insert_or_update
 
 _NEW = {"keys": [], "failures": 0, "reason": None}
 
-# Keys as text: those of most meters are the same, and are parsed once. By their name, as `keys` is
-# a method of every collection of columns.
+# Keys as text: those of most meters are equal, and are parsed once. By name, as `keys` is a
+# method of every collection of columns.
 _KEYS = cast(meter.c["keys"], Text)
 _COLUMNS = (meter.c.name, meter.c.failures, meter.c.reason, _KEYS)
 _STORED = select(meter.c.id, *_COLUMNS).where(meter.c.name.in_(bindparam("names", expanding=True)))
@@ -35,7 +35,7 @@ _CHANGE = (
 
 
 class StoredMeter(NamedTuple):
-    """What is stored of a meter: its id, and how it is doing."""
+    """What is stored about a meter: its id and status."""
 
     id: int
     keys: tuple[str, ...]
@@ -46,8 +46,8 @@ class StoredMeter(NamedTuple):
 def filled_up(names: Collection[str]) -> list[str]:
     """Repeat the last name up to a power of two, for a list in a statement.
 
-    Each length is a statement of its own, of which the driver keeps a hundred: with hundreds of
-    meters in batches of all sizes these were twenty megabytes.
+    Each length is a separate statement, of which the driver keeps a hundred: with hundreds of
+    meters in batches of all sizes these took twenty megabytes.
     """
     listed = list(names)
     missing = (1 << (len(listed) - 1).bit_length()) - len(listed) if listed else 0
@@ -55,7 +55,7 @@ def filled_up(names: Collection[str]) -> list[str]:
 
 
 def newest() -> ScalarSelect[object]:
-    """Build the moment of a meter's latest reading: one seek in the index per meter."""
+    """Return the query for a meter's latest reading: one index seek per meter."""
     return (
         select(reading.c.measured_at)
         .where(reading.c.meter_id == meter.c.id)
@@ -67,7 +67,7 @@ def newest() -> ScalarSelect[object]:
 
 
 def stored(connection: Connection, names: Collection[str]) -> dict[str, StoredMeter]:
-    """Return what is stored of meters, by name; of one that has no row there is nothing."""
+    """Return what is stored about meters, by name; nothing for one that has no row."""
     rows = connection.execute(_STORED, {"names": filled_up(names)})
     return {
         name: StoredMeter(meter_id, _parsed(keys), failures, reason)
@@ -77,7 +77,7 @@ def stored(connection: Connection, names: Collection[str]) -> dict[str, StoredMe
 
 def ids_of(connection: Connection, names: Collection[str]) -> dict[str, int]:
     """Return the ids of meters by name, with a row for each that is new."""
-    # In one order in all processes, or two of them could wait for each other for ever.
+    # In the same order in all processes, or two of them could deadlock.
     wanted = sorted(names)
     known = known_ids(connection, wanted)
     new = [{"name": name} | _NEW for name in wanted if name not in known]
@@ -160,17 +160,17 @@ class LedgerReader:
         return ledger
 
     def holds(self, meter: str, ledger: Ledger) -> bool:
-        """Return whether a ledger equals the one that was read last."""
+        """Return whether a ledger equals the last one read."""
         _, before = self._read.get(meter, ("", None))
         return before is not None and not ledger.differs(before)
 
     def forget(self, names: Iterable[str]) -> None:
-        """Forget what was read of meters, as nothing is stored of them any more."""
+        """Forget what was read about meters whose data were removed."""
         for name in names:
             self._read.pop(name, None)
 
 
-# As text: mostly it is the one that was read before.
+# As text: it is usually the one read before.
 _LEDGERS = (
     select(meter.c.name, cast(ledger.c.state, Text).label("state"))
     .join_from(ledger, meter)
@@ -192,7 +192,7 @@ def write_ledgers(
     reader: LedgerReader,
 ) -> None:
     """Store the newest ledger of each meter where it differs from the stored one."""
-    # Those of two threads may come in either order.
+    # Those of two threads may arrive in either order.
     in_order = sorted(readings, key=lambda taken: taken.measured_at)
     latest = {taken.meter: taken.ledger for taken in in_order if taken.ledger}
     newest = {name: new for name, new in latest.items() if not reader.holds(name, new)}
@@ -215,7 +215,7 @@ def _replaces(new: Ledger, name: str, state: str, reader: LedgerReader) -> bool:
     try:
         stored = reader.ledger(name, state)
     except ValidationError:
-        return True  # readings must not wait for ever because of it
+        return True  # readings must not wait forever because of it
     return new.differs(stored) and new.follows(stored)
 
 

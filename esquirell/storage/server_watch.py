@@ -1,4 +1,4 @@
-"""Ends the waits for a PostgreSQL server that has stopped answering."""
+"""Ends waits for a PostgreSQL server that has stopped answering."""
 
 import logging
 import os
@@ -14,7 +14,7 @@ from esquirell.domain.errors import UnavailableError
 
 log = logging.getLogger(__name__)
 
-# Work may take longer than this: then the server is asked whether it is there still.
+# If work takes longer than this, the server is tested.
 SUSPECT_AFTER_S = 2.0
 ASK_AGAIN_S = 2.0
 LOOK_EVERY_S = 1.0
@@ -44,7 +44,7 @@ class ServerWatch:
         self._is_lost = False
 
     def opened(self, connection: object) -> None:
-        """Take note of a connection of the driver's."""
+        """Register a connection of the driver."""
         with self._lock:
             self._connections.add(connection)
 
@@ -88,7 +88,7 @@ class ServerWatch:
             time.sleep(LOOK_EVERY_S)
 
     def _oldest(self) -> float | None:
-        """Return since when the oldest use lasts; None ends the watch."""
+        """Return since when the oldest use has lasted; None ends the watch."""
         with self._lock:
             self._is_watching = bool(self._since)
             return min(self._since.values(), default=None)
@@ -102,7 +102,7 @@ class ServerWatch:
         self._on_lost()
         while not self._answers():
             time.sleep(ASK_AGAIN_S)
-            # Who was connecting when it was lost may have got through to it since.
+            # A connection that was being opened when it was lost may have succeeded since.
             self._cut()
         log.info("the database %s answers again", self._place)
         self._is_lost = False
@@ -118,6 +118,6 @@ class ServerWatch:
         with self._lock:
             connections = list(self._connections)
         for connection in connections:
-            # Closing a socket wakes nobody who waits for it; ending what it carries does.
+            # Closing a socket does not wake its waiters; shutting it down does.
             with suppress(Exception), socket.socket(fileno=os.dup(connection.fileno())) as one:
                 one.shutdown(socket.SHUT_RDWR)

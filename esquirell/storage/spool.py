@@ -1,4 +1,4 @@
-"""Where readings wait on the disk of this machine while the database is unreachable."""
+"""The spool: readings wait on this machine's disk while the database is unreachable."""
 
 import json
 import logging
@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 
 PATIENCE_S = 5.0
 
-# A spool that is empty again gives its space back.
+# An empty spool releases its space.
 _SET_UP = """
 PRAGMA auto_vacuum = FULL;
 PRAGMA synchronous = FULL;
@@ -31,22 +31,22 @@ CREATE TABLE IF NOT EXISTS undated (
 CREATE INDEX IF NOT EXISTS undated_moment ON undated (boot, uptime_s);
 """
 
-# Of readings that wait for the time, by far the most that an hour brings; the oldest go first.
+# More undated readings than an hour can bring; the oldest are dropped first.
 UNDATED_LIMIT = 100_000
 
 
 class Spool:
-    """Readings in the order in which they were taken, in an SQLite file of its own.
+    """Readings in the order in which they were taken, in their own SQLite file.
 
-    All processes of this machine share it; it is made when it is first needed. What was added
-    survives a power cut. Readings without a time wait apart from those that have one.
+    All processes of this machine share it; it is created when first needed. What was added survives
+    a power cut. Readings without a time wait separately.
     """
 
     def __init__(self, file: Path) -> None:
         self._file = file
 
     def add(self, readings: Iterable[Reading]) -> None:
-        """Keep readings. Raises SpoolError, as when the disk is full; then none is kept."""
+        """Add readings. Raises SpoolError, as when the disk is full; then none is kept."""
         dated, undated = [], []
         for reading in readings:
             if reading.undated:
@@ -61,7 +61,7 @@ class Spool:
                 self._add_undated(connection, undated)
 
     def count(self) -> int:
-        """Count the readings that wait, for the database or for the time. Raises SpoolError."""
+        """Count the readings waiting for the database or for the time. Raises SpoolError."""
         if not self._is_there():
             return 0
         query = "SELECT (SELECT count(*) FROM waiting) + (SELECT count(*) FROM undated)"
@@ -69,7 +69,7 @@ class Spool:
             return int(connection.execute(query).fetchone()[0])
 
     def oldest(self, limit: int) -> tuple[Sequence[Reading], int]:
-        """Return the readings that wait longest, and the number up to which they reach.
+        """Return the oldest readings, and the number up to which they reach.
 
         Raises SpoolError.
         """
@@ -87,10 +87,7 @@ class Spool:
             connection.execute("DELETE FROM waiting WHERE id <= ?", (number,))
 
     def undated(self) -> Sequence[Mark]:
-        """Return when the readings without a time were taken, in their order.
-
-        Raises SpoolError.
-        """
+        """Return when the readings without a time were taken, in their order. Raises SpoolError."""
         if not self._is_there():
             return []
         query = "SELECT id, boot, uptime_s, shown FROM undated WHERE at IS NULL ORDER BY id"
@@ -98,7 +95,7 @@ class Spool:
             return [Mark(*row) for row in connection.execute(query)]
 
     def date(self, moments: Mapping[int, datetime]) -> None:
-        """Note when readings were taken, by their numbers. Raises SpoolError."""
+        """Record when readings were taken, by their numbers. Raises SpoolError."""
         rows = [(moment.isoformat(), number) for number, moment in moments.items()]
         with self._open() as connection, connection:
             connection.executemany("UPDATE undated SET at = ? WHERE id = ?", rows)
@@ -106,7 +103,7 @@ class Spool:
     def dated(self, limit: int) -> Sequence[tuple[int, Reading]]:
         """Return the oldest readings whose time was found, with their numbers.
 
-        They are as the meters gave them: nothing is judged yet. Raises SpoolError.
+        They are as the meters sent them: nothing is judged yet. Raises SpoolError.
         """
         if not self._is_there():
             return []
@@ -128,7 +125,7 @@ class Spool:
     def _add_undated(
         self, connection: sqlite3.Connection, rows: Sequence[tuple[object, ...]]
     ) -> None:
-        # Polls that share a read each bring its reading: with a time it is one row in the database.
+        # Polls that share a read each add its reading; with a time it would be one row.
         connection.executemany(
             "INSERT INTO undated (boot, uptime_s, shown, body) SELECT ?1, ?2, ?3, ?4 WHERE NOT "
             "EXISTS (SELECT 1 FROM undated WHERE boot = ?1 AND uptime_s = ?2 AND body = ?4)",

@@ -21,18 +21,18 @@ _SWITCH_PAUSE_S = 0.02
 
 WRITES = "esquirell_writes"
 
-# A quarter of SQLite's own, which each connection fills as the database grows: the system keeps
-# what is read often anyway, for all of them.
+# A quarter of SQLite's default, which each connection fills as the database grows: the system
+# caches what is read often anyway, for all of them.
 CACHE_KIB = 512
 
-# What its log is cut to once a long reader is gone, under which it may have grown without end.
+# The log is truncated to this once a long reader is gone, during which it may have grown.
 LOG_BYTES = 4 * 1024 * 1024
 
 _SYNCHRONOUS = {"full": "FULL", "normal": "NORMAL"}
 
 
 def is_there(path: Path) -> bool:
-    """Whether there is a file or a directory; on a disk that fails there is none."""
+    """Whether a file or a directory exists; on a failing disk it does not."""
     try:
         return path.exists()
     except OSError:
@@ -40,12 +40,12 @@ def is_there(path: Path) -> bool:
 
 
 def prepare_file(path: Path) -> None:
-    """Make the file, readable by its owner only, unless it is there.
+    """Create the file, readable by its owner only, unless it exists.
 
     SQLite gives its log files the permissions of the database. Raises ConfigError.
     """
     try:
-        # Only a file that is not there yet is opened: closing a second descriptor of a
+        # Only a new file is opened: closing a second descriptor of a
         # database drops the locks that SQLite holds on it in this process
         # (https://www.sqlite.org/howtocorrupt.html, 2.2).
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
@@ -66,14 +66,14 @@ def _check_usable(path: Path) -> None:
 def _directory_sentence(path: Path, error: OSError) -> str:
     directory = path.absolute().parent
     if error.errno in {errno.ENOENT, errno.ENOTDIR}:
-        return f"The directory {directory} does not exist: make it or change database.url."
+        return f"The directory {directory} does not exist: create it or change database.url."
     return f"The database {path} can't be created in {directory}: {error.strerror}."
 
 
 def opener(path: Path, patience_s: float) -> Callable[[], sqlite3.Connection]:
-    """Return what opens a file that is there; SQLite itself would make one that is not.
+    """Return a function that opens an existing file; SQLite itself would create one.
 
-    The connections wait so many seconds for others that write, and leave BEGIN to us.
+    The connections wait this many seconds for other writers, and leave BEGIN to us.
     """
     address = f"file:{quote(str(path))}?mode=rw"
 
@@ -86,7 +86,7 @@ def opener(path: Path, patience_s: float) -> Callable[[], sqlite3.Connection]:
 
 
 def configure(engine: Engine, durability: str) -> None:
-    """Set up each new connection, and let writers wait for each other at their beginning."""
+    """Set up each new connection, and make writers wait for each other at BEGIN."""
 
     def on_connect(connection: sqlite3.Connection, _record: object) -> None:
         connection.execute(f"PRAGMA synchronous={_SYNCHRONOUS[durability]}")
@@ -99,14 +99,14 @@ def configure(engine: Engine, durability: str) -> None:
 
 
 def _begin(connection: Connection) -> None:
-    # A transaction that reads first and writes later fails at once, without waiting, when
-    # somebody else wrote in between; one that is a writer from its beginning waits.
+    # A transaction that reads first and writes later fails at once, without waiting, if
+    # somebody else wrote in between; one that starts as a writer waits.
     writes = connection.get_execution_options().get(WRITES, False)
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 
 def use_log(connection: Connection) -> None:
-    """Switch a database of ours to WAL, which the file remembers: readers never wait.
+    """Switch our database to WAL, which the file remembers: readers never wait.
 
     The connection must not be in a transaction. Raises sqlite3.OperationalError.
     """
@@ -125,7 +125,7 @@ def use_log(connection: Connection) -> None:
 
 
 def driver_connection(connection: Connection) -> sqlite3.Connection:
-    """Return the connection of the standard library behind SQLAlchemy's."""
+    """Return the standard library's connection behind SQLAlchemy's."""
     found = connection.connection.driver_connection
     if not isinstance(found, sqlite3.Connection):
         raise TypeError(f"not a connection of SQLite's: {found!r}")
@@ -133,7 +133,7 @@ def driver_connection(connection: Connection) -> sqlite3.Connection:
 
 
 def copy(source: sqlite3.Connection, target: Path) -> None:
-    """Copy a database, also one in use, into one file, 0600: whole or not at all.
+    """Copy a database, even one in use, into one file, 0600: completely or not at all.
 
     Raises ConfigError when the target can't be written, and sqlite3.Error.
     """

@@ -1,4 +1,4 @@
-"""The tables as this version uses them; migrations/ is how they came to be."""
+"""The tables as this version uses them; migrations/ has their history."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -29,7 +29,7 @@ _MILLISECOND = timedelta(milliseconds=1)
 
 
 class Instant(TypeDecorator[datetime]):
-    """An aware moment in UTC, kept to the millisecond, as it is published."""
+    """An aware time in UTC, kept to the millisecond, as it is published."""
 
     impl = BigInteger
     cache_ok = True
@@ -41,15 +41,15 @@ class Instant(TypeDecorator[datetime]):
         return dialect.type_descriptor(BigInteger())
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> object:
-        """Cut a moment to milliseconds; TypeError for one without a time zone."""
+        """Truncate a time to milliseconds; TypeError for one without a time zone."""
         if value is None:
             return None
         milliseconds = (value - _EPOCH) // _MILLISECOND
         return _moment(milliseconds) if dialect.name == "postgresql" else milliseconds
 
     def process_result_value(self, value: object, dialect: Dialect) -> datetime | None:
-        """Return an aware moment in UTC."""
-        del dialect  # the value's own type says enough
+        """Return an aware time in UTC."""
+        del dialect  # the value's own type suffices
         if isinstance(value, int):
             return _moment(value)
         return value.astimezone(UTC) if isinstance(value, datetime) else None
@@ -88,8 +88,8 @@ _TOTALS_ONLY = (
     "state_of_charge",
 )
 
-# The keys that have a column of their own. All others go to the column `extra`: those of single
-# channels and PV inputs, and those of quantities that come to the table, which so needs no change.
+# The keys with their own columns. All others go to the column `extra`: those of single channels and
+# PV inputs, and those of later quantities, for which the table need not change.
 QUANTITY_COLUMNS = (
     *(f"{name}{suffix}" for name in _PER_PHASE for suffix in ("", *(f"_{p}" for p in PHASES))),
     *_TOTALS_ONLY,
@@ -112,10 +112,10 @@ meter = Table(
     Column("reason", Text),
 )
 
-# One wide row per reading, in the order of its key: one row per value would cost an index
-# page per value and commit, about thirty times the bytes written to an SD card. `holds_s` is for
-# how long the values hold when no reading follows, `begins` the keys whose sums start again here,
-# `ranges` least and greatest of what was reported since the reading before and is not stored.
+# One wide row per reading, in the order of its key: one row per value would cost an index page per
+# value and commit, about thirty times the bytes written to an SD card. `holds_s` is how long the
+# values hold if no reading follows, `begins` has the keys whose sums start again here, `ranges` the
+# least and greatest of the reports since the previous reading that are not stored.
 reading = Table(
     "reading",
     metadata,
@@ -129,9 +129,9 @@ reading = Table(
     sqlite_with_rowid=False,
 )
 
-# One wide row per hour, day and month: named as they are shown, so that people can ask for
-# them. `counters` are those at the end of an hour, from which the next one goes on; `seconds` is
-# for how long its values were known; `estimated` marks energy that a gap was spread into.
+# One wide row per hour, day and month, with columns named as they are shown, so that people can
+# query them. `counters` are those at the end of an hour, where the next one continues; `seconds`
+# is how long its values were known; `estimated` marks energy spread over a gap.
 statistic = Table(
     "statistic",
     metadata,
@@ -149,7 +149,7 @@ statistic = Table(
     sqlite_with_rowid=False,
 )
 
-# How far each meter's readings are worked up, and thinned out.
+# How far each meter's statistics are computed, and its readings pruned.
 rollup = Table(
     "rollup",
     metadata,
@@ -159,7 +159,7 @@ rollup = Table(
     Column("pruned_to", Instant),
 )
 
-# What has to be remembered of a meter between its readings: counters, offsets, doubts.
+# What must be remembered about a meter between its readings: counters, offsets, doubts.
 ledger = Table(
     "ledger",
     metadata,
@@ -167,8 +167,7 @@ ledger = Table(
     Column("state", _json(), nullable=False),
 )
 
-# Readings that were taken out or put at another time, counters whose offset was forgotten: what
-# they were before, so that it can be undone.
+# Originals of removed and moved readings, and of counters whose offset was forgotten, for undoing.
 correction = Table(
     "correction",
     metadata,

@@ -1,4 +1,4 @@
-"""INSERT … ON CONFLICT, which SQLAlchemy has per dialect only, though both write it alike."""
+"""INSERT … ON CONFLICT, which SQLAlchemy only has per dialect, although both spell it alike."""
 
 from functools import cache
 from importlib import import_module
@@ -10,16 +10,16 @@ if TYPE_CHECKING:
     from sqlalchemy.dialects.sqlite import Insert
 
 
-# Built once: that takes longer than to run them.
+# Built once: that takes longer than running them.
 @cache
 def insert_new(dialect: str, table: Table) -> "Insert":
-    """Build an INSERT that leaves rows whose key is there already as they are."""
+    """Return an INSERT that leaves rows whose key exists as they are."""
     return _insert(dialect, table).on_conflict_do_nothing()
 
 
 @cache
 def insert_or_update(dialect: str, table: Table, columns: tuple[str, ...]) -> "Insert":
-    """Build an INSERT that changes just `columns` of a row whose primary key is there already."""
+    """Return an INSERT that changes only `columns` of a row whose primary key exists."""
     insert = _insert(dialect, table)
     changes = {name: insert.excluded[name] for name in columns}
     return insert.on_conflict_do_update(index_elements=list(table.primary_key), set_=changes)

@@ -92,7 +92,7 @@ def test_a_file_that_is_there_is_left(machine: Home, tmp_path: Path) -> None:
     del machine
     file = tmp_path / "all.backup"
     file.write_text("precious")
-    assert "exists already" in esquirell("backup", str(file)).sentence
+    assert "already exists" in esquirell("backup", str(file)).sentence
     assert file.read_text() == "precious"
     assert "can't be written" in esquirell("backup", str(tmp_path / "no" / "x")).sentence
 

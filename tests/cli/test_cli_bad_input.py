@@ -35,7 +35,7 @@ def test_a_database_that_cannot_be_written(home: Home, command: tuple[str, ...])
     home.configure(meter(), database__url="sqlite:////proc/esquirell/readings.db")
     said = esquirell(*command)
     assert said.code == 2
-    assert "/proc/esquirell does not exist: make it or change database.url" in said.sentence
+    assert "/proc/esquirell does not exist: create it or change database.url" in said.sentence
 
 
 def test_a_state_directory_that_cannot_be_made(home: Home) -> None:

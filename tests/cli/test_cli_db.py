@@ -100,7 +100,7 @@ def test_a_backup_overwrites_nothing(home: Home) -> None:
     (home.path / "copy.db").write_text("precious")
     said = esquirell("db", "backup", "copy.db")
     assert said.code == 2
-    assert said.sentence == "copy.db exists already: name a new file."
+    assert said.sentence == "copy.db already exists: name a new file."
     assert (home.path / "copy.db").read_text() == "precious"
 
 

@@ -317,7 +317,7 @@ def test_a_changed_configuration_is_taken_over_at_a_hangup(
     # As an editor leaves the file for a moment.
     service.config.write_text("")
     service.signal(signal.SIGHUP)
-    eventually(lambda: "names no meter any more" in service.log)
+    eventually(lambda: "no longer has any meters" in service.log)
     more(service, 1, "second")
     assert "homeassistant/device/esquirell_second/config" in retained(broker.port)
     second.stop()

@@ -107,7 +107,7 @@ def test_a_backup_while_another_process_writes_is_sound(sqlite: Database, tmp_pa
 def test_a_backup_overwrites_nothing(sqlite: Database, tmp_path: Path) -> None:
     target = tmp_path / "precious"
     target.write_text("precious")
-    with pytest.raises(ConfigError, match="exists already"):
+    with pytest.raises(ConfigError, match="already exists"):
         backup(sqlite, target)
     assert target.read_text() == "precious"
 

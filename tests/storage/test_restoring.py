@@ -113,7 +113,7 @@ def _foreign(file: Path) -> None:
     [
         (damage, "copy.db is damaged"),
         (_newer, "copy.db was created by a newer version"),
-        (_foreign, "copy.db holds tables of another program"),
+        (_foreign, "copy.db has tables of another program"),
         (
             lambda file: file.write_text("nonsense " * 1000),
             "copy.db is damaged or not an SQLite file",

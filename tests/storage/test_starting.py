@@ -63,7 +63,7 @@ def test_another_programs_tables_are_refused(empty_url: str) -> None:
     database.create()
     with database.write() as connection:
         connection.execute(text("CREATE TABLE states (state TEXT)"))
-    with pytest.raises(ConfigError, match="holds tables of another program"):
+    with pytest.raises(ConfigError, match="has tables of another program"):
         ensure_current(database)
     database.close()
 
@@ -75,7 +75,7 @@ def test_another_programs_revision_is_refused(empty_url: str, revision: str) -> 
     with database.write() as connection:
         connection.execute(text("CREATE TABLE alembic_version (version_num TEXT)"))
         connection.execute(text("INSERT INTO alembic_version VALUES (:it)"), {"it": revision})
-    with pytest.raises(ConfigError, match="holds tables of another program"):
+    with pytest.raises(ConfigError, match="has tables of another program"):
         ensure_current(database)
     database.close()
 

@@ -1,1 +1,1 @@
-"""Corrections of what is stored of a meter, each kept so that it can be undone."""
+"""Corrections of a meter's stored data, each kept so that it can be undone."""

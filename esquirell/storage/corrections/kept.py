@@ -1,4 +1,4 @@
-"""Rows as they were before a correction, kept as JSON beside their tables, page by page."""
+"""Rows from before a correction, kept as JSON beside their tables, page by page."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ Rows = list[dict[str, Any]]
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """A correction that was made: its number, what it was, and by how much it shifted."""
+    """A correction: its number, its kind, and by how much it shifted."""
 
     number: int
     what: What
@@ -28,7 +28,7 @@ class Kept:
 
 
 def add(connection: Connection, meter_id: int, at: datetime, what: What, shift: timedelta) -> int:
-    """Note a correction of a meter; return its number."""
+    """Record a correction of a meter; return its number."""
     row = {
         "meter_id": meter_id,
         "at": at,
@@ -41,7 +41,7 @@ def add(connection: Connection, meter_id: int, at: datetime, what: What, shift: 
 
 
 def latest(connection: Connection, meter_id: int, whats: Sequence[What]) -> Kept | None:
-    """Return the latest correction of a meter that was one of these."""
+    """Return the latest correction of a meter of one of these kinds."""
     query = (
         select(correction)
         .where(correction.c.meter_id == meter_id, correction.c.what.in_(whats))
@@ -89,14 +89,14 @@ def read(connection: Connection, number: int, kind: str) -> Iterator[Rows]:
 
 def insert_into(connection: Connection, table: Table, rows: Iterable[Mapping[str, Any]]) -> None:
     """Put kept rows into their table."""
-    # With all of its columns: those of one statement have to be the same.
+    # With all columns: they must be the same throughout a statement.
     nothing = dict.fromkeys(column.key for column in table.c)
     for page in pages(rows):
         connection.execute(insert(table), [nothing | dict(row) for row in page])
 
 
 def pages(rows: Iterable[Mapping[str, Any]]) -> Iterator[list[Mapping[str, Any]]]:
-    """Yield rows by the page."""
+    """Yield rows page by page."""
     left = iter(rows)
     while page := list(islice(left, PAGE)):
         yield page

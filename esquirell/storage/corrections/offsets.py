@@ -1,4 +1,4 @@
-"""Offsets of a meter's counters: what is added to them for the sum over exchanges and resets."""
+"""Offsets of a meter's counters: added to them for a sum that continues over resets."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from esquirell.storage.tables import ledger
 
 @dataclass(frozen=True, slots=True)
 class Offsets:
-    """Counters that get another offset: `before` is the ledger as it is stored."""
+    """Counters that get another offset: `before` is the stored ledger."""
 
     meter_id: int
     before: Any
@@ -31,7 +31,7 @@ class Offsets:
 
 
 def changed(connection: Connection, meter_id: int, to: object = None) -> Offsets:
-    """Return the counters whose offset is not that of the ledger `to`, by default none at all.
+    """Return the counters whose offset differs from that of the ledger `to`, by default none.
 
     `sums` are those before and after (kWh).
     """

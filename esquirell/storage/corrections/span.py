@@ -1,4 +1,4 @@
-"""The readings of a span: taken out, put elsewhere, put back, and what was worked up of them."""
+"""The readings of a span: removed, moved or restored, and the statistics computed from them."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
@@ -33,16 +33,16 @@ class StoredSpan:
         self._calendar = calendar
 
     def look(self, what: What) -> Correction:
-        """Return what a correction of these readings would concern."""
+        """Return what a correction of these readings would affect."""
         return _correction(self._span.meter, what, self._rows())
 
     def kept(self, correction: Kept) -> Correction:
-        """Return what a correction concerned."""
+        """Return what a correction affected."""
         pages = kept.read(self._connection, correction.number, "reading")
         return _correction(self._span.meter, correction.what, chain.from_iterable(pages))
 
     def keep(self, number: int) -> None:
-        """Keep the readings, and the hours they are in, under the number of a correction."""
+        """Keep the readings, and their hours, under the number of a correction."""
         first, last = self._ends()
         hours = select(statistic).where(
             statistic.c.meter_id == self._id,
@@ -56,13 +56,13 @@ class StoredSpan:
         kept.write(self._connection, number, "hour", map(dict, found))
 
     def delete(self) -> None:
-        """Take the readings out."""
+        """Remove the readings."""
         first, last = self._ends()
         self._connection.execute(delete(reading).where(*self._mine()))
         self._drop_statistics(first, last)
 
     def move(self, number: int, shift: timedelta) -> None:
-        """Put the kept readings elsewhere. Raises CommandError where others are already."""
+        """Store the kept readings at other times. Raises CommandError if there are others."""
         first, last = self._ends()
         self._connection.execute(delete(reading).where(*self._mine()))
         self._refuse_others(first + shift, last + shift, number, shift)
@@ -72,7 +72,7 @@ class StoredSpan:
         self._drop_statistics(min(first, first + shift), max(last, last + shift))
 
     def put_back(self, correction: Kept) -> None:
-        """Put readings back where they were; they are elsewhere, or nowhere."""
+        """Restore readings to where they were; they were moved or removed."""
         number, shift = correction.number, correction.shift
         if shift:
             for page in kept.read(self._connection, number, "reading"):
@@ -133,7 +133,7 @@ class StoredSpan:
                     )
 
     def _drop_statistics(self, first: datetime, last: datetime) -> None:
-        """Drop what was worked up of these moments and of the gaps beside them.
+        """Drop the statistics computed from these times and the adjacent gaps.
 
         The readings around them are recalculated.
         """

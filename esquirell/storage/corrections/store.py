@@ -1,7 +1,6 @@
-"""Readings taken out or put at another time, offsets forgotten, and all that undone.
+"""Removing and moving readings, forgetting offsets, and undoing all that.
 
-Statistics follow by themselves: those around the readings are dropped, and recalculated from
-what is there then.
+Statistics follow by themselves: those around the readings are dropped and recalculated.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -23,12 +22,12 @@ from esquirell.storage.database import Database
 from esquirell.storage.statistics import watermarks
 from esquirell.storage.tables import reading
 
-# Within what PostgreSQL, SQLite and Python can all hold.
+# Within the range of PostgreSQL, SQLite and Python.
 EVER = (datetime(1, 1, 2, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC))
 
 
 class Corrections:
-    """Corrects what is stored of a meter, in one transaction each."""
+    """Corrects what is stored about a meter, in one transaction each."""
 
     def __init__(self, database: Database, calendar: Calendar, clock: Clock) -> None:
         self._database = database
@@ -36,7 +35,7 @@ class Corrections:
         self._clock = clock
 
     def remove(self, span: Span, what: What = "remove", *, dry_run: bool = False) -> Correction:
-        """Take readings out; return which.
+        """Remove readings; return which.
 
         Raises UnavailableError, CommandError for an unknown meter.
         """
@@ -51,10 +50,10 @@ class Corrections:
     def restamp(
         self, span: Span, new: Callable[[datetime], datetime], *, dry_run: bool = False
     ) -> Correction:
-        """Put readings at another time: the first at what `new` makes of its moment.
+        """Move readings: the first to what `new` makes of its time.
 
-        The others stay as far from it as they were. Raises UnavailableError, CommandError for an
-        unknown meter (`unknown_meter`), and when it has others there (`already_exists`).
+        The intervals between them stay. Raises UnavailableError, CommandError for an unknown meter
+        (`unknown_meter`), and if it has others there (`already_exists`).
         """
         with self._alone(span.meter) as (connection, meter_id):
             stored = StoredSpan(connection, meter_id, span, self._calendar)
@@ -84,7 +83,7 @@ class Corrections:
     def hand_over(self, meter: str, source: str) -> None:
         """Make the counters of a meter those of another device, by the name of their source.
 
-        After `counters.GONE` nothing goes on. Raises UnavailableError.
+        After `counters.GONE` no counter continues. Raises UnavailableError.
         """
         with self._database.write() as connection:
             found = meters.known_ids(connection, [meter])
@@ -93,7 +92,7 @@ class Corrections:
                 offsets.hand_over(connection, found[meter], source)
 
     def undo(self, meter: str, whats: Sequence[What], *, dry_run: bool = False) -> Correction:
-        """Undo the latest correction of a meter that was one of these; return what it concerned.
+        """Undo the latest correction of a meter of one of these kinds; return what it affected.
 
         Raises UnavailableError, CommandError for an unknown meter, EsquirellError when there is
         none.
@@ -118,7 +117,7 @@ class Corrections:
         return done
 
     def set_future_aside(self, now: datetime) -> dict[str, int]:
-        """Take out readings that lie in the future of a clock that is right; count by meter.
+        """Remove readings that lie in the future of a correct clock; count them by meter.
 
         Raises UnavailableError.
         """
@@ -131,7 +130,7 @@ class Corrections:
 
     @contextmanager
     def _alone(self, meter: str) -> Iterator[tuple[Connection, int]]:
-        """Open a transaction in which nobody else stores or works up readings of a meter."""
+        """Open a transaction in which nobody else stores a meter's readings or uses them."""
         with self._database.write() as connection:
             found = meters.known_ids(connection, [meter])
             if meter not in found:

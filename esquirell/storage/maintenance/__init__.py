@@ -1,1 +1,1 @@
-"""Care of the database: upgrades, backups, repair, moving, and who may use it."""
+"""Maintenance of the database: upgrades, backups, repair, moving, and who may use it."""

@@ -1,4 +1,4 @@
-"""One file that holds everything of a machine: database, spool, and the files beside them."""
+"""One file with everything of a machine: database, spool, and the files beside them."""
 
 import io
 import json
@@ -17,19 +17,19 @@ MANIFEST = "manifest.json"
 FORMAT = "esquirell-backup"
 VERSION = 1
 MODE = 0o600
-# A file of ours: at most one folder, and nothing that leads out of it.
+# A file of ours: at most one folder deep, and nothing that leads out of it.
 _NAME = re.compile(r"(?:[a-z0-9_-]+/)?[A-Za-z0-9_-][A-Za-z0-9._-]*")
 
 
 def refuse_existing(target: Path) -> None:
-    """Raise ConfigError when there is a file already."""
+    """Raise ConfigError if the file already exists."""
     if os.path.lexists(target):
-        raise ConfigError(f"{target} exists already: name a new file.")
+        raise ConfigError(f"{target} already exists: name a new file.")
 
 
 @contextmanager
 def folder_beside(target: Path) -> Iterator[Path]:
-    """Yield a folder for copies, on the disk that is to hold the archive. Raises ConfigError."""
+    """Yield a folder for copies, on the disk of the future archive. Raises ConfigError."""
     try:
         folder = tempfile.TemporaryDirectory(dir=target.parent, prefix=".backup-")
     except OSError as error:
@@ -39,9 +39,9 @@ def folder_beside(target: Path) -> Iterator[Path]:
 
 
 def write(target: Path, facts: Mapping[str, Any], files: Mapping[str, Path]) -> None:
-    """Write files into a new archive, 0600, whole or not at all.
+    """Write files into a new archive, 0600, complete or not at all.
 
-    `facts` are said in its manifest. Raises ConfigError when it exists or can't be written.
+    `facts` go into its manifest. Raises ConfigError when it exists or can't be written.
     """
     refuse_existing(target)
     manifest = {"format": FORMAT, "version": VERSION, **facts, "files": sorted(files)}
@@ -66,9 +66,9 @@ def write(target: Path, facts: Mapping[str, Any], files: Mapping[str, Path]) -> 
 
 @contextmanager
 def unpacked(source: Path) -> Iterator[tuple[Mapping[str, Any], Mapping[str, Path]]]:
-    """Yield the manifest of an archive and its files, unpacked for the while.
+    """Yield the manifest of an archive and its files, temporarily unpacked.
 
-    Raises ConfigError for a file that is no such archive, or that would write elsewhere.
+    Raises ConfigError for a file that is not such an archive, or that would write elsewhere.
     """
     with tempfile.TemporaryDirectory(prefix="esquirell-restore-") as folder:
         try:

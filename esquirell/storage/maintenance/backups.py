@@ -1,4 +1,4 @@
-"""Backups in a folder: made whole or not at all, the oldest removed."""
+"""Backups in a folder: complete or not there at all, the oldest removed."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -26,9 +26,8 @@ class Backups:
     def make(self) -> dict[str, Any]:
         """Back up the database, also while it is written to; remove the oldest backups.
 
-        Gives the file, its size in bytes, and how many backups there are. Raises ConfigError
-        when the folder can't be written, the database is damaged or not SQLite, and
-        UnavailableError.
+        Return the file, its size in bytes, and how many backups there are. Raises ConfigError when
+        the folder can't be written, the database is damaged or not SQLite, and UnavailableError.
         """
         self._make_folder()
         moment = self._clock().astimezone(UTC)
@@ -44,7 +43,7 @@ class Backups:
         }
 
     def newest_first(self) -> list[Path]:
-        """List the backups, by their names, which hold their time."""
+        """Return the backups, by their names, which contain their time."""
         return sorted(self._folder.glob(PATTERN), reverse=True)
 
     def _make_folder(self) -> None:

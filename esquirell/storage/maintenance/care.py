@@ -1,4 +1,4 @@
-"""Database care: look for damage, and back up."""
+"""Checking the database for damage, and backing it up."""
 
 import os
 from collections.abc import Iterator
@@ -12,14 +12,14 @@ from esquirell.storage import sqlite
 from esquirell.storage.database import Database
 from esquirell.storage.maintenance.revision import HEAD, read_revision
 
-# Findings shown at most: a damaged file may have thousands.
+# At most this many findings: a damaged file may have thousands.
 _SHOWN = 10
 
 
 def check(database: Database, *, quick: bool = False) -> list[str]:
-    """List what is wrong with a database, one sentence each; a sound one has an empty list.
+    """Return what is wrong with a database, one sentence each; empty if it is sound.
 
-    `quick` leaves out what takes long on a large file: indexes and references.
+    `quick` skips what takes long on a large file: indexes and references.
     """
     if database.file is not None and not os.access(database.file, os.F_OK):
         return [f"The database {database.describe()} does not exist yet: run esquirell db upgrade."]
@@ -33,12 +33,12 @@ def check(database: Database, *, quick: bool = False) -> list[str]:
 def backup(database: Database, target: Path) -> None:
     """Copy an SQLite database into a new file, 0600, also while a service writes to it.
 
-    The file is there whole or not at all. Raises ConfigError when it exists already, can't be
+    The file is complete or not there at all. Raises ConfigError when it already exists, can't be
     written, or the database is damaged or not SQLite; UnavailableError.
     """
     file = sqlite_file(database)
     if os.access(target, os.F_OK):
-        raise ConfigError(f"{target} exists already: name a new file.")
+        raise ConfigError(f"{target} already exists: name a new file.")
     if not os.access(file, os.F_OK):
         raise ConfigError(f"The database {file} does not exist yet: there is nothing to back up.")
     with database.read() as connection:
@@ -57,7 +57,7 @@ def sqlite_file(database: Database) -> Path:
 
 
 def damages(connection: Connection, place: str, pragma: str) -> Iterator[str]:
-    """Say what SQLite's `quick_check` or `integrity_check` finds in a file, called `place`."""
+    """Return what SQLite's `quick_check` or `integrity_check` finds in a file, called `place`."""
     for (finding,) in connection.execute(text(f"PRAGMA {pragma}({_SHOWN})")):
         if finding != "ok":
             yield f"The database {place} is damaged ({finding}): run esquirell db restore FILE."

@@ -1,4 +1,4 @@
-"""One service per database also where no file can be locked: a lock of PostgreSQL's."""
+"""One service per database where no file can be locked: a PostgreSQL lock."""
 
 from sqlalchemy import text
 from sqlalchemy.engine import Connection
@@ -6,14 +6,14 @@ from sqlalchemy.exc import DBAPIError
 
 from esquirell.storage.database import Database, translated
 
-# Any number but that of the upgrades will do.
+# Any number other than that of the upgrades.
 _ADVISORY_LOCK = 7_283_652
 
 
 class Claim:
-    """Held by one session at a time; PostgreSQL frees it when that session ends, however it ends.
+    """Held by one session at a time; PostgreSQL releases it when that session ends.
 
-    An SQLite database is always ours: there a lock beside the file does it.
+    An SQLite database is always ours: there a lock file beside it does this.
     """
 
     def __init__(self, database: Database) -> None:
@@ -21,7 +21,7 @@ class Claim:
         self._connection: Connection | None = None
 
     def hold(self) -> bool:
-        """Take the claim, or see whether it is still ours; False if another session has it.
+        """Take the claim, or check that it is still ours; False if another session has it.
 
         Raises UnavailableError.
         """
@@ -31,9 +31,9 @@ class Claim:
             return self._lives() or self._take()
 
     def release(self) -> None:
-        """Return the claim up; not held is fine."""
+        """Release the claim; does nothing if it is not held."""
         if self._connection is not None:
-            # Back in the pool the session would go on, and the lock with it.
+            # Returned to the pool, the session would keep the lock.
             self._connection.invalidate()
             self._connection.close()
             self._connection = None

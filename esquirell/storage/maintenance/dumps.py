@@ -22,7 +22,7 @@ def dump(database: Database, file: Path) -> None:
 
 
 def load(database: Database, file: Path) -> None:
-    """Put a copy in the place of what the database holds, all of it or nothing.
+    """Replace the database's contents by a copy, entirely or not at all.
 
     Raises ConfigError without the program, UnavailableError when it fails.
     """
@@ -48,7 +48,7 @@ def _run(database: Database, program: str, *options: str) -> None:
 
 
 def _environment(url: URL) -> Mapping[str, str]:
-    """Return what libpq reads: a password among the arguments could be seen by every user."""
+    """Return libpq's environment: a password among the arguments would be visible to every user."""
     named = {
         "PGHOST": url.host,
         "PGPORT": str(url.port) if url.port else None,

@@ -1,4 +1,4 @@
-"""Forgetting a meter: all rows that are kept of it."""
+"""Forgetting a meter: removing all its rows."""
 
 from sqlalchemy import delete, select
 

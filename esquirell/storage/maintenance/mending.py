@@ -1,4 +1,4 @@
-"""A damaged SQLite file is set aside, and the service goes on with the newest sound backup."""
+"""Replacing a damaged SQLite file by the newest sound backup."""
 
 import fcntl
 import logging
@@ -22,9 +22,9 @@ CHECK_LIMIT_S = 5.0
 
 
 class Mender:
-    """Mends the database of a service; of several threads and processes, one does.
+    """Repairs the database of a service; of several threads and processes, one does.
 
-    `afterwards` is called when another database stands in the place of the damaged one.
+    `afterwards` is called when another database has replaced the damaged one.
     """
 
     def __init__(
@@ -36,9 +36,9 @@ class Mender:
         self._busy = threading.Lock()
 
     def mend(self) -> None:
-        """Look whether the file is damaged; if so, put another in its place.
+        """Check whether the file is damaged; if so, replace it.
 
-        What can't be mended now is logged, and tried again at the next error.
+        What can't be repaired now is logged, and tried again at the next error.
         """
         file = self._database.file
         if file is None or not self._busy.acquire(blocking=False):
@@ -47,14 +47,14 @@ class Mender:
             with _alone(file):
                 self._mend(file)
         except (EsquirellError, OSError, sqlite3.Error) as error:
-            log.error("the database can't be mended: %s", error)  # noqa: TRY400 - one sentence
+            log.error("the database can't be repaired: %s", error)  # noqa: TRY400 - one sentence
         finally:
             self._busy.release()
 
     def mend_at_start(self) -> None:
-        """Mend a file that is no usable database at all, before anybody uses it."""
+        """Replace a file that is no usable database at all, before anybody uses it."""
         file = self._database.file
-        # What else is the matter with it, such as a full disk, is reported by its next use.
+        # Other problems, such as a full disk, are reported by its next use.
         with suppress(sqlite3.Error):
             if file is not None and file.exists() and not _opens(file):
                 self.mend()
@@ -76,16 +76,16 @@ class Mender:
                 stage(backup, staged)
                 staged.replace(file)
             except EsquirellError as error:
-                log.warning("a backup is left out: %s", error)
+                log.warning("skipping a backup: %s", error)
                 staged.unlink(missing_ok=True)
             else:
-                log.error("the service goes on with the backup %s", backup)
+                log.error("the service continues with the backup %s", backup)
                 return
-        log.error("there is no sound backup: the service goes on with an empty database")
+        log.error("there is no sound backup: the service continues with an empty database")
 
 
 def is_damaged(file: Path) -> bool:
-    """Return whether an SQLite file is damaged, by a look at all of it. Raises sqlite3.Error."""
+    """Return whether an SQLite file is damaged, by a full check. Raises sqlite3.Error."""
     return _ask(file, "PRAGMA integrity_check(1)") != "ok"
 
 
@@ -94,7 +94,7 @@ def _opens(file: Path) -> bool:
 
 
 def _ask(file: Path, query: str) -> object:
-    """Ask a file one thing; None when it is too damaged to answer."""
+    """Run one query on a file; None when it is too damaged to answer."""
     address = f"file:{quote(str(file))}?mode=rw"
     try:
         with closing(sqlite3.connect(address, uri=True, timeout=CHECK_LIMIT_S)) as connection:
@@ -107,7 +107,7 @@ def _ask(file: Path, query: str) -> object:
 
 @contextmanager
 def _alone(file: Path) -> Iterator[None]:
-    """Hold the lock of those who mend; it ends with the process."""
+    """Hold the lock of the repair; it ends with the process."""
     lock = os.open(f"{file}.mending", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX)

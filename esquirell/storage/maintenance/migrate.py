@@ -24,15 +24,15 @@ from esquirell.storage.maintenance.revision import (
 from esquirell.storage.maintenance.timescale import use_timescale
 from esquirell.storage.statistics import views
 
-# Any number will do, as long as all versions of this program take the same.
+# An arbitrary number, the same in all versions of this program.
 _ADVISORY_LOCK = 7_283_651
 
 
 def upgrade(url: str) -> None:
-    """Bring the tables to those of this version: all of it or nothing; waits for its turn.
+    """Upgrade the tables to this version: completely or not at all, one process at a time.
 
-    An SQLite database that holds data is copied first, to `<file>.before-<its revision>`.
-    Raises ConfigError or UnavailableError; then the database is as it was.
+    An SQLite database with data is copied first, to `<file>.before-<its revision>`. Raises
+    ConfigError or UnavailableError; then the database is unchanged.
     """
     database = Database(url, patience_s=UPGRADE_LIMIT_S)
     try:
@@ -51,7 +51,7 @@ def upgrade(url: str) -> None:
 
 
 def alembic_config(connection: Connection) -> Config:
-    """Build Alembic's configuration; its commands work in the transaction of `connection`."""
+    """Return Alembic's configuration; its commands work in the transaction of `connection`."""
     config = Config()
     scripts = Path(__file__).parents[1] / "migrations"
     config.set_main_option("script_location", str(scripts).replace("%", "%%"))
@@ -107,7 +107,7 @@ def _check_references(connection: Connection, database: Database) -> None:
 
 
 def main() -> int:
-    """Upgrade the database whose URL comes by standard input; one sentence on failure."""
+    """Upgrade the database whose URL comes on standard input; print one sentence on failure."""
     try:
         upgrade(sys.stdin.read())
     except (ConfigError, UnavailableError) as error:

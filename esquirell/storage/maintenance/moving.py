@@ -1,4 +1,4 @@
-"""Moving everything from one database into another, as from SQLite to PostgreSQL."""
+"""Copying everything from one database into another, as from SQLite to PostgreSQL."""
 
 from collections.abc import Callable
 
@@ -10,19 +10,19 @@ from esquirell.storage.database import Database
 from esquirell.storage.maintenance.revision import ensure_current
 from esquirell.storage.tables import metadata
 
-# Rows copied at once.
+# Rows per batch.
 BATCH = 2000
 
-# Called with the table's name, the rows copied so far, and all of its rows.
+# Called with the table's name, the rows copied so far, and the total.
 Report = Callable[[str, int, int], None]
 
 
 def move(source: Database, target: Database, report: Report) -> dict[str, int]:
-    """Copy all rows into an empty database; give the number of rows per table.
+    """Copy all rows into an empty database; return the number of rows per table.
 
-    The target is filled whole or stays empty; the source is not changed. Raises ConfigError
-    when the target holds rows or is the source, UnavailableError when one of them is unreachable or
-    the counts differ in the end.
+    The target is filled completely or stays empty; the source is not changed. Raises ConfigError
+    when the target has rows or is the source, UnavailableError when one of them is unreachable or
+    the counts differ at the end.
     """
     if source.url == target.url:
         raise ConfigError("This is the database in use: name another one to move to.")

@@ -1,4 +1,4 @@
-"""Putting a backup in the place of the database."""
+"""Replacing the database by a backup."""
 
 import sqlite3
 from contextlib import closing
@@ -14,18 +14,18 @@ from esquirell.storage.database import DamagedError, Database, translated
 from esquirell.storage.maintenance.care import damages, sqlite_file
 from esquirell.storage.maintenance.revision import read_revision
 
-# A file, and what SQLite may have beside it: left behind, it would be applied to the new file.
+# A file and SQLite's files beside it: left behind, they would be applied to the new file.
 _PARTS = ("", "-wal", "-shm", "-journal")
 
 _CLAIM_S = 1
 
 
 def restore(source: Path, database: Database) -> Path | None:
-    """Put a backup in the place of an SQLite database; give where the old file now lies.
+    """Replace an SQLite database by a backup; return where the old file is now.
 
-    A backup of an older version is upgraded at the next start. Raises ConfigError for a file
-    that is missing, damaged, another program's or a newer version's, UnavailableError while
-    somebody uses the database; then nothing is changed.
+    A backup of an older version is upgraded at the next start. Raises ConfigError for a file that
+    is missing, damaged, another program's or a newer version's, UnavailableError while the database
+    is in use; then nothing is changed.
     """
     file = sqlite_file(database)
     staged = file.with_name(f"{file.name}.restoring")
@@ -43,9 +43,9 @@ def restore(source: Path, database: Database) -> Path | None:
 
 
 def stage(source: Path, staged: Path) -> None:
-    """Copy the backup beside the database and look whether the copy is fit.
+    """Copy the backup beside the database and check the copy.
 
-    Raises ConfigError when it is not.
+    Raises ConfigError when it is not usable.
     """
     if not source.is_file():
         raise ConfigError(f"{source} is not a file: name a backup.")
@@ -74,7 +74,7 @@ def _examine(staged: Path, source: str) -> None:
 
 
 def _claim(file: Path) -> None:
-    """Make sure that nobody has the database open, and fold its log into it."""
+    """Make sure that nobody has the database open, and merge its log into it."""
     if not file.exists():
         return
     try:
@@ -86,12 +86,12 @@ def _claim(file: Path) -> None:
             f"The database {file} is in use ({error}): stop esquirell first."
         ) from error
     except sqlite3.DatabaseError:
-        # Damaged, which is why it is replaced: its log is set aside with it.
+        # Damaged, which is why it is replaced: its log is kept aside with it.
         return
 
 
 def set_aside(file: Path, why: str) -> Path | None:
-    """Rename a database and what belongs to it; give the new name, None when there is none."""
+    """Rename a database and the files beside it; return the new name, None if there is none."""
     parts = [part for part in _PARTS if file.with_name(file.name + part).exists()]
     if not parts:
         return None

@@ -25,14 +25,14 @@ HEAD = "0007"
 UPGRADE_LIMIT_S = 600
 COPY_KEPT_S = 30 * 86_400
 
-# As Alembic makes it.
+# As Alembic creates it.
 _VERSIONS = """
 CREATE TABLE alembic_version (
     version_num VARCHAR(32) NOT NULL, CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
 )
 """
 
-# How the child process that upgrades says what went wrong; 1 is Python's own traceback.
+# The exit code of a failed upgrade process; 1 means a Python traceback.
 EXIT_CONFIG = 2
 EXIT_UNAVAILABLE = 3
 
@@ -59,12 +59,12 @@ def read_revision(connection: Connection, place: str) -> str | None:
 
 
 def ensure_current(database: Database, *, limit_s: float = UPGRADE_LIMIT_S) -> None:
-    """Upgrade the tables if they are not those of this version; cheap when they are.
+    """Upgrade the tables if they are not those of this version; cheap if they are.
 
-    An SQLite file that is not there is made; an empty one gets them as they are now. Any other
-    upgrade runs in a child process, as Alembic costs 7 MiB that a service would keep, and for
-    `limit_s` seconds at most. Raises ConfigError when the database can't be used,
-    UnavailableError when it is unreachable or the upgrade failed; then it is as it was.
+    A missing SQLite file is created; an empty one gets the current tables. Any other upgrade runs
+    in a child process, as Alembic costs 7 MiB that a service would keep, and for at most `limit_s`
+    seconds. Raises ConfigError when the database can't be used, UnavailableError when it is
+    unreachable or the upgrade failed; then it is unchanged.
     """
     database.create()
     try:
@@ -79,12 +79,12 @@ def ensure_current(database: Database, *, limit_s: float = UPGRADE_LIMIT_S) -> N
 
 
 def copy_before(file: Path, revision: str) -> Path:
-    """Name the copy that an upgrade makes of a file at this revision."""
+    """Return the name of the copy that an upgrade makes of a file at this revision."""
     return file.with_name(f"{file.name}.before-{revision}")
 
 
 def _forget_copies(database: Database) -> None:
-    """Remove the copies that upgrades made, all but the newest, and that one after a month."""
+    """Remove the copies made by upgrades, all but the newest, and that after a month."""
     if database.file is None:
         return
     found = sorted(database.file.parent.glob(copy_before(database.file, "*").name), reverse=True)
@@ -108,7 +108,7 @@ def _is_current(database: Database) -> bool:
 
 
 def _made(database: Database) -> bool:
-    """Make the tables in an empty SQLite file, which spares half a second for the child."""
+    """Create the tables in an empty SQLite file, which saves half a second for the child."""
     if database.file is None:
         return False
     with database.write() as connection:
@@ -150,4 +150,4 @@ def _error_of(child: subprocess.CompletedProcess[str], place: str) -> EsquirellE
 
 
 def _foreign(place: str) -> str:
-    return f"The database {place} holds tables of another program: give esquirell one of its own."
+    return f"The database {place} has tables of another program: give esquirell its own database."

@@ -1,8 +1,8 @@
-"""TimescaleDB, where the database has it: readings in chunks of time, old ones compressed.
+"""TimescaleDB, if the database has it: readings in time chunks, old ones compressed.
 
 Statements: https://docs.timescale.com/api/latest/hypertable/create_hypertable and
-https://docs.timescale.com/api/latest/compression. The compression belongs to the edition under
-the Timescale licence; that of Debian's own packages, under Apache's, has only the chunks.
+https://docs.timescale.com/api/latest/compression. Compression is part of the edition under the
+Timescale licence; Debian's own packages, under Apache's, only have the chunks.
 """
 
 import logging
@@ -30,9 +30,9 @@ _COMPRESSION = (
 
 
 def use_timescale(connection: Connection) -> None:
-    """Make a hypertable of the readings if the extension is there; without it nothing changes.
+    """Turn the readings into a hypertable if the extension exists; otherwise change nothing.
 
-    What the server refuses is logged and left out: plain tables do as well.
+    What the server refuses is logged and skipped: plain tables do as well.
     """
     if not _is_there(connection):
         return

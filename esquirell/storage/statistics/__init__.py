@@ -1,1 +1,1 @@
-"""Statistics in the database: rows, how far they are worked up, and views for people."""
+"""Statistics in the database: rows, watermarks, and views for people."""

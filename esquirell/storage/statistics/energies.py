@@ -1,4 +1,4 @@
-"""The energy of the hours, as bills need it: summed up exactly, without the other values."""
+"""The energy of the hours, as needed for bills: exact sums, without the other values."""
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
@@ -16,7 +16,7 @@ _PAGE = 10_000
 
 
 def _millionths(key: str) -> ColumnElement[int]:
-    """Build the energy of a counter: its total, or where there is none the sum of its phases.
+    """Return the energy expression of a counter: its total, or else the sum of its phases.
 
     Statistics have six decimals: as whole numbers they add up without any error.
     """
@@ -46,7 +46,7 @@ _ANY = _FIRST_PAGE.with_only_columns(statistic.c.start).limit(1)
 def stream(
     database: Database, meter: str, since: datetime, until: datetime
 ) -> Iterator[HourlyEnergy]:
-    """Stream the hours of a meter in time order; one that was never seen has none.
+    """Stream the hours of a meter in time order; an unknown one has none.
 
     Raises UnavailableError, also from the iterator.
     """

@@ -1,4 +1,4 @@
-"""Streams of statistics for people, a page at a time."""
+"""Streams of statistics for people, page by page."""
 
 import heapq
 from collections.abc import Collection, Iterator, Mapping

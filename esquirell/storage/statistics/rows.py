@@ -16,7 +16,7 @@ _EMPTY: dict[str, Any] = dict.fromkeys((*STATISTIC_COLUMNS, "extra", "counters")
 
 
 def to_row(new: Statistic, resolution: Resolution, meter_id: int, zone: str) -> dict[str, Any]:
-    """Lay a statistic out as a row, with its start also in the time of `zone`."""
+    """Return a statistic as a row, with its start also in the time of `zone`."""
     wide = {name: value for name, value in new.values.items() if name in _EMPTY}
     extra = {name: value for name, value in new.values.items() if name not in _EMPTY}
     key = {"meter_id": meter_id, "resolution": resolution, "start": new.start}
@@ -26,12 +26,12 @@ def to_row(new: Statistic, resolution: Resolution, meter_id: int, zone: str) -> 
 
 
 def local(start: datetime, zone: str) -> str:
-    """Write a start in the time of a zone."""
+    """Return a start in the time of a zone."""
     return start.astimezone(ZoneInfo(zone)).isoformat(" ", "minutes")
 
 
 class StatisticShape:
-    """What a query reads of a row: all values, or those of some names."""
+    """What a query reads from a row: all values, or those of some names."""
 
     def __init__(self, names: Collection[str] | None = None) -> None:
         self._wanted = names
@@ -56,7 +56,7 @@ class StatisticShape:
 
 
 def counters_json(counters: Counters | None) -> dict[str, Any] | None:
-    """Write counters: of each the sample to go on from, as `[at, kWh]`."""
+    """Return counters as JSON: for each the sample to continue from, as `[at, kWh]`."""
     return None if counters is None else {key: list(last) for key, last in counters.items()}
 
 

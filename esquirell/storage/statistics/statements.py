@@ -1,4 +1,4 @@
-"""The statements of a step, built once: with so many columns that takes longer than to run them.
+"""The statements of a step, built once: with so many columns that takes longer than running them.
 
 `meter` is a meter's id; spans go from `since` until just before `until`.
 """
@@ -51,7 +51,7 @@ READINGS_AND_ONE_BEFORE = _READINGS.where(
         _SINCE,
     )
 )
-# Where sums start again, more than the ends of an hour is needed to work it up again.
+# Where sums start again, the ends of an hour do not suffice to recompute it.
 ENDS = select(
     func.min(reading.c.measured_at),
     func.max(reading.c.measured_at),
@@ -80,7 +80,7 @@ NAME_ANEW = (
     .where(statistic.c.start == bindparam("of", type_=Instant))
     .values(local_start=bindparam("named"))
 )
-# All that a row holds beside its key: what is not rewritten becomes null.
+# All columns beside the key: what is not rewritten becomes null.
 WRITTEN = tuple(column.key for column in statistic.c if not column.primary_key)
 INSERT_WATERMARK = insert(rollup)
 SET_WATERMARK = (

@@ -1,4 +1,4 @@
-"""Statistics in the database: one transaction per meter and step, alone on that meter."""
+"""Statistics in the database: one transaction per meter and step, exclusive for that meter."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -27,7 +27,7 @@ from esquirell.storage.upsert import insert_or_update
 
 
 class Statistics:
-    """Keeps the statistics, and how far they are worked up; `zone` is that of their days."""
+    """Stores the statistics and their watermarks; `zone` is that of their days."""
 
     def __init__(self, database: Database, zone: str) -> None:
         self._database = database
@@ -47,7 +47,7 @@ class Statistics:
             yield Transaction(connection, meter, meter_id, self._zone)
 
     def rewind(self, names: Sequence[str], since: datetime) -> None:
-        """Set watermarks back to just before a moment. Raises UnavailableError."""
+        """Set watermarks back to just before a given time. Raises UnavailableError."""
         with self._database.write() as connection:
             ids = meters.known_ids(connection, names)
             watermarks.set_back(connection, dict.fromkeys(ids.values(), since))
@@ -85,12 +85,12 @@ class Transaction:
 
     @property
     def watermark(self) -> Watermark | None:
-        """Up to where the meter is worked up; None when nothing is."""
+        """How far the meter's statistics are computed; None if not at all."""
         row = self._run(statements.WATERMARK).first()
         return Watermark(*row) if row else None
 
     def first_reading(self, after: datetime | None, until: datetime) -> datetime | None:
-        """Return the moment of the first reading after a moment and before another."""
+        """Return the time of the first reading after one time and before another."""
         if after is None:
             return self._run(statements.FIRST_READING, until=until).scalar()
         return self._run(statements.FIRST_READING_AFTER, after=after, until=until).scalar()
@@ -98,7 +98,7 @@ class Transaction:
     def new_readings(
         self, after: datetime | None, until: datetime
     ) -> tuple[datetime | None, datetime | None]:
-        """Return the moment of the first reading after a moment, and of the last one before it."""
+        """Return the times of the first reading after a given time and of the last before it."""
         if after is None:
             return self.first_reading(None, until), None
         first, before = self._run(statements.NEW_READINGS, after=after, until=until).one()
@@ -111,7 +111,7 @@ class Transaction:
         )
 
     def first_readings(self, since: datetime, until: datetime) -> tuple[Held | None, Batch]:
-        """Return the same, and what the last reading before `since` holds."""
+        """Return the same, and the last reading before `since`."""
         rows = self._run(statements.READINGS_AND_ONE_BEFORE, since=since, until=until).all()
         if rows and rows[0].measured_at < since:
             return statements.COLUMNS.to_batch(rows[:1]).held(), statements.COLUMNS.to_batch(
@@ -125,7 +125,7 @@ class Transaction:
         return read_counters(found or {})
 
     def kept(self, since: datetime, until: datetime) -> Mapping[float, int]:
-        """Return how many readings each hour had, by its beginning (unix time)."""
+        """Return how many readings each hour had, by its start (unix time)."""
         rows = self._run(statements.KEPT, resolution="hour", since=since, until=until)
         return {start.timestamp(): readings for start, readings in rows}
 
@@ -139,7 +139,7 @@ class Transaction:
     def replace_hours(
         self, hours: Iterable[tuple[Statistic, Counters | None]], gone: Collection[datetime]
     ) -> None:
-        """Put hours, with their counters, in the place of what they were; remove the `gone`."""
+        """Replace hours, with their counters; remove the `gone`."""
         for start in gone:
             self._run(statements.REMOVE_ONE, resolution="hour", since=start)
         self._write(
@@ -148,14 +148,14 @@ class Transaction:
         )
 
     def replace(self, resolution: Resolution, start: datetime, new: Statistic | None) -> None:
-        """Put a statistic in the place of the one that begins at `start`; None removes it."""
+        """Replace the statistic that starts at `start`; None removes it."""
         if new is None:
             self._run(statements.REMOVE_ONE, resolution=resolution, since=start)
         else:
             self._write([to_row(new, resolution, self._id, self._zone)])
 
     def _write(self, rows: Iterable[Mapping[str, Any]]) -> None:
-        """Write rows over those of the same key; what none of them has stays out of it."""
+        """Write rows over those with the same key; columns that none of them has are left out."""
         listed = list(rows)
         filled = {name for row in listed for name, value in row.items() if value is not None}
         if listed:
@@ -165,7 +165,7 @@ class Transaction:
             )
 
     def change_zone(self) -> None:
-        """Remove days and months, whose borders have changed, and name the hours anew."""
+        """Remove days and months, whose bounds have changed, and rename the hours."""
         self._run(statements.REMOVE_DAYS)
         starts = self._run(statements.STARTS, resolution="hour").scalars().all()
         if starts:
@@ -176,13 +176,13 @@ class Transaction:
             self._connection.execute(statements.NAME_ANEW, rows)
 
     def set_watermark(self, done_to: datetime, zone: str) -> None:
-        """Note up to where the meter is worked up, and in which time zone."""
+        """Record how far the meter's statistics are computed, and in which time zone."""
         if not self._run(statements.SET_WATERMARK, to=done_to, of=zone).rowcount:
             row = {"meter_id": self._id, "done_to": done_to, "zone": zone}
             self._connection.execute(statements.INSERT_WATERMARK, row)
 
     def prune(self, hours: Sequence[tuple[datetime, datetime]]) -> int:
-        """Remove the readings of hours but the first and last of each; give how many."""
+        """Remove the readings of hours but the first and last of each; return how many."""
         return sum(self._thin_out(since, until) for since, until in hours)
 
     def _thin_out(self, since: datetime, until: datetime) -> int:
@@ -192,7 +192,7 @@ class Transaction:
         return self._run(statements.THIN_OUT, since=first, until=last).rowcount
 
     def set_pruned_to(self, moment: datetime) -> None:
-        """Note up to where the readings are thinned out."""
+        """Record how far the readings are pruned."""
         self._run(statements.SET_PRUNED_TO, to=moment)
 
     def _run(self, statement: Executable, **given: object) -> CursorResult[*tuple[Any, ...]]:

@@ -1,7 +1,7 @@
-"""Views for people who ask the database themselves: names of meters, readable times.
+"""Views for people who query the database themselves: meter names, readable times.
 
-They are dropped before each upgrade of the tables, which they would hold up, and rebuilt
-after it, so that they always fit.
+They are dropped before each upgrade of the tables, which they would block, and recreated after it,
+so that they always fit.
 """
 
 from collections.abc import Iterable
@@ -14,7 +14,7 @@ from esquirell.storage.tables import QUANTITY_COLUMNS, STATISTIC_COLUMNS
 _PERIODS = {"v_hourly": "hour", "v_daily": "day", "v_monthly": "month"}
 NAMES = ("v_readings", *_PERIODS, "v_prices")
 
-# On SQLite moments are milliseconds of unix time.
+# On SQLite times are unix time in milliseconds.
 _UTC_TEXT = {
     "sqlite": "strftime('%Y-%m-%d %H:%M:%f', {column} / 1000.0, 'unixepoch')",
     "postgresql": "{column}",
@@ -22,13 +22,13 @@ _UTC_TEXT = {
 
 
 def drop(connection: Connection) -> None:
-    """Drop all views that are there."""
+    """Drop all existing views."""
     for name in NAMES:
         connection.execute(text(f"DROP VIEW IF EXISTS {name}"))
 
 
 def make(connection: Connection) -> None:
-    """Make all views."""
+    """Create all views."""
     utc = _UTC_TEXT[connection.dialect.name]
     connection.execute(text(_readings(utc.format(column="r.measured_at"))))
     for name, resolution in _PERIODS.items():

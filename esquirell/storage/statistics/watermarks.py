@@ -1,8 +1,8 @@
-"""How far each meter's readings are worked up: set back by readings that come late.
+"""How far each meter's statistics are computed: set back by late readings.
 
-Whoever stores readings and whoever works them up must not overlook each other: on SQLite
-writers come one after the other anyway, on PostgreSQL they hold a lock per meter, shared by
-those who store.
+Whoever stores readings and whoever computes statistics must not miss each other's work: on SQLite
+writers run one after the other anyway, on PostgreSQL they hold a lock per meter, shared by those
+who store.
 """
 
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ from sqlalchemy.engine import Connection
 
 from esquirell.storage.tables import Instant, rollup
 
-# Any number will do, as long as all versions of this program take the same.
+# An arbitrary number, the same in all versions of this program.
 _LOCKS = 7_283_652
 _LEAST = timedelta(milliseconds=1)
 
@@ -36,7 +36,7 @@ _REACHED = select(rollup.c.meter_id).where(
 
 
 def lock(connection: Connection, meter_id: int) -> None:
-    """Wait until nobody else stores or works up readings of a meter."""
+    """Wait until nobody else stores readings of a meter or computes with them."""
     if connection.dialect.name == "postgresql":
         connection.execute(_LOCK, {"class": _LOCKS, "meter": meter_id})
 
@@ -49,10 +49,10 @@ def share(connection: Connection, meter_ids: Mapping[int, datetime]) -> None:
 
 
 def set_back(connection: Connection, since: Mapping[int, datetime]) -> None:
-    """Have the readings of meters, by id, from a moment on recalculated."""
+    """Have the readings of meters, by id, recalculated from a given time on."""
     if not since:
         return
-    # Hardly ever one is worked up so far already: a single question says so for all.
+    # Rarely is one computed that far already: a single query checks all.
     found = connection.execute(_REACHED, {"before": min(since.values()) - _LEAST})
     if reached := {meter_id for (meter_id,) in found} & since.keys():
         rows = [
