@@ -6,25 +6,24 @@ import sys
 
 from esquirell.cli.errors import run
 
-# Loading makes some sixty to a hundred thousand objects that stay. Python's collector would look
-# for garbage among them in 150 to 250 rounds, and at the end once more: a quarter of the time that
-# a short command takes.
+# Loading creates sixty to a hundred thousand lasting objects. Python's garbage collector would
+# scan them in 150 to 250 rounds, and once more at exit: a quarter of the time of a short command.
 LOADED_OBJECTS = 200_000
-# A service with a changed password: `esquirell.daemon.renewal`, which few commands load.
+# Restart with a changed password, see `esquirell.daemon.renewal`, which few commands load.
 BEGIN_ANEW = 76
 
 
 def main() -> None:
     """Run the command line and exit with its code."""
     gc.set_threshold(LOADED_OBJECTS)
-    # We have no plugins for pydantic. To look for some it reads the metadata of every package that
-    # is installed, which takes as long as to load it; and a stray one would see what we check.
+    # We have no plugins for pydantic. Searching for them reads the metadata of every installed
+    # package, which takes as long as loading pydantic; and a stray one would see what we validate.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     code = run(sys.argv[1:])
     if code == BEGIN_ANEW:
-        # Ours again, with the arguments that it has.
+        # This program again, with the same arguments.
         os.execv(sys.executable, [sys.executable, "-m", "esquirell", *sys.argv[1:]])  # noqa: S606
-    # At its end Python would look for garbage in all that ends with the process anyway.
+    # At exit Python would collect garbage that ends with the process anyway.
     gc.freeze()
     sys.exit(code)
 

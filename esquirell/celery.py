@@ -16,10 +16,10 @@ OUR_TASKS = "esquirell.tasks"
 
 
 class Loader(AppLoader):
-    """Imports our tasks and those of users; a module that can't be imported costs its tasks alone.
+    """Imports our tasks and those of users; a module that can't be imported costs only its tasks.
 
-    Users' modules are looked for in the folder of the configuration file, too. `problems` holds
-    a sentence for each that failed.
+    Users' modules are also looked for in the folder of the configuration file. `problems` has a
+    sentence for each that failed.
     """
 
     def __init__(self, app: Celery) -> None:

@@ -1,4 +1,4 @@
-"""The tasks: a name, what may go wrong, and one service call each."""
+"""The tasks: a name, possible errors, and one service call each."""
 
 from collections.abc import Container, Iterator
 from datetime import datetime
@@ -40,8 +40,8 @@ def fetch_and_save_energy_data(
 ) -> dict[str, Any]:
     """Read all meters, or those named, store the readings and publish them.
 
-    A message that nobody took within its schedule's interval has expired. The result says how
-    each meter did; the task has failed when none of them gave a reading.
+    A message not taken within its schedule's interval expires. The result has the outcome for each
+    meter; the task fails if none gave a reading.
     """
     fetch = current(self.app).fetch
     check_cancelled = partial(end_if_cancelled, str(self.request.id))
@@ -65,9 +65,9 @@ def backup(self: "Task[..., object]") -> dict[str, Any]:
 def rollup(
     self: "Task[..., object]", meters: list[str] | None = None, since: str | None = None
 ) -> dict[str, int]:
-    """Bring the statistics up to date, or recalculate them from a moment on.
+    """Bring the statistics up to date, or recalculate them from a given time on.
 
-    The result is the number of readings looked at, by meter.
+    The result is the number of readings processed, by meter.
     """
     begin = datetime.fromisoformat(since) if since else None
     return current(self.app).storage.statistics.rollup(begin, meters)
@@ -78,7 +78,7 @@ def rollup(
 def prune(self: "Task[..., object]") -> dict[str, int]:
     """Remove raw readings older than database.raw_retention, but the first and last of each hour.
 
-    What is not in the statistics stays. The result is the number of removed readings, by meter.
+    What is not in the statistics yet stays. The result is the number of removed readings, by meter.
     """
     return current(self.app).upkeep.retention.prune()
 
@@ -92,7 +92,7 @@ def backfill(
     until: str | None = None,
     dry_run: bool = False,
 ) -> dict[str, Any]:
-    """Fill holes in Home Assistant's long-term statistics from our hours.
+    """Fill gaps in Home Assistant's long-term statistics from our hours.
 
     The result is the number of hours written and left alone, by meter.
     """
@@ -107,21 +107,21 @@ def backfill(
 
 @shared_task(bind=True, name="esquirell.tasks.test_meter", throws=(EsquirellError,))
 def test_meter(self: "Task[..., object]", name: str) -> dict[str, Any]:
-    """Read one meter, store and publish nothing, and give what it said."""
+    """Read one meter without storing or publishing, and return its reading."""
     return current(self.app).fetch.trial(name)
 
 
 @shared_task(bind=True, name=CAPTURE_TASK, throws=(EsquirellError,))
 def capture_meter(self: "Task[..., object]", name: str) -> dict[str, Any]:
-    """Read one meter and give what it sent, with nothing that names the device."""
+    """Read one meter and return its raw answer, with nothing that identifies the device."""
     return current(self.app).fetch.capture(name)
 
 
 def end_if_cancelled(task_id: str) -> None:
-    """End the task with this id, in which this is called, if it was cancelled: in Flower, say.
+    """End the task with this id, from which this is called, if it was cancelled (in Flower, say).
 
-    A thread can't be killed: a task that takes long calls this now and then. One that has not
-    called it yet can't be cancelled in a thread. In a pool of processes it is not needed.
+    A thread can't be killed: a long task calls this now and then. In a thread, a task that has not
+    called it yet can't be cancelled. In a pool of processes it is not needed.
     """
     request: Any = requests.get(task_id)
     if request is not None:
@@ -131,7 +131,7 @@ def end_if_cancelled(task_id: str) -> None:
 
 
 def load_own_tasks(settings: Settings) -> list[str]:
-    """Import the modules with a user's own tasks; return a sentence for each that can't be."""
+    """Import the modules with a user's own tasks; return a sentence for each that fails."""
     app.loader.import_default_modules()
     modules = frozenset(settings.tasks.modules)
     registry.add_listed(partial(_defined_in, modules), over_mqtt=settings.tasks.over_mqtt)

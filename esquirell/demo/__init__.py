@@ -1,1 +1,1 @@
-"""The demo: everything on this machine, with simulated meters and servers of its own."""
+"""The demo: everything on this machine, with simulated meters and its own servers."""

@@ -7,13 +7,13 @@ from iotcore import Broker
 
 from esquirell.demo.plan import HOST
 
-# What is announced to Home Assistant exceeds iotcore's default of 20 KiB.
+# Announcements to Home Assistant exceed iotcore's default of 20 KiB.
 LARGEST_PAYLOAD = 4 * 1024 * 1024
 
 
 def main() -> None:
-    """Serve the port that is the only argument until a signal ends the process."""
-    logging.disable()  # it would log each packet
+    """Listen on the port that is the only argument until a signal ends the process."""
+    logging.disable()  # it would log every packet
     Broker(int(sys.argv[1]), HOST, max_payload_size=LARGEST_PAYLOAD).run_forever()
 
 

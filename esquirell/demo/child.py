@@ -1,4 +1,4 @@
-"""Programs that run beside the demo, and what ends them when the demo can't."""
+"""Programs that run beside the demo, and their cleanup if the demo is killed."""
 
 import os
 import signal
@@ -10,8 +10,8 @@ from typing import Self
 
 LAST_LINES = 12
 
-# Reads process ids until the demo, which holds the other end of the pipe, is gone. The last is
-# the service's, which needs some seconds to end, and to end its own Redis.
+# Reads process ids until the demo, which holds the other end of the pipe, is gone. The last is the
+# service's, which needs some seconds to end itself and its own Redis.
 _WAIT_FOR_THE_END = """
 while read -r pid; do pids="$pids $pid"; last=$pid; done
 [ -z "$pids" ] || kill $pids
@@ -21,13 +21,13 @@ rm -rf -- "$1"
 
 
 class Guard:
-    """A shell that does nothing, unless the demo is killed: then it tidies up behind it."""
+    """A shell that does nothing unless the demo is killed: then it cleans up."""
 
     def __init__(self, folder: Path) -> None:
         self._command = ["/bin/sh", "-c", _WAIT_FOR_THE_END, "esquirell-demo", str(folder)]
 
     def watch(self, pid: int) -> None:
-        """End this process, too, when the demo is gone."""
+        """Register a process to end when the demo is gone."""
         assert self._process.stdin is not None  # noqa: S101 - asked for below; for the type checker
         self._process.stdin.write(b"%d\n" % pid)
         self._process.stdin.flush()
@@ -49,15 +49,15 @@ class Guard:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """End the shell: the demo has tidied up itself."""
+        """End the shell: the demo has cleaned up itself."""
         with self._process:
             self._process.terminate()
 
 
 class Child:
-    """A program with a log file, in a session of its own: Ctrl-C reaches the demo alone.
+    """A program with a log file, in its own session: Ctrl-C reaches the demo only.
 
-    It runs between entering and leaving; `end_s` is how many seconds it has to end.
+    It runs inside the `with` block; `end_s` is how many seconds it has to end.
     """
 
     def __init__(
@@ -107,7 +107,7 @@ class Child:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Ask the program, and what it started, to end; end it when it does not."""
+        """Ask the program and its children to end; kill them if they do not."""
         if self._process.poll() is None:
             os.killpg(self._process.pid, signal.SIGTERM)
         try:

@@ -1,4 +1,4 @@
-"""The demo from its first step to its last."""
+"""The demo from first to last step."""
 
 import logging
 import os
@@ -32,12 +32,12 @@ SERVICE_END_S = 15.0
 
 
 def run(plan: Plan) -> Tally:
-    """Run the demo until its time is over or a signal ends it; leave nothing behind.
+    """Run the demo until its time is over or a signal arrives; leave nothing behind.
 
     Raises DemoError when a part can't start, or ends by itself, and UnavailableError.
     """
     check_platform()
-    # What the watching client may complain of ends the demo anyway, or shows in the service.
+    # What the watching client may complain about ends the demo anyway, or shows in the service.
     logging.getLogger("esquirell").addHandler(logging.NullHandler())
     with _signals() as stopped, temporary_home() as home, Guard(home.folder) as guard:
         return _run(plan, home, guard, stopped)
@@ -71,7 +71,7 @@ def _watch(servers: Servers) -> Watch:
 
 @contextmanager
 def _signals() -> Iterator[Flag]:
-    """Return a flag that is set when somebody wants the demo to end."""
+    """Return a flag that is set when the user wants the demo to end."""
     before = {number: signal.getsignal(number) for number in SIGNALS}
     try:
         yield flag_of(SIGNALS)
@@ -110,5 +110,5 @@ def _check_end(service: Child, tally: Tally, stopped: Flag) -> None:
         raise DemoError("no reading was stored", service.last_words())
     if tally.stored and service.exit_code != 0:
         raise DemoError(
-            f"the service did not end well (exit code {service.exit_code})", service.last_words()
+            f"the service failed on exit (exit code {service.exit_code})", service.last_words()
         )

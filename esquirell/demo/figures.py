@@ -1,4 +1,4 @@
-"""Readings as figures, and as tables in a terminal."""
+"""Readings as text, and as tables in a terminal."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -17,7 +17,7 @@ ABSENT = "·"
 
 
 def figure(state: State, key: str) -> str:
-    """Write a value without its unit; a sign for what the meter did not send."""
+    """Return a value without its unit; a dash for what the meter did not send."""
     value = state.get(key)
     if not isinstance(value, int | float):
         return ABSENT
@@ -25,7 +25,7 @@ def figure(state: State, key: str) -> str:
 
 
 def readings(states: Mapping[str, State], meters: Sequence[str], lines: int) -> Table:
-    """Build the table: one meter in detail, several in one line each, `lines` at most."""
+    """Return the table: one meter in detail, several in one line each, at most `lines`."""
     if len(meters) == 1:
         return _detailed(meters[0], states.get(meters[0], {}))
     if len(meters) < lines:
@@ -71,7 +71,7 @@ def _by_phase(name: str) -> list[str]:
 
 
 def _cells(state: State, *keys: str) -> list[Text]:
-    """Show what is fed in, in green."""
+    """Show exported power in green."""
     figures = (figure(state, key) for key in keys)
     return [Text(text, "green" if text.startswith("-") else "") for text in figures]
 

@@ -1,4 +1,4 @@
-"""Where the demo lives: a temporary folder with a configuration, as a user would write it."""
+"""The demo's home: a temporary folder with a configuration, as a user would write it."""
 
 import os
 import sys
@@ -13,14 +13,14 @@ from esquirell.demo.servers import Servers
 from esquirell.demo.simulated_meters import SimulatedMeters
 from esquirell.settings.writing import to_toml
 
-# They would have their say over the demo's own configuration.
+# They would override the demo's own configuration.
 _FOREIGN_PREFIXES = ("ESQUIRELL_", "CELERY_")
 _FOREIGN = ("STATE_DIRECTORY", "CREDENTIALS_DIRECTORY", "NOTIFY_SOCKET", "JOURNAL_STREAM")
 
 
 @dataclass(frozen=True, slots=True)
 class Home:
-    """The folder, for this user alone, and the files in it."""
+    """The folder, readable by this user only, and the files in it."""
 
     folder: Path
 
@@ -45,7 +45,7 @@ class Home:
         return self.state / "redis.sock"
 
     def log(self, name: str) -> Path:
-        """Name the log of a program."""
+        """Return the log file of a program."""
         return self.folder / f"{name}.log"
 
     def write(self, plan: Plan, servers: Servers, simulated: SimulatedMeters, zone: str) -> None:
@@ -70,13 +70,13 @@ class Home:
 
 @contextmanager
 def temporary_home() -> Iterator[Home]:
-    """Make the folder, and remove it at the end with all that is in it."""
+    """Create the folder, and remove it with its contents at the end."""
     with tempfile.TemporaryDirectory(prefix="esquirell-", ignore_cleanup_errors=True) as folder:
         yield Home(Path(folder))
 
 
 def own_environment() -> dict[str, str]:
-    """Return the environment without what would change the configuration."""
+    """Return the environment without variables that would change the configuration."""
     return {
         name: value
         for name, value in os.environ.items()

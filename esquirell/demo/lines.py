@@ -1,4 +1,4 @@
-"""The view without a terminal: a plain line each few seconds."""
+"""The view without a terminal: a plain line every few seconds."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -12,7 +12,7 @@ from esquirell.demo.scene import Facts, Scene
 
 
 class Lines:
-    """Prints what runs where, then how it goes."""
+    """Prints what runs where, then the progress."""
 
     pause_s = 5.0
 
@@ -51,7 +51,7 @@ class Lines:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Leave it at that."""
+        """Nothing to restore."""
 
 
 def _words(meter: str, state: Mapping[str, Any]) -> str:

@@ -1,7 +1,7 @@
-"""Simulated meters for docker compose, and the configuration that lets the services read them.
+"""Simulated meters for docker compose, and the configuration to read them.
 
-`python -m esquirell.demo.meters FOLDER --host NAME` serves them until it is stopped. While it
-does, FOLDER holds an `esquirell.toml`; keys and counters go on where they were after a restart.
+`python -m esquirell.demo.meters FOLDER --host NAME` serves them until it is stopped. Meanwhile
+FOLDER contains an `esquirell.toml`; keys and counters continue after a restart.
 """
 
 import argparse
@@ -36,7 +36,9 @@ def main() -> int:
     """Serve simulated meters, or check that they are served."""
     parser = argparse.ArgumentParser(prog="python -m esquirell.demo.meters")
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--host", default="localhost", help="by which name others reach them")
+    parser.add_argument(
+        "--host", default="localhost", help="the host name under which others reach them"
+    )
     parser.add_argument("--check", action="store_true", help="exit with 0 if they are served")
     call = parser.parse_args()
     if call.check:
@@ -50,7 +52,7 @@ def main() -> int:
 
 @contextmanager
 def serving(folder: Path, host: str) -> Iterator[Mapping[str, Any]]:
-    """Serve meters that others reach by `host`; gives the configuration. Raises OSError."""
+    """Serve meters that others reach at `host`; yield the configuration. Raises OSError."""
     tables = _kept(folder / KEPT) or _new(folder / KEPT, host)
     began = (folder / KEPT).stat().st_mtime
     configuration = folder / CONFIGURATION
@@ -66,7 +68,7 @@ def serving(folder: Path, host: str) -> Iterator[Mapping[str, Any]]:
 
 
 def served(folder: Path) -> bool:
-    """Return whether the meters are there, without taking the one connection that each has."""
+    """Return whether the meters are up, without using the one connection that each has."""
     try:
         tables = tomllib.loads((folder / CONFIGURATION).read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -108,7 +110,7 @@ def _meter(number: int, table: Mapping[str, Any], began: float) -> SimulatedMete
 
 
 def _write(file: Path, text: str) -> None:
-    """Write a file for this user alone, whole or not at all."""
+    """Write a file for this user only, completely or not at all."""
     new = file.with_name(f".{file.name}")
     new.touch(mode=0o600)
     new.write_text(text, encoding="utf-8")
@@ -116,7 +118,7 @@ def _write(file: Path, text: str) -> None:
 
 
 def _listening() -> set[int]:
-    """Return the TCP ports at which somebody in this network namespace listens (IPv4)."""
+    """Return the TCP ports with a listener in this network namespace (IPv4)."""
     rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
     return {int(row[1].rpartition(":")[2], 16) for row in rows if row[3] == LISTENING}
 

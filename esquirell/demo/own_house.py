@@ -1,4 +1,4 @@
-"""The live screen of one's own house: what its service publishes, as the demo shows its own."""
+"""The live screen of your own house: what the service publishes, shown as in the demo."""
 
 import sys
 import time
@@ -23,14 +23,14 @@ PLAIN_PAUSE_S = 5.0
 
 @dataclass(frozen=True, slots=True)
 class House:
-    """The meters, as people call them, and where their messages come from."""
+    """The meters, by the names that people use, and the source of their messages."""
 
     meters: Sequence[str]
     broker: str
 
 
 def show(house: House, watch: Watch, stopped: Flag, seconds: int | None) -> None:
-    """Show what goes on until somebody stops it, or the time is over."""
+    """Show what happens until somebody stops it, or the time is over."""
     console = Console()
     if sys.stdout.isatty() and not console.is_dumb_terminal:
         with Live(console=console, screen=True, auto_refresh=False) as live:
@@ -45,7 +45,10 @@ def picture(house: House, sight: Sight, elapsed_s: float, console: Console) -> G
     """Draw one moment."""
     title = Text.assemble(("esquirell watch", "bold"), f"  {house.broker}")
     head: list[RenderableType] = [two_ends(title, Text(clock(elapsed_s))), Text()]
-    below: list[RenderableType] = [Text(), Text("Ctrl-C ends this; the service goes on", "dim")]
+    below: list[RenderableType] = [
+        Text(),
+        Text("Ctrl-C ends this screen; the service continues", "dim"),
+    ]
     table = readings(sight.states, house.meters, console.height - LEAST_MESSAGES - 6)
     middle: list[RenderableType] = [
         table,
@@ -65,7 +68,7 @@ def line(house: House, sight: Sight) -> str:
         for name in house.meters
         if name in sight.states
     ]
-    return f"{now:%H:%M:%S}  {'; '.join(powers) or 'nothing was published yet'}"
+    return f"{now:%H:%M:%S}  {'; '.join(powers) or 'nothing published yet'}"
 
 
 def _silent(house: House, sight: Sight) -> Iterable[Text]:

@@ -1,4 +1,4 @@
-"""What the user asked of the demo, and what it can say when it fails."""
+"""The options of the demo, and its error."""
 
 import struct
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ POINTER_BYTES_OF_64_BIT = 8
 
 
 class DemoError(EsquirellError):
-    """The demo can't go on; `log` holds the last lines of the program that failed, if one did."""
+    """The demo can't go on; `log` has the last lines of the failed program, if there is one."""
 
     def __init__(self, sentence: str, log: str = "") -> None:
         super().__init__(sentence)
@@ -21,7 +21,7 @@ class DemoError(EsquirellError):
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How to run: `seconds` None is until stopped, `port` None any; meters are read `every` s."""
+    """How to run: `seconds` None until stopped, `port` None for any; `every` in seconds."""
 
     seconds: int | None = None
     meters: int = 1
@@ -31,7 +31,7 @@ class Plan:
 
 
 def check_platform(pointer_bytes: int = struct.calcsize("P")) -> None:
-    """Refuse a 32-bit Python: parts of the program exist for 64 bits alone. Raises DemoError."""
+    """Reject a 32-bit Python: some dependencies exist for 64 bits only. Raises DemoError."""
     if pointer_bytes < POINTER_BYTES_OF_64_BIT:
         raise DemoError(
             "this is a 32-bit Python, and esquirell needs a 64-bit system: "

@@ -21,7 +21,7 @@ class Planned:
 class Record:
     """Reads the database beside the service.
 
-    While the service makes its tables a reader would be in its way: ask once they are there.
+    While the service creates its tables a reader would be in its way: ask once they exist.
     """
 
     def __init__(self, file: Path, zone: str) -> None:
@@ -33,7 +33,7 @@ class Record:
         return sum(self._stores.readings.counts().values())
 
     def has_tables(self) -> bool:
-        """Whether the service came as far as to make its tables. Raises UnavailableError."""
+        """Whether the service got as far as creating its tables. Raises UnavailableError."""
         return has_tables(self._stores.database)
 
     def schedules(self) -> list[Planned]:

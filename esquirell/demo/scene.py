@@ -1,4 +1,4 @@
-"""What there is to show at one moment, and what stays the same all along."""
+"""What to show at one moment, and what stays the same throughout."""
 
 import shutil
 import sys
@@ -35,7 +35,7 @@ class Facts:
 
     @property
     def pace(self) -> str:
-        """How quickly time goes by in the house, and what a sign means."""
+        """How fast time passes in the house, and what the signs mean."""
         return (
             f"A day passes in {DAY_S / 60:.0f} minutes, from 6 in the morning; "
             "below 0 W the sun feeds in"
@@ -43,7 +43,7 @@ class Facts:
 
     @property
     def redis(self) -> str:
-        """The Redis server: its name alone, as its path may be longer than a line."""
+        """The Redis server: its name only, as its path may be longer than a line."""
         program = Path(self.servers.redis)
         bundled = "site-packages" in program.parts
         return f"{program.name} (Python package)" if bundled else str(program)
@@ -55,7 +55,7 @@ class Facts:
 
     @property
     def advice(self) -> str:
-        """What the commands are for, and where the first of them comes from."""
+        """The heading of the commands, with a hint where to get the first of them."""
         advice = "look at it from outside"
         if shutil.which("mosquitto_sub"):
             return advice
@@ -63,7 +63,7 @@ class Facts:
 
     @property
     def commands(self) -> tuple[str, str]:
-        """How to look at it from another terminal: messages, and stored readings."""
+        """How to watch from another terminal: messages, and stored readings."""
         return (
             f"mosquitto_sub -h {HOST} -p {self.servers.port} -t 'esquirell/#' -v",
             f"{_esquirell()} --config {self.home.config} readings",
@@ -81,7 +81,7 @@ class Scene:
 
 
 class View(Protocol):
-    """Shows scenes, between entering and leaving."""
+    """Shows scenes inside the `with` block."""
 
     pause_s: float
 
@@ -104,14 +104,14 @@ class View(Protocol):
 
 
 def clock(seconds: float) -> str:
-    """Write a duration as on a clock: `0:42`, `1:02:03`."""
+    """Return a duration as on a clock: `0:42`, `1:02:03`."""
     minutes, rest = divmod(int(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
 def _esquirell() -> str:
-    """Return the shortest way to call this program from the present folder."""
+    """Return the shortest way to call this program from the current folder."""
     if shutil.which("esquirell"):
         return "esquirell"
     script = Path(sys.executable).with_name("esquirell")

@@ -16,12 +16,12 @@ from esquirell.demo.record import Planned
 from esquirell.demo.scene import Facts, Scene, clock
 from esquirell.demo.watch import Heard
 
-# A house with many meters leaves this many lines for messages.
+# With many meters, this many lines are left for messages.
 LEAST_MESSAGES = 3
 
 
 class Screen:
-    """Fills the terminal while the demo runs, and gives it back as it was."""
+    """Fills the terminal while the demo runs, and restores it afterwards."""
 
     pause_s = 0.5
 
@@ -35,7 +35,7 @@ class Screen:
         self._live.update(self._picture(scene), refresh=True)
 
     def __enter__(self) -> Self:
-        """Take the terminal."""
+        """Take over the terminal."""
         self._live.start()
         return self
 
@@ -45,7 +45,7 @@ class Screen:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Return it back."""
+        """Restore the terminal."""
         self._live.stop()
 
     def _picture(self, scene: Scene) -> Group:
@@ -98,7 +98,7 @@ def _planned(planned: Planned) -> Text:
 
 
 def messages(last: Sequence[Heard], count: int) -> Iterable[Text]:
-    """Show the last messages, one in a line."""
+    """Show the last messages, one per line."""
     shown = last[-count:] if count > 0 else ()
     for heard in shown:
         line = Text(f"{heard.at:%H:%M:%S} ", no_wrap=True, overflow="ellipsis")

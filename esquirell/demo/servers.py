@@ -1,4 +1,4 @@
-"""The demo's own servers: which programs there are, and the MQTT broker's start."""
+"""The demo's own servers: which programs exist, and starting the MQTT broker."""
 
 import errno
 import importlib.util
@@ -26,7 +26,7 @@ PASSWORD_BYTES = 9
 
 @dataclass(frozen=True, slots=True)
 class Broker:
-    """A broker program, the command that starts it, and the MQTT version to speak with it."""
+    """A broker program, its command, and the MQTT version it speaks."""
 
     program: str
     command: tuple[str, ...]
@@ -35,14 +35,14 @@ class Broker:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Where the page is, and the password that lets in."""
+    """Where the page is, and its password."""
 
     port: int
     password: str = field(repr=False)
 
     @property
     def address(self) -> str:
-        """What a browser on this machine opens."""
+        """The URL to open on this machine."""
         return f"http://{HOST}:{self.port}/"
 
 
@@ -79,7 +79,7 @@ def _page() -> Page:
 
 
 def choose_port(wanted: int | None) -> int:
-    """Return the port that was asked for, else the first free one of the usual ones.
+    """Return the requested port, else the first free one of the usual ones.
 
     Raises DemoError when there is none.
     """
@@ -105,7 +105,7 @@ def running_broker(servers: Servers, log: Path, guard: Guard) -> Iterator[Child]
 
 
 def _listens(child: Child, port: int) -> bool:
-    """Wait until somebody accepts connections; False when the program ended or time is over."""
+    """Wait until connections are accepted; False when the program ended or time is over."""
     deadline = time.monotonic() + START_S
     while child.exit_code is None and time.monotonic() < deadline:
         with socket.socket() as probe:
@@ -135,7 +135,7 @@ def _broker(port: int) -> Broker | None:
 
 
 def _obstacle(port: int) -> str | None:
-    """Return why nobody could listen on a port of this machine's own addresses."""
+    """Return why nothing can listen on a port of this machine."""
     for family, address in ((socket.AF_INET, HOST), (socket.AF_INET6, "::1")):
         try:
             socket.create_server((address, port), family=family).close()

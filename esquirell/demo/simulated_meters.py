@@ -19,7 +19,7 @@ PRODUCT_ID = "gqmmtjclqb7reg5p"  # OWON PC321-W-TY
 
 @dataclass(frozen=True, slots=True)
 class Building:
-    """One building and the meter at its mains."""
+    """One building and the meter at its mains connection."""
 
     name: str
     device_id: str
@@ -28,7 +28,7 @@ class Building:
     meter: SimulatedMeter
 
     def table(self) -> dict[str, Any]:
-        """Describe the meter as a configuration does."""
+        """Return the meter's table as in a configuration."""
         return {
             "name": self.name,
             "label": self.name.capitalize(),
@@ -38,13 +38,13 @@ class Building:
             "local_key": self.key,
             "protocol": self.protocol,
             "product_id": PRODUCT_ID,
-            # So that the summary counts what is published as stored, but for the last moments.
+            # So that the summary counts as many published as stored, except for the last moments.
             "store_every": 0,
         }
 
 
 class SimulatedMeters:
-    """All simulated meters; they answer between entering and leaving it."""
+    """All simulated meters; they answer inside the `with` block."""
 
     def __init__(self, plan: Plan) -> None:
         self.buildings = [_building(number, plan.protocol) for number in range(plan.meters)]
@@ -88,5 +88,5 @@ def _building(number: int, protocol: ProtocolVersion) -> Building:
 
 
 def new_key() -> str:
-    """Make up a local key."""
+    """Generate a local key."""
     return "".join(secrets.choice(string.ascii_letters) for _ in range(LOCAL_KEY_LENGTH))

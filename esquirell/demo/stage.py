@@ -11,14 +11,14 @@ from esquirell.demo.scene import Scene, View
 from esquirell.demo.tally import Tally
 from esquirell.demo.watch import Watch
 
-# A slow machine's service has this long for its first reading, whatever `--seconds` says.
+# On a slow machine the service has this long for its first reading, even if `--seconds` is less.
 FIRST_READING_S = 60.0
 TICK_S = 0.1
 
 
 @dataclass(slots=True)
 class Stage:
-    """Shows what goes on until the time is over, somebody stops it, or a part ends by itself."""
+    """Shows what happens until the time is over, somebody stops it, or a part ends by itself."""
 
     plan: Plan
     stopped: Flag
@@ -38,7 +38,7 @@ class Stage:
 
     @property
     def elapsed_s(self) -> float:
-        """For how many seconds it has gone on."""
+        """The seconds since it started."""
         return time.monotonic() - self.began
 
     def _over(self) -> bool:
@@ -57,6 +57,6 @@ class Stage:
         sight = self.watch.sight()
         if not sight.readings:
             return Scene(self.elapsed_s, sight, Tally(0, 0), ())
-        # In this order: what was published has been stored before.
+        # In this order: what was published was stored before.
         tally = Tally(self.record.stored(), sight.readings)
         return Scene(self.elapsed_s, sight, tally, self.record.schedules())

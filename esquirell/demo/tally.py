@@ -1,4 +1,4 @@
-"""The summary: what was stored, and what was published of it."""
+"""The summary: what was stored, and how much of it was published."""
 
 import time
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ LOOK_AGAIN_S = 0.02
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """Rows in the database against readings seen on MQTT."""
+    """Rows in the database and readings seen on MQTT."""
 
     stored: int
     published: int
@@ -23,7 +23,7 @@ class Tally:
 
 
 def settle(watch: Watch, record: Record) -> Tally:
-    """Count when the service has ended; the last messages get a moment to arrive.
+    """Count after the service has ended; the last messages get a moment to arrive.
 
     Raises UnavailableError.
     """

@@ -22,7 +22,7 @@ KEPT = 50
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """A message, and when it came (local time)."""
+    """A message, and when it arrived (local time)."""
 
     at: datetime
     topic: str
@@ -42,7 +42,7 @@ class Sight:
 class Watch:
     """Subscribes to everything that the service publishes under its base topic.
 
-    With `echo` it makes sure that the broker passes on what is published.
+    With `echo` it makes sure that the broker passes on published messages.
     """
 
     def __init__(
@@ -69,9 +69,9 @@ class Watch:
             return Sight(dict(self._states), self._readings, self._messages, tuple(self._last))
 
     def __enter__(self) -> Self:
-        """Connect, and wait for a message of our own: what comes later is seen, too.
+        """Connect, and wait for a message of our own: from then on everything is seen.
 
-        Raises DemoError when the broker does not give it back.
+        Raises DemoError when the broker does not return it.
         """
         self._connection.start()
         if not self._echo:
@@ -119,7 +119,7 @@ class Watch:
 
 
 def _state(text: str) -> dict[str, Any] | None:
-    """Read a state; anybody may publish anything there."""
+    """Parse a state; anybody may publish anything there."""
     try:
         state = json.loads(text)
     except ValueError:

@@ -1,1 +1,1 @@
-"""Flower, the web page that shows tasks and workers: locked, bounded, and true to this program."""
+"""Flower, the web page that shows tasks and workers: protected, bounded and accurate."""

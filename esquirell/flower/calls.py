@@ -1,4 +1,4 @@
-"""Tasks sent through Flower's API: their arguments checked, what comes of them masked."""
+"""Tasks sent through Flower's API: arguments checked, results masked."""
 
 import inspect
 from collections.abc import Mapping, Sequence
@@ -14,7 +14,7 @@ Arguments = tuple[Sequence[Any], Mapping[str, Any], dict[str, Any]]
 
 
 class MaskedTask(BaseTaskHandler):
-    """Hides what is secret in an answer."""
+    """Masks secrets in an answer."""
 
     def write(self, chunk: Any) -> None:  # noqa: ANN401 - JSON
         """Write an answer without its secrets."""
@@ -22,7 +22,7 @@ class MaskedTask(BaseTaskHandler):
 
 
 class CheckedTask(MaskedTask):
-    """Refuses arguments that do not fit, as every other way to run a task does."""
+    """Rejects invalid arguments, like every other way to run a task."""
 
     def get_task_args(self) -> Arguments:
         """Return the arguments that were sent, and the options. Raises HTTPError."""
@@ -32,7 +32,7 @@ class CheckedTask(MaskedTask):
 
     def _check(self, name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
         if registry.is_out_of_reach(name):
-            raise HTTPError(403, f"{name} is kept out of reach by its author")
+            raise HTTPError(403, f"{name} is marked as private by its author")
         task = self.capp.tasks.get(name)
         if task is None:
             return  # one that only workers know
@@ -67,7 +67,7 @@ class Send(CheckedTask, TaskSend):
 
 
 class Result(MaskedTask, TaskResult):
-    """Shows what came of a task."""
+    """Shows the result of a task."""
 
 
 HANDLERS = {

@@ -1,4 +1,4 @@
-"""Who may see Flower: the user of the settings, with a password that is configured or made up."""
+"""Who may see Flower: the configured user, with a configured or generated password."""
 
 import os
 import secrets
@@ -13,7 +13,7 @@ PASSWORD_BYTES = 18
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """A user and a password; `made_up` names the file of one that nobody has seen yet."""
+    """A user and a password; `made_up` names the file of a generated one that is not shown yet."""
 
     user: str
     password: str = field(repr=False)
@@ -21,12 +21,12 @@ class Credentials:
 
     @property
     def pair(self) -> str:
-        """Write them as HTTP Basic does (RFC 7617)."""
+        """Return them in the form of HTTP Basic (RFC 7617)."""
         return f"{self.user}:{self.password}"
 
 
 def credentials(settings: Settings) -> Credentials:
-    """Take the configured password, else the kept one, else make one up and keep it.
+    """Return the configured password, else the kept one, else generate one and keep it.
 
     Raises ConfigError when the file that keeps it can't be used.
     """
@@ -41,12 +41,12 @@ def credentials(settings: Settings) -> Credentials:
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{file} can't be used ({error}): set password in [flower]") from None
     if not kept:
-        raise ConfigError(f"{file} is empty: remove it, and a new password is made up")
+        raise ConfigError(f"{file} is empty: remove it to have a new password generated")
     return Credentials(user, kept)
 
 
 def _make_up(file: Path) -> str | None:
-    """Make up a password and keep it for this user alone; None when there is one."""
+    """Generate a password and keep it for this user only; None when there is one."""
     try:
         descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:

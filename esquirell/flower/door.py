@@ -1,4 +1,4 @@
-"""The door: nothing is answered without the password, whatever Flower itself leaves open."""
+"""Access control: nothing is answered without the password, whatever Flower leaves open."""
 
 import hmac
 import logging
@@ -13,15 +13,15 @@ from esquirell.daemon.visitors import KnownHosts, WrongAttempts
 
 log = logging.getLogger(__name__)
 
-# Flower answers these to everybody.
+# Flower leaves these open to everybody.
 OPEN_BY_DESIGN = ("/metrics", "/healthcheck")
 TOO_MANY = 429
 
 
 class Door:
-    """Knows who may come in: by HTTP Basic, and without it where the settings say so.
+    """Decides who may come in: by HTTP Basic, and without it where the settings say so.
 
-    `hosts` are further names under which Flower is asked for.
+    `hosts` are further host names of Flower.
     """
 
     def __init__(
@@ -34,7 +34,7 @@ class Door:
         self._wrong = WrongAttempts()
 
     def refusal(self, request: HTTPServerRequest) -> type[RequestHandler] | None:
-        """Return who answers a request that is not admitted; a wrong password is logged."""
+        """Return the handler for a request that is not admitted; a wrong password is logged."""
         if request.path in self._open:
             return None
         if not self._hosts.knows(request.host):
@@ -52,19 +52,19 @@ class Door:
         return TooMany if self._wrong.wait_s(address) else Closed
 
     def wait_s(self, request: HTTPServerRequest) -> int:
-        """Return for how many seconds an address has to wait that was wrong too often."""
+        """Return for how many seconds an address with too many failures has to wait."""
         return self._wrong.wait_s(request.remote_ip or "")
 
 
 class Outside(RequestHandler):
-    """What is said to those who do not come in."""
+    """The base of the handlers for requests that are not admitted."""
 
     def check_xsrf_cookie(self) -> None:
         """Pass: nothing is done here that could be forged."""
 
 
 class Closed(Outside):
-    """What everybody sees who has not given the password."""
+    """The answer to requests without the password."""
 
     def prepare(self) -> None:
         """Ask for user and password."""
@@ -74,10 +74,10 @@ class Closed(Outside):
 
 
 class TooMany(Outside):
-    """What an address sees after some wrong passwords, whatever it gives."""
+    """The answer after several wrong passwords, whatever is sent."""
 
     def prepare(self) -> None:
-        """Say when to try again."""
+        """Answer when to try again."""
         self.set_status(TOO_MANY)
         wait_s = self.application.door.wait_s(self.request)  # type: ignore[attr-defined]  # Site's
         self.set_header("Retry-After", str(wait_s))
@@ -85,7 +85,7 @@ class TooMany(Outside):
 
 
 class Misdirected(Outside):
-    """What is said under a name that is not ours."""
+    """The answer under an unknown host name."""
 
     def prepare(self) -> None:
         """Name the setting."""
@@ -94,12 +94,12 @@ class Misdirected(Outside):
 
 
 class NeverFramed(OutputTransform):
-    """Keeps every answer out of the frames of other pages, where clicks could be stolen."""
+    """Keeps every answer out of the frames of other sites, where clicks could be stolen."""
 
     def transform_first_chunk(
         self, status_code: int, headers: HTTPHeaders, chunk: bytes, finishing: bool
     ) -> tuple[int, HTTPHeaders, bytes]:
-        """Add the headers that say so."""
+        """Add the headers that forbid framing."""
         headers["Content-Security-Policy"] = "frame-ancestors 'none'"
         headers["X-Frame-Options"] = "DENY"
         return super().transform_first_chunk(status_code, headers, chunk, finishing)

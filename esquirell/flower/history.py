@@ -1,4 +1,4 @@
-"""What Flower remembers of tasks and workers: masked, bounded, kept over a restart."""
+"""What Flower remembers about tasks and workers: masked, bounded, kept across restarts."""
 
 import dbm
 import logging
@@ -28,9 +28,9 @@ WORKERS = 100
 
 
 class History(Events):
-    """Flower's own, except that it never gives up, and that it hides secrets before it looks.
+    """Flower's own, except that it never gives up, and masks secrets first.
 
-    It pauses ever longer between two tries to reach Redis, up to hours.
+    Flower pauses ever longer between two attempts to reach Redis, up to hours.
     """
 
     def __init__(self, app: Celery, loop: IOLoop, mask: Mask, file: Path, max_tasks: int) -> None:
@@ -48,7 +48,7 @@ class History(Events):
         )
 
     def run(self) -> None:
-        """Listen to the workers for ever."""
+        """Listen to the workers forever."""
         complained = False
         while True:
             try:
@@ -69,7 +69,7 @@ class History(Events):
         super().on_event(self._mask.data(event))
 
     async def on_enable_events(self) -> None:
-        """Ask all workers again; that Redis is unreachable is said by `run`, once."""
+        """Query all workers again; `run` reports once that Redis is unreachable."""
         with suppress(OperationalError, RedisError, OSError):
             await self.io_loop.run_in_executor(None, self.capp.control.enable_events)
 
@@ -79,29 +79,29 @@ class History(Events):
         self.listening.set()
 
     def save_state(self) -> None:
-        """Keep what is remembered; a full disk costs the history, not Flower."""
+        """Save the history; a full disk costs the history, not Flower."""
         try:
             super().save_state()
         except (OSError, pickle.PickleError, *dbm.error) as error:
-            log.warning("the history is not kept: %s", error)
+            log.warning("the history can't be saved: %s", error)
 
 
 class Receiver(EventReceiver):
-    """Celery's own, that also says from when on it misses no event.
+    """Celery's own, which also reports from when on it misses no event.
 
-    All times are unix times. Celery shifts those of workers in other time zones, which then seem
-    to live in the past or in the future.
+    All times are unix times. Celery shifts those of workers in other time zones, which then seem to
+    live in the past or in the future.
     """
 
     on_ready: Callable[[], None]
 
     def on_consume_ready(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - kombu's
-        """Say so, once Redis knows of us."""
+        """Report it, once Redis has registered us."""
         super().on_consume_ready(*args, **kwargs)
         self.on_ready()
 
     def event_from_message(self, *args: Any, **kwargs: Any) -> tuple[str, Any]:  # noqa: ANN401 - Celery's
-        """Read an event, with its time as it is."""
+        """Parse an event without shifting its time."""
         kind, event = super().event_from_message(*args, **kwargs | {"localize": False})
         return str(kind), event
 

@@ -1,4 +1,4 @@
-"""Secrets taken out of what workers tell, before Flower remembers or shows it."""
+"""Masking secrets in what workers report, before Flower remembers or shows it."""
 
 import json
 import re
@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import BaseModel, SecretStr
 
 MASK = "***"
-# Shorter ones would mask half of what there is to see.
+# Shorter ones would mask half of the page.
 SHORTEST = 4
 
 _NAME = r"(?:passw(?:or)?d|passphrase|secret|token|credential|(?:api|local|private|access)[_-]?key)"
@@ -22,7 +22,7 @@ _PAIR = re.compile(
 
 
 class Mask:
-    """Hides known secrets wherever they stand, and the values of names that sound like one."""
+    """Masks known secrets everywhere, and the values of names that sound like secrets."""
 
     def __init__(self, secrets: Iterable[str]) -> None:
         spellings = {spelling for secret in secrets for spelling in _spellings(secret)}
@@ -30,11 +30,11 @@ class Mask:
         self._known = re.compile("|".join(map(re.escape, longest_first)) or r"(?!)")
 
     def text(self, text: str) -> str:
-        """Hide what is secret in a text."""
+        """Mask secrets in a text."""
         return _PAIR.sub(rf"\g<name>'{MASK}'", self._known.sub(MASK, text))
 
     def data(self, data: Any) -> Any:  # noqa: ANN401 - JSON is anything
-        """Hide what is secret in JSON data."""
+        """Mask secrets in JSON data."""
         match data:
             case str():
                 return self.text(data)
@@ -50,7 +50,7 @@ class Mask:
 
 
 def secrets_of(model: BaseModel) -> Iterator[str]:
-    """Return all secrets that are set in the settings."""
+    """Return all secrets in the settings."""
     for _, value in model:
         yield from _secrets(value)
 

@@ -1,4 +1,4 @@
-"""Cancelling a task from Flower's page: what is said is what the worker that has it said."""
+"""Cancelling a task from Flower's page, with the answer of the worker that has it."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -7,23 +7,23 @@ from celery.states import READY_STATES
 from flower.api.control import ControlHandler
 from tornado.web import HTTPError, authenticated
 
-NOBODY = "no worker has answered: whether the task will be cancelled is not known"
+NOBODY = "no worker has answered: it is unknown whether the task will be cancelled"
 UNKNOWN = "no worker has the task: it is discarded when one takes it within three hours"
 
 SOLO = (
-    "a worker with --pool solo hears of it between its tasks only: one that runs goes on, and one "
-    "that waits may be run"
+    "a worker with --pool solo receives this between its tasks only: a running task goes on, and a "
+    "waiting one may still run"
 )
 
 Reply = Mapping[str, Any]
 
 
 class Revoke(ControlHandler):
-    """Takes the place of Flower's own, which always says `Revoked`."""
+    """Replaces Flower's own, which always answers `Revoked`."""
 
     @authenticated
     async def post(self, task_id: str) -> None:
-        """Cancel a task; with `terminate`, also one that runs."""
+        """Cancel a task; with `terminate`, also a running one."""
         if self.application.options.read_only:
             raise HTTPError(403, "Read only mode is enabled")
         task = self.application.events.state.tasks.get(task_id)
@@ -43,14 +43,14 @@ class Revoke(ControlHandler):
         self.write({"message": told(replies or ())})
 
     def _some_run_solo(self) -> bool:
-        """Return whether a worker hears of control commands between its tasks only."""
+        """Return whether a worker receives control commands between its tasks only."""
         workers = self.application.workers.values()
         pools = (worker.get("stats", {}).get("pool", {}) for worker in workers)
         return any(".solo:" in str(pool.get("implementation")) for pool in pools)
 
 
 def told(replies: Sequence[Mapping[str, Reply]]) -> str:
-    """Return what the worker that knows the task said. Raises HTTPError when it refused."""
+    """Return the answer of the worker that knows the task. Raises HTTPError when it refused."""
     answers = [answer for reply in replies for answer in reply.values()]
     if not answers:
         raise HTTPError(503, NOBODY)

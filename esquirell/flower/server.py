@@ -25,12 +25,12 @@ log = logging.getLogger(__name__)
 
 ANNOUNCE_EVERY_S = 5.0
 LISTEN_WITHIN_S = 5.0
-# A worker that is gone for a day is shown no longer.
+# A worker that has been gone for a day is no longer shown.
 FORGET_WORKERS_S = 86_400
-# They complain of each worker that is not there, and of each thing that was refused.
+# They log every missing worker and every refusal.
 CHATTY = ("tornado.general", "flower.inspector", "flower.api.control")
-# Flower asks a dozen things at once, each over two connections: with fewer they wait for each
-# other for ever. And a page that waits for Redis should say so.
+# Flower sends a dozen queries at once, each over two connections: with fewer connections they
+# deadlock. And a page that waits for Redis should say so.
 CONNECTIONS = {"broker_pool_limit": 40, "broker_connection_max_retries": 1}
 COLUMNS = "name,state,args,kwargs,result,received,runtime,worker,uuid"
 
@@ -38,11 +38,11 @@ COLUMNS = "name,state,args,kwargs,result,received,runtime,worker,uuid"
 def serve(
     app: Celery, settings: Settings, credentials: Credentials, announce: Callable[[], object]
 ) -> None:
-    """Serve the pages until a signal ends it; `announce` is called while all is well.
+    """Serve the pages until a signal arrives; `announce` is called while all is well.
 
-    Raises ConfigError when the address can't be listened on.
+    Raises ConfigError when it can't listen on the address.
     """
-    # What Flower writes, its history, is for this user alone.
+    # What Flower writes, its history, is for this user only.
     os.umask(0o077)
     logging.getLogger("tornado.access").setLevel(logging.ERROR)
     for name in CHATTY:
@@ -56,7 +56,7 @@ def serve(
 
 
 def _set_options(settings: Settings, credentials: Credentials) -> None:
-    """Set Flower's options: no argument and no environment variable holds a secret."""
+    """Set Flower's options: no argument or environment variable contains a secret."""
     flower = settings.flower
     options.basic_auth = [credentials.pair]
     options.address, options.port = flower.address, flower.port
@@ -101,7 +101,7 @@ def _run(site: Site, announce: Callable[[], object]) -> None:
         site.stop()
 
     async def begin() -> None:
-        # What happens from now on is in the history; without Redis there is nothing to miss.
+        # From now on everything is in the history; without Redis there is nothing to miss.
         await loop.run_in_executor(None, site.history.listening.wait, LISTEN_WITHIN_S)
         below = f"{options.url_prefix}/" if options.url_prefix else ""
         log.info("up as flower on http://%s:%s/%s", options.address, options.port, below)

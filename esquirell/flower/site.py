@@ -1,4 +1,4 @@
-"""Flower's web application behind our door, with our history and our answers."""
+"""Flower's web application with our access control, history and answers."""
 
 from typing import Any
 
@@ -22,7 +22,7 @@ LOOK_EVERY_S = 5.0
 
 
 class Site(Flower):
-    """All pages; every request passes the door first."""
+    """All pages; every request passes access control first."""
 
     def __init__(self, app: Celery, door: Door, mask: Mask, history: History, prefix: str) -> None:
         super().__init__(options=options, capp=app, events=history, **_paths(prefix))
@@ -39,7 +39,7 @@ class Site(Flower):
         self._look = PeriodicCallback(self._meet_workers, LOOK_EVERY_S * 1000)
 
     def find_handler(self, request: HTTPServerRequest, **kwargs: Any) -> Any:  # noqa: ANN401 - tornado's
-        """Choose who answers a request."""
+        """Return the handler of a request."""
         refusal = self.door.refusal(request)
         if refusal is None:
             return super().find_handler(request, **kwargs)
@@ -51,14 +51,14 @@ class Site(Flower):
         super().start()
 
     def _meet_workers(self) -> None:
-        """Ask workers about themselves that were started after Flower."""
+        """Query workers that were started after Flower."""
         for name, worker in list(self.events.state.workers.items()):
             if worker.alive and name not in self.workers:
                 self.update_workers(name)
 
 
 class MaskedInspector(Inspector):
-    """Hides secrets in what workers tell about themselves and the tasks that wait in them."""
+    """Masks secrets in what workers report about themselves and their waiting tasks."""
 
     def __init__(self, mask: Mask, *args: Any) -> None:  # noqa: ANN401 - Flower's
         super().__init__(*args)

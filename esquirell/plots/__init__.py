@@ -1,1 +1,1 @@
-"""Pictures of the past: SVG for files and the page, characters for the terminal."""
+"""Charts of history: SVG for files and the page, characters for the terminal."""

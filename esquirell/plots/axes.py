@@ -1,4 +1,4 @@
-"""Axes: round values beside a picture, and moments below it that stand where they belong."""
+"""Axes: round values beside a chart, and times below it at their places."""
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
@@ -15,7 +15,7 @@ _NICE = (1, 2, 5, 10)
 
 
 def marks(least: float, most: float, about: int) -> list[float]:
-    """Return round values that cover a range, about so many."""
+    """Return about this many round values that cover a range."""
     if least == most:
         least, most = least - 0.5, most + 0.5
     raw = (most - least) / about
@@ -26,7 +26,7 @@ def marks(least: float, most: float, about: int) -> list[float]:
 
 
 def decimals_of(values: Sequence[float]) -> int:
-    """Return how many decimals tell round values apart."""
+    """Return how many decimals distinguish round values."""
     step = min((abs(b - a) for a, b in pairwise(values)), default=1.0)
     return max(0, -floor(log10(step) + 1e-9)) if step else 0
 
@@ -40,15 +40,15 @@ class Axis(Protocol):
         ...
 
     def number(self, moment: datetime) -> int | None:
-        """Return the number of the step that a moment lies in, None outside."""
+        """Return the number of the step that contains a time, None outside."""
         ...
 
     def title(self, number: int, words: Words) -> str:
-        """Name a step for people."""
+        """Return the name of a step for people."""
         ...
 
     def labels(self, letters: int, words: Words) -> "list[Label]":
-        """Return what to write below, where so many letters fit into the width."""
+        """Return the labels below, where this many letters fit the width."""
         ...
 
 
@@ -71,7 +71,7 @@ class Periods:
         return len(self.starts)
 
     def number(self, moment: datetime) -> int | None:
-        """Return the number of the period that begins at a moment."""
+        """Return the number of the period that begins at a time."""
         return self._numbers.get(moment)
 
     def title(self, number: int, words: Words) -> str:
@@ -79,7 +79,7 @@ class Periods:
         return words.period(self._calendar.local(self.starts[number]), self.period)
 
     def labels(self, letters: int, words: Words) -> list[Label]:
-        """Return what to write in the middle below the periods."""
+        """Return the labels in the middle below the periods."""
         local = [self._calendar.local(start) for start in self.starts]
         whole = self.period in {"day", "month", "year"}
         found: list[Label] = []
@@ -97,7 +97,7 @@ class Periods:
 
 def _suits(level: Level, at: datetime, *, whole: bool) -> bool:
     is_midnight = at.hour == 0 and at.minute == 0
-    # Where clocks skip midnight a day begins later.
+    # Where clocks skip midnight a day starts later.
     return level.fits(at) and (whole or level.seconds < DAY_S or is_midnight)
 
 
@@ -110,21 +110,21 @@ class Frame:
         self.count = count
 
     def number(self, moment: datetime) -> int | None:
-        """Return the number of the step that a moment lies in, None outside."""
+        """Return the number of the step that contains a time, None outside."""
         part = (moment - self._begin) / (self._end - self._begin)
         return min(int(part * self.count), self.count - 1) if 0 <= part <= 1 else None
 
     def title(self, number: int, words: Words) -> str:
-        """Name a step by its beginning."""
+        """Return the name of a step: its start."""
         at = self._begin + (self._end - self._begin) * (number / self.count)
         return words.period(at.astimezone(self._zone), "hour")
 
     def labels(self, letters: int, words: Words) -> list[Label]:
-        """Return what to write below moments."""
+        """Return the labels below the times."""
         seconds = (self._end - self._begin).total_seconds()
         found: list[Label] = []
         for level in LEVELS:
-            # Not to build thousands of labels only to count them.
+            # Avoids building thousands of labels only to count them.
             if seconds / level.seconds * GAP <= letters:
                 found = labelled(list(self._places(level)), level, words)
                 if has_room(found, letters):
@@ -136,7 +136,7 @@ class Frame:
             yield (at - self._begin) / (self._end - self._begin), at.astimezone(self._zone)
 
     def _moments(self, level: Level) -> Iterator[datetime]:
-        """Yield the moments of a level within the span, in order of time."""
+        """Yield the times of a level within the span, in order."""
         day = self._begin.astimezone(self._zone).replace(
             hour=0, minute=0, second=0, microsecond=0, fold=0
         )
@@ -145,7 +145,7 @@ class Frame:
             for minute in range(0, DAY_S // 60, apart):
                 local = day + timedelta(minutes=minute)
                 at = local.astimezone(UTC)
-                # A time that the clock skips is none.
+                # A time that the clock skips does not exist.
                 is_real = at.astimezone(self._zone).replace(fold=0) == local
                 if is_real and level.fits(local) and self._begin <= at <= self._end:
                     yield at

@@ -1,9 +1,9 @@
-"""Where values lie in a picture, and how its parts are written."""
+"""The places of values in a chart, and SVG elements."""
 
 from dataclasses import dataclass
 from html import escape
 
-# How wide letters of 12 px are, more or less.
+# The approximate width of letters of 12 px.
 LETTER, BOLD_LETTER = 7.0, 7.8
 
 
@@ -29,22 +29,22 @@ class Box:
         return self.y + self.height
 
     def at(self, part: float) -> float:
-        """Return the place of a part of the width."""
+        """Return the place of a fraction of the width."""
         return self.x + part * self.width
 
     def of(self, value: float) -> float:
-        """Return the height at which a value lies."""
+        """Return the height of a value."""
         share = (value - self.least) / (self.most - self.least)
         return self.y + self.height * (1 - share)
 
 
 def px(value: float) -> str:
-    """Write a place in the picture, to a tenth of a pixel."""
+    """Return a coordinate, to a tenth of a pixel."""
     return f"{value:.1f}".removesuffix(".0")
 
 
 def rect(kind: str, x: float, y: float, size: tuple[float, float], more: str = "") -> str:
-    """Write a rectangle of a class, with more attributes."""
+    """Return a rectangle of a class, with more attributes."""
     width, height = size
     return (
         f'<rect class="{kind}" x="{px(x)}" y="{px(y)}" '
@@ -53,11 +53,11 @@ def rect(kind: str, x: float, y: float, size: tuple[float, float], more: str = "
 
 
 def text(kind: str, x: float, y: float, words: str) -> str:
-    """Write a text of a class."""
+    """Return a text of a class."""
     return f'<text class="{kind}" x="{px(x)}" y="{px(y)}">{escape(words)}</text>'
 
 
 def cut(words: str, width: float) -> str:
-    """Cut a text to what fits into a width."""
+    """Truncate a text to a width."""
     most = max(4, int(width / LETTER))
     return words if len(words) <= most else f"{words[: most - 1]}…"

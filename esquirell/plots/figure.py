@@ -1,4 +1,4 @@
-"""What is to be drawn: series of one unit over one axis."""
+"""What to draw: series of one unit over one axis."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -11,15 +11,15 @@ from esquirell.plots.words import Words
 
 Kind = Literal["bars", "lines"]
 
-# More series than these can't be told apart: the rest is added up, or each gets a panel.
+# More series can't be distinguished: the rest is added up, or each gets a panel.
 MOST = 8
-# About as wide as a panel is, in pixels.
+# About the width of a panel, in pixels.
 _PANEL_STEPS = 170
 
 
 @dataclass(slots=True)
 class Point:
-    """What a series is in one step: least, mean and greatest value, or an amount three times."""
+    """A series in one step: minimum, mean and maximum, or an amount three times."""
 
     low: float
     total: float
@@ -33,7 +33,7 @@ class Point:
         return self.total / self.count
 
     def add(self, other: "Point") -> None:
-        """Take another point of the same step in."""
+        """Merge another point of the same step."""
         self.low, self.high = min(self.low, other.low), max(self.high, other.high)
         self.total += other.total
         self.count += other.count
@@ -57,12 +57,12 @@ class Series:
 
     @property
     def owner(self) -> str:
-        """The meter that it is of, or what it is called where it is of none."""
+        """The meter it belongs to, or its name if it belongs to none."""
         return self.meter or self.name
 
     @property
     def size(self) -> float:
-        """How much there is of it, for choosing the largest."""
+        """Its total size, for choosing the largest."""
         return sum(abs(point.mean) for point in self.points.values())
 
     def signed(self, point: Point) -> float:
@@ -70,14 +70,14 @@ class Series:
         return -point.mean if self.down else point.mean
 
     def drawn(self) -> Iterator[float]:
-        """Yield the values that have to fit into the picture."""
+        """Yield the values that must fit the chart."""
         sign = -1 if self.down else 1
         for point in self.points.values():
             yield sign * point.low
             yield sign * point.high
 
     def runs(self) -> list[list[int]]:
-        """Return the steps that follow each other; twice the usual distance is no gap yet."""
+        """Return runs of consecutive steps; up to twice the usual distance is not a gap."""
         numbers = sorted(self.points)
         distances = sorted(b - a for a, b in pairwise(numbers))
         widest = 2 * distances[len(distances) // 2] if distances else 1
@@ -92,10 +92,10 @@ class Series:
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """A picture: its series share an axis and a unit.
+    """A chart: its series share an axis and a unit.
 
-    `stacked` puts the bars of a step onto each other; `panels` gives each series a picture of its
-    own, all with one scale.
+    `stacked` stacks the bars of a step; `panels` gives each series its own chart, all with one
+    scale.
     """
 
     title: str
@@ -120,7 +120,7 @@ class Figure:
         return any(point.estimated for series in self.series for point in series.points.values())
 
     def range(self) -> tuple[float, float]:
-        """Return the least and the greatest value that have to fit in."""
+        """Return the minimum and the maximum that must fit."""
         if self.stacked:
             return self._stacked_range()
         values = [value for series in self.series for value in series.drawn()]
@@ -142,7 +142,7 @@ class Figure:
         return min(down.values(), default=0.0), max(up.values(), default=0.0)
 
     def scaled(self) -> "Figure":
-        """Return the same in kW instead of W, or MWh instead of kWh, where that is shorter."""
+        """Return the same in kW instead of W, or MWh instead of kWh, if that is shorter."""
         limit, unit = _LARGER.get(self.unit, (0.0, ""))
         if not unit or max(map(abs, self.range())) < limit:
             return self
@@ -150,7 +150,7 @@ class Figure:
         return replace(self, unit=unit, series=series, decimals=self.decimals + 2)
 
     def parts(self, words: Words) -> "Figure":
-        """Return series that add up, stacked: what meters below another one don't explain of it."""
+        """Return series that add up, stacked, with what the meters below do not explain."""
         series = [self._unexplained(line, words) for line in self.series]
         return replace(self, series=series, stacked=True)
 
@@ -172,7 +172,7 @@ class Figure:
         return replace(whole, name=name, points=points, colour=-1)
 
     def reduced(self, words: Words) -> "Figure":
-        """Return what can be told apart: of bars the largest and the sum of the rest, stacked.
+        """Return what can be distinguished: for bars the largest and the sum of the rest, stacked.
 
         Curves, and what can't be added up, get a panel each.
         """
@@ -186,7 +186,7 @@ class Figure:
         for line in whole.series:
             sizes[line.owner] = sizes.get(line.owner, 0.0) + line.size
         largest = sorted(sorted(sizes, key=lambda owner: -sizes[owner])[:MOST], key=[*sizes].index)
-        # What a meter imported and what it exported have one colour.
+        # A meter's import and export have the same colour.
         kept = [
             replace(line, colour=largest.index(line.owner))
             for line in whole.series
@@ -215,7 +215,7 @@ def _thousandth(points: Mapping[int, Point]) -> dict[int, Point]:
 
 
 def _thinned(one: Series, count: int) -> dict[int, Point]:
-    """Return the points of a series as a panel has room for them."""
+    """Return as many points of a series as a panel has room for."""
     together = ceil(count / _PANEL_STEPS)
     found: dict[int, Point] = {}
     for number, point in one.points.items():
@@ -232,7 +232,7 @@ def _sum_at(series: Sequence[Series], number: int) -> float:
 
 
 def _sum_of(series: Sequence[Series]) -> dict[int, Point]:
-    """Add series up step by step; of sums the extremes are not known."""
+    """Add series up step by step; the extremes of sums are unknown."""
     found: dict[int, Point] = {}
     for line in series:
         for number, point in line.points.items():

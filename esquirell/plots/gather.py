@@ -1,4 +1,4 @@
-"""Figures of the rows that were found: which series there are, and what each is in each step."""
+"""Building figures from rows: which series there are, and their value in each step."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,14 +12,14 @@ from esquirell.services.history import Columns, Found, Row
 # By meter and quantity key, the name of a series.
 Naming = Callable[[str, str], str]
 
-# So many bars fit side by side; beyond them a curve shows more.
+# This many bars fit side by side; beyond that a curve shows more.
 MOST_BARS = 420
 _ADDITIVE = {"energy", "power", "reactive_power", "apparent_power", "monetary"}
 _FROM_ZERO = {*_ADDITIVE, "current", "battery"}
 
 
 def likely(columns: Columns) -> dict[str, list[str]]:
-    """Choose the quantity keys of each meter to draw: those asked for, else energy, else power."""
+    """Return each meter's keys to draw: the requested ones, else energy, else power."""
     return {meter: _likely(names, columns) for meter, names in columns.of.items()}
 
 
@@ -34,7 +34,7 @@ def _likely(names: Sequence[str], columns: Columns) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """What to draw: the quantity keys of each meter, and the name of the series of each.
+    """What to draw: the quantity keys of each meter, and the name of each series.
 
     `upstream` names the meter above another one, which measures the same energy.
     """
@@ -50,10 +50,9 @@ class Choice:
 
 
 def figures(found: Found, choice: Choice, calendar: Calendar, steps: int) -> list[Figure]:
-    """Gather what was found into a figure per unit.
+    """Build one figure per unit from the rows.
 
-    `steps` is how many there is room for where a curve is drawn. The rows are used up, and none of
-    them is kept.
+    `steps` is how many there is room for in a curve. The rows are consumed, and none is kept.
     """
     columns, places = found.columns, choice.places
     axis = axis_of(found, calendar, steps)
@@ -66,7 +65,7 @@ def figures(found: Found, choice: Choice, calendar: Calendar, steps: int) -> lis
 
 
 def axis_of(found: Found, calendar: Calendar, steps: int) -> Axis:
-    """Return the axis of what was found: its periods, or equal steps where there are too many."""
+    """Return the axis: the periods, or equal steps if there are too many."""
     if found.columns.view != "raw":
         axis = Periods(found.span, found.columns.view, calendar)
         if axis.count <= MOST_BARS:
@@ -101,7 +100,7 @@ def _is_counter(key: str, columns: Columns) -> bool:
 
 
 def _series(number: int, places: Sequence[tuple[str, str]], choice: Choice) -> Series:
-    """Build an empty series; what is exported goes below zero.
+    """Return an empty series; exports go below zero.
 
     Of several meters it then has the colour of its import.
     """
@@ -146,7 +145,7 @@ def _gather(
 
 
 def _is_single(key: str) -> bool:
-    """Whether a period has one figure of a key, not three."""
+    """Whether a period has one value of a key, not three."""
     return is_energy(key) or not quantity_of(key).state_class or key == "peak_demand"
 
 

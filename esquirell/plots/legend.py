@@ -1,4 +1,4 @@
-"""The legend of a picture: which colour is whose, in as many rows as it takes."""
+"""The legend of a chart: the colours of the series, in as many rows as needed."""
 
 from collections.abc import Iterator
 
@@ -38,7 +38,7 @@ class Legend:
         return len(self._rows) * LINE
 
     def draw(self, hatch: str) -> Iterator[str]:
-        """Draw it; `hatch` fills what is estimated."""
+        """Draw it; `hatch` fills estimates."""
         for number, row in enumerate(self._rows):
             y = 14 + number * LINE
             for x, name, colour in row:
@@ -51,7 +51,7 @@ class Legend:
 def _rows(
     entries: list[tuple[str, str]], edges: tuple[float, float]
 ) -> Iterator[list[tuple[float, str, str]]]:
-    """Yield the rows: of each entry its place, its name and its class."""
+    """Yield the rows: place, name and class of each entry."""
     left, right = edges
     row: list[tuple[float, str, str]] = []
     x = left

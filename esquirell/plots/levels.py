@@ -1,4 +1,4 @@
-"""Which moments are named below a picture, and how: from minutes to years."""
+"""Labels of times below a chart: which, and how, from minutes to years."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -16,9 +16,9 @@ _MONDAY = 0
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """What stands below a place: `at` is a part of the width, `below` the line under it.
+    """A label below a place: `at` is a fraction of the width, `below` the line under it.
 
-    A label of a period is meant for its middle, one of a moment for its line.
+    The label of a period belongs to its middle, that of a time to its tick.
     """
 
     at: float
@@ -28,7 +28,7 @@ class Label:
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """Which moments get a label, and what is written there."""
+    """Which times get a label, and its text."""
 
     fits: Callable[[datetime], bool]
     text: Callable[[datetime, Words], str]
@@ -94,12 +94,12 @@ def _years(every: int) -> Level:
 
 _MONDAYS = Level(lambda at: at.weekday() == _MONDAY, _day, _month_and_year, 7 * DAY_S)
 _FINE = [_minutes(every) for every in (1, 5, 15, 30)] + [_hours(n) for n in (1, 2, 3, 6, 12)]
-# Not the 31st or the 30th, which are followed by the 1st.
+# Not the 31st or the 30th, which the 1st follows.
 _COARSE = [_days(), _days(*range(1, 30, 2)), _days(1, 5, 10, 15, 20, 25), _MONDAYS]
 _LONG = [_months(1), _months(3), _months(6), *(_years(every) for every in (1, 2, 5, 10, 50))]
 # From minutes to years.
 LEVELS = (*_FINE, *_COARSE, *_LONG)
-# A label that stands below each period must not be finer than the period itself.
+# The labels of periods must not be finer than the periods.
 LEVELS_OF: dict[Period, list[Level]] = {
     "quarter": [*_FINE[2:], *_COARSE, *_LONG],
     "hour": [*_FINE[4:], *_COARSE, *_LONG],
@@ -110,7 +110,7 @@ LEVELS_OF: dict[Period, list[Level]] = {
 
 
 def has_room(labels: Sequence[Label], letters: int) -> bool:
-    """Whether labels stand apart, where so many letters fit into the width."""
+    """Whether labels do not touch, where this many letters fit the width."""
     widest = max((len(label.text) for label in labels), default=0) + GAP
     closest = min((b.at - a.at for a, b in pairwise(labels)), default=1.0)
     return closest * letters > widest - 0.01

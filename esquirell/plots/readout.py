@@ -6,7 +6,7 @@ from esquirell.plots.words import RANGE, Words
 
 
 def told(figure: Figure, number: int, words: Words) -> str:
-    """Return the lines that tell of a step."""
+    """Return the lines that describe a step."""
     values = [
         f"{series.name}: {value_of(figure, series.points[number], words)}"
         for series in figure.series
@@ -16,10 +16,9 @@ def told(figure: Figure, number: int, words: Words) -> str:
 
 
 def readout(figure: Figure, words: Words) -> dict[str, object]:
-    """Return what a script shows of each step: its place as a part of the width, name and values.
+    """Return what a script shows for each step: its place (fraction of the width), name, values.
 
-    It is of a figure as it is drawn: reduced and scaled. Panels have none: beside each other they
-    say enough.
+    For a figure as it is drawn: reduced and scaled. Panels have none: side by side they suffice.
     """
     if figure.panels:
         return {}
@@ -44,7 +43,7 @@ def readout(figure: Figure, words: Words) -> dict[str, object]:
 
 
 def value_of(figure: Figure, point: Point, words: Words) -> str:
-    """Write the value of a point: its mean, and how far it ranges."""
+    """Return the value of a point as text: its mean and range."""
     text = f"{words.number(point.mean, figure.decimals)} {figure.unit}".rstrip()
     if point.high > point.low:
         low, high = (words.number(end, figure.decimals) for end in (point.low, point.high))

@@ -1,4 +1,4 @@
-"""The scales of a picture: values on the left, moments below."""
+"""The scales of a chart: values on the left, times below."""
 
 from collections.abc import Iterator, Sequence
 
@@ -20,9 +20,9 @@ def values(box: Box, marks: Sequence[float], words: Words) -> Iterator[str]:
 
 
 def moments(box: Box, axis: Axis, words: Words, edge: float, *, written: bool) -> Iterator[str]:
-    """Draw what stands below a box: periods in their middle, moments at their tick.
+    """Draw the labels below a box: periods in their middle, times at their tick.
 
-    Nothing goes beyond `edge`. Only the ticks are drawn unless it is `written`.
+    Nothing goes beyond `edge`. Without `written` only the ticks are drawn.
     """
     labels = axis.labels(int(box.width / LETTER), words)
     if not isinstance(axis, Periods):
@@ -38,13 +38,13 @@ def moments(box: Box, axis: Axis, words: Words, edge: float, *, written: bool) -
 
 
 def _second_line(labels: Sequence[Label], box: Box, edge: float) -> Iterator[tuple[str, float]]:
-    """Yield what stands on the second line, as far as it fits; it begins below its label."""
+    """Yield the second line, as far as it fits; each text starts below its label."""
     named = [label for label in labels if label.below]
     places = [max(box.at(label.at) - 8, 2.0) for label in named]
     free = 0.0
     for number, label in enumerate(named):
         wide = len(label.below) * BOLD_LETTER
-        # The rest of a first day, month or year is too short for its name.
+        # The rest of the first day, month or year is too short for its name.
         if number == 0 and len(named) > 1 and places[1] - places[0] < wide:
             continue
         x = min(places[number], edge - wide)

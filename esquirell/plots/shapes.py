@@ -1,4 +1,4 @@
-"""Bars and curves in the box of a picture."""
+"""Bars and curves in the box of a chart."""
 
 from collections.abc import Iterator, Sequence
 from html import escape
@@ -10,15 +10,15 @@ from esquirell.plots.readout import told
 from esquirell.plots.words import Words
 
 _MOST_TITLES = 100
-# Part of a slot that stays free between bars, at most so many pixels; less where bars are narrow.
+# The fraction of a slot that stays free between bars, at most this many pixels.
 _GAP, _WIDEST_GAP, _NARROW_GAP, _NARROW = 0.24, 14.0, 0.1, 3.0
 _WIDEST_BAR = 48.0
-# From this width on bars of one slot stand apart, and have round corners.
+# From this width on, the bars of a slot are separated, with round corners.
 _APART = 6.0
 
 
 def bars(box: Box, figure: Figure, words: Words, hatch: str) -> Iterator[str]:
-    """Draw a bar for each step of each series: beside each other, or stacked."""
+    """Draw a bar for each step of each series: side by side, or stacked."""
     slot = box.width / figure.axis.count
     lanes = _lanes(figure.series, stacked=figure.stacked)
     gap = min(slot * _GAP, _WIDEST_GAP) if slot > _NARROW else slot * _NARROW_GAP
@@ -38,7 +38,7 @@ def bars(box: Box, figure: Figure, words: Words, hatch: str) -> Iterator[str]:
 
 
 def curve(box: Box, one: Series, count: int, kind: str, *, band: bool) -> Iterator[str]:
-    """Draw the mean of a series as a line, least and greatest values as a band around it."""
+    """Draw the mean of a series as a line, with a band between minimum and maximum."""
     for run in one.runs():
         places = [(px(box.at((number + 0.5) / count)), one.points[number]) for number in run]
         if band and any(point.high > point.low for _, point in places):
@@ -54,7 +54,7 @@ def curve(box: Box, one: Series, count: int, kind: str, *, band: bool) -> Iterat
 
 
 def _lanes(series: Sequence[Series], *, stacked: bool) -> list[int]:
-    """Return in which lane of a slot each series stands: what points down below the one before."""
+    """Return the lane of each series in a slot: one that points down is below the one before."""
     lanes: list[int] = []
     for number, line in enumerate(series):
         follows = line.down and number > 0 and not series[number - 1].down
@@ -66,7 +66,7 @@ def _lanes(series: Sequence[Series], *, stacked: bool) -> list[int]:
 def _placed(
     figure: Figure, lanes: Sequence[int], number: int
 ) -> Iterator[tuple[Series, int, float]]:
-    """Yield the series that have a bar in a step, with its lane and the value it begins at."""
+    """Yield the series with a bar in a step, with its lane and the value where it starts."""
     tops = {True: 0.0, False: 0.0}
     for series, lane in zip(figure.series, lanes, strict=True):
         if point := series.points.get(number):

@@ -1,6 +1,6 @@
-"""A figure as an SVG picture: readable without a script, in the dark and on paper.
+"""A figure as SVG: readable without a script, in dark mode and on paper.
 
-Colours are classes, so that a page sets them in its own style sheet; a file brings them along.
+Colours are classes, so that a page sets them in its own style sheet; a file brings its own.
 """
 
 from collections.abc import Iterator, Sequence
@@ -25,17 +25,17 @@ _PANEL, _PANEL_TOP, _PANEL_INSIDE = 104, 44, 58
 _BOLD = 1.2
 # Below this width two panels stand side by side, else four.
 _SMALL = 600
-# A band says something as long as it is not hidden by others.
+# A band is useful as long as others do not hide it.
 _MOST_BANDS = 3
 
 
 def style() -> str:
-    """Return the style sheet of pictures, as a page or a file needs it."""
+    """Return the style sheet of charts, as a page or a file needs it."""
     return (files("esquirell.plots") / "picture.css").read_text(encoding="utf-8")
 
 
 def draw(figure: Figure, words: Words = ENGLISH, width: int = WIDE, *, name: str = "") -> str:
-    """Draw a figure for a page; `name` tells several of a page apart.
+    """Draw a figure for a page; `name` distinguishes several on a page.
 
     The root says where the values are drawn, and which are at its lower and upper edge, for a
     script that shows a read-out and the present.
@@ -51,7 +51,7 @@ def draw(figure: Figure, words: Words = ENGLISH, width: int = WIDE, *, name: str
 
 
 def draw_alone(figure: Figure, words: Words = ENGLISH, width: int = WIDE) -> str:
-    """Draw a figure as a file of its own."""
+    """Draw a figure as a standalone file."""
     picture = _picture(figure, words, width, "")
     # A page has a heading above it.
     picture = replace(picture, caption=f"{picture.figure.title}, {picture.figure.unit}")
@@ -64,7 +64,7 @@ def draw_alone(figure: Figure, words: Words = ENGLISH, width: int = WIDE) -> str
 
 
 def as_drawn(figure: Figure, words: Words = ENGLISH) -> Figure:
-    """Return a figure as it is drawn: what can be told apart, in a unit that suits it."""
+    """Return a figure as it is drawn: what can be distinguished, in a suitable unit."""
     return figure.reduced(words).scaled()
 
 
@@ -89,7 +89,7 @@ class _Picture:
 
     @property
     def height(self) -> int:
-        """How high it is."""
+        """Its height."""
         if self.figure.panels:
             rows = ceil(len(self.figure.series) / self._columns)
             return rows * _PANEL + _PANEL_TOP + 12
@@ -97,7 +97,7 @@ class _Picture:
 
     @property
     def attributes(self) -> str:
-        """What the root has: its size, and in a line what is to be seen."""
+        """The attributes of the root: its size, and a one-line description."""
         names = ", ".join(series.name for series in self.figure.series)
         told = escape(f"{self.figure.title} ({self.figure.unit}): {names}")
         return f'viewBox="0 0 {self.width} {self.height}" role="img" aria-label="{told}"'
@@ -150,7 +150,7 @@ class _Picture:
         yield f'<path class="p-cursor" d="M0 {px(box.y)}V{px(box.bottom)}"/>'
 
     def _panels(self) -> Iterator[str]:
-        """Draw each series in a panel of its own, all with one scale."""
+        """Draw each series in its own panel, all with one scale."""
         figure, axis = self.figure, self.figure.axis
         wide = self.width / self._columns
         yield text("p-unit p-start", 8, 16, self.caption or figure.unit)

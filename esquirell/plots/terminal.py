@@ -1,6 +1,6 @@
 """A figure in a terminal: bars of blocks, curves of braille dots, all charts with one scale.
 
-Where a terminal can't show them it gets plain characters.
+Terminals that can't show them get plain characters.
 """
 
 from collections.abc import Iterator, Sequence
@@ -15,7 +15,7 @@ ROWS = 12
 MARGIN = 10
 _NARROWEST = 20
 
-# Two dots by four in each character: the bit of each by its column and row (Unicode, Braille).
+# Two by four dots per character: the bit of each by its column and row (Unicode, Braille).
 _DOTS_WIDE, _DOTS_HIGH = 2, 4
 _BITS = ((0x01, 0x02, 0x04, 0x40), (0x08, 0x10, 0x20, 0x80))
 _BLANK = 0x2800
@@ -32,14 +32,14 @@ _PLAIN = {ord(char): "#" for char in _EIGHTHS[4:]} | {
 
 
 def steps(columns: int) -> int:
-    """Return how many steps there is room for in a terminal of so many columns."""
+    """Return how many steps fit a terminal of this many columns."""
     return _wide(columns) * _DOTS_WIDE
 
 
 def draw(
     figure: Figure, columns: int, words: Words = ENGLISH, encoding: str = "utf-8"
 ) -> Iterator[str]:
-    """Draw a figure for a terminal of so many columns; yields the lines to print."""
+    """Draw a figure for a terminal of this many columns; yield the lines to print."""
     charts, left_out = _charts(figure.scaled().series)
     shown = replace(figure.scaled(), series=[line for chart in charts for line in chart])
     for line in _lines(shown, charts, _wide(columns), words):
@@ -91,7 +91,7 @@ def _lines(
         rows = _bars(chart, slot, wide, scale) if slot else _curves(figure, chart, wide, scale)
         for number, row in enumerate(rows):
             yield f"{texts.get(number, ''):>{MARGIN - 2}} {_AXIS}{row}".rstrip()
-        # A label stands below its bar, not below the gap beside it.
+        # A label is below its bar, not below the gap beside it.
         yield from _below(figure.axis.labels(wide, words), wide, shift=0.5 if slot > 1 else 0.0)
     if figure.is_estimated:
         yield f"{' ' * MARGIN}{_ESTIMATED} {words.estimated}"
@@ -103,7 +103,7 @@ def _slot(figure: Figure, wide: int) -> int:
 
 
 def _range(figure: Figure) -> tuple[float, float]:
-    """Return what fits all charts: each stands on its own, so that nothing is stacked."""
+    """Return the range that fits all charts: each is separate, so nothing is stacked."""
     values = [value for series in figure.series for value in series.drawn()] or [0.0, 1.0]
     if figure.from_zero:
         values.append(0.0)
@@ -134,7 +134,7 @@ def _row_of(value: float, scale: Sequence[float]) -> int:
 
 
 def _bars(chart: Sequence[Series], slot: int, wide: int, scale: Sequence[float]) -> list[str]:
-    """Draw a bar for each step, each above its label, with a gap where there is room."""
+    """Draw a bar for each step, above its label, with a gap where there is room."""
     lines = [[" "] * wide for _ in range(ROWS)]
     for line in chart:
         for number, point in line.points.items():
@@ -161,7 +161,7 @@ def _bar(one: Series, point: Point, scale: Sequence[float]) -> Iterator[tuple[in
 
 
 def _below(labels: Sequence[Label], wide: int, *, shift: float) -> Iterator[str]:
-    """Yield the two lines of labels, each label where it belongs."""
+    """Yield the two lines of labels, each label at its place."""
     first, second = [" "] * (wide + MARGIN), [" "] * (wide + MARGIN)
     for label in labels:
         middle = MARGIN + int(label.at * wide - shift)

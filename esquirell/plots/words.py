@@ -1,4 +1,4 @@
-"""What is written in a picture, in one language; English unless somebody says otherwise."""
+"""The words in a chart, in one language; English by default."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -27,7 +27,7 @@ class Words:
     date: str = "{weekday} {day} {month}"
 
     def number(self, value: float, decimals: int) -> str:
-        """Write a number; what rounds to zero has no sign."""
+        """Return a number as text; a value that rounds to zero has no sign."""
         rounded = round(value, decimals) + 0.0
         text = f"{abs(rounded):,.{decimals}f}"
         text = text.replace(",", "\0").replace(".", self.decimal).replace("\0", self.group)

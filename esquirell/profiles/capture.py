@@ -17,7 +17,7 @@ from esquirell.profiles.library import own, shipped
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """What a captured answer means: the profile that was chosen, and what it made of it."""
+    """The meaning of a captured answer: the chosen profile and the decoded values."""
 
     profile: str
     values: Mapping[str, float]
@@ -26,11 +26,11 @@ class Trial:
 
 
 def try_capture(capture: Mapping[str, Any], directory: Path | None = None) -> Trial:
-    """Choose a profile for a captured answer and decode it; warn of implausible values.
+    """Choose a profile for a captured answer and decode it; warn about implausible values.
 
     `capture` has the shape of an entry of tinytuya's devices.json: `product_id`, `category`,
-    `mapping` or `spec`, and `dps` by DP id or `status` by code; `directory` holds the user's own
-    profiles. Raises ConfigError when it is none.
+    `mapping` or `spec`, and `dps` by DP id or `status` by code; `directory` has the user's own
+    profiles. Raises ConfigError when it is invalid.
     """
     answer = answer_of(capture)
     chosen = choose(
@@ -40,12 +40,12 @@ def try_capture(capture: Mapping[str, Any], directory: Path | None = None) -> Tr
 
 
 def try_with(capture: Mapping[str, Any], profile: Profile) -> Trial:
-    """Decode a captured answer by a profile that was named. Raises ConfigError."""
+    """Decode a captured answer with a given profile. Raises ConfigError."""
     return _trial(Choice(profile), decode(answer_of(capture), profile))
 
 
 def identity_of(entry: Mapping[str, Any]) -> Identity:
-    """Return what an entry says of its product."""
+    """Return what an entry says about its product."""
     mapped = specified(entry.get("mapping") or {})
     codes = {spec.code for spec in mapped}
     described = [spec for spec in specified(entry.get("spec") or {}) if spec.code not in codes]
@@ -62,9 +62,7 @@ def answer_of(capture: Mapping[str, Any]) -> dict[str, Any]:
     ):
         sent = {str(item["code"]): item.get("value") for item in sent}
     if not isinstance(sent, Mapping):
-        raise ConfigError(
-            "the capture's dps or status is no object: give dps by DP id or status by code"
-        )
+        raise ConfigError("the capture needs an object: dps by DP id or status by code")
     return {str(name): raw for name, raw in sent.items()}
 
 

@@ -1,4 +1,4 @@
-"""The profile of each meter: chosen at its first answer, and better known with each that tells."""
+"""The profile of each meter: chosen at its first answer, and refined by later ones."""
 
 import logging
 import threading
@@ -20,21 +20,22 @@ from esquirell.profiles.memory import Forgetful, Memory, Remembered
 
 log = logging.getLogger(__name__)
 
-# So many answers one after the other have to refuse a guess until it is withdrawn, and so many not
-# to until it is confirmed: then there is no warning about it any more.
+# This many consecutive answers must contradict a guess to withdraw it, and this many must fit to
+# confirm it: then its warning ends.
 _REFUSED = 5
 _CONFIRMED = 5
-# Once it is confirmed each so many answers are held against it, until one refuses it.
+# Once confirmed, every so many answers are compared with it, until one contradicts it.
 _CHECKED_EACH = 8
-# After that many answers an open question is asked each so many answers, before more often.
+# After that many answers an open question is re-examined every so many answers, before that more
+# often.
 _RARELY = 1024
-# An answer with so much of what a meter ever sent is evidence by itself: it is of one moment.
+# An answer with this fraction of what a meter ever sent is evidence by itself: it is of one moment.
 _WHOLE = 0.8
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What a better known profile changes in what is published of a meter, by quantity key."""
+    """What a better understood profile changes in a meter's published keys."""
 
     profile: str
     gained: tuple[str, ...]
@@ -42,7 +43,7 @@ class Change:
     changed: tuple[str, ...]
 
     def __str__(self) -> str:
-        """Say it for the log."""
+        """Return the change as a sentence for the log."""
         parts = {"now has": self.gained, "no longer has": self.lost, "has otherwise": self.changed}
         said = [f"{verb} {', '.join(keys)}" for verb, keys in parts.items() if keys]
         return f"it {' and '.join(said)} ({self.profile})"
@@ -52,7 +53,7 @@ Announce = Callable[[Meter, Change], None]
 
 
 def _announce_nothing(meter: Meter, change: Change) -> None:
-    """Announce nothing: of who only asks."""
+    """Announce nothing: for one-off queries."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +74,9 @@ class _Kept:
     growth: Growth | None = None
 
     def tells(self, answer: Mapping[str, Any]) -> bool:
-        """Whether an answer may change the choice: a new datapoint, or an open one that moved.
+        """Whether an answer may change the choice: a new datapoint, or an open one that changed.
 
-        Open questions that stay open are asked ever more rarely.
+        Open questions are re-examined less and less often.
         """
         if not answer.keys() <= self.sent.keys():
             return True
@@ -88,12 +89,12 @@ class _Kept:
 
     @property
     def is_open(self) -> bool:
-        """Return whether another answer of the same datapoints can tell more."""
+        """Return whether another answer with the same datapoints can add information."""
         return bool(self.choice.open) or self.choice.profile is UNKNOWN
 
     @property
     def is_confirmed(self) -> bool:
-        """Return whether enough answers fitted a guess, and none of late refused it."""
+        """Return whether enough answers fitted a guess, and none contradicted it recently."""
         return self.choice.guessed and not self.refused and self.answers >= _CONFIRMED
 
     def after(self, answer: Mapping[str, Any], decoded: Decoded, at: float) -> "_Kept":
@@ -113,16 +114,17 @@ class _Kept:
         return replace(later, choice=replace(self.choice, warnings=()))
 
     def with_(self, answer: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Return all that was ever sent, with an answer."""
+        """Return everything ever sent, updated by an answer."""
         return {**self.sent, **answer}
 
 
 class Choices:
     """Chooses profiles and remembers the choice, per meter and configuration.
 
-    `directory` gives the folder of the user's own profiles, None where there is none; `known`
-    tells what the cloud said of the device of a meter, if it was ever asked. What was guessed is
-    kept in `memory` over restarts; `announce` is told when a meter becomes known otherwise.
+    `directory` returns the folder of the user's own profiles, None if there is none; `known`
+    returns what the cloud said about a meter's device, if it was ever asked. Guesses are kept in
+    `memory` across restarts; `announce` is called when a meter is understood differently than
+    before.
     """
 
     def __init__(
@@ -144,13 +146,13 @@ class Choices:
     def of(self, meter: Meter) -> Profile:
         """Return the profile of a meter, as far as it is known before an answer.
 
-        Raises ConfigError when the profile that is configured is not there or faulty.
+        Raises ConfigError when the configured profile is missing or invalid.
         """
         kept = self._known(meter)
         return kept.choice.profile if kept else self._choose(meter, {}).profile
 
     def decode(self, meter: Meter, answer: Mapping[str, Any]) -> Decoded:
-        """Decode an answer by the profile of its meter, which is chosen again if need be.
+        """Decode an answer with the profile of its meter, which is chosen again if necessary.
 
         Raises ConfigError, as `of`.
         """
@@ -169,7 +171,7 @@ class Choices:
         return replace(decoded, warnings=warnings, hints=(*choice.warnings, *decoded.hints))
 
     def reconsider(self, meter: Meter) -> None:
-        """Let the next answer of a meter decide again, as more is known of its product."""
+        """Choose again at the next answer of a meter, as more is known about its product."""
         with self._lock:
             if kept := self._kept.get(meter.name):
                 self._kept[meter.name] = replace(kept, outdated=True)
@@ -180,7 +182,8 @@ class Choices:
         later = kept.after(answer, decoded, self._seconds())
         if later.refused >= _REFUSED:
             log.warning(
-                "meter %s: its answers refuse what was recognised, it is withdrawn", meter.name
+                "meter %s: its answers contradict what was recognised, which is withdrawn",
+                meter.name,
             )
             anew = _Kept(meter, self._choose(meter, answer), answer, 1)
             return self._keep(anew, kept.choice)
@@ -201,7 +204,7 @@ class Choices:
     def _choose(
         self, meter: Meter, sent: Mapping[str, Any], answer: Mapping[str, Any] | None = None
     ) -> Choice:
-        """Choose by what was sent; a maker's description is corrected by one `answer` alone."""
+        """Choose by what was sent; a vendor's description is corrected by one `answer` alone."""
         mine = own(self._directory())
         if meter.profile != "auto":
             return Choice(find(meter.profile, mine))
@@ -213,7 +216,7 @@ class Choices:
         return choose(known, evidence, list(mine.values()), list(shipped().values()))
 
     def _keep(self, kept: _Kept, before: Choice | None) -> Choice:
-        """Keep a choice, here and in memory; announce what it changes in what was published."""
+        """Keep a choice, here and in memory; announce what it changes in published keys."""
         watched = frozenset(_unscaled(kept.choice))
         if watched != (kept.growth.watched if kept.growth else frozenset()):
             kept = replace(kept, growth=Growth.of(watched))
@@ -224,7 +227,7 @@ class Choices:
             left = Remembered(choice.profile, tuple(choice.open), tuple(kept.sent))
             self._memory.put(self._source(kept.meter), left)
         if before is not None and (change := _change(before.profile, choice.profile)):
-            log.info("meter %s is known better: %s", kept.meter.name, change)
+            log.info("meter %s is better understood: %s", kept.meter.name, change)
             self._announce(kept.meter, change)
         return choice
 
@@ -255,7 +258,7 @@ class Choices:
 
 
 def _same(one: Meter, other: Meter) -> bool:
-    """Whether a profile was chosen by what still counts: a label or an address changes nothing."""
+    """Whether a profile was chosen by what still applies: a label or an address changes nothing."""
     return one is other or _basis(one) == _basis(other)
 
 
@@ -264,7 +267,7 @@ def _basis(meter: Meter) -> tuple[object, ...]:
 
 
 def _unscaled(choice: Choice) -> Iterator[str]:
-    """Return the counters that were guessed, and that are raw as nothing proves their scale."""
+    """Return the guessed counters that are raw as nothing proves their scale."""
     for dp, point in choice.profile.datapoints.items():
         counts = point.key and point.key.startswith("energy_import")
         if choice.guessed and counts and point.trust == "unproven" and not point.note:
@@ -272,7 +275,7 @@ def _unscaled(choice: Choice) -> Iterator[str]:
 
 
 def _scaled(choice: Choice, divisors: Mapping[str, float]) -> Choice:
-    """Give counters the scale that was proved."""
+    """Set the proved scale of counters."""
     points = dict(choice.profile.datapoints)
     for dp, divisor in divisors.items():
         points[dp] = points[dp].model_copy(update={"divisor": divisor, "trust": "sure"})
@@ -280,7 +283,7 @@ def _scaled(choice: Choice, divisors: Mapping[str, float]) -> Choice:
 
 
 def _refuses(decoded: Decoded) -> bool:
-    """Whether an answer speaks against a guess: no grid's voltage, or values that can't be."""
+    """Whether an answer contradicts a guess: no grid voltage, or impossible values."""
     return bool(decoded.refused or weigh(decoded.values).refusals)
 
 
@@ -305,7 +308,7 @@ def _over(before: Choice, after: Choice) -> Choice:
 
 
 def _change(before: Profile, after: Profile) -> Change | None:
-    """Compare two profiles by what they publish; None where that is the same."""
+    """Compare two profiles by what they publish; None if that is the same."""
     old, new = _published(before), _published(after)
     gained = tuple(key for key in new if key not in old)
     lost = tuple(key for key in old if key not in new)

@@ -1,4 +1,4 @@
-"""What a tinytuya devices.json says of a device: read again when the file changes."""
+"""A device's entry in tinytuya's devices.json, reread when the file changes."""
 
 import json
 from collections.abc import Mapping
@@ -15,9 +15,9 @@ from esquirell.profiles.chosen import Identity
 
 
 def identity(meter: Meter, device: Device) -> Identity:
-    """Return what is known of a meter's product: its configuration, and its mapping file's entry.
+    """Return what is known about a meter's product: its configuration and its mapping file's entry.
 
-    Without a mapping file `device` counts, what the cloud said of it. Raises ConfigError when
+    Without a mapping file `device` counts, what the cloud said about it. Raises ConfigError when
     the file can't be read.
     """
     entry = _entry(meter) if meter.mapping_file else asdict(device)
@@ -42,11 +42,9 @@ def _entries(file: Path, _changed: int) -> tuple[Mapping[str, Any], ...]:
     try:
         found = json.loads(file.read_bytes())
     except (ValueError, RecursionError):
-        raise ConfigError(
-            f"mapping_file {file} is not JSON: give tinytuya's devices.json"
-        ) from None
+        raise ConfigError(f"mapping_file {file} is not JSON: use tinytuya's devices.json") from None
     if not isinstance(found, list):
         raise ConfigError(
-            f"mapping_file {file} is not a list of devices: give tinytuya's devices.json"
+            f"mapping_file {file} is not a list of devices: use tinytuya's devices.json"
         )
     return tuple(item for item in found if isinstance(item, Mapping))

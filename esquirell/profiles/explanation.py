@@ -1,4 +1,4 @@
-"""Why an answer was understood as it was: datapoint by datapoint, who proposed what."""
+"""Why an answer was understood the way it was: datapoint by datapoint."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
@@ -19,7 +19,7 @@ _MOST_REFUSED = 5
 
 @dataclass(frozen=True, slots=True)
 class Explained:
-    """One datapoint: what became of it, who proposed that, what supported it, what refused it."""
+    """One datapoint: its meaning, who proposed it, what supports and what contradicts it."""
 
     dp: str
     code: str
@@ -34,7 +34,7 @@ class Explained:
 class Explanation:
     """How the profile of an answer was found, and each of its datapoints.
 
-    `proofs` are what the values prove together, `refused` the candidates that they refuse.
+    `proofs` are what the values prove together, `refused` the candidates that they rule out.
     """
 
     found: str
@@ -44,7 +44,7 @@ class Explanation:
 
 
 def explain(capture: Mapping[str, Any], directory: Path | None = None) -> Explanation:
-    """Explain what `try_capture` makes of a captured answer. Raises ConfigError as that does."""
+    """Explain the result of `try_capture`. Raises ConfigError like that."""
     identity, answer = identity_of(capture), answer_of(capture)
     chosen = choose(identity, answer, list(own(directory).values()), list(shipped().values()))
     decoded = decode(answer, chosen.profile)
@@ -67,7 +67,7 @@ def _how(identity: Identity, chosen: Choice) -> str:
     if name != "inferred":
         return f"profile {name}"
     if identity.described:
-        return "the maker's own specification"
+        return "the vendor's own specification"
     published = identity.product_id and chosen.guessed
     return f"the published layout of product {identity.product_id}" if published else "its codes"
 
@@ -119,7 +119,7 @@ def _proposal(chosen: Choice) -> str:
 
 
 def _votes(name: str, found: Recognised) -> Iterator[tuple[str, float]]:
-    """Return what was proposed for a datapoint, and the share of the votes that it has."""
+    """Return what was proposed for a datapoint, and its share of the votes."""
     shares: dict[str, float] = defaultdict(float)
     for heard in found.heard:
         if name in heard.candidate.profile.datapoints:

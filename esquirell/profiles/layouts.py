@@ -1,7 +1,7 @@
-"""The layouts of the field: which datapoints the metering products have that somebody published.
+"""Published layouts: the datapoints of metering products.
 
-The file is read only where a meter is not known otherwise, and not kept: a service whose meters
-are known has none of it in memory. script/layouts.py writes it.
+The file is read only for otherwise unknown meters, and not kept in memory. script/layouts.py writes
+it.
 """
 
 import json
@@ -17,20 +17,20 @@ _FILE = "layouts.json"
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """The datapoints that some products have in common, and the ids of those products."""
+    """The datapoints that some products share, and the ids of those products."""
 
     points: tuple[Specified, ...]
     products: tuple[str, ...]
 
 
 class Published:
-    """The layouts that somebody published, but for those of the products that are left out."""
+    """The published layouts, except for those of excluded products."""
 
     def __init__(self, without: Collection[str] = ()) -> None:
         self._without = frozenset(without)
 
     def of_product(self, product_id: str) -> tuple[Specified, ...]:
-        """Return the datapoints of a product; none if nobody published them."""
+        """Return the datapoints of a product; none if they are not published."""
         if not product_id or product_id in self._without:
             return ()
         content = _content()
@@ -40,7 +40,7 @@ class Published:
         return ()
 
     def every(self) -> Iterator[Layout]:
-        """Return all layouts; that of a product left out is left out for all that have it."""
+        """Return all layouts, without those shared with an excluded product."""
         content = _content()
         points = [_point(row) for row in content["datapoints"]]
         for layout in content["layouts"]:
@@ -49,7 +49,7 @@ class Published:
                 yield Layout(known, tuple(layout["products"]))
 
     def source(self) -> str:
-        """Return where the layouts come from, and under which licence."""
+        """Return where the layouts come from, and their licence."""
         content = _content()
         return f"{content['source']} ({content['licence']})"
 

@@ -24,7 +24,7 @@ def shipped() -> dict[str, Profile]:
 
 @cache
 def titles() -> dict[str, str]:
-    """Return the titles of the shipped profiles by name: whole, they are four megabytes."""
+    """Return the titles of the shipped profiles by name: the whole profiles take four megabytes."""
     texts = {name: entry.read_text(encoding="utf-8") for name, entry in _entries().items()}
     found = {name: _TITLE.search(text) for name, text in texts.items()}
     return {name: title[1] if title else name for name, title in found.items()}
@@ -45,9 +45,9 @@ def _entries() -> dict[str, Traversable]:
 
 
 def own(directory: Path | None) -> dict[str, Profile]:
-    """Load the user's own profiles by name; a directory that is not there holds none.
+    """Load the user's own profiles by name; a missing directory has none.
 
-    Raises ConfigError when one is faulty or can't be read.
+    Raises ConfigError when one is invalid or can't be read.
     """
     if directory is None:
         return {}
@@ -61,7 +61,7 @@ def own(directory: Path | None) -> dict[str, Profile]:
 
 
 def find(name: str, own: Mapping[str, Profile] | None = None) -> Profile:
-    """Find a profile by name, the user's `own` first.
+    """Return a profile by name, the user's `own` first.
 
     Raises ConfigError with the nearest name when there is none.
     """

@@ -1,4 +1,4 @@
-"""What was recognised of meters, kept over restarts, so that nothing published is lost by one."""
+"""What was recognised about meters, kept across restarts so that published keys stay."""
 
 import hashlib
 import json
@@ -19,7 +19,7 @@ _LARGEST = 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Remembered:
-    """A profile that was guessed for a device, its open datapoints, and all that it ever sent."""
+    """A profile that was guessed for a device, its open datapoints, and everything it ever sent."""
 
     profile: Profile
     open: tuple[str, ...]
@@ -30,10 +30,10 @@ _REMEMBERED = TypeAdapter(Remembered)
 
 
 class Memory(Protocol):
-    """Keeps what was recognised, by a text that names a device and how it is configured."""
+    """Keeps what was recognised, by a text that identifies a device and its configuration."""
 
     def get(self, source: str) -> Remembered | None:
-        """Return what was recognised of a device; None if nothing was, or it can't be read."""
+        """Return what was recognised about a device; None if nothing was, or it can't be read."""
         ...
 
     def put(self, source: str, remembered: Remembered) -> None:
@@ -42,7 +42,7 @@ class Memory(Protocol):
 
 
 class Forgetful:
-    """Remembers nothing: for who asks once."""
+    """Remembers nothing: for one-off queries."""
 
     def get(self, source: str) -> Remembered | None:  # noqa: ARG002
         """Return nothing."""
@@ -53,7 +53,7 @@ class Forgetful:
 
 
 class Files:
-    """Remembers in one small file per device, named by a hash; no raw value is in it.
+    """Remembers in one small file per device, named by a hash; without raw values.
 
     Another `version` of the program decides again: its rules may be better.
     """
@@ -63,7 +63,7 @@ class Files:
         self._version = version
 
     def get(self, source: str) -> Remembered | None:
-        """Return what the file of a device holds, if it can be read."""
+        """Return the content of a device's file, if it can be read."""
         try:
             with self._file(source).open("rb") as file:
                 return _REMEMBERED.validate_json(file.read(_LARGEST))
@@ -71,7 +71,7 @@ class Files:
             return None
 
     def put(self, source: str, remembered: Remembered) -> None:
-        """Write a file, for this user alone; others see the old one or all of the new one."""
+        """Write a file, for this user only; readers see the old one or the complete new one."""
         text = json.dumps(_plain(remembered), ensure_ascii=False)
         with suppress(OSError):
             self._folder.mkdir(mode=0o700, exist_ok=True)

@@ -36,7 +36,7 @@ _PROBLEMS = {
 
 
 def first_sentence(error: ValidationError) -> str:
-    """Name the place of the first fault, and what to write there instead."""
+    """Return the place of the first error, and what to write there instead."""
     first = error.errors(include_url=False)[0]
     place = ".".join(str(part) for part in first["loc"])
     return f"{place} {_problem(first['loc'], first)}"
@@ -55,12 +55,12 @@ def _problem(place: tuple[int | str, ...], fault: Any) -> str:  # noqa: ANN401 -
             known_frame = nearest(fault["input"], ["auto", *CODECS])
             return f"{fault['input']} is not a known frame; the nearest is {known_frame}"
         case "value_error", _:
-            return f"is not right: {fault['ctx']['error']}"
+            return f"is not valid: {fault['ctx']['error']}"
     return _PROBLEMS.get(fault["type"], "is not valid").format_map(fault.get("ctx", {}))
 
 
 def _quantity(key: str) -> str:
-    """Correct the quantity of a key, with its suffix or without."""
+    """Return the nearest valid key, with or without its suffix."""
     start, _, suffix = key.rpartition("_")
     with_suffix = [f"{name}_{suffix}" for name in QUANTITIES] if start else []
     return nearest(key, [*QUANTITIES, *with_suffix])

@@ -1,4 +1,4 @@
-"""What has to fit together within a profile that somebody wrote."""
+"""Consistency checks of a profile."""
 
 import math
 import re
@@ -14,7 +14,7 @@ _KEY = re.compile(r"[a-z0-9_]{1,64}")
 
 
 def problems(profile: Profile) -> Iterator[str]:
-    """Return what contradicts itself, one sentence each."""
+    """Return the contradictions, one sentence each."""
     if not profile.title.strip():
         yield "title must not be empty"
     if not profile.datapoints:
@@ -26,29 +26,29 @@ def problems(profile: Profile) -> Iterator[str]:
     for name, dps in (("requires", profile.requires), ("refresh", refreshed)):
         for dp in dps:
             if dp not in profile.datapoints:
-                yield f"{name} names {dp}, which is none of the datapoints"
+                yield f"{name} names {dp}, which is not one of the datapoints"
 
 
 def _of_one(dp: str, point: Datapoint, profile: Profile) -> Iterator[str]:
     place = f"datapoints.{dp}"
     if not (_is_dp(dp) or _CODE.fullmatch(dp)):
-        yield f"{place} is no datapoint: give its DP id, 1 to {LAST_DP}, or its Tuya code"
+        yield f"{place} is not a datapoint: use its DP id, 1 to {LAST_DP}, or its Tuya code"
     if not math.isfinite(point.divisor):
         yield f"{place}.divisor must be a finite number"
     if point.key and not _KEY.fullmatch(point.key):
         yield f"{place}.key may hold only a-z, 0-9 and _"
     if not point.key and not point.adds and point.divisor != 1:
-        yield f"{place}.divisor belongs to a key: what is no measurement is kept as it comes"
+        yield f"{place}.divisor belongs to a key: other values are kept as they are"
     if point.adds and not dp.isdecimal():
         yield f"{place}.adds needs a DP id: increments are only heard on the LAN"
     if point.frame is None and point.suffix:
         yield f"{place}.suffix belongs to a frame: a key has its suffix in it, as voltage_a"
     if point.direction is not None and point.direction not in profile.datapoints:
-        yield f"{place}.direction names {point.direction}, which is none of the datapoints"
+        yield f"{place}.direction names {point.direction}, which is not one of the datapoints"
 
 
 def _doubles(profile: Profile) -> Iterator[str]:
-    """Refuse a key twice; that a frame gives it as well is how some products are."""
+    """Reject a duplicate key; a frame may give it as well, as some products do."""
     for name in ("key", "code"):
         counts = Counter(getattr(point, name) for point in profile.datapoints.values())
         for value, count in counts.items():

@@ -180,7 +180,7 @@ def test_each_form_of_a_captured_answer(capture: Path, entry: dict[str, Any]) ->
         ('{"dps": null}', "has neither dps nor status"),
         ('{"dps": [1]}', "dps must be an object"),
         ('{"status": "x"}', "status must be an object or a list"),
-        ('{"status": ["x"]}', "dps or status is no object"),
+        ('{"status": ["x"]}', "needs an object"),
         ('{"dps": {}, "mapping": []}', "mapping must be an object"),
         ('{"dps": {}, "spec": 5}', "spec must be an object or a list"),
         ('{"dps": {}, "product_id": 5}', "product_id must be text"),
@@ -242,14 +242,14 @@ def test_real_captures_are_taken_as_they_are() -> None:
 def test_why_an_answer_is_understood_so_is_said_datapoint_by_datapoint() -> None:
     file = str(METERS / "znnbq_sg600md.json")
     shown = esquirell("profiles", "try", file, "--explain", "--json").json["explanation"]
-    assert shown["found"] == "the maker's own specification"
+    assert shown["found"] == "the vendor's own specification"
     assert any("20.5 W" in proof for proof in shown["proofs"])
     points = {one["dp"]: one for one in shown["datapoints"]}
     assert points["10"]["became"] == "active_power = 20.5"
     assert points["10"]["supported"]
     assert points["10"]["refused"] == []
     told = esquirell("profiles", "try", file, "--explain").out
-    assert "found by: the maker's own specification" in told
+    assert "found by: the vendor's own specification" in told
     told = esquirell("profiles", "try", str(METERS / "kg_dual-342.json"), "--explain").out
     assert "against it: DP 9 (cur_voltage): 1198 V can't be" in told
 

@@ -65,11 +65,11 @@ def test_an_unknown_name_gets_the_nearest(folder: Path) -> None:
         ('title = "Mine"', "datapoints is missing"),
         (HEAD, "datapoints must not be empty"),
         (f'title = ""\n{MINE[15:]}', "title must not be empty"),
-        (f'name = "x"\n{MINE}', "name can't be given"),
+        (f'name = "x"\n{MINE}', "name is not allowed"),
         (f"odd = 1\n{MINE}", "odd is not a known key; the nearest known key is model"),
-        (f'requires = ["3"]\n{MINE}', "requires names 3, which is none of the datapoints"),
+        (f'requires = ["3"]\n{MINE}', "requires names 3, which is not one of the datapoints"),
         (f"requires = 3\n{MINE}", 'requires must be a list, such as ["18", "19"]'),
-        (f"refresh = [19]\n{MINE}", "refresh names 19, which is none of the datapoints"),
+        (f"refresh = [19]\n{MINE}", "refresh names 19, which is not one of the datapoints"),
         (f"{HEAD}1 = 5", "datapoints.1 must be a table"),
         (f'{HEAD}1 = {{ kode = "c" }}', "datapoints.1.code is missing"),
         (f'{HEAD}1 = {{ code = "" }}', "datapoints.1.code must not be empty"),
@@ -88,7 +88,7 @@ def test_an_unknown_name_gets_the_nearest(folder: Path) -> None:
         (f'{HEAD}1 = {{ code = "c", suffix = "a" }}', "suffix belongs to a frame"),
         (f'{HEAD}1 = {{ code = "c", key = "voltage", frame = "auto" }}', "a key or a frame"),
         (f'{HEAD}1 = {{ code = "c", key = "voltage", direction = "9" }}', "direction names 9"),
-        (f'{HEAD}0 = {{ code = "c" }}', "datapoints.0 is no datapoint: give its DP id, 1 to 255"),
+        (f'{HEAD}0 = {{ code = "c" }}', "datapoints.0 is not a datapoint: use its DP id, 1 to 255"),
         (f'{HEAD}256 = {{ code = "c" }}', "datapoints.256 is no datapoint"),
         (f'{HEAD}{"9" * 5000} = {{ code = "c" }}', "is no datapoint"),
         (f'{MINE}19 = {{ code = "d", key = "current" }}', "key current is given 2 times"),
@@ -110,7 +110,7 @@ def test_a_faulty_profile_is_refused_in_one_sentence(folder: Path, text: str, sa
 @pytest.mark.parametrize("name", ["auto", "My meter", "zähler", "x" * 65])
 def test_a_name_that_cannot_be_configured(folder: Path, name: str) -> None:
     (folder / f"{name}.toml").write_text(MINE)
-    with pytest.raises(ConfigError, match="a profile is called as its file"):
+    with pytest.raises(ConfigError, match="a profile is named after its file"):
         own(folder)
 
 
