@@ -35,4 +35,4 @@ class Table(Group):
 
 @click.group(cls=Table)
 def app() -> None:
-    """Tuya energy meters into a database and into Home Assistant, on a schedule."""
+    """Read Tuya energy meters into a database and Home Assistant, on a schedule."""

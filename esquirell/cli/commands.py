@@ -12,7 +12,7 @@ COMMANDS = {
     "flower": ("flower:flower", "Show tasks and workers on a web page (Flower)."),
     "watch": ("watch:watch", "Watch the meters live, as the service publishes them."),
     "fetch": ("fetch:fetch", "Read meters now: print, save and publish."),
-    "meters": ("meters:meters", "List, show and test the configured meters."),
+    "meters": ("meters:meters", "List, show, test, add, change and remove meters."),
     "profiles": ("profiles:profiles", "List, show, check and try profiles of products."),
     "schedule": ("schedule:schedule", "List and change what runs when."),
     "tasks": ("tasks:tasks", "List the tasks that may be scheduled, or run one."),

@@ -24,10 +24,8 @@ _SHIFT = re.compile(r"([+-])(\d{1,9})([smhdw])")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 _METER = click.option("--meter", type=METER, metavar="NAME", required=True, help="The meter.")
-_SINCE = click.option(
-    "--since", metavar="MOMENT", help="Start of the span: 2026-11-22T10:15, 7d, …"
-)
-_UNTIL = click.option("--until", metavar="MOMENT", help="End of the span, exclusive.")
+_SINCE = click.option("--since", metavar="TIME", help="Start of the span: 2026-11-22T10:15, 7d, …")
+_UNTIL = click.option("--until", metavar="TIME", help="End of the span, exclusive.")
 _DRY_RUN = click.option(
     "--dry-run", is_flag=True, help="Show what would change without changing it."
 )
@@ -67,7 +65,7 @@ def remove(
 @_METER
 @_SINCE
 @_UNTIL
-@click.option("--to", metavar="MOMENT", help="When the first of them was really taken.")
+@click.option("--to", metavar="TIME", help="When the first of them was really taken.")
 @click.option("--by", metavar="SHIFT", help="Move them by this much: +3h, -1d, +90s, …")
 @_DRY_RUN
 @_UNDO

@@ -129,7 +129,7 @@ def _target(url: str, password_file: Path | None) -> str:
 
 @db.command("rollup")
 @click.option(
-    "--since", metavar="MOMENT", help="Recalculate everything from this time on: 7d, 2026-11-22, …"
+    "--since", metavar="TIME", help="Recalculate everything from this time on: 7d, 2026-11-22, …"
 )
 @pass_call
 def rollup(call: Call, since: str | None) -> None:

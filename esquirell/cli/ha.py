@@ -32,8 +32,8 @@ def ha() -> None:
 
 
 @ha.command("backfill")
-@click.option("--since", metavar="MOMENT", help="Only outages that began at this time or later.")
-@click.option("--until", metavar="MOMENT", help="Only outages that began before this time.")
+@click.option("--since", metavar="TIME", help="Only outages that began at this time or later.")
+@click.option("--until", metavar="TIME", help="Only outages that began before this time.")
 @click.option(
     "--meter",
     "--meters",

@@ -42,10 +42,10 @@ class Options:
 @click.command("readings", cls=Command)
 @click.argument("names", nargs=-1, type=METER, metavar="[NAME]...")
 @click.option(
-    "--since", default="24h", show_default=True, metavar="MOMENT", help="7d, 2026-11-22T10:15, …"
+    "--since", default="24h", show_default=True, metavar="TIME", help="7d, 2026-11-22T10:15, …"
 )
 @click.option(
-    "--until", default="0s", metavar="MOMENT", help="End of the span, exclusive. [default: now]"
+    "--until", default="0s", metavar="TIME", help="End of the span, exclusive. [default: now]"
 )
 @click.option(
     "--quantity",
@@ -168,7 +168,7 @@ statistics = Command(
             ["--since"],
             default="30d",
             show_default=True,
-            metavar="MOMENT",
+            metavar="TIME",
             help="7d, 2026-11-22T10:15, …",
         ),
         click.Option(

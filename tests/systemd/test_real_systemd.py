@@ -210,7 +210,7 @@ def test_a_role_that_hangs_is_started_anew(machine: Machine) -> None:
         "systemctl restart esquirell; touch /var/lib/esquirell/hang"
     )
     process = machine.show("esquirell")["MainPID"]
-    eventually(lambda: "beat hangs since" in machine.log(), 120)
+    eventually(lambda: "beat has been hanging for" in machine.log(), 120)
     machine.run("rm /var/lib/esquirell/hang")
     machine.comes_back("esquirell", process)
 
