@@ -46,7 +46,7 @@ class Loader(AppLoader):
                 raise
             log.debug("importing %s failed", module, exc_info=True)
             reason = f"{type(error).__name__}: {error}"
-            problem = f"the tasks of {module} are left out, it can't be imported: {reason}"
+            problem = f"module {module} can't be imported, so its tasks are missing: {reason}"
             self.problems[module] = problem
             log.error("%s", problem)  # noqa: TRY400 - one sentence; --debug shows the traceback
             return None

@@ -123,7 +123,7 @@ class Call:
         """
         known = {meter.name: meter for meter in self.settings.meters}
         if not known:
-            raise ConfigError("no meter is configured: esquirell meters add adds one")
+            raise ConfigError("no meter is configured: add one with esquirell meters add")
         return [known[name] for name in expand(names or known, self.settings.meters, known)]
 
 

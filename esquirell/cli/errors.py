@@ -22,7 +22,8 @@ def run(arguments: Sequence[str]) -> int:
     _open_missing_streams()
     stdout = sys.stdout
     try:
-        result = app(list(arguments), prog_name="esquirell", standalone_mode=False)
+        color = False if os.environ.get("NO_COLOR") else None
+        result = app(list(arguments), prog_name="esquirell", standalone_mode=False, color=color)
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message())
         return FINE

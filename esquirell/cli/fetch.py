@@ -95,7 +95,7 @@ def _through_service(runtime: Runtime, names: Sequence[str], options: PollOption
         return _save_and_publish(runtime, list(names) or None)
     if options.save or options.publish:
         raise misuse(
-            "a service runs, and through it both or neither can be left out: give --no-save and "
+            "a service is running, through which a fetch can only skip both: give --no-save and "
             "--no-publish together, or stop the service"
         )
     return _try(runtime, names or [meter.name for meter in runtime.meters()])

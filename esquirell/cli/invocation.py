@@ -10,7 +10,7 @@ from esquirell.cli.commands import COMMANDS
 
 NAME = "esquirell"
 # Not `sudo esquirell`, nor the end of a path.
-_COMMAND = re.compile(rf"(?<![\w./-])(?<!sudo ){NAME}(?= (?:{'|'.join(COMMANDS)})\b)")
+_COMMAND = re.compile(rf"(?<![\w./-])(?<!sudo ){NAME}(?= (?:{'|'.join([*COMMANDS, '--help'])})\b)")
 
 
 def program() -> list[str]:

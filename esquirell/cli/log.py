@@ -33,7 +33,7 @@ def log(call: Call, last: int) -> None:
     zone = call.settings.timezone
     columns = SHORT if in_terminal() else COLUMNS
     rows = [[_shown(entry[column], column, zone) for column in columns] for entry in entries]
-    print_table(columns, rows, empty="no command has been given yet")
+    print_table(columns, rows, empty="no commands yet")
 
 
 def _shown(value: Any, column: str, zone: str) -> str:  # noqa: ANN401 - JSON is anything

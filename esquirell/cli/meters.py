@@ -57,7 +57,7 @@ def list_meters(call: Call) -> None:
         ]
     columns = _NARROW if in_terminal() else _COLUMNS
     rows = [[plain(meter[column]) for column in columns] for meter in listed]
-    print_table(columns, rows, empty="no meter is configured: esquirell meters add adds one")
+    print_table(columns, rows, empty="no meter is configured: add one with esquirell meters add")
 
 
 @meters.command("show")
@@ -88,8 +88,9 @@ def test(call: Call, name: str) -> None:
     reading, duration_ms = tried["reading"], tried["duration_ms"]
     if in_terminal():
         print_reading(f"{name}, read in {duration_ms} ms", reading, call.settings.timezone)
-    else:
-        print_lines([*lines_of(reading), ("duration", plain(duration_ms), "ms")])
+        print_table(("diagnostic", "value"), diagnostics_of(reading))
+        return
+    print_lines([*lines_of(reading), ("duration", plain(duration_ms), "ms")])
     print_lines(diagnostics_of(reading))
 
 

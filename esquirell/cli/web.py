@@ -86,7 +86,9 @@ def list_tokens(call: Call) -> None:
         return
     shown = [(row["name"], "write" if row["write"] else "read", row["created_at"]) for row in rows]
     print_table(
-        ("name", "may", "created"), shown, empty="no token: esquirell web token add NAME adds one"
+        ("name", "may", "created"),
+        shown,
+        empty="no tokens yet: create one with esquirell web token add NAME",
     )
 
 

@@ -9,7 +9,7 @@ _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks
 
 
 def moment(text: str, now: datetime, zone: str) -> datetime:
-    """Read `2026-11-22`, `2026-11-22T10:15`, also with a zone; or `24h`: so long before `now`.
+    """Read `2026-11-22`, `2026-11-22T10:15`, also with a zone; or `24h`: that long before `now`.
 
     Without a zone of its own it is in `zone`. Raises ValueError with what to write instead.
     """
@@ -20,6 +20,6 @@ def moment(text: str, now: datetime, zone: str) -> datetime:
         return (read if read.tzinfo else read.replace(tzinfo=ZoneInfo(zone))).astimezone(UTC)
     except (ValueError, OverflowError):
         raise ValueError(
-            f"{text!r} is no moment: write 2026-11-22, 2026-11-22T10:15 or 24h (so long ago; "
-            "s, m, h, d or w)"
+            f"{text!r} is not a time: write 2026-11-22, 2026-11-22T10:15, or how long ago: 24h "
+            "(s, m, h, d or w)"
         ) from None

@@ -74,7 +74,7 @@ def _start(text: str, zone: ZoneInfo, before: datetime | None) -> datetime:
     try:
         read = datetime.fromisoformat(text)
     except ValueError:
-        raise ValueError(f"{text!r} is no moment such as 2026-11-22T10:00") from None
+        raise ValueError(f"{text!r} is not a time such as 2026-11-22T10:00") from None
     start = _in_utc(read, zone)
     if before is not None and start <= before:
         # In autumn an hour comes twice: what does not go on is the second one.

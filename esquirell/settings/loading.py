@@ -119,7 +119,7 @@ def _add_meters(state: LoadState) -> None:
             return
     if not state.tables.get("meters"):
         state.warnings.append(
-            f"{state.file.name}: no meter is configured: esquirell meters add adds one"
+            f"{state.file.name}: no meter is configured: add one with esquirell meters add"
         )
 
 

@@ -64,5 +64,5 @@ def test_no_meter_at_all(home: Home) -> None:
     said = esquirell("fetch")
     assert said.code == 2
     assert said.err.splitlines()[-1] == (
-        "esquirell: no meter is configured: esquirell meters add adds one"
+        "esquirell: no meter is configured: add one with esquirell meters add"
     )

@@ -149,7 +149,7 @@ def test_rollup_and_prune_tell_what_they_did(house: Home) -> None:
 def test_a_moment_that_is_none_is_refused() -> None:
     said = esquirell("db", "rollup", "--since", "tomorrow")
     assert said.code == 2
-    assert "--since: 'tomorrow' is no moment" in said.sentence
+    assert "--since: 'tomorrow' is not a time" in said.sentence
 
 
 def test_where_a_gap_was_spread_hours_say_that_they_are_estimated(house: Home) -> None:

@@ -130,8 +130,8 @@ def test_a_meter_that_is_not_configured_any_more_has_its_history(house: Home) ->
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (("--since", "yesterday"), "--since: 'yesterday' is no moment: write 2026-11-22"),
-        (("--until", "25:00"), "--until: '25:00' is no moment"),
+        (("--since", "yesterday"), "--since: 'yesterday' is not a time: write 2026-11-22"),
+        (("--until", "25:00"), "--until: '25:00' is not a time"),
         (("--since", "1h", "--until", "2h"), "--since 1h lies after --until 2h"),
         (("mian",), "there is no meter 'mian'; did you mean 'main'?"),
         (("--quantity", "volts"), "'volts' is not a quantity; the nearest is voltage"),

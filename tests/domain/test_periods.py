@@ -70,5 +70,5 @@ def test_a_moment_without_a_zone_is_in_the_configured_one() -> None:
     for text in ("2026-11-22T10:15", "2026-11-22T18:15+09:00", "2026-11-22T09:15Z"):
         assert moment(text, now, "Europe/Warsaw") == datetime(2026, 11, 22, 9, 15, tzinfo=UTC)
     assert moment("90m", now, "Asia/Tokyo") == datetime(2026, 11, 22, 10, 30, tzinfo=UTC)
-    with pytest.raises(ValueError, match="is no moment"):
+    with pytest.raises(ValueError, match="is not a time"):
         moment("yesterday", now, "UTC")

@@ -48,7 +48,7 @@ def test_the_hour_that_comes_twice_in_autumn() -> None:
         ("", "first line has to name the columns"),
         ("start,prize\n2026-11-22,1", "first line has to name the columns"),
         ("start,price", "no row below the heading"),
-        ("start,price\nyesterday,1", "line 2: 'yesterday' is no moment"),
+        ("start,price\nyesterday,1", "line 2: 'yesterday' is not a time"),
         ("start,price\n2026-11-22,1\n2026-11-23,one", "line 3: 'one' is no price"),
         ("start,price\n2026-11-22,NaN", "line 2: 'NaN' is no price of a kWh"),
         ("start,price\n2026-11-22,1e9", "line 2: '1e9' is no price of a kWh"),

@@ -253,7 +253,7 @@ def test_settings_cannot_be_changed(folder: ConfigurationFolder) -> None:
 
 def test_a_configuration_without_meters_warns(folder: ConfigurationFolder) -> None:
     (warning,) = folder.load("").warnings
-    assert warning == f"{folder.file}: no meter is configured: esquirell meters add adds one"
+    assert warning == f"{folder.file}: no meter is configured: add one with esquirell meters add"
 
 
 def test_two_meters_at_one_address_warn(folder: ConfigurationFolder) -> None:

@@ -19,7 +19,7 @@ def configured(settings: Settings) -> Iterator[Finding]:
     """Check whether each meter's configuration can work."""
     choices = Choices(lambda: settings.profiles_dir)
     if not settings.meters:
-        yield advice("meters", "none is configured", "esquirell meters add adds one")
+        yield advice("meters", "none is configured", "add one with: esquirell meters add")
     for meter in settings.meters:
         yield _profile(meter, choices)
         yield _key(meter)
