@@ -227,7 +227,7 @@ def zero_line(points: Sequence[float | None]) -> str:
 def _ends(points: Sequence[float | None]) -> tuple[float, float]:
     """Return the lowest and the highest value of a curve, 0 among them."""
     known = [value for value in points if value is not None]
-    return min(0.0, *known, 0.0), max(0.0, *known, 0.0)
+    return min([0.0, *known]), max([0.0, *known])
 
 
 def _height(value: float, low: float, high: float) -> float:

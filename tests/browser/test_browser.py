@@ -104,6 +104,18 @@ def test_a_page_fits_a_phone(reader: "Window", page: str, width: int) -> None:
     assert reader.script(CUT) == []
 
 
+@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("width", [320, 1280])
+def test_it_fits_in_german_too(reader: "Window", page: str, width: int) -> None:
+    reader.language("de")
+    reader.size(width, 800, phone=width < 400)
+    reader.open(page)
+    assert reader.script("return document.documentElement.lang") == "de"
+    unfold(reader)
+    assert reader.overflow <= 0
+    assert reader.script(CUT) == []
+
+
 # What people can't read: an element that is wider than its box, a squeezed pill or label.
 CUT = """
 const all = [...document.querySelectorAll("main *")].filter((one) => one.checkVisibility());

@@ -90,8 +90,16 @@ class Window:
         """Lay the page out as for a printer."""
         self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
 
+    def language(self, code: str) -> None:
+        """Pretend that its user prefers another language."""
+        self.driver.execute_cdp_cmd("Network.enable", {})
+        self.driver.execute_cdp_cmd(
+            "Network.setExtraHTTPHeaders", {"headers": {"Accept-Language": code}}
+        )
+
     def as_before(self) -> None:
-        """Take back what was pretended about the screen."""
+        """Take back what was pretended about the screen and the language."""
+        self.language("en-GB")
         self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "", "features": []})
         self.driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
 
