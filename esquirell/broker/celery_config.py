@@ -88,6 +88,8 @@ def _transport_options(address: Address) -> dict[str, Any]:
         **_sentinel_options(address),
         **_OWN_KEYS,
         "visibility_timeout": VISIBILITY_S,
+        # Each is three queries; what comes back has waited for minutes.
+        "unacked_restore_interval": 30,
         "unacked_restore_throttle": 1,
         "socket_timeout": ANSWER_S * 2,
         "socket_connect_timeout": CONNECT_S,
