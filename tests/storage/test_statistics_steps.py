@@ -37,3 +37,14 @@ def test_a_value_that_is_not_there_any_more_goes(shop: Workshop) -> None:
             "day", MIDNIGHT, Statistic("main", MIDNIGHT, {"frequency_max": 50.0}, 1, 1)
         )
     assert shop.found("day")[0].values == {"frequency_max": 50.0}
+
+
+def test_a_step_goes_on_from_the_counters_before_a_gap(shop: Workshop) -> None:
+    shop.put(
+        (MIDNIGHT, {"energy_import": 100.0}), (MIDNIGHT + 3.5 * HOUR, {"energy_import": 107.0})
+    )
+    shop.rollup()
+    shop.put((MIDNIGHT + 4.5 * HOUR, {"energy_import": 109.0}))
+    shop.rollup()
+    assert shop.values("hour", "energy_import") == pytest.approx([2.0, 2.0, 2.0, 2.0, 1.0])
+    assert shop.everything() == shop.from_scratch()
