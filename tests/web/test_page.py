@@ -117,6 +117,10 @@ def test_a_schedule_from_its_first_day_to_its_last(house: House) -> None:
     again = browser.post("/schedules", fields)
     assert again.status == 409
     assert "there is a schedule night already" in again.words
+    new = again.text.partition('<ul class="schedules">')[0]
+    assert 'name="rule" value="cron" checked' in new
+    assert 'name="cron" aria-label="Crontab" value="*/5 22-23 * * mon-fri"' in new
+    assert re.findall(r'value="(\w+)" checked> ', new) == ["cron", "main"]
     changed = browser.post(
         "/schedules",
         {
@@ -166,6 +170,9 @@ def test_a_wrong_schedule_is_refused_where_it_was_typed(
     assert reply.status == (404 if sentence == "nobody" else 422)
     assert sentence in reply.words
     assert 'value="wrong"' in reply.text
+    form = reply.text.partition('<ul class="schedules">')[0]
+    assert f'value="{fields["rule"]}" checked' in form
+    assert f'value="{fields[fields["rule"]]}"' in form
 
 
 def test_a_changed_schedule_can_be_reset_to_the_configuration_file(house: House) -> None:

@@ -1,6 +1,7 @@
 """Schedules: what runs when, and every change of it."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from esquirell.domain.errors import CommandError, EsquirellError
@@ -40,6 +41,8 @@ class Schedules(Steering):
             given = Given(self.field("place"), command, self._typed(), answer)
         else:
             given = await self.give(command, data)
+            if given.answer.status == "error":
+                given = replace(given, data=self._typed())
         await self._show(given)
 
     def _data(self, command: str) -> Mapping[str, Any]:
@@ -73,8 +76,9 @@ class Schedules(Steering):
 
     def _typed(self) -> dict[str, Any]:
         """Return what was typed, to be shown again beside what is wrong with it."""
-        names = ("name", "task", "rule", "every", "unit", "cron", "timezone", "args")
-        return {name: self.get_body_argument(name, "") for name in names}
+        names = ("name", "task", "rule", "every", "unit", "cron", "timezone", "args", "all_meters")
+        typed: dict[str, Any] = {name: self.get_body_argument(name, "") for name in names}
+        return typed | {"meters": self.get_body_arguments("meters")}
 
     async def _show(self, given: Given | None = None) -> None:
         runtime = self.site.runtime
