@@ -1,6 +1,8 @@
 """Who gets in, and what a browser may do: against a running service."""
 
 import json
+import re
+from html import unescape
 from http.cookies import SimpleCookie
 
 import pytest
@@ -46,6 +48,22 @@ def test_behind_tls_cookies_are_secure(house: House) -> None:
     direct = house.stranger()
     direct.post("/login", {"password": PASSWORD}, X_Forwarded_Proto="https")
     assert not any("secure" in line.lower() for line in direct.set_cookies)
+
+
+def test_a_session_that_has_ended_says_so_and_the_bookmark_survives(house: House) -> None:
+    bookmark = "/history?show=power&span=week&meter=main"
+    stranger = house.stranger()
+    assert "ended" not in stranger.get(bookmark).headers["Location"]
+    ended = house.browser()
+    ended.cookies["esquirell_session"] = "of another key"
+    location = ended.get(bookmark).headers["Location"]
+    page = ended.get(location)
+    assert "Your session has ended" in page.words
+    fields = dict(re.findall(r'name="(next|_xsrf)" value="([^"]+)"', page.text))
+    fields = {name: unescape(value) for name, value in fields.items()}
+    assert fields["next"] == bookmark[1:]
+    again = ended.post("/login", fields | {"password": PASSWORD})
+    assert again.headers["Location"] == bookmark
 
 
 def test_five_wrong_passwords_a_minute_are_enough(house: House) -> None:
