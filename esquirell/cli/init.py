@@ -65,6 +65,7 @@ def init(output: Path, devices: Path | None, cloud: bool, force: bool) -> None:
     """Write a configuration from your answers, tinytuya's devices.json or the Tuya cloud."""
     if not force:
         private_files.refuse_existing([output])
+    _refuse_closed(output.absolute().parent)
     if sys.stdin.isatty():
         asked = "your meters" if BROKER_GIVEN in os.environ else "your MQTT broker and your meters"
         say(OPENING.format(output=output, folder=output.absolute().parent, asked=asked))
@@ -76,6 +77,15 @@ def init(output: Path, devices: Path | None, cloud: bool, force: bool) -> None:
         private_files.refuse_existing(files)
     private_files.write(files)
     _report(files, output)
+
+
+def _refuse_closed(folder: Path) -> None:
+    """Raise ConfigError before the first question, rather than after the last."""
+    if folder.exists() and not os.access(folder, os.W_OK | os.X_OK):
+        raise ConfigError(
+            f"{folder} can't be written by this user: call init in a folder of your own, or name "
+            "another file with --output"
+        )
 
 
 def _page_address() -> str:
@@ -153,7 +163,10 @@ def _take_over(devices: Path) -> tuple[Meter, ...]:
     for finding in exposed(meters, None):
         warn(f"{finding.message} and the keys in it: {finding.remedy}")
     if not meters:
-        raise ConfigError(f"{devices} holds no energy meter: nothing was written")
+        raise ConfigError(
+            f"{devices} holds no energy meter: nothing was written; init without --from-devices "
+            "searches the network, and takes keys from a devices.json in this folder"
+        )
     return meters
 
 

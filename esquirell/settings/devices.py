@@ -185,10 +185,7 @@ def _renamed(entry: Entry) -> Entry:
 def _reason_against(device: Entry, line: Entry | None) -> str | None:
     """Return why a device is skipped; `line` is the entry of what answers on the network."""
     if not any(device.get(key) for key in _DESCRIPTION):
-        return (
-            "the list says nothing of its product or datapoints; init without --from-devices "
-            "searches the network for it, and takes its key from a devices.json in this folder"
-        )
+        return "the list says nothing of its product or datapoints"
     if not _measures(device):
         return "none of its datapoints measures electricity"
     if line is None:

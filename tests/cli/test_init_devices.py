@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import os
 import re
 import stat
 import tomllib
@@ -99,7 +100,7 @@ def test_devices_without_a_meter_write_nothing(folder: Path) -> None:
     file = folder / "devices.json"
     file.write_text("[]")
     sentence = refusal("--from-devices", str(file))
-    assert sentence == f"{file} holds no energy meter: nothing was written"
+    assert sentence.startswith(f"{file} holds no energy meter: nothing was written; init without")
     assert names(folder) == ["devices.json"]
 
 
@@ -151,6 +152,13 @@ def test_in_a_container_the_environment_sets_the_servers(
     written = tomllib.loads((folder / "esquirell.toml").read_text())
     assert {"mqtt", "redis", "web"}.isdisjoint(written)
     assert load(folder / "esquirell.toml").mqtt.host == "mosquitto"
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="nothing is closed to root")
+def test_a_folder_that_is_closed_is_named_before_the_first_question(folder: Path) -> None:
+    put_devices(folder)
+    folder.chmod(0o500)
+    assert refusal("--from-devices", "devices.json").startswith(f"{folder} can't be written")
 
 
 def put_two_devices(folder: Path) -> None:
