@@ -211,3 +211,13 @@ def test_of_two_meters_each_of_two_workers_gets_one(redis: Redis) -> None:
     workers.append(Worker(redis, "b", house))
     turns(60, *workers)
     assert [len(worker.held) for worker in workers] == [1, 1]
+
+
+def test_a_meter_of_another_queue_is_asked_of_a_worker_that_is_there(redis: Redis) -> None:
+    worker = Worker(redis, "a", HOUSE)
+    elsewhere = meter("yard", queue="yard")
+    with pytest.raises(LookupError):
+        worker.lines.owner(elsewhere)
+    redis.members = ["gardener"]
+    redis.of["yard"] = "one that is gone"
+    assert worker.lines.owner(elsewhere) == "gardener"

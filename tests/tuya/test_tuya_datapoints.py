@@ -166,3 +166,12 @@ def test_what_answers_lack_again_and_again_is_waited_for_no_more() -> None:
     assert said.expected({"1", "18"}) == {"1", "18"}
     said.missing["18"] = datapoints.MISSES
     assert said.expected({"1", "18"}) == {"1"}
+
+
+def test_each_answer_without_a_datapoint_is_counted_until_one_has_it() -> None:
+    said = Datapoints()
+    for count in (1, 2):
+        said.count_answer({"1", "18"}, {"18"}, START)
+        assert said.missing["18"] == count
+    said.count_answer({"1", "18"}, set(), START)
+    assert said.missing["18"] == 0
