@@ -39,6 +39,11 @@ OPENING = (
     "It asks for {asked}, and tries each answer at once.\n"
     "Ctrl-C writes nothing.\n"
 )
+OWN_HOSTS = ("localhost", "127.0.0.1", "::1")
+NO_BROKER = (
+    "Home Assistant's broker is at the address of Home Assistant; without any: "
+    "sudo apt install mosquitto"
+)
 REDIS = ("localhost", 6379)
 LOOK_S = 0.5
 # Set for containers: the file leaves them out, and nobody is asked.
@@ -188,6 +193,8 @@ def _ask_mqtt() -> MqttSettings:
     mqtt = _ask_broker(MqttSettings())
     while sys.stdin.isatty() and (trouble := guide.broker_trouble(mqtt)):
         warn(trouble)
+        if mqtt.host in OWN_HOSTS:
+            say(NO_BROKER)
         if not click.confirm("Change these answers?", default=True):
             break
         mqtt = _ask_broker(mqtt)
