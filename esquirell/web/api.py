@@ -23,6 +23,7 @@ from esquirell.services.costs import COST_PERIODS, CostQuery
 from esquirell.services.history import Columns, Query, Row, View
 from esquirell.web.handler import Handler, ProblemError, status_of
 from esquirell.web.json_text import encode
+from esquirell.web.live import LOOK_AGAIN
 from esquirell.web.openapi import document
 from esquirell.web.tokens import Token
 
@@ -343,7 +344,8 @@ class Events(Api):
                     except TimeoutError:
                         self.write(":\n\n")
                     else:
-                        self.write(_sent(news))
+                        if news is not LOOK_AGAIN:
+                            self.write(_sent(news))
                     await self.flush()
         except OverflowError:
             self.send_error(503)

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
 from typing import Any
 
 from esquirell.domain.quantity import total_of
@@ -25,6 +26,8 @@ AHEAD = timedelta(minutes=1)
 
 # A reading, or an event as it is published on the broker.
 News = Reading | Mapping[str, Any]
+# What only pages are told: something has changed that no reading tells, look again.
+LOOK_AGAIN: Mapping[str, Any] = MappingProxyType({})
 
 
 class Curve:

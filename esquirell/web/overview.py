@@ -12,7 +12,7 @@ from esquirell.domain.quantity import total_of
 from esquirell.domain.reading import MeterStatus, Reading
 from esquirell.runtime.root import Runtime
 from esquirell.services.schedules import pace_of
-from esquirell.web.live import CURVE, Live
+from esquirell.web.live import CURVE, LOOK_AGAIN, Live
 from esquirell.web.today import DaySoFar, Today
 
 # How long a page that shows the day waits for it: what comes later, the live view brings.
@@ -122,7 +122,7 @@ class Overview:
     def __init__(self, runtime: Runtime, live: Live, work: Executor) -> None:
         self._runtime = runtime
         self._live = live
-        self.day = DaySoFar(runtime, work, lambda: live.note({"event": "day"}))
+        self.day = DaySoFar(runtime, work, lambda: live.note(LOOK_AGAIN))
 
     def look(self, patience_s: float = PATIENCE_S) -> House:
         """Look at all meters; wait for what the day has brought for so many seconds at most."""
