@@ -135,6 +135,8 @@ def test_a_crontab_missed_in_a_restart_is_made_up_for(
         bench.scheduler.tick()
     # A crontab has no interval.
     assert [headers["esquirell_every"] for headers in bench.sent()] == [0] * sent
+    # From when on its runs are counted is no run.
+    assert (bench.timetable.runs(["daily"])["daily"] == LastRun()) is not bool(sent)
 
 
 def test_redis_emptied_is_filled_again(bench: Bench, server: RedisProcess) -> None:

@@ -72,3 +72,9 @@ def test_what_is_retained_is_known_by_its_topic() -> None:
     assert {topic: topics.kind_of(topic) for topic in kinds} == kinds
     assert {topics.kind_of(topic) for topic in others} == {""}
     assert all(topics.is_ours(topic) == topic.startswith("a/b/") for topic in kinds)
+
+
+def test_a_topic_names_its_schedule_and_its_meter() -> None:
+    topics = Topics()
+    assert topics.schedule_of(topics.schedule_state("night")) == "night"
+    assert topics.meter_of(topics.meter_state("main")) == "main"

@@ -33,6 +33,7 @@ from support.waiting import LIMIT_S, eventually
 import esquirell
 from esquirell.domain.errors import MeterError, MeterUnreachableError
 from esquirell.domain.meter import Meter, ProtocolVersion
+from esquirell.tuya.lan.lock import DeviceLock
 
 PATIENT = replace(QUICK, connect_s=300, answer_s=300, lock_wait_s=300, total_s=600)
 
@@ -261,3 +262,13 @@ def _failure(transport: LanReader, meter: Meter, *, forced: bool = False) -> Met
     with pytest.raises(MeterError) as failure:
         transport.dps(meter, forced=forced)
     return failure.value
+
+
+def test_the_protocol_that_was_found_is_known_to_the_next_process(tmp_path: Path) -> None:
+    first, second = DeviceLock(tmp_path, "id"), DeviceLock(tmp_path, "id")
+    assert first.acquire()
+    first.version = "3.4"
+    first.release()
+    assert second.acquire()
+    assert second.version == "3.4"
+    second.release()
