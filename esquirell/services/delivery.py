@@ -2,6 +2,7 @@
 
 import logging
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -26,6 +27,9 @@ MEMORY_LIMIT = 10_000
 BATCH = 500
 # How long one who has readings waits for another who tries the database, in seconds.
 TURN_S = 1.0
+# After so many seconds a database that hung is tried by whoever has readings: the processes of a
+# forking pool have no part that calls `retry`.
+TRY_AGAIN_S = 30.0
 
 Kept = TypeVar("Kept")
 
@@ -52,8 +56,8 @@ class Saver:
         self._away: UnavailableError | None = None
         self._no_room: SpoolError | None = None
         self._stuck = False
-        # The database hangs: to see whether it is back is left to `retry`, which has the time.
-        self._stalled = False
+        # Until then (monotonic s) a database that hangs is left to `retry`, which has the time.
+        self._stalled_until = 0.0
         self._disk = disk or Lane("the disk")
         self._keeping = threading.Lock()
         # What an earlier process could not store waits as well.
@@ -86,7 +90,7 @@ class Saver:
         except UnavailableError as error:
             self._away = error
         else:
-            self._stalled = False
+            self._stalled_until = 0.0
             self.save((), {})
 
     @property
@@ -112,7 +116,8 @@ class Saver:
             if self._dating:
                 self._dating.expect()
             readings = [reading for reading in readings if not reading.undated]
-        if self._stalled or not self._lock.acquire(timeout=0 if self._away else TURN_S):
+        stalled = time.monotonic() < self._stalled_until
+        if stalled or not self._lock.acquire(timeout=0 if self._away else TURN_S):
             self._keep(readings)
             return self._away or SLOW
         try:
@@ -127,7 +132,8 @@ class Saver:
                 self._store_waiting()
             self.store.add(readings, statuses)
         except UnavailableError as error:
-            self._stalled = isinstance(error, StalledError)
+            if isinstance(error, StalledError):
+                self._stalled_until = time.monotonic() + TRY_AGAIN_S
             self._complain(error)
             self._keep(readings)
         else:

@@ -118,6 +118,18 @@ def test_when_it_is_back_all_is_stored_once_and_nothing_else_has_to_come(store: 
     assert saver.save([sample("main", 3)], {}) is None
 
 
+def test_who_has_readings_finds_out_that_it_is_back_where_nothing_else_tries(
+    store: HungStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("esquirell.services.delivery.TRY_AGAIN_S", 0.0)
+    saver = Saver(PatientStore(store, PATIENCE_S), Spool())
+    assert isinstance(saver.save([sample("main", 1)], {}), StalledError)
+    store.goes_on.set()
+    eventually(lambda: saver.save([sample("main", 2)], {}) is None)
+    assert [one.measured_at.second for one in store.rows.values()] == [1, 2]
+    assert (saver.waiting, saver.problems) == (0, [])
+
+
 def test_reading_does_not_wait_for_writing(store: HungStore) -> None:
     patient = PatientStore(store, PATIENCE_S)
     with pytest.raises(UnavailableError):
