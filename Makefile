@@ -67,7 +67,7 @@ properties: install ## thousands of lives of a meter and its computer: no energy
 bench: install ## how fast and how small it is, into docs/performance.md; half an hour. BENCH="cost --quick" for less
 	$(BIN)/python -m benchmarks $(BENCH)
 
-faults: install ## each fault under a running service, for real; half an hour
+faults: install ## each fault under a running service, for real; an hour. LOOP_S=600: those that come again, for so long
 	FAULTS=1 $(BIN)/pytest -n0 tests/faults
 
 SOAK_MINUTES ?= 30

@@ -39,31 +39,6 @@ def named(service: Service, words: str) -> None:
     eventually(is_named, WITHIN_S, f"health says {words}")
 
 
-def test_a_broker_that_is_away(
-    start: Callable[..., Service], config: str, broker: Mosquitto
-) -> None:
-    service = start(config)
-    eventually(lambda: service.readings() > 1)
-    sound(service)
-    broker.stop()
-    named(service, r"can't be reached \(Connection refused\)|connection to .* is lost")
-    assert health(service, "bridge").code == 1
-    assert health(service, "worker").code == 1
-    broker.start()
-    sound(service)
-
-
-def test_a_broker_that_confirms_nothing(
-    start: Callable[..., Service], config: str, broker: Mosquitto
-) -> None:
-    service = start(config)
-    eventually(lambda: service.readings() > 1)
-    broker.freeze()
-    named(service, "has not confirmed a message for 10 s")
-    broker.thaw()
-    sound(service)
-
-
 def test_the_state_directory_is_taken_away_and_put_back(
     start: Callable[..., Service], config: str, tmp_path: Path
 ) -> None:
@@ -120,51 +95,6 @@ def test_a_start_without_the_database_that_was_there(
     (tmp_path / "data").mkdir()
     service.start()
     eventually(lambda: service.readings() > 1)
-
-
-def shown(service: Service, broker: Mosquitto) -> tuple[object, ...]:
-    """What is said of a fault: exit codes, health, bridge, availability, and the list."""
-    held = retained(broker.port)
-    # Right after a start not everything is there yet.
-    availability = json.loads(held.get("esquirell/meter/main/availability", "{}"))
-    bridge = json.loads(held.get("esquirell/bridge/state", "{}"))
-    options = ("--config", str(service.config))
-    (listed,) = esquirell_process(*options, "meters", "list", "--json").json
-    report = _report(broker)
-    return (
-        health(service).code,
-        report["healthy"],
-        report["meters_failing"],
-        bridge.get("state"),
-        availability.get("state"),
-        availability.get("reason"),
-        listed["state"],
-        esquirell_process(*options, "doctor").code,
-    )
-
-
-def test_all_places_say_the_same_of_a_fault(
-    start: Callable[..., Service],
-    config: str,
-    broker: Mosquitto,
-    server: RedisProcess,
-    device: SimulatedMeter,
-) -> None:
-    service = start(config)
-    well = (0, True, 0, "online", "online", None, "online", 0)
-    eventually(lambda: service.readings() > 1)
-    eventually(lambda: shown(service, broker) == well, WITHIN_S, "all is well")
-    server.client.replicaof("127.0.0.1", "1")
-    refused = (1, False, 0, "online", "offline", None, "offline", 1)
-    eventually(lambda: shown(service, broker) == refused, WITHIN_S, "Redis refuses")
-    server.client.replicaof("NO", "ONE")
-    eventually(lambda: shown(service, broker) == well, WITHIN_S, "all is well again")
-    device.stop()
-    away = (0, True, 1, "online", "offline", "unreachable", "offline", 1)
-    eventually(lambda: shown(service, broker) == away, WITHIN_S, "the meter is away")
-    assert service.stop() == 0
-    stopped = (1, True, 1, "offline", "offline", "unreachable", "offline", 1)
-    assert shown(service, broker) == stopped
 
 
 def test_each_process_is_shown_and_one_that_vanished_is_named(

@@ -6,7 +6,7 @@ from pathlib import Path
 import paho.mqtt.client as mqtt
 import pytest
 from paho.mqtt.enums import CallbackAPIVersion
-from support.fault_bench import Bench, Fault, Outage, Result, endure
+from support.fault_bench import Bench, Fault, Outage, Result, endure, looped_s
 from support.tcp_proxy import TcpProxy
 
 OPEN = ("allow_anonymous true",)
@@ -49,7 +49,7 @@ def taken_over(bench: Bench) -> None:
     other = mqtt.Client(CallbackAPIVersion.VERSION2, client_id=found)
     other.connect("127.0.0.1", bench.broker.port)
     other.loop_start()
-    bench.steady(10)
+    bench.steady(looped_s(10))
     other.loop_stop()
     other.disconnect()
 
@@ -66,7 +66,7 @@ def cleared(bench: Bench) -> None:
     client.connect("127.0.0.1", bench.broker.port)
     client.subscribe("#", 1)
     client.loop_start()
-    bench.steady(5)
+    bench.steady(looped_s(5))
     client.loop_stop()
     client.disconnect()
 

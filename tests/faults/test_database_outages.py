@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from support.db_postgres import PASSWORD, PostgresServer
-from support.fault_bench import Bench, Fault, Outage, Result, endure, preloaded
+from support.fault_bench import Bench, Fault, Outage, Result, endure, looped_s, preloaded
 from support.tcp_proxy import TcpProxy
 
 # A database that is unreachable holds up no poll: on a busy machine each second is not kept.
@@ -111,7 +111,7 @@ class Postgres:
 
         thread = threading.Thread(target=each_second, daemon=True)
         thread.start()
-        bench.steady(20)
+        bench.steady(looped_s(20))
         stop.set()
         thread.join()
 

@@ -162,10 +162,10 @@ def away(bench: Bench, postgres: PostgresServer) -> None:
 
 
 @contextmanager
-def small_disk(folder: Path, megabytes: int) -> Iterator[Path]:
+def small_disk(folder: Path, *options: str) -> Iterator[Path]:
     """Mount a small file system, which only root may."""
     folder.mkdir()
-    command = ["/bin/mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "esquirell", str(folder)]
+    command = ["/bin/mount", "-t", "tmpfs", "-o", ",".join(options), "esquirell", str(folder)]
     if subprocess.run(command, check=False, capture_output=True).returncode:
         pytest.skip("only root may mount a small disk")
     try:
@@ -186,5 +186,30 @@ def test_a_full_disk(tmp_path: Path, results: list[Result]) -> None:
         bench.steady(20)
         filler.unlink()
 
-    with small_disk(tmp_path / "disk", 24) as disk, Bench(tmp_path, state_dir=disk) as bench:
+    with (
+        small_disk(tmp_path / "disk", "size=24m") as disk,
+        Bench(tmp_path, state_dir=disk) as bench,
+    ):
         results.append(check(bench, "disk full for 20 s", inject, 0))
+
+
+def test_a_disk_without_inodes(tmp_path: Path, results: list[Result]) -> None:
+    """No file can be made any more, though there is space."""
+
+    def inject(bench: Bench) -> None:
+        number = 0
+        try:
+            while True:
+                number += 1
+                (disk / f"empty-{number}").touch()
+        except OSError:
+            pass
+        bench.redis.kill()
+        bench.redis.start()
+        bench.steady(20)
+        for file in disk.glob("empty-*"):
+            file.unlink()
+
+    options = ("size=24m", "nr_inodes=60")
+    with small_disk(tmp_path / "disk", *options) as disk, Bench(tmp_path, state_dir=disk) as bench:
+        results.append(check(bench, "disk without inodes for 20 s, and Redis restarts", inject, 0))

@@ -1,6 +1,7 @@
 """What happens to the process itself, to its meters and to its clock."""
 
 import os
+import resource
 import shutil
 import signal
 import time
@@ -10,7 +11,17 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from support.fault_bench import LIMIT_S, METERS, Bench, Outage, Result, check, endure, preloaded
+from support.fault_bench import (
+    LIMIT_S,
+    METERS,
+    Bench,
+    Outage,
+    Result,
+    check,
+    endure,
+    looped_s,
+    preloaded,
+)
 from support.waiting import eventually
 
 from esquirell.runtime.machine import Machine
@@ -21,7 +32,7 @@ YEAR_S = 365 * 86_400
 
 def reloaded(bench: Bench) -> None:
     """Send SIGHUP twenty times a second."""
-    for _ in range(200):
+    for _ in range(int(20 * looped_s(10))):
         bench.send("run", signal.SIGHUP)
         bench.steady(0.05)
 
@@ -48,7 +59,30 @@ def plugged_in(bench: Bench) -> None:
     bench.replace_meters()
 
 
+def out_of_files(bench: Bench) -> None:
+    """Let the process open nothing more: sockets and files that are open stay so."""
+    open_now = len(list(Path(f"/proc/{bench.process_id}/fd").iterdir()))
+    _, hard = resource.prlimit(bench.process_id, resource.RLIMIT_NOFILE)
+    resource.prlimit(bench.process_id, resource.RLIMIT_NOFILE, (open_now, hard))
+
+
+def with_files(bench: Bench) -> None:
+    _, hard = resource.prlimit(bench.process_id, resource.RLIMIT_NOFILE)
+    resource.prlimit(bench.process_id, resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def out_of_files_and_redis_restarts(bench: Bench) -> None:
+    """Nothing that is lost meanwhile can be opened again."""
+    out_of_files(bench)
+    bench.redis.kill()
+    bench.redis.start()
+
+
 PROCESS = {
+    "no more open files for 20 s": Outage(out_of_files, with_files),
+    "no more open files for 20 s, and Redis restarts": Outage(
+        out_of_files_and_redis_restarts, with_files
+    ),
     "SIGHUP twenty times a second": Outage(reloaded, lasts_s=10),
     "all meters without power for 20 s": Outage(unplugged, plugged_in, may_miss=METERS),
 }

@@ -5,7 +5,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from support.fault_bench import Bench, Outage, Result, endure
+from support.fault_bench import Bench, Outage, Result, endure, looped_s
 from support.tcp_proxy import TcpProxy
 
 
@@ -115,7 +115,7 @@ def storm(bench: Bench) -> None:
 
     thread = threading.Thread(target=cut, daemon=True)
     thread.start()
-    bench.steady(15)
+    bench.steady(looped_s(15))
     stop.set()
     thread.join()
 

@@ -31,6 +31,11 @@ NAMED_WITHIN_S = 30.0
 
 FAULTS = Path(__file__).parents[1] / "faults"
 
+# For how long the faults go on that come again and again: "ten minutes" is LOOP_S=600.
+LOOP_S = float(os.environ.get("LOOP_S", "0"))
+# What a process may have more of after ten minutes of them.
+MORE_FILES, MORE_MIB, LOG_BYTES = 16, 6.0, 1024 * 1024
+
 DPS = {"101": 2361, "102": 600, "103": -140, "104": 99, "133": -140, "135": 50}
 
 
@@ -261,6 +266,33 @@ def _meter(number: int, port: int = 0) -> SimulatedMeter:
     return SimulatedMeter(f"id-m{number}", KEY, "3.4", lambda: DPS, port=port)
 
 
+def looped_s(usual_s: float) -> float:
+    """Return for how long a fault goes on that comes again and again."""
+    return LOOP_S or usual_s
+
+
+@dataclass(frozen=True)
+class Footprint:
+    """What a process takes of the machine: open files, memory (PSS, MiB), bytes of its log."""
+
+    files: int
+    mib: float
+    log_bytes: int
+
+    def check(self, before: Self) -> None:
+        """Fail if it has grown while a fault came again and again."""
+        print(f"{before} -> {self}")  # noqa: T201 - the figures of a long run
+        assert self.files - before.files <= MORE_FILES, (before, self)
+        assert self.mib - before.mib <= MORE_MIB, (before, self)
+        assert self.log_bytes - before.log_bytes <= LOG_BYTES, (before, self)
+
+
+def footprint(bench: Bench) -> Footprint:
+    pid = bench.process_id
+    files = len(list(Path(f"/proc/{pid}/fd").iterdir()))
+    return Footprint(files, resident_mib(pid), len(bench.services["run"].log))
+
+
 Fault = Callable[[Bench], None]
 
 
@@ -299,6 +331,7 @@ def endure(bench: Bench, name: str, outage: Outage) -> Result:
     """Run through an outage; return what was taken and stored, and what `health` said."""
     bench.steady(3)
     bench.sound()
+    before = footprint(bench)
     started = time.monotonic()
     outage.begin(bench)
     said = bench.named(outage.says) if outage.says else ""
@@ -307,6 +340,8 @@ def endure(bench: Bench, name: str, outage: Outage) -> Result:
     bench.grows()
     bench.sound()
     bench.steady(3)
+    if LOOP_S:
+        footprint(bench).check(before)
     result = bench.finish(name, said)
     assert result.taken - outage.may_miss <= result.stored <= result.taken, result.row
     if outage.pause_s is not None:
