@@ -3,7 +3,7 @@
 import json
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 from tornado.web import HTTPError
 
@@ -11,11 +11,13 @@ from esquirell.domain.errors import CommandError, ConfigError, EsquirellError
 from esquirell.domain.meter import Meter, ProtocolVersion
 from esquirell.profiles import shipped, titles
 from esquirell.services.commands import failure
-from esquirell.settings.devices import SkippedDevice, UploadedDevices, read_list
 from esquirell.settings.slugs import unique_slug
 from esquirell.web.candidates import Candidate
 from esquirell.web.handler import status_of
 from esquirell.web.steering import Given, Steering
+
+if TYPE_CHECKING:
+    from esquirell.settings.devices import SkippedDevice, UploadedDevices
 
 LARGEST_FILE = 1024 * 1024
 # Devices announce themselves every five seconds or so.
@@ -93,10 +95,12 @@ class AddMeter(Steering):
         cloud = self.site.runtime.devices.cloud
         if cloud is None:
             raise ConfigError("there is no account: set api_key and api_secret under [cloud]")
+        from esquirell.settings.devices import read_list  # noqa: PLC0415 - few have such a list
+
         listed = await self.wait_for(cloud.devices)
         await self._take(read_list(json.dumps(listed).encode(), "the cloud"))
 
-    async def _take(self, found: UploadedDevices) -> None:
+    async def _take(self, found: "UploadedDevices") -> None:
         """Keep the metering devices of a list, and say of the others why they are left out."""
         devices = [
             Candidate(one.meter.device_id, one.fields, measures=True) for one in found.devices
@@ -172,7 +176,7 @@ class AddMeter(Steering):
         device_id: str = "",
         given: Given | None = None,
         found: int | None = None,
-        left_out: Sequence[SkippedDevice] = (),
+        left_out: "Sequence[SkippedDevice]" = (),
     ) -> None:
         runtime = self.site.runtime
         candidates = self.site.candidates.of(self.owner)
@@ -224,11 +228,13 @@ def typed_fields(page: Steering) -> dict[str, Any]:
     return fields
 
 
-def sent_devices(page: Steering) -> UploadedDevices:
+def sent_devices(page: Steering) -> "UploadedDevices":
     """Return the devices of a devices.json that was sent; it stays in memory.
 
     Raises CommandError and ConfigError.
     """
+    from esquirell.settings.devices import read_list  # noqa: PLC0415 - few have such a list
+
     files = page.request.files.get("devices", [])
     if not files or not files[0].body:
         raise CommandError("invalid_payload", "choose a devices.json first")

@@ -10,7 +10,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from esquirell.runtime.machine_backup import MachineBackup
 from esquirell.web.handler import Handler
 from esquirell.web.steering import Steering
 
@@ -59,6 +58,8 @@ class Backup(Handler):
 
     async def post(self) -> None:
         """Write a backup and send it."""
+        from esquirell.runtime.machine_backup import MachineBackup  # noqa: PLC0415 - it is rare
+
         runtime = self.site.runtime
         machine = MachineBackup(runtime.settings, runtime.upkeep)
         name = f"esquirell-{datetime.now(UTC):%Y%m%dT%H%M%SZ}.backup"
