@@ -5,7 +5,9 @@ can be told of another.
 """
 
 import argparse
+import itertools
 import math
+import os
 import random
 import socket
 import subprocess
@@ -14,7 +16,8 @@ import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from typing import NamedTuple
+from pathlib import Path
+from typing import NamedTuple, TextIO
 
 import tuyamock
 
@@ -25,6 +28,8 @@ PROTOCOL = "3.4"
 KEY = "0123456789abcdef"
 PER_PROCESS = 250
 CHANGE_S = 0.5
+# What a PC321 reports when the load changes: voltage, current and power of each phase, the sum.
+REPORTED = ("101", "102", "103", "111", "112", "113", "121", "122", "123", "133")
 # A loop over a thousand meters can take longer than the half minute after which real ones hang up.
 IDLE_S = 120.0
 NETWORKS = range(64, 240)
@@ -41,14 +46,21 @@ class Device(NamedTuple):
 
 
 @contextmanager
-def devices(count: int, delay_s: float = 0.0) -> Iterator[Sequence[Device]]:
-    """Run `count` meters that take `delay_s` seconds for each answer."""
+def devices(
+    count: int, delay_s: float = 0.0, report_every_s: float = 0.0, log: Path | None = None
+) -> Iterator[Sequence[Device]]:
+    """Run `count` meters that take `delay_s` seconds for each answer.
+
+    With `report_every_s` each also reports by itself, one after the other; `log` gets a line with
+    the address of the meter and the moment (time.monotonic) of each report.
+    """
+    options = ["--delay", str(delay_s), "--report", str(report_every_s), "--log", str(log or "")]
     network = _free_network()
     addresses = [_address(network, number) for number in range(count)]
     with ExitStack() as stack:
         for first in range(0, count, PER_PROCESS):
             part = addresses[first : first + PER_PROCESS]
-            stack.enter_context(_process(part, delay_s))
+            stack.enter_context(_process(part, options))
         wait_until(lambda: all(_listens(one) for one in addresses[::PER_PROCESS]), START_S)
         wait_until(lambda: _listens(addresses[-1]), START_S)
         yield [_device(number, address) for number, address in enumerate(addresses)]
@@ -77,8 +89,8 @@ def _listens(address: str) -> bool:
 
 
 @contextmanager
-def _process(addresses: Sequence[str], delay_s: float) -> Iterator[None]:
-    command = [sys.executable, "-m", "benchmarks.devices", "--delay", str(delay_s), *addresses]
+def _process(addresses: Sequence[str], options: Sequence[str]) -> Iterator[None]:
+    command = [sys.executable, "-m", "benchmarks.devices", *options, *addresses]
     process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
     try:
         yield
@@ -112,8 +124,8 @@ def answer(moment_s: float, seed: int) -> Mapping[str, object]:
     return found
 
 
-def serve(addresses: Sequence[str], delay_s: float) -> None:
-    """Answer at these addresses until the process is ended."""
+def serve(addresses: Sequence[str], delay_s: float, report_every_s: float, log: str) -> None:
+    """Answer at these addresses until the process is ended, and report if that is wanted."""
     meters = [
         tuyamock.MockDevice(
             local_key=KEY,
@@ -129,19 +141,39 @@ def serve(addresses: Sequence[str], delay_s: float) -> None:
     for meter in meters:
         meter.start()
     began = time.monotonic()
+    if report_every_s:
+        with Path(log or os.devnull).open("a", buffering=1, encoding="utf-8") as reported:
+            _report(meters, began, report_every_s, reported)
     while True:
         for seed, meter in enumerate(meters):
             meter.server.config.dps = answer(time.monotonic() - began, seed)
         threading.Event().wait(CHANGE_S)
 
 
+def _report(
+    meters: Sequence[tuyamock.MockDevice], began: float, every_s: float, log: TextIO
+) -> None:
+    """Let one meter after the other report what it measures, each every so many seconds."""
+    for number in itertools.count():
+        moment = began + number * every_s / len(meters)
+        threading.Event().wait(max(0.0, moment - time.monotonic()))
+        seed = number % len(meters)
+        meter = meters[seed]
+        meter.server.config.dps = answer(moment - began, seed)
+        now = time.monotonic()
+        if meter.push({dp: meter.server.config.dps[dp] for dp in REPORTED}):
+            log.write(f"{meter.server.host} {now}\n")
+
+
 def main() -> None:
     """Serve the addresses of the command line."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.devices")
     parser.add_argument("--delay", type=float, default=0.0)
+    parser.add_argument("--report", type=float, default=0.0)
+    parser.add_argument("--log", default="")
     parser.add_argument("addresses", nargs="+")
     given = parser.parse_args()
-    serve(given.addresses, given.delay)
+    serve(given.addresses, given.delay, given.report, given.log)
 
 
 if __name__ == "__main__":

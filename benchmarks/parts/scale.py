@@ -17,7 +17,7 @@ from benchmarks.service import Service, service
 
 ANSWERS_IN_S = 0.1
 DEAD_SHARE = 20
-LATE_MS, CPU_PERCENT, SHARE_PERCENT = 2000.0, 10.0, 60.0
+LATE_MS, CPU_PERCENT, SHARE_PERCENT = 1000.0, 10.0, 60.0
 FIRST_S = 150.0
 BETWEEN = "SELECT meter_id, measured_at FROM reading WHERE measured_at BETWEEN {} AND {}"
 TWO_WORKERS = ("beat", "bridge", "worker", "worker")

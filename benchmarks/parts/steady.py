@@ -20,7 +20,7 @@ SETTLE_S, QUICK_SETTLE_S = 20.0, 5.0
 START_S = 60.0
 # Moments are kept as milliseconds since 1970.
 MILLISECONDS = 1000
-REST_PERCENT, LATE_MS, WRITTEN_KIB = 0.3, 50.0, 16.0
+REST_PERCENT, LATE_MS, WRITTEN_KIB = 0.25, 50.0, 16.0
 
 
 @dataclass(frozen=True, slots=True)
