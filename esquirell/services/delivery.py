@@ -27,8 +27,8 @@ MEMORY_LIMIT = 10_000
 BATCH = 500
 # How long one who has readings waits for another who tries the database, in seconds.
 TURN_S = 1.0
-# After so many seconds a database that hung is tried by whoever has readings: the processes of a
-# forking pool have no part that calls `retry`.
+# After so many seconds a database that hung is tried by whoever has something to store: the
+# processes of a forking pool, which store that a meter could not be asked, never call `retry`.
 TRY_AGAIN_S = 30.0
 
 Kept = TypeVar("Kept")
