@@ -15,7 +15,7 @@ from esquirell.beat.scheduler import QUEUE_LIMIT, RECONCILE_S, Scheduler
 from esquirell.beat.snapshot import RUNS_KEY, ScheduleSnapshots
 from esquirell.beat.timetable import RedBeatTimetable
 from esquirell.broker.lease import Lease
-from esquirell.broker.outage import Outage
+from esquirell.broker.outage import SOUND_S, Outage
 from esquirell.broker.queue import POLLS, Queues, queue_key
 from esquirell.domain.errors import UnavailableError
 from esquirell.domain.schedule import LastRun, Schedule
@@ -351,6 +351,29 @@ def test_what_came_of_a_run_is_known_until_it_is_forgotten(bench: Bench) -> None
     assert bench.timetable.runs(["fetch"]) == {"fetch": run}
     bench.timetable.forget("fetch")
     assert bench.timetable.runs(["fetch"]) == {"fetch": LastRun()}
+
+
+def test_entries_that_are_as_the_record_has_them_are_not_written_again(
+    bench: Bench, server: RedisProcess
+) -> None:
+    bench.scheduler.tick()
+    server.client.hset("esquirell:redbeat:fetch", "definition", "as it was")
+    bench.sync()
+    assert server.client.hget("esquirell:redbeat:fetch", "definition") == "as it was"
+
+
+def test_beat_says_when_redis_works_again(
+    bench: Bench, server: RedisProcess, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    seconds = [0.0]
+    outage = Outage(server.client, lambda: seconds[0])
+    lease = Lease(server.client, "beat", "me")
+    beat = Scheduler(bench.app, bench.snapshots, bench.sync, lease, outage)
+    outage.failed("beat", RedisError("gone"))
+    seconds[0] += SOUND_S
+    beat.tick()
+    assert "Redis works again" in caplog.text
 
 
 def test_what_is_overdue_runs_next_at_once(bench: Bench) -> None:
