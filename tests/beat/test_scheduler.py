@@ -1,5 +1,6 @@
 import json
 import time
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -75,8 +76,10 @@ def record() -> Record:
 
 
 @pytest.fixture
-def bench(app: Celery, server: RedisProcess, record: Record) -> Bench:
-    return Bench(app, server, record)
+def bench(app: Celery, server: RedisProcess, record: Record) -> Iterator[Bench]:
+    bench = Bench(app, server, record)
+    yield bench
+    bench.scheduler.close()
 
 
 def test_a_schedule_that_never_ran_runs_at_once_and_then_on_the_grid(bench: Bench) -> None:
@@ -342,6 +345,7 @@ def test_what_redis_does_not_take_waits_and_what_nobody_can_send_is_said(
     caplog.clear()
     beat.reason = RedisError("gone")
     assert beat.tick() > 0
+    beat.close()
     assert "can't be sent" not in caplog.text
 
 
@@ -373,6 +377,7 @@ def test_beat_says_when_redis_works_again(
     outage.failed("beat", RedisError("gone"))
     seconds[0] += SOUND_S
     beat.tick()
+    beat.close()
     assert "Redis works again" in caplog.text
 
 
