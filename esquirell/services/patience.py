@@ -59,7 +59,9 @@ class Lane:
     def stalled_s(self) -> float:
         """Return for how many seconds the present work has been going on; 0 without any."""
         began = self._began
-        return time.monotonic() - began if began else 0.0
+        # What a parent process was at when it was forked goes on there alone.
+        is_ours = began and self._pid == os.getpid()
+        return time.monotonic() - began if is_ours else 0.0
 
     def _stalled(self) -> StalledError:
         waited_s = max(self.stalled_s(), self._patience_s)

@@ -112,6 +112,9 @@ class ServerWatch:
             self._ask()
         except TimeoutError:
             return False
+        except Exception as error:  # noqa: BLE001 - no connection is cut, or kept out, for it
+            # It could not be asked, as when too many files are open here.
+            log.debug("the database %s could not be tested: %r", self._place, error)
         return True
 
     def _cut(self) -> None:

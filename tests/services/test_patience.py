@@ -1,5 +1,7 @@
 """What hangs keeps nobody waiting: neither a poll nor its readings."""
 
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -92,6 +94,35 @@ def test_what_waits_behind_work_that_hangs_is_not_done_later() -> None:
     first.join(LIMIT_S)
     assert lane.run(lambda: 7) == 7
     assert done == []
+
+
+FORKING = """
+import os, threading
+from esquirell.services.patience import Lane, StalledError
+lane, goes_on = Lane("the disk", 0.05), threading.Event()
+try:
+    lane.run(goes_on.wait)
+except StalledError:
+    pass
+while lane.stalled_s() <= 0.05:
+    pass
+child = os.fork()
+if child == 0:
+    os._exit(lane.run(lambda: 7, 30.0 if lane.stalled_s() == 0 else None))
+assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+goes_on.set()
+"""
+
+
+def test_a_forked_child_is_not_kept_waiting_by_what_its_parent_was_at() -> None:
+    child = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", FORKING],
+        timeout=LIMIT_S,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (child.returncode, child.stderr) == (0, "")
 
 
 def test_a_database_that_hangs_keeps_no_reading_waiting(store: HungStore) -> None:

@@ -118,3 +118,22 @@ def test_the_watch_ends_with_what_it_watches() -> None:
     with watch.waiting():
         names = {one.name for one in threading.enumerate()}
     assert "database-watch" in names
+
+
+def test_a_server_that_could_not_be_asked_is_not_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Such as without a free file descriptor: the watch goes on, and refuses nobody for ever."""
+    for pause in ("SUSPECT_AFTER_S", "LOOK_EVERY_S", "ASK_AGAIN_S"):
+        monkeypatch.setattr(f"esquirell.storage.server_watch.{pause}", 0.01)
+    outcomes = [OSError("too many open files"), TimeoutError(), OSError("too many open files")]
+    lost = threading.Event()
+
+    def ask() -> None:
+        if outcomes:
+            raise outcomes.pop(0)
+
+    watch = ServerWatch(ask, lost.set, "here")
+    with watch.waiting():
+        assert lost.wait(LIMIT_S)
+        eventually(lambda: not outcomes)
+    eventually(lambda: "database-watch" not in {one.name for one in threading.enumerate()})
+    watch.check()
