@@ -78,7 +78,12 @@ class Spool:
         with self._open() as connection:
             query = "SELECT id, body FROM waiting ORDER BY id LIMIT ?"
             rows = connection.execute(query, (limit,)).fetchall()
-        readings = [to_reading(json.loads(body)) for _, body in rows]
+        try:
+            readings = [to_reading(json.loads(body)) for _, body in rows]
+        except (ArithmeticError, LookupError, TypeError, ValueError) as error:
+            raise SpoolError(
+                f"the spool {self._file} holds a reading that can't be understood: {error!r}"
+            ) from error
         return readings, rows[-1][0] if rows else 0
 
     def forget(self, number: int) -> None:

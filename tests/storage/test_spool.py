@@ -1,8 +1,10 @@
 """Readings that wait on the disk."""
 
+import sqlite3
 import subprocess
 import sys
 import threading
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -139,6 +141,15 @@ def test_a_damaged_spool_is_set_aside(spool: Spool, tmp_path: Path) -> None:
     spool.add([sample("main")])
     assert spool.count() == 1
     assert (tmp_path / "spool.db.damaged-1").read_bytes() == b"no database " * 1000
+
+
+def test_a_row_that_is_no_reading_is_kept_and_named(spool: Spool, tmp_path: Path) -> None:
+    spool.add([sample("main")])
+    with closing(sqlite3.connect(tmp_path / "spool.db")) as connection, connection:
+        connection.execute("""UPDATE waiting SET body = '{"meter": "main"}'""")
+    with pytest.raises(SpoolError, match=r"spool\.db holds a reading that can't be understood"):
+        spool.oldest(10)
+    assert spool.count() == 1
 
 
 def test_what_waits_is_on_the_disk_before_it_is_said_to_be(spool: Spool) -> None:
