@@ -11,7 +11,7 @@ from esquirell.domain.errors import EsquirellError, UnavailableError
 from esquirell.domain.process import Process
 from esquirell.domain.reading import FAILURES_TO_OFFLINE
 from esquirell.runtime.liveness import failures_of_meters
-from esquirell.services.health import ROLES
+from esquirell.services.health import ROLES, absent
 
 NOTHING_RUNS = "nothing runs on this machine: start esquirell run"
 
@@ -30,7 +30,8 @@ def health(call: Call, role: str | None, *, here: bool) -> None:
         print_json(call.runtime.health.report())
     processes, problems = _processes(call)
     ours = _concerned(processes, role, anywhere=role is not None and not here)
-    problems += _problems_of(ours, role) if not problems else []
+    if not problems:
+        problems += _problems_of(ours, role) + ([] if role else _lost(processes))
     failures = failures_of_meters(call.settings)
     if failures is None:
         problems += _problems_of_database(call, runs=bool(ours))
@@ -72,14 +73,16 @@ def _concerned(processes: Sequence[Process], role: str | None, *, anywhere: bool
 
 def _problems_of(processes: Sequence[Process], role: str | None) -> list[str]:
     if not processes:
-        return [_absent(role)]
+        return [absent(role) if role else NOTHING_RUNS]
     return [problem for process in processes for problem in process.problems]
 
 
-def _absent(role: str | None) -> str:
-    if role is None:
-        return NOTHING_RUNS
-    return f"no {role} is alive: start esquirell run, or esquirell {role}"
+def _lost(processes: Sequence[Process]) -> list[str]:
+    """Name the roles of processes that vanished on this machine, unless another has them now."""
+    living = {name for process in processes if process.alive for name in process.roles}
+    vanished = (one for one in processes if not one.alive and one.host == socket.gethostname())
+    lost = [name for process in vanished for name in process.roles if name not in living]
+    return [absent(name) for name in lost if name.partition("@")[0] in ROLES]
 
 
 def _problems_of_database(call: Call, *, runs: bool) -> list[str]:

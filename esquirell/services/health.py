@@ -82,7 +82,7 @@ class Health:
                 *(problems_of_roles(roles) if redis["ok"] else ()),
                 *here.problems,
                 *(problem for one in processes for problem in one.problems),
-                *(f"no worker serves {queue}: its meters are not read" for queue in unserved),
+                *(absent(worker_of(queue)) for queue in unserved),
             ]
         )
         return {
@@ -170,7 +170,14 @@ def problems_of_roles(alive: Collection[str]) -> Iterator[str]:
     """Name the roles that nobody has, one sentence each."""
     for role in ROLES:
         if role not in alive:
-            yield f"no {role} is alive: start esquirell run, or esquirell {role}"
+            yield absent(role)
+
+
+def absent(role: str) -> str:
+    """Return the sentence for a role that nobody has, or for the worker of a queue."""
+    if queue := role.partition("@")[2]:
+        return f"no worker serves {queue}: its meters are not read"
+    return f"no {role} is alive: start esquirell run, or esquirell {role}"
 
 
 def described(

@@ -333,9 +333,9 @@ def test_beside_a_worker_the_meters_are_left_alone(
 ) -> None:
     house.store([sample("main")], {"main": MeterStatus(3, "no_data")})
     client = connect(Address(server.url))
-    worker = Process("garage", ("worker",), "2026-11-22T10:15:00Z")
-    Presence(client, "garage-1").announce(worker, worker.roles)
-    client.close()
+    presence = Presence(client, "garage-1")
+    roles = ("beat", "bridge", "worker")
+    presence.announce(Process("garage", roles, "2026-11-22T10:15:00Z"), roles)
     device.stop()
     found = findings()
     assert "meter main: reading" not in found
@@ -343,7 +343,11 @@ def test_beside_a_worker_the_meters_are_left_alone(
     assert mark == "fault"
     assert message == "3 failed polls in a row (no_data), last read 2026-11-22T10:15:00.123Z"
     assert remedy == "esquirell meters test main says more"
-    assert found["service"] == ("fine", "worker: alive", None)
+    assert found["service"] == ("fine", "beat, bridge, worker: alive", None)
+    presence.withdraw("beat")
+    remedy = "start esquirell run, or esquirell beat"
+    assert findings()["service"] == ("fault", "no beat is alive", remedy)
+    client.close()
 
 
 def test_a_queue_without_a_worker(house: Home, server: RedisProcess) -> None:

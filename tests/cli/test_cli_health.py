@@ -10,7 +10,7 @@ from support.db_samples import sample
 from support.redis_server import RedisProcess
 
 from esquirell.broker.connection import Address, connect
-from esquirell.broker.presence import NAMED_S, PROCESSES, Presence
+from esquirell.broker.presence import ALIVE_S, NAMED_S, PROCESSES, Presence
 from esquirell.domain.process import Process
 from esquirell.domain.reading import MeterStatus
 
@@ -135,6 +135,39 @@ def test_one_that_vanished_is_named_until_another_takes_its_place(
     assert esquirell("health").out == "worker: working\n"
     presence.withdraw("worker")
     assert [one["host"] for one in esquirell("health", "--json").json["processes"]] == [HERE]
+
+
+@pytest.mark.parametrize(
+    ("role", "sentence"),
+    [
+        ("worker", "no worker is alive: start esquirell run, or esquirell worker"),
+        ("beat", "no beat is alive: start esquirell run, or esquirell beat"),
+        ("worker@cellar", "no worker serves cellar: its meters are not read"),
+    ],
+)
+def test_the_only_one_of_a_role_that_vanished_here_is_a_fault(
+    announce: Callable[..., None], server: RedisProcess, role: str, sentence: str
+) -> None:
+    announce("bridge", HERE)
+    announce(role, HERE)
+    assert esquirell("health").code == 0
+    server.client.expire(f"{PROCESSES}{HERE}-{role}", NAMED_S - ALIVE_S - 1)
+    said = esquirell("health")
+    assert (said.code, said.sentence) == (1, sentence)
+    assert esquirell("health", "bridge").code == 0
+    announce(role, "garage")
+    assert esquirell("health").code == 0
+
+
+@pytest.mark.parametrize(("role", "host"), [("worker", "garage"), ("web", HERE)])
+def test_what_vanished_elsewhere_or_can_be_missed_is_only_named(
+    announce: Callable[..., None], server: RedisProcess, role: str, host: str
+) -> None:
+    announce("bridge", HERE)
+    announce(role, host)
+    server.client.expire(f"{PROCESSES}{host}-{role}", NAMED_S - ALIVE_S - 1)
+    said = esquirell("health")
+    assert said == (0, f"bridge: working\n{role} on {host} disappeared 0 min ago\n", "")
 
 
 def test_json_is_what_the_bridge_publishes(announce: Callable[..., None]) -> None:

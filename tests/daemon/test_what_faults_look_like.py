@@ -25,12 +25,7 @@ LIST = ("meters", "list", "--json")
 WITHIN_S = 60.0
 START_S = 180.0
 # Injected by the long suite alone, or by tests of their own: they take minutes.
-ELSEWHERE = {
-    "the broker forbids topics",
-    "due polls do not finish",
-    "the clock is wrong",
-    "the only worker vanished",
-}
+ELSEWHERE = {"the broker forbids topics", "due polls do not finish", "the clock is wrong"}
 
 
 def faults() -> dict[str, dict[str, str]]:
@@ -262,7 +257,26 @@ def test_every_place_shows_what_the_guide_says(house: House, part: str) -> None:
         expect(house, WELL, f"after {fault}")
 
 
+def test_a_worker_that_vanishes(
+    start: Callable[..., Service],
+    config: str,
+    broker: Mosquitto,
+    server: RedisProcess,
+    device: SimulatedMeter,
+) -> None:
+    bridge, worker = start(config, "bridge"), start(config, "worker")
+    start(config, "beat")
+    house = House(bridge, broker, server, device)
+    eventually(lambda: worker.readings() > 1, START_S, lambda: worker.log)
+    expect(house, WELL, "before")
+    worker.kill()
+    fault = "the only worker vanished"
+    expect(house, FAULTS[fault], fault)
+    start(config, "worker", "another")
+    expect(house, WELL, "afterwards")
+
+
 def test_every_fault_of_the_guide_is_injected_somewhere() -> None:
     injected = {fault for faults in FAULTS_OF.values() for fault in faults}
-    assert set(FAULTS) == injected | ELSEWHERE
+    assert set(FAULTS) == injected | ELSEWHERE | {"the only worker vanished"}
     assert all(set(table) == set(WELL) for table in FAULTS.values())

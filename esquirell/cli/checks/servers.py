@@ -6,6 +6,7 @@ from esquirell.daemon.redis_server import find_redis
 from esquirell.domain.errors import EsquirellError
 from esquirell.runtime.root import Runtime
 from esquirell.runtime.shared import RedisFacts
+from esquirell.services.health import problems_of_roles
 
 _START_REDIS = (
     "start it (sudo systemctl start redis-server), correct redis.url and its password, or set "
@@ -62,13 +63,16 @@ def mqtt(runtime: Runtime) -> Finding:
 
 
 def running(runtime: Runtime) -> Finding:
-    """Check which roles are alive."""
+    """Check which roles are alive, and whether one is missing beside them."""
     try:
-        roles = ", ".join(runtime.shared.presence.roles())
+        alive = runtime.shared.presence.roles()
     except EsquirellError:
-        roles = ""
-    if roles:
-        return fine("service", f"{roles}: alive")
+        alive = {}
+    if alive and (missing := next(problems_of_roles(alive), "")):
+        message, _, remedy = missing.partition(": ")
+        return fault("service", message, remedy)
+    if alive:
+        return fine("service", f"{', '.join(alive)}: alive")
     if not service.runs_here(runtime):
         return advice("service", "nothing runs", "start it: esquirell run")
     remedy = "wait a moment if it has just been started; else see its log"
