@@ -120,8 +120,6 @@ class Scheduler(RedBeatScheduler):
     def _messages(self, entry: entries.Entry) -> list[Unsent]:
         """Return the message of a task; None, which is logged, if it can't be encoded."""
         entry.options["headers"] = sent_now(entry.options.get("headers", {}))
-        # Workers declare the queue; here kombu would build it anew for each message.
-        entry.options["declare"] = ()
         with collected() as messages:
             try:
                 self.apply_async(entry, producer=self.producer, advance=False)
