@@ -74,5 +74,5 @@ def test_a_port_in_use_is_told_and_the_service_goes_on(
 ) -> None:
     with socket.create_server(("127.0.0.1", port)):
         service = start(measured)
-        eventually(lambda: f"127.0.0.1:{port} can't be listened on" in service.log)
+        eventually(lambda: f"can't listen on 127.0.0.1:{port}" in service.log)
         eventually(service.readings)

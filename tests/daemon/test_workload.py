@@ -51,7 +51,7 @@ def test_a_worker_is_blocked_while_such_tasks_hold_all_places(
     assert [bench.workload.blocked() for _ in range(2)] == [True, True]
     errors = [one.message for one in caplog.records if one.levelno == logging.ERROR]
     assert len(errors) == 1
-    assert "all 2 places" in errors[0]
+    assert "all 2 slots" in errors[0]
     bench.tasks.pop()
     assert not bench.workload.blocked()
 

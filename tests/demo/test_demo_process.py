@@ -166,7 +166,7 @@ def test_the_live_view_ends_with_ctrl_c() -> None:
         # As the terminal's foreground process, which alone Ctrl-C has to reach.
         in_foreground = ["env", *variables, "setsid", "--ctty", "--wait"]
         with Terminal([*in_foreground, *demo_command(*options())]) as terminal:
-            terminal.answer("readings stored, ", "\x03")
+            terminal.answer("house/state", "\x03")
             assert terminal.finish() == 0
         for shown in ("phase A", "next run in", "mosquitto_sub -h 127.0.0.1", "house/state"):
             assert shown in terminal.text

@@ -23,7 +23,7 @@ def test_a_cancelled_task_stays_so_when_its_worker_is_killed(house: House) -> No
     waiting = [pages.send("slow_tasks.sleep", seconds=0) for _ in range(4)]
     pages.await_state(waiting[0], "RECEIVED")
     told = [pages.post(f"/api/task/revoke/{task}").json["message"] for task in waiting]
-    assert "it waits" in told[0]
+    assert "it was waiting" in told[0]
     assert "discarded" in told[-1]
     worker.kill()
     after = worker_of(house, "second")

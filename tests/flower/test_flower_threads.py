@@ -112,7 +112,7 @@ def test_a_waiting_task_is_cancelled_and_a_running_one_that_does_not_look_goes_o
     pages.await_state(waiting, "RECEIVED")
     for task in running:
         pages.await_state(task, "STARTED")
-    assert "waits" in pages.post(f"/api/task/revoke/{waiting}").json["message"]
+    assert "waiting" in pages.post(f"/api/task/revoke/{waiting}").json["message"]
     refused = pages.post(f"/api/task/revoke/{running[0]}", terminate="true")
     assert (refused.status, "a thread, which can't be killed" in refused.text) == (403, True)
     assert pages.await_state(waiting, "REVOKED")["started"] is None

@@ -41,10 +41,8 @@ def frozen(server: PostgresServer) -> Iterator[None]:
 
 
 @pytest.fixture
-def database(postgres_with_tables: str) -> Iterator[Database]:
-    found = Database(postgres_with_tables)
-    yield found
-    found.close()
+def database(postgresql: Database) -> Database:
+    return postgresql
 
 
 def refused_s(readings: Readings, second: int) -> float:

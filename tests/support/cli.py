@@ -3,6 +3,7 @@
 import contextlib
 import io
 import json
+import logging
 import shutil
 import subprocess
 import sys
@@ -49,8 +50,12 @@ class Said(NamedTuple):
 def esquirell(*arguments: str) -> Said:
     """Call the command line in this process."""
     out, err = io.StringIO(), io.StringIO()
+    ours = logging.getLogger("esquirell")
+    level = ours.level
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         code = run(arguments)
+    # `--debug` is for the process, which a command has to itself elsewhere.
+    ours.setLevel(level)
     return Said(code, out.getvalue(), err.getvalue())
 
 
