@@ -219,12 +219,23 @@ class Transport(RedisTransport):
     Channel = Channel
     connection_errors = (*RedisTransport.connection_errors, RedisError)
     _reminder: Entry | None = None
+    _of_loop: set[object]
+    _turns: frozenset[object] = frozenset()
+
+    def close_connection(self, connection: Connection) -> None:
+        """Close it, and take what it does at each turn from the loop: kombu leaves that there."""
+        for turn in self._turns:
+            self._of_loop.discard(turn)
+        super().close_connection(connection)
 
     def register_with_event_loop(self, connection: Connection, loop: Hub) -> None:
         """Register with the loop, so that it announces messages."""
         for channel in cast("list[Channel]", self.channels):
             channel.brpop_timeout = WAIT_S
+        self._of_loop = cast("set[object]", loop.on_tick)
+        others = set(self._of_loop)
         super().register_with_event_loop(connection, loop)
+        self._turns |= self._of_loop - others
         self._look_at_bindings_less(loop)
         if self._reminder is not None:
             self._reminder.cancel()

@@ -1,6 +1,8 @@
 """Messages that were taken and not acknowledged: of retries that wait, and of prefetched tasks."""
 
+import gc
 import time
+import weakref
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import cast
@@ -120,6 +122,22 @@ def test_a_loop_with_nothing_to_do_is_not_woken_each_second(app: Celery) -> None
         waits = [eta - began for eta, _, entry in hub.timer.queue if not entry.cancelled]
     assert waits
     assert min(waits) > WAIT_S - 1
+    hub.close()
+
+
+def test_a_connection_that_is_closed_leaves_nothing_in_the_loop(app: Celery) -> None:
+    hub = Hub()
+    worker = app.connection_for_read()
+    worker.register_with_event_loop(hub)
+    watch = weakref.ref(worker.transport)
+    assert hub.on_tick
+    worker.collect()
+    assert not hub.on_tick
+    # Celery cancels what is in the timer.
+    hub.timer.clear()
+    del worker
+    gc.collect()
+    assert watch() is None
     hub.close()
 
 
