@@ -20,7 +20,7 @@ DUE_KEY = f"{REDBEAT_PREFIX}:schedule"
 
 # Beat reads them every second; other parts of its process reuse the result.
 SHARED_S = 1.2
-# Runs of schedules are announced at most this often (s); whoever waits for one checks by itself.
+# Runs of schedules are announced at most this often (s); who waits for one looks by itself.
 RUNS_S = 5.0
 
 # Before the query, runs are recorded (ARGV[2]) and messages sent (ARGV[3]), if the entry is still

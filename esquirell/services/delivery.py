@@ -27,7 +27,7 @@ MEMORY_LIMIT = 10_000
 BATCH = 500
 # How long one who has readings waits for another who tries the database, in seconds.
 TURN_S = 1.0
-# After so many seconds a database that hung is tried by whoever has something to store: the
+# After so many seconds a database that hung is tried by a caller that has something to store: the
 # processes of a forking pool, which store that a meter could not be asked, never call `retry`.
 TRY_AGAIN_S = 30.0
 
@@ -220,7 +220,7 @@ POLLS = 16
 
 
 class Delivery:
-    """Stores and publishes readings, whoever brings them.
+    """Stores and publishes readings, from polls and reports alike.
 
     `polled` and `reported` say of when the last stored readings of polls and the last report of
     each meter are.

@@ -30,7 +30,7 @@ class ServerWatch:
     A frozen server, or a network that drops packets, ends no connection: its kernel may
     acknowledge what it never reads, and its own time limits are frozen with it. `ask` opens a new
     connection, and raises TimeoutError when nobody answers in time. Then all connections are
-    cut, `on_lost` is called, and whoever comes is refused at once, until `ask` succeeds again.
+    cut, `on_lost` is called, and each new request is refused at once, until `ask` succeeds again.
     """
 
     def __init__(self, ask: Callable[[], None], on_lost: Callable[[], None], place: str) -> None:

@@ -51,7 +51,7 @@ SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 class ProblemError(HTTPError):
-    """An error of ours as an answer: its sentence is for whoever asked."""
+    """An error of ours as an answer: its sentence is meant for users."""
 
     def __init__(self, error: EsquirellError) -> None:
         super().__init__(status_of(error.code))

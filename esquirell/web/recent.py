@@ -1,4 +1,4 @@
-"""What was drawn a moment ago, for whoever looks at the same again."""
+"""What was drawn a moment ago, kept for the next request for the same."""
 
 import threading
 import time

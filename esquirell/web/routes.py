@@ -29,7 +29,7 @@ class TooLarge(Handler):
     """Takes in what is too large without keeping it: cut off, a browser would show no answer."""
 
     def prepare(self) -> None:
-        """Let it come, whoever sends it."""
+        """Admit every request."""
         self.visit = self.site.gate.admit(self.request)
         self.request.connection.set_max_body_size(TAKEN_IN)  # type: ignore[union-attr]  # as Tornado's guide says
 
