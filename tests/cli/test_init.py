@@ -8,7 +8,6 @@ from support.configuration import KEY
 from support.init_command import COMMAND, names, put_devices, refusal, run
 from support.mosquitto import Mosquitto
 from support.ports import free_port
-from support.service import simulated
 from support.terminal import Terminal
 
 from esquirell.settings import load
@@ -147,7 +146,6 @@ def test_a_real_process_takes_piped_answers(folder: Path) -> None:
 
 
 def test_in_a_terminal_secrets_are_not_shown(folder: Path, broker: Mosquitto) -> None:
-    meter = simulated()
     answers = {
         "MQTT host": "127.0.0.1",
         "MQTT port": str(broker.port),
@@ -155,21 +153,18 @@ def test_in_a_terminal_secrets_are_not_shown(folder: Path, broker: Mosquitto) ->
         "MQTT password": BROKER[-1],
         "Meter name": "main",
         "Device id": "id-main",
-        "Address": "127.0.0.1",
+        "Address": "127.0.0.63",  # other tests have a device at 127.0.0.1, port 6668
         "Local key": KEY,
         "Protocol": "3.4",
         "Product": "owon_pc321",
-        "Change the answers for main": "n",  # its port is not the one of Tuya devices
+        "Change the answers for main": "n",
         "Another meter": "n",
         "May other machines on your network open the page": "y",
     }
-    try:
-        with Terminal(COMMAND) as terminal:
-            for prompt, answer in answers.items():
-                terminal.answer(prompt, answer)
-            assert terminal.finish() == 0
-    finally:
-        meter.stop()
+    with Terminal(COMMAND) as terminal:
+        for prompt, answer in answers.items():
+            terminal.answer(prompt, answer)
+        assert terminal.finish() == 0
     assert "Ctrl-C writes nothing" in terminal.text
     assert KEY not in terminal.text
     assert BROKER[-1] not in terminal.text
