@@ -3,7 +3,7 @@
 from tornado.routing import Rule
 from tornado.web import StaticFileHandler, stream_request_body, url
 
-from esquirell.web import api
+from esquirell.web.api import endpoint, events, listed, requests, rows
 from esquirell.web.handler import Handler
 from esquirell.web.pages import adding, history, log, login, meters, now, schedules, system
 from esquirell.web.site import Routes
@@ -82,18 +82,18 @@ def _rules() -> list[Rule]:
         url(r"/system", system.System),
         url(r"/system/backup", system.Backup),
         url(r"/way/([0-9a-f-]{36})", Way),
-        url(r"/api/v1/meters", api.Listed, {"command": "meter/list", "key": "meters"}),
-        url(r"/api/v1/schedules", api.Listed, {"command": "schedule/list", "key": "schedules"}),
-        url(r"/api/v1/health", api.Listed, {"command": "health"}),
-        url(r"/api/v1/readings", api.Rows, {"since": "24h", "view": "raw"}),
-        url(r"/api/v1/statistics", api.Rows, {"since": "30d", "view": "day"}),
-        url(r"/api/v1/cost", api.Costs),
-        url(r"/api/v1/log", api.Logged),
-        url(r"/api/v1/log/([0-9a-f-]{36})", api.LoggedOne),
-        url(r"/api/v1/events", api.Events),
-        url(r"/api/v1/openapi.json", api.OpenApi),
-        url(r"/api/v1/requests/([a-z/]+)", api.Requests),
-        url(r"/api(?:/.*)?", api.Unknown),
+        url(r"/api/v1/meters", listed.Listed, {"command": "meter/list", "key": "meters"}),
+        url(r"/api/v1/schedules", listed.Listed, {"command": "schedule/list", "key": "schedules"}),
+        url(r"/api/v1/health", listed.Listed, {"command": "health"}),
+        url(r"/api/v1/readings", rows.Rows, {"since": "24h", "view": "raw"}),
+        url(r"/api/v1/statistics", rows.Rows, {"since": "30d", "view": "day"}),
+        url(r"/api/v1/cost", rows.Costs),
+        url(r"/api/v1/log", listed.Logged),
+        url(r"/api/v1/log/([0-9a-f-]{36})", listed.LoggedOne),
+        url(r"/api/v1/events", events.Events),
+        url(r"/api/v1/openapi.json", listed.OpenApi),
+        url(r"/api/v1/requests/([a-z/]+)", requests.Requests),
+        url(r"/api(?:/.*)?", endpoint.Unknown),
         url(r"/login", login.Login),
         url(r"/logout", login.Logout),
     ]

@@ -246,6 +246,7 @@ def test_the_description_is_valid_and_its_parameters_are_those_that_count(reader
     ("path", "sentence"),
     [
         ("/meters?x=1", "x: is not known here; it has no parameters"),
+        ("/log?lst=1", "lst: is not known here; did you mean last? it has last"),
         ("/readings?since=1h&since=2h", "since: may be given only once"),
         ("/log?last=0", "last: must be a whole number from 1 to 1000"),
         ("/log?last=1001", "last: must be a whole number from 1 to 1000"),

@@ -1,0 +1,142 @@
+"""What every answer of /api/v1 has: the token, its parameters, the shape of its errors."""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from tornado.web import Finish, HTTPError
+
+from esquirell.domain.command import Request, Source
+from esquirell.domain.errors import CommandError
+from esquirell.domain.moments import moment
+from esquirell.domain.nearest import similar
+from esquirell.web.handler import Handler, ProblemError
+from esquirell.web.tokens import Token
+
+UNAUTHORIZED = 401
+REPEATED = frozenset({"meter"})
+
+
+class Api(Handler):
+    """An answer for a program with a token, or for a browser that is logged in."""
+
+    token: Token | None = None
+    # The parameters of its query; `meter` may be repeated.
+    parameters: tuple[str, ...] = ()
+
+    @property
+    def wants_json(self) -> bool:
+        """Whether programs read the answer."""
+        return True
+
+    def identify(self) -> None:
+        """Find the token, else the session. Five wrong tokens a minute are enough."""
+        given = self.request.headers.get("Authorization")
+        if given is None:
+            super().identify()
+            return
+        if wait_s := self.site.wrong.wait_s(self.visit.address):
+            self.set_header("Retry-After", str(wait_s))
+            self.set_status(429)
+            self.write_json(error_shape("too_many_attempts", self.texts("error.429")))
+            raise Finish
+        scheme, _, text = given.partition(" ")
+        self.token = self.site.tokens.find(text.strip()) if scheme.lower() == "bearer" else None
+        if self.token is None:
+            self.site.wrong.note(self.visit.address)
+
+    def may_pass(self) -> bool:
+        """Whether this request may be answered."""
+        named = "Authorization" in self.request.headers
+        return self.token is not None if named else super().may_pass()
+
+    def refuse(self) -> None:
+        """Ask for a token. Raises HTTPError."""
+        raise HTTPError(401)
+
+    def write_error(self, status_code: int, **kwargs: Any) -> None:  # noqa: ANN401 - Tornado's
+        """Say what is wrong, and how to log in where that is it."""
+        if status_code == UNAUTHORIZED:
+            self.set_header("WWW-Authenticate", "Bearer")
+        super().write_error(status_code, **kwargs)
+
+    def prepare(self) -> None:
+        """Let nobody in who may not; refuse a query that would not be understood."""
+        super().prepare()
+        given = self.request.query_arguments
+        for name, values in given.items():
+            if name not in self.parameters:
+                raise invalid(f"{name[:40]}: {_unknown(name, self.parameters)}")
+            if len(values) > 1 and name not in REPEATED:
+                raise invalid(f"{name}: may be given only once")
+
+    def sentence(self, status: int) -> str:
+        """Return what an error means to a program."""
+        key = f"error.api.{status}"
+        if not self.texts.has(key):
+            return super().sentence(status)
+        return self.texts(key, methods=", ".join(self.methods))
+
+    def check_token_of_page(self) -> None:
+        """Ask browsers for it: programs have a token of their own, which nobody forges."""
+        if "Authorization" not in self.request.headers:
+            super().check_token_of_page()
+
+    @property
+    def source(self) -> Source:
+        """Where a command comes from: a program, or a script of a page."""
+        return "api" if self.token else "web"
+
+    def asked(self, name: str, default: str = "") -> str:
+        """Return a parameter of the query."""
+        return str(self.get_query_argument(name, default))
+
+    def span(self, since: str) -> tuple[datetime, datetime]:
+        """Return the span of the query, by default from `since`. Raises CommandError."""
+        now, zone = datetime.now(UTC), self.site.zone
+        try:
+            begin = moment(self.asked("since", since), now, zone)
+            end = moment(self.asked("until", "0s"), now, zone)
+        except ValueError as error:
+            raise CommandError("invalid_payload", str(error)) from None
+        if begin > end:
+            raise CommandError(
+                "invalid_payload", "since lies after until: there is nothing in between"
+            )
+        return begin, end
+
+    async def query(self, command: str) -> Mapping[str, Any]:
+        """Return the data of a command that only looks."""
+        request = Request(self.source, command)
+        answer = await self.compute(lambda: self.site.runtime.commands.handle(request))
+        if answer.status == "error":
+            raise ProblemError(CommandError(answer.code or "internal", answer.error or ""))
+        return answer.data
+
+
+class Unknown(Api):
+    """Addresses of the API that do not exist."""
+
+    def prepare(self) -> None:
+        """Say that there is nothing."""
+        Handler.prepare(self)
+        raise HTTPError(404)
+
+
+def _unknown(name: str, known: Sequence[str]) -> str:
+    """Return what is to be said of a parameter that does not exist."""
+    if not known:
+        return "is not known here; it has no parameters"
+    meant = similar(name, known)
+    hint = f"did you mean {meant}? " if meant else ""
+    return f"is not known here; {hint}it has {', '.join(known)}"
+
+
+def invalid(sentence: str) -> ProblemError:
+    """Return the answer to a query that can't be understood."""
+    return ProblemError(CommandError("invalid_payload", sentence))
+
+
+def error_shape(code: str, sentence: str) -> dict[str, Any]:
+    """Return an error as every program reads it."""
+    return {"status": "error", "error": sentence, "code": code, "data": {}}

@@ -1,0 +1,63 @@
+"""What there is: meters, schedules, health, the log of commands, the description of the API."""
+
+import re
+
+from esquirell.domain.command import entry_of
+from esquirell.domain.errors import CommandError
+from esquirell.web.api.endpoint import Api, invalid
+from esquirell.web.api.openapi import document
+from esquirell.web.handler import ProblemError
+
+MOST_LOGGED = 1000
+LOGGED = 50
+SMALL = re.compile(r"[0-9]{1,6}")
+
+
+class Listed(Api):
+    """What a command lists, without the wrapping."""
+
+    def initialize(self, command: str, key: str = "") -> None:
+        """Take the command, and the key that its list stands under."""
+        self._command, self._key = command, key
+
+    async def get(self) -> None:
+        """Answer with it."""
+        data = await self.query(self._command)
+        self.write_json(data[self._key] if self._key else dict(data))
+
+
+class Logged(Api):
+    """The log of commands, the newest last."""
+
+    parameters = ("last",)
+
+    async def get(self) -> None:
+        """Answer with the last of them."""
+        asked = self.asked("last", str(LOGGED))
+        last = int(asked) if SMALL.fullmatch(asked) else 0
+        if not 1 <= last <= MOST_LOGGED:
+            raise invalid(f"last: must be a whole number from 1 to {MOST_LOGGED}")
+        log = self.site.runtime.storage.commands
+        records = await self.compute(lambda: log.recent(last))
+        self.write_json([entry_of(record) for record in reversed(records)])
+
+
+class LoggedOne(Api):
+    """One command of the log, with its whole answer."""
+
+    async def get(self, task_id: str) -> None:
+        """Answer with it."""
+        log = self.site.runtime.storage.commands
+        record = await self.compute(lambda: log.get(task_id))
+        if record is None:
+            raise ProblemError(CommandError("unknown_task", "no command has this id"))
+        answer = record.answer.payload() if record.answer else None
+        self.write_json(entry_of(record) | {"answer": answer})
+
+
+class OpenApi(Api):
+    """The description of all this, made from the table of commands."""
+
+    async def get(self) -> None:
+        """Answer with it."""
+        self.write_json(document(f"{self.visit.base}/api/v1"))

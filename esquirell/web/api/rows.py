@@ -1,0 +1,113 @@
+"""What was measured and what it cost, row by row."""
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from itertools import groupby, islice
+from typing import get_args
+
+from esquirell.domain.errors import CommandError, ConfigError
+from esquirell.domain.reading import iso
+from esquirell.services.costs import COST_PERIODS, CostQuery
+from esquirell.services.history import Columns, Query, Row, View
+from esquirell.web.api.endpoint import Api
+from esquirell.web.json_text import encode
+
+MOST_ROWS = 100_000
+ROWS_AT_ONCE = 1000
+
+
+class Rows(Api):
+    """Readings or statistics, streamed; after 100,000 rows `next` tells where to go on."""
+
+    parameters = ("meter", "since", "until", "quantity", "resolution")
+
+    def initialize(self, since: str, view: View) -> None:
+        """Take how far back it goes, and of what resolution, where the query does not say."""
+        self._since, self._view = since, view
+
+    async def get(self) -> None:
+        """Stream them."""
+        columns, rows = await self.compute(self._found)
+        self.set_header("Content-Type", "application/json")
+        pages = _pages(rows, columns)
+        self.write('{"data": [')
+        first = True
+        while (page := await self.compute(lambda: next(pages, None))) is not None:
+            if isinstance(page, datetime):
+                self.write(b'], "next": %s}' % encode(iso(page)))
+                return
+            text = b",\n".join(encode(row) for row in page)
+            self.write(text if first else b",\n" + text)
+            first = False
+            await self.flush()
+        self.write('], "next": null}')
+
+    def _found(self) -> tuple[Columns, Iterator[Row]]:
+        view = self.asked("resolution", self._view)
+        if view not in get_args(View):
+            raise CommandError(
+                "invalid_payload", f"resolution: must be {', '.join(get_args(View))}"
+            )
+        span = self.span(self._since)
+        runtime = self.site.runtime
+        meters, quantities = self.get_query_arguments("meter"), self.asked("quantity").split(",")
+        query = Query(
+            *span,
+            view,  # type: ignore[arg-type]  # checked above
+            meters,
+            [key.strip() for key in quantities if key.strip()],
+            [meter.name for meter in runtime.meters()],
+        )
+        found = runtime.storage.history.read(query)
+        return found.columns, found.rows
+
+
+class Costs(Api):
+    """What the energy has cost, by the tariffs of the meters."""
+
+    parameters = ("meter", "since", "until", "resolution", "tariff")
+
+    async def get(self) -> None:
+        """Answer with a row per meter and period."""
+        rows = await self.compute(self._rows)
+        self.write_json({"data": rows, "next": None})
+
+    def _rows(self) -> list[dict[str, object]]:
+        period = self.asked("resolution", "day")
+        if period not in COST_PERIODS:
+            raise CommandError("invalid_payload", f"resolution: must be {', '.join(COST_PERIODS)}")
+        storage, known = self.site.runtime.storage, self.site.runtime.settings.meter_names
+        meters = self.get_query_arguments("meter")
+        for name in meters:
+            if name not in known:
+                raise CommandError("unknown_meter", f"there is no meter {name!r}")
+        span, tariff = self.span("30d"), self.asked("tariff") or None
+        query = CostQuery(*span, period, meters, tariff)
+        try:
+            billed = storage.costs.billed(query)
+        except ConfigError as error:
+            raise CommandError("invalid_payload", str(error)) from error
+        storage.fresh_statistics.ensure(list(billed))
+        return [row.payload() for row in islice(storage.costs.read(query), MOST_ROWS)]
+
+
+def _pages(rows: Iterable[Row], columns: Columns) -> Iterator[list[dict[str, object]] | datetime]:
+    """Yield rows by the thousand; at the limit yield the moment from which to go on, and end.
+
+    All rows of one moment come together, so that none is told twice or left out.
+    """
+    count = 0
+    page: list[dict[str, object]] = []
+    for at, together in groupby(rows, key=lambda row: row.at):
+        shapes = [columns.shape(row) for row in together]
+        if count and count + len(shapes) > MOST_ROWS:
+            yield page
+            yield at
+            return
+        count += len(shapes)
+        page += shapes
+        if len(page) >= ROWS_AT_ONCE:
+            yield page
+            page = []
+    if page:
+        yield page
