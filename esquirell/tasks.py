@@ -43,7 +43,7 @@ def fetch_and_save_energy_data(
     A message not taken within its schedule's interval expires. The result has the outcome for each
     meter; the task fails if none gave a reading.
     """
-    fetch = current(self.app).fetch
+    fetch = current(self.app).polling.fetch
     check_cancelled = partial(end_if_cancelled, str(self.request.id))
     check_cancelled()
     asked_for = COMMAND_HEADER in (self.request.headers or {})
@@ -108,13 +108,13 @@ def backfill(
 @shared_task(bind=True, name="esquirell.tasks.test_meter", throws=(EsquirellError,))
 def test_meter(self: "Task[..., object]", name: str) -> dict[str, Any]:
     """Read one meter without storing or publishing, and return its reading."""
-    return current(self.app).fetch.trial(name)
+    return current(self.app).polling.fetch.trial(name)
 
 
 @shared_task(bind=True, name=CAPTURE_TASK, throws=(EsquirellError,))
 def capture_meter(self: "Task[..., object]", name: str) -> dict[str, Any]:
     """Read one meter and return its raw answer, with nothing that identifies the device."""
-    return current(self.app).fetch.capture(name)
+    return current(self.app).polling.fetch.capture(name)
 
 
 def end_if_cancelled(task_id: str) -> None:

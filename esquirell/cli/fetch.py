@@ -58,12 +58,12 @@ def fetch(call: Call, names: Sequence[str], no_save: bool, no_publish: bool) -> 
 def _directly(runtime: Runtime, meters: Sequence[Meter], options: PollOptions) -> Fetched:
     service.prepare_alone(runtime, stores=options.save)
     if options.publish:
-        runtime.connection.start()
+        runtime.mqtt.connection.start()
     try:
         with working(f"Reading {len(meters)} meters" if len(meters) > 1 else "Reading the meter"):
-            outcomes = runtime.poller.poll(meters, options)
+            outcomes = runtime.polling.poller.poll(meters, options)
     finally:
-        runtime.poller.close()
+        runtime.polling.poller.close()
     fetched = _of_outcomes(runtime, meters, outcomes)
     if options.publish:
         fetched.unpublished.extend(_send(runtime))
@@ -72,9 +72,9 @@ def _directly(runtime: Runtime, meters: Sequence[Meter], options: PollOptions) -
 
 def _send(runtime: Runtime) -> list[str]:
     """Send what waits for the broker; return why that failed."""
-    runtime.publisher.publish_held()
-    trouble = broker.reach(runtime.connection)
-    runtime.connection.stop(broker.LEAVE_S)
+    runtime.mqtt.publisher.publish_held()
+    trouble = broker.reach(runtime.mqtt.connection)
+    runtime.mqtt.connection.stop(broker.LEAVE_S)
     return [f"nothing was published: {trouble}; --no-publish leaves it out"] if trouble else []
 
 
@@ -85,7 +85,7 @@ def _of_outcomes(
     fetched = Fetched(data, {})
     for meter in meters:
         if reading := outcomes[meter.name].reading:
-            fetched.shapes[meter.name] = payload(reading, runtime.poller.keys_of(meter))
+            fetched.shapes[meter.name] = payload(reading, runtime.polling.poller.keys_of(meter))
             fetched.warnings.extend(f"{meter.name}: {warning}" for warning in reading.warnings)
     return fetched
 

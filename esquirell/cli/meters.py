@@ -146,9 +146,9 @@ def _try(runtime: "Runtime", meter: Meter) -> Mapping[str, Any]:
         service.prepare_alone(runtime, stores=False)
         try:
             with working(f"Reading {meter.name}"):
-                return runtime.fetch.trial(meter.name)
+                return runtime.polling.fetch.trial(meter.name)
         finally:
-            runtime.poller.close()
+            runtime.polling.poller.close()
     return service.finish(runtime, "meter/test", {"name": meter.name})
 
 

@@ -122,5 +122,5 @@ def start(call: Call) -> Runtime:
     refuse_root(settings.state_dir)
     logs.set_up("debug" if call.debug else settings.log.level, settings.log.format, as_typed)
     check_limits(len(settings.meters))
-    call.runtime.check_place()
+    call.runtime.place.check()
     return call.runtime

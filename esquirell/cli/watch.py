@@ -21,6 +21,6 @@ def watch(call: Call, *, seconds: int | None) -> int:
     broker = f"{mqtt.host}:{mqtt.port}"
     stopped = flag_of((signal.SIGINT, signal.SIGTERM, signal.SIGHUP))
     house = House([meter.name for meter in runtime.meters()], broker)
-    with Watch(runtime.connection, runtime.topics, broker, echo=False) as watching:
+    with Watch(runtime.mqtt.connection, runtime.mqtt.topics, broker, echo=False) as watching:
         show(house, watching, stopped, seconds)
     return 0

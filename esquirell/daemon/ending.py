@@ -42,9 +42,9 @@ def last_words(runtime: Runtime, role: Role) -> None:
     for child in active_children():
         if child.pid is not None:
             os.kill(child.pid, signal.SIGKILL)
-    runtime.finish_readings()
+    runtime.polling.finish_readings()
     if _publishes(runtime, role):
-        runtime.connection.stop(1.0)
+        runtime.mqtt.connection.stop(1.0)
     role.at_exit()
     if runtime.control.restarting:
         start_anew()
@@ -53,10 +53,10 @@ def last_words(runtime: Runtime, role: Role) -> None:
 def leave(runtime: Runtime, role: Role) -> None:
     """Shut down cleanly: the last readings are sent before the connection ends."""
     if _publishes(runtime, role):
-        runtime.connection.stop(GOODBYE_S)
+        runtime.mqtt.connection.stop(GOODBYE_S)
     withdraw(runtime, role.names)
     log.info("ended")
 
 
 def _publishes(runtime: Runtime, role: Role) -> bool:
-    return "beat" not in role.names or runtime.bridges
+    return "beat" not in role.names or runtime.mqtt.bridges

@@ -9,21 +9,21 @@ from esquirell.runtime.root import Runtime
 
 def listening(runtime: Runtime) -> tuple[Part, ...]:
     """Return the parts with which a process receives what its meters report."""
-    runtime.devices.lines = runtime.lines
+    runtime.devices.lines = runtime.polling.lines
 
     def hurry_reports() -> None:
-        runtime.reports.hurry()
+        runtime.polling.reports.hurry()
 
     def storing() -> Turn:
-        runtime.reports.on_kept = runtime.publisher.on_held = stored_reports.wake
-        return runtime.reports.store_due
+        runtime.polling.reports.on_kept = runtime.mqtt.publisher.on_held = stored_reports.wake
+        return runtime.polling.reports.store_due
 
     stored_reports = _part("stored-reports", storing)
     return (
-        _part("lines", lambda: runtime.lines.run_once),
-        _part("reports", lambda: runtime.reports.run_once, hurry_reports),
+        _part("lines", lambda: runtime.polling.lines.run_once),
+        _part("reports", lambda: runtime.polling.reports.run_once, hurry_reports),
         stored_reports,
-        _part("inbox", lambda: runtime.inbox.run_once),
+        _part("inbox", lambda: runtime.polling.inbox.run_once),
     )
 
 

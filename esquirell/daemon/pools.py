@@ -68,7 +68,7 @@ def connect_children(runtime: Runtime) -> None:
         runtime.devices.transport.abandon()
         own = runtime_of_child(runtime)
         use(own)
-        own.connection.start()
+        own.mqtt.connection.start()
         worker_process_shutdown.connect(lambda **_: _end(own), weak=False)
 
     worker_process_init.connect(begin, weak=False)
@@ -77,14 +77,14 @@ def connect_children(runtime: Runtime) -> None:
 def runtime_of_child(runtime: Runtime) -> Runtime:
     """Return the runtime of a process of the pool; its parent reads the meters."""
     own = Runtime(runtime.settings, runtime.app)
-    own.queues, own.served = runtime.queues, runtime.served
-    own.parent = runtime.instance
+    own.polling.queues, own.polling.served = runtime.polling.queues, runtime.polling.served
+    own.polling.parent = runtime.instance
     return own
 
 
 def _end(runtime: Runtime) -> None:
-    runtime.close_meters()
-    runtime.connection.stop(GOODBYE_S)
+    runtime.polling.close()
+    runtime.mqtt.connection.stop(GOODBYE_S)
 
 
 def pool_of(worker: Worker) -> BasePool:

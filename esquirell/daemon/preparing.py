@@ -56,7 +56,7 @@ def prepare(runtime: Runtime, *, schedules: bool, alone: bool = False) -> None:
             still_starting(f"waiting for the database: {error}", DATABASE_LIMIT_S)
             threading.Event().wait(DATABASE_RETRY_S)
         else:
-            runtime.note_place()
+            runtime.place.note()
             return
 
 

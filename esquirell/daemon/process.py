@@ -47,7 +47,7 @@ STAND_BY_EXIT_CODE = 75
 def run_worker(runtime: Runtime, role: Role, pool: Pool) -> int:
     """Work until a signal arrives, with the parts of `role` running; return the exit code."""
     runtime.control.set_level = logs.set_level
-    runtime.serve_figures()
+    runtime.measuring.serve()
     runtime.app.steps["worker"].add(Parts)
     runtime.app.steps["consumer"].update((ConsumerHeartbeat, RestoreRevoked, TaskEventsForFlower))
     records.connect()
@@ -68,14 +68,14 @@ def run_worker(runtime: Runtime, role: Role, pool: Pool) -> int:
         try:
             worker.start()
         finally:
-            runtime.close_meters()
+            runtime.polling.close()
             leave(runtime, role)
     return RENEWAL.code(int(worker.exitcode or 0))
 
 
 def _open(runtime: Runtime) -> None:
     runtime.connect()
-    runtime.poller.store_waiting()
+    runtime.polling.poller.store_waiting()
 
 
 def _after_fork(runtime: Runtime, pool: Pool) -> None:
@@ -90,7 +90,7 @@ def run_parts(runtime: Runtime, role: Role) -> int:
     ended = flag_of((signal.SIGTERM, signal.SIGINT))
     reload_on_hangup(runtime)
     runtime.control.set_level = logs.set_level
-    runtime.serve_figures()
+    runtime.measuring.serve()
     settle()
     notify("READY=1")
     duties = duties_of(runtime, role)
@@ -120,7 +120,7 @@ def _stand_by(lease: Lease, ended: Flag, announce: Callable[[], str]) -> bool:
 def _be_active(runtime: Runtime, role: Role, ended: Flag) -> int:
     progress = Progress()
     watchdog = _watchdog(runtime, role, Gauge("the main loop", progress.silent_s))
-    if runtime.bridges:
+    if runtime.mqtt.bridges:
         runtime.connect()
     watchdog.start()
     _report_up(runtime, role)
@@ -222,7 +222,7 @@ def _end_of(runtime: Runtime, role: Role) -> Callable[[], None]:
     def end() -> None:
         first = next(signals) == 0
         _begin_to_end(runtime, first=first)
-        runtime.poller.stop()
+        runtime.polling.poller.stop()
         within_s = END_WITHIN_S if first else 0.0
         end_in_time(lambda: last_words(runtime, role), within_s)
 

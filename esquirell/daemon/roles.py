@@ -63,7 +63,7 @@ class Role:
 
 def everything(runtime: Runtime, server: RedisServer | None) -> Role:
     """Return all roles for this process, with our own Redis watched over if there is one."""
-    runtime.bridges = True
+    runtime.mqtt.bridges = True
     # The same owner after a restart: it need not wait for the previous lease.
     owner = persistent_name(runtime.settings.state_dir / INSTANCE)
     own_redis = (_server(server),) if server else ()
@@ -83,10 +83,10 @@ def worker(
     runtime: Runtime, queues: Sequence[str] = (DEFAULT_QUEUE,), kind: Kind = "threads"
 ) -> Role:
     """Return the worker alone: it polls, stores and publishes the meters of these queues."""
-    runtime.queues = tuple(queue for queue in queues if queue != DEFAULT_QUEUE)
-    runtime.served = tuple("" if queue == DEFAULT_QUEUE else queue for queue in queues)
-    names = [worker_of(queue) for queue in runtime.queues]
-    taken = list(runtime.queues)
+    runtime.polling.queues = tuple(queue for queue in queues if queue != DEFAULT_QUEUE)
+    runtime.polling.served = tuple("" if queue == DEFAULT_QUEUE else queue for queue in queues)
+    names = [worker_of(queue) for queue in runtime.polling.queues]
+    taken = list(runtime.polling.queues)
     if DEFAULT_QUEUE in queues:
         names, taken = ["worker", *names], [*QUEUES, *taken]
     working = (*listening(runtime), _waiting(runtime))
@@ -113,14 +113,14 @@ def beat(runtime: Runtime) -> Role:
 
 def duties_of(runtime: Runtime, role: Role, blocked: Callable[[], bool] = lambda: False) -> Duties:
     """Return what a process of this role reports about itself; `blocked` is its worker's state."""
-    served = tuple(queue or DEFAULT_QUEUE for queue in runtime.served)
+    served = tuple(queue or DEFAULT_QUEUE for queue in runtime.polling.served)
     works = any(name.partition("@")[0] == "worker" for name in role.names)
     return Duties(role.names, role.standing_by, served if works else (), blocked)
 
 
 def bridge(runtime: Runtime) -> Role:
     """Return the bridge alone, which keeps the retained topics up to date."""
-    runtime.bridges = True
+    runtime.mqtt.bridges = True
     lease = runtime.shared.lease("bridge", runtime.instance)
     parts = (_bridge(runtime), _commands(runtime), *_missed(runtime), following_meters(runtime))
     return Role(("bridge",), parts, (_mqtt_gauge(runtime),), lease)
@@ -167,13 +167,13 @@ def _bridge(runtime: Runtime, lease: Lease | None = None) -> Part:
     def turn() -> float:
         if lease is not None:
             _keep(lease)
-        rest_s = runtime.bridge.tick()
+        rest_s = runtime.bridging.bridge.tick()
         # Where beat looks at the schedules every second, it says what is new.
         return rest_s if runtime.shared.snapshots.is_shared else min(rest_s, BRIDGE_TURN_S)
 
     @contextmanager
     def make() -> Iterator[Turn]:
-        runtime.bridge.on_news(part.wake)
+        runtime.bridging.bridge.on_news(part.wake)
         runtime.shared.snapshots.on_news = part.wake
         yield turn
 
@@ -192,11 +192,11 @@ def _keep(lease: Lease) -> None:
 
 def _commands(runtime: Runtime) -> Part:
     def hurry() -> None:
-        runtime.requests.hurry()
+        runtime.bridging.requests.hurry()
 
     @contextmanager
     def make() -> Iterator[Turn]:
-        yield runtime.requests.turn
+        yield runtime.bridging.requests.turn
 
     return Part("commands", make, hurry)
 
@@ -208,7 +208,7 @@ def _missed(runtime: Runtime) -> tuple[Part, ...]:
 
     @contextmanager
     def make() -> Iterator[Turn]:
-        yield runtime.replay.run_once
+        yield runtime.bridging.replay.run_once
 
     return (Part("history", make),)
 
@@ -237,7 +237,7 @@ def _waiting(runtime: Runtime) -> Part:
     """Try to store what could not be stored, also while no poll is due."""
 
     def turn() -> float:
-        runtime.poller.delivery.saver.retry()
+        runtime.polling.poller.delivery.saver.retry()
         return STORE_AGAIN_S
 
     @contextmanager
@@ -271,7 +271,7 @@ def _server(server: RedisServer) -> Part:
 
 def _mqtt_gauge(runtime: Runtime) -> Gauge:
     # A failing name lookup may take more than a minute.
-    return Gauge("the MQTT connection", runtime.connection.age, MQTT_LIMIT_S)
+    return Gauge("the MQTT connection", runtime.mqtt.connection.age, MQTT_LIMIT_S)
 
 
 def _worker_gauges(runtime: Runtime) -> tuple[Gauge, Gauge]:
@@ -279,7 +279,7 @@ def _worker_gauges(runtime: Runtime) -> tuple[Gauge, Gauge]:
         silent_s = ConsumerHeartbeat.silent_s()
         return silent_s if silent_s > CONSUMER_LIMIT_S and _redis_serves(runtime) else 0.0
 
-    reads = Gauge("a read of a meter", runtime.poller.reads.oldest_s, POLL_LIMIT_S * 3)
+    reads = Gauge("a read of a meter", runtime.polling.poller.reads.oldest_s, POLL_LIMIT_S * 3)
     return (Gauge("the consumer", consumer_silent_s, CONSUMER_LIMIT_S), reads)
 
 

@@ -51,7 +51,7 @@ class Devices:
         announce: Announce,
     ) -> None:
         self._settings = settings
-        self._interval_s = interval_s
+        self.interval_s = interval_s
         self._listener = listener
         self._clock = clock
         self._described: dict[str, tuple[Meter, Device]] = {}
@@ -64,7 +64,7 @@ class Devices:
         network = Network(
             settings.lock_dir,
             keep=self._keep,
-            interval_s=lambda meter: self._interval_s(meter.name),
+            interval_s=lambda meter: self.interval_s(meter.name),
             finder=Finder(),
             addresses=Addresses(settings.state_dir / ADDRESSES),
             listener=self,
@@ -148,7 +148,7 @@ class Devices:
             return "closed"
         if self.lines is not None and may_be_held(meter):
             return "held"
-        pace_s = self._interval_s(meter.name)
+        pace_s = self.interval_s(meter.name)
         return "kept" if meter.enabled and pace_s <= KEEP_UP_TO_S else "closed"
 
     def requests_spent(self) -> Spent:

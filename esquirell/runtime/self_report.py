@@ -2,21 +2,18 @@
 
 import socket
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Protocol
+from pathlib import Path
 
 from esquirell.domain.errors import UnavailableError
-from esquirell.domain.meter import Meter
 from esquirell.domain.process import Process
 from esquirell.domain.reading import iso
-from esquirell.mqtt.client import Connection
-from esquirell.services.lines import Lines
-from esquirell.services.poll import Poller
+from esquirell.runtime.mqtt import Mqtt
+from esquirell.runtime.polling import Polling
 from esquirell.services.schedules import Schedules, pace_of
-from esquirell.services.timekeeping import Timekeeper
-from esquirell.settings import Settings, state_files
+from esquirell.settings import state_files
 
 # How often to look how often meters are to be read.
 PACE_EVERY_S = 60.0
@@ -35,59 +32,6 @@ class Duties:
     standing_by: Nothing = tuple
     queues: tuple[str, ...] = ()
     blocked: Callable[[], bool] = lambda: False
-
-
-class ThisProcess(Protocol):
-    """The parts of a process that describe it; none is built for that."""
-
-    @property
-    def settings(self) -> Settings:
-        """The configuration."""
-        ...
-
-    @property
-    def started_at(self) -> datetime:
-        """When it started."""
-        ...
-
-    @property
-    def is_connected_to_mqtt(self) -> bool:
-        """Whether it keeps a connection to the broker, up or not."""
-        ...
-
-    @property
-    def connection(self) -> Connection:
-        """That connection."""
-        ...
-
-    @property
-    def polls(self) -> bool:
-        """Whether it reads meters."""
-        ...
-
-    @property
-    def poller(self) -> Poller:
-        """What reads them."""
-        ...
-
-    @property
-    def timekeeper(self) -> Timekeeper:
-        """What decides whether the clock is right."""
-        ...
-
-    @property
-    def schedules(self) -> Schedules:
-        """What is to be read when."""
-        ...
-
-    @property
-    def lines(self) -> Lines:
-        """Which meters are its own."""
-        ...
-
-    def meters(self) -> Sequence[Meter]:
-        """Return the configured meters."""
-        ...
 
 
 class Punctuality:
@@ -134,22 +78,34 @@ class Punctuality:
 class SelfReport:
     """Describes this process to all others; cheap enough for every few seconds."""
 
-    def __init__(self, runtime: ThisProcess, now: Callable[[], datetime]) -> None:
-        self._runtime = runtime
-        self._since = iso(runtime.started_at)
-        self._punctuality = Punctuality(self._pace_s, lambda: runtime.poller.polled_at, now)
+    def __init__(
+        self,
+        state_dir: Path,
+        started_at: datetime,
+        mqtt: Mqtt,
+        polling: Polling,
+        schedules: Schedules,
+    ) -> None:
+        self._state_dir = state_dir
+        self._since = iso(started_at)
+        self._mqtt = mqtt
+        self._polling = polling
+        self._schedules = schedules
+        self._punctuality = Punctuality(
+            self._pace_s, lambda: polling.poller.polled_at, polling.upkeep.clock
+        )
         self.duties = Duties()
 
     def process(self) -> Process:
         """Return the description of this process; never raises."""
-        duties, runtime = self.duties, self._runtime
+        duties, polling = self.duties, self._polling
         return Process(
             socket.gethostname(),
             duties.roles,
             self._since,
             duties.standing_by(),
             duties.queues,
-            runtime.poller.waiting if runtime.polls else 0,
+            polling.poller.waiting if polling.reads else 0,
             tuple(self.problems()),
         )
 
@@ -158,15 +114,15 @@ class SelfReport:
         return list(self._problems())
 
     def _problems(self) -> Iterator[str]:
-        runtime = self._runtime
-        if not state_files.is_there(runtime.settings.state_dir):
-            yield state_files.gone(runtime.settings.state_dir)
-        if runtime.is_connected_to_mqtt:
-            yield from runtime.connection.problems
-        if not runtime.polls:
+        polling = self._polling
+        if not state_files.is_there(self._state_dir):
+            yield state_files.gone(self._state_dir)
+        if self._mqtt.is_connected:
+            yield from self._mqtt.connection.problems
+        if not polling.reads:
             return
-        yield from runtime.poller.delivery.saver.problems
-        if runtime.timekeeper.doubts:
+        yield from polling.poller.delivery.saver.problems
+        if polling.upkeep.timekeeper.doubts:
             yield "the clock is doubted: readings wait until the time is known"
         if self.duties.blocked():
             yield "all places of the worker are held by tasks that take over ten minutes"
@@ -178,9 +134,7 @@ class SelfReport:
 
         Raises UnavailableError.
         """
-        schedules = list(self._runtime.schedules.active().values())
-        is_mine = self._runtime.lines.is_mine
-        paces = [
-            pace_of(schedules, meter.name) for meter in self._runtime.meters() if is_mine(meter)
-        ]
+        schedules, polling = list(self._schedules.active().values()), self._polling
+        is_mine = polling.lines.is_mine
+        paces = [pace_of(schedules, meter.name) for meter in polling.meters() if is_mine(meter)]
         return min((pace for pace in paces if pace is not None), default=None)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from esquirell.storage.prices import Prices
     from esquirell.storage.readings import Readings
     from esquirell.storage.schedules import Schedules
+    from esquirell.storage.spool import Spool
     from esquirell.storage.statistics.store import Statistics as StatisticsStore
 
 
@@ -85,7 +86,15 @@ class Storage(Stores):
         super().__init__(database, given.timezone)
         self._settings = settings
         self._clock = clock
+        self._spool_file = given.spool_file
         self.calendar = Calendar(given.timezone)
+
+    @cached_property
+    def spool(self) -> "Spool":
+        """What waits on this machine while the database is unreachable."""
+        from esquirell.storage.spool import Spool
+
+        return Spool(self._spool_file)
 
     @cached_property
     def statistics(self) -> "Statistics":

@@ -23,21 +23,14 @@ from esquirell.storage.maintenance.revision import HEAD, ensure_current, read_re
 
 
 class Upkeep:
-    """Maintains the database of `storage`; `timekeeper` decides whether the clock is right."""
+    """Maintains the database of `storage`."""
 
     revision = HEAD
 
-    def __init__(
-        self,
-        settings: Settings,
-        storage: Storage,
-        clock: Clock,
-        timekeeper: Timekeeper | None = None,
-    ) -> None:
-        self._timekeeper = timekeeper or Timekeeper(Machine())
+    def __init__(self, settings: Settings, storage: Storage, clock: Clock) -> None:
         self._settings = settings
         self._storage = storage
-        self._clock = clock
+        self.clock = clock
 
     @property
     def database(self) -> Database:
@@ -120,7 +113,7 @@ class Upkeep:
     def backups(self) -> Backups:
         """The backups of the database."""
         settings = self._settings
-        return Backups(self.database, settings.backup_dir, settings.backup.keep, self._clock)
+        return Backups(self.database, settings.backup_dir, settings.backup.keep, self.clock)
 
     @cached_property
     def claim(self) -> Claim:
@@ -128,21 +121,24 @@ class Upkeep:
         return Claim(self.database)
 
     @cached_property
+    def timekeeper(self) -> Timekeeper:
+        """Decides whether the clock is right."""
+        return Timekeeper(Machine())
+
+    @cached_property
     def retention(self) -> Retention:
         """Prunes old readings."""
         keep = self._settings.database.raw_retention
         storage = self._storage
-        return Retention(storage.periods, storage.calendar, keep, self._clock, self._is_right)
+        return Retention(storage.periods, storage.calendar, keep, self.clock, self._is_right)
 
     @cached_property
     def corrections(self) -> Corrections:
         """Corrections of stored data."""
-        return Corrections(self.database, self._storage.calendar, self._clock)
+        return Corrections(self.database, self._storage.calendar, self.clock)
 
     def _is_right(self, now: datetime) -> bool:
-        return self._timekeeper.trusts(
-            now, lambda: newest(self._storage.reading_history.statuses())
-        )
+        return self.timekeeper.trusts(now, lambda: newest(self._storage.reading_history.statuses()))
 
     def _trace_of_one_missing(self) -> Path | None:
         """Return a file of ours that shows that the missing database once existed."""

@@ -21,8 +21,8 @@ WAIT_S = 1.0
 def beside(runtime: Runtime, role: Role) -> Role:
     """Return a role that polls with the page beside it: readings are live from the polls."""
     live = Live()
-    runtime.publisher.on_reading(live.take)
-    runtime.publisher.on_event(live.note)
+    runtime.mqtt.publisher.on_reading(live.take)
+    runtime.mqtt.publisher.on_event(live.note)
     return replace(role, parts=(*role.parts, web(runtime, live)))
 
 

@@ -12,8 +12,8 @@ from esquirell.runtime.root import Runtime
 def test_a_process_of_the_pool_has_meters_read_by_its_worker(tmp_path: Path) -> None:
     settings = ConfigurationFolder(tmp_path).load(METER + 'queue = "yard"')
     parent = Runtime(settings, Celery())
-    parent.queues = ("yard",)
+    parent.polling.queues = ("yard",)
     child = runtime_of_child(parent)
     (meter,) = child.meters()
     assert child is not parent
-    assert child.fetch._remote.split([meter]).others == {parent.instance: [meter]}
+    assert child.polling.remote.split([meter]).others == {parent.instance: [meter]}

@@ -181,7 +181,7 @@ def test_the_example_of_a_schedule_has_its_shape() -> None:
 
 def test_the_examples_of_the_bridge_have_their_shape(tmp_path: Path) -> None:
     runtime = Runtime(ConfigurationFolder(tmp_path).load(METER), Celery())
-    assert example("esquirell/bridge/info").keys() == runtime._info().keys()
+    assert example("esquirell/bridge/info").keys() == runtime.bridging.info().keys()
     assert example("esquirell/bridge/state").keys() == will_of(TOPICS).payload.keys()
 
 

@@ -44,14 +44,14 @@ def main(config: str) -> None:
     use(runtime)
     runtime.prepare()
     runtime.connect()
-    runtime.devices.lines = runtime.lines
-    runtime.lines.run_once()
+    runtime.devices.lines = runtime.polling.lines
+    runtime.polling.lines.run_once()
     # What is done once in a while only is not what a reading enters.
     for _ in range(3):
-        runtime.fetch.scheduled(None, lambda: None)
+        runtime.polling.fetch.scheduled(None, lambda: None)
         time.sleep(1)
     trace.on = True
-    outcome = runtime.fetch.scheduled(None, lambda: None)
+    outcome = runtime.polling.fetch.scheduled(None, lambda: None)
     trace.on = False
     sys.stdout.write(json.dumps({"outcome": outcome, "entered": sorted(trace.entered)}))
     sys.stdout.flush()

@@ -45,12 +45,12 @@ def redis(runtime: Runtime) -> Finding:
 
 def mqtt(runtime: Runtime) -> Finding:
     """Check whether the broker accepts us, and delivers what we send as we need it."""
-    settings, check = runtime.settings.mqtt, runtime.rights_check
+    settings, check = runtime.settings.mqtt, runtime.mqtt.rights_check
     check.listen()
-    runtime.connection.start()
-    trouble = broker.reach(runtime.connection)
+    runtime.mqtt.connection.start()
+    trouble = broker.reach(runtime.mqtt.connection)
     problems = [] if trouble else check.problems()
-    runtime.connection.stop(broker.LEAVE_S)
+    runtime.mqtt.connection.stop(broker.LEAVE_S)
     where = f"{settings.host}:{settings.port}"
     if trouble:
         return fault("mqtt", trouble, "correct esquirell.toml, or start the broker if it is down")

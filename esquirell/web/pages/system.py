@@ -45,9 +45,9 @@ class System(Steering):
         return {
             "address": f"{mqtt.host}:{mqtt.port}",
             # A process that serves the page alone has no connection of the bridge's.
-            "known": runtime.bridges,
-            "connected": runtime.bridges and runtime.connection.connected,
-            "trouble": runtime.connection.trouble if runtime.bridges else "",
+            "known": runtime.mqtt.bridges,
+            "connected": runtime.mqtt.bridges and runtime.mqtt.connection.connected,
+            "trouble": runtime.mqtt.connection.trouble if runtime.mqtt.bridges else "",
         }
 
 

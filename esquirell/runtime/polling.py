@@ -1,0 +1,125 @@
+"""Reading the meters: on schedule, on request, for other workers, and what meters report."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from esquirell.domain.errors import SpoolError
+from esquirell.domain.heard import Question
+from esquirell.domain.meter import Meter
+from esquirell.domain.reading import MeterStatus
+from esquirell.runtime.devices import Devices
+from esquirell.runtime.measuring import Measuring
+from esquirell.runtime.mqtt import Mqtt
+from esquirell.runtime.shared import Shared
+from esquirell.runtime.storage import Storage
+from esquirell.runtime.upkeep import Upkeep
+from esquirell.services.delivery import Delivery, Saver
+from esquirell.services.fetch import Fetch
+from esquirell.services.lines import Lines
+from esquirell.services.patience import PatientStore
+from esquirell.services.poll import Poller
+from esquirell.services.remote_reads import Inbox, OneWorker, RemoteReads
+from esquirell.services.reports import Reports
+from esquirell.services.timekeeping import Dating
+
+
+@dataclass(eq=False)
+class Polling:
+    """What reads the configured meters, and where the readings go; built on first use.
+
+    `queues` are those of meters that this process serves, beside the meters without one, `served`
+    all of them with "" for those. `parent` is the worker that reads the meters for this process.
+    """
+
+    meters: Callable[[], Sequence[Meter]]
+    devices: Devices
+    storage: Storage
+    upkeep: Upkeep
+    shared: Shared
+    mqtt: Mqtt
+    measuring: Measuring
+    queues: tuple[str, ...] = ()
+    served: tuple[str, ...] = ("",)
+    parent: str = ""
+
+    @property
+    def reads(self) -> bool:
+        """Whether this process reads meters, as a worker does."""
+        return "poller" in self.__dict__
+
+    @cached_property
+    def poller(self) -> Poller:
+        """The service that polls."""
+        devices, storage, upkeep, clock = self.devices, self.storage, self.upkeep, self.upkeep.clock
+        transport, store = self.measuring.ports(devices.transport, storage.readings)
+        history = storage.reading_history
+        dating = Dating(upkeep.timekeeper, storage.spool, history, upkeep.corrections, clock)
+        saver = Saver(PatientStore(store), storage.spool, dating)
+        delivery = Delivery(devices.profiles, saver, self.mqtt.publisher)
+        return Poller(transport, devices.profiles, delivery, clock, devices.interval_s)
+
+    @cached_property
+    def reports(self) -> Reports:
+        """Handles what meters report by themselves."""
+        poller, clock = self.poller, self.upkeep.clock
+        return Reports(poller.intake, poller.judging, poller.delivery, self.mqtt.publisher, clock)
+
+    @cached_property
+    def lines(self) -> Lines:
+        """The connections to meters that this process holds."""
+        owners = self.shared.owners
+        return Lines(self.meters, self.poller.question, self._hold, owners, self.served)
+
+    @cached_property
+    def fetch(self) -> Fetch:
+        """The work behind the tasks."""
+        return Fetch(self.poller, self.meters, self.remote, self.devices.capture.take)
+
+    @cached_property
+    def remote(self) -> RemoteReads:
+        """Reads of other workers on behalf of this one."""
+        ownership = OneWorker(self.parent) if self.parent else self.lines
+        return RemoteReads(self.shared.relay, ownership)
+
+    @cached_property
+    def inbox(self) -> Inbox:
+        """Reads of this worker on behalf of others."""
+        return Inbox(self.shared.relay, self.fetch.batch, self.remote.reading)
+
+    def waiting(self) -> int:
+        """Count the readings waiting on this machine; counting must not build what polls."""
+        if self.reads:
+            return self.poller.waiting
+        try:
+            return self.storage.spool.count()
+        except SpoolError:
+            return 0
+
+    def statuses(self) -> dict[str, MeterStatus]:
+        """Return what this process itself knows about the meters, even if not stored yet."""
+        return self.poller.delivery.statuses.known() if self.reads else {}
+
+    def forget(self, meters: Sequence[str]) -> None:
+        """Forget what is known about meters that are no longer configured."""
+        if self.reads:
+            self.poller.forget(meters)
+
+    def finish_readings(self) -> None:
+        """Close all connections; store and publish what was held back."""
+        self.poller.close()
+        if "reports" in self.__dict__:
+            self.reports.close()
+        self.mqtt.publisher.publish_held()
+
+    def close(self) -> None:
+        """Stop reading meters, and release them to other workers at once."""
+        self.finish_readings()
+        if self.devices.lines is not None:
+            self.lines.leave()
+
+    def _hold(self, questions: Sequence[Question]) -> None:
+        """Hold these connections and no others; what arrived over closed ones is stored."""
+        self.poller.judging.prepare([question.meter.name for question in questions])
+        self.devices.transport.hold(questions)
+        self.reports.flush()
