@@ -6,6 +6,7 @@ FOLDER contains an `esquirell.toml`; keys and counters continue after a restart.
 
 import argparse
 import logging
+import os
 import signal
 import sys
 import time
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from esquirell.daemon.signals import flag_of
+from esquirell.demo.plan import DemoError
 from esquirell.demo.simulated_meters import NAMES, PRODUCT_ID, new_key
 from esquirell.runtime.demonstration import SimulatedMeter, simulated_meter
 from esquirell.settings.writing import to_toml
@@ -23,6 +25,7 @@ from esquirell.settings.writing import to_toml
 log = logging.getLogger(__name__)
 
 FIRST_PORT = 6668
+LAST_PORT = 65535
 PROTOCOLS = ("3.3", "3.4", "3.5")
 EVERY_S = 5
 ANY_ADDRESS = "0.0.0.0"  # noqa: S104 - in a container, for the others on its network
@@ -35,9 +38,16 @@ KEPT = "meters.toml"
 def main() -> int:
     """Serve simulated meters, or check that they are served."""
     parser = argparse.ArgumentParser(prog="python -m esquirell.demo.meters")
-    parser.add_argument("folder", type=Path)
+    parser.add_argument("folder", type=Path, help="where the configuration and the keys go")
     parser.add_argument(
         "--host", default="localhost", help="the host name under which others reach them"
+    )
+    parser.add_argument(
+        "--port",
+        type=int,
+        choices=range(1, LAST_PORT - len(PROTOCOLS) + 2),
+        metavar="N",
+        help=f"the port of the first meter; the others follow ({FIRST_PORT}, or as last time)",
     )
     parser.add_argument("--check", action="store_true", help="exit with 0 if they are served")
     call = parser.parse_args()
@@ -45,21 +55,25 @@ def main() -> int:
         return 0 if served(call.folder) else 1
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     ended = flag_of((signal.SIGTERM, signal.SIGINT))
-    with serving(call.folder, call.host):
-        ended.wait()
+    try:
+        with serving(call.folder, call.host, call.port):
+            ended.wait()
+    except DemoError as error:
+        parser.exit(1, f"{parser.prog}: {error}\n")
     return 0
 
 
 @contextmanager
-def serving(folder: Path, host: str) -> Iterator[Mapping[str, Any]]:
-    """Serve meters that others reach at `host`; yield the configuration. Raises OSError."""
-    tables = _kept(folder / KEPT) or _new(folder / KEPT, host)
-    began = (folder / KEPT).stat().st_mtime
+def serving(folder: Path, host: str, port: int | None = None) -> Iterator[Mapping[str, Any]]:
+    """Serve meters that others reach at `host`; yield the configuration. Raises DemoError."""
+    tables, began = _prepared(folder, host)
     configuration = folder / CONFIGURATION
     with ExitStack() as stack:
         for number, table in enumerate(tables["meters"]):
+            if port is not None:
+                table["port"] = port + number
             meter = _meter(number, table, began)
-            meter.start()
+            _start(meter)
             stack.callback(meter.stop)
         _write(configuration, to_toml(tables))
         stack.callback(configuration.unlink, missing_ok=True)
@@ -74,6 +88,30 @@ def served(folder: Path) -> bool:
     except FileNotFoundError:
         return False
     return {table["port"] for table in tables["meters"]} <= _listening()
+
+
+def _prepared(folder: Path, host: str) -> tuple[dict[str, Any], float]:
+    """Return the meters, created if there are none, and when that was (Unix time)."""
+    file = folder / KEPT
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        tables = _kept(file) or _new(file, host)
+        return tables, file.stat().st_mtime
+    except OSError as error:
+        raise DemoError(
+            f"{error.filename or folder}: {error.strerror}: name another folder"
+        ) from error
+
+
+def _start(meter: SimulatedMeter) -> None:
+    try:
+        meter.start()
+    except OSError as error:
+        reason = os.strerror(error.errno or 0)
+        raise DemoError(
+            f"a simulated meter can't listen on port {meter.port}: {reason}: "
+            "stop what uses the port, or name others with --port"
+        ) from error
 
 
 def _kept(file: Path) -> dict[str, Any] | None:

@@ -1,6 +1,7 @@
 """The simulated meters of docker compose."""
 
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,8 @@ from support.waiting import LIMIT_S, eventually
 
 from esquirell.demo import meters
 from esquirell.settings import load
+
+COMMAND = (sys.executable, "-m", "esquirell.demo.meters")
 
 
 @pytest.fixture
@@ -46,7 +49,7 @@ def test_keys_outlast_a_restart(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("kept")
 def test_it_ends_when_asked_and_takes_its_configuration_with_it(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "esquirell.demo.meters", str(tmp_path)]
+    command = [*COMMAND, str(tmp_path)]
     process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
     eventually(lambda: meters.served(tmp_path))
     checked = subprocess.run([*command, "--check"], timeout=LIMIT_S, check=False)
@@ -54,3 +57,40 @@ def test_it_ends_when_asked_and_takes_its_configuration_with_it(tmp_path: Path) 
     process.send_signal(signal.SIGTERM)
     assert process.wait(LIMIT_S) == 0
     assert not (tmp_path / meters.CONFIGURATION).exists()
+
+
+@pytest.mark.usefixtures("kept")
+def test_the_ports_can_be_chosen(tmp_path: Path) -> None:
+    first = three_free_ports()
+    with meters.serving(tmp_path, "127.0.0.1", first) as tables:
+        assert [table["port"] for table in tables["meters"]] == [first, first + 1, first + 2]
+        assert meters.served(tmp_path)
+
+
+def three_free_ports() -> int:
+    """Return the first of three ports in a row on which nothing listens."""
+    return next(
+        first
+        for first in (free_port() for _ in range(100))
+        if not {first, first + 1, first + 2} & meters._listening() and first < 65_533
+    )
+
+
+def test_a_taken_port_and_a_bad_folder_are_one_sentence_each(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with socket.create_server(("0.0.0.0", 0)) as taken:
+        port = taken.getsockname()[1]
+        for folder, sentence in {
+            "new/folder": f"can't listen on port {port}: Address already in use: stop what uses",
+            "file": f"{tmp_path / 'file'}: File exists: name another folder",
+        }.items():
+            done = subprocess.run(
+                [*COMMAND, str(tmp_path / folder), "--port", str(port)],
+                capture_output=True,
+                text=True,
+                timeout=LIMIT_S,
+                check=False,
+            )
+            assert done.returncode == 1
+            assert sentence in done.stderr
+            assert done.stderr.count("\n") == 1
