@@ -27,6 +27,7 @@ class Quantity:
 _NOW, _TOTAL = "measurement", "total_increasing"
 _ENERGY = (0.0, 1e7)
 _POWER = (-5e6, 5e6)
+_KILO = 1000
 
 # A new quantity is one row here: it is published, stored and shown without any other change.
 QUANTITIES: dict[str, Quantity] = {
@@ -126,3 +127,30 @@ def label_of(key: str) -> str:
     short = len(suffix) == 1 or suffix.startswith(("pv", "dc")) or suffix == "ac"
     shown = suffix.upper() if short else suffix
     return f"{quantity.label} {shown.replace('_', ' ')}".rstrip()
+
+
+def summary(values: Mapping[str, float]) -> str:
+    """Return the power and the counters of a whole device for people: `1.24 kW, 1064.21 kWh`.
+
+    One that measures neither is summed up by the first values that it has.
+    """
+    power = total_of(values, "active_power")
+    energies = {
+        quantity: total
+        for quantity in QUANTITIES.values()
+        if quantity.unit == "kWh" and (total := total_of(values, quantity.key)) is not None
+    }
+    parts = [] if power is None else [_power_text(power)]
+    for quantity, total in energies.items():
+        direction = quantity.label.removeprefix("Energy") if len(energies) > 1 else ""
+        parts.append(f"{total:.{quantity.precision}f} kWh{direction}")
+    return ", ".join(parts) or ", ".join(_with_unit(*pair) for pair in [*values.items()][:3])
+
+
+def _power_text(watts: float) -> str:
+    return f"{watts / _KILO:.2f} kW" if abs(watts) >= _KILO else f"{watts:.0f} W"
+
+
+def _with_unit(key: str, value: float) -> str:
+    quantity = split_key(key)[0]
+    return f"{value:.{quantity.precision}f} {quantity.unit}".rstrip()

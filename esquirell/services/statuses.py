@@ -8,6 +8,7 @@ from functools import lru_cache
 from itertools import chain
 
 from esquirell.domain.errors import UnavailableError
+from esquirell.domain.quantity import summary
 from esquirell.domain.reading import MeterStatus, Outcome
 from esquirell.services.ports import ReadingStore
 
@@ -68,13 +69,26 @@ class Statuses:
                 for name, outcome in outcomes.items()
             }
             for name, status in changed.items():
-                _log_change(name, known.get(name), status, outcomes[name])
+                self._log_state(name, known.get(name), status, outcomes[name])
                 self._log_warnings(name, outcomes[name])
             known.update(changed)
             times = filter(None, (newest(changed), self._newest))
             self._newest = max(times, default=None)
             self._polled |= changed.keys()
         return changed
+
+    def _log_state(
+        self, name: str, before: MeterStatus | None, after: MeterStatus, outcome: Outcome
+    ) -> None:
+        """Log the first outcome in this process, then each change of state once."""
+        is_first = name not in self._polled
+        if after.failures:
+            is_new = is_first or after.reason != (before.reason if before else None)
+            log.log(logging.WARNING if is_new else logging.DEBUG, "%s", outcome.error)
+        elif outcome.reading and (is_first or before is None or before.failures):
+            failed = before.failures if before and before.last_success else 0
+            again = f" answers again after {failed} failed polls" if failed else ""
+            log.info("meter %s%s: %s", name, again, summary(outcome.reading.values))
 
     def _log_warnings(self, name: str, outcome: Outcome) -> None:
         """Log what is new, and what is over; a warning that stays is no news."""
@@ -138,15 +152,3 @@ def _after(before: MeterStatus, outcome: Outcome, keys: Iterable[str]) -> MeterS
 @lru_cache(_SHAPES)
 def _together(*keys: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(chain(*keys)))
-
-
-def _log_change(
-    name: str, before: MeterStatus | None, after: MeterStatus, outcome: Outcome
-) -> None:
-    """Log a change of state once; a meter that goes on failing is no news."""
-    if after.failures and after.reason != (before.reason if before else None):
-        log.warning("%s", outcome.error)
-    elif after.failures:
-        log.debug("%s", outcome.error)
-    elif before is not None and before.failures:
-        log.info("meter %s answers again after %d failed polls", name, before.failures)

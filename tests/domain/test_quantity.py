@@ -41,3 +41,20 @@ def test_each_quantity_has_the_unit_of_its_class() -> None:
         one.key: UNITS[one.device_class] for one in QUANTITIES.values()
     }
     assert {one.state_class for one in QUANTITIES.values()} == {"measurement", "total_increasing"}
+
+
+@pytest.mark.parametrize(
+    ("values", "text"),
+    [
+        ({"active_power": 1240.4, "energy_import": 1064.211}, "1.24 kW, 1064.21 kWh"),
+        ({"active_power_a": 100.0, "active_power_b": 130.0, "voltage_a": 230.0}, "230 W"),
+        (
+            {"active_power": -2500.0, "energy_import": 7.0, "energy_export": 1.5},
+            "-2.50 kW, 7.00 kWh import, 1.50 kWh export",
+        ),
+        ({"energy_charged": 3.0}, "3.00 kWh"),
+        ({"voltage": 230.14, "power_factor": 0.98, "current": 0.5}, "230.1 V, 0.98, 0.50 A"),
+    ],
+)
+def test_a_reading_is_summed_up_by_power_and_counters(values: dict[str, float], text: str) -> None:
+    assert quantity.summary(values) == text

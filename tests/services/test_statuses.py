@@ -1,13 +1,17 @@
+import logging
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from support.fakes import ReadingStore
 
-from esquirell.domain.reading import MeterStatus
-from esquirell.services.statuses import latest
+from esquirell.domain.errors import MeterUnreachableError
+from esquirell.domain.reading import MeterStatus, Outcome, Reading
+from esquirell.services.statuses import Statuses, latest
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 LATER = NOON + timedelta(minutes=1)
 KEYS = ("voltage",)
+AGAIN = "meter main answers again after 5 failed polls: 1.24 kW, 1064.21 kWh"
 
 
 def ok(at: datetime) -> MeterStatus:
@@ -40,3 +44,31 @@ def test_who_saw_it_answer_last_knows_best(
 def test_each_meter_that_anybody_knows_is_there() -> None:
     both = {"main": ok(NOON), "garage": ok(LATER)}
     assert latest({"main": ok(NOON)}, {"garage": ok(LATER)}) == both
+
+
+class Failing(ReadingStore):
+    """A store in which the meter failed before this process started."""
+
+    def statuses(self) -> dict[str, MeterStatus]:
+        return {"main": failing(NOON)}
+
+
+def test_the_first_outcome_is_logged_and_then_what_changes(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO)
+    away = Outcome(error=MeterUnreachableError("unreachable", "main can't be reached"))
+    read = Outcome(Reading("main", NOON, {"active_power": 1240.0, "energy_import": 1064.21}))
+    # One that failed before a restart is named again: whoever starts it wants to know.
+    first = "meter main: 1.24 kW, 1064.21 kWh"
+    for store, outcomes, said in (
+        (ReadingStore(), (read, read, away), [first, "main can't be reached"]),
+        (ReadingStore(), (away, away, read, read), ["main can't be reached", first]),
+        (Failing(), (away, away, read, read), ["main can't be reached", AGAIN]),
+        (Failing(), (read, read), [AGAIN.replace("5", "3", 1)]),
+    ):
+        caplog.clear()
+        statuses = Statuses(store)
+        for outcome in outcomes:
+            statuses.after({"main": outcome}, {"main": KEYS})
+        assert caplog.messages == said
