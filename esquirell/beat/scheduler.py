@@ -3,6 +3,7 @@
 import logging
 import time
 from collections.abc import Callable
+from typing import NamedTuple
 
 from celery import Celery
 from celery.beat import SchedulingError
@@ -28,6 +29,20 @@ CLOCK_STEP_S = 1.0
 QUEUE_LIMIT = 1000
 
 
+class Clocks(NamedTuple):
+    """The clock that people set and the one that nobody sets, both in seconds."""
+
+    wall: Callable[[], float] = time.time
+    monotonic: Callable[[], float] = time.monotonic
+
+    def offset(self) -> float:
+        """Return how far they are apart: a change means that the clock was set."""
+        return self.wall() - self.monotonic()
+
+
+REAL_CLOCKS = Clocks()
+
+
 class Scheduler(RedBeatScheduler):
     """Sends what is due; only `stop` ends it.
 
@@ -45,6 +60,7 @@ class Scheduler(RedBeatScheduler):
         sync: Callable[[], None],
         lease: Lease,
         outage: Outage,
+        clocks: Clocks = REAL_CLOCKS,
     ) -> None:
         settings_of(app)
         super().__init__(app, lazy=True, max_interval=TURN_S)
@@ -58,7 +74,8 @@ class Scheduler(RedBeatScheduler):
         self.is_active = True
         self._outage = outage
         self._synced_at = float("-inf")
-        self._clock_offset = _clock_offset()
+        self._clocks = clocks
+        self._clock_offset = clocks.offset()
 
     def tick(self) -> float:
         """Send what is due; return the seconds until the next check. Redis never makes it raise."""
@@ -146,7 +163,7 @@ class Scheduler(RedBeatScheduler):
 
     def _follow_the_clock(self) -> None:
         """Derive all due times again when the clock was changed: they may be far in the future."""
-        offset = _clock_offset()
+        offset = self._clocks.offset()
         if abs(offset - self._clock_offset) > CLOCK_STEP_S:
             log.warning("the clock was changed by %+.0f s", offset - self._clock_offset)
             client_of(self.app).delete(SEEDED_KEY)
@@ -154,7 +171,7 @@ class Scheduler(RedBeatScheduler):
 
     def _reconcile(self) -> None:
         self._look()
-        fresh = time.monotonic() - self._synced_at < RECONCILE_S
+        fresh = self._clocks.monotonic() - self._synced_at < RECONCILE_S
         if fresh and self._snapshot.seeded:
             return
         if self._synced_at == float("-inf"):
@@ -164,7 +181,7 @@ class Scheduler(RedBeatScheduler):
         except UnavailableError as error:
             log.debug("the timetable is not updated: %s", error)
         else:
-            self._synced_at = time.monotonic()
+            self._synced_at = self._clocks.monotonic()
         # Whether or not it was rewritten, checking may have taken a while.
         self._look()
 
@@ -174,7 +191,3 @@ class Scheduler(RedBeatScheduler):
         loaded = {key: self._load(key, text) for key, text in self._snapshot.due.items()}
         self._entries = {key: entry for key, entry in loaded.items() if entry}
         self._waiting = self._snapshot.waiting
-
-
-def _clock_offset() -> float:
-    return time.time() - time.monotonic()

@@ -17,13 +17,13 @@ _CLEAR_LINE = "\r\x1b[K"
 
 
 @contextmanager
-def working(what: str) -> Iterator[None]:
-    """Show what is being done, and for how long, once it takes more than two seconds."""
+def working(what: str, after_s: float = AFTER_S, every_s: float = EVERY_S) -> Iterator[None]:
+    """Show what is being done, and for how long, once it takes more than some seconds."""
     if not sys.stderr.isatty():
         yield
         return
     done = threading.Event()
-    thread = threading.Thread(target=_show, args=(what, done), daemon=True)
+    thread = threading.Thread(target=_show, args=(what, done, after_s, every_s), daemon=True)
     thread.start()
     try:
         yield
@@ -32,13 +32,13 @@ def working(what: str) -> Iterator[None]:
         thread.join()
 
 
-def _show(what: str, done: threading.Event) -> None:
-    began, pause = time.monotonic(), AFTER_S
+def _show(what: str, done: threading.Event, after_s: float, every_s: float) -> None:
+    began, pause, shown = time.monotonic(), after_s, False
     while not done.wait(pause):
-        pause = EVERY_S
+        pause, shown = every_s, True
         sys.stderr.write(f"{_CLEAR_LINE}{what} … {time.monotonic() - began:.0f} s")
         sys.stderr.flush()
-    if pause == EVERY_S:
+    if shown:
         sys.stderr.write(_CLEAR_LINE)
         sys.stderr.flush()
 

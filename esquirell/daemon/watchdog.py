@@ -51,8 +51,13 @@ class Watchdog:
     """
 
     def __init__(
-        self, parts: Sequence[Part], gauges: Sequence[Gauge], on_look: Callable[[], str]
+        self,
+        parts: Sequence[Part],
+        gauges: Sequence[Gauge],
+        on_look: Callable[[], str],
+        look_every_s: float = LOOK_EVERY_S,
     ) -> None:
+        self._look_every_s = look_every_s
         self._parts = parts
         self._gauges = [*gauges, *(Gauge(part.name, part.silent_s) for part in parts)]
         self._on_look = on_look
@@ -76,7 +81,7 @@ class Watchdog:
             part.join(max(0.0, deadline - time.monotonic()))
 
     def _run(self) -> None:
-        pause_s = sign_of_life_every_s(LOOK_EVERY_S)
+        pause_s = sign_of_life_every_s(self._look_every_s)
         while not self._stop.wait(together(pause_s, time.time())):
             try:
                 self._look()

@@ -21,9 +21,6 @@ from esquirell.mqtt.traffic import Handler, Subscription, Traffic
 
 log = logging.getLogger(__name__)
 
-SHORTEST_WAIT_S = 1.0
-LONGEST_WAIT_S = 30.0
-STANDBY_S = 10.0
 TURN_S = 1.0
 # A slower broker is reported; after a minute the connection is given up.
 CONFIRMED_WITHIN_S = 10.0
@@ -254,18 +251,19 @@ class Connection:
         return not self._stopping.is_set()
 
     def _run(self) -> None:
-        wait = SHORTEST_WAIT_S
+        waits = self._options.waits
+        wait = waits.shortest_s
         while not self._stopping.is_set():
             attempt = self._attempt()
             # A short connection does not reset the back-off.
-            if attempt.lasted_s > LONGEST_WAIT_S:
-                wait, self._complaint = SHORTEST_WAIT_S, ""
+            if attempt.lasted_s > waits.longest_s:
+                wait, self._complaint = waits.shortest_s, ""
             if attempt.failure and not self._stopping.is_set():
                 self._complain(attempt)
             if attempt.refuses_credentials:
                 self._read_password()
-            self._pause(STANDBY_S if attempt.standby else wait)
-            wait = min(wait * 2, LONGEST_WAIT_S)
+            self._pause(waits.standby_s if attempt.standby else wait)
+            wait = min(wait * 2, waits.longest_s)
 
     def _read_password(self) -> None:
         """Read the password again: it may have been changed here as on the broker."""

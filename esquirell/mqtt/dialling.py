@@ -28,6 +28,40 @@ class Attempt:
     refuses_credentials: bool = False
 
 
+class Session:
+    """What the broker keeps for this client while it is disconnected: for how long, since when.
+
+    Not every broker expires it by itself, and old commands must not be run.
+    """
+
+    def __init__(
+        self,
+        limit_s: float,
+        monotonic: Callable[[], float] = time.monotonic,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._limit_s = limit_s
+        self._monotonic = monotonic
+        self._now = now
+        self._connected_at: float | None = None
+
+    def connected(self) -> None:
+        """Note that the connection stood until now."""
+        self._connected_at = self._monotonic()
+
+    def is_over(self, last_seen: datetime | None) -> bool:
+        """Whether this client was disconnected for longer than its session lasts.
+
+        `last_seen` is when the broker last heard of it, if that is known.
+        """
+        connected_at, limit_s = self._connected_at, self._limit_s
+        if connected_at is not None and self._monotonic() - connected_at > limit_s:
+            return True
+        if last_seen is None:
+            return connected_at is None
+        return not -limit_s <= (self._now() - last_seen).total_seconds() <= limit_s
+
+
 class Dialler:
     """Makes attempts to connect, one after the other; `go_on` ends one early.
 
@@ -45,7 +79,7 @@ class Dialler:
         self._context = context
         self._claim = claim
         self._go_on = go_on
-        self._connected_at: float | None = None
+        self._session = Session(options.session_expiry)
 
     def dial(
         self, build: Callable[[Options], Link], serve: Callable[[Link, Options], None]
@@ -73,12 +107,12 @@ class Dialler:
                 )
             if found.holder is not None:
                 return Attempt(self._claim.held_by(found.holder, options), standby=True)
-            if self._is_session_over(found.last_seen):
+            if self._session.is_over(found.last_seen):
                 self.end_session(options)
         began, link = time.monotonic(), build(options)
         serve(link, options)
         if link.accepted:
-            self._connected_at = time.monotonic()
+            self._session.connected()
         return Attempt(
             link.failure,
             link.accepted,
@@ -86,18 +120,6 @@ class Dialler:
             speaks_another_protocol=link.speaks_another_protocol,
             refuses_credentials=link.refuses_credentials,
         )
-
-    def _is_session_over(self, last_seen: datetime | None) -> bool:
-        """Whether this client was disconnected for longer than its session lasts.
-
-        Not every broker expires it by itself, and old commands must not be run.
-        """
-        limit_s = self.options.session_expiry
-        if self._connected_at is not None and time.monotonic() - self._connected_at > limit_s:
-            return True
-        if last_seen is None:
-            return self._connected_at is None
-        return not -limit_s <= (datetime.now(UTC) - last_seen).total_seconds() <= limit_s
 
     def end_session(self, options: Options) -> None:
         """Make the broker forget the session, with a connection for this purpose only.

@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 CONNECT_LIMIT_S = 5.0
-ANSWER_LIMIT_S = 10.0
 CONFIRM_LIMIT_S = 60.0
 IN_FLIGHT_LIMIT = 20
 _PROTOCOLS = {"5": MQTTProtocolVersion.MQTTv5, "3.1.1": MQTTProtocolVersion.MQTTv311}
@@ -120,7 +119,7 @@ class Link:
         if writable:
             self._client.loop_write()
         self._client.loop_misc()
-        if not self.accepted and self._clock() - self._opened > ANSWER_LIMIT_S:
+        if not self.accepted and self._clock() - self._opened > self._options.waits.answer_s:
             self._give_up(reasons.silent(self._options))
             self.speaks_another_protocol = True
         elif self.unconfirmed_s > CONFIRM_LIMIT_S:

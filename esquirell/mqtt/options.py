@@ -9,6 +9,21 @@ from esquirell.domain.errors import ConfigError
 
 
 @dataclass(frozen=True, slots=True)
+class Waits:
+    """For how long a connection waits, in seconds.
+
+    Between attempts to connect it is `shortest_s` at first, twice as long each time, and
+    `longest_s` in the end; `standby_s` while another bridge is connected. A broker that has not
+    answered after `answer_s` is given up.
+    """
+
+    shortest_s: float = 1.0
+    longest_s: float = 30.0
+    standby_s: float = 10.0
+    answer_s: float = 10.0
+
+
+@dataclass(frozen=True, slots=True)
 class Options:
     """The broker and how to connect to it.
 
@@ -31,6 +46,7 @@ class Options:
     keepalive: int = 30
     session_expiry: int = 0
     fresh: bool = False
+    waits: Waits = Waits()
 
     @property
     def starts_afresh(self) -> bool:

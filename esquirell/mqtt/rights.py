@@ -16,10 +16,12 @@ LOOK_EVERY_S = 0.02
 class RightsCheck:
     """Sends a message as large as an announcement, and one to where devices are announced.
 
-    The latter is empty and not retained: Home Assistant ignores it.
+    The latter is empty and not retained: Home Assistant ignores it. What has not come back after
+    `limit_s` seconds does not come.
     """
 
-    def __init__(self, connection: Connection, topics: Topics) -> None:
+    def __init__(self, connection: Connection, topics: Topics, limit_s: float = LIMIT_S) -> None:
+        self._limit_s = limit_s
         self._connection = connection
         # What is sent where, and which topics the right concerns.
         self._sent = {topics.bridge_doctor: secrets.token_hex(SIZE // 2).encode()}
@@ -41,7 +43,7 @@ class RightsCheck:
         """Send the messages; return what is missing, one sentence each."""
         for topic, payload in self._sent.items():
             self._connection.send(topic, payload)
-        deadline = time.monotonic() + LIMIT_S
+        deadline = time.monotonic() + self._limit_s
         while time.monotonic() < deadline and self._came < self._sent.keys():
             time.sleep(LOOK_EVERY_S)
         return [self._problem(topic) for topic in self._sent if topic not in self._came]

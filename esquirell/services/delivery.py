@@ -47,7 +47,9 @@ class Saver:
         spool: Spool,
         dating: Dating | None = None,
         disk: Lane | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
+        self._monotonic = monotonic
         self.store = store
         self._spool = spool
         self._dating = dating
@@ -116,7 +118,7 @@ class Saver:
             if self._dating:
                 self._dating.expect()
             readings = [reading for reading in readings if not reading.undated]
-        stalled = time.monotonic() < self._stalled_until
+        stalled = self._monotonic() < self._stalled_until
         if stalled or not self._lock.acquire(timeout=0 if self._away else TURN_S):
             self._keep(readings)
             return self._away or SLOW
@@ -133,7 +135,7 @@ class Saver:
             self.store.add(readings, statuses)
         except UnavailableError as error:
             if isinstance(error, StalledError):
-                self._stalled_until = time.monotonic() + TRY_AGAIN_S
+                self._stalled_until = self._monotonic() + TRY_AGAIN_S
             self._complain(error)
             self._keep(readings)
         else:

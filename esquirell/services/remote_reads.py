@@ -89,7 +89,13 @@ class OneWorker:
 class RemoteReads:
     """Has meters read by the workers that hold their lines, and reads for others."""
 
-    def __init__(self, relay: Relay, ownership: Ownership) -> None:
+    def __init__(
+        self,
+        relay: Relay,
+        ownership: Ownership,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._monotonic = monotonic
         self._relay = relay
         self._ownership = ownership
         self._prefix = SPLIT if ownership.elsewhere else ""
@@ -131,7 +137,7 @@ class RemoteReads:
                 split.here += [meter for meter in meters if self._is_served(meter)]
                 split.nobody |= {meter: error for meter in meters if not self._is_served(meter)}
             else:
-                batches.append(Batch(worker, tuple(meters), ticket, time.monotonic()))
+                batches.append(Batch(worker, tuple(meters), ticket, self._monotonic()))
         return batches
 
     def end(self, batches: Sequence[Batch]) -> None:
@@ -140,7 +146,7 @@ class RemoteReads:
             self._forget(batch.meters)
 
     def _begin(self, meters: Sequence[Meter]) -> list[Meter]:
-        now = time.monotonic()
+        now = self._monotonic()
         with self._lock:
             began = {meter: self._polling.setdefault(meter.name, now) for meter in meters}
         return [meter for meter in meters if now - began[meter] < SHARED_S]
@@ -183,7 +189,7 @@ class RemoteReads:
         read_here: Callable[[list[Meter]], Mapping[str, Any]],
     ) -> Mapping[str, Any]:
         """Wait until another worker has read meters; read them here if it is killed meanwhile."""
-        batch = Batch("", tuple(meters), ticket, time.monotonic())
+        batch = Batch("", tuple(meters), ticket, self._monotonic())
         return self.gather([batch], lambda: None, read_here)[0]
 
     def gather(
@@ -200,8 +206,8 @@ class RemoteReads:
         answered: dict[str, Any] = {}
         failed: dict[Meter, EsquirellError] = {}
         waiting = {batch.ticket: batch for batch in batches}
-        deadline = time.monotonic() + ANSWER_LIMIT_S
-        while waiting and time.monotonic() < deadline:
+        deadline = self._monotonic() + ANSWER_LIMIT_S
+        while waiting and self._monotonic() < deadline:
             check_cancelled()
             try:
                 found = self._relay.collect(list(waiting))
@@ -227,7 +233,7 @@ class RemoteReads:
 
     def _is_lost(self, batch: Batch) -> bool:
         """Whether nobody works on a batch; it is claimed then, so that nobody begins."""
-        if time.monotonic() - batch.sent_at < TAKE_S or self._relay.under_way(batch.ticket):
+        if self._monotonic() - batch.sent_at < TAKE_S or self._relay.under_way(batch.ticket):
             return False
         return self._relay.claim(batch.ticket)
 

@@ -114,7 +114,7 @@ log = logging.getLogger(__name__)
 
 PATIENCE_S = 10
 RENEW_EVERY_S = 5.0
-_POOL = {"pool_size": 5, "max_overflow": 5, "pool_timeout": PATIENCE_S, "hide_parameters": True}
+_POOL = {"pool_size": 5, "max_overflow": 5, "hide_parameters": True}
 
 
 class Database:
@@ -282,14 +282,20 @@ class Database:
             raise gone(file)
         sqlite.prepare_file(file)
         opener = sqlite.opener(file, self._patience_s)
-        engine = create_engine(self.url, creator=opener, **_POOL)
+        engine = create_engine(self.url, creator=opener, pool_timeout=self._patience_s, **_POOL)
         sqlite.configure(engine, self._durability)
         return engine
 
     def _make_postgres_engine(self) -> Engine:
         arguments = postgres.connect_args(self.url)
         try:
-            engine = create_engine(self.url, connect_args=arguments, pool_pre_ping=True, **_POOL)
+            engine = create_engine(
+                self.url,
+                connect_args=arguments,
+                pool_pre_ping=True,
+                pool_timeout=self._patience_s,
+                **_POOL,
+            )
         except ImportError as error:
             raise ConfigError(
                 f"PostgreSQL needs a driver that is not installed: {install_command('postgres')}"

@@ -12,7 +12,7 @@ from support.redis_server import RedisProcess
 from support.waiting import LIMIT_S, eventually
 
 from esquirell.beat.redbeat import client_of
-from esquirell.beat.scheduler import QUEUE_LIMIT, RECONCILE_S, Scheduler
+from esquirell.beat.scheduler import QUEUE_LIMIT, RECONCILE_S, Clocks, Scheduler
 from esquirell.beat.snapshot import RUNS_KEY, ScheduleSnapshots
 from esquirell.beat.timetable import RedBeatTimetable
 from esquirell.broker.lease import Lease
@@ -42,12 +42,17 @@ class Bench:
         self.app, self.server, self.record = app, server, record
         self.snapshots = ScheduleSnapshots(client_of(app))
         self.timetable = RedBeatTimetable(app, self.snapshots, "UTC")
+        self.later_s = self.set_by_s = 0.0
         self.scheduler = self.new_scheduler("me")
 
     def new_scheduler(self, owner: str) -> Scheduler:
         client = self.app.redbeat_redis  # type: ignore[attr-defined] # as RedBeat keeps it
         lease = Lease(client, "beat", owner)
-        return Scheduler(self.app, self.snapshots, self.sync, lease, Outage(client))
+        clocks = Clocks(
+            lambda: time.time() + self.later_s + self.set_by_s,
+            lambda: time.monotonic() + self.later_s,
+        )
+        return Scheduler(self.app, self.snapshots, self.sync, lease, Outage(client), clocks)
 
     def sync(self) -> None:
         # As long as a database that is away is waited for.
@@ -207,7 +212,7 @@ def test_what_comes_due_while_the_database_is_waited_for_is_sent_then(
     record.schedules = {"slow": Schedule(name="slow", every=2)}
     bench.turn_until_sent(2)
     record.away, record.pause_s = True, 2.2
-    bench.scheduler._synced_at -= RECONCILE_S
+    bench.later_s += RECONCILE_S
     bench.scheduler.tick()
     assert len(bench.sent()) == 3
 
@@ -264,7 +269,7 @@ def test_a_clock_set_back_while_running_stops_nothing(bench: Bench) -> None:
     for _ in range(3):
         time.sleep(min(bench.scheduler.tick(), 0.5))
     assert len(bench.sent()) == 1
-    bench.scheduler._clock_offset += 3600
+    bench.set_by_s -= 3600
     bench.turn_until_sent(3)
 
 

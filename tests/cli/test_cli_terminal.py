@@ -148,10 +148,8 @@ def test_the_completion_is_installed_with_the_service(tmp_path: Path) -> None:
 def test_what_takes_long_says_for_how_long(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(progress, "AFTER_S", 0.01)
-    monkeypatch.setattr(progress, "EVERY_S", 0.01)
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
-    with progress.working("Reading main"):
+    with progress.working("Reading main", after_s=0.01, every_s=0.01):
         shown = eventually(lambda: capsys.readouterr().err)
     assert "Reading main … 0 s" in shown
     assert capsys.readouterr().err.endswith("\r\x1b[K")

@@ -141,10 +141,7 @@ def test_a_part_whose_thread_died_is_started_anew(caplog: pytest.LogCaptureFixtu
     assert "it has died" in caplog.text
 
 
-def test_a_look_that_fails_ends_no_watch(
-    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("esquirell.daemon.watchdog.LOOK_EVERY_S", 0.01)
+def test_a_look_that_fails_ends_no_watch(caplog: pytest.LogCaptureFixture) -> None:
     looks: list[str] = []
 
     def look() -> str:
@@ -153,7 +150,7 @@ def test_a_look_that_fails_ends_no_watch(
             raise OSError(errno.EIO, "the disk is gone")
         return ""
 
-    watchdog = Watchdog([], [], look)
+    watchdog = Watchdog([], [], look, look_every_s=0.01)
     watchdog.start()
     eventually(lambda: len(looks) > 4)
     watchdog.stop()

@@ -1,7 +1,9 @@
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
-from esquirell.mqtt.dialling import Dialler
+import pytest
+
+from esquirell.mqtt.dialling import Dialler, Session
 from esquirell.mqtt.link import Link
 from esquirell.mqtt.options import Options
 
@@ -19,14 +21,35 @@ def test_an_attempt_says_how_long_its_connection_lasted() -> None:
     assert 0.1 <= attempt.lasted_s <= time.monotonic() - began
 
 
-def test_a_session_is_over_when_its_client_was_away_for_longer() -> None:
-    dialler = Dialler(Options(session_expiry=600), None, None, lambda: True)
-    assert dialler._is_session_over(None)
-    dialler._connected_at = time.monotonic() - 590
-    assert not dialler._is_session_over(None)
-    dialler._connected_at = time.monotonic() - 610
-    assert dialler._is_session_over(None)
-    assert dialler._is_session_over(datetime.now(UTC))
+@pytest.mark.parametrize(
+    ("away_s", "seen_s_ago", "is_over"),
+    [
+        (None, None, True),
+        (None, 600, False),
+        (None, 601, True),
+        (None, -600, False),
+        (None, -601, True),
+        (0, None, False),
+        (600, None, False),
+        (601, None, True),
+        (601, 0, True),
+        (10, 601, True),
+        (10, 600, False),
+    ],
+)
+def test_a_session_is_over_when_its_client_was_away_for_longer(
+    away_s: float | None,
+    seen_s_ago: float | None,
+    is_over: bool,
+) -> None:
+    """A clock that was set may show a time in the future: it says as little as one long past."""
+    uptime_s, now = [1000.0], datetime(2026, 11, 30, 12, tzinfo=UTC)
+    session = Session(600, lambda: uptime_s[0], lambda: now)
+    if away_s is not None:
+        session.connected()
+        uptime_s[0] += away_s
+    seen = None if seen_s_ago is None else now - timedelta(seconds=seen_s_ago)
+    assert session.is_over(seen) is is_over
 
 
 def test_a_broker_that_only_speaks_the_older_protocol_is_connected_to() -> None:

@@ -17,8 +17,8 @@ from support.waiting import eventually
 from esquirell.mqtt.bridge import will_of
 from esquirell.mqtt.claim import Claim
 from esquirell.mqtt.client import Connection
-from esquirell.mqtt.link import ANSWER_LIMIT_S, CONFIRM_LIMIT_S, Link, Message
-from esquirell.mqtt.options import Options
+from esquirell.mqtt.link import CONFIRM_LIMIT_S, Link, Message
+from esquirell.mqtt.options import Options, Waits
 from esquirell.mqtt.outbox import Outgoing, encode
 from esquirell.mqtt.packet_limit import FORGET_AFTER_S, PacketLimit
 from esquirell.mqtt.topics import Topics
@@ -84,12 +84,12 @@ def test_what_is_above_the_announced_limit_is_left_out_and_the_rest_goes_on(
 
 
 def test_a_limit_that_is_only_enforced_is_found_out(
-    broker: ScriptedBroker, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    broker: ScriptedBroker, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("esquirell.mqtt.client.SHORTEST_WAIT_S", 0.05)
-    monkeypatch.setattr("esquirell.mqtt.client.LONGEST_WAIT_S", 0.05)
     broker.largest = 10_000
-    with running(Options("127.0.0.1", broker.port, protocol="3.1.1")) as connection:
+    waits = Waits(shortest_s=0.05, longest_s=0.05)
+    options = Options("127.0.0.1", broker.port, protocol="3.1.1", waits=waits)
+    with running(options) as connection:
         connection.retain("t/fits", {"text": "x" * 5000})
         connection.retain("t/big", BIG)
         connection.retain("t/small", {"n": 1})
@@ -188,14 +188,10 @@ def test_without_a_session_nothing_is_taken_for_a_repetition(broker: ScriptedBro
 
 @pytest.mark.parametrize("how", ["refused_levels", "silent_levels"])
 def test_a_broker_of_3_1_1_only_is_spoken_to_so(
-    broker: ScriptedBroker,
-    how: str,
-    caplog: pytest.LogCaptureFixture,
-    monkeypatch: pytest.MonkeyPatch,
+    broker: ScriptedBroker, how: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("esquirell.mqtt.link.ANSWER_LIMIT_S", 0.2)
     setattr(broker, how, {5})
-    with running(Options("127.0.0.1", broker.port)) as connection:
+    with running(Options("127.0.0.1", broker.port, waits=Waits(answer_s=0.2))) as connection:
         eventually(lambda: connection.connected)
         connection.retain("t/state", {"n": 1})
         broker.saw("t/state")
@@ -208,12 +204,9 @@ def test_a_broker_of_3_1_1_only_is_spoken_to_so(
     )
 
 
-def test_a_server_that_answers_in_no_protocol_is_named(
-    broker: ScriptedBroker, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("esquirell.mqtt.link.ANSWER_LIMIT_S", 0.2)
+def test_a_server_that_answers_in_no_protocol_is_named(broker: ScriptedBroker) -> None:
     broker.silent_levels = {4, 5}
-    with running(Options("127.0.0.1", broker.port)) as connection:
+    with running(Options("127.0.0.1", broker.port, waits=Waits(answer_s=0.2))) as connection:
         said = eventually(lambda: connection.trouble)
     assert 'set protocol = "3.1.1" if it does not speak MQTT 5, or check port and tls' in said
 
@@ -231,7 +224,7 @@ def test_a_broker_that_confirms_nothing_is_left_and_named(broker: ScriptedBroker
         link.turn(0.1)
     link.send(Outgoing("t/state", b"{}", retained=True))
     broker.saw("t/state")
-    now[0] = CONFIRM_LIMIT_S - ANSWER_LIMIT_S
+    now[0] = CONFIRM_LIMIT_S - 1
     link.turn(0)
     assert up(link)
     now[0] = CONFIRM_LIMIT_S + 1
@@ -268,10 +261,9 @@ def test_of_two_bridges_the_second_stands_by_and_takes_over(
     mosquitto: Mosquitto,
     protocol: Any,  # noqa: ANN401 - a literal
     caplog: pytest.LogCaptureFixture,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("esquirell.mqtt.client.STANDBY_S", 0.5)
-    options = bridge_options(mosquitto.port, protocol=protocol)
+    waits = Waits(standby_s=0.5)
+    options = bridge_options(mosquitto.port, protocol=protocol, waits=waits)
     first, second = bridge(options), bridge(options)
     with Observer(mosquitto.port, "t/#", TOPICS.bridge_state) as observer:
         first.start()

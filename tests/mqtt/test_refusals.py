@@ -21,7 +21,7 @@ from support.waiting import eventually
 from esquirell.domain.errors import ConfigError
 from esquirell.mqtt import reasons
 from esquirell.mqtt.client import Connection
-from esquirell.mqtt.link import ANSWER_LIMIT_S, Link
+from esquirell.mqtt.link import Link
 from esquirell.mqtt.options import Options
 
 # paho leaves a socket whose TLS handshake failed to the garbage collector.
@@ -137,7 +137,7 @@ def test_a_server_that_says_nothing_is_given_up() -> None:
         link.open()
         link.turn(0)
         assert not link.failure
-        now[0] += ANSWER_LIMIT_S + 1
+        now[0] += options.waits.answer_s + 1
         link.turn(0)
         assert not link.up
         assert "does not answer in MQTT" in link.failure

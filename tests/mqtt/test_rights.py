@@ -9,7 +9,6 @@ from support.mosquitto import Mosquitto
 from support.scripted_broker import ScriptedBroker
 from support.waiting import eventually
 
-from esquirell.mqtt import rights
 from esquirell.mqtt.client import Connection
 from esquirell.mqtt.options import Options
 from esquirell.mqtt.rights import SIZE, RightsCheck
@@ -38,14 +37,9 @@ def start(tmp_path: Path) -> Iterator[Start]:
         broker.kill()
 
 
-@pytest.fixture(autouse=True)
-def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rights, "LIMIT_S", 2.0)
-
-
 def problems(port: int, protocol: Protocol = "5", topics: Topics | None = None) -> list[str]:
     connection = Connection(Options("127.0.0.1", port, protocol=protocol))
-    check = RightsCheck(connection, topics or Topics())
+    check = RightsCheck(connection, topics or Topics(), limit_s=2.0)
     check.listen()
     connection.start()
     eventually(lambda: connection.connected)

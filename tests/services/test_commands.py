@@ -117,8 +117,7 @@ def test_a_schedule_removed_by_another_meanwhile_is_unknown() -> None:
         def announce(self) -> None:
             bench.store.rows.clear()
 
-    bench = Bench(from_file())
-    bench.schedules._timetable = Forgetful()
+    bench = Bench(from_file(), timetable=Forgetful())
     assert bench.code("schedule/set", name="fetch", every=5) == "unknown_schedule"
 
 

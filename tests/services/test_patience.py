@@ -12,7 +12,7 @@ from support.waiting import LIMIT_S, eventually
 
 from esquirell.domain.errors import UnavailableError
 from esquirell.domain.reading import MeterStatus, Reading
-from esquirell.services.delivery import Saver
+from esquirell.services.delivery import TRY_AGAIN_S, Saver
 from esquirell.services.patience import Lane, PatientStore, StalledError
 
 PATIENCE_S = 0.05
@@ -150,13 +150,21 @@ def test_when_it_is_back_all_is_stored_once_and_nothing_else_has_to_come(store: 
 
 
 def test_who_has_readings_finds_out_that_it_is_back_where_nothing_else_tries(
-    store: HungStore, monkeypatch: pytest.MonkeyPatch
+    store: HungStore,
 ) -> None:
-    monkeypatch.setattr("esquirell.services.delivery.TRY_AGAIN_S", 0.0)
-    saver = Saver(PatientStore(store, PATIENCE_S), Spool())
+    uptime_s = [1000.0]
+    patient = PatientStore(store, PATIENCE_S)
+    saver = Saver(patient, Spool(), monotonic=lambda: uptime_s[0])
     assert isinstance(saver.save([sample("main", 1)], {}), StalledError)
     store.goes_on.set()
-    eventually(lambda: saver.save([sample("main", 2)], {}) is None)
+    uptime_s[0] += TRY_AGAIN_S - 1
+    assert isinstance(saver.save([sample("main", 2)], {}), StalledError)
+
+    def later() -> bool:
+        uptime_s[0] += TRY_AGAIN_S
+        return saver.save([sample("main", 2)], {}) is None
+
+    eventually(later)
     assert [one.measured_at.second for one in store.rows.values()] == [1, 2]
     assert (saver.waiting, saver.problems) == (0, [])
 

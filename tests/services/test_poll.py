@@ -14,7 +14,7 @@ from esquirell.domain.errors import MeterRejectedError, MeterUnreachableError
 from esquirell.domain.meter import Meter
 from esquirell.domain.reading import payload
 from esquirell.services.delivery import Delivery, Saver
-from esquirell.services.poll import ON_DEMAND, SCHEDULED, TRIAL, Poller
+from esquirell.services.poll import ON_DEMAND, SCHEDULED, TRIAL, USUAL_INTERVAL_S, Poller
 
 GONE = MeterUnreachableError("unreachable", "main does not answer at 127.0.0.1")
 
@@ -29,11 +29,13 @@ class Bench:
         self.saver = Saver(self.store, self.spool)
         self.publisher = Publisher()
         self.clock = Clock()
+        self.interval_s = USUAL_INTERVAL_S
         self.poller = Poller(
             self.transport,
             profiles.Choices(),
             Delivery(profiles.Choices(), self.saver, self.publisher),
             self.clock,
+            lambda _: self.interval_s,
         )
 
 
@@ -54,10 +56,10 @@ def test_a_reading_is_stored_and_published_in_its_full_shape() -> None:
 @pytest.mark.parametrize(("interval_s", "holds_s"), [(1.0, 60), (60.0, 180), (3600.0, 10_800)])
 def test_a_reading_says_for_how_long_it_holds(interval_s: float, holds_s: int) -> None:
     bench = Bench(main={"101": 2360})
-    bench.poller._interval_s = lambda _: interval_s
+    bench.interval_s = interval_s
     bench.poller.poll([meter()])
     bench.clock.advance(3600)
-    bench.poller._interval_s = lambda _: 30.0
+    bench.interval_s = 30.0
     bench.poller.poll([meter()])
     assert [reading.holds_s for reading in bench.store.rows.values()] == [holds_s, 90]
 

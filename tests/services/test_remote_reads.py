@@ -9,20 +9,35 @@ from support.waiting import LIMIT_S, eventually
 
 from esquirell.domain.errors import UnavailableError
 from esquirell.domain.meter import Meter
-from esquirell.services import remote_reads
-from esquirell.services.remote_reads import GUARD, PLACES, Inbox, RemoteReads
+from esquirell.services.remote_reads import (
+    ANSWER_LIMIT_S,
+    GUARD,
+    PLACES,
+    TAKE_S,
+    Inbox,
+    RemoteReads,
+)
 
 NEVER = "nobody asked for this"
+# How long an answer is waited for at a time.
+COLLECT_S = 0.5
 
 
 class Post:
-    """Carries batches between workers; `deaf` ones take none, `dying` ones answer none."""
+    """Carries batches between workers; its clock (s) goes on while an answer is waited for.
+
+    `deaf` workers take none until it shows `wakes_at`, `dying` ones answer none, `hanging` ones say
+    that they are at it.
+    """
 
     def __init__(self) -> None:
         self.away = False
+        self.uptime_s = 1000.0
         self.sent: dict[str, tuple[str, str, Sequence[str]]] = {}
         self.deaf: set[str] = set()
         self.dying: set[str] = set()
+        self.hanging: set[str] = set()
+        self.wakes_at = float("inf")
         self.claimed: set[str] = set()
         self.inbox: list[Mapping[str, Any]] = []
         self.replies: dict[str, Mapping[str, Any]] = {}
@@ -38,10 +53,13 @@ class Post:
         return self.inbox.pop(0) if self.inbox else None
 
     def collect(self, tickets: Sequence[str]) -> tuple[str, Mapping[str, Any]] | None:
+        self.uptime_s += COLLECT_S
+        if self.uptime_s >= self.wakes_at:
+            self.deaf.clear()
         self._check()
         for ticket in tickets:
             worker, _, meters = self.sent[ticket]
-            if worker not in self.deaf | self.dying:
+            if worker not in self.deaf | self.dying | self.hanging:
                 return ticket, {"meters": {name: {"status": "ok"} for name in meters}}
         return None
 
@@ -101,6 +119,10 @@ def post() -> Post:
     return Post()
 
 
+def reads(post: Post) -> RemoteReads:
+    return RemoteReads(post, Ownership(), lambda: post.uptime_s)
+
+
 def read(remote: RemoteReads, house: Sequence[Meter], kind: str = "on_demand") -> Any:  # noqa: ANN401
     split = remote.split(house)
     batches = remote.dispatch(split, kind)
@@ -118,7 +140,7 @@ def read(remote: RemoteReads, house: Sequence[Meter], kind: str = "on_demand") -
 
 
 def test_each_meter_is_read_by_its_owner(post: Post) -> None:
-    here, again, answered, failed, nobody = read(RemoteReads(post, Ownership()), meters(9))
+    here, again, answered, failed, nobody = read(reads(post), meters(9))
     assert here == ["m0", "m3", "m6"]
     assert [(worker, names) for worker, _, names in post.sent.values()] == [
         ("b", ["m1", "m4", "m7"]),
@@ -129,47 +151,43 @@ def test_each_meter_is_read_by_its_owner(post: Post) -> None:
 
 
 def test_a_scheduled_poll_goes_to_other_workers_again_once_redis_is_back(
-    post: Post, monkeypatch: pytest.MonkeyPatch
+    post: Post,
 ) -> None:
-    monkeypatch.setattr(remote_reads, "SHARED_S", 1e-9)
-    remote = RemoteReads(post, Ownership())
+    remote = reads(post)
     post.away = True
     read(remote, meters(9), "scheduled")
     post.away = False
+    post.uptime_s += 60
     _, _, answered, failed, _ = read(remote, meters(9), "scheduled")
     assert (len(answered), failed) == (6, set())
 
 
 @pytest.mark.parametrize("fate", ["deaf", "dying"])
-def test_what_a_worker_does_not_read_is_read_here(
-    post: Post, monkeypatch: pytest.MonkeyPatch, fate: str
-) -> None:
-    monkeypatch.setattr(remote_reads, "TAKE_S", 0.0)
+def test_what_a_worker_does_not_read_is_read_here(post: Post, fate: str) -> None:
     getattr(post, fate).add("b")
-    _, again, answered, failed, _ = read(RemoteReads(post, Ownership()), meters(9))
+    _, again, answered, failed, _ = read(reads(post), meters(9))
     assert again == ["m1", "m4", "m7"]
     assert (len(answered), failed) == (6, set())
 
 
 def test_what_other_networks_do_not_read_has_failed(
-    post: Post, monkeypatch: pytest.MonkeyPatch
+    post: Post,
 ) -> None:
-    monkeypatch.setattr(remote_reads, "TAKE_S", 0.0)
     post.deaf.add("gardener")
     house = [*meters(2, "yard"), *meters(1, "moor")]
-    here, again, answered, failed, nobody = read(RemoteReads(post, Ownership()), house)
+    here, again, answered, failed, nobody = read(reads(post), house)
     assert (here, again, answered, failed) == ([], [], set(), {"y0", "y1"})
     assert "start esquirell worker --queue moor" in nobody["m0"]
 
 
 def test_without_redis_all_are_read_here(post: Post) -> None:
     post.away = True
-    here, *_ = read(RemoteReads(post, Ownership()), meters(9))
+    here, *_ = read(reads(post), meters(9))
     assert sorted(here) == [f"m{number}" for number in range(9)]
 
 
 def test_when_redis_goes_in_the_middle_the_rest_is_read_here(post: Post) -> None:
-    remote = RemoteReads(post, Ownership())
+    remote = reads(post)
     split = remote.split(meters(9))
     batches = remote.dispatch(split, "scheduled")
     post.away = True
@@ -181,7 +199,7 @@ def test_when_redis_goes_in_the_middle_the_rest_is_read_here(post: Post) -> None
 
 def test_two_schedules_in_the_same_second_take_no_meters_from_each_other(post: Post) -> None:
     """The first asks a worker for one meter, the second for all: the others are read as well."""
-    remote = RemoteReads(post, Ownership())
+    remote = reads(post)
     remote.dispatch(remote.split(meters(2)[1:]), "scheduled")
     remote.dispatch(remote.split(meters(9)), "scheduled")
     assert [names for worker, _, names in post.sent.values() if worker == "b"] == [
@@ -190,15 +208,10 @@ def test_two_schedules_in_the_same_second_take_no_meters_from_each_other(post: P
     ]
 
 
-def later(remote: RemoteReads) -> None:
-    """Let a minute pass for what is under way."""
-    remote._polling = {name: began - 60 for name, began in remote._polling.items()}
-
-
 def test_while_a_worker_is_at_some_meters_it_is_asked_for_the_others(post: Post) -> None:
-    remote = RemoteReads(post, Ownership())
+    remote = reads(post)
     remote.dispatch(remote.split(meters(2)[1:]), "scheduled")
-    later(remote)
+    post.uptime_s += 60
     remote.dispatch(remote.split(meters(9)), "scheduled")
     assert [names for worker, _, names in post.sent.values() if worker == "b"] == [
         ["m1"],
@@ -209,9 +222,9 @@ def test_while_a_worker_is_at_some_meters_it_is_asked_for_the_others(post: Post)
 def test_a_worker_that_is_still_at_its_last_batch_is_left_out_of_a_scheduled_poll(
     post: Post,
 ) -> None:
-    remote = RemoteReads(post, Ownership())
+    remote = reads(post)
     first = remote.dispatch(remote.split(meters(9)), "scheduled")
-    later(remote)
+    post.uptime_s += 60
     assert remote.dispatch(remote.split(meters(9)), "scheduled") == []
     assert len(remote.dispatch(remote.split(meters(9)), "on_demand")) == 2
     remote.end(first)
@@ -219,7 +232,7 @@ def test_a_worker_that_is_still_at_its_last_batch_is_left_out_of_a_scheduled_pol
 
 
 def test_another_worker_stands_by_while_meters_are_read(post: Post) -> None:
-    remote = RemoteReads(post, Ownership())
+    remote = reads(post)
     with remote.guarded(meters(2), "scheduled"):
         (ticket,) = remote.reading()
         assert post.sent["0"] == ("b", f"guard:{ticket}:scheduled", ["m0", "m1"])
@@ -231,25 +244,22 @@ def test_another_worker_stands_by_while_meters_are_read(post: Post) -> None:
 
 def test_who_stands_by_reads_nothing_of_what_was_read(post: Post) -> None:
     post.sent["ticket"] = ("a", "", [])
-    read = RemoteReads(post, Ownership()).guard("ticket", meters(2), lambda _: pytest.fail(NEVER))
+    read = reads(post).guard("ticket", meters(2), lambda _: pytest.fail(NEVER))
     assert read == {}
 
 
 def test_who_stands_by_reads_what_a_worker_that_was_killed_did_not(
-    post: Post, monkeypatch: pytest.MonkeyPatch
+    post: Post,
 ) -> None:
-    monkeypatch.setattr(remote_reads, "TAKE_S", 0.0)
     post.sent["ticket"] = ("a", "", [])
     post.dying.add("a")
-    read = RemoteReads(post, Ownership()).guard(
-        "ticket", meters(2), lambda found: {one.name: {} for one in found}
-    )
+    read = reads(post).guard("ticket", meters(2), lambda found: {one.name: {} for one in found})
     assert list(read) == ["m0", "m1"]
 
 
 def test_without_redis_nobody_stands_by(post: Post) -> None:
     post.away = True
-    with RemoteReads(post, Ownership()).guarded(meters(2), "scheduled"):
+    with reads(post).guarded(meters(2), "scheduled"):
         assert post.sent == {}
 
 
@@ -257,7 +267,7 @@ def test_a_cancelled_poll_waits_for_nobody(post: Post) -> None:
     def cancelled() -> None:
         raise KeyboardInterrupt
 
-    remote = RemoteReads(post, Ownership())
+    remote = reads(post)
     batches = remote.dispatch(remote.split(meters(9)), "scheduled")
     with pytest.raises(KeyboardInterrupt):
         remote.gather(batches, cancelled, lambda _: {})
@@ -305,11 +315,16 @@ def test_to_stand_by_for_others_takes_no_place_of_what_is_to_be_read(post: Post)
     eventually(lambda: len(post.replies) == len(guards) + 1)
 
 
-def test_what_was_just_sent_is_left_to_the_worker_that_it_went_to(
-    post: Post, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(remote_reads, "TAKE_S", 0.5)
+def test_what_was_just_sent_is_left_to_the_worker_that_it_went_to(post: Post) -> None:
     post.deaf.add("b")
-    threading.Timer(0.1, post.deaf.clear).start()
-    _, again, answered, failed, _ = read(RemoteReads(post, Ownership()), meters(9))
+    post.wakes_at = post.uptime_s + TAKE_S - COLLECT_S
+    _, again, answered, failed, _ = read(reads(post), meters(9))
     assert (again, len(answered), failed) == ([], 6, set())
+
+
+def test_what_was_begun_and_not_answered_in_time_has_failed(post: Post) -> None:
+    post.hanging.add("b")
+    began = post.uptime_s
+    _, again, answered, failed, _ = read(reads(post), meters(9))
+    assert (again, len(answered), failed) == ([], 3, {"m1", "m4", "m7"})
+    assert ANSWER_LIMIT_S <= post.uptime_s - began <= ANSWER_LIMIT_S + COLLECT_S

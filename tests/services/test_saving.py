@@ -125,9 +125,8 @@ def test_a_disk_that_fails_keeps_no_reading_from_the_database(store: ReadingStor
 
 
 def test_what_waited_for_a_slow_database_is_stored_without_another_reading(
-    saver: Saver, store: ReadingStore, spool: Spool, monkeypatch: pytest.MonkeyPatch
+    saver: Saver, store: ReadingStore, spool: Spool
 ) -> None:
-    monkeypatch.setattr("esquirell.services.delivery.TURN_S", 0.01)
     add, began, goes_on = store.add, threading.Event(), threading.Event()
 
     def slowly(readings: Sequence[Reading], statuses: Mapping[str, MeterStatus]) -> None:

@@ -119,13 +119,14 @@ def test_a_database_without_tables_says_what_to_run(empty_url: str) -> None:
 
 
 def test_all_connections_busy_is_unavailable(sqlite: Database) -> None:
-    sqlite.engine.pool._timeout = 0.1  # type: ignore[attr-defined] # ten seconds otherwise
-    held = [sqlite.engine.connect() for _ in range(10)]
+    busy = Database(f"sqlite:///{sqlite.file}", patience_s=0.1)
+    held = [busy.engine.connect() for _ in range(10)]
     with pytest.raises(UnavailableError, match=r"All connections .* are busy"):
-        Readings(sqlite).statuses()
+        Readings(busy).statuses()
     for connection in held:
         connection.close()
-    assert Readings(sqlite).statuses() == {}
+    assert Readings(busy).statuses() == {}
+    busy.close()
 
 
 def test_a_server_that_is_away_is_unavailable_and_no_password_is_told() -> None:

@@ -220,9 +220,9 @@ class FetchTask:
 class Bench:
     """Asks a dispatcher over a file's and a user's schedules, two meters and two tasks."""
 
-    def __init__(self, *stored: StoredSchedule) -> None:
+    def __init__(self, *stored: StoredSchedule, timetable: Timetable | None = None) -> None:
         self.store = ScheduleStore(*stored)
-        self.timetable = Timetable()
+        self.timetable = timetable or Timetable()
         self.clock = Clock()
         self.log = CommandLog()
         self.sender = Sender()
