@@ -1,10 +1,8 @@
 """`esquirell db readings` and `esquirell meters counter`: correcting stored data by hand."""
 
 import re
-import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import click
 
@@ -12,8 +10,8 @@ from esquirell.cli.call import Call, Command, Group, misuse, pass_call
 from esquirell.cli.meter_names import METER
 from esquirell.cli.moments import local, moment_of
 from esquirell.cli.output import print_json, say
+from esquirell.cli.recorded import record
 from esquirell.cli.values import shown
-from esquirell.domain.command import Answer, CommandRecord
 from esquirell.domain.correction import Correction, Span
 from esquirell.domain.errors import EsquirellError
 from esquirell.domain.reading import iso
@@ -117,7 +115,7 @@ def counter(call: Call, name: str, reset: bool, dry_run: bool, undo: bool) -> No
     if done.is_empty:
         raise EsquirellError(f"the sums of {name} have no offset to forget")
     if not dry_run:
-        _log(call, "meters/counter", {"name": name, "undo": undo})
+        record(call, "meters/counter", {"name": name, "undo": undo})
     if call.json:
         print_json(done.payload() | {"dry_run": dry_run, "undone": undo})
         return
@@ -168,7 +166,7 @@ def _report(call: Call, command: str, done: Correction, *, dry_run: bool, undo: 
     if not dry_run:
         call.storage.statistics.rollup(meters=[done.meter])
         request = {name: value for name, value in done.payload().items() if name != "sums"}
-        _log(call, f"db/readings/{command}", request | {"undo": undo})
+        record(call, f"db/readings/{command}", request | {"undo": undo})
     if call.json:
         print_json(done.payload() | {"dry_run": dry_run, "undone": undo})
         return
@@ -197,11 +195,3 @@ _DONE = {
     (True, False): "back where they were",
     (True, True): "back where they were",
 }
-
-
-def _log(call: Call, command: str, request: Mapping[str, Any]) -> None:
-    """Record it in the log of commands."""
-    now = datetime.now(UTC)
-    record = CommandRecord(uuid.uuid4().hex, now, "cli", command, request)
-    call.storage.commands.record(record)
-    call.storage.commands.finish(record.id, now, Answer("ok"))

@@ -45,7 +45,7 @@ class Series:
     """One quantity of one meter, by the numbers of its steps; one without a value is absent.
 
     `colour` is its place in the palette, -1 that of the rest; `down` draws bars below zero.
-    `below` is the meter that measures this one's energy as well, if any.
+    `below` is the meter that measures this one's energy as well, if any; `key` its quantity key.
     """
 
     name: str
@@ -54,6 +54,7 @@ class Series:
     down: bool = False
     meter: str = ""
     below: str = ""
+    key: str = ""
 
     @property
     def owner(self) -> str:

@@ -112,7 +112,7 @@ def _series(number: int, places: Sequence[tuple[str, str]], choice: Choice) -> S
     if len(choice.keys_of) > 1:
         colour = heads.index(twin if down and twin in heads else (meter, key))
     below = choice.upstream.get(meter, "")
-    return Series(choice.name(meter, key), colour, down=down, meter=meter, below=below)
+    return Series(choice.name(meter, key), colour, down=down, meter=meter, below=below, key=key)
 
 
 def _twin(place: tuple[str, str]) -> tuple[str, str] | None:

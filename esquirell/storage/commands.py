@@ -11,6 +11,9 @@ from esquirell.storage.database import Database
 from esquirell.storage.tables import command_log
 from esquirell.storage.upsert import insert_new
 
+# Of so many of the latest commands their ends are noticed.
+STAMPED = 8
+
 
 class CommandLog:
     """Stores the commands and their results."""
@@ -82,6 +85,17 @@ class CommandLog:
         """Return the latest commands, newest first. Raises UnavailableError."""
         query = select(command_log).order_by(command_log.c.at.desc(), command_log.c.id)
         return self._select(query.limit(limit))
+
+    def stamp(self) -> tuple[tuple[str, str], ...]:
+        """Return what differs after each new command, and after the end of one of the latest.
+
+        Cheap: it may be asked at each look. Raises UnavailableError.
+        """
+        columns = command_log.c
+        query = select(columns.id, columns.status).order_by(columns.at.desc(), columns.id)
+        with self._database.read() as connection:
+            found = connection.execute(query.limit(STAMPED))
+            return tuple((row.id, row.status) for row in found)
 
     def prune(self, before: datetime, most: int) -> int:
         """Forget finished commands from before a given time, and all but the newest `most`.

@@ -210,7 +210,9 @@ class HistoryView:
 
     def _compared(self, title: str, now: Figure, look: Callable[[Span], Figure]) -> Iterator[Part]:
         before = look(self._selection.span.year_before) if self._selection.compare else None
-        yield from self._beside(title, now, before)
+        estimated = now.is_estimated or (before is not None and before.is_estimated)
+        note = self._texts("history.estimated_note") if estimated else ""
+        yield from self._beside(title, now, before, note)
 
     def _beside(
         self, title: str, now: Figure, before: Figure | None, note: str = ""
@@ -232,7 +234,7 @@ class HistoryView:
     def _table(self, figure: Figure) -> Table | None:
         words = words_of(self._texts)
         return by_period(figure, words, self._texts, self._formats) or by_meter(
-            figure, self._texts, self._formats
+            figure, self._texts, self._formats, self._past.title
         )
 
     def _read(self, keys: Sequence[str], span: Span, meters: Sequence[str]) -> Found:

@@ -1,6 +1,6 @@
 """Tables of what a picture shows, with sums."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from esquirell.domain.cost import Cost, add_up
@@ -90,19 +90,65 @@ def _of_cost(cost: Cost, formats: Formats, currency: str = "") -> list[str]:
     return [formats.number(one, 2) for one in (energy, *amounts)]
 
 
-def by_meter(figure: Figure, texts: Texts, formats: Formats) -> Table | None:
-    """Return a line per series, with its sum or its lowest, mean and highest value."""
+def by_meter(
+    figure: Figure, texts: Texts, formats: Formats, title: Callable[[str], str]
+) -> Table | None:
+    """Return a line per meter with its sums, or per curve its lowest, mean and highest value.
+
+    `title` names a meter for people.
+    """
     shown = [one for one in figure.series if one.points]
     name = texts("history.name")
     if not shown:
         return None
-    if figure.kind == "bars":
-        lines = [Line(one.name, _sums(one, figure, formats)) for one in shown]
-        total = sum(_total(one) for one in shown if not one.down and not one.below)
-        whole = Line(texts("history.sum"), [formats.with_unit(total, figure.unit, figure.decimals)])
-        return Table(name, [texts("history.sum")], lines, whole if len(shown) > 1 else None)
-    lines = [Line(one.name, _range(one, figure, formats)) for one in shown]
-    return Table(name, [texts(f"figure.{part}") for part in _PARTS], lines)
+    if figure.kind == "lines":
+        lines = [Line(one.name, _range(one, figure, formats)) for one in shown]
+        return Table(name, [texts(f"figure.{part}") for part in _PARTS], lines)
+    places = {(one.meter, one.key): one for one in shown}
+    if len(places) < len(shown):
+        # The same of a year ago stands beside it.
+        return Table(
+            name,
+            [texts("history.sum")],
+            [Line(one.name, _sums(one, figure, formats)) for one in shown],
+        )
+    return _of_meters(places, figure, texts, formats, title)
+
+
+def _of_meters(
+    places: Mapping[tuple[str, str], Series],
+    figure: Figure,
+    texts: Texts,
+    formats: Formats,
+    title: Callable[[str], str],
+) -> Table:
+    """Return a line per meter and a column per key; meters below another are in its sum."""
+    meters, keys = (list(dict.fromkeys(parts)) for parts in zip(*places, strict=True))
+    columns = [formats.label(key) if key else texts("history.sum") for key in keys]
+    lines = []
+    for meter in meters:
+        own = [places.get((meter, key)) for key in keys]
+        cells = [NOTHING if one is None else _number(_total(one), figure, formats) for one in own]
+        estimated = any(
+            point.estimated for one in own if one is not None for point in one.points.values()
+        )
+        lines.append(Line(title(meter), cells, estimated))
+    above = [
+        [one for meter in meters if (one := places.get((meter, key))) and one.below not in meters]
+        for key in keys
+    ]
+    sums = [
+        formats.with_unit(sum(map(_total, counted)), figure.unit, figure.decimals)
+        if counted
+        else NOTHING
+        for counted in above
+    ]
+    units = [f"{column}, {figure.unit}" for column in columns]
+    return Table(texts("history.name"), units, lines, Line(texts("history.sum"), sums), leads=True)
+
+
+def _number(value: float, figure: Figure, formats: Formats) -> str:
+    return formats.number(value, figure.decimals)
 
 
 def shares(figure: Figure, texts: Texts, formats: Formats, *, exports: bool) -> Table | None:
@@ -160,7 +206,8 @@ def _cells(one: Series, number: int, figure: Figure, formats: Formats) -> list[s
 def _sums(one: Series, figure: Figure, formats: Formats) -> list[str]:
     """Return what stands below the columns of a series."""
     if figure.kind == "bars":
-        return [formats.with_unit(_total(one), figure.unit, figure.decimals)]
+        total = _total(one) if one.points else None
+        return [formats.with_unit(total, figure.unit, figure.decimals)]
     return (
         _range(one, figure, formats) if len(figure.series) == 1 else [_mean(one, figure, formats)]
     )

@@ -27,6 +27,16 @@ def test_an_unknown_command_is_none(log: CommandLog) -> None:
     assert log.get("id-1") is None
 
 
+def test_the_stamp_changes_with_each_command_and_with_its_end(log: CommandLog) -> None:
+    stamps = [log.stamp()]
+    log.record(FETCH)
+    stamps.append(log.stamp())
+    log.finish("id-1", LATER, Answer("ok"))
+    stamps.append(log.stamp())
+    assert len(set(stamps)) == 3
+    assert log.stamp() == stamps[-1]
+
+
 @pytest.mark.parametrize(
     "answer",
     [

@@ -24,7 +24,7 @@ from esquirell.web.history import HistoryView, Part
 from esquirell.web.pictures import picture, readout_of, style, words_of
 from esquirell.web.selection import Past, Selection, select
 from esquirell.web.spans import LENGTHS, Length, Span
-from esquirell.web.tables import Table, shares
+from esquirell.web.tables import Table, by_meter, shares
 from esquirell.web.texts import DEFAULT, texts_of
 
 TEXTS = texts_of(DEFAULT)
@@ -262,6 +262,37 @@ def test_several_meters_are_compared(storage: Storage) -> None:
         "gone, Energy imported, kWh",
     ]
     assert list(shown.lines[24].cells) == ["75.00", "25.00", "25.00", NOTHING]
+
+
+def test_many_meters_have_a_line_each_and_a_sum_of_each_energy(storage: Storage) -> None:
+    query = "span=month&at=2026-10-25&meter=main&meter=pump&meter=car&meter=gone"
+    figure = parts(storage, query)[0].figure
+    shown = by_meter(figure, TEXTS, Formats(TEXTS, "UTC"), PAST.title)
+    assert shown
+    assert shown.leads
+    assert shown.columns == ["Energy imported, kWh", "Energy exported, kWh"]
+    assert [(line.title, list(line.cells)) for line in shown.lines] == [
+        (LABEL, ["147.00", "49.00"]),
+        ("Heat pump", ["73.50", NOTHING]),
+        ("car", ["49.00", NOTHING]),
+    ]
+    # What the pump and the car use is in the main meter's.
+    assert shown.sums
+    assert figures_of(shown.sums.cells) == ["147.00 kWh", "49.00 kWh"]
+
+
+def test_a_year_ago_of_which_nothing_is_known_is_no_zero(storage: Storage) -> None:
+    energy = parts(storage, "span=month&at=2025-10-25&compare=1")[0]
+    shown = table(energy).sums
+    assert shown
+    assert list(shown.cells)[2:] == [NOTHING, NOTHING]
+
+
+def test_what_estimated_means_is_said(storage: Storage) -> None:
+    year = parts(storage, "span=year&at=2026-10-25")[0]
+    assert year.figure.is_estimated == ("spread evenly" in year.note)
+    day = parts(storage, "at=2026-10-25")[0]
+    assert day.note == ""
 
 
 def test_the_same_a_year_ago_stands_beside(storage: Storage) -> None:

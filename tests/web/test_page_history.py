@@ -3,11 +3,19 @@
 import csv
 import io
 import re
+import signal
+from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import pytest
+from support.cli import esquirell_process
 from support.page import Browser
 from support.page_house import LABEL, House
 from support.waiting import eventually
+
+from esquirell.domain.reading import Reading
+from esquirell.storage.database import Database
+from esquirell.storage.readings import Readings
 
 
 @pytest.fixture
@@ -61,6 +69,40 @@ def test_csv_has_the_rows_of_what_is_shown(browser: Browser) -> None:
     days = browser.get("/history.csv?span=month&meter=main").text
     (day,) = csv.DictReader(io.StringIO(days))
     assert re.fullmatch(r"\d{4}-\d{2}-\d{2}", day["start"])
+
+
+def test_a_correction_and_a_tariff_show_at_once(house: House, browser: Browser) -> None:
+    ago = datetime.now(UTC) - timedelta(hours=2)
+    database = Database(f"sqlite:///{house.service.database}")
+    values = {"active_power": 7777.0, "active_power_a": 7777.0}
+    Readings(database).add([Reading("main", ago, values)], {})
+    database.close()
+    power = f"/history?show=power&by=hour&meter=main&at={ago.date()}"
+
+    def change(*words: str) -> None:
+        assert esquirell_process("--config", str(house.service.config), *words).code == 0
+
+    def reloaded(times: int) -> bool:
+        return house.service.log.count("reloaded") == times
+
+    browser.get(power)
+    change("db", "rollup", "--since", "3h")
+    assert "7,777" in browser.get(power).words
+    change("db", "readings", "remove", "--meter", "main", "--until", "1h")
+    assert "7,777" not in browser.get(power).words
+    cost = "/history?show=cost&meter=main"
+    assert "No tariff" in browser.get(cost).words
+    config = house.service.config.read_text()
+    tariff = '[[tariffs]]\nname = "home"\ncurrency = "PLN"\nimport_price = 1\n'
+    shown = set()
+    for count, fee in enumerate(("24", "48"), house.service.log.count("reloaded") + 1):
+        house.service.config.write_text(f"{config}\n{tariff}fee_per_day = {fee}\n")
+        house.service.signal(signal.SIGHUP)
+        eventually(partial(reloaded, count), what="the new settings")
+        shown.add(browser.get(cost).words)
+    assert len(shown) == 2
+    house.service.config.write_text(config)
+    house.service.signal(signal.SIGHUP)
 
 
 def test_a_stranger_sees_nothing_of_it(house: House) -> None:

@@ -82,8 +82,17 @@ class History(Asked):
         if selection.view == "raw":
             # Readings one by one are looked at to see the newest.
             return past, selection, draw()
-        key = (self.texts.language, selection, past.signature)
+        key = (self.texts.language, selection, past.signature, self._stamp())
         return past, selection, self.site.drawn.get(key, draw)
+
+    def _stamp(self) -> tuple[object, ...]:
+        """Return what differs after a correction, a reset or a change of tariffs.
+
+        Raises UnavailableError.
+        """
+        storage = self.site.runtime.storage
+        tariffs = tuple(tariff.model_dump_json() for tariff in storage.costs.tariffs)
+        return storage.commands.stamp(), tariffs
 
     def _draw(self, past: Past, selection: Selection) -> list[Drawn]:
         view = HistoryView(self.site.runtime.storage, past, selection, self.texts)
