@@ -1,6 +1,7 @@
 """The schedules as Redis holds them, read in one round trip."""
 
 import json
+import logging
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -11,6 +12,8 @@ from redis.client import NEVER_DECODE
 
 from esquirell.broker.connection import Client, RedisError
 from esquirell.broker.queue import POLLS, REDBEAT_PREFIX, queue_key
+
+log = logging.getLogger(__name__)
 
 SEEDED_KEY = "esquirell:seeded"
 VERSION_KEY = "esquirell:schedules:version"
@@ -24,22 +27,40 @@ SHARED_S = 1.2
 RUNS_S = 5.0
 
 # Before the query, runs are recorded (ARGV[2]) and messages sent (ARGV[3]), if the entry is still
-# as it was seen: nothing is sent twice, or after a change. Definitions are read only for entries
-# that are due by ARGV[1]. A value of another type is foreign, and must not prevent the rest from
-# being read.
+# as it was seen: nothing is sent twice, or after a change. Redis undoes nothing of a script that
+# fails: what counts a run as sent is taken back here if its messages can't be. Definitions are read
+# only for entries that are due by ARGV[1]. A value of another type is foreign, and must not prevent
+# the rest from being read; in place of the recorded runs it is discarded.
 LOOK = """
 local function ask(...)
   local found = redis.pcall(...)
   if type(found) == 'table' and found.err then return false end
   return found
 end
-for name, note in pairs(cjson.decode(ARGV[2])) do ask('hset', KEYS[4], name, note) end
+local refused = false
+for name, note in pairs(cjson.decode(ARGV[2])) do
+  local kind = redis.pcall('type', KEYS[4]).ok
+  if kind and kind ~= 'none' and kind ~= 'hash' then redis.pcall('del', KEYS[4]) end
+  local done = redis.pcall('hset', KEYS[4], name, note)
+  if type(done) == 'table' and done.err then refused = done.err end
+end
 for _, order in ipairs(cjson.decode(ARGV[3])) do
   local key, definition, meta, new_meta, due, messages = unpack(order)
   if ask('hget', key, 'definition') == definition and (ask('hget', key, 'meta') or '') == meta then
-    redis.call('hset', key, 'meta', new_meta)
-    redis.call('zadd', KEYS[1], due, key)
-    for _, message in ipairs(messages) do redis.call('lpush', message[1], message[2]) end
+    local before, failure = redis.call('zscore', KEYS[1], key), false
+    local function try(...)
+      local done = failure or redis.pcall(...)
+      if type(done) == 'table' and done.err then failure = done end
+    end
+    for _, message in ipairs(messages) do try('llen', message[1]) end
+    try('hset', key, 'meta', new_meta)
+    try('zadd', KEYS[1], due, key)
+    for _, message in ipairs(messages) do try('lpush', message[1], message[2]) end
+    if failure then
+      redis.pcall('hset', key, 'meta', meta)
+      if before then redis.pcall('zadd', KEYS[1], before, key) end
+      return failure
+    end
   end
 end
 local entries = {}
@@ -52,7 +73,7 @@ for i = 1, #listed, 2 do
   table.insert(entries, {listed[i], ask('hget', listed[i], 'meta'), definition})
 end
 return {ask('get', KEYS[2]), ask('get', KEYS[3]), ask('hgetall', KEYS[4]) or {},
-  ask('llen', KEYS[5]) or 0, entries}
+  ask('llen', KEYS[5]) or 0, entries, refused}
 """
 
 
@@ -97,6 +118,7 @@ class ScheduleSnapshots:
         self._ran_at = float("-inf")
         self._lock = threading.Lock()
         self._notes: dict[str, str] = {}
+        self._refused = ""
         self.on_news: Callable[[], None] = lambda: None
 
     def look(self, ahead_s: float = 0.0, orders: Sequence[Order] = ()) -> ScheduleSnapshot:
@@ -115,10 +137,25 @@ class ScheduleSnapshots:
         try:
             answer = execute("EVAL", LOOK, len(names), *names, *given, **raw)
         except RedisError:
-            with self._lock:
-                self._notes = notes | self._notes
+            self._keep(notes)
             raise
-        return _snapshot(*_decoded(answer))
+        *seen, refused = _decoded(answer)
+        if refused:
+            self._keep(notes)
+        if notes:
+            self._complain(refused or "")
+        return _snapshot(*seen)
+
+    def _keep(self, notes: dict[str, str]) -> None:
+        """Record these runs later, unless there are newer ones."""
+        with self._lock:
+            self._notes = notes | self._notes
+
+    def _complain(self, refused: str) -> None:
+        """Log once that Redis refuses to record runs; nothing else waits for that."""
+        if refused and not self._refused:
+            log.warning("Redis refuses to record when schedules ran: %s", refused)
+        self._refused = refused
 
     def note_run(self, name: str, note: str) -> None:
         """Record a run of a schedule, with the next query if there is one every second.

@@ -7,6 +7,7 @@ from esquirell.beat.snapshot import (
     RUNS_KEY,
     SEEDED_KEY,
     VERSION_KEY,
+    Order,
     ScheduleSnapshot,
     ScheduleSnapshots,
 )
@@ -108,6 +109,93 @@ def test_runs_wait_for_redis(app: Celery, server: RedisProcess) -> None:
         snapshots.share(1.0)
     server.start()
     assert snapshots.share(1.0).runs == {"fetch": "ok"}
+
+
+@pytest.mark.parametrize("foreign", ["string", "list"])
+def test_runs_are_noted_where_something_foreign_was(
+    app: Celery, server: RedisProcess, foreign: str
+) -> None:
+    snapshots = ScheduleSnapshots(client_of(app), Clock())
+    snapshots.share(1.0)
+    if foreign == "string":
+        server.client.set(RUNS_KEY, b"\xff")
+    else:
+        server.client.rpush(RUNS_KEY, "x")
+    snapshots.note_run("fetch", "ok")
+    assert snapshots.share(1.0).runs == {"fetch": "ok"}
+
+
+def allow(server: RedisProcess, *rights: str) -> None:
+    # redis-py has no types here.
+    server.client.execute_command("ACL", "SETUSER", "default", *rights)  # type: ignore[no-untyped-call]
+
+
+def test_runs_that_redis_refuses_to_note_wait_and_hold_up_nothing(
+    app: Celery, server: RedisProcess, caplog: pytest.LogCaptureFixture
+) -> None:
+    snapshots = ScheduleSnapshots(client_of(app), Clock())
+    snapshots.share(1.0)
+    allow(server, "-hset")
+    snapshots.note_run("fetch", "ok")
+    for _ in range(3):
+        assert snapshots.share(1.0).runs == {}
+    assert caplog.text.count("Redis refuses to record when schedules ran") == 1
+    allow(server, "+hset")
+    assert snapshots.share(1.0).runs == {"fetch": "ok"}
+
+
+ENTRY = "esquirell:redbeat:fetch"
+
+
+def order(message: str, *queues: str) -> Order:
+    messages = [(queue_key(queue), message) for queue in queues or (POLLS,)]
+    return Order(ENTRY, "{}", "before", "after", 4e9, messages)
+
+
+def test_what_no_queue_takes_does_not_count_as_sent(app: Celery, server: RedisProcess) -> None:
+    snapshots = ScheduleSnapshots(client_of(app), Clock())
+    server.client.hset(ENTRY, mapping={"definition": "{}", "meta": "before"})
+    server.client.set(queue_key(POLLS), "something foreign")
+    for _ in range(2):
+        with pytest.raises(RedisError, match="wrong kind"):
+            snapshots.share(1.0, [order("run", "others", POLLS)])
+    assert server.client.hget(ENTRY, "meta") == "before"
+    # Nor is a part of it sent.
+    assert server.client.llen(queue_key("others")) == 0
+    server.client.delete(queue_key(POLLS))
+    snapshots.share(1.0, [order("run", "others", POLLS)])
+    assert server.client.hget(ENTRY, "meta") == "after"
+    assert server.client.lrange(queue_key(POLLS), 0, -1) == ["run"]
+    assert server.client.lrange(queue_key("others"), 0, -1) == ["run"]
+
+
+@pytest.mark.parametrize("refused", ["lpush", "zadd", "hset"])
+def test_a_run_counts_as_sent_with_its_message_or_not_at_all(
+    app: Celery, server: RedisProcess, refused: str
+) -> None:
+    snapshots = ScheduleSnapshots(client_of(app), Clock())
+    server.client.hset(ENTRY, mapping={"definition": "{}", "meta": "before"})
+    server.client.zadd(settings_of(app).schedule_key, {ENTRY: 5.0})
+    allow(server, f"-{refused}")
+    for _ in range(2):
+        with pytest.raises(RedisError, match="permission|can't run this command"):
+            snapshots.share(1.0, [order("run")])
+    assert server.client.hget(ENTRY, "meta") == "before"
+    assert server.client.zscore(settings_of(app).schedule_key, ENTRY) == 5.0
+    assert server.client.llen(queue_key(POLLS)) == 0
+    allow(server, f"+{refused}")
+    snapshots.share(1.0, [order("run")])
+    assert server.client.lrange(queue_key(POLLS), 0, -1) == ["run"]
+
+
+def test_a_timetable_that_is_foreign_sends_nothing_twice(app: Celery, server: RedisProcess) -> None:
+    snapshots = ScheduleSnapshots(client_of(app), Clock())
+    server.client.hset(ENTRY, mapping={"definition": "{}", "meta": "before"})
+    server.client.set(settings_of(app).schedule_key, "something foreign")
+    for _ in range(2):
+        with pytest.raises(RedisError, match="wrong kind"):
+            snapshots.share(1.0, [order("run")])
+    assert server.client.llen(queue_key(POLLS)) == 0
 
 
 def test_changes_are_news_at_once_and_runs_now_and_then(app: Celery, server: RedisProcess) -> None:
