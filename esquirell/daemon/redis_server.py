@@ -13,6 +13,7 @@ from pathlib import Path
 from esquirell.daemon.lifetimes import bound
 from esquirell.domain.errors import ConfigError
 from esquirell.domain.extras import install_command
+from esquirell.settings import state_files
 
 log = logging.getLogger(__name__)
 
@@ -74,6 +75,7 @@ class RedisServer:
         self._log = socket_file.with_suffix(".log")
         self._command = [find_redis(), "-"]
         self._process: subprocess.Popen[bytes] | None = None
+        self._trouble = ""
 
     @property
     def program(self) -> str:
@@ -114,11 +116,42 @@ class RedisServer:
         self._socket.unlink(missing_ok=True)
 
     def keep_running(self) -> float:
-        """Restart the server if it died; return the seconds until the next check."""
-        if not self.alive:
-            log.error("the embedded Redis has died and is restarted")
-            self.start()
+        """Restart the server if it died or can't be reached; return seconds until the next check.
+
+        Without its directory it waits: nothing is created in place of a disk that is gone.
+        """
+        folder = self._socket.parent
+        if not state_files.is_there(folder):
+            self._complain(state_files.gone(folder))
+        elif not self.alive or not self._socket.exists():
+            self._restart()
+        else:
+            self._trouble = ""
         return 1.0
+
+    def _restart(self) -> None:
+        if not self._trouble:
+            log.error("the embedded Redis %s: it is restarted", self._reason())
+        if self.alive:
+            self.stop()
+        try:
+            self.start()
+        except ConfigError as error:
+            self._complain(str(error))
+        except OSError as error:
+            self._complain(f"it can't be started in {self._socket.parent}: {error.strerror}")
+        else:
+            log.info("the embedded Redis was restarted")
+            self._trouble = ""
+
+    def _reason(self) -> str:
+        return f"lost its socket {self._socket}" if self.alive else "has died"
+
+    def _complain(self, trouble: str) -> None:
+        """Log what is wrong, once while it lasts."""
+        level = logging.DEBUG if trouble == self._trouble else logging.ERROR
+        log.log(level, "the embedded Redis: %s", trouble)
+        self._trouble = trouble
 
     def _wait_for_answer(self) -> None:
         deadline = time.monotonic() + START_S

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+import redis
 from support.waiting import LIMIT_S, eventually
 
 from esquirell.daemon import logs
@@ -324,6 +325,57 @@ def test_an_orphan_of_a_killed_service_is_replaced(tmp_path: Path) -> None:
     orphan.start()
     server.start()
     eventually(lambda: not orphan.alive)
+    assert server.alive
+    server.stop()
+
+
+def test_an_own_redis_whose_socket_was_deleted_is_restarted(tmp_path: Path) -> None:
+    server = RedisServer(tmp_path / "redis.sock")
+    server.start()
+    (tmp_path / "redis.sock").unlink()
+    server.keep_running()
+    with redis.Redis(unix_socket_path=str(tmp_path / "redis.sock")) as client:
+        assert client.ping()
+    server.stop()
+
+
+def test_an_own_redis_waits_for_its_directory(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    home, aside = tmp_path / "data", tmp_path / "aside"
+    home.mkdir()
+    server = RedisServer(home / "redis.sock")
+    server.start()
+    home.rename(aside)
+    for _ in range(3):
+        server.keep_running()
+    assert server.alive
+    assert not home.exists()
+    assert caplog.text.count(f"the state directory {home} is gone") == 1
+    # As after a disk was exchanged: the directory is there, and nothing of ours in it.
+    home.mkdir()
+    server.keep_running()
+    with redis.Redis(unix_socket_path=str(home / "redis.sock")) as client:
+        assert client.ping()
+    server.stop()
+
+
+def test_an_own_redis_that_can_not_start_is_said_once_and_tried_again(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    home = tmp_path / "data"
+    home.mkdir()
+    server = RedisServer(home / "redis.sock")
+    server.start()
+    server.stop()
+    # In place of its log is something that can't be written, as on a disk that is read-only.
+    (home / "redis.log").unlink()
+    (home / "redis.log").mkdir()
+    for _ in range(3):
+        assert server.keep_running() == 1.0
+    assert caplog.text.count("has died") == caplog.text.count("can't be started") == 1
+    (home / "redis.log").rmdir()
+    server.keep_running()
     assert server.alive
     server.stop()
 
