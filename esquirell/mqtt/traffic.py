@@ -49,7 +49,7 @@ class Inbox:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._open: deque[_Open] = deque(maxlen=LIMIT)
+        self._open: deque[_Open] = deque()
         self._opened_at = self._closed_at = clock()
 
     def opened(self, *, resumed: bool) -> None:
@@ -80,6 +80,8 @@ class Inbox:
             if self._may_be_again(known, message):
                 known.latest, known.acknowledged_at = _bare(message), None
                 return False
+        if len(self._open) >= LIMIT:
+            self._make_room()
         self._open.append(_Open(content, message, _bare(message)))
         return True
 
@@ -107,10 +109,20 @@ class Inbox:
         return just_before or known.latest.number == message.number
 
     def _forget(self) -> None:
-        """Forget the oldest messages whose acknowledgements have arrived."""
+        """Forget messages whose acknowledgements have arrived; one still at work holds up none."""
         before = self._clock() - ARRIVED_AFTER_S
-        while self._open and (at := self._open[0].acknowledged_at) is not None and at < before:
-            self._open.popleft()
+        if any(_arrived(known, before) for known in self._open):
+            self._open = deque(known for known in self._open if not _arrived(known, before))
+
+    def _make_room(self) -> None:
+        """Let go of the message that was acknowledged first: one that was not must stay."""
+        acknowledged = (known for known in self._open if known.acknowledged_at is not None)
+        if (oldest := next(acknowledged, None)) is not None:
+            self._open.remove(oldest)
+
+
+def _arrived(known: _Open, before: float) -> bool:
+    return known.acknowledged_at is not None and known.acknowledged_at < before
 
 
 def _content(message: Message) -> int:
