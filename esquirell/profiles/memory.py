@@ -76,9 +76,14 @@ class Files:
         with suppress(OSError):
             self._folder.mkdir(mode=0o700, exist_ok=True)
             number, temporary = tempfile.mkstemp(dir=self._folder)
-            with os.fdopen(number, "w", encoding="utf-8") as file:
-                file.write(text)
-            Path(temporary).replace(self._file(source))
+            try:
+                with os.fdopen(number, "w", encoding="utf-8") as file:
+                    file.write(text)
+                Path(temporary).replace(self._file(source))
+            except OSError:
+                # On a full disk each try would leave one.
+                Path(temporary).unlink(missing_ok=True)
+                raise
 
     def _file(self, source: str) -> Path:
         return self._folder / hashlib.sha256(f"{self._version} {source}".encode()).hexdigest()[:24]

@@ -83,9 +83,13 @@ def _stage(path: Path, text: str) -> Path:
     with tempfile.NamedTemporaryFile(
         "wb", dir=path.parent, prefix=f".{path.name}.", delete=False
     ) as file:
-        file.write(text.encode())
-        file.flush()
-        os.fsync(file.fileno())
+        try:
+            file.write(text.encode())
+            file.flush()
+            os.fsync(file.fileno())
+        except OSError:
+            Path(file.name).unlink(missing_ok=True)
+            raise
     return Path(file.name)
 
 

@@ -37,9 +37,14 @@ class _DeviceFiles:
         """
         self._folder.mkdir(mode=0o700, exist_ok=True)
         number, temporary = tempfile.mkstemp(dir=self._folder)
-        with os.fdopen(number, "w", encoding="utf-8") as file:
-            file.write(text)
-        Path(temporary).replace(self._file(device_id))
+        try:
+            with os.fdopen(number, "w", encoding="utf-8") as file:
+                file.write(text)
+            Path(temporary).replace(self._file(device_id))
+        except OSError:
+            # On a full disk each try would leave one.
+            Path(temporary).unlink(missing_ok=True)
+            raise
 
     def _file(self, device_id: str) -> Path:
         return self._folder / hashlib.sha256(device_id.encode()).hexdigest()[:24]
