@@ -42,7 +42,8 @@ class Lane:
         """Do some work and return what it returns, or raise what it raises.
 
         Raises StalledError when it takes longer than `patience_s` seconds, by default those of the
-        lane, and at once while earlier work does: work that has begun is done to its end.
+        lane, and at once while earlier work does: work that has begun is done to its end. Raises it
+        as well when no thread can be started.
         """
         limit_s = self._patience_s if patience_s is None else patience_s
         if self.stalled_s() > limit_s:
@@ -71,9 +72,13 @@ class Lane:
         """Return where work goes; a process that was forked needs a thread of its own."""
         with self._lock:
             if self._pid != os.getpid():
-                self._pid, self._began, self._work = os.getpid(), 0.0, queue.SimpleQueue()
-                run = threading.Thread(target=self._run, name=self._name, daemon=True)
-                run.start()
+                self._began, self._work = 0.0, queue.SimpleQueue()
+                try:
+                    threading.Thread(target=self._run, name=self._name, daemon=True).start()
+                except RuntimeError as error:
+                    # The system has no thread left; the next use tries again.
+                    raise StalledError(f"{self._name} can't be used: {error}") from error
+                self._pid = os.getpid()
             return self._work
 
     def _run(self) -> None:

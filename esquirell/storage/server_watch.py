@@ -73,10 +73,17 @@ class ServerWatch:
         with self._lock:
             self._since[mark] = time.monotonic()
             if not self._is_watching:
-                self._is_watching = True
-                watch = threading.Thread(target=self._run, name="database-watch", daemon=True)
-                watch.start()
+                self._is_watching = self._start()
         return mark
+
+    def _start(self) -> bool:
+        """Start to watch; return whether the system had a thread for that: the next use tries."""
+        try:
+            threading.Thread(target=self._run, name="database-watch", daemon=True).start()
+        except RuntimeError as error:
+            log.warning("the database %s is not watched: %s", self._place, error)
+            return False
+        return True
 
     def _error(self) -> NotAnsweringError:
         return NotAnsweringError(f"The database {self._place} does not answer.")
