@@ -25,6 +25,22 @@ class UnavailableError(EsquirellError):
     code = "unavailable"
 
 
+class UnstorableError(UnavailableError):
+    """Leave out what it is about: the database takes other readings, and these never."""
+
+
+class UnreadableError(UnavailableError):
+    """Leave out one meter: what is stored of its counters is damaged. `meter` is its name."""
+
+    def __init__(self, meter: str, sentence: str) -> None:
+        super().__init__(meter, sentence)
+        self.meter = meter
+
+    def __str__(self) -> str:
+        """Return the sentence."""
+        return str(self.args[1])
+
+
 class SpoolError(EsquirellError):
     """Keep readings in memory: the place on this machine where they wait can't be used."""
 

@@ -10,7 +10,12 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, TypeVar
 
-from esquirell.domain.errors import EsquirellError, SpoolError, UnavailableError
+from esquirell.domain.errors import (
+    EsquirellError,
+    SpoolError,
+    UnavailableError,
+    UnstorableError,
+)
 from esquirell.domain.meter import Meter
 from esquirell.domain.ranges import Ranges
 from esquirell.domain.reading import MeterStatus, Outcome, Reading
@@ -167,15 +172,24 @@ class Saver:
         return len(remembered)
 
     def _store_spooled(self) -> int:
-        stored = 0
+        stored, limit = 0, BATCH
         try:
             while True:
-                readings, number = self._on_disk(partial(self._spool.oldest, BATCH))
+                readings, number = self._on_disk(partial(self._spool.oldest, limit))
                 if not readings:
                     break
-                self.store.add(readings, {})
-                self._on_disk(partial(self._spool.forget, number))
-                stored += len(readings)
+                try:
+                    self.store.add(readings, {})
+                except UnstorableError as error:
+                    if len(readings) > 1:
+                        # One of them is to blame: half of them may be without it.
+                        limit = len(readings) // 2
+                        continue
+                    self._on_disk(partial(self._spool.set_aside, number, error))
+                else:
+                    self._on_disk(partial(self._spool.forget, number))
+                    stored += len(readings)
+                limit = min(2 * limit, BATCH)
         except SpoolError as error:
             # New readings must not wait because of old ones that can't be got at.
             level = logging.DEBUG if self._stuck else logging.WARNING

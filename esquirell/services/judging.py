@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import timedelta
 from functools import lru_cache
 
-from esquirell.domain.errors import UnavailableError
+from esquirell.domain.errors import UnavailableError, UnreadableError
 from esquirell.domain.increments import together
 from esquirell.domain.instrument import Instrument
 from esquirell.domain.inversion import Invert
@@ -57,19 +57,27 @@ class Judging:
         self._unbooked: dict[str, Mapping[str, float]] = {}
         self._writer = uuid.uuid4().hex
         self._failure = ""
+        self._damaged: set[str] = set()
 
     def prepare(self, meters: Collection[str]) -> bool:
         """Look up what is stored of `meters`, as another process may have polled them.
 
-        Returns whether that could be done.
+        Returns whether that could be done; a meter whose ledger is damaged is left out.
         """
         try:
             stored = self._store.ledgers(meters)
+        except UnreadableError as error:
+            if error.meter not in self._damaged:
+                log.error("%s", error)  # noqa: TRY400 - one sentence
+            self._damaged.add(error.meter)
+            others = [name for name in meters if name != error.meter]
+            return not others or self.prepare(others)
         except UnavailableError as error:
             self._complain(str(error))
             return False
         self._failure = ""
         with self._lock:
+            self._damaged.difference_update(meters)
             for name in meters:
                 self._known[name] = _newer(self._known.get(name), stored.get(name))
         return True

@@ -96,6 +96,10 @@ class Spool(Protocol):
         """Drop the readings up to a number. Raises SpoolError."""
         ...
 
+    def set_aside(self, number: int, reason: Exception) -> None:
+        """Move a reading that can't be stored out of the way. Raises SpoolError."""
+        ...
+
 
 class Measures(Protocol):
     """Counts and times what is done."""

@@ -1,5 +1,6 @@
 """The log of commands in the database, from which a command's result is read."""
 
+import logging
 from datetime import datetime
 from typing import Any
 
@@ -10,6 +11,8 @@ from esquirell.domain.command import Answer, CommandRecord
 from esquirell.storage.database import Database
 from esquirell.storage.tables import command_log
 from esquirell.storage.upsert import insert_new
+
+log = logging.getLogger(__name__)
 
 # Of so many of the latest commands their ends are noticed.
 STAMPED = 8
@@ -137,12 +140,22 @@ def _to_record(row: Row[Any]) -> CommandRecord:
         at=row.at,
         source=row.source,
         command=row.command,
-        request=row.request,
+        request=row.request if isinstance(row.request, dict) else {},
         transaction_key=row.transaction_key,
-        reply=row.reply,
+        reply=row.reply if isinstance(row.reply, dict) else None,
         ended_at=row.ended_at,
-        answer=Answer(**row.answer) if row.answer else None,
+        answer=_to_answer(row),
     )
+
+
+def _to_answer(row: Row[Any]) -> Answer | None:
+    """Return the answer to a command; of one that can't be read only the status is left."""
+    try:
+        if row.answer:
+            return Answer(**row.answer)
+    except TypeError:
+        log.debug("the answer to command %s can't be read", row.id)
+    return Answer(row.status) if row.ended_at else None
 
 
 def _answer_to_json(answer: Answer | None) -> dict[str, Any] | None:

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 import sqlite3
 import threading
 import time
@@ -12,10 +13,16 @@ from typing import Literal
 
 from sqlalchemy import create_engine
 from sqlalchemy.engine import URL, Connection, Engine
-from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import (
+    DataError,
+    DBAPIError,
+    IntegrityError,
+    OperationalError,
+    SQLAlchemyError,
+)
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from esquirell.domain.errors import ConfigError, UnavailableError
+from esquirell.domain.errors import ConfigError, UnavailableError, UnstorableError
 from esquirell.domain.extras import install_command
 from esquirell.storage import glance, postgres, sqlite
 from esquirell.storage.address import file_of, is_sqlite, parse, shown
@@ -41,6 +48,8 @@ _PUT_BACK = (
     "esquirell restore FILE."
 )
 _UNDEFINED_TABLE = "42P01"
+# What the drivers say of a value that has no place in a database: sqlite3, psycopg.
+_UNFIT = re.compile("binding parameter|cannot adapt type")
 
 
 class DamagedError(UnavailableError):
@@ -86,6 +95,9 @@ def _translate(error: Exception, url: URL) -> UnavailableError:
         return NoTablesError(_NO_TABLES.format(place=shown(url)))
     if code in _SENTENCES:
         return UnavailableError(_SENTENCES[code].format(place=shown(url)))
+    if isinstance(error, (DataError, IntegrityError)) or _UNFIT.search(str(cause)):
+        line = _first_line(cause, url)
+        return UnstorableError(f"The database {shown(url)} can't store this: {line}.")
     # An error without a statement occurred while connecting.
     connected = not isinstance(error, OperationalError) or error.statement is not None
     kind = UnavailableError if connected else NotConnectedError
@@ -282,7 +294,13 @@ class Database:
             raise gone(file)
         sqlite.prepare_file(file)
         opener = sqlite.opener(file, self._patience_s)
-        engine = create_engine(self.url, creator=opener, pool_timeout=self._patience_s, **_POOL)
+        engine = create_engine(
+            self.url,
+            creator=opener,
+            json_deserializer=sqlite.from_json,
+            pool_timeout=self._patience_s,
+            **_POOL,
+        )
         sqlite.configure(engine, self._durability)
         return engine
 

@@ -1,6 +1,7 @@
 """What is stored about the meters beside their readings: ids, status and ledgers."""
 
 import json
+import logging
 from collections.abc import Collection, Iterable, Mapping
 from functools import cache, lru_cache
 from typing import Any, NamedTuple
@@ -9,10 +10,12 @@ from pydantic import TypeAdapter, ValidationError
 from sqlalchemy import ScalarSelect, Select, Text, bindparam, cast, select, update
 from sqlalchemy.engine import Connection
 
-from esquirell.domain.errors import UnavailableError
+from esquirell.domain.errors import UnreadableError
 from esquirell.domain.reading import Ledger, MeterStatus, Reading
 from esquirell.storage.tables import ledger, meter, reading
 from esquirell.storage.upsert import insert_new, insert_or_update
+
+log = logging.getLogger(__name__)
 
 _NEW = {"keys": [], "failures": 0, "reason": None}
 
@@ -129,7 +132,11 @@ def write_statuses(
 
 @lru_cache(_TEXTS_REMEMBERED)
 def _parsed(keys: str) -> tuple[str, ...]:
-    return tuple(json.loads(keys))
+    try:
+        return tuple(json.loads(keys))
+    except (TypeError, ValueError):
+        log.warning("the stored keys of a meter can't be read: its next reading restores them")
+        return ()
 
 
 _LEDGER = TypeAdapter(Ledger)
@@ -181,7 +188,7 @@ _LEDGERS = (
 def read_ledgers(
     connection: Connection, names: Collection[str], reader: LedgerReader
 ) -> dict[str, Ledger]:
-    """Return the ledgers of these meters, by name. Raises UnavailableError for a damaged one."""
+    """Return the ledgers of these meters, by name. Raises UnreadableError for a damaged one."""
     return {name: _parse(name, state, reader) for name, state in _ledger_texts(connection, names)}
 
 
@@ -223,7 +230,8 @@ def _parse(name: str, state: str, reader: LedgerReader) -> Ledger:
     try:
         return reader.ledger(name, state)
     except ValidationError as error:
-        raise UnavailableError(
+        raise UnreadableError(
+            name,
             f"what is stored of the counters of {name} can't be read "
-            f"({error.error_count()} faults): restore a backup"
+            f"({error.error_count()} faults): restore a backup",
         ) from None

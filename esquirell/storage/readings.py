@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Float, select, update
 from sqlalchemy.engine import Connection, Dialect
 
-from esquirell.domain.errors import UnavailableError
+from esquirell.domain.errors import UnavailableError, UnstorableError
 from esquirell.domain.reading import Ledger, MeterStatus, Reading
 from esquirell.storage import meters
 from esquirell.storage.database import Database
@@ -19,6 +19,8 @@ from esquirell.storage.tables import QUANTITY_COLUMNS, reading
 from esquirell.storage.upsert import insert_new
 
 _WIDE = frozenset(QUANTITY_COLUMNS)
+# What storing raises for values of no use, such as a number that no database holds.
+_NO_READING = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 
 
 class Readings(ReadingHistory):
@@ -32,7 +34,8 @@ class Readings(ReadingHistory):
         """Store readings and changed statuses in one transaction; storing twice is harmless.
 
         The newest ledger that comes with a meter's readings is stored in the same transaction.
-        Raises UnavailableError; then nothing is stored.
+        Raises UnavailableError; then nothing is stored. It is an UnstorableError if one of these
+        readings is to blame.
         """
         if not readings and not statuses:
             return
@@ -42,6 +45,9 @@ class Readings(ReadingHistory):
             # A database put in its place meanwhile has other ledgers.
             self._ledger_reader = LedgerReader()
             raise
+        except _NO_READING as error:
+            self._ledger_reader = LedgerReader()
+            raise UnstorableError(f"a reading can't be stored: {error!r}") from error
 
     def _store(self, readings: Sequence[Reading], statuses: Mapping[str, MeterStatus]) -> None:
         names = {taken.meter for taken in readings} | statuses.keys()
@@ -67,7 +73,10 @@ class Readings(ReadingHistory):
         self._database.try_out()
 
     def ledgers(self, names: Collection[str]) -> dict[str, Ledger]:
-        """Return the stored ledgers of these meters, by name. Raises UnavailableError."""
+        """Return the stored ledgers of these meters, by name.
+
+        Raises UnavailableError, and UnreadableError for a meter whose ledger is damaged.
+        """
         with self._database.read() as connection:
             return read_ledgers(connection, names, self._ledger_reader)
 

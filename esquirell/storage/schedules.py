@@ -1,5 +1,7 @@
 """Schedules in the database: the record that the timetable in Redis is derived from."""
 
+from typing import Any
+
 from sqlalchemy import delete, select, text, update
 from sqlalchemy.engine import Connection
 
@@ -69,7 +71,15 @@ def _take_turn(connection: Connection) -> None:
 
 
 def _all(connection: Connection) -> list[StoredSchedule]:
-    return [StoredSchedule(*row) for row in connection.execute(_ALL)]
+    return [
+        StoredSchedule(name, _table(base), _table(overrides) or {}, removed)
+        for name, base, overrides, removed in connection.execute(_ALL)
+    ]
+
+
+def _table(value: object) -> dict[str, Any] | None:
+    """Return the fields of a schedule; None where they are damaged."""
+    return value if isinstance(value, dict) else None
 
 
 def _to_row(stored: StoredSchedule) -> dict[str, object]:

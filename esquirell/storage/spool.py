@@ -3,10 +3,11 @@
 import json
 import logging
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from esquirell.domain.errors import ConfigError, SpoolError
 from esquirell.domain.reading import Reading
@@ -29,17 +30,23 @@ CREATE TABLE IF NOT EXISTS undated (
     shown REAL NOT NULL, at TEXT, body TEXT NOT NULL
 );
 CREATE INDEX IF NOT EXISTS undated_moment ON undated (boot, uptime_s);
+CREATE TABLE IF NOT EXISTS unreadable (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, at TEXT, body TEXT NOT NULL
+);
 """
 
 # More undated readings than an hour can bring; the oldest are dropped first.
 UNDATED_LIMIT = 100_000
+# What reading a row raises that is no reading.
+_UNREADABLE = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 
 
 class Spool:
     """Readings in the order in which they were taken, in their own SQLite file.
 
     All processes of this machine share it; it is created when first needed. What was added survives
-    a power cut. Readings without a time wait separately.
+    a power cut. Readings without a time wait separately. A row that can't be understood is moved
+    to the table `unreadable`, with a line in the log: it holds up nothing.
     """
 
     def __init__(self, file: Path) -> None:
@@ -75,21 +82,18 @@ class Spool:
         """
         if not self._is_there():
             return [], 0
-        with self._open() as connection:
-            query = "SELECT id, body FROM waiting ORDER BY id LIMIT ?"
-            rows = connection.execute(query, (limit,)).fetchall()
-        try:
-            readings = [to_reading(json.loads(body)) for _, body in rows]
-        except (ArithmeticError, LookupError, TypeError, ValueError) as error:
-            raise SpoolError(
-                f"the spool {self._file} holds a reading that can't be understood: {error!r}"
-            ) from error
-        return readings, rows[-1][0] if rows else 0
+        query = "SELECT id, body FROM waiting ORDER BY id LIMIT ?"
+        rows = self._readable("waiting", query, limit, lambda row: to_reading(json.loads(row[1])))
+        return [reading for _, reading in rows], rows[-1][0] if rows else 0
 
     def forget(self, number: int) -> None:
         """Drop the readings up to a number, as they are stored. Raises SpoolError."""
         with self._open() as connection, connection:
             connection.execute("DELETE FROM waiting WHERE id <= ?", (number,))
+
+    def set_aside(self, number: int, reason: Exception) -> None:
+        """Move a reading that the database never takes out of the way. Raises SpoolError."""
+        self._set_aside("waiting", {number: reason})
 
     def undated(self) -> Sequence[Mark]:
         """Return when the readings without a time were taken, in their order. Raises SpoolError."""
@@ -115,17 +119,51 @@ class Spool:
         query = (
             "SELECT id, boot, uptime_s, at, body FROM undated WHERE at NOTNULL ORDER BY id LIMIT ?"
         )
-        with self._open() as connection:
-            rows = connection.execute(query, (limit,)).fetchall()
-        return [
-            (number, to_undated(json.loads(body), boot, uptime_s, datetime.fromisoformat(at)))
-            for number, boot, uptime_s, at, body in rows
-        ]
+        return self._readable("undated", query, limit, _to_undated)
 
     def forget_dated(self, number: int) -> None:
         """Drop readings whose time was found, up to a number. Raises SpoolError."""
         with self._open() as connection, connection:
             connection.execute("DELETE FROM undated WHERE at NOTNULL AND id <= ?", (number,))
+
+    def _readable(
+        self, table: str, query: str, limit: int, read: Callable[[Any], Reading]
+    ) -> list[tuple[int, Reading]]:
+        """Return the first rows that are readings, with their numbers; set others aside.
+
+        Only if there is nothing left is the answer empty. Raises SpoolError.
+        """
+        while True:
+            with self._open() as connection:
+                rows = connection.execute(query, (limit,)).fetchall()
+            found, strange = [], {}
+            for row in rows:
+                try:
+                    found.append((row[0], read(row)))
+                except _UNREADABLE as error:
+                    strange[row[0]] = error
+            if strange:
+                self._set_aside(table, strange)
+            if found or not rows:
+                return found
+
+    def _set_aside(self, table: str, strange: Mapping[int, Exception]) -> None:
+        """Move rows that can't be understood to a table of their own. Raises SpoolError."""
+        at = "at" if table == "undated" else "NULL"
+        with self._open() as connection, connection:
+            for number in strange:
+                # Texts of ours: a table, and its column.
+                copy = (
+                    f"INSERT INTO unreadable (at, body) SELECT {at}, body FROM {table} WHERE id = ?"  # noqa: S608
+                )
+                connection.execute(copy, (number,))
+                connection.execute(f"DELETE FROM {table} WHERE id = ?", (number,))  # noqa: S608
+        log.error(
+            "%d rows of the spool %s can't be stored and were moved to its table unreadable: %s",
+            len(strange),
+            self._file,
+            repr(next(iter(strange.values()))),
+        )
 
     def _add_undated(
         self, connection: sqlite3.Connection, rows: Sequence[tuple[object, ...]]
@@ -169,3 +207,8 @@ class Spool:
         if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
             aside = set_aside(self._file, "damaged")
             log.error("the spool %s was damaged: it was moved to %s", self._file, aside)
+
+
+def _to_undated(row: tuple[int, str, float, str, str]) -> Reading:
+    _, boot, uptime_s, at, body = row
+    return to_undated(json.loads(body), boot, uptime_s, datetime.fromisoformat(at))

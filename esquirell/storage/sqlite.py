@@ -1,19 +1,25 @@
 """What only SQLite needs: the file, its settings, and copies of it."""
 
 import errno
+import json
+import logging
 import os
 import sqlite3
 import tempfile
 import time
 from collections.abc import Callable
 from contextlib import closing
+from functools import lru_cache
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.event import listen
 
 from esquirell.domain.errors import ConfigError
+
+log = logging.getLogger(__name__)
 
 _COPY_LIMIT_S = 600
 _SWITCH_LIMIT_S = 10
@@ -27,6 +33,9 @@ CACHE_KIB = 512
 
 # The log is truncated to this once a long reader is gone, during which it may have grown.
 LOG_BYTES = 4 * 1024 * 1024
+
+# Damaged entries that were logged are remembered, so many at most.
+_TEXTS_SAID = 100
 
 _SYNCHRONOUS = {"full": "FULL", "normal": "NORMAL"}
 
@@ -122,6 +131,24 @@ def use_log(connection: Connection) -> None:
             time.sleep(_SWITCH_PAUSE_S)
         else:
             return
+
+
+@lru_cache(_TEXTS_SAID)
+def _unreadable(text: str) -> None:
+    """Say once of an entry that it is damaged."""
+    log.error("an entry of the database is damaged, and counts as empty: %.60r", text)
+
+
+def from_json(text: str) -> Any:  # noqa: ANN401 - JSON
+    """Parse the JSON of a column; SQLite stores any text there, and one must not hide all others.
+
+    What can't be read is None.
+    """
+    try:
+        return json.loads(text)
+    except (TypeError, ValueError, RecursionError):
+        _unreadable(str(text))
+        return None
 
 
 def driver_connection(connection: Connection) -> sqlite3.Connection:

@@ -82,6 +82,29 @@ def test_a_disk_that_is_full_leaves_memory(
     assert spool.count() == saver.waiting == 3
 
 
+def test_a_reading_that_the_database_never_takes_holds_up_no_other(
+    saver: Saver, store: ReadingStore, spool: Spool
+) -> None:
+    bad = [sample("main", second) for second in (0, 7, 300)]
+    store.never = {reading.measured_at for reading in bad}
+    spool.add([sample("main", second) for second in range(400)])
+    # Such a reading that comes now is stored with what waits, the next time.
+    saver.save([sample("main", 1000)], {})
+    saver.save([sample("main", 1001)], {})
+    assert (len(store.rows), spool.aside, saver.waiting) == (399, bad, 0)
+    assert saver.problems == []
+
+
+def test_a_new_reading_that_the_database_never_takes_is_set_aside(
+    saver: Saver, store: ReadingStore, spool: Spool
+) -> None:
+    bad = sample("main", 1)
+    store.never = {bad.measured_at}
+    saver.save([bad, sample("other", 2)], {})
+    saver.save([sample("main", 3)], {})
+    assert (len(store.rows), spool.aside, saver.problems) == (2, [bad], [])
+
+
 def test_a_spool_that_cannot_be_read_holds_nothing_up(
     saver: Saver, store: ReadingStore, spool: Spool
 ) -> None:

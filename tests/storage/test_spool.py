@@ -143,13 +143,49 @@ def test_a_damaged_spool_is_set_aside(spool: Spool, tmp_path: Path) -> None:
     assert (tmp_path / "spool.db.damaged-1").read_bytes() == b"no database " * 1000
 
 
-def test_a_row_that_is_no_reading_is_kept_and_named(spool: Spool, tmp_path: Path) -> None:
-    spool.add([sample("main")])
-    with closing(sqlite3.connect(tmp_path / "spool.db")) as connection, connection:
-        connection.execute("""UPDATE waiting SET body = '{"meter": "main"}'""")
-    with pytest.raises(SpoolError, match=r"spool\.db holds a reading that can't be understood"):
-        spool.oldest(10)
+NO_READINGS = ["", "{", "null", "[]", "7", '{"meter": "main"}', '{"meter": 1, "at": 2}']
+
+
+def damage(file: Path, table: str, numbers: range, body: str) -> None:
+    with closing(sqlite3.connect(file)) as connection, connection:
+        change = f"UPDATE {table} SET body = ? WHERE id BETWEEN ? AND ?"  # noqa: S608 - texts of ours
+        connection.execute(change, (body, numbers.start, numbers.stop - 1))
+
+
+def set_aside(file: Path) -> list[str]:
+    with closing(sqlite3.connect(file)) as connection:
+        return [body for (body,) in connection.execute("SELECT body FROM unreadable")]
+
+
+@pytest.mark.parametrize("body", NO_READINGS)
+def test_rows_that_are_no_readings_are_kept_named_and_hold_up_none(
+    spool: Spool, tmp_path: Path, caplog: pytest.LogCaptureFixture, body: str
+) -> None:
+    spool.add([sample("main", second) for second in range(6)])
+    damage(tmp_path / "spool.db", "waiting", range(1, 4), body)
+    damage(tmp_path / "spool.db", "waiting", range(5, 6), body)
+    # Of the first two none is a reading: that does not end it.
+    found, reach = spool.oldest(2)
+    assert [reading.measured_at.second for reading in found] == [3]
+    spool.forget(reach)
+    assert [reading.measured_at.second for reading in spool.oldest(10)[0]] == [5]
     assert spool.count() == 1
+    assert set_aside(tmp_path / "spool.db") == [body] * 4
+    assert "spool.db can't be stored and were moved to its table unreadable" in caplog.text
+
+
+def test_a_row_without_a_time_that_is_no_reading_holds_up_none(
+    spool: Spool, tmp_path: Path
+) -> None:
+    at = datetime(1970, 1, 1, 0, 1, tzinfo=UTC)
+    instrument = Instrument("source", ["active_power"])
+    for uptime_s in (1.0, 2.0):
+        undated = Undated("boot", uptime_s, {"active_power": 5.0}, instrument)
+        spool.add([Reading("main", at, {"active_power": 5.0}, undated=undated)])
+    spool.date({mark.number: at for mark in spool.undated()})
+    damage(tmp_path / "spool.db", "undated", range(1, 2), "{")
+    assert [number for number, _ in spool.dated(10)] == [2]
+    assert set_aside(tmp_path / "spool.db") == ["{"]
 
 
 def test_what_waits_is_on_the_disk_before_it_is_said_to_be(spool: Spool) -> None:

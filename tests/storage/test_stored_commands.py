@@ -1,11 +1,15 @@
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import bindparam, type_coerce, update
+from sqlalchemy.types import NullType
 from support.db_samples import START
 
 from esquirell.domain.command import Answer, CommandRecord
 from esquirell.storage.commands import CommandLog
 from esquirell.storage.database import Database
+from esquirell.storage.tables import command_log
 
 LATER = START + timedelta(seconds=2)
 FETCH = CommandRecord(
@@ -140,3 +144,23 @@ def test_an_end_waits_until_its_reply_was_sent(log: CommandLog) -> None:
     assert [(record.id, record.reply) for record in log.unanswered()] == [("id-1", FETCH.reply)]
     log.mark_answered("id-1")
     assert log.unanswered() == []
+
+
+@pytest.mark.parametrize("damaged", ["{", "[]", "7", b"\xff", '{"foreign": 1}'])
+@pytest.mark.parametrize("column", ["request", "reply", "answer"])
+def test_an_entry_that_is_damaged_hides_no_other(
+    sqlite: Database, column: str, damaged: object
+) -> None:
+    log = CommandLog(sqlite)
+    for number in (1, 2):
+        log.record(replace(FETCH, id=f"id-{number}", answer=Answer("ok"), ended_at=LATER))
+    with sqlite.write() as connection:
+        connection.execute(
+            update(command_log)
+            .where(command_log.c.id == "id-1")
+            .values({column: type_coerce(bindparam("it"), NullType())}),
+            {"it": damaged},
+        )
+    assert [record.id for record in log.recent(10)] == ["id-1", "id-2"]
+    assert all(record.answer and record.answer.status == "ok" for record in log.recent(10))
+    assert len(log.unanswered()) == 2

@@ -1,7 +1,9 @@
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import text
@@ -11,11 +13,11 @@ from support.statistics import Workshop
 
 from esquirell import profiles
 from esquirell.domain.counters import GONE
-from esquirell.domain.errors import UnavailableError
+from esquirell.domain.errors import UnavailableError, UnstorableError
 from esquirell.domain.periods import Calendar
 from esquirell.domain.reading import Ledger, MeterStatus, Reading
 from esquirell.services.delivery import Delivery, Saver
-from esquirell.services.judging import source_of
+from esquirell.services.judging import Judging, source_of
 from esquirell.services.poll import TRIAL, Poller
 from esquirell.storage.corrections.store import Corrections
 from esquirell.storage.database import Database
@@ -133,6 +135,48 @@ def test_a_damaged_ledger_is_named_and_keeps_no_reading_from_being_stored(
         readings.ledgers(["main"])
     readings.add([reading_with(ledger_at(1))], {})
     assert readings.ledgers(["main"])["main"].at == START + SECOND
+
+
+def test_a_damaged_ledger_holds_back_the_counters_of_its_meter_alone(
+    database: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    readings = Readings(database)
+    ledger = ledger_at(0)
+    for name in ("main", "other", "third"):
+        readings.add([replace(reading_with(ledger), meter=name)], {})
+    damage = text(
+        """UPDATE ledger SET state = '"x"'
+        WHERE meter_id IN (SELECT id FROM meter WHERE name <> 'other')"""
+    )
+    with database.write() as connection:
+        connection.execute(damage)
+    judging = Judging(readings)
+    for _ in range(2):
+        assert judging.prepare(["main", "other", "third"])
+    assert judging.unknown(["main", "other", "third"]) == {"main", "third"}
+    assert caplog.text.count("the counters of main can't be read") == 1
+
+
+def test_a_number_that_no_database_holds_is_to_blame_itself(database: Database) -> None:
+    readings = Readings(database)
+    taken = Reading("main", START, {"voltage": 230.0})
+    no_number: Any = {}
+    with pytest.raises(UnstorableError):
+        readings.add([replace(taken, values={"current": no_number})], {})
+    with pytest.raises(UnstorableError):
+        readings.add([replace(taken, values={"current_1": no_number.get})], {})
+    readings.add([taken], {})
+
+
+@pytest.mark.parametrize("keys", ["{", "7", "null"])
+def test_keys_that_are_damaged_hold_up_nothing(sqlite: Database, keys: str) -> None:
+    readings = Readings(sqlite)
+    readings.add([reading_with(ledger_at(0))], {"main": MeterStatus(keys=("energy_import",))})
+    with sqlite.write() as connection:
+        connection.execute(text("UPDATE meter SET keys = :keys"), {"keys": keys})
+    assert readings.statuses()["main"].keys == ()
+    readings.add([reading_with(ledger_at(1))], {"main": MeterStatus(keys=("energy_import",))})
+    assert readings.statuses()["main"].keys == ("energy_import",)
 
 
 @pytest.mark.parametrize("restarts_before", range(1, 8))

@@ -3,6 +3,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
+from sqlalchemy import text
 from support.db_samples import START, put
 
 from esquirell.domain.errors import CommandError
@@ -89,3 +90,16 @@ def test_a_change_that_fails_leaves_all_as_it_was(schedules: Schedules) -> None:
     with pytest.raises(CommandError):
         schedules.change(refuse)
     assert schedules.all() == [FETCH]
+
+
+@pytest.mark.parametrize("damaged", ["{", "[]", "7", b"\xff"])
+def test_a_schedule_that_is_damaged_stops_no_other(sqlite: Database, damaged: object) -> None:
+    schedules = Schedules(sqlite)
+    put(schedules, NIGHT, FETCH)
+    change = text("UPDATE schedule SET base = :it, overrides = :it WHERE name = 'fetch'")
+    with sqlite.write() as connection:
+        connection.execute(change, {"it": damaged})
+    assert schedules.all() == [StoredSchedule("fetch", None), NIGHT]
+    # The next start takes it over from the configuration again.
+    put(schedules, FETCH)
+    assert schedules.all() == [FETCH, NIGHT]

@@ -15,6 +15,7 @@ from esquirell.domain.errors import (
     MeterUnreachableError,
     SpoolError,
     UnavailableError,
+    UnstorableError,
 )
 from esquirell.domain.heard import Heard, Question
 from esquirell.domain.meter import Meter
@@ -86,12 +87,15 @@ class ReadingStore:
         self.pause_s = 0.0
         self.transactions = 0
         self.transactions_left: int | None = None
+        self.never: set[datetime] = set()
 
     def add(self, readings: Sequence[Reading], statuses: Mapping[str, MeterStatus]) -> None:
         if self.away or self.transactions_left == 0:
             raise UnavailableError("the database is unreachable")
         if self.transactions_left:
             self.transactions_left -= 1
+        if self.never & {reading.measured_at for reading in readings}:
+            raise UnstorableError("a number is too large")
         time.sleep(self.pause_s)
         self.transactions += 1
         self.rows |= {(one.meter, one.measured_at): one for one in readings}
@@ -116,6 +120,7 @@ class ReadingStore:
 class Spool:
     def __init__(self) -> None:
         self.kept: list[Reading] = []
+        self.aside: list[Reading] = []
         self.gone = 0
         self.full = False
 
@@ -136,6 +141,11 @@ class Spool:
     def forget(self, number: int) -> None:
         self.kept = self.kept[number - self.gone :]
         self.gone = number
+
+    def set_aside(self, number: int, reason: Exception) -> None:
+        del reason
+        self.aside += self.kept[: number - self.gone]
+        self.forget(number)
 
 
 class Publisher:
