@@ -178,7 +178,7 @@ def test_a_run_counts_as_sent_with_its_message_or_not_at_all(
     server.client.zadd(settings_of(app).schedule_key, {ENTRY: 5.0})
     allow(server, f"-{refused}")
     for _ in range(2):
-        with pytest.raises(RedisError, match="permission|can't run this command"):
+        with pytest.raises(RedisError, match=r"permission|can't run this command"):
             snapshots.share(1.0, [order("run")])
     assert server.client.hget(ENTRY, "meta") == "before"
     assert server.client.zscore(settings_of(app).schedule_key, ENTRY) == 5.0

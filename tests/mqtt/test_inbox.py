@@ -4,7 +4,7 @@ import pytest
 
 from esquirell.mqtt.link import Link, Message
 from esquirell.mqtt.options import Options
-from esquirell.mqtt.traffic import ARRIVED_AFTER_S, JUST_AFTER_S, Inbox
+from esquirell.mqtt.traffic import ARRIVED_AFTER_S, JUST_AFTER_S, LIMIT, Inbox
 
 PRESS = ("esquirell/meter/main/fetch", b"{}")
 
@@ -103,3 +103,31 @@ def test_what_was_acknowledged_a_moment_ago_is_known_when_it_comes_again(
     now[0] += ARRIVED_AFTER_S + JUST_AFTER_S
     inbox.acknowledge(second)
     assert inbox.take(press(third, 1, again=True))
+
+
+def test_one_at_work_is_kept_however_many_come_after_it(line: Callable[..., Line]) -> None:
+    inbox, link = Inbox(), line()
+    long_one = press(link, 1)
+    inbox.take(long_one)
+    for number in range(2, LIMIT + 50):
+        message = press(link, number)
+        inbox.take(message)
+        inbox.finish(message)
+        inbox.acknowledge(link)
+    inbox.finish(long_one)
+    inbox.acknowledge(link)
+    assert link.told[-1] == 1
+
+
+def test_those_that_arrived_are_forgotten_behind_one_at_work(line: Callable[..., Line]) -> None:
+    now = [0.0]
+    inbox, link = Inbox(lambda: now[0]), line()
+    inbox.opened(resumed=False)
+    inbox.take(press(link, 1))
+    message = press(link, 2)
+    inbox.take(message)
+    inbox.finish(message)
+    inbox.acknowledge(link)
+    now[0] += ARRIVED_AFTER_S + 1
+    inbox.acknowledge(link)
+    assert len(inbox._open) == 1

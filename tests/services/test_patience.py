@@ -191,3 +191,19 @@ def test_a_disk_that_hangs_keeps_no_reading_waiting(caplog: pytest.LogCaptureFix
     store.away = False
     eventually(lambda: saver.save([], {}) is None and not saver.problems)
     assert len(store.rows) == 3
+
+
+def test_without_a_free_thread_it_is_tried_again_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    lane = Lane("the disk")
+
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", refuse)
+        for _ in range(2):
+            with pytest.raises(
+                StalledError, match="the disk can't be used: can't start new thread"
+            ):
+                lane.run(lambda: 1)
+    assert lane.run(lambda: 1) == 1

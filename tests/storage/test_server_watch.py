@@ -135,3 +135,21 @@ def test_a_server_that_could_not_be_asked_is_not_given_up(monkeypatch: pytest.Mo
         eventually(lambda: not outcomes)
     eventually(lambda: "database-watch" not in {one.name for one in threading.enumerate()})
     watch.check()
+
+
+def test_without_a_free_thread_the_server_is_used_unwatched(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    asked = threading.Event()
+    watch = ServerWatch(asked.set, lambda: None, "somewhere")
+
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", refuse)
+        with watch.waiting():
+            pass
+    assert "the database somewhere is not watched: can't start new thread" in caplog.text
+    with watch.waiting():
+        assert asked.wait(LIMIT_S)
