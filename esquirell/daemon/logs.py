@@ -4,10 +4,11 @@ import json
 import logging
 import os
 import sys
+import time
 import warnings
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Literal
+from typing import Literal, TextIO
 
 from celery.exceptions import SecurityWarning
 from celery.signals import setup_logging
@@ -21,6 +22,10 @@ PRIORITIES = {"CRITICAL": 2, "ERROR": 3, "WARNING": 4, "INFO": 6, "DEBUG": 7}
 
 # At INFO they log what nobody needs every minute.
 CHATTY = ("celery", "kombu", "redbeat", "alembic")
+# So many equal lines are logged within a minute, those of so many kinds are counted at a time.
+EQUAL_LINES = 5
+EQUAL_WITHIN_S = 60.0
+LINES_COUNTED = 500
 # At DEBUG it writes keys.
 SECRETIVE = "tinytuya"
 
@@ -63,12 +68,80 @@ class JsonFormatter(logging.Formatter):
         return json.dumps(entry, ensure_ascii=False)
 
 
+class Repeats:
+    """Counts equal lines: the first few in a minute are logged, the others only counted.
+
+    Without that a fault that comes again many times a second fills the disk.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        """Store the clock, in seconds."""
+        self._clock = clock
+        # By what a line says: since when it is counted, how often it came, and its last record.
+        self._seen: dict[tuple[str, int, str], tuple[float, int, logging.LogRecord]] = {}
+
+    def allows(self, record: logging.LogRecord) -> bool:
+        """Count a line; return whether it is to be logged."""
+        if record.levelno < logging.INFO:
+            return True
+        key = record.name, record.levelno, record.getMessage()
+        since, count, _ = self._seen.get(key, (self._clock(), 0, record))
+        self._seen[key] = since, count + 1, record
+        return count < EQUAL_LINES
+
+    def over(self, *, all_of_them: bool = False) -> list[logging.LogRecord]:
+        """Return a line for each whose minute is over, if it was not logged each time."""
+        now = self._clock()
+        due = {
+            key: seen
+            for key, seen in self._seen.items()
+            if all_of_them or len(self._seen) > LINES_COUNTED or now - seen[0] >= EQUAL_WITHIN_S
+        }
+        for key in due:
+            del self._seen[key]
+        return [
+            _counted(record, count - EQUAL_LINES)
+            for _, count, record in due.values()
+            if count > EQUAL_LINES
+        ]
+
+
+class CountingHandler(logging.StreamHandler[TextIO]):
+    """Writes lines to a stream, and says of equal ones how many more there were."""
+
+    def __init__(self, stream: TextIO) -> None:
+        """Store the stream."""
+        super().__init__(stream)
+        self._repeats = Repeats()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a line, unless it is one of many equal ones; and counts that are due."""
+        for counted in self._repeats.over():
+            super().emit(counted)
+        if self._repeats.allows(record):
+            super().emit(record)
+
+    def close(self) -> None:
+        """Write the counts that are left."""
+        for counted in self._repeats.over(all_of_them=True):
+            super().emit(counted)
+        super().close()
+
+
+def _counted(record: logging.LogRecord, more: int) -> logging.LogRecord:
+    """Return a line that says how often another one was not logged."""
+    said = f"{record.getMessage()} ({more} more times within a minute)"
+    again = logging.makeLogRecord(record.__dict__ | {"msg": said, "args": None})
+    again.exc_info = again.exc_text = again.stack_info = None
+    return again
+
+
 def set_up(level: str, shape: Format, spelled: Callable[[str], str] = str) -> None:
     """Send all records to stderr in one format, and keep Celery from changing that.
 
     Lines for people on a terminal go through `spelled`.
     """
-    handler = logging.StreamHandler(sys.stderr)
+    handler = CountingHandler(sys.stderr)
     handler.setFormatter(_formatter(shape, spelled))
     root = logging.getLogger()
     root.handlers[:] = [handler]
