@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 # Without byte code every start of Python is slower, and the tests start it often.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: check format-check lint types imports test format fix install demo reference docs home-assistant faults soak mutants properties docker systemd deb help clean browser screenshots
+.PHONY: check format-check lint types imports test format fix install demo reference docs home-assistant faults soak mutants properties docker systemd home-assistant-app deb help clean browser screenshots
 
 check: format-check lint types imports test ## everything below: format, lint, types, imports, tests
 
@@ -96,6 +96,9 @@ docker: install ## docker-compose.yml in real containers: needs a Docker engine 
 systemd: install ## the service under a real systemd: SYSTEMD_HARNESS names the program that boots one
 	@test -n "$$SYSTEMD_HARNESS" || { echo 'set SYSTEMD_HARNESS to the program that boots a system'; exit 2; }
 	$(BIN)/pytest -n0 tests/systemd/test_real_systemd.py
+
+home-assistant-app: ## the Home Assistant app, as a folder for /addons: dist/home-assistant-app
+	script/home-assistant-app dist/home-assistant-app
 
 deb: install ## a Debian package in dist/: SUITE and ARCHITECTURE, by default those of this machine
 	UV=$(UV) packaging/deb/build $(SUITE) $(ARCHITECTURE)

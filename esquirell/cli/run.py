@@ -1,5 +1,6 @@
 """`esquirell run`, `worker`, `beat` and `bridge`: the long-running roles."""
 
+import os
 import signal
 import sys
 from typing import get_args
@@ -8,6 +9,7 @@ import click
 
 from esquirell.cli.call import Call, Command, misuse, pass_call
 from esquirell.cli.invocation import as_typed
+from esquirell.cli.output import warn
 from esquirell.cli.ownership import refuse_root
 from esquirell.daemon import logs, process, restarting, roles
 from esquirell.daemon.garbage import share_heap
@@ -17,7 +19,10 @@ from esquirell.daemon.pools import Kind, Pool
 from esquirell.daemon.preparing import prepare
 from esquirell.daemon.redis_server import RedisServer
 from esquirell.daemon.threads import MOST_PLACES
+from esquirell.domain.errors import UnavailableError
+from esquirell.runtime.app_broker import learn_broker
 from esquirell.runtime.root import Runtime
+from esquirell.settings.home_assistant_app import state_dir_of
 from esquirell.settings.private_files import make_directory
 
 
@@ -25,6 +30,7 @@ from esquirell.settings.private_files import make_directory
 @pass_call
 def run(call: Call) -> int:
     """Run worker, scheduler and MQTT bridge in one process."""
+    _learn_broker()
     runtime = start(call)
     settings = runtime.settings
     make_directory(settings.state_dir)
@@ -46,9 +52,17 @@ def run(call: Call) -> int:
     return restarting.ended(runtime, code)
 
 
+def _learn_broker() -> None:
+    """In a Home Assistant app, find out which broker to use, before the settings are loaded."""
+    try:
+        learn_broker(os.environ)
+    except UnavailableError as error:
+        warn(str(error))
+
+
 def with_page(runtime: Runtime, role: roles.Role) -> roles.Role:
     """Return a role with the page beside it, if it is enabled."""
-    if not runtime.settings.web.port:
+    if not runtime.settings.web.port and state_dir_of(os.environ) is None:
         return role
     from esquirell.web.role import beside  # noqa: PLC0415 - megabytes that only the page needs
 

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from esquirell.daemon.app_broker import following_broker
 from esquirell.daemon.consumer import ConsumerHeartbeat
 from esquirell.daemon.following import following_meters
 from esquirell.daemon.housekeeping import Housekeeping, by_one
@@ -69,7 +70,8 @@ def everything(runtime: Runtime, server: RedisServer | None) -> Role:
     own_redis = (_server(server),) if server else ()
     bridge_lease = runtime.shared.lease("bridge", owner)
     bridging = (_bridge(runtime, bridge_lease), _commands(runtime), *_missed(runtime))
-    looking_after = (following_meters(runtime), _claim(runtime), _housekeeping(runtime), *own_redis)
+    following = (following_meters(runtime), *following_broker(runtime))
+    looking_after = (*following, _claim(runtime), _housekeeping(runtime), *own_redis)
     beat = Beat(runtime, owner)
     working = (*listening(runtime), _waiting(runtime))
     parts = (Part("beat", beat.make), *bridging, *looking_after, *working)

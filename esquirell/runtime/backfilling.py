@@ -19,10 +19,9 @@ from esquirell.services.backfill_ports import LongTerm, Sensor
 from esquirell.services.backfill_undo import Undo, Undone
 from esquirell.services.our_hours import COST_PERIODS, OurHours
 from esquirell.settings import Settings
+from esquirell.settings.home_assistant_app import TOKEN
 from esquirell.settings.private_files import make_directory
 from esquirell.storage.backfills import Backfills
-
-_SUPERVISOR_TOKEN = "SUPERVISOR_TOKEN"  # noqa: S105 - the variable's name
 
 
 class Backfilling:
@@ -79,7 +78,7 @@ class Backfilling:
         configured = self._settings.home_assistant
         if token := configured.token.get_secret_value():
             return websocket_url(configured.url), token
-        if in_app := os.environ.get(_SUPERVISOR_TOKEN):
+        if in_app := os.environ.get(TOKEN):
             return SUPERVISOR, in_app
         refused = [
             warning for warning in self._settings.warnings if warning.startswith("home_assistant.")

@@ -9,7 +9,14 @@ from pydantic import ValidationError
 
 from esquirell.domain.errors import ConfigError
 from esquirell.domain.meter import Meter
-from esquirell.settings import added_meters, environment, files, overlay, secret_files
+from esquirell.settings import (
+    added_meters,
+    environment,
+    files,
+    home_assistant_app,
+    overlay,
+    secret_files,
+)
 from esquirell.settings.checks import check
 from esquirell.settings.environment import Assignment
 from esquirell.settings.files import ConfigFile
@@ -25,13 +32,15 @@ from esquirell.settings.zones import machine_zone
 class LoadState:
     """A configuration being loaded: what was read, and the `tables` that the steps complete.
 
-    `places` knows where each setting came from; `warnings` holds one sentence each.
+    `places` knows where each setting came from; `warnings` holds one sentence each. `app` is what
+    Home Assistant says if this runs as its app.
     """
 
     file: ConfigFile
     given: Sequence[Assignment]
     environ: Mapping[str, str]
     edit: added_meters.Edit | None = None
+    app: home_assistant_app.App | None = None
     places: Places = field(init=False)
     tables: Table = field(init=False)
     added: list[str] = field(default_factory=list)
@@ -50,9 +59,9 @@ def load(
     """Load the settings; nothing is written, and each call reads everything again.
 
     The file is `path`, else `$ESQUIRELL_CONFIG`, else the first one found in the usual places.
-    Without a file, only the `ESQUIRELL_…` variables count. Meters that were added are in the state
-    directory; `edit` is a change to one of them. Raises ConfigError with one sentence that names
-    the place and what to change.
+    Without a file, only the `ESQUIRELL_…` variables and the options of a Home Assistant app count.
+    Meters that were added are in the state directory; `edit` is a change to one of them. Raises
+    ConfigError with one sentence that names the place and what to change.
     """
     return complete(_read(path, os.environ if environ is None else environ, edit))
 
@@ -72,9 +81,10 @@ def _read(
 ) -> LoadState:
     """Read the file and the environment."""
     file, given = files.find(path, environ), environment.read(environ)
-    if file is None and not given:
+    app = home_assistant_app.read(environ)
+    if file is None and not given and app is None:
         raise files.NoConfigurationError
-    return LoadState(file or ConfigFile(None, {}, exposed=False), given, environ, edit)
+    return LoadState(file or ConfigFile(None, {}, exposed=False), given, environ, edit, app)
 
 
 def _prepare_file(state: LoadState) -> None:
@@ -85,6 +95,13 @@ def _prepare_file(state: LoadState) -> None:
         state.warnings.append(
             f"{name} holds passwords or keys and other users can read it: chmod 600 {name}"
         )
+
+
+def _hear_home_assistant(state: LoadState) -> None:
+    """In a Home Assistant app: put its options over the file, and what is usual there under it."""
+    if state.app:
+        state.warnings.extend(state.app.complete(state.tables))
+        overlay.cover_tables(state.tables, state.app.options, Path.cwd(), state.places)
 
 
 def _cover_sections(state: LoadState) -> None:
@@ -119,7 +136,9 @@ def _add_meters(state: LoadState) -> None:
             return
     if not state.tables.get("meters"):
         state.warnings.append(
-            f"{state.file.name}: no meter is configured: add one with esquirell meters add"
+            home_assistant_app.NO_METER
+            if state.app
+            else f"{state.file.name}: no meter is configured: add one with esquirell meters add"
         )
 
 
@@ -164,6 +183,7 @@ def _compare_addresses(state: LoadState) -> None:
 
 STEPS: tuple[Callable[[LoadState], None], ...] = (
     _prepare_file,
+    _hear_home_assistant,
     _cover_sections,
     _ask_the_machine,
     _add_meters,

@@ -11,6 +11,7 @@ from tornado.netutil import bind_sockets
 
 from esquirell.daemon.parts import Part, Turn
 from esquirell.runtime.root import Runtime
+from esquirell.settings.home_assistant_app import TOKEN
 from esquirell.web.addresses import address_of
 from esquirell.web.gate import Gate, IngressGate
 from esquirell.web.live import Live
@@ -23,8 +24,8 @@ TURN_S = 10.0
 LARGEST_HEADERS = 32 * 1024
 IDLE_S = 75.0
 BODY_S = 30.0
-INGRESS_PORT = 8099
-IN_HOME_ASSISTANT = "SUPERVISOR_TOKEN"
+# Apps on the host's network share its ports: not 8099, which the others have by default.
+INGRESS_PORT = 8156
 
 
 def web(runtime: Runtime, live: Live) -> Part:
@@ -82,20 +83,24 @@ async def _listen(runtime: Runtime, live: Live) -> list[HTTPServer]:
     web_settings = runtime.settings.web
     live.attach(asyncio.get_running_loop())
     shared = Shared(runtime, live)
-    sites = [
-        (
-            Site(shared, Gate(web_settings), web_settings.base_path, routes()),
-            web_settings.address,
-            web_settings.port,
-        )
-    ]
-    if os.environ.get(IN_HOME_ASSISTANT):
-        sites.append((Site(shared, IngressGate(), "", routes()), "0.0.0.0", INGRESS_PORT))  # noqa: S104 - the gate admits one peer
-    return [server for site, address, port in sites if (server := _bound(site, address, port))]
+    servers: list[HTTPServer | None] = []
+    if port := web_settings.port:
+        site = Site(shared, Gate(web_settings), web_settings.base_path, routes())
+        where = address_of(web_settings.address, port, web_settings.base_path)
+        where = f"at {where} (its password: esquirell web password)"
+        servers.append(_bound(site, web_settings.address, port, where))
+    if os.environ.get(TOKEN):
+        site = Site(shared, IngressGate(), "", routes())
+        where = f'in Home Assistant: "Open Web UI" of this app (port {INGRESS_PORT})'
+        servers.append(_bound(site, "0.0.0.0", INGRESS_PORT, where))  # noqa: S104 - the gate admits one peer
+    return [server for server in servers if server]
 
 
-def _bound(site: Site, address: str, port: int) -> HTTPServer | None:
-    """Listen at a port; one that is taken is a warning, as everything else goes on."""
+def _bound(site: Site, address: str, port: int, where: str) -> HTTPServer | None:
+    """Listen at a port, and say where people find the page.
+
+    A port that is taken is a warning, as everything else goes on.
+    """
     try:
         sockets = bind_sockets(port, address, reuse_port=False)
     except OSError as error:
@@ -115,8 +120,7 @@ def _bound(site: Site, address: str, port: int) -> HTTPServer | None:
         body_timeout=BODY_S,
     )
     server.add_sockets(sockets)
-    where = address_of(address, port, site.runtime.settings.web.base_path)
-    log.info("the page is at %s (its password: esquirell web password)", where)
+    log.info("the page is %s", where)
     return server
 
 

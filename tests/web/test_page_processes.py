@@ -17,6 +17,7 @@ from support.waiting import eventually
 
 from esquirell.tuya.simulator import SimulatedMeter
 from esquirell.web.formats import MINUS
+from esquirell.web.server import INGRESS_PORT
 
 
 @pytest.fixture
@@ -172,8 +173,8 @@ def test_in_home_assistant_nobody_but_its_supervisor_is_answered(start: Start) -
         "run", f"web.port = {port}", f'web.password = "{PASSWORD}"', SUPERVISOR_TOKEN="supervisor"
     )
     await_page(port)
-    eventually(lambda: "8099" in service.log, what=lambda: service.log)
-    ingress = Browser(8099)
+    eventually(lambda: str(INGRESS_PORT) in service.log, what=lambda: service.log)
+    ingress = Browser(INGRESS_PORT)
     for path in ("/", "/login", "/static/style.css", "/api/v1/health", "/nothing"):
         reply = ingress.get(path, X_Ingress_Path="/api/hassio_ingress/x")
         assert reply.status == 403
