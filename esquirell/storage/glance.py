@@ -14,11 +14,11 @@ _ROW = (
 )
 
 
-def try_out(file: Path) -> None:
+def try_out(file: Path, patience_s: float = PATIENCE_S) -> None:
     """Write a row and roll it back, without creating a file. Raises sqlite3.Error."""
     address = f"file:{quote(str(file))}?mode=rw"
     with closing(
-        sqlite3.connect(address, uri=True, timeout=PATIENCE_S, isolation_level=None)
+        sqlite3.connect(address, uri=True, timeout=patience_s, isolation_level=None)
     ) as connection:
         connection.execute("BEGIN IMMEDIATE")
         connection.execute(_ROW)
