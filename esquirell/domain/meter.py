@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, model_validator
 
 from esquirell.domain.hosts import check_peer
+from esquirell.domain.whole_number import WholeNumber
 
 Slug = Annotated[str, Field(pattern=r"^[a-z0-9_-]+$", max_length=64)]
 ProtocolVersion = Literal["3.1", "3.2", "3.3", "3.4", "3.5", "auto"]
@@ -51,7 +52,7 @@ class Meter(BaseModel):
     area: str = ""
     device_id: Annotated[str, Field(min_length=1, max_length=64)]
     address: Annotated[str, AfterValidator(check_peer)] = "auto"
-    port: Annotated[int, Field(ge=1, le=65535)] = 6668
+    port: Annotated[WholeNumber, Field(ge=1, le=65535)] = 6668
     gateway: Annotated[str, Field(max_length=64)] = ""
     cid: Annotated[str, Field(max_length=64)] = ""
     local_key: SecretStr = SecretStr("")
@@ -61,10 +62,10 @@ class Meter(BaseModel):
     mapping_file: Path | None = None
     transport: Literal["local", "cloud"] = "local"
     invert: bool | tuple[Literal["a", "b", "c"], ...] = False
-    publish_every: Annotated[int, Field(ge=0, le=_LONGEST_PERIOD_S)] = 0
+    publish_every: Annotated[WholeNumber, Field(ge=0, le=_LONGEST_PERIOD_S)] = 0
     upstream: Annotated[str, Field(pattern=r"^[a-z0-9_-]*$", max_length=64)] = ""
     push: bool | Literal["auto"] = "auto"
-    store_every: Annotated[int, Field(ge=0, le=_LONGEST_PERIOD_S)] = 60
+    store_every: Annotated[WholeNumber, Field(ge=0, le=_LONGEST_PERIOD_S)] = 60
     enabled: bool = True
     queue: Annotated[
         str, Field(pattern=r"^[a-z0-9_-]*$", max_length=64), AfterValidator(check_queue)

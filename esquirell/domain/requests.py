@@ -17,6 +17,7 @@ from esquirell.domain.device import Device
 from esquirell.domain.errors import CommandError
 from esquirell.domain.meter import ProtocolVersion, Slug
 from esquirell.domain.schedule import Schedule, Seconds
+from esquirell.domain.whole_number import WholeNumber
 
 PAYLOAD_LIMIT = 64 * 1024
 NAME_LIMIT = 64
@@ -136,7 +137,7 @@ class MeterFields(Payload):
     device_id: str | None = None
     local_key: SecretStr | None = None
     address: str | None = None
-    port: int | None = None
+    port: WholeNumber | None = None
     protocol: ProtocolVersion | None = None
     label: str | None = None
     area: str | None = None
@@ -146,9 +147,9 @@ class MeterFields(Payload):
     cid: str | None = None
     transport: Literal["local", "cloud"] | None = None
     invert: bool | tuple[Literal["a", "b", "c"], ...] | None = None
-    publish_every: int | None = None
+    publish_every: WholeNumber | None = None
     push: bool | Literal["auto"] | None = None
-    store_every: int | None = None
+    store_every: WholeNumber | None = None
     enabled: bool | None = None
     upstream: str | None = None
     queue: str | None = None

@@ -5,9 +5,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from esquirell.domain.meter import Slug
+from esquirell.domain.whole_number import WholeNumber
 
 FETCH = "fetch_and_save_energy_data"
 TASK_PREFIX = "esquirell.tasks."
@@ -28,14 +29,7 @@ def long_task_name(name: str) -> str:
     return name if "." in name else TASK_PREFIX + name
 
 
-def _no_truth(value: object) -> object:
-    """Refuse true, which pydantic would take for one second."""
-    if isinstance(value, bool):
-        raise ValueError("must be a number of seconds")  # noqa: TRY004 - pydantic's protocol
-    return value
-
-
-Seconds = Annotated[int, BeforeValidator(_no_truth), Field(ge=1, le=LONGEST_INTERVAL_S)]
+Seconds = Annotated[WholeNumber, Field(ge=1, le=LONGEST_INTERVAL_S)]
 
 
 class Schedule(BaseModel):

@@ -21,6 +21,7 @@ from esquirell.domain import hosts
 from esquirell.domain.meter import Meter
 from esquirell.domain.schedule import Schedule
 from esquirell.domain.tariff import Tariff
+from esquirell.domain.whole_number import WholeNumber
 from esquirell.settings import urls
 from esquirell.settings.files import profiles_beside
 from esquirell.settings.values import (
@@ -43,7 +44,7 @@ LONGEST_SOCKET_PATH = 100
 NO_SECRET = SecretStr("")
 DEFAULT_SCHEDULE = {"name": "fetch", "every": 60}
 
-Port = Annotated[int, Field(ge=1, le=65535)]
+Port = Annotated[WholeNumber, Field(ge=1, le=65535)]
 Text = Annotated[str, Field(min_length=1)]
 Host = Annotated[str, AfterValidator(hosts.check_host)]
 Peer = Annotated[str, AfterValidator(hosts.check_peer)]
@@ -140,7 +141,7 @@ class TaskSettings(Section):
 class WorkerSettings(Section):
     """How many tasks one worker runs in parallel."""
 
-    concurrency: Annotated[int, Field(ge=1, le=64)] = 4
+    concurrency: Annotated[WholeNumber, Field(ge=1, le=64)] = 4
 
 
 class FlowerSettings(Section):
@@ -155,7 +156,7 @@ class FlowerSettings(Section):
     user: Annotated[str, AfterValidator(check_user)] = "esquirell"
     password: Annotated[SecretStr, AfterValidator(check_sendable)] = NO_SECRET
     url_prefix: Annotated[str, AfterValidator(check_url_prefix)] = ""
-    max_tasks: Annotated[int, Field(ge=100, le=100_000)] = 1000
+    max_tasks: Annotated[WholeNumber, Field(ge=100, le=100_000)] = 1000
     read_only: bool = False
     open_metrics: bool = False
     hosts: tuple[Annotated[str, AfterValidator(check_host)], ...] = ()
@@ -169,7 +170,7 @@ class WebSettings(Section):
     page.
     """
 
-    port: Annotated[int, Field(ge=0, le=65535)] = 8155
+    port: Annotated[WholeNumber, Field(ge=0, le=65535)] = 8155
     address: Host = "127.0.0.1"
     password: Annotated[SecretStr, AfterValidator(check_page_password)] = NO_SECRET
     base_path: Annotated[str, AfterValidator(check_base_path)] = ""
@@ -184,14 +185,14 @@ class BackupSettings(Section):
     """
 
     folder: Path | None = None
-    keep: Annotated[int, Field(ge=1, le=1000)] = 7
+    keep: Annotated[WholeNumber, Field(ge=1, le=1000)] = 7
 
 
 class MetricsSettings(Section):
     """Where Prometheus finds the metrics; port 0 switches them off. They need no login."""
 
     address: Host = "127.0.0.1"
-    port: Annotated[int, Field(ge=0, le=65535)] = 0
+    port: Annotated[WholeNumber, Field(ge=0, le=65535)] = 0
 
 
 class CloudSettings(Section):
@@ -205,8 +206,8 @@ class CloudSettings(Section):
     api_secret: SecretStr = NO_SECRET
     url: Annotated[str, AfterValidator(urls.check_cloud)] = ""
     keys: bool = False
-    requests_per_day: Annotated[int, Field(ge=0)] = 850
-    requests_per_month: Annotated[int, Field(ge=0)] = 26000
+    requests_per_day: Annotated[WholeNumber, Field(ge=0)] = 850
+    requests_per_month: Annotated[WholeNumber, Field(ge=0)] = 26000
 
     @model_validator(mode="after")
     def _check_pair(self) -> "CloudSettings":
