@@ -266,6 +266,7 @@ def _code(status: int) -> str:
         404: "not_found",
         405: "method_not_allowed",
         413: "too_large",
+        431: "too_large",
     }
     server = status >= HTTPStatus.INTERNAL_SERVER_ERROR
     return codes.get(status, "internal" if server else "invalid_request")

@@ -24,8 +24,17 @@ class NotFound(Handler):
             self.send_error(404)
 
 
+class Refusal(Handler):
+    """Answers what is too large, whoever sends it."""
+
+    @property
+    def wants_json(self) -> bool:
+        """Whether a program sent it."""
+        return f"{self.request.path}/".startswith("/api/")
+
+
 @stream_request_body
-class TooLarge(Handler):
+class TooLarge(Refusal):
     """Takes in what is too large without keeping it: cut off, a browser would show no answer."""
 
     def prepare(self) -> None:
@@ -41,10 +50,14 @@ class TooLarge(Handler):
         """Say that it is too large."""
         self.send_error(413)
 
-    @property
-    def wants_json(self) -> bool:
-        """Whether a program sent it."""
-        return self.request.path.startswith("/api/")
+
+class LargeHeaders(Refusal):
+    """Answers requests whose headers are too large: what they say is not looked at."""
+
+    def prepare(self) -> None:
+        """Say that they are too large."""
+        self.visit = self.site.gate.admit(self.request)
+        self.send_error(431)
 
 
 class Static(Handler, StaticFileHandler):
@@ -61,7 +74,7 @@ class Static(Handler, StaticFileHandler):
 
 def routes() -> Routes:
     """Return the routes of the page and of its API."""
-    return Routes(_rules(), NotFound, TooLarge, Static)
+    return Routes(_rules(), NotFound, TooLarge, LargeHeaders, Static)
 
 
 def _rules() -> list[Rule]:

@@ -21,7 +21,8 @@ from esquirell.web.site import LARGEST_BODY, Shared, Site
 log = logging.getLogger(__name__)
 
 TURN_S = 10.0
-LARGEST_HEADERS = 32 * 1024
+# What is larger than this is cut off without an answer; what may be that large, see site.py.
+READ_HEADERS = 256 * 1024
 IDLE_S = 75.0
 BODY_S = 30.0
 # Apps on the host's network share its ports: not 8099, which the others have by default.
@@ -115,7 +116,7 @@ def _bound(site: Site, address: str, port: int, where: str) -> HTTPServer | None
         site,
         max_body_size=LARGEST_BODY,
         max_buffer_size=LARGEST_BODY,
-        max_header_size=LARGEST_HEADERS,
+        max_header_size=READ_HEADERS,
         idle_connection_timeout=IDLE_S,
         body_timeout=BODY_S,
     )

@@ -28,6 +28,8 @@ from esquirell.web.tokens import Tokens
 FOLDER = files("esquirell.web")
 # An uploaded devices.json may have 1 MiB; the form around it adds a little.
 LARGEST_BODY = 1024 * 1024 + 64 * 1024
+# Larger ones are answered with 431, if they can be read at all.
+LARGEST_HEADERS = 32 * 1024
 _WHOLE = re.compile(r"[0-9]{1,18}")
 XSRF_COOKIE = "esquirell_xsrf"
 
@@ -68,11 +70,15 @@ class Shared:
 
 @dataclass(frozen=True, slots=True)
 class Routes:
-    """Which handler answers which address, the others, what is too large; what sends files."""
+    """Which handler answers which address, the others, what is too large; what sends files.
+
+    `too_large` is a body, `large_headers` headers.
+    """
 
     rules: Sequence[Rule]
     nothing: type[RequestHandler]
     too_large: type[RequestHandler]
+    large_headers: type[RequestHandler]
     files: type[StaticFileHandler]
 
 
@@ -93,6 +99,7 @@ class Site(Application):
             log_function=lambda _: None,
         )
         self._too_large = routes.too_large
+        self._large_headers = routes.large_headers
         self.gate = gate
         self._base = base
         self.runtime = shared.runtime
@@ -115,7 +122,15 @@ class Site(Application):
         """Choose who answers; what a proxy has left of the base path does not count."""
         if self._base and f"{request.path}/".startswith(f"{self._base}/"):
             request.path = request.path[len(self._base) :] or "/"
+        if _size_of_headers(request) > LARGEST_HEADERS:
+            return self.get_handler_delegate(request, self._large_headers)
         length = request.headers.get("Content-Length", "")
         if _WHOLE.fullmatch(length) and int(length) > LARGEST_BODY:
             return self.get_handler_delegate(request, self._too_large)
         return super().find_handler(request, **kwargs)
+
+
+def _size_of_headers(request: HTTPServerRequest) -> int:
+    """Return about how many bytes the first line and the headers of a request took."""
+    lines = ((len(name), len(value)) for name, value in request.headers.get_all())
+    return len(request.uri or "") + sum(name + value + 4 for name, value in lines)

@@ -1,6 +1,7 @@
 """Pages on which commands are given: the answer is shown where the command was given."""
 
 import asyncio
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -11,6 +12,7 @@ from esquirell.domain.requests import parse_json
 from esquirell.web.handler import Handler, status_of
 
 LONGEST_FIELD = 8192
+_WHOLE = re.compile(r"[0-9]{1,9}")
 
 Result = TypeVar("Result")
 
@@ -86,6 +88,13 @@ def steps_of(record: CommandRecord) -> list[tuple[str, Any]]:
     if record.answer is not None:
         steps.append(("done" if record.answer.status == "ok" else "refused", record.ended_at))
     return steps
+
+
+def as_number(text: str, name: str) -> int:
+    """Return a whole number that was typed. Raises CommandError."""
+    if not _WHOLE.fullmatch(text):
+        raise CommandError("invalid_payload", f"{name}: must be a whole number")
+    return int(text)
 
 
 def as_json(text: str, name: str) -> Any:  # noqa: ANN401 - JSON is anything

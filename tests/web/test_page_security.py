@@ -4,6 +4,7 @@ import json
 import re
 from html import unescape
 from http.cookies import SimpleCookie
+from urllib.parse import quote
 
 import pytest
 from support.page import PASSWORD, Browser
@@ -220,6 +221,18 @@ def test_no_secret_is_on_a_page_or_in_the_log(house: House) -> None:
         for secret in (KEY, PASSWORD, json.dumps(KEY)[1:-1]):
             assert secret not in text
             assert secret not in house.service.log
+
+
+@pytest.mark.parametrize("number", ["9" * 5000, "٣", "1e3", "-1", "0x10"])
+def test_a_number_that_is_none_is_refused_where_it_was_typed(house: House, number: str) -> None:
+    browser = house.browser()
+    assert browser.get(f"/log?last={quote(number)}").status == 200
+    fields = {"command": "schedule/set", "name": "fetch", "place": "fetch", "rule": "every"}
+    for typed in ({"every": number}, {"every": "1", "unit": number}):
+        reply = browser.post("/schedules", fields | typed)
+        assert (reply.status, "must be a whole number" in reply.words) == (422, True)
+    reply = browser.post("/add", {"command": "meter/try", "place": "form", "port": number})
+    assert (reply.status, "must be a whole number" in reply.words) == (422, True)
 
 
 @pytest.mark.parametrize(

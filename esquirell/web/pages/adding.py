@@ -14,7 +14,7 @@ from esquirell.services.commands import failure
 from esquirell.settings.slugs import unique_slug
 from esquirell.web.candidates import Candidate
 from esquirell.web.handler import status_of
-from esquirell.web.steering import Given, Steering
+from esquirell.web.steering import Given, Steering, as_number
 
 if TYPE_CHECKING:
     from esquirell.settings.devices import SkippedDevice, UploadedDevices
@@ -222,9 +222,7 @@ def typed_fields(page: Steering) -> dict[str, Any]:
             fields[name] = value
     for name in NUMBERS:
         if value := page.field(name).strip():
-            if not value.isdecimal():
-                raise CommandError("invalid_payload", f"{name}: must be a whole number")
-            fields[name] = int(value)
+            fields[name] = as_number(value, name)
     return fields
 
 

@@ -1,5 +1,6 @@
 """Log: which commands were given, by whom, and what came of them."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,6 +10,7 @@ from esquirell.web.steering import steps_of
 
 SHOWN = 50
 MOST = 1000
+_SOME = re.compile(r"[1-9][0-9]{0,8}")
 
 
 class Log(Handler):
@@ -19,7 +21,7 @@ class Log(Handler):
     async def get(self) -> None:
         """Show them."""
         asked = self.get_query_argument("last", "")
-        last = min(int(asked), MOST) if asked.isdecimal() and int(asked) else SHOWN
+        last = min(int(asked), MOST) if _SOME.fullmatch(asked) else SHOWN
         log = self.site.runtime.storage.commands
         records = await self.compute(lambda: log.recent(last + 1))
         self.render(

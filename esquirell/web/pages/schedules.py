@@ -8,7 +8,7 @@ from esquirell.domain.errors import CommandError, EsquirellError
 from esquirell.services.commands import failure
 from esquirell.services.schedules import Schedules as ScheduleService
 from esquirell.web.handler import status_of
-from esquirell.web.steering import Given, Steering, as_json
+from esquirell.web.steering import Given, Steering, as_json, as_number
 
 # What a button of a schedule does: it needs the name and nothing else.
 BY_NAME = (
@@ -70,9 +70,7 @@ class Schedules(Steering):
             zone = self.field("timezone").strip()
             return {"cron": self.field("cron").strip(), "timezone": zone or None}
         every, unit = self.field("every").strip(), self.field("unit", "1")
-        if not every.isdecimal() or not unit.isdecimal():
-            raise CommandError("invalid_payload", "every: must be a whole number")
-        return {"every": int(every) * int(unit)}
+        return {"every": as_number(every, "every") * as_number(unit, "every")}
 
     def _typed(self) -> dict[str, Any]:
         """Return what was typed, to be shown again beside what is wrong with it."""
