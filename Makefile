@@ -90,7 +90,7 @@ screenshots: install ## the pictures of the page in docs/images, made anew
 $(AXE):
 	npm install --silent --no-save --no-audit --no-fund --prefix .cache/browser axe-core@4.14.1
 
-docker: install ## docker-compose.yml in real containers: needs a Docker engine (DOCKER_HOST)
+docker: install ## docker-compose.yml and the Home Assistant app in real containers: needs a Docker engine (DOCKER_HOST)
 	ESQUIRELL_DOCKER=1 $(BIN)/pytest -n0 tests/compose
 
 systemd: install ## the service under a real systemd: SYSTEMD_HARNESS names the program that boots one

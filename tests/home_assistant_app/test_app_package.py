@@ -91,6 +91,12 @@ def test_a_backup_leaves_out_what_is_in_the_archive_or_made_anew() -> None:
         assert not is_left_out(name), name
 
 
+@pytest.mark.parametrize("script", [FOLDER / "app", SCRIPT])
+def test_its_scripts_can_be_run(script: Path) -> None:
+    assert script.stat().st_mode & 0o111
+    subprocess.run(["/bin/sh", "-n", str(script)], check=True, timeout=10)
+
+
 def test_its_dockerfile_says_what_home_assistant_asks() -> None:
     for label in ('version="${BUILD_VERSION}"', 'type="app"', 'arch="${BUILD_ARCH}"'):
         assert f"io.hass.{label}" in DOCKERFILE
