@@ -1,5 +1,6 @@
 """How this program was called, so that hints name commands as they can be typed."""
 
+import os
 import re
 import shlex
 import shutil
@@ -9,12 +10,25 @@ from pathlib import Path
 from esquirell.cli.commands import COMMANDS
 
 NAME = "esquirell"
+# No setting: `settings.environment`, which takes long to load, knows it as well.
+PROGRAM_VARIABLE = "ESQUIRELL_PROGRAM"
+# These need no configuration, or name it in another way.
+_UNCONFIGURED = frozenset({"demo", "init", "scan", "profiles", "systemd", "--help"})
 # Not `sudo esquirell`, nor the end of a path.
-_COMMAND = re.compile(rf"(?<![\w./-])(?<!sudo ){NAME}(?= (?:{'|'.join([*COMMANDS, '--help'])})\b)")
+_COMMAND = re.compile(
+    rf"(?<![\w./-])(?<!sudo ){NAME} (?P<command>{'|'.join([*COMMANDS, '--help'])})\b"
+    r"(?P<help>(?: [\w-]+){0,2} --help)?"
+)
 
 
 def program() -> list[str]:
-    """Return the words with which the user called us, such as `.venv/bin/esquirell`."""
+    """Return the words with which the user called us, such as `.venv/bin/esquirell`.
+
+    A container does not know how it is called from outside: its environment names the words, such
+    as `docker compose exec worker esquirell`.
+    """
+    if named := os.environ.get(PROGRAM_VARIABLE):
+        return shlex.split(named)
     called = Path(sys.argv[0])
     if called.name == "__main__.py":
         return [sys.executable, "-m", NAME]
@@ -24,13 +38,33 @@ def program() -> list[str]:
 
 
 def as_typed(text: str) -> str:
-    """Return a text in which each of our commands begins as the user has to type it.
+    """Return a text in which each of our commands can be typed as it stands.
 
-    In a clone `esquirell` is `.venv/bin/esquirell`. `sudo esquirell` is the service's own, and
-    whoever types `python -m esquirell` knows what `esquirell` stands for: both stay.
+    In a clone `esquirell` is `.venv/bin/esquirell`; a `--config` that was given is repeated. `sudo
+    esquirell` is the service's own, and whoever types `python -m esquirell` knows what `esquirell`
+    stands for: both stay.
     """
     words = program()
-    return text if len(words) > 1 else _COMMAND.sub(lambda _: shlex.quote(words[0]), text)
+    typed = NAME if words[1:2] == ["-m"] else shlex.join(words)
+    config = _config()
+
+    def typed_out(found: re.Match[str]) -> str:
+        command, help_ = found["command"], found["help"] or ""
+        option = "" if help_ or command in _UNCONFIGURED else config
+        return f"{typed}{option} {command}{help_}"
+
+    return _COMMAND.sub(typed_out, text)
+
+
+def _config() -> str:
+    """Return the `--config FILE` of this call with a space before it, or nothing."""
+    arguments = sys.argv[1:]
+    for number, argument in enumerate(arguments):
+        name, equals, value = argument.partition("=")
+        if name == "--config":
+            file = value if equals else next(iter(arguments[number + 1 :]), "")
+            return f" --config {shlex.quote(file)}" if file else ""
+    return ""
 
 
 def _is_on_path(called: Path) -> bool:

@@ -18,6 +18,9 @@ from esquirell.settings.model import Configuration
 from esquirell.settings.places import Route
 
 PREFIX = "ESQUIRELL_"
+# How the command line is called from outside a container, for its hints.
+PROGRAM_VARIABLE = "ESQUIRELL_PROGRAM"
+_NO_SETTINGS = frozenset({CONFIG_VARIABLE, PROGRAM_VARIABLE})
 
 Json = TypeVar("Json")
 
@@ -44,7 +47,7 @@ def read(environ: Mapping[str, str]) -> list[Assignment]:
     return [
         assignment
         for name in names
-        if name != CONFIG_VARIABLE
+        if name not in _NO_SETTINGS
         for assignment in _assignments(name, environ[name])
     ]
 

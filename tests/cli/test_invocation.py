@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from esquirell.cli.invocation import as_typed, program
+from esquirell.cli.invocation import PROGRAM_VARIABLE, as_typed, program
+from esquirell.settings.environment import read
 
 HINT = "start it: esquirell run, or `esquirell worker`; esquirell itself is fine"
 
@@ -45,6 +46,28 @@ def test_a_path_with_a_space_can_be_copied(
     folder = called.parent.rename(tmp_path / "my bin")
     monkeypatch.setattr(sys, "argv", [str(folder / "esquirell")])
     assert as_typed("esquirell run") == f"'{folder}/esquirell' run"
+
+
+def test_a_configuration_that_was_named_is_named_again(
+    called: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for option in (["--config", "my house.toml"], ["run", "--config=my house.toml"]):
+        monkeypatch.setattr(sys, "argv", [str(called), *option])
+        assert as_typed("esquirell db upgrade") == f"{called} --config 'my house.toml' db upgrade"
+        # These need none.
+        for text in ("esquirell init", "esquirell db upgrade --help", "esquirell --help"):
+            assert as_typed(text) == text.replace("esquirell", str(called))
+
+
+def test_in_a_container_the_command_from_outside_is_named(
+    called: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "argv", [str(called)])
+    monkeypatch.setenv(PROGRAM_VARIABLE, "docker compose exec worker esquirell")
+    assert as_typed("start it: esquirell doctor") == (
+        "start it: docker compose exec worker esquirell doctor"
+    )
+    assert not list(read(os.environ))
 
 
 def test_on_the_path_the_name_is_enough(called: Path, monkeypatch: pytest.MonkeyPatch) -> None:
