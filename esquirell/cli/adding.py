@@ -204,7 +204,7 @@ def _tell(call: Call, done: Mapping[str, Any], what: str) -> None:
     if done.get("reports_often"):
         from esquirell.cli.guide import REPORTS_OFTEN  # noqa: PLC0415 - few meters do
 
-        say(REPORTS_OFTEN.format(name=done["name"]))
+        say(REPORTS_OFTEN.format(names=done["name"]))
     say(f"{done['name']}: {what}; its settings are in {done['file']}")
 
 

@@ -38,8 +38,8 @@ The local key comes from Tuya's developer platform; fetching it takes ten minute
 Each step in detail: docs/how-to/local-key.md"""
 
 REPORTS_OFTEN = (
-    "{name} reports by itself every few seconds: publish_every = 10 is set, as Home Assistant "
-    "would otherwise keep several hundred thousand rows of it a day"
+    "Every few seconds a report comes from: {names}. publish_every = 10 is set, as Home Assistant "
+    "would otherwise store several hundred thousand rows a day of each"
 )
 
 
@@ -116,8 +116,8 @@ def try_out(meters: Sequence[Meter]) -> TryOut:
                 warn(str(error))
                 failed.append(meter)
         reporting = trial.reporting()
-    for name in sorted(reporting):
-        say(REPORTS_OFTEN.format(name=name))
+    if reporting:
+        say(REPORTS_OFTEN.format(names=", ".join(sorted(reporting))))
     return TryOut(failed, reporting)
 
 

@@ -17,7 +17,10 @@ from esquirell.cli.checks.files import exposed
 from esquirell.cli.output import say, warn
 from esquirell.daemon.redis_server import find_redis
 from esquirell.domain.errors import ConfigError
+from esquirell.domain.hosts import check_peer
 from esquirell.domain.meter import LOCAL_KEY_LENGTH, Meter, ProtocolVersion
+from esquirell.domain.nearest import similar
+from esquirell.domain.numbers import whole
 from esquirell.profiles import shipped
 from esquirell.settings import MqttSettings, RedisSettings, WebSettings, private_files
 from esquirell.settings.devices import read_devices
@@ -31,7 +34,7 @@ if TYPE_CHECKING:
     from esquirell.runtime.unconfigured import Announcement
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
-_PORT = click.IntRange(1, 65535)
+_LAST_PORT = 65535
 _PROTOCOLS = get_args(ProtocolVersion)
 _LONGEST_ID = 64
 OPENING = (
@@ -205,8 +208,8 @@ def _ask_mqtt() -> MqttSettings:
 
 
 def _ask_broker(before: MqttSettings) -> MqttSettings:
-    host = click.prompt("MQTT host", default=before.host, type=str)
-    port = click.prompt("MQTT port", default=before.port, type=_PORT)
+    host = click.prompt("MQTT host", default=before.host, value_proc=_host)
+    port = click.prompt("MQTT port", default=before.port, value_proc=_port)
     none = "" if before.username else " (empty: none)"
     username = click.prompt(
         f"MQTT user{none}", default=before.username, show_default=bool(before.username)
@@ -231,12 +234,14 @@ def _ask_upstream(meters: tuple[Meter, ...]) -> tuple[Meter, ...]:
         say('Set upstream = "NAME" for those behind another meter: a house would count them twice')
         return meters
     say(f"Which one measures the whole house, including the others: {', '.join(names)}?")
+
+    def one_of_them(text: str) -> str:
+        if text and text not in names:
+            raise click.UsageError(f"none of them is called {text!r}: {', '.join(names)}")
+        return text
+
     main = click.prompt(
-        "Its name (empty: none of them)",
-        "",
-        type=click.Choice(["", *names]),
-        show_default=False,
-        show_choices=False,
+        "Its name (empty: none of them)", "", value_proc=one_of_them, show_default=False
     )
     return tuple(
         meter if meter.name == main else meter.model_copy(update={"upstream": main})
@@ -277,7 +282,7 @@ def _corrected(meter: Meter) -> Meter:
 def _ask_again(meter: Meter) -> Meter:
     """Ask again for what a read depends on; an empty key keeps the one before."""
     device_id = click.prompt("Device id", meter.device_id, value_proc=_device_id)
-    address = click.prompt("Address on your network", meter.address, type=str)
+    address = click.prompt("Address on your network", meter.address, value_proc=_host)
     key = _ask_secret("Local key (empty: keep it)", lambda text: text and _local_key(text), "")
     protocol = click.prompt("Protocol", meter.protocol, type=click.Choice(_PROTOCOLS))
     changes = {"device_id": device_id, "address": address, "protocol": protocol}
@@ -286,7 +291,8 @@ def _ask_again(meter: Meter) -> Meter:
 
 def _ask_rest(name: str, device_id: str, found: "Announcement | None" = None) -> Meter:
     """Ask for the rest, with what a search has found as the defaults."""
-    address = click.prompt("Address on your network", found and found.address, type=str)
+    heard = found.address if found else None
+    address = click.prompt("Address on your network", heard, value_proc=_host)
     key = guide.known_key(device_id) if found else None
     protocol = (found and found.protocol) or "auto"
     product_id = found.product_id if found else ""
@@ -314,9 +320,17 @@ def _ask_name(taken: Container[str]) -> str:
 
 
 def _ask_profile() -> str:
-    known = click.Choice(["auto", *shipped()])
+    known = ["auto", *shipped()]
+
+    def one_of_ours(text: str) -> str:
+        if text not in known:
+            meant = similar(text, known)
+            hint = f"did you mean {meant!r}?" if meant else "auto detects it"
+            raise click.UsageError(f"there is no profile {text!r}; {hint}")
+        return text
+
     say("Product: auto goes by what the meter answers; esquirell profiles list shows all")
-    return click.prompt("Product", default="auto", type=known, show_choices=False)
+    return click.prompt("Product", default="auto", value_proc=one_of_ours)
 
 
 def _ask_secret(text: str, check: Callable[[str], str], default: str | None = None) -> str:
@@ -327,6 +341,20 @@ def _ask_secret(text: str, check: Callable[[str], str], default: str | None = No
 
 def _any_id(text: str) -> str:
     return _device_id(text) if text.strip() else ""
+
+
+def _host(text: str) -> str:
+    try:
+        return check_peer(text)
+    except ValueError as error:
+        raise click.UsageError(f"it {error}") from error
+
+
+def _port(text: str | int) -> int:
+    number = whole(text)
+    if number is None or not 1 <= number <= _LAST_PORT:
+        raise click.UsageError(f"a port is a whole number from 1 to {_LAST_PORT}")
+    return number
 
 
 def _device_id(text: str) -> str:

@@ -82,12 +82,16 @@ def test_more_meters_are_asked_for_and_have_names_of_their_own(folder: Path) -> 
 @pytest.mark.parametrize(
     ("position", "wrong", "said"),
     [
-        (1, "70000", "70000 is not in the range"),
+        (0, "http://broker/", "it must be a name or an address alone"),
+        (1, "70000", "a port is a whole number from 1 to 65535"),
+        (1, "mqtt", "a port is a whole number from 1 to 65535"),
         (4, "Main meter", "a name holds a-z, 0-9, _ and - only, at most 64"),
         (5, " ", "a device id has 1 to 64 characters"),
+        (6, "192.168.1.500", "it must be four numbers from 0 to 255"),
         (7, KEY[:-1], "a local key has 16 characters, this one has 15"),
         (8, "4", "'4' is not one of"),
-        (9, "toaster", "'toaster' is not one of"),
+        (9, "toaster", "there is no profile 'toaster'; auto detects it"),
+        (9, "brekaer", "there is no profile 'brekaer'; did you mean 'breaker'?"),
     ],
 )
 def test_a_wrong_answer_is_asked_for_again(
