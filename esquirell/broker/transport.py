@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime, timedelta
+from multiprocessing.util import Finalize
 from typing import Any, cast
 
 from kombu import Connection
@@ -86,6 +87,7 @@ class QoS(RedisQoS):
     channel: "Channel"
     unacked_index_key: str
     visibility_timeout: int
+    _on_collect: Finalize
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - kombu's
         super().__init__(*args, **kwargs)
@@ -131,8 +133,12 @@ class QoS(RedisQoS):
 
         kombu tries it over a connection that it has just discarded, which ends a worker.
         """
-        if self.channel.connection.client is not None:
+        connection = self.channel.connection
+        if connection is not None and connection.client is not None:
             super().restore_unacked_once(stderr)
+        else:
+            # Otherwise this is tried, and held, until the process ends.
+            self._on_collect.cancel()
 
     def still_here(self) -> None:
         """Record in Redis that the worker that took these messages is alive."""

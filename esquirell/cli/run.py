@@ -42,7 +42,7 @@ def run(call: Call) -> int:
             server.start()
         prepare(runtime, schedules=True, alone=True)
         pool = Pool("threads", settings.worker.concurrency)
-        role = with_page(runtime, roles.everything(runtime, server))
+        role = with_page(runtime, roles.everything(runtime, server, lock))
         code = process.run_worker(runtime, role, pool)
     finally:
         if server:

@@ -8,6 +8,7 @@ from pathlib import Path
 from esquirell.domain.errors import ConfigError, EsquirellError
 from esquirell.runtime.root import Runtime
 from esquirell.settings import Settings
+from esquirell.settings.state_files import is_there
 from esquirell.settings.urls import sqlite_file
 
 TRIES = 3
@@ -50,6 +51,26 @@ class RunLock:
             return not _lock(descriptor, fcntl.LOCK_SH)
         finally:
             os.close(descriptor)
+
+    def keep(self) -> None:
+        """Take the lock anew if its file was replaced or deleted, as by a copy that is put back.
+
+        While its directory is gone nothing is done. Raises AlreadyRunningError if another process
+        holds the new one, or ConfigError.
+        """
+        before = self._descriptor
+        if before is None or self._is_there(before) or not is_there(self._path.parent):
+            return
+        self.take()
+        os.close(before)
+
+    def _is_there(self, descriptor: int) -> bool:
+        """Whether the file that is locked is the one at the path."""
+        try:
+            found = self._path.stat()
+        except OSError:
+            return False
+        return os.path.samestat(os.fstat(descriptor), found)
 
     def release(self) -> None:
         """Free the lock."""

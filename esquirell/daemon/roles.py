@@ -5,7 +5,7 @@ import os
 import signal
 import uuid
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,17 +14,18 @@ from esquirell.daemon.consumer import ConsumerHeartbeat
 from esquirell.daemon.following import following_meters
 from esquirell.daemon.housekeeping import Housekeeping, by_one
 from esquirell.daemon.listening import listening
-from esquirell.daemon.lock import AlreadyRunningError, claim
+from esquirell.daemon.lock import AlreadyRunningError, RunLock, claim
 from esquirell.daemon.parts import Part, Turn
 from esquirell.daemon.pools import Kind
 from esquirell.daemon.redis_server import RedisServer
 from esquirell.daemon.watchdog import Gauge
-from esquirell.domain.errors import UnavailableError
+from esquirell.domain.errors import ConfigError, UnavailableError
 from esquirell.domain.meter import worker_of
 from esquirell.runtime.root import Runtime
 from esquirell.runtime.self_report import Duties
 from esquirell.runtime.shared import QUEUES, Lease
 from esquirell.services.poll import POLL_LIMIT_S
+from esquirell.settings import private_files
 from esquirell.settings.state_files import INSTANCE
 
 log = logging.getLogger(__name__)
@@ -62,8 +63,11 @@ class Role:
         return "run" if len(self.names) > 1 else self.names[0]
 
 
-def everything(runtime: Runtime, server: RedisServer | None) -> Role:
-    """Return all roles for this process, with our own Redis watched over if there is one."""
+def everything(runtime: Runtime, server: RedisServer | None, lock: RunLock) -> Role:
+    """Return all roles for this process, with our own Redis watched over if there is one.
+
+    `lock` is what keeps other services from its database.
+    """
     runtime.mqtt.bridges = True
     # The same owner after a restart: it need not wait for the previous lease.
     owner = persistent_name(runtime.settings.state_dir / INSTANCE)
@@ -71,7 +75,7 @@ def everything(runtime: Runtime, server: RedisServer | None) -> Role:
     bridge_lease = runtime.shared.lease("bridge", owner)
     bridging = (_bridge(runtime, bridge_lease), _commands(runtime), *_missed(runtime))
     following = (following_meters(runtime), *following_broker(runtime))
-    looking_after = (*following, _claim(runtime), _housekeeping(runtime), *own_redis)
+    looking_after = (*following, _claim(runtime, lock), _housekeeping(runtime), *own_redis)
     beat = Beat(runtime, owner)
     working = (*listening(runtime), _waiting(runtime))
     parts = (Part("beat", beat.make), *bridging, *looking_after, *working)
@@ -158,9 +162,12 @@ class Beat:
 
 def persistent_name(file: Path) -> str:
     """Return the name of this service, generated at its first start and kept in `file`."""
-    if not file.exists():
-        file.write_text(uuid.uuid4().hex)
-    return file.read_text()
+    with suppress(OSError, ValueError):
+        # A power cut may have left it empty.
+        return uuid.UUID(file.read_text()).hex
+    name = uuid.uuid4().hex
+    private_files.write({file: name})
+    return name
 
 
 def _bridge(runtime: Runtime, lease: Lease | None = None) -> Part:
@@ -215,12 +222,15 @@ def _missed(runtime: Runtime) -> tuple[Part, ...]:
     return (Part("history", make),)
 
 
-def _claim(runtime: Runtime) -> Part:
-    """Hold the database against another service, also after it was unreachable."""
+def _claim(runtime: Runtime, lock: RunLock) -> Part:
+    """Hold the database against another service, also after it was unreachable or replaced."""
 
     def turn() -> float:
         try:
+            lock.keep()
             claim(runtime)
+        except ConfigError as error:
+            log.debug("the lock on the database is not renewed: %s", error)
         except UnavailableError as error:
             log.debug("the claim to the database is not renewed: %s", error)
         except AlreadyRunningError as error:

@@ -155,3 +155,20 @@ def test_a_connection_that_was_lost_with_a_message_ends_quietly(
     channel._disconnect_pools()  # type: ignore[attr-defined]  # no types
     channel.connection.client = None
     _qos(lost).restore_unacked_once()
+    assert not _qos(lost)._on_collect.still_active()
+
+
+def test_a_channel_that_was_closed_is_not_visited_when_the_process_ends(
+    app: Celery, server: RedisProcess
+) -> None:
+    """kombu registers each for that: those of lost connections were held until then."""
+    lost = app.connection_for_read()
+    lost.SimpleQueue(POLLS)
+    qos = _qos(lost)
+    assert qos._on_collect.still_active()
+    channel = cast("RedisChannel", lost.default_channel)
+    server.kill()
+    channel.connection.client = None
+    channel.connection = None  # type: ignore[assignment] # as kombu leaves it
+    qos.restore_unacked_once()
+    assert not qos._on_collect.still_active()

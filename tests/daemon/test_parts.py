@@ -3,6 +3,7 @@ import io
 import json
 import logging
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -21,6 +22,7 @@ from esquirell.daemon.lock import AlreadyRunningError, RunLock
 from esquirell.daemon.notify import notify, sign_of_life_every_s, still_starting
 from esquirell.daemon.parts import Part, Turn, together
 from esquirell.daemon.redis_server import RedisServer, find_redis
+from esquirell.daemon.roles import persistent_name
 from esquirell.daemon.watchdog import HUNG_EXIT_CODE, Watchdog
 from esquirell.domain.errors import ConfigError
 
@@ -228,6 +230,51 @@ def test_two_who_ask_at_once_do_not_see_each_other(tmp_path: Path) -> None:
         asker.join(20)
     assert len(seen) == 900
     assert not any(seen)
+
+
+def test_a_lock_is_taken_anew_on_what_was_put_in_place_of_its_file(tmp_path: Path) -> None:
+    home, aside = tmp_path / "data", tmp_path / "aside"
+    home.mkdir()
+    lock, other = RunLock(home / "lock"), RunLock(home / "lock")
+    lock.take()
+    home.rename(aside)
+    lock.keep()
+    assert not home.exists()
+    shutil.copytree(aside, home)
+    assert not other.held()
+    lock.keep()
+    assert other.held()
+    (home / "lock").unlink()
+    lock.keep()
+    assert other.held()
+    lock.release()
+    assert not other.held()
+
+
+def test_who_took_the_lock_meanwhile_keeps_it(tmp_path: Path) -> None:
+    lock, other = RunLock(tmp_path / "lock"), RunLock(tmp_path / "lock")
+    lock.take()
+    (tmp_path / "lock").unlink()
+    other.take()
+    for _ in range(2):
+        with pytest.raises(AlreadyRunningError):
+            lock.keep()
+    other.release()
+    lock.keep()
+    assert other.held()
+    lock.release()
+
+
+@pytest.mark.parametrize("before", [None, b"", b"x", b"\xff\x00", b"0" * 32])
+def test_a_service_keeps_its_name_unless_it_is_damaged(
+    tmp_path: Path, before: bytes | None
+) -> None:
+    file = tmp_path / "instance"
+    if before is not None:
+        file.write_bytes(before)
+    name = persistent_name(file)
+    assert len(name) == 32
+    assert persistent_name(file) == file.read_text() == name
 
 
 def test_a_lock_that_can_not_be_made_is_explained(tmp_path: Path) -> None:
