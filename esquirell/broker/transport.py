@@ -34,6 +34,7 @@ SAY_EVERY_S = 60.0
 # kombu checks every second whether bindings need renewal, which is due after many minutes: that
 # wakes an otherwise idle loop.
 BINDINGS_EVERY_S = 60
+MANY_HELD = 64
 
 
 # Raised when an invalid message is read; RecursionError if it is nested too deeply.
@@ -108,6 +109,14 @@ class QoS(RedisQoS):
             VirtualQoS.ack(self, delivery_tag)
         else:
             super().ack(delivery_tag)
+
+    def acknowledges_here(self, delivery_tag: str) -> bool:
+        """Whether any thread may acknowledge a message, without a word to Redis or to the loop.
+
+        When many are held the loop may wait for one to be acknowledged: then it has to wake up.
+        """
+        held = len(self._delivered or ()) - len(self._dirty or ())
+        return delivery_tag in self._brief and 2 * held <= (self.prefetch_count or MANY_HELD)
 
     def reject(self, delivery_tag: str, requeue: bool = False) -> None:
         """Discard a message, or return it."""

@@ -5,6 +5,7 @@ cancelled. Celery would report at once that it has ended, whether it checks or n
 """
 
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 from celery.concurrency.base import BasePool
 from celery.concurrency.thread import TaskPool
@@ -50,6 +51,17 @@ class ThreadRequest(Request):
         if self.revoked():
             raise TaskRevokedError(self.id)
         super().on_accepted(pid, time_accepted)
+
+    def acknowledge(self) -> None:
+        """Acknowledge the message, here if nothing is to be sent for that.
+
+        Celery has the worker's main loop do it, which it wakes up for each task.
+        """
+        message: Any = self.message
+        if not self.acknowledged and message.channel.qos.acknowledges_here(message.delivery_tag):
+            message.ack()
+            self.acknowledged = True
+        super().acknowledge()
 
     def terminate(self, pool: BasePool, signal: object = None) -> None:
         """Leave it to the task: if it ends because of this, it reports that itself."""

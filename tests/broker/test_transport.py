@@ -96,6 +96,28 @@ def test_what_was_not_begun_is_returned_all_the_same(app: Celery, server: RedisP
         queue.close()
 
 
+def test_who_has_a_message_acknowledges_it_unless_redis_or_a_full_worker_has_to_hear(
+    app: Celery,
+) -> None:
+    with app.connection_for_read() as worker:
+        queue = worker.SimpleQueue(POLLS)
+        qos = _qos(worker)
+        qos.prefetch_count = 4
+        app.send_task("some.task", ignore_result=True)
+        lasting = queue.get(timeout=10)
+        assert not qos.acknowledges_here(str(lasting.delivery_tag))
+        lasting.ack()
+        taken = []
+        for _ in range(3):
+            app.send_task("some.task", ignore_result=True, expires=30)
+            taken.append(queue.get(timeout=10))
+            here = qos.acknowledges_here(str(taken[-1].delivery_tag))
+            assert here is (len(taken) <= 2), len(taken)
+        for message in taken:
+            message.ack()
+        queue.close()
+
+
 def test_messages_are_collected_as_they_would_be_sent(app: Celery, server: RedisProcess) -> None:
     with collected() as messages:
         app.send_task("some.task", ignore_result=True, queue=POLLS)
