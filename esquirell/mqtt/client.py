@@ -3,7 +3,8 @@
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -54,6 +55,8 @@ class Connection:
         self._stopwatches: list[Callable[[float], None]] = []
         self._stopping = threading.Event()
         self._deadline = 0.0
+        self._lock = threading.Lock()
+        self._holding = 0
         self._link: Link | None = None
         self._thread = threading.Thread(target=self._run, name="mqtt", daemon=True)
         self._turned = time.monotonic()
@@ -239,8 +242,21 @@ class Connection:
         for hook in self._stopwatches:
             hook(seconds)
 
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Wake the connection's thread once, at the end, for all that is published meanwhile."""
+        with self._lock:
+            self._holding += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._holding -= 1
+            self._poke()
+
     def _poke(self) -> None:
-        if link := self._link:
+        # Whoever holds messages back pokes when it is done.
+        if (link := self._link) and not self._holding:
             link.wake()
 
     def _wanted(self) -> bool:

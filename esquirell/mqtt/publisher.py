@@ -4,6 +4,7 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -75,13 +76,17 @@ class MqttPublisher:
         if is_first and self._held:
             self.on_held()
 
+    def together(self) -> AbstractContextManager[None]:
+        """Send what is published meanwhile in one go, at the end."""
+        return self._connection.together()
+
     def publish_due(self) -> bool:
         """Publish what was held back for a period that is over; return whether more is held back.
 
         `on_held` is called when something is that was not.
         """
         now = self._clock()
-        with self._lock:
+        with self.together(), self._lock:
             for meter, (period, _, _) in list(self._held.items()):
                 if period != self._period(meter, now):
                     self._publish_held(meter)

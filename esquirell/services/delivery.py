@@ -297,7 +297,7 @@ class Delivery:
 
     def publish(self, readings: Sequence[Reading], statuses: Mapping[str, MeterStatus]) -> None:
         """Publish readings and statuses; what was published, or overtaken, is left out."""
-        with self._lock:
+        with self._publisher.together(), self._lock:
             for reading in readings:
                 before = self._published.get(reading.meter)
                 # Polls that share a read each bring its reading.

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+    from contextlib import AbstractContextManager
 
     from esquirell.domain.decoding import Decoded
     from esquirell.domain.errors import EsquirellError
@@ -65,6 +66,10 @@ class ReadingStore(Protocol):
         """Return the stored ledgers of these meters, by name. Raises UnavailableError."""
         ...
 
+    def look_up(self, names: Collection[str]) -> Callable[[], dict[str, Ledger]]:
+        """Begin to look up ledgers; return what waits for them. Both raise UnavailableError."""
+        ...
+
     def statuses(self) -> dict[str, MeterStatus]:
         """Return the status of every meter ever seen, by name. Raises UnavailableError."""
         ...
@@ -118,6 +123,10 @@ class Publisher(Protocol):
 
     def reading(self, reading: Reading, keys: tuple[str, ...]) -> None:
         """Publish a reading in the full shape of `keys`, now or at the end of its period."""
+        ...
+
+    def together(self) -> AbstractContextManager[None]:
+        """Send what is published meanwhile in one go, at the end."""
         ...
 
     def publish_due(self) -> bool:

@@ -40,6 +40,17 @@ def test_an_answer_stays_with_nobody(broker: Mosquitto) -> None:
         assert retained(broker.port, "t/#") == {}
 
 
+def test_what_is_published_together_goes_out_at_the_end(broker: Mosquitto) -> None:
+    options = Options("127.0.0.1", broker.port)
+    with Observer(broker.port, "t/#") as observer, connected(options) as connection:
+        with connection.together():
+            connection.retain("t/1", {"n": 1})
+            with connection.together():
+                connection.retain("t/2", {"n": 2})
+        assert observer.saw(lambda seen: seen.topic == "t/2").json == {"n": 2}
+        assert [seen.topic for seen in observer.of("t/1")] == ["t/1"]
+
+
 def test_nan_is_refused() -> None:
     connection = Connection(Options())
     with pytest.raises(ValueError, match="not JSON compliant"):

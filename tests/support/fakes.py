@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 from support.waiting import LIMIT_S
@@ -107,6 +108,9 @@ class ReadingStore:
             raise UnavailableError("the database is unreachable")
         return {name: one for name, one in self.ledger_of.items() if name in names}
 
+    def look_up(self, names: Collection[str]) -> Callable[[], dict[str, Ledger]]:
+        return partial(self.ledgers, names)
+
     def statuses(self) -> dict[str, MeterStatus]:
         if self.away:
             raise UnavailableError("the database is unreachable")
@@ -157,6 +161,9 @@ class Publisher:
 
     def reading(self, reading: Reading, keys: tuple[str, ...]) -> None:
         self.readings.append((reading, keys))
+
+    def together(self) -> AbstractContextManager[None]:
+        return nullcontext()
 
     def publish_due(self) -> bool:
         self.looked += 1
