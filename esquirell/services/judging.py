@@ -4,7 +4,7 @@ import hashlib
 import logging
 import threading
 import uuid
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 from datetime import timedelta
 from functools import lru_cache
@@ -64,8 +64,25 @@ class Judging:
 
         Returns whether that could be done; a meter whose ledger is damaged is left out.
         """
+        return self._take_up(meters, lambda: self._store.ledgers(meters))
+
+    def begin(self, meters: Collection[str]) -> Callable[[], bool]:
+        """Begin to `prepare` meters that are asked meanwhile; return what waits for that.
+
+        New meters are prepared at once: a report may come before the answer.
+        """
+        if self.unknown(meters):
+            is_done = self.prepare(meters)
+            return lambda: is_done
         try:
-            stored = self._store.ledgers(meters)
+            found = self._store.look_up(meters)
+        except UnavailableError:
+            return lambda: self.prepare(meters)
+        return lambda: self._take_up(meters, found)
+
+    def _take_up(self, meters: Collection[str], found: Callable[[], dict[str, Ledger]]) -> bool:
+        try:
+            stored = found()
         except UnreadableError as error:
             if error.meter not in self._damaged:
                 log.error("%s", error)  # noqa: TRY400 - one sentence

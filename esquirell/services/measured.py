@@ -53,6 +53,10 @@ class MeasuredStore:
         """Return the ledgers of these meters. Raises UnavailableError."""
         return self._store.ledgers(names)
 
+    def look_up(self, names: Collection[str]) -> Callable[[], dict[str, Ledger]]:
+        """Begin to look up ledgers. Raises UnavailableError."""
+        return self._store.look_up(names)
+
     def statuses(self) -> dict[str, MeterStatus]:
         """Return the statuses. Raises UnavailableError."""
         return self._store.statuses()

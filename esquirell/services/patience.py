@@ -45,17 +45,27 @@ class Lane:
         lane, and at once while earlier work does: work that has begun is done to its end. Raises it
         as well when no thread can be started.
         """
+        return self.start(work, patience_s)()
+
+    def start(
+        self, work: Callable[[], Outcome], patience_s: float | None = None
+    ) -> Callable[[], Outcome]:
+        """Begin some work; return what waits for it, which returns or raises what `run` does."""
         limit_s = self._patience_s if patience_s is None else patience_s
         if self.stalled_s() > limit_s:
             raise self._stalled()
         future: Future[Outcome] = Future()
         self._queue().put((future, work))
-        try:
-            return future.result(limit_s)
-        except TimeoutError:
-            if not future.cancel() and future.done():
-                return future.result()
-            raise self._stalled() from None
+
+        def wait() -> Outcome:
+            try:
+                return future.result(limit_s)
+            except TimeoutError:
+                if not future.cancel() and future.done():
+                    return future.result()
+                raise self._stalled() from None
+
+        return wait
 
     def stalled_s(self) -> float:
         """Return for how many seconds the present work has been going on; 0 without any."""
@@ -117,7 +127,11 @@ class PatientStore:
 
     def ledgers(self, names: Collection[str]) -> dict[str, Ledger]:
         """Return the stored ledgers of these meters, by name. Raises UnavailableError."""
-        return self._reading.run(lambda: self._store.ledgers(names))
+        return self.look_up(names)()
+
+    def look_up(self, names: Collection[str]) -> Callable[[], dict[str, Ledger]]:
+        """Begin to look up ledgers; return what waits for them. Both raise UnavailableError."""
+        return self._reading.start(lambda: self._store.ledgers(names))
 
     def statuses(self) -> dict[str, MeterStatus]:
         """Return the status of every meter ever seen, by name. Raises UnavailableError."""

@@ -95,10 +95,10 @@ class Poller:
         if self._stopping.is_set():
             return dict.fromkeys((meter.name for meter in meters), Outcome(error=STOPPING))
         self.delivery.saver.date_waiting(self.judging, self.delivery.statuses)
-        self.judging.prepare([meter.name for meter in meters])
+        prepared = self.judging.begin([meter.name for meter in meters])
         questions, outcomes = self._ask_for(meters, options)
         batches = self.reads.start(questions, join=options.join, shared_s=options.shared_s)
-        for batch in batches.take(POLL_LIMIT_S, check_cancelled):
+        for batch in batches.take(POLL_LIMIT_S, check_cancelled, prepared):
             # The failure of a read that others share is counted by the poll that started it.
             counted = {
                 meter: outcome

@@ -73,6 +73,10 @@ class Intake:
             return Outcome(error=EsquirellError(f"unexpected error: {type(error).__name__}"))
 
 
+def _nothing() -> None:
+    """Wait for nothing."""
+
+
 @dataclass(eq=False)
 class Batches:
     """The answers that one poll waits for; those that come within a moment come together.
@@ -100,18 +104,24 @@ class Batches:
             self._some.set()
 
     def take(
-        self, limit_s: float, check_cancelled: CheckCancelled
+        self,
+        limit_s: float,
+        check_cancelled: CheckCancelled,
+        prepared: Callable[[], object] = _nothing,
     ) -> Iterator[dict[Meter, Outcome]]:
         """Return the outcomes, batch by batch, for `limit_s` seconds.
 
-        Raises what `check_cancelled` raises, which is called every half second.
+        `prepared` waits for what is needed to understand them. Raises what `check_cancelled`
+        raises, which is called every half second.
         """
         deadline = time.monotonic() + limit_s
         while self._pending and (left_s := deadline - time.monotonic()) > 0:
             check_cancelled()
             if self._some.wait(min(left_s, LOOK_EVERY_S)):
                 self._all.wait(GATHER_S if len(self._pending) < MANY else GATHER_MANY_S)
+                prepared()
                 yield self._batch()
+                prepared = _nothing
 
     @property
     def late(self) -> set[str]:

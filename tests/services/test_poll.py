@@ -1,6 +1,6 @@
 import logging
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -12,7 +12,7 @@ from esquirell import profiles
 from esquirell.domain.decoding import Decoded
 from esquirell.domain.errors import MeterRejectedError, MeterUnreachableError
 from esquirell.domain.meter import Meter
-from esquirell.domain.reading import payload
+from esquirell.domain.reading import Ledger, payload
 from esquirell.services.delivery import Delivery, Saver
 from esquirell.services.poll import ON_DEMAND, SCHEDULED, TRIAL, USUAL_INTERVAL_S, Poller
 
@@ -22,9 +22,12 @@ LINE = {"push": "off", "oldest_s": 0}
 
 
 class Bench:
+    store: ReadingStore
+    make_store: type[ReadingStore] = ReadingStore
+
     def __init__(self, **scripts: object) -> None:
         self.transport = Transport(**scripts)
-        self.store = ReadingStore()
+        self.store = self.make_store()
         self.spool = Spool()
         self.saver = Saver(self.store, self.spool)
         self.publisher = Publisher()
@@ -148,6 +151,34 @@ def test_what_can_not_be_looked_up_is_not_known() -> None:
     bench.store.away = False
     assert judging.prepare(["main"])
     assert judging.unknown(["main"]) == set()
+
+
+class Watched(ReadingStore):
+    """Says when ledgers are looked up, and lets that wait for something."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.waits_for: Callable[[], object] = lambda: None
+
+    def look_up(self, names: Collection[str]) -> Callable[[], dict[str, Ledger]]:
+        def found() -> dict[str, Ledger]:
+            self.waits_for()
+            return self.ledgers(names)
+
+        return found
+
+
+class WatchedBench(Bench):
+    store: Watched
+    make_store = Watched
+
+
+def test_a_meter_is_asked_while_its_counters_are_looked_up() -> None:
+    bench = WatchedBench(main={"131": 1000})
+    assert bench.poller.poll([meter()])["main"].ok
+    asked = len(bench.transport.asked)
+    bench.store.waits_for = lambda: eventually(lambda: len(bench.transport.asked) > asked)
+    assert bench.poller.poll([meter()])["main"].ok
 
 
 class NotWantedError(Exception):
