@@ -261,7 +261,25 @@ malformed = st.binary(max_size=200) | st.dictionaries(fields, json_values, max_s
 )
 
 
-def test_a_thousand_malformed_payloads_are_answered(house: House) -> None:
+def codes_of(command: str, payload: bytes) -> set[str]:
+    """Return the codes of which one is right: of what names nothing there is one alone."""
+    try:
+        data = json.loads(payload.decode()) if payload.strip() else {}
+        # NaN, and half a surrogate pair, are in no JSON that others could read.
+        json.dumps(data, ensure_ascii=False, allow_nan=False).encode()
+    except (ValueError, RecursionError):
+        return {"invalid_json"}
+    if not isinstance(data, dict):
+        return {"invalid_payload"}
+    if command == "nosuch":
+        return {"unknown_command"}
+    subject = data.get("task" if command == "task/run" else "name")
+    if not isinstance(subject, str) or not subject:
+        return {"invalid_payload"}
+    return {"invalid_payload", "unknown_schedule", "unknown_meter", "unknown_task", "ok"}
+
+
+def test_a_thousand_malformed_payloads_are_answered_each_with_its_code(house: House) -> None:
     commands = [
         "schedule/set",
         "schedule/add",
@@ -274,19 +292,36 @@ def test_a_thousand_malformed_payloads_are_answered(house: House) -> None:
     @settings(max_examples=1000)
     @given(st.sampled_from(commands), malformed)
     def send(command: str, payload: bytes) -> None:
-        sent.append(command)
+        sent.append((command, payload))
         house.observer.publish(f"{REQUEST}/{command}", payload)
 
-    sent: list[str] = []
+    sent: list[tuple[str, bytes]] = []
     send()
 
-    def answered() -> int:
-        answers = [one for one in house.observer.messages if one.topic.startswith(RESPONSE)]
-        return len([one for one in answers if one.json["status"] != "accepted"])
+    def answers() -> list[Seen]:
+        seen = [one for one in house.observer.messages if one.topic.startswith(RESPONSE)]
+        return [one for one in seen if one.json["status"] != "accepted"]
 
     eventually(
-        lambda: answered() >= len(sent), BURST_LIMIT_S, lambda: f"{answered()} of {len(sent)}"
+        lambda: len(answers()) >= len(sent),
+        BURST_LIMIT_S,
+        lambda: f"{len(answers())} of {len(sent)}",
     )
+    for command in commands:
+        # Those of one command come in the order in which it was given.
+        given_ = [payload for one, payload in sent if one == command]
+        got = [
+            str(one.json.get("code", "ok"))
+            for one in answers()
+            if one.topic == f"{RESPONSE}/{command}"
+        ]
+        assert len(got) == len(given_)
+        wrong = [
+            (payload, code)
+            for payload, code in zip(given_, got, strict=True)
+            if code not in codes_of(command, payload)
+        ]
+        assert wrong == []
     health = house.ask("health")["data"]
     assert health["healthy"], health["problems"]
     assert "Traceback" not in house.service.log
