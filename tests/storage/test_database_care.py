@@ -49,6 +49,18 @@ def test_a_newer_database_is_a_problem(database: Database) -> None:
     stamp(database, HEAD)
 
 
+def test_the_way_back_from_a_newer_release_is_named(sqlite: Database) -> None:
+    assert sqlite.file
+    copy = sqlite.file.with_name(f"{sqlite.file.name}.before-{HEAD}")
+    stamp(sqlite, HEAD)
+    backup(sqlite, copy)
+    stamp(sqlite, "9999")
+    (problem,) = check(sqlite)
+    assert f"from before the upgrade: esquirell db restore {copy}." in problem
+    restore(copy, sqlite)
+    assert check(sqlite) == []
+
+
 @pytest.mark.parametrize("quick", [False, True])
 def test_damage_is_a_problem(sqlite: Database, *, quick: bool) -> None:
     store(sqlite, 2000)

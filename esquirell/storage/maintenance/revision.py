@@ -51,10 +51,7 @@ def read_revision(connection: Connection, place: str) -> str | None:
     if found is not None and not (len(found) == len(HEAD) and found.isdecimal()):
         raise ConfigError(_foreign(place))
     if found is not None and found > HEAD:
-        raise ConfigError(
-            f"The database {place} was created by a newer version of esquirell (its tables are "
-            f"{found}, this version knows {HEAD}): upgrade esquirell."
-        )
+        raise ConfigError(_newer(place, found))
     return None if found is None else str(found)
 
 
@@ -76,6 +73,20 @@ def ensure_current(database: Database, *, limit_s: float = UPGRADE_LIMIT_S) -> N
     log.info("upgrading the database %s to %s", database.describe(), HEAD)
     _upgrade_in_child(database, limit_s)
     log.info("the database %s is up to date", database.describe())
+
+
+def _newer(place: str, revision: str) -> str:
+    """Say what to do with a database whose tables this version does not know."""
+    copy = copy_before(Path(place), HEAD)
+    back = (
+        f", or go back to the copy from before the upgrade: esquirell db restore {copy}"
+        if copy.exists()
+        else ""
+    )
+    return (
+        f"The database {place} was created by a newer version of esquirell (its tables are "
+        f"{revision}, this version knows {HEAD}): upgrade esquirell{back}."
+    )
 
 
 def copy_before(file: Path, revision: str) -> Path:
