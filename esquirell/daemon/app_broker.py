@@ -21,21 +21,35 @@ def following_broker(runtime: Runtime) -> tuple[Part, ...]:
     """Return the part that asks the Supervisor while there is no connection; outside of it none."""
     if state_dir_of(os.environ) is None:
         return ()
-    in_use = runtime.settings.mqtt
+    follower = Follower(runtime)
 
-    def turn() -> float:
-        if runtime.mqtt.connection.trouble:
+    @contextmanager
+    def make() -> Iterator[Turn]:
+        yield follower.turn
+
+    return (Part("broker of Home Assistant", make),)
+
+
+class Follower:
+    """Has the service restart, once, when the Supervisor names another broker or login."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+        self._in_use = runtime.settings.mqtt
+        self._is_done = False
+
+    def turn(self) -> float:
+        """Ask if there is no connection; return the seconds until the next look."""
+        if self._runtime.mqtt.connection.trouble and not self._is_done:
             try:
                 learn_broker(os.environ)
-                if load().mqtt != in_use:
-                    log.info("Home Assistant names another MQTT broker or login: restarting")
-                    runtime.control.restart()
+                self._compare()
             except (UnavailableError, ConfigError, CommandError) as error:
                 log.debug("the broker stays as it was: %s", error)
         return LOOK_EVERY_S
 
-    @contextmanager
-    def make() -> Iterator[Turn]:
-        yield turn
-
-    return (Part("broker of Home Assistant", make),)
+    def _compare(self) -> None:
+        if load().mqtt != self._in_use:
+            self._runtime.control.restart()
+            self._is_done = True
+            log.info("Home Assistant names another MQTT broker or login: restarting")

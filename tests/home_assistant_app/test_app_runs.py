@@ -114,9 +114,14 @@ def test_without_a_broker_it_measures_and_says_which_app_is_missing(
 ) -> None:
     with supervising() as supervisor:
         app = App(tmp_path, supervisor, log_level="info")
+        # The user's own file, in the app's configuration folder.
+        (tmp_path / "esquirell.toml").write_text('[[schedules]]\nname = "fetch"\nevery = 1\n')
         try:
-            add(up(app), meter)
-            eventually(lambda: app.readings() > 0, what=lambda: app.log)
+            browser = up(app)
+            add(browser, meter)
+            eventually(lambda: app.readings() > 1, what=lambda: app.log)
+            # What the watchdog of Home Assistant asks: a restart would not help.
+            assert browser.get("/api/v1/health").status == 200
             (said,) = re.findall(r"^.*Mosquitto broker.*$", app.log, re.MULTILINE)
             assert 'install and start the app "Mosquitto broker"' in said
             app.signal(signal.SIGTERM)
