@@ -69,6 +69,8 @@ class Scheduler(RedBeatScheduler):
         # What is due, or will be before the next check.
         self._entries: dict[str, entries.Entry] = {}
         self._waiting = 0
+        # What was written last, by its digest, and the keys of its entries.
+        self._listed: tuple[str | None, frozenset[str]] = (None, frozenset())
         self._sync = sync
         self._lease = lease
         self.is_active = True
@@ -172,7 +174,7 @@ class Scheduler(RedBeatScheduler):
     def _reconcile(self) -> None:
         self._look()
         fresh = self._clocks.monotonic() - self._synced_at < RECONCILE_S
-        if fresh and self._snapshot.seeded:
+        if fresh and self._snapshot.seeded and not self._has_lost_entries():
             return
         if self._synced_at == float("-inf"):
             client_of(self.app).delete(SEEDED_KEY)
@@ -184,6 +186,12 @@ class Scheduler(RedBeatScheduler):
             self._synced_at = self._clocks.monotonic()
         # Whether or not it was rewritten, checking may have taken a while.
         self._look()
+        self._listed = self._snapshot.seeded, frozenset(self._snapshot.metas)
+
+    def _has_lost_entries(self) -> bool:
+        """Whether Redis lists fewer entries than were written, as after it evicted some."""
+        seeded, keys = self._listed
+        return self._snapshot.seeded == seeded and not keys <= self._snapshot.metas.keys()
 
     def _look(self) -> None:
         """Send what is due and query what will be, in one round trip."""

@@ -121,7 +121,7 @@ class RedBeatTimetable(TimetableView):
         due_times = settings_of(self._app).schedule_key
         digest = _digest(entries)
         seen = self._snapshots.look()
-        if seen.seeded == digest:
+        if seen.seeded == digest and seen.metas.keys() >= {entry.key for entry in entries}:
             return
         for key in seen.metas.keys() - {entry.key for entry in entries}:
             client.zrem(due_times, key)

@@ -31,6 +31,8 @@ _AROUND = re.compile(
 )
 # Redis is there, but refuses.
 ANSWERS = (ResponseError, AuthenticationError, AuthorizationError, BusyLoadingError)
+# What it says before it closes a connection, which redis-py takes for a lost one.
+CLOSING_ANSWERS = ("max number of clients reached",)
 
 __all__ = ["Address", "Client", "RedisError", "RefusedError", "Sentinels", "connect", "unavailable"]
 
@@ -102,7 +104,7 @@ def unavailable(error: Exception) -> UnavailableError:
     # kombu wraps Redis' error in its own.
     error = error.__cause__ if isinstance(error.__cause__, RedisError) else error
     words = _AROUND.sub("", str(error)).partition("\n")[0].rstrip(". ")
-    if isinstance(error, ANSWERS):
+    if isinstance(error, ANSWERS) or words in CLOSING_ANSWERS:
         kind = PasswordRefusedError if isinstance(error, AuthenticationError) else RefusedError
         # The first of several sentences: the others explain.
         return kind(f"Redis refuses: {words.partition('. ')[0]}")

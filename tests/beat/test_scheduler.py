@@ -154,6 +154,21 @@ def test_redis_emptied_is_filled_again(bench: Bench, server: RedisProcess) -> No
     assert server.client.zcard("esquirell:redbeat::schedule") == 1
 
 
+def test_whichever_key_redis_evicts_schedules_go_on(bench: Bench, server: RedisProcess) -> None:
+    bench.turn_until_sent(1)
+    for key in sorted(set(server.client.scan_iter()) - {queue_key(POLLS)}):
+        server.client.delete(key)
+        bench.turn_until_sent(len(bench.sent()) + 2, within=RECONCILE_S / 2)
+
+
+def test_an_entry_that_another_client_takes_from_the_list_is_written_anew(
+    bench: Bench, server: RedisProcess
+) -> None:
+    bench.turn_until_sent(1)
+    server.client.zrem("esquirell:redbeat::schedule", "esquirell:redbeat:fetch")
+    bench.turn_until_sent(3, within=RECONCILE_S / 2)
+
+
 def test_redis_killed_and_started_empty(bench: Bench, server: RedisProcess) -> None:
     bench.turn_until_sent(1)
     server.kill()

@@ -183,3 +183,13 @@ def test_what_others_wrote_under_our_keys_is_thrown_away(
 def test_a_lease_that_never_expires_is_none(client: Client) -> None:
     client.set("esquirell:lease:beat", "another program")
     assert Lease(client, "beat", "me").hold()
+
+
+def test_one_that_takes_no_more_clients_refuses(server: RedisProcess) -> None:
+    first = server.client
+    first.config_set("maxclients", 1)
+    second = connect(Address(server.url))
+    with pytest.raises(RefusedError, match="Redis refuses: max number of clients"):
+        probe(second)
+    second.close()
+    first.config_set("maxclients", 100)
