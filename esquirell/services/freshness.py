@@ -1,5 +1,6 @@
 """Statistics for people who look: brought up to date, but not at each glance."""
 
+import threading
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -31,15 +32,24 @@ class FreshStatistics:
         self._statistics = statistics
         self._clock = clock
         self._done_at: dict[str, datetime] = {}
+        self._working = threading.Lock()
 
     def ensure(self, meters: Sequence[str] | None) -> None:
         """Bring those of some meters (None: of all) up to date. Raises UnavailableError."""
-        now = self._clock()
         names = self._statistics.meters() if meters is None else meters
-        due = [name for name in names if not self._is_fresh(name, now)]
-        if due:
-            self._statistics.rollup(meters=due)
-        self._done_at |= dict.fromkeys(due, now)
+        if not self._due(names):
+            return
+        # Who waited for somebody else's work finds most of it done.
+        with self._working:
+            now = self._clock()
+            due = self._due(names)
+            if due:
+                self._statistics.rollup(meters=due)
+            self._done_at |= dict.fromkeys(due, now)
+
+    def _due(self, names: Sequence[str]) -> list[str]:
+        now = self._clock()
+        return [name for name in names if not self._is_fresh(name, now)]
 
     def _is_fresh(self, name: str, now: datetime) -> bool:
         done_at = self._done_at.get(name)

@@ -28,6 +28,7 @@ from esquirell.storage import glance, postgres, sqlite
 from esquirell.storage.address import file_of, is_sqlite, parse, shown
 from esquirell.storage.server_watch import ServerWatch
 from esquirell.storage.sqlite import is_there
+from esquirell.storage.write_queue import WriteQueue
 
 # By the name of SQLite's primary result code: https://www.sqlite.org/rescode.html
 _SENTENCES = {
@@ -38,6 +39,7 @@ _SENTENCES = {
     "CANTOPEN": "The database {place} can't be opened: check its directory and its disk.",
     "IOERR": "The disk of the database {place} fails to read or write: it may be full or broken.",
 }
+_BUSY = "The database {place} is busy with other changes: try again later."
 _DAMAGED = (
     "The database {place} is damaged or not an SQLite file: "
     "put a backup in its place with esquirell db restore FILE."
@@ -160,6 +162,8 @@ class Database:
         self._watch_lock = threading.Lock()
         self._server_watch: ServerWatch | None = None
         self._watch_pid = 0
+        self._queue = WriteQueue()
+        self._queue_pid = os.getpid()
 
     def describe(self) -> str:
         """Name the database for people, without secrets."""
@@ -194,7 +198,7 @@ class Database:
 
         Raises UnavailableError; then nothing is stored.
         """
-        with self._watched(), self.engine.connect() as connection:
+        with self._watched(), self._turn(), self.engine.connect() as connection:
             writer = connection.execution_options(**{sqlite.WRITES: True})
             with writer.begin():
                 yield writer
@@ -239,6 +243,27 @@ class Database:
         if is_sqlite(self.url):
             return nullcontext()
         return self._watch().waiting()
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        """Wait until no other thread writes to an SQLite database; a server has its own queue."""
+        if self.file is None:
+            yield
+            return
+        queue = self._writers()
+        if not queue.take(self._patience_s):
+            raise UnavailableError(_BUSY.format(place=shown(self.url)))
+        try:
+            yield
+        finally:
+            queue.pass_on()
+
+    def _writers(self) -> WriteQueue:
+        """Return the queue of this process: in a fork nobody writes yet, whoever did before."""
+        with self._lock:
+            if self._queue_pid != os.getpid():
+                self._queue, self._queue_pid = WriteQueue(), os.getpid()
+            return self._queue
 
     def _watch(self) -> ServerWatch:
         """Return the watch of this process: a fork has none of its parent's threads."""

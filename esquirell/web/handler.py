@@ -17,7 +17,7 @@ from esquirell.web.formats import Formats, by_energy_first
 from esquirell.web.gate import Visit
 from esquirell.web.json_text import encode
 from esquirell.web.sessions import COOKIE, DAYS
-from esquirell.web.site import Site
+from esquirell.web.site import Lane, Site
 from esquirell.web.texts import Texts, best_language, texts_of
 
 log = logging.getLogger(__name__)
@@ -192,13 +192,14 @@ class Handler(RequestHandler):
             "places": "",
         }
 
-    async def compute(self, work: Callable[[], Result]) -> Result:
+    async def compute(self, work: Callable[[], Result], lane: Lane = "now") -> Result:
         """Do work that waits (for the database, for a file) beside the loop.
 
-        Raises ProblemError for an error that has a sentence for people.
+        What looks far into the past, or waits for a device, has a lane of its own. Raises
+        ProblemError for an error that has a sentence for people.
         """
         try:
-            return await asyncio.get_running_loop().run_in_executor(self.site.executor, work)
+            return await asyncio.get_running_loop().run_in_executor(self.site.lanes[lane], work)
         except EsquirellError as error:
             raise ProblemError(error) from error
 

@@ -4,6 +4,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
+from concurrent.futures import Future
 from typing import Generic, TypeVar
 
 # No longer than people notice; statistics are brought up to date every 20 s at most anyway.
@@ -15,24 +16,46 @@ Value = TypeVar("Value")
 
 
 class Recent(Generic[Value]):
-    """Keeps a few results of work for some seconds: drawing competes with reading the meters."""
+    """Keeps a few results of work for some seconds: drawing competes with reading the meters.
+
+    Of several who ask for the same at once, one does the work and the others wait for it.
+    """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._lock = threading.Lock()
         self._kept: OrderedDict[Hashable, tuple[float, Value]] = OrderedDict()
+        self._making: dict[Hashable, Future[Value]] = {}
 
     def get(self, key: Hashable, make: Callable[[], Value]) -> Value:
         """Return what was made for this key a moment ago, else make it. Raises what that raises."""
         now = self._clock()
         with self._lock:
             until, value = self._kept.get(key, (now, None))
-        if value is not None and now < until:
-            return value
-        made = make()
+            if value is not None and now < until:
+                return value
+            running = self._making.get(key)
+            if running is None:
+                mine = self._making[key] = Future[Value]()
+        if running is not None:
+            return running.result()
+        return self._make(key, make, mine, now)
+
+    def _make(
+        self, key: Hashable, make: Callable[[], Value], mine: "Future[Value]", now: float
+    ) -> Value:
+        try:
+            made = make()
+        except BaseException as error:
+            with self._lock:
+                del self._making[key]
+            mine.set_exception(error)
+            raise
         with self._lock:
+            del self._making[key]
             self._kept[key] = (now + KEEP_S, made)
             self._kept.move_to_end(key)
             while len(self._kept) > MOST:
                 self._kept.popitem(last=False)
+        mine.set_result(made)
         return made

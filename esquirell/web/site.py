@@ -1,12 +1,12 @@
 """What all handlers share, and the page as one listener shows it."""
 
 import re
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.resources import files
-from typing import Any
+from typing import Any, Literal, get_args
 
 from tornado.httputil import HTTPServerRequest
 from tornado.routing import Rule
@@ -32,6 +32,11 @@ LARGEST_BODY = 1024 * 1024 + 64 * 1024
 LARGEST_HEADERS = 32 * 1024
 _WHOLE = re.compile(r"[0-9]{1,18}")
 XSRF_COOKIE = "esquirell_xsrf"
+
+
+# Who works beside the loop, two threads each: whoever asks for years of the past, or waits for a
+# device, must not hold up the others.
+Lane = Literal["now", "past", "devices"]
 
 
 class Templates(Loader):
@@ -61,8 +66,10 @@ class Shared:
         # What was drawn of the past; it is the business of the page of history what that is.
         self.drawn: Recent[Any] = Recent()
         self.templates = Templates(str(FOLDER / "templates"))
-        # Two: one slow query must not hold up everything else.
-        self.executor = ThreadPoolExecutor(max_workers=2, thread_name_prefix="web")
+        self.lanes: Mapping[Lane, Executor] = {
+            name: ThreadPoolExecutor(max_workers=2, thread_name_prefix=f"web-{name}")
+            for name in get_args(Lane)
+        }
         # And one that pages wait for only for a moment: in theirs it would have to wait for them.
         beside = ThreadPoolExecutor(max_workers=1, thread_name_prefix="web-beside")
         self.overview = Overview(runtime, live, beside)
@@ -111,7 +118,7 @@ class Site(Application):
         self.wrong = shared.wrong
         self.candidates = shared.candidates
         self.drawn = shared.drawn
-        self.executor = shared.executor
+        self.lanes = shared.lanes
 
     @property
     def zone(self) -> str:

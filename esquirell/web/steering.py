@@ -10,6 +10,7 @@ from esquirell.domain.command import Answer, CommandRecord, Request
 from esquirell.domain.errors import CommandError
 from esquirell.domain.requests import parse_json
 from esquirell.web.handler import Handler, status_of
+from esquirell.web.site import Lane
 
 LONGEST_FIELD = 8192
 _WHOLE = re.compile(r"[0-9]{1,9}")
@@ -35,14 +36,15 @@ class Given:
 class Steering(Handler):
     """A page with forms: a form names its command and its place on the page."""
 
-    async def run(self, command: str, data: Mapping[str, Any]) -> Answer:
+    async def run(self, command: str, data: Mapping[str, Any], lane: Lane = "now") -> Answer:
         """Run a command as one of the page."""
         request = Request("web", command, data)
-        return await self.compute(lambda: self.site.runtime.commands.handle(request))
+        return await self.compute(lambda: self.site.runtime.commands.handle(request), lane)
 
     async def give(self, command: str, data: Mapping[str, Any]) -> Given:
         """Run the command of a form, and note where its answer is to be shown."""
-        answer = await self.run(command, data)
+        # Some read a meter, and wait for it.
+        answer = await self.run(command, data, "devices")
         if answer.status == "error":
             self.set_status(status_of(answer.code or "internal"))
         return Given(self.field("place"), command, data, answer)
@@ -53,8 +55,11 @@ class Steering(Handler):
         return self.session or "ingress"
 
     async def wait_for(self, work: Callable[[], Result]) -> Result:
-        """Do work beside the loop. Raises what it raises, for the page to show."""
-        return await asyncio.get_running_loop().run_in_executor(self.site.executor, work)
+        """Wait for a device or the cloud beside the loop.
+
+        Raises what it raises, for the page to show.
+        """
+        return await asyncio.get_running_loop().run_in_executor(self.site.lanes["devices"], work)
 
     def field(self, name: str, default: str = "") -> str:
         """Return a field of the form. Raises CommandError when it is too long."""

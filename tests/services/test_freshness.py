@@ -1,5 +1,9 @@
+import threading
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+
+from support.waiting import LIMIT_S
 
 from esquirell.services.freshness import FRESH_FOR, FreshStatistics
 
@@ -41,3 +45,28 @@ def test_a_clock_that_is_set_back_makes_nothing_fresh() -> None:
     now -= timedelta(days=1)
     fresh.ensure(["main"])
     assert len(statistics.worked_up) == 2
+
+
+class Slow(Statistics):
+    def __init__(self) -> None:
+        super().__init__()
+        self.working, self.go = threading.Semaphore(0), threading.Event()
+
+    def rollup(
+        self, since: datetime | None = None, meters: Sequence[str] | None = None
+    ) -> dict[str, int]:
+        self.working.release()
+        assert self.go.wait(LIMIT_S)
+        return super().rollup(since, meters)
+
+
+def test_of_several_who_look_at_once_one_works() -> None:
+    statistics = Slow()
+    fresh = FreshStatistics(statistics, lambda: NOON)
+    with ThreadPoolExecutor(4) as pool:
+        looks = [pool.submit(fresh.ensure, ["main"]) for _ in range(4)]
+        assert statistics.working.acquire(timeout=LIMIT_S)
+        statistics.go.set()
+        for look in looks:
+            look.result(LIMIT_S)
+    assert statistics.worked_up == [["main"]]

@@ -6,6 +6,7 @@ import itertools
 import json
 import tarfile
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
@@ -15,7 +16,8 @@ import pytest
 from support.page import Browser, Reply
 from support.page_house import House
 from support.service import DPS, KEY, simulated
-from support.waiting import eventually
+from support.tuya_devices import FakeDevice, say_nothing
+from support.waiting import LIMIT_S, eventually
 
 from esquirell.broker.presence import NAMED_S, PROCESSES, Presence
 from esquirell.domain.process import Process
@@ -336,3 +338,21 @@ def test_system_shows_the_parts_and_gives_a_backup(house: House) -> None:
         assert "database.db" in archive.getnames()
     state = house.service.folder / "data"
     eventually(lambda: not list(state.glob(".download-*")), what="nothing of it is left")
+
+
+def test_devices_that_are_waited_for_hold_up_no_page(house: House) -> None:
+    with FakeDevice(say_nothing) as silent, ThreadPoolExecutor(4) as pool:
+        browsers = [house.browser() for _ in range(5)]
+        fields = {"command": "meter/try", "place": "form", "address": "127.0.0.1"}
+        fields |= {"local_key": KEY, "port": str(silent.port), "protocol": "3.4"}
+
+        def ask(number: int) -> Reply:
+            device = {"device_id": f"id-silent-{number}", "name": f"silent-{number}"}
+            return browsers[number].post("/add", fields | device)
+
+        running = [pool.submit(ask, number) for number in range(4)]
+        eventually(lambda: silent.connections > 1, what="two of them wait")
+        for path in ("/", "/meters/main", "/log", "/history"):
+            assert browsers[4].get(path).status == 200
+        assert not all(one.done() for one in running)
+        assert {one.result(LIMIT_S).status for one in running} == {502}

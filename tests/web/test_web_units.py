@@ -2,7 +2,9 @@
 
 import re
 import socket
+import threading
 import tomllib
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -11,6 +13,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
+from support.waiting import LIMIT_S
 from tornado.httputil import HTTPHeaders, HTTPServerRequest
 from tornado.web import HTTPError
 
@@ -361,6 +364,33 @@ def test_what_was_drawn_a_moment_ago_is_not_drawn_again() -> None:
         look(f"{number}")
     # Of more than these the oldest is forgotten.
     assert look("year") == len(drawn) == 3 + MOST + 1
+
+
+def test_of_those_who_ask_for_the_same_at_once_one_does_the_work() -> None:
+    recent: Recent[str] = Recent()
+    made, asked, go = list[int](), threading.Semaphore(0), threading.Event()
+
+    def make() -> str:
+        made.append(1)
+        asked.release()
+        assert go.wait(LIMIT_S)
+        if len(made) == 1:
+            raise ValueError("the first one fails")
+        return "drawn"
+
+    def ask() -> str:
+        return recent.get("year", make)
+
+    with ThreadPoolExecutor(8) as pool:
+        first = [pool.submit(ask) for _ in range(4)]
+        asked.acquire()
+        go.set()
+        # Whoever came while it was made has its error, whoever came later another try.
+        failed = [one.exception(LIMIT_S) is not None for one in first]
+        again = [pool.submit(ask) for _ in range(4)]
+        assert {one.result(LIMIT_S) for one in again} == {"drawn"}
+    assert any(failed)
+    assert len(made) == 2
 
 
 def test_a_container_names_the_machine_that_publishes_its_port(

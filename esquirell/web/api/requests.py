@@ -30,7 +30,7 @@ class Requests(Api):
             self._answer(failure(error), None)
             return
         request = Request(self.source, command, data)
-        answer = await self.compute(lambda: self.site.runtime.commands.handle(request))
+        answer = await self.compute(lambda: self.site.runtime.commands.handle(request), "devices")
         if answer.status == "accepted":
             answer = await self._end_of(str(answer.data["task_id"])) or answer
         self._answer(answer, data.get("transaction"))

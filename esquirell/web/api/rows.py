@@ -27,12 +27,12 @@ class Rows(Api):
 
     async def get(self) -> None:
         """Stream them."""
-        columns, rows = await self.compute(self._found)
+        columns, rows = await self.compute(self._found, "past")
         self.set_header("Content-Type", "application/json")
         pages = _pages(rows, columns)
         self.write('{"data": [')
         first = True
-        while (page := await self.compute(lambda: next(pages, None))) is not None:
+        while (page := await self.compute(lambda: next(pages, None), "past")) is not None:
             if isinstance(page, datetime):
                 self.write(b'], "next": %s}' % encode(iso(page)))
                 return
@@ -69,7 +69,7 @@ class Costs(Api):
 
     async def get(self) -> None:
         """Answer with a row per meter and period."""
-        rows = await self.compute(self._rows)
+        rows = await self.compute(self._rows, "past")
         self.write_json({"data": rows, "next": None})
 
     def _rows(self) -> list[dict[str, object]]:

@@ -58,7 +58,7 @@ class History(Asked):
 
     async def get(self) -> None:
         """Show what is asked for, or the energy of today."""
-        past, selection, parts = await self.compute(self._look)
+        past, selection, parts = await self.compute(self._look, "past")
         self.render(
             "history.html",
             past=past,
@@ -129,11 +129,15 @@ class HistoryCsv(Asked):
 
     async def get(self) -> None:
         """Stream the rows."""
-        chosen, lines = await self.compute(self._lines)
+        chosen, lines = await self.compute(self._lines, "past")
         name = f"esquirell-{chosen.show}-{chosen.span.first.isoformat()}.csv"
         self.set_header("Content-Type", "text/csv; charset=utf-8")
         self.set_header("Content-Disposition", f'attachment; filename="{name}"')
-        while text := await self.compute(lambda: "".join(islice(lines, LINES_AT_ONCE))):
+
+        def read() -> str:
+            return "".join(islice(lines, LINES_AT_ONCE))
+
+        while text := await self.compute(read, "past"):
             self.write(text)
             await self.flush()
 

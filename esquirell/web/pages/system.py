@@ -68,12 +68,12 @@ class Backup(Handler):
         )
         try:
             file = Path(folder.name) / name
-            await self.compute(lambda: machine.write(file))
+            await self.compute(lambda: machine.write(file), "past")
             self.set_header("Content-Type", "application/octet-stream")
             self.set_header("Content-Disposition", f'attachment; filename="{name}"')
             self.set_header("Content-Length", str(file.stat().st_size))
             blocks = _blocks(file)
-            while block := await self.compute(lambda: next(blocks, b"")):
+            while block := await self.compute(lambda: next(blocks, b""), "past"):
                 self.write(block)
                 await self.flush()
         finally:
