@@ -115,6 +115,9 @@ class Batches:
         raises, which is called every half second.
         """
         deadline = time.monotonic() + limit_s
+        # Mostly all of a few come within that time: who waits for the first is woken twice.
+        if 1 < len(self._pending) < MANY:
+            self._all.wait(GATHER_S)
         while self._pending and (left_s := deadline - time.monotonic()) > 0:
             check_cancelled()
             if self._some.wait(min(left_s, LOOK_EVERY_S)):
