@@ -35,6 +35,8 @@ TURN_S = 1.0
 # After so many seconds a database that hung is tried by a caller that has something to store: the
 # processes of a forking pool, which store that a meter could not be asked, never call `retry`.
 TRY_AGAIN_S = 30.0
+# How long an empty spool is not looked at again, which wakes a thread of its own.
+EMPTY_S = 30.0
 
 Kept = TypeVar("Kept")
 
@@ -69,15 +71,24 @@ class Saver:
         self._keeping = threading.Lock()
         # What an earlier process could not store waits as well.
         self._may_wait = True
+        # When (monotonic s) the spool was seen to be empty, unless something was kept since.
+        self._empty_at = float("-inf")
 
     @property
     def waiting(self) -> int:
-        """Count the readings that wait for the database."""
+        """Count the readings that wait for the database.
+
+        Those that another process of this machine keeps may count half a minute later.
+        """
+        if self._monotonic() - self._empty_at < EMPTY_S:
+            return len(self._memory)
         try:
-            return len(self._memory) + self._on_disk(self._spool.count)
+            kept = self._on_disk(self._spool.count)
         except SpoolError as error:
             log.debug("the spool is not counted: %s", error)
             return len(self._memory)
+        self._empty_at = float("-inf") if kept else self._monotonic()
+        return len(self._memory) + kept
 
     @property
     def problems(self) -> list[str]:
@@ -210,7 +221,7 @@ class Saver:
             else:
                 self._memory.clear()
                 self._no_room = None
-        self._may_wait = True
+        self._may_wait, self._empty_at = True, float("-inf")
 
     def _on_disk(self, work: Callable[[], Kept]) -> Kept:
         """Do something with the spool. Raises SpoolError, also for a disk that hangs."""

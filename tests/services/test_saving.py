@@ -10,7 +10,7 @@ from support.fakes import ReadingStore, Spool
 from support.waiting import LIMIT_S
 
 from esquirell.domain.reading import MeterStatus, Reading
-from esquirell.services.delivery import BATCH, SLOW, Saver
+from esquirell.services.delivery import BATCH, EMPTY_S, SLOW, Saver
 from esquirell.storage.spool import Spool as DiskSpool
 
 
@@ -167,3 +167,22 @@ def test_what_waited_for_a_slow_database_is_stored_without_another_reading(
     first.join()
     saver.retry()
     assert (len(store.rows), spool.count()) == (2, 0)
+
+
+def test_an_empty_spool_is_not_looked_at_again_and_again(store: ReadingStore) -> None:
+    spool, clock = Spool(), [0.0]
+    saver = Saver(store, spool, monotonic=lambda: clock[0])
+    assert saver.waiting == 0
+    spool.add([sample("main", 1)])
+    assert saver.waiting == 0
+    clock[0] += EMPTY_S
+    assert saver.waiting == 1
+    spool.add([sample("main", 2)])
+    assert saver.waiting == 2
+
+
+def test_what_this_process_keeps_counts_at_once(saver: Saver, store: ReadingStore) -> None:
+    assert saver.waiting == 0
+    store.away = True
+    saver.save([sample("main", 1)], {})
+    assert saver.waiting == 1
