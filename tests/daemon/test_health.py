@@ -77,8 +77,8 @@ def test_a_start_without_the_database_that_was_there(
     again = start(config, name="again")
     assert again.wait() == 2
     (line,) = [line for line in again.log.splitlines() if "is missing" in line]
-    assert "esquirell restore FILE" in line
-    assert "esquirell db upgrade --afresh" in line
+    assert "restore FILE" in line
+    assert "db upgrade --afresh" in line
     assert not service.database.exists()
     options = ("--config", str(service.config), "db", "upgrade")
     assert esquirell_process(*options).code == 2
