@@ -1,6 +1,8 @@
 """Where the command line catches errors: each becomes one sentence and an exit code."""
 
+import codecs
 import errno
+import io
 import os
 import sys
 import traceback
@@ -16,10 +18,13 @@ FINE, FAILED, USAGE = 0, 1, 2
 # The caller named something missing or invalid: it takes another call, not another try.
 _MISNAMED = frozenset({"invalid_payload", "unknown_meter", "unknown_schedule", "unknown_task"})
 
+_SPELLED = {"✓": "ok", "✗": "x", "→": "->", "…": "...", "°": "", "≤": "<=", "≥": ">="}
+
 
 def run(arguments: Sequence[str]) -> int:
     """Run the command line; return the exit code. Never raises."""
     _open_missing_streams()
+    _spell_out_unknown_characters()
     stdout = sys.stdout
     try:
         color = False if os.environ.get("NO_COLOR") else None
@@ -48,6 +53,23 @@ def _open_missing_streams() -> None:
             setattr(sys, name, stream)
 
 
+def _spell_out_unknown_characters() -> None:
+    """Replace what the output's encoding lacks: by words for people, by escapes for programs.
+
+    UTF-8, which nearly all terminals have, lacks nothing.
+    """
+    codecs.register_error("spelled", _spelled)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
+            stream.reconfigure(errors="spelled" if stream.isatty() else "backslashreplace")
+
+
+def _spelled(error: UnicodeError) -> tuple[str, int]:
+    assert isinstance(error, UnicodeEncodeError)  # noqa: S101 - for the type checker
+    unknown = error.object[error.start : error.end]
+    return "".join(_SPELLED.get(character, "?") for character in unknown), error.end
+
+
 def _explain(error: BaseException, *, debug: bool) -> int:
     if debug:
         traceback.print_exception(error)
@@ -59,7 +81,7 @@ def _explain(error: BaseException, *, debug: bool) -> int:
 def _judge(error: BaseException) -> tuple[str, int]:
     match error:
         case click.UsageError():
-            return f"{error.format_message()} (see {_help_of(error.ctx)})", USAGE
+            return f"{error.format_message().removesuffix('.')} (see {_help_of(error.ctx)})", USAGE
         case click.ClickException():
             return error.format_message(), FAILED
         case click.Abort() | KeyboardInterrupt():

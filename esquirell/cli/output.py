@@ -26,8 +26,9 @@ def in_terminal() -> bool:
 
 
 def print_json(data: object) -> None:
-    """Print data as JSON."""
-    click.echo(json.dumps(data, ensure_ascii=False, allow_nan=False, indent=2))
+    """Print data as JSON, with escapes where the output is not UTF-8."""
+    escaped = (sys.stdout.encoding or "").lower().replace("-", "") != "utf8"
+    click.echo(json.dumps(data, ensure_ascii=escaped, allow_nan=False, indent=2))
 
 
 def print_table(

@@ -1,6 +1,7 @@
 """What helps at a prompt: completion, the manual page, and words for a slip."""
 
 import importlib.util
+import json
 import os
 import shutil
 import subprocess
@@ -182,3 +183,24 @@ def test_what_becomes_of_the_output_is_no_unexpected_error(
     )
     assert done.returncode == code, done.stderr
     assert says in done.stderr if says else not done.stderr
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1250"])
+def test_any_encoding_of_the_terminal_will_do(
+    home: Home, encoding: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home.configure(meter("main", 1, label='label = "Zähler 10 °C ✓"'))
+    monkeypatch.setenv("PYTHONIOENCODING", encoding)
+    command = [sys.executable, "-m", "esquirell"]
+    with Terminal([*command, "doctor"]) as terminal:
+        terminal.finish()
+    assert "unexpected" not in terminal.text
+    assert "system: Linux" in terminal.text
+    assert "redis: " in terminal.text
+    shown = subprocess.run(
+        [*command, "meters", "show", "main", "--json"],
+        capture_output=True,
+        check=True,
+        timeout=60,
+    ).stdout
+    assert json.loads(shown)["configuration"]["label"] == "Zähler 10 °C ✓"
