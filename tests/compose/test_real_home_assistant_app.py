@@ -8,9 +8,11 @@ import json
 import os
 import re
 import shutil
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -161,11 +163,10 @@ def meter() -> Iterator[SimulatedMeter]:
     meter.stop()
 
 
-def back_up(house: House) -> dict[str, bytes]:
+def copied(house: House) -> dict[str, bytes]:
     """Copy what the Supervisor would: files of /data that config.yaml does not exclude."""
     config = yaml.safe_load((ROOT / "home-assistant-app" / "config.yaml").read_text())
-    house.inside(*config["backup_pre"].split())
-    kept = {
+    return {
         str(file.relative_to(house.data)): file.read_bytes()
         for file in house.data.rglob("*")
         if file.is_file()
@@ -175,8 +176,24 @@ def back_up(house: House) -> dict[str, bytes]:
             for pattern in config["backup_exclude"]
         )
     }
+
+
+def back_up(house: House) -> dict[str, bytes]:
+    """Copy while the app runs, between the commands that it asks for."""
+    config = yaml.safe_load((ROOT / "home-assistant-app" / "config.yaml").read_text())
+    house.inside(*config["backup_pre"].split())
+    kept = copied(house)
     house.inside(*config["backup_post"].split())
     return kept
+
+
+def put_back(house: House, kept: dict[str, bytes]) -> None:
+    """Restore a backup as the Supervisor does: all is root's, and nothing else is there."""
+    shutil.rmtree(house.data)
+    for name, content in kept.items():
+        file = house.data / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(content)
 
 
 @pytest.mark.skipif(sys.platform != "linux" or os.geteuid() != 0, reason="looks into root's folder")
@@ -199,20 +216,40 @@ def test_from_installation_to_a_restored_backup(house: House, meter: SimulatedMe
     assert re.search(r"^Uid:\s+1000\s", status, re.MULTILINE)
     assert re.search(r"^CapEff:\s+0+$", status, re.MULTILINE)
     kept = back_up(house)
-    assert "home-assistant.backup" in kept
-    assert not [name for name in kept if name.startswith(("esquirell.db", "meters", "web-"))]
     assert not (house.data / "home-assistant.backup").exists()
     said = house.log
     assert house.end() == 0
     for secret in (TOKEN, LOGIN["password"], KEY):
         assert secret not in said
-    shutil.rmtree(house.data)
-    house.data.mkdir()
-    for name, content in kept.items():
-        (house.data / name).write_bytes(content)
+
+    # Files that were copied while they were written to may be damaged; the archive is whole.
+    assert {"home-assistant.backup", "esquirell.db"} <= set(kept)
+    put_back(house, kept | {"esquirell.db": b"torn", "esquirell.db-wal": b"as well"})
     house.start()
     assert "the restored backup are in place" in house.log
     assert "meters: 1" in house.log
     assert json.loads(house.inside(*readings))[: len(before)] == before
-    assert not (house.data / "home-assistant.backup").exists()
     assert house.end() == 0
+    names = {file.name for file in house.data.iterdir()}
+    assert not [
+        name for name in names if name.startswith(("home-assistant", "replaced", "backing"))
+    ]
+
+    # An app that does not run is copied as it is.
+    put_back(house, copied(house))
+    house.start()
+    assert len(json.loads(house.inside(*readings))) > len(before)
+    # A backup that ended abruptly leaves an older archive, which counts for nothing.
+    house.inside("app", "backup")
+    assert house.end() == 0
+    count = len(stored(house))
+    house.start()
+    assert "the restored backup" not in house.log
+    assert house.end() == 0
+    assert len(stored(house)) > count
+    assert not (house.data / "home-assistant.backup").exists()
+
+
+def stored(house: House) -> list[object]:
+    with closing(sqlite3.connect(house.data / "esquirell.db")) as connection:
+        return connection.execute("SELECT measured_at FROM reading").fetchall()
