@@ -3,6 +3,7 @@
 import uuid
 
 from esquirell.broker.connection import Client, RedisError, unavailable
+from esquirell.broker.queue import KEY_PREFIX
 
 PREFIX = "esquirell:probe:"
 KEPT_MS = 5000
@@ -15,7 +16,10 @@ return redis.call('get', KEYS[1])
 
 
 def probe(client: Client) -> None:
-    """Write, run a script and pass a message. Raises UnavailableError with Redis' own words."""
+    """Write, run a script, pass a message and publish one.
+
+    Raises UnavailableError with Redis' own words.
+    """
     key = PREFIX + uuid.uuid4().hex
     try:
         # A refused command is named in the error; a refused script only says that it was refused.
@@ -28,5 +32,8 @@ def probe(client: Client) -> None:
             steps.brpop([f"{key}:queue"], timeout=1)
             steps.delete(key)
             steps.execute()
+        # Without rights on the channel that all workers hear, kombu connects anew for ever.
+        database = client.get_connection_kwargs().get("db", 0)
+        client.publish(f"{KEY_PREFIX}/{database}.probe", "")
     except RedisError as error:
         raise unavailable(error) from None

@@ -56,6 +56,10 @@ def without(*rights: str) -> Callable[[Client], None]:
     return take
 
 
+def without_channels(client: Client) -> None:
+    client.acl_setuser("default", enabled=True, nopass=True, reset_channels=True)
+
+
 REFUSALS: dict[str, Callable[[Client], None]] = {
     "read only replica": read_only,
     "NOREPLICAS Not enough good replicas": without_a_replica,
@@ -63,6 +67,7 @@ REFUSALS: dict[str, Callable[[Client], None]] = {
     "MISCONF Redis is configured to save": unable_to_save,
     "no permissions to run the 'eval' command": without("-eval"),
     "no permissions to run the 'brpop' command": without("-brpop"),
+    "no permissions to access one of the channels": without_channels,
 }
 
 
