@@ -14,6 +14,8 @@ from esquirell.daemon.parts import Part, together
 log = logging.getLogger(__name__)
 
 LOOK_EVERY_S = 5.0
+# A check that is so late, in seconds beyond its pause, was held up together with all else.
+STOPPED_FOR_S = 10.0
 HANGS_AFTER_S = 60.0
 HUNG_EXIT_CODE = 70
 END_S = 3.0
@@ -47,7 +49,8 @@ class Watchdog:
     """Checks all parts and gauges every few seconds, and notifies systemd while all is well.
 
     `on_look` then returns the status that systemd shows. Something that hangs can't be ended inside
-    a Python process, so the process ends and its supervisor (systemd, docker) restarts it.
+    a Python process, so the process ends and its supervisor (systemd, docker) restarts it. After
+    the process itself was stopped, as by `docker pause`, everything has its time anew.
     """
 
     def __init__(
@@ -62,6 +65,8 @@ class Watchdog:
         self._gauges = [*gauges, *(Gauge(part.name, part.silent_s) for part in parts)]
         self._on_look = on_look
         self._stop = threading.Event()
+        # When the process went on after it was stopped (monotonic s).
+        self._resumed_at = float("-inf")
         self._thread = threading.Thread(target=self._run, name="watchdog", daemon=True)
 
     def start(self) -> None:
@@ -82,7 +87,7 @@ class Watchdog:
 
     def _run(self) -> None:
         pause_s = sign_of_life_every_s(self._look_every_s)
-        while not self._stop.wait(together(pause_s, time.time())):
+        while self._waits(pause_s):
             try:
                 self._look()
             except Exception:  # a disk that fails now may work at the next check
@@ -93,10 +98,22 @@ class Watchdog:
             if not part.alive and not self._stop.is_set():
                 log.error("%s has died and is restarted", part.name)
                 part.start()
-        hung = [gauge for gauge in self._gauges if gauge.silent_s() > gauge.limit_s]
+        running_s = time.monotonic() - self._resumed_at
+        silences = [(gauge, min(gauge.silent_s(), running_s)) for gauge in self._gauges]
+        hung = [gauge for gauge, silent_s in silences if silent_s > gauge.limit_s]
         if hung:
             _end(hung[0])
         notify("WATCHDOG=1", f"STATUS={self._on_look()}")
+
+    def _waits(self, pause_s: float) -> bool:
+        """Wait until the next check is due; return whether there is one."""
+        began = time.monotonic()
+        is_over = self._stop.wait(together(pause_s, time.time()))
+        now = time.monotonic()
+        if now - began > pause_s + STOPPED_FOR_S:
+            log.warning("the process was stopped for %.0f s", now - began)
+            self._resumed_at = now
+        return not is_over
 
 
 def _end(gauge: Gauge) -> None:

@@ -4,6 +4,7 @@ import json
 import logging
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -187,6 +188,43 @@ def test_a_hang_ends_the_process() -> None:
     assert done.returncode == HUNG_EXIT_CODE
     assert "it has been hanging for 99 s" in done.stderr
     assert "most recent call first" in done.stderr
+
+
+STOPPED = """
+import threading, time
+from esquirell.daemon import watchdog
+
+watchdog.STOPPED_FOR_S = 1.0
+seen = [time.monotonic()]
+
+def work():
+    while True:
+        time.sleep(1.5)
+        seen[0] = time.monotonic()
+
+threading.Thread(target=work, daemon=True).start()
+gauge = watchdog.Gauge("it", lambda: time.monotonic() - seen[0], 2.0)
+dog = watchdog.Watchdog([], [gauge], lambda: "", look_every_s=0.05)
+dog.start()
+print("ready", flush=True)
+input()
+"""
+
+
+def test_a_process_that_was_stopped_goes_on() -> None:
+    command = [sys.executable, "-c", STOPPED]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True) as process:
+        assert process.stdout
+        assert process.stdout.readline() == "ready\n"
+        process.send_signal(signal.SIGSTOP)
+        time.sleep(4)  # here time is what is tested
+        process.send_signal(signal.SIGCONT)
+        time.sleep(3)
+        assert process.poll() is None
+        _, said = process.communicate("over\n")
+    assert process.returncode == 0
+    assert "the process was stopped for" in said
 
 
 def test_silence_is_measured() -> None:
