@@ -144,11 +144,14 @@ def test_next_run_is_when_it_then_runs(house: House) -> None:
     eventually(lambda: house.state()["every"] == 3)
 
     def came_true() -> bool:
-        foretold = house.state()["next_run_at"]
-        ran = eventually(lambda: (at := house.state()["last_run_at"] or "") >= foretold and at)
+        foretold = house.listed("fetch")["next_run_at"]
+        ran = eventually(
+            lambda: (at := house.listed("fetch")["last_run_at"] or "") >= foretold and at
+        )
         return bool(ran[:19] == foretold[:19])
 
-    eventually(came_true)
+    # Of five: a busy machine may end a run a second late.
+    assert [came_true() for _ in range(5)].count(True) >= 3
 
 
 def test_a_removed_schedule_is_emptied_and_told(house: House) -> None:
