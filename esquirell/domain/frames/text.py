@@ -18,6 +18,8 @@ _PHASE_FIELDS = {
     "apparentPower": ("apparent_power", 1000),
     "powerFactor": ("power_factor", 1),
 }
+# More than any charger's line has.
+_MOST_A = 200
 _LINES = {"L1": "a", "L2": "b", "L3": "c"}
 
 
@@ -68,7 +70,9 @@ def _line(raw: object, name: str) -> Fields:
         raise DecodeError("a line holds a voltage, a current and a power")
     voltage, amperes, power = _finite(raw[0]) / 10, _finite(raw[1]), _finite(raw[2])
     # Ten times each: the charger's own 0.1 A and 0.1 kW first, then mA and W.
-    pairs = [(amperes / 10, power * 100), (amperes / 10, power), (amperes / 1000, power)]
+    every = [(amperes / 10, power * 100), (amperes / 10, power), (amperes / 1000, power)]
+    # 2.3 kW at 10 A agree in mA and W as well as 230 kW at 1000 A do in the charger's own.
+    pairs = [pair for pair in every if pair[0] <= _MOST_A] or every
     fit = closest(1, [watts / (voltage * a) if voltage * a else 1 for a, watts in pairs])
     return {
         f"voltage_{name}": voltage,
