@@ -22,7 +22,8 @@ from esquirell.domain.errors import UnavailableError
 
 log = logging.getLogger(__name__)
 
-TURN_S = 1.0
+# A change from another process takes effect within this time; one from this process wakes beat.
+TURN_S = 2.0
 RECONCILE_S = 30.0
 CLOCK_STEP_S = 1.0
 # Without a worker, messages would pile up in Redis without limit.

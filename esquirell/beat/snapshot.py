@@ -21,8 +21,8 @@ RUNS_KEY = "esquirell:schedules:runs"
 # Where RedBeat lists its entries, by the time (s) at which they are due.
 DUE_KEY = f"{REDBEAT_PREFIX}:schedule"
 
-# Beat reads them every second; other parts of its process reuse the result.
-SHARED_S = 1.2
+# Beat reads them every two seconds; other parts of its process reuse the result.
+SHARED_S = 2.2
 # Runs of schedules are announced at most this often (s); who waits for one looks by itself.
 RUNS_S = 5.0
 
@@ -120,6 +120,7 @@ class ScheduleSnapshots:
         self._notes: dict[str, str] = {}
         self._refused = ""
         self.on_news: Callable[[], None] = lambda: None
+        self.on_change: Callable[[], None] = lambda: None
 
     def look(self, ahead_s: float = 0.0, orders: Sequence[Order] = ()) -> ScheduleSnapshot:
         """Carry out orders, then query; what is due within `ahead_s` seconds counts as due.
@@ -158,7 +159,7 @@ class ScheduleSnapshots:
         self._refused = refused
 
     def note_run(self, name: str, note: str) -> None:
-        """Record a run of a schedule, with the next query if there is one every second.
+        """Record a run of a schedule, with the next query if there is one soon.
 
         Raises RedisError.
         """
@@ -188,11 +189,11 @@ class ScheduleSnapshots:
 
     @property
     def is_shared(self) -> bool:
-        """Whether a part of this process queries every second."""
+        """Whether a part of this process queries every two seconds."""
         return self._clock() - self._shared[0] < SHARED_S
 
     def recent(self) -> ScheduleSnapshot:
-        """Return a shared snapshot up to about a second old, else query now. Raises RedisError."""
+        """Return a shared snapshot up to two seconds old, else query now. Raises RedisError."""
         return self._shared[1] if self.is_shared else self.look()
 
 

@@ -76,6 +76,7 @@ class RedBeatTimetable(TimetableView):
             client_of(self._app).incr(VERSION_KEY)
         except RedisError as error:
             raise unavailable(error) from None
+        self._snapshots.on_change()
 
     def forget(self, name: str) -> None:
         """Forget the runs of a removed schedule. Raises UnavailableError."""

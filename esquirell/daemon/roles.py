@@ -78,7 +78,9 @@ def everything(runtime: Runtime, server: RedisServer | None, lock: RunLock) -> R
     looking_after = (*following, _claim(runtime, lock), _housekeeping(runtime), *own_redis)
     beat = Beat(runtime, owner)
     working = (*listening(runtime), _waiting(runtime))
-    parts = (Part("beat", beat.make), *bridging, *looking_after, *working)
+    scheduling = Part("beat", beat.make)
+    runtime.shared.snapshots.on_change = scheduling.wake
+    parts = (scheduling, *bridging, *looking_after, *working)
     gauges = (_mqtt_gauge(runtime), *_worker_gauges(runtime))
     at_exit = server.stop if server else lambda: None
     names = ("worker", "beat", "bridge")
@@ -177,7 +179,7 @@ def _bridge(runtime: Runtime, lease: Lease | None = None) -> Part:
         if lease is not None:
             _keep(lease)
         rest_s = runtime.bridging.bridge.tick()
-        # Where beat looks at the schedules every second, it says what is new.
+        # Where beat looks at the schedules every two seconds, it says what is new.
         return rest_s if runtime.shared.snapshots.is_shared else min(rest_s, BRIDGE_TURN_S)
 
     @contextmanager

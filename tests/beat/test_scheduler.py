@@ -12,7 +12,7 @@ from support.redis_server import RedisProcess
 from support.waiting import LIMIT_S, eventually
 
 from esquirell.beat.redbeat import client_of
-from esquirell.beat.scheduler import QUEUE_LIMIT, RECONCILE_S, Clocks, Scheduler
+from esquirell.beat.scheduler import QUEUE_LIMIT, RECONCILE_S, TURN_S, Clocks, Scheduler
 from esquirell.beat.snapshot import RUNS_KEY, ScheduleSnapshots
 from esquirell.beat.timetable import RedBeatTimetable
 from esquirell.broker.lease import Lease
@@ -172,7 +172,7 @@ def test_an_entry_that_another_client_takes_from_the_list_is_written_anew(
 def test_redis_killed_and_started_empty(bench: Bench, server: RedisProcess) -> None:
     bench.turn_until_sent(1)
     server.kill()
-    assert bench.scheduler.tick() == 1.0
+    assert bench.scheduler.tick() == TURN_S
     server.start()
     bench.turn_until_sent(1)
 

@@ -11,6 +11,7 @@ from esquirell.beat.snapshot import (
     ScheduleSnapshot,
     ScheduleSnapshots,
 )
+from esquirell.beat.timetable import RedBeatTimetable
 from esquirell.broker.connection import RedisError
 from esquirell.broker.queue import POLLS, queue_key
 
@@ -70,16 +71,16 @@ class Clock:
         return self.now
 
 
-def test_what_beat_saw_is_not_asked_for_again_for_a_second(
+def test_what_beat_saw_is_not_asked_for_again_for_two_seconds(
     app: Celery, server: RedisProcess
 ) -> None:
     clock = Clock()
     snapshots = ScheduleSnapshots(client_of(app), clock)
     seen = snapshots.share(1.0)
     server.client.set(VERSION_KEY, 2)
-    clock.now += 1.0
+    clock.now += 2.0
     assert snapshots.recent() is seen
-    clock.now += 1.0
+    clock.now += 0.5
     assert snapshots.recent().version == "2"
 
 
@@ -257,3 +258,10 @@ def test_bytes_that_are_no_text_hide_nothing_else(
     assert (
         seen.metas.keys() == seen.due.keys() == {"esquirell:redbeat:fetch", "esquirell:redbeat:odd"}
     )
+
+
+def test_a_change_by_this_process_is_heard_of_at_once(app: Celery) -> None:
+    snapshots, heard = ScheduleSnapshots(client_of(app), Clock()), []
+    snapshots.on_change = lambda: heard.append(1)
+    RedBeatTimetable(app, snapshots, "UTC").announce()
+    assert heard == [1]
