@@ -6,7 +6,7 @@ from collections import defaultdict
 from pathlib import Path
 
 import pytest
-from support.captures import Captured, captures
+from support.captures import METERS, Captured, captures
 from support.physics import objections
 
 from esquirell.domain.decoding import decode
@@ -17,14 +17,25 @@ ANSWERS = tomllib.loads((Path(__file__).parent / "answers.toml").read_text(encod
 NAMES = sorted(shipped())
 # Its values are of different moments, one of them eleven months old.
 UNTIMELY = ("zndb_gqmmtjclqb7reg5p_cloud",)
-CLAIMED = [
-    pytest.param(name, captured, id=f"{name}, {captured.file}")
+CLAIMS = [
+    (name, captured)
     for name, profile in shipped().items()
     for captured in captures()
     if captured.capture["product_id"] in profile.products
     and captured.file not in UNTIMELY
     and all(dp in (captured.capture.get("dps") or {}) for dp in profile.requires)
 ]
+CLAIMED = [pytest.param(*claim, id=f"{claim[0]}, {claim[1].file}") for claim in CLAIMS]
+# A profile without an answer there is checked with the first capture that it claims.
+for name, captured in CLAIMS:
+    ANSWERS.setdefault(
+        name, {"answer": captured.capture.get("dps") or {}, "values": captured.right}
+    )
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_profile_has_an_answer(name: str) -> None:
+    assert name in ANSWERS, f"add a capture of product {shipped()[name].products} to {METERS}"
 
 
 @pytest.mark.parametrize("name", NAMES)
