@@ -51,7 +51,9 @@ class Reports:
         delivery: Delivery,
         publisher: Publisher,
         clock: Clock,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
+        self._monotonic = monotonic
         self._intake = intake
         self._judging = judging
         self._delivery = delivery
@@ -148,7 +150,7 @@ class Reports:
 
     def _look_up(self, meters: set[str]) -> None:
         """Look up what is stored of meters that report for the first time, now and then."""
-        now = time.monotonic()
+        now = self._monotonic()
         unknown = {
             name
             for name in self._judging.unknown(meters)

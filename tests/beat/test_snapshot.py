@@ -265,3 +265,14 @@ def test_a_change_by_this_process_is_heard_of_at_once(app: Celery) -> None:
     snapshots.on_change = lambda: heard.append(1)
     RedBeatTimetable(app, snapshots, "UTC").announce()
     assert heard == [1]
+
+
+def test_bytes_that_are_no_text_spoil_nothing_else(
+    snapshots: ScheduleSnapshots, app: Celery, server: RedisProcess
+) -> None:
+    server.client.hset(RUNS_KEY, mapping={"fetch": b"\xff\xfe", "backup": "ok"})
+    server.client.hset("esquirell:redbeat:fetch", mapping={"definition": b"\xff", "meta": "m"})
+    server.client.zadd(settings_of(app).schedule_key, {"esquirell:redbeat:fetch": 1})
+    snapshot = snapshots.look()
+    assert snapshot.runs == {"fetch": "\ufffd\ufffd", "backup": "ok"}
+    assert snapshot.due == {"esquirell:redbeat:fetch": "\ufffd"}

@@ -9,6 +9,8 @@ from support.specifications import integers, read
     [
         (50_000, "", None),
         (9_999_999, "", None),
+        (99_999_999, "", None),
+        (100_000_000, "", "energy_import"),
         (999_999_990, "", "energy_import"),
         (50_000, "minux", "energy_import"),
         (50_000, "sum", None),

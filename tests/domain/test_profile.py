@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from esquirell import profiles
 from esquirell.domain.decoding import decode
 from esquirell.domain.errors import ConfigError
+from esquirell.domain.profile import Profile
 
 PC321 = profiles.find("owon_pc321")
 PLUG = profiles.find("plug")
@@ -63,3 +64,21 @@ def test_any_answer_decodes(dps: dict[str, Any]) -> None:
 def test_a_faulty_profile_is_refused(text: str, says: str) -> None:
     with pytest.raises(ConfigError, match=says):
         profiles.parse("mine", text)
+
+
+@pytest.mark.parametrize(
+    ("category", "code", "frame", "is_inverter"),
+    [
+        ("znnbq", "cur_power", None, True),
+        ("cz", "pv1_data", "auto", True),
+        ("cz", "BAT_data", "auto", True),
+        ("cz", "phase_a", "auto", False),
+        ("cz", "pv_power", None, False),
+    ],
+)
+def test_an_inverter_is_one_by_its_category_or_by_a_frame_of_its_panels(
+    category: str, code: str, frame: str | None, is_inverter: bool
+) -> None:
+    point = {"code": code} | ({"frame": frame} if frame else {"key": "active_power"})
+    fields = {"name": "x", "title": "X", "category": category, "datapoints": {"1": point}}
+    assert Profile.model_validate(fields).is_inverter is is_inverter

@@ -83,3 +83,15 @@ def test_as_many_readings_as_many_pages_hold_come_to_the_same_energy(storage: St
     put(storage, *((NEW_YEAR + timedelta(seconds=at), at / 1000) for at in seconds))
     rows = found(storage, "quarter")
     assert [row.values["energy_import"] for row in rows] == [0.9] * 11 + [0.899]
+
+
+def test_what_another_meter_sent_meanwhile_changes_no_quarter(storage: Storage) -> None:
+    """The first quarter needs the reading before it, the last one the reading after."""
+    near = timedelta(minutes=10)
+    put(storage, (NEW_YEAR - near, 5.0), (NEW_YEAR + near, 6.0), (NEW_YEAR + HOUR + near, 8.0))
+    query = Query(NEW_YEAR, NEW_YEAR + HOUR, "quarter", meters=["main"])
+    alone = list(storage.history.read(query).rows)
+    assert len(alone) == 4
+    beside = [NEW_YEAR - near / 2, NEW_YEAR + HOUR + near / 2, NEW_YEAR + 2 * HOUR]
+    storage.readings.add([Reading("yard", at, {"energy_import": 1.0}) for at in beside], STATUS)
+    assert list(storage.history.read(query).rows) == alone

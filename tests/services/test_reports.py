@@ -1,6 +1,6 @@
 """Reports on their way: published at once, stored now and then."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -11,7 +11,7 @@ from esquirell import profiles
 from esquirell.domain.errors import MeterUnreachableError
 from esquirell.domain.heard import Heard
 from esquirell.domain.meter import Meter
-from esquirell.domain.reading import MeterStatus, Reading
+from esquirell.domain.reading import Ledger, MeterStatus, Reading
 from esquirell.services.delivery import Delivery, Saver
 from esquirell.services.poll import Poller
 from esquirell.services.reports import Reports
@@ -20,16 +20,22 @@ GONE = MeterUnreachableError("no_data", "main is connected but silent")
 
 
 class Bench:
-    def __init__(self) -> None:
+    def __init__(self, store: ReadingStore | None = None) -> None:
         self.transport = Transport()
-        self.store = ReadingStore()
+        self.store = store or ReadingStore()
         self.publisher = Publisher()
         self.clock = Clock()
         choices = profiles.Choices()
         delivery = Delivery(choices, Saver(self.store, Spool()), self.publisher)
         self.poller = Poller(self.transport, choices, delivery, self.clock)
+        self.uptime_s = 100.0
         self.reports = Reports(
-            self.poller.intake, self.poller.judging, delivery, self.publisher, self.clock
+            self.poller.intake,
+            self.poller.judging,
+            delivery,
+            self.publisher,
+            self.clock,
+            lambda: self.uptime_s,
         )
 
     def report(self, one: Meter, dps: Mapping[str, Any]) -> None:
@@ -38,6 +44,35 @@ class Bench:
 
     def stored(self) -> list[datetime]:
         return sorted(at for _, at in self.store.rows)
+
+
+class CountingStore(ReadingStore):
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: list[set[str]] = []
+
+    def ledgers(self, names: Collection[str]) -> dict[str, Ledger]:
+        self.asked.append(set(names))
+        return super().ledgers(names)
+
+
+def test_a_database_that_is_away_is_asked_about_a_meter_every_ten_seconds() -> None:
+    """A meter may report each second, and each question may take as long as a timeout."""
+    store = CountingStore()
+    bench = Bench(store)
+    store.away = True
+    for uptime_s in (100.0, 101.0, 109.9, 110.0, 119.0):
+        bench.uptime_s = uptime_s
+        bench.report(meter(), {"101": 2360})
+    assert store.asked == [{"main"}, {"main"}]
+    bench.report(meter("yard"), {"101": 2360})
+    assert store.asked[2:] == [{"yard"}]
+    store.away = False
+    bench.uptime_s = 130.0
+    bench.report(meter(), {"101": 2360})
+    bench.uptime_s = 150.0
+    bench.report(meter(), {"101": 2360})
+    assert store.asked[3:] == [{"main"}]
 
 
 @pytest.fixture

@@ -264,3 +264,20 @@ def test_only_what_is_new_is_counted(shop: Workshop) -> None:
     shop.put(*every[80:])
     assert shop.statistics.rollup() == {"main": 10}
     assert shop.statistics.rollup() == {"main": 0}
+
+
+@pytest.mark.parametrize("milliseconds", [-1, 1])
+def test_a_reading_next_to_where_all_was_worked_up_to_is_taken_in(
+    shop: Workshop, milliseconds: int
+) -> None:
+    shop.now = MIDNIGHT + 2 * HOUR + 30 * MINUTE
+    shop.put(*minutes(150))
+    shop.rollup()
+    with shop.database.read() as connection:
+        done_to = connection.scalar(select(tables.rollup.c.done_to))
+    assert done_to is not None
+    late = done_to + timedelta(milliseconds=milliseconds)
+    shop.put((late, {"active_power": 9000.0}))
+    shop.rollup()
+    assert shop.everything() == shop.from_scratch()
+    assert 9000.0 in shop.values("hour", "active_power_max")

@@ -1,0 +1,54 @@
+"""An archive of a machine: complete or not there, readable by its owner, and by nobody's name."""
+
+import json
+import stat
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from esquirell.domain.errors import ConfigError
+from esquirell.storage.maintenance.archive import MANIFEST, write
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> dict[str, Path]:
+    secret = tmp_path / "web-key"
+    secret.write_text("key")
+    secret.chmod(0o644)
+    return {"web-key": secret, "meters/main.toml": secret}
+
+
+def test_it_holds_the_files_and_says_so(tmp_path: Path, files: dict[str, Path]) -> None:
+    target = tmp_path / "all.tar.gz"
+    write(target, {"database": "SQLite"}, files)
+    assert stat.S_IMODE(target.stat().st_mode) == 0o600
+    with tarfile.open(target) as archive:
+        members = archive.getmembers()
+        stream = archive.extractfile(MANIFEST)
+        assert stream
+        manifest = json.load(stream)
+    assert [one.name for one in members] == [MANIFEST, "meters/main.toml", "web-key"]
+    assert (manifest["database"], manifest["files"]) == ("SQLite", ["meters/main.toml", "web-key"])
+    assert {(one.uid, one.gid, one.uname, one.gname) for one in members} == {(0, 0, "", "")}
+    assert {one.mode for one in members} == {0o600}
+
+
+def test_what_exists_is_left_as_it_is(tmp_path: Path, files: dict[str, Path]) -> None:
+    target = tmp_path / "all.tar.gz"
+    target.write_text("of somebody")
+    with pytest.raises(ConfigError, match="already exists: name a new file"):
+        write(target, {}, files)
+    assert target.read_text() == "of somebody"
+    dangling = tmp_path / "dangling"
+    dangling.symlink_to(tmp_path / "nowhere")
+    with pytest.raises(ConfigError, match="already exists"):
+        write(dangling, {}, files)
+
+
+def test_what_can_t_be_completed_leaves_nothing(tmp_path: Path, files: dict[str, Path]) -> None:
+    folder = tmp_path / "backups"
+    folder.mkdir()
+    with pytest.raises((ConfigError, OSError)):
+        write(folder / "all.tar.gz", {}, files | {"gone": tmp_path / "gone"})
+    assert list(folder.iterdir()) == []
