@@ -37,7 +37,8 @@ class House:
 
 
 @contextmanager
-def running_house(folder: Path) -> Iterator[House]:
+def running_house(folder: Path, account: str = "") -> Iterator[House]:
+    """Run a house; `account` is the [cloud] of its configuration."""
     redis = RedisProcess(folder)
     redis.start()
     port = free_port()
@@ -45,7 +46,7 @@ def running_house(folder: Path) -> Iterator[House]:
     with FakeDevice(say_nothing) as silent:
         main = meter_table("main", meter.port) + f"\nlabel = {json.dumps(LABEL)}\narea = 'Cellar'"
         hung = meter_table("hung", silent.port, KEY).replace(f"'{KEY}'", json.dumps(KEY))
-        config = configuration([main, hung], mqtt_port=1, redis_url=redis.url)
+        config = configuration([main, hung, account], mqtt_port=1, redis_url=redis.url)
         config = config.replace(
             "web.port = 0",
             f'web.port = {port}\nweb.password = "{PASSWORD}"\nweb.proxy = "127.0.0.9"',
