@@ -11,7 +11,7 @@ from esquirell.domain.quantity import QUANTITIES, split_key
 from esquirell.domain.statistic import is_energy
 from esquirell.plots.figure import MOST
 from esquirell.services.history import View
-from esquirell.web.spans import CURVE_VIEWS, ENERGY_VIEWS, LENGTHS, Length, Span
+from esquirell.web.spans import LENGTHS, Length, Span
 
 ENERGY, POWER, COST = "energy", "power", "cost"
 # Readings of more meters than these are too many to be drawn one by one.
@@ -99,12 +99,12 @@ class Selection:
     @property
     def views(self) -> tuple[View, ...]:
         """What the span may be divided into."""
-        return views_of(self.show, self.span.length)
+        return views_of(self.show, self.span)
 
     def address(self, **changes: object) -> str:
         """Return the query of the address that asks for this, with some changes."""
         chosen = replace(self, **changes)  # type: ignore[arg-type]  # by their names
-        views = views_of(chosen.show, chosen.span.length)
+        views = views_of(chosen.show, chosen.span)
         # What a longer span is divided into is chosen anew.
         by = [("by", chosen.view)] if chosen.view in views and "view" not in changes else []
         if "view" in changes:
@@ -113,6 +113,7 @@ class Selection:
             ("show", chosen.show),
             ("span", chosen.span.length),
             ("at", chosen.span.first.isoformat()),
+            *([("until", chosen.span.last.isoformat())] if chosen.span.length == "range" else []),
             *(by if chosen.span.length == self.span.length else []),
             *(("meter", name) for name in chosen.meters),
             *([("compare", "1")] if chosen.compare else []),
@@ -120,11 +121,11 @@ class Selection:
         return urlencode(pairs)
 
 
-def views_of(show: str, length: Length) -> tuple[View, ...]:
+def views_of(show: str, span: Span) -> tuple[View, ...]:
     """Return what a span may be divided into, the usual first."""
     if show == COST:
-        return tuple(view for view in ENERGY_VIEWS[length] if view != "quarter")
-    return ENERGY_VIEWS[length] if show == ENERGY else CURVE_VIEWS[length]
+        return tuple(view for view in span.energy_views if view != "quarter")
+    return span.energy_views if show == ENERGY else span.curve_views
 
 
 def select(arguments: Arguments, past: Past, today: date) -> Selection:
@@ -134,7 +135,8 @@ def select(arguments: Arguments, past: Past, today: date) -> Selection:
     length: Length = next((one for one in LENGTHS if one in arguments("span")), "day")
     shown = (ENERGY, POWER, COST, *past.quantities())
     show = next((one for one in shown if one in arguments("show")), ENERGY)
-    views = views_of(show, length)
+    span = _span(length, arguments, today)
+    views = views_of(show, span)
     if len(chosen) > _MOST_RAW:
         views = tuple(view for view in views if view != "raw")
     usual = views[0]
@@ -142,7 +144,7 @@ def select(arguments: Arguments, past: Past, today: date) -> Selection:
         usual = next((one for one in _COARSE if one in views), usual)
     view = next((one for one in views if one in arguments("by")), usual)
     compare = "1" in arguments("compare") and length != "all"
-    return Selection(show, Span.around(length, _day(arguments, today)), view, chosen, compare)
+    return Selection(show, span, view, chosen, compare)
 
 
 def _whole_house(past: Past) -> tuple[str, ...]:
@@ -150,8 +152,15 @@ def _whole_house(past: Past) -> tuple[str, ...]:
     return tuple(meter.name for meter in past.meters if not meter.upstream) or tuple(past.names)
 
 
-def _day(arguments: Arguments, today: date) -> date:
-    for text in arguments("at"):
+def _span(length: Length, arguments: Arguments, today: date) -> Span:
+    day = _day(arguments("at"), today)
+    if length == "range" and arguments("until"):
+        return Span.between(day, _day(arguments("until"), today))
+    return Span.around(length, day)
+
+
+def _day(texts: Sequence[str], today: date) -> date:
+    for text in texts:
         with suppress(ValueError):
             day = date.fromisoformat(text)
             # The years before and after have to be dates, too.

@@ -1,4 +1,4 @@
-"""The spans of time that people turn over on the page: from a day to everything."""
+"""The spans of time that people turn over on the page: a day, a year, from one day to another."""
 
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 from esquirell.services.history import View
 
-Length = Literal["day", "week", "month", "year", "all"]
+Length = Literal["day", "week", "month", "year", "all", "range"]
 LENGTHS: tuple[Length, ...] = get_args(Length)
 
 # What each may be divided into; the first one is what is shown unless somebody chooses.
@@ -17,6 +17,7 @@ ENERGY_VIEWS: dict[Length, tuple[View, ...]] = {
     "month": ("day", "hour"),
     "year": ("month", "day"),
     "all": ("year", "month"),
+    "range": ("day",),
 }
 CURVE_VIEWS: dict[Length, tuple[View, ...]] = {
     "day": ("raw", "quarter", "hour"),
@@ -24,8 +25,18 @@ CURVE_VIEWS: dict[Length, tuple[View, ...]] = {
     "month": ("hour", "day"),
     "year": ("day", "month"),
     "all": ("month", "year"),
+    "range": ("day", "hour"),
 }
+# A range of so many days at most is divided otherwise than into days.
+_SHORT_RANGES: tuple[tuple[int, tuple[View, ...], tuple[View, ...]], ...] = (
+    (1, ENERGY_VIEWS["day"], CURVE_VIEWS["day"]),
+    (14, ("day", "hour"), ("hour", "quarter", "day")),
+)
+# A longer one has whole months, by which it is divided.
+_LONGEST_BY_DAY = 366
+_LONGEST = timedelta(days=30 * 365)
 _FIRST = date(2000, 1, 1)
+_DAY = timedelta(days=1)
 _WEEK = timedelta(days=7)
 # So many days are as many weeks as a year has, so that weekdays are compared with their like.
 _YEAR_OF_WEEKS = timedelta(days=364)
@@ -53,16 +64,61 @@ class Span:
                 return cls(length, first, _first_of_next_month(first))
             case "year":
                 return cls(length, date(day.year, 1, 1), date(day.year + 1, 1, 1))
+            case "range":
+                return cls(length, day.replace(day=1), day + timedelta(days=1))
         return cls(length, _FIRST, day + timedelta(days=1))
+
+    @classmethod
+    def between(cls, first: date, last: date) -> "Span":
+        """Return the span from one day to another; one of more than a year has whole months."""
+        last = min(max(first, last), first + _LONGEST)
+        span = cls("range", first, last + timedelta(days=1))
+        if span.days <= _LONGEST_BY_DAY:
+            return span
+        return cls("range", first.replace(day=1), _first_of_next_month(last.replace(day=1)))
+
+    @property
+    def days(self) -> int:
+        """How many days it has."""
+        return (self.end - self.first).days
+
+    @property
+    def last(self) -> date:
+        """Its last day."""
+        return self.end - timedelta(days=1)
+
+    @property
+    def energy_views(self) -> tuple[View, ...]:
+        """What energies are shown by, the usual first."""
+        return self._views[0]
+
+    @property
+    def curve_views(self) -> tuple[View, ...]:
+        """What curves are shown by, the usual first."""
+        return self._views[1]
+
+    @property
+    def _views(self) -> tuple[tuple[View, ...], tuple[View, ...]]:
+        if self.length == "range":
+            if self.days > _LONGEST_BY_DAY:
+                return ("month",), ("month",)
+            for days, energies, curves in _SHORT_RANGES:
+                if self.days <= days:
+                    return energies, curves
+        return ENERGY_VIEWS[self.length], CURVE_VIEWS[self.length]
 
     @property
     def earlier(self) -> "Span":
         """The span before this one."""
+        if self.length == "range":
+            return Span.between(self.first - timedelta(days=self.days), self.first - _DAY)
         return Span.around(self.length, self.first - timedelta(days=1))
 
     @property
     def later(self) -> "Span":
         """The span after this one."""
+        if self.length == "range":
+            return Span.between(self.end, self.last + timedelta(days=self.days))
         return Span.around(self.length, self.end)
 
     @property
@@ -70,13 +126,19 @@ class Span:
         """The same span a year ago; of a week the one with the same weekdays."""
         if self.length == "week":
             return Span.around("week", self.first - _YEAR_OF_WEEKS)
-        # A 29th of February has no like.
-        day = min(self.first.day, 28) if self.first.month == 2 else self.first.day  # noqa: PLR2004 - February
-        return Span.around(self.length, self.first.replace(year=self.first.year - 1, day=day))
+        if self.length == "range":
+            return Span(self.length, _a_year_before(self.first), _a_year_before(self.end))
+        return Span.around(self.length, _a_year_before(self.first))
 
     def moments(self, zone: str) -> tuple[datetime, datetime]:
         """Return when it begins and ends in a time zone."""
         return _midnight(self.first, zone), _midnight(self.end, zone)
+
+
+def _a_year_before(day: date) -> date:
+    # A 29th of February has no like.
+    number = min(day.day, 28) if day.month == 2 else day.day  # noqa: PLR2004 - February
+    return day.replace(year=day.year - 1, day=number)
 
 
 def _midnight(day: date, zone: str) -> datetime:

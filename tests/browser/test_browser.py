@@ -20,6 +20,8 @@ PAGES = (
     "history",
     "history?show=power&meter=main&meter=hung",
     "history?span=month&compare=1",
+    "history?span=week&at=2026-01-05",
+    "history?span=range&at=2026-01-05&until=2026-02-07",
     "history?show=cost&span=year",
     "meters",
     "meters/main",
@@ -125,6 +127,8 @@ const size = (one) => one.getBoundingClientRect();
 const bad = all.filter((one) =>
   (!one.closest(meant) && clips(one) && one.scrollWidth > one.clientWidth + 1) ||
   (one.matches(".pill") && size(one).height > 40) ||
+  (one.matches(".turn h2") && size(one).height > 120) ||
+  (one.matches(".lengths a") && size(one).height > 60) ||
   (!one.closest(meant) && one.closest(".card") && one.parentElement.closest(".card") &&
     size(one).right > size(one.closest(".card")).right + 1) ||
   (one.dataset.label && one.textContent.trim() && size(one).width < 40));

@@ -281,6 +281,51 @@ def test_many_meters_have_a_line_each_and_a_sum_of_each_energy(storage: Storage)
     assert figures_of(shown.sums.cells) == ["147.00 kWh", "49.00 kWh"]
 
 
+def test_the_energy_between_two_days_is_summed(storage: Storage) -> None:
+    asked = chosen("span=range&at=2026-10-25&until=2026-10-26")
+    assert (asked.span.first, asked.span.last, asked.view) == (
+        date(2026, 10, 25),
+        date(2026, 10, 26),
+        "day",
+    )
+    energy = parts(storage, "span=range&at=2026-10-25&until=2026-10-26")[0]
+    shown = table(energy).sums
+    assert shown
+    assert figures_of(shown.cells) == ["147.00 kWh", "49.00 kWh"]
+    one_day = table(parts(storage, "span=range&at=2026-10-25&until=2026-10-25")[0])
+    assert one_day.sums
+    assert len(one_day.lines) == 25
+    assert figures_of(one_day.sums.cells) == ["75.000 kWh", "25.000 kWh"]
+    assert chosen(asked.address()) == asked
+    assert chosen(asked.address(compare=True)).span == asked.span
+
+
+@pytest.mark.parametrize(
+    ("query", "first", "last", "view"),
+    [
+        ("at=2026-10-05", date(2026, 10, 1), date(2026, 10, 5), "day"),
+        ("at=2026-10-05&until=2026-10-01", date(2026, 10, 5), date(2026, 10, 5), "hour"),
+        ("at=2026-10-05&until=nonsense", date(2026, 10, 5), TODAY, "day"),
+        ("at=2026-01-01&until=2026-12-31", date(2026, 1, 1), date(2026, 12, 31), "day"),
+        # More than a year is divided by months, and has whole ones.
+        ("at=2025-03-15&until=2026-05-02", date(2025, 3, 1), date(2026, 5, 31), "month"),
+        ("at=2000-01-01&until=2100-01-01", date(2000, 1, 1), date(2029, 12, 31), "month"),
+    ],
+)
+def test_from_one_day_to_another(query: str, first: date, last: date, view: str) -> None:
+    found = chosen(f"span=range&{query}")
+    assert (found.span.first, found.span.last, found.view) == (first, last, view)
+
+
+def test_a_range_is_turned_over_by_its_own_length() -> None:
+    span = Span.between(date(2026, 10, 5), date(2026, 10, 7))
+    assert span.earlier == Span.between(date(2026, 10, 2), date(2026, 10, 4))
+    assert span.later == Span.between(date(2026, 10, 8), date(2026, 10, 10))
+    assert span.year_before == Span.between(date(2025, 10, 5), date(2025, 10, 7))
+    leap = Span.between(date(2028, 2, 29), date(2028, 2, 29)).year_before
+    assert (leap.first, leap.last) == (date(2027, 2, 28), date(2027, 2, 28))
+
+
 def test_a_year_ago_of_which_nothing_is_known_is_no_zero(storage: Storage) -> None:
     energy = parts(storage, "span=month&at=2025-10-25&compare=1")[0]
     shown = table(energy).sums

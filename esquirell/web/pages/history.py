@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from itertools import islice
 from zoneinfo import ZoneInfo
 
@@ -108,9 +108,9 @@ class History(Asked):
         match span.length:
             case "day":
                 return first
-            case "week":
-                last = self.formats.day(span.end - timedelta(days=1))
-                return texts("history.week", first=first, last=last)
+            case "week" | "range":
+                last = self.formats.day(span.last)
+                return texts("history.week", first=first, last=last) if span.days > 1 else first
             case "month":
                 return f"{texts(f'month.long.{span.first.month}')} {span.first.year}"
             case "year":
@@ -130,7 +130,8 @@ class HistoryCsv(Asked):
     async def get(self) -> None:
         """Stream the rows."""
         chosen, lines = await self.compute(self._lines, "past")
-        name = f"esquirell-{chosen.show}-{chosen.span.first.isoformat()}.csv"
+        days = [chosen.span.first, *([chosen.span.last] if chosen.span.length == "range" else [])]
+        name = "-".join(["esquirell", chosen.show, *(day.isoformat() for day in days)]) + ".csv"
         self.set_header("Content-Type", "text/csv; charset=utf-8")
         self.set_header("Content-Disposition", f'attachment; filename="{name}"')
 

@@ -168,7 +168,10 @@ function settle() {
   tellAges();
   document.querySelectorAll("[data-hide]").forEach((button) => (button.hidden = true));
   document.querySelectorAll("[data-narrow]").forEach((form) => form.addEventListener("input", narrowSoon));
-  document.querySelectorAll("[data-choose]").forEach((form) => form.addEventListener("change", () => form.requestSubmit()));
+  document.querySelectorAll("[data-choose]").forEach((form) => form.addEventListener("change", (event) => {
+    // A date changes with each of its parts while it is typed.
+    if (event.target.type !== "date") form.requestSubmit();
+  }));
   document.querySelectorAll("[data-follow]").forEach(follow);
   document.querySelectorAll("[data-preview]").forEach(preview);
 }
