@@ -30,8 +30,8 @@ class MqttService(BaseModel):
 def mqtt_service(token: str) -> MqttService | None:
     """Return the broker that apps use, None if there is none. Raises UnavailableError."""
     status, answer = _get("/services/mqtt", token)
-    # As it says that no app provides the service.
-    if status == _BAD_REQUEST:
+    # With the same status it says that it is not ready yet.
+    if status == _BAD_REQUEST and "not enabled" in str(answer.get("message")):
         return None
     if status != _OK:
         raise _silent(f"it answered {status}")

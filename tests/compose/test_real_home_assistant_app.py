@@ -107,6 +107,16 @@ class House:
         self.docker(*run, "python:3.13-slim", "python", "/supervisor.py", said)
 
     def start(self) -> None:
+        """Start the app, and wait until it works."""
+        self.run()
+        eventually(lambda: "connected to the MQTT broker" in self.log, what=lambda: self.log)
+
+    def refuses(self) -> int:
+        """Start the app, which ends by itself; return its exit code."""
+        self.run()
+        return int(self.docker("wait", self.app))
+
+    def run(self) -> None:
         """Start the app with what config.yaml asks for."""
         (self.data / "options.json").write_text('{"log_level": "info"}')
         asked = yaml.safe_load((ROOT / "home-assistant-app" / "config.yaml").read_text())
@@ -119,7 +129,6 @@ class House:
             *("--volume", f"{self.data}:/data", "--volume", f"{self.config}:/config"),
             *("--tmpfs", "/tmp", "--stop-timeout", str(asked["timeout"]), IMAGE),  # noqa: S108 - in the container
         )
-        eventually(lambda: "connected to the MQTT broker" in self.log, what=lambda: self.log)
 
     def end(self) -> int:
         """Stop and remove the app; return its exit code."""
@@ -235,6 +244,10 @@ def test_from_installation_to_a_restored_backup(house: House, meter: SimulatedMe
         name for name in names if name.startswith(("home-assistant", "replaced", "backing"))
     ]
 
+    move_in(house, kept["home-assistant.backup"])
+    assert json.loads(house.inside(*readings))[: len(before)] == before
+    assert house.end() == 0
+
     # An app that does not run is copied as it is.
     put_back(house, copied(house))
     house.start()
@@ -248,6 +261,20 @@ def test_from_installation_to_a_restored_backup(house: House, meter: SimulatedMe
     assert house.end() == 0
     assert len(stored(house)) > count
     assert not (house.data / "home-assistant.backup").exists()
+
+
+def move_in(house: House, archive: bytes) -> None:
+    """Start with what was measured on another machine; a file that is none is refused."""
+    shutil.rmtree(house.data)
+    house.data.mkdir()
+    moved_in = house.config / "esquirell.backup"
+    moved_in.write_bytes(b"no archive")
+    assert house.refuses() == 2
+    assert "esquirell.backup" in house.log
+    house.docker("rm", house.app)
+    moved_in.write_bytes(archive)
+    house.start()
+    assert {file.name for file in house.config.iterdir()} == {"esquirell.backup.restored"}
 
 
 def stored(house: House) -> list[object]:
