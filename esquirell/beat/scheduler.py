@@ -1,12 +1,15 @@
 """RedBeat's scheduler, hardened against outages of Redis, bad entries and clock changes."""
 
+import json
 import logging
 import time
 from collections.abc import Callable
+from functools import lru_cache
 from typing import NamedTuple
 
 from celery import Celery
 from celery.beat import SchedulingError
+from celery.utils.saferepr import saferepr
 from kombu.exceptions import OperationalError
 
 from esquirell.beat import entry as entries
@@ -28,6 +31,8 @@ RECONCILE_S = 30.0
 CLOCK_STEP_S = 1.0
 # Without a worker, messages would pile up in Redis without limit.
 QUEUE_LIMIT = 1000
+# As long as Celery shows arguments.
+SHOWN_CHARACTERS = 1024
 
 
 class Clocks(NamedTuple):
@@ -123,8 +128,9 @@ class Scheduler(RedBeatScheduler):
             if not entry.is_due()[0]:
                 continue
             messages: list[Unsent] = []
+            definition, meta = self._snapshot.due[key], self._snapshot.metas[key]
             if self._waiting < QUEUE_LIMIT:
-                messages = self._messages(entry)
+                messages = self._messages(entry, definition)
                 self._waiting += len(messages)
             else:
                 log.warning(
@@ -132,13 +138,13 @@ class Scheduler(RedBeatScheduler):
                     entry.name,
                     self._waiting,
                 )
-            definition, meta = self._snapshot.due[key], self._snapshot.metas[key]
             new = next(entry)
             orders.append(Order(key, definition, meta or "", new.meta(), new.score, messages))
         return orders
 
-    def _messages(self, entry: entries.Entry) -> list[Unsent]:
+    def _messages(self, entry: entries.Entry, definition: str) -> list[Unsent]:
         """Return the message of a task; None, which is logged, if it can't be encoded."""
+        entry.options |= _representations(definition)
         entry.options["headers"] = sent_now(entry.options.get("headers", {}))
         with collected() as messages:
             try:
@@ -200,3 +206,13 @@ class Scheduler(RedBeatScheduler):
         loaded = {key: self._load(key, text) for key, text in self._snapshot.due.items()}
         self._entries = {key: entry for key, entry in loaded.items() if entry}
         self._waiting = self._snapshot.waiting
+
+
+@lru_cache
+def _representations(definition: str) -> dict[str, str]:
+    """Return the arguments of an entry as Flower shows them, which Celery works out each time."""
+    known = json.loads(definition)
+    return {
+        "argsrepr": saferepr(known["args"], SHOWN_CHARACTERS),
+        "kwargsrepr": saferepr(known["kwargs"], SHOWN_CHARACTERS),
+    }
