@@ -111,7 +111,8 @@ def _begin(connection: Connection) -> None:
     # A transaction that reads first and writes later fails at once, without waiting, if
     # somebody else wrote in between; one that starts as a writer waits.
     writes = connection.get_execution_options().get(WRITES, False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+    # Past SQLAlchemy, for which this is a statement like any other: that takes as long as a query.
+    driver_connection(connection).execute("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 
 def use_log(connection: Connection) -> None:
