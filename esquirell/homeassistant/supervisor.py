@@ -57,5 +57,5 @@ def _get(path: str, token: str) -> tuple[int, dict[str, Any]]:
 def _silent(reason: str) -> UnavailableError:
     return UnavailableError(
         f"Home Assistant's Supervisor does not say which MQTT broker to use ({reason}): "
-        "restart the app"
+        "it is asked again each minute"
     )

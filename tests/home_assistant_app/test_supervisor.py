@@ -99,7 +99,9 @@ def test_without_a_supervisor_it_is_one_sentence(
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         monkeypatch.setattr(ours, "ADDRESS", closed.getsockname())
-        with pytest.raises(UnavailableError, match=r"Connection refused\): restart the app$"):
+        with pytest.raises(
+            UnavailableError, match=r"Connection refused\): it is asked again each minute$"
+        ):
             learn_broker(environ)
 
 
