@@ -14,7 +14,7 @@ from esquirell.cli.ownership import refuse_root
 from esquirell.daemon import logs, process, restarting, roles
 from esquirell.daemon.garbage import share_heap
 from esquirell.daemon.limits import check_limits
-from esquirell.daemon.lock import RunLock, lock_of
+from esquirell.daemon.lock import ServiceLocks
 from esquirell.daemon.pools import Kind, Pool
 from esquirell.daemon.preparing import prepare
 from esquirell.daemon.redis_server import RedisServer
@@ -34,21 +34,21 @@ def run(call: Call) -> int:
     runtime = start(call)
     settings = runtime.settings
     make_directory(settings.state_dir)
-    lock = RunLock(lock_of(settings))
-    lock.take()
+    locks = ServiceLocks(settings)
+    locks.take()
     server = RedisServer(settings.redis_socket) if settings.redis.embedded else None
     try:
         if server:
             server.start()
         prepare(runtime, schedules=True, alone=True)
         pool = Pool("threads", settings.worker.concurrency)
-        role = with_page(runtime, roles.everything(runtime, server, lock))
+        role = with_page(runtime, roles.everything(runtime, server, locks))
         code = process.run_worker(runtime, role, pool)
     finally:
         if server:
             server.stop()
         runtime.upkeep.claim.release()
-        lock.release()
+        locks.release()
     return restarting.ended(runtime, code)
 
 

@@ -11,6 +11,8 @@ from esquirell.settings import Settings
 from esquirell.settings.state_files import is_there
 from esquirell.settings.urls import sqlite_file
 
+DIRECTORY_LOCK = "run.lock"
+
 TRIES = 3
 PAUSE_S = 0.05
 
@@ -20,10 +22,14 @@ class AlreadyRunningError(EsquirellError):
 
 
 class RunLock:
-    """An exclusive lock on a file; the kernel frees it when the process is gone."""
+    """An exclusive lock on a file; the kernel frees it when the process is gone.
 
-    def __init__(self, path: Path) -> None:
+    `what` is what it stands for, as in "another service uses this database".
+    """
+
+    def __init__(self, path: Path, what: str = "this database") -> None:
         self._path = path
+        self._what = what
         self._descriptor: int | None = None
 
     def take(self) -> None:
@@ -37,7 +43,7 @@ class RunLock:
             time.sleep(PAUSE_S)
         os.close(descriptor)
         raise AlreadyRunningError(
-            f"another service uses this database already (lock {self._path}); stop it "
+            f"another service uses {self._what} already (lock {self._path}); stop it "
             "first, or give this one another database.url and state_dir"
         )
 
@@ -109,7 +115,35 @@ def claim(runtime: Runtime) -> None:
         )
 
 
+class ServiceLocks:
+    """What a whole service holds alone: its database, and its state directory.
+
+    In there are its name and the socket of its Redis, which a second one would end.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        database, directory = lock_of(settings), settings.state_dir / DIRECTORY_LOCK
+        self._locks = [RunLock(database)]
+        if directory != database:
+            self._locks.append(RunLock(directory, "this state directory"))
+
+    def take(self) -> None:
+        """Take all. Raises AlreadyRunningError, or ConfigError for an unusable file."""
+        for lock in self._locks:
+            lock.take()
+
+    def keep(self) -> None:
+        """Take those anew whose file was replaced. Raises AlreadyRunningError, or ConfigError."""
+        for lock in self._locks:
+            lock.keep()
+
+    def release(self) -> None:
+        """Free all."""
+        for lock in self._locks:
+            lock.release()
+
+
 def lock_of(settings: Settings) -> Path:
     """Return the lock of a database: beside an SQLite file, else in the state directory."""
     file = sqlite_file(settings.database_url)
-    return Path(f"{file}.lock") if file else settings.state_dir / "run.lock"
+    return Path(f"{file}.lock") if file else settings.state_dir / DIRECTORY_LOCK

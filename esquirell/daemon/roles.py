@@ -14,7 +14,7 @@ from esquirell.daemon.consumer import ConsumerHeartbeat
 from esquirell.daemon.following import following_meters
 from esquirell.daemon.housekeeping import Housekeeping, by_one
 from esquirell.daemon.listening import listening
-from esquirell.daemon.lock import AlreadyRunningError, RunLock, claim
+from esquirell.daemon.lock import AlreadyRunningError, ServiceLocks, claim
 from esquirell.daemon.parts import Part, Turn
 from esquirell.daemon.pools import Kind
 from esquirell.daemon.redis_server import RedisServer
@@ -63,10 +63,10 @@ class Role:
         return "run" if len(self.names) > 1 else self.names[0]
 
 
-def everything(runtime: Runtime, server: RedisServer | None, lock: RunLock) -> Role:
+def everything(runtime: Runtime, server: RedisServer | None, locks: ServiceLocks) -> Role:
     """Return all roles for this process, with our own Redis watched over if there is one.
 
-    `lock` is what keeps other services from its database.
+    `locks` keep other services from its database and its state directory.
     """
     runtime.mqtt.bridges = True
     # The same owner after a restart: it need not wait for the previous lease.
@@ -75,7 +75,7 @@ def everything(runtime: Runtime, server: RedisServer | None, lock: RunLock) -> R
     bridge_lease = runtime.shared.lease("bridge", owner)
     bridging = (_bridge(runtime, bridge_lease), _commands(runtime), *_missed(runtime))
     following = (following_meters(runtime), *following_broker(runtime))
-    looking_after = (*following, _claim(runtime, lock), _housekeeping(runtime), *own_redis)
+    looking_after = (*following, _claim(runtime, locks), _housekeeping(runtime), *own_redis)
     beat = Beat(runtime, owner)
     working = (*listening(runtime), _waiting(runtime))
     scheduling = Part("beat", beat.make)
@@ -224,12 +224,12 @@ def _missed(runtime: Runtime) -> tuple[Part, ...]:
     return (Part("history", make),)
 
 
-def _claim(runtime: Runtime, lock: RunLock) -> Part:
+def _claim(runtime: Runtime, locks: ServiceLocks) -> Part:
     """Hold the database against another service, also after it was unreachable or replaced."""
 
     def turn() -> float:
         try:
-            lock.keep()
+            locks.keep()
             claim(runtime)
         except ConfigError as error:
             log.debug("the lock on the database is not renewed: %s", error)

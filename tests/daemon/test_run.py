@@ -272,6 +272,22 @@ def test_a_second_run_on_the_same_database_is_refused(start: Start, config: str)
     more(first, 1)
 
 
+def test_a_second_run_in_the_same_state_directory_is_refused(
+    start: Start, broker: Mosquitto, device: SimulatedMeter, tmp_path: Path
+) -> None:
+    """With a database of its own it would end the Redis of the first, for ever and ever."""
+    table = meter_table("main", device.port)
+    config = configuration([table], mqtt_port=broker.port)
+    first = start(config)
+    more(first, 1)
+    other_database = f'database.url = "sqlite:///{tmp_path / "other.db"}"\n'
+    second = start(other_database + config, name="second")
+    assert second.wait() == 1
+    assert "another service uses this state directory" in second.log
+    more(first, 3)
+    assert "Redis" not in first.log
+
+
 def test_after_a_kill_the_next_start_goes_on_at_once(start: Start, config: str) -> None:
     service = start(config)
     more(service, 2)
