@@ -2,14 +2,17 @@
 
 import json
 import re
+import shutil
 import sqlite3
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from support.cli import esquirell
+from support.cli import Said, esquirell, esquirell_process
+from support.fault_bench import preloaded
 from support.mosquitto import Mosquitto
 from support.mqtt_observer import retained
 from support.redis_server import RedisProcess
@@ -25,7 +28,8 @@ LIST = ("meters", "list", "--json")
 WITHIN_S = 60.0
 START_S = 180.0
 # Injected by the long suite alone, or by tests of their own: they take minutes.
-ELSEWHERE = {"the broker forbids topics", "due polls do not finish", "the clock is wrong"}
+ELSEWHERE = {"the broker forbids topics", "due polls do not finish"}
+OF_THEIR_OWN = {"the only worker vanished", "the clock is wrong"}
 
 
 def faults() -> dict[str, dict[str, str]]:
@@ -58,11 +62,14 @@ class House:
     broker: Mosquitto
     server: RedisProcess
     device: SimulatedMeter
-    worker: Service | None = None
+    run: Callable[..., Said] = esquirell
 
     def command(self, *words: str) -> tuple[int, str]:
-        said = esquirell("--config", str(self.service.config), *words)
+        said = self._say(*words)
         return said.code, said.out + said.err
+
+    def _say(self, *words: str) -> Said:
+        return self.run("--config", str(self.service.config), *words)
 
     def shows(self, place: str) -> str:
         """Return what a place shows, as the tables write it."""
@@ -70,8 +77,7 @@ class House:
             code, said = self.command(place)
             return f"{code}, *{said}*"
         if place == "meters list":
-            said_of_meters = esquirell("--config", str(self.service.config), *LIST)
-            return str(said_of_meters.json[0]["state"])
+            return str(self._say(*LIST).json[0]["state"])
         topic = "meter/main/availability" if place == "availability" else place
         shape = json.loads(retained(self.broker.port).get(f"esquirell/{topic}", b"{}"))
         if place == "bridge/health":
@@ -106,6 +112,30 @@ def redis_read_only(house: House) -> Iterator[None]:
     house.server.client.replicaof("127.0.0.1", "1")
     yield
     house.server.client.replicaof("NO", "ONE")
+
+
+@contextmanager
+def redis_full(house: House) -> Iterator[None]:
+    house.server.client.config_set("maxmemory-policy", "noeviction")
+    house.server.client.config_set("maxmemory", "1")
+    yield
+    house.server.client.config_set("maxmemory", "0")
+
+
+@contextmanager
+def redis_forbids(house: House) -> Iterator[None]:
+    """Take the rights to write away, as an administrator who sets up an ACL."""
+    client = house.server.client
+    client.acl_setuser("default", enabled=True, nopass=True, categories=["-@write"])
+    yield
+    client.acl_setuser("default", enabled=True, nopass=True, categories=["+@all"])
+
+
+@contextmanager
+def redis_forbids_channels(house: House) -> Iterator[None]:
+    house.server.client.acl_setuser("default", enabled=True, nopass=True, reset_channels=True)
+    yield
+    house.server.client.acl_setuser("default", enabled=True, nopass=True, channels=["*"])
 
 
 @contextmanager
@@ -257,6 +287,49 @@ def test_every_place_shows_what_the_guide_says(house: House, part: str) -> None:
         expect(house, WELL, f"after {fault}")
 
 
+def test_however_redis_refuses_it_is_named(house: House) -> None:
+    """Where the guide says so; meters are offline only after three intervals."""
+    fault = "Redis refuses"
+    said = {place: FAULTS[fault][place] for place in ("health", "doctor", "bridge/health")}
+    for refusal in (redis_full, redis_forbids, redis_forbids_channels):
+        with refusal(house):
+            expect(house, said, f"{fault}: {refusal.__name__}")
+        expect(house, {"health": WELL["health"]}, f"after {fault}")
+
+
+@pytest.fixture
+def shift(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A file that says by how many seconds the clock of new processes is wrong."""
+    offset = tmp_path / "offset"
+    offset.write_text("0")
+    for name, value in preloaded(tmp_path, "clock_step").items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("CLOCK_STEP_FILE", str(offset))
+    return offset
+
+
+@pytest.mark.skipif(not shutil.which("gcc"), reason="gcc is not installed")
+def test_a_clock_that_is_wrong(
+    start: Callable[..., Service],
+    config: str,
+    broker: Mosquitto,
+    server: RedisProcess,
+    device: SimulatedMeter,
+    shift: Path,
+) -> None:
+    """A computer that starts in 1970, and whose clock is set right later."""
+    shift.write_text(str(-int(time.time())))
+    service = start(config)
+    # Each command is another process of this computer.
+    house = House(service, broker, server, device, run=esquirell_process)
+    eventually(lambda: device.answers > 1, START_S, lambda: service.log)
+    expect(house, FAULTS["the clock is wrong"], "the clock is wrong")
+    shift.write_text("0")
+    expect(house, WELL, "after the clock was wrong")
+    assert service.stop() == 0
+    assert service.readings() == device.answers
+
+
 def test_a_worker_that_vanishes(
     start: Callable[..., Service],
     config: str,
@@ -278,5 +351,5 @@ def test_a_worker_that_vanishes(
 
 def test_every_fault_of_the_guide_is_injected_somewhere() -> None:
     injected = {fault for faults in FAULTS_OF.values() for fault in faults}
-    assert set(FAULTS) == injected | ELSEWHERE | {"the only worker vanished"}
+    assert set(FAULTS) == injected | ELSEWHERE | OF_THEIR_OWN
     assert all(set(table) == set(WELL) for table in FAULTS.values())
