@@ -13,8 +13,7 @@ from paho.mqtt.client import topic_matches_sub
 from esquirell.mqtt import reasons
 from esquirell.mqtt.link import Link, Message
 from esquirell.mqtt.options import Options
-from esquirell.mqtt.outbox import Outbox, Outgoing
-from esquirell.mqtt.packet_limit import PacketLimit
+from esquirell.mqtt.outbox import Outbox, Outgoing, PacketLimit
 
 # More than a broker sends before it waits for acknowledgements.
 LIMIT = 1000

@@ -25,10 +25,9 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from esquirell.domain.errors import ConfigError, UnavailableError, UnstorableError
 from esquirell.domain.extras import install_command
 from esquirell.storage import glance, postgres, sqlite
-from esquirell.storage.address import file_of, is_sqlite, parse, shown
+from esquirell.storage.address import file_of, parse, shown
 from esquirell.storage.server_watch import ServerWatch
-from esquirell.storage.sqlite import is_there
-from esquirell.storage.write_queue import WriteQueue
+from esquirell.storage.sqlite import WriteQueue, is_there
 
 # By the name of SQLite's primary result code: https://www.sqlite.org/rescode.html
 _SENTENCES = {
@@ -240,7 +239,7 @@ class Database:
 
     def _waiting(self) -> AbstractContextManager[None]:
         """Watch over a use of the database, if it is a server that may stop answering."""
-        if is_sqlite(self.url):
+        if self.file is not None:
             return nullcontext()
         return self._watch().waiting()
 
@@ -309,7 +308,7 @@ class Database:
             return None
 
     def _make_engine(self) -> Engine:
-        if is_sqlite(self.url):
+        if self.file is not None:
             return self._make_sqlite_engine()
         return self._make_postgres_engine()
 

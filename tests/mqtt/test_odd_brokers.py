@@ -19,8 +19,7 @@ from esquirell.mqtt.claim import Claim
 from esquirell.mqtt.client import Connection
 from esquirell.mqtt.link import CONFIRM_LIMIT_S, Link, Message
 from esquirell.mqtt.options import Options, Waits
-from esquirell.mqtt.outbox import Outgoing, encode
-from esquirell.mqtt.packet_limit import FORGET_AFTER_S, PacketLimit
+from esquirell.mqtt.outbox import FORGET_AFTER_S, Outgoing, PacketLimit, encode
 from esquirell.mqtt.topics import Topics
 
 TOPICS = Topics()

@@ -12,7 +12,7 @@ from support.waiting import LIMIT_S, eventually
 from esquirell.domain.errors import UnavailableError
 from esquirell.storage.database import Database
 from esquirell.storage.readings import Readings
-from esquirell.storage.write_queue import WriteQueue
+from esquirell.storage.sqlite import WriteQueue
 
 
 def test_nobody_overtakes() -> None:

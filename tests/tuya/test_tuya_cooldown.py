@@ -2,7 +2,7 @@ import pytest
 from support.tuya_devices import QUICK
 
 from esquirell.domain.errors import MeterRejectedError, MeterUnreachableError
-from esquirell.tuya.lan.backoff import CoolDown
+from esquirell.tuya.lan.access import CoolDown
 
 
 class Clock:

@@ -33,7 +33,7 @@ from support.waiting import LIMIT_S, eventually
 import esquirell
 from esquirell.domain.errors import MeterError, MeterUnreachableError
 from esquirell.domain.meter import Meter, ProtocolVersion
-from esquirell.tuya.lan.lock import DeviceLock
+from esquirell.tuya.lan.access import DeviceLock
 
 PATIENT = replace(QUICK, connect_s=300, answer_s=300, lock_wait_s=300, total_s=600)
 

@@ -15,9 +15,9 @@ from support.waiting import eventually
 
 from esquirell.domain.heard import Heard, Question
 from esquirell.domain.meter import Meter
-from esquirell.tuya.lan import backoff
+from esquirell.tuya.lan import access
 from esquirell.tuya.lan import device as held
-from esquirell.tuya.lan.backoff import BORNE_S, FIRST_S, LONGEST_S, Suspension
+from esquirell.tuya.lan.access import BORNE_S, FIRST_S, LONGEST_S, Suspension
 from esquirell.tuya.lan.codec import Codec, FrameBuffer
 from esquirell.tuya.tinytuya_import import DP_QUERY, HEART_BEAT, STATUS
 
@@ -168,7 +168,7 @@ def holder(lock_dir: Path, ear: Ear, monkeypatch: pytest.MonkeyPatch) -> Iterato
     """Hold lines with times that are a hundredth of the real ones."""
     monkeypatch.setattr(held, "HEARTBEAT_S", 0.15)
     monkeypatch.setattr(held, "HEARTBEAT_ANSWER_S", 0.15)
-    monkeypatch.setattr(backoff, "RETRY_S", 0.02)
+    monkeypatch.setattr(access, "RETRY_S", 0.02)
     monkeypatch.setattr(held, "TOGETHER_S", 0.005)
     reader = LanReader(lock_dir, keep="held", listener=ear)
     yield reader
@@ -244,7 +244,7 @@ def test_a_device_that_closes_each_line_after_a_while_is_held_all_the_same(
     holder: LanReader, ear: Ear, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Some do so every twenty minutes: what lives longer than two is no sign of anything."""
-    monkeypatch.setattr(backoff, "YOUNG_S", 0.1)
+    monkeypatch.setattr(access, "YOUNG_S", 0.1)
     with scripted() as device:
         holder.dps(device.meter)
         for count in range(2, 7):
@@ -322,7 +322,7 @@ def test_a_device_that_needs_to_be_switched_off_and_on_is_not_hammered(
     holder: LanReader, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It refuses all connections: they are tried ever more seldom."""
-    monkeypatch.setattr(backoff, "RETRY_S", 0.1)
+    monkeypatch.setattr(access, "RETRY_S", 0.1)
     with mock_device("3.3") as mock:
         meter = a_meter(mock.port)
         holder.dps(meter)

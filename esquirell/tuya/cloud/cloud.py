@@ -13,7 +13,7 @@ from esquirell.domain.meter import Meter
 from esquirell.tuya.cloud.account import Account, Quota, Spent
 from esquirell.tuya.cloud.errors import AwayError, offline, strange, without_values
 from esquirell.tuya.device_files import Descriptions
-from esquirell.tuya.lan.backoff import CoolDown
+from esquirell.tuya.lan.access import CoolDown
 from esquirell.tuya.lan.network import DEFAULT_LIMITS
 
 if TYPE_CHECKING:

@@ -10,10 +10,9 @@ from esquirell.domain.errors import EsquirellError, MeterError
 from esquirell.domain.heard import Heard, Push, Question
 from esquirell.domain.meter import Meter
 from esquirell.tuya.errors import stopped
-from esquirell.tuya.lan.backoff import RETRY_S, CoolDown, Reconnect, Suspension
+from esquirell.tuya.lan.access import RETRY_S, CoolDown, DeviceLock, Reconnect, Suspension
 from esquirell.tuya.lan.datapoints import Child
 from esquirell.tuya.lan.exchange import Exchange, Script
-from esquirell.tuya.lan.lock import DeviceLock
 from esquirell.tuya.lan.loop import FOREVER
 from esquirell.tuya.lan.network import Network
 from esquirell.tuya.lan.reader import Reader

@@ -9,8 +9,8 @@ from typing import Never, Protocol, TypeVar
 from esquirell.domain.heard import Question
 from esquirell.domain.meter import Meter
 from esquirell.tuya.errors import AttemptError, Step, impossible_key
+from esquirell.tuya.lan.access import DeviceLock
 from esquirell.tuya.lan.datapoints import Datapoints
-from esquirell.tuya.lan.lock import DeviceLock
 from esquirell.tuya.lan.loop import FOREVER, Address, Line, Loop
 from esquirell.tuya.lan.network import Limits
 from esquirell.tuya.lan.session import Message, Session

@@ -1,0 +1,205 @@
+"""When a device may be asked: by one process at a time, after a gap, and not too soon again.
+
+It is left alone for a while after failed reads, and after it closed lines that were held.
+"""
+
+import fcntl
+import hashlib
+import os
+import random
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from esquirell.domain.errors import MeterError
+from esquirell.tuya.lan.network import Limits
+
+LONGEST_NOTE = 64
+NONE = "-"
+NOTED = ("3.1", "3.2", "3.3", "3.4", "3.5")
+
+
+class DeviceLock:
+    """The lock of one device, and what all processes have to know of it.
+
+    The lock is the kernel's (flock): it frees itself when a process is killed. The file holds
+    the protocol found for the device; its time is that of the last contact, which costs an SD
+    card less than a page with each reading. A device is known by a hash of its id, which is
+    private.
+    """
+
+    def __init__(self, folder: Path, device_id: str) -> None:
+        digest = hashlib.sha256(device_id.encode()).hexdigest()
+        self._path = folder / f"{digest[:24]}.lock"
+        self._file: int | None = None
+        self._contact = 0.0
+        self._noted = ""
+        self.version = ""
+
+    def acquire(self) -> bool:
+        """Take the lock if it is free; return whether it is ours.
+
+        Raises OSError when the file can't be opened or locked. Held already is fine. A folder that
+        is gone, with its disk, keeps nobody from reading: no other process finds a lock there.
+        """
+        if self._file is not None:
+            return True
+        try:
+            file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+        except FileNotFoundError:
+            return True
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._recall(file)
+            self._file = file
+        except BlockingIOError:
+            return False
+        except OSError as error:  # a network file system may know no locks
+            raise OSError(error.errno, error.strerror, str(self._path)) from error
+        finally:
+            if self._file is None:
+                os.close(file)
+        return True
+
+    def release(self) -> None:
+        """Note the last contact and free the lock; not held is fine."""
+        if self._file is None:
+            return
+        file, self._file = self._file, None
+        self._note(file)
+        os.close(file)
+
+    def abandon(self) -> None:
+        """Close the file, which a fork copied; the lock stays with the parent."""
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
+
+    def gap_left(self, gap_s: float) -> float:
+        """Return the seconds until the last contact with the device is `gap_s` ago."""
+        # A clock that was set back would make the last contact lie far ahead.
+        return max(0.0, min(self._contact + gap_s - time.time(), gap_s))
+
+    def note_contact(self) -> None:
+        """Remember that there was contact with the device just now."""
+        self._contact = time.time()
+
+    def _recall(self, file: int) -> None:
+        found = os.fstat(file)
+        # One that was just made has seen no contact.
+        self._contact = found.st_mtime if found.st_size else 0.0
+        self._noted = os.pread(file, LONGEST_NOTE, 0).decode("ascii", "replace").strip()
+        self.version = self._noted if self._noted in NOTED else ""
+
+    def _note(self, file: int) -> None:
+        note = self.version or NONE
+        # The disk may be full; the gap to the next contact is not worth a failed read.
+        with suppress(OSError):
+            if note != self._noted:
+                os.ftruncate(file, os.pwrite(file, f"{note}\n".encode("ascii"), 0))
+            os.utime(file, (self._contact, self._contact))
+
+
+class CoolDown:
+    """Counts the failures of one meter and says when it may be asked again."""
+
+    def __init__(self, limits: Limits, now: Callable[[], float] = time.monotonic) -> None:
+        self._limits = limits
+        self._now = now
+        self._until = 0.0
+        self._last: MeterError | None = None
+        self.failures = 0
+
+    def check(self) -> None:
+        """Raise the last failure again while the meter is to be left alone."""
+        if self._last is not None and self._now() < self._until:
+            raise type(self._last)(self._last.code, str(self._last))
+
+    def failed(self, error: MeterError) -> None:
+        """Count a failure; from a number of them on, each doubles the time to wait."""
+        self._last = error
+        self.failures += 1
+        beyond = self.failures - self._limits.failures_to_cool
+        if beyond >= 0:
+            wait_s = min(self._limits.cool_s * 2.0 ** min(beyond, 32), self._limits.cool_max_s)
+            self._until = self._now() + wait_s
+
+    def succeeded(self) -> None:
+        """Forget all failures."""
+        self.failures = 0
+        self._until = 0.0
+
+
+RETRY_S = 1.0
+LONGEST_RETRY_S = 60.0
+
+
+class Reconnect:
+    """When a held line is opened again: later and later while that fails, and never many at once.
+
+    `at` is in monotonic seconds.
+    """
+
+    def __init__(self) -> None:
+        self._wait_s = 0.0
+        self.soon(time.monotonic())
+
+    def soon(self, now: float) -> None:
+        """Open it in about a second."""
+        self.at = now + RETRY_S * _jitter()
+
+    def attempted(self, now: float) -> None:
+        """Wait twice as long before the next attempt."""
+        self._wait_s = min(max(RETRY_S, 2 * self._wait_s), LONGEST_RETRY_S)
+        self.at = now + self._wait_s * _jitter()
+
+    def succeeded(self) -> None:
+        """Wait no longer than at first when the line ends."""
+        self._wait_s = 0.0
+
+
+def _jitter() -> float:
+    return random.uniform(0.5, 1.5)  # noqa: S311 - no secret
+
+
+YOUNG_S = 120.0
+WITHIN_S = 600.0
+CLOSINGS = 3
+FIRST_S = 600.0
+LONGEST_S = 86_400.0
+# The device tolerates a line that lived this long.
+BORNE_S = 3600.0
+
+
+@dataclass
+class Suspension:
+    """Counts the young lines that a device closed: `push = "auto"`; all times in monotonic seconds.
+
+    Three within ten minutes suspend for ten minutes, the next time for twice as long, up to a
+    day. A line that lived for an hour ends the doubling.
+    """
+
+    first_s: float = FIRST_S
+    until: float = 0.0
+    _next_s: float = 0.0
+    _closings: list[float] = field(default_factory=list)
+
+    def active(self, now: float) -> bool:
+        """Whether no line is to be held now."""
+        return now < self.until
+
+    def closed(self, now: float, lived_s: float) -> bool:
+        """Note that the device closed a line; return whether that suspends."""
+        if lived_s >= BORNE_S:
+            self._next_s = 0.0
+        if lived_s >= YOUNG_S:
+            return False
+        self._closings = [at for at in self._closings if now - at < WITHIN_S] + [now]
+        if len(self._closings) < CLOSINGS:
+            return False
+        self._closings.clear()
+        self._next_s = min(2 * self._next_s or self.first_s, LONGEST_S)
+        self.until = now + self._next_s
+        return True
