@@ -1,18 +1,20 @@
 """Numbers, moments and quantities as people of a language read them."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from datetime import date as calendar_date
 from zoneinfo import ZoneInfo
 
-from esquirell.domain.quantity import PHASES, QUANTITIES, split_key
+from esquirell.domain.quantity import PHASES, QUANTITIES, is_quantity_key, split_key
 from esquirell.domain.statistic import EXTREMES, PEAK_DEMAND, quantity_of
 from esquirell.web.texts import Texts
 
 NARROW_SPACE = "\N{NARROW NO-BREAK SPACE}"
 MINUS = "\N{MINUS SIGN}"
 NOTHING = "\N{EN DASH}"
+_KEY = re.compile(r"\b[a-z]+(?:_[a-z0-9]+)+\b")
 _MINUTE_S, _HOUR_S, _DAY_S = 60, 3600, 86_400
 # From then on kilowatts are easier to read.
 _KILO = 10_000
@@ -122,6 +124,16 @@ class Formats:
         if plain != key:
             parts.append(self._texts(f"figure.{key.rpartition('_')[2]}"))
         return ", ".join(parts)
+
+    def sentence(self, text: str) -> str:
+        """Return a sentence of the program with its quantity keys named: `Voltage (phase B)`."""
+        return _KEY.sub(lambda found: self._named(found[0]), text)
+
+    def _named(self, word: str) -> str:
+        if not is_quantity_key(word):
+            return word
+        name, _, part = self.label(word).partition(", ")
+        return f"{name} ({part})" if part else name
 
     def _part(self, suffix: str) -> str:
         if suffix in PHASES:

@@ -282,6 +282,20 @@ def test_now_is_loaded_again_when_other_figures_make_it_up() -> None:
     assert len({shape_of(cold), shape_of(known), shape_of(two)}) == 3
 
 
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ("voltage_b is not between 80 and 300", "Voltage (phase B) is not between 80 and 300"),
+        ("energy_import fell: it is held back", "Energy imported fell: it is held back"),
+        ("active_power_c: 176 W is too much", "Power (phase C): 176 W is too much"),
+        ("set store_every or cur_power_x to 1", "set store_every or cur_power_x to 1"),
+        ("<b>voltage_a</b>", "<b>Voltage (phase A)</b>"),
+    ],
+)
+def test_a_warning_names_quantities_as_the_page_does(said: str, shown: str) -> None:
+    assert FORMATS.sentence(said) == shown
+
+
 def test_a_currency_has_one_sign_everywhere() -> None:
     assert FORMATS.money(1, "PLN") == f"1.00{NARROW_SPACE}zł"
     assert [currency_sign(code) for code in ("PLN", "EUR", "CHF")] == ["zł", "€", "CHF"]
