@@ -136,12 +136,17 @@ def _lists() -> Schema:
 
 
 def _get(name: str, summary: str, schema: Schema, parameters: Any = ()) -> Schema:  # noqa: ANN401 - a list of schemas
+    names = {parameter["name"] for parameter in parameters}
+    unknown = ["404"] if names & {"meter", "task_id"} else []
     return {
         "get": {
             "operationId": name,
             "summary": summary,
             "parameters": list(parameters),
-            "responses": {"200": _json("the data", schema), **_errors("401", "422", "503")},
+            "responses": {
+                "200": _json("the data", schema),
+                **_errors("401", *unknown, "422", "429", "503"),
+            },
         }
     }
 
@@ -160,7 +165,7 @@ def _post(command: Command) -> Schema:
                 "content": {"application/json": {"schema": _ref(command.payload.__name__)}}
             },
             "responses": responses
-            | _errors("401", "403", "404", "409", "413", "422", "502", "503"),
+            | _errors("401", "403", "404", "409", "413", "422", "429", "502", "503"),
         }
     }
 
