@@ -13,8 +13,7 @@ from esquirell.cli.output import in_terminal, print_json, print_lines, print_tab
 from esquirell.cli.progress import working
 from esquirell.cli.values import lines_of, print_reading
 from esquirell.domain.errors import CommandError, ConfigError, EsquirellError
-from esquirell.domain.meter import LOCAL_KEY_LENGTH, Meter, ProtocolVersion
-from esquirell.domain.requests import NextCounter
+from esquirell.domain.meter import LOCAL_KEY_LENGTH, Meter, NextCounter, ProtocolVersion
 from esquirell.settings.slugs import slug, unique_slug
 
 _FILE = click.Path(dir_okay=False, exists=True, path_type=Path)

@@ -13,7 +13,7 @@ from esquirell.cli.moments import local
 from esquirell.cli.output import in_terminal, print_json, print_table, say, warn
 from esquirell.cli.values import plain
 from esquirell.domain.errors import UnavailableError
-from esquirell.domain.requests import parse_json
+from esquirell.domain.payload import parse_json
 from esquirell.domain.schedule import FETCH
 
 COLUMNS = ("name", "task", "rule", "meters", "enabled", "last_run_at", "last_result", "next_run_at")

@@ -10,6 +10,8 @@ from esquirell.domain.whole_number import WholeNumber
 
 Slug = Annotated[str, Field(pattern=r"^[a-z0-9_-]+$", max_length=64)]
 ProtocolVersion = Literal["3.1", "3.2", "3.3", "3.4", "3.5", "auto"]
+# Whether the counter of a device that takes a place begins anew, or goes on.
+NextCounter = Literal["auto", "anew", "continues"]
 
 LOCAL_KEY_LENGTH = 16
 _LONGEST_PERIOD_S = 31_536_000  # a year, as for schedules

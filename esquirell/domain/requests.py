@@ -1,6 +1,5 @@
 """The payloads of commands, a model each; services/command_table.py says which takes which."""
 
-import json
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -9,17 +8,14 @@ from pydantic import (
     ConfigDict,
     Field,
     SecretStr,
-    ValidationError,
     model_validator,
 )
 
 from esquirell.domain.device import Device
-from esquirell.domain.errors import CommandError
-from esquirell.domain.meter import ProtocolVersion, Slug
+from esquirell.domain.meter import NextCounter, ProtocolVersion, Slug
 from esquirell.domain.schedule import Schedule, Seconds
 from esquirell.domain.whole_number import WholeNumber
 
-PAYLOAD_LIMIT = 64 * 1024
 NAME_LIMIT = 64
 
 Transaction = str | int | float | None
@@ -128,7 +124,6 @@ class TaskCall(Payload):
 
 
 _NO_SETTINGS = {"transaction", "mapping", "category"}
-NextCounter = Literal["auto", "anew", "continues"]
 
 
 class MeterFields(Payload):
@@ -212,81 +207,3 @@ class MeterRemoval(Named):
     """A meter to remove; its history stays unless `forget` is true."""
 
     forget: bool = False
-
-
-def read_json(payload: bytes) -> dict[str, Any]:
-    """Return the object that a payload holds; an empty payload is an empty object.
-
-    Raises CommandError (`too_large`, `invalid_json`, `invalid_payload`).
-    """
-    if len(payload) > PAYLOAD_LIMIT:
-        raise CommandError("too_large", f"the payload has over {PAYLOAD_LIMIT // 1024} KiB")
-    if not payload.strip():
-        return {}
-    try:
-        data = parse_json(payload.decode())
-    except ValueError:
-        raise CommandError("invalid_json", "the payload is not JSON in UTF-8") from None
-    if not isinstance(data, dict):
-        raise CommandError("invalid_payload", "the payload must be a JSON object, such as {}")
-    return data
-
-
-def parse_json(text: str) -> Any:  # noqa: ANN401 - JSON is anything
-    """Return what a text of JSON holds. Raises ValueError for what is none.
-
-    What can't be written again (NaN, 1e999, half a surrogate pair) is none: a command that
-    was recorded with it could not be shown any more.
-    """
-    try:
-        data = json.loads(text)
-        json.dumps(data, ensure_ascii=False, allow_nan=False).encode()
-    except RecursionError as error:
-        raise ValueError("it is nested too deeply") from error
-    return data
-
-
-_WHOLE = "must be a whole number"
-_NUMBER = "must be a number"
-_FLAG = "must be true or false"
-_SLUG = "^[a-z0-9_-]+$"
-# The kinds of pydantic's errors that payloads mostly have; what is rarer is said in its words.
-_PROBLEMS = {
-    "missing": "is missing",
-    "extra_forbidden": "is not known here",
-    "string_type": "must be text",
-    "int_type": _WHOLE,
-    "int_parsing": _WHOLE,
-    "int_from_float": _WHOLE,
-    "float_type": _NUMBER,
-    "float_parsing": _NUMBER,
-    "finite_number": _NUMBER,
-    "bool_type": _FLAG,
-    "bool_parsing": _FLAG,
-    "tuple_type": "must be a list",
-    "list_type": "must be a list",
-    "dict_type": "must be an object",
-    "model_type": "must be an object",
-    "greater_than": "must be more than {gt}",
-    "greater_than_equal": "must be at least {ge}",
-    "less_than": "must be less than {lt}",
-    "less_than_equal": "must be at most {le}",
-    "string_too_short": "must have at least {min_length} characters",
-    "string_too_long": "may have at most {max_length} characters",
-    "literal_error": "must be {expected}",
-    "value_error": "{error}",
-}
-
-
-def sentence(error: ValidationError) -> str:
-    """Return the first problem as a sentence that does not repeat what was sent."""
-    first = error.errors(include_url=False, include_input=False)[0]
-    place = ".".join(str(part) for part in first["loc"])
-    context = first.get("ctx", {})
-    if context.get("pattern") == _SLUG:
-        message = "may hold only a-z, 0-9, _ and -"
-    elif first["type"] in _PROBLEMS:
-        message = _PROBLEMS[first["type"]].format_map(context)
-    else:
-        message = first["msg"].replace("Input should be", "must be")
-    return f"{place}: {message}" if place else message

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 
 from esquirell.domain.command import Source
 from esquirell.domain.errors import CommandError
-from esquirell.domain.requests import sentence
+from esquirell.domain.payload import sentence
 from esquirell.domain.schedule import long_task_name, short_task_name
 from esquirell.domain.signatures import SignatureError, SignatureModel, model_of
 

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from esquirell.domain.command import Answer, CommandRecord, Request
 from esquirell.domain.errors import CommandError, EsquirellError, UnavailableError
-from esquirell.domain.requests import read_json
+from esquirell.domain.payload import read_json
 from esquirell.mqtt.client import Connection
 from esquirell.mqtt.link import Message
 from esquirell.mqtt.pace import Pace

@@ -1,11 +1,13 @@
 """Where Redis and the MQTT broker are, in the words of the adapters."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from esquirell.broker.connection import Address, Sentinels
-from esquirell.mqtt.options import Options
 from esquirell.settings import Settings, load
 from esquirell.settings.urls import SENTINEL, sentinels
+
+if TYPE_CHECKING:
+    from esquirell.mqtt.options import Options
 
 SESSION_S = 600
 
@@ -32,8 +34,10 @@ def address_of(settings: Settings) -> Address:
     return Address(settings.redis_url, password, {"ssl_ca_certs": str(ca_file)} if ca_file else {})
 
 
-def options_of(settings: Settings, *, bridges: bool) -> Options:
+def options_of(settings: Settings, *, bridges: bool) -> "Options":
     """Return how to reach the broker; the bridge's session outlasts its absence."""
+    from esquirell.mqtt.options import Options  # noqa: PLC0415 - Redis alone needs none of it
+
     mqtt = settings.mqtt
     plain: dict[str, Any] = mqtt.model_dump(
         exclude={"password", "base_topic", "discovery_prefix", "history"}

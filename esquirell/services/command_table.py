@@ -14,7 +14,8 @@ from pydantic.json_schema import GenerateJsonSchema
 from esquirell.domain import answers, requests
 from esquirell.domain.command import Source
 from esquirell.domain.errors import CommandError
-from esquirell.domain.requests import NAME_LIMIT, Payload, sentence
+from esquirell.domain.payload import sentence
+from esquirell.domain.requests import NAME_LIMIT, Payload
 from esquirell.domain.secrets import secret_fields
 from esquirell.services.handlers import Data, Handlers, Work
 

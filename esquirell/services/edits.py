@@ -8,7 +8,8 @@ from pydantic import ValidationError
 
 from esquirell.domain.errors import CommandError, ConfigError
 from esquirell.domain.meter import Meter
-from esquirell.domain.requests import NewSchedule, ScheduleChange, sentence
+from esquirell.domain.payload import sentence
+from esquirell.domain.requests import NewSchedule, ScheduleChange
 from esquirell.domain.schedule import Changes, StoredSchedule, short_task_name
 from esquirell.domain.tasks import TaskRegistry
 from esquirell.services.schedule_ports import ScheduleStore, Timetable

@@ -13,6 +13,7 @@ from esquirell.domain.counters import GONE
 from esquirell.domain.device import Device
 from esquirell.domain.errors import CommandError, ConfigError
 from esquirell.domain.meter import CALM_PUBLISH_EVERY_S, Meter
+from esquirell.domain.payload import sentence
 from esquirell.domain.reading import Reading, payload
 from esquirell.domain.requests import (
     MeterChange,
@@ -21,7 +22,6 @@ from esquirell.domain.requests import (
     MeterRemoval,
     MeterTrial,
     NewMeter,
-    sentence,
 )
 from esquirell.services.judging import source_of
 

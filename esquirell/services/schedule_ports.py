@@ -1,12 +1,17 @@
 """What services need of the outside for schedules and commands."""
 
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
-from datetime import datetime
-from typing import Any, Protocol
+# Ports are types alone: who needs one of them does not load what the others speak of.
+from __future__ import annotations
 
-from esquirell.domain.command import Answer, CommandRecord
-from esquirell.domain.schedule import Edit, LastRun, Schedule, StoredSchedule
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from contextlib import AbstractContextManager
+    from datetime import datetime
+
+    from esquirell.domain.command import Answer, CommandRecord
+    from esquirell.domain.schedule import Edit, LastRun, Schedule, StoredSchedule
 
 
 class ScheduleStore(Protocol):

@@ -12,8 +12,8 @@ from pydantic import ValidationError
 
 from esquirell.domain.clock import Clock
 from esquirell.domain.errors import ConfigError, UnavailableError
+from esquirell.domain.payload import sentence
 from esquirell.domain.reading import iso
-from esquirell.domain.requests import sentence
 from esquirell.domain.schedule import (
     FETCH,
     Changes,

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from esquirell.domain.command import Answer, CommandRecord, Request
 from esquirell.domain.errors import CommandError
-from esquirell.domain.requests import parse_json
+from esquirell.domain.payload import parse_json
 from esquirell.web.handler import Handler, status_of
 from esquirell.web.site import Lane
 

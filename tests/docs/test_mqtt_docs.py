@@ -20,8 +20,9 @@ import esquirell
 from esquirell import profiles
 from esquirell.domain.command import Answer
 from esquirell.domain.errors import MeterUnreachableError
+from esquirell.domain.payload import read_json
 from esquirell.domain.reading import MeterStatus, Outcome, Reading, payload
-from esquirell.domain.requests import ScheduleChange, read_json
+from esquirell.domain.requests import ScheduleChange
 from esquirell.domain.schedule import StoredSchedule
 from esquirell.mqtt.bridge import will_of
 from esquirell.mqtt.client import Connection

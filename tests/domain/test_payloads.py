@@ -1,7 +1,7 @@
 import pytest
 
 from esquirell.domain.errors import CommandError
-from esquirell.domain.requests import read_json
+from esquirell.domain.payload import read_json
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 import pytest
 from pydantic import ValidationError
 
-from esquirell.domain.requests import sentence
+from esquirell.domain.payload import sentence
 from esquirell.domain.schedule import Schedule
 
 

@@ -7,7 +7,7 @@ from tornado.web import Finish
 
 from esquirell.domain.command import Answer, Request
 from esquirell.domain.errors import EsquirellError
-from esquirell.domain.requests import read_json
+from esquirell.domain.payload import read_json
 from esquirell.services.command_table import Query, find
 from esquirell.services.commands import failure
 from esquirell.web.api.endpoint import Api, error_shape
