@@ -24,7 +24,7 @@ from esquirell.broker.queue import POLLS
 from esquirell.domain.schedule import LastRun, Schedule, long_task_name
 from esquirell.domain.tasks import EVERY_HEADER, SCHEDULE_HEADER
 
-TURN_KEY = "esquirell:schedules:turn"
+LOCK_KEY = "esquirell:schedules:turn"
 
 # A process that dies while it holds the lock holds up the others for so long.
 TURN_S = 5
@@ -51,7 +51,7 @@ class RedBeatTimetable(TimetableView):
         client: Client = client_of(self._app)
         # Redis may be emptied meanwhile, and the lock with it: that is not a failure.
         lock: Lock = client.lock(
-            TURN_KEY,
+            LOCK_KEY,
             timeout=TURN_S,
             sleep=LOOK_S,
             blocking_timeout=TURN_S + 1,

@@ -235,12 +235,12 @@ class Transport(RedisTransport):
     connection_errors = (*RedisTransport.connection_errors, RedisError)
     _reminder: Entry | None = None
     _of_loop: set[object]
-    _turns: frozenset[object] = frozenset()
+    _loop_callbacks: frozenset[object] = frozenset()
 
     def close_connection(self, connection: Connection) -> None:
-        """Close it, and take what it does at each turn from the loop: kombu leaves that there."""
-        for turn in self._turns:
-            self._of_loop.discard(turn)
+        """Close it, and take what it does at each round from the loop: kombu leaves that there."""
+        for callback in self._loop_callbacks:
+            self._of_loop.discard(callback)
         super().close_connection(connection)
 
     def register_with_event_loop(self, connection: Connection, loop: Hub) -> None:
@@ -250,7 +250,7 @@ class Transport(RedisTransport):
         self._of_loop = cast("set[object]", loop.on_tick)
         others = set(self._of_loop)
         super().register_with_event_loop(connection, loop)
-        self._turns |= self._of_loop - others
+        self._loop_callbacks |= self._of_loop - others
         self._look_at_bindings_less(loop)
         if self._reminder is not None:
             self._reminder.cancel()

@@ -5,7 +5,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from esquirell.daemon.parts import Part, Turn
+from esquirell.daemon.parts import Part, RunOnce
 from esquirell.domain.errors import CommandError, ConfigError, UnavailableError
 from esquirell.runtime.app_broker import learn_broker
 from esquirell.runtime.root import Runtime
@@ -24,8 +24,8 @@ def following_broker(runtime: Runtime) -> tuple[Part, ...]:
     follower = Follower(runtime)
 
     @contextmanager
-    def make() -> Iterator[Turn]:
-        yield follower.turn
+    def make() -> Iterator[RunOnce]:
+        yield follower.run_once
 
     return (Part("broker of Home Assistant", make),)
 
@@ -38,7 +38,7 @@ class Follower:
         self._in_use = runtime.settings.mqtt
         self._is_done = False
 
-    def turn(self) -> float:
+    def run_once(self) -> float:
         """Ask if there is no connection; return the seconds until the next look."""
         if self._runtime.mqtt.connection.trouble and not self._is_done:
             try:

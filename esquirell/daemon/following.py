@@ -4,7 +4,7 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from esquirell.daemon.parts import Part, Turn
+from esquirell.daemon.parts import Part, RunOnce
 from esquirell.domain.errors import ConfigError
 from esquirell.runtime.root import Runtime
 from esquirell.settings.added_meters import version_of
@@ -19,9 +19,9 @@ def following_meters(runtime: Runtime) -> Part:
     """Return the part that checks whether the files of the meters have changed."""
 
     @contextmanager
-    def make() -> Iterator[Turn]:
+    def make() -> Iterator[RunOnce]:
         follower = Follower(runtime)
-        yield follower.turn
+        yield follower.run_once
 
     return Part("meters", make)
 
@@ -34,7 +34,7 @@ class Follower:
         self._seen = version_of(runtime.settings.state_dir)
         self._was_gone = False
 
-    def turn(self) -> float:
+    def run_once(self) -> float:
         """Check once; return the seconds until the next check."""
         if self._is_gone():
             return LOOK_EVERY_S

@@ -40,7 +40,7 @@ class Lease(Protocol):
         ...
 
 
-def by_one(lease: Lease, turn: Callable[[], float]) -> Callable[[], float]:
+def by_one(lease: Lease, run_once: Callable[[], float]) -> Callable[[], float]:
     """Return a function that runs only in the worker that holds the lease.
 
     While Redis is unreachable, the last holder goes on, and so does a worker that never heard of
@@ -48,15 +48,15 @@ def by_one(lease: Lease, turn: Callable[[], float]) -> Callable[[], float]:
     """
     is_ours = True
 
-    def turn_if_ours() -> float:
+    def run_if_ours() -> float:
         nonlocal is_ours
         try:
             is_ours = lease.hold()
         except UnavailableError as error:
             log.debug("the housekeeping lease is unavailable: %s", error)
-        return min(turn(), LOOK_AT_LEAST_S) if is_ours else LOOK_AT_LEAST_S
+        return min(run_once(), LOOK_AT_LEAST_S) if is_ours else LOOK_AT_LEAST_S
 
-    return turn_if_ours
+    return run_if_ours
 
 
 class Housekeeping:
@@ -81,7 +81,7 @@ class Housekeeping:
         self._queue: deque[tuple[Work, str]] = deque()
         self._began_at = self._rollup_at = self._prune_at = monotonic()
 
-    def turn(self) -> float:
+    def run_once(self) -> float:
         """Take the next step; return the seconds until the one after."""
         try:
             return self._step()

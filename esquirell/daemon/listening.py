@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from esquirell.daemon.parts import Part, Turn
+from esquirell.daemon.parts import Part, RunOnce
 from esquirell.runtime.root import Runtime
 
 
@@ -14,7 +14,7 @@ def listening(runtime: Runtime) -> tuple[Part, ...]:
     def hurry_reports() -> None:
         runtime.polling.reports.hurry()
 
-    def storing() -> Turn:
+    def storing() -> RunOnce:
         runtime.polling.reports.on_kept = runtime.mqtt.publisher.on_held = stored_reports.wake
         return runtime.polling.reports.store_due
 
@@ -27,9 +27,11 @@ def listening(runtime: Runtime) -> tuple[Part, ...]:
     )
 
 
-def _part(name: str, turn_of: Callable[[], Turn], hurry: Callable[[], None] = lambda: None) -> Part:
+def _part(
+    name: str, run_once_of: Callable[[], RunOnce], hurry: Callable[[], None] = lambda: None
+) -> Part:
     @contextmanager
-    def make() -> Iterator[Turn]:
-        yield turn_of()
+    def make() -> Iterator[RunOnce]:
+        yield run_once_of()
 
     return Part(name, make, hurry)

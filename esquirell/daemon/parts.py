@@ -15,8 +15,8 @@ PAUSE_AFTER_FAILURE_S = 1.0
 TOGETHER_AT_S = 0.1
 ROUNDING_S = 0.01
 
-Turn = Callable[[], float]
-Make = Callable[[], AbstractContextManager[Turn]]
+RunOnce = Callable[[], float]
+Make = Callable[[], AbstractContextManager[RunOnce]]
 
 
 class Part:
@@ -72,16 +72,16 @@ class Part:
     def _run(self) -> None:
         while not self._stop.is_set():
             try:
-                self._turns()
+                self._repeat()
             except Exception:  # whatever went wrong, the part goes on
                 log.exception("%s failed and is restarted", self.name)
                 self._stop.wait(PAUSE_AFTER_FAILURE_S)
 
-    def _turns(self) -> None:
-        with self._make() as turn:
+    def _repeat(self) -> None:
+        with self._make() as run_once:
             while self._goes_on():
                 self._turned_at = time.monotonic()
-                pause_s = turn()
+                pause_s = run_once()
                 pause_s = together(pause_s, time.time())
                 # A planned pause does not count as silence.
                 self._turned_at = time.monotonic() + pause_s

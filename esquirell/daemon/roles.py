@@ -15,7 +15,7 @@ from esquirell.daemon.following import following_meters
 from esquirell.daemon.housekeeping import Housekeeping, by_one
 from esquirell.daemon.listening import listening
 from esquirell.daemon.lock import AlreadyRunningError, ServiceLocks, claim
-from esquirell.daemon.parts import Part, Turn
+from esquirell.daemon.parts import Part, RunOnce
 from esquirell.daemon.pools import Kind
 from esquirell.daemon.redis_server import RedisServer
 from esquirell.daemon.watchdog import Gauge
@@ -143,17 +143,17 @@ class Beat:
         self._is_active = True
 
     @contextmanager
-    def make(self) -> Iterator[Turn]:
+    def make(self) -> Iterator[RunOnce]:
         """Build the scheduler and yield its step."""
         scheduler = self._runtime.scheduler(self._owner)
 
-        def turn() -> float:
+        def run_once() -> float:
             pause_s = scheduler.tick()
             self._is_active = scheduler.is_active
             return pause_s
 
         try:
-            yield turn
+            yield run_once
         finally:
             scheduler.close()
 
@@ -175,7 +175,7 @@ def persistent_name(file: Path) -> str:
 def _bridge(runtime: Runtime, lease: Lease | None = None) -> Part:
     """Build the bridge; with a lease it makes bridges elsewhere stand by."""
 
-    def turn() -> float:
+    def run_once() -> float:
         if lease is not None:
             _keep(lease)
         rest_s = runtime.bridging.bridge.tick()
@@ -183,10 +183,10 @@ def _bridge(runtime: Runtime, lease: Lease | None = None) -> Part:
         return rest_s if runtime.shared.snapshots.is_shared else min(rest_s, BRIDGE_TURN_S)
 
     @contextmanager
-    def make() -> Iterator[Turn]:
+    def make() -> Iterator[RunOnce]:
         runtime.bridging.bridge.on_news(part.wake)
         runtime.shared.snapshots.on_news = part.wake
-        yield turn
+        yield run_once
 
     part = Part("bridge", make)
     return part
@@ -206,8 +206,8 @@ def _commands(runtime: Runtime) -> Part:
         runtime.bridging.requests.hurry()
 
     @contextmanager
-    def make() -> Iterator[Turn]:
-        yield runtime.bridging.requests.turn
+    def make() -> Iterator[RunOnce]:
+        yield runtime.bridging.requests.run_once
 
     return Part("commands", make, hurry)
 
@@ -218,7 +218,7 @@ def _missed(runtime: Runtime) -> tuple[Part, ...]:
         return ()
 
     @contextmanager
-    def make() -> Iterator[Turn]:
+    def make() -> Iterator[RunOnce]:
         yield runtime.bridging.replay.run_once
 
     return (Part("history", make),)
@@ -227,7 +227,7 @@ def _missed(runtime: Runtime) -> tuple[Part, ...]:
 def _claim(runtime: Runtime, locks: ServiceLocks) -> Part:
     """Hold the database against another service, also after it was unreachable or replaced."""
 
-    def turn() -> float:
+    def run_once() -> float:
         try:
             locks.keep()
             claim(runtime)
@@ -241,8 +241,8 @@ def _claim(runtime: Runtime, locks: ServiceLocks) -> Part:
         return CLAIM_TURN_S
 
     @contextmanager
-    def make() -> Iterator[Turn]:
-        yield turn
+    def make() -> Iterator[RunOnce]:
+        yield run_once
 
     return Part("claim", make)
 
@@ -250,25 +250,25 @@ def _claim(runtime: Runtime, locks: ServiceLocks) -> Part:
 def _waiting(runtime: Runtime) -> Part:
     """Try to store what could not be stored, also while no poll is due."""
 
-    def turn() -> float:
+    def run_once() -> float:
         runtime.polling.poller.delivery.saver.retry()
         return STORE_AGAIN_S
 
     @contextmanager
-    def make() -> Iterator[Turn]:
-        yield turn
+    def make() -> Iterator[RunOnce]:
+        yield run_once
 
     return Part("waiting-readings", make)
 
 
 def _housekeeping(runtime: Runtime) -> Part:
     @contextmanager
-    def make() -> Iterator[Turn]:
+    def make() -> Iterator[RunOnce]:
         statistics, retention = runtime.storage.statistics, runtime.upkeep.retention
         keeper = Housekeeping(statistics, retention, runtime.tell_cost)
         lease = runtime.shared.lease("housekeeper", runtime.instance)
         try:
-            yield by_one(lease, keeper.turn)
+            yield by_one(lease, keeper.run_once)
         finally:
             lease.release()
 
@@ -277,7 +277,7 @@ def _housekeeping(runtime: Runtime) -> Part:
 
 def _server(server: RedisServer) -> Part:
     @contextmanager
-    def make() -> Iterator[Turn]:
+    def make() -> Iterator[RunOnce]:
         yield server.keep_running
 
     return Part("redis", make)

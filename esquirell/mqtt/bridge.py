@@ -35,7 +35,7 @@ REFRESH_S = 10.0
 HEALTH_S = 60.0
 LOOK_S = 10.0
 BIRTH_DELAY_S = 3.0
-# The longest pause between two turns, unless there is something new to publish.
+# The longest pause between two rounds, unless there is something new to publish.
 REST_S = 5.0
 # Home Assistant removes entities in the background: one with the same id has to wait.
 REMOVAL_S = 2.0
@@ -102,7 +102,7 @@ class Bridge:
         self._retained.start()
 
     def on_news(self, hook: Callable[[], None]) -> None:
-        """Call `hook`, from any thread, when there is something to do before the next turn."""
+        """Call `hook`, from any thread, when there is something to do before the next round."""
         self._on_news = self._retained.on_news = hook
 
     def look_soon(self) -> None:
@@ -111,9 +111,9 @@ class Bridge:
         self._on_news()
 
     def tick(self) -> float:
-        """Do what is due now; return the seconds until the next turn, unless a hook calls earlier.
+        """Do what is due now; return the seconds until the next round, unless a hook calls earlier.
 
-        What can't be queried now is done on a later turn.
+        What can't be queried now is done on a later round.
         """
         now = self._monotonic()
         self._tick(now)

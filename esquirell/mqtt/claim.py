@@ -23,7 +23,7 @@ HOLDER_LIMIT_S = 2.0
 # Long enough for a bridge that has just connected and is not online yet.
 NOBODY_LIMIT_S = 0.3
 ECHO_LIMIT_S = 3.0
-TURN_S = 0.1
+WAIT_S = 0.1
 
 
 @dataclass(slots=True)
@@ -77,7 +77,7 @@ class Claim:
                     link.subscribe(topic, 0, own=True)
                 search.asked_at = time.monotonic()
                 link.ask(self.topic, encode({"asked_by": self._instance, "host": self._host}))
-            link.turn(TURN_S)
+            link.run_once(WAIT_S)
         link.close(done=True)
         if not link.accepted:
             search.found.failure = link.failure

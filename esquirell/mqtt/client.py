@@ -22,7 +22,7 @@ from esquirell.mqtt.traffic import Handler, Subscription, Traffic
 
 log = logging.getLogger(__name__)
 
-TURN_S = 1.0
+WAIT_S = 1.0
 # A slower broker is reported; after a minute the connection is given up.
 CONFIRMED_WITHIN_S = 10.0
 
@@ -331,7 +331,7 @@ class Connection:
 
     def _pause(self, seconds: float) -> None:
         end = time.monotonic() + seconds
-        while (left := end - time.monotonic()) > 0 and not self._stopping.wait(min(left, TURN_S)):
+        while (left := end - time.monotonic()) > 0 and not self._stopping.wait(min(left, WAIT_S)):
             self._turned = time.monotonic()
 
     def _complain(self, attempt: Attempt) -> None:

@@ -10,7 +10,7 @@ from esquirell.mqtt.claim import Claim
 from esquirell.mqtt.link import Link
 from esquirell.mqtt.options import Options
 
-TURN_S = 1.0
+WAIT_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,5 +130,5 @@ class Dialler:
         link = Link(replace(options, fresh=True), self._context, lambda _: None)
         link.open()
         while link.up and not link.accepted and self._go_on():
-            link.turn(TURN_S)
+            link.run_once(WAIT_S)
         link.close(done=link.accepted)

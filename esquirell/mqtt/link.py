@@ -99,7 +99,7 @@ class Link:
         self._asked_for: dict[int, str] = {}
 
     def open(self) -> None:
-        """Connect; the broker's answer comes in a later turn."""
+        """Connect; the broker's answer comes in a later round."""
         try:
             self._connect()
             self._hurry()
@@ -107,7 +107,7 @@ class Link:
             self.failure = reasons.unreachable(error, self._options)
         self._opened = self._clock()
 
-    def turn(self, timeout: float) -> None:
+    def run_once(self, timeout: float) -> None:
         """Read and write what is pending; wait up to `timeout` seconds or until woken."""
         line = self._client.socket()
         if line is None:
@@ -126,7 +126,7 @@ class Link:
             self._give_up(reasons.unconfirmed(self._options))
 
     def wake(self) -> None:
-        """End the wait of `turn`; callable from other threads, also after the end."""
+        """End the wait of `run_once`; callable from other threads, also after the end."""
         # Once is enough: the woken thread sends everything pending.
         if not self._woken:
             self._woken = True

@@ -70,7 +70,7 @@ class Requests:
         for topic_filter in self._topics.command_filters:
             self._connection.subscribe(topic_filter, self._inbox.put, keeps=True)
 
-    def turn(self) -> float:
+    def run_once(self) -> float:
         """Handle the next command, and answer finished jobs; return the time to wait in seconds."""
         try:
             message = self._inbox.get(timeout=self._patience())
@@ -84,7 +84,7 @@ class Requests:
         return 0.0
 
     def hurry(self) -> None:
-        """End a turn that waits; from any thread."""
+        """End a round that waits; from any thread."""
         self._inbox.put(None)
 
     def _patience(self) -> float:

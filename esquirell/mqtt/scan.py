@@ -15,7 +15,7 @@ from esquirell.mqtt.topics import Topics
 LIMIT_S = 10.0
 # Not every broker sends retained messages before newer ones.
 SETTLE_S = 0.2
-TURN_S = 0.05
+WAIT_S = 0.05
 
 
 def scan(
@@ -44,7 +44,7 @@ def scan(
             for topic_filter in (*filters, topics.bridge_doctor):
                 link.subscribe(topic_filter, 0, own=True)
             link.ask(topics.bridge_doctor, reader.mark)
-        link.turn(TURN_S)
+        link.run_once(WAIT_S)
     link.close(done=True)
     if not reader.ended:
         raise UnavailableError(link.failure or f"{options.where} does not answer")

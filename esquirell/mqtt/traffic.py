@@ -136,8 +136,8 @@ def _bare(message: Message) -> Message:
 log = logging.getLogger(__name__)
 
 # Who waits for the broker looks at time limits; otherwise what is to be sent ends the wait.
-TURN_S = 1.0
-IDLE_TURN_S = 5.0
+WAIT_S = 1.0
+IDLE_WAIT_S = 5.0
 
 Handler = Callable[[Message], None]
 
@@ -198,7 +198,7 @@ class Traffic:
                     self._acknowledge(link)
                     self._flush(link, options)
                 rests = link.accepted and self.idle and not link.unconfirmed
-                link.turn(IDLE_TURN_S if rests else TURN_S)
+                link.run_once(IDLE_WAIT_S if rests else WAIT_S)
         finally:
             self._part(link)
 

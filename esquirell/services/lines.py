@@ -202,7 +202,7 @@ class Lines:
         return min(others, default=None)
 
     def run_once(self) -> float:
-        """Have the lines held that are to be; return the seconds until the next turn."""
+        """Have the lines held that are to be; return the seconds until the next round."""
         meters = [meter for meter in self._meters() if meter.enabled]
         for queue, share in self._shares.items():
             names = [meter.name for meter in meters if meter.queue == queue]

@@ -264,7 +264,7 @@ class Inbox:
         self._under_way: set[str] = set()
 
     def run_once(self) -> float:
-        """Wait for a batch and begin it; return the seconds until the next turn."""
+        """Wait for a batch and begin it; return the seconds until the next round."""
         try:
             part = self._relay.receive()
             with self._lock:

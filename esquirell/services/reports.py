@@ -79,14 +79,14 @@ class Reports:
         self._publisher.event(kind, data)
 
     def run_once(self) -> float:
-        """Publish what came, as soon as something does; return the seconds until the next turn."""
+        """Publish what came, as soon as something does; return the seconds until the next round."""
         if self._some.wait(WAIT_S):
             self._some.clear()
             self._publish(self._taken())
         return 0.0
 
     def hurry(self) -> None:
-        """End a turn that waits."""
+        """End a round that waits."""
         self._some.set()
 
     def store_due(self) -> float:
@@ -100,9 +100,9 @@ class Reports:
         return STORE_EVERY_S if holds or self._pending else STORE_REST_S
 
     def close(self) -> None:
-        """Publish what came since the last turn, and store all that was not: the process ends.
+        """Publish what came since the last round, and store all that was not: the process ends.
 
-        Lines are heard until they are closed, after the last turn.
+        Lines are heard until they are closed, after the last round.
         """
         self._publish(self._taken())
         self.flush()

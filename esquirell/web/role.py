@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 from esquirell.daemon.following import following_meters
-from esquirell.daemon.parts import Part, Turn
+from esquirell.daemon.parts import Part, RunOnce
 from esquirell.daemon.roles import Role
 from esquirell.runtime.published import published
 from esquirell.runtime.root import Runtime
@@ -39,7 +39,7 @@ def alone(runtime: Runtime) -> Role:
 
 def _listening(runtime: Runtime, live: Live) -> Part:
     @contextmanager
-    def make() -> Iterator[Turn]:
+    def make() -> Iterator[RunOnce]:
         with published(runtime.settings, live.take, live.note):
             yield lambda: WAIT_S
 

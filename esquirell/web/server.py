@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from tornado.httpserver import HTTPServer
 from tornado.netutil import bind_sockets
 
-from esquirell.daemon.parts import Part, Turn
+from esquirell.daemon.parts import Part, RunOnce
 from esquirell.runtime.root import Runtime
 from esquirell.settings.home_assistant_app import TOKEN
 from esquirell.web.addresses import address_of
@@ -36,39 +36,39 @@ def web(runtime: Runtime, live: Live) -> Part:
 
 
 class Ends:
-    """Ends a turn of the page's loop from another thread."""
+    """Ends a round of the page's loop from another thread."""
 
     def __init__(self) -> None:
         self._ends: Callable[[], object] = lambda: None
 
     def of(self, loop: asyncio.AbstractEventLoop) -> asyncio.Event:
-        """Return the event of a loop that says that its turn is to end."""
+        """Return the event of a loop that says that its round is to end."""
         event = asyncio.Event()
         self._ends = lambda: loop.call_soon_threadsafe(event.set)
         return event
 
     def hurry(self) -> None:
-        """End the present turn, if there is one."""
-        # A loop that is closed by now has no turn.
+        """End the present round, if there is one."""
+        # A loop that is closed by now has no round.
         with suppress(RuntimeError):
             self._ends()
 
 
 @contextmanager
-def _serving(runtime: Runtime, live: Live, ends: Ends) -> Iterator[Turn]:
-    """Serve in this thread, some seconds of the loop each turn."""
+def _serving(runtime: Runtime, live: Live, ends: Ends) -> Iterator[RunOnce]:
+    """Serve in this thread, some seconds of the loop each round."""
     with asyncio.Runner() as runner:
         loop = runner.get_loop()
         asyncio.set_event_loop(loop)
         servers = runner.run(_listen(runtime, live))
         ended = ends.of(loop)
 
-        def turn() -> float:
+        def run_once() -> float:
             runner.run(_until(ended))
             return 0.0
 
         try:
-            yield turn
+            yield run_once
         finally:
             runner.run(_close(servers))
 

@@ -47,7 +47,7 @@ def test_statistics_and_retention_are_kept_then_it_rests(shop: Workshop) -> None
     )
     told: list[str] = []
     worker = keeper(shop, told)
-    pauses = [worker.turn() for _ in range(10)]
+    pauses = [worker.run_once() for _ in range(10)]
     assert pauses[0] == BREATH_S
     assert pauses[-1] == housekeeping.AT_FIRST_EVERY_S
     # Once the statistics are up to date.
@@ -63,13 +63,13 @@ def test_costs_come_within_a_minute_at_first_and_then_on_the_quarter(shop: Works
     told: list[str] = []
     clocks = Clocks()
     worker = keeper(shop, told, clocks)
-    assert worker.turn() == 60.0
+    assert worker.run_once() == 60.0
     assert told == []
     shop.put((MIDNIGHT, {"energy_import": 1.0}), (MIDNIGHT + timedelta(minutes=1), {}))
     at: list[float] = []
     while clocks.now < 3600:
         before = len(told)
-        pause = worker.turn()
+        pause = worker.run_once()
         at += [clocks.now] * (len(told) - before)
         clocks.now += pause
     assert at[0] <= 60.1
@@ -84,7 +84,7 @@ def test_without_a_database_it_tries_again(shop: Workshop) -> None:
     assert shop.database.file
     shop.database.close()
     shop.database.file.write_bytes(b"no database at all" * 100)
-    assert worker.turn() == RETRY_S
+    assert worker.run_once() == RETRY_S
     shop.database.close()
 
 
@@ -101,19 +101,19 @@ class Held:
 
 
 def test_of_several_workers_one_keeps_house() -> None:
-    lease, turns = Held(), list[int]()
+    lease, runs = Held(), list[int]()
 
     def keep() -> float:
-        turns.append(1)
+        runs.append(1)
         return 900.0
 
-    turn = housekeeping.by_one(lease, keep)
-    assert turn() == housekeeping.LOOK_AT_LEAST_S
+    run_once = housekeeping.by_one(lease, keep)
+    assert run_once() == housekeeping.LOOK_AT_LEAST_S
     lease.is_ours = None
-    turn()
-    assert len(turns) == 2
+    run_once()
+    assert len(runs) == 2
     lease.is_ours = False
-    assert turn() == housekeeping.LOOK_AT_LEAST_S
+    assert run_once() == housekeeping.LOOK_AT_LEAST_S
     lease.is_ours = None
-    turn()
-    assert len(turns) == 2
+    run_once()
+    assert len(runs) == 2

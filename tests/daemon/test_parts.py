@@ -21,33 +21,33 @@ from support.waiting import LIMIT_S, eventually
 from esquirell.daemon import logs
 from esquirell.daemon.lock import AlreadyRunningError, RunLock
 from esquirell.daemon.notify import notify, sign_of_life_every_s, still_starting
-from esquirell.daemon.parts import Part, Turn, together
+from esquirell.daemon.parts import Part, RunOnce, together
 from esquirell.daemon.redis_server import RedisServer, find_redis
 from esquirell.daemon.roles import persistent_name
 from esquirell.daemon.watchdog import HUNG_EXIT_CODE, Watchdog
 from esquirell.domain.errors import ConfigError
 
 
-class Turns:
-    """A part's work: counts what happens; `script` gives what each turn does."""
+class Rounds:
+    """A part's work: counts what happens; `script` gives what each round does."""
 
     def __init__(self, script: Callable[[int], None] = lambda _: None) -> None:
         self.script = script
         self.made = 0
-        self.turned = 0
+        self.done = 0
         self.closed = 0
 
     @contextmanager
-    def __call__(self) -> Iterator[Turn]:
+    def __call__(self) -> Iterator[RunOnce]:
         self.made += 1
         try:
-            yield self.turn
+            yield self.run_once
         finally:
             self.closed += 1
 
-    def turn(self) -> float:
-        self.turned += 1
-        self.script(self.turned)
+    def run_once(self) -> float:
+        self.done += 1
+        self.script(self.done)
         return 0.01
 
 
@@ -69,42 +69,42 @@ def test_longer_pauses_end_at_the_same_moment_of_a_second(
 
 
 def test_a_part_that_is_woken_takes_its_turn_at_once() -> None:
-    turns = Turns()
-    part = Part("it", lambda: turns_of(60.0, turns))
+    rounds = Rounds()
+    part = Part("it", lambda: rounds_of(60.0, rounds))
     part.start()
-    eventually(lambda: turns.turned == 1)
+    eventually(lambda: rounds.done == 1)
     part.wake()
-    eventually(lambda: turns.turned == 2)
+    eventually(lambda: rounds.done == 2)
     part.stop()
     part.join(LIMIT_S)
-    assert (part.alive, turns.turned) == (False, 2)
+    assert (part.alive, rounds.done) == (False, 2)
 
 
 @contextmanager
-def turns_of(pause_s: float, turns: Turns) -> Iterator[Turn]:
-    with turns() as turn:
-        yield lambda: turn() and pause_s
+def rounds_of(pause_s: float, rounds: Rounds) -> Iterator[RunOnce]:
+    with rounds() as run_once:
+        yield lambda: run_once() and pause_s
 
 
-def fail_once(turn: int) -> None:
-    if turn == 2:
-        raise ZeroDivisionError("the second turn")
+def fail_once(number: int) -> None:
+    if number == 2:
+        raise ZeroDivisionError("the second round")
 
 
-def die_once(turn: int) -> None:
-    if turn == 2:
+def die_once(number: int) -> None:
+    if number == 2:
         raise SystemExit
 
 
 def test_a_part_turns_until_it_is_stopped() -> None:
-    turns = Turns()
-    part = Part("it", turns)
+    rounds = Rounds()
+    part = Part("it", rounds)
     part.start()
-    eventually(lambda: turns.turned > 3)
+    eventually(lambda: rounds.done > 3)
     part.stop()
     part.join(LIMIT_S)
     assert not part.alive
-    assert (turns.made, turns.closed) == (1, 1)
+    assert (rounds.made, rounds.closed) == (1, 1)
 
 
 def test_a_part_that_waits_for_something_ends_at_once() -> None:
@@ -114,34 +114,34 @@ def test_a_part_that_waits_for_something_ends_at_once() -> None:
         began.set()
         something.wait(10 * LIMIT_S)
 
-    turns = Turns(wait)
-    part = Part("it", turns, hurry=something.set)
+    rounds = Rounds(wait)
+    part = Part("it", rounds, hurry=something.set)
     part.start()
     assert began.wait(LIMIT_S)
     part.stop()
     part.join(LIMIT_S)
     assert not part.alive
-    assert turns.closed == 1
+    assert rounds.closed == 1
 
 
 def test_a_part_that_fails_is_made_anew(caplog: pytest.LogCaptureFixture) -> None:
-    turns = Turns(fail_once)
-    part = Part("it", turns)
+    rounds = Rounds(fail_once)
+    part = Part("it", rounds)
     part.start()
-    eventually(lambda: turns.turned > 3)
+    eventually(lambda: rounds.done > 3)
     part.stop()
     part.join(LIMIT_S)
-    assert (turns.made, turns.closed) == (2, 2)
+    assert (rounds.made, rounds.closed) == (2, 2)
     assert "it failed and is restarted" in caplog.text
 
 
 # The thread is meant to die.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_a_part_whose_thread_died_is_started_anew(caplog: pytest.LogCaptureFixture) -> None:
-    turns = Turns(die_once)
-    watchdog = Watchdog([Part("it", turns)], [], lambda: "")
+    rounds = Rounds(die_once)
+    watchdog = Watchdog([Part("it", rounds)], [], lambda: "")
     watchdog.start()
-    eventually(lambda: turns.made == 2)
+    eventually(lambda: rounds.made == 2)
     watchdog.stop()
     assert "it has died" in caplog.text
 
@@ -234,7 +234,7 @@ def test_silence_is_measured() -> None:
         started.set()
         time.sleep(0.3)
 
-    part = Part("it", Turns(wait))
+    part = Part("it", Rounds(wait))
     part.start()
     started.wait(LIMIT_S)
     eventually(lambda: part.silent_s() > 0.1)
@@ -366,7 +366,7 @@ def test_systemd_learns_that_all_parts_go_on(
         monkeypatch.setenv("NOTIFY_SOCKET", str(path))
         monkeypatch.setenv("WATCHDOG_USEC", "100000")
         monkeypatch.delenv("WATCHDOG_PID", raising=False)
-        watchdog = Watchdog([Part("it", Turns())], [], lambda: "up as beat")
+        watchdog = Watchdog([Part("it", Rounds())], [], lambda: "up as beat")
         watchdog.start()
         said = systemd.recv(100)
         watchdog.stop()

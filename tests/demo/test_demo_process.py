@@ -57,8 +57,8 @@ def options(*more: str) -> list[str]:
 
 
 STORED_WITHIN_MS = 1500
-# A meter reports each second. Of what it reports after the last turn, until its line is closed, all
-# is stored and the newest published, as a retained topic holds one reading.
+# A meter reports every second. Reports after the last round, until its line is closed, are all
+# stored, and the newest is published, as a retained topic holds one reading.
 WHILE_IT_ENDS = 5
 
 

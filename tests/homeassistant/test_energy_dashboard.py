@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from support.home_assistant import PROGRAMS, HomeAssistant
 from support.mosquitto import Mosquitto
-from support.mqtt_parts import House, bridge_in, info_of, meter, turn
+from support.mqtt_parts import House, bridge_in, info_of, meter, run_until
 from support.staged import ENERGY, POWER, Past, StagedHouse, hours_ago
 from support.waiting import eventually
 
@@ -93,7 +93,7 @@ def home(tmp_path: Path) -> Iterator[Home]:
             for info in world.meters:
                 values = dict.fromkeys(info.keys, 1.0)
                 publisher.reading(Reading(info.meter.name, world.now, values), info.keys)
-            turning = threading.Thread(target=turn, args=(bridge, stop))
+            turning = threading.Thread(target=run_until, args=(bridge, stop))
             turning.start()
             try:
                 ha.start()

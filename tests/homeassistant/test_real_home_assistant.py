@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 from support.mosquitto import Mosquitto
-from support.mqtt_parts import House, bridge_in, info_of, turn
+from support.mqtt_parts import House, bridge_in, info_of, run_until
 from support.service import KEY, Service, configuration, meter_table
 from support.waiting import eventually
 
@@ -84,7 +84,7 @@ def test_it_objects_to_nothing(broker: Mosquitto, tmp_path: Path) -> None:
     stop = threading.Event()
     with bridge_in(house, broker.port) as (bridge, connection):
         publish_all(house, connection)
-        turning = threading.Thread(target=turn, args=(bridge, stop))
+        turning = threading.Thread(target=run_until, args=(bridge, stop))
         turning.start()
         try:
             home_assistant(broker.port, tmp_path, "--birth-wipe", "--restart-ha")

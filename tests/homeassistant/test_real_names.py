@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from support.home_assistant import PROGRAMS, HomeAssistant
 from support.mosquitto import Mosquitto
-from support.mqtt_parts import House, bridge_in, info_of, turn
+from support.mqtt_parts import House, bridge_in, info_of, run_until
 from support.waiting import eventually
 
 from esquirell.domain.reading import Reading
@@ -50,7 +50,7 @@ def seen(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[tuple[House
             for info in world.meters:
                 values = dict.fromkeys(info.keys, 1.0)
                 publisher.reading(Reading(info.meter.name, world.now, values), info.keys)
-            turning = threading.Thread(target=turn, args=(bridge, stop))
+            turning = threading.Thread(target=run_until, args=(bridge, stop))
             turning.start()
             try:
                 ha.start()

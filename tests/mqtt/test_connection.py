@@ -14,7 +14,7 @@ from support.waiting import eventually
 from esquirell.mqtt.client import Connection
 from esquirell.mqtt.link import Message
 from esquirell.mqtt.options import Options, Will
-from esquirell.mqtt.traffic import IDLE_TURN_S
+from esquirell.mqtt.traffic import IDLE_WAIT_S
 
 Protocol = Literal["5", "3.1.1"]
 
@@ -304,7 +304,7 @@ def test_stopping_is_bounded_by_time(broker: Mosquitto) -> None:
 
 def test_the_age_tells_that_the_thread_goes_round(broker: Mosquitto) -> None:
     with connected(Options("127.0.0.1", broker.port)) as connection:
-        eventually(lambda: connection.age() > IDLE_TURN_S / 10)
+        eventually(lambda: connection.age() > IDLE_WAIT_S / 10)
         eventually(lambda: connection.age() < 0.2)
         assert connection.alive()
 

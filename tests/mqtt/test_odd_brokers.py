@@ -220,14 +220,14 @@ def test_a_broker_that_confirms_nothing_is_left_and_named(broker: ScriptedBroker
     link = Link(Options("127.0.0.1", broker.port), None, lambda _: None, clock=lambda: now[0])
     link.open()
     while not link.accepted:
-        link.turn(0.1)
+        link.run_once(0.1)
     link.send(Outgoing("t/state", b"{}", retained=True))
     broker.saw("t/state")
     now[0] = CONFIRM_LIMIT_S - 1
-    link.turn(0)
+    link.run_once(0)
     assert up(link)
     now[0] = CONFIRM_LIMIT_S + 1
-    link.turn(0)
+    link.run_once(0)
     assert not up(link)
     assert "has not confirmed a message for a minute" in link.failure
     assert [one.topic for one in link.unconfirmed] == ["t/state"]

@@ -135,10 +135,10 @@ def test_a_server_that_says_nothing_is_given_up() -> None:
         options, now = Options("127.0.0.1", server.getsockname()[1]), [0.0]
         link = Link(options, None, print, clock=lambda: now[0])
         link.open()
-        link.turn(0)
+        link.run_once(0)
         assert not link.failure
         now[0] += options.waits.answer_s + 1
-        link.turn(0)
+        link.run_once(0)
         assert not link.up
         assert "does not answer in MQTT" in link.failure
         link.close(done=False)

@@ -90,13 +90,13 @@ class Desk:
     def take(self, topic: str, payload: bytes = b"{}", **properties: Any) -> None:  # noqa: ANN401 - as Message's
         message = Message(topic, payload, properties.pop("retained", False), **properties)
         self.requests._inbox.put(message)
-        self.requests.turn()
+        self.requests.run_once()
         assert self.connection.acknowledged[-1] is message
 
     def look(self) -> None:
         """Let so much time pass that ends are looked for."""
         self.now += 60
-        self.requests.turn()
+        self.requests.run_once()
 
     @property
     def answer(self) -> tuple[str, dict[str, Any], bytes]:
@@ -251,10 +251,10 @@ def test_the_end_of_a_job_of_before_a_restart_is_answered_soon() -> None:
     desk = Desk()
     desk.ends.records = [record(Answer("ok"))]
     desk.connection.up = False
-    desk.requests.turn()
+    desk.requests.run_once()
     desk.connection.up = True
     desk.now += LOOK_RARELY_S
-    desk.requests.turn()
+    desk.requests.run_once()
     assert len(desk.connection.answers) == 1
 
 

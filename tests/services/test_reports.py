@@ -270,7 +270,7 @@ def test_what_is_reported_while_the_process_ends_counts_as_well(bench: Bench) ->
     plug = meter(profile="plug", store_every=3600)
     for increment in (100, 100):
         add(bench, plug, increment)
-    # After the last turn, before the line is closed.
+    # After the last round, before the line is closed.
     bench.reports.reported(plug, Heard(PLUG, push="on", increments={"17": 50}))
     bench.reports.close()
     assert bench.publisher.readings[-1][0].values["energy_import"] == 0.15

@@ -44,11 +44,11 @@ def settled(observer: Observer, connection: Connection, mark: str = "esquirell/e
 def repeatedly(act: Callable[[], object], look: Callable[[], T]) -> T:
     """Do something over and over until something is true."""
 
-    def turn() -> T:
+    def run_once() -> T:
         act()
         return look()
 
-    return eventually(turn)
+    return eventually(run_once)
 
 
 @contextmanager
@@ -156,7 +156,7 @@ def refresh(house: House, bridge: Bridge) -> None:
     bridge.tick()
 
 
-def turn(bridge: Bridge, stop: threading.Event) -> None:
+def run_until(bridge: Bridge, stop: threading.Event) -> None:
     """Let a bridge do what is due, until `stop` is set."""
     while not stop.wait(0.2):
         bridge.tick()

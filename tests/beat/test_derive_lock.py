@@ -9,7 +9,7 @@ from support.waiting import LIMIT_S, eventually
 
 from esquirell.beat.redbeat import client_of
 from esquirell.beat.snapshot import ScheduleSnapshots
-from esquirell.beat.timetable import TURN_KEY, RedBeatTimetable
+from esquirell.beat.timetable import LOCK_KEY, RedBeatTimetable
 from esquirell.domain.errors import UnavailableError
 
 
@@ -39,9 +39,9 @@ def test_one_waits_until_the_other_is_done(timetable: RedBeatTimetable, app: Cel
 def test_who_died_in_his_turn_holds_up_the_others_for_seconds_only(
     timetable: RedBeatTimetable, server: RedisProcess
 ) -> None:
-    server.client.set(TURN_KEY, "a process that is no more", px=300)
+    server.client.set(LOCK_KEY, "a process that is no more", px=300)
     with timetable.lock():
-        assert server.client.pttl(TURN_KEY) > 300
+        assert server.client.pttl(LOCK_KEY) > 300
 
 
 def test_redis_emptied_in_a_turn_is_no_failure(
@@ -49,7 +49,7 @@ def test_redis_emptied_in_a_turn_is_no_failure(
 ) -> None:
     with timetable.lock():
         server.client.flushall()
-    assert eventually(lambda: not server.client.exists(TURN_KEY))
+    assert eventually(lambda: not server.client.exists(LOCK_KEY))
 
 
 def test_without_redis_there_is_no_turn(timetable: RedBeatTimetable, server: RedisProcess) -> None:
