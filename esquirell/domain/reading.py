@@ -1,23 +1,17 @@
 """A reading and what goes with it: its ledger, the outcome of a poll, the state of a meter."""
 
-# Who looks at readings alone does not load how ledgers are kept.
-from __future__ import annotations
-
+from collections.abc import Mapping
 from dataclasses import field, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
+from esquirell.domain.counters import Counter
+from esquirell.domain.doubts import Doubt
+from esquirell.domain.errors import EsquirellError
+from esquirell.domain.increments import Increments
+from esquirell.domain.integration import Integral
 from esquirell.domain.record import record
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from esquirell.domain.counters import Counter
-    from esquirell.domain.doubts import Doubt
-    from esquirell.domain.errors import EsquirellError
-    from esquirell.domain.increments import Increments
-    from esquirell.domain.integration import Integral
-    from esquirell.domain.undated import Undated
+from esquirell.domain.undated import Undated
 
 
 @record
@@ -40,12 +34,12 @@ class Ledger:
     warnings: tuple[str, ...] = ()
     edition: int = 0
 
-    def corrected(self, counters: Mapping[str, Counter]) -> Ledger:
+    def corrected(self, counters: Mapping[str, Counter]) -> "Ledger":
         """Return the ledger with some counters replaced; none that was derived before follows."""
         together = self.counters | dict(counters)
         return replace(self, counters=together, edition=self.edition + 1, writer="")
 
-    def differs(self, other: Ledger) -> bool:
+    def differs(self, other: "Ledger") -> bool:
         """Return whether more has changed than the time, and who writes.
 
         What goes on with the clock counts for nothing: to write that would wear SD cards.
@@ -58,7 +52,7 @@ class Ledger:
             or _differ(self.integrals, other.integrals)
         )
 
-    def follows(self, stored: Ledger) -> bool:
+    def follows(self, stored: "Ledger") -> bool:
         """Return whether this one may replace a stored one: it is newer, or was derived from it.
 
         A clock that was set back makes newer ledgers of an earlier time.
@@ -67,7 +61,7 @@ class Ledger:
             return self.edition > stored.edition
         return stored.at <= self.at or stored.at == self.based_on
 
-    def knows(self, stored: Ledger) -> bool:
+    def knows(self, stored: "Ledger") -> bool:
         """Return whether the stored ledger holds nothing that this one was not derived from."""
         same = stored.writer == self.writer or stored.at == self.based_on
         return same and stored.edition == self.edition
