@@ -14,6 +14,7 @@ from esquirell.daemon import logs, records
 from esquirell.daemon.announcing import announcement
 from esquirell.daemon.celery_worker import Worker
 from esquirell.daemon.consumer import Consumer, ConsumerHeartbeat
+from esquirell.daemon.disk import Disks
 from esquirell.daemon.ending import END_WITHIN_S, end_in_time, last_words, leave
 from esquirell.daemon.garbage import settle
 from esquirell.daemon.notify import notify, sign_of_life_every_s
@@ -175,7 +176,9 @@ def _watchdog(
             os.kill(os.getpid(), signal.SIGTERM)
         return announce() or _summary(runtime, role)
 
-    return Watchdog(role.parts, (*role.gauges, *gauges), look)
+    database = runtime.storage.database.file
+    folders = (runtime.settings.state_dir, *([database.parent] if database else []))
+    return Watchdog(role.parts, (*role.gauges, *gauges), look, excuse=Disks(folders).trouble)
 
 
 def _worker(runtime: Runtime, role: Role, pool: Pool, name: str) -> Worker:

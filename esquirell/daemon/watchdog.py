@@ -50,7 +50,8 @@ class Watchdog:
 
     `on_look` then returns the status that systemd shows. Something that hangs can't be ended inside
     a Python process, so the process ends and its supervisor (systemd, docker) restarts it. After
-    the process itself was stopped, as by `docker pause`, everything has its time anew.
+    the process itself was stopped, as by `docker pause`, everything has its time anew. So it has
+    when `excuse` says why it hangs, such as a disk: readings in memory would be lost by an end.
     """
 
     def __init__(
@@ -59,11 +60,13 @@ class Watchdog:
         gauges: Sequence[Gauge],
         on_look: Callable[[], str],
         look_every_s: float = LOOK_EVERY_S,
+        excuse: Callable[[], str] = str,
     ) -> None:
         self._look_every_s = look_every_s
         self._parts = parts
         self._gauges = [*gauges, *(Gauge(part.name, part.silent_s) for part in parts)]
         self._on_look = on_look
+        self._excuse = excuse
         self._stop = threading.Event()
         # When the process went on after it was stopped (monotonic s).
         self._resumed_at = float("-inf")
@@ -102,8 +105,16 @@ class Watchdog:
         silences = [(gauge, min(gauge.silent_s(), running_s)) for gauge in self._gauges]
         hung = [gauge for gauge, silent_s in silences if silent_s > gauge.limit_s]
         if hung:
-            _end(hung[0])
+            self._judge(hung[0])
         notify("WATCHDOG=1", f"STATUS={self._on_look()}")
+
+    def _judge(self, gauge: Gauge) -> None:
+        """End the process because of what hangs, unless that is excused."""
+        reason = self._excuse()
+        if not reason:
+            _end(gauge)
+        log.warning("%s has been hanging for %.0f s: %s", gauge.name, gauge.silent_s(), reason)
+        self._resumed_at = time.monotonic()
 
     def _waits(self, pause_s: float) -> bool:
         """Wait until the next check is due; return whether there is one."""

@@ -16,15 +16,17 @@ from pathlib import Path
 
 import pytest
 import redis
+from support.fault_bench import preloaded
 from support.waiting import LIMIT_S, eventually
 
 from esquirell.daemon import logs
+from esquirell.daemon.disk import Disks
 from esquirell.daemon.lock import AlreadyRunningError, RunLock
 from esquirell.daemon.notify import notify, sign_of_life_every_s, still_starting
 from esquirell.daemon.parts import Part, RunOnce, together
 from esquirell.daemon.redis_server import RedisServer, find_redis
 from esquirell.daemon.roles import persistent_name
-from esquirell.daemon.watchdog import HUNG_EXIT_CODE, Watchdog
+from esquirell.daemon.watchdog import HUNG_EXIT_CODE, Gauge, Watchdog
 from esquirell.domain.errors import ConfigError
 
 
@@ -225,6 +227,47 @@ def test_a_process_that_was_stopped_goes_on() -> None:
         _, said = process.communicate("over\n")
     assert process.returncode == 0
     assert "the process was stopped for" in said
+
+
+def test_what_hangs_for_a_reason_does_not_end_the_process(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    excused = threading.Event()
+
+    def excuse() -> str:
+        excused.set()
+        return "the disk has not answered for 70 s"
+
+    gauge = Gauge("housekeeping", lambda: 99.0, 60.0)
+    watchdog = Watchdog([], [gauge], str, look_every_s=0.01, excuse=excuse)
+    watchdog.start()
+    assert excused.wait(LIMIT_S)
+    watchdog.stop()
+    eventually(lambda: "housekeeping has been hanging for 99 s: the disk has" in caplog.text)
+
+
+def test_a_disk_that_answers_or_refuses_does_not_hang(tmp_path: Path) -> None:
+    assert Disks([tmp_path, tmp_path / "missing"]).trouble() == ""
+    assert list(tmp_path.iterdir()) == []
+
+
+HANGING = """
+import pathlib, sys
+from esquirell.daemon.disk import Disks
+print(Disks([pathlib.Path(sys.argv[1])]).trouble())
+"""
+
+
+@pytest.mark.skipif(not shutil.which("gcc"), reason="gcc is not installed")
+def test_a_disk_that_hangs_is_named(tmp_path: Path) -> None:
+    hangs = tmp_path / "hangs"
+    hangs.touch()
+    environment = preloaded(tmp_path, "hung_disk") | {"HUNG_DISK_FILE": str(hangs)}
+    command = [sys.executable, "-c", HANGING, str(tmp_path)]
+    done = subprocess.run(
+        command, env=os.environ | environment, capture_output=True, text=True, check=True
+    )
+    assert done.stdout == f"the disk of {tmp_path} has not answered for 2 s\n"
 
 
 def test_silence_is_measured() -> None:
