@@ -4,6 +4,7 @@ import csv
 from collections.abc import Iterable, Iterator
 
 from esquirell.domain.periods import Calendar
+from esquirell.services.costs import CostPeriod, CostRow
 from esquirell.services.history import Columns, Row
 
 
@@ -30,3 +31,13 @@ def csv_lines(
         if columns.view != "raw":
             shape[columns.time] = calendar.name(row.at, columns.view)
         yield writer.writerow([shape.get(name, "") for name in heading])
+
+
+def cost_lines(rows: Iterable[CostRow], calendar: Calendar, period: CostPeriod) -> Iterator[str]:
+    """Yield a heading and a line per row, as `cost --format csv` prints them."""
+    writer = csv.writer(_Lines(), lineterminator="\n")
+    for number, row in enumerate(rows):
+        shape = row.payload() | {"start": calendar.name(row.cost.start, period)}
+        if number == 0:
+            yield writer.writerow(shape)
+        yield writer.writerow(shape.values())

@@ -12,6 +12,7 @@ from esquirell.plots.figure import Figure, Point, Series
 from esquirell.plots.gather import Choice, Naming, figures
 from esquirell.runtime.storage import Storage
 from esquirell.services.costs import CostPeriod, CostQuery, CostRow
+from esquirell.services.csv_rows import cost_lines, csv_lines
 from esquirell.services.history import Found, Query, Row, View
 from esquirell.web.formats import Formats, currency_sign
 from esquirell.web.pictures import words_of
@@ -62,6 +63,36 @@ class HistoryView:
         if self._selection.show == ENERGY:
             return [*self._energies(), *self._explained()]
         return list(self._curves())
+
+    def csv(self) -> Iterator[str]:
+        """Yield the lines of a CSV of what is shown. Raises UnavailableError, ConfigError."""
+        chosen = self._selection
+        if chosen.show == COST:
+            yield from self._cost_lines()
+            return
+        quantity = "active_power" if chosen.show == POWER else chosen.show
+        shown = _ENERGIES if chosen.show == ENERGY else (quantity,)
+        keys = [
+            key for name in chosen.meters for one in shown for key in self._past.keys(name, one)
+        ]
+        # A list without a key would ask for all.
+        if keys:
+            found = self._read(keys, chosen.span, chosen.meters)
+            yield from csv_lines(found.rows, found.columns, self._calendar)
+
+    def _cost_lines(self) -> Iterator[str]:
+        billed = self._billed()
+        if not billed:
+            return
+        self._storage.fresh_statistics.ensure(billed)
+        period = _COST_PERIODS[self._selection.view]
+        span = self._selection.span.moments(self._calendar.zone)
+        rows = self._storage.costs.read(CostQuery(*span, period, billed))
+        yield from cost_lines(rows, self._calendar, period)
+
+    def _billed(self) -> list[str]:
+        costs = self._storage.costs
+        return [name for name in self._selection.meters if costs.tariff_of(name)]
 
     @cached_property
     def _calendar(self) -> Calendar:
@@ -150,7 +181,7 @@ class HistoryView:
     # Costs.
 
     def _costs(self) -> Iterator[Part]:
-        billed = [name for name in self._selection.meters if self._storage.costs.tariff_of(name)]
+        billed = self._billed()
         if not billed:
             return
         now = self._cost_figures(billed, self._selection.span)

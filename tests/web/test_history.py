@@ -1,5 +1,7 @@
 """What the History page shows, from a real database; without a service."""
 
+import csv
+import io
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -279,6 +281,37 @@ def test_many_meters_have_a_line_each_and_a_sum_of_each_energy(storage: Storage)
     # What the pump and the car use is in the main meter's.
     assert shown.sums
     assert figures_of(shown.sums.cells) == ["147.00 kWh", "49.00 kWh"]
+
+
+def csv_of(storage: Storage, query: str) -> list[dict[str, str]]:
+    lines = HistoryView(storage, PAST, chosen(query), TEXTS).csv()
+    return list(csv.DictReader(io.StringIO("".join(lines))))
+
+
+def test_a_csv_has_what_is_shown_and_nothing_else(storage: Storage) -> None:
+    energy = csv_of(storage, "span=month&at=2026-10-25&meter=main&meter=pump")
+    energies = ["energy_import", "energy_export", "energy_import_a", "energy_import_b"]
+    assert list(energy[0]) == ["start", "meter", *energies, "estimated"]
+    assert sum(float(row["energy_import"] or 0) for row in energy) == pytest.approx(147)
+    power = csv_of(storage, "show=power&span=month&at=2026-10-25")
+    assert [key for key in power[0] if "_" in key] == [
+        f"active_power_{part}" for part in ("min", "mean", "max")
+    ]
+    assert csv_of(storage, "show=temperature&meter=gone") == []
+
+
+def test_a_csv_of_costs_has_the_costs(storage: Storage) -> None:
+    costs = csv_of(storage, "show=cost&span=range&at=2026-10-25&until=2026-10-26")
+    assert [(row["start"], row["meter"], row["currency"]) for row in costs] == [
+        ("2026-10-25", "main", "PLN"),
+        ("2026-10-26", "main", "PLN"),
+    ]
+    (part,) = parts(storage, "show=cost&span=range&at=2026-10-25&until=2026-10-26")
+    shown = table(part).sums
+    assert shown
+    total = sum(float(row["total"]) for row in costs)
+    assert figures_of(shown.cells)[-1] == f"{total:.2f} zł"
+    assert csv_of(storage, "show=cost&meter=car") == []
 
 
 def test_the_energy_between_two_days_is_summed(storage: Storage) -> None:

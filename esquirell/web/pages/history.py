@@ -6,8 +6,6 @@ from datetime import UTC, date, datetime
 from itertools import islice
 from zoneinfo import ZoneInfo
 
-from esquirell.services.csv_rows import csv_lines
-from esquirell.services.history import Query
 from esquirell.web.handler import Handler
 from esquirell.web.history import HistoryView, Part
 from esquirell.web.pictures import live_of, picture, readout_of, style
@@ -144,12 +142,7 @@ class HistoryCsv(Asked):
 
     def _lines(self) -> tuple[Selection, Iterator[str]]:
         past, chosen = self.selected()
-        storage = self.site.runtime.storage
-        quantity = _POWER if chosen.show == POWER else chosen.show
-        keys = () if chosen.show in {ENERGY, COST} else (quantity,)
-        span = chosen.span.moments(self.site.zone)
-        found = storage.history.read(Query(*span, chosen.view, chosen.meters, keys, past.names))
-        return chosen, csv_lines(found.rows, found.columns, storage.calendar)
+        return chosen, HistoryView(self.site.runtime.storage, past, chosen, self.texts).csv()
 
 
 class Pictures(Handler):
