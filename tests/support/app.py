@@ -56,7 +56,9 @@ class App(Service):
     def environment_of_app(self) -> dict[str, str]:
         """What the Supervisor and the image set."""
         own = {"SUPERVISOR_TOKEN": TOKEN, "STATE_DIRECTORY": str(self.data), "TZ": "Europe/Warsaw"}
-        return os.environ | own
+        # A command with --config that a test called in this process has named that file to all.
+        inherited = {k: v for k, v in os.environ.items() if not k.startswith("ESQUIRELL_")}
+        return inherited | own
 
     def start(self, output: int | None = None) -> None:
         address, port = self._supervisor.address, self.ingress_port
