@@ -17,8 +17,8 @@ from esquirell.cli.output import print_table, say, warn
 from esquirell.cli.scan import COLUMNS, NOTHING, SECONDS, described, listen
 from esquirell.cli.values import print_grid
 from esquirell.domain.errors import ConfigError, EsquirellError, MeterError
-from esquirell.domain.heard import Question
 from esquirell.domain.meter import CALM_PUBLISH_EVERY_S, Meter
+from esquirell.domain.raw_datapoints import Question
 from esquirell.profiles import Choices
 from esquirell.settings import MqttSettings
 from esquirell.settings.devices import key_of

@@ -26,7 +26,7 @@ NOTHING = (
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
+class ScanResult:
     """The devices that were heard, by id; `trouble` says which ports could not be opened."""
 
     devices: "dict[str, Announcement]"
@@ -61,7 +61,7 @@ def scan(call: Call, seconds: int) -> int:
     return 0 if rows else 1
 
 
-def listen(seconds: int) -> Heard:
+def listen(seconds: int) -> ScanResult:
     """Listen for devices and show the progress. Raises UnavailableError if that is impossible."""
     # Both take longer to load than `--help` should.
     from rich.console import Console  # noqa: PLC0415
@@ -78,7 +78,7 @@ def listen(seconds: int) -> Heard:
             progress.update(
                 f"Listening for Tuya devices: {len(devices)} found, {left_s:.0f} s left"
             )
-        return Heard(dict(sorted(devices.items())), listener.trouble)
+        return ScanResult(dict(sorted(devices.items())), listener.trouble)
 
 
 def described(device: "Announcement") -> dict[str, str]:

@@ -15,7 +15,7 @@ from esquirell.daemon.signals import Flag
 from esquirell.demo.figures import figure, readings
 from esquirell.demo.scene import clock
 from esquirell.demo.screen import LEAST_MESSAGES, messages, rule, two_ends
-from esquirell.demo.watch import Sight, Watch
+from esquirell.demo.watch import Watch, WatchState
 
 PAUSE_S = 0.5
 PLAIN_PAUSE_S = 5.0
@@ -41,7 +41,7 @@ def show(house: House, watch: Watch, stopped: Flag, seconds: int | None) -> None
         click.echo(line(house, watch.sight()))
 
 
-def picture(house: House, sight: Sight, elapsed_s: float, console: Console) -> Group:
+def picture(house: House, sight: WatchState, elapsed_s: float, console: Console) -> Group:
     """Draw one moment."""
     title = Text.assemble(("esquirell watch", "bold"), f"  {house.broker}")
     head: list[RenderableType] = [two_ends(title, Text(clock(elapsed_s))), Text()]
@@ -60,7 +60,7 @@ def picture(house: House, sight: Sight, elapsed_s: float, console: Console) -> G
     return Group(*head, *middle, *messages(sight.last, room), *below)
 
 
-def line(house: House, sight: Sight) -> str:
+def line(house: House, sight: WatchState) -> str:
     """Write one moment in one line."""
     now = datetime.now(UTC).astimezone()
     powers = [
@@ -71,7 +71,7 @@ def line(house: House, sight: Sight) -> str:
     return f"{now:%H:%M:%S}  {'; '.join(powers) or 'nothing published yet'}"
 
 
-def _silent(house: House, sight: Sight) -> Iterable[Text]:
+def _silent(house: House, sight: WatchState) -> Iterable[Text]:
     silent = [name for name in house.meters if name not in sight.states]
     if silent:
         yield Text(f"nothing yet of {', '.join(silent)}", "dim")

@@ -13,7 +13,7 @@ from esquirell.demo.plan import HOST, Plan
 from esquirell.demo.record import Planned
 from esquirell.demo.servers import Servers
 from esquirell.demo.tally import Tally
-from esquirell.demo.watch import Sight
+from esquirell.demo.watch import WatchState
 from esquirell.runtime.demonstration import DAY_S
 
 
@@ -75,7 +75,7 @@ class Scene:
     """One moment."""
 
     elapsed_s: float
-    sight: Sight
+    sight: WatchState
     tally: Tally
     schedules: Sequence[Planned]
 

@@ -14,7 +14,7 @@ from rich.text import Text
 from esquirell.demo.figures import readings
 from esquirell.demo.record import Planned
 from esquirell.demo.scene import Facts, Scene, clock
-from esquirell.demo.watch import Heard
+from esquirell.demo.watch import TimedMessage
 
 # With many meters, this many lines are left for messages.
 LEAST_MESSAGES = 3
@@ -97,7 +97,7 @@ def _planned(planned: Planned) -> Text:
     return Text(f"{schedule.name}: {rule}, {due}")
 
 
-def messages(last: Sequence[Heard], count: int) -> Iterable[Text]:
+def messages(last: Sequence[TimedMessage], count: int) -> Iterable[Text]:
     """Show the last messages, one per line."""
     shown = last[-count:] if count > 0 else ()
     for heard in shown:

@@ -21,7 +21,7 @@ KEPT = 50
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
+class TimedMessage:
     """A message, and when it arrived (local time)."""
 
     at: datetime
@@ -30,13 +30,13 @@ class Heard:
 
 
 @dataclass(frozen=True, slots=True)
-class Sight:
+class WatchState:
     """What was seen so far: each meter's last state, readings and messages counted."""
 
     states: Mapping[str, Mapping[str, Any]]
     readings: int
     messages: int
-    last: tuple[Heard, ...]
+    last: tuple[TimedMessage, ...]
 
 
 class Watch:
@@ -54,7 +54,7 @@ class Watch:
         self._states: dict[str, Mapping[str, Any]] = {}
         self._readings = 0
         self._messages = 0
-        self._last: deque[Heard] = deque(maxlen=KEPT)
+        self._last: deque[TimedMessage] = deque(maxlen=KEPT)
         self._where = where
         self._connection = connection
         self._echo = echo
@@ -63,10 +63,10 @@ class Watch:
             self._connection.subscribe(self._own, lambda _: self._ready.set())
         self._connection.subscribe(f"{self._topics.base}/#", self._note)
 
-    def sight(self) -> Sight:
+    def sight(self) -> WatchState:
         """Return what was seen so far."""
         with self._lock:
-            return Sight(dict(self._states), self._readings, self._messages, tuple(self._last))
+            return WatchState(dict(self._states), self._readings, self._messages, tuple(self._last))
 
     def __enter__(self) -> Self:
         """Connect, and wait for a message of our own: from then on everything is seen.
@@ -104,7 +104,7 @@ class Watch:
         text = message.payload.decode("utf-8", errors="replace")
         with self._lock:
             self._messages += 1
-            self._last.append(Heard(datetime.now(UTC).astimezone(), message.topic, text))
+            self._last.append(TimedMessage(datetime.now(UTC).astimezone(), message.topic, text))
             meter = self._topics.meter_of(message.topic)
             if message.topic == self._topics.meter_state(meter):
                 self._note_state(meter, text)

@@ -73,7 +73,7 @@ class Candidate:
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
+class ExaminedCandidate:
     """A candidate that was heard: what it makes of the answer, and what that proves."""
 
     candidate: Candidate
@@ -96,11 +96,11 @@ class Recognised:
     """
 
     profile: Profile
-    best: Heard | None = None
+    best: ExaminedCandidate | None = None
     open: frozenset[str] = frozenset()
     voted: frozenset[str] = frozenset()
-    heard: tuple[Heard, ...] = field(default=())
-    refused: tuple[Heard, ...] = field(default=())
+    heard: tuple[ExaminedCandidate, ...] = field(default=())
+    refused: tuple[ExaminedCandidate, ...] = field(default=())
 
 
 def candidates(
@@ -158,7 +158,7 @@ def _shape(
 
 def recognise(every: Sequence[Candidate], answer: Mapping[str, Any]) -> Recognised:
     """Recognise a meter by an answer; an empty profile if nothing proves that it is one."""
-    all_heard = [_hear(candidate, answer) for candidate in every]
+    all_heard = [_examine(candidate, answer) for candidate in every]
     heard = _weighted([one for one in all_heard if not one.is_refused])
     refused = tuple(one for one in all_heard if one.is_refused)
     if not heard:
@@ -199,7 +199,7 @@ def _strength(profile: Profile, decoded: Decoded, answer: Mapping[str, Any]) -> 
     return weigh(decoded.values).strength + any(map(is_live, framed)) + _SAID * ways
 
 
-def _hear(candidate: Candidate, answer: Mapping[str, Any]) -> Heard:
+def _examine(candidate: Candidate, answer: Mapping[str, Any]) -> ExaminedCandidate:
     folded = without_letter(candidate.profile, answer)
     if folded:
         points = {**candidate.profile.datapoints, **folded}
@@ -214,18 +214,18 @@ def _hear(candidate: Candidate, answer: Mapping[str, Any]) -> Heard:
     return heard
 
 
-def _read(candidate: Candidate, answer: Mapping[str, Any]) -> Heard:
+def _read(candidate: Candidate, answer: Mapping[str, Any]) -> ExaminedCandidate:
     decoded = decode(answer, candidate.profile)
-    return Heard(candidate, decoded, weigh(decoded.values))
+    return ExaminedCandidate(candidate, decoded, weigh(decoded.values))
 
 
-def _weighted(heard: Sequence[Heard]) -> tuple[Heard, ...]:
+def _weighted(heard: Sequence[ExaminedCandidate]) -> tuple[ExaminedCandidate, ...]:
     """Weigh the candidates; the least unexplained is the measure of all."""
     least = min((one.candidate.cost for one in heard), default=0)
     return tuple(replace(one, weight=_weight(one, least)) for one in heard)
 
 
-def _weight(heard: Heard, least: float) -> float:
+def _weight(heard: ExaminedCandidate, least: float) -> float:
     explained = float(_DECAY ** (heard.candidate.cost - least))
     strength = heard.evidence.strength + min(heard.candidate.shape, 0)
     proved = float(_PROOF_COUNTS ** min(strength, _ENOUGH_IF_STRANGE))
@@ -244,7 +244,7 @@ class _Vote:
     open: bool
 
 
-def _votes(heard: Sequence[Heard], answer: Mapping[str, Any]) -> dict[str, _Vote]:
+def _votes(heard: Sequence[ExaminedCandidate], answer: Mapping[str, Any]) -> dict[str, _Vote]:
     """Count the votes on each datapoint of the answer, by what it means right now."""
     counts: dict[str, dict[_Meaning, float]] = defaultdict(lambda: defaultdict(float))
     points: dict[tuple[str, _Meaning], list[Datapoint]] = defaultdict(list)

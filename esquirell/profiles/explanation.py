@@ -8,7 +8,7 @@ from typing import Any
 
 from esquirell.domain.decoding import Decoded, decode
 from esquirell.domain.evidence import weigh
-from esquirell.domain.recognition import Heard, Recognised
+from esquirell.domain.recognition import ExaminedCandidate, Recognised
 from esquirell.profiles.capture import answer_of, identity_of
 from esquirell.profiles.choice import choose
 from esquirell.profiles.chosen import UNKNOWN, Choice, Identity
@@ -78,7 +78,7 @@ def _refused(found: Recognised) -> Iterator[str]:
         yield f"{_name(heard)}: {'; '.join(reasons)}"
 
 
-def _name(heard: Heard) -> str:
+def _name(heard: ExaminedCandidate) -> str:
     products = heard.candidate.products
     if heard.candidate.name == "layout":
         return f"layout of {products} {'product' if products == 1 else 'products'}"

@@ -7,8 +7,8 @@ from typing import Any
 from esquirell.domain.clock import Clock
 from esquirell.domain.device import Device
 from esquirell.domain.errors import MeterError
-from esquirell.domain.heard import Heard, Question
 from esquirell.domain.meter import Meter
+from esquirell.domain.raw_datapoints import Question, RawDatapoints
 from esquirell.domain.reading import Reading
 from esquirell.profiles import Choices
 from esquirell.profiles.choices import Announce
@@ -74,7 +74,7 @@ class Devices:
         keys = CloudKeys(cloud) if cloud and settings.cloud.keys else None
         return TuyaTransport(LocalTransport(network), cloud or NoCloud(), keys)
 
-    def reported(self, meter: Meter, heard: Heard) -> None:
+    def reported(self, meter: Meter, heard: RawDatapoints) -> None:
         """Pass on what a meter reported."""
         self._listener().reported(meter, heard)
 

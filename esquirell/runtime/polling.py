@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from esquirell.domain.errors import SpoolError
-from esquirell.domain.heard import Question
 from esquirell.domain.meter import Meter
+from esquirell.domain.raw_datapoints import Question
 from esquirell.domain.reading import MeterStatus
 from esquirell.runtime.devices import Devices
 from esquirell.runtime.measuring import Measuring

@@ -5,9 +5,9 @@ from typing import Any, Protocol
 
 from esquirell.domain.decoding import Decoded
 from esquirell.domain.device import Device
-from esquirell.domain.heard import Heard, Question
 from esquirell.domain.meter import Meter
 from esquirell.domain.profile import Profile
+from esquirell.domain.raw_datapoints import Question, RawDatapoints
 from esquirell.domain.redaction import redacted
 from esquirell.domain.schedule import TASK_PREFIX
 
@@ -27,7 +27,7 @@ class Describe(Protocol):
 class OneReader(Protocol):
     """Asks one meter at a time."""
 
-    def read(self, question: Question) -> Heard:
+    def read(self, question: Question) -> RawDatapoints:
         """Ask it and wait. Raises MeterUnreachableError or MeterRejectedError."""
         ...
 

@@ -8,8 +8,8 @@ from time import monotonic
 from typing import Protocol
 
 from esquirell.domain.errors import EsquirellError, UnavailableError
-from esquirell.domain.heard import Question
 from esquirell.domain.meter import Meter
+from esquirell.domain.raw_datapoints import Question
 
 log = logging.getLogger(__name__)
 

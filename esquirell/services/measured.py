@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 
 from esquirell.domain.errors import EsquirellError
-from esquirell.domain.heard import Heard, Question
+from esquirell.domain.raw_datapoints import Question, RawDatapoints
 from esquirell.domain.reading import Ledger, MeterStatus, Reading
 from esquirell.services.ports import Measures, ReadingStore, Transport
 
@@ -19,12 +19,12 @@ class MeasuredTransport:
     def ask(
         self,
         questions: Sequence[Question],
-        answered: Callable[[Question, Heard | EsquirellError], None],
+        answered: Callable[[Question, RawDatapoints | EsquirellError], None],
     ) -> None:
         """Ask as the transport behind does."""
         began = time.monotonic()
 
-        def note(question: Question, answer: Heard | EsquirellError) -> None:
+        def note(question: Question, answer: RawDatapoints | EsquirellError) -> None:
             result = answer.code if isinstance(answer, EsquirellError) else "ok"
             self._measures.polled(question.meter.name, result, time.monotonic() - began)
             answered(question, answer)

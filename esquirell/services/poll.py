@@ -9,10 +9,10 @@ from datetime import datetime, timedelta
 
 from esquirell.domain.clock import Clock
 from esquirell.domain.errors import EsquirellError, MeterUnreachableError, UnavailableError
-from esquirell.domain.heard import Heard, Question
 from esquirell.domain.meter import Meter
 from esquirell.domain.profile import Profile
 from esquirell.domain.quantity import is_counter
+from esquirell.domain.raw_datapoints import Question, RawDatapoints
 from esquirell.domain.reading import Outcome, Reading
 from esquirell.services.delivery import Delivery
 from esquirell.services.judging import Judging
@@ -179,7 +179,7 @@ class Poller:
             questions.append(replace(question, forced=True) if options.forced else question)
         return questions, outcomes
 
-    def _understand(self, meter: Meter, heard: Heard, moment: datetime) -> Reading:
+    def _understand(self, meter: Meter, heard: RawDatapoints, moment: datetime) -> Reading:
         decoded = self._profiles.decode(meter, heard.values)
         if not decoded.values:
             raise MeterUnreachableError("no_data", _nothing_measured(meter, heard))
@@ -263,7 +263,7 @@ def _adds(meter: Meter, profile: Profile) -> tuple[str, ...]:
     return tuple(str(point.adds) for point in profile.increments.values())
 
 
-def _nothing_measured(meter: Meter, heard: Heard) -> str:
+def _nothing_measured(meter: Meter, heard: RawDatapoints) -> str:
     names = ", ".join(sorted(heard.values)[:_MOST_NAMED])
     return (
         f"{meter.name} answers, but with nothing that is known to measure (DPs {names}): "

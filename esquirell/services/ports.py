@@ -11,10 +11,10 @@ if TYPE_CHECKING:
 
     from esquirell.domain.decoding import Decoded
     from esquirell.domain.errors import EsquirellError
-    from esquirell.domain.heard import Heard, Question
     from esquirell.domain.meter import Meter
     from esquirell.domain.process import Process
     from esquirell.domain.profile import Profile
+    from esquirell.domain.raw_datapoints import Question, RawDatapoints
     from esquirell.domain.reading import Ledger, MeterStatus, Reading
     from esquirell.domain.tasks import HeldTask
 
@@ -25,7 +25,7 @@ class Transport(Protocol):
     def ask(
         self,
         questions: Sequence[Question],
-        answered: Callable[[Question, Heard | EsquirellError], None],
+        answered: Callable[[Question, RawDatapoints | EsquirellError], None],
     ) -> None:
         """Ask several meters side by side; `answered` gets each answer, in any thread.
 

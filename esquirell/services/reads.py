@@ -10,8 +10,8 @@ from datetime import datetime
 
 from esquirell.domain.clock import Clock
 from esquirell.domain.errors import EsquirellError
-from esquirell.domain.heard import Heard, Question
 from esquirell.domain.meter import Meter
+from esquirell.domain.raw_datapoints import Question, RawDatapoints
 from esquirell.domain.reading import Outcome, Reading
 from esquirell.services.ports import CheckCancelled, Transport
 
@@ -25,7 +25,7 @@ GATHER_MANY_S = 0.06
 # Between two looks at whether a poll was cancelled.
 LOOK_EVERY_S = 0.5
 
-Understand = Callable[[Meter, Heard, datetime], Reading]
+Understand = Callable[[Meter, RawDatapoints, datetime], Reading]
 
 
 @dataclass(eq=False)
@@ -34,7 +34,7 @@ class RawAnswer:
 
     meter: Meter
     at: datetime
-    heard: Heard | EsquirellError
+    heard: RawDatapoints | EsquirellError
     outcome: Outcome | None = None
 
 
@@ -193,7 +193,7 @@ class InFlightReads:
             started = list(self._since.values())
         return time.monotonic() - min(started) if started else 0.0
 
-    def _answered(self, question: Question, heard: Heard | EsquirellError) -> None:
+    def _answered(self, question: Question, heard: RawDatapoints | EsquirellError) -> None:
         answer = RawAnswer(question.meter, self._clock(), heard)
         self._intake.put(answer)
         with self._lock:

@@ -11,8 +11,8 @@ from datetime import datetime
 from typing import Any
 
 from esquirell.domain.clock import Clock
-from esquirell.domain.heard import Heard
 from esquirell.domain.meter import Meter
+from esquirell.domain.raw_datapoints import RawDatapoints
 from esquirell.domain.reading import Outcome, Reading
 from esquirell.services.delivery import Delivery
 from esquirell.services.judging import Judging
@@ -67,7 +67,7 @@ class Reports:
         self._looked_up: dict[str, float] = {}
         self.on_kept: Callable[[], None] = lambda: None
 
-    def reported(self, meter: Meter, heard: Heard) -> None:
+    def reported(self, meter: Meter, heard: RawDatapoints) -> None:
         """Take the state of a meter that reported something; this never waits."""
         answer = RawAnswer(meter, self._clock(), heard)
         self._intake.put(answer)

@@ -11,8 +11,8 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
 from esquirell.domain.errors import ConfigError, EsquirellError, MeterError
-from esquirell.domain.heard import Heard, Question
 from esquirell.domain.meter import Meter
+from esquirell.domain.raw_datapoints import Question, RawDatapoints
 from esquirell.tuya.cloud.cloud import Cloud, NoCloud
 from esquirell.tuya.cloud.keys import CloudKeys
 from esquirell.tuya.errors import stopped
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 REMEMBERED_LOSSES = 64
 HOLD_S = 2.0
 
-Answered = Callable[[Question, Heard | EsquirellError], None]
+Answered = Callable[[Question, RawDatapoints | EsquirellError], None]
 
 
 class Transport:
@@ -35,9 +35,9 @@ class Transport:
         """Ask several meters side by side; `answered` gets each answer, in any thread."""
         raise NotImplementedError
 
-    def read(self, question: Question) -> Heard:
+    def read(self, question: Question) -> RawDatapoints:
         """Ask one meter and wait. Raises MeterUnreachableError or MeterRejectedError."""
-        answers: SimpleQueue[Heard | EsquirellError] = SimpleQueue()
+        answers: SimpleQueue[RawDatapoints | EsquirellError] = SimpleQueue()
         self.ask([question], lambda _, answer: answers.put(answer))
         answer = answers.get()
         if isinstance(answer, EsquirellError):
@@ -221,13 +221,13 @@ class TuyaTransport(Transport):
     def _ask_locally(self, questions: Sequence[Question], answered: Answered) -> None:
         asked = {question.meter.name: question for question in questions}
 
-        def check(question: Question, answer: Heard | EsquirellError) -> None:
+        def check(question: Question, answer: RawDatapoints | EsquirellError) -> None:
             self._check(asked[question.meter.name], answer, answered)
 
         self._local.ask([self._with_key(question) for question in questions], check)
 
     def _check(
-        self, question: Question, answer: Heard | EsquirellError, answered: Answered
+        self, question: Question, answer: RawDatapoints | EsquirellError, answered: Answered
     ) -> None:
         """Pass an answer on, unless the key was refused and the cloud may have a newer one."""
         keys = self._keys
@@ -249,7 +249,7 @@ class TuyaTransport(Transport):
         except MeterError as error:
             answered(question, error)
         else:
-            answered(question, Heard(values))
+            answered(question, RawDatapoints(values))
 
     def _submit(self, work: Callable[[], None], question: Question, answered: Answered) -> None:
         def run() -> None:

@@ -8,8 +8,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from esquirell.domain.heard import Heard, Question
 from esquirell.domain.meter import Meter
+from esquirell.domain.raw_datapoints import Question, RawDatapoints
 from esquirell.tuya.device_files import Addresses
 from esquirell.tuya.discovery.finder import Finder
 from esquirell.tuya.lan.loop import Loop
@@ -56,7 +56,7 @@ class Trial:
         """Close all lines."""
         self._transport.close()
 
-    def read(self, question: Question) -> Heard:
+    def read(self, question: Question) -> RawDatapoints:
         """Ask a meter and wait. Raises MeterUnreachableError or MeterRejectedError."""
         name = question.meter.name
         self._answered[name] = question
@@ -77,7 +77,7 @@ class Trial:
                 self._news.wait(left_s)
             return self._often
 
-    def reported(self, meter: Meter, heard: Heard) -> None:
+    def reported(self, meter: Meter, heard: RawDatapoints) -> None:
         """Note that a meter reported something."""
         del heard
         now = time.monotonic()

@@ -22,7 +22,7 @@ from esquirell.demo.scene import Facts, Scene, clock
 from esquirell.demo.screen import Screen
 from esquirell.demo.servers import Broker, Page, Servers
 from esquirell.demo.tally import Tally
-from esquirell.demo.watch import Heard, Sight, Watch
+from esquirell.demo.watch import TimedMessage, Watch, WatchState
 from esquirell.domain.schedule import Schedule
 from esquirell.runtime.demonstration import Topics, connection_to
 
@@ -53,8 +53,10 @@ def drawn(facts: Facts, scene: Scene) -> list[str]:
 
 
 def scene(states: dict[str, Any], planned: Sequence[Planned] = ()) -> Scene:
-    heard = [Heard(datetime.now(UTC), f"esquirell/{number}", "{}" * 99) for number in range(50)]
-    return Scene(42.4, Sight(states, 7, 50, tuple(heard)), Tally(7, 7), planned)
+    heard = [
+        TimedMessage(datetime.now(UTC), f"esquirell/{number}", "{}" * 99) for number in range(50)
+    ]
+    return Scene(42.4, WatchState(states, 7, 50, tuple(heard)), Tally(7, 7), planned)
 
 
 def test_figures_have_the_decimals_of_their_quantity() -> None:
@@ -146,7 +148,7 @@ def test_a_listener_counts_each_reading_once_and_ignores_what_is_none(broker: Mo
 def test_ones_own_house_is_shown_as_it_is_published(broker: Mosquitto) -> None:
     console = Console(file=io.StringIO(), width=90, height=24)
     house = House(["house", "barn"], "broker:1883")
-    sight = Sight({"house": STATE}, 7, 50, ())
+    sight = WatchState({"house": STATE}, 7, 50, ())
     lines = console.render_lines(picture(house, sight, 61.0, console))
     text = ["".join(part.text for part in line).rstrip() for line in lines]
     assert "esquirell watch  broker:1883" in text[0]

@@ -8,8 +8,8 @@ from support import fakes
 
 from esquirell import profiles
 from esquirell.domain.device import Device
-from esquirell.domain.heard import Heard, Question
 from esquirell.domain.meter import Meter
+from esquirell.domain.raw_datapoints import Question, RawDatapoints
 from esquirell.services.capture import Capture
 
 POINT = {"code": "cur_voltage", "type": "Integer", "values": {"scale": 1}}
@@ -27,9 +27,9 @@ class Reader:
         self.answer = answer
         self.asked: list[Question] = []
 
-    def read(self, question: Question) -> Heard:
+    def read(self, question: Question) -> RawDatapoints:
         self.asked.append(question)
-        return Heard(self.answer)
+        return RawDatapoints(self.answer)
 
 
 def taken(reader: Reader, meter: Meter | None = None, device: Device = DEVICE) -> dict[str, Any]:

@@ -7,8 +7,8 @@ import pytest
 from support.fakes import meter
 
 from esquirell.domain.errors import UnavailableError
-from esquirell.domain.heard import Question
 from esquirell.domain.meter import Meter
+from esquirell.domain.raw_datapoints import Question
 from esquirell.services import lines
 from esquirell.services.lines import Lines
 

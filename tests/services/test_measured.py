@@ -6,7 +6,7 @@ from support.db_samples import sample
 from support.waiting import eventually
 
 from esquirell.domain.errors import EsquirellError, MeterUnreachableError, UnavailableError
-from esquirell.domain.heard import Heard, Question
+from esquirell.domain.raw_datapoints import Question, RawDatapoints
 from esquirell.domain.reading import Ledger, MeterStatus
 from esquirell.services.measured import MeasuredStore, MeasuredTransport
 
@@ -26,14 +26,14 @@ class Measures:
 
 
 def test_each_answer_is_counted_with_what_came_of_it_and_handed_on() -> None:
-    measures, got = Measures(), dict[str, Heard | EsquirellError]()
+    measures, got = Measures(), dict[str, RawDatapoints | EsquirellError]()
     error = MeterUnreachableError("no_data", "it said nothing")
     behind = fakes.Transport(live={"101": 2360}, dead=error)
     transport = MeasuredTransport(behind, measures)
     questions = [Question(fakes.meter(name), forced=True) for name in ("live", "dead")]
     transport.ask(questions, lambda asked, answer: got.update({asked.meter.name: answer}))
     eventually(lambda: len(got) == 2)
-    assert got == {"live": Heard({"101": 2360}), "dead": error}
+    assert got == {"live": RawDatapoints({"101": 2360}), "dead": error}
     assert {poll[:2] for poll in measures.polls} == {("live", "ok"), ("dead", "no_data")}
     assert all(0 <= seconds < LIMIT_S for _, _, seconds in measures.polls)
     assert [forced for _, _, forced in behind.asked] == [True, True]

@@ -9,8 +9,8 @@ from support.fakes import Clock, Publisher, ReadingStore, Spool, Transport, mete
 
 from esquirell import profiles
 from esquirell.domain.errors import MeterUnreachableError
-from esquirell.domain.heard import Heard
 from esquirell.domain.meter import Meter
+from esquirell.domain.raw_datapoints import RawDatapoints
 from esquirell.domain.reading import Ledger, MeterStatus, Reading
 from esquirell.services.delivery import Delivery, Saver
 from esquirell.services.poll import Poller
@@ -39,7 +39,7 @@ class Bench:
         )
 
     def report(self, one: Meter, dps: Mapping[str, Any]) -> None:
-        self.reports.reported(one, Heard(dps, push="on"))
+        self.reports.reported(one, RawDatapoints(dps, push="on"))
         self.reports.run_once()
 
     def stored(self) -> list[datetime]:
@@ -244,7 +244,7 @@ PLUG = {"1": True, "18": 2174, "19": 5000, "20": 2300}
 
 
 def add(bench: Bench, one: Meter, increment: int, *, interrupted: bool = False) -> None:
-    added = Heard(PLUG, push="on", increments={"17": increment}, interrupted=interrupted)
+    added = RawDatapoints(PLUG, push="on", increments={"17": increment}, interrupted=interrupted)
     bench.reports.reported(one, added)
     bench.reports.run_once()
     bench.clock.advance(60)
@@ -271,7 +271,7 @@ def test_what_is_reported_while_the_process_ends_counts_as_well(bench: Bench) ->
     for increment in (100, 100):
         add(bench, plug, increment)
     # After the last round, before the line is closed.
-    bench.reports.reported(plug, Heard(PLUG, push="on", increments={"17": 50}))
+    bench.reports.reported(plug, RawDatapoints(PLUG, push="on", increments={"17": 50}))
     bench.reports.close()
     assert bench.publisher.readings[-1][0].values["energy_import"] == 0.15
     assert bench.store.ledger_of["main"].counters["energy_import"].total == 0.15

@@ -10,8 +10,8 @@ from support.fakes import Clock, Publisher, Transport, meter
 from support.statistics import Workshop
 
 from esquirell import profiles
-from esquirell.domain.heard import Heard
 from esquirell.domain.periods import Calendar
+from esquirell.domain.raw_datapoints import RawDatapoints
 from esquirell.domain.reading import payload
 from esquirell.services.delivery import Delivery, Saver
 from esquirell.services.poll import Poller
@@ -250,7 +250,7 @@ def test_what_was_reported_without_a_time_counts_once_when_its_period_ends(
     poller.judging.prepare(["plug"])
     for increments in ({"17": 100}, {"17": 100}, {}):
         house.poll(1)
-        reports.reported(plug, Heard(PLUG, push="on", increments=increments))
+        reports.reported(plug, RawDatapoints(PLUG, push="on", increments=increments))
         reports.run_once()
     house.wrong = timedelta(0)
     house.poll(1)

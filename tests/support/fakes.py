@@ -18,8 +18,8 @@ from esquirell.domain.errors import (
     UnavailableError,
     UnstorableError,
 )
-from esquirell.domain.heard import Heard, Question
 from esquirell.domain.meter import Meter
+from esquirell.domain.raw_datapoints import Question, RawDatapoints
 from esquirell.domain.reading import Ledger, MeterStatus, Reading
 from esquirell.domain.schedule import Edit, LastRun, Schedule, StoredSchedule
 
@@ -54,21 +54,25 @@ class Transport:
     def ask(
         self,
         questions: Sequence[Question],
-        answered: Callable[[Question, Heard | EsquirellError], None],
+        answered: Callable[[Question, RawDatapoints | EsquirellError], None],
     ) -> None:
         for question in questions:
             self.asked.append((question.meter.name, question.refresh, question.forced))
             threading.Thread(target=self._answer, args=(question, answered), daemon=True).start()
 
     def _answer(
-        self, question: Question, answered: Callable[[Question, Heard | EsquirellError], None]
+        self,
+        question: Question,
+        answered: Callable[[Question, RawDatapoints | EsquirellError], None],
     ) -> None:
         script = self.scripts[question.meter.name]
         try:
             answer = script() if callable(script) else script
         except EsquirellError as error:
             answer = error
-        answered(question, answer if isinstance(answer, EsquirellError) else Heard(dict(answer)))
+        answered(
+            question, answer if isinstance(answer, EsquirellError) else RawDatapoints(dict(answer))
+        )
 
     def close(self) -> None:
         self.closed.set()

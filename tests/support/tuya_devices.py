@@ -13,8 +13,8 @@ import tuyamock
 from pydantic import SecretStr
 from support.waiting import eventually
 
-from esquirell.domain.heard import Question
 from esquirell.domain.meter import Meter, ProtocolVersion
+from esquirell.domain.raw_datapoints import Question
 from esquirell.tuya.device_files import Addresses
 from esquirell.tuya.discovery.finder import Finder
 from esquirell.tuya.lan.loop import Loop

@@ -10,8 +10,8 @@ from support.configuration import ConfigurationFolder
 from support.tuya_broadcasts import Broadcaster, free_ports, listener
 from support.tuya_devices import DEVICE_ID, KEY, simulated
 
-from esquirell.domain.heard import Question
 from esquirell.domain.meter import Meter
+from esquirell.domain.raw_datapoints import Question
 from esquirell.profiles.choices import Change
 from esquirell.runtime import devices as module
 from esquirell.runtime.devices import Devices

@@ -10,8 +10,8 @@ from pydantic import SecretStr
 from support.service import DPS, KEY
 
 from esquirell.domain.errors import MeterError
-from esquirell.domain.heard import Question
 from esquirell.domain.meter import Meter
+from esquirell.domain.raw_datapoints import Question
 from esquirell.tuya.simulator import SimulatedMeter
 from esquirell.tuya.trial import Trial
 

@@ -24,8 +24,8 @@ from support.tuya_devices import (
 )
 
 from esquirell.domain.errors import MeterError
-from esquirell.domain.heard import Question
 from esquirell.domain.meter import ProtocolVersion
+from esquirell.domain.raw_datapoints import Question
 
 QUERIES = (tinytuya.DP_QUERY, tinytuya.DP_QUERY_NEW)
 PARTS = ({"1": 11, "6": "AAAhqAAAAAA="}, {"101": 2, "102": 3}, {"111": 4})

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from support.tuya_devices import LanReader, MockRequest, MockSession, a_meter, mock_device
 from support.waiting import eventually
 
-from esquirell.domain.heard import Question
+from esquirell.domain.raw_datapoints import Question
 from esquirell.tuya.lan import datapoints, device
 from esquirell.tuya.lan.datapoints import CONFIRM_AGAIN_S, CONFIRM_S, Datapoints
 from esquirell.tuya.lan.session import Message

@@ -20,8 +20,8 @@ from support.tuya_devices import (
 )
 from support.waiting import eventually
 
-from esquirell.domain.heard import Heard, Question
 from esquirell.domain.meter import Meter
+from esquirell.domain.raw_datapoints import Question, RawDatapoints
 from esquirell.tuya.lan.datapoints import REMEMBERED, REPEATED_S, Increments
 from esquirell.tuya.lan.session import Message
 
@@ -116,9 +116,9 @@ def test_an_increment_that_was_asked_for_is_missed_if_it_is_a_new_one() -> None:
 
 class Ear:
     def __init__(self) -> None:
-        self.heard: list[Heard] = []
+        self.heard: list[RawDatapoints] = []
 
-    def reported(self, meter: Meter, heard: Heard) -> None:
+    def reported(self, meter: Meter, heard: RawDatapoints) -> None:
         del meter
         self.heard.append(heard)
 

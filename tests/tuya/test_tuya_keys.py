@@ -10,7 +10,7 @@ from support.tuya_cloud import API_KEY, API_SECRET, TuyaCloud, device
 from support.tuya_devices import DEVICE_ID, KEY, MEASURED, OTHER_KEY, a_meter
 
 from esquirell.domain.errors import MeterRejectedError
-from esquirell.domain.heard import Heard, Question
+from esquirell.domain.raw_datapoints import Question, RawDatapoints
 from esquirell.tuya.cloud.account import Account
 from esquirell.tuya.cloud.cloud import Cloud
 from esquirell.tuya.cloud.keys import CloudKeys
@@ -30,7 +30,7 @@ class Device(LocalTransport):
         for question in questions:
             fits = question.meter.local_key.get_secret_value() in self.keys
             refusal = MeterRejectedError("wrong_key", "another key")
-            answered(question, Heard(MEASURED) if fits else refusal)
+            answered(question, RawDatapoints(MEASURED) if fits else refusal)
 
 
 def transport(server: TuyaCloud, state: Path, *keys: str) -> TuyaTransport:

@@ -13,8 +13,8 @@ import pytest
 from support.tuya_devices import KEY, LanReader, a_meter, mock_device
 from support.waiting import eventually
 
-from esquirell.domain.heard import Heard, Question
 from esquirell.domain.meter import Meter
+from esquirell.domain.raw_datapoints import Question, RawDatapoints
 from esquirell.tuya.lan import access
 from esquirell.tuya.lan import device as held
 from esquirell.tuya.lan.access import BORNE_S, FIRST_S, LONGEST_S, Suspension
@@ -146,7 +146,7 @@ class Ear:
         self.events: list[tuple[str, Mapping[str, Any]]] = []
         self.reports = 0
 
-    def reported(self, meter: Meter, heard: Heard) -> None:
+    def reported(self, meter: Meter, heard: RawDatapoints) -> None:
         del meter, heard
         self.reports += 1
 

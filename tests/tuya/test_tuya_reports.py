@@ -21,8 +21,8 @@ from support.tuya_devices import (
 )
 from support.waiting import eventually
 
-from esquirell.domain.heard import Heard, Question
 from esquirell.domain.meter import Meter, ProtocolVersion
+from esquirell.domain.raw_datapoints import Question, RawDatapoints
 from esquirell.tuya.lan import exchange
 from esquirell.tuya.lan.network import Keep
 from esquirell.tuya.simulator import SimulatedMeter
@@ -35,10 +35,10 @@ class Ear:
     """Notes what was reported, and when."""
 
     def __init__(self) -> None:
-        self.heard: list[tuple[float, str, Heard]] = []
+        self.heard: list[tuple[float, str, RawDatapoints]] = []
         self.events: list[tuple[str, Mapping[str, Any]]] = []
 
-    def reported(self, meter: Meter, heard: Heard) -> None:
+    def reported(self, meter: Meter, heard: RawDatapoints) -> None:
         self.heard.append((time.monotonic(), meter.name, heard))
 
     def event(self, kind: str, data: Mapping[str, Any]) -> None:

@@ -7,8 +7,8 @@ from tempfile import TemporaryDirectory
 
 from esquirell.cli.checks.finding import Finding, advice, fault, fine
 from esquirell.domain.errors import ConfigError, EsquirellError
-from esquirell.domain.heard import Heard, Question
 from esquirell.domain.meter import LOCAL_KEY_LENGTH, Meter
+from esquirell.domain.raw_datapoints import Question, RawDatapoints
 from esquirell.domain.reading import Ledger, MeterStatus, iso
 from esquirell.profiles import Choices
 from esquirell.profiles.chosen import UNKNOWN
@@ -94,7 +94,7 @@ def _refresh(choices: Choices, meter: Meter) -> tuple[int, ...]:
         return ()  # a finding of its own
 
 
-def _answered(meter: Meter, heard: Heard | EsquirellError) -> Finding:
+def _answered(meter: Meter, heard: RawDatapoints | EsquirellError) -> Finding:
     check = f"meter {meter.name}: reading"
     if isinstance(heard, EsquirellError):
         # The problem and its remedy are one sentence.

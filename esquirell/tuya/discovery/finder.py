@@ -9,8 +9,8 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from esquirell.domain.errors import MeterError, MeterUnreachableError, UnavailableError
-from esquirell.domain.heard import Question
 from esquirell.domain.meter import Meter
+from esquirell.domain.raw_datapoints import Question
 from esquirell.tuya.device_files import Addresses
 from esquirell.tuya.errors import not_found, stopped
 

@@ -7,9 +7,9 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Any
 
-from esquirell.domain.heard import Heard, Push, Question
 from esquirell.domain.meter import Meter
 from esquirell.domain.numbers import whole
+from esquirell.domain.raw_datapoints import Push, Question, RawDatapoints
 from esquirell.tuya.lan.session import Message
 
 KEEP_S = 60.0
@@ -316,7 +316,7 @@ class Child:
 
     def heard(
         self, line: int | None, push: Push, interval_s: Callable[[Meter], float], *, partial: bool
-    ) -> Heard:
+    ) -> RawDatapoints:
         """Return what is to be believed of the meter now; `line` is the one that lives, if any."""
         now, question = time.monotonic(), self.last_question()
         current = self.datapoints.current(
@@ -325,6 +325,6 @@ class Child:
         oldest = min([point.at for point in current.values()], default=now)
         values = {name: point.value for name, point in current.items()}
         if not question.increments:
-            return Heard(values, now - oldest, partial, push)
+            return RawDatapoints(values, now - oldest, partial, push)
         added, interrupted = self.increments.take(line)
-        return Heard(values, now - oldest, partial, push, added, interrupted)
+        return RawDatapoints(values, now - oldest, partial, push, added, interrupted)

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from esquirell.domain.errors import EsquirellError, MeterError
-from esquirell.domain.heard import Heard, Push, Question
 from esquirell.domain.meter import Meter
+from esquirell.domain.raw_datapoints import Push, Question, RawDatapoints
 from esquirell.tuya.errors import stopped
 from esquirell.tuya.lan.access import RETRY_S, CoolDown, DeviceLock, Reconnect, Suspension
 from esquirell.tuya.lan.datapoints import Child
@@ -34,7 +34,7 @@ class Read(NamedTuple):
     """A question under way, and who waits for the answer."""
 
     question: Question
-    answered: Callable[[Heard | EsquirellError], None]
+    answered: Callable[[RawDatapoints | EsquirellError], None]
 
 
 class Device:
@@ -159,7 +159,7 @@ class Device:
     def _serve(self, read: Read) -> Script[None]:
         """Answer one read, and forget it."""
         child = self.child_of(read.question.meter)
-        answer: Heard | EsquirellError
+        answer: RawDatapoints | EsquirellError
         try:
             if not read.question.forced:
                 self._cooling.check()
@@ -170,7 +170,7 @@ class Device:
         self._open_until = time.monotonic() + SUSPENDED_OPEN_S
         read.answered(answer)
 
-    def _counted(self, read: Script[Heard]) -> Script[Heard]:
+    def _counted(self, read: Script[RawDatapoints]) -> Script[RawDatapoints]:
         """Count failures in a row, but not that the meter is busy with ourselves."""
         try:
             heard = yield from read
@@ -180,7 +180,7 @@ class Device:
         self._cooling.succeeded()
         return heard
 
-    def _read(self, child: Child, question: Question) -> Script[Heard]:
+    def _read(self, child: Child, question: Question) -> Script[RawDatapoints]:
         answers, self._asked = child.datapoints.answers, child
         try:
             yield from self._reader.read(child.datapoints, question)
@@ -299,7 +299,7 @@ class Device:
         cids = (child for child in self.children.values() if child.meter.cid == message.cid)
         return next(cids, None)
 
-    def _heard(self, child: Child, *, partial: bool = False) -> Heard:
+    def _heard(self, child: Child, *, partial: bool = False) -> RawDatapoints:
         line = self._exchange.number if self._exchange.ready else None
         push = self.push_of(child.meter)
         return child.heard(line, push, self._network.interval_s, partial=partial)

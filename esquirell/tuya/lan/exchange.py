@@ -6,8 +6,8 @@ import time
 from collections.abc import Callable, Collection, Generator, Iterable
 from typing import Never, Protocol, TypeVar
 
-from esquirell.domain.heard import Question
 from esquirell.domain.meter import Meter
+from esquirell.domain.raw_datapoints import Question
 from esquirell.tuya.errors import AttemptError, Step, impossible_key
 from esquirell.tuya.lan.access import DeviceLock
 from esquirell.tuya.lan.datapoints import Datapoints

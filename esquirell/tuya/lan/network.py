@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-from esquirell.domain.heard import Heard
 from esquirell.domain.meter import Meter
+from esquirell.domain.raw_datapoints import RawDatapoints
 from esquirell.tuya.device_files import Addresses
 from esquirell.tuya.discovery.finder import Finder, Learn
 from esquirell.tuya.lan.loop import Loop
@@ -48,7 +48,7 @@ Keep = Literal["held", "kept", "closed"]
 class Listener(Protocol):
     """Hears of what meters do by themselves, in the loop's thread: it must not wait."""
 
-    def reported(self, meter: Meter, heard: Heard) -> None:
+    def reported(self, meter: Meter, heard: RawDatapoints) -> None:
         """Take the state of a meter that reported something."""
         ...
 
@@ -60,7 +60,7 @@ class Listener(Protocol):
 class Nobody:
     """Stands in where nobody listens."""
 
-    def reported(self, meter: Meter, heard: Heard) -> None:
+    def reported(self, meter: Meter, heard: RawDatapoints) -> None:
         """Ignore it."""
 
     def event(self, kind: str, data: Mapping[str, Any]) -> None:

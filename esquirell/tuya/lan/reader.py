@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from functools import partial
 
 from esquirell.domain.errors import MeterError
-from esquirell.domain.heard import Question
 from esquirell.domain.meter import Meter
+from esquirell.domain.raw_datapoints import Question
 from esquirell.tuya.discovery.finder import Follower
 from esquirell.tuya.errors import (
     AttemptError,

@@ -1,4 +1,4 @@
-"""What is asked of a meter, and what it said: raw datapoints, before their meaning is known."""
+"""What to ask a meter for, and what it sent: raw datapoints, before they are decoded."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -29,12 +29,12 @@ class Question:
 
 
 @record
-class Heard:
-    """All that a meter said and that is still to be believed.
+class RawDatapoints:
+    """The datapoints that a meter sent and that still hold.
 
     `values` are by DP id, or by code where the cloud knows no ids; `oldest_s` is the age of the
-    oldest of them. `partial`: it answered nothing, and reported something meanwhile. `push` says
-    whether its line is held. `increments` adds up what was reported of each DP that holds an
+    oldest of them. `partial`: it did not answer, but reported something meanwhile. `push`: whether
+    its connection is kept open. `increments` adds up what was reported of each DP that holds an
     increment since the last time, `interrupted` says that a report may have been missed since.
     """
 
