@@ -75,7 +75,7 @@ soak: install ## half an hour with a fault at random each minute: SOAK_MINUTES, 
 	SOAK_MINUTES=$(SOAK_MINUTES) $(BIN)/pytest -n0 -s tests/faults/test_soak.py
 
 mutants: install ## small changes that do harm: which of them no test notices. ROOMS="domain mqtt" COUNT=100 SEED=1
-	$(BIN)/python script/mutants.py $(ROOMS) --count $(or $(COUNT),100) --seed $(or $(SEED),1)
+	$(BIN)/python -m script.mutants $(ROOMS) --count $(or $(COUNT),100) --seed $(or $(SEED),1)
 
 AXE := .cache/browser/node_modules/axe-core/axe.min.js
 
