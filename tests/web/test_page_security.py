@@ -146,6 +146,41 @@ def test_a_session_that_was_ended_lets_nobody_in_again(house: House) -> None:
     assert stolen.get("/").status == 302
 
 
+def test_a_log_in_begins_a_session_that_nobody_knew_before(house: House) -> None:
+    attacker = house.browser()
+    victim = house.stranger()
+    victim.cookies["esquirell_session"] = attacker.cookies["esquirell_session"]
+    assert victim.log_in().status == 302
+    mine, theirs = (one.cookies["esquirell_session"] for one in (victim, attacker))
+    assert mine != theirs
+    # Each ends its own session, and not the other one's.
+    victim.post("/logout", {})
+    assert attacker.get("/").status == 200
+    assert victim.get("/").status == 302
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/history", "/meters", "/history?show=power", "/log", "/add"]
+)
+def test_a_label_that_is_html_is_text_on_every_page(house: House, path: str) -> None:
+    assert LABEL not in house.browser().get(path).text
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/history.csv?show=power%0d%0aX-Evil:1",
+        "/history.csv?at=%0d%0aX-Evil:1&span=range&until=%0d%0aX-Evil:1",
+        "/log?last=%0d%0aX-Evil:1",
+        "/login?next=%0d%0aX-Evil:1",
+        "/meters?q=%0d%0aX-Evil:1&removed=%0d%0aX-Evil:1",
+    ],
+)
+def test_no_header_is_made_of_what_an_address_says(house: House, path: str) -> None:
+    for browser in (house.browser(), house.stranger()):
+        assert browser.get(path).headers["X-Evil"] is None
+
+
 def test_a_forged_session_lets_nobody_in(house: House) -> None:
     browser = house.browser()
     cookie = browser.cookies["esquirell_session"]
