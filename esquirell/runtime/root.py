@@ -194,7 +194,8 @@ class Runtime:
     def jobs(self) -> Jobs:
         """Work on request."""
         keep = self.settings.database.log_retention
-        return Jobs(self.storage.commands, TaskSender(self.app), self.shared.held, now, keep)
+        sender, held = TaskSender(self.app), self.shared.held
+        return Jobs(self.storage.commands, sender, held, now, keep, self.upkeep.trusts)
 
     @cached_property
     def commands(self) -> Commands:

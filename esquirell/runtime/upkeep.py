@@ -130,14 +130,15 @@ class Upkeep:
         """Prunes old readings."""
         keep = self._settings.database.raw_retention
         storage = self._storage
-        return Retention(storage.periods, storage.calendar, keep, self.clock, self._is_right)
+        return Retention(storage.periods, storage.calendar, keep, self.clock, self.trusts)
 
     @cached_property
     def corrections(self) -> Corrections:
         """Corrections of stored data."""
         return Corrections(self.database, self._storage.calendar, self.clock)
 
-    def _is_right(self, now: datetime) -> bool:
+    def trusts(self, now: datetime) -> bool:
+        """Whether a clock that shows `now` is right. Raises UnavailableError."""
         return self.timekeeper.trusts(now, lambda: newest(self._storage.reading_history.statuses()))
 
     def _trace_of_one_missing(self) -> Path | None:

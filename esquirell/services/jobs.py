@@ -4,7 +4,7 @@ import time
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from esquirell.domain.clock import Clock
@@ -27,6 +27,7 @@ DOUBT = timedelta(seconds=30)
 REPEATS_WITHIN = timedelta(minutes=5)
 KEEP = timedelta(days=90)
 PRUNE_EVERY = timedelta(hours=1)
+NEVER = datetime.min.replace(tzinfo=UTC)
 # A client that sends without end fills no disk: of so many the oldest go, looked at after so many.
 KEEP_MOST = 10_000
 PRUNE_AFTER = 1000
@@ -50,12 +51,14 @@ class Jobs:
         held: HeldTasks,
         clock: Clock,
         keep: timedelta = KEEP,
+        is_right: Callable[[datetime], bool] = lambda _: True,
     ) -> None:
         self._log = log
         self._sender = sender
         self._held = held
         self._clock = clock
         self._keep = keep
+        self._is_right = is_right
         self._pruned_at: datetime | None = None
         self._recorded = 0
         self._missing: dict[str, datetime] = {}
@@ -145,8 +148,10 @@ class Jobs:
 
     def _prune(self, now: datetime) -> None:
         flooded = self._recorded >= PRUNE_AFTER
-        if flooded or self._pruned_at is None or now - self._pruned_at > PRUNE_EVERY:
-            self._log.prune(now - self._keep, KEEP_MOST)
+        if flooded or self._pruned_at is None or abs(now - self._pruned_at) > PRUNE_EVERY:
+            # By a clock that is wrong nothing is old.
+            before = now - self._keep if self._is_right(now) else NEVER
+            self._log.prune(before, KEEP_MOST)
             self._pruned_at, self._recorded = now, 0
 
 

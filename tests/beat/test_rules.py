@@ -1,4 +1,4 @@
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -107,6 +107,22 @@ def test_daylight_saving(cron: str, after: str, runs: list[str]) -> None:
         found = rule.after(moment)
         assert found == at(expected)
         moment = found
+
+
+ZONES = ["Europe/Warsaw", "America/New_York", "Australia/Lord_Howe", "Africa/Casablanca", "UTC"]
+
+
+@pytest.mark.parametrize("zone", ZONES)
+@pytest.mark.parametrize("cron", ["30 2 * * *", "15 1 * * *", "0 0 * * *", "59 23 * * *"])
+def test_a_year_has_a_run_on_each_of_its_days(cron: str, zone: str) -> None:
+    """Also on those that are an hour longer or shorter, or have no such time."""
+    local = ZoneInfo(zone)
+    rule, days = Crontab(cron, zone), []
+    moment = datetime(2025, 12, 31, 23, 59, 30, tzinfo=local)
+    while (run := rule.after(moment)) and run < datetime(2027, 1, 1, tzinfo=local):
+        days.append(run.astimezone(local).date())
+        moment = run
+    assert days == [date(2026, 1, 1) + timedelta(days=day) for day in range(365)]
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from esquirell.domain.command import Answer, Request
 from esquirell.domain.errors import CommandError, UnavailableError
 from esquirell.domain.tasks import HeldTask
 from esquirell.services.command_table import COMMANDS, Change
-from esquirell.services.jobs import DOUBT, EXPIRES_S, Search
+from esquirell.services.jobs import DOUBT, EXPIRES_S, Jobs, Search
 
 
 @pytest.mark.parametrize(
@@ -150,6 +150,23 @@ def test_old_commands_are_forgotten() -> None:
     assert len(bench.log.records) == 1
     bench.clock.advance(2 * 86_400)
     bench.jobs.tidy()
+    assert bench.log.records == {}
+
+
+def test_by_a_wrong_clock_no_command_is_old() -> None:
+    bench, right = Bench(from_file()), [False]
+    jobs = Jobs(bench.log, bench.sender, bench.held, bench.clock, is_right=lambda _: right[0])
+    bench.ok("schedule/set", name="fetch", every=5)
+    bench.clock.advance(365 * 86_400)
+    jobs.tidy()
+    assert len(bench.log.records) == 1
+    # Set right again, it is looked after as before, and not in a year.
+    bench.clock.advance(-300 * 86_400)
+    right[0] = True
+    jobs.tidy()
+    assert len(bench.log.records) == 1
+    bench.clock.advance(26 * 86_400)
+    jobs.tidy()
     assert bench.log.records == {}
 
 
