@@ -81,7 +81,7 @@ def test_a_queue_that_nobody_serves_is_told_and_leaves_no_backlog(
         )
     assert told[0]["state"] == "offline"
     assert told[0]["reason"] == "unreachable"
-    assert "start esquirell worker --queue yard" in service.log
+    assert "worker --queue yard on its network" in service.log
     assert server.client.llen("yard") == 0
     with Observer(broker.port, "esquirell/bridge/response/health") as observer:
         observer.publish("esquirell/bridge/request/health", b"{}")
