@@ -119,7 +119,7 @@ class ScheduleSnapshots:
         self._lock = threading.Lock()
         self._notes: dict[str, str] = {}
         self._refused = ""
-        self.on_news: Callable[[], None] = lambda: None
+        self.on_work: Callable[[], None] = lambda: None
         self.on_change: Callable[[], None] = lambda: None
 
     def look(self, ahead_s: float = 0.0, orders: Sequence[Order] = ()) -> ScheduleSnapshot:
@@ -176,7 +176,7 @@ class ScheduleSnapshots:
             self.look()
 
     def share(self, ahead_s: float, orders: Sequence[Order] = ()) -> ScheduleSnapshot:
-        """Query as `look` does and share the result; calls `on_news` after a change."""
+        """Query as `look` does and share the result; calls `on_work` after a change."""
         began, (_, before) = self._clock(), self._shared
         snapshot = self.look(ahead_s, orders)
         self._shared = (began, snapshot)
@@ -184,7 +184,7 @@ class ScheduleSnapshots:
         is_due = ran and began - self._ran_at >= RUNS_S
         if is_due or snapshot.version != before.version:
             self._ran_at = began
-            self.on_news()
+            self.on_work()
         return snapshot
 
     @property

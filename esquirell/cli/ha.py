@@ -17,7 +17,7 @@ from esquirell.domain.long_term import HOUR
 from esquirell.domain.reading import iso
 from esquirell.domain.statistic import quantity_of
 from esquirell.services.backfill import BackfillOptions, Report, SensorReport
-from esquirell.services.backfill_plan import REASONS, Left
+from esquirell.services.backfill_plan import REASONS, SkippedHour
 
 if TYPE_CHECKING:
     from esquirell.runtime.backfilling import Backfilling
@@ -157,7 +157,7 @@ def _left(sensors: Sequence[SensorReport], zone: str) -> Iterator[str]:
             yield f"{planned.statistic}, {span}, left alone: {reason}"
 
 
-def _stretches(left: Mapping[datetime, Left]) -> Iterator[tuple[datetime, datetime, str]]:
+def _stretches(left: Mapping[datetime, SkippedHour]) -> Iterator[tuple[datetime, datetime, str]]:
     hours = sorted(left)
     numbered = enumerate(hours)
     for (_, reason), stretch in groupby(

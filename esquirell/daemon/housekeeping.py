@@ -62,20 +62,20 @@ def by_one(lease: Lease, run_once: Callable[[], float]) -> Callable[[], float]:
 class Housekeeping:
     """Takes one step at a time, meter by meter.
 
-    `tell_cost` publishes what a meter has cost, once its statistics are up to date.
+    `publish_cost` publishes what a meter has cost, once its statistics are up to date.
     """
 
     def __init__(
         self,
         statistics: Statistics,
         retention: Retention,
-        tell_cost: Callable[[str], None],
+        publish_cost: Callable[[str], None],
         monotonic: Callable[[], float] = time.monotonic,
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
         self._statistics = statistics
         self._retention = retention
-        self._tell_cost = tell_cost
+        self._tell_cost = publish_cost
         self._monotonic = monotonic
         self._wall_clock = wall_clock
         self._queue: deque[tuple[Work, str]] = deque()

@@ -184,8 +184,8 @@ def _bridge(runtime: Runtime, lease: Lease | None = None) -> Part:
 
     @contextmanager
     def make() -> Iterator[RunOnce]:
-        runtime.bridging.bridge.on_news(part.wake)
-        runtime.shared.snapshots.on_news = part.wake
+        runtime.bridging.bridge.on_work(part.wake)
+        runtime.shared.snapshots.on_work = part.wake
         yield run_once
 
     part = Part("bridge", make)
@@ -265,7 +265,7 @@ def _housekeeping(runtime: Runtime) -> Part:
     @contextmanager
     def make() -> Iterator[RunOnce]:
         statistics, retention = runtime.storage.statistics, runtime.upkeep.retention
-        keeper = Housekeeping(statistics, retention, runtime.tell_cost)
+        keeper = Housekeeping(statistics, retention, runtime.publish_cost)
         lease = runtime.shared.lease("housekeeper", runtime.instance)
         try:
             yield by_one(lease, keeper.run_once)

@@ -40,7 +40,7 @@ class Revoke(ControlHandler):
         )
         if not replies and self._some_run_solo():
             raise HTTPError(503, SOLO)
-        self.write({"message": told(replies or ())})
+        self.write({"message": worker_answer(replies or ())})
 
     def _some_run_solo(self) -> bool:
         """Return whether a worker receives control commands between its tasks only."""
@@ -49,7 +49,7 @@ class Revoke(ControlHandler):
         return any(".solo:" in str(pool.get("implementation")) for pool in pools)
 
 
-def told(replies: Sequence[Mapping[str, Reply]]) -> str:
+def worker_answer(replies: Sequence[Mapping[str, Reply]]) -> str:
     """Return the answer of the worker that knows the task. Raises HTTPError when it refused."""
     answers = [answer for reply in replies for answer in reply.values()]
     if not answers:

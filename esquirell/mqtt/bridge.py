@@ -101,11 +101,11 @@ class Bridge:
             self._connection.subscribe(self._topics.birth, self._born, qos=0)
         self._retained.start()
 
-    def on_news(self, hook: Callable[[], None]) -> None:
+    def on_work(self, hook: Callable[[], None]) -> None:
         """Call `hook`, from any thread, when there is something to do before the next round."""
-        self._on_news = self._retained.on_news = hook
+        self._on_news = self._retained.on_work = hook
 
-    def look_soon(self) -> None:
+    def check_soon(self) -> None:
         """Publish changes of health or configuration on the next tick; callable from any thread."""
         self._is_info_new.set()
         self._on_news()

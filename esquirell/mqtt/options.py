@@ -9,7 +9,7 @@ from esquirell.domain.errors import ConfigError
 
 
 @dataclass(frozen=True, slots=True)
-class Waits:
+class Timeouts:
     """For how long a connection waits, in seconds.
 
     Between attempts to connect it is `shortest_s` at first, twice as long each time, and
@@ -46,7 +46,7 @@ class Options:
     keepalive: int = 30
     session_expiry: int = 0
     fresh: bool = False
-    waits: Waits = Waits()
+    waits: Timeouts = Timeouts()
 
     @property
     def starts_afresh(self) -> bool:

@@ -38,7 +38,7 @@ class RetainedTopics:
         self._held: dict[str, bytes] = {}
         # What was published here, and for which meter or schedule.
         self._published: dict[str, tuple[str, str]] = {}
-        self.on_news: Callable[[], None] = lambda: None
+        self.on_work: Callable[[], None] = lambda: None
 
     def start(self) -> None:
         """Subscribe to what others publish; call once, before the connection starts."""
@@ -135,7 +135,7 @@ class RetainedTopics:
         self._came.append((message.topic, message.payload))
         # Over MQTT 3.1.1 what was published here comes back.
         if message.payload != self._connection.retained(message.topic):
-            self.on_news()
+            self.on_work()
 
     def _look(self) -> None:
         """Handle a retained message; our topics changed by others are published again."""

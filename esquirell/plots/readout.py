@@ -5,7 +5,7 @@ from esquirell.plots.legend import colour_of
 from esquirell.plots.words import RANGE, Words
 
 
-def told(figure: Figure, number: int, words: Words) -> str:
+def step_text(figure: Figure, number: int, words: Words) -> str:
     """Return the lines that describe a step."""
     values = [
         f"{series.name}: {value_of(figure, series.points[number], words)}"

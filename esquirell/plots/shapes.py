@@ -6,7 +6,7 @@ from html import escape
 from esquirell.plots.box import Box, px, rect
 from esquirell.plots.figure import Figure, Point, Series
 from esquirell.plots.legend import colour_of
-from esquirell.plots.readout import told
+from esquirell.plots.readout import step_text
 from esquirell.plots.words import Words
 
 _MOST_TITLES = 100
@@ -28,7 +28,7 @@ def bars(box: Box, figure: Figure, words: Words, hatch: str) -> Iterator[str]:
         x = box.x + number * slot
         yield '<g class="p-step">'
         if figure.axis.count <= _MOST_TITLES:
-            yield f"<title>{escape(told(figure, number, words))}</title>"
+            yield f"<title>{escape(step_text(figure, number, words))}</title>"
             yield rect("p-hit", x, box.y, (slot, box.height))
         for series, lane, base in _placed(figure, lanes, number):
             point = series.points[number]

@@ -57,7 +57,7 @@ def _announce_nothing(meter: Meter, change: Change) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class _Kept:
+class _MeterChoice:
     """What was chosen for a meter as it is configured, and all that it ever sent, latest last.
 
     `answers` were decoded with it; the last `refused` of them spoke against it. It is `outdated`
@@ -73,7 +73,7 @@ class _Kept:
     outdated: bool = False
     growth: Growth | None = None
 
-    def tells(self, answer: Mapping[str, Any]) -> bool:
+    def may_change_by(self, answer: Mapping[str, Any]) -> bool:
         """Whether an answer may change the choice: a new datapoint, or an open one that changed.
 
         Open questions are re-examined less and less often.
@@ -97,7 +97,7 @@ class _Kept:
         """Return whether enough answers fitted a guess, and none contradicted it recently."""
         return self.choice.guessed and not self.refused and self.answers >= _CONFIRMED
 
-    def after(self, answer: Mapping[str, Any], decoded: Decoded, at: float) -> "_Kept":
+    def after(self, answer: Mapping[str, Any], decoded: Decoded, at: float) -> "_MeterChoice":
         """Return what is kept after an answer that changes nothing, decoded at a time (s)."""
         if not self.is_open and not self.choice.guessed:
             return self
@@ -141,7 +141,7 @@ class Choices:
         self._announce = announce
         self._seconds = seconds
         self._lock = threading.Lock()
-        self._kept: dict[str, _Kept] = {}
+        self._kept: dict[str, _MeterChoice] = {}
 
     def of(self, meter: Meter) -> Profile:
         """Return the profile of a meter, as far as it is known before an answer.
@@ -158,7 +158,7 @@ class Choices:
         """
         kept = self._known(meter)
         if kept is None:
-            choice = self._keep(_Kept(meter, self._choose(meter, answer), answer, 1), None)
+            choice = self._keep(_MeterChoice(meter, self._choose(meter, answer), answer, 1), None)
             decoded = decode(answer, choice.profile)
         else:
             decoded = decode(answer, kept.choice.profile)
@@ -177,7 +177,7 @@ class Choices:
                 self._kept[meter.name] = replace(kept, outdated=True)
 
     def _after(
-        self, kept: _Kept, meter: Meter, answer: Mapping[str, Any], decoded: Decoded
+        self, kept: _MeterChoice, meter: Meter, answer: Mapping[str, Any], decoded: Decoded
     ) -> Choice:
         later = kept.after(answer, decoded, self._seconds())
         if later.refused >= _REFUSED:
@@ -185,11 +185,11 @@ class Choices:
                 "meter %s: its answers contradict what was recognised, which is withdrawn",
                 meter.name,
             )
-            anew = _Kept(meter, self._choose(meter, answer), answer, 1)
+            anew = _MeterChoice(meter, self._choose(meter, answer), answer, 1)
             return self._keep(anew, kept.choice)
         if later.growth and (proved := later.growth.divisors(answer)):
             return self._keep(replace(later, choice=_scaled(kept.choice, proved)), kept.choice)
-        if not (kept.outdated or kept.tells(answer)):
+        if not (kept.outdated or kept.may_change_by(answer)):
             if later is not kept:
                 with self._lock:
                     self._kept[meter.name] = later
@@ -215,7 +215,7 @@ class Choices:
         evidence = answer if known.described and answer is not None else sent
         return choose(known, evidence, list(mine.values()), list(shipped().values()))
 
-    def _keep(self, kept: _Kept, before: Choice | None) -> Choice:
+    def _keep(self, kept: _MeterChoice, before: Choice | None) -> Choice:
         """Keep a choice, here and in memory; announce what it changes in published keys."""
         watched = frozenset(_unscaled(kept.choice))
         if watched != (kept.growth.watched if kept.growth else frozenset()):
@@ -231,20 +231,20 @@ class Choices:
             self._announce(kept.meter, change)
         return choice
 
-    def _known(self, meter: Meter) -> _Kept | None:
+    def _known(self, meter: Meter) -> _MeterChoice | None:
         """Return what was chosen for this meter, unless its configuration has changed since."""
         kept = self._kept.get(meter.name)
         if kept is not None and _same(kept.meter, meter):
             return kept
         return self._remembered(meter) if meter.profile == "auto" else None
 
-    def _remembered(self, meter: Meter) -> _Kept | None:
+    def _remembered(self, meter: Meter) -> _MeterChoice | None:
         left = self._memory.get(self._source(meter))
         if left is None:
             return None
         choice = Choice(left.profile, open=frozenset(left.open), guessed=True)
         growth = Growth.of(_unscaled(choice))
-        kept = _Kept(meter, choice, dict.fromkeys(left.sent), growth=growth)
+        kept = _MeterChoice(meter, choice, dict.fromkeys(left.sent), growth=growth)
         with self._lock:
             self._kept[meter.name] = kept
         return kept

@@ -12,7 +12,7 @@ from esquirell.broker.presence import Presence
 from esquirell.runtime.connections import address_of
 from esquirell.settings import Settings
 from esquirell.settings.urls import sqlite_file
-from esquirell.storage import glance
+from esquirell.storage import quick_query
 
 __all__ = ["Presence", "failures_of_meters", "presence_of"]
 
@@ -34,7 +34,7 @@ def failures_of_meters(settings: Settings) -> Mapping[str, int] | None:
     try:
         if file is None:
             return None
-        glance.try_out(Path(file))
-        return glance.failures(Path(file))
+        quick_query.try_out(Path(file))
+        return quick_query.failures(Path(file))
     except sqlite3.Error:
         return None

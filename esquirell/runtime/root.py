@@ -33,7 +33,7 @@ from esquirell.services.commands import Commands
 from esquirell.services.control import Control
 from esquirell.services.edits import Edits
 from esquirell.services.handlers import Handlers
-from esquirell.services.health import Configured, Health, Here
+from esquirell.services.health import Configured, Health, LocalFacts
 from esquirell.services.inventory import Inventory
 from esquirell.services.inventory import Known as KnownMeters
 from esquirell.services.jobs import Jobs
@@ -234,7 +234,7 @@ class Runtime:
         queues = Queues(
             shared.client, lambda: {meter.queue for meter in self.meters() if meter.queue}
         )
-        here = Here(
+        here = LocalFacts(
             self.polling.waiting,
             self.mqtt.connection.report if self.mqtt.bridges else dict,
             self.self_report.process,
@@ -248,7 +248,7 @@ class Runtime:
         state_dir = self.settings.state_dir
         return SelfReport(state_dir, self.started_at, self.mqtt, self.polling, self.schedules)
 
-    def tell_cost(self, meter: str) -> None:
+    def publish_cost(self, meter: str) -> None:
         """Publish the cost of a configured meter. Raises UnavailableError."""
         if any(known.name == meter for known in self.meters()):
             self.mqtt.publisher.cost(meter, self.storage.costs.of_late(meter))
@@ -259,7 +259,7 @@ class Runtime:
 
     def _show_level(self) -> None:
         if self.mqtt.bridges:
-            self.bridging.bridge.look_soon()
+            self.bridging.bridge.check_soon()
 
     def _adopt_schedules(self) -> None:
         self.schedules.adopt(self.settings.schedules)

@@ -79,7 +79,7 @@ class Filled(NamedTuple):
     becomes: float
 
 
-class Left(NamedTuple):
+class SkippedHour(NamedTuple):
     """An hour that stays as it is, and why; what Home Assistant shows for it, and what we know."""
 
     reason: Reason
@@ -99,7 +99,7 @@ class Plan:
     shifts: list[Shift] = field(default_factory=list)
     writes: list[Write] = field(default_factory=list)
     filled: dict[datetime, Filled] = field(default_factory=dict)
-    left: dict[datetime, Left] = field(default_factory=dict)
+    left: dict[datetime, SkippedHour] = field(default_factory=dict)
     recorded: bool = True
 
     def ordered(self) -> list[Write]:
@@ -135,7 +135,9 @@ def plan_averages(
         hole = row is None or (row.min == row.max and mine is not None and mine.min < mine.max)
         if mine is None or hour in estimated:
             if row is None and hour > rows[0].start:
-                plan.left[hour] = Left(why(hour, estimated), None, mine.mean if mine else None)
+                plan.left[hour] = SkippedHour(
+                    why(hour, estimated), None, mine.mean if mine else None
+                )
             after_hole = False
         elif hole or (after_hole and not _same_average(row, mine)):
             after = Row(hour, mean=mine.mean, min=mine.min, max=mine.max)
@@ -145,7 +147,7 @@ def plan_averages(
         else:
             after_hole = False
             if row and row.mean is not None and differs(row.mean, mine.mean, least=1.0):
-                plan.left[hour] = Left("differs", row.mean, mine.mean)
+                plan.left[hour] = SkippedHour("differs", row.mean, mine.mean)
     return plan
 
 

@@ -10,10 +10,10 @@ from esquirell.services.backfill_plan import (
     TOLERANCE,
     Counted,
     Filled,
-    Left,
     OurCounter,
     Plan,
     Reason,
+    SkippedHour,
     Span,
     differs,
     why,
@@ -147,7 +147,7 @@ class _Counter:
                 continue
             change, mine = _sum(row) - _sum(before), self._ours.amounts.get(hour)
             if mine is not None and differs(change, mine, least=TOLERANCE):
-                self._plan.left[hour] = Left("differs", change, mine)
+                self._plan.left[hour] = SkippedHour("differs", change, mine)
 
     def _fill(self, outage: _Outage, end: Row) -> None:
         steps = _Steps(self._ours, outage)
@@ -187,7 +187,7 @@ class _Counter:
 
     def _leave(self, hour: datetime, reason: Reason, row: Row | None) -> None:
         shown = 0.0 if row else None
-        self._plan.left[hour] = Left(reason, shown, self._ours.amounts.get(hour))
+        self._plan.left[hour] = SkippedHour(reason, shown, self._ours.amounts.get(hour))
 
 
 class _Steps:

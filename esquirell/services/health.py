@@ -25,7 +25,7 @@ MOST_OF_ONE = 2
 
 
 @dataclass(frozen=True, slots=True)
-class Here:
+class LocalFacts:
     """What only the process that reports knows: readings that wait, its connection, itself.
 
     `mqtt` returns nothing where the connection is not the bridge's.
@@ -53,7 +53,7 @@ class Health:
         store: ReadingStore,
         presence: Presence,
         queues: Queues,
-        here: Here,
+        here: LocalFacts,
         clock: Clock,
     ) -> None:
         self._meters = configured.meters

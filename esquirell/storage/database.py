@@ -24,7 +24,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from esquirell.domain.errors import ConfigError, UnavailableError, UnstorableError
 from esquirell.domain.extras import install_command
-from esquirell.storage import glance, postgres, sqlite
+from esquirell.storage import postgres, quick_query, sqlite
 from esquirell.storage.address import file_of, parse, shown
 from esquirell.storage.server_watch import ServerWatch
 from esquirell.storage.sqlite import WriteQueue, is_there
@@ -208,7 +208,7 @@ class Database:
             if not sqlite.is_there(self.file):
                 raise gone(self.file)
             with translated(self.url):
-                glance.try_out(self.file)
+                quick_query.try_out(self.file)
             return
         with self._watched(), self.engine.connect() as connection:
             transaction = connection.begin()

@@ -202,7 +202,7 @@ def test_a_timetable_that_is_foreign_sends_nothing_twice(app: Celery, server: Re
 def test_changes_are_news_at_once_and_runs_now_and_then(app: Celery, server: RedisProcess) -> None:
     clock, news = Clock(), []
     snapshots = ScheduleSnapshots(client_of(app), clock)
-    snapshots.on_news = lambda: news.append(clock.now)
+    snapshots.on_work = lambda: news.append(clock.now)
     for second in range(12):
         clock.now = second
         server.client.hset(RUNS_KEY, "fetch", second)

@@ -8,7 +8,7 @@ from esquirell.domain.errors import DecodeError
 from esquirell.domain.frames.choice import codec_of
 from esquirell.domain.frames.codecs import CODECS
 from esquirell.domain.frames.evidence import closest
-from esquirell.domain.frames.signs import told_apart
+from esquirell.domain.frames.signs import current_and_power
 from esquirell.domain.frames.text import charger
 
 # Numbers whose bytes all differ from zero and from each other; W are 0.9 of V x A.
@@ -259,5 +259,5 @@ def test_a_charger_counts_in_the_scale_at_which_its_line_agrees(
 
 
 def test_a_current_beyond_a_house_is_read_as_something_else() -> None:
-    assert told_apart(230, 655_350, 100_000) == (655_350, 100_000)
-    assert told_apart(230, 0x0A0000 | 5000, 1100)[0] == 5000
+    assert current_and_power(230, 655_350, 100_000) == (655_350, 100_000)
+    assert current_and_power(230, 0x0A0000 | 5000, 1100)[0] == 5000

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from esquirell.domain.errors import DecodeError
 from esquirell.domain.frames import MISREAD, Hint, Unpacked, unpack, with_suffix
 from esquirell.domain.frames.codecs import CODECS
-from esquirell.domain.frames.signs import told_apart
+from esquirell.domain.frames.signs import current_and_power
 
 ONE_PHASE = {"voltage": 233.8, "current": 5.62, "active_power": 1185}
 PHASE = Hint("phase_a")
@@ -198,7 +198,7 @@ def test_a_sign_is_written_in_several_ways(
 
 def test_a_power_that_can_be_read_in_two_ways_is_left_out() -> None:
     """As 1,200,000 W it is far too much; both ways to write a sign make it one of these 3000 A."""
-    both = {told_apart(230.0, current, 0xC00000) for current in (500, 20_000)}
+    both = {current_and_power(230.0, current, 0xC00000) for current in (500, 20_000)}
     assert both == {(500, 0xC00000), (20_000, 0xC00000)}
     found = unpack("auto", packed((2300, 2), (0x2101F4, 3), (0x80004B, 3)), PHASE)
     assert found.fields["active_power"] == 75

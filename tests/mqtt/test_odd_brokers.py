@@ -18,7 +18,7 @@ from esquirell.mqtt.bridge import will_of
 from esquirell.mqtt.claim import Claim
 from esquirell.mqtt.client import Connection
 from esquirell.mqtt.link import CONFIRM_LIMIT_S, Link, Message
-from esquirell.mqtt.options import Options, Waits
+from esquirell.mqtt.options import Options, Timeouts
 from esquirell.mqtt.outbox import FORGET_AFTER_S, Outgoing, PacketLimit, encode
 from esquirell.mqtt.topics import Topics
 
@@ -86,7 +86,7 @@ def test_a_limit_that_is_only_enforced_is_found_out(
     broker: ScriptedBroker, caplog: pytest.LogCaptureFixture
 ) -> None:
     broker.largest = 10_000
-    waits = Waits(shortest_s=0.05, longest_s=0.05)
+    waits = Timeouts(shortest_s=0.05, longest_s=0.05)
     options = Options("127.0.0.1", broker.port, protocol="3.1.1", waits=waits)
     with running(options) as connection:
         connection.retain("t/fits", {"text": "x" * 5000})
@@ -190,7 +190,7 @@ def test_a_broker_of_3_1_1_only_is_spoken_to_so(
     broker: ScriptedBroker, how: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     setattr(broker, how, {5})
-    with running(Options("127.0.0.1", broker.port, waits=Waits(answer_s=0.2))) as connection:
+    with running(Options("127.0.0.1", broker.port, waits=Timeouts(answer_s=0.2))) as connection:
         eventually(lambda: connection.connected)
         connection.retain("t/state", {"n": 1})
         broker.saw("t/state")
@@ -205,7 +205,7 @@ def test_a_broker_of_3_1_1_only_is_spoken_to_so(
 
 def test_a_server_that_answers_in_no_protocol_is_named(broker: ScriptedBroker) -> None:
     broker.silent_levels = {4, 5}
-    with running(Options("127.0.0.1", broker.port, waits=Waits(answer_s=0.2))) as connection:
+    with running(Options("127.0.0.1", broker.port, waits=Timeouts(answer_s=0.2))) as connection:
         said = eventually(lambda: connection.trouble)
     assert 'set protocol = "3.1.1" if it does not speak MQTT 5, or check port and tls' in said
 
@@ -261,7 +261,7 @@ def test_of_two_bridges_the_second_stands_by_and_takes_over(
     protocol: Any,  # noqa: ANN401 - a literal
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    waits = Waits(standby_s=0.5)
+    waits = Timeouts(standby_s=0.5)
     options = bridge_options(mosquitto.port, protocol=protocol, waits=waits)
     first, second = bridge(options), bridge(options)
     with Observer(mosquitto.port, "t/#", TOPICS.bridge_state) as observer:

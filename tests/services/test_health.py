@@ -14,7 +14,14 @@ from esquirell.domain.process import Process, process_of
 from esquirell.domain.reading import MeterStatus
 from esquirell.domain.schedule import Schedule
 from esquirell.runtime.self_report import INTERVALS, MOST_LATE_S, Punctuality
-from esquirell.services.health import MOST_FAILING, MOST_METERS, Configured, Health, Here, described
+from esquirell.services.health import (
+    MOST_FAILING,
+    MOST_METERS,
+    Configured,
+    Health,
+    LocalFacts,
+    described,
+)
 
 SINCE = "2026-11-22T10:00:00.000Z"
 ALL = ("worker", "beat", "bridge")
@@ -37,10 +44,15 @@ class Presence:
 
 
 def health_of(
-    presence: Presence, store: ReadingStore | None = None, meters: int = 1, here: Here | None = None
+    presence: Presence,
+    store: ReadingStore | None = None,
+    meters: int = 1,
+    here: LocalFacts | None = None,
 ) -> Health:
     configured = Configured(lambda: [meter(f"m{number:03}") for number in range(meters)])
-    return Health(configured, store or ReadingStore(), presence, Queues(), here or Here(), Clock())
+    return Health(
+        configured, store or ReadingStore(), presence, Queues(), here or LocalFacts(), Clock()
+    )
 
 
 def test_all_is_well() -> None:
@@ -76,7 +88,9 @@ def test_each_problem_is_said_once_in_its_own_words() -> None:
 def test_without_redis_the_others_are_not_known_and_this_process_is() -> None:
     presence = Presence()
     presence.error = "Redis refuses: READONLY"
-    here = Here(process=lambda: Process("raspi", ALL, SINCE, problems=("the clock is doubted",)))
+    here = LocalFacts(
+        process=lambda: Process("raspi", ALL, SINCE, problems=("the clock is doubted",))
+    )
     report = health_of(presence, here=here).report()
     assert report["problems"] == ["Redis refuses: READONLY", "the clock is doubted"]
     assert (report["redis"]["ok"], report["processes"]) == (False, [])
@@ -85,7 +99,7 @@ def test_without_redis_the_others_are_not_known_and_this_process_is() -> None:
 def test_of_the_process_that_reports_the_present_counts() -> None:
     before = Process("raspi", ALL, SINCE, problems=("there is no connection yet",))
     other = Process("garage", ("worker",), SINCE, problems=("the clock is doubted",))
-    here = Here(process=lambda: Process("raspi", ALL, SINCE, spooled=3))
+    here = LocalFacts(process=lambda: Process("raspi", ALL, SINCE, spooled=3))
     report = health_of(Presence(before, other), here=here).report()
     assert report["problems"] == ["the clock is doubted"]
     assert [(one["host"], one["spooled"]) for one in report["processes"]] == [

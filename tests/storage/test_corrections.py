@@ -8,7 +8,7 @@ from esquirell.domain.errors import CommandError, EsquirellError
 from esquirell.domain.periods import Calendar
 from esquirell.domain.reading import Reading
 from esquirell.domain.statistic import Statistic
-from esquirell.storage.corrections import kept
+from esquirell.storage.corrections import undo_log
 from esquirell.storage.corrections.store import EVER, Corrections
 from esquirell.storage.database import Database
 from esquirell.storage.maintenance.forgetting import forget
@@ -56,7 +56,7 @@ class Archive(Workshop):
 @pytest.fixture
 def archive(database: Database, monkeypatch: pytest.MonkeyPatch) -> Archive:
     # So that the rows of these tests come in several pages.
-    monkeypatch.setattr(kept, "PAGE", 7)
+    monkeypatch.setattr(undo_log, "PAGE", 7)
     return Archive(database)
 
 

@@ -24,7 +24,7 @@ from esquirell.services.commands import Commands
 from esquirell.services.control import Control
 from esquirell.services.edits import Edits
 from esquirell.services.handlers import Handlers
-from esquirell.services.health import Configured, Health, Here
+from esquirell.services.health import Configured, Health, LocalFacts
 from esquirell.services.inventory import Inventory, Known
 from esquirell.services.jobs import Jobs
 from esquirell.services.schedules import Schedules
@@ -234,7 +234,7 @@ class Bench:
         self.jobs = Jobs(self.log, self.sender, self.held, self.clock)
         self.readings = ReadingStore()
         configured = Configured(self.meters)
-        health = Health(configured, self.readings, Presence(), Queues(), Here(), self.clock)
+        health = Health(configured, self.readings, Presence(), Queues(), LocalFacts(), self.clock)
         edits = Edits(self.store, self.timetable, self.tasks, self.meters)
         self.files = MeterFiles()
         self.forgotten: list[str] = []

@@ -5,7 +5,7 @@ Voltages are in 0.1 V, currents in mA, powers in W, var and VA, unless said othe
 """
 
 from esquirell.domain.frames.octets import number
-from esquirell.domain.frames.signs import told_apart
+from esquirell.domain.frames.signs import current_and_power
 
 Fields = dict[str, float]
 
@@ -117,7 +117,7 @@ def misread_v02(fields: Fields) -> Fields | None:
 
 def _measured(frame: bytes, current: tuple[int, int], power: tuple[int, int]) -> Fields:
     voltage = number(frame, 0, 2) / 10
-    milliamperes, watts = told_apart(voltage, number(frame, *current), number(frame, *power))
+    milliamperes, watts = current_and_power(voltage, number(frame, *current), number(frame, *power))
     fields: Fields = {"voltage": voltage}
     if milliamperes is not None:
         fields["current"] = milliamperes / 1000

@@ -19,7 +19,7 @@ _LEAST_FACTOR = 0.2
 _NOISE = 5
 
 
-def told_apart(voltage: float, current: int, power: int) -> tuple[int | None, int | None]:
+def current_and_power(voltage: float, current: int, power: int) -> tuple[int | None, int | None]:
     """Return the current in mA and the power in W that a frame holds, with the power's sign.
 
     Both are taken as they stand where `voltage` (V) allows it. Otherwise the only way of writing

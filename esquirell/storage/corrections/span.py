@@ -13,8 +13,8 @@ from esquirell.domain.errors import CommandError
 from esquirell.domain.periods import Calendar
 from esquirell.domain.quantity import is_quantity_key
 from esquirell.domain.statistic import is_energy
-from esquirell.storage.corrections import kept
-from esquirell.storage.corrections.kept import Kept
+from esquirell.storage.corrections import undo_log
+from esquirell.storage.corrections.undo_log import StoredCorrection
 from esquirell.storage.statistics import watermarks
 from esquirell.storage.tables import reading, statistic
 
@@ -36,9 +36,9 @@ class StoredSpan:
         """Return what a correction of these readings would affect."""
         return _correction(self._span.meter, what, self._rows())
 
-    def kept(self, correction: Kept) -> Correction:
+    def kept(self, correction: StoredCorrection) -> Correction:
         """Return what a correction affected."""
-        pages = kept.read(self._connection, correction.number, "reading")
+        pages = undo_log.read(self._connection, correction.number, "reading")
         return _correction(self._span.meter, correction.what, chain.from_iterable(pages))
 
     def keep(self, number: int) -> None:
@@ -51,9 +51,9 @@ class StoredSpan:
             statistic.c.start >= self._hour(first)[0],
             statistic.c.start < self._hour(last)[1],
         )
-        kept.write(self._connection, number, "reading", self._rows())
+        undo_log.write(self._connection, number, "reading", self._rows())
         found = self._connection.execute(hours).mappings().all()
-        kept.write(self._connection, number, "hour", map(dict, found))
+        undo_log.write(self._connection, number, "hour", map(dict, found))
 
     def delete(self) -> None:
         """Remove the readings."""
@@ -66,33 +66,33 @@ class StoredSpan:
         first, last = self._ends()
         self._connection.execute(delete(reading).where(*self._mine()))
         self._refuse_others(first + shift, last + shift, number, shift)
-        for page in kept.read(self._connection, number, "reading"):
+        for page in undo_log.read(self._connection, number, "reading"):
             moved = [row | {"measured_at": row["measured_at"] + shift} for row in page]
-            kept.insert_into(self._connection, reading, moved)
+            undo_log.insert_into(self._connection, reading, moved)
         self._drop_statistics(min(first, first + shift), max(last, last + shift))
 
-    def put_back(self, correction: Kept) -> None:
+    def put_back(self, correction: StoredCorrection) -> None:
         """Restore readings to where they were; they were moved or removed."""
         number, shift = correction.number, correction.shift
         if shift:
-            for page in kept.read(self._connection, number, "reading"):
+            for page in undo_log.read(self._connection, number, "reading"):
                 moved = [row["measured_at"] + shift for row in page]
                 at = (reading.c.meter_id == self._id, reading.c.measured_at.in_(moved))
                 self._connection.execute(delete(reading).where(*at))
         moments: list[datetime] = []
-        for page in kept.read(self._connection, number, "reading"):
+        for page in undo_log.read(self._connection, number, "reading"):
             moments = [*moments[:1], page[0]["measured_at"], page[-1]["measured_at"]]
             there = self._there(*moments[-2:])
             new = (row for row in page if row["measured_at"] not in there)
-            kept.insert_into(self._connection, reading, new)
+            undo_log.insert_into(self._connection, reading, new)
         if moments:
             first, last = moments[0], moments[-1]
             self._drop_statistics(min(first, first + shift), max(last, last + shift))
-        for page in kept.read(self._connection, number, "hour"):
-            kept.insert_into(self._connection, statistic, page)
+        for page in undo_log.read(self._connection, number, "hour"):
+            undo_log.insert_into(self._connection, statistic, page)
 
     def _rows(self) -> Iterator[dict[str, Any]]:
-        query = select(reading).order_by(reading.c.measured_at).limit(kept.PAGE)
+        query = select(reading).order_by(reading.c.measured_at).limit(undo_log.PAGE)
         page = self._connection.execute(query.where(*self._mine())).mappings().all()
         while page:
             yield from map(dict, page)
@@ -123,7 +123,7 @@ class StoredSpan:
         self, first: datetime, last: datetime, number: int, shift: timedelta
     ) -> None:
         there = self._there(first, last)
-        for page in kept.read(self._connection, number, "reading") if there else ():
+        for page in undo_log.read(self._connection, number, "reading") if there else ():
             for row in page:
                 if (moment := row["measured_at"] + shift) in there:
                     raise CommandError(

@@ -16,7 +16,7 @@ from esquirell.domain.correction import Correction, Span, What
 from esquirell.domain.errors import CommandError, EsquirellError
 from esquirell.domain.periods import Calendar
 from esquirell.storage import meters
-from esquirell.storage.corrections import kept, offsets
+from esquirell.storage.corrections import offsets, undo_log
 from esquirell.storage.corrections.span import NO_SHIFT, StoredSpan
 from esquirell.storage.database import Database
 from esquirell.storage.statistics import watermarks
@@ -43,7 +43,7 @@ class Corrections:
             stored = StoredSpan(connection, meter_id, span, self._calendar)
             found = stored.look(what)
             if found.readings and not dry_run:
-                stored.keep(kept.add(connection, meter_id, self._clock(), what, NO_SHIFT))
+                stored.keep(undo_log.add(connection, meter_id, self._clock(), what, NO_SHIFT))
                 stored.delete()
         return found
 
@@ -62,7 +62,7 @@ class Corrections:
                 return found
             shift = new(found.first) - found.first
             if shift and not dry_run:
-                number = kept.add(connection, meter_id, self._clock(), "restamp", shift)
+                number = undo_log.add(connection, meter_id, self._clock(), "restamp", shift)
                 stored.keep(number)
                 stored.move(number, shift)
         return replace(found, to=found.first + shift)
@@ -75,8 +75,8 @@ class Corrections:
         with self._alone(meter) as (connection, meter_id):
             found = offsets.changed(connection, meter_id)
             if found.sums and not dry_run:
-                number = kept.add(connection, meter_id, self._clock(), "counter", NO_SHIFT)
-                kept.write(connection, number, "ledger", [{"state": found.before}])
+                number = undo_log.add(connection, meter_id, self._clock(), "counter", NO_SHIFT)
+                undo_log.write(connection, number, "ledger", [{"state": found.before}])
                 found.write(connection)
         return Correction(meter, "counter", sums=found.sums)
 
@@ -98,11 +98,11 @@ class Corrections:
         none.
         """
         with self._alone(meter) as (connection, meter_id):
-            latest = kept.latest(connection, meter_id, whats)
+            latest = undo_log.latest(connection, meter_id, whats)
             if latest is None:
                 raise EsquirellError(f"there is nothing to undo for {meter}")
             if latest.what == "counter":
-                ((row,),) = kept.read(connection, latest.number, "ledger")
+                ((row,),) = undo_log.read(connection, latest.number, "ledger")
                 found = offsets.changed(connection, meter_id, to=row["state"])
                 done = Correction(meter, "counter", sums=found.sums)
                 if not dry_run:
@@ -113,7 +113,7 @@ class Corrections:
                 if not dry_run:
                     stored.put_back(latest)
             if not dry_run:
-                kept.forget(connection, latest.number)
+                undo_log.forget(connection, latest.number)
         return done
 
     def set_future_aside(self, now: datetime) -> dict[str, int]:

@@ -19,7 +19,7 @@ Rows = list[dict[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class StoredCorrection:
     """A correction: its number, its kind, and by how much it shifted."""
 
     number: int
@@ -40,7 +40,7 @@ def add(connection: Connection, meter_id: int, at: datetime, what: What, shift: 
     return int(connection.execute(query).scalar_one())
 
 
-def latest(connection: Connection, meter_id: int, whats: Sequence[What]) -> Kept | None:
+def latest(connection: Connection, meter_id: int, whats: Sequence[What]) -> StoredCorrection | None:
     """Return the latest correction of a meter of one of these kinds."""
     query = (
         select(correction)
@@ -49,7 +49,11 @@ def latest(connection: Connection, meter_id: int, whats: Sequence[What]) -> Kept
         .limit(1)
     )
     row = connection.execute(query).first()
-    return Kept(row.id, row.what, timedelta(milliseconds=row.shift_ms or 0)) if row else None
+    return (
+        StoredCorrection(row.id, row.what, timedelta(milliseconds=row.shift_ms or 0))
+        if row
+        else None
+    )
 
 
 def forget(connection: Connection, number: int) -> None:
