@@ -155,7 +155,7 @@ class Backfill:
         rows = home.hours(kept, begin, now)
         if earlier := home.last_before(kept, begin):
             rows.insert(0, earlier)
-        return plan_counter(_whole(rows), counter, span)
+        return plan_counter(whole(rows), counter, span)
 
 
 class _Work:
@@ -259,7 +259,7 @@ def _begin(span: tuple[datetime, datetime], hours: Mapping[datetime, object]) ->
     return whole_hour(max(first, span[0])) - _LOOK_BACK
 
 
-def _whole(rows: Sequence[Row]) -> list[Row]:
+def whole(rows: Sequence[Row]) -> list[Row]:
     """Return the rows after the last one that lacks a figure, as imports by others may."""
     lacking = [number for number, row in enumerate(rows) if row.state is None or row.sum is None]
     return list(rows[lacking[-1] + 1 :] if lacking else rows)

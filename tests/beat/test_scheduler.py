@@ -43,6 +43,7 @@ class Bench:
         self.snapshots = ScheduleSnapshots(client_of(app))
         self.timetable = RedBeatTimetable(app, self.snapshots, "UTC")
         self.later_s = self.set_by_s = 0.0
+        self.synced = 0
         self.scheduler = self.new_scheduler("me")
 
     def new_scheduler(self, owner: str) -> Scheduler:
@@ -55,6 +56,7 @@ class Bench:
         return Scheduler(self.app, self.snapshots, self.sync, lease, Outage(client), clocks)
 
     def sync(self) -> None:
+        self.synced += 1
         # As long as a database that is away is waited for.
         time.sleep(self.record.pause_s)
         if self.record.away:
@@ -309,6 +311,26 @@ def test_of_two_beats_one_is_active_and_the_other_takes_over(
     bench.scheduler.close()
     other.tick()
     assert server.client.get("esquirell:lease:beat") == "other"
+
+
+def test_the_database_is_asked_every_half_minute_and_when_entries_are_lost(
+    bench: Bench, record: Record, server: RedisProcess
+) -> None:
+    record.schedules |= {"other": Schedule(name="other", every=60)}
+
+    def turn() -> int:
+        for _ in range(5):
+            bench.scheduler.tick()
+        return bench.synced
+
+    assert turn() == 1
+    bench.later_s += RECONCILE_S - 5
+    assert turn() == 1
+    bench.later_s += 5
+    assert turn() == 2
+    server.client.delete("esquirell:redbeat:other")
+    server.client.zrem("esquirell:redbeat::schedule", "esquirell:redbeat:other")
+    assert turn() == 3
 
 
 def test_a_lease_not_renewed_is_lost(bench: Bench, server: RedisProcess) -> None:

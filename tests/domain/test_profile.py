@@ -82,3 +82,19 @@ def test_an_inverter_is_one_by_its_category_or_by_a_frame_of_its_panels(
     point = {"code": code} | ({"frame": frame} if frame else {"key": "active_power"})
     fields = {"name": "x", "title": "X", "category": category, "datapoints": {"1": point}}
     assert Profile.model_validate(fields).is_inverter is is_inverter
+
+
+@pytest.mark.parametrize(
+    ("raw", "shown"),
+    [
+        ("secret", "str"),
+        (True, "bool"),
+        (None, "NoneType"),
+        (23.6, "23.6"),
+        (10**19, "one of more than 18 digits"),
+    ],
+)
+def test_of_what_is_no_whole_number_only_the_kind_is_told(raw: object, shown: str) -> None:
+    (warning,) = decode({"101": raw}, PC321).warnings
+    assert f"got {shown}" in warning
+    assert "secret" not in warning

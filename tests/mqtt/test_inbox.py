@@ -4,7 +4,13 @@ import pytest
 
 from esquirell.mqtt.link import Link, Message
 from esquirell.mqtt.options import Options
-from esquirell.mqtt.traffic import ARRIVED_AFTER_S, JUST_AFTER_S, LIMIT, Inbox
+from esquirell.mqtt.traffic import (
+    ARRIVED_AFTER_S,
+    JUST_AFTER_S,
+    JUST_BEFORE_S,
+    LIMIT,
+    Inbox,
+)
 
 PRESS = ("esquirell/meter/main/fetch", b"{}")
 
@@ -103,6 +109,26 @@ def test_what_was_acknowledged_a_moment_ago_is_known_when_it_comes_again(
     now[0] += ARRIVED_AFTER_S + JUST_AFTER_S
     inbox.acknowledge(second)
     assert inbox.take(press(third, 1, again=True))
+
+
+@pytest.mark.parametrize(("number", "is_new"), [(1, False), (2, True)])
+def test_what_a_broker_sends_again_without_saying_so_has_its_number(
+    line: Callable[..., Line],
+    number: int,
+    is_new: bool,
+) -> None:
+    """Acknowledged well before the end of its link, and come just after the next one began."""
+    now = [100.0]
+    inbox, first, second = Inbox(lambda: now[0]), line(), line()
+    inbox.opened(resumed=False)
+    message = press(first, 1)
+    inbox.take(message)
+    inbox.finish(message)
+    inbox.acknowledge(first)
+    now[0] += JUST_BEFORE_S
+    inbox.closed()
+    inbox.opened(resumed=True)
+    assert inbox.take(press(second, number)) is is_new
 
 
 def test_one_at_work_is_kept_however_many_come_after_it(line: Callable[..., Line]) -> None:
