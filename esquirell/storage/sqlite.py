@@ -138,14 +138,22 @@ class WriteQueue:
                 return True
             mine = threading.Event()
             self._waiting.append(mine)
-        if mine.wait(patience_s):
-            return True
+        try:
+            came = mine.wait(patience_s)
+        except BaseException:
+            # A signal's handler raised: a turn that came to nobody would never be passed on.
+            if not self._withdraw(mine):
+                self.pass_on()
+            raise
+        return came or not self._withdraw(mine)
+
+    def _withdraw(self, mine: threading.Event) -> bool:
+        """Leave the queue; return False if the turn came in just this moment."""
         with self._lock:
-            # It may have come in just this moment.
             if mine.is_set():
-                return True
+                return False
             self._waiting.remove(mine)
-            return False
+            return True
 
     def pass_on(self) -> None:
         """End a turn; the next one in the queue has it."""

@@ -1,6 +1,7 @@
 """Threads of one process write in the order in which they came."""
 
 import os
+import signal
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -42,6 +43,31 @@ def test_a_turn_that_comes_too_late_is_left_to_the_next() -> None:
     assert not queue.take(0.01)
     queue.pass_on()
     assert queue.take(0)
+
+
+def test_a_writer_that_a_signal_interrupts_leaves_the_queue() -> None:
+    queue = WriteQueue()
+    assert queue.take(0)
+    before = signal.signal(signal.SIGUSR1, _interrupt)
+    main = threading.main_thread().ident or 0
+
+    def interrupt() -> None:
+        eventually(lambda: bool(queue._waiting), what="it waits")
+        signal.pthread_kill(main, signal.SIGUSR1)
+
+    try:
+        with ThreadPoolExecutor(1) as pool:
+            pool.submit(interrupt)
+            with pytest.raises(InterruptedError):
+                queue.take(LIMIT_S)
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    queue.pass_on()
+    assert queue.take(0)
+
+
+def _interrupt(*_: object) -> None:
+    raise InterruptedError
 
 
 def test_a_reading_waits_for_one_change_and_not_for_all(sqlite: Database) -> None:
