@@ -82,12 +82,16 @@ class Saver:
         """
         if self._monotonic() - self._empty_at < EMPTY_S:
             return len(self._memory)
+        # Before it is counted: what is kept meanwhile takes this back.
+        self._empty_at = self._monotonic()
         try:
             kept = self._on_disk(self._spool.count)
         except SpoolError as error:
             log.debug("the spool is not counted: %s", error)
+            self._empty_at = float("-inf")
             return len(self._memory)
-        self._empty_at = float("-inf") if kept else self._monotonic()
+        if kept:
+            self._empty_at = float("-inf")
         return len(self._memory) + kept
 
     @property

@@ -1,8 +1,9 @@
 """What becomes of readings while the database, or even the disk, is away."""
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support.db_samples import sample
@@ -11,6 +12,7 @@ from support.waiting import LIMIT_S
 
 from esquirell.domain.reading import MeterStatus, Reading
 from esquirell.services.delivery import BATCH, EMPTY_S, SLOW, Saver
+from esquirell.services.patience import Lane
 from esquirell.storage.spool import Spool as DiskSpool
 
 
@@ -185,4 +187,30 @@ def test_what_this_process_keeps_counts_at_once(saver: Saver, store: ReadingStor
     assert saver.waiting == 0
     store.away = True
     saver.save([sample("main", 1)], {})
+    assert saver.waiting == 1
+
+
+def test_what_is_kept_while_the_spool_is_counted_is_not_overlooked(store: ReadingStore) -> None:
+    """The count that was taken just before says that the spool is empty."""
+
+    class Counted(Spool):
+        saver: Saver
+
+        def count(self) -> int:
+            before = super().count()
+            if not before:
+                keeper = threading.Thread(target=self.saver.save, args=([sample("main", 1)], {}))
+                keeper.start()
+                keeper.join(LIMIT_S)
+            return before
+
+    class Direct(Lane):
+        def run(self, work: Callable[[], Any], patience_s: float | None = None) -> Any:  # noqa: ANN401 - as of the work
+            del patience_s
+            return work()
+
+    store.away = True
+    spool = Counted()
+    spool.saver = saver = Saver(store, spool, disk=Direct("the disk"))
+    assert saver.waiting == 0
     assert saver.waiting == 1
