@@ -9,7 +9,7 @@ from esquirell.domain.frames.choice import codec_of
 from esquirell.domain.frames.codecs import CODECS
 from esquirell.domain.frames.evidence import closest
 from esquirell.domain.frames.signs import current_and_power
-from esquirell.domain.frames.text import charger
+from esquirell.domain.frames.text import charger, phase
 
 # Numbers whose bytes all differ from zero and from each other; W are 0.9 of V x A.
 VOLTS, AMPERES, WATTS = (2338, 2), (70_000, 3), (14_729, 3)
@@ -261,3 +261,20 @@ def test_a_charger_counts_in_the_scale_at_which_its_line_agrees(
 def test_a_current_beyond_a_house_is_read_as_something_else() -> None:
     assert current_and_power(230, 655_350, 100_000) == (655_350, 100_000)
     assert current_and_power(230, 0x0A0000 | 5000, 1100)[0] == 5000
+
+
+def test_each_field_of_the_cloud_s_phase_has_its_unit() -> None:
+    """Powers in thousands, and what a phase does not say is absent."""
+    names = ("voltage", "electricCurrent", "power", "reactivePower", "apparentPower", "powerFactor")
+    sent = dict(zip(names, (231.5, 5.25, 1.2, 0.3, 1.3, 0.92), strict=True))
+    assert phase(sent) == {
+        "voltage": 231.5,
+        "current": 5.25,
+        "active_power": 1200,
+        "reactive_power": 300,
+        "apparent_power": 1300,
+        "power_factor": 0.92,
+    }
+    assert phase({"power": 0.5, "voltage": None}) == {"active_power": 500}
+    with pytest.raises(DecodeError, match="holds no phase"):
+        phase({"voltage": None})
