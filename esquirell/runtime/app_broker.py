@@ -28,5 +28,5 @@ def _keep(file: Path, found: MqttService | None) -> None:
     if found.username:
         table |= {"username": found.username, "password": found.password.get_secret_value()}
     text = json.dumps(table)
-    if not file.exists() or file.read_text(encoding="utf-8") != text:
+    if not file.exists() or file.read_bytes() != text.encode():
         private_files.write({file: text})

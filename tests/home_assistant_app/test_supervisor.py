@@ -54,6 +54,15 @@ def test_a_broker_without_a_login_gets_none(
     assert kept(tmp_path) == {"host": "core-mosquitto", "port": 1883, "tls": False}
 
 
+def test_a_damaged_answer_of_before_is_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, environ: dict[str, str]
+) -> None:
+    (tmp_path / "mqtt-broker.json").write_bytes(b"\xff\x00")
+    with supervising(SERVICE) as supervisor:
+        ask(monkeypatch, supervisor, environ)
+    assert kept(tmp_path) == {"host": "core-mosquitto", "port": 1883, "tls": False}
+
+
 def test_a_broker_that_is_uninstalled_is_forgotten(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, environ: dict[str, str]
 ) -> None:
