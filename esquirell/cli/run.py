@@ -12,7 +12,7 @@ from esquirell.cli.invocation import as_typed
 from esquirell.cli.output import warn
 from esquirell.cli.ownership import refuse_root
 from esquirell.daemon import logs, process, restarting, roles
-from esquirell.daemon.garbage import forget_overloads, share_heap
+from esquirell.daemon.garbage import share_heap
 from esquirell.daemon.limits import check_limits
 from esquirell.daemon.lock import ServiceLocks
 from esquirell.daemon.pools import Kind, Pool
@@ -132,7 +132,6 @@ def start(call: Call) -> Runtime:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     share_heap()
-    forget_overloads()
     settings = call.settings
     refuse_root(settings.state_dir)
     logs.set_up("debug" if call.debug else settings.log.level, settings.log.format, as_typed)

@@ -2,7 +2,6 @@
 
 import ctypes
 import gc
-import typing
 from contextlib import suppress
 
 # About Python's own: the quick start's, which `__main__` sets, would let garbage gather.
@@ -20,14 +19,6 @@ def share_heap() -> None:
     """
     with suppress(AttributeError, OSError):
         ctypes.CDLL(None).mallopt(_ARENA_MAX, 1)
-
-
-def forget_overloads() -> None:
-    """Forget the overloads of functions, which only type checkers ask for: a MiB with SQLAlchemy.
-
-    Modules that are loaded later take the memory that this frees.
-    """
-    typing.clear_overloads()
 
 
 def settle() -> None:
