@@ -139,7 +139,8 @@ def test_its_database_is_not_put_back_under_it(service: Service) -> None:
     assert call(service, "db", "backup", copy).code == 0
     said = call(service, "db", "restore", copy)
     assert said.code == 1
-    assert said.sentence == "esquirell run uses the database: stop it first"
+    assert said.sentence.endswith(" run uses the database: stop it first")
+    assert said.sentence.startswith(f"esquirell --config {service.folder}")
 
 
 def test_a_capture_is_taken_by_the_service(service: Service, meter: SimulatedMeter) -> None:

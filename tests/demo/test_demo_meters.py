@@ -21,8 +21,8 @@ def kept(tmp_path: Path) -> None:
     """A folder that was used before, with meters on ports that are free here."""
     tables = meters._new(tmp_path / meters.KEPT, "127.0.0.1")
     text = (tmp_path / meters.KEPT).read_text()
-    for table in tables["meters"]:
-        text = text.replace(f"port = {table['port']}\n", f"port = {free_port()}\n", 1)
+    for port, table in enumerate(tables["meters"], three_free_ports()):
+        text = text.replace(f"port = {table['port']}\n", f"port = {port}\n", 1)
     (tmp_path / meters.KEPT).write_text(text)
 
 
