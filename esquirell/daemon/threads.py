@@ -58,7 +58,9 @@ class ThreadRequest(Request):
         Celery has the worker's main loop do it, which it wakes up for each task.
         """
         message: Any = self.message
-        if not self.acknowledged and message.channel.qos.acknowledges_here(message.delivery_tag):
+        # Over Sentinel the channel is kombu's, which leaves it to the loop.
+        possible = getattr(message.channel.qos, "acknowledges_here", lambda _: False)
+        if not self.acknowledged and possible(message.delivery_tag):
             message.ack()
             self.acknowledged = True
         super().acknowledge()
