@@ -41,8 +41,8 @@ def as_typed(text: str) -> str:
     """Return a text in which each of our commands can be typed as it stands.
 
     In a clone `esquirell` is `.venv/bin/esquirell`; a `--config` that was given is repeated. `sudo
-    esquirell` is the service's own, and whoever types `python -m esquirell` knows what `esquirell`
-    stands for: both stay.
+    esquirell` is the service's own, and a user who types `python -m esquirell` knows what
+    `esquirell` stands for: both stay.
     """
     words = program()
     typed = NAME if words[1:2] == ["-m"] else shlex.join(words)

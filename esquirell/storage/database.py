@@ -258,7 +258,7 @@ class Database:
             queue.pass_on()
 
     def _writers(self) -> WriteQueue:
-        """Return the queue of this process: in a fork nobody writes yet, whoever did before."""
+        """Return the queue of this process: in a forked child nobody is writing yet."""
         with self._lock:
             if self._queue_pid != os.getpid():
                 self._queue, self._queue_pid = WriteQueue(), os.getpid()

@@ -120,7 +120,7 @@ def _begin(connection: Connection) -> None:
 class WriteQueue:
     """Lets one thread of this process at a time write, in the order in which they came.
 
-    SQLite has no queue of writers: whoever waits looks again every tenth of a second, and another
+    SQLite has no queue of writers: a waiting one looks again every tenth of a second, and another
     one may have begun in between. Two threads that work up statistics in turn could keep the
     readings out for as long as both take.
     """

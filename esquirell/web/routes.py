@@ -25,7 +25,7 @@ class NotFound(Handler):
 
 
 class Refusal(Handler):
-    """Answers what is too large, whoever sends it."""
+    """Answers requests that are too large, with or without a login."""
 
     @property
     def wants_json(self) -> bool:

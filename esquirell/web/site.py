@@ -34,8 +34,8 @@ _WHOLE = re.compile(r"[0-9]{1,18}")
 XSRF_COOKIE = "esquirell_xsrf"
 
 
-# Who works beside the loop, two threads each: whoever asks for years of the past, or waits for a
-# device, must not hold up the others.
+# The lanes beside the loop, of two threads each: a request for years of the past, or one that waits
+# for a device, must not hold up the others.
 Lane = Literal["now", "past", "devices"]
 
 

@@ -96,7 +96,7 @@ class Costs(Api):
 def _pages(rows: Iterable[Row], columns: Columns) -> Iterator[list[dict[str, object]] | datetime]:
     """Yield rows by the thousand; at the limit yield the moment from which to go on, and end.
 
-    All rows of one moment come together, so that none is told twice or left out.
+    All rows of one moment come together, so that none is listed twice or left out.
     """
     count = 0
     page: list[dict[str, object]] = []
