@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.app import App, Ingress
+from support.app import App
+from support.ingress import Ingress
 from support.mosquitto import Mosquitto, set_password
 from support.mqtt_observer import Observer
 from support.service import KEY, simulated
@@ -56,7 +57,7 @@ def up(app: App) -> Ingress:
     app.start()
     eventually(lambda: "up as worker" in app.log, what=lambda: app.log)
     eventually(lambda: "in Home Assistant" in app.log, what=lambda: app.log)
-    return Ingress(app)
+    return Ingress(app.ingress_port)
 
 
 def add(browser: Ingress, meter: SimulatedMeter) -> None:

@@ -8,12 +8,10 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from support.ingress import PATH, SUPERVISOR
-from support.page import Browser, Reply
+from support.ingress import SUPERVISOR
 from support.ports import free_port
 from support.service import Service
 from support.supervisor import TOKEN, FakeSupervisor
@@ -83,23 +81,3 @@ class App(Service):
             text=True,
             timeout=60,
         )
-
-
-class Ingress(Browser):
-    """A browser behind the Supervisor, which has asked for the log-in and taken the path off."""
-
-    def __init__(self, app: App) -> None:
-        super().__init__(app.ingress_port, source=SUPERVISOR)
-
-    def ask(
-        self,
-        method: str,
-        path: str,
-        body: str | bytes | None = None,
-        headers: Mapping[str, str] | None = None,
-    ) -> Reply:
-        return super().ask(method, path, body, {"X-Ingress-Path": PATH} | dict(headers or {}))
-
-    @property
-    def token(self) -> str:
-        return self.get("/schedules").text.partition('name="_xsrf" value="')[2].partition('"')[0]

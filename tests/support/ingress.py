@@ -1,14 +1,15 @@
 """Home Assistant around the page: an app that it has started, and its proxy with a frame."""
 
+import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
 
-from support.page import PASSWORD, await_page
+from support.page import PASSWORD, Browser, Reply, await_page
 from support.ports import free_port
 from support.service import Service, configuration, meter_table, simulated
 from support.waiting import LIMIT_S, eventually
@@ -30,6 +31,28 @@ FRAME = f"""<!doctype html><title>Home Assistant</title><link rel="icon" href="d
 <iframe src="%s{PATH}/"></iframe>"""
 # What Home Assistant's proxy does not pass on, to either side: it says it anew.
 _OWN = {"content-length", "content-encoding", "transfer-encoding", "accept-encoding", "host"}
+
+
+class Ingress(Browser):
+    """A browser behind the Supervisor, which has asked for the log-in and taken the path off."""
+
+    def __init__(self, port: int, source: str = SUPERVISOR) -> None:
+        super().__init__(port, source=source)
+
+    def ask(
+        self,
+        method: str,
+        path: str,
+        body: str | bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Reply:
+        return super().ask(method, path, body, {"X-Ingress-Path": PATH} | dict(headers or {}))
+
+    @property
+    def token(self) -> str:
+        found = re.search(r'name="_xsrf" value="([^"]+)"', self.get("/schedules").text)
+        assert found
+        return found[1]
 
 
 class App(Service):

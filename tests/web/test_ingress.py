@@ -6,33 +6,14 @@ another one; everything else is as it is there.
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 import pytest
-from support.ingress import PATH, SUPERVISOR, App, running_app
-from support.page import PASSWORD, Browser, Reply
+from support.ingress import PATH, App, Ingress, running_app
+from support.page import PASSWORD, Browser
 from support.waiting import eventually
 
 LINK = re.compile(r'\b(?:href|src|action|data-live|data-preview)="([^"#][^"]*)"')
-
-
-class Ingress(Browser):
-    """A browser behind the Supervisor, which has taken the path off."""
-
-    def ask(
-        self,
-        method: str,
-        path: str,
-        body: str | bytes | None = None,
-        headers: Mapping[str, str] | None = None,
-    ) -> Reply:
-        return super().ask(method, path, body, {"X-Ingress-Path": PATH} | dict(headers or {}))
-
-    @property
-    def token(self) -> str:
-        found = re.search(r'name="_xsrf" value="([^"]+)"', self.get("/schedules").text)
-        assert found
-        return found[1]
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +24,7 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
 
 @pytest.fixture
 def inside(app: App) -> Ingress:
-    return Ingress(app.ingress_port, source=SUPERVISOR)
+    return Ingress(app.ingress_port)
 
 
 @pytest.mark.parametrize("path", ["/", "/history", "/meters", "/schedules", "/log", "/system"])
@@ -87,7 +68,7 @@ def test_nobody_else_is_answered_there(app: App, source: str) -> None:
 
 def test_the_supervisor_is_nobody_special_at_the_other_port(app: App) -> None:
     port = int(re.search(r"web.port = (\d+)", app.config.read_text())[1])  # type: ignore[index]
-    reply = Ingress(port, source=SUPERVISOR).get("/")
+    reply = Ingress(port).get("/")
     assert reply.status == 302
     assert reply.headers["Location"] == "/login"
 
