@@ -255,7 +255,7 @@ class Connection:
             self._poke()
 
     def _poke(self) -> None:
-        # Whoever holds messages back pokes when it is done.
+        # What holds messages back pokes when it is done.
         if (link := self._link) and not self._holding:
             link.wake()
 

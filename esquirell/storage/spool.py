@@ -154,10 +154,10 @@ class Spool:
             for number in strange:
                 # Texts of ours: a table, and its column.
                 copy = (
-                    f"INSERT INTO unreadable (at, body) SELECT {at}, body FROM {table} WHERE id = ?"  # noqa: S608
+                    f"INSERT INTO unreadable (at, body) SELECT {at}, body FROM {table} WHERE id = ?"  # noqa: S608 - see above
                 )
                 connection.execute(copy, (number,))
-                connection.execute(f"DELETE FROM {table} WHERE id = ?", (number,))  # noqa: S608
+                connection.execute(f"DELETE FROM {table} WHERE id = ?", (number,))  # noqa: S608 - the same
         log.error(
             "%d rows of the spool %s can't be stored and were moved to its table unreadable: %s",
             len(strange),

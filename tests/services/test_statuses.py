@@ -59,7 +59,7 @@ def test_the_first_outcome_is_logged_and_then_what_changes(
     caplog.set_level(logging.INFO)
     away = Outcome(error=MeterUnreachableError("unreachable", "main can't be reached"))
     read = Outcome(Reading("main", NOON, {"active_power": 1240.0, "energy_import": 1064.21}))
-    # One that failed before a restart is named again: whoever starts it wants to know.
+    # One that failed before a restart is named again: its user wants to know.
     first = "meter main: 1.24 kW, 1064.21 kWh"
     for store, outcomes, said in (
         (ReadingStore(), (read, read, away), [first, "main can't be reached"]),

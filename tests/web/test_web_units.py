@@ -399,7 +399,7 @@ def test_of_those_who_ask_for_the_same_at_once_one_does_the_work() -> None:
         first = [pool.submit(ask) for _ in range(4)]
         asked.acquire()
         go.set()
-        # Whoever came while it was made has its error, whoever came later another try.
+        # A request that came while it was made has its error, a later one another try.
         failed = [one.exception(LIMIT_S) is not None for one in first]
         again = [pool.submit(ask) for _ in range(4)]
         assert {one.result(LIMIT_S) for one in again} == {"drawn"}
