@@ -40,7 +40,7 @@ def prepare(runtime: Runtime, *, schedules: bool, alone: bool = False) -> None:
     said = ""
     while True:
         try:
-            runtime.mend_database()
+            runtime.repair_database()
             runtime.prepare()
             if alone:
                 claim(runtime)

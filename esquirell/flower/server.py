@@ -14,8 +14,8 @@ from esquirell.daemon.ending import end_in_time
 from esquirell.daemon.garbage import settle
 from esquirell.daemon.notify import notify
 from esquirell.domain.errors import ConfigError
+from esquirell.flower.access import AccessControl
 from esquirell.flower.credentials import Credentials
-from esquirell.flower.door import Door
 from esquirell.flower.history import History
 from esquirell.flower.masking import Mask, secrets_of
 from esquirell.flower.site import Site
@@ -73,13 +73,13 @@ def _site(app: Celery, settings: Settings, credentials: Credentials) -> Site:
     folder.mkdir(mode=0o700, exist_ok=True)
     mask = Mask([*secrets_of(settings), credentials.password])
     history = History(app, IOLoop.current(), mask, folder / "history", flower.max_tasks)
-    door = Door(
+    access = AccessControl(
         credentials.pair,
         url_prefix=flower.url_prefix,
         open_metrics=flower.open_metrics,
         hosts=flower.hosts,
     )
-    return Site(app, door, mask, history, flower.url_prefix)
+    return Site(app, access, mask, history, flower.url_prefix)
 
 
 def _listen(site: Site) -> None:

@@ -12,8 +12,8 @@ from tornado.httputil import HTTPServerRequest
 from tornado.ioloop import PeriodicCallback
 from tornado.web import url
 
+from esquirell.flower.access import AccessControl, NeverFramed
 from esquirell.flower.calls import HANDLERS
-from esquirell.flower.door import Door, NeverFramed
 from esquirell.flower.history import History
 from esquirell.flower.masking import Mask
 from esquirell.flower.revoke import Revoke
@@ -24,9 +24,11 @@ LOOK_EVERY_S = 5.0
 class Site(Flower):
     """All pages; every request passes access control first."""
 
-    def __init__(self, app: Celery, door: Door, mask: Mask, history: History, prefix: str) -> None:
+    def __init__(
+        self, app: Celery, access: AccessControl, mask: Mask, history: History, prefix: str
+    ) -> None:
         super().__init__(options=options, capp=app, events=history, **_paths(prefix))
-        self.door = door
+        self.access = access
         self.add_transform(NeverFramed)
         self.mask = mask
         self.history = history
@@ -40,7 +42,7 @@ class Site(Flower):
 
     def find_handler(self, request: HTTPServerRequest, **kwargs: Any) -> Any:  # noqa: ANN401 - tornado's
         """Return the handler of a request."""
-        refusal = self.door.refusal(request)
+        refusal = self.access.refusal(request)
         if refusal is None:
             return super().find_handler(request, **kwargs)
         return self.get_handler_delegate(request, refusal)

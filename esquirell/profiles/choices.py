@@ -16,7 +16,7 @@ from esquirell.domain.meter import Meter
 from esquirell.domain.profile import Profile
 from esquirell.profiles.chosen import UNKNOWN, Choice
 from esquirell.profiles.library import find, own, shipped
-from esquirell.profiles.memory import Forgetful, Memory, Remembered
+from esquirell.profiles.memory import Memory, NullMemory, Remembered
 
 log = logging.getLogger(__name__)
 
@@ -137,7 +137,7 @@ class Choices:
     ) -> None:
         self._directory = directory
         self._device_of = known
-        self._memory = memory or Forgetful()
+        self._memory = memory or NullMemory()
         self._announce = announce
         self._seconds = seconds
         self._lock = threading.Lock()

@@ -41,7 +41,7 @@ class Memory(Protocol):
         ...
 
 
-class Forgetful:
+class NullMemory:
     """Remembers nothing: for one-off queries."""
 
     def get(self, source: str) -> Remembered | None:  # noqa: ARG002

@@ -71,12 +71,12 @@ class Runtime:
         self.place.create()
         self.upkeep.upgrade()
 
-    def mend_database(self) -> None:
+    def repair_database(self) -> None:
         """Repair the database if it is damaged, now and whenever damage is found.
 
         For a service, which has to go on; people at a terminal get an error.
         """
-        self.upkeep.mend(self._adopt_schedules)
+        self.upkeep.repair(self._adopt_schedules)
 
     def connect(self) -> None:
         """Start the connection to the broker; the bridge's listens for what concerns it."""

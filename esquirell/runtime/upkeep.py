@@ -18,7 +18,7 @@ from esquirell.storage.database import Database
 from esquirell.storage.maintenance import care, forgetting, moving, restoring
 from esquirell.storage.maintenance.backups import Backups
 from esquirell.storage.maintenance.claim import Claim
-from esquirell.storage.maintenance.mending import Mender
+from esquirell.storage.maintenance.repair import DatabaseRepair
 from esquirell.storage.maintenance.revision import HEAD, ensure_current, read_revision
 
 
@@ -92,15 +92,15 @@ class Upkeep:
         finally:
             target.close()
 
-    def mend(self, adopt_schedules: Callable[[], None]) -> None:
+    def repair(self, adopt_schedules: Callable[[], None]) -> None:
         """Repair the database if it is damaged, now and whenever damage is found.
 
         An empty one needs the schedules again: `adopt_schedules` is then called.
         """
-        mender = Mender(self.database, self.backups, adopt_schedules)
+        repair = DatabaseRepair(self.database, self.backups, adopt_schedules)
         if self._is_ours:
-            mender.mend_at_start()
-        self.database.on_damage = mender.mend
+            repair.run_at_start()
+        self.database.on_damage = repair.run
 
     @property
     def gives_space_back_by(self) -> str:

@@ -16,7 +16,7 @@ from esquirell.services.csv_rows import cost_lines, csv_lines
 from esquirell.services.history import Found, Query, Row, View
 from esquirell.web.formats import Formats, currency_sign
 from esquirell.web.pictures import words_of
-from esquirell.web.selection import COST, ENERGY, POWER, Past, Selection
+from esquirell.web.selection import COST, ENERGY, POWER, RecordedMeters, Selection
 from esquirell.web.spans import Span
 from esquirell.web.tables import Table, by_meter, by_period, of_costs, shares
 from esquirell.web.texts import Texts
@@ -50,9 +50,11 @@ class Part:
 class HistoryView:
     """Looks up what a selection asks for; its work waits for the database."""
 
-    def __init__(self, storage: Storage, past: Past, selection: Selection, texts: Texts) -> None:
+    def __init__(
+        self, storage: Storage, recorded: RecordedMeters, selection: Selection, texts: Texts
+    ) -> None:
         self._storage = storage
-        self._past = past
+        self._recorded = recorded
         self._selection = selection
         self._texts = texts
 
@@ -73,7 +75,7 @@ class HistoryView:
         quantity = "active_power" if chosen.show == POWER else chosen.show
         shown = _ENERGIES if chosen.show == ENERGY else (quantity,)
         keys = [
-            key for name in chosen.meters for one in shown for key in self._past.keys(name, one)
+            key for name in chosen.meters for one in shown for key in self._recorded.keys(name, one)
         ]
         # A list without a key would ask for all.
         if keys:
@@ -116,7 +118,7 @@ class HistoryView:
 
     def _energy_figure(self, meters: Sequence[str], span: Span) -> Figure:
         keys_of = {
-            name: [key for key in _ENERGIES if self._past.keys(name, key)] for name in meters
+            name: [key for key in _ENERGIES if self._recorded.keys(name, key)] for name in meters
         }
         keys = [key for name in meters for key in self._parts_of(name)]
         if not keys:
@@ -124,17 +126,17 @@ class HistoryView:
         found = self._read(keys, span, meters)
         rows = (replace(row, values=_totals(row.values)) for row in found.rows)
         found = _from_first(replace(found, rows=rows), span)
-        choice = Choice(keys_of, self._name(keys_of), self._past.upstream)
+        choice = Choice(keys_of, self._name(keys_of), self._recorded.upstream)
         drawn = figures(found, choice, self._calendar, STEPS)
         return replace(drawn[0], decimals=3 if self._selection.view in _FINE else 2)
 
     def _parts_of(self, meter: str) -> list[str]:
-        return [key for energy in _ENERGIES for key in self._past.keys(meter, energy)]
+        return [key for energy in _ENERGIES for key in self._recorded.keys(meter, energy)]
 
     def _explained(self) -> Iterator[Part]:
         """Show what the meters below each chosen one measured of it, and what they did not."""
         for name in self._selection.meters:
-            below = self._past.below(name)
+            below = self._recorded.below(name)
             if not below:
                 continue
             whole = self._import_figure([name, *below])
@@ -143,8 +145,8 @@ class HistoryView:
                 continue
             # What is explained first, the rest on top.
             shown = replace(parts, series=[*parts.series[1:], parts.series[0]])
-            title = self._texts("history.explained", meter=self._past.title(name))
-            exports = bool(self._past.keys(name, "energy_export"))
+            title = self._texts("history.explained", meter=self._recorded.title(name))
+            exports = bool(self._recorded.keys(name, "energy_export"))
             table = shares(whole, self._texts, self._formats, exports=exports)
             yield Part(title, shown, table)
 
@@ -155,8 +157,8 @@ class HistoryView:
         for number, name in enumerate(meters):
             mine = [one for one in figure.series if one.meter == name and not one.down]
             points = mine[0].points if mine else {}
-            above = self._past.upstream.get(name, "")
-            title = self._past.title(name)
+            above = self._recorded.upstream.get(name, "")
+            title = self._recorded.title(name)
             series.append(Series(title, number - 1, points, meter=name, below=above))
         return replace(figure, title=imported, series=series)
 
@@ -171,7 +173,7 @@ class HistoryView:
 
     def _curve_figure(self, quantity: str, span: Span) -> Figure:
         meters = self._selection.meters
-        keys_of = {name: self._past.keys(name, quantity) for name in meters}
+        keys_of = {name: self._recorded.keys(name, quantity) for name in meters}
         keys = [key for keys in keys_of.values() for key in keys]
         if not keys:
             return self._nothing(span, QUANTITIES[quantity].unit)
@@ -227,7 +229,8 @@ class HistoryView:
     def _cost_figure(self, rows: Sequence[CostRow], axis: Periods, currency: str) -> Figure:
         names = list(dict.fromkeys(row.meter for row in rows))
         series = [
-            Series(self._past.title(name), number, meter=name) for number, name in enumerate(names)
+            Series(self._recorded.title(name), number, meter=name)
+            for number, name in enumerate(names)
         ]
         for row in rows:
             number = axis.number(row.cost.start)
@@ -265,7 +268,7 @@ class HistoryView:
     def _table(self, figure: Figure) -> Table | None:
         words = words_of(self._texts)
         return by_period(figure, words, self._texts, self._formats) or by_meter(
-            figure, self._texts, self._formats, self._past.title
+            figure, self._texts, self._formats, self._recorded.title
         )
 
     def _read(self, keys: Sequence[str], span: Span, meters: Sequence[str]) -> Found:
@@ -274,7 +277,7 @@ class HistoryView:
             self._selection.view,
             meters,
             list(dict.fromkeys(keys)),
-            self._past.names,
+            self._recorded.names,
         )
         return self._storage.history.read(query)
 
@@ -285,7 +288,7 @@ class HistoryView:
         def name(meter: str, key: str) -> str:
             if len(keys_of) == 1:
                 return self._formats.label(key)
-            title = self._past.title(meter)
+            title = self._recorded.title(meter)
             return f"{title}, {self._formats.label(key)}" if several_keys else title
 
         return name

@@ -3,12 +3,12 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from esquirell.web.overview import Glance
+from esquirell.web.overview import MeterSnapshot
 
 # From so many meters on, a list can be narrowed.
 MANY = 8
 _STATES = ("offline", "waiting", "online", "off")
-_Key = Callable[[Glance], tuple[object, ...]]
+_Key = Callable[[MeterSnapshot], tuple[object, ...]]
 _ORDERS: dict[str, _Key] = {
     "name": lambda one: (one.meter.title.casefold(),),
     "state": lambda one: (_STATES.index(one.state), not one.warnings),
@@ -44,19 +44,19 @@ class Narrowed:
         """Whether some meters may be left out."""
         return bool(self.text or self.area)
 
-    def of(self, meters: Sequence[Glance]) -> list[Glance]:
+    def of(self, meters: Sequence[MeterSnapshot]) -> list[MeterSnapshot]:
         """Return the meters that are shown, in their order."""
         found = [one for one in meters if self._shows(one)]
         return sorted(found, key=_ORDERS[self.order]) if self.order else found
 
-    def _shows(self, one: Glance) -> bool:
+    def _shows(self, one: MeterSnapshot) -> bool:
         meter = one.meter
         known = (meter.title, meter.name, meter.area, meter.device_id, meter.address)
         words = " ".join(known).casefold()
         return self.area in ("", meter.area) and self.text.casefold() in words
 
 
-def areas_of(meters: Sequence[Glance]) -> list[str]:
+def areas_of(meters: Sequence[MeterSnapshot]) -> list[str]:
     """Return the areas of some meters, in their order."""
     return list(dict.fromkeys(one.meter.area for one in meters if one.meter.area))
 

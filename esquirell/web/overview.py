@@ -1,4 +1,4 @@
-"""All meters at a glance: what each says now, what it has used today, and how it is doing."""
+"""All meters at a snapshot: what each says now, what it has used today, and how it is doing."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from concurrent.futures import Executor
@@ -25,7 +25,7 @@ State = Literal["online", "offline", "waiting", "off"]
 
 
 @dataclass(frozen=True, slots=True)
-class Glance:
+class MeterSnapshot:
     """One meter at one moment."""
 
     meter: Meter
@@ -63,11 +63,11 @@ class Glance:
 class House:
     """All meters; `trouble` says what is missing because the database is unreachable."""
 
-    meters: tuple[Glance, ...]
+    meters: tuple[MeterSnapshot, ...]
     trouble: str = ""
 
     @property
-    def counted(self) -> tuple[Glance, ...]:
+    def counted(self) -> tuple[MeterSnapshot, ...]:
         """The meters that make up the house: those below another one are in that one."""
         return tuple(one for one in self.meters if not one.meter.upstream and not one.produces)
 
@@ -107,9 +107,9 @@ class House:
             next(iter(currencies), ""),
         )
 
-    def by_area(self) -> list[tuple[str, list[Glance]]]:
+    def by_area(self) -> list[tuple[str, list[MeterSnapshot]]]:
         """Return the meters by area, in the order of the configuration; without one last."""
-        areas: dict[str, list[Glance]] = {}
+        areas: dict[str, list[MeterSnapshot]] = {}
         for one in self.meters:
             areas.setdefault(one.meter.area, []).append(one)
         unnamed = areas.pop("", [])
@@ -128,7 +128,7 @@ class Overview:
         """Look at all meters; wait for what the day has brought for so many seconds at most."""
         meters = self._runtime.meters()
         try:
-            return House(self._glances(meters, patience_s))
+            return House(self._snapshots(meters, patience_s))
         except UnavailableError as error:
             readings = self._live.readings()
             return House(tuple(self._blind(one, readings) for one in meters), str(error))
@@ -153,7 +153,7 @@ class Overview:
             ),
         )
 
-    def _glances(self, meters: Sequence[Meter], patience_s: float) -> tuple[Glance, ...]:
+    def _snapshots(self, meters: Sequence[Meter], patience_s: float) -> tuple[MeterSnapshot, ...]:
         runtime, names = self._runtime, [one.name for one in meters]
         self._catch_up()
         statuses = runtime.storage.readings.statuses()
@@ -166,7 +166,7 @@ class Overview:
             name = meter.name
             status, reading = statuses.get(name, MeterStatus()), readings.get(name)
             known = ledgers[name].warnings if name in ledgers else ()
-            glance = Glance(
+            snapshot = MeterSnapshot(
                 meter,
                 status,
                 state_of(meter, status, reading, pace_of(active, name)),
@@ -175,16 +175,16 @@ class Overview:
                 self._live.curve(name),
                 reading.warnings if reading and reading.warnings else known,
             )
-            found.append(glance)
+            found.append(snapshot)
         return tuple(found)
 
-    def _blind(self, meter: Meter, readings: Mapping[str, Reading]) -> Glance:
+    def _blind(self, meter: Meter, readings: Mapping[str, Reading]) -> MeterSnapshot:
         """Look at a meter without the database: by what this process itself has read."""
         reading = readings.get(meter.name)
         fresh = reading is not None and datetime.now(UTC) - reading.measured_at < FRESH
         state: State = "online" if fresh else "offline" if meter.enabled else "off"
         curve = self._live.curve(meter.name)
-        return Glance(meter, MeterStatus(), state, reading, curve=curve)
+        return MeterSnapshot(meter, MeterStatus(), state, reading, curve=curve)
 
     def _catch_up(self) -> None:
         """Take what is stored into the live view. Raises UnavailableError."""

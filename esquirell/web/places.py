@@ -5,12 +5,12 @@ from typing import Any
 from zlib import crc32
 
 from esquirell.web.formats import Formats
-from esquirell.web.overview import Glance, House, sparkline, zero_line
+from esquirell.web.overview import House, MeterSnapshot, sparkline, zero_line
 from esquirell.web.texts import Texts
 from esquirell.web.today import Today
 
-# What was shown of each meter, by its name, with the glance that it was made of.
-Remembered = dict[str, tuple[Glance, dict[str, Any]]]
+# What was shown of each meter, by its name, with the snapshot that it was made of.
+Remembered = dict[str, tuple[MeterSnapshot, dict[str, Any]]]
 
 
 def of_house(
@@ -38,7 +38,7 @@ def of_house(
     return shown | {"page:shape": shape_of(house)}
 
 
-def of_meter(one: Glance, keys: Sequence[str], formats: Formats) -> dict[str, Any]:
+def of_meter(one: MeterSnapshot, keys: Sequence[str], formats: Formats) -> dict[str, Any]:
     """Return what the page of a meter shows: also each value, at `main:voltage_a`."""
     name, values = one.meter.name, one.reading.values if one.reading else {}
     shown = dict(_of(one, formats))
@@ -60,7 +60,7 @@ def _digest(parts: object) -> str:
     return f"{crc32(repr(parts).encode()):x}"
 
 
-def _sum_of(meters: Sequence[Glance], texts: Texts, formats: Formats) -> str:
+def _sum_of(meters: Sequence[MeterSnapshot], texts: Texts, formats: Formats) -> str:
     """Return the power and the energy of today of an area; nothing is counted twice."""
     part = House(tuple(meters)).apart
     if part.power is None and part.today.imported is None:
@@ -93,12 +93,12 @@ def days_of(today: Today, *, produces: bool = False) -> list[tuple[str, str]]:
     return [(place, title) for is_shown, place, title in figures if is_shown]
 
 
-def day_of(one: Glance) -> list[tuple[str, str]]:
+def day_of(one: MeterSnapshot) -> list[tuple[str, str]]:
     """Return which figures of a meter's day are shown, as `days_of`."""
     return days_of(one.today, produces=one.produces)
 
 
-def _of(one: Glance, formats: Formats) -> Iterable[tuple[str, Any]]:
+def _of(one: MeterSnapshot, formats: Formats) -> Iterable[tuple[str, Any]]:
     name = one.meter.name
     yield f"{name}.power", formats.power(one.power)
     yield f"{name}.watts", one.power

@@ -4,10 +4,10 @@ from tornado.routing import Rule
 from tornado.web import StaticFileHandler, stream_request_body, url
 
 from esquirell.web.api import endpoint, events, listed, requests, rows
+from esquirell.web.command_page import CommandProgress
 from esquirell.web.handler import Handler
 from esquirell.web.pages import adding, history, log, login, meters, now, schedules, system
 from esquirell.web.site import Routes
-from esquirell.web.steering import Way
 
 # More than this of what is refused anyway is cut off.
 TAKEN_IN = 64 * 1024 * 1024
@@ -94,7 +94,7 @@ def _rules() -> list[Rule]:
         url(r"/log/([0-9a-f-]{36})", log.LogEntry),
         url(r"/system", system.System),
         url(r"/system/backup", system.Backup),
-        url(r"/way/([0-9a-f-]{36})", Way),
+        url(r"/progress/([0-9a-f-]{36})", CommandProgress),
         url(r"/api/v1/meters", listed.Listed, {"command": "meter/list", "key": "meters"}),
         url(r"/api/v1/schedules", listed.Listed, {"command": "schedule/list", "key": "schedules"}),
         url(r"/api/v1/health", listed.Listed, {"command": "health"}),

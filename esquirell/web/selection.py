@@ -24,7 +24,7 @@ Arguments = Callable[[str], Sequence[str]]
 
 
 @dataclass(frozen=True, slots=True)
-class Past:
+class RecordedMeters:
     """The meters there are, and the quantity keys that each has ever had, by its name."""
 
     meters: Sequence[Meter]
@@ -128,12 +128,12 @@ def views_of(show: str, span: Span) -> tuple[View, ...]:
     return span.energy_views if show == ENERGY else span.curve_views
 
 
-def select(arguments: Arguments, past: Past, today: date) -> Selection:
+def select(arguments: Arguments, recorded: RecordedMeters, today: date) -> Selection:
     """Read what is asked for; what makes no sense is left to its default."""
-    meters = tuple(name for name in past.names if name in arguments("meter"))
-    chosen = meters or _whole_house(past)
+    meters = tuple(name for name in recorded.names if name in arguments("meter"))
+    chosen = meters or _whole_house(recorded)
     length: Length = next((one for one in LENGTHS if one in arguments("span")), "day")
-    shown = (ENERGY, POWER, COST, *past.quantities())
+    shown = (ENERGY, POWER, COST, *recorded.quantities())
     show = next((one for one in shown if one in arguments("show")), ENERGY)
     span = _span(length, arguments, today)
     views = views_of(show, span)
@@ -147,9 +147,11 @@ def select(arguments: Arguments, past: Past, today: date) -> Selection:
     return Selection(show, span, view, chosen, compare)
 
 
-def _whole_house(past: Past) -> tuple[str, ...]:
+def _whole_house(recorded: RecordedMeters) -> tuple[str, ...]:
     """Return the meters that no other one measures as well."""
-    return tuple(meter.name for meter in past.meters if not meter.upstream) or tuple(past.names)
+    return tuple(meter.name for meter in recorded.meters if not meter.upstream) or tuple(
+        recorded.names
+    )
 
 
 def _span(length: Length, arguments: Arguments, today: date) -> Span:

@@ -24,7 +24,7 @@ from esquirell.storage.maintenance.migrate import upgrade
 from esquirell.web.formats import MINUS, NARROW_SPACE, NOTHING, Formats
 from esquirell.web.history import HistoryView, Part
 from esquirell.web.pictures import picture, readout_of, style, words_of
-from esquirell.web.selection import Past, Selection, select
+from esquirell.web.selection import RecordedMeters, Selection, select
 from esquirell.web.spans import LENGTHS, Length, Span
 from esquirell.web.tables import Table, by_meter, shares
 from esquirell.web.texts import DEFAULT, texts_of
@@ -47,7 +47,7 @@ METERS = [
         ("car", "", "main"),
     )
 ]
-PAST = Past(METERS, KEYS)
+RECORDED = RecordedMeters(METERS, KEYS)
 HOME = Tariff.model_validate(
     {
         "name": "home",
@@ -62,7 +62,7 @@ HOME = Tariff.model_validate(
 
 def chosen(query: str) -> Selection:
     found = parse_qs(query)
-    return select(lambda name: found.get(name, []), PAST, TODAY)
+    return select(lambda name: found.get(name, []), RECORDED, TODAY)
 
 
 @pytest.fixture(scope="module")
@@ -113,7 +113,7 @@ def _values(hours: float) -> dict[str, dict[str, float]]:
 
 
 def parts(storage: Storage, query: str) -> list[Part]:
-    return HistoryView(storage, PAST, chosen(query), TEXTS).parts()
+    return HistoryView(storage, RECORDED, chosen(query), TEXTS).parts()
 
 
 def table(part: Part) -> Table:
@@ -194,16 +194,16 @@ def test_an_address_asks_for_the_same_again_and_for_what_is_changed() -> None:
 def test_readings_of_many_meters_are_not_drawn_one_by_one() -> None:
     many = [METERS[0].model_copy(update={"name": f"m{number}"}) for number in range(5)]
     found = parse_qs("show=power&by=raw&" + "&".join(f"meter=m{number}" for number in range(5)))
-    selection = select(lambda name: found.get(name, []), Past(many, {}), TODAY)
+    selection = select(lambda name: found.get(name, []), RecordedMeters(many, {}), TODAY)
     assert selection.view == "quarter"
 
 
 def test_meters_that_have_only_a_past_can_be_chosen() -> None:
-    assert PAST.names == ["main", "pump", "car", "gone"]
+    assert RECORDED.names == ["main", "pump", "car", "gone"]
     assert chosen("meter=gone").meters == ("gone",)
-    assert PAST.title("gone") == "gone"
-    assert PAST.keys("main", "voltage") == ["voltage_a", "voltage_b"]
-    assert PAST.quantities() == ["voltage", "active_power"]
+    assert RECORDED.title("gone") == "gone"
+    assert RECORDED.keys("main", "voltage") == ["voltage_a", "voltage_b"]
+    assert RECORDED.quantities() == ["voltage", "active_power"]
 
 
 def test_energy_of_a_day_of_25_hours(storage: Storage) -> None:
@@ -269,7 +269,7 @@ def test_several_meters_are_compared(storage: Storage) -> None:
 def test_many_meters_have_a_line_each_and_a_sum_of_each_energy(storage: Storage) -> None:
     query = "span=month&at=2026-10-25&meter=main&meter=pump&meter=car&meter=gone"
     figure = parts(storage, query)[0].figure
-    shown = by_meter(figure, TEXTS, Formats(TEXTS, "UTC"), PAST.title)
+    shown = by_meter(figure, TEXTS, Formats(TEXTS, "UTC"), RECORDED.title)
     assert shown
     assert shown.leads
     assert shown.columns == ["Energy imported, kWh", "Energy exported, kWh"]
@@ -284,7 +284,7 @@ def test_many_meters_have_a_line_each_and_a_sum_of_each_energy(storage: Storage)
 
 
 def csv_of(storage: Storage, query: str) -> list[dict[str, str]]:
-    lines = HistoryView(storage, PAST, chosen(query), TEXTS).csv()
+    lines = HistoryView(storage, RECORDED, chosen(query), TEXTS).csv()
     return list(csv.DictReader(io.StringIO("".join(lines))))
 
 

@@ -31,7 +31,7 @@ from esquirell.web.gate import Gate, IngressGate
 from esquirell.web.handler import breakable
 from esquirell.web.live import Live
 from esquirell.web.narrowed import Narrowed, areas_of
-from esquirell.web.overview import Glance, House, sparkline, state_of, zero_line
+from esquirell.web.overview import House, MeterSnapshot, sparkline, state_of, zero_line
 from esquirell.web.pictures import words_of
 from esquirell.web.places import note_of, of_house, of_meter, shape_of
 from esquirell.web.recent import KEEP_S, MOST, Recent
@@ -250,34 +250,36 @@ def test_a_day_without_a_price_has_no_cost() -> None:
     assert Base(Today(1.0), {"energy_import": 1.0}).at(read(energy_import=2.0)) == Today(2.0)
 
 
-def house_of(*glances: Glance) -> House:
-    return House(glances)
+def house_of(*snapshots: MeterSnapshot) -> House:
+    return House(snapshots)
 
 
-def glance(name: str, today: Today, **fields: Any) -> Glance:  # noqa: ANN401 - of a meter
+def snapshot(name: str, today: Today, **fields: Any) -> MeterSnapshot:  # noqa: ANN401 - of a meter
     meter = Meter(name=name, device_id=name, local_key="0" * 16, **fields)
-    return Glance(meter, MeterStatus(), "online", Reading(name, datetime.now(UTC), POWER), today)
+    return MeterSnapshot(
+        meter, MeterStatus(), "online", Reading(name, datetime.now(UTC), POWER), today
+    )
 
 
 POWER = {"active_power": 100.0}
 
 
 def test_the_page_says_how_many_meters_the_sum_has() -> None:
-    two = house_of(glance("main", Today(1.0)), glance("barn", Today(1.0)))
+    two = house_of(snapshot("main", Today(1.0)), snapshot("barn", Today(1.0)))
     assert note_of(two, TEXTS) == "importing from the grid · sum of 2 meters"
-    below = house_of(glance("main", Today(1.0)), glance("barn", Today(1.0), upstream="main"))
+    below = house_of(snapshot("main", Today(1.0)), snapshot("barn", Today(1.0), upstream="main"))
     assert note_of(below, TEXTS) == "importing from the grid"
     gone = house_of(replace(two.meters[0], state="offline"), two.meters[1])
     assert note_of(gone, TEXTS).endswith("sum of 2 meters · without 1 meter that is offline")
-    off = glance("off", Today(), enabled=False)
+    off = snapshot("off", Today(), enabled=False)
     assert house_of(replace(off, state="offline"), two.meters[1]).missing == 0
 
 
 def test_now_is_loaded_again_when_other_figures_make_it_up() -> None:
-    cold = house_of(glance("main", Today()))
-    known = house_of(glance("main", Today(1.0, 2.0, None, 3.0, "EUR")))
-    used = house_of(glance("main", Today(1.5, 2.5, None, 3.5, "EUR")))
-    two = house_of(*known.meters, glance("barn", Today()))
+    cold = house_of(snapshot("main", Today()))
+    known = house_of(snapshot("main", Today(1.0, 2.0, None, 3.0, "EUR")))
+    used = house_of(snapshot("main", Today(1.5, 2.5, None, 3.5, "EUR")))
+    two = house_of(*known.meters, snapshot("barn", Today()))
     assert shape_of(known) == shape_of(used)
     assert len({shape_of(cold), shape_of(known), shape_of(two)}) == 3
 
@@ -307,9 +309,9 @@ def test_a_path_is_broken_after_a_slash_only() -> None:
 
 def test_a_list_of_meters_is_narrowed_and_sorted() -> None:
     flats = [
-        glance("flat-1", Today(1.0), label="Kowalski", area="House A"),
-        replace(glance("flat-2", Today(3.0), label="Nowak", area="House B"), state="offline"),
-        glance("flat-3", Today(2.0), label="Zieliński", area="House B"),
+        snapshot("flat-1", Today(1.0), label="Kowalski", area="House A"),
+        replace(snapshot("flat-2", Today(3.0), label="Nowak", area="House B"), state="offline"),
+        snapshot("flat-3", Today(2.0), label="Zieliński", area="House B"),
     ]
 
     def names(**query: str) -> list[str]:
@@ -331,9 +333,9 @@ def test_a_list_of_meters_is_narrowed_and_sorted() -> None:
 
 
 def test_the_sum_of_an_area_counts_what_lies_behind_a_meter_of_another_one() -> None:
-    main = glance("main", Today(9.0), area="Cellar")
-    flats = [glance(f"flat-{n}", Today(float(n)), upstream="main", area="House") for n in (1, 2)]
-    plug = glance("plug", Today(0.5), upstream="flat-1", area="House")
+    main = snapshot("main", Today(9.0), area="Cellar")
+    flats = [snapshot(f"flat-{n}", Today(float(n)), upstream="main", area="House") for n in (1, 2)]
+    plug = snapshot("plug", Today(0.5), upstream="flat-1", area="House")
     house = house_of(main, *flats, plug)
     shown = of_house(house, TEXTS, FORMATS)
     assert shown["area:House"] == f"200{NARROW_SPACE}W · 3.00{NARROW_SPACE}kWh today"
@@ -349,7 +351,7 @@ def test_a_meter_that_is_switched_off_is_neither_offline_nor_waiting() -> None:
 
 
 def test_the_page_of_a_meter_is_loaded_again_when_it_says_something_else() -> None:
-    one = glance("main", Today(1.0))
+    one = snapshot("main", Today(1.0))
     more = replace(one, today=Today(2.0), reading=read(active_power=5.0))
     keys = ["active_power"]
     first, second = (of_meter(each, keys, FORMATS) for each in (one, more))

@@ -13,8 +13,8 @@ from esquirell.profiles import shipped, titles
 from esquirell.services.commands import failure
 from esquirell.settings.slugs import unique_slug
 from esquirell.web.candidates import Candidate
+from esquirell.web.command_page import CommandPage, SubmittedCommand, as_number
 from esquirell.web.handler import status_of
-from esquirell.web.steering import Given, Steering, as_number
 
 if TYPE_CHECKING:
     from esquirell.settings.devices import SkippedDevice, UploadedDevices
@@ -32,7 +32,7 @@ NUMBERS = ("port", "publish_every")
 OF_THE_METER = frozenset({"label", "area", "upstream", "publish_every"})
 
 
-class AddMeter(Steering):
+class AddMeter(CommandPage):
     """The steps of adding a meter on one page; with `exchange` the device is for that meter."""
 
     page = "meters"
@@ -81,7 +81,7 @@ class AddMeter(Steering):
         command = self._command
         self.set_status(status_of(error.code) if error.code != "internal" else 422)
         place = "form" if command.startswith("meter/") else "find"
-        await self._show(self.field("device"), Given(place, command, {}, failure(error)))
+        await self._show(self.field("device"), SubmittedCommand(place, command, {}, failure(error)))
 
     async def _scan(self) -> None:
         found = await self.wait_for(_scanned)
@@ -114,18 +114,20 @@ class AddMeter(Steering):
         fields = self._fields()
         device_id = str(fields.get("device_id", ""))
         self._remember(device_id, fields)
-        given = await self.give("meter/try", {"name": self._name(fields), **fields})
-        await self._show(device_id, Given("form", given.command, {}, given.answer))
+        submitted = await self.submit("meter/try", {"name": self._name(fields), **fields})
+        await self._show(
+            device_id, SubmittedCommand("form", submitted.command, {}, submitted.answer)
+        )
 
     async def _add(self) -> None:
         fields = self._fields()
         name, untested = self._name(fields), bool(self.field("untested"))
-        given = await self.give("meter/add", {"name": name, **fields, "test": not untested})
-        if given.answer.status != "ok":
-            await self._ask_again(given, fields)
+        submitted = await self.submit("meter/add", {"name": name, **fields, "test": not untested})
+        if submitted.answer.status != "ok":
+            await self._ask_again(submitted, fields)
             return
         self.site.candidates.drop(self.owner, str(fields["device_id"]))
-        how = "often" if given.answer.data["reports_often"] else "1"
+        how = "often" if submitted.answer.data["reports_often"] else "1"
         self.redirect(f"{self.visit.base}/meters/{name}?added={how}", status=303)
 
     async def _exchange(self) -> None:
@@ -134,18 +136,22 @@ class AddMeter(Steering):
             raise CommandError("invalid_payload", "exchange: the meter's name is missing")
         data = {"name": meter.name, **fields, "test": not self.field("untested")}
         counter = self.field("counter")
-        given = await self.give("meter/exchange", data | ({"counter": counter} if counter else {}))
-        if given.answer.status != "ok":
-            await self._ask_again(given, fields)
+        submitted = await self.submit(
+            "meter/exchange", data | ({"counter": counter} if counter else {})
+        )
+        if submitted.answer.status != "ok":
+            await self._ask_again(submitted, fields)
             return
         self.site.candidates.drop(self.owner, str(fields["device_id"]))
         self.redirect(f"{self.visit.base}/meters/{meter.name}?exchanged=1", status=303)
 
-    async def _ask_again(self, given: Given, fields: Mapping[str, Any]) -> None:
+    async def _ask_again(self, submitted: SubmittedCommand, fields: Mapping[str, Any]) -> None:
         """Show the form with what was typed, and why it was refused."""
         device_id = str(fields.get("device_id", ""))
         self._remember(device_id, fields)
-        await self._show(device_id, Given("form", given.command, {}, given.answer))
+        await self._show(
+            device_id, SubmittedCommand("form", submitted.command, {}, submitted.answer)
+        )
 
     def _remember(self, device_id: str, fields: Mapping[str, Any]) -> None:
         """Keep what was typed, the key too, which no browser sees again."""
@@ -174,7 +180,7 @@ class AddMeter(Steering):
     async def _show(
         self,
         device_id: str = "",
-        given: Given | None = None,
+        submitted: SubmittedCommand | None = None,
         found: int | None = None,
         left_out: "Sequence[SkippedDevice]" = (),
     ) -> None:
@@ -183,7 +189,7 @@ class AddMeter(Steering):
         configured = {meter.device_id: meter.name for meter in runtime.meters()}
         chosen = candidates.get(device_id)
         by_hand = self.get_argument("by_hand", "") != "" or (
-            given is not None and given.place == "form"
+            submitted is not None and submitted.place == "form"
         )
         self.render(
             "add.html",
@@ -191,7 +197,7 @@ class AddMeter(Steering):
             configured=configured,
             chosen=chosen,
             by_hand=by_hand,
-            given=given,
+            submitted=submitted,
             found=found,
             left_out=left_out,
             exchanged=self.exchanged,
@@ -213,7 +219,7 @@ def profiles() -> list[tuple[str, str]]:
     return sorted(titles().items(), key=lambda one: one[1].lower())
 
 
-def typed_fields(page: Steering) -> dict[str, Any]:
+def typed_fields(page: CommandPage) -> dict[str, Any]:
     """Return the settings of a meter that a form holds. Raises CommandError."""
     fields: dict[str, Any] = {}
     for name in TEXT_FIELDS:
@@ -226,7 +232,7 @@ def typed_fields(page: Steering) -> dict[str, Any]:
     return fields
 
 
-def sent_devices(page: Steering) -> "UploadedDevices":
+def sent_devices(page: CommandPage) -> "UploadedDevices":
     """Return the devices of a devices.json that was sent; it stays in memory.
 
     Raises CommandError and ConfigError.

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from esquirell.web.handler import Handler
 from esquirell.web.history import HistoryView, Part
 from esquirell.web.pictures import live_of, picture, readout_of, style
-from esquirell.web.selection import COST, ENERGY, POWER, Past, Selection, select
+from esquirell.web.selection import COST, ENERGY, POWER, RecordedMeters, Selection, select
 from esquirell.web.spans import LENGTHS, Span
 from esquirell.web.texts import Texts
 
@@ -43,12 +43,14 @@ class Asked(Handler):
         """The day that it is in the configured time zone."""
         return datetime.now(UTC).astimezone(ZoneInfo(self.site.zone)).date()
 
-    def selected(self) -> tuple[Past, Selection]:
+    def selected(self) -> tuple[RecordedMeters, Selection]:
         """Return what there is, and what is asked for of it. Raises UnavailableError."""
         runtime = self.site.runtime
         statuses = runtime.storage.reading_history.statuses()
-        past = Past(runtime.meters(), {name: one.keys for name, one in statuses.items()})
-        return past, select(self.get_query_arguments, past, self.today)
+        recorded = RecordedMeters(
+            runtime.meters(), {name: one.keys for name, one in statuses.items()}
+        )
+        return recorded, select(self.get_query_arguments, recorded, self.today)
 
 
 class History(Asked):
@@ -56,32 +58,32 @@ class History(Asked):
 
     async def get(self) -> None:
         """Show what is asked for, or the energy of today."""
-        past, selection, parts = await self.compute(self._look, "past")
+        recorded, selection, parts = await self.compute(self._look, "past")
         self.render(
             "history.html",
-            past=past,
-            areas=past.areas(),
+            recorded=recorded,
+            areas=recorded.areas(),
             chosen=selection,
             parts=parts,
             span_name=self._name(selection.span),
             lengths=LENGTHS,
-            shows=(ENERGY, POWER, COST, *(one for one in past.quantities() if one != _POWER)),
+            shows=(ENERGY, POWER, COST, *(one for one in recorded.quantities() if one != _POWER)),
             today=self.today,
-            many=len(past.names) > MANY,
+            many=len(recorded.names) > MANY,
             sheet=f"{self.visit.base}/pictures.css?v={style()[1]}",
         )
 
-    def _look(self) -> tuple[Past, Selection, list[Drawn]]:
-        past, selection = self.selected()
+    def _look(self) -> tuple[RecordedMeters, Selection, list[Drawn]]:
+        recorded, selection = self.selected()
 
         def draw() -> list[Drawn]:
-            return self._draw(past, selection)
+            return self._draw(recorded, selection)
 
         if selection.view == "raw":
             # Readings one by one are looked at to see the newest.
-            return past, selection, draw()
-        key = (self.texts.language, selection, past.signature, self._stamp())
-        return past, selection, self.site.drawn.get(key, draw)
+            return recorded, selection, draw()
+        key = (self.texts.language, selection, recorded.signature, self._stamp())
+        return recorded, selection, self.site.drawn.get(key, draw)
 
     def _stamp(self) -> tuple[object, ...]:
         """Return what differs after a correction, a reset or a change of tariffs.
@@ -92,8 +94,8 @@ class History(Asked):
         tariffs = tuple(tariff.model_dump_json() for tariff in storage.costs.tariffs)
         return storage.commands.stamp(), tariffs
 
-    def _draw(self, past: Past, selection: Selection) -> list[Drawn]:
-        view = HistoryView(self.site.runtime.storage, past, selection, self.texts)
+    def _draw(self, recorded: RecordedMeters, selection: Selection) -> list[Drawn]:
+        view = HistoryView(self.site.runtime.storage, recorded, selection, self.texts)
         drawn = [_drawn(part, f"p{number}", self.texts) for number, part in enumerate(view.parts())]
         if selection.show == POWER and selection.span.length in {"day", "week"}:
             span = selection.span.moments(self.site.zone)
@@ -141,8 +143,8 @@ class HistoryCsv(Asked):
             await self.flush()
 
     def _lines(self) -> tuple[Selection, Iterator[str]]:
-        past, chosen = self.selected()
-        return chosen, HistoryView(self.site.runtime.storage, past, chosen, self.texts).csv()
+        recorded, chosen = self.selected()
+        return chosen, HistoryView(self.site.runtime.storage, recorded, chosen, self.texts).csv()
 
 
 class Pictures(Handler):

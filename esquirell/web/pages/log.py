@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from esquirell.domain.command import CommandRecord
+from esquirell.web.command_page import steps_of
 from esquirell.web.handler import Handler
-from esquirell.web.steering import steps_of
 
 SHOWN = 50
 MOST = 1000

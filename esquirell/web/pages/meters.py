@@ -12,13 +12,13 @@ from esquirell.domain.errors import CommandError, ConfigError, EsquirellError
 from esquirell.services.commands import failure
 from esquirell.settings import masked
 from esquirell.settings.added_meters import file_of
+from esquirell.web.command_page import CommandPage, SubmittedCommand
 from esquirell.web.formats import by_energy_first
 from esquirell.web.handler import status_of
 from esquirell.web.narrowed import MANY, ORDERS, Narrowed, areas_of
-from esquirell.web.overview import Glance, House
+from esquirell.web.overview import House, MeterSnapshot
 from esquirell.web.pages.adding import PROTOCOLS, profiles, sent_devices, typed_fields
 from esquirell.web.places import day_of, of_meter
-from esquirell.web.steering import Given, Steering
 from esquirell.web.stream import Stream
 
 # Of so many commands those are looked through that failed for the meter.
@@ -28,7 +28,7 @@ ERRORS_SHOWN = 5
 PATIENCE_S = 2.0
 
 
-class Meters(Steering):
+class Meters(CommandPage):
     """All meters."""
 
     page = "meters"
@@ -41,9 +41,9 @@ class Meters(Steering):
         """Read all meters."""
         if self.field("command") != "fetch":
             raise HTTPError(422)
-        await self._show(await self.give("fetch", self.transaction()))
+        await self._show(await self.submit("fetch", self.transaction()))
 
-    async def _show(self, given: Given | None) -> None:
+    async def _show(self, submitted: SubmittedCommand | None) -> None:
         house = await self.compute(lambda: self.site.overview.look(PATIENCE_S))
         narrowed = Narrowed.by(self.get_query_argument)
         shown = narrowed.of(house.meters)
@@ -56,12 +56,12 @@ class Meters(Steering):
             areas=areas_of(house.meters),
             orders=ORDERS,
             many=len(house.meters) > MANY,
-            given=given,
+            submitted=submitted,
             removed=self.get_query_argument("removed", ""),
         )
 
 
-class Meter(Steering):
+class Meter(CommandPage):
     """One meter: its values, what is doubted about them, its configuration."""
 
     page = "meters"
@@ -80,18 +80,18 @@ class Meter(Steering):
                 "meter/remove": {"name": name, "forget": bool(self.field("forget"))},
             }
             if command in steps:
-                given = await self.give(command, steps[command] | self.transaction())
+                submitted = await self.submit(command, steps[command] | self.transaction())
             elif command == "meter/set":
-                given = await self.give(command, {"name": name} | self._changed())
+                submitted = await self.submit(command, {"name": name} | self._changed())
             else:
-                given = await self._new_key(command, name)
+                submitted = await self._new_key(command, name)
         except EsquirellError as error:
             self.set_status(status_of(error.code) if error.code != "internal" else 422)
-            given = Given(self.field("place"), command, {}, failure(error))
-        if given.command == "meter/remove" and given.answer.status == "ok":
+            submitted = SubmittedCommand(self.field("place"), command, {}, failure(error))
+        if submitted.command == "meter/remove" and submitted.answer.status == "ok":
             self.redirect(f"{self.visit.base}/meters?removed={name}", status=303)
             return
-        await self._show(name, given)
+        await self._show(name, submitted)
 
     def _changed(self) -> dict[str, Any]:
         fields = typed_fields(self)
@@ -103,7 +103,7 @@ class Meter(Steering):
             fields["enabled"] = enabled == "yes"
         return fields
 
-    async def _new_key(self, command: str, name: str) -> Given:
+    async def _new_key(self, command: str, name: str) -> SubmittedCommand:
         """Take another key: from the cloud, or from a devices.json that was sent."""
         meter = next((one for one in self.site.runtime.meters() if one.name == name), None)
         if meter is None:
@@ -120,9 +120,9 @@ class Meter(Steering):
             key = listed[meter.device_id].local_key.get_secret_value()
         else:
             raise CommandError("unknown_command", "the page knows no such command")
-        return await self.give("meter/set", {"name": name, "local_key": key})
+        return await self.submit("meter/set", {"name": name, "local_key": key})
 
-    async def _show(self, name: str, given: Given | None = None) -> None:
+    async def _show(self, name: str, submitted: SubmittedCommand | None = None) -> None:
         house = await self.compute(lambda: self.site.overview.look(PATIENCE_S))
         found = next((one for one in house.meters if one.meter.name == name), None)
         if found is None:
@@ -136,7 +136,7 @@ class Meter(Steering):
             "meter.html",
             one=found,
             house=house,
-            given=given,
+            submitted=submitted,
             keys=keys,
             live=of_meter(found, keys, self.formats),
             day=day_of(found),
@@ -184,7 +184,7 @@ class LiveMeter(Stream):
         return {"page:shape": ""}
 
 
-def keys_of(one: Glance) -> list[str]:
+def keys_of(one: MeterSnapshot) -> list[str]:
     """Return the quantity keys of a meter, energies first."""
     values = dict.fromkeys(one.status.keys) | dict(one.reading.values if one.reading else {})
     return by_energy_first(values)

@@ -7,8 +7,8 @@ from typing import Any
 from esquirell.domain.errors import CommandError, EsquirellError
 from esquirell.services.commands import failure
 from esquirell.services.schedules import Schedules as ScheduleService
+from esquirell.web.command_page import CommandPage, SubmittedCommand, as_json, as_number
 from esquirell.web.handler import status_of
-from esquirell.web.steering import Given, Steering, as_json, as_number
 
 # What a button of a schedule does: it needs the name and nothing else.
 BY_NAME = (
@@ -21,7 +21,7 @@ BY_NAME = (
 RUNS_SHOWN = 5
 
 
-class Schedules(Steering):
+class Schedules(CommandPage):
     """The list, with a form for each schedule, and one for a new one."""
 
     page = "schedules"
@@ -38,12 +38,12 @@ class Schedules(Steering):
         except EsquirellError as error:
             answer = failure(error)
             self.set_status(status_of(error.code))
-            given = Given(self.field("place"), command, self._typed(), answer)
+            submitted = SubmittedCommand(self.field("place"), command, self._typed(), answer)
         else:
-            given = await self.give(command, data)
-            if given.answer.status == "error":
-                given = replace(given, data=self._typed())
-        await self._show(given)
+            submitted = await self.submit(command, data)
+            if submitted.answer.status == "error":
+                submitted = replace(submitted, data=self._typed())
+        await self._show(submitted)
 
     def _data(self, command: str) -> Mapping[str, Any]:
         name = {"name": self.field("name").strip()} | self.transaction()
@@ -78,7 +78,7 @@ class Schedules(Steering):
         typed: dict[str, Any] = {name: self.get_body_argument(name, "") for name in names}
         return typed | {"meters": self.get_body_arguments("meters")}
 
-    async def _show(self, given: Given | None = None) -> None:
+    async def _show(self, submitted: SubmittedCommand | None = None) -> None:
         runtime = self.site.runtime
         listed = await self.run("schedule/list", {})
         tasks = await self.run("task/list", {})
@@ -89,7 +89,7 @@ class Schedules(Steering):
             trouble=listed.error or "",
             tasks=tasks.data.get("tasks", ()),
             meters=runtime.meters(),
-            given=given,
+            submitted=submitted,
             zone=self.site.zone,
             configured={schedule.name for schedule in runtime.settings.schedules},
             plan_for=self._plan,
@@ -100,7 +100,7 @@ class Schedules(Steering):
         return plan_of(self.site.runtime.schedules, schedule)
 
 
-class Preview(Steering):
+class Preview(CommandPage):
     """A crontab in words with its next runs, while it is typed: a part of the page."""
 
     async def get(self) -> None:

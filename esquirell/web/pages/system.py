@@ -10,14 +10,14 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from esquirell.web.command_page import CommandPage
 from esquirell.web.handler import Handler
-from esquirell.web.steering import Steering
 
 PACKAGES = ("esquirell", "celery", "celery-redbeat", "redis", "paho-mqtt", "sqlalchemy", "tinytuya")
 BLOCK = 256 * 1024
 
 
-class System(Steering):
+class System(CommandPage):
     """How everything is doing."""
 
     page = "system"

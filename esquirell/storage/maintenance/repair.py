@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 CHECK_LIMIT_S = 5.0
 
 
-class Mender:
+class DatabaseRepair:
     """Repairs the database of a service; of several threads and processes, one does.
 
     `afterwards` is called when another database has replaced the damaged one.
@@ -35,7 +35,7 @@ class Mender:
         self._afterwards = afterwards
         self._busy = threading.Lock()
 
-    def mend(self) -> None:
+    def run(self) -> None:
         """Check whether the file is damaged; if so, replace it.
 
         What can't be repaired now is logged, and tried again at the next error.
@@ -45,21 +45,21 @@ class Mender:
             return
         try:
             with _alone(file):
-                self._mend(file)
+                self._repair(file)
         except (EsquirellError, OSError, sqlite3.Error) as error:
             log.error("the database can't be repaired: %s", error)  # noqa: TRY400 - one sentence
         finally:
             self._busy.release()
 
-    def mend_at_start(self) -> None:
+    def run_at_start(self) -> None:
         """Replace a file that is no usable database at all, before anybody uses it."""
         file = self._database.file
         # Other problems, such as a full disk, are reported by its next use.
         with suppress(sqlite3.Error):
             if file is not None and file.exists() and not _opens(file):
-                self.mend()
+                self.run()
 
-    def _mend(self, file: Path) -> None:
+    def _repair(self, file: Path) -> None:
         if not file.exists() or not is_damaged(file):
             return
         self._database.close()
@@ -108,7 +108,7 @@ def _ask(file: Path, query: str) -> object:
 @contextmanager
 def _alone(file: Path) -> Iterator[None]:
     """Hold the lock of the repair; it ends with the process."""
-    lock = os.open(f"{file}.mending", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    lock = os.open(f"{file}.repairing", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield

@@ -18,7 +18,7 @@ OPEN_BY_DESIGN = ("/metrics", "/healthcheck")
 TOO_MANY = 429
 
 
-class Door:
+class AccessControl:
     """Decides who may come in: by HTTP Basic, and without it where the settings say so.
 
     `hosts` are further host names of Flower.
@@ -44,26 +44,26 @@ class Door:
             return TooMany
         given = request.headers.get("Authorization")
         if given is None:
-            return Closed
+            return Unauthorized
         if hmac.compare_digest(_decoded(given), self._pair):
             return None
         self._wrong.note(address)
         log.warning("a wrong user or password came from %s", address)
-        return TooMany if self._wrong.wait_s(address) else Closed
+        return TooMany if self._wrong.wait_s(address) else Unauthorized
 
     def wait_s(self, request: HTTPServerRequest) -> int:
         """Return for how many seconds an address with too many failures has to wait."""
         return self._wrong.wait_s(request.remote_ip or "")
 
 
-class Outside(RequestHandler):
+class Refusal(RequestHandler):
     """The base of the handlers for requests that are not admitted."""
 
     def check_xsrf_cookie(self) -> None:
         """Pass: nothing is done here that could be forged."""
 
 
-class Closed(Outside):
+class Unauthorized(Refusal):
     """The answer to requests without the password."""
 
     def prepare(self) -> None:
@@ -73,18 +73,18 @@ class Closed(Outside):
         self.finish("Flower asks for its user and password.\n")
 
 
-class TooMany(Outside):
+class TooMany(Refusal):
     """The answer after several wrong passwords, whatever is sent."""
 
     def prepare(self) -> None:
         """Answer when to try again."""
         self.set_status(TOO_MANY)
-        wait_s = self.application.door.wait_s(self.request)  # type: ignore[attr-defined]  # Site's
+        wait_s = self.application.access.wait_s(self.request)  # type: ignore[attr-defined]  # Site's
         self.set_header("Retry-After", str(wait_s))
         self.finish(f"Too many wrong passwords: try again in {wait_s} s.\n")
 
 
-class Misdirected(Outside):
+class Misdirected(Refusal):
     """The answer under an unknown host name."""
 
     def prepare(self) -> None:

@@ -19,7 +19,7 @@ Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, slots=True)
-class Given:
+class SubmittedCommand:
     """A command that was just given on a page, at a place of it, and its first answer."""
 
     place: str
@@ -33,7 +33,7 @@ class Given:
         return str(self.answer.data.get("task_id", "")) if self.answer.status == "accepted" else ""
 
 
-class Steering(Handler):
+class CommandPage(Handler):
     """A page with forms: a form names its command and its place on the page."""
 
     async def run(self, command: str, data: Mapping[str, Any], lane: Lane = "now") -> Answer:
@@ -41,13 +41,13 @@ class Steering(Handler):
         request = Request("web", command, data)
         return await self.compute(lambda: self.site.runtime.commands.handle(request), lane)
 
-    async def give(self, command: str, data: Mapping[str, Any]) -> Given:
+    async def submit(self, command: str, data: Mapping[str, Any]) -> SubmittedCommand:
         """Run the command of a form, and note where its answer is to be shown."""
         # Some read a meter, and wait for it.
         answer = await self.run(command, data, "devices")
         if answer.status == "error":
             self.set_status(status_of(answer.code or "internal"))
-        return Given(self.field("place"), command, data, answer)
+        return SubmittedCommand(self.field("place"), command, data, answer)
 
     @property
     def owner(self) -> str:
@@ -74,7 +74,7 @@ class Steering(Handler):
         return {"transaction": value} if value else {}
 
 
-class Way(Handler):
+class CommandProgress(Handler):
     """What a command came to so far: a part of a page, which our script shows in its place."""
 
     async def get(self, task_id: str) -> None:
@@ -84,7 +84,7 @@ class Way(Handler):
         if record is None:
             self.send_error(404)
             return
-        self.render("_way.html", record=record, steps=steps_of(record))
+        self.render("_progress.html", record=record, steps=steps_of(record))
 
 
 def steps_of(record: CommandRecord) -> list[tuple[str, Any]]:

@@ -15,7 +15,7 @@ from support.waiting import LIMIT_S
 from esquirell.domain.errors import ConfigError, UnavailableError
 from esquirell.storage.database import Database
 from esquirell.storage.maintenance.backups import Backups
-from esquirell.storage.maintenance.mending import Mender, is_damaged
+from esquirell.storage.maintenance.repair import DatabaseRepair, is_damaged
 from esquirell.storage.readings import Readings
 
 MANY = 3000
@@ -38,10 +38,10 @@ def backups(sqlite: Database, tmp_path: Path) -> Backups:
 
 
 @pytest.fixture
-def mender(sqlite: Database, backups: Backups) -> Mender:
-    mender = Mender(sqlite, backups, lambda: None)
-    sqlite.on_damage = mender.mend
-    return mender
+def repair(sqlite: Database, backups: Backups) -> DatabaseRepair:
+    repair = DatabaseRepair(sqlite, backups, lambda: None)
+    sqlite.on_damage = repair.run
+    return repair
 
 
 def count(database: Database) -> int:
@@ -60,7 +60,9 @@ def _write(database: Database) -> None:
         count(database)
 
 
-def test_a_damaged_file_is_set_aside_and_work_goes_on(sqlite: Database, mender: Mender) -> None:
+def test_a_damaged_file_is_set_aside_and_work_goes_on(
+    sqlite: Database, repair: DatabaseRepair
+) -> None:
     store(sqlite, MANY)
     sqlite.close()
     assert sqlite.file
@@ -69,12 +71,12 @@ def test_a_damaged_file_is_set_aside_and_work_goes_on(sqlite: Database, mender: 
     Readings(sqlite).add([sample("main")], {})
     assert count(sqlite) == 1
     assert is_damaged(sqlite.file.with_name("esquirell.db.damaged-1"))
-    mender.mend()
+    repair.run()
     assert count(sqlite) == 1
 
 
 def test_the_newest_sound_backup_takes_its_place(
-    sqlite: Database, backups: Backups, mender: Mender, tmp_path: Path
+    sqlite: Database, backups: Backups, repair: DatabaseRepair, tmp_path: Path
 ) -> None:
     store(sqlite, MANY)
     backups.make()
@@ -82,11 +84,11 @@ def test_the_newest_sound_backup_takes_its_place(
     sqlite.close()
     assert sqlite.file
     damage(sqlite.file)
-    mender.mend()
+    repair.run()
     assert count(sqlite) == MANY
 
 
-def test_a_file_that_was_removed_is_waited_for(sqlite: Database, mender: Mender) -> None:
+def test_a_file_that_was_removed_is_waited_for(sqlite: Database, repair: DatabaseRepair) -> None:
     store(sqlite, 3)
     assert sqlite.file
     folder = sqlite.file.parent
@@ -94,7 +96,7 @@ def test_a_file_that_was_removed_is_waited_for(sqlite: Database, mender: Mender)
     for _ in range(2):
         with pytest.raises(UnavailableError, match=f"database {sqlite.file} is gone"):
             Readings(sqlite).add([sample("main")], {})
-        mender.mend()
+        repair.run()
     assert not list(folder.glob("esquirell.db"))
     for part in aside:
         part.rename(folder / part.name.removeprefix("away-"))
@@ -102,7 +104,7 @@ def test_a_file_that_was_removed_is_waited_for(sqlite: Database, mender: Mender)
     assert count(sqlite) == 4
 
 
-def test_an_empty_file_in_its_place_is_not_filled(sqlite: Database, mender: Mender) -> None:
+def test_an_empty_file_in_its_place_is_not_filled(sqlite: Database, repair: DatabaseRepair) -> None:
     store(sqlite, 3)
     sqlite.close()
     assert sqlite.file
@@ -110,34 +112,36 @@ def test_an_empty_file_in_its_place_is_not_filled(sqlite: Database, mender: Mend
     sqlite.file.touch()
     with pytest.raises(UnavailableError, match="lacks tables"):
         Readings(sqlite).add([sample("main")], {})
-    mender.mend()
+    repair.run()
     assert sqlite.file.stat().st_size == 0
 
 
-def test_a_start_mends_what_is_no_database(sqlite: Database, mender: Mender) -> None:
+def test_a_start_mends_what_is_no_database(sqlite: Database, repair: DatabaseRepair) -> None:
     assert sqlite.file
     sqlite.close()
     sqlite.file.write_bytes(bytes(8192))
-    mender.mend_at_start()
+    repair.run_at_start()
     assert count(sqlite) == 0
     assert sqlite.file.with_name("esquirell.db.damaged-1").read_bytes() == bytes(8192)
 
 
-def test_a_sound_file_stays(sqlite: Database, mender: Mender) -> None:
+def test_a_sound_file_stays(sqlite: Database, repair: DatabaseRepair) -> None:
     store(sqlite, 3)
-    mender.mend_at_start()
-    mender.mend()
+    repair.run_at_start()
+    repair.run()
     assert count(sqlite) == 3
 
 
 def test_many_threads_mend_once(
-    sqlite: Database, mender: Mender, start_together: Callable[[Callable[[], None], int], None]
+    sqlite: Database,
+    repair: DatabaseRepair,
+    start_together: Callable[[Callable[[], None], int], None],
 ) -> None:
     store(sqlite, MANY)
     sqlite.close()
     assert sqlite.file
     damage(sqlite.file)
-    start_together(mender.mend, 8)
+    start_together(repair.run, 8)
     assert count(sqlite) == 0
     asides = sqlite.file.parent.glob("esquirell.db.damaged-?")
     assert [aside.name for aside in asides] == ["esquirell.db.damaged-1"]
