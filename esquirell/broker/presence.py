@@ -93,7 +93,7 @@ class Presence:
             process = _read(text)
             if process is not None:
                 silent_s = NAMED_S - int(left_s)
-                found[str(key)] = process.gone(silent_s) if silent_s > ALIVE_S else process
+                found[str(key)] = process.silent_for(silent_s) if silent_s > ALIVE_S else process
         return found
 
     def _take_place(self, process: Process) -> None:

@@ -89,7 +89,7 @@ def add(
     fields["name"] = name or _asked_name(str(fields.get("label", "")), taken)
     if "upstream" not in fields and taken and sys.stdin.isatty():
         fields["upstream"] = _asked_upstream(call.settings.meters)
-    _tell(call, _added(call, fields | {"test": not no_test}), "added")
+    _report(call, _added(call, fields | {"test": not no_test}), "added")
 
 
 @click.command("set", cls=Command)
@@ -98,7 +98,7 @@ def add(
 @pass_call
 def change(call: Call, /, name: str, **given: Any) -> None:  # noqa: ANN401 - as above
     """Change settings of a meter that was added; the running service takes them over."""
-    _tell(call, _command(call, "meter/set", {"name": name} | _given(given)), "changed")
+    _report(call, _command(call, "meter/set", {"name": name} | _given(given)), "changed")
 
 
 @click.command("exchange", cls=Command)
@@ -132,7 +132,7 @@ def exchange(
     if "local_key" not in fields:
         fields["local_key"] = _asked_key()
     fields |= {"counter": counter or _asked_counter(), "test": not no_test}
-    _tell(call, _command(call, "meter/exchange", fields), "exchanged")
+    _report(call, _command(call, "meter/exchange", fields), "exchanged")
 
 
 @click.command("remove", cls=Command)
@@ -189,7 +189,7 @@ def _command(call: Call, command: str, fields: Mapping[str, Any]) -> Mapping[str
         return service.ask(call.runtime, command, fields)
 
 
-def _tell(call: Call, done: Mapping[str, Any], what: str) -> None:
+def _report(call: Call, done: Mapping[str, Any], what: str) -> None:
     if call.json:
         print_json(done)
         return

@@ -142,7 +142,13 @@ def common_options() -> list[click.Option]:
         _option("--config", _keep, type=path, metavar="FILE", help="The configuration file."),
         _option("--json", _keep, is_flag=True, help="Print the data as JSON."),
         _option("--debug", _keep, is_flag=True, help="Show tracebacks and log everything."),
-        _option("--version", _tell, is_flag=True, is_eager=True, help="Show the version and exit."),
+        _option(
+            "--version",
+            _show_version,
+            is_flag=True,
+            is_eager=True,
+            help="Show the version and exit.",
+        ),
     ]
 
 
@@ -155,7 +161,7 @@ def _keep(context: click.Context, option: click.Parameter, value: object) -> Non
         setattr(context.ensure_object(Call), option.name, value)
 
 
-def _tell(context: click.Context, _option: click.Parameter, wanted: object) -> None:
+def _show_version(context: click.Context, _option: click.Parameter, wanted: object) -> None:
     if wanted:
         from importlib.metadata import version  # noqa: PLC0415 - --help should not wait for it
 

@@ -40,7 +40,7 @@ def upgrade(call: Call, *, afresh: bool) -> None:
         call.upkeep.upgrade(afresh=afresh)
     database, revision = call.upkeep.database.describe(), call.upkeep.revision
     done = {"database": database, "revision": revision}
-    _tell(call, done, f"The tables of {database} are up to date ({revision}).")
+    _report(call, done, f"The tables of {database} are up to date ({revision}).")
 
 
 @db.command("check")
@@ -70,7 +70,7 @@ def backup(call: Call, file: Path) -> None:
         call.upkeep.backup(file)
     size = file.stat().st_size
     done = {"database": call.upkeep.database.describe(), "file": str(file), "bytes": size}
-    _tell(call, done, f"{file} holds a copy of {call.upkeep.database.describe()}: {size} bytes.")
+    _report(call, done, f"{file} holds a copy of {call.upkeep.database.describe()}: {size} bytes.")
 
 
 @db.command("restore")
@@ -87,7 +87,7 @@ def restore(call: Call, file: Path) -> None:
     aside = str(replaced) if replaced else None
     done = {"database": call.upkeep.database.describe(), "file": str(file), "replaced": aside}
     kept = f" What was there before is now in {aside}." if aside else ""
-    _tell(call, done, f"{call.upkeep.database.describe()} is what {file} holds.{kept}")
+    _report(call, done, f"{call.upkeep.database.describe()} is what {file} holds.{kept}")
 
 
 @db.command("move")
@@ -114,7 +114,7 @@ def move(call: Call, url: str, password_file: Path | None) -> None:
         f"{moved_to} holds all {sum(counts.values())} rows of "
         f"{call.upkeep.database.describe()}. Now set database.url to it."
     )
-    _tell(call, done, sentence)
+    _report(call, done, sentence)
 
 
 def _target(url: str, password_file: Path | None) -> str:
@@ -146,7 +146,7 @@ def rollup(call: Call, since: str | None) -> None:
     if begin is not None:
         record(call, "db/rollup", {"since": iso(begin)})
     total = sum(looked_at.values())
-    _tell(call, {"readings": looked_at}, f"The statistics are up to date: {total} readings.")
+    _report(call, {"readings": looked_at}, f"The statistics are up to date: {total} readings.")
 
 
 @db.command("prune")
@@ -167,7 +167,7 @@ def prune(call: Call) -> None:
         "gives "
         "it back to the disk."
     )
-    _tell(call, {"removed": removed}, sentence)
+    _report(call, {"removed": removed}, sentence)
 
 
 db.add_command(readings)
@@ -178,7 +178,7 @@ def _upgraded(call: Call) -> None:
     call.upkeep.upgrade()
 
 
-def _tell(call: Call, done: Mapping[str, object], sentence: str) -> None:
+def _report(call: Call, done: Mapping[str, object], sentence: str) -> None:
     if call.json:
         print_json(done)
     else:

@@ -107,7 +107,7 @@ def check(call: Call, file: Path) -> int:
         keys = list(profile.keys)
         print_json({"ok": True, "errors": [], "warnings": warnings, "keys": keys})
         return 0
-    _tell(file, profile, warnings)
+    _report(file, profile, warnings)
     return 0
 
 
@@ -183,7 +183,7 @@ def _displaced(profile: Profile) -> Iterator[str]:
             yield f"it wins over the shipped profile {other.name} for {', '.join(both)}"
 
 
-def _tell(file: Path, profile: Profile, warnings: list[str]) -> None:
+def _report(file: Path, profile: Profile, warnings: list[str]) -> None:
     for warning in warnings:
         warn(warning)
     count = len(profile.keys)

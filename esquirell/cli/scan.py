@@ -71,7 +71,7 @@ def listen(seconds: int) -> ScanResult:
     devices: dict[str, Announcement] = {}
     end = time.monotonic() + seconds
     with listener_of() as listener, Console(stderr=True).status("Listening …") as progress:
-        for heard in listener.hear(seconds, threading.Event()):
+        for heard in listener.listen(seconds, threading.Event()):
             if heard is not None:
                 devices[heard.device_id] = heard
             left_s = max(end - time.monotonic(), 0)

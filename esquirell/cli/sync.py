@@ -57,7 +57,7 @@ def sync(call: Call) -> int:
     files += _write_added(call.settings.state_dir, added)
     if call.json:
         print_json([comparison.payload() for comparison in compared])
-    _tell(compared, files, quiet=call.json)
+    _report(compared, files, quiet=call.json)
     return 1 if any(comparison.error for comparison in compared) else 0
 
 
@@ -110,7 +110,7 @@ def _write_added(state_dir: Path, compared: Sequence[Comparison]) -> list[Path]:
     return written
 
 
-def _tell(compared: Sequence[Comparison], files: Sequence[Path], *, quiet: bool) -> None:
+def _report(compared: Sequence[Comparison], files: Sequence[Path], *, quiet: bool) -> None:
     for comparison in compared:
         if comparison.error:
             complain(f"{comparison.meter.name}: {comparison.error}")

@@ -8,7 +8,7 @@ from esquirell.daemon.parts import Part, RunOnce
 from esquirell.domain.errors import ConfigError
 from esquirell.runtime.root import Runtime
 from esquirell.settings.added_meters import version_of
-from esquirell.settings.state_files import gone, is_there
+from esquirell.settings.state_files import is_there, missing_state_dir
 
 log = logging.getLogger(__name__)
 
@@ -49,7 +49,7 @@ class Follower:
         folder = self._runtime.settings.state_dir
         is_gone = not is_there(folder)
         if is_gone and not self._was_gone:
-            log.error("%s", gone(folder))
+            log.error("%s", missing_state_dir(folder))
         elif self._was_gone and not is_gone:
             log.info("the state directory %s is back", folder)
         self._was_gone = is_gone

@@ -122,7 +122,7 @@ class RedisServer:
         """
         folder = self._socket.parent
         if not state_files.is_there(folder):
-            self._complain(state_files.gone(folder))
+            self._complain(state_files.missing_state_dir(folder))
         elif not self.alive or not self._socket.exists():
             self._restart()
         else:

@@ -38,8 +38,8 @@ class Process:
         """Whether both describe one process, at whatever moments."""
         return (self.host, self.roles, self.since) == (other.host, other.roles, other.since)
 
-    def gone(self, seconds: int) -> "Process":
-        """Return the same process, which was heard of last so many seconds ago."""
+    def silent_for(self, seconds: int) -> "Process":
+        """Return the same process, last heard of so many seconds ago."""
         return replace(self, gone_s=seconds)
 
     def payload(self) -> dict[str, Any]:

@@ -121,7 +121,7 @@ class TaskRegistry:
     def problems(self) -> list[str]:
         """Return a sentence for each task of a listed module that can't be named."""
         found = sorted(self._look().items())
-        return [f"{name} {told}" for name, told in found if isinstance(told, str)]
+        return [f"{name} {problem}" for name, problem in found if isinstance(problem, str)]
 
     def _look(self) -> dict[str, SchedulableTask | str]:
         """Return each task by its name, or why it can't be named."""

@@ -67,7 +67,7 @@ class Claim:
         """
         name = f"{options.client_id or 'esquirell'}-{secrets.token_hex(4)}"
         search = _Search(self._topics, self._instance)
-        link = Link(replace(options, client_id=name, session_expiry=0), context, search.hear)
+        link = Link(replace(options, client_id=name, session_expiry=0), context, search.handle)
         link.open()
         asked = False
         while link.up and go_on() and not (asked and search.ended):
@@ -130,7 +130,7 @@ class _Search:
             return now - self.asked_at > ECHO_LIMIT_S
         return now - self._echoed_at > (HOLDER_LIMIT_S if self._online else NOBODY_LIMIT_S)
 
-    def hear(self, message: Message) -> None:
+    def handle(self, message: Message) -> None:
         """Handle a message."""
         content = _read(message)
         if message.topic == self._topics.bridge_state:

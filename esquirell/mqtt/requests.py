@@ -26,7 +26,7 @@ TOO_LARGE = Answer(
 ).payload()
 
 
-class Ends(Protocol):
+class JobResults(Protocol):
     """The results of jobs, as they are recorded."""
 
     def unanswered(self) -> list[CommandRecord]:
@@ -50,13 +50,13 @@ class Requests:
         connection: Connection,
         topics: Topics,
         handle: Callable[[Request], Answer],
-        ends: Ends,
+        results: JobResults,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._connection = connection
         self._topics = topics
         self._handle = handle
-        self._ends = ends
+        self._results = results
         self._monotonic = monotonic
         self._inbox: queue.SimpleQueue[Message | None] = queue.SimpleQueue()
         # The end of what was asked for before a restart is answered after it.
@@ -154,12 +154,12 @@ class Requests:
         """Answer finished jobs."""
         try:
             if self._tidy_pace.due(self._monotonic()):
-                self._ends.tidy()
-            records = self._ends.unanswered()
+                self._results.tidy()
+            records = self._results.unanswered()
             for record in records:
                 if record.answer and record.reply:
                     self._answer_end(record.reply, record.answer)
-                    self._ends.answered(record.id)
+                    self._results.answered(record.id)
         except UnavailableError as error:
             log.debug("results of jobs can't be answered yet: %s", error)
             return

@@ -41,7 +41,7 @@ from esquirell.services.poll import USUAL_INTERVAL_S
 from esquirell.services.schedules import Schedules
 from esquirell.settings import Settings, load
 from esquirell.settings.meter_files import MeterFiles
-from esquirell.settings.state_files import gone, is_there
+from esquirell.settings.state_files import is_there, missing_state_dir
 
 if TYPE_CHECKING:
     from esquirell.runtime.backfilling import Backfilling
@@ -92,7 +92,7 @@ class Runtime:
         """
         with self._reloading:
             if not is_there(self.settings.state_dir):
-                raise ConfigError(gone(self.settings.state_dir))
+                raise ConfigError(missing_state_dir(self.settings.state_dir))
             before, after = self.settings, load()
             if before.configured and not after.configured:
                 raise ConfigError(

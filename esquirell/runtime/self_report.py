@@ -116,7 +116,7 @@ class SelfReport:
     def _problems(self) -> Iterator[str]:
         polling = self._polling
         if not state_files.is_there(self._state_dir):
-            yield state_files.gone(self._state_dir)
+            yield state_files.missing_state_dir(self._state_dir)
         if self._mqtt.is_connected:
             yield from self._mqtt.connection.problems
         if not polling.reads:

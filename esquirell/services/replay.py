@@ -37,7 +37,7 @@ class BrokerLink(Protocol):
         ...
 
 
-class Past(Protocol):
+class StoredReadings(Protocol):
     """The stored readings."""
 
     def query(
@@ -57,12 +57,12 @@ class Replay:
     def __init__(
         self,
         link: BrokerLink,
-        past: Past,
+        readings: StoredReadings,
         publish: Callable[[Reading, tuple[str, ...]], None],
         clock: Clock,
     ) -> None:
         self._link = link
-        self._past = past
+        self._readings = readings
         self._publish = publish
         self._clock = clock
         # Everything earlier has been published.
@@ -99,5 +99,5 @@ class Replay:
 
     def _look_up(self) -> Iterator[Reading]:
         now = self._clock()
-        self._statuses = self._past.statuses()
-        return self._past.query(None, max(self._since, now - LONGEST), now)
+        self._statuses = self._readings.statuses()
+        return self._readings.query(None, max(self._since, now - LONGEST), now)

@@ -43,7 +43,7 @@ def is_there(state_dir: Path) -> bool:
         return False
 
 
-def gone(state_dir: Path) -> str:
+def missing_state_dir(state_dir: Path) -> str:
     """Return the sentence that says that a state directory has disappeared."""
     return (
         f"the state directory {state_dir} is gone: mount its disk again, or stop the service and "

@@ -161,5 +161,5 @@ def _to_answer(row: Row[Any]) -> Answer | None:
 def _answer_to_json(answer: Answer | None) -> dict[str, Any] | None:
     if answer is None:
         return None
-    told = {"status": answer.status, "data": dict(answer.data)}
-    return told | {"error": answer.error, "code": answer.code}
+    shown = {"status": answer.status, "data": dict(answer.data)}
+    return shown | {"error": answer.error, "code": answer.code}

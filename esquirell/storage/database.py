@@ -65,8 +65,8 @@ class NoTablesError(UnavailableError):
     """The database is empty: it was never set up, or another one has replaced it."""
 
 
-def gone(file: Path) -> UnavailableError:
-    """Return that there is no file where the database was."""
+def missing_file(file: Path) -> UnavailableError:
+    """Return the error for a database file that has disappeared."""
     folder = file.absolute().parent
     if not is_there(folder):
         return UnavailableError(f"The directory {folder} of the database is gone: {_PUT_BACK}")
@@ -206,7 +206,7 @@ class Database:
         """Write a row and roll it back. Raises ConfigError, or UnavailableError that says why."""
         if self.file is not None:
             if not sqlite.is_there(self.file):
-                raise gone(self.file)
+                raise missing_file(self.file)
             with translated(self.url):
                 quick_query.try_out(self.file)
             return
@@ -315,7 +315,7 @@ class Database:
     def _make_sqlite_engine(self) -> Engine:
         file = Path(self.url.database or "")
         if not sqlite.is_there(file):
-            raise gone(file)
+            raise missing_file(file)
         sqlite.prepare_file(file)
         opener = sqlite.opener(file, self._patience_s)
         engine = create_engine(

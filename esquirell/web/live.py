@@ -133,9 +133,9 @@ class Live:
         if self._watchers and self._loop is not None:
             # The loop may be ending just now.
             with suppress(RuntimeError):
-                self._loop.call_soon_threadsafe(self._tell, news)
+                self._loop.call_soon_threadsafe(self._notify, news)
 
-    def _tell(self, news: News) -> None:
+    def _notify(self, news: News) -> None:
         for queue in self._watchers:
             with suppress(asyncio.QueueFull):
                 queue.put_nowait(news)

@@ -31,37 +31,37 @@ INGRESS_PORT = 8156
 
 def web(runtime: Runtime, live: Live) -> Part:
     """Build the part that serves the page."""
-    ends = Ends()
-    return Part("web", lambda: _serving(runtime, live, ends), ends.hurry)
+    interrupter = RoundInterrupter()
+    return Part("web", lambda: _serving(runtime, live, interrupter), interrupter.hurry)
 
 
-class Ends:
+class RoundInterrupter:
     """Ends a round of the page's loop from another thread."""
 
     def __init__(self) -> None:
-        self._ends: Callable[[], object] = lambda: None
+        self._interrupt: Callable[[], object] = lambda: None
 
     def of(self, loop: asyncio.AbstractEventLoop) -> asyncio.Event:
-        """Return the event of a loop that says that its round is to end."""
+        """Return the event of a loop that ends its current round."""
         event = asyncio.Event()
-        self._ends = lambda: loop.call_soon_threadsafe(event.set)
+        self._interrupt = lambda: loop.call_soon_threadsafe(event.set)
         return event
 
     def hurry(self) -> None:
-        """End the present round, if there is one."""
+        """End the current round, if there is one."""
         # A loop that is closed by now has no round.
         with suppress(RuntimeError):
-            self._ends()
+            self._interrupt()
 
 
 @contextmanager
-def _serving(runtime: Runtime, live: Live, ends: Ends) -> Iterator[RunOnce]:
+def _serving(runtime: Runtime, live: Live, interrupter: RoundInterrupter) -> Iterator[RunOnce]:
     """Serve in this thread, some seconds of the loop each round."""
     with asyncio.Runner() as runner:
         loop = runner.get_loop()
         asyncio.set_event_loop(loop)
         servers = runner.run(_listen(runtime, live))
-        ended = ends.of(loop)
+        ended = interrupter.of(loop)
 
         def run_once() -> float:
             runner.run(_until(ended))

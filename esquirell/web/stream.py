@@ -31,11 +31,11 @@ class Stream(Handler):
             return
         try:
             with self.site.live.watching() as queue, suppress(StreamClosedError):
-                await self._tell(queue)
+                await self._stream(queue)
         except OverflowError:
             self.send_error(503)
 
-    async def _tell(self, queue: "asyncio.Queue[News]") -> None:
+    async def _stream(self, queue: "asyncio.Queue[News]") -> None:
         loop = asyncio.get_running_loop()
         known: dict[str, Any] = {}
         news: list[News] = []

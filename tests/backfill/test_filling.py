@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from support.cli import Said, esquirell
 from support.long_term_server import TOKEN, HomeAssistantDouble, serving
-from support.staged import ENERGY, POWER, Past, StagedFiles, hours_ago
+from support.staged import ENERGY, POWER, StagedFiles, StagedHistory, hours_ago
 
 from esquirell.domain.long_term import HOUR
 from esquirell.services.backfill import _begin
@@ -30,9 +30,9 @@ class House:
 
     def __init__(self, folder: Path, double: HomeAssistantDouble, unit: str = "kWh") -> None:
         self.double = double
-        self.past = Past(hours_ago(COUNT), COUNT)
+        self.history = StagedHistory(hours_ago(COUNT), COUNT)
         self.files = StagedFiles(folder, f"http://127.0.0.1:{double.port}", TOKEN)
-        self.files.store(self.past, self.past.during((0, COUNT)))
+        self.files.store(self.history, self.history.during((0, COUNT)))
         double.add(SENSOR, "esquirell_main_energy_import", unit)
         double.add(POWER_SENSOR, "esquirell_main_active_power", "W")
         double.add("sensor.alien", "something_else", "kWh")
@@ -41,9 +41,9 @@ class House:
     def record(self, missed: set[int], gone: set[int] = frozenset(), factor: float = 1) -> None:  # type: ignore[assignment]
         seen = 1000.0
         for hour in range(COUNT):
-            start = self.past.start + hour * HOUR
-            seen = seen if hour in missed else self.past.at_end(hour)
-            mean, least, most = self.past.power(hour)
+            start = self.history.start + hour * HOUR
+            seen = seen if hour in missed else self.history.at_end(hour)
+            mean, least, most = self.history.power(hour)
             if hour in missed:
                 mean = least = most = 500.0
             if hour not in gone:
@@ -59,7 +59,7 @@ class House:
     def changes(self) -> dict[int, float]:
         found, before = {}, 0.0
         for start, row in sorted(self.double.rows[SENSOR].items()):
-            found[round((start - self.past.start) / HOUR)] = round(row["sum"] - before, 3)
+            found[round((start - self.history.start) / HOUR)] = round(row["sum"] - before, 3)
             before = row["sum"]
         return found
 
@@ -87,7 +87,7 @@ def test_a_dry_run_changes_nothing_and_shows_each_hour(house: House) -> None:
     assert said.rows[-1] == ["main: 2 hours would be written, 0 left alone"]
     filled = [row for row in said.rows if row[2:3] == [ENERGY]]
     assert [row[3:] for row in filled] == [
-        ["0.00", f"{house.past.used(hour):.2f}", "kWh"] for hour in (4, 5)
+        ["0.00", f"{house.history.used(hour):.2f}", "kWh"] for hour in (4, 5)
     ]
     assert not house.double.sent("recorder/import_statistics")
 
@@ -96,7 +96,7 @@ def test_holes_are_filled_once(house: House) -> None:
     house.record(missed={4, 5, 8}, gone={8})
     said = house.backfill()
     assert said.json["hours"] == {"main": {"written": 3, "left": 0}}
-    assert house.changes == {hour: house.past.used(hour) for hour in range(COUNT)}
+    assert house.changes == {hour: house.history.used(hour) for hour in range(COUNT)}
     assert house.backfill().json["hours"] == {"main": {"written": 0, "left": 0}}
     assert len(house.double.sent("recorder/import_statistics")) == 2
 
@@ -107,7 +107,7 @@ def test_only_the_unit_of_the_statistic_is_ever_sent(
     house = House(tmp_path, double, unit="MWh")
     house.record(missed={4, 5}, factor=0.001)
     described = dict(double.described[SENSOR])
-    house.double.rows[SENSOR].pop(house.past.start)
+    house.double.rows[SENSOR].pop(house.history.start)
     assert house.backfill().code == 0
     assert house.files.undo().code == 0
     sent = [message["metadata"] for message in double.sent("recorder/import_statistics")]
@@ -221,7 +221,7 @@ def test_undoing_leaves_alone_what_was_changed_since(house: House) -> None:
     house.record(missed={4, 5, 6})
     before = house.changes
     house.backfill()
-    start = house.past.start
+    start = house.history.start
     house.double.rows[POWER_SENSOR][start + 4 * HOUR]["mean"] = 1.0
     for hour in range(5, COUNT):  # somebody corrects an hour
         house.double.rows[SENSOR][start + hour * HOUR]["sum"] += 0.25
@@ -234,11 +234,11 @@ def test_undoing_leaves_alone_what_was_changed_since(house: House) -> None:
 def test_backfills_are_undone_the_last_one_first(house: House) -> None:
     house.record(missed={3, 4, 7, 8})
     first = house.rows
-    start = house.past.start
+    start = house.history.start
     house.backfill("--until", (start + 6 * HOUR).isoformat())
     second = house.rows
     house.backfill()
-    assert house.changes == {hour: house.past.used(hour) for hour in range(COUNT)}
+    assert house.changes == {hour: house.history.used(hour) for hour in range(COUNT)}
     house.files.undo()
     assert house.rows == second
     house.files.undo()
@@ -298,7 +298,7 @@ def test_what_is_kept_for_undoing_survives_in_the_database(house: House) -> None
     energy = next(step for step in steps if step.key == ENERGY)
     assert [write.before and write.before.sum for write in energy.writes] == [
         None,
-        pytest.approx(house.past.at_end(3) - 1000),
+        pytest.approx(house.history.at_end(3) - 1000),
     ]
     assert {step.key for step in steps} == {ENERGY, POWER}
 

@@ -10,7 +10,7 @@ from support.long_term_server import TOKEN, HomeAssistantDouble, serving
 from support.mosquitto import Mosquitto
 from support.redis_server import RedisProcess
 from support.service import Service, configuration, meter_table, simulated
-from support.staged import ENERGY, Past, hours_ago, store
+from support.staged import ENERGY, StagedHistory, hours_ago, store
 from support.waiting import eventually
 
 from esquirell.domain.long_term import HOUR
@@ -28,23 +28,23 @@ def double() -> Iterator[HomeAssistantDouble]:
 
 
 @pytest.fixture
-def past() -> Past:
-    return Past(hours_ago(12), 12)
+def history() -> StagedHistory:
+    return StagedHistory(hours_ago(12), 12)
 
 
 @pytest.fixture
-def house(tmp_path: Path, double: HomeAssistantDouble, past: Past) -> Iterator[House]:
+def house(tmp_path: Path, double: HomeAssistantDouble, history: StagedHistory) -> Iterator[House]:
     """A service that has measured for twelve hours, and a Home Assistant that missed three."""
     database = tmp_path / "data" / "esquirell.db"
     database.parent.mkdir()
     upgrade(f"sqlite:///{database}")
     opened = Database(f"sqlite:///{database}")
-    store(opened, past, past.during((0, 12)))
+    store(opened, history, history.during((0, 12)))
     opened.close()
     seen = 0.0
     for hour in range(12):
-        seen = seen if hour in (4, 5, 6) else past.at_end(hour)
-        double.rows[SENSOR][past.start + hour * HOUR] = {"state": seen, "sum": seen - 1000}
+        seen = seen if hour in (4, 5, 6) else history.at_end(hour)
+        double.rows[SENSOR][history.start + hour * HOUR] = {"state": seen, "sum": seen - 1000}
     token = tmp_path / "ha-token"
     token.write_text(TOKEN)
     token.chmod(0o600)
@@ -67,7 +67,9 @@ def house(tmp_path: Path, double: HomeAssistantDouble, past: Past) -> Iterator[H
         yield stack.enter_context(house_of(start, config, broker))
 
 
-def test_over_mqtt_and_on_a_schedule(house: House, double: HomeAssistantDouble, past: Past) -> None:
+def test_over_mqtt_and_on_a_schedule(
+    house: House, double: HomeAssistantDouble, history: StagedHistory
+) -> None:
     looked = house.finish("ha/backfill", meters=["main"], dry_run=True)
     assert looked["status"] == "ok"
     assert looked["data"]["hours"]["main"]["written"] == 3
@@ -82,9 +84,9 @@ def test_over_mqtt_and_on_a_schedule(house: House, double: HomeAssistantDouble, 
     assert added["status"] == "ok"
     ran = house.finish("schedule/run", name="night")
     assert ran["data"]["result"]["hours"]["main"]["written"] == 3
-    start = past.start + 5 * HOUR
+    start = history.start + 5 * HOUR
     row = double.rows[SENSOR][start]
-    assert row["sum"] - double.rows[SENSOR][start - HOUR]["sum"] == pytest.approx(past.used(5))
+    assert row["sum"] - double.rows[SENSOR][start - HOUR]["sum"] == pytest.approx(history.used(5))
     double.is_admin = False
     ended = house.finish("ha/backfill")
     assert ended["status"] == "error"

@@ -1,4 +1,4 @@
-"""Every expected value of every captured meter, by each way that it can be known."""
+"""Every expected value of every captured meter, with each choice of inputs."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -9,18 +9,18 @@ from typing import Any
 
 import pytest
 from support.captures import SERIES, Captured, captures, no_meters, unanswered
-from support.judge import WAYS, Verdict, Way, judge, judge_left_out, table, verdict
+from support.judge import INPUTS, Inputs, Verdict, judge, judge_left_out, table, verdict
 
 from esquirell.domain.inference import specified
 from esquirell.domain.quantity import split_key
 from esquirell.profiles.capture import try_capture
 
 EVERY = [pytest.param(one, id=one.file) for one in captures()]
-BY_WAY = [
-    pytest.param(one, way, id=f"{one.file}, {way.name}")
+BY_INPUTS = [
+    pytest.param(one, inputs, id=f"{one.file}, {inputs.name}")
     for one in captures()
-    for way in WAYS
-    if list(way.captures(one))
+    for inputs in INPUTS
+    if list(inputs.captures(one))
 ]
 LAN = [pytest.param(one, id=one.file) for one in captures() if one.capture.get("dps")]
 OTHERS = [pytest.param(capture, id=file) for file, capture in no_meters()]
@@ -50,9 +50,9 @@ def left_out() -> list[Verdict]:
     return list(judge_left_out(captures()))
 
 
-@pytest.mark.parametrize(("captured", "way"), BY_WAY)
-def test_no_value_is_wrong(captured: Captured, way: Way) -> None:
-    mine = [one for one in verdicts() if (one.file, one.way) == (captured.file, way.name)]
+@pytest.mark.parametrize(("captured", "inputs"), BY_INPUTS)
+def test_no_value_is_wrong(captured: Captured, inputs: Inputs) -> None:
+    mine = [one for one in verdicts() if (one.file, one.inputs) == (captured.file, inputs.name)]
     assert mine
     for one in mine:
         assert (one.wrong, one.unlisted) == ({}, {})
@@ -70,8 +70,8 @@ def test_enough_values_are_right(
     judged: Callable[[], list[Verdict]], least: Mapping[str, float]
 ) -> None:
     rows = table(judged())
-    shares = {way: 100 * row["right"] / row["values"] for way, row in rows.items()}
-    assert {way: share for way, share in shares.items() if share < least[way]} == {}
+    shares = {inputs: 100 * row["right"] / row["values"] for inputs, row in rows.items()}
+    assert {inputs: share for inputs, share in shares.items() if share < least[inputs]} == {}
     assert shares.keys() == least.keys()
 
 
@@ -79,8 +79,8 @@ def test_enough_values_are_right(
 def test_of_a_device_that_is_no_meter_nothing_electrical_is_published(
     capture: Mapping[str, Any],
 ) -> None:
-    ways = [("spec", "category", "status"), ("status",), ("product_id", "dps"), ("dps",)]
-    for parts in ways:
+    choices = [("spec", "category", "status"), ("status",), ("product_id", "dps"), ("dps",)]
+    for parts in choices:
         if capture.get(parts[-1]):
             trial = try_capture({part: capture.get(part) for part in parts})
             found = {split_key(key)[0].key for key in trial.values}
@@ -141,8 +141,8 @@ def test_the_energy_of_a_charging_session_is_no_counter() -> None:
     for captured in captures():
         described = specified(captured.capture.get("mapping") or {})
         names = [one.name for one in described if one.code == "charge_energy_once"]
-        for way in WAYS:
-            for capture in way.captures(captured):
+        for inputs in INPUTS:
+            for capture in inputs.captures(captured):
                 for name in names:
                     raw = (capture.get("dps") or capture.get("status") or {}).get(name)
                     values = try_capture(capture).values

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 
 from support.captures import captures
-from support.judge import WAYS
+from support.judge import INPUTS
 
 from esquirell.profiles.capture import try_capture
 
@@ -41,8 +41,8 @@ SENTENCES = (
 
 def said() -> Iterator[str]:
     for captured in captures():
-        for way in WAYS:
-            for capture in way.captures(captured):
+        for inputs in INPUTS:
+            for capture in inputs.captures(captured):
                 yield from try_capture(capture).warnings
 
 

@@ -18,7 +18,7 @@ import pytest
 from support.home_assistant import PROGRAMS, HomeAssistant
 from support.mosquitto import Mosquitto
 from support.mqtt_parts import House, bridge_in, info_of, meter, run_until
-from support.staged import ENERGY, POWER, Past, StagedHouse, hours_ago
+from support.staged import ENERGY, POWER, StagedHistory, StagedHouse, hours_ago
 from support.waiting import eventually
 
 from esquirell.domain.reading import Reading
@@ -55,20 +55,20 @@ class Home:
     """A house whose Home Assistant was down for six hours, with the entities of its meters."""
 
     files: StagedHouse
-    pasts: dict[str, Past]
+    histories: dict[str, StagedHistory]
     entities: dict[tuple[str, str], str]
 
     def energies(self, name: str) -> dict[int, float]:
         entity = self.entities[name, ENERGY]
-        past = self.pasts[name]
+        history = self.histories[name]
         found = self.files.ha.call(
             "recorder/statistics_during_period",
-            start_time=past.start.isoformat(),
+            start_time=history.start.isoformat(),
             statistic_ids=[entity],
             period="hour",
             types=["change"],
         )
-        start = past.start.timestamp()
+        start = history.start.timestamp()
         return {
             round((row["start"] / 1000 - start) / 3600): round(row["change"], 3)
             for row in found.get(entity, ())
@@ -102,9 +102,9 @@ def home(tmp_path: Path) -> Iterator[Home]:
                 eventually(lambda: ha.state(entities["main", POWER]) == "1.0")
                 ha.stop()
                 files = StagedHouse(tmp_path, ha, "Europe/Warsaw", tuple(METERS))
-                pasts = staged(files, entities)
+                histories = staged(files, entities)
                 ha.start()
-                found = Home(files, pasts, entities)
+                found = Home(files, histories, entities)
                 eventually(lambda: HOURS - 1 in found.energies("heat-pump"), 120)
                 yield found
             finally:
@@ -130,18 +130,18 @@ def entities_of(ha: HomeAssistant) -> dict[tuple[str, str], str]:
     return known if len(known) == len(wanted) else {}
 
 
-def staged(files: StagedHouse, entities: dict[tuple[str, str], str]) -> dict[str, Past]:
-    pasts = {}
+def staged(files: StagedHouse, entities: dict[tuple[str, str], str]) -> dict[str, StagedHistory]:
+    histories = {}
     states = {}
     for name, (_, share) in METERS.items():
-        past = Past(hours_ago(HOURS), HOURS, meter=name, share=share)
-        files.store(past, past.during((0, HOURS)))
-        seen = list(past.during((0, DOWN), (BACK, HOURS)))
-        states[entities[name, ENERGY]] = [(moment, f"{past.energy[moment]}") for moment in seen]
-        states[entities[name, POWER]] = [(moment, f"{past.power_at(moment)}") for moment in seen]
-        pasts[name] = past
+        history = StagedHistory(hours_ago(HOURS), HOURS, meter=name, share=share)
+        files.store(history, history.during((0, HOURS)))
+        seen = list(history.during((0, DOWN), (BACK, HOURS)))
+        states[entities[name, ENERGY]] = [(moment, f"{history.energy[moment]}") for moment in seen]
+        states[entities[name, POWER]] = [(moment, f"{history.power_at(moment)}") for moment in seen]
+        histories[name] = history
     files.ha.remember(states)
-    return pasts
+    return histories
 
 
 def test_the_hours_of_an_outage_come_back(home: Home) -> None:
@@ -158,10 +158,10 @@ def test_the_hours_of_an_outage_come_back(home: Home) -> None:
         look(window, "energy/electricity", "energy-outage-before")
         said = home.files.backfill()
         assert (said.code, said.err) == (0, "")
-        for name, past in home.pasts.items():
+        for name, history in home.histories.items():
             energies = home.energies(name)
             assert {hour: energies[hour] for hour in missed[1:]} == {
-                hour: past.used(hour) for hour in missed[1:]
+                hour: history.used(hour) for hour in missed[1:]
             }
         look(window, "energy/electricity", "energy-outage-after")
         look(window, "config/energy", "energy-settings")

@@ -27,7 +27,7 @@ from support.shown import (
     undo,
     wait_for_states,
 )
-from support.staged import BEGINS, ENERGY, PRICE, Past, StagedHouse, hours_ago, power_at
+from support.staged import BEGINS, ENERGY, PRICE, StagedHistory, StagedHouse, hours_ago, power_at
 from support.waiting import eventually
 
 from esquirell.domain.long_term import HOUR
@@ -41,29 +41,29 @@ def test_the_same_series_is_the_same_energy(house: StagedHouse) -> None:
 
     So an hour may differ by what was used within a minute of its border, and the whole by nothing.
     """
-    past = Past(hours_ago(12), 12)
-    house.store(past, past.during((0, 12)))
-    house.ha_saw(past, past.during((0, 12)))
+    history = StagedHistory(hours_ago(12), 12)
+    house.store(history, history.during((0, 12)))
+    house.ha_saw(history, history.during((0, 12)))
     house.ha.start()
-    shown = Shown(house, past).wait()
+    shown = Shown(house, history).wait()
     asked = ("readings", "main", "--resolution", "hour", "--quantity", ENERGY, "--json")
     config = ("--config", str(house.config))
-    found = esquirell(*config, *asked, "--since", past.start.isoformat()).json
-    ours = [hour[ENERGY] for hour in found if hour["start"] < iso(past.start + 12 * HOUR)]
-    whole = past.at_end(11) - BEGINS
+    found = esquirell(*config, *asked, "--since", history.start.isoformat()).json
+    ours = [hour[ENERGY] for hour in found if hour["start"] < iso(history.start + 12 * HOUR)]
+    whole = history.at_end(11) - BEGINS
     assert sum(ours) == pytest.approx(whole)
     assert sum(shown.energy.values()) == pytest.approx(whole)
-    in_a_minute = max(map(power_at, past.energy)) / 1000 / 60
+    in_a_minute = max(map(power_at, history.energy)) / 1000 / 60
     for hour, kwh in shown.energy.items():
         assert ours[hour] == pytest.approx(kwh, abs=in_a_minute + 0.001)
 
 
 def test_a_killed_backfill_is_completed_by_the_next(house: StagedHouse) -> None:
-    past = Past(hours_ago(4380), 4380, QUARTER)
-    house.store(past, past.during((0, 4380)))
-    house.ha_saw(past, past.during((4370, 4380)))
+    history = StagedHistory(hours_ago(4380), 4380, QUARTER)
+    house.store(history, history.during((0, 4380)))
+    house.ha_saw(history, history.during((4370, 4380)))
     house.ha.start()
-    shown = Shown(house, past).wait()
+    shown = Shown(house, history).wait()
     before = shown.all
     command = [sys.executable, "-m", "esquirell", "--config", str(house.config), "ha", "backfill"]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
@@ -76,7 +76,7 @@ def test_a_killed_backfill_is_completed_by_the_next(house: StagedHouse) -> None:
     assert house.backfill().code == 0
     energy = shown.energy
     assert {hour: energy[hour] for hour in range(1, 4380)} == {
-        hour: past.used(hour) for hour in range(1, 4380)
+        hour: history.used(hour) for hour in range(1, 4380)
     }
     if clears_spans(house.ha):
         house.undo()  # what the second did
@@ -85,11 +85,11 @@ def test_a_killed_backfill_is_completed_by_the_next(house: StagedHouse) -> None:
 
 
 def test_a_renamed_entity_is_found(house: StagedHouse) -> None:
-    past = Past(hours_ago(8), 8)
-    house.store(past, past.during((0, 8)))
-    house.ha_saw(past, past.during((0, 3), (6, 8)))
+    history = StagedHistory(hours_ago(8), 8)
+    house.store(history, history.during((0, 8)))
+    house.ha_saw(history, history.during((0, 3), (6, 8)))
     house.ha.start()
-    shown = Shown(house, past).wait()
+    shown = Shown(house, history).wait()
     shown.entities[ENERGY] = "sensor.the_cellar"
     house.ha.call(
         "config/entity_registry/update",
@@ -98,15 +98,15 @@ def test_a_renamed_entity_is_found(house: StagedHouse) -> None:
     )
     eventually(lambda: 7 in shown.rows(ENERGY))
     fill(house)
-    assert shown.energy == {hour: past.used(hour) for hour in range(8)}
+    assert shown.energy == {hour: history.used(hour) for hour in range(8)}
 
 
 def test_a_statistic_that_is_kept_in_megawatt_hours_stays_so(house: StagedHouse) -> None:
-    past = Past(hours_ago(8), 8)
-    house.store(past, past.during((0, 8)))
-    house.ha_saw(past, past.during((0, 3), (6, 8)))
+    history = StagedHistory(hours_ago(8), 8)
+    house.store(history, history.during((0, 8)))
+    house.ha_saw(history, history.during((0, 3), (6, 8)))
     house.ha.start()
-    shown = Shown(house, past).wait()
+    shown = Shown(house, history).wait()
     house.ha.call(
         "recorder/change_statistics_unit",
         statistic_id=house.ha.entities[ENERGY],
@@ -117,7 +117,7 @@ def test_a_statistic_that_is_kept_in_megawatt_hours_stays_so(house: StagedHouse)
     before = shown.all
     fill(house)
     assert kept_in(house, "MWh") == described
-    assert shown.energy == {hour: past.used(hour) for hour in range(8)}
+    assert shown.energy == {hour: history.used(hour) for hour in range(8)}
     undo(house, shown, before)
 
 
@@ -130,29 +130,29 @@ def kept_in(house: StagedHouse, unit: str) -> dict[str, Any] | None:
 
 
 def test_an_hour_that_somebody_corrected_is_left_alone(house: StagedHouse) -> None:
-    past = Past(hours_ago(12), 12)
-    house.store(past, past.during((0, 12)))
-    house.ha_saw(past, past.during((0, 3), (7, 12)))
+    history = StagedHistory(hours_ago(12), 12)
+    house.store(history, history.during((0, 12)))
+    house.ha_saw(history, history.during((0, 3), (7, 12)))
     house.ha.start()
-    shown = Shown(house, past).wait()
+    shown = Shown(house, history).wait()
     for hour, amount in ((4, 0.123), (9, -0.5)):
         house.ha.call(
             "recorder/adjust_sum_statistics",
             statistic_id=house.ha.entities[ENERGY],
-            start_time=(past.start + hour * HOUR).isoformat(),
+            start_time=(history.start + hour * HOUR).isoformat(),
             adjustment=amount,
             adjustment_unit_of_measurement="kWh",
         )
-    corrected = round(past.used(9) - 0.5, 3)
+    corrected = round(history.used(9) - 0.5, 3)
     eventually(lambda: shown.energy[9] == corrected)
     before = shown.all
     said = fill(house)
-    left = hours_of(said, ENERGY, "left", past)
+    left = hours_of(said, ENERGY, "left", history)
     assert (left[4]["reason"], left[9]["reason"]) == ("corrected", "differs")
     energy = shown.energy
     assert (energy[4], energy[9]) == (0.123, corrected)
     assert {hour: energy[hour] for hour in (3, 5, 6)} == {
-        hour: past.used(hour) for hour in (3, 5, 6)
+        hour: history.used(hour) for hour in (3, 5, 6)
     }
     undo(house, shown, before)
 
@@ -163,33 +163,33 @@ def test_costs_over_two_midnights_and_the_end_of_summer_time(
     """In Warsaw the 25th of October 2026 has 25 hours; Home Assistant missed its first nine."""
     ha = met.copy_to(tmp_path)
     house = StagedHouse(tmp_path, ha, "Europe/Warsaw")
-    past = Past(datetime(2026, 10, 24, tzinfo=UTC), 72)
-    house.store(past, past.during((0, 72)))
+    history = StagedHistory(datetime(2026, 10, 24, tzinfo=UTC), 72)
+    house.store(history, history.during((0, 72)))
     midnights = (-2, 22, 47)
     missed = range(18, 31)
     ha.start()
     try:
         wait_for_states(ha)
-        import_hours(ha, ENERGY, energy_as_seen(past, missed))
-        import_hours(ha, COST, cost_as_seen(past, missed, midnights))
-        shown = Shown(house, past)
+        import_hours(ha, ENERGY, energy_as_seen(history, missed))
+        import_hours(ha, COST, cost_as_seen(history, missed, midnights))
+        shown = Shown(house, history)
         eventually(lambda: 71 in shown.rows(COST))
         before = {key: shown.rows(key) for key in (ENERGY, COST)}
         said = fill(house)
-        assert set(hours_of(said, COST, "filled", past)) == set(missed)
+        assert set(hours_of(said, COST, "filled", history)) == set(missed)
         assert {hour: shown.energy[hour] for hour in missed} == {
-            hour: past.used(hour) for hour in missed
+            hour: history.used(hour) for hour in missed
         }
         spent = {hour: row["change"] for hour, row in shown.rows(COST).items()}
         assert [spent[hour] for hour in missed] == [
-            pytest.approx(PRICE * past.used(hour), abs=0.03) for hour in missed
+            pytest.approx(PRICE * history.used(hour), abs=0.03) for hour in missed
         ]
         # A day of 25 hours in Warsaw, as Home Assistant itself adds it up.
         assert day_in(ha, ha.entities[ENERGY], "2026-10-25") == pytest.approx(
-            past.at_end(46) - past.at_end(21), abs=0.001
+            history.at_end(46) - history.at_end(21), abs=0.001
         )
         assert day_in(ha, ha.entities[COST], "2026-10-25") == pytest.approx(
-            PRICE * (past.at_end(46) - past.at_end(21)), abs=0.1
+            PRICE * (history.at_end(46) - history.at_end(21)), abs=0.1
         )
         undo(house, shown, before)
     finally:
@@ -198,11 +198,11 @@ def test_costs_over_two_midnights_and_the_end_of_summer_time(
 
 
 def test_only_an_administrator_may_write(house: StagedHouse) -> None:
-    past = Past(hours_ago(8), 8)
-    house.store(past, past.during((0, 8)))
-    house.ha_saw(past, past.during((0, 3), (6, 8)))
+    history = StagedHistory(hours_ago(8), 8)
+    house.store(history, history.during((0, 8)))
+    house.ha_saw(history, history.during((0, 3), (6, 8)))
     house.ha.start()
-    shown = Shown(house, past).wait()
+    shown = Shown(house, history).wait()
     before = shown.all
     house.token.write_text(house.ha.token_of_a_child())
     said = house.backfill()
@@ -210,7 +210,7 @@ def test_only_an_administrator_may_write(house: StagedHouse) -> None:
     assert "administrator" in said.sentence
     # Whether the power of the hour of return is off, too, depends on what was drawn then.
     said = house.backfill("--dry-run")
-    assert set(hours_of(said, ENERGY, "filled", past)) == {3, 4, 5}
+    assert set(hours_of(said, ENERGY, "filled", history)) == {3, 4, 5}
     house.token.write_text("no token")
     assert "refuses this token" in house.backfill().sentence
     assert shown.all == before

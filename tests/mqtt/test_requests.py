@@ -51,7 +51,7 @@ class Written(Connection):
         self.acknowledged.append(message)
 
 
-class Ends:
+class RecordedResults:
     """Jobs that ended, or have not yet."""
 
     def __init__(self) -> None:
@@ -74,12 +74,12 @@ class Desk:
     """Takes messages as from the broker, one after the other."""
 
     def __init__(self, answer: Answer | None = None, topics: Topics | None = None) -> None:
-        self.connection, self.ends = Written(), Ends()
+        self.connection, self.results = Written(), RecordedResults()
         self.asked: list[Request] = []
         self.given = answer or Answer("ok", {"n": 1})
         self.now = 0.0
         self.requests = Requests(
-            self.connection, topics or Topics(), self._handle, self.ends, lambda: self.now
+            self.connection, topics or Topics(), self._handle, self.results, lambda: self.now
         )
         self.requests.start()
 
@@ -94,7 +94,7 @@ class Desk:
         assert self.connection.acknowledged[-1] is message
 
     def look(self) -> None:
-        """Let so much time pass that ends are looked for."""
+        """Let so much time pass that results are looked for."""
         self.now += 60
         self.requests.run_once()
 
@@ -233,10 +233,10 @@ def record(answer: Answer | None, **reply: object) -> CommandRecord:
 
 def test_the_end_of_a_job_is_answered_where_it_was_asked_for_once() -> None:
     desk = Desk(Answer("accepted", {"task_id": "id-1"}))
-    desk.ends.records = [record(None)]
+    desk.results.records = [record(None)]
     desk.take(f"{REQUEST}/fetch", b'{"transaction":"t"}', reply_to="answers/me")
     assert [one[1]["status"] for one in desk.connection.answers] == ["accepted"]
-    desk.ends.records = [record(Answer("ok", {"task_id": "id-1", "meters": {}}))]
+    desk.results.records = [record(Answer("ok", {"task_id": "id-1", "meters": {}}))]
     for _ in range(3):
         desk.look()
     assert [one[1]["status"] for one in desk.connection.answers] == ["accepted", "ok"]
@@ -249,7 +249,7 @@ def test_the_end_of_a_job_is_answered_where_it_was_asked_for_once() -> None:
 
 def test_the_end_of_a_job_of_before_a_restart_is_answered_soon() -> None:
     desk = Desk()
-    desk.ends.records = [record(Answer("ok"))]
+    desk.results.records = [record(Answer("ok"))]
     desk.connection.up = False
     desk.requests.run_once()
     desk.connection.up = True
@@ -260,18 +260,18 @@ def test_the_end_of_a_job_of_before_a_restart_is_answered_soon() -> None:
 
 def test_an_end_waits_for_broker_and_database() -> None:
     desk = Desk()
-    desk.ends.records = [record(Answer("ok"))]
-    for desk.connection.up, desk.ends.away in ((False, False), (True, True)):
+    desk.results.records = [record(Answer("ok"))]
+    for desk.connection.up, desk.results.away in ((False, False), (True, True)):
         desk.look()
     assert desk.connection.answers == []
-    desk.ends.away = False
+    desk.results.away = False
     desk.look()
     assert len(desk.connection.answers) == 1
 
 
 def test_an_end_that_is_no_json_is_an_internal_error() -> None:
     desk = Desk()
-    desk.ends.records = [record(Answer("ok", {"result": float("nan")}))]
+    desk.results.records = [record(Answer("ok", {"result": float("nan")}))]
     desk.look()
     assert (desk.answer[1]["status"], desk.answer[1]["code"]) == ("error", "internal")
-    assert desk.ends.records == []
+    assert desk.results.records == []

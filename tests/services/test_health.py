@@ -141,8 +141,8 @@ def test_a_whole_cluster_in_trouble_still_fits_a_small_packet() -> None:
 def test_a_description_survives_its_way() -> None:
     process = Process("raspi", ALL, SINCE, ("beat",), ("default", "yard"), 7, ("a problem",))
     assert process_of(json.loads(json.dumps(process.payload()))) == process
-    assert process.gone(90).payload()["gone_s"] == 90
-    assert not process.gone(90).alive
+    assert process.silent_for(90).payload()["gone_s"] == 90
+    assert not process.silent_for(90).alive
 
 
 def test_a_meter_that_nobody_reads_any_more_is_offline() -> None:

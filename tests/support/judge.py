@@ -18,29 +18,29 @@ _PRODUCT = re.compile(r"product (\w+)")
 
 
 @dataclass(frozen=True, slots=True)
-class Way:
-    """One way to know a device: which parts of a capture are given, and which answer."""
+class Inputs:
+    """What is known of a device: which parts of a capture, and which of its answers."""
 
     name: str
-    given: tuple[str, ...]
+    known: tuple[str, ...]
     answers: tuple[str, ...]
 
     def captures(self, captured: Captured) -> Iterator[dict[str, Any]]:
         """Return what the device is known by, once per answer; none where a part is not there."""
-        if self.given and not captured.capture.get(self.given[0]):
+        if self.known and not captured.capture.get(self.known[0]):
             return
         for answer in self.answers:
             if captured.capture.get(answer):
-                parts = (*self.given, answer)
+                parts = (*self.known, answer)
                 yield {part: captured.capture.get(part) for part in parts}
 
 
-WAYS = (
-    Way("all that is known", ("mapping", "spec", "product_id", "category"), ("status", "dps")),
-    Way("the maker's mapping", ("mapping", "category"), ("status", "dps")),
-    Way("the cloud's specification", ("spec", "category"), ("status",)),
-    Way("the product id", ("product_id",), ("dps",)),
-    Way("the LAN answer alone", (), ("dps",)),
+INPUTS = (
+    Inputs("all that is known", ("mapping", "spec", "product_id", "category"), ("status", "dps")),
+    Inputs("the maker's mapping", ("mapping", "category"), ("status", "dps")),
+    Inputs("the cloud's specification", ("spec", "category"), ("status",)),
+    Inputs("the product id", ("product_id",), ("dps",)),
+    Inputs("the LAN answer alone", (), ("dps",)),
 )
 
 
@@ -52,7 +52,7 @@ class Verdict:
     """
 
     file: str
-    way: str
+    inputs: str
     right: frozenset[str]
     missing: frozenset[str]
     wrong: Mapping[str, tuple[float, float]]
@@ -60,7 +60,9 @@ class Verdict:
 
 
 # Nothing but the answer and the id are needed to leave a product's own knowledge out.
-LEFT_OUT = tuple(way for way in WAYS if "mapping" not in way.given and "spec" not in way.given)
+LEFT_OUT = tuple(
+    inputs for inputs in INPUTS if "mapping" not in inputs.known and "spec" not in inputs.known
+)
 
 
 def decode(capture: Mapping[str, Any]) -> Mapping[str, float]:
@@ -68,12 +70,12 @@ def decode(capture: Mapping[str, Any]) -> Mapping[str, float]:
     return try_capture(capture).values
 
 
-def judge(captures: Iterable[Captured], ways: Iterable[Way] = WAYS) -> Iterator[Verdict]:
-    """Return a verdict on every capture, by each way that it can be known."""
+def judge(captures: Iterable[Captured], choices: Iterable[Inputs] = INPUTS) -> Iterator[Verdict]:
+    """Return a verdict on every capture, with each choice of inputs."""
     for captured in captures:
-        for way in ways:
-            for capture in way.captures(captured):
-                yield verdict(captured, way.name, decode(capture))
+        for inputs in choices:
+            for capture in inputs.captures(captured):
+                yield verdict(captured, inputs.name, decode(capture))
 
 
 def judge_left_out(captures: Iterable[Captured]) -> Iterator[Verdict]:
@@ -85,15 +87,15 @@ def judge_left_out(captures: Iterable[Captured]) -> Iterator[Verdict]:
         products = set(_PRODUCT.findall(captured.capture.get("mapping_from") or ""))
         products.add(captured.capture["product_id"])
         others = [one for one in profiles.shipped().values() if products.isdisjoint(one.products)]
-        for way in LEFT_OUT:
-            for capture in way.captures(captured):
+        for inputs in LEFT_OUT:
+            for capture in inputs.captures(captured):
                 known, answer = identity_of(capture), answer_of(capture)
                 chosen = choose(known, answer, (), others, Published(products - {None}))
                 values = decode_by(answer, chosen.profile).values
-                yield verdict(captured, way.name, values)
+                yield verdict(captured, inputs.name, values)
 
 
-def verdict(captured: Captured, way: str, values: Mapping[str, float]) -> Verdict:
+def verdict(captured: Captured, inputs: str, values: Mapping[str, float]) -> Verdict:
     """Compare the values that came with those that were expected."""
     found = {key: _found(values, key, captured.also) for key in captured.right}
     right = {key for key, came in found.items() if came and is_right(came[1], captured.right[key])}
@@ -105,7 +107,7 @@ def verdict(captured: Captured, way: str, values: Mapping[str, float]) -> Verdic
     taken = {came[0] for came in found.values() if came} | captured.disputed
     return Verdict(
         captured.file,
-        way,
+        inputs,
         frozenset(right),
         frozenset(key for key, came in found.items() if not came),
         wrong,
@@ -114,10 +116,10 @@ def verdict(captured: Captured, way: str, values: Mapping[str, float]) -> Verdic
 
 
 def table(verdicts: Iterable[Verdict]) -> dict[str, Counter[str]]:
-    """Count devices and values by way."""
+    """Count devices and values by inputs."""
     counts: dict[str, Counter[str]] = {}
     for one in verdicts:
-        row = counts.setdefault(one.way, Counter())
+        row = counts.setdefault(one.inputs, Counter())
         row["answers"] += 1
         row["values"] += len(one.right) + len(one.missing) + len(one.wrong)
         row["right"] += len(one.right)

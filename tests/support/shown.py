@@ -9,7 +9,7 @@ import pytest
 from paho.mqtt import publish
 from support.cli import Said
 from support.home_assistant import HomeAssistant
-from support.staged import BEGINS, ENERGY, POWER, PRICE, Past, StagedHouse
+from support.staged import BEGINS, ENERGY, POWER, PRICE, StagedHistory, StagedHouse
 from support.waiting import eventually
 
 from esquirell.domain.errors import HomeAssistantError
@@ -85,7 +85,7 @@ Rows = dict[str, dict[int, dict[str, Any]]]
 class Shown:
     """What Home Assistant shows of the staged past, by the number of the hour."""
 
-    def __init__(self, house: StagedHouse, past: Past) -> None:
+    def __init__(self, house: StagedHouse, past: StagedHistory) -> None:
         self._house = house
         self._past = past
         self.entities = dict(house.ha.entities)
@@ -132,7 +132,7 @@ class Shown:
         }
 
 
-def hours_of(said: Said, key: str, kind: str, past: Past) -> dict[int, Any]:
+def hours_of(said: Said, key: str, kind: str, past: StagedHistory) -> dict[int, Any]:
     """Return what a backfill says of the hours of a sensor, by their numbers."""
     sensor = next(one for one in said.json["sensors"] if one["key"] == key)
     return {
@@ -178,14 +178,16 @@ def clears_spans(ha: HomeAssistant) -> bool:
     return True
 
 
-def energy_as_seen(past: Past, missed: Collection[int]) -> Iterator[Row]:
+def energy_as_seen(past: StagedHistory, missed: Collection[int]) -> Iterator[Row]:
     seen = BEGINS
     for hour in range(past.hours):
         seen = seen if hour in missed else past.at_end(hour)
         yield Row(past.start + hour * HOUR, seen, seen - BEGINS)
 
 
-def cost_as_seen(past: Past, missed: Collection[int], midnights: Sequence[int]) -> Iterator[Row]:
+def cost_as_seen(
+    past: StagedHistory, missed: Collection[int], midnights: Sequence[int]
+) -> Iterator[Row]:
     """Yield hours of a cost that starts again at midnight, of which the end was not always seen."""
     total, state, reset = 0.0, 0.0, midnights[0]
     for hour in range(past.hours):

@@ -50,7 +50,7 @@ def power_at(moment: datetime) -> float:
 
 
 @dataclass
-class Past:
+class StagedHistory:
     """What a meter showed, from `start` on; `energy` is that of its counter (kWh).
 
     `share` is its part of what the house drew.
@@ -96,14 +96,16 @@ class Past:
         return 1.5 * level, level, 2 * level
 
 
-def store(database: Database, past: Past, moments: Iterable[datetime]) -> None:
+def store(database: Database, history: StagedHistory, moments: Iterable[datetime]) -> None:
     """Store what we measured."""
     readings = [
-        Reading(past.meter, moment, {ENERGY: past.energy[moment], POWER: past.power_at(moment)})
+        Reading(
+            history.meter, moment, {ENERGY: history.energy[moment], POWER: history.power_at(moment)}
+        )
         for moment in moments
     ]
     status = MeterStatus(last_success=readings[-1].measured_at, keys=KEYS)
-    Readings(database).add(readings, {past.meter: status})
+    Readings(database).add(readings, {history.meter: status})
 
 
 class StagedFiles:
@@ -133,9 +135,9 @@ class StagedFiles:
     def close(self) -> None:
         self._database.close()
 
-    def store(self, past: Past, moments: Iterable[datetime]) -> None:
+    def store(self, history: StagedHistory, moments: Iterable[datetime]) -> None:
         """Store what we measured."""
-        store(self._database, past, moments)
+        store(self._database, history, moments)
 
     def backfill(self, *options: str) -> Said:
         return esquirell("--config", str(self.config), "--json", "ha", "backfill", *options)
@@ -157,14 +159,16 @@ class StagedHouse(StagedFiles):
         super().__init__(folder, ha.url, ha.token, zone, meters)
         self.ha = ha
 
-    def ha_saw(self, past: Past, moments: Iterable[datetime], unavailable: float = -1) -> None:
+    def ha_saw(
+        self, history: StagedHistory, moments: Iterable[datetime], unavailable: float = -1
+    ) -> None:
         """Stage what Home Assistant recorded; it is to be started afterwards.
 
         `unavailable` is the hour from the start at which it was told that the sensors are away.
         """
         seen = sorted(moments)
-        away = [(past.start + unavailable * HOUR, "unavailable")] if unavailable >= 0 else []
-        energy = [(moment, f"{past.energy[moment]}") for moment in seen]
+        away = [(history.start + unavailable * HOUR, "unavailable")] if unavailable >= 0 else []
+        energy = [(moment, f"{history.energy[moment]}") for moment in seen]
         power = [(moment, f"{power_at(moment)}") for moment in seen]
         self.ha.remember(
             {

@@ -54,8 +54,8 @@ def hasty_finder(ports: Ports) -> Iterator[Finder]:
 def heard(ports: Ports, count: int) -> set[Announcement]:
     """Listen until `count` devices were heard."""
     found: set[Announcement] = set()
-    with listener(ports) as ears:
-        for announced in ears.hear(LONG_S, threading.Event()):
+    with listener(ports) as listening:
+        for announced in listening.listen(LONG_S, threading.Event()):
             found |= {announced} if announced else set()
             if len(found) == count:
                 break
@@ -114,9 +114,9 @@ def test_a_port_that_another_program_has_for_itself_is_named(ports: Ports) -> No
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as selfish:
         selfish.bind(("", 0))
         taken = int(selfish.getsockname()[1])
-        with Listener(Ports(taken, ports.encrypted, ports.app)) as ears:
-            assert list(ears.blocked) == [taken]
-            assert f"UDP {taken} can't be listened on (Address already in use)" in ears.trouble
+        with Listener(Ports(taken, ports.encrypted, ports.app)) as listening:
+            assert list(listening.blocked) == [taken]
+            assert f"UDP {taken} can't be listened on (Address already in use)" in listening.trouble
         with pytest.raises(UnavailableError, match=f"{taken}"), Listener(Ports(*[taken] * 3)):
             pass
 

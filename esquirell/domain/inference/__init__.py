@@ -1,6 +1,6 @@
-"""Inference: a profile for a product that nobody described, from what its maker says of it.
+"""Inference of a profile for an undescribed product from its maker's specification.
 
-The maker's specification gives codes, units and scales; what it says wrong is told by what the
+The maker's specification gives codes, units and scales; its mistakes are corrected by what the
 device answers, where that leaves no doubt.
 """
 

@@ -1,4 +1,4 @@
-"""What the maker's specification says wrong, told by what the device answers.
+"""What the maker's specification says wrong, seen from what the device answers.
 
 Corrected is only what leaves no doubt: a value that can't be, of which one power of ten makes one
 that must be, or which agrees with its neighbours. Everything else is kept and doubted.
@@ -6,7 +6,7 @@ that must be, or which agrees with its neighbours. Everything else is kept and d
 
 from collections.abc import Mapping, Sequence
 
-from esquirell.domain.inference.draft import Draft, by_key
+from esquirell.domain.inference.inferred import InferredDatapoint, by_key
 from esquirell.domain.plausibility import NO_GRID, allows
 
 _GRID_V = (85, 270)
@@ -27,18 +27,18 @@ _LEAST_FACTOR = 0.12
 _ENOUGH_W = 20
 
 
-def correct(drafts: Sequence[Draft]) -> None:
-    """Correct the divisors of all drafts of a device, the independent quantities first."""
-    found = by_key(drafts)
-    for key, draft in found.items():
+def correct(points: Sequence[InferredDatapoint]) -> None:
+    """Correct the divisors of all datapoints of a device, the independent quantities first."""
+    found = by_key(points)
+    for key, point in found.items():
         if key.startswith("voltage"):
-            _voltage(draft)
+            _voltage(point)
         elif key.startswith("frequency"):
-            _into(draft, _GRID_HZ, "Hz")
+            _into(point, _GRID_HZ, "Hz")
         elif key.startswith("power_factor"):
-            _factor(draft)
+            _factor(point)
         elif key.startswith("temperature"):
-            _temperature(draft)
+            _temperature(point)
     for key in found:
         if key == "current" or key.startswith("current_"):
             _current(found, key.removeprefix("current"))
@@ -49,71 +49,71 @@ def correct(drafts: Sequence[Draft]) -> None:
     _energies(found)
 
 
-def _voltage(draft: Draft) -> None:
+def _voltage(point: InferredDatapoint) -> None:
     """Deci-volts under scale 0, of the old plugs; and what is no voltage of a grid."""
-    if draft.meaning and draft.meaning.suffix.startswith(NO_GRID):
+    if point.meaning and point.meaning.suffix.startswith(NO_GRID):
         return
     low, high = _LIVE_V
-    raw = draft.raw or 0
-    if draft.spec.scale == 0 and draft.divisor == 1 and (draft.spec.highest or 0) >= _DECIVOLTS:
+    raw = point.raw or 0
+    if point.spec.scale == 0 and point.divisor == 1 and (point.spec.highest or 0) >= _DECIVOLTS:
         if raw == 0:
-            draft.divisor, draft.trust = 10, "likely"
+            point.divisor, point.trust = 10, "likely"
         elif not low <= raw <= high and low <= raw / 10 <= high:
-            draft.correct(10, f"{raw} V can't be: the device counts tenths of a volt")
+            point.correct(10, f"{raw} V can't be: the device counts tenths of a volt")
             return
-    value = raw / draft.divisor
+    value = raw / point.divisor
     if 0 < value < low:
-        draft.doubt(f"{value:g} V is unusual for a grid, it is published as it is")
+        point.doubt(f"{value:g} V is unusual for a grid, it is published as it is")
     elif value > high:
-        _into(draft, _GRID_V, "V")
+        _into(point, _GRID_V, "V")
 
 
-def _into(draft: Draft, range_: tuple[float, float], unit: str) -> None:
+def _into(point: InferredDatapoint, range_: tuple[float, float], unit: str) -> None:
     """Shift the decimal point so that a value comes into its range, if one shift alone does."""
-    value = draft.value
+    value = point.value
     if not value or range_[0] <= value <= range_[1]:
         return
     fitting = [ten for ten in (10, 100, 1000, 0.1, 0.01) if range_[0] <= value / ten <= range_[1]]
     if len(fitting) == 1:
-        draft.correct(fitting[0], f"{value:g} {unit} can't be: the maker's scale is wrong")
+        point.correct(fitting[0], f"{value:g} {unit} can't be: the maker's scale is wrong")
     else:
-        draft.doubt(f"{value:g} {unit} is unusual for a grid, it is published as it is")
+        point.doubt(f"{value:g} {unit} is unusual for a grid, it is published as it is")
 
 
-def _factor(draft: Draft) -> None:
-    value = abs(draft.value or 0)
+def _factor(point: InferredDatapoint) -> None:
+    value = abs(point.value or 0)
     fitting = [ten for ten in (10, 100, 1000) if value > 1 and 0.1 < value / ten <= 1]  # noqa: PLR2004
     if fitting:
-        draft.correct(fitting[0], f"a power factor of {value:g} can't be")
+        point.correct(fitting[0], f"a power factor of {value:g} can't be")
 
 
-def _temperature(draft: Draft) -> None:
+def _temperature(point: InferredDatapoint) -> None:
     """Drop the decimal of a device whose highest temperature would be 15 °C."""
-    highest = draft.spec.highest
-    narrow = highest and draft.divisor > 1 and highest / draft.divisor < _NARROW_C
+    highest = point.spec.highest
+    narrow = highest and point.divisor > 1 and highest / point.divisor < _NARROW_C
     if highest and narrow and _WARM_C <= highest <= _HOTTEST_C:
-        draft.correct(
-            1 / draft.divisor,
-            f"by the maker's scale {highest / draft.divisor:g} °C would be the highest: "
+        point.correct(
+            1 / point.divisor,
+            f"by the maker's scale {highest / point.divisor:g} °C would be the highest: "
             "it is taken without decimals",
         )
-    elif draft.value and draft.value > _HOT_C and draft.value / 10 < _HOT_C:
-        draft.correct(10, f"{draft.value:g} °C can't be: the device counts tenths")
+    elif point.value and point.value > _HOT_C and point.value / 10 < _HOT_C:
+        point.correct(10, f"{point.value:g} °C can't be: the device counts tenths")
 
 
-def _current(found: Mapping[str, Draft], suffix: str) -> None:
+def _current(found: Mapping[str, InferredDatapoint], suffix: str) -> None:
     """Milliamperes under "A", and a scale that power and power factor contradict."""
-    draft = found[f"current{suffix}"]
-    if not draft.value:
+    point = found[f"current{suffix}"]
+    if not point.value:
         return
-    apparent = _volts(found, suffix) * draft.value
+    apparent = _volts(found, suffix) * point.value
     power = abs(_value(found, f"active_power{suffix}"))
-    if draft.spec.scale == 0 and draft.divisor == 1 and _is_milli(draft.value, apparent, power):
-        draft.correct(1000, f"{draft.value:g} A can't be: the device counts milliamperes")
+    if point.spec.scale == 0 and point.divisor == 1 and _is_milli(point.value, apparent, power):
+        point.correct(1000, f"{point.value:g} A can't be: the device counts milliamperes")
         return
-    factor = abs(_value(found, f"power_factor{suffix}")) or (1 if draft.spec.scale == 2 else 0)  # noqa: PLR2004
+    factor = abs(_value(found, f"power_factor{suffix}")) or (1 if point.spec.scale == 2 else 0)  # noqa: PLR2004
     if power > _ENOUGH_W and abs(apparent * factor / power / 10 - 1) < _NEAR:
-        draft.correct(10, "voltage and power agree on a tenth of this current")
+        point.correct(10, "voltage and power agree on a tenth of this current")
 
 
 def _is_milli(amperes: float, apparent: float, power: float) -> bool:
@@ -122,39 +122,41 @@ def _is_milli(amperes: float, apparent: float, power: float) -> bool:
     return bool(power) and not allows(power, apparent / 10) and allows(apparent / 1000, power)
 
 
-def _power(found: Mapping[str, Draft], suffix: str) -> None:
-    """Deci-watts under scale 0, told by voltage x current, else by their company."""
-    draft = found[f"active_power{suffix}"]
+def _power(found: Mapping[str, InferredDatapoint], suffix: str) -> None:
+    """Deci-watts under scale 0, recognised by voltage x current, else by the other datapoints."""
+    point = found[f"active_power{suffix}"]
     apparent = _volts(found, suffix) * abs(_value(found, f"current{suffix}"))
     alone = not any(key.startswith("current_") for key in found)
-    if alone and abs(draft.value or 0) > _MOST_W and not allows(apparent, draft.value or 0):
-        draft.leave_out(f"{draft.value:g} W are more than a house has: another scale is meant")
-    elif draft.spec.scale == 0 and draft.divisor == 1 and draft.spec.code.startswith("cur_power"):
-        _whole_watts(found, suffix, draft, apparent)
+    if alone and abs(point.value or 0) > _MOST_W and not allows(apparent, point.value or 0):
+        point.leave_out(f"{point.value:g} W are more than a house has: another scale is meant")
+    elif point.spec.scale == 0 and point.divisor == 1 and point.spec.code.startswith("cur_power"):
+        _whole_watts(found, suffix, point, apparent)
 
 
-def _whole_watts(found: Mapping[str, Draft], suffix: str, draft: Draft, apparent: float) -> None:
-    raw = draft.raw or 0
+def _whole_watts(
+    found: Mapping[str, InferredDatapoint], suffix: str, point: InferredDatapoint, apparent: float
+) -> None:
+    raw = point.raw or 0
     voltage = found.get(f"voltage{suffix}")
     alike = voltage is not None and voltage.spec.scale == 0 and voltage.divisor != 1
     if raw and apparent and not allows(apparent, raw) and allows(apparent, raw / 10):
-        draft.correct(10, f"{raw} W is more than voltage x current: the device counts tenths")
+        point.correct(10, f"{raw} W is more than voltage x current: the device counts tenths")
     elif alike and _agrees(apparent, raw) and raw / 10 < _LEAST_FACTOR * apparent:
-        draft.divisor = 10
-        draft.leave_out("the device counts tenths of a volt, and its current fits whole watts")
+        point.divisor = 10
+        point.leave_out("the device counts tenths of a volt, and its current fits whole watts")
     elif alike:
-        draft.correct(10, "the device counts tenths of a watt, as it does of a volt")
-    elif (draft.spec.highest or _DECIWATTS) >= _DECIWATTS and not _agrees(apparent, raw):
-        _presume(draft, apparent)
+        point.correct(10, "the device counts tenths of a watt, as it does of a volt")
+    elif (point.spec.highest or _DECIWATTS) >= _DECIWATTS and not _agrees(apparent, raw):
+        _presume(point, apparent)
 
 
-def _presume(draft: Draft, apparent: float) -> None:
+def _presume(point: InferredDatapoint, apparent: float) -> None:
     """Presume tenths of a watt, as most devices of this kind count, if the load is not known."""
-    if apparent > _ENOUGH_W and allows(apparent, draft.raw or 0):
-        draft.doubt("the maker says W, many such devices count tenths: compare with its display")
+    if apparent > _ENOUGH_W and allows(apparent, point.raw or 0):
+        point.doubt("the maker says W, many such devices count tenths: compare with its display")
     else:
-        draft.divisor = 10
-        draft.doubt("the maker says W, most such devices count tenths of a watt, as is assumed")
+        point.divisor = 10
+        point.doubt("the maker says W, most such devices count tenths of a watt, as is assumed")
 
 
 def _agrees(apparent: float, power: float) -> bool:
@@ -162,17 +164,17 @@ def _agrees(apparent: float, power: float) -> bool:
     return power > apparent / 3 > 0 and allows(apparent, power)
 
 
-def _apparent_power(found: Mapping[str, Draft], suffix: str) -> None:
+def _apparent_power(found: Mapping[str, InferredDatapoint], suffix: str) -> None:
     """Leave out an apparent power that is less than the active one: it is something else."""
-    draft = found.get(f"apparent_power{suffix}")
-    if draft is None or draft.raw is None:
+    point = found.get(f"apparent_power{suffix}")
+    if point is None or point.raw is None:
         return
-    apparent, watts = draft.value or 0, _value(found, f"active_power{suffix}")
+    apparent, watts = point.value or 0, _value(found, f"active_power{suffix}")
     if not allows(apparent, watts):
-        draft.leave_out(f"{apparent:g} VA is less than the active power, {abs(watts):g} W")
+        point.leave_out(f"{apparent:g} VA is less than the active power, {abs(watts):g} W")
 
 
-def _energies(found: Mapping[str, Draft]) -> None:
+def _energies(found: Mapping[str, InferredDatapoint]) -> None:
     """Counters of phases that are ten times their total: the total's scale is the standard one."""
     for quantity in ("energy_import", "energy_export"):
         phases = [found[key] for key in (f"{quantity}_{name}" for name in "abc") if key in found]
@@ -185,10 +187,10 @@ def _energies(found: Mapping[str, Draft]) -> None:
                 one.correct(10, "the phases add up to ten times the total: they count more finely")
 
 
-def _volts(found: Mapping[str, Draft], suffix: str) -> float:
+def _volts(found: Mapping[str, InferredDatapoint], suffix: str) -> float:
     return _value(found, f"voltage{suffix}") or _value(found, "voltage")
 
 
-def _value(found: Mapping[str, Draft], key: str) -> float:
-    draft = found.get(key)
-    return (draft.value if draft else None) or 0
+def _value(found: Mapping[str, InferredDatapoint], key: str) -> float:
+    point = found.get(key)
+    return (point.value if point else None) or 0

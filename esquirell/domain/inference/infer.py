@@ -6,7 +6,7 @@ from typing import Any
 from esquirell.domain.frames.text import looks_like_json
 from esquirell.domain.inference import correction, counters, neighbours, scaling, unspoken
 from esquirell.domain.inference.bare import undescribed_frames
-from esquirell.domain.inference.draft import Draft
+from esquirell.domain.inference.inferred import InferredDatapoint
 from esquirell.domain.inference.meaning import counter_added_to, frame_suffix, meaning_of
 from esquirell.domain.inference.specification import Specified
 from esquirell.domain.numbers import whole
@@ -23,37 +23,37 @@ def infer(described: Sequence[Specified], answer: Mapping[str, Any], category: s
     their name says, and phase frames for what they hold: more knowledge never gives less.
     """
     known = [*described, *_undescribed(described, answer)]
-    drafts = [_draft(spec, _raw(spec, answer)) for spec in known]
-    neighbours.settle(drafts, answer)
-    unspoken.adopt(drafts)
-    correction.correct(drafts)
-    counters.choose(drafts)
-    neighbours.inverter(drafts, category, answer)
+    points = [_infer_one(spec, _raw(spec, answer)) for spec in known]
+    neighbours.settle(points, answer)
+    unspoken.adopt(points)
+    correction.correct(points)
+    counters.choose(points)
+    neighbours.inverter(points, category, answer)
     if category not in INVERTERS:
-        neighbours.total_of_phases(drafts, answer)
+        neighbours.total_of_phases(points, answer)
     refresh = tuple(
         int(one.spec.name)
-        for one in drafts
+        for one in points
         if one.key and one.spec.code.startswith("cur_") and one.spec.name.isdigit()
     )
-    points = {one.spec.name: one.datapoint() for one in sorted(drafts, key=_rank)}
+    datapoints = {one.spec.name: one.datapoint() for one in sorted(points, key=_rank)}
     return Profile(
         name="inferred",
         title="Tuya meter",
         category=category,
         refresh=refresh,
-        datapoints=points,
+        datapoints=datapoints,
     )
 
 
 def _undescribed(described: Sequence[Specified], answer: Mapping[str, Any]) -> list[Specified]:
-    told = {spec.name for spec in described} | {spec.code for spec in described}
+    described_names = {spec.name for spec in described} | {spec.code for spec in described}
     by_code = [
         Specified(name, name, _kind(raw))
         for name, raw in answer.items()
-        if name and name not in told and not name.isdigit()
+        if name and name not in described_names and not name.isdigit()
     ]
-    return [*by_code, *(undescribed_frames(told, answer) if described else ())]
+    return [*by_code, *(undescribed_frames(described_names, answer) if described else ())]
 
 
 def _kind(raw: object) -> str:
@@ -66,23 +66,23 @@ def _raw(spec: Specified, answer: Mapping[str, Any]) -> object:
     return answer.get(spec.name, answer.get(spec.code))
 
 
-def _draft(spec: Specified, raw: object) -> Draft:
-    draft = Draft(spec)
+def _infer_one(spec: Specified, raw: object) -> InferredDatapoint:
+    point = InferredDatapoint(spec)
     suffix = frame_suffix(spec.code, spec.kind)
     if suffix is not None:
-        draft.frame, draft.suffix = "auto", suffix
+        point.frame, point.suffix = "auto", suffix
     elif isinstance(raw, str) and looks_like_json(raw) and '"L1"' in raw:
-        draft.frame = "auto"
+        point.frame = "auto"
     elif spec.kind not in _TEXT:
-        draft.raw, draft.is_number = _number(raw), True
-        draft.meaning = meaning_of(spec)
-        if draft.meaning:
-            scaling.scale(draft)
+        point.raw, point.is_number = _number(raw), True
+        point.meaning = meaning_of(spec)
+        if point.meaning:
+            scaling.scale(point)
         elif (counter := counter_added_to(spec)) is not None:
-            draft.adds, draft.divisor = counter, scaling.increments(spec)
+            point.adds, point.divisor = counter, scaling.increments(spec)
         elif "ele" in spec.code:
-            draft.divisor = 10 ** (spec.scale or 0)
-    return draft
+            point.divisor = 10 ** (spec.scale or 0)
+    return point
 
 
 def _number(raw: object) -> int | None:
@@ -91,6 +91,6 @@ def _number(raw: object) -> int | None:
     return number if number is not None and abs(number) < _MOST_COUNTED else None
 
 
-def _rank(draft: Draft) -> tuple[bool, bool]:
+def _rank(point: InferredDatapoint) -> tuple[bool, bool]:
     """Put first what says `total`, then what is sure: of one meaning the first counts."""
-    return ("total" not in draft.spec.code.lower(), draft.trust == "doubtful")
+    return ("total" not in point.spec.code.lower(), point.trust == "doubtful")

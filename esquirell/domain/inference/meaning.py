@@ -145,9 +145,9 @@ def _is_of_battery(spoken: Collection[str], unit: Unit | None) -> bool:
 
 
 def _measured(spoken: tuple[str, ...], unit: Unit | None, spec: Specified) -> Meaning | None:
-    every = (_charge, _temperature, _factor, _frequency, _energy, _power, _voltage, _current)
-    for told in every:
-        found = told(frozenset(spoken), unit, spec)
+    rules = (_charge, _temperature, _factor, _frequency, _energy, _power, _voltage, _current)
+    for rule in rules:
+        found = rule(frozenset(spoken), unit, spec)
         if found is None:
             continue
         quantity, used = found
@@ -245,7 +245,7 @@ def _is_of_a_day(spoken: Collection[str], spec: Specified) -> bool:
 
 
 def _energy(spoken: frozenset[str], unit: Unit | None, spec: Specified) -> _Told:
-    """Energy is told by its word, or by its unit where the code says power or consumption."""
+    """Recognise energy by its word, or by its unit where the code says power or consumption."""
     if _is_of_a_day(spoken, spec):
         return None
     stores = spoken & words.BATTERY and spoken & words.STORED_IN_BATTERY.keys()

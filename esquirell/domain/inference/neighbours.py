@@ -7,7 +7,7 @@ from typing import Any
 
 from esquirell.domain.errors import DecodeError
 from esquirell.domain.frames import Hint, unpack
-from esquirell.domain.inference.draft import Draft, by_key
+from esquirell.domain.inference.inferred import InferredDatapoint, by_key
 from esquirell.domain.inference.words import place_of, words_of
 from esquirell.domain.plausibility import allows, is_excessive
 from esquirell.domain.profile import INVERTERS
@@ -18,18 +18,18 @@ _LEAK_NEAR = 0.03
 _SUM_NEAR = 0.02
 
 
-def settle(drafts: Sequence[Draft], answer: Mapping[str, Any]) -> None:
+def settle(points: Sequence[InferredDatapoint], answer: Mapping[str, Any]) -> None:
     """Settle what a code alone leaves open: channels, shared voltages, directions, sums."""
-    _first_channel(drafts)
-    _shared_voltage(drafts)
-    _both_ways(drafts)
-    _directions(drafts)
-    _factor_in_leakage(drafts, answer)
+    _first_channel(points)
+    _shared_voltage(points)
+    _both_ways(points)
+    _directions(points)
+    _factor_in_leakage(points, answer)
 
 
-def _first_channel(drafts: Sequence[Draft]) -> None:
+def _first_channel(points: Sequence[InferredDatapoint]) -> None:
     """Return the power factor beside that of channel b to channel a: PJ1103, which has two."""
-    found = by_key(drafts)
+    found = by_key(points)
     own, other, first = (found.get(f"power_factor{suffix}") for suffix in ("", "_b", "_a"))
     if not own or not own.meaning or not other or first:
         return
@@ -38,83 +38,83 @@ def _first_channel(drafts: Sequence[Draft]) -> None:
         own.meaning = replace(own.meaning, suffix="a")
 
 
-def _shared_voltage(drafts: Sequence[Draft]) -> None:
+def _shared_voltage(points: Sequence[InferredDatapoint]) -> None:
     """Make the one voltage of two channels the device's: they share it."""
-    found = by_key(drafts)
+    found = by_key(points)
     only = found.get("voltage_a")
     two = {"active_power_a", "active_power_b", "current_a", "current_b"} <= found.keys()
     if only and only.meaning and two and "voltage_b" not in found and "voltage" not in found:
         only.meaning = replace(only.meaning, suffix="")
 
 
-def _both_ways(drafts: Sequence[Draft]) -> None:
+def _both_ways(points: Sequence[InferredDatapoint]) -> None:
     """Drop `total_energy` beside counters of either way: it is the sum of both, no import."""
-    spoken = [set(words_of(draft.spec.code)) for draft in drafts]
+    spoken = [set(words_of(point.spec.code)) for point in points]
     if any("energy" in one and one & _BOTH_WAYS for one in spoken):
-        for draft in drafts:
-            if draft.spec.code.lower() == "total_energy":
-                draft.meaning = None
+        for point in points:
+            if point.spec.code.lower() == "total_energy":
+                point.meaning = None
 
 
-def _directions(drafts: Sequence[Draft]) -> None:
+def _directions(points: Sequence[InferredDatapoint]) -> None:
     """Let a direction give a magnitude its sign; what has a sign of its own keeps it."""
-    for beside in drafts:
+    for beside in points:
         spoken = words_of(beside.spec.code)
         if "direction" not in spoken:
             continue
         places = [place_of(word) or "" for word in spoken]
         suffix = next((place for place in places if place), "")
-        for draft in drafts:
-            if _goes_by(draft, suffix):
-                draft.direction = beside.spec.name
+        for point in points:
+            if _goes_by(point, suffix):
+                point.direction = beside.spec.name
 
 
-def _goes_by(draft: Draft, suffix: str) -> bool:
-    if draft.frame:
-        return draft.suffix == (suffix or "a")
+def _goes_by(point: InferredDatapoint, suffix: str) -> bool:
+    if point.frame:
+        return point.suffix == (suffix or "a")
     key = f"active_power_{suffix}" if suffix else "active_power"
-    return draft.key == key and (draft.spec.lowest or 0) >= 0
+    return point.key == key and (point.spec.lowest or 0) >= 0
 
 
-def _factor_in_leakage(drafts: Sequence[Draft], answer: Mapping[str, Any]) -> None:
+def _factor_in_leakage(points: Sequence[InferredDatapoint], answer: Mapping[str, Any]) -> None:
     """Distinguish SPM01's power factor, P / (V x I), from the leakage that others send there."""
-    found = by_key(drafts)
+    found = by_key(points)
     leakage = found.get("leakage_current")
     if leakage is None or not leakage.raw or leakage.meaning is None or "power_factor" in found:
         return
-    factor = _factor(found) or _factor_of_frames(drafts, answer)
+    factor = _factor(found) or _factor_of_frames(points, answer)
     if factor and abs(leakage.raw / 100 - factor) < _LEAK_NEAR:
         leakage.meaning = replace(leakage.meaning, quantity="power_factor")
         leakage.divisor = 100
         leakage.note = "it is the power factor: it equals power / (voltage x current)"
 
 
-def inverter(drafts: Sequence[Draft], category: str, answer: Mapping[str, Any]) -> None:
+def inverter(points: Sequence[InferredDatapoint], category: str, answer: Mapping[str, Any]) -> None:
     """Micro inverters give their total in mW under the name of kW with three decimals."""
     panels = any(
         (one.suffix or (one.key or "").removeprefix("active_power_")).startswith("pv")
-        for one in drafts
+        for one in points
     )
     if category not in INVERTERS and not panels:
         return
-    total = by_key(drafts).get("active_power")
+    total = by_key(points).get("active_power")
     if total is None or not total.raw or total.spec.code != "power_total" or total.divisor != 1:
         return
-    beside = _beside(drafts, answer)
+    beside = _beside(points, answer)
     if total.raw > _MOST_W or (beside and not allows(beside, total.raw / 2)):
         total.correct(1000, f"{total.raw} W is more than it makes: the device counts milliwatts")
     elif not beside:
         total.doubt("the maker says W, some micro inverters count milliwatts")
 
 
-def total_of_phases(drafts: Sequence[Draft], answer: Mapping[str, Any]) -> None:
+def total_of_phases(points: Sequence[InferredDatapoint], answer: Mapping[str, Any]) -> None:
     """Correct a total that counts tenths of a watt, or leave it out if no phase can have that much.
 
     The phases of a packed frame have a voltage and a current to be held against. Between two
     samples a load may come or go, but no total is far above all that flows.
     """
-    totals = [one for one in drafts if one.key == "active_power" and one.value]
-    phases = [one for one in _frames(drafts, answer, inverter=False) if one.get("voltage")]
+    totals = [one for one in points if one.key == "active_power" and one.value]
+    phases = [one for one in _frames(points, answer, inverter=False) if one.get("voltage")]
     apparent, watts = (sum(map(abs, map(of, phases))) for of in (_apparent, _watts))
     for total in totals if phases else ():
         value = abs(total.value or 0)
@@ -135,15 +135,17 @@ def _watts(fields: Mapping[str, float]) -> float:
     return fields.get("active_power", 0.0)
 
 
-def _beside(drafts: Sequence[Draft], answer: Mapping[str, Any]) -> float:
-    """Return the power that the datapoints beside the total tell of, in W."""
-    found = by_key(drafts)
-    told = [found[key].value or 0 for key in ("active_power_ac", "active_power_pv") if key in found]
-    told += [fields.get("active_power", 0) for fields in _frames(drafts, answer, inverter=True)]
-    return max(told, default=0)
+def _beside(points: Sequence[InferredDatapoint], answer: Mapping[str, Any]) -> float:
+    """Return the largest power (W) that the datapoints beside the total show."""
+    found = by_key(points)
+    powers = [
+        found[key].value or 0 for key in ("active_power_ac", "active_power_pv") if key in found
+    ]
+    powers += [fields.get("active_power", 0) for fields in _frames(points, answer, inverter=True)]
+    return max(powers, default=0)
 
 
-def _factor(found: Mapping[str, Draft]) -> float | None:
+def _factor(found: Mapping[str, InferredDatapoint]) -> float | None:
     """Return P / (V x I) of a device of one phase, if all three were sent."""
     for suffix in ("", "_a"):
         keys = {name: f"{name}{suffix}" for name in ("voltage", "current", "active_power")}
@@ -153,9 +155,11 @@ def _factor(found: Mapping[str, Draft]) -> float | None:
     return None
 
 
-def _factor_of_frames(drafts: Sequence[Draft], answer: Mapping[str, Any]) -> float | None:
+def _factor_of_frames(
+    points: Sequence[InferredDatapoint], answer: Mapping[str, Any]
+) -> float | None:
     """Return P / (V x I) of the only phase that a device has a frame of."""
-    frames = [fields for fields in _frames(drafts, answer, inverter=False) if any(fields.values())]
+    frames = [fields for fields in _frames(points, answer, inverter=False) if any(fields.values())]
     return _ratio(frames[0]) if len(frames) == 1 else None
 
 
@@ -166,12 +170,12 @@ def _ratio(fields: Mapping[str, float]) -> float | None:
 
 
 def _frames(
-    drafts: Sequence[Draft], answer: Mapping[str, Any], *, inverter: bool
+    points: Sequence[InferredDatapoint], answer: Mapping[str, Any], *, inverter: bool
 ) -> Iterator[Mapping[str, float]]:
     """Unpack the frames of an answer, as far as they can be."""
-    for draft in drafts:
-        raw = answer.get(draft.spec.name, answer.get(draft.spec.code))
-        if not draft.frame:
+    for point in points:
+        raw = answer.get(point.spec.name, answer.get(point.spec.code))
+        if not point.frame:
             continue
         with suppress(DecodeError):
-            yield unpack(draft.frame, raw, Hint(draft.spec.code, inverter)).fields
+            yield unpack(point.frame, raw, Hint(point.spec.code, inverter)).fields

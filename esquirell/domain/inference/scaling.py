@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from esquirell.domain.inference.draft import Draft
+from esquirell.domain.inference.inferred import InferredDatapoint
 from esquirell.domain.inference.meaning import LEAST_ROOM_KWH, room
 from esquirell.domain.inference.specification import Specified
 from esquirell.domain.inference.units import Dimension, Unit, unit_of
@@ -41,19 +41,19 @@ _USUAL_BY_CODE: Mapping[str, float] = {
 }
 
 
-def scale(draft: Draft) -> None:
-    """Set the divisor of a draft that measures, and how sure it is."""
-    unit = unit_of(draft.spec.unit)
-    if draft.meaning and not draft.meaning.sure:
-        draft.doubt("only one product is known to have it, compare it with the meter's display")
-    if draft.spec.scale is None:
-        _usual(draft, unit)
+def scale(point: InferredDatapoint) -> None:
+    """Set the divisor of a datapoint that measures, and how sure it is."""
+    unit = unit_of(point.spec.unit)
+    if point.meaning and not point.meaning.sure:
+        point.doubt("only one product is known to have it, compare it with the meter's display")
+    if point.spec.scale is None:
+        _usual(point, unit)
         return
-    draft.divisor = 10**draft.spec.scale / _size(draft, unit)
-    if unit is not None and not _fits(draft, unit):
-        draft.doubt(f"the maker's unit {draft.spec.unit.strip()} is none of this quantity")
-    elif draft.key and draft.key.startswith("energy"):
-        _doubt_counter(draft, unit)
+    point.divisor = 10**point.spec.scale / _size(point, unit)
+    if unit is not None and not _fits(point, unit):
+        point.doubt(f"the maker's unit {point.spec.unit.strip()} is none of this quantity")
+    elif point.key and point.key.startswith("energy"):
+        _doubt_counter(point, unit)
 
 
 def increments(spec: Specified) -> float:
@@ -65,49 +65,49 @@ def increments(spec: Specified) -> float:
     return float(10**spec.scale / (unit.size if unit is not None and in_wh else 1))
 
 
-def _doubt_counter(draft: Draft, unit: Unit | None) -> None:
+def _doubt_counter(point: InferredDatapoint, unit: Unit | None) -> None:
     """Leave out a total that would be full within months: it is of a day, or its unit is wrong."""
-    holds = room(draft.spec)
-    lacks_room = holds is not None and holds < LEAST_ROOM_KWH and draft.spec.report != "minux"
-    if lacks_room and draft.raw:
-        draft.leave_out(f"the maker gives it room for {holds:g} kWh, which is not that of a total")
+    holds = room(point.spec)
+    lacks_room = holds is not None and holds < LEAST_ROOM_KWH and point.spec.report != "minux"
+    if lacks_room and point.raw:
+        point.leave_out(f"the maker gives it room for {holds:g} kWh, which is not that of a total")
     elif unit is not None and unit.size < 1:
-        draft.doubt("the maker gives it in Wh, where others count kWh")
+        point.doubt("the maker gives it in Wh, where others count kWh")
 
 
-def _size(draft: Draft, unit: Unit | None) -> float:
+def _size(point: InferredDatapoint, unit: Unit | None) -> float:
     """Return how many canonical units one of the maker's is."""
-    if unit is not None and _fits(draft, unit):
+    if unit is not None and _fits(point, unit):
         return (
             unit.size / 100
-            if draft.spec.unit.strip() == "%" and _is_ratio(draft)
-            else _own(draft, unit)
+            if point.spec.unit.strip() == "%" and _is_ratio(point)
+            else _own(point, unit)
         )
-    in_milli = draft.key is not None and "current" in draft.key and not draft.spec.scale
+    in_milli = point.key is not None and "current" in point.key and not point.spec.scale
     return 1 / 1000 if in_milli else 1
 
 
-def _own(draft: Draft, unit: Unit) -> float:
-    return 1 if unit.dimension == "share" or _is_temperature(draft) else unit.size
+def _own(point: InferredDatapoint, unit: Unit) -> float:
+    return 1 if unit.dimension == "share" or _is_temperature(point) else unit.size
 
 
-def _is_ratio(draft: Draft) -> bool:
-    return draft.meaning is not None and draft.meaning.quantity == "power_factor"
+def _is_ratio(point: InferredDatapoint) -> bool:
+    return point.meaning is not None and point.meaning.quantity == "power_factor"
 
 
-def _is_temperature(draft: Draft) -> bool:
-    return draft.meaning is not None and draft.meaning.quantity == "temperature"
+def _is_temperature(point: InferredDatapoint) -> bool:
+    return point.meaning is not None and point.meaning.quantity == "temperature"
 
 
-def _fits(draft: Draft, unit: Unit) -> bool:
-    quantity = draft.meaning.quantity if draft.meaning else ""
+def _fits(point: InferredDatapoint, unit: Unit) -> bool:
+    quantity = point.meaning.quantity if point.meaning else ""
     return unit.dimension in _DIMENSIONS.get(quantity, ("energy",))
 
 
-def _usual(draft: Draft, unit: Unit | None) -> None:
+def _usual(point: InferredDatapoint, unit: Unit | None) -> None:
     """Nothing was said of the scale: take the usual one and say so."""
-    quantity = draft.meaning.quantity if draft.meaning else ""
-    draft.divisor = _USUAL_BY_CODE.get(draft.spec.code) or _USUAL.get(quantity, 1)
-    draft.doubt("the maker gives no scale, the usual one is taken")
-    if unit is not None and not _fits(draft, unit):
-        draft.doubt(f"the maker's unit {draft.spec.unit.strip()} is none of this quantity")
+    quantity = point.meaning.quantity if point.meaning else ""
+    point.divisor = _USUAL_BY_CODE.get(point.spec.code) or _USUAL.get(quantity, 1)
+    point.doubt("the maker gives no scale, the usual one is taken")
+    if unit is not None and not _fits(point, unit):
+        point.doubt(f"the maker's unit {point.spec.unit.strip()} is none of this quantity")

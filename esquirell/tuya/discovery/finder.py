@@ -103,7 +103,7 @@ class Finder:
 
     def _hear(self, listener: "Listener", search: _Search) -> None:
         """Note what is heard until nobody searches any more."""
-        for announced in listener.hear(float("inf"), self._stop):
+        for announced in listener.listen(float("inf"), self._stop):
             with self._changed:
                 if announced is not None:
                     search.heard[announced.device_id] = announced

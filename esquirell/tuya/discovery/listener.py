@@ -158,10 +158,10 @@ class Listener:
             "or give the meter its IP address"
         )
 
-    def hear(self, seconds: float, stop: threading.Event) -> Iterator[Announcement | None]:
-        """Return what is announced, and None now and then so that the caller can look around.
+    def listen(self, seconds: float, stop: threading.Event) -> Iterator[Announcement | None]:
+        """Yield each announcement, and None now and then so that the caller can do other work.
 
-        A device is given each time that it is heard.
+        A device is yielded each time that it announces itself.
         """
         end = time.monotonic() + seconds
         ask_at = 0.0
@@ -174,17 +174,17 @@ class Listener:
             yield None
 
     def _open(self, port: int) -> None:
-        ear = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        receiver = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         try:
-            ear.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            ear.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-            ear.bind(("", port))
+            receiver.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            receiver.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            receiver.bind(("", port))
         except OSError as error:
             self.blocked[port] = error.strerror or str(error)
-            ear.close()
+            receiver.close()
             return
-        ear.settimeout(0)
-        self._selector.register(ear, selectors.EVENT_READ, ear)
+        receiver.settimeout(0)
+        self._selector.register(receiver, selectors.EVENT_READ, receiver)
 
     def _ask(self) -> None:
         """Ask the devices with 3.5; without a network there is nobody to ask."""
@@ -194,9 +194,9 @@ class Listener:
             mouth.send(request(mouth.getsockname()[0]))
 
 
-def _received(ear: socket.socket) -> Announcement | None:
+def _received(receiver: socket.socket) -> Announcement | None:
     try:
-        packet, sender = ear.recvfrom(LONGEST_PACKET)
+        packet, sender = receiver.recvfrom(LONGEST_PACKET)
     except OSError:
         return None
     return parse(packet, sender[0])

@@ -256,8 +256,8 @@ def _scanned() -> list[Candidate]:
         product: profile.title for profile in shipped().values() for product in profile.products
     }
     found: dict[str, Candidate] = {}
-    with listener() as ears:
-        for heard in ears.hear(SCAN_S, threading.Event()):
+    with listener() as listening:
+        for heard in listening.listen(SCAN_S, threading.Event()):
             if heard is None:
                 continue
             fields: Mapping[str, Any] = {
@@ -269,6 +269,6 @@ def _scanned() -> list[Candidate]:
             product = products.get(heard.product_id, "")
             measures = True if product else None
             found[heard.device_id] = Candidate(heard.device_id, fields, product, measures)
-        if not found and ears.trouble:
-            raise CommandError("unavailable", ears.trouble)
+        if not found and listening.trouble:
+            raise CommandError("unavailable", listening.trouble)
     return list(found.values())

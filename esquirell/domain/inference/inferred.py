@@ -9,9 +9,10 @@ from esquirell.domain.profile import Datapoint, Trust
 
 
 @dataclass(slots=True)
-class Draft:
-    """One datapoint under way; `raw` is what the device answers, if it is a number.
+class InferredDatapoint:
+    """A datapoint whose meaning is being inferred.
 
+    `raw` is what the device answers, if it is a number;
     `reasons` says what supported its meaning and what refused it, in sentences.
     """
 
@@ -73,12 +74,12 @@ class Draft:
         )
 
 
-def by_key(drafts: Iterable[Draft]) -> dict[str, Draft]:
-    """Index the drafts that measure by their key; the first of a key wins, one with a value."""
-    found: dict[str, Draft] = {}
-    for draft in drafts:
-        if draft.key and (draft.key not in found or found[draft.key].raw is None):
-            found[draft.key] = draft
+def by_key(points: Iterable[InferredDatapoint]) -> dict[str, InferredDatapoint]:
+    """Index the datapoints that measure by their key; the first of a key wins, one with a value."""
+    found: dict[str, InferredDatapoint] = {}
+    for point in points:
+        if point.key and (point.key not in found or found[point.key].raw is None):
+            found[point.key] = point
     return found
 
 
