@@ -1,6 +1,5 @@
 """`esquirell cost`: what the energy of the meters cost."""
 
-import csv
 import sys
 from collections.abc import Sequence
 
@@ -14,6 +13,7 @@ from esquirell.cli.progress import working
 from esquirell.domain.errors import CommandError
 from esquirell.domain.periods import Calendar
 from esquirell.services.costs import COST_PERIODS, CostPeriod, CostQuery, CostRow
+from esquirell.services.csv_rows import COST_COLUMNS, cost_lines
 
 _FIGURES = (
     "energy_import",
@@ -24,7 +24,6 @@ _FIGURES = (
     "total",
     "unpriced",
 )
-_COLUMNS = ("start", "meter", "tariff", "currency", *_FIGURES)
 _FORMATS = ("table", "csv", "json")
 
 Line = dict[str, object]
@@ -71,9 +70,10 @@ def cost(
     rows = _rows(call, CostQuery(*span, resolution, meters, given["tariff"]))
     if call.json or form == "json":
         print_json([row.payload() for row in rows])
+    elif form == "csv":
+        sys.stdout.writelines(cost_lines(rows, call.storage.calendar, resolution))
     else:
-        form = form or "table"
-        _print([_line(row, call.storage.calendar, resolution, form) for row in rows], form)
+        _print([_line(row, call.storage.calendar, resolution) for row in rows])
 
 
 def _rows(call: Call, query: CostQuery) -> list[CostRow]:
@@ -87,20 +87,14 @@ def _rows(call: Call, query: CostQuery) -> list[CostRow]:
     return list(costs.read(query))
 
 
-def _line(row: CostRow, calendar: Calendar, period: CostPeriod, form: str) -> Line:
+def _line(row: CostRow, calendar: Calendar, period: CostPeriod) -> Line:
     """Format a row for people: its period by its local date."""
-    shown = form == "table" and in_terminal()
-    name = calendar.title if shown else calendar.name
+    name = calendar.title if in_terminal() else calendar.name
     return row.payload() | {"start": name(row.cost.start, period)}
 
 
-def _print(lines: Sequence[Line], form: str) -> None:
-    if form == "csv":
-        writer = csv.DictWriter(sys.stdout, _COLUMNS, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(lines)
-        return
-    columns = _columns(lines) if in_terminal() else _COLUMNS
+def _print(lines: Sequence[Line]) -> None:
+    columns = _columns(lines) if in_terminal() else COST_COLUMNS
     shown = [[_cell(line[key]) for key in columns] for line in lines]
     if in_terminal() and len(lines) > 1 and len({line["currency"] for line in lines}) == 1:
         shown.append([_sum(lines, key) for key in columns])
@@ -114,7 +108,7 @@ def _columns(lines: Sequence[Line]) -> list[str]:
     same = [key for key in ("tariff", "currency") if len({line[key] for line in lines}) == 1]
     if lines and same:
         click.echo(", ".join(f"{key} {lines[0][key]}" for key in same))
-    return [key for key in _COLUMNS[:-1] if key not in same]
+    return [key for key in COST_COLUMNS[:-1] if key not in same]
 
 
 def _sum(lines: Sequence[Line], key: str) -> str:

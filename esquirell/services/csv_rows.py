@@ -1,11 +1,23 @@
-"""Rows of the past as CSV, line by line, as files, the terminal's pipe and the page have them."""
+"""Rows of the past as CSV, line by line: the only place where CSV is written.
+
+Spreadsheets take a text that begins like a formula for one: such a text begins with an apostrophe
+here, as https://owasp.org/www-community/attacks/CSV_Injection advises. Numbers stay as they are.
+"""
 
 import csv
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 
 from esquirell.domain.periods import Calendar
 from esquirell.services.costs import CostPeriod, CostRow
 from esquirell.services.history import Columns, Row
+
+COST_COLUMNS = (
+    *("start", "meter", "tariff", "currency", "energy_import", "import_cost"),
+    *("energy_export", "export_credit", "fee", "total", "unpriced"),
+)
+# The same characters in full width count, too.
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 
 
 class _Lines:
@@ -15,29 +27,39 @@ class _Lines:
         return line
 
 
+def _written(lines: Iterable[Sequence[object]], separator: str = ",") -> Iterator[str]:
+    writer = csv.writer(_Lines(), delimiter=separator, lineterminator="\n")
+    return (writer.writerow([_cell(one) for one in line]) for line in lines)
+
+
+def _cell(value: object) -> object:
+    is_formula = isinstance(value, str) and value.startswith(_FORMULA)
+    return f"'{value}" if is_formula else value
+
+
 def csv_lines(
     rows: Iterable[Row], columns: Columns, calendar: Calendar, separator: str = ","
 ) -> Iterator[str]:
-    """Yield a heading and a line per row; null is empty, and a period has its local date."""
+    """Return a heading and a line per row; null is empty, and a period has its local date."""
+    return _written(_lines(rows, columns, calendar), separator)
+
+
+def _lines(rows: Iterable[Row], columns: Columns, calendar: Calendar) -> Iterator[Sequence[object]]:
     several = ["meter"] if columns.several else []
     marks = ["estimated"] if columns.has_periods else []
     heading = [columns.time, *several, *columns.keys, *marks]
-    writer = csv.writer(_Lines(), delimiter=separator, lineterminator="\n")
-    yield writer.writerow(heading)
+    yield heading
     for row in rows:
         shape = columns.shape(row)
         if row.estimated:
             shape["estimated"] = "true"
         if columns.view != "raw":
             shape[columns.time] = calendar.name(row.at, columns.view)
-        yield writer.writerow([shape.get(name, "") for name in heading])
+        yield [shape.get(name, "") for name in heading]
 
 
 def cost_lines(rows: Iterable[CostRow], calendar: Calendar, period: CostPeriod) -> Iterator[str]:
-    """Yield a heading and a line per row, as `cost --format csv` prints them."""
-    writer = csv.writer(_Lines(), lineterminator="\n")
-    for number, row in enumerate(rows):
-        shape = row.payload() | {"start": calendar.name(row.cost.start, period)}
-        if number == 0:
-            yield writer.writerow(shape)
-        yield writer.writerow(shape.values())
+    """Return a heading and a line per row."""
+    shapes = (row.payload() | {"start": calendar.name(row.cost.start, period)} for row in rows)
+    lines = ([shape[name] for name in COST_COLUMNS] for shape in shapes)
+    return _written(chain([COST_COLUMNS], lines))

@@ -1,11 +1,16 @@
 """Readings and periods as CSV, as spreadsheets open it."""
 
+import csv
 from datetime import UTC, datetime
+from decimal import Decimal
 
 import pytest
 
+from esquirell.domain.cost import Cost
 from esquirell.domain.periods import Calendar
-from esquirell.services.csv_rows import csv_lines
+from esquirell.domain.tariff import Tariff
+from esquirell.services.costs import CostRow
+from esquirell.services.csv_rows import cost_lines, csv_lines
 from esquirell.services.history import Columns, Row, View
 
 # 01:30 in Warsaw on the first of December.
@@ -63,3 +68,23 @@ def test_a_name_with_a_separator_is_quoted() -> None:
 
 def test_without_rows_there_is_a_heading() -> None:
     assert lines("hour") == "start,voltage,energy_import,estimated\n"
+
+
+@pytest.mark.parametrize("first", ["=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b"])
+def test_no_cell_is_a_formula_to_a_spreadsheet(first: str) -> None:
+    name = f'{first}HYPERLINK("http://x")'
+    columns = Columns({name: (name,), "main": KEYS}, None, "raw")
+    rows = [Row(name, AT, {name: -1.5}), Row("main", AT, {"voltage": -484.0})]
+    cells = list(csv.reader(csv_lines(rows, columns, WARSAW)))
+    assert cells[0][2] == f"'{name}"
+    assert cells[1][1:] == [f"'{name}", "-1.5", "", ""]
+    assert cells[2][1:] == ["main", "", "-484.0", ""]
+
+
+def test_the_names_in_costs_are_no_formulas_either() -> None:
+    tariff = Tariff(name="-night", currency="EUR", import_price=Decimal("0.5"))
+    row = CostRow("-main", tariff, Cost(AT, sold=Decimal(2)))
+    (line,) = csv.DictReader(cost_lines([row], WARSAW, "day"))
+    assert (line["meter"], line["tariff"], line["currency"]) == ("'-main", "'-night", "EUR")
+    assert float(line["total"]) == -2.0
+    assert line["start"] == "2026-12-01"
