@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cache
 
 from esquirell.domain.booking import DECIMALS
@@ -63,6 +63,25 @@ class Watermark:
     done_to: datetime
     zone: str
     pruned_to: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """The first and the last reading of a meter, and up to which one it is worked up, if any."""
+
+    first: datetime
+    last: datetime
+    done_to: datetime | None
+
+    @property
+    def whole(self) -> timedelta:
+        """How much time its readings take."""
+        return self.last - self.first
+
+    @property
+    def done(self) -> timedelta:
+        """How much of that is worked up."""
+        return max(timedelta(), min(self.done_to or self.first, self.last) - self.first)
 
 
 @cache

@@ -47,6 +47,10 @@ class FreshStatistics:
                 self._statistics.rollup(meters=due)
             self._done_at |= dict.fromkeys(due, now)
 
+    def are_fresh(self, meters: Sequence[str]) -> bool:
+        """Whether those of all these meters are up to date."""
+        return not self._due(meters)
+
     def _due(self, names: Sequence[str]) -> list[str]:
         now = self._clock()
         return [name for name in names if not self._is_fresh(name, now)]

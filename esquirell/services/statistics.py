@@ -24,6 +24,7 @@ STEP_READINGS = 10_000
 LONG_S, BREATH_S = 0.05, 0.05
 _WINDOW = timedelta(hours=6)
 _LEAST = timedelta(milliseconds=1)
+_DAY = timedelta(days=1)
 
 
 class Statistics:
@@ -55,6 +56,19 @@ class Statistics:
     def meters(self) -> list[str]:
         """Name the meters that have been seen. Raises UnavailableError."""
         return self._store.meters()
+
+    def progress(self, names: Sequence[str]) -> tuple[int, int]:
+        """Return how many days of the readings of some meters are worked up, and of how many.
+
+        Meters are worked up one after the other: the days are those of the longest, the share is
+        that of all. Raises UnavailableError.
+        """
+        meters = self._store.progress(names)
+        whole = sum((one.whole for one in meters), timedelta())
+        if not whole:
+            return 0, 0
+        days = max(one.whole for one in meters) // _DAY + 1
+        return days * sum((one.done for one in meters), timedelta()) // whole, days
 
     def step(self, meter: str) -> int:
         """Work up the next readings of a meter in one transaction; return how many are new.

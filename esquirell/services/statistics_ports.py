@@ -7,7 +7,7 @@ from typing import Protocol
 
 from esquirell.domain.hour import Batch, Counters, Held
 from esquirell.domain.periods import Resolution
-from esquirell.domain.statistic import Statistic, Watermark
+from esquirell.domain.statistic import Progress, Statistic, Watermark
 
 
 class StatisticsTransaction(Protocol):
@@ -82,6 +82,13 @@ class StatisticsStore(Protocol):
 
     def meters(self) -> list[str]:
         """Name the meters that have been seen. Raises UnavailableError."""
+        ...
+
+    def progress(self, names: Sequence[str]) -> list[Progress]:
+        """Return how far each of these meters that has readings is worked up.
+
+        Raises UnavailableError.
+        """
         ...
 
     def transaction(self, meter: str) -> AbstractContextManager[StatisticsTransaction]:

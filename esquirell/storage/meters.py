@@ -7,7 +7,7 @@ from functools import cache, lru_cache
 from typing import Any, NamedTuple
 
 from pydantic import TypeAdapter, ValidationError
-from sqlalchemy import ScalarSelect, Select, Text, bindparam, cast, select, update
+from sqlalchemy import ColumnElement, ScalarSelect, Select, Text, bindparam, cast, select, update
 from sqlalchemy.engine import Connection
 
 from esquirell.domain.errors import UnreadableError
@@ -58,11 +58,20 @@ def filled_up(names: Collection[str]) -> list[str]:
 
 
 def newest() -> ScalarSelect[object]:
-    """Return the query for a meter's latest reading: one index seek per meter."""
+    """Return the query for the time of a meter's latest reading: one index seek per meter."""
+    return _first_by(reading.c.measured_at.desc())
+
+
+def oldest() -> ScalarSelect[object]:
+    """Return the query for the time of a meter's first reading: one index seek per meter."""
+    return _first_by(reading.c.measured_at.asc())
+
+
+def _first_by(order: ColumnElement[object]) -> ScalarSelect[object]:
     return (
         select(reading.c.measured_at)
         .where(reading.c.meter_id == meter.c.id)
-        .order_by(reading.c.measured_at.desc())
+        .order_by(order)
         .limit(1)
         .correlate(meter)
         .scalar_subquery()

@@ -97,6 +97,11 @@ class Selection:
     compare: bool = False
 
     @property
+    def of_statistics(self) -> bool:
+        """Whether it is read from the statistics, not from the readings."""
+        return self.show == COST or self.view not in {"raw", "quarter"}
+
+    @property
     def views(self) -> tuple[View, ...]:
         """What the span may be divided into."""
         return views_of(self.show, self.span)

@@ -16,6 +16,7 @@ from tornado.web import Application, RequestHandler, StaticFileHandler
 from esquirell.daemon.garbage import give_back
 from esquirell.daemon.visitors import WrongAttempts
 from esquirell.runtime.root import Runtime
+from esquirell.web.backlog import StatisticsBacklog
 from esquirell.web.candidates import Candidates
 from esquirell.web.credentials import Credentials
 from esquirell.web.gate import AnyGate
@@ -73,6 +74,7 @@ class Shared:
         # And one that pages wait for only for a moment: in theirs it would have to wait for them.
         beside = ThreadPoolExecutor(max_workers=1, thread_name_prefix="web-beside")
         self.overview = Overview(runtime, live, beside)
+        self.backlog = StatisticsBacklog(runtime, beside)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +114,7 @@ class Site(Application):
         self.runtime = shared.runtime
         self.live = shared.live
         self.overview = shared.overview
+        self.backlog = shared.backlog
         self.credentials = shared.credentials
         self.sessions = shared.sessions
         self.tokens = shared.tokens

@@ -3,6 +3,7 @@
 import pytest
 from support.statistics import HOUR, MIDNIGHT, Workshop
 
+from esquirell.domain.reading import Reading
 from esquirell.domain.statistic import Statistic
 
 VOLTAGE = {"voltage": 230.0}
@@ -48,3 +49,23 @@ def test_a_step_goes_on_from_the_counters_before_a_gap(shop: Workshop) -> None:
     shop.rollup()
     assert shop.values("hour", "energy_import") == pytest.approx([2.0, 2.0, 2.0, 2.0, 1.0])
     assert shop.everything() == shop.from_scratch()
+
+
+def test_progress_is_told_in_days_of_the_longest_and_the_share_of_all(shop: Workshop) -> None:
+    assert shop.statistics.progress(["main", "barn"]) == (0, 0)
+    day = 24 * HOUR
+    shop.put((MIDNIGHT, VOLTAGE), (MIDNIGHT + 8 * day, VOLTAGE))
+    assert shop.statistics.progress(["main"]) == (0, 9)
+    shop.rollup()
+    assert shop.statistics.progress(["main"]) == (9, 9)
+    shop.readings.add([Reading("barn", MIDNIGHT + at * day, VOLTAGE) for at in (0, 8)], {})
+    assert shop.statistics.progress(["main", "barn"]) == (4, 9)
+    assert shop.statistics.progress(["barn"]) == (0, 9)
+    shop.store.rewind(["main"], MIDNIGHT + 4 * day)
+    assert shop.statistics.progress(["main"]) == (4, 9)
+
+
+def test_days_of_another_zone_have_to_be_worked_up_anew(shop: Workshop) -> None:
+    shop.put((MIDNIGHT, VOLTAGE), (MIDNIGHT + 30 * HOUR, VOLTAGE))
+    shop.rollup()
+    assert Workshop(shop.database, "UTC").statistics.progress(["main"]) == (0, 2)

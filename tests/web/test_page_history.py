@@ -4,6 +4,8 @@ import csv
 import io
 import re
 import signal
+import sqlite3
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
@@ -13,7 +15,7 @@ from support.page import Browser
 from support.page_house import LABEL, House
 from support.waiting import eventually
 
-from esquirell.domain.reading import Reading
+from esquirell.domain.reading import MeterStatus, Reading
 from esquirell.storage.database import Database
 from esquirell.storage.readings import Readings
 
@@ -69,6 +71,29 @@ def test_csv_has_the_rows_of_what_is_shown(browser: Browser) -> None:
     days = browser.get("/history.csv?span=month&meter=main").text
     (day,) = csv.DictReader(io.StringIO(days))
     assert re.fullmatch(r"\d{4}-\d{2}-\d{2}", day["start"])
+
+
+def test_statistics_that_take_long_are_not_waited_for(house: House, browser: Browser) -> None:
+    midnight = datetime(2026, 3, 1, tzinfo=UTC)
+    database = Database(f"sqlite:///{house.service.database}")
+    values = [{"energy_import": float(number)} for number in range(4 * 24)]
+    hours = [
+        Reading("old", midnight + timedelta(hours=number), value)
+        for number, value in enumerate(values)
+    ]
+    Readings(database).add(hours, {"old": MeterStatus(keys=("energy_import",))})
+    database.close()
+    address = "/history?meter=old&span=month&at=2026-03-01"
+    with closing(sqlite3.connect(house.service.database)) as other:
+        # Nothing can be worked up while somebody else writes.
+        other.execute("BEGIN IMMEDIATE")
+        text = browser.get(address).text
+        other.rollback()
+    assert "Statistics are being worked up" in text
+    assert "0 of 4 days done." in text
+    assert "data-await" in text
+    assert 'class="plot"' not in text
+    eventually(lambda: '<svg class="plot"' in browser.get(address).text, what="the picture")
 
 
 def test_a_correction_and_a_tariff_show_at_once(house: House, browser: Browser) -> None:

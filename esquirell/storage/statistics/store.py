@@ -11,7 +11,7 @@ from sqlalchemy.engine import Connection
 from esquirell.domain.cost import HourlyEnergy
 from esquirell.domain.hour import Batch, Counters, Held
 from esquirell.domain.periods import Resolution
-from esquirell.domain.statistic import Periods, Statistic, Watermark
+from esquirell.domain.statistic import Periods, Progress, Statistic, Watermark
 from esquirell.storage import meters
 from esquirell.storage.database import Database
 from esquirell.storage.statistics import energies, statements, watermarks
@@ -37,6 +37,14 @@ class Statistics:
         """Name the meters that have been seen. Raises UnavailableError."""
         with self._database.read() as connection:
             return sorted(meters.known_ids(connection))
+
+    def progress(self, names: Sequence[str]) -> list[Progress]:
+        """Return how far each of these meters that has readings is computed.
+
+        Raises UnavailableError.
+        """
+        with self._database.read() as connection:
+            return watermarks.progress(connection, names, self._zone)
 
     @contextmanager
     def transaction(self, meter: str) -> Iterator["Transaction"]:

@@ -5,13 +5,15 @@ writers run one after the other anyway, on PostgreSQL they hold a lock per meter
 who store.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 from sqlalchemy import bindparam, case, or_, select, text, update
 from sqlalchemy.engine import Connection
 
-from esquirell.storage.tables import Instant, rollup
+from esquirell.domain.statistic import Progress
+from esquirell.storage import meters
+from esquirell.storage.tables import Instant, meter, rollup
 
 # An arbitrary number, the same in all versions of this program.
 _LOCKS = 7_283_652
@@ -33,6 +35,20 @@ _SET_BACK = (
 _REACHED = select(rollup.c.meter_id).where(
     or_(rollup.c.done_to > _BEFORE, rollup.c.pruned_to > _BEFORE)
 )
+
+
+def progress(connection: Connection, names: Sequence[str], zone: str) -> list[Progress]:
+    """Return how far each of these meters that has readings is computed, for days of this zone."""
+    query = (
+        select(meters.oldest(), meters.newest(), rollup.c.done_to, rollup.c.zone)
+        .outerjoin_from(meter, rollup)
+        .where(meter.c.name.in_(meters.filled_up(names)))
+    )
+    return [
+        Progress(first, last, done_to if known == zone else None)
+        for first, last, done_to, known in connection.execute(query)
+        if first is not None
+    ]
 
 
 def lock(connection: Connection, meter_id: int) -> None:

@@ -58,12 +58,13 @@ class History(Asked):
 
     async def get(self) -> None:
         """Show what is asked for, or the energy of today."""
-        recorded, selection, parts = await self.compute(self._look, "past")
+        recorded, selection, (done, days), parts = await self.compute(self._look, "past")
         self.render(
             "history.html",
             recorded=recorded,
             areas=recorded.areas(),
             chosen=selection,
+            backlog={"done": done, "days": days} if done < days else None,
             parts=parts,
             span_name=self._name(selection.span),
             lengths=LENGTHS,
@@ -73,17 +74,27 @@ class History(Asked):
             sheet=f"{self.visit.base}/pictures.css?v={style()[1]}",
         )
 
-    def _look(self) -> tuple[RecordedMeters, Selection, list[Drawn]]:
+    def _look(self) -> tuple[RecordedMeters, Selection, tuple[int, int], list[Drawn]]:
+        """Return what there is, what is asked for, how far it is worked up, the pictures of it.
+
+        As long as it is not worked up there are none.
+        """
         recorded, selection = self.selected()
+        worked_up = (0, 0)
+        if selection.of_statistics:
+            below = (one for name in selection.meters for one in recorded.below(name))
+            worked_up = self.site.backlog.work_up([*selection.meters, *below])
+            if worked_up[0] < worked_up[1]:
+                return recorded, selection, worked_up, []
 
         def draw() -> list[Drawn]:
             return self._draw(recorded, selection)
 
         if selection.view == "raw":
             # Readings one by one are looked at to see the newest.
-            return recorded, selection, draw()
+            return recorded, selection, worked_up, draw()
         key = (self.texts.language, selection, recorded.signature, self._stamp())
-        return recorded, selection, self.site.drawn.get(key, draw)
+        return recorded, selection, worked_up, self.site.drawn.get(key, draw)
 
     def _stamp(self) -> tuple[object, ...]:
         """Return what differs after a correction, a reset or a change of tariffs.

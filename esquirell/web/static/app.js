@@ -70,11 +70,13 @@ function showPage(text) {
   const search = document.querySelector("[data-narrow] [name=q]");
   const isTyped = search && search === document.activeElement;
   const open = [...document.querySelectorAll("details[open]")].map((one) => one.dataset.keep).filter(Boolean);
+  const at = places().indexOf(document.activeElement);
   document.querySelector("main").replaceWith(next);
   for (const key of open) next.querySelector(`details[data-keep="${CSS.escape(key)}"]`)?.setAttribute("open", "");
   const typed = search && next.querySelector("[data-narrow] [name=q]");
   if (typed) typed.value = search.value;
   if (typed && isTyped) typed.focus();
+  else if (at >= 0) places()[at]?.focus({ preventScroll: true });
   const answer = next.querySelector(".answer");
   if (answer) {
     answer.tabIndex = -1;
@@ -83,6 +85,11 @@ function showPage(text) {
     showProblem(answer);
   }
   settle();
+}
+
+// What the keyboard can reach of the page.
+function places() {
+  return [...document.querySelectorAll("main :is(a, button, summary, [tabindex])")];
 }
 
 // What is wrong with a field is said beside it, too.
@@ -130,7 +137,7 @@ function preview(input) {
     });
 }
 
-// A new meter shows its first values as soon as they are there, unless somebody is typing.
+// A new meter shows its first values as soon as they are there, and History what is worked up.
 async function awaitValues() {
   for (;;) {
     await new Promise((done) => setTimeout(done, 2000));
@@ -139,9 +146,18 @@ async function awaitValues() {
   }
 }
 
-// Whether somebody is at work on the page: what is unfolded or typed would be lost.
+// Whether somebody is at work on the page: what is typed, or has just been answered, would be lost.
 function isBusy() {
-  return document.querySelector("main details[open] :is(input, select), main [data-follow], main .answer") !== null;
+  const fields = [...document.querySelectorAll("main form:not([data-narrow]) :is(input, select, textarea)")];
+  return fields.includes(document.activeElement) || fields.some(isChanged) || document.querySelector("main [data-follow], main .answer") !== null;
+}
+
+function isChanged(field) {
+  if (field.type === "hidden") return false;
+  if (field.type === "checkbox" || field.type === "radio") return field.checked !== field.defaultChecked;
+  if (field.localName !== "select") return field.value !== field.defaultValue;
+  const chosen = [...field.options].find((one) => one.defaultSelected) ?? field.options[0];
+  return field.selectedOptions[0] !== chosen;
 }
 
 // Loads the page again, and shows what differs.
@@ -174,6 +190,7 @@ function settle() {
   }));
   document.querySelectorAll("[data-follow]").forEach(follow);
   document.querySelectorAll("[data-preview]").forEach(preview);
+  document.dispatchEvent(new Event("shown"));
 }
 
 document.addEventListener("submit", (event) => {

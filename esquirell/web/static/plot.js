@@ -49,8 +49,7 @@ function hush(figure) {
   delete figure.dataset.step;
 }
 
-function point(event) {
-  const figure = event.currentTarget;
+function point(figure, event) {
   const svg = shown(figure);
   const data = svg && dataOf(figure);
   if (!data) return;
@@ -59,8 +58,7 @@ function point(event) {
   tell(figure, svg, nearest(data.at, (x - svg.dataset.x) / svg.dataset.width));
 }
 
-function step(event) {
-  const figure = event.currentTarget;
+function step(figure, event) {
   const svg = shown(figure);
   const data = svg && dataOf(figure);
   const moves = { ArrowLeft: -1, ArrowRight: 1, Home: -Infinity, End: Infinity };
@@ -73,12 +71,17 @@ function step(event) {
   tell(figure, svg, Math.min(last, Math.max(0, from + moves[event.key])));
 }
 
-for (const figure of document.querySelectorAll("figure.picture")) {
-  figure.addEventListener("pointermove", point);
-  figure.addEventListener("pointerdown", point);
-  figure.addEventListener("pointerleave", (event) => event.pointerType === "mouse" && hush(figure));
-  figure.addEventListener("keydown", step);
-  figure.addEventListener("blur", () => hush(figure));
+function leave(figure, event) {
+  if (event.pointerType === "mouse" && !figure.contains(event.relatedTarget)) hush(figure);
+}
+
+// The page may be renewed: its pictures are others then.
+const answers = { pointermove: point, pointerdown: point, pointerout: leave, keydown: step, focusout: hush };
+for (const [kind, answer] of Object.entries(answers)) {
+  document.addEventListener(kind, (event) => {
+    const figure = event.target.closest("figure.picture");
+    if (figure) answer(figure, event);
+  });
 }
 
 // The present power, as a point on the curve of its meter.
@@ -107,13 +110,16 @@ function showPresent(figure, known) {
   }
 }
 
-const present = [...document.querySelectorAll("figure[data-live]")];
-if (present.length) {
-  const source = new EventSource(`${document.body.dataset.base}/live`);
-  // Only what changes is sent; time goes on for what does not.
-  const known = {};
+// Only what changes is sent; time goes on for what does not.
+const known = {};
+let source;
+function followPresent() {
+  if (source || !document.querySelector("figure[data-live]")) return;
+  source = new EventSource(`${document.body.dataset.base}/live`);
   source.onmessage = (event) => {
     Object.assign(known, JSON.parse(event.data));
-    present.forEach((figure) => showPresent(figure, known));
+    document.querySelectorAll("figure[data-live]").forEach((figure) => showPresent(figure, known));
   };
 }
+document.addEventListener("shown", followPresent);
+followPresent();
