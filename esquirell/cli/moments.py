@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 from esquirell.cli.call import misuse
-from esquirell.domain.moments import moment
+from esquirell.domain.periods import moment
 
 SHOWN = "%Y-%m-%d %H:%M:%S"
 

@@ -1,8 +1,10 @@
-"""What is known of a device beside its values."""
+"""What is known of a device beside its values: its product, and how to judge its values."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+
+from esquirell.domain.inversion import Invert
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,3 +22,17 @@ class Device:
     spec: Mapping[str, Any] = field(default_factory=dict)
     mac: str = ""
     serial: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Instrument:
+    """A device: `source` names it, `keys` are the quantities that it may send.
+
+    `invert` says which of its values are turned round, `adds` are the counters that it adds to by
+    reports, if somebody listens to those.
+    """
+
+    source: str
+    keys: Collection[str] = ()
+    invert: Invert = False
+    adds: Collection[str] = ()

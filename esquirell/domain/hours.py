@@ -1,7 +1,7 @@
-"""Readings into hours (or quarters of them), one after the other, in batches of any size."""
+"""Readings into hours or quarters of an hour, one after the other, in batches of any size."""
 
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import cast
 
@@ -150,3 +150,21 @@ def present(moments: Sequence[float], column: Column) -> tuple[Sequence[float], 
         return moments, cast("Sequence[float]", column)
     found = [(at, value) for at, value in zip(moments, column, strict=True) if value is not None]
     return [at for at, _ in found], [value for _, value in found]
+
+
+def quarters(
+    meter: str, batches: Iterable[Batch], calendar: Calendar, now: datetime
+) -> Iterator[Statistic]:
+    """Work up the readings of one meter, in the order of time; a batch has whole quarters.
+
+    The quarter that is not over counts until `now`.
+    """
+    found: Hours | None = None
+    for batch in batches:
+        if found is None:
+            first = calendar.floor(datetime.fromtimestamp(batch.moments[0], UTC), "quarter")
+            found = Hours(calendar, first, first, {}, now, "quarter")
+        found.add(batch)
+        yield from (one.statistic(meter) for one in found.settled())
+    if found:
+        yield from (one.statistic(meter) for one in found.worked_up(now.timestamp()))

@@ -1,12 +1,17 @@
-"""Energy of meters that count none: power integrated over time."""
+"""Energy of meters without a counter: integrated power, and increments that they report."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 # With a poll a day there is an estimate still; over longer gaps the power is unknown.
 LONGEST_GAP_S = 108_000.0
 
 _WATT_SECONDS = 3_600_000.0
+# So much energy makes a comparison with the power worth something: most report tenths of a kWh.
+COMPARED_KWH = 0.5
+# Far above what integrated power is off by, and below the power of ten of a wrong scale.
+GROSS = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,3 +60,68 @@ def _areas(first: float, last: float, seconds: float) -> tuple[float, float]:
         return (area, 0.0) if first + last >= 0 else (0.0, area)
     high, low = max(first, last), -min(first, last)
     return high * high / (high + low) / 2 * scale, low * low / (high + low) / 2 * scale
+
+
+@dataclass(frozen=True, slots=True)
+class Increments:
+    """The sum of the increments of one counter, all in kWh.
+
+    `total` adds up those after the first, which tells of a time before the sum. `since` is what
+    the integrated power was at the last one. `interrupted`: since then a report may have been
+    missed; `lost` is what such times may have cost. `counted` and `expected` are the increments
+    and the energy by the power that wait to be compared, `warning` says that they did not agree.
+    """
+
+    since: float
+    total: float = 0.0
+    interrupted: bool = False
+    lost: float = 0.0
+    counted: float = 0.0
+    expected: float = 0.0
+    warning: str = ""
+
+    def gap(self, integral: float) -> float:
+        """Return what may be missing from the sum by now, by the integrated power."""
+        return round(self.lost + (self._unseen(integral) if self.interrupted else 0.0), 6)
+
+    def _unseen(self, integral: float) -> float:
+        return max(0.0, integral - self.since)
+
+
+def add(
+    before: Increments | None, kwh: float | None, integral: float, *, interrupted: bool
+) -> Increments | None:
+    """Return the sum after a reading, which may bring an increment; None before the first.
+
+    `integral` is the energy by the power so far, `interrupted` tells that since the reading
+    before a report may have been missed.
+    """
+    if kwh is None:
+        return before and replace(before, interrupted=before.interrupted or interrupted)
+    if before is None:
+        return Increments(since=integral)
+    after = replace(before, total=round(before.total + kwh, 6), since=integral, interrupted=False)
+    used = max(0.0, integral - before.since)
+    if before.interrupted or interrupted:
+        return replace(after, lost=before.lost + max(0.0, used - kwh))
+    return _compared(replace(after, counted=before.counted + kwh, expected=before.expected + used))
+
+
+def _compared(sums: Increments) -> Increments:
+    """Compare increments and power once there is enough of either, and start again."""
+    if max(sums.counted, sums.expected) < COMPARED_KWH:
+        return sums
+    agrees = sums.expected <= GROSS * sums.counted and sums.counted <= GROSS * sums.expected
+    warning = "" if agrees else _DISAGREE.format(counted=sums.counted, expected=sums.expected)
+    return replace(sums, counted=0.0, expected=0.0, warning=warning)
+
+
+_DISAGREE = (
+    "the meter reports {counted:.2f} kWh where its power says {expected:.2f} kWh: the scale of its "
+    "increments may be wrong"
+)
+
+
+def together(before: Mapping[str, float], more: Mapping[str, float]) -> dict[str, float]:
+    """Return the sums of two sets of increments, by key."""
+    return {key: before.get(key, 0) + more.get(key, 0) for key in before.keys() | more.keys()}

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, model_validator
 
 from esquirell.domain.hosts import check_peer
-from esquirell.domain.whole_number import WholeNumber
+from esquirell.domain.numbers import WholeNumber
 
 Slug = Annotated[str, Field(pattern=r"^[a-z0-9_-]+$", max_length=64)]
 ProtocolVersion = Literal["3.1", "3.2", "3.3", "3.4", "3.5", "auto"]

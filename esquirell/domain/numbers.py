@@ -1,6 +1,9 @@
-"""Whole numbers as devices and libraries send them."""
+"""Whole numbers: as devices and libraries send them, and as people write them."""
 
 import re
+from typing import Annotated
+
+from pydantic import BeforeValidator
 
 _WHOLE = re.compile(r"[+-]?\d{1,18}(\.0{1,6})?", re.ASCII)
 _TOO_LARGE = 10**18  # no counter comes near it, and a float can't be computed from any int
@@ -20,3 +23,13 @@ def whole(raw: object) -> int | None:
     if isinstance(raw, str) and _WHOLE.fullmatch(raw.strip()):
         return int(raw.strip().partition(".")[0])
     return None
+
+
+def _no_truth(value: object) -> object:
+    """Refuse true and false, which pydantic would take for 1 and 0."""
+    if isinstance(value, bool):
+        raise ValueError("must be a whole number")  # noqa: TRY004 - pydantic's protocol
+    return value
+
+
+WholeNumber = Annotated[int, BeforeValidator(_no_truth)]

@@ -1,5 +1,6 @@
-"""Quarters of an hour, hours, days, months and years of a time zone, as moments in UTC."""
+"""Periods of a time zone, from quarters of an hour to years; times as people write them."""
 
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Literal, get_args
 from zoneinfo import ZoneInfo
@@ -14,6 +15,8 @@ _QUARTER = timedelta(minutes=15)
 _HOUR = timedelta(hours=1)
 # Longer than any, and shorter than two of them.
 _BEYOND = {"day": timedelta(hours=36), "month": timedelta(days=45), "year": timedelta(days=500)}
+_AGO = re.compile(r"(\d{1,6})\s*([smhdw])")
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
 class Calendar:
@@ -72,3 +75,20 @@ class Calendar:
         if period in {"quarter", "hour"}:
             return f"{self.local(start):%Y-%m-%d %H:%M}"
         return self.name(start, period)
+
+
+def moment(text: str, now: datetime, zone: str) -> datetime:
+    """Read `2026-11-22`, `2026-11-22T10:15`, also with a zone; or `24h`: that long before `now`.
+
+    Without a zone of its own it is in `zone`. Raises ValueError with what to write instead.
+    """
+    try:
+        if ago := _AGO.fullmatch(text.strip()):
+            return now - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
+        read = datetime.fromisoformat(text.strip())
+        return (read if read.tzinfo else read.replace(tzinfo=ZoneInfo(zone))).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise ValueError(
+            f"{text!r} is not a time: write 2026-11-22, 2026-11-22T10:15, or how long ago: 24h "
+            "(s, m, h, d or w)"
+        ) from None

@@ -8,8 +8,7 @@ from typing import Any, Literal
 from esquirell.domain.counters import Counter
 from esquirell.domain.doubts import Doubt
 from esquirell.domain.errors import EsquirellError
-from esquirell.domain.increments import Increments
-from esquirell.domain.integration import Integral
+from esquirell.domain.integration import Increments, Integral
 from esquirell.domain.record import record
 from esquirell.domain.undated import Undated
 

@@ -13,9 +13,8 @@ from typing import Any
 
 from esquirell.domain.decoding import EXPORTS, IMPORTS, Decoded, decode
 from esquirell.domain.evidence import POWERS, Evidence, is_live, weigh
-from esquirell.domain.inference.fitting import Fit, fit
 from esquirell.domain.inference.infer import infer
-from esquirell.domain.inference.specification import Specified
+from esquirell.domain.inference.specification import Fit, Specified, fit
 from esquirell.domain.one_phase import without_letter
 from esquirell.domain.profile import Datapoint, Profile
 

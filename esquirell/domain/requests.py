@@ -13,8 +13,8 @@ from pydantic import (
 
 from esquirell.domain.device import Device
 from esquirell.domain.meter import NextCounter, ProtocolVersion, Slug
+from esquirell.domain.numbers import WholeNumber
 from esquirell.domain.schedule import Schedule, Seconds
-from esquirell.domain.whole_number import WholeNumber
 
 NAME_LIMIT = 64
 

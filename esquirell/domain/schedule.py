@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from esquirell.domain.meter import Slug
-from esquirell.domain.whole_number import WholeNumber
+from esquirell.domain.numbers import WholeNumber
 
 FETCH = "fetch_and_save_energy_data"
 TASK_PREFIX = "esquirell.tasks."

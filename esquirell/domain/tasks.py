@@ -1,25 +1,30 @@
 """The tasks that may be scheduled and run on request: no others can be reached from outside."""
 
 import inspect
+import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from types import FunctionType
 from typing import Any, Literal, Protocol, TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 
 from esquirell.domain.command import Source
 from esquirell.domain.errors import CommandError
 from esquirell.domain.payload import sentence
 from esquirell.domain.schedule import long_task_name, short_task_name
-from esquirell.domain.signatures import SignatureError, SignatureModel, model_of
 
 # What a message for a worker says of its origin: the id of a command, the name of a schedule and
 # its interval in seconds (0: none).
 COMMAND_HEADER = "esquirell_command"
 SCHEDULE_HEADER = "esquirell_schedule"
 EVERY_HEADER = "esquirell_every"
+_UNNAMED = {
+    inspect.Parameter.VAR_POSITIONAL: "*{}",
+    inspect.Parameter.VAR_KEYWORD: "**{}",
+    inspect.Parameter.POSITIONAL_ONLY: "{} by its position only",
+}
 
 
 class CeleryTask(Protocol):
@@ -65,7 +70,7 @@ class SchedulableTask:
         except ValidationError as error:
             task = short_task_name(self.name)
             raise CommandError("invalid_payload", f"args of {task}: {sentence(error)}") from None
-        named = isinstance(model, SignatureModel)
+        named = isinstance(model, _SignatureModel)
         return model.model_dump(mode="json", exclude_unset=True, by_alias=named)
 
 
@@ -185,3 +190,53 @@ def schedulable(arguments: Arguments = None) -> Callable[[Task], Task]:
         return task
 
     return mark
+
+
+class SignatureError(ValueError):
+    """Arguments can't be checked against a signature; the text says why."""
+
+
+class _SignatureModel(BaseModel):
+    """The arguments of a function by their names, which are aliases.
+
+    A field may not be called `_x`, nor `json`; an argument may.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+
+def model_of(function: Callable[..., object]) -> type[BaseModel]:
+    """Return a model of the keyword arguments of a function. Raises SignatureError.
+
+    What has no annotation takes any JSON value. Of a bound method `self` is no argument.
+    """
+    try:
+        parameters = inspect.signature(function, eval_str=True).parameters.values()
+    except Exception as error:  # noqa: BLE001 - an annotation is evaluated, and may be anything
+        raise SignatureError(f"its annotations can't be read ({error})") from None
+    fields = {f"argument_{number}": _field(one) for number, one in enumerate(parameters)}
+    try:
+        model = create_model("Arguments", __base__=_SignatureModel, **fields)
+        model.model_json_schema()
+    except Exception as error:  # noqa: BLE001 - pydantic's, and those of types with own schemas
+        reason = str(error).partition("\n")[0]
+        raise SignatureError(f"JSON can't be checked against its annotations ({reason})") from None
+    return model
+
+
+def _field(parameter: inspect.Parameter) -> Any:  # noqa: ANN401 - what create_model takes
+    if parameter.kind in _UNNAMED:
+        raise SignatureError(f"it takes {_UNNAMED[parameter.kind].format(parameter.name)}")
+    kind = Any if parameter.annotation is parameter.empty else parameter.annotation
+    return kind, Field(alias=parameter.name, **_default(parameter.default))
+
+
+def _default(value: object) -> dict[str, Any]:
+    """Return how a default is to be declared: what is no JSON can't stand in a schema."""
+    if value is inspect.Parameter.empty:
+        return {}
+    try:
+        json.dumps(value)
+    except (TypeError, ValueError):
+        return {"default_factory": lambda: value}
+    return {"default": value}

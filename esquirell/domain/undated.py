@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from esquirell.domain.instrument import Instrument
+from esquirell.domain.device import Instrument
 
 # Placed just before the next start of the machine: a power cut is followed by one.
 _BEFORE = timedelta(seconds=1)

@@ -216,7 +216,7 @@ class History:
     def _quarters(
         self, query: Query, keys: Columns, span: tuple[datetime, datetime]
     ) -> Iterator[Row]:
-        from esquirell.domain.quarters import quarters  # noqa: PLC0415 - few look so closely
+        from esquirell.domain.hours import quarters  # noqa: PLC0415 - few look so closely
 
         thinned = self._readings.thinned_to()
         streams = []

@@ -19,9 +19,9 @@ from pydantic import (
 
 from esquirell.domain import hosts
 from esquirell.domain.meter import Meter
+from esquirell.domain.numbers import WholeNumber
 from esquirell.domain.schedule import Schedule
 from esquirell.domain.tariff import Tariff
-from esquirell.domain.whole_number import WholeNumber
 from esquirell.settings import urls
 from esquirell.settings.files import profiles_beside
 from esquirell.settings.values import (

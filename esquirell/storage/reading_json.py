@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from esquirell.domain.instrument import Instrument
+from esquirell.domain.device import Instrument
 from esquirell.domain.reading import Reading, iso
 from esquirell.domain.undated import Undated
 from esquirell.storage.meters import to_ledger, to_state

@@ -3,7 +3,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from esquirell.cli.moments import local
-from esquirell.domain.moments import moment
+from esquirell.domain.periods import moment
 
 NOW = datetime(2026, 11, 22, 10, 15, tzinfo=UTC)
 

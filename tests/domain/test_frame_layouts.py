@@ -7,9 +7,9 @@ import pytest
 from esquirell.domain.errors import DecodeError
 from esquirell.domain.frames.choice import codec_of
 from esquirell.domain.frames.codecs import CODECS
-from esquirell.domain.frames.evidence import closest
-from esquirell.domain.frames.signs import current_and_power
+from esquirell.domain.frames.phase import current_and_power
 from esquirell.domain.frames.text import charger, phase
+from esquirell.domain.plausibility import closest
 
 # Numbers whose bytes all differ from zero and from each other; W are 0.9 of V x A.
 VOLTS, AMPERES, WATTS = (2338, 2), (70_000, 3), (14_729, 3)

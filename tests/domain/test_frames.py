@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from esquirell.domain.errors import DecodeError
 from esquirell.domain.frames import MISREAD, Hint, Unpacked, unpack, with_suffix
 from esquirell.domain.frames.codecs import CODECS
-from esquirell.domain.frames.signs import current_and_power
+from esquirell.domain.frames.phase import current_and_power
 
 ONE_PHASE = {"voltage": 233.8, "current": 5.62, "active_power": 1185}
 PHASE = Hint("phase_a")

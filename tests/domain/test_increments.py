@@ -7,9 +7,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from pydantic import TypeAdapter
 
+from esquirell.domain.device import Instrument
 from esquirell.domain.inference import infer
 from esquirell.domain.inference.specification import specified
-from esquirell.domain.instrument import Instrument
 from esquirell.domain.judgement import judge
 from esquirell.domain.reading import Ledger, Reading
 

@@ -11,7 +11,7 @@ from pydantic import TypeAdapter
 
 from esquirell import profiles
 from esquirell.domain.decoding import decode
-from esquirell.domain.instrument import Instrument
+from esquirell.domain.device import Instrument
 from esquirell.domain.judgement import judge, unjudged
 from esquirell.domain.reading import Ledger, Reading, payload
 

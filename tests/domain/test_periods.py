@@ -4,8 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from esquirell.domain.moments import moment
-from esquirell.domain.periods import PERIODS, Calendar, Period
+from esquirell.domain.periods import PERIODS, Calendar, Period, moment
 
 ZONES = (
     "Europe/Warsaw",

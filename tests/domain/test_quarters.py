@@ -7,9 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from esquirell.domain.hour import Batch
-from esquirell.domain.hours import Hours
+from esquirell.domain.hours import Hours, quarters
 from esquirell.domain.periods import Calendar
-from esquirell.domain.quarters import quarters
 from esquirell.domain.statistic import Statistic
 
 START = datetime(2026, 10, 25, tzinfo=UTC)

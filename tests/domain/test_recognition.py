@@ -7,7 +7,7 @@ import pytest
 
 from esquirell.domain.evidence import weigh
 from esquirell.domain.inference import Specified, infer
-from esquirell.domain.inference.fitting import Fit, fit
+from esquirell.domain.inference.specification import Fit, fit
 from esquirell.domain.recognition import Recognised, candidates, recognise
 from esquirell.profiles.capture import try_capture
 from esquirell.profiles.layouts import Published

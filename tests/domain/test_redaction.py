@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from esquirell.domain.redaction import REDACTED, redacted
+from esquirell.services.capture import REDACTED, redacted
 
 DEVICE_ID = "bf0123456789abcdefghij"
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 import pytest
 from pydantic import BaseModel, Field
 
-from esquirell.domain.signatures import SignatureError, model_of
+from esquirell.domain.tasks import SignatureError, model_of
 
 
 def plain(title: str, days: int = 7, *, quick: bool = False) -> None: ...

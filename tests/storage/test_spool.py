@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from support.db_samples import sample
 
+from esquirell.domain.device import Instrument
 from esquirell.domain.errors import SpoolError
-from esquirell.domain.instrument import Instrument
 from esquirell.domain.judgement import judge
 from esquirell.domain.reading import Reading
 from esquirell.domain.undated import Undated

@@ -4,13 +4,23 @@ Layouts: Tuya's product models, tuya-device-handlers `raw_data_model`, and tuya-
 Voltages are in 0.1 V, currents in mA, powers in W, var and VA, unless said otherwise.
 """
 
+from collections.abc import Iterator
+
 from esquirell.domain.frames.octets import number
-from esquirell.domain.frames.signs import current_and_power
+from esquirell.domain.plausibility import allows
 
 Fields = dict[str, float]
 
 _LOWEST_GRID_V, _HIGHEST_GRID_V = 80, 500
 _MISREAD = ("voltage", "current", "active_power")
+_BIT = 1 << 23
+_ROUND = 1 << 24
+_OFFSET = 0x19999A
+_LOW = 0xFFFF
+# A current that no phase of a house has: its high byte holds something else.
+_HIGHEST_MA = 655_350
+_LEAST_FACTOR = 0.2
+_NOISE = 5
 
 
 def legacy_8(frame: bytes) -> Fields:
@@ -124,3 +134,47 @@ def _measured(frame: bytes, current: tuple[int, int], power: tuple[int, int]) ->
     if watts is not None:
         fields["active_power"] = watts
     return fields
+
+
+def current_and_power(voltage: float, current: int, power: int) -> tuple[int | None, int | None]:
+    """Return the current in mA and the power in W that a frame holds, with the power's sign.
+
+    Both are taken as they stand where `voltage` (V) allows it. Otherwise the only way of writing
+    them counts that makes the power one of this voltage and current; what several ways read
+    differently is None. Where none fits they are as they stand.
+    """
+    if current <= _HIGHEST_MA and allows(voltage * current / 1000, power):
+        return current, power
+    fitting = {
+        (milliamperes, watts)
+        for milliamperes, watts in _readings(current, power)
+        if milliamperes <= _HIGHEST_MA and _fits(voltage * milliamperes / 1000, watts)
+    }
+    if not fitting:
+        return current, power
+    currents, powers = ({one[at] for one in fitting} for at in (0, 1))
+    return (
+        currents.pop() if len(currents) == 1 else None,
+        powers.pop() if len(powers) == 1 else None,
+    )
+
+
+def _readings(current: int, power: int) -> Iterator[tuple[int, int]]:
+    """Return the ways to read both, apart from the plain one."""
+    if power & _BIT:
+        yield current & ~_BIT, _BIT - power
+        yield abs(current - _ROUND) if current & _BIT else current, power - _ROUND
+    elif power < _OFFSET:
+        yield current, power - _OFFSET
+    if not _is_signed(current, power):
+        yield current & _LOW, power & _LOW
+
+
+def _is_signed(current: int, power: int) -> bool:
+    """Return whether the high bytes hold a sign and nothing else."""
+    return power >> 16 == _BIT >> 16 and current >> 16 in (0, _BIT >> 16)
+
+
+def _fits(apparent: float, watts: int) -> bool:
+    """Return whether a power is one that V x I (in VA) of the same moment can have."""
+    return _LEAST_FACTOR * apparent - _NOISE <= abs(watts) <= 1.1 * apparent + _NOISE

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from esquirell.domain.errors import DecodeError
-from esquirell.domain.frames.evidence import closest
 from esquirell.domain.frames.octets import LONGEST_TEXT
 from esquirell.domain.frames.phase import Fields
+from esquirell.domain.plausibility import closest
 
 _PHASE_FIELDS = {
     "voltage": ("voltage", 1),

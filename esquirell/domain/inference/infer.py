@@ -1,11 +1,13 @@
 """A profile out of a specification and what the device answers."""
 
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
+from esquirell.domain.errors import DecodeError
+from esquirell.domain.frames import Hint, unpack
 from esquirell.domain.frames.text import looks_like_json
-from esquirell.domain.inference import correction, counters, neighbours, scaling, unspoken
-from esquirell.domain.inference.bare import undescribed_frames
+from esquirell.domain.inference import correction, neighbours, scaling, words
 from esquirell.domain.inference.inferred import InferredDatapoint
 from esquirell.domain.inference.meaning import counter_added_to, frame_suffix, meaning_of
 from esquirell.domain.inference.specification import Specified
@@ -14,6 +16,13 @@ from esquirell.domain.profile import INVERTERS, Profile
 
 _MOST_COUNTED = 10**12
 _TEXT = ("string", "enum", "bitmap", "boolean", "bool", "raw", "json", "bitm")
+# 143 of 165 products send phase a in DP 6; b and c follow. Micro inverters send one in DP 7.
+_PHASES = {"6": "a", "7": "b", "8": "c"}
+_LIVE_V = (80, 500)
+_NEAR = 0.02
+_LEAST_KWH = 1.0
+_SUFFIXES = (("a", "b", "c"), ("1", "2", "3"))
+_WAYS = words.IMPORT - words.USE | words.EXPORT
 
 
 def infer(described: Sequence[Specified], answer: Mapping[str, Any], category: str = "") -> Profile:
@@ -25,9 +34,9 @@ def infer(described: Sequence[Specified], answer: Mapping[str, Any], category: s
     known = [*described, *_undescribed(described, answer)]
     points = [_infer_one(spec, _raw(spec, answer)) for spec in known]
     neighbours.settle(points, answer)
-    unspoken.adopt(points)
+    scaling.adopt(points)
     correction.correct(points)
-    counters.choose(points)
+    _choose_counters(points)
     neighbours.inverter(points, category, answer)
     if category not in INVERTERS:
         neighbours.total_of_phases(points, answer)
@@ -53,7 +62,7 @@ def _undescribed(described: Sequence[Specified], answer: Mapping[str, Any]) -> l
         for name, raw in answer.items()
         if name and name not in described_names and not name.isdigit()
     ]
-    return [*by_code, *(undescribed_frames(described_names, answer) if described else ())]
+    return [*by_code, *(_undescribed_frames(described_names, answer) if described else ())]
 
 
 def _kind(raw: object) -> str:
@@ -94,3 +103,89 @@ def _number(raw: object) -> int | None:
 def _rank(point: InferredDatapoint) -> tuple[bool, bool]:
     """Put first what says `total`, then what is sure: of one meaning the first counts."""
     return ("total" not in point.spec.code.lower(), point.trust == "doubtful")
+
+
+def _undescribed_frames(
+    described: Collection[str], answer: Mapping[str, Any]
+) -> Iterator[Specified]:
+    """Return the phases in an answer whose DPs are not `described`, if there is a phase a."""
+    if "6" not in answer:
+        return
+    for dp, phase in _PHASES.items():
+        code = f"phase_{phase}"
+        if dp not in described and code not in described and _is_phase(answer.get(dp), code):
+            yield Specified(dp, code, "raw")
+
+
+def _is_phase(raw: object, code: str) -> bool:
+    """Whether a raw value is a frame with a grid's voltage, or one without voltage at all."""
+    try:
+        fields = unpack("auto", raw, Hint(code)).fields
+    except DecodeError:
+        return False
+    low, high = _LIVE_V
+    voltage = fields.get("voltage", -1)
+    return low <= voltage <= high or (voltage == 0 and not any(fields.values()))
+
+
+def _choose_counters(points: Sequence[InferredDatapoint]) -> None:
+    """Leave each counter one datapoint; the others stay raw."""
+    rivals: dict[str, list[InferredDatapoint]] = defaultdict(list)
+    for point in points:
+        if point.key and point.key.startswith("energy"):
+            rivals[point.key].append(point)
+    for key in ("energy_import", "energy_export"):
+        _drop_sum_of_the_other_way(key, rivals)
+    for key, several in rivals.items():
+        if len(several) > 1:
+            _settle(several, list(_sums(key, rivals)))
+
+
+def _settle(several: list[InferredDatapoint], sums: Sequence[float]) -> None:
+    """Keep the one that its words or its phases speak for; none where nothing does."""
+    ranked = sorted(several, key=_strength, reverse=True)
+    adding = [one for one in ranked if any(_equal(one.value, total) for total in sums)]
+    best = adding[0] if adding else ranked[0]
+    equals = [one for one in ranked if one is not best and _strength(one) == _strength(best)]
+    differing = [
+        one for one in equals if one.value is not None and not _equal(one.value, best.value)
+    ]
+    if differing and not adding and best.value is not None:
+        best.leave_out(f"{differing[0].spec.code} has the same meaning and another count")
+    for one in several:
+        if one is not best:
+            one.drop(f"{best.spec.code} is this counter")
+
+
+def _strength(point: InferredDatapoint) -> tuple[bool, bool, bool, bool]:
+    spoken = set(words.words_of(point.spec.code))
+    total = bool({"total", "all"} & spoken)
+    return point.value is not None, bool(spoken & _WAYS), total, "add" not in spoken
+
+
+def _drop_sum_of_the_other_way(key: str, rivals: dict[str, list[InferredDatapoint]]) -> None:
+    """Drop a bare total that is what the phases of the other direction add up to."""
+    other = {"energy_import": "energy_export", "energy_export": "energy_import"}[key]
+    own, others = list(_sums(key, rivals)), list(_sums(other, rivals))
+    for point in list(rivals.get(key, ())):
+        says_its_way = bool(set(words.words_of(point.spec.code)) & _WAYS)
+        if says_its_way or any(_equal(point.value, total) for total in own):
+            continue
+        if any(_equal(point.value, total) for total in others):
+            point.drop(f"it is what the phases of {other} add up to")
+            rivals[key].remove(point)
+
+
+def _sums(key: str, rivals: Mapping[str, list[InferredDatapoint]]) -> Iterator[float]:
+    """Add up the phases of a total, or its channels."""
+    for names in _SUFFIXES:
+        parts = [rivals[f"{key}_{name}"][0] for name in names if rivals.get(f"{key}_{name}")]
+        measured = [part.value for part in parts if part.value is not None]
+        if len(measured) > 1 and len(measured) == len(parts):
+            yield sum(measured)
+
+
+def _equal(value: float | None, total: float | None) -> bool:
+    if value is None or total is None:
+        return False
+    return abs(value - total) <= _NEAR * max(abs(total), _LEAST_KWH)

@@ -8,8 +8,8 @@ from tornado.web import Finish, HTTPError
 
 from esquirell.domain.command import Request, Source
 from esquirell.domain.errors import CommandError
-from esquirell.domain.moments import moment
 from esquirell.domain.nearest import similar
+from esquirell.domain.periods import moment
 from esquirell.web.handler import Handler, ProblemError
 from esquirell.web.tokens import Token
 
