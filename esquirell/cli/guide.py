@@ -31,8 +31,8 @@ DEVICES = Path("devices.json")
 KEY_HELP = """\
 The local key comes from Tuya's developer platform; fetching it takes ten minutes, once:
   1. pair the meter with the app Tuya Smart or Smart Life
-  2. sign up at https://iot.tuya.com, create a cloud project (Smart Home, the data center of your
-     app account) and authorize IoT Core for it
+  2. sign up at https://iot.tuya.com, create a cloud project (Smart Home, the data center of \
+your app account) and authorize IoT Core for it
   3. in the project: Devices > Link App Account, and scan the code with the app
   4. have it fetched here (answer yes below), with the project's Access ID and Access Secret
 Each step in detail: docs/how-to/local-key.md"""
@@ -57,7 +57,8 @@ def choose() -> "Announcement | None":
     rows = [described(device) for device in devices]
     cells = [[str(number), *row.values()] for number, row in enumerate(rows, 1)]
     print_table(("no.", *COLUMNS), cells)
-    number = click.prompt("Which one (0: none of them)", type=click.IntRange(0, len(devices)))
+    only = 1 if len(devices) == 1 else None
+    number = click.prompt("Which one (0: none of them)", only, type=click.IntRange(0, len(devices)))
     return devices[number - 1] if number else None
 
 

@@ -16,6 +16,7 @@ Row = Sequence[str]
 
 # Never broken: a date with its time counts as one word.
 _WORD = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d(?::\d\d)?|\S+")
+_START = re.compile(r" *(?:\d+\. )?")
 _GAP = 2
 _NARROWEST = 40
 
@@ -84,8 +85,9 @@ def wrapped(sentence: str) -> str:
 
 
 def _wrapped(line: str, width: int) -> str:
-    """Wrap one line; the rest is indented as its start is, or by two."""
-    indent = " " * (len(line) - len(line.lstrip()) or 2)
+    """Wrap one line; the rest is indented as its text is, behind a number, or by two."""
+    start = _START.match(line)
+    indent = " " * ((start and len(start[0])) or 2)
     return textwrap.fill(
         line,
         width,

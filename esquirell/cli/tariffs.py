@@ -42,7 +42,7 @@ def list_tariffs(call: Call) -> None:
     columns = ("name", "meters", "currency", "import_price", "export_price", "imported")
     lines = [tariff | {"meters": tariff["meters"] or ["all"]} for tariff in found]
     rows = [[_cell(line[column]) for column in columns] for line in lines]
-    empty = "no tariff is configured: add a [[tariffs]] table"
+    empty = "no tariff is configured: add [[tariffs]] with name, currency and import_price"
     print_table(columns, rows, right=columns[3:], empty=empty)
 
 

@@ -106,12 +106,12 @@ def remove(call: Call, name: str) -> None:
 
 def address(call: Call) -> str:
     """Return the address of the page."""
-    settings = call.settings.web
-    if not settings.port:
+    web = call.settings.web
+    if not web.port:
         raise ConfigError("the page is switched off: set port under [web]")
-    from esquirell.web.addresses import address_of  # noqa: PLC0415 - rarely needed
+    from esquirell.runtime.page_address import page_url  # noqa: PLC0415 - rarely needed
 
-    return address_of(settings.address, settings.port, settings.base_path)
+    return page_url(web)
 
 
 def _credentials(call: Call) -> Credentials:

@@ -48,6 +48,17 @@ def check_peer(text: str) -> str:
     return host
 
 
+def nameless(host: str, setting: str) -> str:
+    """Return that a name has no address on this machine, and what to do: `setting` holds it."""
+    said = f"the name {host!r} has no address"
+    if not host.lower().rstrip(".").endswith(".local"):
+        return f"{said}: check {setting}"
+    return (
+        f"{said} here: put the IP address into {setting}, as names in .local need mDNS (sudo apt "
+        "install libnss-mdns) and never work in a container"
+    )
+
+
 def _is_address(host: str) -> bool:
     try:
         ipaddress.ip_address(host)

@@ -6,9 +6,11 @@ https://developers.home-assistant.io/docs/api/websocket
 import asyncio
 import contextlib
 import json
+import socket
 from collections.abc import Coroutine
 from types import TracebackType
 from typing import Any, Self, TypeVar
+from urllib.parse import urlsplit
 
 from tornado.httpclient import HTTPClientError, HTTPRequest
 from tornado.netutil import Resolver
@@ -20,6 +22,7 @@ from tornado.websocket import (
 )
 
 from esquirell.domain.errors import ConfigError, HomeAssistantError, UnavailableError
+from esquirell.domain.hosts import nameless
 from esquirell.homeassistant.address import PrivateResolver, is_encrypted
 
 T = TypeVar("T")
@@ -82,6 +85,9 @@ class Connection:
     def _run(self, step: Coroutine[Any, Any, T]) -> T:
         try:
             return self._runner.run(step)
+        except socket.gaierror as error:
+            host = urlsplit(self._url).hostname or ""
+            raise UnavailableError(nameless(host, "url in [home_assistant]")) from error
         except (OSError, WebSocketClosedError, TimeoutError, HTTPClientError) as error:
             raise UnavailableError(f"{self._place} does not answer: {_why(error)}") from error
         except WebSocketError as error:

@@ -6,6 +6,7 @@ from collections.abc import Collection
 
 from paho.mqtt.reasoncodes import ReasonCode
 
+from esquirell.domain.hosts import nameless
 from esquirell.mqtt.options import Options
 
 # MQTT 5.0, section 2.4; paho gives the return codes of MQTT 3.1.1 as these, too.
@@ -20,7 +21,7 @@ def unreachable(error: Exception, options: Options) -> str:
     """Return why no connection could be opened."""
     match error:
         case socket.gaierror() | UnicodeError():
-            return f"the name {options.host!r} has no address: check host in [mqtt]"
+            return nameless(options.host, "host in [mqtt]")
         case ssl.SSLCertVerificationError():
             return (
                 f"the certificate of {options.where} is not accepted ({error.verify_message}): "

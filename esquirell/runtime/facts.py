@@ -1,6 +1,5 @@
 """What the bridge publishes about the service and its meters."""
 
-import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -14,6 +13,7 @@ from esquirell.domain.reading import MeterStatus
 from esquirell.domain.schedule import Schedule
 from esquirell.mqtt.discovery import About, MeterInfo
 from esquirell.profiles import Choices
+from esquirell.runtime.page_address import url_for_others
 from esquirell.services.command_table import schemas
 from esquirell.services.costs import Costs
 from esquirell.services.schedules import pace_of
@@ -74,12 +74,7 @@ class MeterInfoSource:
 
 def about(settings: Settings) -> About:
     """Return this program's description, with its page's URL if other machines can reach it."""
-    web = settings.web
-    if not web.port or web.address in ("localhost", "127.0.0.1", "::1"):
-        return About(VERSION)
-    every = web.address in ("0.0.0.0", "::")  # noqa: S104 - compared, not listened on
-    host = f"{socket.gethostname()}.local" if every else web.address
-    return About(VERSION, f"http://{host}:{web.port}{web.base_path}/")
+    return About(VERSION, url_for_others(settings.web) or "")
 
 
 def _device(describe: Callable[[Meter], Device], meter: Meter) -> Device:

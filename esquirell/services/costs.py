@@ -144,7 +144,9 @@ class Costs:
         """
         known = {tariff.name: tariff for tariff in self._contracts().tariffs}
         if not known:
-            raise ConfigError("no tariff is configured: add a [[tariffs]] table")
+            raise ConfigError(
+                "no tariff is configured: add [[tariffs]] with name, currency and import_price"
+            )
         if name is None and len(known) > 1:
             sentence = f"there are several tariffs, name one of them: {', '.join(known)}"
             raise CommandError("invalid_payload", sentence)

@@ -10,9 +10,9 @@ from tornado.httpserver import HTTPServer
 from tornado.netutil import bind_sockets
 
 from esquirell.daemon.parts import Part, RunOnce
+from esquirell.runtime.page_address import page_url
 from esquirell.runtime.root import Runtime
 from esquirell.settings.home_assistant_app import TOKEN
-from esquirell.web.addresses import address_of
 from esquirell.web.gate import Gate, IngressGate
 from esquirell.web.live import Live
 from esquirell.web.routes import routes
@@ -87,8 +87,7 @@ async def _listen(runtime: Runtime, live: Live) -> list[HTTPServer]:
     servers: list[HTTPServer | None] = []
     if port := web_settings.port:
         site = Site(shared, Gate(web_settings), web_settings.base_path, routes())
-        where = address_of(web_settings.address, port, web_settings.base_path)
-        where = f"at {where} (its password: esquirell web password)"
+        where = f"at {page_url(web_settings)} (its password: esquirell web password)"
         servers.append(_bound(site, web_settings.address, port, where))
     if os.environ.get(TOKEN):
         site = Site(shared, IngressGate(), "", routes())

@@ -52,6 +52,13 @@ def test_nobody_there_is_no_fault_of_the_program() -> None:
         pass
 
 
+def test_a_name_without_an_address_is_said_with_the_setting_that_holds_it() -> None:
+    said = "'home.invalid' has no address: check url in .home_assistant."
+    url = "wss://home.invalid/api/websocket"
+    with pytest.raises(UnavailableError, match=said), Connection(url, TOKEN):
+        pass
+
+
 def test_a_connection_that_is_lost_is_said(double: HomeAssistantDouble) -> None:
     double.end_after = 1
     with Connection(double.url, TOKEN) as connection:

@@ -120,7 +120,11 @@ def test_tariffs_are_listed() -> None:
 @pytest.mark.parametrize(
     ("configured", "arguments", "sentence"),
     [
-        ((), ("cost",), "no tariff is configured: add a [[tariffs]] table"),
+        (
+            (),
+            ("cost",),
+            "no tariff is configured: add [[tariffs]] with name, currency and import_price",
+        ),
         ((TARIFF,), ("cost", "x"), "there is no meter 'x'; known: main"),
         ((TARIFF,), ("cost", "--tariff", "x"), "there is no tariff 'x'; known: home"),
         ((TARIFF,), ("cost", "--since", "1h", "--until", "2h"), "there is nothing in between"),

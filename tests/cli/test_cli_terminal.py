@@ -17,6 +17,7 @@ from support.waiting import eventually
 
 from esquirell.cli import errors, progress
 from esquirell.cli.commands import COMMANDS
+from esquirell.cli.output import wrapped
 from esquirell.cli.systemd.layout import COMPLETION, Layout
 
 ROOT = Path(__file__).parents[2]
@@ -49,6 +50,13 @@ def complete(*words: str, folder: Path) -> list[str]:
     )
     assert not done.stderr.replace("compopt: not currently executing completion function", "")[200:]
     return done.stdout.split()
+
+
+def test_a_numbered_step_is_wrapped_behind_its_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    assert wrapped("Steps:\n  1. scan the code with the app, then go back to it") == (
+        "Steps:\n  1. scan the code with the app, then go\n     back to it"
+    )
 
 
 def test_bash_completes_commands_and_options(tmp_path: Path) -> None:

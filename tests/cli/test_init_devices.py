@@ -9,6 +9,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from support.configuration import KEY
 from support.init_command import COMMAND, FIRST, names, put_devices, refusal, run
 from support.mosquitto import Mosquitto
@@ -17,9 +18,11 @@ from support.terminal import Terminal
 from support.tuya_broadcasts import Broadcaster
 from support.tuya_cloud import API_KEY, API_SECRET, TuyaCloud, device
 
+from esquirell.cli import guide
+from esquirell.cli.scan import ScanResult
 from esquirell.domain.errors import MeterError
 from esquirell.settings import load
-from esquirell.tuya.discovery.listener import Ports
+from esquirell.tuya.discovery.listener import Announcement, Ports
 from esquirell.tuya.simulator import SimulatedMeter
 
 
@@ -228,3 +231,10 @@ def test_from_a_search_to_the_first_reading(folder: Path, broker: Mosquitto) -> 
     assert meter.local_key.get_secret_value() == KEY
     assert meter.product_id == "gqmmtjclqb7reg5p"
     assert meter.publish_every == 10
+
+
+def test_a_device_that_was_found_alone_is_offered(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = Announcement(FIRST, "192.168.1.50", "3.4")
+    monkeypatch.setattr(guide, "listen", lambda _seconds: ScanResult({FIRST: found}, ""))
+    with CliRunner().isolation(input="\n"):
+        assert guide.choose() == found

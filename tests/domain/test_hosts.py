@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from esquirell.domain.hosts import check_host
+from esquirell.domain.hosts import check_host, nameless
 
 
 @pytest.mark.parametrize(
@@ -46,6 +46,13 @@ def test_what_a_connection_can_be_made_to(text: str, host: str) -> None:
 def test_what_no_connection_can_be_made_to(text: str, problem: str) -> None:
     with pytest.raises(ValueError, match=problem):
         check_host(text)
+
+
+def test_a_name_without_an_address_says_what_to_do_about_names_in_local() -> None:
+    said = nameless("homeassistant.local", "host in [mqtt]")
+    assert said.startswith("the name 'homeassistant.local' has no address here: put the IP address")
+    assert "libnss-mdns" in said
+    assert nameless("broker", "host in [mqtt]").endswith("has no address: check host in [mqtt]")
 
 
 @given(st.text(max_size=80))

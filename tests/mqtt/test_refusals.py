@@ -200,6 +200,7 @@ def test_an_unforeseen_fault_costs_one_connection(
     [
         (TimeoutError(), "does not answer: check host and port"),
         (OSError(113, "No route to host"), "can't be reached (No route to host)"),
+        (socket.gaierror(), "the name 'localhost' has no address: check host in [mqtt]"),
     ],
 )
 def test_an_unreachable_broker_is_named(error: Exception, remedy: str) -> None:

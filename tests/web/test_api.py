@@ -251,7 +251,10 @@ def test_the_description_is_valid_and_its_parameters_are_those_that_count(reader
         ("/log?last=0", "last: must be a whole number from 1 to 1000"),
         ("/log?last=1001", "last: must be a whole number from 1 to 1000"),
         ("/log?last=٣", "last: must be a whole number from 1 to 1000"),
-        ("/cost?tariff=x", "no tariff is configured: add a [[tariffs]] table"),
+        (
+            "/cost?tariff=x",
+            "no tariff is configured: add [[tariffs]] with name, currency and import_price",
+        ),
     ],
 )
 def test_a_query_that_would_not_be_understood_is_refused(

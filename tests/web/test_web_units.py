@@ -1,7 +1,6 @@
 """Limits, names of hosts, texts and formats: without a service."""
 
 import re
-import socket
 import threading
 import tomllib
 from concurrent.futures import ThreadPoolExecutor
@@ -25,7 +24,6 @@ from esquirell.domain.quantity import QUANTITIES, total_of
 from esquirell.domain.reading import MeterStatus, Reading
 from esquirell.services.command_table import commands_for
 from esquirell.settings import WebSettings
-from esquirell.web import addresses
 from esquirell.web.formats import MINUS, NARROW_SPACE, NOTHING, Formats, currency_sign
 from esquirell.web.gate import Gate, IngressGate
 from esquirell.web.handler import breakable
@@ -407,14 +405,3 @@ def test_of_those_who_ask_for_the_same_at_once_one_does_the_work() -> None:
         assert {one.result(LIMIT_S) for one in again} == {"drawn"}
     assert any(failed)
     assert len(made) == 2
-
-
-def test_a_container_names_the_machine_that_publishes_its_port(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(addresses, "CONTAINER", (tmp_path / "marker",))
-    name = socket.gethostname().partition(".")[0]
-    assert addresses.address_of("0.0.0.0", 8155, "") == f"http://{name}.local:8155/"
-    (tmp_path / "marker").touch()
-    assert addresses.address_of("0.0.0.0", 8155, "") == "http://localhost:8155/"
-    assert addresses.address_of("192.168.1.5", 8155, "/p") == "http://192.168.1.5:8155/p/"
