@@ -13,7 +13,7 @@ from esquirell.celery import Loader, app
 from esquirell.domain.errors import EsquirellError
 from esquirell.domain.requests import BackfillArguments, FetchArguments, RollupArguments
 from esquirell.domain.tasks import COMMAND_HEADER, CeleryTask, registry, schedulable
-from esquirell.runtime.process import current
+from esquirell.runtime.root import current
 from esquirell.services.capture import CAPTURE_TASK
 from esquirell.services.fetch import check_fetched
 from esquirell.settings import Settings

@@ -1,19 +1,28 @@
-"""What Redis reports about itself, for checking its configuration."""
+"""What Redis reports about itself, and whether it does what is needed."""
 
+import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import redis
 
-from esquirell.broker.connection import RedisError, unavailable
-from esquirell.broker.probe import probe
+from esquirell.broker.connection import Client, RedisError, unavailable
+from esquirell.broker.queue import KEY_PREFIX
 
 # Celery's transport is tested with this one; Debian has had newer ones since 2023.
 OLDEST = (6, 2)
 KEEPS_ALL = "noeviction"
 # Policies that discard any key, not only what expires: results expire, waiting tasks do not.
 ANY_KEY = "allkeys-"
+PREFIX = "esquirell:probe:"
+KEPT_MS = 5000
+
+# What a lease and a queue do.
+TRY = """
+redis.call('set', KEYS[1], ARGV[1], 'PX', ARGV[2])
+return redis.call('get', KEYS[1])
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,3 +68,27 @@ def facts_of(facts: Mapping[str, Any]) -> RedisFacts:
         str(facts.get("maxmemory_policy", KEEPS_ALL)),
         bool(facts.get("maxmemory")),
     )
+
+
+def probe(client: Client) -> None:
+    """Write, run a script, pass a message and publish one.
+
+    Raises UnavailableError with Redis' own words.
+    """
+    key = PREFIX + uuid.uuid4().hex
+    try:
+        # A refused command is named in the error; a refused script only says that it was refused.
+        with client.pipeline(transaction=False) as steps:
+            steps.set(key, "1", px=KEPT_MS)
+            steps.eval(TRY, 1, key, "1", KEPT_MS)
+            steps.execute()
+        with client.pipeline() as steps:
+            steps.lpush(f"{key}:queue", "1")
+            steps.brpop([f"{key}:queue"], timeout=1)
+            steps.delete(key)
+            steps.execute()
+        # Without rights on the channel that all workers hear, kombu connects anew for ever.
+        database = client.get_connection_kwargs().get("db", 0)
+        client.publish(f"{KEY_PREFIX}/{database}.probe", "")
+    except RedisError as error:
+        raise unavailable(error) from None

@@ -1,6 +1,7 @@
-"""Tasks that workers hold, as they report in Redis every few seconds."""
+"""Tasks that workers hold, as they report every few seconds, and cancelled tasks."""
 
 import json
+import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
@@ -10,6 +11,9 @@ from esquirell.domain.tasks import HeldTask
 PREFIX = "esquirell:held:"
 # Several times a worker's reporting interval.
 KEPT_S = 30
+REVOKED = "esquirell:cancelled"
+# As long as a worker remembers it by itself (Celery's REVOKE_EXPIRES).
+REVOKED_FOR_S = 10_800
 
 
 class HeldTasks:
@@ -46,3 +50,30 @@ class HeldTasks:
         except (TypeError, ValueError, OverflowError):
             return None
         return HeldTask(str(worker), began) if worker else None
+
+
+class RevokedTasks:
+    """The ids of cancelled tasks, for workers that start later."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    def add(self, task_id: str) -> None:
+        """Remember a task for three hours. Raises UnavailableError."""
+        now = time.time()
+        try:
+            with self._client.pipeline() as steps:
+                steps.zadd(REVOKED, {task_id: now})
+                steps.zremrangebyscore(REVOKED, "-inf", now - REVOKED_FOR_S)
+                steps.expire(REVOKED, REVOKED_FOR_S)
+                steps.execute()
+        except RedisError as error:
+            raise unavailable(error) from None
+
+    def ids(self) -> list[str]:
+        """Return all remembered ids. Raises UnavailableError."""
+        try:
+            found = self._client.zrangebyscore(REVOKED, time.time() - REVOKED_FOR_S, "+inf")
+        except RedisError as error:
+            raise unavailable(error) from None
+        return [str(task_id) for task_id in found]

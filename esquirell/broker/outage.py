@@ -1,11 +1,14 @@
-"""Outages and refusals of Redis: logged once for all parts of a process."""
+"""Redis unreachable, refusing, or with damaged keys: logged once, and discarded.
+
+Everything in Redis is disposable; what is needed is rewritten.
+"""
 
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from fnmatch import fnmatchcase
 
-from esquirell.broker.cleansing import cleanse
 from esquirell.broker.connection import Client, RedisError, RefusedError, unavailable
 
 log = logging.getLogger(__name__)
@@ -15,6 +18,37 @@ SOUND_S = 5.0
 # Different messages during one outage; Redis' answers may contain changing numbers.
 MOST_WORDS = 3
 CLEANSE_EVERY_S = 5.0
+OURS = "esquirell:*"
+
+# The type of each of our keys; the first matching pattern counts. An asterisk means that the key
+# must expire, as a lock without expiry would never be released.
+TYPES = {
+    "esquirell:celery:_kombu.binding_deadlines": "zset",
+    "esquirell:celery:_kombu.binding*": "set",
+    "esquirell:celery:unacked": "hash",
+    "esquirell:celery:unacked_index": "zset",
+    "esquirell:celery:unacked_mutex": "string",
+    "esquirell:celery:celery-task-meta-*": "string",
+    # Groups and chords: various types.
+    "esquirell:celery:celery-taskset-meta-*": "any",
+    "esquirell:celery:chord-unlock-*": "any",
+    "esquirell:celery:*": "list",
+    "esquirell:redbeat::schedule": "zset",
+    "esquirell:redbeat:*": "hash",
+    "esquirell:lease:*": "string*",
+    "esquirell:role:*": "string*",
+    "esquirell:process:*": "string*",
+    "esquirell:held:*": "string*",
+    "esquirell:places:*": "set",
+    "esquirell:lines:members:*": "zset",
+    "esquirell:lines:owners:*": "hash",
+    "esquirell:schedules:turn": "string*",
+    "esquirell:schedules:runs": "hash",
+    "esquirell:schedules:version": "string",
+    "esquirell:seeded": "string",
+    "esquirell:cancelled": "zset",
+    "esquirell:orders:*": "string*",
+}
 
 
 class Outage:
@@ -78,3 +112,29 @@ class Outage:
                 len(removed),
                 removed[0],
             )
+
+
+def cleanse(client: Client) -> list[str]:
+    """Remove our keys with foreign content; return them. Raises RedisError."""
+    strangers = list(_strangers(client))
+    if strangers:
+        client.delete(*strangers)
+    return strangers
+
+
+def _strangers(client: Client) -> Iterator[str]:
+    keys = [str(key) for key in client.scan_iter(OURS, count=1000)]
+    with client.pipeline(transaction=False) as steps:
+        for key in keys:
+            steps.type(key)
+            steps.pttl(key)
+        answers = steps.execute()
+    for key, kind, left_ms in zip(keys, answers[::2], answers[1::2], strict=True):
+        if not _is_ours(key, str(kind), int(left_ms)):
+            yield key
+
+
+def _is_ours(key: str, kind: str, left_ms: int) -> bool:
+    expected = next((type_ for pattern, type_ in TYPES.items() if fnmatchcase(key, pattern)), "any")
+    never_expires = expected.endswith("*") and left_ms == -1
+    return kind == "none" or (expected.rstrip("*") in ("any", kind) and not never_expires)

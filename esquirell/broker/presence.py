@@ -6,7 +6,7 @@ from collections.abc import Iterable
 import redis
 
 from esquirell.broker.connection import RedisError, unavailable
-from esquirell.broker.probe import probe
+from esquirell.broker.diagnosis import probe
 from esquirell.domain.process import Process, process_of
 
 ALIVE_S = 20

@@ -62,8 +62,7 @@ class Call:
         settings = self.settings
         check_entry(settings.state_dir)
         from esquirell.celery import app  # noqa: PLC0415 - it takes long, and not all need it
-        from esquirell.runtime.process import use  # noqa: PLC0415 - the same
-        from esquirell.runtime.root import Runtime  # noqa: PLC0415 - the same
+        from esquirell.runtime.root import Runtime, use  # noqa: PLC0415 - as above
 
         runtime = Runtime(settings, app)
         use(runtime)

@@ -10,7 +10,7 @@ from esquirell.cli.call import Call, Command, pass_call
 from esquirell.cli.output import say
 from esquirell.cli.run import start
 from esquirell.daemon.announcing import announcing
-from esquirell.daemon.renewal import RENEWAL
+from esquirell.daemon.restarting import RENEWAL
 from esquirell.domain.errors import ConfigError
 from esquirell.domain.extras import install_command
 from esquirell.settings.private_files import make_directory

@@ -20,7 +20,7 @@ def clear(call: Call, *, yes: bool) -> None:
     Its devices disappear from Home Assistant. Stop the service first; when it starts again it
     publishes everything again. What is stored in the database stays.
     """
-    from esquirell.runtime.leaving import leave_broker  # noqa: PLC0415 - it loads paho
+    from esquirell.runtime.mqtt import leave_broker  # noqa: PLC0415 - it loads paho
 
     settings = call.settings.mqtt
     where = f"{settings.host}:{settings.port}"

@@ -14,7 +14,7 @@ from esquirell.domain.meter import LOCAL_KEY_LENGTH, Meter
 
 if TYPE_CHECKING:
     from esquirell.runtime.unconfigured import Cloud
-    from esquirell.settings.rewriting import Update
+    from esquirell.settings.writing import Update
 
 _RELOAD = "A running service picks this up on SIGHUP: systemctl reload esquirell"
 
@@ -62,7 +62,7 @@ def sync(call: Call) -> int:
 
 
 def _compare(cloud: "Cloud", meters: Sequence[Meter]) -> Iterator[Comparison]:
-    from esquirell.settings.rewriting import Update  # noqa: PLC0415 - it loads tomlkit
+    from esquirell.settings.writing import Update  # noqa: PLC0415 - it loads tomlkit
 
     for meter in meters:
         try:
@@ -83,7 +83,7 @@ def _new_key(meter: Meter, listed: str) -> str | None:
 
 
 def _write(source: Path, compared: Sequence[Comparison]) -> list[Path]:
-    from esquirell.settings.rewriting import rewrite  # noqa: PLC0415 - it loads tomlkit
+    from esquirell.settings.writing import rewrite  # noqa: PLC0415 - it loads tomlkit
 
     updates = {
         comparison.meter.name: comparison.update for comparison in compared if comparison.changes

@@ -4,7 +4,7 @@ import socket
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 
-from esquirell.daemon.renewal import RENEWAL
+from esquirell.daemon.restarting import RENEWAL
 from esquirell.domain.errors import UnavailableError
 from esquirell.runtime.root import Runtime
 from esquirell.runtime.self_report import Duties

@@ -16,7 +16,7 @@ from kombu.exceptions import OperationalError
 from esquirell.daemon import records
 from esquirell.daemon.notify import notify
 from esquirell.domain.errors import UnavailableError
-from esquirell.runtime.process import current
+from esquirell.runtime.root import current
 
 log = logging.getLogger(__name__)
 

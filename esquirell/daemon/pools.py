@@ -18,8 +18,7 @@ from esquirell.daemon import remote
 from esquirell.daemon.lifetimes import end_with_parent
 from esquirell.daemon.lock import AlreadyRunningError, RunLock
 from esquirell.daemon.threads import ThreadPool, ThreadRequest
-from esquirell.runtime.process import use
-from esquirell.runtime.root import Runtime
+from esquirell.runtime.root import Runtime, use
 from esquirell.settings.private_files import make_directory
 
 Kind = Literal["threads", "prefork", "solo"]

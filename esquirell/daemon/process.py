@@ -2,11 +2,13 @@
 
 import logging
 import os
+import queue
 import signal
 from collections.abc import Callable, Iterable
 from contextlib import nullcontext
 from dataclasses import replace
 from itertools import count
+from threading import Thread
 
 from celery.signals import worker_ready
 
@@ -14,7 +16,6 @@ from esquirell.daemon import logs, records
 from esquirell.daemon.announcing import announcement
 from esquirell.daemon.celery_worker import Worker
 from esquirell.daemon.consumer import Consumer, ConsumerHeartbeat
-from esquirell.daemon.disk import Disks
 from esquirell.daemon.ending import END_WITHIN_S, end_in_time, last_words, leave
 from esquirell.daemon.garbage import settle
 from esquirell.daemon.notify import notify, sign_of_life_every_s
@@ -25,15 +26,14 @@ from esquirell.daemon.pools import (
     node_name,
     pool_of,
 )
-from esquirell.daemon.reloading import reload_on_hangup
 from esquirell.daemon.remote import RestoreRevoked, TaskEventsForFlower
-from esquirell.daemon.renewal import RENEWAL
+from esquirell.daemon.restarting import RENEWAL
 from esquirell.daemon.roles import Role, duties_of
 from esquirell.daemon.signals import Flag, flag_of
 from esquirell.daemon.steps import Parts
-from esquirell.daemon.watchdog import Gauge, Progress, Watchdog
+from esquirell.daemon.watchdog import Disks, Gauge, Progress, Watchdog
 from esquirell.daemon.workload import Workload
-from esquirell.domain.errors import UnavailableError
+from esquirell.domain.errors import ConfigError, UnavailableError
 from esquirell.lazy_import import lazy_import
 from esquirell.runtime.root import Runtime
 from esquirell.runtime.shared import Lease
@@ -80,7 +80,7 @@ def _open(runtime: Runtime) -> None:
 
 
 def _after_fork(runtime: Runtime, pool: Pool) -> None:
-    reload_on_hangup(runtime, pool)
+    _reload_on_hangup(runtime, pool)
     if pool.forks:
         # Threads and sockets do not survive a fork.
         _open(runtime)
@@ -89,7 +89,7 @@ def _after_fork(runtime: Runtime, pool: Pool) -> None:
 def run_parts(runtime: Runtime, role: Role) -> int:
     """Run the parts of `role` until a signal arrives; return the exit code."""
     ended = flag_of((signal.SIGTERM, signal.SIGINT))
-    reload_on_hangup(runtime)
+    _reload_on_hangup(runtime)
     runtime.control.set_level = logs.set_level
     runtime.measuring.serve()
     settle()
@@ -230,3 +230,35 @@ def _end_of(runtime: Runtime, role: Role) -> Callable[[], None]:
         end_in_time(lambda: last_words(runtime, role), within_s)
 
     return end
+
+
+def _reload_on_hangup(runtime: Runtime, pool: Pool | None = None) -> None:
+    """Apply meters and log level at SIGHUP; an invalid configuration changes nothing."""
+    # In a thread: the handler may interrupt a thread that holds a lock.
+    word: queue.SimpleQueue[int] = queue.SimpleQueue()
+    forks = pool is not None and pool.forks
+    Thread(
+        target=_serve, args=(runtime, word), kwargs={"forks": forks}, name="reload", daemon=True
+    ).start()
+    signal.signal(signal.SIGHUP, lambda number, _: word.put(number))
+
+
+def _serve(runtime: Runtime, word: queue.SimpleQueue[int], *, forks: bool) -> None:
+    while word.get():
+        if forks:
+            log.error("processes keep their configuration: restart this worker to change it")
+        else:
+            _reload(runtime)
+
+
+def _reload(runtime: Runtime) -> None:
+    try:
+        runtime.reload()
+    except ConfigError as error:
+        log.error("the configuration is unchanged: %s", error)  # noqa: TRY400 - one sentence
+        return
+    except Exception:  # the next SIGHUP must still be handled
+        log.exception("the configuration could not be reloaded")
+        return
+    logs.set_level(runtime.settings.log.level)
+    log.info("the configuration was reloaded; meters: %d", len(runtime.meters()))

@@ -16,7 +16,7 @@ from esquirell.domain.command import Answer
 from esquirell.domain.errors import EsquirellError, FetchError, UnavailableError
 from esquirell.domain.schedule import Result, short_task_name
 from esquirell.domain.tasks import COMMAND_HEADER, EVERY_HEADER, SCHEDULE_HEADER
-from esquirell.runtime.process import current
+from esquirell.runtime.root import current
 from esquirell.services.fetch import fetch_answer
 from esquirell.tasks import fetch_and_save_energy_data
 

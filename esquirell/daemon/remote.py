@@ -19,7 +19,7 @@ from celery.worker.request import Request
 from esquirell.celery import app
 from esquirell.daemon.threads import MOST_PLACES, ThreadRequest
 from esquirell.domain.errors import UnavailableError
-from esquirell.runtime.process import current
+from esquirell.runtime.root import current
 
 log = logging.getLogger(__name__)
 

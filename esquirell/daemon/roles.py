@@ -9,9 +9,8 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from esquirell.daemon.app_broker import following_broker
 from esquirell.daemon.consumer import ConsumerHeartbeat
-from esquirell.daemon.following import following_meters
+from esquirell.daemon.following import following_broker, following_meters
 from esquirell.daemon.housekeeping import Housekeeping, by_one
 from esquirell.daemon.listening import listening
 from esquirell.daemon.lock import AlreadyRunningError, ServiceLocks, claim

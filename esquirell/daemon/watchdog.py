@@ -1,15 +1,19 @@
-"""The watchdog: restarts dead parts, and ends a process in which something hangs."""
+"""The watchdog: restarts dead parts, and ends a process in which something or a disk hangs."""
 
 import faulthandler
 import logging
 import os
+import tempfile
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 
 from esquirell.daemon.notify import notify, sign_of_life_every_s
 from esquirell.daemon.parts import Part, together
+from esquirell.services.patience import Lane, StalledError
 
 log = logging.getLogger(__name__)
 
@@ -135,3 +139,33 @@ def _end(gauge: Gauge) -> None:
     )
     faulthandler.dump_traceback()
     os._exit(HUNG_EXIT_CODE)
+
+
+class Disks:
+    """Tries the disks of some folders by writing to them; nothing stays there.
+
+    A wait for a disk that hangs can't be ended, and ends once it is back.
+    """
+
+    def __init__(self, folders: Iterable[Path]) -> None:
+        self._lanes = {folder: Lane(f"the disk of {folder}") for folder in dict.fromkeys(folders)}
+
+    def trouble(self) -> str:
+        """Return which disk hangs, in a sentence; empty if none does. Takes seconds at most."""
+        for folder, lane in self._lanes.items():
+            try:
+                lane.run(partial(_write, folder))
+            except StalledError as error:
+                return str(error)
+        return ""
+
+
+def _write(folder: Path) -> None:
+    """Write something for good. One that refuses does not hang."""
+    try:
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(b"alive")
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError:
+        return

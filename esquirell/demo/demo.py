@@ -24,7 +24,7 @@ from esquirell.demo.simulated_meters import SimulatedMeters
 from esquirell.demo.stage import Stage
 from esquirell.demo.tally import Tally, settle
 from esquirell.demo.watch import Watch
-from esquirell.runtime.demonstration import Topics, connection_to
+from esquirell.runtime.unconfigured import Topics, connection_to
 from esquirell.settings.zones import machine_zone
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)

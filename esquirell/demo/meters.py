@@ -19,7 +19,7 @@ from typing import Any
 from esquirell.daemon.signals import flag_of
 from esquirell.demo.plan import DemoError
 from esquirell.demo.simulated_meters import NAMES, PRODUCT_ID, new_key
-from esquirell.runtime.demonstration import SimulatedMeter, simulated_meter
+from esquirell.runtime.unconfigured import SimulatedMeter, simulated_meter
 from esquirell.settings.writing import to_toml
 
 log = logging.getLogger(__name__)

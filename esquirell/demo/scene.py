@@ -14,7 +14,7 @@ from esquirell.demo.record import Planned
 from esquirell.demo.servers import Servers
 from esquirell.demo.tally import Tally
 from esquirell.demo.watch import WatchState
-from esquirell.runtime.demonstration import DAY_S
+from esquirell.runtime.unconfigured import DAY_S
 
 
 @dataclass(frozen=True, slots=True)

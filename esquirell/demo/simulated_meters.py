@@ -9,7 +9,7 @@ from typing import Any, Self
 
 from esquirell.demo.plan import HOST, DemoError, Plan
 from esquirell.domain.meter import LOCAL_KEY_LENGTH, ProtocolVersion
-from esquirell.runtime.demonstration import SimulatedMeter, simulated_meter
+from esquirell.runtime.unconfigured import SimulatedMeter, simulated_meter
 
 NAMES = ("house", "workshop", "barn", "garage", "stable", "cottage", "greenhouse", "shed")
 

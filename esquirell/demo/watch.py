@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from esquirell.demo.plan import DemoError
-from esquirell.runtime.demonstration import Connection, Message, Topics
+from esquirell.runtime.unconfigured import Connection, Message, Topics
 
 ANSWER_S = 10.0
 LOOK_S = 0.05

@@ -9,10 +9,12 @@ from esquirell.domain.meter import Meter
 from esquirell.domain.profile import Profile
 from esquirell.domain.quantity import is_quantity_key
 from esquirell.domain.reading import MeterStatus
-from esquirell.mqtt import controls, costs, entities
+from esquirell.mqtt import controls, entities
+from esquirell.mqtt.entities import Entity, by_the_bridge, named
 from esquirell.mqtt.topics import Topics
 
 ORIGIN = "esquirell"
+_SENSORS = {"today": "Cost today", "this_month": "Cost this month"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +60,7 @@ def meter_device(topics: Topics, info: MeterInfo, about: About) -> dict[str, obj
     name, keys = info.meter.name, info.keys
     produces = info.profile is not None and info.profile.is_inverter
     sensors = {key: entities.quantity(topics, name, key, keys, produces=produces) for key in keys}
-    cost = costs.sensors(topics, name, info.currency) if info.currency else costs.no_sensors()
+    cost = _cost_sensors(topics, name, info.currency) if info.currency else _no_cost_sensors()
     return {
         "device": _meter(topics, info, about),
         "origin": _origin(about),
@@ -158,3 +160,28 @@ def _bridge(topics: Topics, about: About) -> dict[str, object]:
 
 def _origin(about: About) -> dict[str, object]:
     return {"name": ORIGIN, "sw_version": about.version}
+
+
+def _no_cost_sensors() -> dict[str, Entity]:
+    """Return what removes the sensors: components with nothing but a platform."""
+    return {f"cost_{period}": {"platform": "sensor"} for period in _SENSORS}
+
+
+def _cost_sensors(topics: Topics, meter: str, currency: str) -> dict[str, Entity]:
+    """Return the sensors for a meter's cost."""
+    return {f"cost_{period}": _sensor(topics, meter, period, currency) for period in _SENSORS}
+
+
+def _sensor(topics: Topics, meter: str, period: str, currency: str) -> Entity:
+    return {
+        **named("sensor", topics.meter_id(meter, f"cost_{period}"), _SENSORS[period]),
+        **by_the_bridge(topics),
+        "device_class": "monetary",
+        # Not total_increasing, which this device class does not allow: a credit lowers it.
+        "state_class": "total",
+        "unit_of_measurement": currency,
+        "suggested_display_precision": 2,
+        "state_topic": topics.meter_cost(meter),
+        "value_template": f"{{{{ value_json.{period}.total }}}}",
+        "last_reset_value_template": f"{{{{ value_json.{period}.start }}}}",
+    }

@@ -1,17 +1,35 @@
-"""MQTT: the connection of this process to the broker, and what publishes over it."""
+"""MQTT: this process' connection, what publishes over it, what others publish, and leaving."""
 
-from collections.abc import Callable
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from datetime import datetime
 from functools import cached_property
+from typing import Any
 
 from esquirell.domain.clock import Clock
+from esquirell.domain.errors import UnavailableError
+from esquirell.domain.quantity import is_quantity_key
+from esquirell.domain.reading import Reading
 from esquirell.mqtt.bridge import will_of
 from esquirell.mqtt.claim import Claim
 from esquirell.mqtt.client import Connection
+from esquirell.mqtt.link import Message
+from esquirell.mqtt.memory import Memory
 from esquirell.mqtt.publisher import MqttPublisher
+from esquirell.mqtt.retained import ours
 from esquirell.mqtt.rights import RightsCheck
 from esquirell.mqtt.topics import Topics
 from esquirell.runtime.connections import options_of
 from esquirell.settings import Settings, load
+from esquirell.settings.state_files import MQTT_MEMORY
+
+REACH_S = 12.0
+CLEAR_S = 30.0
+LOOK_EVERY_S = 0.05
+STOP_S = 3.0
+CLOSE_S = 1.0
 
 
 class Mqtt:
@@ -70,3 +88,98 @@ class Mqtt:
 def _password() -> str:
     """Read the broker's password as currently configured. Raises ConfigError."""
     return load().mqtt.password.get_secret_value()
+
+
+def leave_broker(settings: Settings) -> list[str]:
+    """Clear all our retained topics and the session of the bridge; return the topics.
+
+    Raises UnavailableError while the broker can't be reached, or a service uses it.
+    """
+    topics = Topics(settings.mqtt.base_topic, settings.mqtt.discovery_prefix)
+    connection = Connection(options_of(settings, bridges=False))
+    connection.start()
+    try:
+        _reach(connection)
+        found = _clear(connection, topics)
+    finally:
+        connection.stop(STOP_S)
+    Connection(options_of(settings, bridges=True)).end_session()
+    memory = Memory(settings.state_dir / MQTT_MEMORY)
+    memory.forget_everything()
+    return found
+
+
+def _reach(connection: Connection) -> None:
+    deadline = time.monotonic() + REACH_S
+    while not connection.connected:
+        if connection.trouble or time.monotonic() > deadline:
+            raise UnavailableError(connection.trouble or "the MQTT broker does not answer")
+        time.sleep(LOOK_EVERY_S)
+
+
+def _clear(connection: Connection, topics: Topics) -> list[str]:
+    holder = connection.holder_of(topics)
+    if holder is not None:
+        raise UnavailableError(
+            f"esquirell on {holder} serves base_topic {topics.base!r} and would "
+            "republish everything: stop it first"
+        )
+    found = ours(connection.scan(topics), topics)
+    for topic in found:
+        connection.retain(topic, None)
+    deadline = time.monotonic() + CLEAR_S
+    while connection.report()["unconfirmed"]:
+        if time.monotonic() > deadline:
+            raise UnavailableError("the MQTT broker does not confirm that the topics are cleared")
+        time.sleep(LOOK_EVERY_S)
+    return found
+
+
+@contextmanager
+def published(
+    settings: Settings,
+    take: Callable[[Reading], None],
+    note: Callable[[Mapping[str, Any]], None],
+) -> Iterator[None]:
+    """Pass on each published or retained reading and each event, until the end."""
+    topics = Topics(settings.mqtt.base_topic, settings.mqtt.discovery_prefix)
+    connection = Connection(options_of(settings, bridges=False))
+
+    def receive(message: Message) -> None:
+        reading = _read_state(topics.meter_of(message.topic), message.payload)
+        if reading is not None:
+            take(reading)
+
+    def receive_event(message: Message) -> None:
+        with suppress(ValueError):
+            event = json.loads(message.payload)
+            if isinstance(event, dict):
+                note(event)
+
+    connection.subscribe(topics.meter_state("+"), receive, qos=0)
+    connection.subscribe(topics.bridge_event, receive_event, qos=0)
+    connection.start()
+    try:
+        yield
+    finally:
+        connection.stop(CLOSE_S)
+
+
+def _read_state(meter: str, payload: bytes) -> Reading | None:
+    """Return the reading in the published state of a meter; None if there is none."""
+    try:
+        state: Mapping[str, Any] = json.loads(payload)
+        moment = datetime.fromisoformat(state["measured_at"])
+        diagnostics = dict(state.get("diagnostics") or {})
+    except (ValueError, KeyError, TypeError):
+        return None
+    if moment.tzinfo is None:
+        return None
+    hints = tuple(map(str, diagnostics.pop("hints", ())))
+    warnings = (*map(str, diagnostics.pop("warnings", ())), *hints)
+    values = {
+        key: float(value)
+        for key, value in state.items()
+        if is_quantity_key(key) and isinstance(value, int | float)
+    }
+    return Reading(meter, moment, values, diagnostics, warnings, hints)

@@ -1,15 +1,15 @@
-"""Reading the meters: on schedule, on request, for other workers, and what meters report."""
+"""Reading the meters: on schedule, on request, for other workers, and what they report; timed."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 from esquirell.domain.errors import SpoolError
 from esquirell.domain.meter import Meter
 from esquirell.domain.raw_datapoints import Question
 from esquirell.domain.reading import MeterStatus
 from esquirell.runtime.devices import Devices
-from esquirell.runtime.measuring import Measuring
 from esquirell.runtime.mqtt import Mqtt
 from esquirell.runtime.shared import Shared
 from esquirell.runtime.storage import Storage
@@ -17,11 +17,55 @@ from esquirell.runtime.upkeep import Upkeep
 from esquirell.services.delivery import Delivery, Saver
 from esquirell.services.fetch import Fetch
 from esquirell.services.lines import Lines
+from esquirell.services.measured import MeasuredStore, MeasuredTransport
 from esquirell.services.patience import PatientStore
 from esquirell.services.poll import Poller
+from esquirell.services.ports import ReadingStore, Transport
 from esquirell.services.remote_reads import Inbox, OneWorker, RemoteReads
 from esquirell.services.reports import Reports
 from esquirell.services.timekeeping import Dating
+from esquirell.settings import Settings
+
+if TYPE_CHECKING:
+    from esquirell.metrics.exporter import Exporter
+
+
+class Measuring:
+    """The metrics of this process; nothing of them is loaded unless they are enabled.
+
+    `report` returns the health report, which the bridge exposes too.
+    """
+
+    def __init__(
+        self, settings: Settings, mqtt: Mqtt, report: Callable[[], Mapping[str, Any]]
+    ) -> None:
+        self._given = settings.metrics
+        self._mqtt = mqtt
+        self._report = report
+
+    def serve(self) -> None:
+        """Expose the metrics to Prometheus, if enabled."""
+        if self._exporter:
+            self._exporter.serve(self._given.address, self._given.port)
+
+    def ports(self, transport: Transport, store: ReadingStore) -> tuple[Transport, ReadingStore]:
+        """Return the ports with timing if metrics are enabled, else as they are."""
+        exporter = self._exporter
+        if exporter is None:
+            return transport, store
+        return MeasuredTransport(transport, exporter), MeasuredStore(store, exporter)
+
+    @cached_property
+    def _exporter(self) -> "Exporter | None":
+        if not self._given.port:
+            return None
+        from esquirell.metrics.exporter import Exporter  # noqa: PLC0415 - megabytes that few need
+
+        exporter = Exporter()
+        self._mqtt.connection.on_confirmed(exporter.published)
+        if self._mqtt.bridges:
+            exporter.watch(self._report)
+        return exporter
 
 
 @dataclass(eq=False)

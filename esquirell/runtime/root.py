@@ -21,10 +21,9 @@ from esquirell.domain.tasks import registry
 from esquirell.profiles.choices import Change
 from esquirell.runtime.bridging import Bridging
 from esquirell.runtime.devices import Devices
-from esquirell.runtime.measuring import Measuring
 from esquirell.runtime.mqtt import Mqtt
 from esquirell.runtime.place import StatePlace
-from esquirell.runtime.polling import Polling
+from esquirell.runtime.polling import Measuring, Polling
 from esquirell.runtime.self_report import SelfReport
 from esquirell.runtime.shared import Shared
 from esquirell.runtime.storage import Storage
@@ -274,3 +273,20 @@ class Runtime:
 
 def _names(settings: Settings) -> set[str]:
     return {meter.name for meter in settings.meters}
+
+
+_built: dict[int, Runtime] = {}
+_building = threading.Lock()
+
+
+def current(app: Celery) -> Runtime:
+    """Return the runtime of this process; a forked child has its own."""
+    with _building:
+        if os.getpid() not in _built:
+            _built[os.getpid()] = Runtime(load(), app)
+        return _built[os.getpid()]
+
+
+def use(runtime: Runtime) -> None:
+    """Make `runtime` the one of this process."""
+    _built[os.getpid()] = runtime

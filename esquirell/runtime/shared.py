@@ -10,17 +10,15 @@ from esquirell.beat.snapshot import ScheduleSnapshots
 from esquirell.beat.timetable import RedBeatTimetable
 from esquirell.broker.celery_config import QUEUES
 from esquirell.broker.connection import Client, PasswordRefusedError, connect
-from esquirell.broker.diagnosis import RedisFacts, examine
-from esquirell.broker.held import HeldTasks
+from esquirell.broker.diagnosis import RedisFacts, examine, probe
+from esquirell.broker.held import HeldTasks, RevokedTasks
 from esquirell.broker.lease import Lease
 from esquirell.broker.orders import Orders
 from esquirell.broker.outage import Outage
 from esquirell.broker.owners import Owners
 from esquirell.broker.places import Places
 from esquirell.broker.presence import Presence
-from esquirell.broker.probe import probe
 from esquirell.broker.relay import Relay
-from esquirell.broker.revoked import RevokedTasks
 from esquirell.runtime.connections import address_of
 from esquirell.settings import Settings
 

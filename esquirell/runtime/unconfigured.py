@@ -1,12 +1,16 @@
-"""Adapters for commands that work without a configuration: they search, test and write one."""
+"""Adapters for commands without a configuration: search, test, write one; the demo's meters."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Literal
 
 from pydantic import SecretStr
 
 from esquirell.mqtt.client import Connection
+from esquirell.mqtt.link import Message
 from esquirell.mqtt.options import Options
+from esquirell.mqtt.topics import Topics
 from esquirell.settings import MqttSettings
 from esquirell.tuya.cloud.account import Account
 from esquirell.tuya.cloud.cloud import Cloud
@@ -15,20 +19,31 @@ from esquirell.tuya.discovery.finder import Finder
 from esquirell.tuya.discovery.listener import Announcement, Listener
 from esquirell.tuya.lan.loop import Loop
 from esquirell.tuya.lan.network import Network, Nobody
+from esquirell.tuya.simulator import SimulatedMeter
+from esquirell.tuya.simulator.simulated_house import DAY_S, SimulatedHouse
 from esquirell.tuya.transport import LocalTransport
 from esquirell.tuya.trial import Trial
 
 __all__ = [
+    "DAY_S",
     "Announcement",
     "Cloud",
+    "Connection",
     "Finder",
+    "Message",
+    "SimulatedMeter",
+    "Topics",
     "Trial",
     "cloud",
     "connection",
+    "connection_to",
     "finder",
     "listener",
     "local_transport",
+    "simulated_meter",
 ]
+# The simulated house changes every second; a real meter of this kind reports as often.
+REPORT_S = 1.0
 
 
 def listener() -> Listener:
@@ -65,3 +80,23 @@ def cloud(region: str, access_id: str, secret: str, url: str, folder: Path) -> C
     """Return the access to a Tuya cloud account; its state is kept in `folder`."""
     account = Account(region, access_id, SecretStr(secret), url)
     return Cloud(account, folder, lambda: datetime.now(UTC))
+
+
+def simulated_meter(
+    credentials: tuple[str, str, str],
+    number: int,
+    elapsed_s: Callable[[], float],
+    where: tuple[str, int],
+) -> SimulatedMeter:
+    """Return simulated meter no. `number`, which has been running for `elapsed_s`.
+
+    `credentials` are its device id, local key and protocol, `where` the address and port to listen
+    on (0: any port).
+    """
+    house = SimulatedHouse(seed=number + 1)
+    return SimulatedMeter(*credentials, lambda: house.dps(elapsed_s()), *where, report_s=REPORT_S)
+
+
+def connection_to(host: str, port: int, protocol: Literal["5", "3.1.1"]) -> Connection:
+    """Return an MQTT connection that neither logs in nor acts as the bridge."""
+    return Connection(Options(host=host, port=port, protocol=protocol))

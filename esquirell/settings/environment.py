@@ -6,16 +6,19 @@
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeVar
 
 from esquirell.domain.errors import ConfigError
 from esquirell.domain.nearest import nearest
 from esquirell.settings.files import CONFIG_VARIABLE
 from esquirell.settings.keys import LISTS, SECTIONS, Model, known_keys, takes_container
+from esquirell.settings.layers import Table, cover, prepare, prepare_table
 from esquirell.settings.model import Configuration
-from esquirell.settings.places import Route
+from esquirell.settings.places import Places, Route
 
 PREFIX = "ESQUIRELL_"
 # How the command line is called from outside a container, for its hints.
@@ -96,3 +99,61 @@ def _json(variable: str, text: str, kind: type[Json]) -> Json:
         shape = "a table {…}" if kind is dict else "a list […]"
         raise ConfigError(f"{variable} must be {shape} in JSON")
     return value
+
+
+def cover_tables(data: Table, given: Iterable[Assignment], folder: Path, places: Places) -> None:
+    """Put single settings, sections and whole lists over those of `data`.
+
+    Relative paths start from `folder`. Raises ConfigError as `prepare` does.
+    """
+    top = _top(given, places)
+    prepare(top, folder, places)
+    for name, value in top.items():
+        if name in SECTIONS:
+            cover(data.setdefault(name, {}), value, SECTIONS[name])
+        else:
+            data[name] = value
+
+
+def cover_items(data: Table, given: Iterable[Assignment], folder: Path, places: Places) -> None:
+    """Put keys of single meters and schedules over those of `data`.
+
+    Relative paths start from `folder`. Raises ConfigError as `prepare` does, and for a meter or
+    schedule that `data` does not have.
+    """
+    for (kind, spelt), ones in _by_item(given).items():
+        item = _item(data.get(kind, []), spelt, ones[0])
+        route = (kind, item["name"])
+        for assignment in ones:
+            places.note((*route, assignment.key), assignment.label)
+        table = {assignment.key: assignment.value for assignment in ones}
+        prepare_table(table, LISTS[kind], route, folder, places)
+        cover(item, table, LISTS[kind])
+
+
+def _top(given: Iterable[Assignment], places: Places) -> Table:
+    top: Table = {}
+    for assignment in given:
+        if assignment.table and assignment.table[0] in LISTS:
+            continue
+        table = top.setdefault(assignment.table[0], {}) if assignment.table else top
+        table[assignment.key] = assignment.value
+        places.note((*assignment.table, assignment.key), assignment.label)
+    return top
+
+
+def _by_item(given: Iterable[Assignment]) -> dict[Route, list[Assignment]]:
+    items: defaultdict[Route, list[Assignment]] = defaultdict(list)
+    for assignment in given:
+        if assignment.table and assignment.table[0] in LISTS:
+            items[assignment.table].append(assignment)
+    return items
+
+
+def _item(items: list[Table], spelt: str, one: Assignment) -> Table:
+    exact = [item for item in items if item.get("name") == spelt]
+    # A shell can't set a variable with "-" in its name.
+    loose = [item for item in items if str(item.get("name")).replace("-", "_") == spelt]
+    if not exact + loose:
+        raise ConfigError(f"{one.label} names none of the configured {one.table[0]}")
+    return (exact + loose)[0]

@@ -4,28 +4,65 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 
 from esquirell.domain.errors import ConfigError
 from esquirell.domain.meter import Meter
-from esquirell.settings import (
-    added_meters,
-    environment,
-    files,
-    home_assistant_app,
-    overlay,
-    secret_files,
-)
+from esquirell.settings import added_meters, environment, files, home_assistant_app, secret_files
 from esquirell.settings.checks import check
 from esquirell.settings.environment import Assignment
 from esquirell.settings.files import ConfigFile
-from esquirell.settings.keys import SECTIONS
-from esquirell.settings.layers import Table, prepare
+from esquirell.settings.keys import LISTS, SECTIONS
+from esquirell.settings.layers import Table, item_name, prepare
 from esquirell.settings.model import DEFAULT_SCHEDULE, Settings
-from esquirell.settings.places import Places
-from esquirell.settings.sentences import first_sentence
+from esquirell.settings.places import Places, Route
 from esquirell.settings.zones import machine_zone
+
+_TEXT = "must be text in quotes"
+_WHOLE = "must be a whole number"
+_FLAG = "must be true or false"
+_LIST = 'must be a list, such as ["a", "b"]'
+_TABLE = "must be a table"
+_NUMBER = "must be a number"
+_DATE = 'must be a date, such as "2026-11-22"'
+_TIME = 'must be a time of day, such as "22:00"'
+
+# The error types that the models can cause; each text follows the key.
+_PROBLEMS = {
+    "missing": "is missing",
+    "string_type": _TEXT,
+    "path_type": _TEXT,
+    "int_type": _WHOLE,
+    "int_parsing": _WHOLE,
+    "int_parsing_size": _WHOLE,
+    "int_from_float": _WHOLE,
+    "bool_type": _FLAG,
+    "bool_parsing": _FLAG,
+    "tuple_type": _LIST,
+    "dict_type": _TABLE,
+    "model_type": _TABLE,
+    "model_attributes_type": _TABLE,
+    "extra_forbidden": "is not a known key",
+    "decimal_type": _NUMBER,
+    "decimal_parsing": _NUMBER,
+    "finite_number": _NUMBER,
+    "date_type": _DATE,
+    "date_parsing": _DATE,
+    "date_from_datetime_parsing": _DATE,
+    "date_from_datetime_inexact": _DATE,
+    "time_type": _TIME,
+    "time_parsing": _TIME,
+    "greater_than_equal": "must be at least {ge}",
+    "less_than_equal": "must be at most {le}",
+    "literal_error": "must be {expected}, in quotes",
+    "string_pattern_mismatch": "may hold only a-z, 0-9, _ and -",
+    "string_too_short": "must not be empty",
+    "string_too_long": "may have at most {max_length} characters",
+    "value_error": "{error}",
+}
+_UNIONS = {"invert": 'must be true, false or a list of phases, such as ["b"]'}
 
 
 @dataclass(slots=True)
@@ -101,12 +138,12 @@ def _hear_home_assistant(state: LoadState) -> None:
     """In a Home Assistant app: put its options over the file, and what is usual there under it."""
     if state.app:
         state.warnings.extend(state.app.complete(state.tables))
-        overlay.cover_tables(state.tables, state.app.options, Path.cwd(), state.places)
+        environment.cover_tables(state.tables, state.app.options, Path.cwd(), state.places)
 
 
 def _cover_sections(state: LoadState) -> None:
     """Put the environment's sections and lists over those of the file."""
-    overlay.cover_tables(state.tables, state.given, Path.cwd(), state.places)
+    environment.cover_tables(state.tables, state.given, Path.cwd(), state.places)
 
 
 def _ask_the_machine(state: LoadState) -> None:
@@ -145,7 +182,7 @@ def _add_meters(state: LoadState) -> None:
 def _cover_items(state: LoadState) -> None:
     """Put the environment's keys of single meters and schedules over the existing ones."""
     state.tables["schedules"] = state.tables.get("schedules") or [dict(DEFAULT_SCHEDULE)]
-    overlay.cover_items(state.tables, state.given, Path.cwd(), state.places)
+    environment.cover_items(state.tables, state.given, Path.cwd(), state.places)
     for section in SECTIONS:
         state.tables.setdefault(section, {})
 
@@ -209,3 +246,29 @@ def _check_profiles(folder: Path | None) -> None:
         from esquirell import profiles  # noqa: PLC0415 - it takes long, and few have any
 
         profiles.own(folder)
+
+
+def first_sentence(error: ValidationError, data: Table, places: Places) -> str:
+    """Return the first thing that is wrong with `data`; values are never part of it."""
+    first = error.errors(include_url=False, include_input=False)[0]
+    table, key = _locate(first["loc"], data)
+    pattern = _UNIONS.get(key) or _PROBLEMS.get(first["type"], "is not valid")
+    return places.about(table, key, pattern.format_map(first.get("ctx", {})))
+
+
+def _locate(loc: tuple[int | str, ...], data: Table) -> tuple[Route, str]:
+    names: list[Any] = [*loc, "", ""]
+    top, second, third = names[:3]
+    if top in LISTS and isinstance(second, int):
+        key = f"{third}{_place_within(loc[3:])}"
+        return (top, item_name(data[top][second], second)), key
+    if top in SECTIONS:
+        return (top,), str(second)
+    return (), str(top)
+
+
+def _place_within(rest: tuple[int | str, ...]) -> str:
+    """Return the place in a list of tables within a table; a plain list needs none."""
+    if len(rest) > 1 and isinstance(rest[0], int):
+        return f" no. {rest[0] + 1}: {rest[1]}"
+    return ""

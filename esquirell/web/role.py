@@ -8,7 +8,7 @@ from dataclasses import replace
 from esquirell.daemon.following import following_meters
 from esquirell.daemon.parts import Part, RunOnce
 from esquirell.daemon.roles import Role
-from esquirell.runtime.published import published
+from esquirell.runtime.mqtt import published
 from esquirell.runtime.root import Runtime
 from esquirell.web.live import Live
 from esquirell.web.server import web

@@ -3,9 +3,9 @@
 import pytest
 from support.ports import free_port
 
-from esquirell.broker.cleansing import cleanse
 from esquirell.broker.connection import Address, Client, connect
 from esquirell.broker.orders import KEY, VALID_S, Orders
+from esquirell.broker.outage import cleanse
 from esquirell.domain.errors import UnavailableError
 
 

@@ -9,7 +9,6 @@ import pytest
 from support.redis_server import RedisProcess
 from support.waiting import eventually
 
-from esquirell.broker.cleansing import cleanse
 from esquirell.broker.connection import (
     Address,
     Client,
@@ -18,9 +17,9 @@ from esquirell.broker.connection import (
     connect,
     unavailable,
 )
+from esquirell.broker.diagnosis import probe
 from esquirell.broker.lease import Lease
-from esquirell.broker.outage import MOST_WORDS, SOUND_S, Outage
-from esquirell.broker.probe import probe
+from esquirell.broker.outage import MOST_WORDS, SOUND_S, Outage, cleanse
 from esquirell.domain.errors import UnavailableError
 
 

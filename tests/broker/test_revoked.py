@@ -6,7 +6,7 @@ import pytest
 from support.ports import free_port
 
 from esquirell.broker.connection import Address, Client, connect
-from esquirell.broker.revoked import KEPT_S, KEY, RevokedTasks
+from esquirell.broker.held import REVOKED, REVOKED_FOR_S, RevokedTasks
 from esquirell.domain.errors import UnavailableError
 
 
@@ -17,11 +17,11 @@ def test_it_is_remembered_once_however_many_workers_tell_it(client: Client) -> N
 
 
 def test_what_is_old_is_forgotten(client: Client) -> None:
-    client.zadd(KEY, {"old": time.time() - KEPT_S - 1})
+    client.zadd(REVOKED, {"old": time.time() - REVOKED_FOR_S - 1})
     assert RevokedTasks(client).ids() == []
     RevokedTasks(client).add("new")
-    assert client.zcard(KEY) == 1
-    assert 0 < int(client.ttl(KEY)) <= KEPT_S
+    assert client.zcard(REVOKED) == 1
+    assert 0 < int(client.ttl(REVOKED)) <= REVOKED_FOR_S
 
 
 def test_without_redis_one_error_says_so() -> None:

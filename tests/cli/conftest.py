@@ -10,7 +10,7 @@ from support.ports import tuyas_own_ports
 from support.redis_server import RedisProcess
 from support.service import simulated
 
-from esquirell.runtime import process
+from esquirell.runtime import root
 from esquirell.storage.maintenance.migrate import upgrade
 from esquirell.tuya.simulator import SimulatedMeter
 
@@ -32,7 +32,7 @@ def home(tmp_path: Path, tables: Path, monkeypatch: pytest.MonkeyPatch) -> Itera
     # A command leaves the file it was given here, for its children.
     monkeypatch.setenv("ESQUIRELL_CONFIG", "")
     yield Home(tmp_path, tables)
-    process._built.clear()
+    root._built.clear()
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,7 @@ from support.redis_server import RedisProcess
 from support.service import Service, configuration, meter_table
 from support.waiting import eventually
 
-from esquirell.broker.cleansing import cleanse
+from esquirell.broker.outage import cleanse
 from esquirell.broker.queue import KEY_PREFIX, POLLS, queue_key
 
 # Nothing of esquirell is needed in it: a user's tasks as Celery's first steps show them.

@@ -20,13 +20,12 @@ from support.fault_bench import preloaded
 from support.waiting import LIMIT_S, eventually
 
 from esquirell.daemon import logs
-from esquirell.daemon.disk import Disks
 from esquirell.daemon.lock import AlreadyRunningError, RunLock
 from esquirell.daemon.notify import notify, sign_of_life_every_s, still_starting
 from esquirell.daemon.parts import Part, RunOnce, together
 from esquirell.daemon.redis_server import RedisServer, find_redis
 from esquirell.daemon.roles import persistent_name
-from esquirell.daemon.watchdog import HUNG_EXIT_CODE, Gauge, Watchdog
+from esquirell.daemon.watchdog import HUNG_EXIT_CODE, Disks, Gauge, Watchdog
 from esquirell.domain.errors import ConfigError
 
 

@@ -24,7 +24,7 @@ from esquirell.demo.servers import Broker, Page, Servers
 from esquirell.demo.tally import Tally
 from esquirell.demo.watch import TimedMessage, Watch, WatchState
 from esquirell.domain.schedule import Schedule
-from esquirell.runtime.demonstration import Topics, connection_to
+from esquirell.runtime.unconfigured import Topics, connection_to
 
 STATE: dict[str, Any] = {
     "measured_at": "2026-11-22T10:15:00.123Z",

@@ -36,8 +36,7 @@ def main(config: str) -> None:
     sys.setprofile(trace)
     os.environ["ESQUIRELL_CONFIG"] = config
     from esquirell.celery import app  # noqa: PLC0415 - traced, too
-    from esquirell.runtime.process import use  # noqa: PLC0415 - the same
-    from esquirell.runtime.root import Runtime  # noqa: PLC0415 - the same
+    from esquirell.runtime.root import Runtime, use  # noqa: PLC0415 - as above
     from esquirell.settings import load  # noqa: PLC0415 - the same
 
     runtime = Runtime(load(), app)

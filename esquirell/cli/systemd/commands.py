@@ -86,7 +86,7 @@ def uninstall(call: Call, root: Path, purge: bool, mqtt: bool | None) -> None:
 
 def _leave_broker(layout: Layout) -> None:
     """Clear what the service has published; a failure must not stop the removal."""
-    from esquirell.runtime.leaving import leave_broker  # noqa: PLC0415 - it loads paho
+    from esquirell.runtime.mqtt import leave_broker  # noqa: PLC0415 - it loads paho
 
     try:
         found = leave_broker(load(layout.configuration))
