@@ -1,0 +1,66 @@
+"""Costs on History, and its CSV: from a real database, without a service."""
+
+import csv
+import io
+
+import pytest
+from support.past_house import (
+    RECORDED,
+    TEXTS,
+    chosen,
+    figures_of,
+    parts,
+    table,
+)
+
+from esquirell.runtime.storage import Storage
+from esquirell.web.formats import NARROW_SPACE
+from esquirell.web.history import HistoryView
+
+
+def csv_of(storage: Storage, query: str) -> list[dict[str, str]]:
+    lines = HistoryView(storage, RECORDED, chosen(query), TEXTS).csv()
+    return list(csv.DictReader(io.StringIO("".join(lines))))
+
+
+def test_a_csv_has_what_is_shown_and_nothing_else(storage: Storage) -> None:
+    energy = csv_of(storage, "span=month&at=2026-10-25&meter=main&meter=pump")
+    energies = ["energy_import", "energy_export", "energy_import_a", "energy_import_b"]
+    assert list(energy[0]) == ["start", "meter", *energies, "estimated"]
+    assert sum(float(row["energy_import"] or 0) for row in energy) == pytest.approx(147)
+    power = csv_of(storage, "show=power&span=month&at=2026-10-25")
+    assert [key for key in power[0] if "_" in key] == [
+        f"active_power_{part}" for part in ("min", "mean", "max")
+    ]
+    assert csv_of(storage, "show=temperature&meter=gone") == []
+
+
+def test_a_csv_of_costs_has_the_costs(storage: Storage) -> None:
+    costs = csv_of(storage, "show=cost&span=range&at=2026-10-25&until=2026-10-26")
+    assert [(row["start"], row["meter"], row["currency"]) for row in costs] == [
+        ("2026-10-25", "main", "PLN"),
+        ("2026-10-26", "main", "PLN"),
+    ]
+    (part,) = parts(storage, "show=cost&span=range&at=2026-10-25&until=2026-10-26")
+    shown = table(part).sums
+    assert shown
+    total = sum(float(row["total"]) for row in costs)
+    assert figures_of(shown.cells)[-1] == f"{total:.2f} zł"
+    assert csv_of(storage, "show=cost&meter=car") == []
+
+
+def test_costs_of_a_meter_say_what_they_are_made_of(storage: Storage) -> None:
+    (cost,) = parts(storage, "show=cost&span=month&at=2026-10-25")
+    shown = table(cost)
+    assert shown.columns == ["Imported, kWh", "Import cost", "Export credit", "Fixed fees", "Total"]
+    assert list(shown.lines[24].cells) == ["75.00", "75.00", "12.50", "2.00", "64.50"]
+    assert shown.sums
+    # The fees go on in a gap, and in the first hour of the 27th.
+    sums = [cell.partition(NARROW_SPACE) for cell in shown.sums.cells]
+    assert [number for number, _, _ in sums] == ["147.00", "147.00", "24.50", "52.08", "174.58"]
+    assert [unit for _, _, unit in sums] == ["kWh", *["zł"] * 4]
+    assert (cost.title, cost.figure.unit) == ("Cost in zł", "zł")
+
+
+def test_without_a_tariff_there_is_nothing_to_show(storage: Storage) -> None:
+    assert parts(storage, "show=cost&meter=car") == []
