@@ -1,5 +1,6 @@
 """A meter as the configuration describes it."""
 
+import re
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -27,6 +28,15 @@ def check_queue(name: str) -> str:
     return name
 
 
+# Control characters, line ends, changes of the direction of text, and what has no width.
+_UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u200b\u2028-\u202e\u2066-\u2069\ufeff]")
+
+
+def as_shown(text: str) -> str:
+    """Return a text that people see on one line: without characters that would break it."""
+    return " ".join(_UNPRINTABLE.sub(" ", text).split())
+
+
 def worker_of(queue: str) -> str:
     """Name the role of a worker that serves a queue of meters; "" are those without one."""
     return f"worker@{queue}" if queue else "worker"
@@ -50,8 +60,8 @@ class Meter(BaseModel):
     model_config = ConfigDict(defer_build=True, frozen=True, extra="forbid")
 
     name: Slug
-    label: str = ""
-    area: str = ""
+    label: Annotated[str, AfterValidator(as_shown)] = ""
+    area: Annotated[str, AfterValidator(as_shown)] = ""
     device_id: Annotated[str, Field(min_length=1, max_length=64)]
     address: Annotated[str, AfterValidator(check_peer)] = "auto"
     port: Annotated[WholeNumber, Field(ge=1, le=65535)] = 6668

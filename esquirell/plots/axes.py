@@ -105,7 +105,7 @@ class Frame:
     """A span in equal steps of time."""
 
     def __init__(self, span: tuple[datetime, datetime], count: int, zone: str) -> None:
-        self._begin, self._end = span
+        self.span = self._begin, self._end = span
         self._zone = ZoneInfo(zone)
         self.count = count
 

@@ -85,7 +85,7 @@ class Storage(Stores):
         database.renew = _configured_url
         super().__init__(database, given.timezone)
         self._settings = settings
-        self._clock = clock
+        self.clock = clock
         self._spool_file = given.spool_file
         self.calendar = Calendar(given.timezone)
 
@@ -101,28 +101,28 @@ class Storage(Stores):
         """The service that works up statistics."""
         from esquirell.services.statistics import Statistics
 
-        return Statistics(self.periods, self.calendar, self._clock)
+        return Statistics(self.periods, self.calendar, self.clock)
 
     @cached_property
     def history(self) -> "History":
         """The service that reads what people look at."""
         from esquirell.services.history import History
 
-        return History(self.reading_history, self._worked_up, self.calendar, self._clock)
+        return History(self.reading_history, self._worked_up, self.calendar, self.clock)
 
     @cached_property
     def costs(self) -> "Costs":
         """The service that computes what energy costs."""
         from esquirell.services.costs import Costs
 
-        return Costs(self.periods, self.prices, self._settings, self.calendar, self._clock)
+        return Costs(self.periods, self.prices, self._settings, self.calendar, self.clock)
 
     @cached_property
     def fresh_statistics(self) -> "FreshStatistics":
         """What brings statistics up to date for people who look at them."""
         from esquirell.services.freshness import FreshStatistics
 
-        return FreshStatistics(self.statistics, self._clock)
+        return FreshStatistics(self.statistics, self.clock)
 
     def _worked_up(self, meters: Sequence[str] | None) -> "StatisticsStore":
         """Bring the statistics of some meters (None: of all) up to date, and return the store."""

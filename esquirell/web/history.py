@@ -2,7 +2,9 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from functools import cached_property
+from itertools import chain
 
 from esquirell.domain.periods import Calendar
 from esquirell.domain.quantity import QUANTITIES, total_of
@@ -27,6 +29,8 @@ STEPS = 840
 _MOST_TWINS = 2
 _ENERGIES = tuple(key for key in QUANTITIES if is_energy(key))
 _FINE = {"quarter", "hour"}
+_SLIVER = timedelta(hours=6)
+_LEAST = timedelta(milliseconds=1)
 _COST_PERIODS: Mapping[View, CostPeriod] = {
     "raw": "hour",
     "quarter": "hour",
@@ -178,6 +182,8 @@ class HistoryView:
         if not keys:
             return self._nothing(span, QUANTITIES[quantity].unit)
         found = _from_first(self._read(keys, span, meters), span)
+        if span.length == "day" and not self._selection.compare and found.columns.view == "raw":
+            found = _around_what_there_is(found, self._calendar, self._storage.clock())
         return figures(found, Choice(keys_of, self._name(keys_of)), self._calendar, STEPS)[0]
 
     # Costs.
@@ -312,3 +318,19 @@ def _from_first(found: Found, span: Span) -> Found:
     rows: list[Row] = list(found.rows)
     begin = min((row.at for row in rows), default=found.span[1])
     return Found(found.columns, (begin, found.span[1]), iter(rows))
+
+
+def _around_what_there_is(found: Found, calendar: Calendar, now: datetime) -> Found:
+    """Leave the hours out in which there can be nothing, if that is most of a day.
+
+    Such as the day on which a meter is added: its curve would be a sliver.
+    """
+    first = next(found.rows, None)
+    if first is None:
+        return replace(found, rows=iter(()))
+    end = min(found.span[1], max(first.at, now))
+    if end - first.at < _SLIVER:
+        last_hour = calendar.floor(end - _LEAST, "hour")
+        span = calendar.floor(first.at, "hour"), calendar.after(last_hour, "hour")
+        found = replace(found, span=span)
+    return replace(found, rows=chain([first], found.rows))

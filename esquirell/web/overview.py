@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from typing import Literal
 
 from esquirell.domain.errors import UnavailableError
@@ -237,19 +238,22 @@ def _height(value: float, low: float, high: float) -> float:
 def sparkline(points: Sequence[float | None]) -> str:
     """Return the path of a curve in its box; longer gaps are left open.
 
-    A curve that has just begun fills the box: of an hour, its minutes would be a dot.
+    A curve that has just begun fills the box: of an hour, its minutes would be a dot. So is one
+    point between two gaps, by the round ends of the line.
     """
-    known = [value for value in points if value is not None]
-    if not known:
+    places = [number for number, value in enumerate(points) if value is not None]
+    if not places:
         return ""
-    points = points[next(at for at, value in enumerate(points) if value is not None) :]
+    points = points[places[0] :]
     ends = _ends(points)
     step = WIDTH / max(1, len(points) - 1)
-    parts, last = [], -1 - LONGEST_GAP
+    # Who is polled each ten minutes gets a line, too.
+    longest = max(LONGEST_GAP, 2 * min((b - a for a, b in pairwise(places)), default=0))
+    parts, last = [], -1 - longest
     for number, value in enumerate(points):
         if value is not None:
-            pen = "L" if number - last <= LONGEST_GAP else "M"
+            pen = "L" if number - last <= longest else "M"
             parts.append(f"{pen}{number * step:.1f} {_height(value, *ends):.1f}")
             last = number
-    # One point alone is drawn as a dot, by the round ends of the line.
-    return "".join(parts) if len(known) > 1 else f"{parts[0]}h0"
+    strokes = "".join(parts).split("M")[1:]
+    return "".join(f"M{one}" if "L" in one else f"M{one}h0" for one in strokes)

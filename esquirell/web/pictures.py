@@ -7,6 +7,7 @@ from functools import cache
 from html import escape
 
 from esquirell.plots import svg
+from esquirell.plots.axes import Frame
 from esquirell.plots.figure import Figure
 from esquirell.plots.legend import colour_of
 from esquirell.plots.readout import readout
@@ -51,9 +52,10 @@ def live_of(figure: Figure, span: tuple[datetime, datetime], texts: Texts) -> st
     alone = len(meters) == len(curves) > 0 and "" not in meters
     if drawn.kind != "lines" or drawn.panels or not alone or not _holds(span, datetime.now(UTC)):
         return ""
+    begin, end = drawn.axis.span if isinstance(drawn.axis, Frame) else span
     data = {
-        "from": span[0].timestamp(),
-        "until": span[1].timestamp(),
+        "from": begin.timestamp(),
+        "until": end.timestamp(),
         "unit": 1000 if drawn.unit == "kW" else 1,
         "meters": [[one.meter, colour_of(one)] for one in curves],
     }

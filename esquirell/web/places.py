@@ -63,10 +63,12 @@ def _digest(parts: object) -> str:
 def _sum_of(meters: Sequence[MeterSnapshot], texts: Texts, formats: Formats) -> str:
     """Return the power and the energy of today of an area; nothing is counted twice."""
     part = House(tuple(meters)).apart
-    if part.power is None and part.today.imported is None:
-        return ""
-    today = texts("now.area_today", energy=formats.energy(part.today.imported))
-    return f"{formats.power(part.power)} · {today}"
+    imported = part.today.imported
+    sums = [
+        "" if part.power is None else formats.power(part.power),
+        "" if imported is None else texts("now.area_today", energy=formats.energy(imported)),
+    ]
+    return " · ".join(filter(None, sums))
 
 
 def note_of(house: House, texts: Texts) -> str:
