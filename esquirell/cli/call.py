@@ -52,7 +52,7 @@ class Call:
             os.environ["ESQUIRELL_CONFIG"] = str(self.config.absolute())
         settings = load()
         click.get_current_context().call_on_close(partial(hand_over, settings.state_dir))
-        for warning in settings.warnings if self.warns else ():
+        for warning in (*settings.warnings, *settings.damage) if self.warns else ():
             warn(warning)
         return settings
 

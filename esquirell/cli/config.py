@@ -56,8 +56,12 @@ def summary(settings: Settings) -> str:
 
 
 def _errors(settings: Settings) -> Iterator[str]:
+    yield from settings.left_out.values()
+    yield from settings.damaged_profiles.values()
     choices = Choices(lambda: settings.profiles_dir)
     for meter in settings.meters:
+        if meter.profile in settings.damaged_profiles:
+            continue
         try:
             choices.of(meter)
         except ConfigError as error:

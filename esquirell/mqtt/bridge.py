@@ -43,10 +43,14 @@ REMOVAL_S = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What the bridge publishes; each call may raise UnavailableError."""
+    """What the bridge publishes; each call may raise UnavailableError.
+
+    `left_out` are meters that exist, and can't be read as their configuration is damaged.
+    """
 
     about: About
     meters: Callable[[], Sequence[MeterInfo]]
+    left_out: Callable[[], Mapping[str, MeterStatus]]
     info: Callable[[], Mapping[str, object]]
     health: Callable[[], Mapping[str, Any]]
     schedules: Callable[[], States]
@@ -90,6 +94,7 @@ class Bridge:
         self._renew_at: float | None = None
         self._schedules_from = 0.0
         self._meters: dict[str, MeterInfo] = {}
+        self._left_out: Mapping[str, MeterStatus] = {}
         self._states: dict[str, str] = {}
         self._announced: dict[str, tuple[object, ...]] = {}
         self._on_news: Callable[[], None] = lambda: None
@@ -158,7 +163,8 @@ class Bridge:
         if now >= self._schedules_from:
             self._schedules.follow(self._facts.schedules, self._facts.version_of, now)
         priced = [name for name, info in self._meters.items() if info.currency]
-        self._retained.reconcile(Present(self._meters, priced, self._schedules.known))
+        meters, priced = {*self._meters, *self._left_out}, [*priced, *self._left_out]
+        self._retained.reconcile(Present(meters, priced, self._schedules.known))
 
     def _begin(self, now: float) -> None:
         """Read what the broker holds on a new connection, before announcing anything."""
@@ -216,11 +222,20 @@ class Bridge:
             self._announced.pop(name, None)
             self._states.pop(name, None)
         for name, info in self._meters.items():
-            self._retained.adopt(self._topics.meter_state(name), "meter", name)
-            self._retained.adopt(self._topics.meter_availability(name), "meter", name)
-            self._retained.adopt(self._topics.meter_cost(name), "cost", name)
+            self._adopt(name)
             self._announce(info)
             self._watch(name, info)
+        self._left_out = self._facts.left_out()
+        for name, status in self._left_out.items():
+            # Home Assistant keeps the device, as an earlier run announced it.
+            self._adopt(name)
+            self._retained.adopt(self._topics.discovery(self._topics.meter_id(name)), "meter", name)
+            self._publisher.availability(name, status, "offline")
+
+    def _adopt(self, name: str) -> None:
+        self._retained.adopt(self._topics.meter_state(name), "meter", name)
+        self._retained.adopt(self._topics.meter_availability(name), "meter", name)
+        self._retained.adopt(self._topics.meter_cost(name), "cost", name)
 
     def _publish_info(self) -> None:
         """Publish what the whole is, if that is new: with the schemas of commands it is long."""

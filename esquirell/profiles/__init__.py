@@ -2,12 +2,13 @@
 
 from esquirell.profiles.choices import Choices
 from esquirell.profiles.document import parse
-from esquirell.profiles.library import find, own, shipped, titles
+from esquirell.profiles.library import find, own, own_usable, shipped, titles
 
 __all__ = [
     "Choices",
     "find",
     "own",
+    "own_usable",
     "parse",
     "shipped",
     "titles",

@@ -15,7 +15,7 @@ from esquirell.domain.growth import Growth
 from esquirell.domain.meter import Meter
 from esquirell.domain.profile import Profile
 from esquirell.profiles.chosen import UNKNOWN, Choice
-from esquirell.profiles.library import find, own, shipped
+from esquirell.profiles.library import find, own_usable, shipped
 from esquirell.profiles.memory import Memory, NullMemory, Remembered
 
 log = logging.getLogger(__name__)
@@ -205,9 +205,9 @@ class Choices:
         self, meter: Meter, sent: Mapping[str, Any], answer: Mapping[str, Any] | None = None
     ) -> Choice:
         """Choose by what was sent; a vendor's description is corrected by one `answer` alone."""
-        mine = own(self._directory())
+        mine, damaged = own_usable(self._directory())
         if meter.profile != "auto":
-            return Choice(find(meter.profile, mine))
+            return Choice(find(meter.profile, mine, damaged))
         from esquirell.profiles.choice import choose  # noqa: PLC0415 - only "auto" needs it
         from esquirell.profiles.described import identity  # noqa: PLC0415 - the same
 

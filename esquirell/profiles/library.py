@@ -49,24 +49,45 @@ def own(directory: Path | None) -> dict[str, Profile]:
 
     Raises ConfigError when one is invalid or can't be read.
     """
+    return {file.stem: read(file) for file in _own_files(directory)}
+
+
+def own_usable(directory: Path | None) -> tuple[dict[str, Profile], dict[str, str]]:
+    """Return the user's own profiles by name, and of those that can't be used why.
+
+    Raises ConfigError when the directory can't be read.
+    """
+    usable, damaged = {}, {}
+    for file in _own_files(directory):
+        try:
+            usable[file.stem] = read(file)
+        except ConfigError as error:
+            damaged[file.stem] = str(error)
+    return usable, damaged
+
+
+def _own_files(directory: Path | None) -> list[Path]:
     if directory is None:
-        return {}
+        return []
     try:
-        found = sorted(file for file in directory.iterdir() if file.name.endswith(_ENDING))
+        return sorted(file for file in directory.iterdir() if file.name.endswith(_ENDING))
     except FileNotFoundError:
-        return {}
+        return []
     except OSError as error:
         raise ConfigError(f"{directory} can't be read: {error.strerror}") from error
-    return {file.stem: read(file) for file in found}
 
 
-def find(name: str, own: Mapping[str, Profile] | None = None) -> Profile:
+def find(
+    name: str, own: Mapping[str, Profile] | None = None, damaged: Mapping[str, str] | None = None
+) -> Profile:
     """Return a profile by name, the user's `own` first.
 
-    Raises ConfigError with the nearest name when there is none.
+    Raises ConfigError when it is among the `damaged`, and with the nearest name when there is none.
     """
     if own and name in own:
         return own[name]
+    if damaged and name in damaged:
+        raise ConfigError(damaged[name])
     if name in _entries():
         return _load(name)
     raise ConfigError(

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+from esquirell.domain.reading import MeterStatus
 from esquirell.mqtt.bridge import Bridge, Facts
 from esquirell.mqtt.discovery import MeterInfo
 from esquirell.mqtt.memory import Memory
@@ -43,6 +44,7 @@ class Bridging:
         facts = Facts(
             about(settings),
             self._meter_infos,
+            self._left_out,
             self.info,
             self.health.report,
             self.schedules.states,
@@ -74,6 +76,12 @@ class Bridging:
         level = logging.getLevelName(logging.getLogger().level).lower()
         info = self._info_cache.info(self.settings(), self.mqtt.topics.base)
         return info | {"log_level": level}
+
+    def _left_out(self) -> dict[str, MeterStatus]:
+        settings = self.settings()
+        names = [name for name in settings.left_out if name not in settings.meter_names]
+        known = self.polling.storage.readings.statuses() if names else {}
+        return {name: known.get(name, MeterStatus()) for name in names}
 
     def _meter_infos(self) -> Sequence[MeterInfo]:
         devices, storage = self.polling.devices, self.polling.storage

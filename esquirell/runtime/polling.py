@@ -74,6 +74,7 @@ class Polling:
 
     `queues` are those of meters that this process serves, beside the meters without one, `served`
     all of them with "" for those. `parent` is the worker that reads the meters for this process.
+    `left_out` says of meters whose files are damaged why.
     """
 
     meters: Callable[[], Sequence[Meter]]
@@ -86,6 +87,7 @@ class Polling:
     queues: tuple[str, ...] = ()
     served: tuple[str, ...] = ("",)
     parent: str = ""
+    left_out: Callable[[], Mapping[str, str]] = dict
 
     @property
     def reads(self) -> bool:
@@ -118,7 +120,9 @@ class Polling:
     @cached_property
     def fetch(self) -> Fetch:
         """The work behind the tasks."""
-        return Fetch(self.poller, self.meters, self.remote, self.devices.capture.take)
+        return Fetch(
+            self.poller, self.meters, self.remote, self.devices.capture.take, self.left_out
+        )
 
     @cached_property
     def remote(self) -> RemoteReads:

@@ -1,5 +1,6 @@
 """The composition root: builds every part of a process once, on first use."""
 
+import logging
 import os
 import socket
 import threading
@@ -44,6 +45,9 @@ from esquirell.settings.state_files import is_there, missing_state_dir
 
 if TYPE_CHECKING:
     from esquirell.runtime.backfilling import Backfilling
+
+
+log = logging.getLogger(__name__)
 
 
 def now() -> datetime:
@@ -98,15 +102,30 @@ class Runtime:
                     f"{after.source or 'the environment'} no longer has any meters: restart the "
                     "service if that is intended"
                 )
-            self.settings = after
+            self._say_left_out(before, after)
+            self.settings = _with_damaged(before, after)
         # Connections of meters that were removed, or are another device now.
         for meter in set(before.meters) - set(self.meters()):
             self.devices.transport.forget(meter.name)
         self.polling.forget(sorted(_names(before) - _names(self.settings)))
 
+    def _say_left_out(self, before: Settings, after: Settings) -> None:
+        for name, problem in after.left_out.items():
+            if before.left_out.get(name) != problem:
+                log.error("%s: the meter %s stays as it was", problem, name)
+
     def meters(self) -> Sequence[Meter]:
         """Return the configured meters."""
         return self.settings.meters
+
+    def left_out(self) -> dict[str, str]:
+        """Return the added meters whose files can't be used, and why."""
+        return self.settings.left_out
+
+    def _damaged(self) -> list[str]:
+        """Return why meters and profiles in damaged files are not used."""
+        settings = self.settings
+        return [*settings.left_out.values(), *settings.damaged_profiles.values()]
 
     @cached_property
     def place(self) -> StatePlace:
@@ -162,6 +181,7 @@ class Runtime:
             self.shared,
             self.mqtt,
             self.measuring,
+            left_out=self.left_out,
         )
 
     @cached_property
@@ -215,7 +235,7 @@ class Runtime:
         """Writes meters that are added while the service runs."""
         return Inventory(
             MeterFiles(self.settings.state_dir),
-            lambda: KnownMeters(self.settings.meters, self.settings.added),
+            lambda: KnownMeters(self.settings.meters, self.settings.added, self.left_out()),
             self.devices.try_out,
             self.devices.note,
             self.devices.reports_often,
@@ -238,7 +258,7 @@ class Runtime:
             self.mqtt.connection.report if self.mqtt.bridges else dict,
             self.self_report.process,
         )
-        configured = Configured(self.meters, self.schedules.active)
+        configured = Configured(self.meters, self.schedules.active, self._damaged)
         return Health(configured, readings, shared.presence, queues, here, now)
 
     @cached_property
@@ -269,6 +289,13 @@ class Runtime:
 
     def _interval_s(self, meter: str) -> float:
         return self.schedules.pace_s(meter) or USUAL_INTERVAL_S
+
+
+def _with_damaged(before: Settings, after: Settings) -> Settings:
+    """Keep the meters whose files were damaged meanwhile as they were."""
+    kept = [meter for meter in before.meters if meter.name in after.left_out.keys() - _names(after)]
+    added = (*after.added, *(meter.name for meter in kept))
+    return after.model_copy(update={"meters": (*after.meters, *kept), "added": added})
 
 
 def _names(settings: Settings) -> set[str]:

@@ -23,7 +23,8 @@ _OPTIONS = {"scheduled": replace(SCHEDULED, shared_s=SHARED_S), "on_demand": ON_
 class Fetch:
     """Reads meters by their names, those of other workers through them.
 
-    `capture` takes a capture of a meter, see `services.capture`.
+    `capture` takes a capture of a meter, see `services.capture`. `left_out` says of configured
+    meters that can't be read why.
     """
 
     def __init__(
@@ -32,19 +33,25 @@ class Fetch:
         meters: Callable[[], Sequence[Meter]],
         remote: RemoteReads,
         capture: Callable[[Meter], dict[str, Any]],
+        left_out: Callable[[], Mapping[str, str]] = dict,
     ) -> None:
         self._poller = poller
         self._meters = meters
         self._remote = remote
         self._capture = capture
+        self._left_out = left_out
 
     def scheduled(
         self, names: Sequence[str] | None, check_cancelled: CheckCancelled
     ) -> dict[str, Any]:
         """Poll the named meters, or all; a meter that is being read already is left out.
 
-        Raises CommandError for an unknown name.
+        One whose configuration is damaged holds up no other one. Raises CommandError for an unknown
+        name.
         """
+        if names is not None:
+            left_out = self._left_out()
+            names = [name for name in names if name not in left_out] or names
         return self._fetched(self.chosen(names), "scheduled", check_cancelled)
 
     def on_demand(
@@ -150,6 +157,8 @@ class Fetch:
         wanted = list(dict.fromkeys(names))
         for name in wanted:
             if name not in known:
+                if problem := self._left_out().get(name):
+                    raise CommandError("unavailable", f"{name} is left out: {problem}")
                 listed = ", ".join(known) or "none is configured"
                 raise CommandError("unknown_meter", f"there is no meter {name}; known: {listed}")
             if not known[name].enabled:

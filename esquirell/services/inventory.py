@@ -3,7 +3,7 @@
 import ipaddress
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -47,10 +47,14 @@ class MeterFiles(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """The meters in force, and the names of those that were added here."""
+    """The meters in force, and the names of those that were added here.
+
+    `left_out` are those whose files are damaged, and why.
+    """
 
     meters: Sequence[Meter]
     added: Collection[str]
+    left_out: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def names(self) -> set[str]:
@@ -128,7 +132,8 @@ class Inventory:
 
     def remove(self, removal: MeterRemoval) -> Table:
         """Remove a meter; its history stays unless it is to be forgotten."""
-        self._table(removal.name)
+        if removal.name not in self.known().left_out:
+            self._table(removal.name)
         if readers := self.readers(removal.name):
             raise CommandError(
                 "invalid_payload",
@@ -142,6 +147,8 @@ class Inventory:
     def _table(self, name: str) -> Table:
         """Return the settings of a meter that was added here."""
         known = self.known()
+        if problem := known.left_out.get(name):
+            raise CommandError("unavailable", f"{name} is left out: {problem}")
         if name not in known.names:
             listed = ", ".join(sorted(known.names)) or "none is configured"
             raise CommandError("unknown_meter", f"there is no meter {name}; known: {listed}")

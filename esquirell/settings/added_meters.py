@@ -5,7 +5,7 @@ Each is a TOML file with the keys of one `[[meters]]` table, readable by its own
 
 import os
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,16 +35,27 @@ def file_of(state_dir: Path, name: str) -> Path:
     return folder_of(state_dir) / f"{name}.toml"
 
 
-def include(data: Table, state_dir: Path, places: Places, edit: Edit | None = None) -> list[str]:
-    """Put the added meters among those of the configuration; return their names.
+def names(state_dir: Path) -> list[str]:
+    """Return the names of the added meters, in their order. Raises ConfigError."""
+    return [file.stem for file in _files(state_dir)]
+
+
+def include(
+    data: Table,
+    state_dir: Path,
+    places: Places,
+    edit: Edit | None = None,
+    but: Collection[str] = (),
+) -> list[str]:
+    """Put the added meters, `but` some, among those of the configuration; return their names.
 
     `edit` replaces what a file says. Raises ConfigError for an invalid file, and for a name that
     the configuration uses as well.
     """
     configured = data.setdefault("meters", [])
     known = [table.get("name") for table in configured if isinstance(table, dict)]
-    names = []
-    for file, table in _tables(state_dir, edit):
+    included = []
+    for file, table in _tables(state_dir, edit, but):
         name = str(table["name"])
         if name in known:
             raise ConfigError(
@@ -53,8 +64,8 @@ def include(data: Table, state_dir: Path, places: Places, edit: Edit | None = No
         places.note(("meters", name), str(file))
         prepare_table(table, Meter, ("meters", name), file.parent, places)
         configured.append(table)
-        names.append(name)
-    return names
+        included.append(name)
+    return included
 
 
 def are_hidden(state_dir: Path) -> bool:
@@ -68,23 +79,27 @@ def are_hidden(state_dir: Path) -> bool:
         return False
 
 
-def version_of(state_dir: Path) -> tuple[tuple[str, int, int], ...]:
+def version_of(state_dir: Path) -> tuple[tuple[str, int, int, int], ...]:
     """Return a value that changes with every change to the files; empty when there are none."""
     try:
         with os.scandir(folder_of(state_dir)) as entries:
             found = [(entry.name, entry.stat()) for entry in entries if _is_meter(entry.name)]
     except OSError:
         return ()
-    return tuple(sorted((name, seen.st_mtime_ns, seen.st_size) for name, seen in found))
+    return tuple(
+        sorted((name, seen.st_mtime_ns, seen.st_size, seen.st_mode) for name, seen in found)
+    )
 
 
 def _is_meter(name: str) -> bool:
     return name.endswith(".toml") and not name.startswith(".")
 
 
-def _tables(state_dir: Path, edit: Edit | None) -> Iterator[tuple[Path, Table]]:
+def _tables(
+    state_dir: Path, edit: Edit | None, but: Collection[str]
+) -> Iterator[tuple[Path, Table]]:
     for file in _files(state_dir):
-        if edit is None or file.stem != edit.name:
+        if file.stem not in but and (edit is None or file.stem != edit.name):
             yield file, _read(file)
     if edit is not None and edit.table is not None:
         yield file_of(state_dir, edit.name), dict(edit.table) | {"name": edit.name}
@@ -93,10 +108,18 @@ def _tables(state_dir: Path, edit: Edit | None) -> Iterator[tuple[Path, Table]]:
 def _files(state_dir: Path) -> list[Path]:
     folder = folder_of(state_dir)
     try:
-        return sorted(file for file in folder.glob("*.toml") if _is_meter(file.name))
+        return sorted(file for file in folder.iterdir() if _is_meter(file.name))
+    except FileNotFoundError:
+        return []
     except PermissionError:
         return []  # see `are_hidden`
-    except (OSError, ValueError) as error:
+    except NotADirectoryError:
+        if folder.exists():
+            raise ConfigError(f"{folder} is a file: remove it, meters are in a folder") from None
+        return []
+    except OSError as error:
+        raise ConfigError(f"{folder} can't be read: {error.strerror}") from error
+    except ValueError as error:
         raise ConfigError(f"{folder} can't be read: {error}") from error
 
 

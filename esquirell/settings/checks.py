@@ -62,6 +62,8 @@ def _upstream(settings: Settings) -> Iterator[Problem]:
     for name, first in upstream.items():
         seen, above = {name}, first
         while above:
+            if above in settings.left_out:
+                break
             if above not in upstream:
                 yield ("meters", name), "upstream", f"names {above}, which is no configured meter"
                 break
@@ -86,7 +88,7 @@ def _tariffs(settings: Settings) -> Iterator[Problem]:
 
 
 def _strangers(settings: Settings, table: Route, names: Iterable[str] | None) -> Iterator[Problem]:
-    known = {meter.name for meter in settings.meters}
+    known = {meter.name for meter in settings.meters} | settings.left_out.keys()
     for name in names or ():
         if name not in known:
             yield table, "meters", f"names {name}, which is no configured meter"

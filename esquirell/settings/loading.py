@@ -70,7 +70,8 @@ class LoadState:
     """A configuration being loaded: what was read, and the `tables` that the steps complete.
 
     `places` knows where each setting came from; `warnings` holds one sentence each. `app` is what
-    Home Assistant says if this runs as its app.
+    Home Assistant says if this runs as its app. `left_out` are added meters whose files can't be
+    used, and why.
     """
 
     file: ConfigFile
@@ -78,6 +79,7 @@ class LoadState:
     environ: Mapping[str, str]
     edit: added_meters.Edit | None = None
     app: home_assistant_app.App | None = None
+    left_out: Mapping[str, str] = field(default_factory=dict)
     places: Places = field(init=False)
     tables: Table = field(init=False)
     added: list[str] = field(default_factory=list)
@@ -97,10 +99,45 @@ def load(
 
     The file is `path`, else `$ESQUIRELL_CONFIG`, else the first one found in the usual places.
     Without a file, only the `ESQUIRELL_…` variables and the options of a Home Assistant app count.
-    Meters that were added are in the state directory; `edit` is a change to one of them. Raises
-    ConfigError with one sentence that names the place and what to change.
+    Meters that were added are in the state directory; one whose file is damaged is left out, and
+    holds up no other one. `edit` is a change to one of them, which must work. Raises ConfigError
+    with one sentence that names the place and what to change.
     """
-    return complete(_read(path, os.environ if environ is None else environ, edit))
+    environ = os.environ if environ is None else environ
+    if edit is not None:
+        left_out = load(path, environ).left_out
+        others = {name: left_out[name] for name in left_out if name != edit.name}
+        return complete(_read(path, environ, edit, others))
+    try:
+        return complete(_read(path, environ))
+    except ConfigError as error:
+        return _without_damaged(path, environ, error)
+
+
+def _without_damaged(path: Path | None, environ: Mapping[str, str], error: ConfigError) -> Settings:
+    """Load the settings with those added meters that work. Raises `error` if it is not of one."""
+    candidates = _added(_read(path, environ))
+    left_out = dict.fromkeys(candidates, str(error))
+    if not candidates:
+        raise error
+    settings = complete(_read(path, environ, None, left_out))
+    for name in candidates:
+        others = {key: problem for key, problem in left_out.items() if key != name}
+        try:
+            settings = complete(_read(path, environ, None, others))
+        except ConfigError as problem:
+            left_out[name] = str(problem)
+        else:
+            left_out = others
+    return settings.model_copy(update={"left_out": left_out})
+
+
+def _added(state: LoadState) -> list[str]:
+    """Return the names of the meters that were added. Raises ConfigError."""
+    for step in OF_THE_FILE:
+        step(state)
+    state_dir = state.tables["state_dir"]
+    return added_meters.names(Path(state_dir)) if isinstance(state_dir, str) else []
 
 
 def complete(state: LoadState) -> Settings:
@@ -109,19 +146,23 @@ def complete(state: LoadState) -> Settings:
         step(state)
     settings = _validated(state)
     check(settings, state.places)
-    _check_profiles(settings.profiles_dir)
-    return settings
+    damaged = _damaged_profiles(settings.profiles_dir)
+    return settings.model_copy(update={"damaged_profiles": damaged}) if damaged else settings
 
 
 def _read(
-    path: Path | None, environ: Mapping[str, str], edit: added_meters.Edit | None
+    path: Path | None,
+    environ: Mapping[str, str],
+    edit: added_meters.Edit | None = None,
+    left_out: Mapping[str, str] | None = None,
 ) -> LoadState:
     """Read the file and the environment."""
     file, given = files.find(path, environ), environment.read(environ)
     app = home_assistant_app.read(environ)
     if file is None and not given and app is None:
         raise files.NoConfigurationError
-    return LoadState(file or ConfigFile(None, {}, exposed=False), given, environ, edit, app)
+    file = file or ConfigFile(None, {}, exposed=False)
+    return LoadState(file, given, environ, edit, app, left_out or {})
 
 
 def _prepare_file(state: LoadState) -> None:
@@ -164,14 +205,17 @@ def _add_meters(state: LoadState) -> None:
     state_dir = state.tables["state_dir"]
     # Anything but text is rejected later, with the other settings.
     if isinstance(state_dir, str):
-        state.added = added_meters.include(state.tables, Path(state_dir), state.places, state.edit)
+        folder = Path(state_dir)
+        state.added = added_meters.include(
+            state.tables, folder, state.places, state.edit, state.left_out
+        )
         if added_meters.are_hidden(Path(state_dir)):
             state.warnings.append(
                 f"meters that were added in {state_dir} are left out, as this user may not look "
                 "into it: run this with sudo, or as its owner"
             )
             return
-    if not state.tables.get("meters"):
+    if not state.tables.get("meters") and not state.left_out:
         state.warnings.append(
             home_assistant_app.NO_METER
             if state.app
@@ -182,9 +226,17 @@ def _add_meters(state: LoadState) -> None:
 def _cover_items(state: LoadState) -> None:
     """Put the environment's keys of single meters and schedules over the existing ones."""
     state.tables["schedules"] = state.tables.get("schedules") or [dict(DEFAULT_SCHEDULE)]
-    environment.cover_items(state.tables, state.given, Path.cwd(), state.places)
+    given = [one for one in state.given if not _is_left_out(state, one)]
+    environment.cover_items(state.tables, given, Path.cwd(), state.places)
     for section in SECTIONS:
         state.tables.setdefault(section, {})
+
+
+def _is_left_out(state: LoadState, given: Assignment) -> bool:
+    """Whether a variable is about a meter that is left out."""
+    kind, *spelt = given.table or ("",)
+    names = {name.replace("-", "_") for name in state.left_out}
+    return kind == "meters" and bool({*spelt} & (names | state.left_out.keys()))
 
 
 def _read_secrets(state: LoadState) -> None:
@@ -218,11 +270,11 @@ def _compare_addresses(state: LoadState) -> None:
             )
 
 
-STEPS: tuple[Callable[[LoadState], None], ...] = (
-    _prepare_file,
-    _hear_home_assistant,
-    _cover_sections,
-    _ask_the_machine,
+Steps = tuple[Callable[[LoadState], None], ...]
+
+OF_THE_FILE: Steps = (_prepare_file, _hear_home_assistant, _cover_sections, _ask_the_machine)
+STEPS: Steps = (
+    *OF_THE_FILE,
     _add_meters,
     _cover_items,
     _compare_addresses,
@@ -231,7 +283,12 @@ STEPS: tuple[Callable[[LoadState], None], ...] = (
 
 
 def _validated(state: LoadState) -> Settings:
-    found = {"source": state.file.source, "added": state.added, "warnings": state.warnings}
+    found = {
+        "source": state.file.source,
+        "added": state.added,
+        "left_out": state.left_out,
+        "warnings": state.warnings,
+    }
     try:
         return Settings.model_validate(state.tables | found)
     except ValidationError as error:
@@ -240,12 +297,13 @@ def _validated(state: LoadState) -> Settings:
     raise ConfigError(problem)
 
 
-def _check_profiles(folder: Path | None) -> None:
+def _damaged_profiles(folder: Path | None) -> dict[str, str]:
     """Load the user's own profiles: an invalid one is reported now, not at the first reading."""
-    if folder is not None and folder.exists():
-        from esquirell import profiles  # noqa: PLC0415 - it takes long, and few have any
+    if folder is None or not folder.exists():
+        return {}
+    from esquirell import profiles  # noqa: PLC0415 - it takes long, and few have any
 
-        profiles.own(folder)
+    return profiles.own_usable(folder)[1]
 
 
 def first_sentence(error: ValidationError, data: Table, places: Places) -> str:

@@ -258,18 +258,28 @@ class Settings(Configuration):
     """The effective configuration, and what was found while loading it.
 
     `source` is the file it came from, None without one; `added` names the meters whose files are in
-    the state directory; `warnings` holds one sentence each. Nothing in `state_dir` needs to exist:
-    whoever uses a file creates it.
+    the state directory; `warnings` holds one sentence each. `left_out` says of each added meter
+    whose file can't be used why, `damaged_profiles` the same of the user's own profiles. Nothing in
+    `state_dir` needs to exist: whoever uses a file creates it.
     """
 
     source: Path | None = None
     added: tuple[str, ...] = ()
+    left_out: dict[str, str] = {}
+    damaged_profiles: dict[str, str] = {}
     warnings: tuple[str, ...] = ()
 
     @property
     def configured(self) -> tuple[Meter, ...]:
         """The meters of the file and the environment, without those that were added."""
         return tuple(meter for meter in self.meters if meter.name not in self.added)
+
+    @property
+    def damage(self) -> list[str]:
+        """One sentence about each meter that is left out, and each own profile that is not used."""
+        meters = [f"{why}: the meter {name} is left out" for name, why in self.left_out.items()]
+        profiles = self.damaged_profiles.items()
+        return [*meters, *(f"{why}: the profile {name} is not used" for name, why in profiles)]
 
     @property
     def meter_names(self) -> list[str]:

@@ -13,7 +13,7 @@ from esquirell.settings.values import write_span
 
 MASK = "***"
 
-_FOUND_OUT = {"source", "added", "warnings"}
+_FOUND_OUT = {"source", "added", "left_out", "damaged_profiles", "warnings"}
 
 
 def masked(settings: Settings) -> dict[str, Any]:

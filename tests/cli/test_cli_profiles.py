@@ -104,9 +104,7 @@ def test_a_faulty_profile_is_told_with_its_place(home: Home) -> None:
     assert (told.code, told.json["ok"], len(told.json["errors"])) == (2, False, 1)
 
 
-@pytest.mark.parametrize(
-    "command", [("config", "check"), ("fetch",), ("profiles", "list"), ("doctor",)]
-)
+@pytest.mark.parametrize("command", [("config", "check"), ("profiles", "list"), ("doctor",)])
 def test_a_faulty_own_profile_is_a_configuration_error(
     home: Home, command: tuple[str, ...]
 ) -> None:
@@ -115,6 +113,14 @@ def test_a_faulty_own_profile_is_a_configuration_error(
     said = esquirell(*command)
     assert said.code == (1 if command == ("doctor",) else 2)
     assert f"{file}: datapoints.18.code is missing" in said.out + said.err
+
+
+def test_a_faulty_own_profile_holds_up_no_other_meter(home: Home) -> None:
+    home.configure(meter(profile='profile = "plug"'))
+    file = add_profile(home, text=MINE.replace("code", "kode"))
+    said = esquirell("meters", "show", "main", "--json")
+    assert said.code == 0
+    assert f"warning: {file}: datapoints.18.code is missing" in said.err
 
 
 def test_an_own_profile_can_be_configured(home: Home) -> None:

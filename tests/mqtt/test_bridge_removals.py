@@ -24,6 +24,7 @@ from support.mqtt_parts import (
 from support.waiting import eventually
 
 from esquirell.domain.errors import UnavailableError
+from esquirell.domain.reading import MeterStatus
 from esquirell.mqtt.claim import Claim
 from esquirell.mqtt.client import Connection
 from esquirell.mqtt.memory import Memory, Place
@@ -72,6 +73,26 @@ def test_a_meter_removed_while_we_were_away_disappears(broker: Mosquitto, house:
     with bridge_in(house, broker.port) as (bridge, _):
         repeatedly(lambda: refresh(house, bridge), lambda: not about("garage", broker))
         assert len(about("main", broker)) == 2
+
+
+def test_a_meter_whose_configuration_is_damaged_stays_announced_and_is_offline(
+    broker: Mosquitto, house: House
+) -> None:
+    house.meters = [info_of("main"), info_of("garage")]
+    with bridge_in(house, broker.port) as (bridge, _):
+        bridge.tick()
+        eventually(lambda: len(about("garage", broker)) == 2)
+    house.meters.pop()
+    house.left_out = {"garage": MeterStatus(last_success=house.clock())}
+    topic = AVAILABILITY.replace("main", "garage")
+    with bridge_in(house, broker.port) as (bridge, _):
+        repeatedly(
+            lambda: refresh(house, bridge),
+            lambda: json.loads(retained(broker.port)[topic])["state"] == "offline",
+        )
+        assert len(about("garage", broker)) == 2
+        house.left_out = {}
+        repeatedly(lambda: refresh(house, bridge), lambda: not about("garage", broker))
 
 
 def test_what_is_no_meter_of_ours_is_cleared_without_harm(

@@ -1,5 +1,7 @@
 """Meters that were added while the service ran: a file each in the state directory."""
 
+import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -9,7 +11,14 @@ from esquirell.domain.errors import ConfigError
 from esquirell.settings.added_meters import version_of
 from esquirell.settings.meter_files import MeterFiles
 
+
+def said(folder: ConfigurationFolder, sentence: str) -> str:
+    """Return a sentence without the folder's name."""
+    return sentence.replace(f"{folder.path}{os.sep}", "")
+
+
 BARN = f'device_id = "bfbarn"\nlocal_key = "{KEY}"\nlabel = "Barn"\n'
+SHED = f'device_id = "bfshed"\nlocal_key = "{KEY}"\n'
 
 
 def test_they_stand_beside_those_of_the_configuration(folder: ConfigurationFolder) -> None:
@@ -30,13 +39,16 @@ def test_they_do_without_any_in_the_configuration(folder: ConfigurationFolder) -
 
 def test_a_name_in_both_is_an_error_that_names_both(folder: ConfigurationFolder) -> None:
     folder.put("data/meters/main.toml", BARN)
-    assert folder.refusal(METER) == (
+    settings = folder.load(METER)
+    assert said(folder, settings.left_out["main"]) == (
         "meter main stands in esquirell.toml and in data/meters/main.toml: remove one of them"
     )
+    assert settings.meters[0].device_id == "bf0123456789abcdefghij"
+    assert settings.added == ()
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "problem"),
     [
         ("device_id =", "data/meters/barn.toml is not valid TOML"),
         (BARN + "colour = 1", "data/meters/barn.toml: colour is not a known key"),
@@ -45,9 +57,84 @@ def test_a_name_in_both_is_an_error_that_names_both(folder: ConfigurationFolder)
         (BARN.replace("bfbarn", "bf0123456789abcdefghij"), "device_id is that of main"),
     ],
 )
-def test_a_faulty_one_is_named(folder: ConfigurationFolder, text: str, said: str) -> None:
+def test_a_faulty_one_is_named_and_holds_up_no_other(
+    folder: ConfigurationFolder, text: str, problem: str
+) -> None:
     folder.put("data/meters/barn.toml", text)
-    assert said in folder.refusal(METER)
+    folder.put("data/meters/shed.toml", SHED)
+    settings = folder.load(METER)
+    assert problem in said(folder, settings.left_out["barn"])
+    assert (settings.meter_names, settings.added) == (["main", "shed"], ("shed",))
+    assert settings.damage == [f"{settings.left_out['barn']}: the meter barn is left out"]
+    assert settings.warnings == ()
+
+
+def make_folder(file: Path) -> None:
+    file.unlink()
+    file.mkdir()
+
+
+DAMAGES: dict[str, Callable[[Path], object]] = {
+    "empty": lambda file: file.write_bytes(b""),
+    "zeros": lambda file: file.write_bytes(bytes(512)),
+    "bytes": lambda file: file.write_bytes(bytes(range(256))),
+    "half": lambda file: file.write_bytes(file.read_bytes()[:30]),
+    "folder": make_folder,
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_what_a_power_cut_leaves_holds_up_no_other(
+    folder: ConfigurationFolder, damage: str
+) -> None:
+    DAMAGES[damage](folder.put("data/meters/barn.toml", BARN))
+    folder.put("data/meters/shed.toml", SHED)
+    settings = folder.load("")
+    assert settings.meter_names == ["shed"]
+    assert "data/meters/barn.toml" in settings.left_out["barn"]
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_one_that_can_t_be_read_holds_up_no_other(folder: ConfigurationFolder) -> None:
+    folder.put("data/meters/barn.toml", BARN, 0o000)
+    folder.put("data/meters/shed.toml", SHED)
+    settings = folder.load("")
+    assert settings.meter_names == ["shed"]
+    assert "can't be read by this user" in settings.left_out["barn"]
+
+
+def test_of_two_files_for_one_device_the_first_counts(folder: ConfigurationFolder) -> None:
+    folder.put("data/meters/barn.toml", BARN)
+    folder.put("data/meters/shed.toml", BARN)
+    settings = folder.load("")
+    assert settings.meter_names == ["barn"]
+    assert "device_id is that of barn" in settings.left_out["shed"]
+
+
+def test_an_error_of_the_configuration_itself_is_none_of_a_damaged_meter(
+    folder: ConfigurationFolder,
+) -> None:
+    folder.put("data/meters/barn.toml", "device_id =")
+    assert "mqtt: port" in folder.refusal(f"mqtt.port = 0\n{METER}")
+
+
+def test_what_names_a_damaged_one_holds_up_nothing(folder: ConfigurationFolder) -> None:
+    """A schedule, a price, a meter below it, and a variable."""
+    folder.put("data/meters/barn.toml", "")
+    folder.put("data/meters/shed.toml", SHED + 'upstream = "barn"\n')
+    rule = '[[schedules]]\nname = "fast"\nevery = 5\nmeters = ["main", "barn"]\n'
+    price = '[[tariffs]]\nname = "t"\ncurrency = "EUR"\nimport_price = 0.3\nmeters = ["barn"]\n'
+    settings = folder.load(
+        METER + rule + price, 0o600, ESQUIRELL_METERS__BARN__ADDRESS="192.168.1.8"
+    )
+    assert settings.meter_names == ["main", "shed"]
+    assert list(settings.left_out) == ["barn"]
+    assert settings.schedules[0].meters == ("main", "barn")
+
+
+def test_a_file_in_place_of_the_folder_is_an_error(folder: ConfigurationFolder) -> None:
+    folder.put("data/meters", "")
+    assert folder.refusal(METER) == "data/meters is a file: remove it, meters are in a folder"
 
 
 def test_variables_win_over_them(folder: ConfigurationFolder) -> None:
@@ -97,6 +184,19 @@ def test_one_that_others_need_is_not_removed(
     files.remove("shed")
     files.remove("barn")
     assert folder.load(METER).added == ()
+
+
+def test_a_damaged_one_is_no_obstacle_to_others_and_can_be_replaced(
+    files: MeterFiles, folder: ConfigurationFolder
+) -> None:
+    folder.put("data/meters/barn.toml", "device_id =")
+    files.put("shed", {"device_id": "bfshed", "local_key": KEY})
+    assert list(folder.load(METER).left_out) == ["barn"]
+    files.put("barn", {"device_id": "bfbarn", "local_key": KEY})
+    assert folder.load(METER).left_out == {}
+    folder.put("data/meters/barn.toml", "device_id =")
+    files.remove("barn")
+    assert folder.load(METER).left_out == {}
 
 
 def test_each_change_of_the_files_is_seen(files: MeterFiles, folder: ConfigurationFolder) -> None:

@@ -124,6 +124,7 @@ class House:
         self.version = ""
         self.runs: dict[str, str] = {}
         self.error: Exception | None = None
+        self.left_out: dict[str, MeterStatus] = {}
 
     def clock(self) -> datetime:
         return self.now
@@ -142,6 +143,7 @@ class House:
         return Facts(
             About("0.1.0"),
             self.look,
+            lambda: self.left_out,
             lambda: info,
             lambda: {"healthy": True},
             lambda: self.schedules,

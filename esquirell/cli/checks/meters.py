@@ -18,7 +18,13 @@ from esquirell.settings import Settings
 def configured(settings: Settings) -> Iterator[Finding]:
     """Check whether each meter's configuration can work."""
     choices = Choices(lambda: settings.profiles_dir)
-    if not settings.meters:
+    for name, problem in settings.left_out.items():
+        yield fault(
+            f"meter {name}", problem, "correct that file, or remove it and add the meter again"
+        )
+    for name, problem in settings.damaged_profiles.items():
+        yield fault(f"profile {name}", problem, "correct that file, or remove it")
+    if not settings.meters and not settings.left_out:
         yield advice("meters", "none is configured", "add one with: esquirell meters add")
     for meter in settings.meters:
         yield _profile(meter, choices)
