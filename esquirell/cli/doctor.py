@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, TypeVar
 import click
 
 from esquirell.cli.call import Call, Command, pass_call
-from esquirell.cli.checks import clock, files, machine
+from esquirell.cli.checks import machine
 from esquirell.cli.checks import meters as meter_checks
-from esquirell.cli.checks.finding import Finding, advice, fault, fine
-from esquirell.cli.checks.summary import MeterFindings
+from esquirell.cli.checks.finding import Finding, MeterFindings, advice, fault, fine
 from esquirell.cli.config import summary
 from esquirell.cli.output import print_json, say
 from esquirell.cli.ownership import may_enter
@@ -74,7 +73,7 @@ def _findings(call: Call) -> Iterator[Finding]:
         yield advice("configuration", warning, "follow it, or ignore it if this is intended")
     yield machine.state_directory(settings)
     yield machine.disk(settings)
-    yield from files.exposed(settings.meters, settings.source)
+    yield from machine.exposed(settings.meters, settings.source)
     yield from meter_checks.configured(settings)
     if may_enter(settings.state_dir):
         yield from _around(call.runtime)
@@ -83,12 +82,12 @@ def _findings(call: Call) -> Iterator[Finding]:
 def _around(runtime: "Runtime") -> Iterator[Finding]:
     """Check what takes long to load, or to answer."""
     from esquirell.cli import service  # noqa: PLC0415 - they load Celery
-    from esquirell.cli.checks import cloud, servers  # noqa: PLC0415
+    from esquirell.cli.checks import servers  # noqa: PLC0415
 
     statuses = _statuses(runtime)
     times = [status.last_success for status in statuses.values() if status.last_success]
     now, newest = datetime.now(UTC), max(times, default=None)
-    yield clock.clock(now, newest, synchronized=clock.synchronized())
+    yield machine.clock(now, newest, synchronized=machine.synchronized())
     for name, look in (
         ("database", servers.database),
         ("redis", servers.redis),
@@ -97,7 +96,7 @@ def _around(runtime: "Runtime") -> Iterator[Finding]:
     ):
         yield _checked(name, look, runtime)
     if runtime.settings.cloud.api_key:
-        yield _checked("cloud", cloud.budget, runtime)
+        yield _checked("cloud", servers.budget, runtime)
     meters = runtime.meters()
     if service.works(runtime):
         if any(meter.queue for meter in meters):

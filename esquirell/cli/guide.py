@@ -1,26 +1,30 @@
 """The guided part of `esquirell init`: search, try each answer at once, show the next steps."""
 
+import json
 import logging
+import os
 import shlex
 import shutil
+import sys
 import tempfile
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 import click
 
-from esquirell.cli import broker, cloud_account
+from esquirell.cli import broker
 from esquirell.cli.invocation import program
 from esquirell.cli.output import print_table, say, warn
 from esquirell.cli.scan import COLUMNS, NOTHING, SECONDS, described, listen
 from esquirell.cli.values import print_grid
 from esquirell.domain.errors import ConfigError, EsquirellError, MeterError
-from esquirell.domain.meter import CALM_PUBLISH_EVERY_S, Meter
+from esquirell.domain.meter import CALM_PUBLISH_EVERY_S, LOCAL_KEY_LENGTH, Meter
 from esquirell.domain.raw_datapoints import Question
 from esquirell.profiles import Choices
-from esquirell.settings import MqttSettings
+from esquirell.settings import CloudSettings, MqttSettings, environment, private_files
 from esquirell.settings.devices import key_of
 from esquirell.settings.files import SEARCHED
 
@@ -70,7 +74,7 @@ def known_key(device_id: str) -> str | None:
         return key
     say(KEY_HELP)
     if click.confirm("Fetch the key from the Tuya cloud now?", default=False):
-        return cloud_account.key_of(device_id)
+        return _cloud_key_of(device_id)
     return None
 
 
@@ -162,3 +166,53 @@ def _listed_key(device_id: str) -> str | None:
         return key_of(DEVICES, device_id)
     except ConfigError:
         return None
+
+
+if TYPE_CHECKING:
+    from esquirell.runtime.unconfigured import Cloud
+
+_REGIONS = get_args(CloudSettings.model_fields["region"].annotation)
+
+
+def _cloud_key_of(device_id: str) -> str | None:
+    """Return the local key of a device from the cloud; None, with a warning, if it has none."""
+    meter = Meter(name="new", device_id=device_id, transport="cloud")
+    try:
+        with _cloud() as cloud:
+            key = cloud.local_key(meter)
+    except MeterError as error:
+        warn(str(error))
+        return None
+    return key if len(key) == LOCAL_KEY_LENGTH else None
+
+
+def write_devices(file: Path) -> None:
+    """Write all devices of an account as tinytuya's wizard does, readable by the owner only.
+
+    Raises ConfigError and MeterUnreachableError (`cloud_error`).
+    """
+    say("Asking the Tuya cloud for the devices of an account")
+    with _cloud() as cloud:
+        listed = cloud.devices()
+    private_files.write({file: json.dumps(listed, indent=4, ensure_ascii=False)})
+
+
+@contextmanager
+def _cloud() -> Iterator["Cloud"]:
+    """Return the cloud of the account given by the environment, else asked for."""
+    from esquirell.runtime.unconfigured import cloud  # noqa: PLC0415 - only who asks needs it
+
+    given = {
+        assignment.key: assignment.value
+        for assignment in environment.read(os.environ)
+        if assignment.table == ("cloud",)
+    }
+    region = given.get("region") or click.prompt(
+        "Data center", default="eu", type=click.Choice(_REGIONS)
+    )
+    access_id = given.get("api_key") or click.prompt("Access ID of the project")
+    secret = given.get("api_secret") or click.prompt(
+        "Access Secret of the project", hide_input=sys.stdin.isatty()
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        yield cloud(region, access_id, secret, given.get("url", ""), Path(folder))

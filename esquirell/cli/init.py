@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, get_args
 import click
 from pydantic import SecretStr
 
-from esquirell.cli import cloud_account, guide
+from esquirell.cli import guide
 from esquirell.cli.call import Command
-from esquirell.cli.checks.files import exposed
+from esquirell.cli.checks.machine import exposed
 from esquirell.cli.output import say, warn
 from esquirell.daemon.redis_server import find_redis
 from esquirell.domain.errors import ConfigError
@@ -114,7 +114,7 @@ def _listed_devices(output: Path, devices: Path | None, *, force: bool) -> Path:
     file = output.absolute().parent / guide.DEVICES
     if not force:
         private_files.refuse_existing([file])
-    cloud_account.write_devices(file)
+    guide.write_devices(file)
     return file
 
 

@@ -1,5 +1,6 @@
 """`esquirell profiles`: what the datapoints of products mean. No configuration needed."""
 
+import json
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
@@ -9,7 +10,6 @@ from typing import Any
 import click
 
 from esquirell.cli.call import Call, Group, pass_call
-from esquirell.cli.captured import capture
 from esquirell.cli.output import Row, complain, in_terminal, print_json, print_table, say, warn
 from esquirell.cli.values import plain
 from esquirell.domain.errors import ConfigError
@@ -18,11 +18,22 @@ from esquirell.domain.quantity import is_quantity_key, split_key
 from esquirell.profiles import find, own, shipped
 from esquirell.profiles.capture import Trial, try_capture
 from esquirell.profiles.choice import PUBLISHED
-from esquirell.profiles.document import read
+from esquirell.profiles.document import read, read_text
 from esquirell.profiles.explanation import Explained, Explanation, explain
 from esquirell.settings import files
 
 _FILE = click.Path(path_type=Path)
+LARGEST_FILE = 1024 * 1024
+_ANSWERS = ("dps", "status")
+_NAMES: Mapping[type, str] = {str: "text", dict: "an object", list: "a list"}
+_KINDS: Mapping[str, tuple[type, ...]] = {
+    "dps": (dict,),
+    "status": (dict, list),
+    "mapping": (dict,),
+    "spec": (dict, list),
+    "product_id": (str,),
+    "category": (str,),
+}
 
 
 @click.group("profiles", cls=Group)
@@ -121,7 +132,7 @@ def try_(call: Call, file: Path, *, why: bool) -> None:
     FILE is a JSON object with dps or status, and what is known about the product: product_id,
     category, mapping or spec. An entry of tinytuya's devices.json plus its dps will do.
     """
-    captured = capture(file)
+    captured = _read_capture(file)
     trial = try_capture(captured, _folder(call))
     explanation = explain(captured, _folder(call)) if why else None
     if call.json:
@@ -227,3 +238,30 @@ def _reasons(one: Explained) -> Iterator[str]:
     """Return what supports a datapoint's meaning, else who proposed it, and what contradicts it."""
     yield from one.supported or (f"proposed by {name}" for name in one.proposed)
     yield from (f"against it: {reason}" for reason in one.refused)
+
+
+def _read_capture(file: Path) -> Mapping[str, Any]:
+    """Read a captured answer. Raises ConfigError when the file contains none."""
+    found = _json(file)
+    if not isinstance(found, dict):
+        raise ConfigError(
+            f"{file} contains no JSON object: it must be one device with its dps or status"
+        )
+    for name, kinds in _KINDS.items():
+        if found.get(name) is not None and not isinstance(found[name], kinds):
+            wanted = " or ".join(_NAMES[kind] for kind in kinds)
+            raise ConfigError(f"{file}: {name} must be {wanted}")
+    if all(found.get(name) is None for name in _ANSWERS):
+        raise ConfigError(f"{file} has neither dps nor status: add what the device answered")
+    return found
+
+
+def _json(file: Path) -> object:
+    text = read_text(file, LARGEST_FILE, "captured answer")
+    try:
+        found = json.loads(text)
+        # What can't be serialized can't be shown or stored either: NaN, infinity, lone surrogates.
+        json.dumps(found, ensure_ascii=False, allow_nan=False).encode()
+    except (ValueError, RecursionError) as error:
+        raise ConfigError(f"{file} is not valid JSON: {error}") from error
+    return found

@@ -10,10 +10,9 @@ import click
 
 from esquirell.cli import export
 from esquirell.cli.call import Call, Command, misuse, pass_call
-from esquirell.cli.export import new_file
+from esquirell.cli.export import load_arrow, new_file
 from esquirell.cli.meter_names import METER, expand
 from esquirell.cli.moments import span_of
-from esquirell.cli.parquet import load_arrow
 from esquirell.cli.progress import working
 from esquirell.cli.rows import print_table, write_csv, write_json
 from esquirell.domain.errors import CommandError

@@ -17,9 +17,8 @@ from support.tuya_devices import FakeDevice
 from esquirell.broker import diagnosis
 from esquirell.broker.connection import Address, connect
 from esquirell.broker.presence import Presence
-from esquirell.cli.checks import clock, servers
-from esquirell.cli.checks.finding import advice, fault, fine
-from esquirell.cli.checks.summary import MeterFindings
+from esquirell.cli.checks import machine, servers
+from esquirell.cli.checks.finding import MeterFindings, advice, fault, fine
 from esquirell.domain.process import Process
 from esquirell.domain.reading import Ledger, MeterStatus
 from esquirell.tuya.discovery.listener import Ports
@@ -147,20 +146,20 @@ def test_a_clock_that_is_behind_the_newest_reading(house: Home) -> None:
 
 
 def test_a_clock_that_was_never_set() -> None:
-    finding = clock.clock(START.replace(year=2000), None, synchronized=True)
+    finding = machine.clock(START.replace(year=2000), None, synchronized=True)
     assert not finding.ok
 
 
 @pytest.mark.parametrize(("synchronized", "mark"), [(True, "✓"), (None, "✓"), (False, "!")])
 def test_a_clock_that_nothing_synchronizes(synchronized: bool | None, mark: str) -> None:
-    finding = clock.clock(datetime.now(UTC), None, synchronized=synchronized)
+    finding = machine.clock(datetime.now(UTC), None, synchronized=synchronized)
     assert finding.mark == mark
     assert finding.remedy is None or "timedatectl" in finding.remedy
 
 
 def test_without_systemd_nobody_knows(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert clock.synchronized() is None
+    assert machine.synchronized() is None
 
 
 @pytest.mark.parametrize(("answer", "known"), [("yes", True), ("no", False), ("", None)])
@@ -171,7 +170,7 @@ def test_systemd_is_asked(
     program.write_text(f"#!/bin/sh\necho {answer}\n")
     program.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert clock.synchronized() is known
+    assert machine.synchronized() is known
 
 
 @pytest.mark.parametrize(

@@ -10,11 +10,10 @@ import pytest
 from support.cli import Home, esquirell, meter
 from support.service import KEY
 
-from esquirell.cli.systemd import environment, installing, packages, removing
+from esquirell.cli.systemd import environment, installing
 from esquirell.cli.systemd.installing import Installation
-from esquirell.cli.systemd.layout import PROGRAM, Layout
+from esquirell.cli.systemd.layout import PROGRAM, Layout, Releases
 from esquirell.cli.systemd.machine import ALL_IN_ONE, APART, Machine
-from esquirell.cli.systemd.releases import Releases
 from esquirell.domain.errors import ConfigError, EsquirellError
 from esquirell.settings import load
 
@@ -36,7 +35,7 @@ def install(layout: Layout, python: Path) -> Install:
 @pytest.fixture
 def built(layout: Layout) -> None:
     """A release that is there already: to build it takes long."""
-    release = layout.releases / packages.release_name(packages.closure())
+    release = layout.releases / environment.release_name(environment.closure())
     release.mkdir(parents=True)
     (release / environment.COMPLETE).touch()
 
@@ -133,13 +132,13 @@ def test_apart_and_back_and_away(install: Install, layout: Layout, home: Home) -
     assert [path.name for path in wants.iterdir()] == [APART]
     install(ALL_IN_ONE)
     assert [path.name for path in wants.iterdir()] == [ALL_IN_ONE]
-    removing.uninstall(layout, Machine(layout), purge=False)
+    installing.uninstall(layout, Machine(layout), purge=False)
     assert layout.configuration.exists()
     assert layout.state.exists()
     assert not layout.releases.exists()
     assert not list(layout.root.rglob("esquirell*.service"))
     there: list[bool] = []
-    removing.uninstall(
+    installing.uninstall(
         layout,
         Machine(layout),
         purge=True,

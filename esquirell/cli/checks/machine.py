@@ -1,19 +1,31 @@
-"""The machine: its system and its disk."""
+"""The machine: its system, its disk, its clock, and who can read its files."""
 
 import os
 import platform
 import shutil
+import stat
+import subprocess
 import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 from esquirell.cli.checks.finding import Finding, advice, fault, fine
 from esquirell.cli.ownership import may_enter, owner_of, strays
+from esquirell.domain.meter import Meter
+from esquirell.domain.reading import iso
 from esquirell.settings import Settings
 
 _NEWEST_PYTHON = (3, 14)
 _MIB = 1024 * 1024
 _FULL = 50 * _MIB
 _NARROW = 500 * _MIB
+_OTHERS = stat.S_IROTH
+# A clock that shows a time before this program was written is wrong.
+_OLDEST = datetime(2026, 1, 1, tzinfo=UTC)
+_ASK = ("timedatectl", "show", "--property=NTPSynchronized", "--value")
+_LIMIT_S = 10
+_REMEDY = "set the clock, such as with: sudo timedatectl set-ntp true"
 
 
 def system() -> Finding:
@@ -67,3 +79,50 @@ def disk(settings: Settings) -> Finding:
 def _nearest(folder: Path) -> Path:
     """Return the folder, or the nearest existing parent."""
     return next(path for path in (folder, *folder.parents) if os.access(path, os.F_OK))
+
+
+def exposed(meters: tuple[Meter, ...], source: Path | None) -> Iterator[Finding]:
+    """Check for a devices.json, which holds all keys, and for key files that anyone can read."""
+    files = {meter.mapping_file for meter in meters if meter.mapping_file}
+    if source is not None:
+        files |= {*source.parent.glob("*.key"), *source.parent.glob("devices.json")}
+    for file in sorted(files):
+        if _readable(file):
+            yield advice("keys", f"other users can read {file}", f"chmod 600 {file}")
+
+
+def _readable(file: Path) -> bool:
+    try:
+        return bool(file.stat().st_mode & _OTHERS)
+    except OSError:
+        return False
+
+
+def clock(now: datetime, newest: datetime | None, *, synchronized: bool | None) -> Finding:
+    """Check whether the clock can be right, also against the newest stored reading."""
+    if now < _OLDEST:
+        return fault("clock", f"{iso(now)} can't be the time", _REMEDY)
+    if newest and now < newest:
+        message = f"it shows {iso(now)}, but the newest reading is of {iso(newest)}"
+        return fault("clock", message, _REMEDY)
+    if synchronized is False:
+        message = f"{iso(now)}, but nothing synchronizes it: readings get whatever time it shows"
+        return advice("clock", message, _REMEDY)
+    return fine("clock", f"{iso(now)}{', synchronized' if synchronized else ''}")
+
+
+def synchronized() -> bool | None:
+    """Return whether the kernel's clock is synchronized; None where it is unknown.
+
+    This is the kernel's own state (adjtimex(2)), whichever program keeps the time.
+    """
+    program = shutil.which(_ASK[0])
+    if program is None:
+        return None
+    try:
+        done = subprocess.run(
+            [program, *_ASK[1:]], capture_output=True, text=True, timeout=_LIMIT_S, check=True
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None  # a container may have the program without the service behind it
+    return {"yes": True, "no": False}.get(done.stdout.strip())

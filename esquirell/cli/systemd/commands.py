@@ -1,17 +1,20 @@
-"""`esquirell systemd install`, `uninstall` and `status`."""
+"""`esquirell systemd install`, `uninstall` and `status`: what is there, what runs."""
 
 import os
 import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import click
 
 from esquirell.cli.call import Call, Group, pass_call
 from esquirell.cli.output import in_terminal, print_json, print_table, say, warn
-from esquirell.cli.systemd import environment, installing, removing, state
-from esquirell.cli.systemd.layout import Layout, for_root
-from esquirell.cli.systemd.machine import ALL_IN_ONE, APART, Machine
+from esquirell.cli.systemd import environment, installing
+from esquirell.cli.systemd.layout import CONFIGURATION, Layout, Releases, for_root
+from esquirell.cli.systemd.machine import ALL_IN_ONE, APART, UNITS, Machine
 from esquirell.domain.errors import ConfigError, EsquirellError
 from esquirell.settings import load
 
@@ -22,6 +25,7 @@ _ROOT = click.option(
     default=Path("/"),
     help="Prepare the system in this folder, such as a card's, instead of this one.",
 )
+INIT = f"sudo esquirell init --output {CONFIGURATION}"
 
 
 @click.group("systemd", cls=Group)
@@ -76,7 +80,7 @@ def uninstall(call: Call, root: Path, purge: bool, mqtt: bool | None) -> None:
         question = "Remove its devices from the MQTT broker and Home Assistant as well?"
         mqtt = in_terminal() and not call.json and click.confirm(question, default=purge)
     leave = partial(_leave_broker, layout) if mqtt else lambda: None
-    removing.uninstall(layout, Machine(layout), purge=purge, leave=leave)
+    installing.uninstall(layout, Machine(layout), purge=purge, leave=leave)
     kept = [] if purge else [str(layout.configuration.parent), str(layout.state)]
     if call.json:
         print_json({"kept": kept})
@@ -104,7 +108,7 @@ def status(call: Call) -> None:
 
 
 def _show(call: Call, layout: Layout) -> None:
-    found = state.look(layout, Machine(layout))
+    found = look(layout, Machine(layout))
     if call.json:
         print_json(found.payload())
         return
@@ -126,3 +130,83 @@ def _need_root(root: Path) -> None:
 
 def _quiet(_: str) -> None:
     """Print nothing: only the data were requested."""
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """The state of the service on this machine; `units` by name, only existing ones."""
+
+    current: str | None
+    previous: str | None
+    packaged: bool
+    configured: bool
+    units: Mapping[str, Mapping[str, str]]
+
+    @property
+    def installed(self) -> bool:
+        """Return whether the service is installed."""
+        return self.packaged or self.current is not None
+
+    def payload(self) -> dict[str, Any]:
+        """Return the JSON form."""
+        return {
+            "installed": self.installed,
+            "packaged": self.packaged,
+            "current": self.current,
+            "previous": self.previous,
+            "configured": self.configured,
+            "units": self.units,
+            "next": list(self.next_steps()),
+        }
+
+    def next_steps(self) -> Iterator[str]:
+        """Return what the user may want to do now."""
+        if not self.installed:
+            yield f"install it: {for_root('systemd', 'install')}"
+        elif not self.configured:
+            yield f"write a configuration: {INIT}"
+            yield f"then start it: sudo systemctl start {self._chosen()}"
+        elif not self._runs():
+            yield f"start it: sudo systemctl enable --now {self._chosen()}"
+            yield f"if it does not start: journalctl -u '{self._chosen().split('.')[0]}*' -n 30"
+        else:
+            yield "see how everything is doing: sudo esquirell doctor"
+
+    def _chosen(self) -> str:
+        apart = self.units.get(APART, {}).get("enabled") == "enabled"
+        return APART if apart else ALL_IN_ONE
+
+    def _runs(self) -> bool:
+        return self.units.get(self._chosen(), {}).get("active") == "active"
+
+
+def look(layout: Layout, machine: Machine) -> State:
+    """Inspect the machine. Raises EsquirellError without systemd."""
+    releases = Releases(layout)
+    return State(
+        releases.current,
+        releases.previous,
+        layout.packaged.exists(),
+        _is_there(layout),
+        {unit: facts for unit in UNITS if (facts := _facts(machine.show(unit)))},
+    )
+
+
+def _is_there(layout: Layout) -> bool:
+    try:
+        return layout.configuration.exists()
+    except PermissionError:
+        return True  # only that folder, which the installation creates, is closed to users
+
+
+def _facts(shown: Mapping[str, str]) -> dict[str, str]:
+    if shown.get("LoadState") != "loaded":
+        return {}
+    active = shown.get("ActiveState", "")
+    return {
+        "enabled": shown.get("UnitFileState", ""),
+        "active": active,
+        # systemd keeps the last status text of an ended service.
+        "status": shown.get("StatusText", "") if active == "active" else "",
+        "restarts": shown.get("NRestarts", ""),
+    }

@@ -1,4 +1,4 @@
-"""Installing the service: each step can be repeated, and then changes nothing."""
+"""Installing the service, and removing it: each step can be repeated, and then changes nothing."""
 
 import os
 import shutil
@@ -6,10 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from esquirell.cli.systemd import environment, packages
-from esquirell.cli.systemd.layout import PROGRAM, STATE, Layout
-from esquirell.cli.systemd.machine import ALL_IN_ONE, APART, FLOWER, Machine
-from esquirell.cli.systemd.releases import Releases
+from esquirell.cli.systemd import environment
+from esquirell.cli.systemd.layout import PROGRAM, STATE, Layout, Releases, remove
+from esquirell.cli.systemd.machine import ALL_IN_ONE, APART, FLOWER, UNITS, Machine
 from esquirell.domain.errors import ConfigError
 from esquirell.settings import load, private_files
 from esquirell.settings.relocating import Relocated, relocate
@@ -116,7 +115,7 @@ def _refuse_embedded_apart(unit: str, layout: Layout, configuration: Path | None
 
 
 def _place_release(python: Path, layout: Layout, tell: Tell) -> None:
-    name = packages.release_name(packages.closure())
+    name = environment.release_name(environment.closure())
     folder = layout.releases / name
     if not environment.is_whole(folder):
         tell(f"building {folder} (a minute or two on a Pi)")
@@ -153,3 +152,26 @@ def _place_configuration(moved: Relocated, layout: Layout) -> None:
     secrets = {layout.credentials / name: f"{text}\n" for name, text in moved.secrets.items()}
     new = {path: text for path, text in secrets.items() if not path.exists()}
     private_files.write(new | {layout.configuration: moved.text})
+
+
+def uninstall(
+    layout: Layout, machine: Machine, *, purge: bool, leave: Callable[[], None] = lambda: None
+) -> None:
+    """Stop the service and remove it; with `purge` also configuration, data and user.
+
+    `leave` is called after it has stopped and before anything is removed.
+    """
+    machine.stop(UNITS)
+    machine.disable(UNITS)
+    leave()
+    for place in layout.shipped():
+        place.unlink(missing_ok=True)
+    if layout.command.is_symlink() and layout.command.readlink() == PROGRAM:
+        layout.command.unlink()
+    machine.reload()
+    if purge:
+        remove(layout.configuration.parent)
+        remove(layout.state)
+        machine.remove_user()
+    # Last, as this program may run from there.
+    remove(layout.releases)

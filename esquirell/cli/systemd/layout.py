@@ -1,9 +1,12 @@
-"""The paths of an installed service."""
+"""The paths of an installed service, and its releases."""
 
 import shlex
+import shutil
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+
+from esquirell.domain.errors import EsquirellError
 
 PACKAGE = Path(__file__).parents[2]
 SHIPPED = PACKAGE / "systemd"
@@ -13,6 +16,7 @@ RELEASES = Path("/opt/esquirell")
 STATE = Path("/var/lib/esquirell")
 CONFIGURATION = Path("/etc/esquirell/esquirell.toml")
 PROGRAM = RELEASES / "current" / "bin" / "esquirell"
+CURRENT, PREVIOUS = "current", "previous"
 
 
 def for_root(*arguments: str) -> str:
@@ -80,3 +84,58 @@ class Layout:
     def completion(self) -> Path:
         """What bash loads when the command is completed for the first time."""
         return self.at("/usr/local/share/bash-completion/completions/esquirell")
+
+
+class Releases:
+    """Folders, one per release, and two links to them."""
+
+    def __init__(self, layout: Layout) -> None:
+        self._folder = layout.releases
+
+    @property
+    def current(self) -> str | None:
+        """The name of the release that runs at the next start."""
+        return self._named(CURRENT)
+
+    @property
+    def previous(self) -> str | None:
+        """The name of the previous release."""
+        return self._named(PREVIOUS)
+
+    def use(self, name: str) -> None:
+        """Make a release the current one; keep only this and the previous one."""
+        before = self.current
+        if before is not None and before != name:
+            self._link(PREVIOUS, before)
+        self._link(CURRENT, name)
+        self._remove_others()
+
+    def roll_back(self) -> str:
+        """Go back to the previous release; return its name. Raises EsquirellError."""
+        before = self.previous
+        if before is None:
+            raise EsquirellError("there is no previous release to go back to")
+        self.use(before)
+        return before
+
+    def _named(self, link: str) -> str | None:
+        path = self._folder / link
+        return path.readlink().name if path.is_symlink() and path.is_dir() else None
+
+    def _link(self, link: str, name: str) -> None:
+        """Point a link at a release, atomically."""
+        new = self._folder / f".{link}"
+        new.unlink(missing_ok=True)
+        new.symlink_to(name)
+        new.replace(self._folder / link)
+
+    def _remove_others(self) -> None:
+        kept = {self.current, self.previous}
+        for path in self._folder.iterdir():
+            if path.is_dir() and not path.is_symlink() and path.name not in kept:
+                shutil.rmtree(path, ignore_errors=True)
+
+
+def remove(folder: Path) -> None:
+    """Remove a folder with its contents, if it exists."""
+    shutil.rmtree(folder, ignore_errors=True)
