@@ -139,12 +139,12 @@ LONGEST_RETRY_S = 60.0
 class Reconnect:
     """When a held line is opened again: later and later while that fails, and never many at once.
 
-    `at` is in monotonic seconds.
+    `at` is on the clock that `now` was read from.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, now: float) -> None:
         self._wait_s = 0.0
-        self.soon(time.monotonic())
+        self.soon(now)
 
     def soon(self, now: float) -> None:
         """Open it in about a second."""
@@ -175,7 +175,7 @@ BORNE_S = 3600.0
 
 @dataclass
 class Suspension:
-    """Counts the young lines that a device closed: `push = "auto"`; all times in monotonic seconds.
+    """Counts the young lines that a device closed: `push = "auto"`; all times in seconds.
 
     Three within ten minutes suspend for ten minutes, the next time for twice as long, up to a
     day. A line that lived for an hour ends the doubling.

@@ -1,6 +1,5 @@
 """What a meter said: each datapoint with its time, and each increment that it reported, once."""
 
-import time
 from collections import deque
 from collections.abc import Callable, Collection, Mapping
 from collections.abc import Set as AbstractSet
@@ -21,9 +20,6 @@ CONFIRM_S = 3600.0
 CONFIRM_AGAIN_S = 60.0
 MOST_DATAPOINTS = 1024
 
-# A report is put together from what comes within a moment: see the contract of `push`.
-QUIET_S = 0.02
-LATEST_S = 0.1
 REFRESHED_S = 5.0
 FOREVER = float("inf")
 
@@ -58,8 +54,6 @@ class Datapoints:
     answers: int = 0
     reports: int = 0
     answers_by_reports: bool = False
-    first_report: float = FOREVER
-    last_report: float = FOREVER
     refreshing: frozenset[str] = frozenset()
     refresh_ends: float = 0.0
 
@@ -86,20 +80,6 @@ class Datapoints:
     def _note_came(self, names: Collection[str]) -> None:
         if not self.came.issuperset(names):
             self.came = self.came.union(names)
-
-    def note_report(self, now: float) -> None:
-        """Note that something was reported that is not published yet."""
-        self.first_report = min(self.first_report, now)
-        self.last_report = now
-
-    def settle(self) -> None:
-        """Note that all that was reported is published."""
-        self.first_report = self.last_report = FOREVER
-
-    @property
-    def report_due(self) -> float:
-        """The moment at which what was reported is to be published."""
-        return min(self.last_report + QUIET_S, self.first_report + LATEST_S)
 
     def refreshed(self, ids: Collection[int], now: float) -> None:
         """Note that datapoints were asked for by UPDATEDPS."""
@@ -286,12 +266,16 @@ class Increments:
 
 @dataclass(slots=True)
 class Child:
-    """One meter behind a device, and what it said: the device itself, or one behind a gateway."""
+    """One meter behind a device, and what it said: the device itself, or one behind a gateway.
+
+    `is_new`: it said something by itself that is not published yet.
+    """
 
     meter: Meter
     datapoints: Datapoints = field(default_factory=Datapoints)
     increments: Increments = field(default_factory=Increments)
     question: Question | None = None
+    is_new: bool = False
 
     def last_question(self) -> Question:
         """Return what was asked of it last, or what is to be asked first."""
@@ -312,13 +296,19 @@ class Child:
         self.datapoints.take(message, now, line)
         is_own = message.is_report and not is_refresh and not self.datapoints.answers_by_reports
         if not asked or is_own:
-            self.datapoints.note_report(now)
+            self.is_new = True
 
     def heard(
-        self, line: int | None, push: Push, interval_s: Callable[[Meter], float], *, partial: bool
+        self,
+        now: float,
+        line: int | None,
+        push: Push,
+        interval_s: Callable[[Meter], float],
+        *,
+        partial: bool,
     ) -> RawDatapoints:
         """Return what is to be believed of the meter now; `line` is the one that lives, if any."""
-        now, question = time.monotonic(), self.last_question()
+        question = self.last_question()
         current = self.datapoints.current(
             now, line, lambda: interval_s(self.meter), question.counters
         )

@@ -1,7 +1,6 @@
 """One device on the LAN: the meters behind it, and what is done with its line next."""
 
 import logging
-import time
 from collections import deque
 from collections.abc import Callable
 from typing import NamedTuple
@@ -13,7 +12,7 @@ from esquirell.tuya.errors import stopped
 from esquirell.tuya.lan.access import RETRY_S, CoolDown, DeviceLock, Reconnect, Suspension
 from esquirell.tuya.lan.datapoints import Child
 from esquirell.tuya.lan.exchange import Exchange, Script
-from esquirell.tuya.lan.loop import FOREVER
+from esquirell.tuya.lan.loop import FOREVER, Timer
 from esquirell.tuya.lan.network import Network
 from esquirell.tuya.lan.reader import Reader
 from esquirell.tuya.lan.session import Message
@@ -46,22 +45,23 @@ class Device:
     def __init__(
         self, meter: Meter, network: Network, recent_losses: deque[tuple[float, str]]
     ) -> None:
-        self.due = FOREVER
         self.children: dict[str, Child] = {}
+        self.rests = False
         self._network = network
+        self._now = network.loop.now
+        self._timer = Timer(network.loop, self.wake)
         self._recent_losses = recent_losses
         self._id = meter.lan_id
         self._reads: deque[Read] = deque()
         self._lock = DeviceLock(network.lock_dir, meter.lan_id)
         self._exchange = Exchange(network.loop, network.limits, self._lock, self)
         self._reader = Reader(self._exchange, network)
-        self._cooling = CoolDown(network.limits)
+        self._cooling = CoolDown(network.limits, self._now)
         self._suspension = Suspension()
         self._asked: Child | None = None
         self._dropped = False
         self._open_until = 0.0
-        self._reconnect = Reconnect()
-        self._report_at = FOREVER
+        self._reconnect = Reconnect(self._now())
         self._missed = 0
         self._confirm_at = 0.0
         self._heartbeats_answered = True
@@ -91,7 +91,9 @@ class Device:
         return self._dropped
 
     def end(self) -> None:
-        """Break off the reads under way and hang up."""
+        """Report what came, break off the reads under way and hang up."""
+        self._exchange.read()
+        self.quiet()
         self._script.close()
         self._disconnect()
         self._answer_all(stopped)
@@ -103,10 +105,7 @@ class Device:
             self._exchange.line.abandon()
 
     def wake(self) -> None:
-        """Go on with whatever is under way, and publish what was reported if it is time."""
-        now = time.monotonic()
-        if self._report_at <= now:
-            self._report_what_is_due(now)
+        """Go on with whatever is under way."""
         try:
             moment = next(self._script)
         except StopIteration:
@@ -117,28 +116,28 @@ class Device:
             self._disconnect()
             sentence = f"unexpected error: {type(error).__name__}"
             self._answer_all(lambda _: EsquirellError(sentence))
-            moment = now + RETRY_S
-        self._network.loop.wake_at(self, min(moment, self._report_at))
+            moment = self._now() + RETRY_S
+        self._timer.set(moment)
 
     def _answer_all(self, error: Callable[[Meter], EsquirellError]) -> None:
         while self._reads:
             read = self._reads.popleft()
             read.answered(error(read.question.meter))
 
-    def _report_what_is_due(self, now: float) -> None:
+    def quiet(self) -> None:
+        """Report the state of each meter that said something by itself."""
         for child in self.children.values():
-            if child.datapoints.report_due <= now:
-                child.datapoints.settle()
-                if self.push_of(child.meter) != "off":
-                    self._network.listener.reported(child.meter, self._heard(child))
-        dues = [child.datapoints.report_due for child in self.children.values()]
-        self._report_at = min(dues, default=FOREVER)
+            if child.is_new:
+                child.is_new = False
+                push = self._push_of(child)
+                if push != "off":
+                    self._network.listener.reported(child.meter, self._heard(child, push))
 
-    def push_of(self, meter: Meter) -> Push:
+    def _push_of(self, child: Child) -> Push:
         """Return whether the line of a meter is held."""
-        if self._network.keep(meter) != "held":
+        if self._network.keep(child.meter) != "held":
             return "off"
-        return "suspended" if self._is_suspended(meter) else "on"
+        return "suspended" if self._is_suspended(child) else "on"
 
     def _live(self) -> Script[None]:
         while self._reads or not self._dropped:
@@ -167,7 +166,7 @@ class Device:
         except MeterError as error:
             answer = error
         self._reads.popleft()
-        self._open_until = time.monotonic() + SUSPENDED_OPEN_S
+        self._open_until = self._now() + SUSPENDED_OPEN_S
         read.answered(answer)
 
     def _counted(self, read: Script[RawDatapoints]) -> Script[RawDatapoints]:
@@ -193,9 +192,10 @@ class Device:
                 child.increments.settle(answered_by_reports=child.datapoints.answers_by_reports)
         self._missed = 0
         self._reconnect.succeeded()
-        child.datapoints.settle()
+        child.is_new = False
         left = question.ids - child.datapoints.known.keys()
-        return self._heard(child, partial=child.datapoints.answers == answers and bool(left))
+        is_partial = child.datapoints.answers == answers and bool(left)
+        return self._heard(child, self._push_of(child), partial=is_partial)
 
     def _listen(self) -> Script[None]:
         """Keep the line open until something is to be done, or it is of no use any more."""
@@ -203,7 +203,7 @@ class Device:
         if not holds and not self.stays_open():
             self._disconnect()
             return
-        now, exchange = time.monotonic(), self._exchange
+        now, exchange = self._now(), self._exchange
         if not holds:
             yield self._open_until if self._lingers(now) else FOREVER
         elif now - exchange.sent_at >= HEARTBEAT_S:
@@ -212,13 +212,20 @@ class Device:
             if now >= self._confirm_at:
                 # What was not confirmed for an hour need not be looked for after each read.
                 self._confirm_at = now + HEARTBEAT_S
-            yield exchange.sent_at + HEARTBEAT_S
+            yield from self._rest(exchange.sent_at + HEARTBEAT_S)
         if exchange.line is not None and not exchange.line.usable:
             self._line_lost()
 
+    def _rest(self, until: float) -> Script[None]:
+        """Wait for something to do; what comes meanwhile is reported when the line is quiet."""
+        self.rests = True
+        yield until
+        self.rests = False
+        self._exchange.read()
+
     def _send_heartbeat(self) -> Script[None]:
         """Send a heartbeat; when two in a row bring nothing at all, ask whether the line lives."""
-        exchange, sent_at = self._exchange, time.monotonic()
+        exchange, sent_at = self._exchange, self._now()
         assert exchange.session is not None  # noqa: S101 - the line is ready
         exchange.send(exchange.session.heartbeat())
         heard = yield from exchange.wait_until(
@@ -233,7 +240,7 @@ class Device:
 
     def _reopen(self) -> Script[None]:
         """Open a line that is to be held and ask what is new, less and less often if it fails."""
-        now = time.monotonic()
+        now = self._now()
         if now < self._reconnect.at:
             self._lock.release()
             yield self._reconnect.at
@@ -253,7 +260,7 @@ class Device:
 
     def _line_lost(self) -> None:
         """Close a line that ended, and find out whether the device tolerates held lines."""
-        line, now = self._exchange.line, time.monotonic()
+        line, now = self._exchange.line, self._now()
         assert line is not None  # noqa: S101 - it ended
         lived_s, ended = now - line.opened_at, line.ended
         self._disconnect()
@@ -267,7 +274,7 @@ class Device:
         seconds = round(self._suspension.until - now)
         for child in self.children.values():
             name = child.meter.name
-            if self._is_suspended(child.meter):
+            if self._is_suspended(child):
                 log.warning(
                     "%s closes connections that are held open: it is only polled for %d s",
                     name,
@@ -277,7 +284,7 @@ class Device:
                 self._network.listener.event("push_suspended", {"meter": name, "seconds": seconds})
 
     def _check_resumed(self) -> None:
-        if self._suspended_names and not self._suspension.active(time.monotonic()):
+        if self._suspended_names and not self._suspension.active(self._now()):
             for name in self._suspended_names:
                 log.info("%s: its connection is held open again", name)
                 self._network.listener.event("push_resumed", {"meter": name})
@@ -288,8 +295,9 @@ class Device:
         child = self._child_of_message(message)
         if child is not None:
             number, is_asked = self._exchange.number, child is self._asked
-            child.take(message, time.monotonic(), number, asked=is_asked)
-            self._report_at = min(self._report_at, child.datapoints.report_due)
+            child.take(message, self._exchange.heard_at, number, asked=is_asked)
+            if child.is_new and not self.rests:
+                self._exchange.wait_for_quiet()
 
     def _child_of_message(self, message: Message) -> Child | None:
         """Find the meter that a message is about; without a name an answer is of the one asked."""
@@ -299,10 +307,9 @@ class Device:
         cids = (child for child in self.children.values() if child.meter.cid == message.cid)
         return next(cids, None)
 
-    def _heard(self, child: Child, *, partial: bool = False) -> RawDatapoints:
+    def _heard(self, child: Child, push: Push, *, partial: bool = False) -> RawDatapoints:
         line = self._exchange.number if self._exchange.ready else None
-        push = self.push_of(child.meter)
-        return child.heard(line, push, self._network.interval_s, partial=partial)
+        return child.heard(self._now(), line, push, self._network.interval_s, partial=partial)
 
     def _confirm_old(self, now: float) -> bool:
         """Ask anew for what was not confirmed for long; return whether there was any."""
@@ -322,14 +329,13 @@ class Device:
     def _is_held(self, child: Child) -> bool:
         """Whether a line is to be held for a meter; behind a gateway, if it ever reported."""
         reports = not child.meter.cid or bool(child.datapoints.reports)
-        return reports and self.push_of(child.meter) == "on"
+        return reports and self._push_of(child) == "on"
 
-    def _is_suspended(self, meter: Meter) -> bool:
-        if meter.push != "auto" or not self._suspension.active(time.monotonic()):
+    def _is_suspended(self, child: Child) -> bool:
+        if child.meter.push != "auto" or not self._suspension.active(self._now()):
             return False
-        child = self.children.get(meter.name)
         # Increments are in no answer, whatever else is.
-        return child is None or (child.datapoints.complete and not child.increments.came)
+        return child.datapoints.complete and not child.increments.came
 
     def stays_open(self) -> bool:
         """Whether the line stays open between reads."""
@@ -339,13 +345,11 @@ class Device:
             return True
         keeps = {self._network.keep(child.meter) for child in self.children.values()}
         alone = not any(child.meter.cid for child in self.children.values())
-        return (alone and "kept" in keeps) or self._lingers(time.monotonic())
+        return (alone and "kept" in keeps) or self._lingers(self._now())
 
     def _lingers(self, now: float) -> bool:
         """Return whether the line stays open for a moment after a poll, though it is not held."""
-        is_suspended = any(
-            self.push_of(child.meter) == "suspended" for child in self.children.values()
-        )
+        is_suspended = any(self._push_of(child) == "suspended" for child in self.children.values())
         return is_suspended and now < self._open_until
 
     def _disconnect(self) -> None:

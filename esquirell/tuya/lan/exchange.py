@@ -2,7 +2,6 @@
 
 import socket
 import threading
-import time
 from collections.abc import Callable, Collection, Generator, Iterable
 from typing import Never, Protocol, TypeVar
 
@@ -11,7 +10,7 @@ from esquirell.domain.raw_datapoints import Question
 from esquirell.tuya.errors import AttemptError, Step, impossible_key
 from esquirell.tuya.lan.access import DeviceLock
 from esquirell.tuya.lan.datapoints import Datapoints
-from esquirell.tuya.lan.loop import FOREVER, Address, Line, Loop
+from esquirell.tuya.lan.loop import FOREVER, Address, Line, Loop, Timer
 from esquirell.tuya.lan.network import Limits
 from esquirell.tuya.lan.session import Message, Session
 from esquirell.tuya.tinytuya_import import STATUS, UPDATEDPS
@@ -20,6 +19,11 @@ T = TypeVar("T")
 Script = Generator[float, None, T]
 """Work that waits: it yields the monotonic time at which to go on, unless something comes first."""
 
+# What comes within a moment is a part of the same report: see the contract of `push`.
+QUIET_S = 0.02
+LATEST_S = 0.1
+# More is not left unread.
+MOST_UNREAD = 65_536
 GROUP_SIZE = 10
 GROUP_S = 0.5
 LINGER_S = 1.2
@@ -30,7 +34,12 @@ _SEARCHED = [str(dp) for first, last in _RANGES for dp in range(first, last + 1)
 
 
 class Owner(Protocol):
-    """The device whose line it is."""
+    """The device whose line it is.
+
+    While it `rests` nothing that comes is waited for: it is understood once the line is quiet.
+    """
+
+    rests: bool
 
     def wake(self) -> None:
         """Go on, as something happened."""
@@ -38,6 +47,10 @@ class Owner(Protocol):
 
     def received(self, message: Message) -> None:
         """Take in a message with datapoints."""
+        ...
+
+    def quiet(self) -> None:
+        """Report what came before the line fell quiet."""
         ...
 
     def stays_open(self) -> bool:
@@ -64,9 +77,14 @@ class Exchange:
         self.heard_at = self.sent_at = self._acted_at = 0.0
         self.lock = lock
         self._loop = loop
+        self._now = loop.now
         self._limits = limits
         self._owner = owner
         self._heard: set[int] = set()
+        self._unread = b""
+        self._came_at = 0.0
+        self._quiet = Timer(loop, self._fell_quiet)
+        self._latest = FOREVER
 
     @property
     def ready(self) -> bool:
@@ -80,14 +98,14 @@ class Exchange:
 
     def disconnect(self) -> None:
         """Close the line; none is fine."""
-        line, self.line, self.session = self.line, None, None
+        line, self.line, self.session, self._unread = self.line, None, None, b""
         if line is not None:
             line.close()
 
     def send(self, data: bytes) -> None:
         """Send frames over the line."""
         if self.line is not None:
-            self.sent_at = time.monotonic()
+            self.sent_at = self._now()
             self.line.send(data)
 
     def wait_until(
@@ -95,15 +113,15 @@ class Exchange:
     ) -> Script[bool]:
         """Wait until a condition holds or the line is done; return whether it holds."""
         while not condition():
-            if self.line is None or self.line.error or self.ended or time.monotonic() >= deadline():
+            if self.line is None or self.line.error or self.ended or self._now() >= deadline():
                 return False
             yield deadline()
         return True
 
     def wait_for_gap(self) -> Script[None]:
         """Wait until the last contact with the device is long enough ago."""
-        end = time.monotonic() + self.lock.gap_left(self._limits.gap_s)
-        while time.monotonic() < end:
+        end = self._now() + self.lock.gap_left(self._limits.gap_s)
+        while self._now() < end:
             yield end
 
     def run_in_thread(self, work: Callable[[], T], end: float = FOREVER) -> Script[T]:
@@ -121,7 +139,7 @@ class Exchange:
 
         threading.Thread(target=run, name="lookup", daemon=True).start()
         while not done:
-            if time.monotonic() >= end:
+            if self._now() >= end:
                 raise TimeoutError("timed out")
             yield end
         return done[0]()
@@ -138,9 +156,9 @@ class Exchange:
         self.session = Session(version, _key(meter), meter.lan_id, _ids(meter))
         limit_s = self._limits.connect_s
         try:
-            addresses = yield from self._addresses(meter, min(time.monotonic() + limit_s, end))
+            addresses = yield from self._addresses(meter, min(self._now() + limit_s, end))
             for address in addresses:
-                deadline = min(time.monotonic() + limit_s, end)
+                deadline = min(self._now() + limit_s, end)
                 line.open(address)
                 if (yield from self.wait_until(lambda: line.connected, lambda: deadline)):  # noqa: B023
                     return
@@ -169,7 +187,7 @@ class Exchange:
         self, datapoints: Datapoints, question: Question, answer_s: float, end: float
     ) -> Script[None]:
         """Ask for all datapoints, after an UPDATEDPS for those to refresh. Raises AttemptError."""
-        session, since = self.session, time.monotonic()
+        session, since = self.session, self._now()
         assert session is not None  # noqa: S101 - it is connected
         session.evidence.garbled, session.evidence.refusal = False, ""
         # An increment is no state: asked for, a device says the last one again.
@@ -195,7 +213,7 @@ class Exchange:
         assert self.session is not None  # noqa: S101 - it is connected
         ids = list(ids)
         self._heard.clear()
-        datapoints.refreshed(ids, time.monotonic())
+        datapoints.refreshed(ids, self._now())
         self.send(self.session.refresh(ids, cid))
 
     def _query(
@@ -203,7 +221,7 @@ class Exchange:
     ) -> Script[None]:
         """Send a query and wait for the first datapoints, or for what says that none will come."""
         assert self.session is not None  # noqa: S101 - it is connected
-        evidence, asked, answers = self.session.evidence, time.monotonic(), datapoints.answers
+        evidence, asked, answers = self.session.evidence, self._now(), datapoints.answers
         self.send(frame)
 
         def answered() -> bool:
@@ -246,17 +264,41 @@ class Exchange:
         if left and not datapoints.by_id and not self.ended:
             self.refresh(datapoints, [int(name) for name in left], cid)
             # What comes later over a line that stays open counts as well.
-            ends = min(time.monotonic() + (0 if self._owner.stays_open() else LINGER_S), end)
+            ends = min(self._now() + (0 if self._owner.stays_open() else LINGER_S), end)
             yield from self.wait_until(lambda: not datapoints.outstanding(due, since), lambda: ends)
             left = datapoints.outstanding(due, since)
         datapoints.count_answer(due, left, since)
 
+    def wait_for_quiet(self) -> None:
+        """Have the device report what came once the line is quiet, or at the latest in a moment."""
+        self._latest = min(self._latest, self._came_at + LATEST_S)
+        self._quiet.set(min(self._came_at + QUIET_S, self._latest))
+
+    def read(self) -> None:
+        """Understand what came and was left unread."""
+        data, self._unread = self._unread, b""
+        if data and self.session is not None:
+            self._understand(self.session, data)
+
     def _received(self, data: bytes) -> None:
-        session = self.session
-        if session is None:
+        self._came_at = self._now()
+        self._unread += data
+        if not self._owner.rests:
+            self.read()
+            self._owner.wake()
             return
+        if len(self._unread) >= MOST_UNREAD:
+            self.read()
+        self.wait_for_quiet()
+
+    def _fell_quiet(self) -> None:
+        self._latest = FOREVER
+        self.read()
+        self._owner.quiet()
+
+    def _understand(self, session: Session, data: bytes) -> None:
         for message in session.feed(data):
-            self.heard_at = time.monotonic()
+            self.heard_at = self._came_at
             self._acted_at = self._acted_at if message.is_report else self.heard_at
             self._heard.add(message.command)
             if message.dps:
@@ -264,7 +306,6 @@ class Exchange:
         if session.outbox:
             outbox, session.outbox = session.outbox, b""
             self.send(outbox)
-        self._owner.wake()
 
     def _failure(self, step: Step) -> AttemptError:
         assert self.session is not None  # noqa: S101 - it is connected

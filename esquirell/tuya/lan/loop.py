@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from itertools import count
-from typing import Any, Protocol
+from typing import Any
 
 log = logging.getLogger(__name__)
 
@@ -21,25 +21,16 @@ RECEIVE_BYTES = 16_384
 Address = tuple[socket.AddressFamily, Any]
 
 
-class Sleeper(Protocol):
-    """Something that the loop wakes at the monotonic time `due`."""
-
-    due: float
-
-    def wake(self) -> None:
-        """Go on, as it is time or as something happened."""
-        ...
-
-
 class Loop:
     """Runs everything about devices in one thread, which starts with the first call.
 
-    Only `call`, `alive` and `close` are for other threads.
+    Only `call` and `close` are for other threads. `now` is the clock (s) of all that it runs.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
+        self.now = now
         self._calls: deque[Callable[[], None]] = deque()
-        self._sleepers: list[tuple[float, int, Sleeper]] = []
+        self._timers: list[tuple[float, int, Timer]] = []
         self._numbers = count()
         self._closed = False
         self._lock = threading.Lock()
@@ -75,12 +66,9 @@ class Loop:
         with suppress(KeyError):
             self._selector.unregister(end)
 
-    def wake_at(self, sleeper: Sleeper, moment: float) -> None:
-        """Wake a sleeper at a monotonic time, instead of the one asked for before."""
-        if moment != sleeper.due:
-            sleeper.due = moment
-            if moment != FOREVER:
-                heapq.heappush(self._sleepers, (moment, next(self._numbers), sleeper))
+    def schedule(self, timer: "Timer") -> None:
+        """Let a timer end when it is due."""
+        heapq.heappush(self._timers, (timer.due, next(self._numbers), timer))
 
     def _start(self) -> None:
         with self._lock:
@@ -99,7 +87,7 @@ class Loop:
                 _guarded(key.data, events)
             for _ in range(len(self._calls)):
                 _guarded(self._calls.popleft())
-            self._wake_due()
+            self._end_timers()
         self._selector.close()
         self._wake.close()
         self._woken.close()
@@ -107,17 +95,17 @@ class Loop:
     def _left_s(self) -> float | None:
         if self._calls:
             return 0.0
-        while self._sleepers and self._sleepers[0][2].due != self._sleepers[0][0]:
-            heapq.heappop(self._sleepers)
-        return max(0.0, self._sleepers[0][0] - time.monotonic()) if self._sleepers else None
+        while self._timers and self._timers[0][2].due != self._timers[0][0]:
+            heapq.heappop(self._timers)
+        return max(0.0, self._timers[0][0] - self.now()) if self._timers else None
 
-    def _wake_due(self) -> None:
-        now = time.monotonic()
-        while self._sleepers and self._sleepers[0][0] <= now:
-            moment, _, sleeper = heapq.heappop(self._sleepers)
-            if sleeper.due == moment:
-                sleeper.due = FOREVER
-                _guarded(sleeper.wake)
+    def _end_timers(self) -> None:
+        now = self.now()
+        while self._timers and self._timers[0][0] <= now:
+            moment, _, timer = heapq.heappop(self._timers)
+            if timer.due == moment:
+                timer.due = FOREVER
+                _guarded(timer.ended)
 
     def _drain(self, _: int) -> None:
         self._woken.recv(RECEIVE_BYTES)
@@ -133,6 +121,22 @@ def _guarded(function: Callable[..., None], *arguments: object) -> None:
         log.exception("unexpected error with a device")
 
 
+class Timer:
+    """Calls `ended` once it is `due`, on the loop's clock; FOREVER: not at all."""
+
+    def __init__(self, loop: Loop, ended: Callable[[], None]) -> None:
+        self.due = FOREVER
+        self.ended = ended
+        self._loop = loop
+
+    def set(self, moment: float) -> None:
+        """End at this moment, instead of the one set before."""
+        if moment != self.due:
+            self.due = moment
+            if moment != FOREVER:
+                self._loop.schedule(self)
+
+
 class Line:
     """A TCP connection in the loop; `received` gets the bytes that come, `changed` all else.
 
@@ -145,7 +149,7 @@ class Line:
         self.connected = False
         self.ended = False
         self.error: OSError | None = None
-        self.opened_at = time.monotonic()
+        self.opened_at = loop.now()
         self._loop = loop
         self._received = received
         self._changed = changed

@@ -1,7 +1,6 @@
 """Reads one device in the protocol it speaks, finding that out where it has to."""
 
 import logging
-import time
 from collections import deque
 from collections.abc import Iterable
 from functools import partial
@@ -46,6 +45,7 @@ class Reader:
     def __init__(self, exchange: Exchange, network: Network) -> None:
         self._exchange = exchange
         self._limits = network.limits
+        self._now = network.loop.now
         self._follower = Follower(
             network.finder, network.addresses, exchange.run_in_thread, network.learn
         )
@@ -66,10 +66,10 @@ class Reader:
 
     def _take_lock(self, meter: Meter) -> Script[None]:
         """Take the lock that keeps other processes away. Raises MeterUnreachableError."""
-        end = time.monotonic() + self._limits.lock_wait_s
+        end = self._now() + self._limits.lock_wait_s
         try:
             while not self._exchange.lock.acquire():
-                now = time.monotonic()
+                now = self._now()
                 if now >= end:
                     raise being_read(meter)
                 yield min(now + LOCK_LOOK_S, end)
@@ -78,7 +78,7 @@ class Reader:
 
     def _read(self, datapoints: Datapoints, question: Question) -> Script[None]:
         """Ask over the line that is open if it still lives, else over a new one."""
-        end = time.monotonic() + self._limits.total_s
+        end = self._now() + self._limits.total_s
         if not (yield from self._ask_over_open_line(datapoints, question, end)):
             yield from self._ask_anew(datapoints, question, end)
         self._worked = True
@@ -127,7 +127,7 @@ class Reader:
         yield from self._exchange.connect(question.meter, version, end)
         try:
             yield from self._exchange.negotiate_key(
-                min(time.monotonic() + (probe_s or limits.key_s), end)
+                min(self._now() + (probe_s or limits.key_s), end)
             )
             yield from self._exchange.ask(datapoints, question, probe_s or limits.answer_s, end)
         finally:
@@ -177,7 +177,7 @@ class Reader:
                 if seen.final:
                     raise
                 needed_s = self._limits.gap_s + self._limits.probe_s
-                if not untried or time.monotonic() + needed_s > end:
+                if not untried or self._now() + needed_s > end:
                     raise AttemptError("auto", "answer", ended=seen.ended) from seen
             else:
                 return self._found(version, question)
@@ -207,7 +207,7 @@ class Reader:
             yield from self._exchange.connect(question.meter, "3.3", end)
         except AttemptError:
             return False
-        deadline = min(time.monotonic() + HELD_S, end)
+        deadline = min(self._now() + HELD_S, end)
         yield from self._exchange.wait_until(lambda: False, lambda: deadline)
         self._exchange.lock.note_contact()
         return self._exchange.ended
