@@ -2,6 +2,7 @@
 
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
@@ -11,7 +12,7 @@ from typing import Any, Protocol, Self
 
 import tuyamock
 from pydantic import SecretStr
-from support.waiting import eventually
+from support.waiting import LIMIT_S, eventually
 
 from esquirell.domain.meter import Meter, ProtocolVersion
 from esquirell.domain.raw_datapoints import Question
@@ -49,6 +50,20 @@ QUICK = Limits(
 HASTY = replace(QUICK, key_s=0.2, answer_s=0.2, probe_s=0.1)
 
 
+# For tests that skip time: what a device takes to answer must not be skipped.
+PATIENT = replace(QUICK, connect_s=20.0, key_s=20.0, answer_s=20.0, total_s=60.0)
+
+
+class SkippingClock:
+    """The system's clock, and all the seconds that a test has skipped."""
+
+    def __init__(self) -> None:
+        self.skipped = 0.0
+
+    def __call__(self) -> float:
+        return time.monotonic() + self.skipped
+
+
 class LanReader(LocalTransport):
     """A transport with surroundings for tests, which gives bare datapoints."""
 
@@ -62,7 +77,8 @@ class LanReader(LocalTransport):
         addresses: Addresses | None = None,
         listener: Listener | None = None,
     ) -> None:
-        self.loop = Loop()
+        self.clock = SkippingClock()
+        self.loop = Loop(self.clock)
         self.network = Network(
             lock_dir,
             keep=lambda _: keep,
@@ -80,6 +96,21 @@ class LanReader(LocalTransport):
     ) -> Mapping[str, Any]:
         """Read a meter. Raises MeterError."""
         return self.read(Question(meter, refresh, forced=forced)).values
+
+    def skip(self, seconds: float) -> None:
+        """Let so many seconds pass at once for all devices."""
+        skipped = threading.Event()
+
+        def skip() -> None:
+            self.clock.skipped += seconds
+            skipped.set()
+
+        self.loop.call(skip)
+        assert skipped.wait(LIMIT_S)
+
+    def eventually(self, look: Callable[[], object], step_s: float = 1.0) -> None:
+        """Skip time in steps until `look` gives something."""
+        eventually(lambda: self.skip(step_s) or look())  # type: ignore[func-returns-value]
 
 
 class MakeTransport(Protocol):
@@ -201,11 +232,11 @@ def hang_up(connection: socket.socket) -> None:
 class FakeDevice:
     """Listens on a port and treats each connection as `behave` says, then closes it."""
 
-    def __init__(self, behave: Behaviour, port: int = 0) -> None:
+    def __init__(self, behave: Behaviour, port: int = 0, address: str = "127.0.0.1") -> None:
         self.connections = 0
         self._behave = behave
         self._open: list[socket.socket] = []
-        self._listener = socket.create_server(("127.0.0.1", port))
+        self._listener = socket.create_server((address, port))
         self.port: int = self._listener.getsockname()[1]
         self._threads = [threading.Thread(target=self._accept, daemon=True)]
 

@@ -9,11 +9,18 @@ import pytest
 import tinytuya
 from hypothesis import given
 from hypothesis import strategies as st
-from support.tuya_devices import LanReader, MockRequest, MockSession, a_meter, mock_device
+from support.tuya_devices import (
+    PATIENT,
+    LanReader,
+    MockRequest,
+    MockSession,
+    a_meter,
+    mock_device,
+)
 from support.waiting import eventually
 
 from esquirell.domain.raw_datapoints import Question
-from esquirell.tuya.lan import datapoints, device
+from esquirell.tuya.lan import datapoints
 from esquirell.tuya.lan.datapoints import CONFIRM_AGAIN_S, CONFIRM_S, Datapoints
 from esquirell.tuya.lan.session import Message
 
@@ -128,12 +135,8 @@ def test_no_meter_takes_more_memory_than_a_thousand_datapoints(said: Datapoints)
 
 
 @pytest.fixture
-def holder(lock_dir: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LanReader]:
-    """Hold lines in a world in which an hour takes half a second."""
-    monkeypatch.setattr(datapoints, "CONFIRM_S", 0.5)
-    monkeypatch.setattr(datapoints, "CONFIRM_AGAIN_S", 0.3)
-    monkeypatch.setattr(device, "HEARTBEAT_S", 0.1)
-    reader = LanReader(lock_dir, keep="held")
+def holder(lock_dir: Path) -> Iterator[LanReader]:
+    reader = LanReader(lock_dir, keep="held", limits=PATIENT)
     yield reader
     reader.close()
 
@@ -151,10 +154,12 @@ def test_a_device_is_asked_by_id_and_what_it_is_silent_of_is_null(holder: LanRea
         question = Question(a_meter(mock.port, "3.4"), counters=COUNTERS)
         holder.read(question)
         mock.push({"6": "AAAA", "7": "AAAA"})
-        eventually(lambda: asked >= {1, 6, 7})
-        eventually(lambda: holder.read(question).values.get("6") == "BBBB")
+        eventually(lambda: holder.read(question).values.get("7") == "AAAA")
+        holder.skip(datapoints.CONFIRM_S)
+        holder.eventually(lambda: asked >= {1, 6, 7}, 5.0)
+        holder.eventually(lambda: holder.read(question).values.get("6") == "BBBB", 5.0)
         # Of 7 it says nothing more.
-        eventually(lambda: "7" not in holder.read(question).values)
+        holder.eventually(lambda: "7" not in holder.read(question).values, 5.0)
         assert holder.read(question).values["1"] == 4496
         assert holder.read(question).values["6"] == "BBBB"
 

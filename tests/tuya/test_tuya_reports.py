@@ -23,7 +23,6 @@ from support.waiting import eventually
 
 from esquirell.domain.meter import Meter, ProtocolVersion
 from esquirell.domain.raw_datapoints import Question, RawDatapoints
-from esquirell.tuya.lan import exchange
 from esquirell.tuya.lan.network import Keep
 from esquirell.tuya.simulator import SimulatedMeter
 
@@ -190,11 +189,7 @@ def test_children_of_a_gateway_share_its_line_and_hear_what_is_theirs(
         assert device.connected
 
 
-def test_a_gateway_is_listened_to_for_the_child_that_reports(
-    holder: LanReader, ear: Ear, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(exchange, "LINGER_S", 0.05)
-
+def test_a_gateway_is_listened_to_for_the_child_that_reports(holder: LanReader, ear: Ear) -> None:
     def answer(session: MockSession, request: MockRequest, usual: bytes | None) -> bytes | None:
         if request.cmd not in QUERIES:
             return usual

@@ -9,7 +9,7 @@ from esquirell.domain.errors import EsquirellError, MeterError
 from esquirell.domain.meter import Meter
 from esquirell.domain.raw_datapoints import Push, Question, RawDatapoints
 from esquirell.tuya.errors import stopped
-from esquirell.tuya.lan.access import RETRY_S, CoolDown, DeviceLock, Reconnect, Suspension
+from esquirell.tuya.lan.access import RETRY_S, YOUNG_S, CoolDown, DeviceLock, Reconnect, Suspension
 from esquirell.tuya.lan.datapoints import Child
 from esquirell.tuya.lan.exchange import Exchange, Script
 from esquirell.tuya.lan.loop import FOREVER, Timer
@@ -62,6 +62,8 @@ class Device:
         self._dropped = False
         self._open_until = 0.0
         self._reconnect = Reconnect(self._now())
+        # When the device closed a young line, and how long it had lived: not judged yet.
+        self._closing: tuple[float, float] | None = None
         self._missed = 0
         self._confirm_at = 0.0
         self._heartbeats_answered = True
@@ -141,7 +143,7 @@ class Device:
 
     def _live(self) -> Script[None]:
         while self._reads or not self._dropped:
-            self._check_resumed()
+            self._check_suspension()
             if self._exchange.ended:
                 self._line_lost()
             if self._reads:
@@ -263,11 +265,25 @@ class Device:
         line, now = self._exchange.line, self._now()
         assert line is not None  # noqa: S101 - it ended
         lived_s, ended = now - line.opened_at, line.ended
+        self._judge_closing(now)
         self._disconnect()
-        others = any(who != self._id and now - at < TOGETHER_S for at, who in self._recent_losses)
         self._recent_losses.append((now, self._id))
         self._reconnect.soon(now)
-        if ended and not others and self._holds() and self._suspension.closed(now, lived_s):
+        if ended and lived_s < YOUNG_S and self._holds():
+            self._closing = now, lived_s
+            self._reconnect.at += TOGETHER_S
+        elif ended and self._holds():
+            self._suspension.closed(now, lived_s)
+
+    def _judge_closing(self, now: float) -> None:
+        """Count that the device closed a line, unless others were cut about then."""
+        if self._closing is None:
+            return
+        (closed_at, lived_s), self._closing = self._closing, None
+        others = any(
+            who != self._id and abs(at - closed_at) < TOGETHER_S for at, who in self._recent_losses
+        )
+        if not others and self._suspension.closed(now, lived_s):
             self._suspended(now)
 
     def _suspended(self, now: float) -> None:
@@ -283,8 +299,11 @@ class Device:
                 self._suspended_names.add(name)
                 self._network.listener.event("push_suspended", {"meter": name, "seconds": seconds})
 
-    def _check_resumed(self) -> None:
-        if self._suspended_names and not self._suspension.active(self._now()):
+    def _check_suspension(self) -> None:
+        now = self._now()
+        if self._closing is not None and now - self._closing[0] >= TOGETHER_S:
+            self._judge_closing(now)
+        if self._suspended_names and not self._suspension.active(now):
             for name in self._suspended_names:
                 log.info("%s: its connection is held open again", name)
                 self._network.listener.event("push_resumed", {"meter": name})
