@@ -39,7 +39,7 @@ def addresses(tmp_path: Path) -> Addresses:
 
 @pytest.fixture
 def finder(ports: Ports) -> Iterator[Finder]:
-    finder = Finder(lambda: listener(ports), LONG_S)
+    finder = Finder(lambda: listener(ports), LONG_S, 0.5)
     yield finder
     finder.stop()
 
@@ -234,7 +234,8 @@ class CountingFinder(Finder):
 
     searches = 0
 
-    def find(self, meter: Meter) -> Announcement:
+    def find(self, meter: Meter, but: str = "") -> Announcement:
+        del but
         self.searches += 1
         raise not_found(meter, 1, 0, "")
 

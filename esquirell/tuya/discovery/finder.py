@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from esquirell.domain.errors import MeterError, MeterUnreachableError, UnavailableError
@@ -20,13 +21,18 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 SEARCH_S = 10.0
+# Devices announce themselves every five seconds.
+ELSEWHERE_S = 6.0
 
 
 @dataclass
 class _Search:
-    """What was heard since a listener was opened; `over` when it hears no more."""
+    """What was heard since a listener was opened, by device and address.
 
-    heard: "dict[str, Announcement]" = field(default_factory=dict)
+    `over` when it hears no more.
+    """
+
+    heard: "dict[str, dict[str, Announcement]]" = field(default_factory=dict)
     trouble: str = ""
     over: bool = False
 
@@ -40,31 +46,38 @@ def listen() -> "Listener":
 
 
 class Finder:
-    """Listens as long as somebody searches, at most `search_s` seconds for each."""
+    """Listens as long as somebody searches, at most `search_s` seconds for each.
+
+    At most `elsewhere_s` seconds if a device was heard already, and is searched for elsewhere.
+    """
 
     def __init__(
-        self, make_listener: "Callable[[], Listener]" = listen, search_s: float = SEARCH_S
+        self,
+        make_listener: "Callable[[], Listener]" = listen,
+        search_s: float = SEARCH_S,
+        elsewhere_s: float = ELSEWHERE_S,
     ) -> None:
         self._make_listener = make_listener
         self._search_s = search_s
+        self._elsewhere_s = elsewhere_s
         self._changed = threading.Condition()
         self._stop = threading.Event()
         self._searching = 0
         self._search: _Search | None = None
 
-    def find(self, meter: Meter) -> "Announcement":
+    def find(self, meter: Meter, but: str = "") -> "Announcement":
         """Wait until the device of a meter is heard and return what it announced.
 
-        Raises MeterUnreachableError when it is not heard in time, and why.
+        `but` is an address where it is not. Raises MeterUnreachableError when it is not heard in
+        time, and why.
         """
-        end = time.monotonic() + self._search_s
+        end = time.monotonic() + (self._elsewhere_s if but else self._search_s)
         with self._changed, self._joined() as search:
-            while meter.lan_id not in search.heard:
+            while (found := _heard_of(meter, search, but)) is None:
                 left_s = end - time.monotonic()
                 if search.over or left_s <= 0 or self._stop.is_set():
                     break
                 self._changed.wait(left_s)
-            found = search.heard.get(meter.lan_id)
         if found is None:
             raise self._failure(meter, search)
         log.info("%s: the meter is at %s", meter.name, found.address)
@@ -106,7 +119,8 @@ class Finder:
         for announced in listener.listen(float("inf"), self._stop):
             with self._changed:
                 if announced is not None:
-                    search.heard[announced.device_id] = announced
+                    known = search.heard.setdefault(announced.device_id, {})
+                    known[announced.address] = announced
                     self._changed.notify_all()
                 elif not self._searching:
                     search.over = True
@@ -118,12 +132,20 @@ class Finder:
         return not_found(meter, self._search_s, len(search.heard), search.trouble)
 
 
+def _heard_of(meter: Meter, search: _Search, but: str) -> "Announcement | None":
+    found = search.heard.get(meter.lan_id, {})
+    return next((found[address] for address in reversed(found) if address != but), None)
+
+
 T = TypeVar("T")
 Script = Generator[float, None, T]
 Learn = Callable[[Meter, str], None]
 
-MOVED = ("unreachable", "no_data", "wrong_key", "wrong_protocol")
-"""What a read may fail with when another device has the address by now, or none."""
+MOVED = ("unreachable", "no_data", "wrong_key", "wrong_protocol", "busy")
+"""What a read may fail with when another device has the address by now, or none.
+
+It is busy when it is another meter of ours, whose connection we hold.
+"""
 
 SEARCH_AGAIN_S = 60.0
 
@@ -140,8 +162,9 @@ class Follower:
     """Reads a meter at its last address, and searches for it when it fails there.
 
     An address is remembered once the meter answered there, as anyone on the LAN can announce
-    anything; `learn` then gets the product id that came with it. After a search that found
-    nothing the next one waits for `again_s` seconds.
+    anything: of two devices with one id the one is read that knows the key. `learn` then gets the
+    product id that came with it. After a search that found nothing the next one waits for
+    `again_s` seconds.
     """
 
     def __init__(
@@ -164,7 +187,7 @@ class Follower:
         address = self._addresses.get(question.meter.lan_id)
         if address is None:
             found = yield from self._find(question)
-            yield from self._ask_at(found.address, question, ask, found.product_id)
+            yield from self._ask_found(found.address, question, ask, found.product_id)
             return
         try:
             yield from self._ask_at(address, question, ask)
@@ -172,7 +195,7 @@ class Follower:
             if error.code not in MOVED:
                 raise
             address, product_id = yield from self._follow(address, error, question)
-            yield from self._ask_at(address, question, ask, product_id)
+            yield from self._ask_found(address, question, ask, product_id)
 
     def _follow(self, last: str, error: MeterError, question: Question) -> Script[tuple[str, str]]:
         """Find out where the meter went, and what product it says it is.
@@ -203,6 +226,27 @@ class Follower:
         except MeterUnreachableError as lost:
             self._in_vain = (time.monotonic(), lost)
             raise
+
+    def _ask_found(
+        self,
+        address: str,
+        question: Question,
+        ask: Callable[[Question], Script[None]],
+        product_id: str,
+    ) -> Script[None]:
+        """Ask a meter where it was found, or where another device says that it is the meter."""
+        try:
+            yield from self._ask_at(address, question, ask, product_id)
+        except MeterError as error:
+            if error.code not in MOVED:
+                raise
+            find = partial(self._finder.find, question.meter, but=address)
+            try:
+                other = yield from self._run_in_thread(find)
+            except MeterUnreachableError:
+                self._in_vain = (time.monotonic(), error)
+                raise error from None
+            yield from self._ask_at(other.address, question, ask, other.product_id)
 
     def _ask_at(
         self,

@@ -40,6 +40,10 @@ NONCE_BYTES = 16
 LONGEST_FRAME = 8192
 """In bytes. tinytuya's own limit, 1440, is that of one packet; gateways send more."""
 
+MOST_BROKEN_OFF = 8
+"""So many frames in a row may be broken off before a whole one is found behind them."""
+
+_PREFIX_BYTES = 4
 _RETURN_CODE = bytes(4)
 _VERSION_HEADER_BYTES = 15
 _MD5_BYTES = 16
@@ -79,7 +83,8 @@ class FrameError(Exception):
 class FrameBuffer:
     """Cuts a stream of bytes into frames; its memory is bounded.
 
-    What is no frame is skipped: `skipped` counts the bytes.
+    What is no frame is skipped: `skipped` counts the bytes. A frame that its device broke off is
+    given up when a whole one follows.
     """
 
     def __init__(self) -> None:
@@ -97,17 +102,42 @@ class FrameBuffer:
     def _next(self) -> bytes | None:
         while True:
             self._skip_to_prefix()
-            prefix = self._buffer[:4]
-            if prefix not in _HEADERS or len(self._buffer) < _HEADERS[prefix][1]:
-                return None
-            end = header_of(self._buffer).total_length
-            if _SHORTEST_BODY <= end <= LONGEST_FRAME:
-                if len(self._buffer) < end:
+            end = self._end_of_frame(0)
+            if end is None:
+                behind = self._whole_frame_behind()
+                if behind is None:
                     return None
-                if self._buffer[end - 4 : end] == _SUFFIXES[prefix]:
-                    frame, self._buffer = self._buffer[:end], self._buffer[end:]
-                    return frame
-            self._skip(len(prefix))
+                self._skip(behind)
+            elif end:
+                frame, self._buffer = self._buffer[:end], self._buffer[end:]
+                return frame
+            else:
+                self._skip(_PREFIX_BYTES)
+
+    def _end_of_frame(self, at: int) -> int | None:
+        """Return where a frame that begins at a place ends; None: not yet, 0: it is no frame."""
+        prefix = self._buffer[at : at + _PREFIX_BYTES]
+        if prefix not in _HEADERS or len(self._buffer) < at + _HEADERS[prefix][1]:
+            return None
+        length = header_of(self._buffer[at : at + _HEADERS[prefix][1]]).total_length
+        if not _SHORTEST_BODY <= length <= LONGEST_FRAME:
+            return 0
+        end = at + length
+        if len(self._buffer) < end:
+            return None
+        return end if self._buffer[end - 4 : end] == _SUFFIXES[prefix] else 0
+
+    def _whole_frame_behind(self) -> int | None:
+        """Return where a whole frame begins behind the first one, which is not whole."""
+        at = 0
+        for _ in range(MOST_BROKEN_OFF):
+            found = [self._buffer.find(prefix, at + 1) for prefix in _HEADERS]
+            at = min((place for place in found if place >= 0), default=-1)
+            if at < 0:
+                return None
+            if self._end_of_frame(at):
+                return at
+        return None
 
     def _skip_to_prefix(self) -> None:
         if self._buffer[:4] in _HEADERS:

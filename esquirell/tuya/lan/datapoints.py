@@ -184,12 +184,16 @@ class Increment:
     line: int
     at: float
 
-    def repeats(self, before: "Increment") -> bool:
-        """Whether a device said the same once more: by its frame's number, its time, our clock."""
+    def repeats(self, before: "Increment", *, numbers: bool) -> bool:
+        """Whether a device said the same once more: by its frame's number, its time, our clock.
+
+        `numbers`: it gives each report a number of its own.
+        """
         new, old = self.message, before.message
         if self.value != before.value:
             return False
-        is_numbered = bool(new.sequence and old.sequence) and self.line == before.line
+        has_numbers = numbers and bool(new.sequence and old.sequence)
+        is_numbered = has_numbers and self.line == before.line
         is_timed = new.at is not None and old.at is not None
         if not is_numbered and not is_timed:
             return self.at - before.at < REPEATED_S
@@ -207,6 +211,8 @@ class Increments:
     came: bool = False
     line: int | None = None
     missed: bool = False
+    _numbers: bool = True
+    _last: tuple[int, Message] | None = None
     _new: dict[str, int] = field(default_factory=dict)
     _recent: dict[str, deque[Increment]] = field(default_factory=dict)
     _unsure: list[tuple[str, Increment]] = field(default_factory=list)
@@ -215,6 +221,7 @@ class Increments:
         self, message: Message, ids: frozenset[str], now: float, line: int, *, asked: bool
     ) -> None:
         """Take in a report; while something is `asked` of the meter, it may be the answer."""
+        self._look_at_number(message, line)
         for name in ids & message.dps.keys():
             value = whole(message.dps[name])
             if value is None or value < 0:
@@ -249,13 +256,21 @@ class Increments:
         self.line, self.missed = line, False
         return new, interrupted
 
+    def _look_at_number(self, message: Message, line: int) -> None:
+        """Note that a device numbers no reports: two that differ have the same number."""
+        if self._last is not None:
+            before_line, before = self._last
+            same = before_line == line and before.sequence == message.sequence
+            self._numbers &= not same or (before.dps, before.at) == (message.dps, message.at)
+        self._last = line, message
+
     def _leave_out(self, name: str, value: int) -> None:
         is_known = any(value == increment.value for increment in self._recent.get(name, ()))
         self.missed |= value > 0 and not is_known
 
     def _count(self, name: str, increment: Increment) -> None:
         recent = self._recent.setdefault(name, deque(maxlen=REMEMBERED))
-        known = [before for before in recent if increment.repeats(before)]
+        known = [before for before in recent if increment.repeats(before, numbers=self._numbers)]
         if not known:
             self.came = True
             self._new[name] = self._new.get(name, 0) + increment.value
