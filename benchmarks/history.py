@@ -145,7 +145,7 @@ def _incremental(raw: Readings, statistics: Statistics, now: list[datetime]) -> 
         raw.add(list(readings(1, (now[-1] - START) // MINUTE)), {})
         now.append(now[-1] + MINUTE)
         began = time.perf_counter()
-        statistics.step(METER)
+        statistics.steps([METER])
         taken.append((time.perf_counter() - began) * 1000)
     return median(taken)
 

@@ -5,6 +5,7 @@ times. Each step is one short transaction: polls get in between.
 """
 
 import logging
+import math
 import time
 from collections import deque
 from collections.abc import Callable
@@ -20,7 +21,7 @@ log = logging.getLogger(__name__)
 ROLLUP_EVERY_S = 900.0
 # On the quarter of an hour, when the readings of the previous one are stored.
 AFTER_QUARTER_S = 10.0
-# A new installation, or one with its first tariff, should not wait for its costs.
+# In the first quarter of an hour: a new installation should not wait for its costs.
 AT_FIRST_EVERY_S = 60.0
 PRUNE_EVERY_S = 86_400.0
 BREATH_S = 0.05
@@ -60,7 +61,7 @@ def by_one(lease: Lease, run_once: Callable[[], float]) -> Callable[[], float]:
 
 
 class Housekeeping:
-    """Takes one step at a time, meter by meter.
+    """Takes one step at a time: statistics of all meters together, all else meter by meter.
 
     `publish_cost` publishes what a meter has cost, once its statistics are up to date.
     """
@@ -75,11 +76,15 @@ class Housekeeping:
     ) -> None:
         self._statistics = statistics
         self._retention = retention
-        self._tell_cost = publish_cost
+        self._publish_cost = publish_cost
         self._monotonic = monotonic
         self._wall_clock = wall_clock
+        # The meters whose statistics are behind, and what is to be done once they are not.
+        self._behind: list[str] = []
         self._queue: deque[tuple[Work, str]] = deque()
-        self._began_at = self._rollup_at = self._prune_at = monotonic()
+        # The meters that were there before this process, once they are known.
+        self._old: frozenset[str] | None = None
+        self._began_at = self._look_at = self._rollup_at = self._prune_at = monotonic()
 
     def run_once(self) -> float:
         """Take the next step; return the seconds until the one after."""
@@ -87,41 +92,55 @@ class Housekeeping:
             return self._step()
         except UnavailableError as error:
             log.debug("statistics wait for the database: %s", error)
+            self._behind.clear()
             self._queue.clear()
-            self._rollup_at = self._monotonic()
+            self._look_at = self._rollup_at = self._monotonic()
             return RETRY_S
 
     def _step(self) -> float:
-        if not self._queue:
+        if not self._behind and not self._queue:
             self._plan(self._monotonic())
-        if not self._queue:
-            return max(BREATH_S, self._rollup_at - self._monotonic())
-        work, meter = self._queue.popleft()
-        if work(meter):
-            self._queue.appendleft((work, meter))
+        if self._behind:
+            self._roll_up()
+        elif self._queue:
+            work, meter = self._queue.popleft()
+            if work(meter):
+                self._queue.appendleft((work, meter))
+        else:
+            return max(BREATH_S, self._look_at - self._monotonic())
         return BREATH_S
 
     def _plan(self, now: float) -> None:
-        if now < self._rollup_at:
+        if now < self._look_at:
             return
         meters = self._statistics.meters()
-        self._queue.extend((self._roll_up, meter) for meter in meters)
-        self._rollup_at = now + self._pause_s(now)
+        if self._old is None:
+            self._old = frozenset(meters)
+        self._behind = [meter for meter in meters if now >= self._rollup_at or self._is_new(meter)]
+        if now >= self._rollup_at:
+            self._rollup_at = now + self._until_quarter_s()
         if now >= self._prune_at:
             self._queue.extend((self._prune, meter) for meter in meters)
             self._prune_at = now + PRUNE_EVERY_S
+        at_first = now - self._began_at < ROLLUP_EVERY_S
+        self._look_at = min(self._rollup_at, now + AT_FIRST_EVERY_S if at_first else math.inf)
 
-    def _pause_s(self, now: float) -> float:
-        """Return the seconds until the next roll-up, at `now`."""
-        since_quarter = (self._wall_clock() - AFTER_QUARTER_S) % ROLLUP_EVERY_S
-        until_quarter = ROLLUP_EVERY_S - since_quarter
-        is_new = now - self._began_at < ROLLUP_EVERY_S
-        return min(until_quarter, AT_FIRST_EVERY_S) if is_new else until_quarter
+    def _is_new(self, meter: str) -> bool:
+        return self._old is not None and meter not in self._old
 
-    def _roll_up(self, meter: str) -> bool:
-        if self._statistics.step(meter) > 0:
-            return True
-        self._tell_cost(meter)
+    def _until_quarter_s(self) -> float:
+        since_quarter_s = (self._wall_clock() - AFTER_QUARTER_S) % ROLLUP_EVERY_S
+        return ROLLUP_EVERY_S - since_quarter_s
+
+    def _roll_up(self) -> None:
+        """Work up more readings of all meters that are behind."""
+        for meter, new in self._statistics.steps(self._behind).items():
+            if not new:
+                self._behind.remove(meter)
+                self._queue.appendleft((self._tell_cost, meter))
+
+    def _tell_cost(self, meter: str) -> bool:
+        self._publish_cost(meter)
         return False
 
     def _prune(self, meter: str) -> bool:

@@ -5,23 +5,32 @@ stored later than a newer one sets it back. Each step recalculates whole hours f
 readings, so that the result is the same whether it came in one go or in a thousand.
 """
 
+import logging
 import time
 from bisect import bisect_left
 from collections.abc import Collection, Sequence
 from datetime import UTC, datetime, timedelta
 
 from esquirell.domain.clock import Clock
+from esquirell.domain.errors import UnavailableError, UnreadableError
 from esquirell.domain.hour import Batch
 from esquirell.domain.hours import Hours
 from esquirell.domain.periods import Calendar, Resolution
 from esquirell.domain.statistic import combine
 from esquirell.services.statistics_ports import StatisticsStore, StatisticsTransaction
 
+log = logging.getLogger(__name__)
+
 # Readings in one transaction: about a week of minutes, a tenth of a second on a small computer.
 STEP_READINGS = 10_000
+# Meters share a transaction, each of which writes pages of an SD card, for so long: readings that
+# wait for it are spooled after two seconds.
+TOGETHER_S = 0.5
 # A transaction of this length leaves others a moment to write: SQLite has no queue for those who
 # wait, so that one after another would keep the readings out for as long as all of them take.
 LONG_S, BREATH_S = 0.05, 0.05
+# What values of no use raise, as a damaged disk has them.
+_UNFIT = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 _WINDOW = timedelta(hours=6)
 _LEAST = timedelta(milliseconds=1)
 _DAY = timedelta(days=1)
@@ -30,11 +39,13 @@ _DAY = timedelta(days=1)
 class Statistics:
     """Keeps the statistics of all meters up to date.
 
-    `step_readings` is how many readings a transaction takes before it ends with their hour.
+    `step_readings` is how many readings a step takes before it ends with their hour,
+    `together_s` for how many seconds the steps of several meters share a transaction.
     """
 
     def __init__(self, store: StatisticsStore, calendar: Calendar, clock: Clock) -> None:
         self.step_readings = STEP_READINGS
+        self.together_s = TOGETHER_S
         self._store = store
         self._calendar = calendar
         self._clock = clock
@@ -51,7 +62,14 @@ class Statistics:
         names = known if meters is None else [name for name in meters if name in known]
         if since is not None:
             self._store.rewind(names, since)
-        return {name: self._finish(name) for name in names}
+        looked_at = dict.fromkeys(names, 0)
+        behind = list(names)
+        while behind:
+            for name, new in self.steps(behind).items():
+                looked_at[name] += new
+                if not new:
+                    behind.remove(name)
+        return looked_at
 
     def meters(self) -> list[str]:
         """Name the meters that have been seen. Raises UnavailableError."""
@@ -60,8 +78,7 @@ class Statistics:
     def progress(self, names: Sequence[str]) -> tuple[int, int]:
         """Return how many days of the readings of some meters are worked up, and of how many.
 
-        Meters are worked up one after the other: the days are those of the longest, the share is
-        that of all. Raises UnavailableError.
+        The days are those of the longest, the share is that of all. Raises UnavailableError.
         """
         meters = self._store.progress(names)
         whole = sum((one.whole for one in meters), timedelta())
@@ -70,23 +87,59 @@ class Statistics:
         days = max(one.whole for one in meters) // _DAY + 1
         return days * sum((one.done for one in meters), timedelta()) // whole, days
 
-    def step(self, meter: str) -> int:
-        """Work up the next readings of a meter in one transaction; return how many are new.
+    def steps(self, meters: Sequence[str]) -> dict[str, int]:
+        """Work up the next readings of meters in one transaction; return how many were new.
 
-        Raises UnavailableError; then nothing has changed.
+        Meters for which there was no time are not in the answer: their turn comes with the next
+        call. One that can't be worked up, as something stored of it is damaged, holds up no other,
+        and counts as one without new readings. Raises UnavailableError if none can; then nothing
+        has changed.
         """
+        failed: dict[str, UnavailableError] = {}
+        done: dict[str, int] | None = None
+        while done is None:
+            try:
+                done = self._together([meter for meter in meters if meter not in failed])
+            except _StepError as error:
+                failed[error.meter] = error.cause
+                if failed.keys() == set(meters):
+                    raise error.cause from error
+        for meter, cause in failed.items():
+            log.error("the statistics of %s stay as they are: %s", meter, cause)
+        return done | dict.fromkeys(failed, 0)
+
+    def _together(self, meters: Sequence[str]) -> dict[str, int]:
         began = time.monotonic()
-        with self._store.transaction(meter) as transaction:
-            new = Step(transaction, meter, self._calendar, self._clock(), self.step_readings).run()
+        new: dict[str, int] = {}
+        meter = None
+        try:
+            with self._store.transactions(meters) as turns:
+                for turn in turns:
+                    meter, now = turn.meter, self._clock()
+                    new[meter] = Step(turn, self._calendar, now, self.step_readings).run()
+                    meter = None
+                    if time.monotonic() - began > self.together_s:
+                        break
+        except (UnavailableError, *_UNFIT) as error:
+            if meter is None:
+                raise
+            raise _StepError(meter, error) from error
         if time.monotonic() - began > LONG_S:
             time.sleep(BREATH_S)
         return new
 
-    def _finish(self, meter: str) -> int:
-        looked_at = 0
-        while found := self.step(meter):
-            looked_at += found
-        return looked_at
+
+class _StepError(Exception):
+    """One meter could not be worked up; `cause` says why."""
+
+    def __init__(self, meter: str, cause: Exception) -> None:
+        super().__init__(meter)
+        self.meter = meter
+        self.cause = (
+            cause
+            if isinstance(cause, UnavailableError)
+            else UnreadableError(meter, f"what is stored of {meter} is damaged: {cause!r}")
+        )
 
 
 class Step:
@@ -95,13 +148,12 @@ class Step:
     def __init__(
         self,
         transaction: StatisticsTransaction,
-        meter: str,
         calendar: Calendar,
         now: datetime,
         limit: int,
     ) -> None:
         self._transaction = transaction
-        self._meter = meter
+        self._meter = transaction.meter
         self._calendar = calendar
         # A reading from the future, by a wrong clock, waits until its time has come.
         self._until = now + _LEAST

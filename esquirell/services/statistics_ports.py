@@ -1,6 +1,6 @@
-"""Ports of the statistics: a store whose transactions each work on one meter alone."""
+"""Ports of the statistics: a store whose transactions work on one meter after the other."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Protocol
@@ -11,7 +11,12 @@ from esquirell.domain.statistic import Progress, Statistic, Watermark
 
 
 class StatisticsTransaction(Protocol):
-    """One transaction on the statistics of one meter, alone; nothing in it waits."""
+    """A transaction's work on the statistics of one meter, alone; nothing in it waits."""
+
+    @property
+    def meter(self) -> str:
+        """The name of the meter."""
+        ...
 
     @property
     def watermark(self) -> Watermark | None:
@@ -93,6 +98,15 @@ class StatisticsStore(Protocol):
 
     def transaction(self, meter: str) -> AbstractContextManager[StatisticsTransaction]:
         """Open a transaction, undone by any error. Raises UnavailableError."""
+        ...
+
+    def transactions(
+        self, meters: Sequence[str]
+    ) -> AbstractContextManager[Iterator[StatisticsTransaction]]:
+        """Open one transaction on several meters, which come in turn; undone by any error.
+
+        Raises UnavailableError, also from the iterator.
+        """
         ...
 
     def rewind(self, meters: Sequence[str], since: datetime) -> None:

@@ -8,6 +8,7 @@ from esquirell.daemon import housekeeping
 from esquirell.daemon.housekeeping import BREATH_S, RETRY_S, Housekeeping
 from esquirell.domain.errors import UnavailableError
 from esquirell.domain.periods import Calendar
+from esquirell.domain.reading import Reading
 from esquirell.services.retention import Retention
 from esquirell.storage.database import Database
 from esquirell.storage.maintenance.migrate import upgrade
@@ -76,6 +77,29 @@ def test_costs_come_within_a_minute_at_first_and_then_on_the_quarter(shop: Works
     # 12:45, 13:00 and 13:15 by the clock, and ten seconds.
     quarters = [moment for moment in at if moment > 961]
     assert [round(moment + 22 * 60) % 900 for moment in quarters] == [10, 10, 10]
+    shop.database.close()
+
+
+def test_meters_of_before_are_worked_up_at_the_start_and_then_on_the_quarter(
+    shop: Workshop,
+) -> None:
+    """A restart writes no statistics of old meters each minute; new ones don't have to wait."""
+    shop.put((MIDNIGHT, {"energy_import": 1.0}))
+    told: list[str] = []
+    clocks = Clocks()
+    worker = keeper(shop, told, clocks)
+    at: dict[str, list[float]] = {"main": [], "new": []}
+    while clocks.now < 900:
+        pause = worker.run_once()
+        for name in told:
+            at[name].append(clocks.now)
+        told.clear()
+        clocks.now += pause
+        if "new" not in shop.statistics.meters():
+            shop.readings.add([Reading("new", MIDNIGHT, {"energy_import": 1.0})], {})
+    # At 12:30 and 12:45 by the clock, and ten seconds.
+    assert [round(moment) for moment in at["main"]] == [0, 490]
+    assert [round(moment) for moment in at["new"]][:2] == [60, 120]
     shop.database.close()
 
 

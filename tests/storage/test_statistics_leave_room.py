@@ -1,7 +1,7 @@
 """Statistics that have much to do leave others a moment to write: SQLite has no queue for them."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
@@ -26,10 +26,10 @@ class Timed(store.Statistics):
         self.turns: list[tuple[float, float]] = []
 
     @contextmanager
-    def transaction(self, meter: str) -> Iterator[store.Transaction]:
+    def transactions(self, names: Sequence[str]) -> Iterator[Iterator[store.Transaction]]:
         began = time.monotonic()
-        with super().transaction(meter) as transaction:
-            yield transaction
+        with super().transactions(names) as turns:
+            yield turns
         self.turns.append((began, time.monotonic()))
 
 

@@ -254,7 +254,7 @@ def test_a_step_takes_ten_thousand_readings_and_the_rest_of_their_six_hours(
     shop = Workshop(sqlite)
     pace = timedelta(seconds=2)
     shop.put(*((MIDNIGHT + n * pace, {"voltage": 230.0}) for n in range(13 * 1800)))
-    assert shop.statistics.step("main") == 6 * 1800
+    assert shop.statistics.steps(["main"]) == {"main": 6 * 1800}
 
 
 def test_only_what_is_new_is_counted(shop: Workshop) -> None:

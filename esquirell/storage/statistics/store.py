@@ -1,8 +1,9 @@
-"""Statistics in the database: one transaction per meter and step, exclusive for that meter."""
+"""Statistics in the database: each transaction is exclusive for its meters."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import CursorResult, Executable
@@ -49,10 +50,23 @@ class Statistics:
     @contextmanager
     def transaction(self, meter: str) -> Iterator["Transaction"]:
         """Open a transaction, undone by any error. Raises UnavailableError."""
+        with self.transactions([meter]) as turns:
+            yield next(turns)
+
+    @contextmanager
+    def transactions(self, names: Sequence[str]) -> Iterator[Iterator["Transaction"]]:
+        """Open one transaction on several meters, which come in turn; undone by any error.
+
+        Raises UnavailableError, also from the iterator.
+        """
         with self._database.write() as connection:
-            meter_id = meters.ids_of(connection, [meter])[meter]
+            yield self._turns(connection, meters.ids_of(connection, names))
+
+    def _turns(self, connection: Connection, ids: Mapping[str, int]) -> Iterator["Transaction"]:
+        # In the order in which readings are stored, or two processes could deadlock.
+        for name, meter_id in sorted(ids.items(), key=itemgetter(1)):
             watermarks.lock(connection, meter_id)
-            yield Transaction(connection, meter, meter_id, self._zone)
+            yield Transaction(connection, name, meter_id, self._zone)
 
     def rewind(self, names: Sequence[str], since: datetime) -> None:
         """Set watermarks back to just before a given time. Raises UnavailableError."""
@@ -83,11 +97,11 @@ class Statistics:
 
 
 class Transaction:
-    """One transaction on one meter; see the port of this name."""
+    """A transaction's work on one meter; see the port of this name."""
 
     def __init__(self, connection: Connection, meter: str, meter_id: int, zone: str) -> None:
         self._connection = connection
-        self._meter = meter
+        self.meter = meter
         self._id = meter_id
         self._zone = zone
 
@@ -142,7 +156,7 @@ class Transaction:
     ) -> list[Statistic]:
         """Return the statistics that begin from `since` until just before `until`."""
         rows = self._run(statements.STATISTICS, resolution=resolution, since=since, until=until)
-        return [statements.ALL.to_statistic(self._meter, row) for row in rows.all()]
+        return [statements.ALL.to_statistic(self.meter, row) for row in rows.all()]
 
     def replace_hours(
         self, hours: Iterable[tuple[Statistic, Counters | None]], gone: Collection[datetime]
