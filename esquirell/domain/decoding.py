@@ -1,8 +1,9 @@
 """From raw datapoints to values in canonical units, one answer at a time."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import field
 from functools import cached_property
+from itertools import product
 from typing import Any
 
 from esquirell.domain.errors import DecodeError
@@ -16,10 +17,14 @@ from esquirell.domain.record import record
 IMPORTS = frozenset(["FORWARD", "IMPORT", "POSITIVE"])
 EXPORTS = frozenset(["REVERSE", "BACKWARD", "EXPORT", "NEGATIVE"])
 _DOUBTED = ("doubtful", "unproven")
+_UNDIRECTED = "its direction is missing or unknown in this answer, taken as import"
 # Of an unknown frame: no grid has less or more, whatever the frame is then.
 _FRAME_V = (40, 520)
 _NO_GRID = ("pv", "bat", "dc")
 _NOISE_W = 10
+# A total and its channels are not of quite the same moment.
+_SUM_NEAR, _SUM_NEAR_W = 0.02, 2
+_MOST_CHANNELS = 4
 _WITHOUT_VOLTAGE = ("current", "active_power")
 
 
@@ -97,6 +102,7 @@ class _Decoding:
         self._warnings: list[str] = []
         self._hints: list[str] = []
         self._refused: list[str] = []
+        self._undirected: dict[str, tuple[str, ...]] = {}
         self.sources: dict[str, str] = {}
 
     @cached_property
@@ -118,12 +124,14 @@ class _Decoding:
             self._warnings.append(f"{_title(name, point)}: {error}")
             self._refused.append(name)
             return
-        if point.note or point.trust in _DOUBTED or point.direction:
+        if point.note or point.trust in _DOUBTED:
             self._hints += [f"{_title(name, point)}: {says}" for says in self._says(point)]
 
     def result(self) -> Decoded:
         """Return what was decoded, with what contradicts itself."""
         values = self.values
+        if self._undirected:
+            self._direct()
         warnings = [*self._hints, *self._warnings, *contradictions(values)]
         if is_hollow(values):
             values = {key: value for key, value in values.items() if value}
@@ -146,6 +154,25 @@ class _Decoding:
                 raise DecodeError(f"{value:g} is no possible {key}")
         self.values |= found
         self.sources |= dict.fromkeys(found, name)
+        if point.direction and str(self._direction(point)) not in IMPORTS | EXPORTS:
+            powers = tuple(key for key in found if key.startswith("active_power") and found[key])
+            if powers or any(found.values()):
+                self._undirected[_title(name, point)] = powers
+
+    def _direct(self) -> None:
+        """Take the missing directions from a total that has a sign, if only one way adds up.
+
+        Some meters say true or false, of which nobody knows which is which, and many answers
+        hold the direction of one channel only.
+        """
+        unknown = [key for keys in self._undirected.values() for key in keys]
+        signs = _signs(self.values, unknown)
+        if signs is None:
+            self._hints += [f"{title}: {_UNDIRECTED}" for title in self._undirected]
+            return
+        self.values |= {
+            key: sign * self.values[key] for key, sign in zip(unknown, signs, strict=True)
+        }
 
     def _frame(self, point: Datapoint, raw: object) -> dict[str, float]:
         found = unpack(str(point.frame), raw, Hint(point.code, self._inverter))
@@ -181,15 +208,36 @@ class _Decoding:
             yield point.note
         elif point.trust == "doubtful":
             yield "its scale is not certain, compare it with the meter's display"
-        lost = point.direction and str(self._direction(point)) not in IMPORTS | EXPORTS
-        if lost and any(self.values.get(key) for key in point.keys):
-            yield "its direction is missing or unknown in this answer, taken as import"
 
     def _code(self, name: str) -> str:
         point = self._points.get(name)
         if point is not None:
             return point.code
         return f"dp_{name}" if name.isdigit() else name
+
+
+def _signs(values: Mapping[str, float], unknown: Sequence[str]) -> Sequence[int] | None:
+    """Return the signs of powers that make all channels add up to the total; None if none does."""
+    total = values.get("active_power")
+    if total is None or not unknown or "active_power" in unknown or len(unknown) > _MOST_CHANNELS:
+        return None
+    known = sum(
+        value
+        for key, value in values.items()
+        if key.startswith("active_power_") and key not in unknown
+    )
+    near = _SUM_NEAR * abs(total) + _SUM_NEAR_W
+    fitting = [
+        signs
+        for signs in product((1, -1), repeat=len(unknown))
+        if abs(
+            known
+            + sum(sign * values[key] for key, sign in zip(unknown, signs, strict=True))
+            - total
+        )
+        <= near
+    ]
+    return fitting[0] if len(fitting) == 1 else None
 
 
 def _check_voltage(fields: Mapping[str, float]) -> None:

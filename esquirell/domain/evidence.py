@@ -29,6 +29,9 @@ _MOST_IDLE_VA = 25.0
 _NOISE_W = 10.0
 _LEAST_DIRECT_W = 20.0
 _MOST_LEAKING_A = 0.5
+_LEAST_OF_PHASE_W = 50.0
+# More than the connection of most houses has.
+_MOST_UNPROVED_W = 50_000
 _FACTOR_NEAR = 0.05
 _LEAST_FACTOR = 0.2
 _USUAL_FACTOR = 0.4
@@ -221,8 +224,18 @@ def _excess(values: Values, key: str, suffix: str) -> Iterator[str]:
         yield f"{watts:g} of {key} flow without a voltage"
     elif volts and amperes is not None and not allows(volts * amperes, watts):
         yield f"{watts:g} of {key} are more than {volts:g} V x {amperes:g} A"
+    elif (not volts or amperes is None) and suffix and abs(watts) > _MOST_UNPROVED_W:
+        yield f"{watts:g} of {key} are more than a house has"
     elif key == "active_power":
         yield from _excess_of_all(values, watts)
+        yield from _lack(values, watts)
+
+
+def _lack(values: Values, watts: float) -> Iterator[str]:
+    """Refuse a total that is less than half of its only phase."""
+    phases = [values[key] for key in (f"active_power_{phase}" for phase in PHASES) if key in values]
+    if len(phases) == 1 and abs(phases[0]) >= max(2 * abs(watts), _LEAST_OF_PHASE_W):
+        yield f"{watts:g} W are less than the {abs(phases[0]):g} W of the only phase"
 
 
 def _excess_of_all(values: Values, watts: float) -> Iterator[str]:

@@ -54,3 +54,32 @@ def test_a_direction_turns_the_power_of_a_frame() -> None:
     way = {"phase_a": ("Raw", "CSIAFfQABKE="), "current_direction": ("Enum", "REVERSE")}
     found = read(*integers(**way), category="zndb")
     assert found.values["active_power_a"] == -1185
+
+
+@pytest.mark.parametrize(
+    ("total", "a", "b"),
+    [(12_463, 1196.3, 50.0), (11_463, 1196.3, -50.0), (-11_463, -1196.3, 50.0)],
+)
+def test_a_total_with_a_sign_says_the_directions_that_are_only_true_or_false(
+    total: int, a: float, b: float
+) -> None:
+    ways = {"power_direction_a": ("Boolean", False), "power_direction_b": ("Boolean", True)}
+    found = read(*integers(*DUAL, ("total_power", "W", 1, total), **ways))
+    assert found.values["active_power_a"] == a
+    assert found.values["active_power_b"] == b
+    assert found.warnings == ()
+
+
+@pytest.mark.parametrize("total", [99, 9000])
+def test_a_total_of_another_moment_says_no_direction(total: int) -> None:
+    ways = {"power_direction_a": ("Boolean", False), "power_direction_b": ("Boolean", True)}
+    found = read(*integers(*DUAL, ("total_power", "W", 1, total), **ways))
+    assert found.values["active_power_a"] == 1196.3
+    assert "direction" in found.warnings[0]
+
+
+def test_a_direction_said_counts_more_than_a_total() -> None:
+    ways = {"direction_a": ("Enum", "REVERSE"), "direction_b": ("Enum", "")}
+    found = read(*integers(*DUAL, ("total_power", "W", 1, -12_463), **ways))
+    assert found.values["active_power_a"] == -1196.3
+    assert found.values["active_power_b"] == -50.0

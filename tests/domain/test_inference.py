@@ -288,6 +288,44 @@ def test_a_micro_inverter_counts_milliwatts(raw: int, watts: float) -> None:
     assert found.values["active_power_pv1"] == 72.5
 
 
+def test_a_micro_inverter_of_which_the_cloud_knows_no_frames_counts_milliwatts() -> None:
+    warm = {"unit": "℃", "scale": 1, "min": -40, "max": 150}
+    points, answer = integers(("power_total", "kW", 3, 1906))
+    alone = read(points, answer, category="znnbq")
+    assert alone.values == {"active_power": 1906}
+    assert "milliwatts" in alone.warnings[0]
+    # What no micro inverter makes, and what those make whose thermometers count whole degrees.
+    points, answer = integers(("power_total", "kW", 3, 19_060))
+    assert read(points, answer, category="znnbq").values == {"active_power": 19.06}
+    assert read(points, answer, category="xnyjcn").values == {"active_power": 19_060}
+    points, answer = integers(("power_total", "kW", 3, 1906))
+    points |= {"18": {"code": "temp_current", "type": "Integer", "values": warm}}
+    answer |= {"18": 28}
+    found = read(points, answer, category="znnbq").values
+    assert found == {"active_power": 1.906, "temperature": 28}
+
+
+def test_an_apparent_power_is_voltage_times_current() -> None:
+    measured = (("cur_voltage", "V", 1, 2300), ("cur_current", "mA", 0, 1000))
+    right = read(*integers(*measured, ("apparent_power", "VA", 0, 231)))
+    assert right.values["apparent_power"] == 231
+    wrong = read(*integers(*measured, ("power_apparent", "W", 1, 8007)))
+    assert "apparent_power" not in wrong.values
+    assert "is not voltage x current" in wrong.warnings[0]
+
+
+def test_of_two_counters_of_a_channel_that_is_the_counter_which_is_called_total() -> None:
+    points, answer = integers(
+        ("forward_energy_a", "kWh", 2, 62), ("forward_energy_a_total", "kWh", 2, 412_345)
+    )
+    assert read(points, answer).values == {"energy_import_a": 4123.45}
+    # The other one is of a day, also in an answer without the total.
+    del answer[list(answer)[1]]
+    assert read(points, answer).values == {}
+    alone = integers(("forward_energy_a", "kWh", 2, 62))
+    assert read(*alone).values == {"energy_import_a": 0.62}
+
+
 def test_a_temperature_without_decimal() -> None:
     values = {"unit": "℃", "scale": 1, "min": -40, "max": 150}
     point = {"code": "temp_current", "type": "Integer", "values": values}

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 
 from esquirell.domain.inference.inferred import InferredDatapoint, by_key
 from esquirell.domain.plausibility import NO_GRID, allows
+from esquirell.domain.quantity import PHASES, split_key
 
 _GRID_V = (85, 270)
 _LIVE_V = (80, 500)
@@ -39,13 +40,15 @@ def correct(points: Sequence[InferredDatapoint]) -> None:
             _factor(point)
         elif key.startswith("temperature"):
             _temperature(point)
-    for key in found:
-        if key == "current" or key.startswith("current_"):
-            _current(found, key.removeprefix("current"))
-    for key in found:
-        if key.startswith("active_power"):
-            _power(found, key.removeprefix("active_power"))
-            _apparent_power(found, key.removeprefix("active_power"))
+    dependent = (
+        ("current", _current),
+        ("active_power", _power),
+        ("apparent_power", _apparent_power),
+    )
+    for quantity, correct_one in dependent:
+        for key in found:
+            if split_key(key)[0].key == quantity:
+                correct_one(found, key.removeprefix(quantity))
     _energies(found)
 
 
@@ -137,6 +140,9 @@ def _whole_watts(
     found: Mapping[str, InferredDatapoint], suffix: str, point: InferredDatapoint, apparent: float
 ) -> None:
     raw = point.raw or 0
+    parts = sum(_value(found, f"active_power_{phase}") for phase in PHASES)
+    if not suffix and parts and abs(raw - parts) <= _NEAR * parts:
+        return
     voltage = found.get(f"voltage{suffix}")
     alike = voltage is not None and voltage.spec.scale == 0 and voltage.divisor != 1
     if raw and apparent and not allows(apparent, raw) and allows(apparent, raw / 10):
@@ -165,13 +171,16 @@ def _agrees(apparent: float, power: float) -> bool:
 
 
 def _apparent_power(found: Mapping[str, InferredDatapoint], suffix: str) -> None:
-    """Leave out an apparent power that is less than the active one: it is something else."""
+    """Leave out an apparent power that is no voltage x current, or less than the active one."""
     point = found.get(f"apparent_power{suffix}")
     if point is None or point.raw is None:
         return
-    apparent, watts = point.value or 0, _value(found, f"active_power{suffix}")
-    if not allows(apparent, watts):
-        point.leave_out(f"{apparent:g} VA is less than the active power, {abs(watts):g} W")
+    said, watts = point.value or 0, _value(found, f"active_power{suffix}")
+    apparent = _volts(found, suffix) * abs(_value(found, f"current{suffix}"))
+    if not allows(said, watts):
+        point.leave_out(f"{said:g} VA is less than the active power, {abs(watts):g} W")
+    elif apparent and not (allows(apparent, said) and allows(abs(said), apparent)):
+        point.leave_out(f"{said:g} VA is not voltage x current, {apparent:.0f} VA")
 
 
 def _energies(found: Mapping[str, InferredDatapoint]) -> None:

@@ -134,11 +134,26 @@ def _choose_counters(points: Sequence[InferredDatapoint]) -> None:
     for point in points:
         if point.key and point.key.startswith("energy"):
             rivals[point.key].append(point)
+    for several in rivals.values():
+        _drop_parts_of_a_named_total(several)
     for key in ("energy_import", "energy_export"):
         _drop_sum_of_the_other_way(key, rivals)
     for key, several in rivals.items():
         if len(several) > 1:
             _settle(several, list(_sums(key, rivals)))
+
+
+def _drop_parts_of_a_named_total(several: list[InferredDatapoint]) -> None:
+    """Drop `forward_energy_a` where `forward_energy_a_total` is described, sent or not.
+
+    Dual clamp meters have both, and what is not called total begins anew each day.
+    """
+    spoken = {frozenset(words.words_of(point.spec.code)): point for point in several}
+    for said, point in spoken.items():
+        total = spoken.get(said | {"total"})
+        if total is not None and total is not point:
+            point.drop(f"{total.spec.code} is this counter")
+            several.remove(point)
 
 
 def _settle(several: list[InferredDatapoint], sums: Sequence[float]) -> None:

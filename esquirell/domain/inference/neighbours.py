@@ -14,6 +14,8 @@ from esquirell.domain.profile import INVERTERS
 
 _BOTH_WAYS = {"backward", "reverse", "forward"}
 _MOST_W = 30_000
+# Micro inverters have up to four panels.
+_MICRO, _MOST_MICRO_W = "znnbq", 5000
 _LEAK_NEAR = 0.03
 _SUM_NEAR = 0.02
 
@@ -100,11 +102,24 @@ def inverter(points: Sequence[InferredDatapoint], category: str, answer: Mapping
     total = by_key(points).get("active_power")
     if total is None or not total.raw or total.spec.code != "power_total" or total.divisor != 1:
         return
-    beside = _beside(points, answer)
-    if total.raw > _MOST_W or (beside and not allows(beside, total.raw / 2)):
+    beside, most = _beside(points, answer), _MOST_MICRO_W if category == _MICRO else _MOST_W
+    if not allows(beside, total.raw / 2) if beside else total.raw > most:
         total.correct(1000, f"{total.raw} W is more than it makes: the device counts milliwatts")
+    elif not beside and _counts_whole_degrees(points):
+        total.correct(1000, "inverters with this thermometer count milliwatts")
     elif not beside:
         total.doubt("the maker says W, some micro inverters count milliwatts")
+
+
+def _counts_whole_degrees(points: Sequence[InferredDatapoint]) -> bool:
+    """Whether tenths of a degree are described and whole ones counted, as WVC and Soria do.
+
+    Of these all three that are known count milliwatts; GTB, which count watts, count tenths.
+    """
+    return any(
+        point.key == "temperature" and point.spec.scale == 1 and point.divisor == 1
+        for point in points
+    )
 
 
 def total_of_phases(points: Sequence[InferredDatapoint], answer: Mapping[str, Any]) -> None:
