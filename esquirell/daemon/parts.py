@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 
+from esquirell.domain.errors import EsquirellError
+
 log = logging.getLogger(__name__)
 
 PAUSE_AFTER_FAILURE_S = 1.0
@@ -34,6 +36,7 @@ class Part:
         self._turned_at = time.monotonic()
         self._stop = threading.Event()
         self._woken = threading.Event()
+        self._trouble = ""
         self._thread = self._new_thread()
 
     @property
@@ -73,6 +76,9 @@ class Part:
         while not self._stop.is_set():
             try:
                 self._repeat()
+            except EsquirellError as error:
+                self._complain(str(error))
+                self._stop.wait(PAUSE_AFTER_FAILURE_S)
             except Exception:  # whatever went wrong, the part goes on
                 log.exception("%s failed and is restarted", self.name)
                 self._stop.wait(PAUSE_AFTER_FAILURE_S)
@@ -82,10 +88,17 @@ class Part:
             while self._goes_on():
                 self._turned_at = time.monotonic()
                 pause_s = run_once()
+                self._trouble = ""
                 pause_s = together(pause_s, time.time())
                 # A planned pause does not count as silence.
                 self._turned_at = time.monotonic() + pause_s
                 self._woken.wait(pause_s)
+
+    def _complain(self, trouble: str) -> None:
+        """Log a fault that has a sentence, once while it lasts."""
+        level = logging.DEBUG if trouble == self._trouble else logging.ERROR
+        log.log(level, "%s waits: %s", self.name, trouble)
+        self._trouble = trouble
 
     def _goes_on(self) -> bool:
         """Whether there is another step; a wake-up from now on starts the one after it."""

@@ -31,6 +31,8 @@ OPTIONS = {
     "unixsocketperm": "700",
     "save": "",
     "appendonly": "no",
+    # It would be read at the start, and a damaged one would end the server.
+    "dbfilename": "redis.rdb",
     "databases": "1",
     "maxclients": "128",
     "maxmemory": "64mb",
@@ -89,7 +91,18 @@ class RedisServer:
 
     def start(self) -> None:
         """Start the server and wait until it answers. Raises ConfigError when it does not."""
-        end_server(self._socket)
+        try:
+            end_server(self._socket)
+            self._socket.with_name(OPTIONS["dbfilename"]).unlink(missing_ok=True)
+            self._open()
+        except OSError as error:
+            place = error.filename or self._socket.parent
+            raise ConfigError(
+                f"the embedded Redis can't be started: {place}: {error.strerror}"
+            ) from error
+        self._wait_for_answer()
+
+    def _open(self) -> None:
         with self._log.open("wb") as log_file:
             self._process = subprocess.Popen(
                 bound(self._command),
@@ -102,7 +115,6 @@ class RedisServer:
             lines = [f'{key} "{value}"' for key, value in options.items()]
             self._process.stdin.write("\n".join(lines).encode())
             self._process.stdin.close()
-        self._wait_for_answer()
 
     def stop(self) -> None:
         """End the server."""
@@ -113,7 +125,8 @@ class RedisServer:
             except subprocess.TimeoutExpired:
                 self._process.kill()
                 self._process.wait(STOP_S)
-        self._socket.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            self._socket.unlink(missing_ok=True)
 
     def keep_running(self) -> float:
         """Restart the server if it died or can't be reached; return seconds until the next check.
@@ -138,8 +151,6 @@ class RedisServer:
             self.start()
         except ConfigError as error:
             self._complain(str(error))
-        except OSError as error:
-            self._complain(f"it can't be started in {self._socket.parent}: {error.strerror}")
         else:
             log.info("the embedded Redis was restarted")
             self._trouble = ""

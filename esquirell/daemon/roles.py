@@ -163,11 +163,23 @@ class Beat:
 
 def persistent_name(file: Path) -> str:
     """Return the name of this service, generated at its first start and kept in `file`."""
-    with suppress(OSError, ValueError):
-        # A power cut may have left it empty.
-        return uuid.UUID(file.read_text()).hex
     name = uuid.uuid4().hex
-    private_files.write({file: name})
+    try:
+        return uuid.UUID(file.read_text()).hex
+    except FileNotFoundError:
+        pass
+    except (IsADirectoryError, ValueError):
+        # As after a power cut.
+        with suppress(ConfigError):
+            private_files.set_aside(file, "this service has a new name")
+    except OSError as error:
+        log.warning("%s can't be read: %s", file, error.strerror)
+        return name
+    try:
+        private_files.write({file: name})
+    except ConfigError as error:
+        # On a full disk: with another name it waits for its lease after the next start.
+        log.warning("%s", error)
     return name
 
 

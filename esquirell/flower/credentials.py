@@ -1,12 +1,9 @@
 """Who may see Flower: the configured user, with a configured or generated password."""
 
-import os
-import secrets
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from esquirell.domain.errors import ConfigError
-from esquirell.settings import Settings
+from esquirell.settings import Settings, private_files
 
 PASSWORD_BYTES = 18
 
@@ -34,24 +31,5 @@ def credentials(settings: Settings) -> Credentials:
     if configured:
         return Credentials(user, configured)
     file = settings.state_dir / "flower-password"
-    try:
-        if made_up := _make_up(file):
-            return Credentials(user, made_up, file)
-        kept = file.read_text(encoding="ascii").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{file} can't be used ({error}): set password in [flower]") from None
-    if not kept:
-        raise ConfigError(f"{file} is empty: remove it to have a new password generated")
-    return Credentials(user, kept)
-
-
-def _make_up(file: Path) -> str | None:
-    """Generate a password and keep it for this user only; None when there is one."""
-    try:
-        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return None
-    with os.fdopen(descriptor, "w") as opened:
-        password = secrets.token_urlsafe(PASSWORD_BYTES)
-        opened.write(f"{password}\n")
-    return password
+    kept, is_new = private_files.kept_secret(file, PASSWORD_BYTES)
+    return Credentials(user, kept, file if is_new else None)

@@ -5,6 +5,7 @@ import logging
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 log = logging.getLogger(__name__)
 
@@ -36,13 +37,22 @@ class Memory:
     def __post_init__(self) -> None:
         """Read the file, if there is one."""
         try:
-            content = json.loads(self.file.read_bytes()) if self.file else {}
-            self.published = Place(**content["published"]) if content else None
-            self.removed = {str(key): str(value) for key, value in content["removed"].items()}
+            if self.file:
+                self._take(json.loads(self.file.read_bytes()))
         except FileNotFoundError:
             pass
         except (OSError, ValueError, TypeError, LookupError, AttributeError) as error:
-            log.debug("%s can't be read: %s", self.file, error)
+            log.warning(
+                "%s can't be read (%s): what was published under another base topic, or removed "
+                "while Home Assistant was down, is forgotten",
+                self.file,
+                error,
+            )
+
+    def _take(self, content: Any) -> None:  # noqa: ANN401 - JSON is anything
+        place = Place(**{key: str(value) for key, value in content["published"].items()})
+        self.removed = {str(key): str(value) for key, value in content["removed"].items()}
+        self.published = place
 
     def note_published(self, place: Place) -> None:
         """Record where the bridge publishes from now on."""
@@ -88,6 +98,8 @@ class Memory:
             descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
             with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
                 stream.write(text)
+                stream.flush()
+                os.fsync(stream.fileno())
             new.replace(self.file)
         except OSError as error:
             log.debug("%s can't be written: %s", self.file, error)

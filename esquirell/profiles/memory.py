@@ -79,6 +79,8 @@ class Files:
             try:
                 with os.fdopen(number, "w", encoding="utf-8") as file:
                     file.write(text)
+                    file.flush()
+                    os.fsync(file.fileno())
                 Path(temporary).replace(self._file(source))
             except OSError:
                 # On a full disk each try would leave one.

@@ -258,14 +258,20 @@ class Runtime:
             self.mqtt.connection.report if self.mqtt.bridges else dict,
             self.self_report.process,
         )
-        configured = Configured(self.meters, self.schedules.active, self._damaged)
+        configured = Configured(self.meters, self.schedules.active)
         return Health(configured, readings, shared.presence, queues, here, now)
 
     @cached_property
     def self_report(self) -> SelfReport:
         """What this process reports about itself."""
-        state_dir = self.settings.state_dir
-        return SelfReport(state_dir, self.started_at, self.mqtt, self.polling, self.schedules)
+        return SelfReport(
+            self.settings.state_dir,
+            self.started_at,
+            self.mqtt,
+            self.polling,
+            self.schedules,
+            self._damaged,
+        )
 
     def publish_cost(self, meter: str) -> None:
         """Publish the cost of a configured meter. Raises UnavailableError."""

@@ -2,7 +2,7 @@
 
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -85,12 +85,14 @@ class SelfReport:
         mqtt: Mqtt,
         polling: Polling,
         schedules: Schedules,
+        damaged: Callable[[], Sequence[str]],
     ) -> None:
         self._state_dir = state_dir
         self._since = iso(started_at)
         self._mqtt = mqtt
         self._polling = polling
         self._schedules = schedules
+        self._damaged = damaged
         self._punctuality = Punctuality(
             self._pace_s, lambda: polling.poller.polled_at, polling.upkeep.clock
         )
@@ -119,6 +121,7 @@ class SelfReport:
             yield state_files.missing_state_dir(self._state_dir)
         if self._mqtt.is_connected:
             yield from self._mqtt.connection.problems
+        yield from self._damaged()
         if not polling.reads:
             return
         yield from polling.poller.delivery.saver.problems

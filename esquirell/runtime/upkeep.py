@@ -99,7 +99,7 @@ class Upkeep:
         """
         repair = DatabaseRepair(self.database, self.backups, adopt_schedules)
         if self._is_ours:
-            repair.run_at_start()
+            repair.run_at_start(had_rows=self._trace() is not None)
         self.database.on_damage = repair.run
 
     @property
@@ -143,8 +143,13 @@ class Upkeep:
 
     def _trace_of_one_missing(self) -> Path | None:
         """Return a file of ours that shows that the missing database once existed."""
+        file = self.database.file
+        return None if file is None or _exists(file) else self._trace()
+
+    def _trace(self) -> Path | None:
+        """Return a file of ours that a service makes only beside a database in a file."""
         settings, file = self._settings, self.database.file
-        if file is None or _exists(file):
+        if file is None:
             return None
         found = [
             *(settings.state_dir / name for name in state_files.MADE_BY_SERVICE),

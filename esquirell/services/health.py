@@ -38,14 +38,10 @@ class LocalFacts:
 
 @dataclass(frozen=True, slots=True)
 class Configured:
-    """What is to be read, and how often; `schedules` may raise UnavailableError.
-
-    `damaged` says of each file that can't be used why.
-    """
+    """What is to be read, and how often; `schedules` may raise UnavailableError."""
 
     meters: Callable[[], Sequence[Meter]]
     schedules: Callable[[], Mapping[str, Schedule]] = dict
-    damaged: Callable[[], Sequence[str]] = tuple
 
 
 class Health:
@@ -62,7 +58,6 @@ class Health:
     ) -> None:
         self._meters = configured.meters
         self._schedules = configured.schedules
-        self._damaged = configured.damaged
         self._store = store
         self._presence = presence
         self._queues = queues
@@ -88,7 +83,6 @@ class Health:
                 *here.problems,
                 *(problem for one in processes for problem in one.problems),
                 *(absent(worker_of(queue)) for queue in unserved),
-                *self._damaged(),
             ]
         )
         return {

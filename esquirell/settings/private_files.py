@@ -1,14 +1,18 @@
 """Files and folders that only their owner may read; several files are written all or none."""
 
 import errno
+import logging
 import os
 import secrets
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 
 from esquirell.domain.errors import ConfigError
+
+log = logging.getLogger(__name__)
 
 
 def make_directory(path: Path) -> None:
@@ -50,30 +54,59 @@ def write(files: Mapping[Path, str]) -> None:
 def kept_secret(file: Path, size: int) -> tuple[str, bool]:
     """Return the secret in a file, and whether it was created just now.
 
-    A new one has `size` random bytes. Raises ConfigError when the file can't be used.
+    A new one has `size` random bytes. What is no secret, as after a power cut, is set aside: a file
+    of zeros would be one that everybody knows. Raises ConfigError when the file can't be used.
     """
     try:
-        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return _read_secret(file), False
+        if kept := _read_secret(file):
+            return kept, False
+        set_aside(file, "a new secret is created")
+    except FileNotFoundError:
+        pass
     except OSError as error:
-        raise ConfigError(f"{file} can't be written: {error.strerror}") from error
-    secret = secrets.token_urlsafe(size)
-    with os.fdopen(descriptor, "w") as opened:
-        opened.write(f"{secret}\n")
-    return secret, True
+        raise ConfigError(f"{file} can't be read: {error.strerror}") from error
+    return _create_secret(file, secrets.token_urlsafe(size))
 
 
 def _read_secret(file: Path) -> str:
+    """Return the secret in a file; empty if it holds none. Raises OSError."""
     try:
         kept = file.read_text(encoding="utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(
-            f"{file} can't be read ({error}): remove it to have a new one created"
-        ) from None
-    if not kept:
-        raise ConfigError(f"{file} is empty: remove it to have a new one created")
-    return kept
+    except (IsADirectoryError, UnicodeDecodeError):
+        return ""
+    return kept if kept.isprintable() else ""
+
+
+def _create_secret(file: Path, secret: str) -> tuple[str, bool]:
+    """Write a secret as a whole, unless another process has just done so."""
+    with _translated(file):
+        if not file.parent.is_dir():
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+        staged = _stage(file, f"{secret}\n")
+        try:
+            return (secret, True) if _link(staged, file) else (_read_secret(file), False)
+        finally:
+            staged.unlink(missing_ok=True)
+
+
+def _link(staged: Path, file: Path) -> bool:
+    """Give a complete file its name; return False if another one has it."""
+    try:
+        os.link(staged, file)
+    except FileExistsError:
+        return False
+    except OSError:  # a file system without links, as on a USB stick
+        staged.replace(file)
+    return True
+
+
+def set_aside(file: Path, instead: str) -> None:
+    """Rename a damaged file, and log it with what happens `instead`. Raises ConfigError."""
+    names = (file.with_name(f"{file.name}.damaged-{number}") for number in count(1))
+    aside = next(name for name in names if not os.path.lexists(name))
+    with _translated(file):
+        file.rename(aside)
+    log.error("%s was damaged: it was moved to %s, and %s", file, aside.name, instead)
 
 
 def _stage(path: Path, text: str) -> Path:

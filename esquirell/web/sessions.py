@@ -5,6 +5,7 @@ import json
 import logging
 import secrets
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from tornado.web import create_signed_value, decode_signed_value
@@ -65,9 +66,12 @@ class Sessions:
             return {str(key): float(until) for key, until in kept.items()}
         except FileNotFoundError:
             return {}
-        except (OSError, ValueError, AttributeError, TypeError):
-            log.warning("%s can't be read: sessions that were ended may be accepted", self._file)
-            return {}
+        except (IsADirectoryError, ValueError, AttributeError, TypeError):
+            with suppress(ConfigError):
+                private_files.set_aside(self._file, "sessions that were ended may be accepted")
+        except OSError as error:
+            log.warning("%s can't be read: %s", self._file, error.strerror)
+        return {}
 
 
 def _digest(session: str) -> str:

@@ -92,10 +92,11 @@ class Tokens:
         try:
             kept = json.loads(self._file.read_bytes())
             return {one["name"]: Token(**one) for one in kept}
-        except (OSError, ValueError, TypeError, KeyError):
-            raise ConfigError(
-                f"{self._file} can't be read: remove it, and create the tokens anew"
-            ) from None
+        except (IsADirectoryError, ValueError, TypeError, KeyError):
+            private_files.set_aside(self._file, "no token is accepted: create them anew")
+            return {}
+        except OSError as error:
+            raise ConfigError(f"{self._file} can't be read: {error.strerror}") from error
 
     def _save(self, tokens: dict[str, Token]) -> None:
         text = json.dumps([asdict(token) for token in tokens.values()], indent=2)

@@ -19,7 +19,7 @@ import redis
 from support.fault_bench import preloaded
 from support.waiting import LIMIT_S, eventually
 
-from esquirell.daemon import logs
+from esquirell.daemon import logs, parts
 from esquirell.daemon.lock import AlreadyRunningError, RunLock
 from esquirell.daemon.notify import notify, sign_of_life_every_s, still_starting
 from esquirell.daemon.parts import Part, RunOnce, together
@@ -134,6 +134,25 @@ def test_a_part_that_fails_is_made_anew(caplog: pytest.LogCaptureFixture) -> Non
     part.join(LIMIT_S)
     assert (rounds.made, rounds.closed) == (2, 2)
     assert "it failed and is restarted" in caplog.text
+
+
+def test_a_fault_with_a_sentence_is_said_once_while_it_lasts(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(parts, "PAUSE_AFTER_FAILURE_S", 0.01)
+
+    def script(number: int) -> None:
+        if number < 4:
+            raise ConfigError("web-key can't be read: Input/output error")
+
+    rounds = Rounds(script)
+    part = Part("web", rounds)
+    part.start()
+    eventually(lambda: rounds.done > 5)
+    part.stop()
+    part.join(LIMIT_S)
+    assert caplog.text.count("web waits: web-key can't be read: Input/output error") == 1
+    assert "Traceback" not in caplog.text
 
 
 # The thread is meant to die.
@@ -252,7 +271,7 @@ def test_a_disk_that_answers_or_refuses_does_not_hang(tmp_path: Path) -> None:
 
 HANGING = """
 import pathlib, sys
-from esquirell.daemon.disk import Disks
+from esquirell.daemon.watchdog import Disks
 print(Disks([pathlib.Path(sys.argv[1])]).trouble())
 """
 
@@ -355,6 +374,13 @@ def test_a_service_keeps_its_name_unless_it_is_damaged(
     name = persistent_name(file)
     assert len(name) == 32
     assert persistent_name(file) == file.read_text() == name
+
+
+def test_a_service_starts_without_its_name_and_on_a_disk_that_refuses(tmp_path: Path) -> None:
+    (tmp_path / "instance").mkdir()
+    assert len(persistent_name(tmp_path / "instance")) == 32
+    assert (tmp_path / "instance.damaged-1").is_dir()
+    assert len(persistent_name(Path("/proc/instance"))) == 32
 
 
 def test_a_lock_that_can_not_be_made_is_explained(tmp_path: Path) -> None:
@@ -547,6 +573,25 @@ def test_an_own_redis_that_can_not_start_is_said_once_and_tried_again(
     (home / "redis.log").rmdir()
     server.keep_running()
     assert server.alive
+    server.stop()
+
+
+def test_an_own_redis_starts_beside_damaged_files_of_one(tmp_path: Path) -> None:
+    """One that was asked to save by hand, and a power cut while it did."""
+    for name in ("dump.rdb", "redis.rdb"):
+        (tmp_path / name).write_bytes(bytes(512))
+    server = RedisServer(tmp_path / "redis.sock")
+    server.start()
+    assert server.alive
+    server.stop()
+
+
+@pytest.mark.parametrize("name", ["redis.sock", "redis.log"])
+def test_what_stands_in_the_place_of_a_file_of_redis_is_named(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).mkdir()
+    server = RedisServer(tmp_path / "redis.sock")
+    with pytest.raises(ConfigError, match=f"{name}: Is a directory"):
+        server.start()
     server.stop()
 
 

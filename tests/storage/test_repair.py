@@ -125,6 +125,30 @@ def test_a_start_mends_what_is_no_database(sqlite: Database, repair: DatabaseRep
     assert sqlite.file.with_name("esquirell.db.damaged-1").read_bytes() == bytes(8192)
 
 
+def test_a_file_that_a_power_cut_emptied_is_replaced_at_a_start(
+    sqlite: Database, backups: Backups, repair: DatabaseRepair
+) -> None:
+    store(sqlite, 3)
+    backups.make()
+    sqlite.close()
+    assert sqlite.file
+    sqlite.file.write_bytes(b"")
+    repair.run_at_start(had_rows=True)
+    assert count(sqlite) == 3
+    assert sqlite.file.with_name("esquirell.db.damaged-1").read_bytes() == b""
+
+
+def test_an_empty_file_of_a_first_start_is_not_set_aside(
+    sqlite: Database, repair: DatabaseRepair
+) -> None:
+    assert sqlite.file
+    sqlite.close()
+    sqlite.file.write_bytes(b"")
+    repair.run_at_start()
+    assert sqlite.file.stat().st_size == 0
+    assert not sqlite.file.with_name("esquirell.db.damaged-1").exists()
+
+
 def test_a_sound_file_stays(sqlite: Database, repair: DatabaseRepair) -> None:
     store(sqlite, 3)
     repair.run_at_start()

@@ -35,32 +35,42 @@ class DatabaseRepair:
         self._afterwards = afterwards
         self._busy = threading.Lock()
 
-    def run(self) -> None:
+    def run(self, *, had_rows: bool = False) -> None:
         """Check whether the file is damaged; if so, replace it.
 
-        What can't be repaired now is logged, and tried again at the next error.
+        An empty one is damaged only if it `had_rows`: another may be about to be put there. What
+        can't be repaired now is logged, and tried again at the next error.
         """
         file = self._database.file
         if file is None or not self._busy.acquire(blocking=False):
             return
         try:
             with _alone(file):
-                self._repair(file)
+                self._repair(file, had_rows=had_rows)
         except (EsquirellError, OSError, sqlite3.Error) as error:
             log.error("the database can't be repaired: %s", error)  # noqa: TRY400 - one sentence
         finally:
             self._busy.release()
 
-    def run_at_start(self) -> None:
-        """Replace a file that is no usable database at all, before anybody uses it."""
+    def run_at_start(self, *, had_rows: bool = False) -> None:
+        """Replace a file that is no usable database at all, before anybody uses it.
+
+        So is an empty one that `had_rows`, as other files show: a power cut may empty a file.
+        """
         file = self._database.file
         # Other problems, such as a full disk, are reported by its next use.
         with suppress(sqlite3.Error):
-            if file is not None and file.exists() and not _opens(file):
-                self.run()
+            if file is None or not file.exists():
+                return
+            is_emptied = had_rows and not file.stat().st_size
+            if is_emptied or not _opens(file):
+                self.run(had_rows=had_rows)
 
-    def _repair(self, file: Path) -> None:
-        if not file.exists() or not is_damaged(file):
+    def _repair(self, file: Path, *, had_rows: bool) -> None:
+        if not file.exists():
+            return
+        is_emptied = had_rows and not file.stat().st_size
+        if not is_emptied and not is_damaged(file):
             return
         self._database.close()
         aside = set_aside(file, "damaged")
