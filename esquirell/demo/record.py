@@ -1,13 +1,18 @@
-"""The demo's database: counts readings, and lists schedules with their next run."""
+"""The demo's database: readings, schedules with their next run, and the summary at the end."""
 
+import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from esquirell.beat.rules import rule_of
+from esquirell.demo.watch import Watch
 from esquirell.domain.schedule import Schedule
 from esquirell.runtime.storage import stores_at
 from esquirell.runtime.upkeep import has_tables
+
+STRAGGLERS_S = 3.0
+LOOK_AGAIN_S = 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,3 +54,27 @@ class Record:
         now = datetime.now(UTC)
         due = rule_of(schedule, self._zone).after(now) if schedule.enabled else None
         return Planned(schedule, (due - now).total_seconds() if due else None)
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """Rows in the database and readings seen on MQTT."""
+
+    stored: int
+    published: int
+
+    def __str__(self) -> str:
+        """Return the sentence part that both views and the summary use."""
+        return f"{self.stored} readings stored, {self.published} published"
+
+
+def settle(watch: Watch, record: Record) -> Tally:
+    """Count after the service has ended; the last messages get a moment to arrive.
+
+    Raises UnavailableError.
+    """
+    stored = record.stored() if record.has_tables() else 0
+    deadline = time.monotonic() + STRAGGLERS_S
+    while watch.sight().readings < stored and time.monotonic() < deadline:
+        time.sleep(LOOK_AGAIN_S)
+    return Tally(stored, watch.sight().readings)

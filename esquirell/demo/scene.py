@@ -10,9 +10,8 @@ from typing import Protocol, Self
 
 from esquirell.demo.home import Home
 from esquirell.demo.plan import HOST, Plan
-from esquirell.demo.record import Planned
+from esquirell.demo.record import Planned, Tally
 from esquirell.demo.servers import Servers
-from esquirell.demo.tally import Tally
 from esquirell.demo.watch import WatchState
 from esquirell.runtime.unconfigured import DAY_S
 

@@ -13,10 +13,9 @@ from tornado.ioloop import PeriodicCallback
 from tornado.web import url
 
 from esquirell.flower.access import AccessControl, NeverFramed
-from esquirell.flower.calls import HANDLERS
+from esquirell.flower.calls import HANDLERS, Revoke
 from esquirell.flower.history import History
 from esquirell.flower.masking import Mask
-from esquirell.flower.revoke import Revoke
 
 LOOK_EVERY_S = 5.0
 

@@ -1,6 +1,6 @@
-"""A connection to Home Assistant's websocket: one request, then its answer.
+"""A connection to Home Assistant's websocket, and whether an administrator's token may go there.
 
-https://developers.home-assistant.io/docs/api/websocket
+One request, then its answer: https://developers.home-assistant.io/docs/api/websocket
 """
 
 import asyncio
@@ -8,11 +8,13 @@ import contextlib
 import json
 import socket
 from collections.abc import Coroutine
+from ipaddress import IPv6Address, ip_address
 from types import TracebackType
 from typing import Any, Self, TypeVar
 from urllib.parse import urlsplit
 
 from tornado.httpclient import HTTPClientError, HTTPRequest
+from tornado.ioloop import IOLoop
 from tornado.netutil import Resolver
 from tornado.websocket import (
     WebSocketClientConnection,
@@ -23,7 +25,6 @@ from tornado.websocket import (
 
 from esquirell.domain.errors import ConfigError, HomeAssistantError, UnavailableError
 from esquirell.domain.hosts import nameless
-from esquirell.homeassistant.address import PrivateResolver, is_encrypted
 
 T = TypeVar("T")
 
@@ -33,6 +34,9 @@ FAREWELL_S = 0.5
 ANSWER_S = 60.0
 # A hundred days of hourly rows are a quarter of a MiB.
 LARGEST_ANSWER = 32 * 1024 * 1024
+API = "/api/websocket"
+# The address from within an app; the name resolves to a private address.
+SUPERVISOR = "ws://supervisor/core/websocket"
 
 
 class Connection:
@@ -97,7 +101,7 @@ class Connection:
             ) from error
 
     async def _connect(self) -> None:
-        resolver: Resolver = Resolver() if is_encrypted(self._url) else PrivateResolver()
+        resolver: Resolver = Resolver() if is_encrypted(self._url) else _PrivateResolver()
         request = HTTPRequest(self._url, connect_timeout=CONNECT_S, request_timeout=CONNECT_S)
         self._socket = await websocket_connect(
             request, resolver=resolver, max_message_size=LARGEST_ANSWER
@@ -163,3 +167,44 @@ def _why(error: Exception) -> str:
     if isinstance(error, TimeoutError):
         return "no answer in time"
     return str(error) or type(error).__name__
+
+
+def websocket_url(url: str) -> str:
+    """Return the websocket URL of a Home Assistant, from the URL of its page."""
+    return url.replace("http", "ws", 1) + API
+
+
+class _PrivateResolver(Resolver):
+    """Resolves names, and rejects public addresses: for unencrypted connections.
+
+    The connection goes to exactly the addresses that were checked.
+    """
+
+    async def resolve(
+        self, host: str, port: int, family: socket.AddressFamily = socket.AF_UNSPEC
+    ) -> list[tuple[int, Any]]:
+        """Return the addresses of a name. Raises ConfigError and OSError."""
+        found = await IOLoop.current().run_in_executor(
+            None, socket.getaddrinfo, host, port, family, socket.SOCK_STREAM
+        )
+        addresses: list[tuple[int, Any]] = [(number, address) for number, *_, address in found]
+        for _, address in addresses:
+            if not is_private(address[0]):
+                raise ConfigError(
+                    f"home_assistant.url: {host} is {address[0]}, a public address, and the token "
+                    "would be sent unencrypted: use https"
+                )
+        return addresses
+
+
+def is_private(address: str) -> bool:
+    """Return whether an IP address belongs to this machine or to a private network."""
+    found = ip_address(address.partition("%")[0])
+    if isinstance(found, IPv6Address) and found.ipv4_mapped:
+        found = found.ipv4_mapped
+    return found.is_private or found.is_loopback or found.is_link_local
+
+
+def is_encrypted(url: str) -> bool:
+    """Return whether a connection to this address is encrypted."""
+    return urlsplit(url).scheme in {"https", "wss"}

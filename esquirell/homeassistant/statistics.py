@@ -14,7 +14,6 @@ from typing import Any
 from esquirell.domain.errors import HomeAssistantError
 from esquirell.domain.long_term import HOUR, KeptStatistic, Row, Scale, Shift
 from esquirell.homeassistant.connection import Connection
-from esquirell.homeassistant.units import scale_of
 
 _BEGINNING = datetime(2000, 1, 1, tzinfo=UTC)
 _WINDOW = timedelta(days=100)
@@ -22,6 +21,50 @@ _READ = ("state", "sum", "mean", "min", "max", "last_reset")
 _ARITHMETIC = 1
 # What a schema says about an unknown key.
 _NOT_KNOWN = "invalid_format"
+# Spellings: homeassistant/util/unit_conversion.py of Home Assistant 2026.11.
+_KELVIN, _FAHRENHEIT = 273.15, 32.0
+_KCAL = 3600 / 4.184
+
+_SCALES: dict[str, dict[str | None, Scale]] = {
+    "kWh": {
+        "mWh": Scale(1e6),
+        "Wh": Scale(1e3),
+        "kWh": Scale(1),
+        "MWh": Scale(1e-3),
+        "GWh": Scale(1e-6),
+        "TWh": Scale(1e-9),
+        "J": Scale(3.6e6),
+        "kJ": Scale(3600),
+        "MJ": Scale(3.6),
+        "GJ": Scale(3.6e-3),
+        "cal": Scale(_KCAL * 1e3),
+        "kcal": Scale(_KCAL),
+        "Mcal": Scale(_KCAL * 1e-3),
+        "Gcal": Scale(_KCAL * 1e-6),
+    },
+    "W": {
+        "mW": Scale(1e3),
+        "W": Scale(1),
+        "kW": Scale(1e-3),
+        "MW": Scale(1e-6),
+        "GW": Scale(1e-9),
+        "TW": Scale(1e-12),
+    },
+    "V": {
+        # The micro sign is Home Assistant's: a Greek letter.
+        "\u03bcV": Scale(1e6),
+        "mV": Scale(1e3),
+        "V": Scale(1),
+        "kV": Scale(1e-3),
+        "MV": Scale(1e-6),
+    },
+    "A": {"\u03bcA": Scale(1e6), "mA": Scale(1e3), "A": Scale(1)},
+    "VA": {"mVA": Scale(1e3), "VA": Scale(1), "kVA": Scale(1e-3)},
+    "var": {"mvar": Scale(1e3), "var": Scale(1), "kvar": Scale(1e-3)},
+    "Hz": {"Hz": Scale(1), "kHz": Scale(1e-3), "MHz": Scale(1e-6), "GHz": Scale(1e-9)},
+    "°C": {"°C": Scale(1), "K": Scale(1, _KELVIN), "°F": Scale(1.8, _FAHRENHEIT)},
+    "": {None: Scale(1), "": Scale(1), "%": Scale(100)},
+}
 
 
 class LongTermStatistics:
@@ -146,7 +189,7 @@ class LongTermStatistics:
 
 def _statistic(described: Mapping[str, Any], canonical: str) -> KeptStatistic | str:
     name, unit = described["statistic_id"], described["statistics_unit_of_measurement"]
-    scale = scale_of(canonical, unit)
+    scale = _scale_of(canonical, unit)
     if scale is None:
         return f"{name} is kept in {unit}, which can't be converted from {canonical}"
     if described["source"] != "recorder":
@@ -223,3 +266,10 @@ def _spans(hours: Sequence[datetime]) -> Iterator[tuple[datetime, datetime]]:
 
 def _moment(milliseconds: float) -> datetime:
     return datetime.fromtimestamp(milliseconds / 1000, UTC)
+
+
+def _scale_of(canonical: str, unit: str | None) -> Scale | None:
+    """Return how values of a canonical unit convert to `unit`; None if they can't."""
+    if canonical == unit:
+        return Scale(1)
+    return _SCALES.get(canonical, {}).get(unit)

@@ -1,13 +1,14 @@
-"""Bars and curves in the box of a chart."""
+"""The parts of a chart: its scales, bars and curves in its box, and the text for one step."""
 
 from collections.abc import Iterator, Sequence
 from html import escape
 
-from esquirell.plots.box import Box, px, rect
+from esquirell.plots.axes import Axis, Periods, decimals_of
+from esquirell.plots.box import BOLD_LETTER, LETTER, Box, px, rect, text
 from esquirell.plots.figure import Figure, Point, Series
 from esquirell.plots.legend import colour_of
-from esquirell.plots.readout import step_text
-from esquirell.plots.words import Words
+from esquirell.plots.levels import Label
+from esquirell.plots.words import RANGE, Words
 
 _MOST_TITLES = 100
 # The fraction of a slot that stays free between bars, at most this many pixels.
@@ -15,6 +16,7 @@ _GAP, _WIDEST_GAP, _NARROW_GAP, _NARROW = 0.24, 14.0, 0.1, 3.0
 _WIDEST_BAR = 48.0
 # From this width on, the bars of a slot are separated, with round corners.
 _APART = 6.0
+FIRST_LINE, SECOND_LINE = 19, 36
 
 
 def bars(box: Box, figure: Figure, words: Words, hatch: str) -> Iterator[str]:
@@ -28,7 +30,7 @@ def bars(box: Box, figure: Figure, words: Words, hatch: str) -> Iterator[str]:
         x = box.x + number * slot
         yield '<g class="p-step">'
         if figure.axis.count <= _MOST_TITLES:
-            yield f"<title>{escape(step_text(figure, number, words))}</title>"
+            yield f"<title>{escape(_step_text(figure, number, words))}</title>"
             yield rect("p-hit", x, box.y, (slot, box.height))
         for series, lane, base in _placed(figure, lanes, number):
             point = series.points[number]
@@ -86,3 +88,92 @@ def _bar(
     yield rect(kind, x, top, size, ' rx="1.5"' if is_wide and not base else "")
     if point.estimated:
         yield rect("p-hatch", x, top, size, hatch)
+
+
+def _step_text(figure: Figure, number: int, words: Words) -> str:
+    """Return the lines that describe a step."""
+    values = [
+        f"{series.name}: {_value_of(figure, series.points[number], words)}"
+        for series in figure.series
+        if number in series.points
+    ]
+    return "\n".join([figure.axis.title(number, words), *values])
+
+
+def readout(figure: Figure, words: Words) -> dict[str, object]:
+    """Return what a script shows for each step: its place (fraction of the width), name, values.
+
+    For a figure as it is drawn: reduced and scaled. Panels have none: side by side they suffice.
+    """
+    if figure.panels:
+        return {}
+    numbers = sorted({number for series in figure.series for number in series.points})
+    return {
+        "at": [round((number + 0.5) / figure.axis.count, 5) for number in numbers],
+        "steps": [figure.axis.title(number, words) for number in numbers],
+        "series": [
+            {
+                "name": series.name,
+                "colour": colour_of(series),
+                "values": [
+                    _value_of(figure, series.points[number], words)
+                    if number in series.points
+                    else ""
+                    for number in numbers
+                ],
+            }
+            for series in figure.series
+        ],
+    }
+
+
+def _value_of(figure: Figure, point: Point, words: Words) -> str:
+    """Return the value of a point as text: its mean and range."""
+    text = f"{words.number(point.mean, figure.decimals)} {figure.unit}".rstrip()
+    if point.high > point.low:
+        low, high = (words.number(end, figure.decimals) for end in (point.low, point.high))
+        text = f"{text} ({low} {RANGE} {high})"
+    return f"{text} ({words.estimated})" if point.estimated else text
+
+
+def values(box: Box, marks: Sequence[float], words: Words) -> Iterator[str]:
+    """Draw a line at each mark, with its value on the left."""
+    decimals = decimals_of(marks)
+    for mark in marks:
+        kind = "p-zero" if mark == 0 else "p-grid"
+        yield f'<path class="{kind}" d="M{px(box.x)} {px(box.of(mark))}H{px(box.right)}"/>'
+        yield text("p-value", box.x - 8, box.of(mark) + 4, words.number(mark, decimals))
+
+
+def moments(box: Box, axis: Axis, words: Words, edge: float, *, written: bool) -> Iterator[str]:
+    """Draw the labels below a box: periods in their middle, times at their tick.
+
+    Nothing goes beyond `edge`. Without `written` only the ticks are drawn.
+    """
+    labels = axis.labels(int(box.width / LETTER), words)
+    if not isinstance(axis, Periods):
+        for label in labels:
+            yield f'<path class="p-tick" d="M{px(box.at(label.at))} {px(box.bottom)}v5"/>'
+    if not written:
+        return
+    for label in labels:
+        x = min(box.at(label.at), edge - len(label.text) * LETTER / 2)
+        yield text("p-label", x, box.bottom + FIRST_LINE, label.text)
+    for below, x in _second_line(labels, box, edge):
+        yield text("p-below", x, box.bottom + SECOND_LINE, below)
+
+
+def _second_line(labels: Sequence[Label], box: Box, edge: float) -> Iterator[tuple[str, float]]:
+    """Yield the second line, as far as it fits; each text starts below its label."""
+    named = [label for label in labels if label.below]
+    places = [max(box.at(label.at) - 8, 2.0) for label in named]
+    free = 0.0
+    for number, label in enumerate(named):
+        wide = len(label.below) * BOLD_LETTER
+        # The rest of the first day, month or year is too short for its name.
+        if number == 0 and len(named) > 1 and places[1] - places[0] < wide:
+            continue
+        x = min(places[number], edge - wide)
+        if x >= free:
+            yield label.below, x
+            free = x + wide

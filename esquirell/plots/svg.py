@@ -9,7 +9,7 @@ from html import escape
 from importlib.resources import files
 from math import ceil
 
-from esquirell.plots import scales, shapes
+from esquirell.plots import shapes
 from esquirell.plots.axes import marks
 from esquirell.plots.box import Box, cut, px, text
 from esquirell.plots.figure import Figure
@@ -135,8 +135,8 @@ class _Picture:
             yield text("p-unit p-start", 8, box.y - 12, self.caption)
         else:
             yield text("p-unit", box.x - 8, box.y - 12, figure.unit)
-        yield from scales.values(box, self.scale, self.words)
-        yield from scales.moments(box, figure.axis, self.words, self.width - 2, written=True)
+        yield from shapes.values(box, self.scale, self.words)
+        yield from shapes.moments(box, figure.axis, self.words, self.width - 2, written=True)
         if figure.is_empty:
             yield text("p-nothing", box.at(0.5), box.y + box.height / 2, self.words.nothing)
         elif figure.kind == "bars":
@@ -159,7 +159,7 @@ class _Picture:
             y = number // self._columns * _PANEL + _PANEL_TOP
             box = Box(x, y, wide - _LEFT - 8, _PANEL_INSIDE, self.scale[0], self.scale[-1])
             yield text("p-panel", x, y - 8, cut(series.name, box.width / _BOLD))
-            yield from scales.values(box, self.scale, self.words)
+            yield from shapes.values(box, self.scale, self.words)
             is_last = number + self._columns >= len(figure.series)
-            yield from scales.moments(box, axis, self.words, box.right + 6, written=is_last)
+            yield from shapes.moments(box, axis, self.words, box.right + 6, written=is_last)
             yield from shapes.curve(box, series, axis.count, "c0", band=True)

@@ -208,8 +208,8 @@ class Choices:
         mine, damaged = own_usable(self._directory())
         if meter.profile != "auto":
             return Choice(find(meter.profile, mine, damaged))
+        from esquirell.profiles.capture import identity  # noqa: PLC0415 - the same
         from esquirell.profiles.choice import choose  # noqa: PLC0415 - only "auto" needs it
-        from esquirell.profiles.described import identity  # noqa: PLC0415 - the same
 
         known = identity(meter, self._device_of(meter))
         evidence = answer if known.described and answer is not None else sent
@@ -251,7 +251,7 @@ class Choices:
 
     def _source(self, meter: Meter) -> str:
         """Name a device and what is known of it: with other knowledge the guess is another one."""
-        from esquirell.profiles.described import identity  # noqa: PLC0415 - only "auto" needs it
+        from esquirell.profiles.capture import identity  # noqa: PLC0415 - only "auto" needs it
 
         known = identity(meter, self._device_of(meter))
         return " ".join(map(str, (*_basis(meter), known.product_id, bool(known.described))))

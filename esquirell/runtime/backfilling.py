@@ -9,8 +9,7 @@ from esquirell.domain.clock import Clock
 from esquirell.domain.errors import CommandError, ConfigError
 from esquirell.domain.quantity import split_key
 from esquirell.domain.statistic import names_of
-from esquirell.homeassistant.address import SUPERVISOR, websocket_url
-from esquirell.homeassistant.connection import Connection
+from esquirell.homeassistant.connection import SUPERVISOR, Connection, websocket_url
 from esquirell.homeassistant.statistics import LongTermStatistics
 from esquirell.mqtt.topics import Topics
 from esquirell.runtime.storage import Storage

@@ -17,7 +17,7 @@ from esquirell.runtime.facts import VERSION
 from esquirell.runtime.upkeep import Upkeep
 from esquirell.settings import Settings, private_files, state_files
 from esquirell.storage import sqlite
-from esquirell.storage.maintenance import archive, dumps
+from esquirell.storage.maintenance import archive
 
 _SQLITE = "database.db"
 _POSTGRESQL = "database.dump"
@@ -79,7 +79,7 @@ class MachineBackup:
         if self._upkeep.database.file:
             self._upkeep.backup(copy)
         else:
-            dumps.dump(self._upkeep.database, copy)
+            archive.dump(self._upkeep.database, copy)
         copies = {self._name: copy}
         spool = self._settings.spool_file
         if spool.exists():
@@ -90,7 +90,7 @@ class MachineBackup:
     def _restore_database(self, copy: Path) -> Path | None:
         if self._upkeep.database.file:
             return self._upkeep.restore(copy)
-        dumps.load(self._upkeep.database, copy)
+        archive.load(self._upkeep.database, copy)
         return None
 
     def _restore_files(self, files: Mapping[str, Path]) -> Path | None:

@@ -15,8 +15,8 @@ from esquirell.services.timekeeping import Timekeeper
 from esquirell.settings import Settings, state_files
 from esquirell.storage.corrections.store import Corrections
 from esquirell.storage.database import Database
-from esquirell.storage.maintenance import care, forgetting, moving, restoring
-from esquirell.storage.maintenance.backups import Backups
+from esquirell.storage.maintenance import care, moving, restoring
+from esquirell.storage.maintenance.care import Backups
 from esquirell.storage.maintenance.claim import Claim
 from esquirell.storage.maintenance.repair import DatabaseRepair
 from esquirell.storage.maintenance.revision import HEAD, ensure_current, read_revision
@@ -79,7 +79,7 @@ class Upkeep:
 
         Raises UnavailableError.
         """
-        return forgetting.forget(self.database, meter)
+        return care.forget(self.database, meter)
 
     def move(self, url: str, report: moving.Report) -> tuple[str, dict[str, int]]:
         """Copy all rows into the empty database at `url`; return its name and rows per table.

@@ -10,7 +10,7 @@ from esquirell.plots import svg
 from esquirell.plots.axes import Frame
 from esquirell.plots.figure import Figure
 from esquirell.plots.legend import colour_of
-from esquirell.plots.readout import readout
+from esquirell.plots.shapes import readout
 from esquirell.plots.words import Words
 from esquirell.web.texts import Texts
 

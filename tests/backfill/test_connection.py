@@ -8,7 +8,7 @@ from support.long_term_server import TOKEN, HomeAssistantDouble, serving
 from support.ports import free_port
 
 from esquirell.domain.errors import ConfigError, HomeAssistantError, UnavailableError
-from esquirell.homeassistant import address
+from esquirell.homeassistant import connection
 from esquirell.homeassistant.connection import Connection
 
 
@@ -106,10 +106,10 @@ def test_no_token_goes_to_a_public_address_in_clear(monkeypatch: pytest.MonkeyPa
     ],
 )
 def test_private_addresses(text: str, private: bool) -> None:
-    assert address.is_private(text) is private
+    assert connection.is_private(text) is private
 
 
 def test_the_websocket_of_a_page() -> None:
-    assert address.websocket_url("http://h:8123") == "ws://h:8123/api/websocket"
-    assert address.websocket_url("https://h") == "wss://h/api/websocket"
-    assert not address.is_encrypted(address.SUPERVISOR)
+    assert connection.websocket_url("http://h:8123") == "ws://h:8123/api/websocket"
+    assert connection.websocket_url("https://h") == "wss://h/api/websocket"
+    assert not connection.is_encrypted(connection.SUPERVISOR)

@@ -17,11 +17,10 @@ from esquirell.demo.home import Home
 from esquirell.demo.own_house import House, picture
 from esquirell.demo.own_house import line as line_of
 from esquirell.demo.plan import Plan
-from esquirell.demo.record import Planned
+from esquirell.demo.record import Planned, Tally
 from esquirell.demo.scene import Facts, Scene, clock
 from esquirell.demo.screen import Screen
 from esquirell.demo.servers import Broker, Page, Servers
-from esquirell.demo.tally import Tally
 from esquirell.demo.watch import TimedMessage, Watch, WatchState
 from esquirell.domain.schedule import Schedule
 from esquirell.runtime.unconfigured import Topics, connection_to

@@ -8,7 +8,7 @@ import pytest
 from support.long_term_server import TOKEN, HomeAssistantDouble, serving
 
 from esquirell.domain.errors import ConfigError, EsquirellError
-from esquirell.homeassistant.address import SUPERVISOR
+from esquirell.homeassistant.connection import SUPERVISOR
 from esquirell.runtime import backfilling
 from esquirell.runtime.backfilling import Backfilling
 from esquirell.runtime.storage import Storage

@@ -16,7 +16,7 @@ from plots.drawing import (
 )
 
 from esquirell.plots import svg
-from esquirell.plots.readout import readout
+from esquirell.plots.shapes import readout
 from esquirell.plots.words import Words
 
 YEAR = (local(2026, 1, 1), local(2027, 1, 1))

@@ -11,7 +11,7 @@ from esquirell.domain.statistic import Statistic
 from esquirell.storage.corrections import undo_log
 from esquirell.storage.corrections.store import EVER, Corrections
 from esquirell.storage.database import Database
-from esquirell.storage.maintenance.forgetting import forget
+from esquirell.storage.maintenance.care import forget
 
 MINUTE = timedelta(minutes=1)
 HOUR = timedelta(hours=1)

@@ -21,7 +21,7 @@ from esquirell.services.judging import Judging, source_of
 from esquirell.services.poll import TRIAL, Poller
 from esquirell.storage.corrections.store import Corrections
 from esquirell.storage.database import Database
-from esquirell.storage.maintenance.forgetting import forget
+from esquirell.storage.maintenance.care import forget
 from esquirell.storage.readings import Readings
 
 SHARED = Path(__file__).resolve().parents[2].parent / "shared"

@@ -8,7 +8,7 @@ from support.db_samples import START, sample, three_phase_values
 from esquirell.domain.errors import UnavailableError
 from esquirell.domain.reading import MeterStatus, Reading
 from esquirell.storage.database import Database
-from esquirell.storage.maintenance.forgetting import forget
+from esquirell.storage.maintenance.care import forget
 from esquirell.storage.readings import Readings
 
 HOUR = timedelta(hours=1)

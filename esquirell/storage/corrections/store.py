@@ -3,24 +3,28 @@
 Statistics follow by themselves: those around the readings are dropped and recalculated.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.engine import Connection
 
 from esquirell.domain.clock import Clock
 from esquirell.domain.correction import Correction, Span, What
+from esquirell.domain.counters import Counter, anew, handed_over
 from esquirell.domain.errors import CommandError, EsquirellError
+from esquirell.domain.judgement import ESTIMATED, INCREMENTS
 from esquirell.domain.periods import Calendar
 from esquirell.storage import meters
-from esquirell.storage.corrections import offsets, undo_log
+from esquirell.storage.corrections import undo_log
 from esquirell.storage.corrections.span import NO_SHIFT, StoredSpan
 from esquirell.storage.database import Database
+from esquirell.storage.meters import to_ledger, to_state
 from esquirell.storage.statistics import watermarks
-from esquirell.storage.tables import reading
+from esquirell.storage.tables import ledger, reading
 
 # Within the range of PostgreSQL, SQLite and Python.
 EVER = (datetime(1, 1, 2, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC))
@@ -73,7 +77,7 @@ class Corrections:
         Raises UnavailableError, CommandError for an unknown meter.
         """
         with self._alone(meter) as (connection, meter_id):
-            found = offsets.changed(connection, meter_id)
+            found = changed(connection, meter_id)
             if found.sums and not dry_run:
                 number = undo_log.add(connection, meter_id, self._clock(), "counter", NO_SHIFT)
                 undo_log.write(connection, number, "ledger", [{"state": found.before}])
@@ -89,7 +93,7 @@ class Corrections:
             found = meters.known_ids(connection, [meter])
             if meter in found:
                 watermarks.lock(connection, found[meter])
-                offsets.hand_over(connection, found[meter], source)
+                hand_over(connection, found[meter], source)
 
     def undo(self, meter: str, whats: Sequence[What], *, dry_run: bool = False) -> Correction:
         """Undo the latest correction of a meter of one of these kinds; return what it affected.
@@ -103,7 +107,7 @@ class Corrections:
                 raise EsquirellError(f"there is nothing to undo for {meter}")
             if latest.what == "counter":
                 ((row,),) = undo_log.read(connection, latest.number, "ledger")
-                found = offsets.changed(connection, meter_id, to=row["state"])
+                found = changed(connection, meter_id, to=row["state"])
                 done = Correction(meter, "counter", sums=found.sums)
                 if not dry_run:
                     found.write(connection)
@@ -140,3 +144,54 @@ class Corrections:
                 )
             watermarks.lock(connection, found[meter])
             yield connection, found[meter]
+
+
+@dataclass(frozen=True, slots=True)
+class Offsets:
+    """Counters that get another offset: `before` is the stored ledger."""
+
+    meter_id: int
+    before: Any
+    counters: Mapping[str, Counter]
+    sums: Mapping[str, tuple[float, float]]
+
+    def write(self, connection: Connection) -> None:
+        """Store them."""
+        if self.counters:
+            new = to_ledger(self.before).corrected(self.counters)
+            change = update(ledger).where(ledger.c.meter_id == self.meter_id)
+            connection.execute(change.values(state=to_state(new)))
+
+
+def changed(connection: Connection, meter_id: int, to: object = None) -> Offsets:
+    """Return the counters whose offset differs from that of the ledger `to`, by default none.
+
+    `sums` are those before and after (kWh).
+    """
+    stored = connection.scalar(select(ledger.c.state).where(ledger.c.meter_id == meter_id))
+    found: Mapping[str, Counter] = to_ledger(stored).counters if stored else {}
+    wanted = dict.fromkeys(found, 0.0)
+    if to is not None:
+        wanted = {key: counter.offset for key, counter in to_ledger(to).counters.items()}
+    new = {
+        key: anew(counter, wanted[key])
+        for key, counter in found.items()
+        if key in wanted and counter.offset != wanted[key]
+    }
+    sums = {key: (found[key].total, counter.total) for key, counter in new.items()}
+    return Offsets(meter_id, stored, new, sums)
+
+
+def hand_over(connection: Connection, meter_id: int, source: str) -> None:
+    """Make the device's counters of a meter those of another device, or of none."""
+    stored = connection.scalar(select(ledger.c.state).where(ledger.c.meter_id == meter_id))
+    if not stored:
+        return
+    before = to_ledger(stored)
+    new = {
+        key: handed_over(counter, source)
+        for key, counter in before.counters.items()
+        if counter.source not in {ESTIMATED, INCREMENTS}
+    }
+    change = update(ledger).where(ledger.c.meter_id == meter_id)
+    connection.execute(change.values(state=to_state(before.corrected(new))))

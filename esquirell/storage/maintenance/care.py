@@ -1,19 +1,32 @@
-"""Checking the database for damage, and backing it up."""
+"""Checking the database for damage, backing it up, and forgetting a meter."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
-from sqlalchemy import text
+from sqlalchemy import delete, select, text
 from sqlalchemy.engine import Connection
 
 from esquirell.domain.errors import ConfigError, EsquirellError
 from esquirell.storage import sqlite
 from esquirell.storage.database import Database
 from esquirell.storage.maintenance.revision import HEAD, read_revision
+from esquirell.storage.tables import (
+    corrected,
+    correction,
+    ledger,
+    meter,
+    reading,
+    rollup,
+    statistic,
+)
 
 # At most this many findings: a damaged file may have thousands.
 _SHOWN = 10
+_OF_A_METER = (correction, statistic, rollup, ledger)
+PATTERN = "esquirell-*.db"
 
 
 def check(database: Database, *, quick: bool = False) -> list[str]:
@@ -78,3 +91,62 @@ def _orphans(connection: Connection, place: str) -> Iterator[str]:
     rows = connection.execute(text("PRAGMA foreign_key_check"))
     for table, parent in sorted({(row[0], row[2]) for row in rows}):
         yield f"The database {place} has rows of {table} without their {parent}."
+
+
+def forget(database: Database, name: str) -> int:
+    """Remove a meter with its readings; return their number. Raises UnavailableError."""
+    with database.write() as connection:
+        found = connection.execute(select(meter.c.id).where(meter.c.name == name)).scalar()
+        if found is None:
+            return 0
+        count = connection.execute(delete(reading).where(reading.c.meter_id == found)).rowcount
+        corrections = select(correction.c.id).where(correction.c.meter_id == found)
+        connection.execute(delete(corrected).where(corrected.c.correction_id.in_(corrections)))
+        for table in _OF_A_METER:
+            connection.execute(delete(table).where(table.c.meter_id == found))
+        connection.execute(delete(meter).where(meter.c.id == found))
+    return count
+
+
+class Backups:
+    """The newest `keep` backups of an SQLite database, in `folder`."""
+
+    def __init__(
+        self, database: Database, folder: Path, keep: int, clock: Callable[[], datetime]
+    ) -> None:
+        self._database = database
+        self._folder = folder
+        self._keep = keep
+        self._clock = clock
+
+    def make(self) -> dict[str, Any]:
+        """Back up the database, also while it is written to; remove the oldest backups.
+
+        Return the file, its size in bytes, and how many backups there are. Raises ConfigError when
+        the folder can't be written, the database is damaged or not SQLite, and UnavailableError.
+        """
+        self._make_folder()
+        moment = self._clock().astimezone(UTC)
+        target = self._folder / f"esquirell-{moment:%Y%m%dT%H%M%SZ}.db"
+        backup(self._database, target)
+        kept = self.newest_first()
+        for old in kept[self._keep :]:
+            old.unlink(missing_ok=True)
+        return {
+            "file": str(target),
+            "bytes": target.stat().st_size,
+            "kept": min(len(kept), self._keep),
+        }
+
+    def newest_first(self) -> list[Path]:
+        """Return the backups, by their names, which contain their time."""
+        return sorted(self._folder.glob(PATTERN), reverse=True)
+
+    def _make_folder(self) -> None:
+        try:
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise ConfigError(
+                f"The folder for backups {self._folder} can't be created ({error.strerror}): "
+                "change backup.folder."
+            ) from error

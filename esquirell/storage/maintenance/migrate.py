@@ -1,5 +1,6 @@
 """Upgrades of the tables by Alembic; run as a program, this module upgrades."""
 
+import logging
 import sqlite3
 import sys
 from pathlib import Path
@@ -9,6 +10,7 @@ from alembic.config import Config
 from alembic.util import CommandError
 from sqlalchemy import event, text
 from sqlalchemy.engine import Connection
+from sqlalchemy.exc import DBAPIError
 
 from esquirell.domain.errors import ConfigError, UnavailableError
 from esquirell.storage import sqlite
@@ -21,11 +23,29 @@ from esquirell.storage.maintenance.revision import (
     copy_before,
     read_revision,
 )
-from esquirell.storage.maintenance.timescale import use_timescale
 from esquirell.storage.statistics import views
 
 # An arbitrary number, the same in all versions of this program.
 _ADVISORY_LOCK = 7_283_651
+log = logging.getLogger(__name__)
+
+# Statements: https://docs.timescale.com/api/latest/hypertable/create_hypertable and
+# https://docs.timescale.com/api/latest/compression. Compression is part of the edition under the
+# Timescale licence; Debian's own packages, under Apache's, only have the chunks.
+_CHUNKS = (
+    (
+        "SELECT create_hypertable('reading', 'measured_at', migrate_data => true, "
+        "if_not_exists => true, chunk_time_interval => INTERVAL '7 days')"
+    ),
+)
+_COMPRESSION = (
+    (
+        "ALTER TABLE reading SET (timescaledb.compress, "
+        "timescaledb.compress_segmentby = 'meter_id', "
+        "timescaledb.compress_orderby = 'measured_at')"
+    ),
+    "SELECT add_compression_policy('reading', INTERVAL '14 days', if_not_exists => true)",
+)
 
 
 def upgrade(url: str) -> None:
@@ -72,7 +92,7 @@ def _migrate(connection: Connection, database: Database) -> None:
     except CommandError as error:
         sentence = f"The database {database.describe()} can't be upgraded: {error}."
         raise ConfigError(sentence) from error
-    use_timescale(connection)
+    _use_timescale(connection)
     views.make(connection)
     _check_references(connection, database)
 
@@ -118,3 +138,32 @@ def main() -> int:
 
 if __name__ == "__main__":
     sys.exit(main())
+
+
+def _use_timescale(connection: Connection) -> None:
+    """Turn the readings into a hypertable if the extension exists; otherwise change nothing.
+
+    What the server refuses is logged and skipped: plain tables do as well.
+    """
+    if not _is_there(connection):
+        return
+    if _accepts(connection, _CHUNKS):
+        _accepts(connection, _COMPRESSION)
+
+
+def _is_there(connection: Connection) -> bool:
+    if connection.dialect.name != "postgresql":
+        return False
+    query = "SELECT 1 FROM pg_extension WHERE extname = 'timescaledb'"
+    return connection.scalar(text(query)) is not None
+
+
+def _accepts(connection: Connection, statements: tuple[str, ...]) -> bool:
+    try:
+        with connection.begin_nested():
+            for statement in statements:
+                connection.execute(text(statement))
+    except DBAPIError as error:
+        log.warning("TimescaleDB: %s", str(error.orig).partition("\n")[0])
+        return False
+    return True

@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 from esquirell.domain.errors import EsquirellError
 from esquirell.storage.database import Database
-from esquirell.storage.maintenance.backups import Backups
+from esquirell.storage.maintenance.care import Backups
 from esquirell.storage.maintenance.restoring import set_aside, stage
 from esquirell.storage.maintenance.revision import ensure_current
 
