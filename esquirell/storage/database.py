@@ -163,6 +163,8 @@ class Database:
         self._watch_pid = 0
         self._queue = WriteQueue()
         self._queue_pid = os.getpid()
+        # The circumstances in which a row could be written last.
+        self._tried: tuple[object, ...] | None = None
 
     def describe(self) -> str:
         """Name the database for people, without secrets."""
@@ -205,15 +207,32 @@ class Database:
     def try_out(self) -> None:
         """Write a row and roll it back. Raises ConfigError, or UnavailableError that says why."""
         if self.file is not None:
-            if not sqlite.is_there(self.file):
-                raise missing_file(self.file)
-            with translated(self.url):
-                quick_query.try_out(self.file)
+            self._try_out_file(self.file)
             return
         with self._watched(), self.engine.connect() as connection:
             transaction = connection.begin()
             connection.execute(postgres.TRIAL)
             transaction.rollback()
+
+    def _try_out_file(self, file: Path) -> None:
+        """Do so by opening the file anew, if anything about it has changed since it succeeded.
+
+        Opening it says most, but for root SQLite also sets the owner of the log each time, which
+        writes a page to the disk.
+        """
+        if not sqlite.is_there(file):
+            raise missing_file(file)
+        before, self._tried = self._tried, None
+        if before is None or before != sqlite.circumstances(file):
+            with translated(self.url):
+                quick_query.try_out(file)
+        else:
+            with self._watched(), self._turn(), self.engine.connect() as connection:
+                writer = connection.execution_options(**{sqlite.WRITES: True})
+                with writer.begin() as transaction:
+                    writer.exec_driver_sql(quick_query.ROW)
+                    transaction.rollback()
+        self._tried = sqlite.circumstances(file)
 
     def close(self) -> None:
         """Close the connections that are not in use; the next use opens new ones."""

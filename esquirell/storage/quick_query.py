@@ -8,7 +8,7 @@ from urllib.parse import quote
 PATIENCE_S = 5.0
 
 # A dummy command, rolled back at once.
-_ROW = (
+ROW = (
     "INSERT INTO command_log (id, at, source, command, request, waits, status) "
     "VALUES (hex(randomblob(16)), 0, 'cli', 'health', '{}', 0, 'ok')"
 )
@@ -21,7 +21,7 @@ def try_out(file: Path, patience_s: float = PATIENCE_S) -> None:
         sqlite3.connect(address, uri=True, timeout=patience_s, isolation_level=None)
     ) as connection:
         connection.execute("BEGIN IMMEDIATE")
-        connection.execute(_ROW)
+        connection.execute(ROW)
         connection.execute("ROLLBACK")
 
 

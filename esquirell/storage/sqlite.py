@@ -50,6 +50,21 @@ def is_there(path: Path) -> bool:
         return False
 
 
+def circumstances(path: Path) -> tuple[object, ...] | None:
+    """Return what decides whether a database can be opened and written, to be compared.
+
+    None if some of it is missing. The content of the log changes without need of another look.
+    """
+    try:
+        file, folder = path.stat(), path.parent.stat()
+        written = path.with_name(f"{path.name}-wal").stat()
+        room = os.statvfs(path)
+    except OSError:
+        return None
+    places = [(one.st_dev, one.st_ino, one.st_mode, one.st_uid) for one in (file, folder, written)]
+    return (*places, file.st_size, file.st_mtime_ns, room.f_flag, room.f_bavail > 0)
+
+
 def prepare_file(path: Path) -> None:
     """Create the file, readable by its owner only, unless it exists.
 
