@@ -16,6 +16,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
+from esquirell import whole_file
 from esquirell.daemon.signals import flag_of
 from esquirell.demo.plan import DemoError
 from esquirell.demo.simulated_meters import NAMES, PRODUCT_ID, new_key
@@ -75,7 +76,7 @@ def serving(folder: Path, host: str, port: int | None = None) -> Iterator[Mappin
             meter = _meter(number, table, began)
             _start(meter)
             stack.callback(meter.stop)
-        _write(configuration, to_toml(tables))
+        whole_file.replace(configuration, to_toml(tables).encode())
         stack.callback(configuration.unlink, missing_ok=True)
         log.info("%d simulated meters are read every %d s", len(tables["meters"]), EVERY_S)
         yield tables
@@ -121,7 +122,7 @@ def _kept(file: Path) -> dict[str, Any] | None:
 def _new(file: Path, host: str) -> dict[str, Any]:
     meters = [_table(number, host) for number in range(len(PROTOCOLS))]
     tables = {"meters": meters, "schedules": [{"name": "fetch", "every": EVERY_S}]}
-    _write(file, to_toml(tables))
+    whole_file.replace(file, to_toml(tables).encode())
     return tables
 
 
@@ -145,14 +146,6 @@ def _meter(number: int, table: Mapping[str, Any], began: float) -> SimulatedMete
         lambda: max(0.0, time.time() - began),
         (ANY_ADDRESS, table["port"]),
     )
-
-
-def _write(file: Path, text: str) -> None:
-    """Write a file for this user only, completely or not at all."""
-    new = file.with_name(f".{file.name}")
-    new.touch(mode=0o600)
-    new.write_text(text, encoding="utf-8")
-    new.replace(file)
 
 
 def _listening() -> set[int]:

@@ -2,10 +2,11 @@
 
 import json
 import logging
-import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from esquirell import whole_file
 
 log = logging.getLogger(__name__)
 
@@ -94,12 +95,6 @@ class Memory:
         }
         text = json.dumps({"published": place, "removed": self.removed}, ensure_ascii=False)
         try:
-            new = self.file.with_suffix(".new")
-            descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-            with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-                stream.write(text)
-                stream.flush()
-                os.fsync(stream.fileno())
-            new.replace(self.file)
+            whole_file.replace(self.file, text.encode())
         except OSError as error:
             log.debug("%s can't be written: %s", self.file, error)

@@ -2,8 +2,6 @@
 
 import hashlib
 import json
-import os
-import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -12,6 +10,7 @@ from typing import Any, Protocol
 
 from pydantic import TypeAdapter, ValidationError
 
+from esquirell import whole_file
 from esquirell.domain.profile import Profile
 
 _LARGEST = 1024 * 1024
@@ -75,17 +74,7 @@ class Files:
         text = json.dumps(_plain(remembered), ensure_ascii=False)
         with suppress(OSError):
             self._folder.mkdir(mode=0o700, exist_ok=True)
-            number, temporary = tempfile.mkstemp(dir=self._folder)
-            try:
-                with os.fdopen(number, "w", encoding="utf-8") as file:
-                    file.write(text)
-                    file.flush()
-                    os.fsync(file.fileno())
-                Path(temporary).replace(self._file(source))
-            except OSError:
-                # On a full disk each try would leave one.
-                Path(temporary).unlink(missing_ok=True)
-                raise
+            whole_file.replace(self._file(source), text.encode())
 
     def _file(self, source: str) -> Path:
         return self._folder / hashlib.sha256(f"{self._version} {source}".encode()).hexdigest()[:24]

@@ -4,12 +4,12 @@ import errno
 import logging
 import os
 import secrets
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 
+from esquirell import whole_file
 from esquirell.domain.errors import ConfigError
 
 log = logging.getLogger(__name__)
@@ -45,7 +45,7 @@ def write(files: Mapping[Path, str]) -> None:
                 staged[path] = _stage(path, text)
         for path, temporary in staged.items():
             with _translated(path):
-                temporary.replace(path)
+                whole_file.put(temporary, path)
     finally:
         for temporary in staged.values():
             temporary.unlink(missing_ok=True)
@@ -96,7 +96,7 @@ def _link(staged: Path, file: Path) -> bool:
     except FileExistsError:
         return False
     except OSError:  # a file system without links, as on a USB stick
-        staged.replace(file)
+        whole_file.put(staged, file)
     return True
 
 
@@ -113,17 +113,7 @@ def _stage(path: Path, text: str) -> Path:
     if path.is_dir():
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
     path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(
-        "wb", dir=path.parent, prefix=f".{path.name}.", delete=False
-    ) as file:
-        try:
-            file.write(text.encode())
-            file.flush()
-            os.fsync(file.fileno())
-        except OSError:
-            Path(file.name).unlink(missing_ok=True)
-            raise
-    return Path(file.name)
+    return whole_file.stage(path, text.encode())
 
 
 @contextmanager

@@ -19,6 +19,7 @@ from urllib.parse import quote
 from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.event import listen
 
+from esquirell import whole_file
 from esquirell.domain.errors import ConfigError
 
 log = logging.getLogger(__name__)
@@ -235,7 +236,8 @@ def copy(source: sqlite3.Connection, target: Path) -> None:
         temporary = Path(name)
         try:
             _fill(temporary, source)
-            _replace(temporary, target)
+            whole_file.sync(temporary)
+            whole_file.put(temporary, target)
         finally:
             temporary.unlink(missing_ok=True)
     except OSError as error:
@@ -257,18 +259,3 @@ def _give_up_after(seconds: float) -> Callable[[int, int, int], None]:
             raise TimeoutError(errno.ETIMEDOUT, f"not done after {seconds:.0f} s")
 
     return check
-
-
-def _replace(source: Path, target: Path) -> None:
-    """Rename so that after a power cut either the old or the whole new file is there."""
-    _sync(source)
-    source.replace(target)
-    _sync(target.parent)
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -3,15 +3,14 @@
 import hashlib
 import ipaddress
 import json
-import os
 import re
-import tempfile
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
+from esquirell import whole_file
 from esquirell.domain.device import Device
 
 LONGEST = 1024 * 1024
@@ -36,15 +35,7 @@ class _DeviceFiles:
         Raises OSError.
         """
         self._folder.mkdir(mode=0o700, exist_ok=True)
-        number, temporary = tempfile.mkstemp(dir=self._folder)
-        try:
-            with os.fdopen(number, "w", encoding="utf-8") as file:
-                file.write(text)
-            Path(temporary).replace(self._file(device_id))
-        except OSError:
-            # On a full disk each try would leave one.
-            Path(temporary).unlink(missing_ok=True)
-            raise
+        whole_file.replace(self._file(device_id), text.encode())
 
     def _file(self, device_id: str) -> Path:
         return self._folder / hashlib.sha256(device_id.encode()).hexdigest()[:24]

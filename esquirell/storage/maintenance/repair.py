@@ -10,6 +10,7 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from urllib.parse import quote
 
+from esquirell import whole_file
 from esquirell.domain.errors import EsquirellError
 from esquirell.storage.database import Database
 from esquirell.storage.maintenance.care import Backups
@@ -84,7 +85,7 @@ class DatabaseRepair:
             staged = file.with_name(f"{file.name}.restoring")
             try:
                 stage(backup, staged)
-                staged.replace(file)
+                whole_file.put(staged, file)
             except EsquirellError as error:
                 log.warning("skipping a backup: %s", error)
                 staged.unlink(missing_ok=True)

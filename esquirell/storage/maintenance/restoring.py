@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 from sqlalchemy.engine import URL
 
+from esquirell import whole_file
 from esquirell.domain.errors import ConfigError, UnavailableError
 from esquirell.storage import sqlite
 from esquirell.storage.database import DamagedError, Database, translated
@@ -34,7 +35,7 @@ def restore(source: Path, database: Database) -> Path | None:
         database.close()
         _claim(file)
         aside = set_aside(file, "replaced")
-        staged.replace(file)
+        whole_file.put(staged, file)
     except OSError as error:
         raise ConfigError(f"{file} can't be replaced: {error.strerror}.") from error
     finally:
