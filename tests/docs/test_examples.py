@@ -12,30 +12,30 @@ import pytest
 import tomlkit
 from click.testing import CliRunner
 from support.configuration import KEY
+from support.docs import PAGES, blocks, words
 
 from esquirell.cli.app import app
 from esquirell.settings import load
 
-ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 CALL = re.compile(
     r"(?:sudo )?(?:docker compose .*?(?:exec|run) .*?worker )?(?:\S*/)?esquirell(?: ([^|&;>]*)|$)"
 )
-BLOCK = re.compile(r"^( *)```(\w+)\n(.*?)^\1```", re.DOTALL | re.MULTILINE)
-
-
-def blocks(page: Path, language: str) -> Iterator[str]:
-    for indent, tag, text in BLOCK.findall(page.read_text()):
-        if tag == language:
-            yield re.sub(rf"^{indent}", "", text, flags=re.MULTILINE)
+# In a sentence a command may be shortened, and what stands in capitals is to be replaced.
+INLINE = re.compile(r"`(?:sudo )?esquirell ([^`|&;>]+)`")
 
 
 def calls(page: Path) -> Iterator[list[str]]:
     """Return the arguments of each call of esquirell on a page."""
-    for block in blocks(page, "sh"):
-        for line in block.replace("\\\n", " ").splitlines():
-            if found := CALL.match(line.strip()):
-                yield shlex.split(found[1] or "", comments=True)
+    for block in blocks("sh"):
+        for line in block.lines if block.page == page else []:
+            if found := CALL.match(line):
+                yield words(found[1] or "")
+    for found in INLINE.findall(_BLOCKS.sub("", page.read_text())):
+        if not found.startswith("COMMAND"):
+            yield words(found)
+
+
+_BLOCKS = re.compile(r"```.*?```", re.DOTALL)
 
 
 def check(arguments: list[str]) -> None:
@@ -71,7 +71,7 @@ def test_every_command_line_is_understood(arguments: list[str]) -> None:
 
 
 def test_a_command_line_that_is_wrong_would_be_seen() -> None:
-    assert len(CALLS) > 60
+    assert len(CALLS) > 120
     with pytest.raises(click.UsageError):
         check(["readings", "--sinse", "1h"])
     with pytest.raises(AssertionError):
@@ -83,10 +83,9 @@ def test_a_command_line_that_is_wrong_would_be_seen() -> None:
 OTHER_FILES = {"datapoints", "dps", "expected"}
 
 CONFIGURATIONS = [
-    pytest.param(block, id=f"{page.name} {number}")
-    for page in PAGES
-    for number, block in enumerate(blocks(page, "toml"))
-    if not OTHER_FILES & tomllib.loads(block).keys()
+    pytest.param(block.text, id=f"{block.page.name} {number}")
+    for number, block in enumerate(blocks("toml"))
+    if not OTHER_FILES & tomllib.loads(block.text).keys()
 ]
 
 

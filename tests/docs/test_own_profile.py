@@ -35,7 +35,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.mark.usefixtures("folder")
 def test_without_the_profile_a_family_is_recognised_and_said_so() -> None:
-    (line,) = commands(blocks("sh")[0])
+    (line,) = commands(blocks("sh")[1])
     shown = esquirell(*line, "--json").json
     assert shown["profile"] == "recognised"
     assert shown["values"]["voltage_a"] == 233.2
@@ -46,7 +46,7 @@ def test_without_the_profile_a_family_is_recognised_and_said_so() -> None:
 def test_the_page_works_as_it_says(folder: Path) -> None:
     (folder / "profiles").mkdir()
     (folder / "profiles" / "cellar_meter.toml").write_text(blocks("toml")[0])
-    check, try_ = commands(blocks("sh")[1])
+    check, try_ = commands(blocks("sh")[2])
     assert esquirell(*check).code == 0
     shown = esquirell(*try_, "--json").json
     assert shown["profile"] == "cellar_meter"

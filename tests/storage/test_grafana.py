@@ -1,6 +1,7 @@
 """The dashboard's queries, with Grafana's macros filled in, on a real PostgreSQL."""
 
 import json
+import re
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import text
+from sqlalchemy.exc import ProgrammingError
 from support.statistics import Workshop
 
 from esquirell.domain.cost import PriceRow
@@ -15,9 +17,8 @@ from esquirell.domain.tariff import Prices as Rates
 from esquirell.storage.database import Database
 from esquirell.storage.prices import Prices
 
-BOARD: dict[str, Any] = json.loads(
-    (Path(__file__).parents[2] / "docs" / "grafana" / "esquirell-energy.json").read_text()
-)
+DOCS = Path(__file__).parents[2] / "docs"
+BOARD: dict[str, Any] = json.loads((DOCS / "grafana" / "esquirell-energy.json").read_text())
 QUERIES = {panel["title"]: panel["targets"][0]["rawSql"] for panel in BOARD["panels"]}
 MACROS = {
     "$__timeGroupAlias(measured_at, $__interval)": "date_trunc('hour', measured_at) AS time",
@@ -75,3 +76,17 @@ def test_the_cost_goes_by_imported_prices_and_else_by_those_given(filled: Databa
 def test_the_meters_can_be_chosen(filled: Database) -> None:
     (chosen,) = [one for one in BOARD["templating"]["list"] if one["name"] == "meter"]
     assert asked(filled, chosen["query"]) == [{"meter": "main"}]
+
+
+def test_the_login_of_the_page_reads_the_views_and_no_table(filled: Database) -> None:
+    page = (DOCS / "how-to" / "grafana.md").read_text()
+    (block,) = re.findall(r"```sql\n(.*?)```", page, re.DOTALL)
+    with filled.engine.connect() as connection:
+        # Roles are part of a transaction, too: nothing of it stays.
+        name = connection.execute(text("SELECT current_database()")).scalar_one()
+        connection.execute(text(block.replace("DATABASE esquirell", f'DATABASE "{name}"')))
+        connection.execute(text("SET LOCAL ROLE grafana"))
+        for view in ("v_readings", "v_hourly", "v_daily", "v_monthly", "v_prices"):
+            connection.execute(text(f"SELECT * FROM {view}"))  # noqa: S608 - a name from above
+        with pytest.raises(ProgrammingError, match="permission denied"):
+            connection.execute(text("SELECT * FROM reading"))
