@@ -56,6 +56,19 @@ def as_typed(text: str) -> str:
     return _COMMAND.sub(typed_out, text)
 
 
+def password_command() -> str:
+    """Return the command that shows the page's password, for visitors who have not logged in.
+
+    A path that begins at the root could name a user of this machine: it is left out.
+    """
+    words = program()
+    typed = [NAME] if words[1:2] == ["-m"] or Path(words[0]).is_absolute() else words
+    config = shlex.split(_config())
+    if config and not Path(config[-1]).is_absolute():
+        typed = [*typed, *config]
+    return shlex.join([*typed, "web", "password"])
+
+
 def _config() -> str:
     """Return the `--config FILE` of this call with a space before it, or nothing."""
     arguments = sys.argv[1:]

@@ -8,7 +8,7 @@ from typing import get_args
 import click
 
 from esquirell.cli.call import Call, Command, misuse, pass_call
-from esquirell.cli.invocation import as_typed
+from esquirell.cli.invocation import as_typed, password_command
 from esquirell.cli.output import warn
 from esquirell.cli.ownership import refuse_root
 from esquirell.daemon import logs, process, restarting, roles
@@ -66,7 +66,7 @@ def with_page(runtime: Runtime, role: roles.Role) -> roles.Role:
         return role
     from esquirell.web.role import beside  # noqa: PLC0415 - megabytes that only the page needs
 
-    return beside(runtime, role)
+    return beside(runtime, role, password_command())
 
 
 @click.command("worker", cls=Command)

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from esquirell.cli.call import Call, Command, Group, pass_call
+from esquirell.cli.invocation import password_command
 from esquirell.cli.output import print_json, print_table, say
 from esquirell.domain.errors import ConfigError
 from esquirell.settings.private_files import make_directory
@@ -35,7 +36,7 @@ def _serve(call: Call) -> int:
 
     runtime = start(call)
     prepare(runtime, schedules=False)
-    return restarting.ended(runtime, process.run_parts(runtime, alone(runtime)))
+    return restarting.ended(runtime, process.run_parts(runtime, alone(runtime, password_command())))
 
 
 @web.command("password", cls=Command)

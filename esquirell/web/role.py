@@ -18,23 +18,25 @@ log = logging.getLogger(__name__)
 WAIT_S = 1.0
 
 
-def beside(runtime: Runtime, role: Role) -> Role:
-    """Return a role that polls with the page beside it: readings are live from the polls."""
+def beside(runtime: Runtime, role: Role, password_command: str) -> Role:
+    """Return a role that polls with the page beside it: readings are live from the polls.
+
+    The log-in form names `password_command`, which shows the password.
+    """
     live = Live()
     runtime.mqtt.publisher.on_reading(live.take)
     runtime.mqtt.publisher.on_event(live.note)
-    return replace(role, parts=(*role.parts, web(runtime, live)))
+    return replace(role, parts=(*role.parts, web(runtime, live, password_command)))
 
 
-def alone(runtime: Runtime) -> Role:
+def alone(runtime: Runtime, password_command: str) -> Role:
     """Return the page as a role: live from what is retained on the broker, else the database."""
     if not runtime.settings.web.port:
         log.warning("the page is switched off: set port under [web]")
         return Role(("web",))
     live = Live(refresh_s=5.0)
-    return Role(
-        ("web",), (web(runtime, live), _listening(runtime, live), following_meters(runtime))
-    )
+    page = web(runtime, live, password_command)
+    return Role(("web",), (page, _listening(runtime, live), following_meters(runtime)))
 
 
 def _listening(runtime: Runtime, live: Live) -> Part:

@@ -29,10 +29,14 @@ BODY_S = 30.0
 INGRESS_PORT = 8156
 
 
-def web(runtime: Runtime, live: Live) -> Part:
-    """Build the part that serves the page."""
+def web(runtime: Runtime, live: Live, password_command: str) -> Part:
+    """Build the part that serves the page; its log-in form names `password_command`."""
     interrupter = RoundInterrupter()
-    return Part("web", lambda: _serving(runtime, live, interrupter), interrupter.hurry)
+
+    def share() -> Shared:
+        return Shared(runtime, live, password_command)
+
+    return Part("web", lambda: _serving(share, interrupter), interrupter.hurry)
 
 
 class RoundInterrupter:
@@ -55,12 +59,12 @@ class RoundInterrupter:
 
 
 @contextmanager
-def _serving(runtime: Runtime, live: Live, interrupter: RoundInterrupter) -> Iterator[RunOnce]:
+def _serving(share: Callable[[], Shared], interrupter: RoundInterrupter) -> Iterator[RunOnce]:
     """Serve in this thread, some seconds of the loop each round."""
     with asyncio.Runner() as runner:
         loop = runner.get_loop()
         asyncio.set_event_loop(loop)
-        servers = runner.run(_listen(runtime, live))
+        servers = runner.run(_listen(share()))
         ended = interrupter.of(loop)
 
         def run_once() -> float:
@@ -78,12 +82,11 @@ async def _until(ended: asyncio.Event) -> None:
         await asyncio.wait_for(ended.wait(), TURN_S)
 
 
-async def _listen(runtime: Runtime, live: Live) -> list[HTTPServer]:
+async def _listen(shared: Shared) -> list[HTTPServer]:
     logging.getLogger("tornado.access").setLevel(logging.ERROR)
     logging.getLogger("tornado.general").setLevel(logging.ERROR)
-    web_settings = runtime.settings.web
-    live.attach(asyncio.get_running_loop())
-    shared = Shared(runtime, live)
+    web_settings = shared.runtime.settings.web
+    shared.live.attach(asyncio.get_running_loop())
     servers: list[HTTPServer | None] = []
     if port := web_settings.port:
         site = Site(shared, Gate(web_settings), web_settings.base_path, routes())

@@ -55,10 +55,12 @@ class Templates(Loader):
 class Shared:
     """What all listeners of the page share."""
 
-    def __init__(self, runtime: Runtime, live: Live) -> None:
+    def __init__(self, runtime: Runtime, live: Live, password_command: str) -> None:
         settings = runtime.settings
         self.runtime = runtime
         self.live = live
+        # For people who have not logged in: as they type it on this machine.
+        self.password_command = password_command
         self.credentials = Credentials(settings)
         self.sessions = Sessions(self.credentials, settings.state_dir)
         self.tokens = Tokens(settings.state_dir, lambda: datetime.now(UTC))
@@ -115,6 +117,7 @@ class Site(Application):
         self.live = shared.live
         self.overview = shared.overview
         self.backlog = shared.backlog
+        self.password_command = shared.password_command
         self.credentials = shared.credentials
         self.sessions = shared.sessions
         self.tokens = shared.tokens

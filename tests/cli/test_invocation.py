@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from esquirell.cli.invocation import PROGRAM_VARIABLE, as_typed, program
+from esquirell.cli.invocation import PROGRAM_VARIABLE, as_typed, password_command, program
 from esquirell.settings.environment import read
 
 HINT = "start it: esquirell run, or `esquirell worker`; esquirell itself is fine"
@@ -57,6 +57,15 @@ def test_a_configuration_that_was_named_is_named_again(
         # These need none.
         for text in ("esquirell init", "esquirell db upgrade --help", "esquirell --help"):
             assert as_typed(text) == text.replace("esquirell", str(called))
+
+
+def test_visitors_see_how_the_password_is_shown_but_no_path_of_this_machine(
+    called: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert password_command() == "esquirell web password"
+    monkeypatch.chdir(called.parent.parent)
+    monkeypatch.setattr(sys, "argv", ["bin/esquirell", "--config", "house.toml", "run"])
+    assert password_command() == "bin/esquirell --config house.toml web password"
 
 
 def test_in_a_container_the_command_from_outside_is_named(

@@ -123,6 +123,13 @@ def test_without_a_page_nothing_of_it_is_loaded(start: Start) -> None:
     assert "the page" not in service.log
 
 
+def test_the_log_in_form_names_the_command_as_this_user_types_it(start: Start) -> None:
+    port = free_port()
+    start("run", f"web.port = {port}", ESQUIRELL_PROGRAM="docker compose exec worker esquirell")
+    form = await_page(port).get("/login").text
+    assert "<code>docker compose exec worker esquirell web password</code>" in form
+
+
 def test_the_password_is_made_once_and_another_one_ends_every_session(start: Start) -> None:
     port = free_port()
     service = start("run", f"web.port = {port}")

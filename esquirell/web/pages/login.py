@@ -57,7 +57,14 @@ class Login(Handler):
     def _show(self, *, wrong: bool = False, wait_s: int = 0) -> None:
         wanted = self.get_argument("next", "")
         ended = self.get_query_argument("ended", "") != ""
-        self.render("login.html", wrong=wrong, wait_s=wait_s, next=wanted, ended=ended)
+        self.render(
+            "login.html",
+            wrong=wrong,
+            wait_s=wait_s,
+            next=wanted,
+            ended=ended,
+            password_command=self.site.password_command,
+        )
 
 
 class Logout(Handler):
