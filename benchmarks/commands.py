@@ -1,11 +1,11 @@
-"""How soon a command is answered: `accepted`, and its end."""
+"""A subscriber at the broker: the readings that come, and how soon a command is answered."""
 
 import json
 import random
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple
 
@@ -52,6 +52,23 @@ def subscribed(port: int, topic: str, client: Client) -> Iterator[Client]:
         if not ready.wait(LIMIT_S):
             raise TimeoutError(f"no subscription to {topic}")
         yield client
+
+
+@contextmanager
+def readings_heard(port: int, note: Callable[[str], None]) -> Iterator[None]:
+    """Call `note` with the meter of each new reading, for as long as the context lasts.
+
+    Raises TimeoutError.
+    """
+
+    def take(_client: Client, _userdata: object, message: MQTTMessage) -> None:
+        if not message.retain:
+            note(message.topic.split("/")[2])
+
+    client = Client(CallbackAPIVersion.VERSION2)
+    client.on_message = take
+    with subscribed(port, "esquirell/meter/+/state", client):
+        yield
 
 
 class Commander:

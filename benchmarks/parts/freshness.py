@@ -1,13 +1,8 @@
 """Figure 4: from the moment that a reading is due to its message at a subscriber."""
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 
-from paho.mqtt.client import Client, MQTTMessage
-from paho.mqtt.enums import CallbackAPIVersion
-
-from benchmarks.commands import subscribed
+from benchmarks.commands import readings_heard
 from benchmarks.devices import devices
 from benchmarks.programs import servers, wait_until
 from benchmarks.report import Result
@@ -29,17 +24,9 @@ class Lateness:
     def __init__(self) -> None:
         self.late_ms: list[float] = []
 
-    @contextmanager
-    def watching(self, port: int) -> Iterator[None]:
-        """Subscribe to all readings, for as long as the context lasts. Raises TimeoutError."""
-        client = Client(CallbackAPIVersion.VERSION2)
-        client.on_message = self._note
-        with subscribed(port, "esquirell/meter/+/state", client):
-            yield
-
-    def _note(self, _client: Client, _userdata: object, message: MQTTMessage) -> None:
-        if not message.retain:
-            self.late_ms.append(time.time() % 1.0 * 1000)
+    def note(self, _meter: str) -> None:
+        """Note a reading that has just come."""
+        self.late_ms.append(time.time() % 1.0 * 1000)
 
 
 def measure(run: Run) -> Result:
@@ -51,7 +38,7 @@ def measure(run: Run) -> Result:
         servers(folder) as there,
         devices(METERS, ANSWERS_IN_S) as meters,
         service(folder / "esquirell", there, meters, 1) as ours,
-        lateness.watching(there.mqtt_port),
+        readings_heard(there.mqtt_port, lateness.note),
     ):
         wait_until(lambda: ours.readings() >= 3 * METERS, START_S)
         for seconds in QUICK_ROUNDS_S if run.quick else ROUNDS_S:

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from benchmarks.commands import readings_heard
 from benchmarks.devices import Device, devices
 from benchmarks.history import YEAR
 from benchmarks.parts.freshness import MEDIAN_MS, TAIL_MS, Lateness
@@ -87,7 +88,7 @@ def _opened(run: Run, visitor: Visitor, path: str) -> Sample:
 def _while_read(run: Run, result: Result, there: Servers, visitor: Visitor) -> None:
     """Open a year again and again while each meter is read each second."""
     lateness = Lateness()
-    with lateness.watching(there.mqtt_port), _again(lambda: visitor.opened(A_YEAR)):
+    with readings_heard(there.mqtt_port, lateness.note), _again(lambda: visitor.opened(A_YEAR)):
         time.sleep(2.0)
         lateness.late_ms.clear()
         time.sleep(QUICK_OPENED_S if run.quick else OPENED_S)

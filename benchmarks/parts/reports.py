@@ -3,14 +3,10 @@
 import time
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from paho.mqtt.client import Client, MQTTMessage
-from paho.mqtt.enums import CallbackAPIVersion
-
-from benchmarks.commands import subscribed
+from benchmarks.commands import readings_heard
 from benchmarks.devices import Device, devices
 from benchmarks.processes import Tree
 from benchmarks.programs import servers, wait_until
@@ -39,17 +35,9 @@ class Messages:
     def __init__(self) -> None:
         self.at: defaultdict[str, list[float]] = defaultdict(list)
 
-    @contextmanager
-    def watching(self, port: int) -> Iterator[None]:
-        """Subscribe to all readings, for as long as the context lasts. Raises TimeoutError."""
-        client = Client(CallbackAPIVersion.VERSION2)
-        client.on_message = self._note
-        with subscribed(port, "esquirell/meter/+/state", client):
-            yield
-
-    def _note(self, _client: Client, _userdata: object, message: MQTTMessage) -> None:
-        if not message.retain:
-            self.at[message.topic.split("/")[2]].append(time.monotonic())
+    def note(self, meter: str) -> None:
+        """Note a message that has just come."""
+        self.at[meter].append(time.monotonic())
 
 
 def measure(run: Run) -> Result:
@@ -70,7 +58,7 @@ def _watched(run: Run, count: int) -> tuple[float, Sample, int]:
         servers(folder) as there,
         devices(count, report_every_s=EVERY_S * count / SIZES[-1], log=folder / "log") as meters,
         service(folder / "esquirell", there, meters, POLLED_S) as ours,
-        messages.watching(there.mqtt_port),
+        readings_heard(there.mqtt_port, messages.note),
     ):
         wait_until(lambda: ours.readings() >= count, START_S)
         time.sleep(EVERY_S)

@@ -15,7 +15,7 @@ from esquirell.domain.errors import CommandError
 from esquirell.domain.nearest import nearest
 from esquirell.domain.periods import Calendar, Resolution
 from esquirell.domain.quantity import QUANTITIES, is_quantity_key
-from esquirell.domain.reading import MeterStatus, Reading, iso
+from esquirell.domain.reading import MeterStatus, iso
 from esquirell.domain.statistic import (
     PEAK_DEMAND,
     Periods,
@@ -24,6 +24,7 @@ from esquirell.domain.statistic import (
     names_of,
     quantity_of,
 )
+from esquirell.services.ports import StoredReadings
 
 if TYPE_CHECKING:
     from esquirell.domain.hour import Batch
@@ -42,24 +43,11 @@ _STORED: Mapping[View, Resolution] = {
 }
 
 
-class ReadingHistory(Protocol):
+class ReadingHistory(StoredReadings, Protocol):
     """Reads stored readings."""
 
     def statuses(self) -> dict[str, MeterStatus]:
         """Return the status of every meter ever seen, by name. Raises UnavailableError."""
-        ...
-
-    def query(
-        self,
-        names: Sequence[str] | None,
-        since: datetime,
-        until: datetime,
-        keys: Sequence[str] | None = None,
-    ) -> Iterator[Reading]:
-        """Stream the readings of some meters (None: of all) in time order.
-
-        Raises UnavailableError, also from the iterator.
-        """
         ...
 
     def batches(

@@ -6,8 +6,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
+    from datetime import datetime
 
     from esquirell.domain.decoding import Decoded
     from esquirell.domain.errors import EsquirellError
@@ -76,6 +77,23 @@ class ReadingStore(Protocol):
 
     def try_out(self) -> None:
         """Write a row and take it back. Raises UnavailableError that says why it can't be."""
+        ...
+
+
+class StoredReadings(Protocol):
+    """The stored readings."""
+
+    def query(
+        self,
+        names: Sequence[str] | None,
+        since: datetime,
+        until: datetime,
+        keys: Sequence[str] | None = None,
+    ) -> Iterator[Reading]:
+        """Stream the readings of some meters (None: of all) in time order.
+
+        Raises UnavailableError, also from the iterator.
+        """
         ...
 
 

@@ -5,7 +5,7 @@ Readings that were taken while it was wrong get their time once it is known.
 
 import logging
 import threading
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -13,6 +13,7 @@ from esquirell.domain.clock import Clock, Doubt, doubt
 from esquirell.domain.errors import SpoolError, UnavailableError
 from esquirell.domain.reading import Reading, iso
 from esquirell.domain.undated import Mark, Present, dated
+from esquirell.services.ports import StoredReadings
 from esquirell.services.statuses import Statuses
 
 log = logging.getLogger(__name__)
@@ -168,23 +169,6 @@ class UndatedSpool(Protocol):
         ...
 
 
-class History(Protocol):
-    """The stored readings."""
-
-    def query(
-        self,
-        names: Sequence[str] | None,
-        since: datetime,
-        until: datetime,
-        keys: Sequence[str] | None = None,
-    ) -> Iterator[Reading]:
-        """Stream the readings of some meters in time order.
-
-        Raises UnavailableError, also from the iterator.
-        """
-        ...
-
-
 class Corrections(Protocol):
     """Corrects what is stored."""
 
@@ -215,7 +199,7 @@ class Dating:
         self,
         timekeeper: Timekeeper,
         spool: UndatedSpool,
-        history: History,
+        history: StoredReadings,
         corrections: Corrections,
         clock: Clock,
     ) -> None:

@@ -8,11 +8,9 @@ from support.cli import Home
 from support.mosquitto import Mosquitto
 from support.ports import tuyas_own_ports
 from support.redis_server import RedisProcess
-from support.service import simulated
 
 from esquirell.runtime import root
 from esquirell.storage.maintenance.migrate import upgrade
-from esquirell.tuya.simulator import SimulatedMeter
 
 
 @pytest.fixture(scope="session")
@@ -51,13 +49,6 @@ def server(tmp_path: Path) -> Iterator[RedisProcess]:
     process.start()
     yield process
     process.stop()
-
-
-@pytest.fixture
-def device() -> Iterator[SimulatedMeter]:
-    meter = simulated()
-    yield meter
-    meter.stop()
 
 
 @pytest.fixture

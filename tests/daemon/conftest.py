@@ -4,32 +4,9 @@ from pathlib import Path
 import pytest
 from support.mosquitto import Mosquitto
 from support.redis_server import RedisProcess
-from support.service import Service, configuration, meter_table, simulated
+from support.service import Service, configuration, meter_table
 
 from esquirell.tuya.simulator import SimulatedMeter
-
-
-@pytest.fixture
-def broker(tmp_path: Path) -> Iterator[Mosquitto]:
-    broker = Mosquitto(tmp_path)
-    broker.start()
-    yield broker
-    broker.stop()
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[RedisProcess]:
-    process = RedisProcess(tmp_path)
-    process.start()
-    yield process
-    process.stop()
-
-
-@pytest.fixture
-def device() -> Iterator[SimulatedMeter]:
-    meter = simulated()
-    yield meter
-    meter.stop()
 
 
 @pytest.fixture

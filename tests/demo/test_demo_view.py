@@ -1,7 +1,7 @@
 """What is shown: figures, lines in a terminal, and what a listener makes of odd messages."""
 
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -121,14 +121,6 @@ def test_several_meters_fit_the_width() -> None:
     printed = io.StringIO()
     Console(file=printed, width=80).print(readings(dict.fromkeys(names, full), names, 10))
     assert "…" not in printed.getvalue()
-
-
-@pytest.fixture
-def broker(tmp_path: Path) -> Iterator[Mosquitto]:
-    broker = Mosquitto(tmp_path)
-    broker.start()
-    yield broker
-    broker.stop()
 
 
 def test_a_listener_counts_each_reading_once_and_ignores_what_is_none(broker: Mosquitto) -> None:

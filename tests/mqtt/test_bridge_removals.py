@@ -25,6 +25,7 @@ from support.waiting import eventually
 
 from esquirell.domain.errors import UnavailableError
 from esquirell.domain.reading import MeterStatus
+from esquirell.mqtt.bridge import Bridge
 from esquirell.mqtt.claim import Claim
 from esquirell.mqtt.client import Connection
 from esquirell.mqtt.memory import Memory, Place
@@ -33,14 +34,18 @@ from esquirell.mqtt.publisher import MqttPublisher
 from esquirell.mqtt.topics import Topics
 
 
+def publish_garage(house: House, bridge: Bridge, connection: Connection, broker: Mosquitto) -> None:
+    """Publish a reading of a meter, and wait until all that is retained of it is there."""
+    publisher = MqttPublisher(connection, Topics(), lambda _: 0, house.clock)
+    publisher.reading(reading(name="garage"), ())
+    bridge.tick()
+    eventually(lambda: len(about("garage", broker)) == 3)
+
+
 def test_a_meter_removed_at_run_time_disappears(broker: Mosquitto, house: House) -> None:
     house.meters = [info_of("main"), info_of("garage")]
     with bridge_in(house, broker.port) as (bridge, connection):
-        MqttPublisher(connection, Topics(), lambda _: 0, house.clock).reading(
-            reading(name="garage"), ()
-        )
-        bridge.tick()
-        eventually(lambda: len(about("garage", broker)) == 3)
+        publish_garage(house, bridge, connection, broker)
         house.meters.pop()
         refresh(house, bridge)
         eventually(lambda: not about("garage", broker))
@@ -64,11 +69,7 @@ def test_what_a_worker_elsewhere_published_of_a_removed_meter_disappears(
 def test_a_meter_removed_while_we_were_away_disappears(broker: Mosquitto, house: House) -> None:
     house.meters = [info_of("main"), info_of("garage")]
     with bridge_in(house, broker.port) as (bridge, connection):
-        MqttPublisher(connection, Topics(), lambda _: 0, house.clock).reading(
-            reading(name="garage"), ()
-        )
-        bridge.tick()
-        eventually(lambda: len(about("garage", broker)) == 3)
+        publish_garage(house, bridge, connection, broker)
     house.meters.pop()
     with bridge_in(house, broker.port) as (bridge, _):
         repeatedly(lambda: refresh(house, bridge), lambda: not about("garage", broker))

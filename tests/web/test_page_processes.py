@@ -12,7 +12,7 @@ from support.mosquitto import Mosquitto
 from support.page import PASSWORD, Browser, await_page
 from support.ports import free_port
 from support.redis_server import RedisProcess
-from support.service import Service, configuration, meter_table, simulated
+from support.service import Service, configuration, meter_table
 from support.waiting import eventually
 
 from esquirell.tuya.simulator import SimulatedMeter
@@ -26,13 +26,6 @@ def redis(tmp_path: Path) -> Iterator[RedisProcess]:
     process.start()
     yield process
     process.stop()
-
-
-@pytest.fixture
-def device() -> Iterator[SimulatedMeter]:
-    meter = simulated()
-    yield meter
-    meter.stop()
 
 
 Start = Callable[..., Service]
