@@ -1,7 +1,10 @@
 """What the Debian package says and does, by its files."""
 
+import os
 import re
+import shutil
 import subprocess
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -27,6 +30,26 @@ def test_the_build_is_shell_and_can_be_run() -> None:
     build = FILES / "build"
     assert build.stat().st_mode & 0o111
     subprocess.run(["/bin/bash", "-n", str(build)], check=True, timeout=10)
+
+
+@pytest.mark.skipif(not shutil.which("dpkg"), reason="dpkg compares versions")
+def test_a_later_build_is_newer_for_apt_and_an_older_one_without_a_time_is_older() -> None:
+    lines = re.findall(r"^(?:stamp|version)=.*$", (FILES / "build").read_text(), re.MULTILINE)
+    versions = [
+        subprocess.run(
+            ["/bin/bash", "-ec", "\n".join([*lines, "echo $version"])],
+            env=os.environ | {"debian": "12", "SOURCE_DATE_EPOCH": str(moment)},
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=10,
+        ).stdout.strip()
+        for moment in (1_796_000_000, 1_796_000_001)
+    ]
+    for older, newer in pairwise([versions[0].partition("u")[0], *versions]):
+        command = ["/usr/bin/dpkg", "--compare-versions", older, "lt", newer]
+        subprocess.run(command, check=True, timeout=10)
 
 
 @pytest.mark.parametrize(("suite", "architecture"), [("sid", "amd64"), ("trixie", "armhf")])
@@ -61,6 +84,9 @@ def test_each_place_holder_is_filled_in() -> None:
 def test_configuration_and_data_go_only_when_purged() -> None:
     removal = f"rm -rf {CONFIGURATION.parent} {STATE}"
     before, _, after = read("postrm").partition("purge)")
+    assert (
+        f"{CONFIGURATION.parent} and the readings in {STATE} stay until: sudo apt purge" in before
+    )
     assert removal in after
     assert removal not in before + read("prerm") + read("postinst")
     assert read("conffiles").splitlines() == [f"{CONFIGURATION.parent}/esquirell.example.toml"]

@@ -257,7 +257,7 @@ def test_removed_it_leaves_configuration_and_data(machine: Machine) -> None:
 
 def test_a_debian_package_is_installed_upgraded_and_removed(machine: Machine) -> None:
     number = {"bookworm": "12", "trixie": "13"}[machine.suite]
-    packages = sorted((ROOT / "dist").glob(f"esquirell_*+deb{number}_amd64.deb"))
+    packages = sorted((ROOT / "dist").glob(f"esquirell_*+deb{number}u*_amd64.deb"))
     if not packages:
         pytest.skip("no package in dist: make deb makes one")
     machine.copy(packages[-1], "/root")
@@ -275,6 +275,7 @@ def test_a_debian_package_is_installed_upgraded_and_removed(machine: Machine) ->
     process = machine.show("esquirell")["MainPID"]
     machine.run(install)
     machine.comes_back("esquirell", process)
+    _upgrade_what_can_not_start(machine, install)
     machine.run("dpkg --remove esquirell")
     machine.run(
         "test -e /etc/esquirell/esquirell.toml; test -e /var/lib/esquirell/esquirell.db; "
@@ -284,3 +285,16 @@ def test_a_debian_package_is_installed_upgraded_and_removed(machine: Machine) ->
     machine.run(install)
     eventually(machine.is_up, 30)
     machine.run("dpkg --purge esquirell; test ! -e /etc/esquirell; test ! -e /var/lib/esquirell")
+
+
+def _upgrade_what_can_not_start(machine: Machine, install: str) -> None:
+    """Break the service, then install again: the upgrade that mends a release has to start it."""
+    drop_in = "/etc/systemd/system/esquirell.service.d/broken.conf"
+    machine.run(
+        f"install -D /dev/null {drop_in}; "
+        f"printf '[Service]\\nExecStartPre=/bin/false\\n' >{drop_in}; "
+        "systemctl daemon-reload; systemctl restart esquirell || true"
+    )
+    assert machine.show("esquirell")["ActiveState"] == "activating"
+    machine.run(f"rm {drop_in}; {install}")
+    eventually(machine.is_up, 30)
