@@ -266,7 +266,7 @@ class Bridge:
         state = "offline" if overdue else status.state
         held = self._retained.held(self._topics.meter_availability(name))
         if not _says(held, status, state):
-            self._publisher.availability(name, status, state)
+            self._publisher.availability(name, status, state, reported=True)
         if self._states.get(name, state) != state:
             event = {"meter": name, "reason": status.reason}
             self._publisher.event(f"meter_{state}", event)

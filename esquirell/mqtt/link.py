@@ -80,6 +80,10 @@ class Link:
         self._sleeper.settimeout(0)
         self._waker.settimeout(0)
         self._woken = False
+        self._poll = select.poll()
+        self._poll.register(self._sleeper, select.POLLIN)
+        # What the line is polled for.
+        self._wanted = 0
         self._client = _client(options, context, will)
         self._client.on_connect = self._on_connect
         self._client.on_disconnect = self._on_disconnect
@@ -196,10 +200,11 @@ class Link:
     def _wait(self, line: "SocketLike", timeout: float) -> tuple[bool, bool]:
         """Wait at most `timeout` seconds; return whether the socket is readable, and writable."""
         # Not with select, which is limited to 1024 open files: each meter may take two.
-        poll = select.poll()
-        poll.register(line, select.POLLIN | (select.POLLOUT if self._client.want_write() else 0))
-        poll.register(self._sleeper, select.POLLIN)
-        found = dict(poll.poll(timeout * 1000))
+        wanted = select.POLLIN | (select.POLLOUT if self._client.want_write() else 0)
+        if wanted != self._wanted:
+            self._poll.register(line, wanted)
+            self._wanted = wanted
+        found = dict(self._poll.poll(timeout * 1000))
         if self._sleeper.fileno() in found:
             self._sleeper.recv(4096)
             self._woken = False

@@ -20,6 +20,8 @@ log = logging.getLogger(__name__)
 SUCCESSES = 2
 DOUBTS_EVERY = timedelta(minutes=10)
 SUCCESSES_S = 9.0
+# One that was reported says nothing that its reading, published with it, does not say as well.
+REPORTED_S = 60.0
 
 
 class MqttPublisher:
@@ -64,16 +66,20 @@ class MqttPublisher:
         for watcher in self._watchers:
             watcher(reading, keys)
         self._report_doubts(reading)
-        meter, period = reading.meter, self._period(reading.meter, reading.measured_at)
+        meter = reading.meter
+        every_s = self._publish_every(meter)
         with self._lock:
+            if not every_s:
+                self._held.pop(meter, None)
+                self._publish(reading, keys)
+                return
+            period = reading.measured_at.timestamp() // every_s
             held = self._held.get(meter)
             if held is not None and held[0] != period:
                 self._publish_held(meter)
             is_first = not self._held
             self._held[meter] = period, reading, keys
-            if not self._publish_every(meter):
-                self._publish_held(meter)
-        if is_first and self._held:
+        if is_first:
             self.on_held()
 
     def together(self) -> AbstractContextManager[None]:
@@ -100,23 +106,28 @@ class MqttPublisher:
 
     def _publish_held(self, meter: str) -> None:
         _, reading, keys = self._held.pop(meter)
-        self._retain(self._topics.meter_state(meter), payload(reading, keys))
+        self._publish(reading, keys)
 
-    def status(self, meter: str, status: MeterStatus) -> None:
-        """Publish the availability of a meter."""
-        self.availability(meter, status, status.state)
+    def _publish(self, reading: Reading, keys: tuple[str, ...]) -> None:
+        self._retain(self._topics.meter_state(reading.meter), payload(reading, keys))
 
-    def availability(self, meter: str, status: MeterStatus, state: str) -> None:
+    def status(self, meter: str, status: MeterStatus, *, reported: bool = False) -> None:
+        """Publish the availability of a meter, which may follow from what it reported."""
+        self.availability(meter, status, status.state, reported=reported)
+
+    def availability(
+        self, meter: str, status: MeterStatus, state: str, *, reported: bool = False
+    ) -> None:
         """Publish a meter as `state`, whatever its polls say.
 
         Sent when something changed; a mere new success at the pace of the readings, every few
-        seconds at most.
+        seconds at most, or every minute if it was reported.
         """
         period = self._period(meter, status.last_success) if status.last_success else None
         before = self._statuses.get(meter)
         now = state, status.reason, status.failures, period
         only_read = before is not None and before[:-1] == now[:-1]
-        if before == now or (only_read and self._published_enough(meter, status)):
+        if before == now or (only_read and self._published_enough(meter, status, reported)):
             return
         self._statuses[meter] = now
         self._published_at.setdefault(meter, deque(maxlen=SUCCESSES)).append(self._moment(status))
@@ -164,13 +175,14 @@ class MqttPublisher:
             data = {"meter": reading.meter, "warnings": list(reading.doubts)}
             self.event("meter_doubt", data)
 
-    def _published_enough(self, meter: str, status: MeterStatus) -> bool:
+    def _published_enough(self, meter: str, status: MeterStatus, reported: bool) -> bool:
         """Return whether enough was published about a meter just now."""
         # The bridge, in another thread, may have forgotten the meter meanwhile.
         times = tuple(self._published_at.get(meter, ()))
-        if len(times) < SUCCESSES:
+        if len(times) < SUCCESSES and not (reported and times):
             return False
-        return abs((self._moment(status) - times[0]).total_seconds()) < SUCCESSES_S
+        since, pace_s = (times[-1], REPORTED_S) if reported else (times[0], SUCCESSES_S)
+        return abs((self._moment(status) - since).total_seconds()) < pace_s
 
     def _moment(self, status: MeterStatus) -> datetime:
         return max(self._clock(), status.last_success or self._clock())

@@ -234,7 +234,7 @@ class Choices:
     def _known(self, meter: Meter) -> _MeterChoice | None:
         """Return what was chosen for this meter, unless its configuration has changed since."""
         kept = self._kept.get(meter.name)
-        if kept is not None and _same(kept.meter, meter):
+        if kept is not None and (kept.meter is meter or _same(kept.meter, meter)):
             return kept
         return self._remembered(meter) if meter.profile == "auto" else None
 
@@ -259,7 +259,7 @@ class Choices:
 
 def _same(one: Meter, other: Meter) -> bool:
     """Whether a profile was chosen by what still applies: a label or an address changes nothing."""
-    return one is other or _basis(one) == _basis(other)
+    return _basis(one) == _basis(other)
 
 
 def _basis(meter: Meter) -> tuple[object, ...]:

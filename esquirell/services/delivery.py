@@ -310,7 +310,13 @@ class Delivery:
             wider = ranges.take(reading.values, reading.measured_at.timestamp())
         return replace(reading, ranges=wider) if wider else reading
 
-    def publish(self, readings: Sequence[Reading], statuses: Mapping[str, MeterStatus]) -> None:
+    def publish(
+        self,
+        readings: Sequence[Reading],
+        statuses: Mapping[str, MeterStatus],
+        *,
+        reported: bool = False,
+    ) -> None:
         """Publish readings and statuses; what was published, or overtaken, is left out."""
         with self._publisher.together(), self._lock:
             for reading in readings:
@@ -321,7 +327,7 @@ class Delivery:
                 self._published[reading.meter] = reading
                 self._publisher.reading(reading, statuses[reading.meter].keys)
             for name, status in statuses.items():
-                self._publisher.status(name, status)
+                self._publisher.status(name, status, reported=reported)
 
     def forget(self, meters: Iterable[str]) -> None:
         """Forget meters that are configured no more: one of the same name is another meter."""

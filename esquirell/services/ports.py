@@ -151,8 +151,8 @@ class Publisher(Protocol):
         """Publish what was held back for a period that is over; return whether more is held."""
         ...
 
-    def status(self, meter: str, status: MeterStatus) -> None:
-        """Publish the availability of a meter."""
+    def status(self, meter: str, status: MeterStatus, *, reported: bool = False) -> None:
+        """Publish the availability of a meter, which may follow from what it reported."""
         ...
 
     def event(self, kind: str, data: Mapping[str, Any]) -> None:

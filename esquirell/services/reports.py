@@ -146,7 +146,7 @@ class Reports:
         statuses = self._delivery.follow(outcomes)
         # What a meter added is said once: it has to outlast this process before anybody sees it.
         self._store([reading for reading in taken if reading.increments])
-        self._delivery.publish(readings, statuses)
+        self._delivery.publish(readings, statuses, reported=True)
 
     def _look_up(self, meters: set[str]) -> None:
         """Look up what is stored of meters that report for the first time, now and then."""

@@ -173,6 +173,20 @@ def test_a_third_success_in_a_row_is_no_news_and_a_failure_is(broker: Mosquitto)
     assert came == [first.payload(), second.payload(), failing.payload()]
 
 
+def test_a_success_that_was_reported_is_published_once_a_minute_and_a_failure_at_once(
+    broker: Mosquitto,
+) -> None:
+    successes = [MeterStatus(last_success=NOON + n * SECOND) for n in (0, 10, 59, 60, 70)]
+    failing = MeterStatus(failures=1, reason="busy", last_success=NOON + 70 * SECOND)
+    with publishing(broker) as (publisher, observer):
+        came: list[object] = []
+        for status in (*successes, failing):
+            observer.forget()
+            publisher.status("main", status, reported=True)
+            came += published(publisher, observer, AVAILABILITY)
+    assert came == [successes[0].payload(), successes[3].payload(), failing.payload()]
+
+
 def test_an_event_is_not_retained(broker: Mosquitto) -> None:
     with publishing(broker) as (publisher, observer):
         publisher.event("schedule_changed", {"name": "fetch"})

@@ -173,7 +173,8 @@ class Publisher:
         self.looked += 1
         return False
 
-    def status(self, meter: str, status: MeterStatus) -> None:
+    def status(self, meter: str, status: MeterStatus, *, reported: bool = False) -> None:
+        del reported
         self.statuses.append((meter, status))
 
     def event(self, kind: str, data: Mapping[str, Any]) -> None:
