@@ -122,7 +122,7 @@ class Runtime:
         """Return the added meters whose files can't be used, and why."""
         return self.settings.left_out
 
-    def _damaged(self) -> list[str]:
+    def damaged(self) -> list[str]:
         """Return why meters and profiles in damaged files are not used."""
         settings = self.settings
         return [*settings.left_out.values(), *settings.damaged_profiles.values()]
@@ -270,7 +270,7 @@ class Runtime:
             self.mqtt,
             self.polling,
             self.schedules,
-            self._damaged,
+            self.damaged,
         )
 
     def publish_cost(self, meter: str) -> None:

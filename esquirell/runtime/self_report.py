@@ -15,11 +15,13 @@ from esquirell.runtime.polling import Polling
 from esquirell.services.schedules import Schedules, pace_of
 from esquirell.settings import state_files
 
-# How often to look how often meters are to be read.
-PACE_EVERY_S = 60.0
-# A poll that is due ends within three intervals, and a minute for those that are short.
+# How often to look how often meters are to be read: at a start it takes some seconds until they are
+# shared out, and a schedule may change.
+PACE_EVERY_S = 10.0
+# A poll that is due ends within two intervals, and some seconds for those that are short. Meters
+# that are being read already hold up no later poll, however long they take.
 INTERVALS = 2
-MOST_LATE_S = 60.0
+MOST_LATE_S = 20.0
 
 Nothing = Callable[[], tuple[str, ...]]
 

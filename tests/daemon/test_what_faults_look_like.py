@@ -27,9 +27,22 @@ LIST = ("meters", "list", "--json")
 # What is said within 30 s; on a busy machine to look at all places takes its time, too.
 WITHIN_S = 60.0
 START_S = 180.0
-# Injected by the long suite alone, or by tests of their own: they take minutes.
-ELSEWHERE = {"the broker forbids topics", "due polls do not finish"}
-OF_THEIR_OWN = {"the only worker vanished", "the clock is wrong"}
+# Injected by the long suite alone, or by tests of their own.
+ELSEWHERE = {"the broker forbids topics"}
+OF_THEIR_OWN = {"the only worker vanished", "the clock is wrong", "due polls do not finish"}
+# A task of a user's own that waits for something, for as long as a file is there.
+NAP = """
+import time
+from pathlib import Path
+
+from celery import shared_task
+
+
+@shared_task
+def nap():
+    while Path("{file}").exists():
+        time.sleep(0.1)
+"""
 
 
 def faults() -> dict[str, dict[str, str]]:
@@ -347,6 +360,37 @@ def test_a_worker_that_vanishes(
     expect(house, FAULTS[fault], fault)
     start(config, "worker", "another")
     expect(house, WELL, "afterwards")
+
+
+@pytest.fixture
+def waits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Write the module `naps`; its task does not return while this file is there."""
+    file = tmp_path / "waits"
+    (tmp_path / "naps.py").write_text(NAP.format(file=file))
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    return file
+
+
+def test_polls_that_are_due_and_do_not_finish(
+    start: Callable[..., Service],
+    config: str,
+    broker: Mosquitto,
+    server: RedisProcess,
+    device: SimulatedMeter,
+    waits: Path,
+) -> None:
+    """A task of a user's own holds the worker's only place, and does not return."""
+    often = '[[schedules]]\nname = "nap"\ntask = "naps.nap"\nevery = 1\n'
+    own = '[tasks]\nmodules = ["naps"]\n[worker]\nconcurrency = 1\n'
+    service = start(f"{config}\n{often}{own}")
+    house = House(service, broker, server, device, run=esquirell_process)
+    eventually(lambda: service.readings() > 1, START_S, lambda: service.log)
+    expect(house, WELL, "before")
+    waits.touch()
+    expect(house, FAULTS["due polls do not finish"], "due polls do not finish")
+    waits.unlink()
+    expect(house, WELL, "after due polls did not finish")
+    assert service.stop() == 0
 
 
 def test_every_fault_of_the_guide_is_injected_somewhere() -> None:

@@ -189,7 +189,7 @@ def test_a_poll_that_is_due_and_does_not_end() -> None:
     assert poll.problem_at(0) == ""
     assert poll.problem_at(late) == ""
     assert poll.problem_at(late + 1) == (
-        "no poll has ended since 2026-11-21T23:58:39.000Z, though one is due every 10 s"
+        "no poll has ended since 2026-11-21T23:59:19.000Z, though one is due every 10 s"
     )
     poll.polled_at = late
     assert poll.problem_at(late + 2) == ""
@@ -201,5 +201,14 @@ def test_a_pace_that_changes_counts_from_then() -> None:
     poll.pace_s = 1
     assert poll.problem_at(20_000) == ""
     poll.away = True
-    assert poll.problem_at(20_062) == ""
-    assert poll.problem_at(20_063) != "", "the pace of before holds while the record is away"
+    late = 20_000 + INTERVALS + MOST_LATE_S
+    assert poll.problem_at(late) == ""
+    assert poll.problem_at(late + 1) != "", "the pace of before holds while the record is away"
+
+
+def test_a_pace_that_is_known_only_after_the_start_counts_soon() -> None:
+    """Meters are shared out among the workers some seconds after the start."""
+    poll = Poll(None)
+    assert poll.problem_at(0) == ""
+    poll.pace_s = 1
+    assert next(second for second in range(60) if poll.problem_at(second)) <= 35

@@ -13,6 +13,8 @@ _START_REDIS = (
     'redis.url = "embedded"'
 )
 _DAY_S = 86400
+# Of what all processes report, so many are shown.
+MOST_PROBLEMS = 5
 
 
 def database(runtime: Runtime) -> Finding:
@@ -64,14 +66,20 @@ def mqtt(runtime: Runtime) -> Finding:
 
 
 def running(runtime: Runtime) -> Finding:
-    """Check which roles are alive, and whether one is missing beside them."""
+    """Check which roles are alive, whether one is missing beside them, and what they report."""
     try:
-        alive = runtime.shared.presence.roles()
+        alive, processes = runtime.shared.presence.roles(), runtime.shared.presence.processes()
     except EsquirellError:
-        alive = {}
+        alive, processes = {}, []
     if alive and (missing := next(problems_of_roles(alive), "")):
         message, _, remedy = missing.partition(": ")
         return fault("service", message, remedy)
+    # A damaged file is a finding of its own.
+    found = (problem for one in processes if one.alive for problem in one.problems)
+    known = runtime.damaged()
+    if problems := [problem for problem in dict.fromkeys(found) if problem not in known]:
+        remedy = "the log of the service says more"
+        return fault("service", "; ".join(problems[:MOST_PROBLEMS]), remedy)
     if alive:
         return fine("service", f"{', '.join(alive)}: alive")
     if not service.runs_here(runtime):
