@@ -10,6 +10,7 @@ from esquirell.domain.command import Answer, CommandRecord, Request
 from esquirell.domain.errors import CommandError
 from esquirell.domain.payload import parse_json
 from esquirell.web.handler import Handler, status_of
+from esquirell.web.json_text import fingerprint
 from esquirell.web.site import Lane
 
 LONGEST_FIELD = 8192
@@ -67,6 +68,15 @@ class CommandPage(Handler):
         if len(value) > LONGEST_FIELD:
             raise CommandError("too_large", f"{name} has over {LONGEST_FIELD} characters")
         return value
+
+    def check_unchanged(self, current: object) -> None:
+        """Refuse a form that was filled in beside settings that are not the current ones any more.
+
+        Raises CommandError.
+        """
+        seen = self.field("seen")
+        if seen and seen != fingerprint(current):
+            raise CommandError("invalid_payload", self.texts("error.changed_elsewhere"))
 
     def transaction(self) -> dict[str, str]:
         """Return what lets a form that is sent twice run once."""

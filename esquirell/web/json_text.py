@@ -3,6 +3,7 @@
 import json
 import math
 from typing import Any
+from zlib import crc32
 
 
 def encode(data: object, indent: int | None = None) -> bytes:
@@ -16,6 +17,11 @@ def encode(data: object, indent: int | None = None) -> bytes:
     except ValueError:
         text = json.dumps(_finite(data), ensure_ascii=False, allow_nan=False, indent=indent)
     return text.encode(errors="replace")
+
+
+def fingerprint(shown: object) -> str:
+    """Return a short text that differs where what is shown differs."""
+    return f"{crc32(repr(shown).encode(errors='replace')):x}"
 
 
 def _finite(data: Any) -> Any:  # noqa: ANN401 - JSON is anything

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterable, Sequence
 from typing import Any
-from zlib import crc32
 
 from esquirell.web.formats import Formats
+from esquirell.web.json_text import fingerprint
 from esquirell.web.overview import House, MeterSnapshot, sparkline, zero_line
 from esquirell.web.texts import Texts
 from esquirell.web.today import Today
@@ -44,7 +44,7 @@ def of_meter(one: MeterSnapshot, keys: Sequence[str], formats: Formats) -> dict[
     shown = dict(_of(one, formats))
     shown |= {f"{name}:{key}": formats.plain(key, values.get(key)) for key in keys}
     parts = (one.state, one.status.reason, one.warnings, keys, day_of(one))
-    return shown | {"page:shape": _digest(parts)}
+    return shown | {"page:shape": fingerprint(parts)}
 
 
 def shape_of(house: House) -> str:
@@ -53,11 +53,7 @@ def shape_of(house: House) -> str:
     A meter was added, or it is known now what the day has brought.
     """
     parts = [(one.meter.name, one.meter.title, one.meter.area, day_of(one)) for one in house.meters]
-    return _digest((parts, days_of(house.today), house.trouble))
-
-
-def _digest(parts: object) -> str:
-    return f"{crc32(repr(parts).encode()):x}"
+    return fingerprint((parts, days_of(house.today), house.trouble))
 
 
 def _sum_of(meters: Sequence[MeterSnapshot], texts: Texts, formats: Formats) -> str:

@@ -16,26 +16,39 @@ from esquirell.web.overview import House
 GATHER_S = 0.15
 
 
-class Stream(Handler):
-    """Sends texts by the names of their places, until the browser goes."""
+class EventStream(Handler):
+    """Sends events as long as the other side listens."""
+
+    async def get(self, *_path: str) -> None:
+        """Stream them."""
+        self.set_header("Content-Type", "text/event-stream")
+        # Proxies are neither to collect it nor to compress it; a compressor of our own would
+        # take a quarter of a MiB for each stream.
+        self.set_header("X-Accel-Buffering", "no")
+        self.set_header("Cache-Control", "no-store, no-transform")
+        self._transforms = []
+        if self.request.method == "HEAD":
+            return
+        try:
+            with self.site.live.watching() as queue, suppress(StreamClosedError):
+                await self.follow(queue)
+        except OverflowError:
+            self.send_error(503)
+
+    async def follow(self, queue: "asyncio.Queue[News]") -> None:
+        """Send what is new; raises StreamClosedError when the other side goes."""
+        raise NotImplementedError
+
+
+class Stream(EventStream):
+    """Sends texts by the names of their places."""
 
     def shown(self, house: House) -> dict[str, Any]:
         """Return everything that the page shows and that may change, by place."""
         raise NotImplementedError
 
-    async def get(self, *_path: str) -> None:
-        """Stream what changes."""
-        self.set_header("Content-Type", "text/event-stream")
-        self.set_header("X-Accel-Buffering", "no")
-        if self.request.method == "HEAD":
-            return
-        try:
-            with self.site.live.watching() as queue, suppress(StreamClosedError):
-                await self._stream(queue)
-        except OverflowError:
-            self.send_error(503)
-
-    async def _stream(self, queue: "asyncio.Queue[News]") -> None:
+    async def follow(self, queue: "asyncio.Queue[News]") -> None:
+        """Send what differs from what was sent before; without news an empty sign of life."""
         loop = asyncio.get_running_loop()
         known: dict[str, Any] = {}
         news: list[News] = []
@@ -48,8 +61,7 @@ class Stream(Handler):
             fresh = {key: value for key, value in shown.items() if known.get(key) != value}
             known = shown
             if fresh or not news:
-                # Without news a comment finds out whether the browser is still there.
-                self.write(b"data: %s\n\n" % encode(fresh) if fresh else b":\n\n")
+                self.write(b"data: %s\n\n" % encode(fresh))
                 await self.flush()
             news = await _gathered(queue, refresh_s)
             read = {one.meter for one in news if isinstance(one, Reading)}

@@ -39,6 +39,15 @@ def test_now_shows_each_meter_and_the_house(house: House) -> None:
     assert "Cellar" in words
 
 
+def test_no_proxy_is_to_collect_or_compress_a_stream(house: House) -> None:
+    for path in ("/live", "/api/v1/events"):
+        reply = house.browser().ask("HEAD", path, headers={"Accept-Encoding": "gzip"})
+        assert reply.headers["Cache-Control"] == "no-store, no-transform"
+        assert reply.headers["X-Accel-Buffering"] == "no"
+    with house.browser().events("/live", Accept_Encoding="gzip") as events:
+        assert "main.power" in next(events)
+
+
 def test_readings_are_live_within_a_second(house: House) -> None:
     browser = house.browser()
     with browser.events("/live") as events:
@@ -173,6 +182,35 @@ def test_a_wrong_schedule_is_refused_where_it_was_typed(
     form = reply.text.partition('<ul class="schedules">')[0]
     assert f'value="{fields["rule"]}" checked' in form
     assert f'value="{fields[fields["rule"]]}"' in form
+
+
+def test_of_two_who_change_a_schedule_the_second_is_told(house: House) -> None:
+    browser = house.browser()
+    change = {"command": "schedule/set", "place": "fetch", "name": "fetch", "rule": "every"}
+    change |= {"unit": "1", "all_meters": "1"}
+
+    def seen(text: str) -> str:
+        found = re.search(r'value="fetch"><input type="hidden" name="seen" value="(\w+)"', text)
+        assert found, text
+        return found[1]
+
+    mine = change | {"every": "7", "seen": seen(browser.get("/schedules").text)}
+    assert "every 3 s" in house.browser().post("/schedules", change | {"every": "3"}).words
+    refused = browser.post("/schedules", mine)
+    assert refused.status == 422
+    assert "Refused: it was changed elsewhere in the meantime" in refused.words
+    assert "every 3 s" in refused.words
+    assert 'aria-label="Every" value="7"' in refused.text
+    again = browser.post("/schedules", mine | {"seen": seen(refused.text)})
+    assert "every 7 s" in again.words
+    browser.post("/schedules", {"command": "schedule/reset", "place": "fetch", "name": "fetch"})
+
+
+def test_a_schedule_that_somebody_else_removed_is_said_to_be_gone(house: House) -> None:
+    change = {"command": "schedule/set", "place": "gone", "name": "gone", "rule": "every"}
+    reply = house.browser().post("/schedules", change | {"every": "5", "unit": "1"})
+    assert reply.status == 404
+    assert "there is no schedule gone" in reply.words
 
 
 def test_a_changed_schedule_can_be_reset_to_the_configuration_file(house: House) -> None:

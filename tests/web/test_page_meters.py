@@ -4,6 +4,7 @@ import http.client
 import io
 import itertools
 import json
+import re
 import tarfile
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -107,6 +108,7 @@ def test_a_meter_from_a_list_to_its_end(house: House, barn: SimulatedMeter) -> N
     assert changed.status == 200, changed.words
     assert "Stable" in changed.words
     assert "Yard" not in changed.words
+    edit_what_somebody_else_changed(browser)
     assert "/add?exchange=barn" in browser.get("/meters/barn").text
     exchange(browser, "barn")
     page = browser.get("/meters/barn")
@@ -117,6 +119,34 @@ def test_a_meter_from_a_list_to_its_end(house: House, barn: SimulatedMeter) -> N
     words = browser.get(removed.headers["Location"]).words
     assert "barn was removed" in words
     assert browser.get("/meters/barn").status == 404
+
+
+def edit_what_somebody_else_changed(browser: Browser) -> None:
+    """Fill a form in while another browser saves another area; nothing is overwritten unseen."""
+    (seen,) = re.findall(r'name="seen" value="(\w+)"', browser.get("/meters/barn").text)
+    change = {"command": "meter/set", "place": "change"}
+    assert browser.post("/meters/barn", change | {"area": "Meadow"}).status == 200
+    mine = change | {"label": "Stable", "area": "Field", "seen": seen}
+    refused = browser.post("/meters/barn", mine)
+    assert refused.status == 422
+    assert "Refused: it was changed elsewhere in the meantime" in refused.words
+    assert "Meadow" in refused.words
+    assert 'name="area" value="Field"' in refused.text
+    (seen,) = re.findall(r'name="seen" value="(\w+)"', refused.text)
+    assert "Field" in browser.post("/meters/barn", mine | {"seen": seen}).words
+
+
+def test_what_was_typed_for_a_new_meter_stays_when_a_number_is_none(house: House) -> None:
+    browser = house.browser()
+    fields = {"command": "meter/try", "by_hand": "1", "device_id": "id-new", "local_key": KEY}
+    refused = browser.post("/add", fields | {"label": "Shed", "port": "many"})
+    assert refused.status == 422
+    assert "port: must be a whole number" in refused.words
+    assert 'value="id-new"' in refused.text
+    assert 'name="label" value="Shed"' in refused.text
+    # The key is kept as well, but not shown.
+    assert KEY not in refused.text
+    assert "Known. Enter another one only to change it." in refused.words
 
 
 def exchange(browser: Browser, name: str) -> None:

@@ -3,6 +3,7 @@
 import json
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, get_args
 
 from tornado.web import HTTPError
@@ -28,6 +29,8 @@ TEXT_FIELDS = (
     *("label", "area", "gateway", "cid", "upstream"),
 )
 NUMBERS = ("port", "publish_every")
+# A key is never shown again.
+SHOWN_FIELDS = (*(name for name in TEXT_FIELDS if name != "local_key"), *NUMBERS)
 # What a list of devices says of them, too, but is the meter's own where only its device changes.
 OF_THE_METER = frozenset({"label", "area", "upstream", "publish_every"})
 
@@ -80,8 +83,15 @@ class AddMeter(CommandPage):
     async def _refuse(self, error: EsquirellError) -> None:
         command = self._command
         self.set_status(status_of(error.code) if error.code != "internal" else 422)
-        place = "form" if command.startswith("meter/") else "find"
-        await self._show(self.field("device"), SubmittedCommand(place, command, {}, failure(error)))
+        place, device_id = "find", self.field("device")
+        if command.startswith("meter/"):
+            place = "form"
+            # A field that is too long is not kept.
+            with suppress(CommandError):
+                typed = typed_texts(self)
+                device_id = str(typed.get("device_id", device_id))
+                self._remember(device_id, typed)
+        await self._show(device_id, SubmittedCommand(place, command, {}, failure(error)))
 
     async def _scan(self) -> None:
         found = await self.wait_for(_scanned)
@@ -219,13 +229,16 @@ def profiles() -> list[tuple[str, str]]:
     return sorted(titles().items(), key=lambda one: one[1].lower())
 
 
+def typed_texts(page: CommandPage) -> dict[str, Any]:
+    """Return the settings of a meter that a form holds as texts. Raises CommandError."""
+    typed = {name: page.field(name) for name in TEXT_FIELDS}
+    fields = {name: text if name == "local_key" else text.strip() for name, text in typed.items()}
+    return {name: text for name, text in fields.items() if text}
+
+
 def typed_fields(page: CommandPage) -> dict[str, Any]:
     """Return the settings of a meter that a form holds. Raises CommandError."""
-    fields: dict[str, Any] = {}
-    for name in TEXT_FIELDS:
-        value = page.field(name).strip() if name != "local_key" else page.field(name)
-        if value:
-            fields[name] = value
+    fields = typed_texts(page)
     for name in NUMBERS:
         if value := page.field(name).strip():
             fields[name] = as_number(value, name)

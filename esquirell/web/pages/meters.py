@@ -9,15 +9,23 @@ from tornado.web import HTTPError
 
 from esquirell.domain.command import Answer, CommandRecord
 from esquirell.domain.errors import CommandError, ConfigError, EsquirellError
+from esquirell.domain.meter import Meter as MeterSettings
 from esquirell.services.commands import failure
 from esquirell.settings import masked
 from esquirell.settings.added_meters import file_of
 from esquirell.web.command_page import CommandPage, SubmittedCommand
 from esquirell.web.formats import by_energy_first
 from esquirell.web.handler import status_of
+from esquirell.web.json_text import fingerprint
 from esquirell.web.narrowed import MANY, ORDERS, Narrowed, areas_of
 from esquirell.web.overview import House, MeterSnapshot
-from esquirell.web.pages.adding import PROTOCOLS, profiles, sent_devices, typed_fields
+from esquirell.web.pages.adding import (
+    PROTOCOLS,
+    SHOWN_FIELDS,
+    profiles,
+    sent_devices,
+    typed_fields,
+)
 from esquirell.web.places import day_of, of_meter
 from esquirell.web.stream import Stream
 
@@ -82,6 +90,7 @@ class Meter(CommandPage):
             if command in steps:
                 submitted = await self.submit(command, steps[command] | self.transaction())
             elif command == "meter/set":
+                self._check_unchanged(name)
                 submitted = await self.submit(command, {"name": name} | self._changed())
             else:
                 submitted = await self._new_key(command, name)
@@ -92,6 +101,17 @@ class Meter(CommandPage):
             self.redirect(f"{self.visit.base}/meters?removed={name}", status=303)
             return
         await self._show(name, submitted)
+
+    def _check_unchanged(self, name: str) -> None:
+        found = next((one for one in self.site.runtime.meters() if one.name == name), None)
+        if found:
+            self.check_unchanged(edited(found))
+
+    def _typed(self, submitted: SubmittedCommand | None) -> dict[str, str]:
+        """Return what was typed in the form of the settings, to be shown again if it is refused."""
+        if not submitted or submitted.answer.status != "error" or not self.field("seen"):
+            return {}
+        return {name: self.field(name) for name in SHOWN_FIELDS}
 
     def _changed(self) -> dict[str, Any]:
         fields = typed_fields(self)
@@ -137,6 +157,8 @@ class Meter(CommandPage):
             one=found,
             house=house,
             submitted=submitted,
+            typed=self._typed(submitted),
+            seen=fingerprint(edited(found.meter)),
             keys=keys,
             live=of_meter(found, keys, self.formats),
             day=day_of(found),
@@ -164,6 +186,11 @@ class Meter(CommandPage):
             for key, value in facts.items()
             if key not in hidden and value not in ("", None, usual.get(key, False))
         }
+
+
+def edited(meter: MeterSettings) -> list[object]:
+    """Return what the form of a meter's settings shows of it."""
+    return [getattr(meter, name) for name in SHOWN_FIELDS]
 
 
 class LiveMeter(Stream):

@@ -9,6 +9,7 @@ from esquirell.services.commands import failure
 from esquirell.services.schedules import Schedules as ScheduleService
 from esquirell.web.command_page import CommandPage, SubmittedCommand, as_json, as_number
 from esquirell.web.handler import status_of
+from esquirell.web.json_text import fingerprint
 
 # What a button of a schedule does: it needs the name and nothing else.
 BY_NAME = (
@@ -35,6 +36,8 @@ class Schedules(CommandPage):
         command = self.field("command")
         try:
             data = self._data(command)
+            if command == "schedule/set":
+                self.check_unchanged(edited(await self._schedule(str(data["name"]))))
         except EsquirellError as error:
             answer = failure(error)
             self.set_status(status_of(error.code))
@@ -83,6 +86,9 @@ class Schedules(CommandPage):
         listed = await self.run("schedule/list", {})
         tasks = await self.run("task/list", {})
         schedules = list(listed.data.get("schedules", ()))
+        if submitted and submitted.place not in {"new", *(one["name"] for one in schedules)}:
+            # Somebody else may have removed it.
+            submitted = replace(submitted, place="list")
         self.render(
             "schedules.html",
             schedules=sorted(schedules, key=lambda one: one["name"]),
@@ -93,11 +99,23 @@ class Schedules(CommandPage):
             zone=self.site.zone,
             configured={schedule.name for schedule in runtime.settings.schedules},
             plan_for=self._plan,
+            seen=lambda schedule: fingerprint(edited(schedule)),
         )
+
+    async def _schedule(self, name: str) -> Mapping[str, Any]:
+        """Return a schedule as it is now; empty where there is none, as the command will say."""
+        listed = await self.run("schedule/list", {})
+        found = (one for one in listed.data.get("schedules", ()) if one["name"] == name)
+        return next(found, {})
 
     def _plan(self, schedule: Mapping[str, Any]) -> Mapping[str, Any]:
         """Return a crontab in words and its next runs."""
         return plan_of(self.site.runtime.schedules, schedule)
+
+
+def edited(schedule: Mapping[str, Any]) -> list[object]:
+    """Return what the form of a schedule changes."""
+    return [schedule.get(key) for key in ("every", "cron", "timezone", "meters", "args")]
 
 
 class Preview(CommandPage):

@@ -33,49 +33,101 @@ function showState(pill, state) {
   }
 }
 
+// A proxy that collects what is sent lets nothing through for so long: then the page is asked for.
+const FIRST_NEWS_MS = 10000;
+const QUIET_MS = 45000;
+
 function followNow(address) {
-  const source = new EventSource(address);
-  source.onmessage = (event) => showNews(JSON.parse(event.data));
-  source.onerror = () => {
-    document.body.classList.add("stale");
-    // A network that is away is tried again by the browser, an answer that is none is not: the
-    // session has ended, or a proxy says that the service is away.
-    if (source.readyState === EventSource.CLOSED) setTimeout(() => renew().then(() => followNow(address)), 5000);
+  let heardAt = Date.now();
+  let quietMs = FIRST_NEWS_MS;
+  const open = () => {
+    const source = new EventSource(address);
+    source.onmessage = (event) => {
+      heardAt = Date.now();
+      quietMs = QUIET_MS;
+      document.body.classList.remove("stale");
+      showNews(JSON.parse(event.data));
+    };
+    source.onerror = () => {
+      document.body.classList.add("stale");
+      // A network that is away is tried again by the browser, an answer that is none is not: the
+      // session has ended, or a proxy says that the service is away.
+      if (source.readyState === EventSource.CLOSED) setTimeout(() => renew().then(open), 5000);
+    };
   };
-  source.onopen = () => document.body.classList.remove("stale");
+  open();
+  setInterval(() => Date.now() - heardAt > quietMs && renew(), FIRST_NEWS_MS);
 }
 
 // A form's answer is the whole page again: what differs of it is shown in its place.
 async function give(form, button) {
+  const buttons = [...form.querySelectorAll("button")];
   const fields = new FormData(form, button);
-  fields.set("transaction", crypto.randomUUID?.() ?? String(Math.random()));
-  const body = form.enctype === "multipart/form-data" ? fields : new URLSearchParams(fields);
+  // The same until there is an answer: what is sent twice runs once.
+  form.transaction ??= crypto.randomUUID?.() ?? String(Math.random());
+  fields.set("transaction", form.transaction);
   button?.setAttribute("aria-busy", "true");
-  form.querySelectorAll("button").forEach((one) => (one.disabled = true));
-  try {
-    const answer = await fetch(form.action, { method: "POST", body, headers: { "X-Requested-With": "esquirell" } });
-    // The session has ended, or the page is too old: the browser is led to the log-in, or back.
-    if ([401, 403].includes(answer.status)) return location.reload();
-    if (answer.redirected) return location.assign(answer.url);
-    showPage(await answer.text());
-  } catch {
-    form.querySelectorAll("button").forEach((one) => (one.disabled = false));
-    form.submit();
-  }
+  buttons.forEach((one) => (one.disabled = true));
+  let answer = await send(form, fields);
+  // The page is older than the log-in, or than the browser's cookies.
+  if (answer?.status === 403) answer = await send(form, await withNewToken(fields));
+  const text = answer ? await answer.text() : "";
+  button?.removeAttribute("aria-busy");
+  buttons.forEach((one) => (one.disabled = false));
+  if (isOurs(text)) delete form.transaction;
+  else if (answer?.status !== 401 || isTyped()) return explain(form, text);
+  else return location.reload();
+  if (answer.redirected) return location.assign(answer.url);
+  showPage(text, form);
 }
 
-function showPage(text) {
-  const next = new DOMParser().parseFromString(text, "text/html").querySelector("main");
+function send(form, fields) {
+  const body = form.enctype === "multipart/form-data" ? fields : new URLSearchParams(fields);
+  return fetch(form.action, { method: "POST", body, headers: { "X-Requested-With": "esquirell" } }).catch(() => null);
+}
+
+async function withNewToken(fields) {
+  const answer = await fetch(location.href, { headers: { "X-Requested-With": "esquirell" } }).catch(() => null);
+  const token = answer?.ok && parsed(await answer.text()).querySelector("[name=_xsrf]")?.value;
+  if (token) fields.set("_xsrf", token);
+  return fields;
+}
+
+function parsed(text) {
+  return new DOMParser().parseFromString(text, "text/html");
+}
+
+// Whether a text is a page, and not one that only says what is wrong.
+function isOurs(text) {
+  return parsed(text).querySelector("main:not(:has(> .message))") !== null;
+}
+
+// Says beside a form why it was not taken: in the words of the answer, or that there was none.
+function explain(form, text) {
+  const sentences = [...parsed(text).querySelectorAll(".message [data-kept]")];
+  const note = document.createElement("div");
+  note.className = "problem";
+  note.setAttribute("role", "alert");
+  note.append(...(sentences.length ? sentences : [document.body.dataset.wordsAway]));
+  form.querySelector(":scope > .problem")?.remove();
+  form.append(note);
+}
+
+// What is typed in other forms than the one that was answered stays.
+function showPage(text, answered) {
+  const next = parsed(text).querySelector("main");
   if (!next) return location.reload();
   const search = document.querySelector("[data-narrow] [name=q]");
-  const isTyped = search && search === document.activeElement;
+  const searches = search && search === document.activeElement;
+  const changed = fieldsOf(document).filter((one) => one.form !== answered && isChanged(one));
   const open = [...document.querySelectorAll("details[open]")].map((one) => one.dataset.keep).filter(Boolean);
   const at = places().indexOf(document.activeElement);
   document.querySelector("main").replaceWith(next);
   for (const key of open) next.querySelector(`details[data-keep="${CSS.escape(key)}"]`)?.setAttribute("open", "");
   const typed = search && next.querySelector("[data-narrow] [name=q]");
   if (typed) typed.value = search.value;
-  if (typed && isTyped) typed.focus();
+  takeOver(changed, next);
+  if (typed && searches) typed.focus();
   else if (at >= 0) places()[at]?.focus({ preventScroll: true });
   const answer = next.querySelector(".answer");
   if (answer) {
@@ -85,6 +137,28 @@ function showPage(text) {
     showProblem(answer);
   }
   settle();
+}
+
+function takeOver(changed, main) {
+  const typed = new Map(changed.map((one) => [addressOf(one), one]));
+  for (const field of fieldsOf(main)) {
+    const known = typed.get(addressOf(field));
+    if (!known || field.type === "file") continue;
+    if (field.type === "checkbox" || field.type === "radio") field.checked = known.checked;
+    else field.value = known.value;
+    for (let one = field.closest("details"); one; one = one.parentElement.closest("details")) one.open = true;
+  }
+}
+
+function fieldsOf(place) {
+  return [...place.querySelectorAll("form:not([data-narrow]) :is(input, select, textarea)")];
+}
+
+// Which field of which form it is.
+function addressOf(field) {
+  const hidden = [...field.form.querySelectorAll("[type=hidden]:is([name=command], [name=place])")];
+  const choice = field.type === "checkbox" || field.type === "radio" ? field.value : "";
+  return [field.form.action, ...hidden.map((one) => one.value), field.name, choice].join("\n");
 }
 
 // What the keyboard can reach of the page.
@@ -113,7 +187,7 @@ async function follow(place) {
   for (let pause = 200; place.isConnected; pause = Math.min(pause * 1.3, 2000)) {
     await new Promise((done) => setTimeout(done, pause));
     const answer = await fetch(place.dataset.follow, { headers: { "X-Requested-With": "esquirell" } }).catch(() => null);
-    if (answer?.status === 401) return location.reload();
+    if (answer?.status === 401 && !isTyped()) return location.reload();
     if (!answer?.ok) continue;
     place.innerHTML = await answer.text();
     if (place.querySelector("[data-ended]")) return;
@@ -142,14 +216,18 @@ async function awaitValues() {
   for (;;) {
     await new Promise((done) => setTimeout(done, 2000));
     if (!document.querySelector("[data-await]")) return;
-    if (!isBusy()) await renew();
+    await renew();
   }
 }
 
 // Whether somebody is at work on the page: what is typed, or has just been answered, would be lost.
 function isBusy() {
-  const fields = [...document.querySelectorAll("main form:not([data-narrow]) :is(input, select, textarea)")];
-  return fields.includes(document.activeElement) || fields.some(isChanged) || document.querySelector("main [data-follow], main .answer") !== null;
+  return isTyped() || document.querySelector("main [data-follow], main .answer, main form .problem") !== null;
+}
+
+function isTyped() {
+  const fields = fieldsOf(document);
+  return fields.includes(document.activeElement) || fields.some(isChanged);
 }
 
 function isChanged(field) {
@@ -160,9 +238,11 @@ function isChanged(field) {
   return field.selectedOptions[0] !== chosen;
 }
 
-// Loads the page again, and shows what differs.
-async function renew() {
+// Loads the page again, and shows what differs; while somebody is at work only if that is wanted.
+async function renew(isWanted = false) {
+  if (isBusy() && !isWanted) return;
   const answer = await fetch(location.href, { headers: { "X-Requested-With": "esquirell" } }).catch(() => null);
+  if (isBusy() && !isWanted) return;
   if (answer?.status === 401) return location.reload();
   if (answer?.ok) showPage(await answer.text());
 }
@@ -171,7 +251,7 @@ async function renew() {
 function narrow(form) {
   const query = new URLSearchParams([...new FormData(form)].filter(([, value]) => value)).toString();
   history.replaceState(null, "", query ? `?${query}` : location.pathname);
-  return renew();
+  return renew(true);
 }
 
 let timer;
@@ -199,6 +279,8 @@ document.addEventListener("submit", (event) => {
   if (stays || form.matches("[data-steer]")) event.preventDefault();
   if (!stays && form.matches("[data-steer]")) give(form, event.submitter);
 });
+// Another command than the one that may have arrived.
+document.addEventListener("input", (event) => delete event.target.form?.transaction);
 settle();
 if (document.querySelector("[data-await]")) awaitValues();
 setInterval(tellAges, 1000);
