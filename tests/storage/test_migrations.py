@@ -1,6 +1,8 @@
 import re
 import sqlite3
 import stat
+import subprocess
+import sys
 from contextlib import closing
 from pathlib import Path
 
@@ -153,3 +155,14 @@ def test_no_copy_is_made_of_an_empty_database(sqlite: Database) -> None:
 def test_the_log_of_sqlite_is_switched_on(sqlite: Database) -> None:
     with sqlite.read() as connection:
         assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
+
+
+def test_the_program_that_commands_and_services_start_upgrades_too(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/new.db"
+    program = [sys.executable, "-m", "esquirell.storage.maintenance.migrate"]
+    done = subprocess.run(
+        program, input=url, capture_output=True, text=True, check=False, timeout=60
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    with closing(sqlite3.connect(tmp_path / "new.db")) as database:
+        assert database.execute("SELECT version_num FROM alembic_version").fetchone() == (HEAD,)

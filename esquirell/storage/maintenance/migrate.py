@@ -126,20 +126,6 @@ def _check_references(connection: Connection, database: Database) -> None:
         )
 
 
-def main() -> int:
-    """Upgrade the database whose URL comes on standard input; print one sentence on failure."""
-    try:
-        upgrade(sys.stdin.read())
-    except (ConfigError, UnavailableError) as error:
-        sys.stderr.write(f"{error}\n")
-        return EXIT_CONFIG if isinstance(error, ConfigError) else EXIT_UNAVAILABLE
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
-
-
 def _use_timescale(connection: Connection) -> None:
     """Turn the readings into a hypertable if the extension exists; otherwise change nothing.
 
@@ -167,3 +153,17 @@ def _accepts(connection: Connection, statements: tuple[str, ...]) -> bool:
         log.warning("TimescaleDB: %s", str(error.orig).partition("\n")[0])
         return False
     return True
+
+
+def main() -> int:
+    """Upgrade the database whose URL comes on standard input; print one sentence on failure."""
+    try:
+        upgrade(sys.stdin.read())
+    except (ConfigError, UnavailableError) as error:
+        sys.stderr.write(f"{error}\n")
+        return EXIT_CONFIG if isinstance(error, ConfigError) else EXIT_UNAVAILABLE
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
