@@ -14,7 +14,7 @@ from typing import Any
 from esquirell.domain.decoding import EXPORTS, IMPORTS, Decoded, decode
 from esquirell.domain.evidence import POWERS, Evidence, is_live, weigh
 from esquirell.domain.inference.infer import infer
-from esquirell.domain.inference.specification import Fit, Specified, fit
+from esquirell.domain.inference.specification import Fit, Specified, fit, with_days
 from esquirell.domain.one_phase import without_letter
 from esquirell.domain.profile import Datapoint, Profile
 
@@ -113,7 +113,7 @@ def candidates(
     fits = cache(lambda point: fit(point, answer[point.name]))
     groups: Counter[tuple[Specified, ...]] = Counter()
     for points, products in layouts:
-        here = tuple(point for point in points if point.name in answer)
+        here = tuple(point for point in with_days(points) if point.name in answer)
         strange = sum(fits(point) == Fit.NO for point in here)
         if here and strange <= _MOST_STRANGE * len(here):
             groups[here] += products

@@ -37,7 +37,7 @@ LEAST = {
 }
 
 # ... and of products that nobody ever saw, whose own layout and profile are left out.
-LEAST_UNSEEN = {"the product id": 87, "the LAN answer alone": 87}
+LEAST_UNSEEN = {"the product id": 82, "the LAN answer alone": 85}
 
 
 @cache

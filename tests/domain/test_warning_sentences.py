@@ -28,6 +28,11 @@ SENTENCES = (
     POINT + r"the device counts tenths of a watt, as it does of a volt",
     POINT + r"the maker says W, most such devices count tenths of a watt, as is assumed",
     POINT + rf"{NUMBER} W is more than it makes: the device counts milliwatts",
+    POINT + rf"left out: {NUMBER} W is more than the {NUMBER} VA of its phases",
+    (
+        r"\w+: the cloud took a frame with a header for one without: voltage and current were put "
+        r"right, the power is lost"
+    ),
     POINT + r"the phases add up to ten times the total: they count more finely",
     POINT + r"taken as profile \w+ says, its maker describes it otherwise",
     POINT + r"only one product is known to have it, compare it with the meter's display",

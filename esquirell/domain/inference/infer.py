@@ -10,7 +10,7 @@ from esquirell.domain.frames.text import looks_like_json
 from esquirell.domain.inference import correction, neighbours, scaling, words
 from esquirell.domain.inference.inferred import InferredDatapoint
 from esquirell.domain.inference.meaning import counter_added_to, frame_suffix, meaning_of
-from esquirell.domain.inference.specification import Specified
+from esquirell.domain.inference.specification import Specified, with_days
 from esquirell.domain.numbers import whole
 from esquirell.domain.profile import INVERTERS, Profile
 
@@ -31,7 +31,7 @@ def infer(described: Sequence[Specified], answer: Mapping[str, Any], category: s
     `answer` is keyed by DP id or by code; codes in it that nobody described are taken for what
     their name says, and phase frames for what they hold: more knowledge never gives less.
     """
-    known = [*described, *_undescribed(described, answer)]
+    known = [*with_days(described), *_undescribed(described, answer)]
     points = [_infer_one(spec, _raw(spec, answer)) for spec in known]
     neighbours.settle(points, answer)
     scaling.adopt(points)
@@ -134,26 +134,11 @@ def _choose_counters(points: Sequence[InferredDatapoint]) -> None:
     for point in points:
         if point.key and point.key.startswith("energy"):
             rivals[point.key].append(point)
-    for several in rivals.values():
-        _drop_parts_of_a_named_total(several)
     for key in ("energy_import", "energy_export"):
         _drop_sum_of_the_other_way(key, rivals)
     for key, several in rivals.items():
         if len(several) > 1:
             _settle(several, list(_sums(key, rivals)))
-
-
-def _drop_parts_of_a_named_total(several: list[InferredDatapoint]) -> None:
-    """Drop `forward_energy_a` where `forward_energy_a_total` is described, sent or not.
-
-    Dual clamp meters have both, and what is not called total begins anew each day.
-    """
-    spoken = {frozenset(words.words_of(point.spec.code)): point for point in several}
-    for said, point in spoken.items():
-        total = spoken.get(said | {"total"})
-        if total is not None and total is not point:
-            point.drop(f"{total.spec.code} is this counter")
-            several.remove(point)
 
 
 def _settle(several: list[InferredDatapoint], sums: Sequence[float]) -> None:

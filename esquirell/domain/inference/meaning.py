@@ -49,6 +49,8 @@ _BESIDE: Mapping[Dimension, frozenset[str]] = {
     "frequency": words.FREQUENCY | {"power"},
     "temperature": words.TEMPERATURE,
 }
+# An electricity that was added up is a counter, and one that was not may be anything.
+_ADDED_UP = frozenset(["total", "all", "energy", "acc", "accumulated", "cumulative"])
 # Many call energy a power, as one word stands for both: then the total has to be named.
 _COUNTED = frozenset(
     ["consumption", "cumulative", "accumulated", "accumulative", *words.STORED, "kwh", "wh"]
@@ -81,7 +83,7 @@ def meaning_of(spec: Specified) -> Meaning | None:
         return _increment(spoken, spec)
     if spoken in (("leakage", "current"), ("residual", "current"), ("cur", "leakage")):
         return Meaning("leakage_current") if code != "Leakage_current" else None
-    if is_chosen(spec):
+    if is_chosen(spec) or (spec.of_a_day and "energy" in spoken):
         return None
     found = _measured(spoken, unit, spec)
     if found is None and unit is not None:
@@ -266,22 +268,25 @@ def _energy(spoken: frozenset[str], unit: Unit | None, spec: Specified) -> _Told
     for word, quantity in stored.items():
         if word in spoken:
             return quantity, used | {word, "pv", *words.BATTERY}
-    if not spoken & (words.IMPORT | {"total", "all", "energy", "acc"}) and "ele" not in spoken:
+    if not spoken & (words.IMPORT | _ADDED_UP) and "ele" not in spoken:
         used -= {"electric", "electricity"}
     return ("energy_export" if spoken & words.EXPORT else "energy_import"), used
 
 
 _POWERS = ("power", "reactive", "apparent", "other")
+_TOTAL_OR_PHASE = frozenset("abct")
 
 
 def _power(spoken: frozenset[str], unit: Unit | None, _spec: Specified) -> _Told:
     by_unit = _is(unit, "power") and "consumption" in spoken
-    named = spoken & words.POWER and "consumption" not in spoken
+    # Beside a phase or `t` for total it is a power, elsewhere a password.
+    short = "pw" in spoken and spoken & _TOTAL_OR_PHASE
+    named = (spoken & words.POWER or short) and "consumption" not in spoken
     if not (named or by_unit) or (unit is not None and unit.dimension not in _POWERS):
         return None
     if unit is None and spoken & words.BATTERY:
         return None  # that is how full it is
-    used = words.POWER | {"active", "consumption"}
+    used = words.POWER | {"active", "consumption", "pw"}
     if _is(unit, "power"):
         used |= {"current"}
     if "reactive" in spoken or _is(unit, "reactive"):

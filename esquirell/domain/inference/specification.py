@@ -1,8 +1,8 @@
 """The maker's specification of a datapoint, in the shapes that it comes in."""
 
 import json
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import Any
 
@@ -10,6 +10,7 @@ from esquirell.domain.frames.text import looks_like_json
 from esquirell.domain.numbers import whole
 
 _HIGHEST_SCALE = 9
+_TOTAL = "_total"
 _TEXTS = ("string", "raw", "json")
 _BOOLEANS = ("bool", "boolean")
 _NUMBERS = ("value", "integer", "")
@@ -25,6 +26,7 @@ class Specified:
     """What the maker says of one datapoint; `name` is its DP id, or its code where that is all.
 
     A bound or a scale that is not given is None; `choices` are those of an enumeration.
+    A counter `of_a_day` begins anew each day.
     """
 
     name: str
@@ -36,6 +38,7 @@ class Specified:
     highest: int | None = None
     report: str = ""
     choices: tuple[str, ...] = ()
+    of_a_day: bool = False
 
 
 def specified(described: object) -> tuple[Specified, ...]:
@@ -44,6 +47,18 @@ def specified(described: object) -> tuple[Specified, ...]:
     What is malformed is left out: a device is not worth less for one bad entry.
     """
     return tuple(dict.fromkeys(_each(described)))
+
+
+def with_days(points: Sequence[Specified]) -> tuple[Specified, ...]:
+    """Say of a counter that has a total beside it, sent or not, that it is of a day.
+
+    Dual clamp meters have `forward_energy_a` and `forward_energy_a_total`.
+    """
+    totals = {point.code for point in points if point.code.endswith(_TOTAL)}
+    return tuple(
+        replace(point, of_a_day=True) if f"{point.code}{_TOTAL}" in totals else point
+        for point in points
+    )
 
 
 def _each(described: object) -> Iterator[Specified]:

@@ -27,7 +27,7 @@ NEVER = _split(
 NOISE = _split(
     "cur total all real phase channel ch circuit circult supply now single sigle line acc sum "
     "t measured meter mains main instant instantaneous value sensor data read device dev work "
-    "abc cumulative accumulated accumulative display electrical actual present"
+    "sub abc cumulative accumulated accumulative display electrical actual present"
 )
 USE = _split("consumed consumption consume used")
 IMPORT = USE | _split(
@@ -35,13 +35,13 @@ IMPORT = USE | _split(
 )
 EXPORT = _split(
     "reverse reserse reserve revers backward negative export exported exp rap neg feed fed "
-    "back pro sell sold inverse"
+    "back pro sell sold inverse rkwh"
 )
-ENERGY = _split("energy ele electric electricity kwh elec eng fap rap dianliang")
+ENERGY = _split("energy ele electric electricity kwh rkwh elec eng ep fap rap dianliang")
 POWER = _split("power watt watts pwr gonglv gonglu yggl")
 VOLTAGE = _split("voltage volt vol volts dianya")
 CURRENT = _split("current amp ampere amps cur curr dianliu")
-FREQUENCY = _split("frequency freq fre hz fac")
+FREQUENCY = _split("frequency freq fre hz achz fac")
 FACTOR = _split("pf factor cosphi cosfi cos fac")
 TEMPERATURE = _split("temp temperature")
 KINDS = _split("active reactive apparent")
