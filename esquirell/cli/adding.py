@@ -8,6 +8,7 @@ from typing import Any, get_args
 import click
 
 from esquirell.cli.call import Call, Command, misuse, pass_call
+from esquirell.cli.choice import OneOf
 from esquirell.cli.meter_names import METER
 from esquirell.cli.output import in_terminal, print_json, print_lines, print_table, say, warn
 from esquirell.cli.progress import working
@@ -18,7 +19,7 @@ from esquirell.settings.slugs import slug, unique_slug
 
 _FILE = click.Path(dir_okay=False, exists=True, path_type=Path)
 _PROTOCOLS = get_args(ProtocolVersion)
-_PUSH = click.Choice(["auto", "true", "false"])
+_PUSH = OneOf(["auto", "true", "false"])
 
 Function = Callable[..., Any]
 LEFT_OUT_SHOWN = 5
@@ -34,7 +35,7 @@ def _fields(command: Function) -> Function:
         ),
         click.option("--key-file", type=_FILE, help="A file that holds its local key."),
         click.option("--ask-key", is_flag=True, help="Ask for its local key."),
-        click.option("--protocol", type=click.Choice(_PROTOCOLS), help="Detected by default."),
+        click.option("--protocol", type=OneOf(_PROTOCOLS), help="Detected by default."),
         click.option("--profile", help="What its datapoints mean: profiles list shows them."),
         click.option("--product-id", help="The product id, as scan shows it."),
         click.option("--gateway", metavar="ID", help="The device id of its gateway."),
@@ -107,7 +108,7 @@ def change(call: Call, /, name: str, **given: Any) -> None:  # noqa: ANN401 - as
 @click.option("--no-test", is_flag=True, help="Do not read the new device first.")
 @click.option(
     "--counter",
-    type=click.Choice(get_args(NextCounter)),
+    type=OneOf(get_args(NextCounter)),
     help="Whether the counter starts again (anew), or continues, as after pairing the same "
     "device again.",
 )
@@ -171,7 +172,7 @@ def _added(call: Call, fields: Mapping[str, Any]) -> Mapping[str, Any]:
 def _asked_again(fields: Mapping[str, Any]) -> dict[str, Any]:
     """Ask again for what a read depends on; an empty key keeps the previous one."""
     key = click.prompt("Local key (empty: keep it)", "", hide_input=True, show_default=False)
-    protocols = click.Choice(_PROTOCOLS)
+    protocols = OneOf(_PROTOCOLS)
     return dict(fields) | {
         "device_id": click.prompt("Device id", fields["device_id"]),
         "local_key": key or fields["local_key"],
@@ -277,7 +278,7 @@ def _asked_upstream(meters: Sequence[Meter]) -> str:
     """Ask for the meter that measures its energy as well, so as not to count it twice."""
     names = [meter.name for meter in meters]
     question = f"Meter it is behind, such as the main one (empty: none; {', '.join(names)})"
-    known = click.Choice(["", *names])
+    known = OneOf(["", *names])
     return str(click.prompt(question, "", type=known, show_default=False, show_choices=False))
 
 

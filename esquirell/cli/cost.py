@@ -6,10 +6,12 @@ from collections.abc import Sequence
 import click
 
 from esquirell.cli.call import Call, Command, misuse, pass_call
+from esquirell.cli.choice import OneOf
 from esquirell.cli.meter_names import METER
 from esquirell.cli.moments import span_of
 from esquirell.cli.output import in_terminal, print_json, print_table, warn
 from esquirell.cli.progress import working
+from esquirell.cli.tariffs import require_tariff
 from esquirell.domain.errors import CommandError
 from esquirell.domain.periods import Calendar
 from esquirell.services.costs import COST_PERIODS, CostPeriod, CostQuery, CostRow
@@ -39,13 +41,13 @@ Line = dict[str, object]
 )
 @click.option(
     "--resolution",
-    type=click.Choice(COST_PERIODS),
+    type=OneOf(COST_PERIODS),
     default="day",
     show_default=True,
     help="One row per hour, day, month or year.",
 )
 @click.option("--tariff", metavar="NAME", help="Use this tariff for all meters shown.")
-@click.option("--format", "form", type=click.Choice(_FORMATS), help="The output format.")
+@click.option("--format", "form", type=OneOf(_FORMATS), help="The output format.")
 @pass_call
 def cost(
     call: Call,
@@ -65,6 +67,7 @@ def cost(
     form = given["form"]
     if call.json and form not in {None, "json"}:
         raise misuse(f"--json and --format {form} exclude each other")
+    require_tariff(call)
     meters = [meter.name for meter in call.meters(names)]
     span = span_of(since, until, call.settings.timezone)
     rows = _rows(call, CostQuery(*span, resolution, meters, given["tariff"]))

@@ -6,6 +6,7 @@ from typing import Literal
 import click
 
 from esquirell.cli.call import Command
+from esquirell.cli.choice import OneOf
 from esquirell.cli.output import say
 
 PORT = click.IntRange(1, 65535)
@@ -18,7 +19,7 @@ SECONDS = click.IntRange(min=1)
 @click.option("--meters", type=COUNT, default=1, metavar="N", help="How many meters (1).")
 @click.option(
     "--protocol",
-    type=click.Choice(["3.3", "3.4", "3.5"]),
+    type=OneOf(["3.3", "3.4", "3.5"]),
     default="3.4",
     help="The Tuya protocol version of the meters (3.4).",
 )

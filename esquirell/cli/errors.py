@@ -81,7 +81,7 @@ def _explain(error: BaseException, *, debug: bool) -> int:
 def _judge(error: BaseException) -> tuple[str, int]:
     match error:
         case click.UsageError():
-            return f"{error.format_message().removesuffix('.')} (see {_help_of(error.ctx)})", USAGE
+            return f"{_misuse(error)} (see {_help_of(error.ctx)})", USAGE
         case click.ClickException():
             return error.format_message(), FAILED
         case click.Abort() | KeyboardInterrupt():
@@ -91,6 +91,23 @@ def _judge(error: BaseException) -> tuple[str, int]:
             return str(error), USAGE if misused else FAILED
         case _:
             return _unexpected(error)
+
+
+def _misuse(error: click.UsageError) -> str:
+    """Say what is wrong with a call, as our other sentences do."""
+    sentence = error.message.removesuffix(".")
+    match error:
+        case click.NoSuchOption():
+            meant = f"; did you mean {error.possibilities[0]!r}?" if error.possibilities else ""
+            return f"there is no option {error.option_name!r}{meant}"
+        case click.MissingParameter():
+            return error.format_message().removesuffix(".")
+        case click.BadParameter(param=click.Option() as option):
+            return f"{option.opts[0]}: {sentence}"
+        case click.BadParameter(param=click.Parameter() as argument):
+            return f"{argument.human_readable_name.upper()}: {sentence}"
+        case _:
+            return error.format_message().removesuffix(".")
 
 
 def _unexpected(error: BaseException) -> tuple[str, int]:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, get_args
 import click
 
 from esquirell.cli import broker
+from esquirell.cli.choice import OneOf
 from esquirell.cli.invocation import program
 from esquirell.cli.output import print_table, say, warn
 from esquirell.cli.scan import COLUMNS, NOTHING, SECONDS, described, listen
@@ -207,9 +208,7 @@ def _cloud() -> Iterator["Cloud"]:
         for assignment in environment.read(os.environ)
         if assignment.table == ("cloud",)
     }
-    region = given.get("region") or click.prompt(
-        "Data center", default="eu", type=click.Choice(_REGIONS)
-    )
+    region = given.get("region") or click.prompt("Data center", default="eu", type=OneOf(_REGIONS))
     access_id = given.get("api_key") or click.prompt("Access ID of the project")
     secret = given.get("api_secret") or click.prompt(
         "Access Secret of the project", hide_input=sys.stdin.isatty()

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import click
 
 from esquirell.cli.call import Call, Command, pass_call
+from esquirell.cli.choice import OneOf
 from esquirell.cli.output import print_json, say
 from esquirell.domain.errors import EsquirellError, UnavailableError
 from esquirell.domain.process import Process
@@ -17,7 +18,7 @@ NOTHING_RUNS = "nothing runs on this machine: start esquirell run"
 
 
 @click.command("health", cls=Command)
-@click.argument("role", type=click.Choice((*ROLES, "web", "flower")), required=False)
+@click.argument("role", type=OneOf((*ROLES, "web", "flower")), required=False)
 @click.option("--here", is_flag=True, help="ROLE must work on this machine, or in this container.")
 @pass_call
 def health(call: Call, role: str | None, *, here: bool) -> None:

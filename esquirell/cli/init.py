@@ -14,6 +14,7 @@ from pydantic import SecretStr
 from esquirell.cli import guide
 from esquirell.cli.call import Command
 from esquirell.cli.checks.machine import exposed
+from esquirell.cli.choice import OneOf
 from esquirell.cli.output import say, warn
 from esquirell.daemon.redis_server import find_redis
 from esquirell.domain.errors import ConfigError
@@ -284,7 +285,7 @@ def _ask_again(meter: Meter) -> Meter:
     device_id = click.prompt("Device id", meter.device_id, value_proc=_device_id)
     address = click.prompt("Address on your network", meter.address, value_proc=_host)
     key = _ask_secret("Local key (empty: keep it)", lambda text: text and _local_key(text), "")
-    protocol = click.prompt("Protocol", meter.protocol, type=click.Choice(_PROTOCOLS))
+    protocol = click.prompt("Protocol", meter.protocol, type=OneOf(_PROTOCOLS))
     changes = {"device_id": device_id, "address": address, "protocol": protocol}
     return meter.model_copy(update=changes | ({"local_key": SecretStr(key)} if key else {}))
 
@@ -301,7 +302,7 @@ def _ask_rest(name: str, device_id: str, found: "Announcement | None" = None) ->
         device_id=device_id,
         address=address,
         local_key=SecretStr(key or _ask_secret("Local key", _local_key)),
-        protocol=click.prompt("Protocol", default=protocol, type=click.Choice(_PROTOCOLS)),
+        protocol=click.prompt("Protocol", default=protocol, type=OneOf(_PROTOCOLS)),
         profile=_ask_profile(),
         product_id=product_id,
     )

@@ -10,6 +10,7 @@ import click
 
 from esquirell.cli import export
 from esquirell.cli.call import Call, Command, misuse, pass_call
+from esquirell.cli.choice import OneOf
 from esquirell.cli.export import load_arrow, new_file
 from esquirell.cli.meter_names import METER, expand
 from esquirell.cli.moments import span_of
@@ -56,12 +57,12 @@ class Options:
 )
 @click.option(
     "--resolution",
-    type=click.Choice(VIEWS),
+    type=OneOf(VIEWS),
     default="raw",
     show_default=True,
     help="One row per reading, or per quarter of an hour, hour, day, month or year.",
 )
-@click.option("--format", "form", type=click.Choice(_FORMATS), help="The output format.")
+@click.option("--format", "form", type=OneOf(_FORMATS), help="The output format.")
 @click.option(
     "--output",
     type=click.Path(path_type=Path),
@@ -172,7 +173,7 @@ statistics = Command(
         ),
         click.Option(
             ["--resolution"],
-            type=click.Choice(PERIODS),
+            type=OneOf(PERIODS),
             default="day",
             show_default=True,
             help="One row per quarter of an hour, hour, day, month or year.",

@@ -8,6 +8,7 @@ from typing import get_args
 import click
 
 from esquirell.cli.call import Call, Command, misuse, pass_call
+from esquirell.cli.choice import OneOf
 from esquirell.cli.invocation import as_typed, password_command
 from esquirell.cli.output import warn
 from esquirell.cli.ownership import refuse_root
@@ -80,7 +81,7 @@ def with_page(runtime: Runtime, role: roles.Role) -> roles.Role:
 @click.option(
     "--pool",
     "kind",
-    type=click.Choice(get_args(Kind)),
+    type=OneOf(get_args(Kind)),
     default="threads",
     help="How tasks run; processes (prefork) can be killed but need more memory.",
 )

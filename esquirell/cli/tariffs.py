@@ -10,7 +10,7 @@ from esquirell.cli.call import Call, Group, misuse, pass_call
 from esquirell.cli.moments import local
 from esquirell.cli.output import print_json, print_table, say
 from esquirell.cli.recorded import record
-from esquirell.domain.errors import CommandError
+from esquirell.domain.errors import CommandError, ConfigError
 from esquirell.domain.price_list import end_of, read_prices
 from esquirell.domain.reading import iso
 from esquirell.domain.tariff import Tariff, Window
@@ -18,6 +18,11 @@ from esquirell.domain.tariff import Tariff, Window
 if TYPE_CHECKING:
     from esquirell.domain.cost import PriceRow
 
+_EXAMPLE = """
+  [[tariffs]]
+  name = "home"
+  currency = "EUR"
+  import_price = 0.30   # for each kWh"""
 _EVER = (datetime(1970, 1, 1, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC))
 _SHOWN_ROWS = timedelta(days=2)
 
@@ -42,8 +47,7 @@ def list_tariffs(call: Call) -> None:
     columns = ("name", "meters", "currency", "import_price", "export_price", "imported")
     lines = [tariff | {"meters": tariff["meters"] or ["all"]} for tariff in found]
     rows = [[_cell(line[column]) for column in columns] for line in lines]
-    empty = "no tariff is configured: add [[tariffs]] with name, currency and import_price"
-    print_table(columns, rows, right=columns[3:], empty=empty)
+    print_table(columns, rows, right=columns[3:], empty=_none_yet(call))
 
 
 @tariffs.command("show")
@@ -98,8 +102,23 @@ def import_prices(call: Call, file: Path, tariff: str | None) -> None:
     say(f"{len(rows)} prices imported for {name}, {span}")
 
 
+def require_tariff(call: Call) -> None:
+    """Raise ConfigError, with an example, if no tariff is configured."""
+    if not call.settings.tariffs:
+        raise ConfigError(_none_yet(call))
+
+
+def _none_yet(call: Call) -> str:
+    where = call.settings.source or "the configuration file"
+    return (
+        f"no tariff is configured: add one to {where} (more in docs/how-to/tariffs.md), such as"
+        f"\n{_EXAMPLE}"
+    )
+
+
 def _chosen(call: Call, name: str | None) -> Tariff:
     """Return the tariff with a name, or the only one. Raises UsageError or ConfigError."""
+    require_tariff(call)
     try:
         return call.storage.costs.tariff(name)
     except CommandError as error:

@@ -114,10 +114,12 @@ def _problem(place: tuple[int | str, ...], fault: Any) -> str:  # noqa: ANN401 -
             keys = known.model_fields.keys() - {"name"}
             return f"is not a known key; the nearest known key is {nearest(last, keys)}"
         case "value_error", "key":
-            return f"{fault['input']} is not a quantity; the nearest is {_quantity(fault['input'])}"
+            return (
+                f"{fault['input']} is not a quantity; did you mean {_quantity(fault['input'])!r}?"
+            )
         case "value_error", "frame":
             known_frame = nearest(fault["input"], ["auto", *CODECS])
-            return f"{fault['input']} is not a known frame; the nearest is {known_frame}"
+            return f"{fault['input']} is not a known frame; did you mean {known_frame!r}?"
         case "value_error", _:
             return f"is not valid: {fault['ctx']['error']}"
     return _PROBLEMS.get(fault["type"], "is not valid").format_map(fault.get("ctx", {}))

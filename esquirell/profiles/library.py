@@ -90,7 +90,7 @@ def find(
         raise ConfigError(damaged[name])
     if name in _entries():
         return _load(name)
+    meant = nearest(name, {*_entries(), *(own or {})})
     raise ConfigError(
-        f"there is no profile {name}; the nearest is {nearest(name, {*_entries(), *(own or {})})}, "
-        "and esquirell profiles list shows all"
+        f"there is no profile {name!r}; did you mean {meant!r}? See esquirell profiles list"
     )

@@ -271,7 +271,7 @@ def _keys(wanted: str, measured: set[str]) -> Iterator[str]:
         return
     if not is_quantity_key(wanted):
         closest = nearest(wanted, {*QUANTITIES, *measured})
-        sentence = f"quantity: {wanted!r} is not a quantity; the nearest is {closest}"
+        sentence = f"quantity: {wanted!r} is not a quantity; did you mean {closest!r}?"
         raise CommandError("invalid_payload", sentence)
     parts = [key for key in sorted(measured) if quantity_of(key).key == wanted]
     yield from [wanted] if wanted in measured or not parts else parts

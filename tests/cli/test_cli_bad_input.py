@@ -66,3 +66,29 @@ def test_no_meter_at_all(home: Home) -> None:
     assert said.err.splitlines()[-1] == (
         "esquirell: no meter is configured: add one with esquirell meters add"
     )
+
+
+@pytest.mark.parametrize(
+    ("command", "sentence"),
+    [
+        (
+            ("readings", "--resolution", "dya"),
+            "--resolution: 'dya' is not one of raw, quarter, hour, day, month, year; did you mean",
+        ),
+        (("health", "wroker"), "ROLE: 'wroker' is not one of worker, beat, bridge, web, flower; "),
+        (("cost", "--format", "xml"), "--format: 'xml' is not one of table, csv, json (see "),
+        (
+            ("readings", "--qantity", "x"),
+            "there is no option '--qantity'; did you mean '--quantity",
+        ),
+        (("schedule", "add", "x", "--every", "often"), "--every: 'often' is not a valid integer"),
+        (("meters", "show"), "Missing argument 'NAME' (see "),
+    ],
+)
+def test_what_is_misspelt_is_named_with_what_may_be_meant(
+    home: Home, command: tuple[str, ...], sentence: str
+) -> None:
+    home.configure(meter())
+    said = esquirell(*command)
+    assert said.code == 2
+    assert said.sentence.startswith(sentence)

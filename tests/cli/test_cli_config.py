@@ -61,7 +61,7 @@ def test_all_that_is_wrong_is_told_at_once(home: Home) -> None:
     said = esquirell("config", "check")
     assert said.code == 2
     unknown, night = said.err.splitlines()
-    assert "meters.main: there is no profile owon_321; the nearest is owon_pc321" in unknown
+    assert "meters.main: there is no profile 'owon_321'; did you mean 'owon_pc321'?" in unknown
     assert 'schedules.night: cron "61 2 * * *" is not valid' in night
     told = esquirell("config", "check", "--json")
     assert (told.code, told.json["ok"], len(told.json["errors"])) == (2, False, 2)

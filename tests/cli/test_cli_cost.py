@@ -117,14 +117,25 @@ def test_tariffs_are_listed() -> None:
     assert "fee_per_day: 2.5" in esquirell("tariffs", "show").out
 
 
+@pytest.mark.parametrize("arguments", [("cost",), ("tariffs", "show")])
+def test_without_a_tariff_an_example_says_what_to_add(
+    house: Home, arguments: tuple[str, ...]
+) -> None:
+    house.configure(meter())
+    said = esquirell(*arguments)
+    assert (said.code, said.out) == (2, "")
+    sentence, _, example = said.err.partition("\n\n")
+    assert sentence == (
+        f"esquirell: no tariff is configured: add one to {house.config} "
+        "(more in docs/how-to/tariffs.md), such as"
+    )
+    house.configure(meter(), example)
+    assert esquirell(*arguments).code == 0
+
+
 @pytest.mark.parametrize(
     ("configured", "arguments", "sentence"),
     [
-        (
-            (),
-            ("cost",),
-            "no tariff is configured: add [[tariffs]] with name, currency and import_price",
-        ),
         ((TARIFF,), ("cost", "x"), "there is no meter 'x'; known: main"),
         ((TARIFF,), ("cost", "--tariff", "x"), "there is no tariff 'x'; known: home"),
         ((TARIFF,), ("cost", "--since", "1h", "--until", "2h"), "there is nothing in between"),

@@ -81,7 +81,7 @@ def test_a_profile_is_shown_datapoint_by_datapoint() -> None:
 def test_an_unknown_profile_gets_the_nearest_name() -> None:
     said = esquirell("profiles", "show", "owon_pc312")
     assert said.code == 2
-    assert "no profile owon_pc312; the nearest is owon_pc321" in said.sentence
+    assert "no profile 'owon_pc312'; did you mean 'owon_pc321'?" in said.sentence
 
 
 def test_a_good_profile_says_what_it_gives(home: Home) -> None:
@@ -125,7 +125,7 @@ def test_a_faulty_own_profile_holds_up_no_other_meter(home: Home) -> None:
 
 def test_an_own_profile_can_be_configured(home: Home) -> None:
     home.configure(meter(profile='profile = "my_meter"'))
-    assert "the nearest is" in esquirell("config", "check").sentence
+    assert "did you mean" in esquirell("config", "check").sentence
     add_profile(home)
     assert esquirell("config", "check").code == 0
     assert esquirell("meters", "show", "main", "--json").json["keys"] == ["current", "voltage_a"]

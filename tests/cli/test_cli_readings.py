@@ -134,7 +134,7 @@ def test_a_meter_that_is_not_configured_any_more_has_its_history(house: Home) ->
         (("--until", "25:00"), "--until: '25:00' is not a time"),
         (("--since", "1h", "--until", "2h"), "--since 1h lies after --until 2h"),
         (("mian",), "there is no meter 'mian'; did you mean 'main'?"),
-        (("--quantity", "volts"), "'volts' is not a quantity; the nearest is voltage"),
+        (("--quantity", "volts"), "'volts' is not a quantity; did you mean 'voltage'?"),
         (("--json", "--format", "csv"), "--json and --format csv exclude each other"),
         (("--format", "xml"), "'xml' is not one of"),
     ],

@@ -54,7 +54,7 @@ def test_an_own_profile_wins_whatever_the_answer_says(folder: Path) -> None:
 
 def test_an_unknown_name_gets_the_nearest(folder: Path) -> None:
     (folder / "my_meter.toml").write_text(MINE)
-    with pytest.raises(ConfigError, match="no profile my_metre; the nearest is my_meter"):
+    with pytest.raises(ConfigError, match=r"no profile 'my_metre'; did you mean 'my_meter'\?"):
         find("my_metre", own(folder))
 
 
@@ -76,11 +76,11 @@ def test_an_unknown_name_gets_the_nearest(folder: Path) -> None:
         (f'{HEAD}1 = {{ code = "c", divizor = 1 }}', "the nearest known key is divisor"),
         (
             f'{HEAD}1 = {{ code = "c", key = "voltag_a" }}',
-            "voltag_a is not a quantity; the nearest",
+            "voltag_a is not a quantity; did you mean",
         ),
-        (f'{HEAD}1 = {{ code = "c", key = "enrgy_imprt" }}', "the nearest is energy_import"),
+        (f'{HEAD}1 = {{ code = "c", key = "enrgy_imprt" }}', "did you mean 'energy_import'?"),
         (f'{HEAD}1 = {{ code = "c", key = "voltage A" }}', "voltage A is not a quantity"),
-        (f'{HEAD}1 = {{ code = "c", frame = "legacy8" }}', "the nearest is legacy-8"),
+        (f'{HEAD}1 = {{ code = "c", frame = "legacy8" }}', "did you mean 'legacy-8'?"),
         (f'{HEAD}1 = {{ code = "c", key = "voltage", divisor = 0 }}', "must be greater than 0"),
         (f'{HEAD}1 = {{ code = "c", key = "voltage", divisor = inf }}', "finite number"),
         (f'{HEAD}1 = {{ code = "c", key = "voltage", divisor = "x" }}', "must be a number"),

@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from esquirell.cli.call import Call, Group, pass_call
+from esquirell.cli.choice import OneOf
 from esquirell.cli.output import in_terminal, print_json, print_table, say, warn
 from esquirell.cli.systemd import environment, installing
 from esquirell.cli.systemd.layout import CONFIGURATION, Layout, Releases, for_root
@@ -36,7 +37,7 @@ def systemd() -> None:
 @systemd.command("install")
 @click.option(
     "--role",
-    type=click.Choice(list(_UNITS)),
+    type=OneOf(list(_UNITS)),
     help="All roles in one process, or one process each. [default: as installed, else all]",
 )
 @click.option("--rollback", is_flag=True, help="Go back to the previous release.")
