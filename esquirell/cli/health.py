@@ -15,6 +15,7 @@ from esquirell.runtime.liveness import failures_of_meters
 from esquirell.services.health import ROLES, absent
 
 NOTHING_RUNS = "nothing runs on this machine: start esquirell run"
+STARTING = "esquirell run is there, and has not begun to work: its log says what it waits for"
 
 
 @click.command("health", cls=Command)
@@ -32,7 +33,7 @@ def health(call: Call, role: str | None, *, here: bool) -> None:
     processes, problems = _processes(call)
     ours = _concerned(processes, role, anywhere=role is not None and not here)
     if not problems:
-        problems += _problems_of(ours, role) + ([] if role else _lost(processes))
+        problems += _problems_of(call, ours, role) + ([] if role else _lost(processes))
     failures = failures_of_meters(call.settings)
     if failures is None:
         problems += _problems_of_database(call, runs=bool(ours))
@@ -72,9 +73,11 @@ def _concerned(processes: Sequence[Process], role: str | None, *, anywhere: bool
     return [process for process in here if role is None or process.has(role)]
 
 
-def _problems_of(processes: Sequence[Process], role: str | None) -> list[str]:
+def _problems_of(call: Call, processes: Sequence[Process], role: str | None) -> list[str]:
+    if not processes and role:
+        return [absent(role)]
     if not processes:
-        return [absent(role) if role else NOTHING_RUNS]
+        return [STARTING if _runs_here(call) else NOTHING_RUNS]
     return [problem for process in processes for problem in process.problems]
 
 

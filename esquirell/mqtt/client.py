@@ -109,6 +109,11 @@ class Connection:
         problems = [reasons.kept_from(where, what, topics) for what, topics in found if topics]
         if link.unconfirmed_s > CONFIRMED_WITHIN_S:
             problems.append(f"{where} has not confirmed a message for {CONFIRMED_WITHIN_S:.0f} s")
+        if link.unanswered_s > CONFIRMED_WITHIN_S:
+            problems.append(
+                f"{where} has not confirmed a subscription for {CONFIRMED_WITHIN_S:.0f} s: "
+                "commands may not be heard"
+            )
         return problems
 
     def report(self) -> dict[str, Any]:

@@ -100,7 +100,8 @@ class Link:
         # Topics that the broker does not let us publish to, and filters that it rejects.
         self.denied: set[str] = set()
         self.unreadable: set[str] = set()
-        self._asked_for: dict[int, str] = {}
+        # Subscriptions that are not answered yet, and since when.
+        self._asked_for: dict[int, tuple[str, float]] = {}
 
     def open(self) -> None:
         """Connect; the broker's answer comes in a later round."""
@@ -160,7 +161,7 @@ class Link:
         else:
             _, number = self._client.subscribe(topic_filter, qos)
         if number is not None:
-            self._asked_for[number] = topic_filter
+            self._asked_for[number] = topic_filter, self._clock()
 
     def close(self, *, done: bool) -> None:
         """End the connection: with DISCONNECT if all is done, else so that the will is sent."""
@@ -191,6 +192,15 @@ class Link:
         """For how many seconds the oldest of them has been waiting; 0 if there is none."""
         # Other threads ask as well: a list is created in one step.
         waiting = list(self._in_flight.values())
+        return self._clock() - waiting[0][1] if waiting else 0.0
+
+    @property
+    def unanswered_s(self) -> float:
+        """For how many seconds the oldest subscription waits for its answer; 0 if none does.
+
+        That ends no connection: what is published arrives all the same.
+        """
+        waiting = list(self._asked_for.values())
         return self._clock() - waiting[0][1] if waiting else 0.0
 
     def _give_up(self, failure: str) -> None:
@@ -277,7 +287,7 @@ class Link:
     def _on_subscribe(
         self, _c: Client, _u: object, mid: int, codes: list[ReasonCode], _p: Properties | None
     ) -> None:
-        topic_filter = self._asked_for.pop(mid, "")
+        topic_filter, _ = self._asked_for.pop(mid, ("", 0.0))
         for code in codes:
             if code.is_failure:
                 self.unreadable.add(topic_filter)

@@ -14,6 +14,7 @@ from support.mqtt_parts import connected, repeatedly, running
 from support.scripted_broker import ScriptedBroker
 from support.waiting import eventually
 
+from esquirell.mqtt import client
 from esquirell.mqtt.bridge import will_of
 from esquirell.mqtt.claim import Claim
 from esquirell.mqtt.client import Connection
@@ -232,6 +233,20 @@ def test_a_broker_that_confirms_nothing_is_left_and_named(broker: ScriptedBroker
     assert "has not confirmed a message for a minute" in link.failure
     assert [one.topic for one in link.unconfirmed] == ["t/state"]
     link.close(done=False)
+
+
+def test_a_subscription_that_is_never_answered_is_named_and_ends_nothing(
+    broker: ScriptedBroker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client, "CONFIRMED_WITHIN_S", 0.5)
+    broker.subscribes = False
+    with connected(Options("127.0.0.1", broker.port)) as connection:
+        connection.subscribe("t/#", lambda _: None)
+        said = eventually(lambda: [one for one in connection.problems if "subscription" in one])
+        assert "commands may not be heard" in said[0]
+        connection.retain("t/state", {"n": 1})
+        broker.saw("t/state")
+    assert len(broker.connects) == 1
 
 
 def test_what_was_confirmed_and_what_was_not_is_reported(broker: ScriptedBroker) -> None:

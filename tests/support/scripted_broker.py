@@ -51,13 +51,15 @@ class ScriptedBroker:
     `silent_levels` are protocol levels (4: MQTT 3.1.1, 5) whose CONNECT is never answered, and
     `refused_levels` those that are refused, `refused_filters` what nobody may subscribe to;
     `largest` cuts a client that sends more, `announced`
-    is told beforehand (MQTT 5); without `confirms` nothing that is published is acknowledged.
+    is told beforehand (MQTT 5); without `confirms` nothing that is published is acknowledged, and
+    without `subscribes` no subscription is answered.
     """
 
     def __init__(self) -> None:
         self.silent_levels: set[int] = set()
         self.refused_levels: set[int] = set()
         self.refused_filters: set[str] = set()
+        self.subscribes = True
         self.largest: int | None = None
         self.announced: int | None = None
         self.confirms = True
@@ -162,6 +164,8 @@ class ScriptedBroker:
         at = 3 + body[2] if client.level == 5 else 2
         size = struct.unpack(">H", body[at : at + 2])[0]
         client.filters.append(body[at + 2 : at + 2 + size].decode())
+        if not self.subscribes:
+            return
         refused = client.filters[-1] in self.refused_filters
         client.send(SUBACK, body[:2] + client.props + (b"\x87" if refused else b"\x01"))
 
