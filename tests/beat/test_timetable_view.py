@@ -63,3 +63,12 @@ def test_the_view_says_what_was_written(app: Celery, server: RedisProcess) -> No
         following = view.next_run(schedule, view.runs([schedule.name])[schedule.name])
         assert following is not None
         assert following.timestamp() == due[REDBEAT_PREFIX + schedule.name]
+
+
+def test_a_crontab_whose_run_was_missed_waits_for_its_next_minute(server: RedisProcess) -> None:
+    """Missed runs are made up for after a restart of beat alone; nobody who looks promises one."""
+    view = TimetableView(ScheduleSnapshots(connect(Address(server.url))), "Europe/Warsaw")
+    missed = LastRun(datetime.now(UTC) - timedelta(minutes=10), "ok")
+    following = view.next_run(Schedule(name="minute", cron="* * * * *"), missed)
+    assert following is not None
+    assert (following.second, following.microsecond) == (0, 0)

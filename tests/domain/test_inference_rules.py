@@ -92,6 +92,23 @@ PLUG_V = ("cur_voltage", "V", 1, 2300)
             {"leakage_current": 0},
             set(),
         ),
+        # Amperes that no plug has are milliamperes; fewer only where the power says so.
+        ((PLUG_V, ("cur_current", "A", 0, 501)), {"current": 0.501}, set()),
+        ((PLUG_V, ("cur_current", "A", 0, 500)), {"current": 500}, set()),
+        (
+            (PLUG_V, ("cur_power", "W", 1, 110), ("cur_current", "A", 0, 50)),
+            {"current": 0.05},
+            set(),
+        ),
+        ((PLUG_V, ("cur_power", "W", 1, 0), ("cur_current", "A", 0, 50)), {"current": 50}, set()),
+        # A voltage that is none of a grid is taken as it stands, however high.
+        ((("pv1_voltage", "V", 0, 900),), {"voltage_pv1": 900}, set()),
+        # A power that is what its phases add up to is no number of tenths.
+        (
+            (("cur_power", "W", 0, 300), *((f"power_{x}", "W", 0, 100) for x in "abc")),
+            {"active_power": 300},
+            set(),
+        ),
         # Degrees that the maker gives a decimal too many.
         ((("temp_current", "℃", 1, 1110),), {"temperature": 11.1}, set()),
         ((("temp_current", "℃", 1, 1100),), {"temperature": 110}, set()),
@@ -108,6 +125,24 @@ def test_a_rule_applies_where_it_does_and_just_beside_it_does_not(
     found = read(mapping, answer)
     assert {key: found.values.get(key) for key in values} == pytest.approx(values)
     assert {code for code in found.diagnostics if code.startswith("x")} == set(left)
+
+
+@pytest.mark.parametrize(
+    ("points", "warning"),
+    [
+        ((("cur_voltage", "V", 0, 50),), "50 V is unusual for a grid"),
+        ((("cur_power", "W", 1, 1_500_000),), "150000 W are more than a house has"),
+        (
+            (PLUG_V, ("cur_current", "mA", 0, 480), ("cur_power", "W", 0, 1100)),
+            "1100 W is more than voltage x current: the device counts tenths",
+        ),
+    ],
+)
+def test_what_is_corrected_doubted_or_left_out_is_said(
+    points: tuple[Point, ...], warning: str
+) -> None:
+    warnings = read(*integers(*points)).warnings
+    assert any(warning in one for one in warnings), warnings
 
 
 @pytest.mark.parametrize(

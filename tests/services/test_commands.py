@@ -55,7 +55,11 @@ def test_a_removed_default_stays_away_until_it_is_reset_or_added() -> None:
     bench = Bench(from_file())
     bench.ok("schedule/remove", name="fetch")
     assert bench.store.rows["fetch"].removed
+    before = dict(bench.store.rows)
     assert bench.code("schedule/set", name="fetch", every=5) == "unknown_schedule"
+    refused = bench.ask("schedule/remove", name="fetch")
+    assert refused["error"] == "there is no schedule fetch; known: none"
+    assert bench.store.rows == before
     assert bench.ok("schedule/reset", name="fetch")["every"] == 60
     bench.ok("schedule/remove", name="fetch")
     assert bench.ok("schedule/add", name="fetch", cron="0 4 * * *")["every"] is None
@@ -110,6 +114,19 @@ def test_what_is_wrong_is_answered_with_its_code(
     assert bench.code(command, **data) == code
     assert bench.store.rows == before
     assert bench.sender.sent == []
+
+
+@pytest.mark.parametrize(
+    ("command", "data", "sentence"),
+    [
+        ("schedule/remove", {"name": "feth"}, "there is no schedule feth; known: fetch"),
+        ("fetch", {"meters": ["attic"]}, "there is no meter attic; known: main, garage"),
+    ],
+)
+def test_an_unknown_name_is_answered_with_the_known_ones(
+    command: str, data: dict[str, Any], sentence: str
+) -> None:
+    assert Bench(from_file()).ask(command, **data)["error"] == sentence
 
 
 def test_a_schedule_removed_by_another_meanwhile_is_unknown() -> None:

@@ -66,6 +66,13 @@ def test_codes_stay_where_no_ids_are_known(tmp_path: Path) -> None:
     assert values == {"cur_power": 2500, "cur_voltage": 2301}
 
 
+def test_codes_stay_where_one_id_is_unknown(tmp_path: Path) -> None:
+    described = {"19": device()["specification"]["19"]}
+    with TuyaCloud(device(specification=described)) as server:
+        values = a_cloud(server.url, tmp_path).read(METER)
+    assert values == {"cur_power": 2500, "cur_voltage": 2301}
+
+
 def test_a_device_with_no_standard_values_is_read_from_its_shadow(tmp_path: Path) -> None:
     shadow = [{"code": "VoltageA", "dp_id": 101, "value": 2206, "time": 1}]
     thing = model({101: "VoltageA"})

@@ -124,6 +124,12 @@ def test_in_whatever_order_things_are_said_the_last_word_counts_as_long_as_it_ma
     }
 
 
+def test_what_was_not_said_since_a_moment_is_outstanding(said: Datapoints) -> None:
+    assert said.outstanding({"1", "6"}, START) == set()
+    assert said.outstanding({"1", "7"}, START) == {"7"}
+    assert said.outstanding({"1", "6"}, START + 1) == {"1", "6"}
+
+
 def test_no_meter_takes_more_memory_than_a_thousand_datapoints(said: Datapoints) -> None:
     for begin in range(1, 60_000, 1000):
         dps = {str(number): number for number in range(begin, begin + 1000)}
