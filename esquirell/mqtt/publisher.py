@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 from esquirell.domain.reading import MeterStatus, Reading, iso, payload
@@ -14,6 +15,7 @@ from esquirell.mqtt.topics import Topics
 
 log = logging.getLogger(__name__)
 
+REMEMBERED = 4096
 # A mere new success is published every five seconds at most, two in a row at once: the readings
 # show it as well. Nine seconds for two, as polls are uneven: with one every five seconds, none is
 # left out.
@@ -40,6 +42,7 @@ class MqttPublisher:
     ) -> None:
         self._connection = connection
         self._topics = topics
+        self._state_topic = lru_cache(REMEMBERED)(topics.meter_state)
         self._publish_every = publish_every
         self._clock = clock
         self._lock = threading.Lock()
@@ -109,7 +112,7 @@ class MqttPublisher:
         self._publish(reading, keys)
 
     def _publish(self, reading: Reading, keys: tuple[str, ...]) -> None:
-        self._retain(self._topics.meter_state(reading.meter), payload(reading, keys))
+        self._retain(self._state_topic(reading.meter), payload(reading, keys))
 
     def status(self, meter: str, status: MeterStatus, *, reported: bool = False) -> None:
         """Publish the availability of a meter, which may follow from what it reported."""

@@ -18,8 +18,7 @@ from esquirell.services.capture import Capture
 from esquirell.services.lines import Lines, may_be_held
 from esquirell.settings import Settings
 from esquirell.tuya.cloud.account import Account, Spent
-from esquirell.tuya.cloud.cloud import DEVICES, Cloud, NoCloud
-from esquirell.tuya.cloud.keys import CloudKeys
+from esquirell.tuya.cloud.cloud import DEVICES, Cloud, CloudKeys, NoCloud
 from esquirell.tuya.device_files import Addresses, Descriptions, Products
 from esquirell.tuya.discovery.finder import Finder
 from esquirell.tuya.lan.loop import Loop

@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING
 from esquirell.domain.errors import ConfigError, EsquirellError, MeterError
 from esquirell.domain.meter import Meter
 from esquirell.domain.raw_datapoints import Question, RawDatapoints
-from esquirell.tuya.cloud.cloud import Cloud, NoCloud
-from esquirell.tuya.cloud.keys import CloudKeys
+from esquirell.tuya.cloud.cloud import Cloud, CloudKeys, NoCloud
 from esquirell.tuya.errors import stopped
 from esquirell.tuya.lan.network import Network
 
@@ -130,8 +129,9 @@ class LocalTransport(Transport):
     def _hold(self, questions: Sequence[Question]) -> None:
         for question in questions:
             self._device_of(question.meter).child_of(question.meter).question = question
+        names = {question.meter.name for question in questions}
         for device in list(self._devices.values()):
-            device.wake()
+            device.hold(names)
 
     def _device_of(self, meter: Meter) -> "Device":
         from esquirell.tuya.lan.device import Device  # noqa: PLC0415

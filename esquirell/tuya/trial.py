@@ -64,6 +64,7 @@ class Trial:
             return self._transport.read(question)
         except BaseException:
             del self._answered[name]
+            self._transport.forget(name)
             raise
 
     def reporting(self, within_s: float = LISTEN_S) -> Collection[str]:

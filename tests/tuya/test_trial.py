@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 from support.service import DPS, KEY
+from support.tuya_devices import FakeDevice, hang_up
 
 from esquirell.domain.errors import MeterError
 from esquirell.domain.meter import Meter
@@ -75,3 +76,12 @@ def test_a_meter_that_does_not_answer_is_not_waited_for(start: Start, tmp_path: 
         began = time.monotonic()
         assert trial.reporting(60) == set()
         assert time.monotonic() - began < 10
+
+
+def test_a_meter_that_did_not_answer_is_left_alone_afterwards(tmp_path: Path) -> None:
+    with FakeDevice(hang_up) as device, Trial(tmp_path, tmp_path) as trial:
+        with pytest.raises(MeterError):
+            trial.read(Question(meter("main", device.port)))
+        connections = device.connections
+        time.sleep(3.0)
+        assert device.connections == connections

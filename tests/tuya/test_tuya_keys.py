@@ -12,8 +12,7 @@ from support.tuya_devices import DEVICE_ID, KEY, MEASURED, OTHER_KEY, a_meter
 from esquirell.domain.errors import MeterRejectedError
 from esquirell.domain.raw_datapoints import Question, RawDatapoints
 from esquirell.tuya.cloud.account import Account
-from esquirell.tuya.cloud.cloud import Cloud
-from esquirell.tuya.cloud.keys import CloudKeys
+from esquirell.tuya.cloud.cloud import Cloud, CloudKeys
 from esquirell.tuya.transport import Answered, LocalTransport, TuyaTransport
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)

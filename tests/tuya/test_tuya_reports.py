@@ -92,6 +92,17 @@ def test_a_line_is_opened_though_nobody_asks(holder: LanReader, ear: Ear) -> Non
         assert ear.last == DPS
 
 
+def test_a_line_that_is_held_no_more_is_closed_though_nobody_asks(
+    holder: LanReader, ear: Ear
+) -> None:
+    """`push = false`, or another worker has the meter now."""
+    with mock_device("3.4") as device:
+        holder.hold([Question(a_meter(device.port, "3.4"))])
+        eventually(lambda: ear.heard and device.connected)
+        holder.hold([])
+        eventually(lambda: not device.connected)
+
+
 def test_what_is_only_reported_is_in_the_answers(holder: LanReader) -> None:
     """A breaker that answers with its counters and reports its phases."""
 

@@ -283,7 +283,8 @@ class Increments:
 class Child:
     """One meter behind a device, and what it said: the device itself, or one behind a gateway.
 
-    `is_new`: it said something by itself that is not published yet.
+    `is_new`: it said something by itself that is not published yet. `held`: its line is to be held
+    open.
     """
 
     meter: Meter
@@ -291,6 +292,7 @@ class Child:
     increments: Increments = field(default_factory=Increments)
     question: Question | None = None
     is_new: bool = False
+    held: bool = False
 
     def last_question(self) -> Question:
         """Return what was asked of it last, or what is to be asked first."""

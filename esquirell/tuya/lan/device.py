@@ -2,7 +2,7 @@
 
 import logging
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import NamedTuple
 
 from esquirell.domain.errors import EsquirellError, MeterError
@@ -79,10 +79,17 @@ class Device:
     def child_of(self, meter: Meter) -> Child:
         """Return what is known of a meter behind this device; new is fine."""
         child = self.children.get(meter.name)
-        if child is None:
-            child = self.children[meter.name] = Child(meter)
-        child.meter = meter
+        if child is None or child.meter is not meter:
+            child = child or Child(meter)
+            child.meter, child.held = meter, self._network.keep(meter) == "held"
+            self.children[meter.name] = child
         return child
+
+    def hold(self, names: Collection[str]) -> None:
+        """Hold the line for the meters of these names from now on, as far as `keep` says so."""
+        for name, child in self.children.items():
+            child.held = name in names and self._network.keep(child.meter) == "held"
+        self.wake()
 
     def drop(self, meter_name: str) -> bool:
         """Forget a meter, after its reads; return whether the device is of no use any more."""
@@ -137,7 +144,7 @@ class Device:
 
     def _push_of(self, child: Child) -> Push:
         """Return whether the line of a meter is held."""
-        if self._network.keep(child.meter) != "held":
+        if not child.held:
             return "off"
         return "suspended" if self._is_suspended(child) else "on"
 
@@ -177,6 +184,8 @@ class Device:
             heard = yield from read
         except MeterError as error:
             self._cooling.failed(error)
+            # A line that is held is not opened again right after that.
+            self._reconnect.attempted(self._now())
             raise
         self._cooling.succeeded()
         return heard

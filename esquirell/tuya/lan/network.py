@@ -76,8 +76,9 @@ class Network:
     """The surroundings of a device.
 
     `keep` says what becomes of a meter's line between polls: held open with heartbeats, kept for
-    the next poll, or closed. `interval_s` gives the pace of its polls in seconds. `learn` takes the
-    product id that the device of a meter announced, in the loop's thread.
+    the next poll, or closed; whether it is held is asked when lines are handed out, not each time.
+    `interval_s` gives the pace of its polls in seconds. `learn` takes the product id that the
+    device of a meter announced, in the loop's thread.
     """
 
     lock_dir: Path
