@@ -38,6 +38,14 @@ def test_all_roles_are_there() -> None:
     assert not [name for name, one in SERVICES.items() if "container_name" in one]
 
 
+def test_what_the_upgrade_proposes_needs_no_worker_that_runs() -> None:
+    said = {
+        name: one.get("environment", {}).get("ESQUIRELL_PROGRAM") for name, one in SERVICES.items()
+    }
+    assert said["migrate"] == "docker compose run --rm --no-deps worker"
+    assert said["worker"] == said["web"] == "docker compose exec worker esquirell"
+
+
 @every
 def test_a_service_can_do_no_more_than_it_has_to(name: str) -> None:
     service = SERVICES[name]

@@ -96,6 +96,11 @@ def test_a_house_of_0_1_0_goes_on(service: Service, broker: Mosquitto) -> None:
         what=lambda: service.log,
     )
     assert not re.search("Traceback|ERROR", service.log)
+    assert re.search(
+        r"is up to date; as it was before: \S+/esquirell\.db\.before-\d{4}$",
+        service.log,
+        re.MULTILINE,
+    )
 
     # What was changed at run time is still changed; what was added is still there.
     schedules = {one["name"]: one for one in ask(service, "schedule", "list")}

@@ -72,7 +72,9 @@ def ensure_current(database: Database, *, limit_s: float = UPGRADE_LIMIT_S) -> N
         raise ConfigError(str(error)) from error
     log.info("upgrading the database %s to %s", database.describe(), HEAD)
     _upgrade_in_child(database, limit_s)
-    log.info("the database %s is up to date", database.describe())
+    copies = _copies(database)
+    kept = f"; as it was before: {copies[0]}" if copies else ""
+    log.info("the database %s is up to date%s", database.describe(), kept)
 
 
 def _newer(place: str, revision: str) -> str:
@@ -94,13 +96,17 @@ def copy_before(file: Path, revision: str) -> Path:
     return file.with_name(f"{file.name}.before-{revision}")
 
 
+def _copies(database: Database) -> list[Path]:
+    """Return the copies that upgrades have made of an SQLite file, the newest first."""
+    if database.file is None:
+        return []
+    return sorted(database.file.parent.glob(copy_before(database.file, "*").name), reverse=True)
+
+
 def _forget_copies(database: Database) -> None:
     """Remove the copies made by upgrades, all but the newest, and that after a month."""
-    if database.file is None:
-        return
-    found = sorted(database.file.parent.glob(copy_before(database.file, "*").name), reverse=True)
     outdated = time.time() - COPY_KEPT_S
-    for number, copy in enumerate(found):
+    for number, copy in enumerate(_copies(database)):
         with suppress(OSError):
             if number or copy.stat().st_mtime < outdated:
                 copy.unlink()
