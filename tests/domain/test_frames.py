@@ -179,6 +179,8 @@ def test_frames(raw: object, hint: Hint, fields: Mapping[str, float] | None) -> 
         (500, 0xFFFFB5, 0.5, -75),
         (0xFFFE0C, 0xFFFFB5, 0.5, -75),
         (500, 0x19999A - 75, 0.5, -75),
+        (500, 0x99999A - 75, 0.5, -75),
+        (146, 0x999986, 0.146, -20),
         (20_000, 0x19999A - 3000, 20, -3000),
         (300_000, 69_000, 300, 69_000),
         # A sign of the current alone says nothing of the power.

@@ -16,6 +16,8 @@ _MISREAD = ("voltage", "current", "active_power")
 _BIT = 1 << 23
 _ROUND = 1 << 24
 _OFFSET = 0x19999A
+# The 24 bits that are left of 2^32 / 10, as PC321-Z-TY writes it (zigbee2mqtt #32995).
+_CUT_OFFSET = 0x99999A
 _LOW = 0xFFFF
 # A current that no phase of a house has: its high byte holds something else.
 _HIGHEST_MA = 655_350
@@ -24,7 +26,7 @@ _NOISE = 5
 
 
 def legacy_8(frame: bytes) -> Fields:
-    """V [0:2], I [2:5], P [5:8], in any of the ways to write a sign (signs.py)."""
+    """V [0:2], I [2:5], P [5:8], in any of the ways to write a sign."""
     return _measured(frame, (2, 5), (5, 8))
 
 
@@ -164,6 +166,8 @@ def _readings(current: int, power: int) -> Iterator[tuple[int, int]]:
     if power & _BIT:
         yield current & ~_BIT, _BIT - power
         yield abs(current - _ROUND) if current & _BIT else current, power - _ROUND
+        if power < _CUT_OFFSET:
+            yield current, power - _CUT_OFFSET
     elif power < _OFFSET:
         yield current, power - _OFFSET
     if not _is_signed(current, power):
