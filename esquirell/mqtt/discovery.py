@@ -3,6 +3,8 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
+from itertools import chain
 from typing import Any
 
 from esquirell.domain.meter import Meter
@@ -14,6 +16,7 @@ from esquirell.mqtt.entities import Entity, by_the_bridge, named
 from esquirell.mqtt.topics import Topics
 
 ORIGIN = "esquirell"
+REMEMBERED = 256
 _SENSORS = {"today": "Cost today", "this_month": "Cost this month"}
 
 
@@ -43,8 +46,13 @@ class MeterInfo:
     def keys(self) -> tuple[str, ...]:
         """All quantity keys: the profile's and any seen so far."""
         of_profile = self.profile.keys if self.profile else ()
-        every = dict.fromkeys([*of_profile, *self.status.keys])
-        return tuple(key for key in every if is_quantity_key(key))
+        return _quantity_keys(of_profile, self.status.keys)
+
+
+# Mostly the keys of a meter are those of the round before.
+@lru_cache(REMEMBERED)
+def _quantity_keys(*keys: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(key for key in dict.fromkeys(chain(*keys)) if is_quantity_key(key))
 
 
 @dataclass(frozen=True, slots=True)
