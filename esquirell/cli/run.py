@@ -2,7 +2,6 @@
 
 import os
 import signal
-import sys
 from typing import get_args
 
 import click
@@ -19,8 +18,9 @@ from esquirell.daemon.lock import ServiceLocks
 from esquirell.daemon.pools import Kind, Pool
 from esquirell.daemon.preparing import prepare
 from esquirell.daemon.redis_server import RedisServer
+from esquirell.daemon.signals import START
 from esquirell.daemon.threads import MOST_PLACES
-from esquirell.domain.errors import UnavailableError
+from esquirell.domain.errors import ConfigError, UnavailableError
 from esquirell.runtime.app_broker import learn_broker
 from esquirell.runtime.root import Runtime
 from esquirell.settings.home_assistant_app import state_dir_of
@@ -57,7 +57,8 @@ def _learn_broker() -> None:
     """In a Home Assistant app, find out which broker to use, before the settings are loaded."""
     try:
         learn_broker(os.environ)
-    except UnavailableError as error:
+    except (UnavailableError, ConfigError) as error:
+        # Also on a full disk: what it said before counts, and it is asked again.
         warn(str(error))
 
 
@@ -130,7 +131,7 @@ def bridge(call: Call) -> int:
 def start(call: Call) -> Runtime:
     """Set up what every long-running role needs. Raises ConfigError."""
     # Until Celery takes over, a signal raises an exit, so that what was started is stopped.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    signal.signal(signal.SIGTERM, START)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     share_heap()
     settings = call.settings

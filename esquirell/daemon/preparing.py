@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from esquirell.daemon.lock import claim
 from esquirell.daemon.notify import still_starting
+from esquirell.daemon.signals import START
 from esquirell.domain.errors import CommandError, ConfigError, UnavailableError
 from esquirell.domain.schedule import Schedule
 from esquirell.domain.tasks import registry
@@ -39,6 +40,7 @@ def prepare(runtime: Runtime, *, schedules: bool, alone: bool = False) -> None:
         _check_tasks(settings.schedules, strict=not problems)
     said = ""
     while True:
+        START.check()
         try:
             runtime.repair_database()
             runtime.prepare()

@@ -29,7 +29,7 @@ from esquirell.daemon.pools import (
 from esquirell.daemon.remote import RestoreRevoked, TaskEventsForFlower
 from esquirell.daemon.restarting import RENEWAL
 from esquirell.daemon.roles import Role, duties_of
-from esquirell.daemon.signals import Flag, flag_of
+from esquirell.daemon.signals import START, Flag, flag_of
 from esquirell.daemon.steps import Parts
 from esquirell.daemon.watchdog import Disks, Gauge, Progress, Watchdog
 from esquirell.daemon.workload import Workload
@@ -66,6 +66,7 @@ def run_worker(runtime: Runtime, role: Role, pool: Pool) -> int:
         # Celery has installed its own handler there, which restarts the worker.
         Parts.on_start = lambda: _after_fork(runtime, pool)
         settle()
+        START.check()
         try:
             worker.start()
         finally:
@@ -80,6 +81,7 @@ def _open(runtime: Runtime) -> None:
 
 
 def _after_fork(runtime: Runtime, pool: Pool) -> None:
+    START.repeat()
     _reload_on_hangup(runtime, pool)
     if pool.forks:
         # Threads and sockets do not survive a fork.
@@ -89,6 +91,7 @@ def _after_fork(runtime: Runtime, pool: Pool) -> None:
 def run_parts(runtime: Runtime, role: Role) -> int:
     """Run the parts of `role` until a signal arrives; return the exit code."""
     ended = flag_of((signal.SIGTERM, signal.SIGINT))
+    START.repeat()
     _reload_on_hangup(runtime)
     runtime.control.set_level = logs.set_level
     runtime.measuring.serve()

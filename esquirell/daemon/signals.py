@@ -1,7 +1,9 @@
 """What a signal handler may do: notify a thread that waits for it."""
 
+import os
 import queue
 import signal
+import sys
 from collections.abc import Iterable
 
 
@@ -34,6 +36,36 @@ class Flag:
             except queue.Empty:
                 return False
         return self.times > 0
+
+
+class StartInterruption:
+    """Ends a process that is starting, by an exit, so that what was started is stopped.
+
+    Python ignores an exit raised within a destructor or a callback of the garbage collector, where
+    a handler may run as well: so the signal is remembered, and looked at again.
+    """
+
+    def __init__(self) -> None:
+        self.came = False
+
+    def __call__(self, *_: object) -> None:
+        """Handle the signal. Raises SystemExit."""
+        self.came = True
+        self.check()
+
+    def check(self) -> None:
+        """Raise SystemExit if the signal came."""
+        if self.came:
+            sys.exit(0)
+
+    def repeat(self) -> None:
+        """Send it again if it came, to the handler that has taken over."""
+        if self.came:
+            self.came = False
+            os.kill(os.getpid(), signal.SIGTERM)
+
+
+START = StartInterruption()
 
 
 def flag_of(numbers: Iterable[int]) -> Flag:

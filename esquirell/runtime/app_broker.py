@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
+from esquirell.domain.errors import ConfigError
 from esquirell.homeassistant.supervisor import MqttService, mqtt_service
 from esquirell.settings import private_files
 from esquirell.settings.home_assistant_app import BROKER_FILE, TOKEN, state_dir_of
@@ -21,6 +22,13 @@ def learn_broker(environ: Mapping[str, str]) -> None:
 
 
 def _keep(file: Path, found: MqttService | None) -> None:
+    try:
+        _write(file, found)
+    except OSError as error:
+        raise ConfigError(f"{file} can't be written: {error.strerror}") from error
+
+
+def _write(file: Path, found: MqttService | None) -> None:
     if found is None:
         file.unlink(missing_ok=True)
         return

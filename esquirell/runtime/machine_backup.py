@@ -101,12 +101,12 @@ class MachineBackup:
         if spool.exists():
             old[_SPOOL] = spool
         aside = _set_aside(old, state_dir) if old else None
-        contents: dict[Path, str] = {}
+        contents: dict[Path, bytes] = {}
         for name, file in files.items():
             if name == _SPOOL:
                 _copy_sqlite(file, spool)
             else:
-                contents[state_dir / name] = file.read_text(encoding="utf-8")
+                contents[state_dir / name] = file.read_bytes()
         private_files.write(contents)
         return aside
 

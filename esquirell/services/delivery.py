@@ -176,15 +176,29 @@ class Saver:
     def _store_remembered(self) -> int:
         with self._keeping:
             remembered = [reading for reading in self._memory if not reading.undated]
-        self.store.add(remembered, {})
-        stored = {id(reading) for reading in remembered}
+        refused = {id(reading) for reading in self._refused(remembered)}
+        stored = {id(reading) for reading in remembered} - refused
         with self._keeping:
             left = [reading for reading in self._memory if id(reading) not in stored]
             self._memory.clear()
             self._memory.extend(left)
             if not left:
                 self._no_room = None
-        return len(remembered)
+        if refused:
+            # The disk sets them aside, as soon as it takes them.
+            self._keep(())
+        return len(stored)
+
+    def _refused(self, readings: Sequence[Reading]) -> list[Reading]:
+        """Store readings; return those that the database never takes. Raises UnavailableError."""
+        try:
+            self.store.add(readings, {})
+        except UnstorableError:
+            middle = len(readings) // 2
+            if not middle:
+                return list(readings)
+            return self._refused(readings[:middle]) + self._refused(readings[middle:])
+        return []
 
     def _store_spooled(self) -> int:
         stored, limit = 0, BATCH

@@ -33,8 +33,8 @@ def refuse_existing(paths: Iterable[Path]) -> None:
             raise ConfigError(f"{path} already exists: --force overwrites it")
 
 
-def write(files: Mapping[Path, str]) -> None:
-    """Write texts with mode 0600, in this order, replacing existing files; create folders.
+def write(files: Mapping[Path, str | bytes]) -> None:
+    """Write files with mode 0600, in this order, replacing existing files; create folders.
 
     Each file appears complete, and none before all could be written. Raises ConfigError.
     """
@@ -109,11 +109,11 @@ def set_aside(file: Path, instead: str) -> None:
     log.error("%s was damaged: it was moved to %s, and %s", file, aside.name, instead)
 
 
-def _stage(path: Path, text: str) -> Path:
+def _stage(path: Path, content: str | bytes) -> Path:
     if path.is_dir():
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
     path.parent.mkdir(parents=True, exist_ok=True)
-    return whole_file.stage(path, text.encode())
+    return whole_file.stage(path, content.encode() if isinstance(content, str) else content)
 
 
 @contextmanager

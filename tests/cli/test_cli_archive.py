@@ -104,6 +104,19 @@ def lock(home: Home) -> Iterator[RunLock]:
     lock.release()
 
 
+def test_a_damaged_file_comes_back_as_it_was_and_holds_up_no_other(
+    machine: Home, tmp_path: Path
+) -> None:
+    damaged = machine.database.parent / "meters" / "shed.toml"
+    damaged.write_bytes(b"\xff\x00")
+    file = tmp_path / "all.backup"
+    assert esquirell("backup", str(file)).code == 0
+    machine.database.parent.rename(tmp_path / "lost")
+    assert esquirell("restore", str(file)).code == 0
+    assert damaged.read_bytes() == b"\xff\x00"
+    assert [one["name"] for one in esquirell("meters", "list", "--json").json] == ["main", "barn"]
+
+
 def test_restore_waits_for_the_end_of_the_service(
     machine: Home, lock: RunLock, tmp_path: Path
 ) -> None:

@@ -1,5 +1,6 @@
 """A flag is set by a handler wherever that interrupts who waits for it."""
 
+import gc
 import os
 import signal
 import time
@@ -7,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from esquirell.daemon.signals import Flag, flag_of
+from esquirell.daemon.signals import Flag, StartInterruption, flag_of
 
 
 @pytest.fixture
@@ -24,6 +25,38 @@ def test_a_signal_sets_it_for_good(flag: Flag) -> None:
     assert flag.wait(5)
     assert flag.wait()
     assert flag.is_set()
+
+
+class Cycle:
+    """Garbage whose destructor runs while a signal comes."""
+
+    def __del__(self) -> None:
+        os.kill(os.getpid(), signal.SIGUSR1)
+        # A handler runs between two steps of Python.
+        for _ in range(100):
+            pass
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_signal_whose_exit_python_ignores_is_not_lost(flag: Flag) -> None:
+    start = StartInterruption()
+    signal.signal(signal.SIGUSR1, start)
+    Cycle()
+    gc.collect()
+    assert start.came
+    with pytest.raises(SystemExit):
+        start.check()
+    before = signal.signal(signal.SIGTERM, flag.set)
+    start.repeat()
+    assert flag.wait(5)
+    signal.signal(signal.SIGTERM, before)
+    start.check()
+
+
+def test_a_signal_during_a_start_ends_it() -> None:
+    with pytest.raises(SystemExit) as caught:
+        StartInterruption()(signal.SIGTERM, None)
+    assert caught.value.code == 0
 
 
 def test_a_storm_of_signals_deadlocks_nobody(flag: Flag) -> None:

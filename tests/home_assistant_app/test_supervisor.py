@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from support.supervisor import TOKEN, FakeSupervisor, supervising
 
-from esquirell.domain.errors import UnavailableError
+from esquirell.domain.errors import ConfigError, UnavailableError
 from esquirell.homeassistant import supervisor as ours
 from esquirell.runtime.app_broker import learn_broker
 
@@ -52,6 +52,21 @@ def test_a_broker_without_a_login_gets_none(
     with supervising(SERVICE) as supervisor:
         ask(monkeypatch, supervisor, environ)
     assert kept(tmp_path) == {"host": "core-mosquitto", "port": 1883, "tls": False}
+
+
+@pytest.mark.parametrize("answer", [SERVICE, None])
+def test_where_its_answer_can_not_be_kept_that_is_one_sentence(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    environ: dict[str, str],
+    answer: dict[str, Any] | None,
+) -> None:
+    (tmp_path / "mqtt-broker.json").mkdir()
+    with (
+        supervising(answer) as supervisor,
+        pytest.raises(ConfigError, match=r"mqtt-broker\.json can't be"),
+    ):
+        ask(monkeypatch, supervisor, environ)
 
 
 def test_a_damaged_answer_of_before_is_replaced(

@@ -97,6 +97,25 @@ def test_a_reading_that_the_database_never_takes_holds_up_no_other(
     assert saver.problems == []
 
 
+def test_on_a_full_disk_a_reading_that_the_database_never_takes_holds_up_no_other(
+    saver: Saver, store: ReadingStore, spool: Spool
+) -> None:
+    spool.full = store.away = True
+    for second in range(7):
+        assert saver.save([sample("main", second)], {})
+    store.never = {sample("main", 3).measured_at}
+    store.away = False
+    assert saver.save([sample("main", 7)], {}) is None
+    assert saver.save([sample("main", 8)], {}) is None
+    assert sorted(one.measured_at.second for one in store.rows.values()) == [0, 1, 2, 4, 5, 6, 7, 8]
+    assert saver.waiting == 1
+    spool.full = False
+    for second in (9, 10):
+        assert saver.save([sample("main", second)], {}) is None
+    assert [one.measured_at.second for one in spool.aside] == [3]
+    assert (saver.waiting, saver.problems) == (0, [])
+
+
 def test_a_new_reading_that_the_database_never_takes_is_set_aside(
     saver: Saver, store: ReadingStore, spool: Spool
 ) -> None:

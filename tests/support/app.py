@@ -20,8 +20,8 @@ PROGRAM = """
 from functools import partial
 from esquirell.homeassistant import supervisor
 supervisor.ADDRESS = {address!r}
-from esquirell.daemon import app_broker
-app_broker.ASK_EVERY_S = 0.2
+from esquirell.daemon import following
+following.ASK_EVERY_S = 0.2
 from esquirell.services import control
 control.RESTART_AGAIN_S = 0.0
 from esquirell.web import server
