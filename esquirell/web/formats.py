@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from esquirell.domain.quantity import PHASES, QUANTITIES, is_quantity_key, split_key
 from esquirell.domain.statistic import EXTREMES, PEAK_DEMAND, quantity_of
-from esquirell.web.texts import Texts
+from esquirell.web.texts import DEFAULT, Texts, texts_of
 
 NARROW_SPACE = "\N{NARROW NO-BREAK SPACE}"
 MINUS = "\N{MINUS SIGN}"
@@ -126,8 +126,12 @@ class Formats:
         return ", ".join(parts)
 
     def sentence(self, text: str) -> str:
-        """Return a sentence of the program with its quantity keys named: `Voltage (phase B)`."""
-        return _KEY.sub(lambda found: self._named(found[0]), text)
+        """Return a sentence of the program with its quantity keys named: `Voltage (phase B)`.
+
+        Sentences of the program are English in every language of the page, and all of them is.
+        """
+        english = Formats(texts_of(DEFAULT), self._zone.key)
+        return _KEY.sub(lambda found: english._named(found[0]), text)
 
     def _named(self, word: str) -> str:
         if not is_quantity_key(word):

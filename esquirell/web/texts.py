@@ -17,6 +17,10 @@ class Texts:
         self.language = language
         self._texts = texts
 
+    def with_own(self, own: Mapping[str, str]) -> dict[str, str]:
+        """Return these texts with those of another language in their place."""
+        return {**self._texts, **own}
+
     def __call__(self, key: str, **values: object) -> str:
         """Return a text. Raises KeyError when there is none: a test finds every key."""
         text = self._texts[key]
@@ -45,10 +49,8 @@ def languages() -> tuple[str, ...]:
 @cache
 def texts_of(language: str) -> Texts:
     """Return the texts of a language that has a catalogue."""
-    found = dict(_flat(_load(DEFAULT)))
-    if language != DEFAULT:
-        found |= dict(_flat(_load(language)))
-    return Texts(language, found)
+    own = dict(_flat(_load(language)))
+    return Texts(language, own if language == DEFAULT else texts_of(DEFAULT).with_own(own))
 
 
 def best_language(accept_language: str) -> str:

@@ -38,7 +38,7 @@ def test_of_two_who_change_a_schedule_the_second_is_told(window: "Window", house
     reply = other.post("/schedules", fields | {"every": "3", "unit": "1", "all_meters": "1"})
     assert "Saved" in reply.words
     window.click(f"{FORM} button.primary")
-    window.says("Refused: it was changed elsewhere in the meantime")
+    window.says("Refused: the settings were changed elsewhere in the meantime")
     assert "every 3 s" in window.words
     assert typed(window, "every") == "7"
     window.click(f"{FORM} button.primary")

@@ -198,7 +198,7 @@ def test_of_two_who_change_a_schedule_the_second_is_told(house: House) -> None:
     assert "every 3 s" in house.browser().post("/schedules", change | {"every": "3"}).words
     refused = browser.post("/schedules", mine)
     assert refused.status == 422
-    assert "Refused: it was changed elsewhere in the meantime" in refused.words
+    assert "Refused: the settings were changed elsewhere in the meantime" in refused.words
     assert "every 3 s" in refused.words
     assert 'aria-label="Every" value="7"' in refused.text
     again = browser.post("/schedules", mine | {"seen": seen(refused.text)})

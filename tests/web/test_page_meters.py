@@ -129,7 +129,7 @@ def edit_what_somebody_else_changed(browser: Browser) -> None:
     mine = change | {"label": "Stable", "area": "Field", "seen": seen}
     refused = browser.post("/meters/barn", mine)
     assert refused.status == 422
-    assert "Refused: it was changed elsewhere in the meantime" in refused.words
+    assert "Refused: the settings were changed elsewhere in the meantime" in refused.words
     assert "Meadow" in refused.words
     assert 'name="area" value="Field"' in refused.text
     (seen,) = re.findall(r'name="seen" value="(\w+)"', refused.text)

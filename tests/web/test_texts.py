@@ -100,6 +100,8 @@ def test_numbers_are_written_for_people() -> None:
 )
 def test_a_warning_names_quantities_as_the_page_does(said: str, shown: str) -> None:
     assert FORMATS.sentence(said) == shown
+    # Sentences of the program are English: none is half German.
+    assert Formats(texts_of("de"), "Europe/Berlin").sentence(said) == shown
 
 
 def test_a_currency_has_one_sign_everywhere() -> None:
