@@ -41,7 +41,7 @@ MANY_HELD = 64
 MALFORMED = (ValueError, TypeError, AttributeError, LookupError, RecursionError)
 
 
-class Strays:
+class DiscardedMessages:
     """Logs discarded messages: the first, then how many per minute."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -59,7 +59,7 @@ class Strays:
         self._said_at, self._unsaid = self._clock(), 0
 
 
-STRAYS = Strays()
+DISCARDED = DiscardedMessages()
 
 # A message to be pushed to a Redis list: the key and the content.
 Unsent = tuple[str, str]
@@ -174,7 +174,7 @@ class Channel(RedisChannel):
             try:
                 return callback(message)
             except MALFORMED as error:
-                STRAYS.note(f"a message in {queue} is not one that a worker understands", error)
+                DISCARDED.note(f"a message in {queue} is not one that a worker understands", error)
                 message.reject()
                 return None
 
@@ -193,14 +193,14 @@ class Channel(RedisChannel):
         try:
             return bool(super()._brpop_read(**options))  # type: ignore[misc]  # untyped
         except MALFORMED as error:
-            STRAYS.note("something in a queue is not a message", error)
+            DISCARDED.note("something in a queue is not a message", error)
             return True
 
     def _receive(self) -> bool:
         try:
             return bool(super()._receive())  # type: ignore[misc]  # untyped
         except MALFORMED as error:
-            STRAYS.note("something sent to all workers is not a message", error)
+            DISCARDED.note("something sent to all workers is not a message", error)
             return True
 
     def _create_client(self, asynchronous: bool = False) -> Client:

@@ -80,7 +80,9 @@ def _warn_of_absence(call: Call) -> None:
         if "beat" not in call.presence.roles():
             warn("no scheduler is alive, so nothing runs at these times: start esquirell run")
     except UnavailableError as error:
-        warn(f"nothing runs at these times: {error}")
+        # An embedded Redis is there only while the service runs.
+        why = "start esquirell run" if call.settings.redis.embedded else str(error)
+        warn(f"nothing runs at these times: {why}")
 
 
 @schedule.command("add")

@@ -7,7 +7,7 @@ from contextlib import contextmanager, suppress
 from esquirell.daemon.restarting import RENEWAL
 from esquirell.domain.errors import UnavailableError
 from esquirell.runtime.root import Runtime
-from esquirell.runtime.self_report import Duties
+from esquirell.runtime.self_report import ProcessRoles
 from esquirell.runtime.shared import PasswordRefusedError
 from esquirell.settings import Settings, load
 
@@ -44,7 +44,7 @@ def _password(settings: Settings) -> str:
 @contextmanager
 def announcing(runtime: Runtime, role: str) -> Iterator[Callable[[], str]]:
     """Return a function that announces a role of this process; it is withdrawn at the end."""
-    runtime.self_report.duties = Duties((role,))
+    runtime.self_report.duties = ProcessRoles((role,))
     try:
         yield announcement(runtime, lambda: (role,))
     finally:

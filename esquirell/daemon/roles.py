@@ -21,7 +21,7 @@ from esquirell.daemon.watchdog import Gauge
 from esquirell.domain.errors import ConfigError, UnavailableError
 from esquirell.domain.meter import worker_of
 from esquirell.runtime.root import Runtime
-from esquirell.runtime.self_report import Duties
+from esquirell.runtime.self_report import ProcessRoles
 from esquirell.runtime.shared import QUEUES, Lease
 from esquirell.services.poll import POLL_LIMIT_S
 from esquirell.settings import private_files
@@ -118,11 +118,13 @@ def beat(runtime: Runtime) -> Role:
     return Role(("beat",), (Part("beat", beat.make),), standing_by=beat.standing_by)
 
 
-def duties_of(runtime: Runtime, role: Role, blocked: Callable[[], bool] = lambda: False) -> Duties:
+def duties_of(
+    runtime: Runtime, role: Role, blocked: Callable[[], bool] = lambda: False
+) -> ProcessRoles:
     """Return what a process of this role reports about itself; `blocked` is its worker's state."""
     served = tuple(queue or DEFAULT_QUEUE for queue in runtime.polling.served)
     works = any(name.partition("@")[0] == "worker" for name in role.names)
-    return Duties(role.names, role.standing_by, served if works else (), blocked)
+    return ProcessRoles(role.names, role.standing_by, served if works else (), blocked)
 
 
 def bridge(runtime: Runtime) -> Role:

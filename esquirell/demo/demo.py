@@ -19,10 +19,10 @@ from esquirell.demo.home import Home, own_environment, temporary_home
 from esquirell.demo.lines import Lines
 from esquirell.demo.plan import HOST, DemoError, Plan, check_platform
 from esquirell.demo.record import Record, Tally, settle
-from esquirell.demo.scene import Facts, Scene, View
 from esquirell.demo.screen import Screen
 from esquirell.demo.servers import Servers, choose_servers, running_broker
 from esquirell.demo.simulated_meters import SimulatedMeters
+from esquirell.demo.state import DemoState, Facts, View
 from esquirell.demo.watch import Watch
 from esquirell.runtime.unconfigured import Topics, connection_to
 from esquirell.settings.zones import machine_zone
@@ -61,7 +61,7 @@ def _run(plan: Plan, home: Home, guard: Guard, stopped: Flag) -> Tally:
             _view(Facts(plan, simulated.names, servers, home)) as view,
         ):
             garbage.settle()
-            Stage(plan, stopped, watch, record, (service, broker)).play(view)
+            DemoRun(plan, stopped, watch, record, (service, broker)).play(view)
         tally = settle(watch, record)
         _check_end(service, tally, stopped)
         return tally
@@ -118,7 +118,7 @@ def _check_end(service: Child, tally: Tally, stopped: Flag) -> None:
 
 
 @dataclass(slots=True)
-class Stage:
+class DemoRun:
     """Shows what happens until the time is over, somebody stops it, or a part ends by itself."""
 
     plan: Plan
@@ -133,7 +133,7 @@ class Stage:
         shown_at = 0.0
         while not self._over():
             if time.monotonic() - shown_at >= view.pause_s:
-                view.show(self._scene())
+                view.show(self._state())
                 shown_at = time.monotonic()
             self.stopped.wait(TICK_S)
 
@@ -154,10 +154,10 @@ class Stage:
     def _has_begun(self, seconds: int) -> bool:
         return self.watch.sight().readings > 0 or self.elapsed_s > seconds + FIRST_READING_S
 
-    def _scene(self) -> Scene:
+    def _state(self) -> DemoState:
         sight = self.watch.sight()
         if not sight.readings:
-            return Scene(self.elapsed_s, sight, Tally(0, 0), ())
+            return DemoState(self.elapsed_s, sight, Tally(0, 0), ())
         # In this order: what was published was stored before.
         tally = Tally(self.record.stored(), sight.readings)
-        return Scene(self.elapsed_s, sight, tally, self.record.schedules())
+        return DemoState(self.elapsed_s, sight, tally, self.record.schedules())

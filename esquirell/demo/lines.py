@@ -8,7 +8,7 @@ from typing import Any, Self
 import click
 
 from esquirell.demo.figures import figure
-from esquirell.demo.scene import Facts, Scene
+from esquirell.demo.state import DemoState, Facts
 
 
 class Lines:
@@ -19,14 +19,14 @@ class Lines:
     def __init__(self, facts: Facts) -> None:
         self._facts = facts
 
-    def show(self, scene: Scene) -> None:
+    def show(self, state: DemoState) -> None:
         """Print one line."""
         now = datetime.now(UTC).astimezone()
-        states = scene.sight.states
+        states = state.sight.states
         meters = "; ".join(
             _words(name, states[name]) for name in self._facts.meters if name in states
         )
-        news = f"{scene.tally}; {meters}" if meters else "the service is starting"
+        news = f"{state.tally}; {meters}" if meters else "the service is starting"
         click.echo(f"{now:%H:%M:%S}  {news}")
 
     def __enter__(self) -> Self:

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from esquirell.demo.figures import readings
 from esquirell.demo.record import Planned
-from esquirell.demo.scene import Facts, Scene, clock
+from esquirell.demo.state import DemoState, Facts, clock
 from esquirell.demo.watch import TimedMessage
 
 # With many meters, this many lines are left for messages.
@@ -30,9 +30,9 @@ class Screen:
         self._console = console
         self._live = Live(console=console, screen=True, auto_refresh=False)
 
-    def show(self, scene: Scene) -> None:
-        """Draw a scene."""
-        self._live.update(self._picture(scene), refresh=True)
+    def show(self, state: DemoState) -> None:
+        """Draw a state."""
+        self._live.update(self._picture(state), refresh=True)
 
     def __enter__(self) -> Self:
         """Take over the terminal."""
@@ -48,16 +48,16 @@ class Screen:
         """Restore the terminal."""
         self._live.stop()
 
-    def _picture(self, scene: Scene) -> Group:
-        above, progress, below = self._head(scene), list(_progress(scene)), list(self._hints())
+    def _picture(self, state: DemoState) -> Group:
+        above, progress, below = self._head(state), list(_progress(state)), list(self._hints())
         room = self._console.height - self._height([above, *progress, *below])
-        table = readings(scene.sight.states, self._facts.meters, room - LEAST_MESSAGES)
-        last = messages(scene.sight.last, room - self._height([table]))
+        table = readings(state.sight.states, self._facts.meters, room - LEAST_MESSAGES)
+        last = messages(state.sight.last, room - self._height([table]))
         return Group(above, table, *progress, *last, *below)
 
-    def _head(self, scene: Scene) -> RenderableType:
+    def _head(self, state: DemoState) -> RenderableType:
         seconds = self._facts.plan.seconds
-        running = clock(scene.elapsed_s) + (f" of {clock(seconds)}" if seconds else "")
+        running = clock(state.elapsed_s) + (f" of {clock(seconds)}" if seconds else "")
         left = Text.assemble(("esquirell demo", "bold"), f"  {self._facts.title}")
         return Group(two_ends(left, Text(running)), Text(self._facts.pace, "dim"))
 
@@ -77,17 +77,17 @@ class Screen:
         return len(self._console.render_lines(Group(*parts), pad=False))
 
 
-def _progress(scene: Scene) -> Iterable[RenderableType]:
-    begun = scene.sight.readings > 0
-    rows = [_planned(schedule) for schedule in scene.schedules]
+def _progress(state: DemoState) -> Iterable[RenderableType]:
+    begun = state.sight.readings > 0
+    rows = [_planned(schedule) for schedule in state.schedules]
     yield Text()
     yield rule("schedules")
     yield two_ends(
         rows[0] if rows else Text("none" if begun else "the service is starting"),
-        Text(str(scene.tally) if begun else "", "bold"),
+        Text(str(state.tally) if begun else "", "bold"),
     )
     yield from rows[1:]
-    yield rule(f"messages: {scene.sight.messages}")
+    yield rule(f"messages: {state.sight.messages}")
 
 
 def _planned(planned: Planned) -> Text:

@@ -29,7 +29,7 @@ Range = tuple[float, float]
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class HeldValues:
     """The values of a reading (at `at`), which hold until the next one, at most until `until`."""
 
     at: float
@@ -63,13 +63,13 @@ class Batch:
             {at - begin: ranges for at, ranges in self.ranges.items() if begin <= at < end},
         )
 
-    def held(self, place: int = -1) -> Held:
+    def held(self, place: int = -1) -> HeldValues:
         """Return what one reading, by default the last, holds for the time after it."""
         at = self.moments[place]
         hold_s = self.holds[place] if self.holds else None
         values = {key: column[place] for key, column in self.values.items()}
         known = {key: value for key, value in values.items() if value is not None}
-        return Held(at, at + (USUAL_GAP_S if hold_s is None else hold_s), known)
+        return HeldValues(at, at + (USUAL_GAP_S if hold_s is None else hold_s), known)
 
     def durations(self, end: float) -> list[float]:
         """Return for how long (s) each reading holds, until `end` at most."""
@@ -100,7 +100,7 @@ class Hour:
     _kept: Statistic | None = None
     _absorbed: list[tuple[Statistic, float]] = field(default_factory=list)
 
-    def measure(self, batch: Batch, held: Held | None, now: float) -> None:
+    def measure(self, batch: Batch, held: HeldValues | None, now: float) -> None:
         """Take the readings of the hour, and what the reading before them holds.
 
         Energies are booked apart. An hour that is not over counts until `now`.
@@ -176,7 +176,7 @@ class Hour:
 _Carried = tuple[Mapping[str, float], float]
 
 
-def _carried(held: Held | None, begin: float, first: float) -> _Carried | None:
+def _carried(held: HeldValues | None, begin: float, first: float) -> _Carried | None:
     """Return the values that hold from `begin` on, and for how long (s)."""
     lasting = min(held.until, first) - begin if held else 0.0
     return (held.values, lasting) if held and lasting > 0 else None

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import cast
 
 from esquirell.domain.booking import Booking, Sample, book
-from esquirell.domain.hour import DEMAND_ENERGY, Batch, Column, Counters, Held, Hour
+from esquirell.domain.hour import DEMAND_ENERGY, Batch, Column, Counters, HeldValues, Hour
 from esquirell.domain.periods import Calendar, Period
 from esquirell.domain.statistic import Statistic, is_energy
 
@@ -40,7 +40,7 @@ class Hours:
         self._hours: dict[float, Hour] = {}
         self._moments: list[float] = []
         self._across: list[Statistic] = []
-        self.held: Held | None = None
+        self.held: HeldValues | None = None
         self.reach = self._start
 
     def worked_up(self, end: float) -> list[Hour]:

@@ -17,7 +17,7 @@ from esquirell.runtime.facts import VERSION
 from esquirell.services.capture import Capture
 from esquirell.services.lines import Lines, may_be_held
 from esquirell.settings import Settings
-from esquirell.tuya.cloud.account import Account, Spent
+from esquirell.tuya.cloud.account import Account, RequestCount
 from esquirell.tuya.cloud.cloud import DEVICES, Cloud, CloudKeys, NoCloud
 from esquirell.tuya.device_files import Addresses, Descriptions, Products
 from esquirell.tuya.discovery.finder import Finder
@@ -150,9 +150,9 @@ class Devices:
         pace_s = self.interval_s(meter.name)
         return "kept" if meter.enabled and pace_s <= KEEP_UP_TO_S else "closed"
 
-    def requests_spent(self) -> Spent:
+    def requests_spent(self) -> RequestCount:
         """Return how many requests were sent to the cloud."""
-        return self.cloud.spent() if self.cloud else Spent()
+        return self.cloud.spent() if self.cloud else RequestCount()
 
     def described(self, meter: Meter) -> Device:
         """Describe the device of a meter as `describe`, once per configuration of it."""

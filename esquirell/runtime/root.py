@@ -34,8 +34,7 @@ from esquirell.services.control import Control
 from esquirell.services.edits import Edits
 from esquirell.services.handlers import Handlers
 from esquirell.services.health import Configured, Health, LocalFacts
-from esquirell.services.inventory import Inventory
-from esquirell.services.inventory import Known as KnownMeters
+from esquirell.services.inventory import ConfiguredMeters, Inventory
 from esquirell.services.jobs import Jobs
 from esquirell.services.poll import USUAL_INTERVAL_S
 from esquirell.services.schedules import Schedules
@@ -235,7 +234,7 @@ class Runtime:
         """Writes meters that are added while the service runs."""
         return Inventory(
             MeterFiles(self.settings.state_dir),
-            lambda: KnownMeters(self.settings.meters, self.settings.added, self.left_out()),
+            lambda: ConfiguredMeters(self.settings.meters, self.settings.added, self.left_out()),
             self.devices.try_out,
             self.devices.note,
             self.devices.reports_often,

@@ -27,7 +27,7 @@ Nothing = Callable[[], tuple[str, ...]]
 
 
 @dataclass(frozen=True, slots=True)
-class Duties:
+class ProcessRoles:
     """What the daemon knows about this process: `blocked` says when it can't work on anything."""
 
     roles: tuple[str, ...] = ()
@@ -98,7 +98,7 @@ class SelfReport:
         self._punctuality = Punctuality(
             self._pace_s, lambda: polling.poller.polled_at, polling.upkeep.clock
         )
-        self.duties = Duties()
+        self.duties = ProcessRoles()
 
     def process(self) -> Process:
         """Return the description of this process; never raises."""

@@ -18,7 +18,7 @@ from esquirell.tuya.device_files import Addresses
 from esquirell.tuya.discovery.finder import Finder
 from esquirell.tuya.discovery.listener import Announcement, Listener
 from esquirell.tuya.lan.loop import Loop
-from esquirell.tuya.lan.network import Network, Nobody
+from esquirell.tuya.lan.network import Network, NullListener
 from esquirell.tuya.simulator import SimulatedMeter
 from esquirell.tuya.simulator.simulated_house import DAY_S, SimulatedHouse
 from esquirell.tuya.transport import LocalTransport
@@ -64,7 +64,7 @@ def local_transport(folder: Path) -> LocalTransport:
         interval_s=lambda _: 0.0,
         finder=Finder(),
         addresses=Addresses(folder),
-        listener=Nobody(),
+        listener=NullListener(),
         loop=Loop(),
     )
     return LocalTransport(network)

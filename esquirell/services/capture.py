@@ -43,7 +43,7 @@ class Describe(Protocol):
         ...
 
 
-class OneReader(Protocol):
+class SingleReader(Protocol):
     """Asks one meter at a time."""
 
     def read(self, question: Question) -> RawDatapoints:
@@ -59,7 +59,7 @@ class Capture:
 
     def __init__(
         self,
-        transport: OneReader,
+        transport: SingleReader,
         describe: Describe,
         profile_of: Callable[[Meter], Profile],
         decode: Callable[[Meter, Mapping[str, Any]], Decoded],

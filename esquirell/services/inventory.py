@@ -46,7 +46,7 @@ class MeterFiles(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class ConfiguredMeters:
     """The meters in force, and the names of those that were added here.
 
     `left_out` are those whose files are damaged, and why.
@@ -74,7 +74,7 @@ class Inventory:
     """
 
     files: MeterFiles
-    known: Callable[[], Known]
+    known: Callable[[], ConfiguredMeters]
     read: Callable[[Meter, Device | None], Reading]
     note: Callable[[str, Device], None]
     reports_often: Callable[[Meter], bool]
@@ -175,7 +175,7 @@ class Inventory:
         if fields.device is not None:
             self.note(meter.device_id, fields.device)
 
-    def _refuse_double(self, meter: Meter, known: Known) -> None:
+    def _refuse_double(self, meter: Meter, known: ConfiguredMeters) -> None:
         for other in known.meters:
             same = (other.device_id, other.cid) == (meter.device_id, meter.cid)
             if same and other.name != meter.name:

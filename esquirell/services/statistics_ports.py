@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Protocol
 
-from esquirell.domain.hour import Batch, Counters, Held
+from esquirell.domain.hour import Batch, Counters, HeldValues
 from esquirell.domain.periods import Resolution
 from esquirell.domain.statistic import Progress, Statistic, Watermark
 
@@ -37,7 +37,7 @@ class StatisticsTransaction(Protocol):
         """Return the readings from `since` until just before `until`."""
         ...
 
-    def first_readings(self, since: datetime, until: datetime) -> tuple[Held | None, Batch]:
+    def first_readings(self, since: datetime, until: datetime) -> tuple[HeldValues | None, Batch]:
         """Return the same, and what the last reading before `since` holds."""
         ...
 

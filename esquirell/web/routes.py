@@ -102,7 +102,7 @@ def _rules() -> list[Rule]:
         url(r"/api/v1/statistics", rows.Rows, {"since": "30d", "view": "day"}),
         url(r"/api/v1/cost", rows.Costs),
         url(r"/api/v1/log", listed.Logged),
-        url(r"/api/v1/log/([0-9a-f-]{36})", listed.LoggedOne),
+        url(r"/api/v1/log/([0-9a-f-]{36})", listed.LogEntryApi),
         url(r"/api/v1/events", events.Events),
         url(r"/api/v1/openapi.json", listed.OpenApi),
         url(r"/api/v1/requests/([a-z/]+)", requests.Requests),

@@ -73,6 +73,11 @@ def test_a_list_says_that_nobody_schedules(
     )
 
 
+def test_without_a_service_an_embedded_redis_is_no_fault(home: Callable[..., list[str]]) -> None:
+    said = esquirell("schedule", "list", *home("embedded")[:2])
+    assert said.err.endswith("warning: nothing runs at these times: start esquirell run\n")
+
+
 def test_a_list_is_printed_without_celery(home: Callable[..., list[str]]) -> None:
     """It takes longer to load than all else that the command does."""
     options = home()

@@ -18,9 +18,9 @@ from esquirell.demo.own_house import House, picture
 from esquirell.demo.own_house import line as line_of
 from esquirell.demo.plan import Plan
 from esquirell.demo.record import Planned, Tally
-from esquirell.demo.scene import Facts, Scene, clock
 from esquirell.demo.screen import Screen
 from esquirell.demo.servers import Broker, Page, Servers
+from esquirell.demo.state import DemoState, Facts, clock
 from esquirell.demo.watch import TimedMessage, Watch, WatchState
 from esquirell.domain.schedule import Schedule
 from esquirell.runtime.unconfigured import Topics, connection_to
@@ -45,17 +45,17 @@ FACTS = Facts(
 )
 
 
-def drawn(facts: Facts, scene: Scene) -> list[str]:
+def drawn(facts: Facts, scene: DemoState) -> list[str]:
     console = Console(file=io.StringIO(), width=80, height=24)
     picture = Screen(facts, console)._picture(scene)
     return ["".join(part.text for part in line).rstrip() for line in console.render_lines(picture)]
 
 
-def scene(states: dict[str, Any], planned: Sequence[Planned] = ()) -> Scene:
+def scene(states: dict[str, Any], planned: Sequence[Planned] = ()) -> DemoState:
     heard = [
         TimedMessage(datetime.now(UTC), f"esquirell/{number}", "{}" * 99) for number in range(50)
     ]
-    return Scene(42.4, WatchState(states, 7, 50, tuple(heard)), Tally(7, 7), planned)
+    return DemoState(42.4, WatchState(states, 7, 50, tuple(heard)), Tally(7, 7), planned)
 
 
 def test_figures_have_the_decimals_of_their_quantity() -> None:

@@ -25,7 +25,7 @@ from esquirell.services.control import Control
 from esquirell.services.edits import Edits
 from esquirell.services.handlers import Handlers
 from esquirell.services.health import Configured, Health, LocalFacts
-from esquirell.services.inventory import Inventory, Known
+from esquirell.services.inventory import ConfiguredMeters, Inventory
 from esquirell.services.jobs import Jobs
 from esquirell.services.schedules import Schedules
 
@@ -260,7 +260,7 @@ class Bench:
 
         return Inventory(
             self.files,
-            lambda: Known(self.meters(), tuple(self.files.tables)),
+            lambda: ConfiguredMeters(self.meters(), tuple(self.files.tables)),
             self.files.reading,
             self.files.note,
             lambda meter: meter.address == "10.0.0.10",

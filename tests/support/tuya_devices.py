@@ -19,7 +19,7 @@ from esquirell.domain.raw_datapoints import Question
 from esquirell.tuya.device_files import Addresses
 from esquirell.tuya.discovery.finder import Finder
 from esquirell.tuya.lan.loop import Loop
-from esquirell.tuya.lan.network import Keep, Limits, Listener, Network, Nobody
+from esquirell.tuya.lan.network import Keep, Limits, Listener, Network, NullListener
 from esquirell.tuya.simulator import SimulatedMeter
 from esquirell.tuya.transport import LocalTransport
 
@@ -85,7 +85,7 @@ class LanReader(LocalTransport):
             interval_s=lambda _: 60.0,
             finder=finder or Finder(),
             addresses=addresses or Addresses(lock_dir / "addresses"),
-            listener=listener or Nobody(),
+            listener=listener or NullListener(),
             loop=self.loop,
             limits=limits,
         )

@@ -18,7 +18,7 @@ from esquirell.runtime.devices import Devices
 from esquirell.settings import Settings
 from esquirell.tuya.discovery.finder import Finder
 from esquirell.tuya.discovery.listener import Ports
-from esquirell.tuya.lan.network import Nobody
+from esquirell.tuya.lan.network import NullListener
 
 PRODUCT = "gqmmtjclqb7reg5p"
 # What the simulated meter says: 230.1 V of phase a and -1250 W, if one knows the product.
@@ -60,7 +60,7 @@ def devices(settings: Settings, announced: list[Change], stack: ExitStack) -> De
     made = Devices(
         lambda: settings,
         lambda _: 60.0,
-        Nobody,
+        NullListener,
         lambda: datetime.now(UTC),
         lambda _, change: announced.append(change),
     )

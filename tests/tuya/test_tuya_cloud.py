@@ -10,7 +10,7 @@ from support.tuya_cloud import API_KEY, API_SECRET, DEVICE_ID, TuyaCloud, device
 
 from esquirell.domain.errors import MeterUnreachableError
 from esquirell.domain.meter import Meter
-from esquirell.tuya.cloud.account import Account, Spent
+from esquirell.tuya.cloud.account import Account, RequestCount
 from esquirell.tuya.cloud.cloud import Cloud
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -167,12 +167,12 @@ def test_a_cloud_that_is_away_is_left_alone_for_a_while(tmp_path: Path) -> None:
     spent = cloud.spent()
     with pytest.raises(MeterUnreachableError, match="can't be reached"):
         cloud.read(METER)
-    assert cloud.spent() == spent == Spent(3, 3)
+    assert cloud.spent() == spent == RequestCount(3, 3)
 
 
 def test_the_budget_is_kept_by_all_processes(server: TuyaCloud, tmp_path: Path) -> None:
     a_cloud(server.url, tmp_path, limits=(5, 0)).read(METER)
-    assert a_cloud(server.url, tmp_path).spent() == Spent(4, 4)
+    assert a_cloud(server.url, tmp_path).spent() == RequestCount(4, 4)
     sentence = failed(a_cloud(server.url, tmp_path, limits=(5, 0)))
     assert "the 5 requests to the Tuya cloud that [cloud] allows in a day are used up" in sentence
     assert "requests_per_day" in sentence
@@ -182,9 +182,9 @@ def test_the_budget_is_kept_by_all_processes(server: TuyaCloud, tmp_path: Path) 
 def test_the_budget_is_new_each_day_and_each_month(server: TuyaCloud, tmp_path: Path) -> None:
     a_cloud(server.url, tmp_path).read(METER)
     tomorrow = a_cloud(server.url, tmp_path, now=NOW.replace(day=23), limits=(4, 5))
-    assert tomorrow.spent() == Spent(0, 4)
+    assert tomorrow.spent() == RequestCount(0, 4)
     assert "in a month are used up" in failed(tomorrow)
-    assert a_cloud(server.url, tmp_path, now=NOW.replace(month=12)).spent() == Spent()
+    assert a_cloud(server.url, tmp_path, now=NOW.replace(month=12)).spent() == RequestCount()
 
 
 @pytest.mark.parametrize(

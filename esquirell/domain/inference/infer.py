@@ -158,9 +158,9 @@ def _settle(several: list[InferredDatapoint], sums: Sequence[float]) -> None:
 
 
 def _strength(point: InferredDatapoint) -> tuple[bool, bool, bool, bool]:
-    spoken = set(words.words_of(point.spec.code))
-    total = bool({"total", "all"} & spoken)
-    return point.value is not None, bool(spoken & _WAYS), total, "add" not in spoken
+    tokens = set(words.words_of(point.spec.code))
+    total = bool({"total", "all"} & tokens)
+    return point.value is not None, bool(tokens & _WAYS), total, "add" not in tokens
 
 
 def _drop_sum_of_the_other_way(key: str, rivals: dict[str, list[InferredDatapoint]]) -> None:

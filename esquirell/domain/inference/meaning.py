@@ -76,26 +76,26 @@ def meaning_of(spec: Specified) -> Meaning | None:
     code, unit = spec.code, unit_of(spec.unit)
     if code == "cur_neutral":
         return Meaning("energy_export") if _is(unit, "energy") else None
-    spoken = words.words_of(code)
-    if spoken[: len(_BEFORE)] == _BEFORE:
-        spoken = spoken[len(_BEFORE) :]
-    if "add" in spoken:
-        return _increment(spoken, spec)
-    if spoken in (("leakage", "current"), ("residual", "current"), ("cur", "leakage")):
+    tokens = words.words_of(code)
+    if tokens[: len(_BEFORE)] == _BEFORE:
+        tokens = tokens[len(_BEFORE) :]
+    if "add" in tokens:
+        return _increment(tokens, spec)
+    if tokens in (("leakage", "current"), ("residual", "current"), ("cur", "leakage")):
         return Meaning("leakage_current") if code != "Leakage_current" else None
-    if is_chosen(spec) or (spec.of_a_day and "energy" in spoken):
+    if is_chosen(spec) or (spec.of_a_day and "energy" in tokens):
         return None
-    found = _measured(spoken, unit, spec)
+    found = _measured(tokens, unit, spec)
     if found is None and unit is not None:
-        found = _measured(words.spelt(spoken), unit, spec) or _by_unit(spoken, unit)
+        found = _measured(words.spelt(tokens), unit, spec) or _by_unit(tokens, unit)
     is_energy = found is not None and found.quantity.startswith("energy")
-    return None if is_energy and spec.report == "sum" and not _TOTALS & set(spoken) else found
+    return None if is_energy and spec.report == "sum" and not _TOTALS & set(tokens) else found
 
 
 def is_chosen(spec: Specified) -> bool:
     """Whether somebody sets a datapoint, or it says no measurement: by its words and room."""
-    spoken, unit = set(words.spelt(words.words_of(spec.code))), unit_of(spec.unit)
-    if words.NEVER & spoken and not _is_of_battery(spoken, unit):
+    tokens, unit = set(words.spelt(words.words_of(spec.code))), unit_of(spec.unit)
+    if words.NEVER & tokens and not _is_of_battery(tokens, unit):
         return True
     chosen = unit is not None and unit.dimension in _CHOSEN
     return chosen and (spec.lowest or 0) >= _CHOSEN_FROM
@@ -105,33 +105,33 @@ def frame_suffix(code: str, kind: str) -> str | None:
     """Return the phase, channel or place of a packed frame; None if the code names none."""
     if kind not in _FRAME_KINDS and not _TEXT_FRAME.fullmatch(code):
         return None
-    spoken = words.words_of(code)
-    if kind in _FRAME_KINDS and spoken in _WHOLE:
+    tokens = words.words_of(code)
+    if kind in _FRAME_KINDS and tokens in _WHOLE:
         return ""
-    if not {"phase", "data"} & set(spoken):
+    if not {"phase", "data"} & set(tokens):
         return None
-    rest = [word for word in spoken if word not in _FRAME_WORDS]
+    rest = [word for word in tokens if word not in _FRAME_WORDS]
     return _suffix(rest) if len(rest) <= 1 else None
 
 
-def _increment(spoken: tuple[str, ...], spec: Specified) -> Meaning | None:
+def _increment(tokens: tuple[str, ...], spec: Specified) -> Meaning | None:
     """Take add_ele, an increment since the last report, for a total if it has room for one."""
-    if spoken[:2] == ("pro", "add"):
+    if tokens[:2] == ("pro", "add"):
         return Meaning("energy_export", sure=False)
-    if "ele" not in spoken or not _is_counter(spec):
+    if "ele" not in tokens or not _is_counter(spec):
         return None
-    suffix = _suffix([word for word in spoken if word not in ("add", "ele")])
+    suffix = _suffix([word for word in tokens if word not in ("add", "ele")])
     return None if suffix is None else Meaning("energy_import", suffix)
 
 
 def counter_added_to(spec: Specified) -> str | None:
     """Return the counter that increments (`add_ele`) add to; None for what is no increment."""
-    spoken = words.words_of(spec.code)
-    if not {"add", "ele"} <= set(spoken) or (spec.highest or 0) > _INCREMENT_ROOM:
+    tokens = words.words_of(spec.code)
+    if not {"add", "ele"} <= set(tokens) or (spec.highest or 0) > _INCREMENT_ROOM:
         return None
     if spec.report == "minux":
         return None
-    suffix = _suffix([word for word in spoken if word not in ("add", "ele")])
+    suffix = _suffix([word for word in tokens if word not in ("add", "ele")])
     return None if suffix is None else Meaning("energy_import", suffix).key
 
 
@@ -140,25 +140,25 @@ def _is_counter(spec: Specified) -> bool:
     return spec.report == "minux" or (spec.highest or 0) >= _COUNTER_ROOM
 
 
-def _is_of_battery(spoken: Collection[str], unit: Unit | None) -> bool:
+def _is_of_battery(tokens: Collection[str], unit: Unit | None) -> bool:
     """Return whether a charge is that of a battery, counted in kWh."""
-    of_battery = words.BATTERY & set(spoken) and words.STORED_IN_BATTERY.keys() & set(spoken)
-    return bool(of_battery) and _is(unit, "energy") and len(words.NEVER & set(spoken)) == 1
+    of_battery = words.BATTERY & set(tokens) and words.STORED_IN_BATTERY.keys() & set(tokens)
+    return bool(of_battery) and _is(unit, "energy") and len(words.NEVER & set(tokens)) == 1
 
 
-def _measured(spoken: tuple[str, ...], unit: Unit | None, spec: Specified) -> Meaning | None:
+def _measured(tokens: tuple[str, ...], unit: Unit | None, spec: Specified) -> Meaning | None:
     rules = (_charge, _temperature, _factor, _frequency, _energy, _power, _voltage, _current)
     for rule in rules:
-        found = rule(frozenset(spoken), unit, spec)
+        found = rule(frozenset(tokens), unit, spec)
         if found is None:
             continue
         quantity, used = found
-        suffix = _suffix([word for word in spoken if word not in used | words.NOISE])
+        suffix = _suffix([word for word in tokens if word not in used | words.NOISE])
         return None if suffix is None else _placed(quantity, suffix)
     return None
 
 
-def _by_unit(spoken: tuple[str, ...], unit: Unit) -> Meaning | None:
+def _by_unit(tokens: tuple[str, ...], unit: Unit) -> Meaning | None:
     """Let the unit decide where no word does: `DeviceKw`, `ua`, `PVI`; what else is said must fit.
 
     Energy is left out, as it takes more than a unit to tell a counter from a session.
@@ -167,11 +167,11 @@ def _by_unit(spoken: tuple[str, ...], unit: Unit) -> Meaning | None:
     if quantity is None:
         return None
     places: list[str] = []
-    for word in spoken:
+    for word in tokens:
         if word in words.NOISE or word in _BESIDE[unit.dimension]:
             continue
         place = words.place_of(word) or words.place_beside(word, unit.dimension)
-        if spoken == (word,) and word in words.LETTERS.get(unit.dimension, ()):
+        if tokens == (word,) and word in words.LETTERS.get(unit.dimension, ()):
             place = ""  # `A` in amperes is no phase
         if place is None:
             return None
@@ -187,17 +187,17 @@ def _placed(quantity: str, suffix: str) -> Meaning | None:
     return Meaning("energy_generated", suffix) if suffix.startswith("pv") else None
 
 
-_Told = tuple[str, frozenset[str]] | None
+_Match = tuple[str, frozenset[str]] | None
 
 
-def _charge(spoken: frozenset[str], _unit: Unit | None, _spec: Specified) -> _Told:
-    if "soc" in spoken or spoken == {"battery", "percentage"}:
+def _charge(tokens: frozenset[str], _unit: Unit | None, _spec: Specified) -> _Match:
+    if "soc" in tokens or tokens == {"battery", "percentage"}:
         return "state_of_charge", frozenset({"soc", "percentage", "battery", "bat", "current"})
     return None
 
 
-def _temperature(spoken: frozenset[str], unit: Unit | None, _spec: Specified) -> _Told:
-    if not spoken & words.TEMPERATURE or _is(unit, "fahrenheit"):
+def _temperature(tokens: frozenset[str], unit: Unit | None, _spec: Specified) -> _Match:
+    if not tokens & words.TEMPERATURE or _is(unit, "fahrenheit"):
         return None
     if unit is not None and unit.dimension not in ("temperature", "energy"):
         return None  # the sign of degrees is also that of kWh
@@ -205,17 +205,17 @@ def _temperature(spoken: frozenset[str], unit: Unit | None, _spec: Specified) ->
     return "temperature", words.TEMPERATURE | inside
 
 
-def _frequency(spoken: frozenset[str], unit: Unit | None, spec: Specified) -> _Told:
-    if not spoken & words.FREQUENCY or (unit is not None and not _is(unit, "frequency")):
+def _frequency(tokens: frozenset[str], unit: Unit | None, spec: Specified) -> _Match:
+    if not tokens & words.FREQUENCY or (unit is not None and not _is(unit, "frequency")):
         return None
     if (spec.lowest or 0) < 0:
         return None  # that of a compressor, which can be off
     return "frequency", words.FREQUENCY | {"ac", "grid", "power"}
 
 
-def _factor(spoken: frozenset[str], unit: Unit | None, spec: Specified) -> _Told:
-    if not (spoken & {"pf", "cosphi", "cosfi", "cos"} or {"power", "factor"} <= spoken):
-        alone = spoken & words.FACTOR and spoken <= words.FACTOR | words.NOISE
+def _factor(tokens: frozenset[str], unit: Unit | None, spec: Specified) -> _Match:
+    if not (tokens & {"pf", "cosphi", "cosfi", "cos"} or {"power", "factor"} <= tokens):
+        alone = tokens & words.FACTOR and tokens <= words.FACTOR | words.NOISE
         if not alone or not _reaches_one(spec) or (unit is not None and not _is(unit, "share")):
             return None
     return "power_factor", words.FACTOR | {"power"}
@@ -238,72 +238,72 @@ def room(spec: Specified) -> float | None:
     return float(spec.highest / 10**spec.scale * unit.size)
 
 
-def _is_of_a_day(spoken: Collection[str], spec: Specified) -> bool:
+def _is_of_a_day(tokens: Collection[str], spec: Specified) -> bool:
     """Return whether a counter is filled within months: it is that of a day or a session."""
     holds = room(spec)
-    if holds is None or _TOTALS & set(spoken):
+    if holds is None or _TOTALS & set(tokens):
         return False
-    return holds < LEAST_ROOM_KWH or (holds == LEAST_ROOM_KWH and not words.USE & set(spoken))
+    return holds < LEAST_ROOM_KWH or (holds == LEAST_ROOM_KWH and not words.USE & set(tokens))
 
 
-def _energy(spoken: frozenset[str], unit: Unit | None, spec: Specified) -> _Told:
+def _energy(tokens: frozenset[str], unit: Unit | None, spec: Specified) -> _Match:
     """Recognise energy by its word, or by its unit where the code says power or consumption."""
-    if _is_of_a_day(spoken, spec):
+    if _is_of_a_day(tokens, spec):
         return None
-    stores = spoken & words.BATTERY and spoken & words.STORED_IN_BATTERY.keys()
-    by_unit = _is(unit, "energy") and bool(spoken & _COUNTED or stores)
+    stores = tokens & words.BATTERY and tokens & words.STORED_IN_BATTERY.keys()
+    by_unit = _is(unit, "energy") and bool(tokens & _COUNTED or stores)
     # One letter is the whole code of a meter that has p, q and s as well.
-    by_letter = _is(unit, "energy") and spoken <= words.LETTERS["energy"]
-    if not (spoken & words.ENERGY or by_unit or by_letter):
+    by_letter = _is(unit, "energy") and tokens <= words.LETTERS["energy"]
+    if not (tokens & words.ENERGY or by_unit or by_letter):
         return None
     if unit is not None and unit.dimension not in ("energy", "other"):
         return None
-    if {"reactive", "apparent"} & spoken:
+    if {"reactive", "apparent"} & tokens:
         return None
     used = words.ENERGY | words.IMPORT | words.EXPORT | {"active", "power", "p"}
     used |= words.LETTERS["energy"] if by_letter else frozenset()
     stored = dict(words.STORED)
-    if spoken & words.BATTERY:
+    if tokens & words.BATTERY:
         stored |= words.STORED_IN_BATTERY
     for word, quantity in stored.items():
-        if word in spoken:
+        if word in tokens:
             return quantity, used | {word, "pv", *words.BATTERY}
-    if not spoken & (words.IMPORT | _ADDED_UP) and "ele" not in spoken:
+    if not tokens & (words.IMPORT | _ADDED_UP) and "ele" not in tokens:
         used -= {"electric", "electricity"}
-    return ("energy_export" if spoken & words.EXPORT else "energy_import"), used
+    return ("energy_export" if tokens & words.EXPORT else "energy_import"), used
 
 
 _POWERS = ("power", "reactive", "apparent", "other")
 _TOTAL_OR_PHASE = frozenset("abct")
 
 
-def _power(spoken: frozenset[str], unit: Unit | None, _spec: Specified) -> _Told:
-    by_unit = _is(unit, "power") and "consumption" in spoken
+def _power(tokens: frozenset[str], unit: Unit | None, _spec: Specified) -> _Match:
+    by_unit = _is(unit, "power") and "consumption" in tokens
     # Beside a phase or `t` for total it is a power, elsewhere a password.
-    short = "pw" in spoken and spoken & _TOTAL_OR_PHASE
-    named = (spoken & words.POWER or short) and "consumption" not in spoken
+    short = "pw" in tokens and tokens & _TOTAL_OR_PHASE
+    named = (tokens & words.POWER or short) and "consumption" not in tokens
     if not (named or by_unit) or (unit is not None and unit.dimension not in _POWERS):
         return None
-    if unit is None and spoken & words.BATTERY:
+    if unit is None and tokens & words.BATTERY:
         return None  # that is how full it is
     used = words.POWER | {"active", "consumption", "pw"}
     if _is(unit, "power"):
         used |= {"current"}
-    if "reactive" in spoken or _is(unit, "reactive"):
+    if "reactive" in tokens or _is(unit, "reactive"):
         return "reactive_power", used | {"reactive", "inactive"}
-    if "apparent" in spoken or _is(unit, "apparent"):
+    if "apparent" in tokens or _is(unit, "apparent"):
         return "apparent_power", used | {"apparent"}
-    return "active_power", used | ({"output"} if "inverter" in spoken else frozenset())
+    return "active_power", used | ({"output"} if "inverter" in tokens else frozenset())
 
 
-def _voltage(spoken: frozenset[str], unit: Unit | None, _spec: Specified) -> _Told:
-    if not spoken & words.VOLTAGE or _is(unit, "share"):
+def _voltage(tokens: frozenset[str], unit: Unit | None, _spec: Specified) -> _Match:
+    if not tokens & words.VOLTAGE or _is(unit, "share"):
         return None
     return "voltage", words.VOLTAGE | {"current"}
 
 
-def _current(spoken: frozenset[str], unit: Unit | None, _spec: Specified) -> _Told:
-    if not spoken & words.CURRENT or (unit is not None and unit.dimension in _OTHERS):
+def _current(tokens: frozenset[str], unit: Unit | None, _spec: Specified) -> _Match:
+    if not tokens & words.CURRENT or (unit is not None and unit.dimension in _OTHERS):
         return None
     return "current", words.CURRENT | {"electric"}
 

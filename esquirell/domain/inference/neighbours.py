@@ -51,8 +51,8 @@ def _shared_voltage(points: Sequence[InferredDatapoint]) -> None:
 
 def _both_ways(points: Sequence[InferredDatapoint]) -> None:
     """Drop `total_energy` beside counters of either way: it is the sum of both, no import."""
-    spoken = [set(words_of(point.spec.code)) for point in points]
-    if any("energy" in one and one & _BOTH_WAYS for one in spoken):
+    tokens = [set(words_of(point.spec.code)) for point in points]
+    if any("energy" in one and one & _BOTH_WAYS for one in tokens):
         for point in points:
             if point.spec.code.lower() == "total_energy":
                 point.meaning = None
@@ -61,10 +61,10 @@ def _both_ways(points: Sequence[InferredDatapoint]) -> None:
 def _directions(points: Sequence[InferredDatapoint]) -> None:
     """Let a direction give a magnitude its sign; what has a sign of its own keeps it."""
     for beside in points:
-        spoken = words_of(beside.spec.code)
-        if "direction" not in spoken:
+        tokens = words_of(beside.spec.code)
+        if "direction" not in tokens:
             continue
-        places = [place_of(word) or "" for word in spoken]
+        places = [place_of(word) or "" for word in tokens]
         suffix = next((place for place in places if place), "")
         for point in points:
             if _goes_by(point, suffix):

@@ -113,9 +113,9 @@ def words_of(code: str) -> tuple[str, ...]:
     )
 
 
-def spelt(spoken: Iterable[str]) -> tuple[str, ...]:
+def spelt(tokens: Iterable[str]) -> tuple[str, ...]:
     """Correct the words that are one letter off a known one: `votage`, `curent`, `poewr`."""
-    return tuple(_spelt(word) for word in spoken)
+    return tuple(_spelt(word) for word in tokens)
 
 
 def place_of(word: str) -> str | None:

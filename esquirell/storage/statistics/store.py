@@ -10,7 +10,7 @@ from sqlalchemy import CursorResult, Executable
 from sqlalchemy.engine import Connection
 
 from esquirell.domain.cost import HourlyEnergy
-from esquirell.domain.hour import Batch, Counters, Held
+from esquirell.domain.hour import Batch, Counters, HeldValues
 from esquirell.domain.periods import Resolution
 from esquirell.domain.statistic import Periods, Progress, Statistic, Watermark
 from esquirell.storage import meters
@@ -132,7 +132,7 @@ class Transaction:
             self._run(statements.READINGS, since=since, until=until).all()
         )
 
-    def first_readings(self, since: datetime, until: datetime) -> tuple[Held | None, Batch]:
+    def first_readings(self, since: datetime, until: datetime) -> tuple[HeldValues | None, Batch]:
         """Return the same, and the last reading before `since`."""
         rows = self._run(statements.READINGS_AND_ONE_BEFORE, since=since, until=until).all()
         if rows and rows[0].measured_at < since:

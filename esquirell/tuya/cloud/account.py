@@ -28,7 +28,7 @@ class Account:
 
 
 @dataclass(frozen=True, slots=True)
-class Spent:
+class RequestCount:
     """The requests of the present day and month, in UTC."""
 
     today: int = 0
@@ -43,12 +43,12 @@ class Quota:
         self._account = account
         self._clock = clock
 
-    def spent(self) -> Spent:
+    def spent(self) -> RequestCount:
         """Return what was spent so far."""
         try:
             return self._read(self._file.read_bytes())
         except OSError:
-            return Spent()
+            return RequestCount()
 
     def spend(self) -> None:
         """Count a request that is about to be made.
@@ -59,7 +59,7 @@ class Quota:
             with self._locked() as file:
                 spent = self._read(os.pread(file, 4096, 0))
                 self._check(spent)
-                line = self._line(Spent(spent.today + 1, spent.this_month + 1))
+                line = self._line(RequestCount(spent.today + 1, spent.this_month + 1))
                 os.ftruncate(file, os.pwrite(file, line, 0))
         except OSError as error:
             raise cloud_error(
@@ -67,7 +67,7 @@ class Quota:
                 "set state_dir to a folder that esquirell may write to"
             ) from error
 
-    def _check(self, spent: Spent) -> None:
+    def _check(self, spent: RequestCount) -> None:
         for used, limit, span in (
             (spent.today, self._account.per_day, "day"),
             (spent.this_month, self._account.per_month, "month"),
@@ -78,16 +78,16 @@ class Quota:
                     f"used up: read cloud meters less often, or raise requests_per_{span}"
                 )
 
-    def _read(self, data: bytes) -> Spent:
+    def _read(self, data: bytes) -> RequestCount:
         try:
             noted: dict[str, Any] = json.loads(data or b"{}")
             today = noted["today"] if noted.get("day") == self._day else 0
             month = noted["this_month"] if noted.get("month") == self._day[:7] else 0
-            return Spent(int(today), int(month))
+            return RequestCount(int(today), int(month))
         except (ValueError, KeyError, TypeError, AttributeError):
-            return Spent()
+            return RequestCount()
 
-    def _line(self, spent: Spent) -> bytes:
+    def _line(self, spent: RequestCount) -> bytes:
         days = {"day": self._day, "month": self._day[:7]}
         noted = days | {"today": spent.today, "this_month": spent.this_month}
         return json.dumps(noted).encode() + b"\n"

@@ -13,7 +13,7 @@ from pydantic import SecretStr
 from esquirell.domain.device import Device
 from esquirell.domain.errors import MeterError, MeterUnreachableError
 from esquirell.domain.meter import LOCAL_KEY_LENGTH, Meter
-from esquirell.tuya.cloud.account import Account, Quota, Spent
+from esquirell.tuya.cloud.account import Account, Quota, RequestCount
 from esquirell.tuya.cloud.errors import AwayError, offline, strange, without_values
 from esquirell.tuya.device_files import Descriptions
 from esquirell.tuya.lan.access import CoolDown
@@ -85,7 +85,7 @@ class Cloud:
         with self._asking(forced=True) as api:
             return api.listed()
 
-    def spent(self) -> Spent:
+    def spent(self) -> RequestCount:
         """Count the requests of today and of this month, of all processes."""
         return self._quota.spent()
 

@@ -57,8 +57,8 @@ class Listener(Protocol):
         ...
 
 
-class Nobody:
-    """Stands in where nobody listens."""
+class NullListener:
+    """Ignores reports and events, where nothing uses them."""
 
     def reported(self, meter: Meter, heard: RawDatapoints) -> None:
         """Ignore it."""

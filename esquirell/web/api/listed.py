@@ -42,7 +42,7 @@ class Logged(Api):
         self.write_json([entry_of(record) for record in reversed(records)])
 
 
-class LoggedOne(Api):
+class LogEntryApi(Api):
     """One command of the log, with its whole answer."""
 
     async def get(self, task_id: str) -> None:

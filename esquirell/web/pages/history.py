@@ -33,7 +33,7 @@ class Drawn:
     live: str = ""
 
 
-class Asked(Handler):
+class HistoryHandler(Handler):
     """An answer about the past."""
 
     page = "history"
@@ -53,7 +53,7 @@ class Asked(Handler):
         return recorded, select(self.get_query_arguments, recorded, self.today)
 
 
-class History(Asked):
+class History(HistoryHandler):
     """The page."""
 
     async def get(self) -> None:
@@ -135,7 +135,7 @@ def _drawn(part: Part, name: str, texts: Texts) -> Drawn:
     return Drawn(part, wide, narrow, readout_of(part.figure, texts))
 
 
-class HistoryCsv(Asked):
+class HistoryCsv(HistoryHandler):
     """What is shown as CSV, line by line."""
 
     async def get(self) -> None:

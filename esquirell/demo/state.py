@@ -70,8 +70,8 @@ class Facts:
 
 
 @dataclass(frozen=True, slots=True)
-class Scene:
-    """One moment."""
+class DemoState:
+    """What the demo shows at one moment."""
 
     elapsed_s: float
     sight: WatchState
@@ -84,8 +84,8 @@ class View(Protocol):
 
     pause_s: float
 
-    def show(self, scene: Scene) -> None:
-        """Show a scene."""
+    def show(self, state: DemoState) -> None:
+        """Show a state."""
         ...
 
     def __enter__(self) -> Self:
