@@ -9,7 +9,7 @@ from typing import Any
 from esquirell.domain.errors import DecodeError
 from esquirell.domain.frames import Hint, unpack, with_suffix
 from esquirell.domain.numbers import whole
-from esquirell.domain.plausibility import contradictions, is_excessive, is_hollow
+from esquirell.domain.plausibility import allows, contradictions, is_excessive, is_hollow
 from esquirell.domain.profile import Datapoint, Profile
 from esquirell.domain.quantity import is_possible
 from esquirell.domain.record import record
@@ -132,6 +132,8 @@ class _Decoding:
         values = self.values
         if self._undirected:
             self._direct()
+        if self._refused:
+            self._leave_out_powers()
         warnings = [*self._hints, *self._warnings, *contradictions(values)]
         if is_hollow(values):
             values = {key: value for key, value in values.items() if value}
@@ -158,6 +160,25 @@ class _Decoding:
             powers = tuple(key for key in found if key.startswith("active_power") and found[key])
             if powers or any(found.values()):
                 self._undirected[_title(name, point)] = powers
+
+    def _leave_out_powers(self) -> None:
+        """Leave out a power beside a refused voltage that no grid allows with its current.
+
+        Some meters send all at ten times their scale for a while (tuya-home-assistant #102).
+        """
+        for name in self._refused:
+            key = str(self._points[name].key)
+            power, current = (key.replace("voltage", one, 1) for one in _WITHOUT_VOLTAGE[::-1])
+            amperes = self.values.get(current)
+            if not key.startswith("voltage") or amperes is None or power not in self.values:
+                continue
+            if not allows(_FRAME_V[1] * amperes, self.values[power]):
+                source = self.sources[power]
+                self._diagnostics[self._code(source)] = self._answer[source]
+                self._warnings.append(
+                    f"{power}: it is far above what its current allows at any voltage"
+                )
+                del self.values[power]
 
     def _direct(self) -> None:
         """Take the missing directions from a total that has a sign, if only one way adds up.

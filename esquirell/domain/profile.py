@@ -1,6 +1,6 @@
 """Profiles: which datapoint of a product holds which quantity, and how it is scaled."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from functools import cached_property
 from typing import Annotated, Literal, NamedTuple
 
@@ -145,6 +145,13 @@ class Profile(BaseModel):
     def framed(self) -> frozenset[str]:
         """The DP ids and codes of packed frames."""
         return frozenset(name for name, point in self.by_name.items() if point.frame)
+
+    def is_met_by(self, answer: Collection[str]) -> bool:
+        """Whether an answer, by DP id or by code, holds what this family is recognised by."""
+        points = self.datapoints
+        return all(
+            dp in answer or points[dp].code in answer for dp in self.requires if dp in points
+        )
 
     @cached_property
     def increments(self) -> Mapping[str, Datapoint]:

@@ -130,7 +130,7 @@ def _resembling(
         known = sum(name in profile.by_name for name in answer)
         if known and not misfits(profile, answer) and _holds_enough(answer, profile, known):
             cost = len(answer) - known + _overflown(profile, answer)
-            whole = typed and not cost and len(answer) >= _LONG and _holds(answer, profile)
+            whole = typed and not cost and len(answer) >= _LONG and profile.is_met_by(answer)
             yield Candidate(profile.name, profile, _SHELF_COUNTS, cost, _WRITTEN * whole)
 
 
@@ -224,13 +224,8 @@ def _claiming(
 ) -> list[Profile]:
     """Return the profiles that claim a product; of several, those that the datapoints allow."""
     every = [profile for profile in shelf if product_id and product_id in profile.products]
-    held = [profile for profile in every if _holds(answer, profile)]
+    held = [profile for profile in every if profile.is_met_by(answer)]
     return held or (every if len(every) == 1 else [])
-
-
-def _holds(answer: Mapping[str, Any], profile: Profile) -> bool:
-    points = profile.by_name
-    return all(dp in answer or points[dp].code in answer for dp in profile.requires if dp in points)
 
 
 def _best(candidates: Sequence[Profile], answer: Mapping[str, Any]) -> Profile | None:

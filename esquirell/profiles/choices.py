@@ -29,6 +29,9 @@ _CHECKED_EACH = 8
 # After that many answers an open question is re-examined every so many answers, before that more
 # often.
 _RARELY = 1024
+# So many answers in a row without what the profile requires are another firmware's, if they meet
+# another profile.
+_MOVED = 20
 # An answer with this fraction of what a meter ever sent is evidence by itself: it is of one moment.
 _WHOLE = 0.8
 
@@ -62,7 +65,8 @@ class _MeterChoice:
 
     `answers` were decoded with it; the last `refused` of them spoke against it. It is `outdated`
     once more is known of the product: the next answer decides again. `growth` shows the scale of
-    counters where nothing else does.
+    counters where nothing else does. The last `unmet` answers did not hold what its profile
+    requires.
     """
 
     meter: Meter
@@ -72,6 +76,7 @@ class _MeterChoice:
     refused: int = 0
     outdated: bool = False
     growth: Growth | None = None
+    unmet: int = 0
 
     def may_change_by(self, answer: Mapping[str, Any]) -> bool:
         """Whether an answer may change the choice: a new datapoint, or an open one that changed.
@@ -99,12 +104,13 @@ class _MeterChoice:
 
     def after(self, answer: Mapping[str, Any], decoded: Decoded, at: float) -> "_MeterChoice":
         """Return what is kept after an answer that changes nothing, decoded at a time (s)."""
+        unmet = 0 if self.choice.profile.is_met_by(answer) else self.unmet + 1
         if not self.is_open and not self.choice.guessed:
-            return self
+            return self if unmet == self.unmet else replace(self, unmet=unmet)
         answers = self.answers + 1
         sent = self.with_(answer) if self.is_open or not answer.keys() <= self.sent.keys() else {}
         growth = self.growth.after(answer, decoded.values, at) if self.growth else None
-        later = replace(self, answers=answers, sent=sent or self.sent, growth=growth)
+        later = replace(self, answers=answers, sent=sent or self.sent, growth=growth, unmet=unmet)
         if self.is_confirmed and answers % _CHECKED_EACH:
             return later
         refuses = self.choice.guessed and _refuses(decoded)
@@ -187,6 +193,9 @@ class Choices:
             )
             anew = _MeterChoice(meter, self._choose(meter, answer), answer, 1)
             return self._keep(anew, kept.choice)
+        if later.unmet and later.unmet % _MOVED == 0 and (other := self._other(later, answer)):
+            log.warning("meter %s: its datapoints are those of another firmware", meter.name)
+            return self._keep(_MeterChoice(meter, other, answer, 1), kept.choice)
         if later.growth and (proved := later.growth.divisors(answer)):
             return self._keep(replace(later, choice=_scaled(kept.choice, proved)), kept.choice)
         if not (kept.outdated or kept.may_change_by(answer)):
@@ -200,6 +209,13 @@ class Choices:
         if choice.profile is UNKNOWN or not kept.outdated:
             choice = _over(kept.choice, choice)
         return self._keep(replace(later, choice=choice, sent=sent, outdated=False), kept.choice)
+
+    def _other(self, kept: _MeterChoice, answer: Mapping[str, Any]) -> Choice | None:
+        """Return a profile that an answer meets, other than the one that it no longer does."""
+        choice = self._choose(kept.meter, answer)
+        profile = choice.profile
+        other = profile.name != kept.choice.profile.name and profile.requires
+        return choice if other and profile.is_met_by(answer) else None
 
     def _choose(
         self, meter: Meter, sent: Mapping[str, Any], answer: Mapping[str, Any] | None = None

@@ -118,7 +118,7 @@ def test_a_profile_that_is_named_is_used_whatever_comes() -> None:
 
 
 def test_an_unknown_name_is_refused() -> None:
-    with pytest.raises(ConfigError, match="no profile nosuch"):
+    with pytest.raises(ConfigError, match="no profile 'nosuch'"):
         Choices().of(meter(profile="nosuch"))
 
 
@@ -284,6 +284,47 @@ def test_a_reload_that_changes_a_label_or_an_address_loses_nothing() -> None:
     assert (found.values, found.warnings) == ({"voltage": 240}, ())
     # Another device is another meter.
     assert choices.of(meter(profile="auto", device_id="another")).keys == ()
+
+
+SPM01 = "aqktrdhlsw8q90dr"
+SPM01_V1 = {
+    "1": 5, "2": 7, "9": 0, "15": 69, "16": True, "101": 5006, "102": 2288, "103": 639, "104": 101
+}  # fmt: skip
+SPM01_V2 = {
+    "1": 9, "9": 0, "23": 12, "29": 62, "32": 5001, "50": 41, "102": 2402, "103": 623, "104": 62
+}  # fmt: skip
+
+
+def test_a_firmware_that_exchanges_the_datapoints_is_noticed() -> None:
+    """Zemismart's SPM01 moved its export, frequency and power factor (tuya-local #2219, #2494)."""
+    changes: list[Change] = []
+    choices = Choices(announce=lambda _, change: changes.append(change))
+    one = meter(profile="auto", product_id=SPM01)
+    before = choices.decode(one, SPM01_V1).values
+    assert (before["energy_export"], before["frequency"], before["power_factor"]) == (
+        0.07, 50.06, 0.69
+    )  # fmt: skip
+    for _ in range(19):
+        found = choices.decode(one, SPM01_V2).values
+        assert found.items() <= {
+            "energy_import": 0.09, "energy_export": 0.12, "active_power": 62, "frequency": 50.01,
+            "power_factor": 0.41, "voltage": 240.2, "current": 0.623,
+        }.items()  # fmt: skip
+    after = choices.decode(one, SPM01_V2).values
+    assert (after["energy_export"], after["frequency"], after["power_factor"]) == (
+        0.12, 50.01, 0.41
+    )  # fmt: skip
+    assert choices.of(one).name == "zemismart_spm01_v2"
+    assert changes
+
+
+def test_parts_of_an_answer_are_no_other_firmware() -> None:
+    choices, one = Choices(), meter(profile="auto", product_id=SPM01)
+    choices.decode(one, SPM01_V1)
+    for _ in range(60):
+        assert choices.decode(one, {"102": 2288, "103": 639, "104": 101}).values
+    assert choices.of(one).name == "zemismart_spm01_v1"
+    assert choices.decode(one, SPM01_V1).values["frequency"] == 50.06
 
 
 def test_one_odd_answer_withdraws_nothing() -> None:
