@@ -2,7 +2,6 @@
 
 import logging
 import threading
-from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -15,13 +14,13 @@ from esquirell.domain.meter import Meter
 from esquirell.domain.raw_datapoints import Question, RawDatapoints
 from esquirell.tuya.cloud.cloud import Cloud, CloudKeys, NoCloud
 from esquirell.tuya.errors import stopped
+from esquirell.tuya.lan.access import Losses
 from esquirell.tuya.lan.network import Network
 
 if TYPE_CHECKING:
     from esquirell.tuya.lan.device import Device
 
 
-REMEMBERED_LOSSES = 64
 HOLD_S = 2.0
 
 Answered = Callable[[Question, RawDatapoints | EsquirellError], None]
@@ -61,7 +60,7 @@ class LocalTransport(Transport):
         self._network = network
         self._lock = threading.Lock()
         self._closed = False
-        self._recent_losses: deque[tuple[float, str]] = deque(maxlen=REMEMBERED_LOSSES)
+        self._losses = Losses()
         self._devices: dict[tuple[object, ...], Device] = {}
         # The device of each meter, as it was configured then.
         self._lines: dict[str, tuple[Meter, tuple[object, ...]]] = {}
@@ -143,7 +142,7 @@ class LocalTransport(Transport):
             line = _line_key(meter)
             self._lines[meter.name] = meter, line
             if line not in self._devices:
-                self._devices[line] = Device(meter, self._network, self._recent_losses)
+                self._devices[line] = Device(meter, self._network, self._losses)
         return self._devices[line]
 
     def _forget(self, meter_name: str) -> None:

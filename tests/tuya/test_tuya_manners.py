@@ -13,7 +13,15 @@ from support.tuya_devices import PATIENT, LanReader, a_meter, mock_device
 from support.waiting import eventually
 
 from esquirell.domain.raw_datapoints import Question
-from esquirell.tuya.lan.access import BORNE_S, FIRST_S, LONGEST_S, YOUNG_S, Suspension
+from esquirell.tuya.lan.access import (
+    BORNE_S,
+    FIRST_S,
+    LONGEST_S,
+    TOGETHER_S,
+    YOUNG_S,
+    Losses,
+    Suspension,
+)
 
 
 @pytest.fixture
@@ -202,6 +210,18 @@ def test_lines_that_lived_for_two_minutes_or_lie_far_apart_do_not() -> None:
     one = Suspension()
     assert not any(one.closed(now, 1200.0) for now in range(0, 7200, 1200))
     assert not any(one.closed(now, 5.0) for now in range(0, 7200, 400))
+
+
+def test_a_closing_is_judged_when_it_shows_whether_others_were_cut_as_well() -> None:
+    losses, one = Losses(), Suspension()
+    for now in (0.0, 100.0, 200.0, 300.0):
+        losses.note(now, "one")
+        assert one.note(now, 5.0)
+        assert not one.judge(now + TOGETHER_S - 0.1, lambda at: losses.others(at, "one"))
+        if now == 0.0:
+            losses.note(now + TOGETHER_S - 0.1, "other")
+        is_suspended = one.judge(now + TOGETHER_S, lambda at: losses.others(at, "one"))
+        assert is_suspended == (now == 300.0)
 
 
 def test_each_suspension_takes_twice_as_long_up_to_a_day() -> None:

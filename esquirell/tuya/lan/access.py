@@ -8,6 +8,7 @@ import hashlib
 import os
 import random
 import time
+from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -171,6 +172,24 @@ FIRST_S = 600.0
 LONGEST_S = 86_400.0
 # The device tolerates a line that lived this long.
 BORNE_S = 3600.0
+# Lines that end within so many seconds of each other were cut by the network.
+TOGETHER_S = 3.0
+REMEMBERED_LOSSES = 64
+
+
+class Losses:
+    """The lines of all devices that ended of late."""
+
+    def __init__(self) -> None:
+        self._recent: deque[tuple[float, str]] = deque(maxlen=REMEMBERED_LOSSES)
+
+    def note(self, now: float, device_id: str) -> None:
+        """Note that the line to a device ended."""
+        self._recent.append((now, device_id))
+
+    def others(self, moment: float, device_id: str) -> bool:
+        """Whether the line to another device ended about then."""
+        return any(who != device_id and abs(at - moment) < TOGETHER_S for at, who in self._recent)
 
 
 @dataclass
@@ -178,20 +197,40 @@ class Suspension:
     """Counts the young lines that a device closed: `push = "auto"`; all times in seconds.
 
     Three within ten minutes suspend for ten minutes, the next time for twice as long, up to a
-    day. A line that lived for an hour ends the doubling.
+    day. A line that lived for an hour ends the doubling. A closing is judged a moment later, when
+    it shows whether others were cut as well.
     """
 
     first_s: float = FIRST_S
     until: float = 0.0
     _next_s: float = 0.0
     _closings: list[float] = field(default_factory=list)
+    _unjudged: tuple[float, float] | None = None
 
     def active(self, now: float) -> bool:
         """Whether no line is to be held now."""
         return now < self.until
 
+    def note(self, now: float, lived_s: float) -> bool:
+        """Note that the device closed a line; return whether that is to be judged."""
+        if lived_s >= YOUNG_S:
+            self.closed(now, lived_s)
+            return False
+        self._unjudged = now, lived_s
+        return True
+
+    def judge(self, now: float, others: Callable[[float], bool], *, at_once: bool = False) -> bool:
+        """Count a closing that was noted, unless `others` were cut; return if that suspends."""
+        if self._unjudged is None:
+            return False
+        closed_at, lived_s = self._unjudged
+        if now - closed_at < TOGETHER_S and not at_once:
+            return False
+        self._unjudged = None
+        return not others(closed_at) and self.closed(now, lived_s)
+
     def closed(self, now: float, lived_s: float) -> bool:
-        """Note that the device closed a line; return whether that suspends."""
+        """Count that the device closed a line; return whether that suspends."""
         if lived_s >= BORNE_S:
             self._next_s = 0.0
         if lived_s >= YOUNG_S:

@@ -3,13 +3,22 @@
 import logging
 from collections import deque
 from collections.abc import Callable, Collection
+from functools import partial
 from typing import NamedTuple
 
 from esquirell.domain.errors import EsquirellError, MeterError
 from esquirell.domain.meter import Meter
 from esquirell.domain.raw_datapoints import Push, Question, RawDatapoints
 from esquirell.tuya.errors import stopped
-from esquirell.tuya.lan.access import RETRY_S, YOUNG_S, CoolDown, DeviceLock, Reconnect, Suspension
+from esquirell.tuya.lan.access import (
+    RETRY_S,
+    TOGETHER_S,
+    CoolDown,
+    DeviceLock,
+    Losses,
+    Reconnect,
+    Suspension,
+)
 from esquirell.tuya.lan.datapoints import Child
 from esquirell.tuya.lan.exchange import Exchange, Script
 from esquirell.tuya.lan.loop import FOREVER, Timer
@@ -25,8 +34,6 @@ HEARTBEAT_S = 15.0
 HEARTBEAT_ANSWER_S = 5.0
 MISSED_HEARTBEATS = 2
 SUSPENDED_OPEN_S = 5.0
-# Lines that end within so many seconds of each other were cut by the network.
-TOGETHER_S = 3.0
 
 
 class Read(NamedTuple):
@@ -42,15 +49,13 @@ class Device:
     Everything here runs in the loop's thread; `wake` lets it go on as far as it can.
     """
 
-    def __init__(
-        self, meter: Meter, network: Network, recent_losses: deque[tuple[float, str]]
-    ) -> None:
+    def __init__(self, meter: Meter, network: Network, losses: Losses) -> None:
         self.children: dict[str, Child] = {}
         self.rests = False
         self._network = network
         self._now = network.loop.now
         self._timer = Timer(network.loop, self.wake)
-        self._recent_losses = recent_losses
+        self._losses = losses
         self._id = meter.lan_id
         self._reads: deque[Read] = deque()
         self._lock = DeviceLock(network.lock_dir, meter.lan_id)
@@ -62,8 +67,6 @@ class Device:
         self._dropped = False
         self._open_until = 0.0
         self._reconnect = Reconnect(self._now())
-        # When the device closed a young line, and how long it had lived: not judged yet.
-        self._closing: tuple[float, float] | None = None
         self._missed = 0
         self._confirm_at = 0.0
         self._heartbeats_answered = True
@@ -273,26 +276,17 @@ class Device:
         """Close a line that ended, and find out whether the device tolerates held lines."""
         line, now = self._exchange.line, self._now()
         assert line is not None  # noqa: S101 - it ended
-        lived_s, ended = now - line.opened_at, line.ended
-        self._judge_closing(now)
+        self._judge_closing(now, at_once=True)
         self._disconnect()
-        self._recent_losses.append((now, self._id))
+        self._losses.note(now, self._id)
         self._reconnect.soon(now)
-        if ended and lived_s < YOUNG_S and self._holds():
-            self._closing = now, lived_s
+        is_closed = line.ended and self._holds()
+        if is_closed and self._suspension.note(now, now - line.opened_at):
             self._reconnect.at += TOGETHER_S
-        elif ended and self._holds():
-            self._suspension.closed(now, lived_s)
 
-    def _judge_closing(self, now: float) -> None:
-        """Count that the device closed a line, unless others were cut about then."""
-        if self._closing is None:
-            return
-        (closed_at, lived_s), self._closing = self._closing, None
-        others = any(
-            who != self._id and abs(at - closed_at) < TOGETHER_S for at, who in self._recent_losses
-        )
-        if not others and self._suspension.closed(now, lived_s):
+    def _judge_closing(self, now: float, *, at_once: bool = False) -> None:
+        others = partial(self._losses.others, device_id=self._id)
+        if self._suspension.judge(now, others, at_once=at_once):
             self._suspended(now)
 
     def _suspended(self, now: float) -> None:
@@ -310,8 +304,7 @@ class Device:
 
     def _check_suspension(self) -> None:
         now = self._now()
-        if self._closing is not None and now - self._closing[0] >= TOGETHER_S:
-            self._judge_closing(now)
+        self._judge_closing(now)
         if self._suspended_names and not self._suspension.active(now):
             for name in self._suspended_names:
                 log.info("%s: its connection is held open again", name)
