@@ -92,6 +92,10 @@ class Handler(RequestHandler):
         if self.request.method in self.methods and self.request.method not in SAFE:
             self.check_token_of_page()
 
+    def on_finish(self) -> None:
+        """Clean up after the first view of a page."""
+        self.site.templates.tidy()
+
     def check_xsrf_cookie(self) -> None:
         """Do nothing: Tornado would check the token of the page before it is known who asks."""
 

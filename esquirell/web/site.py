@@ -41,15 +41,36 @@ Lane = Literal["now", "past", "devices"]
 
 
 class Templates(Loader):
-    """Loads each template on first use; what compiling it needed is given back at once."""
+    """Loads the template of each page on first use, and keeps of it what rendering needs.
+
+    What it extends and includes is part of it by then. With the sources and trees of all, pages
+    would take a MiB more.
+    """
+
+    def __init__(self, folder: str) -> None:
+        super().__init__(folder)
+        self._pages: dict[str, Template] = {}
+        self._has_compiled = False
 
     def load(self, name: str, parent_path: str | None = None) -> Template:
         """Return a template, compiled."""
-        known = len(self.templates)
-        template = super().load(name, parent_path)
-        if len(self.templates) > known:
+        # What a page is made of is asked for with the path of that page.
+        if parent_path is not None:
+            return super().load(name, parent_path)
+        with self.lock:
+            if name not in self._pages:
+                page = self._pages[name] = super().load(name)
+                self.reset()
+                del page.file
+                page.code = ""
+                self._has_compiled = True
+            return self._pages[name]
+
+    def tidy(self) -> None:
+        """Return to the system what compiling and the first view have left."""
+        if self._has_compiled:
+            self._has_compiled = False
             give_back()
-        return template
 
 
 class Shared:
@@ -125,6 +146,7 @@ class Site(Application):
         self.candidates = shared.candidates
         self.drawn = shared.drawn
         self.lanes = shared.lanes
+        self.templates = shared.templates
 
     @property
     def zone(self) -> str:

@@ -60,4 +60,4 @@ class OpenApi(Api):
 
     async def get(self) -> None:
         """Answer with it."""
-        self.write_json(document(f"{self.visit.base}/api/v1"))
+        self.write_json(await self.compute(lambda: document(f"{self.visit.base}/api/v1")))

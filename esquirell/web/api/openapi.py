@@ -1,6 +1,5 @@
 """openapi.json, made from the table of commands and the models of payloads and answers."""
 
-from functools import cache
 from importlib.metadata import version
 from typing import Any
 
@@ -19,7 +18,6 @@ _TEXT: Schema = {"type": "string"}
 _OBJECT: Schema = {"type": "object", "additionalProperties": True}
 
 
-@cache
 def document(base: str) -> Schema:
     """Return the description of the API below `base`."""
     commands = commands_for("api")

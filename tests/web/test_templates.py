@@ -1,0 +1,36 @@
+"""The templates of the pages: what is kept of them, and what is returned."""
+
+import traceback
+from pathlib import Path
+
+import pytest
+
+from esquirell.web.site import FOLDER, Templates
+
+PAGES = sorted(
+    file.name
+    for file in Path(str(FOLDER / "templates")).iterdir()
+    if not file.name.startswith("_") and file.name != "base.html"
+)
+
+
+@pytest.fixture
+def templates() -> Templates:
+    return Templates(str(FOLDER / "templates"))
+
+
+def test_of_a_page_nothing_but_its_code_is_kept(templates: Templates) -> None:
+    for name in PAGES:
+        page = templates.load(name)
+        assert templates.load(name) is page
+        assert not page.code
+        assert not hasattr(page, "file")
+    # What they extend and include is part of each of them.
+    assert templates.templates == {}
+
+
+def test_an_error_while_a_page_is_rendered_can_still_be_logged(templates: Templates) -> None:
+    page = templates.load("error.html")
+    with pytest.raises(NameError) as raised:
+        page.generate()
+    assert "error_html.generated.py" in "".join(traceback.format_exception(raised.value))
