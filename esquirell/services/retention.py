@@ -7,6 +7,10 @@ from esquirell.domain.clock import Clock
 from esquirell.domain.periods import Calendar
 from esquirell.services.statistics_ports import StatisticsStore, StatisticsTransaction
 
+# Housekeeping thins out a meter's readings only if its newer ones go back so far: a computer that
+# starts with the clock of another year, which nothing speaks against, is put right within that.
+CONTINUOUS = timedelta(days=7)
+
 
 class Retention:
     """Thins out raw readings that are older than `keep`, a day per transaction.
@@ -30,7 +34,7 @@ class Retention:
         self._clock = clock
 
     def prune(self) -> dict[str, int]:
-        """Remove old readings of all meters; give how many of each.
+        """Remove old readings of all meters, as somebody asked for; give how many of each.
 
         Raises UnavailableError; then what was done so far is kept.
         """
@@ -38,21 +42,31 @@ class Retention:
 
     def _finish(self, meter: str) -> int:
         removed = 0
-        while (found := self.step(meter)) is not None:
+        while (found := self._thin_out(meter, lambda *_: True)) is not None:
             removed += found
         return removed
 
     def step(self, meter: str) -> int | None:
         """Thin out one day of a meter; give how many readings went, None when all is done.
 
-        Raises UnavailableError; then nothing has changed.
+        Nothing goes while the meter was not read for some days before, as it looks to a clock of
+        another year. Raises UnavailableError; then nothing has changed.
         """
+        return self._thin_out(meter, self._is_continuous)
+
+    def _is_continuous(self, transaction: StatisticsTransaction, now: datetime) -> bool:
+        first = transaction.first_reading(now - self._keep, now)
+        return first is not None and now - first >= min(CONTINUOUS, self._keep / 2)
+
+    def _thin_out(
+        self, meter: str, may: Callable[[StatisticsTransaction, datetime], bool]
+    ) -> int | None:
         now = self._clock()
         if not self._is_right(now):
             return None
         with self._store.transaction(meter) as transaction:
             span = self._next_day(transaction, now)
-            if span is None:
+            if span is None or not may(transaction, now):
                 return None
             removed = transaction.prune(list(self._hours(*span)))
             transaction.set_pruned_to(span[1])

@@ -46,6 +46,7 @@ def test_statistics_and_retention_are_kept_then_it_rests(shop: Workshop) -> None
     shop.put(
         *[(MIDNIGHT + n * timedelta(minutes=1), {"energy_import": n / 100}) for n in range(99)]
     )
+    shop.put((shop.now - timedelta(hours=20), {}))
     told: list[str] = []
     worker = keeper(shop, told)
     pauses = [worker.run_once() for _ in range(10)]
@@ -53,9 +54,29 @@ def test_statistics_and_retention_are_kept_then_it_rests(shop: Workshop) -> None
     assert pauses[-1] == housekeeping.AT_FIRST_EVERY_S
     # Once the statistics are up to date.
     assert told == ["main"]
-    assert shop.values("day", "energy_import") == [pytest.approx(0.98)]
-    # The hour that is not over for the statistics stays whole.
-    assert shop.readings.counts() == {"main": 2 + 39}
+    assert shop.values("day", "energy_import")[0] == pytest.approx(0.98)
+    # Of each hour the first and the last one stay, of the last day all.
+    assert shop.readings.counts() == {"main": 2 + 2 + 1}
+    shop.database.close()
+
+
+def test_a_start_with_the_clock_of_another_year_deletes_nothing(shop: Workshop) -> None:
+    """A computer that keeps its time while it is off, and whose battery is empty."""
+    minute = timedelta(minutes=1)
+    right = MIDNIGHT + timedelta(days=2)
+    shop.put(*[(MIDNIGHT + n * 15 * minute, {"energy_import": n / 100}) for n in range(2 * 96)])
+    for years in (1, -1, 1):
+        shop.now = right + timedelta(days=365 * years)
+        worker = keeper(shop, [])
+        for _ in range(20):
+            worker.run_once()
+        assert shop.readings.counts() == {"main": 2 * 96}
+    shop.now = right
+    worker = keeper(shop, [])
+    for _ in range(20):
+        worker.run_once()
+    assert shop.readings.counts() == {"main": 2 * 24 + 96}
+    assert sum(value or 0 for value in shop.values("day", "energy_import")) == pytest.approx(1.91)
     shop.database.close()
 
 

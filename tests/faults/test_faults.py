@@ -7,7 +7,7 @@ once; only those that a process held in its hands when it was killed may be miss
 import signal
 import sqlite3
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -174,23 +174,46 @@ def small_disk(folder: Path, *options: str) -> Iterator[Path]:
         subprocess.run(["/bin/umount", "--lazy", str(folder)], check=True)
 
 
-def test_a_full_disk(tmp_path: Path, results: list[Result]) -> None:
-    def inject(bench: Bench) -> None:
-        filler = disk / "filler"
-        with filler.open("wb", buffering=0) as file:
-            try:
-                while True:
-                    file.write(bytes(4096))
-            except OSError:
-                pass
-        bench.steady(20)
-        filler.unlink()
+def fill(disk: Path) -> Path:
+    """Leave no room on a disk; return the file to remove."""
+    filler = disk / "filler"
+    with filler.open("wb", buffering=0) as file:
+        try:
+            while True:
+                file.write(bytes(4096))
+        except OSError:
+            pass
+    return filler
 
+
+def full(bench: Bench, disk: Path) -> None:
+    filler = fill(disk)
+    bench.steady(20)
+    filler.unlink()
+
+
+def full_at_a_start(bench: Bench, disk: Path) -> None:
+    filler = fill(disk)
+    bench.restart("run")
+    bench.named("full")
+    bench.steady(20)
+    filler.unlink()
+
+
+FULL: dict[str, tuple[Callable[[Bench, Path], None], int]] = {
+    "disk full for 20 s": (full, 0),
+    "disk full for 20 s, kill -9 of `run` meanwhile": (full_at_a_start, METERS),
+}
+
+
+@pytest.mark.parametrize("fault", FULL)
+def test_a_full_disk(fault: str, tmp_path: Path, results: list[Result]) -> None:
+    inject, may_miss = FULL[fault]
     with (
         small_disk(tmp_path / "disk", "size=24m") as disk,
         Bench(tmp_path, state_dir=disk) as bench,
     ):
-        results.append(check(bench, "disk full for 20 s", inject, 0))
+        results.append(check(bench, fault, lambda bench: inject(bench, disk), may_miss))
 
 
 def test_a_disk_without_inodes(tmp_path: Path, results: list[Result]) -> None:
