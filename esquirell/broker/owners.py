@@ -73,7 +73,7 @@ class Owners:
         return {str(meter): str(owner) for meter, owner in found.items()}
 
     def claim(self, queue: str, meters: Collection[str]) -> set[str]:
-        """Take meters that have no owner; return those that are ours now."""
+        """Claim meters that have no owner; return those that are ours now."""
         return set(self._run(CLAIM, queue, *meters)) if meters else set()
 
     def hand(self, queue: str, meters: Collection[str], worker: str) -> None:

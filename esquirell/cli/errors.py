@@ -94,7 +94,7 @@ def _judge(error: BaseException) -> tuple[str, int]:
 
 
 def _misuse(error: click.UsageError) -> str:
-    """Say what is wrong with a call, as our other sentences do."""
+    """Return what is wrong with a call, in the form of our other sentences."""
     sentence = error.message.removesuffix(".")
     match error:
         case click.NoSuchOption():

@@ -115,7 +115,7 @@ def _save_and_publish(runtime: Runtime, names: list[str] | None) -> Fetched:
 
 
 def _stored(runtime: Runtime, name: str, measured_at: str | None) -> Shape:
-    """Look up what the service read; what is still waiting to be stored is missing."""
+    """Look up what the service read; readings that wait to be stored are missing."""
     if measured_at is None:
         return {"measured_at": None, "diagnostics": {"clock": "unset"}}
     moment = datetime.fromisoformat(measured_at)

@@ -59,7 +59,7 @@ def strays(folder: Path) -> list[str]:
 
 
 def hand_over(folder: Path) -> None:
-    """Give what root has created in a folder to the owner of that folder."""
+    """Hand what root has created in a folder over to the owner of that folder."""
     if os.geteuid() != ROOT or not _belongs_to_another(folder):
         return
     owner = folder.stat()

@@ -59,7 +59,7 @@ class RunLock:
             os.close(descriptor)
 
     def keep(self) -> None:
-        """Take the lock anew if its file was replaced or deleted, as by a copy that is put back.
+        """Take the lock again if its file was replaced or deleted, as by a restored copy.
 
         While its directory is gone nothing is done. Raises AlreadyRunningError if another process
         holds the new one, or ConfigError.
@@ -133,7 +133,7 @@ class ServiceLocks:
             lock.take()
 
     def keep(self) -> None:
-        """Take those anew whose file was replaced. Raises AlreadyRunningError, or ConfigError."""
+        """Take locks again whose file was replaced. Raises AlreadyRunningError, or ConfigError."""
         for lock in self._locks:
             lock.keep()
 

@@ -34,7 +34,7 @@ class Facts:
 
     @property
     def pace(self) -> str:
-        """How fast time passes in the house, and what the signs mean."""
+        """How fast time passes in the house, and what the signs of values mean."""
         return (
             f"A day passes in {DAY_S / 60:.0f} minutes, from 6 in the morning; "
             "below 0 W the sun feeds in"

@@ -52,7 +52,7 @@ def ten_times(ratio: float) -> float | None:
 
 
 def scaled(key: str, divisor: float) -> str:
-    """Say that a value is off by a power of ten."""
+    """Return the sentence for a value that is off by a power of ten."""
     if divisor > 1:
         return f"{key} is about {divisor:.0f} times too high"
     return f"{key} is about {1 / divisor:.0f} times too low"
@@ -95,7 +95,7 @@ Doubts = Mapping[str, Doubt]
 
 
 def weigh(doubts: Doubts, verdicts: Iterable[Verdict]) -> dict[str, Doubt]:
-    """Take what a reading says into account; what it says nothing of stays as it was."""
+    """Take the verdicts of a reading into account; other doubts stay as they were."""
     weighed = dict(doubts)
     for verdict in verdicts:
         place = _place(verdict)

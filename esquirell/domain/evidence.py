@@ -195,7 +195,7 @@ def _parts(quantity: str, values: Values) -> list[str]:
 
 
 def _frequency(values: Values) -> Iterator[_Proof]:
-    """Take a frequency with decimals for a proof: numbers like 50 are sent by others as well."""
+    """Accept a frequency with decimals as proof: numbers like 50 may be anything."""
     value = values.get("frequency", 0.0)
     if any(low <= value <= high for low, high in _USUAL_HZ) and value != int(value):
         yield 2 - (value == round(value, 1)), f"{value:g} Hz are a grid's"

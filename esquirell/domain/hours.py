@@ -50,7 +50,7 @@ class Hours:
         return [self._hours[begin] for begin in sorted(self._hours)]
 
     def settled(self) -> Iterator[Hour]:
-        """Take out the hours that nothing can be booked to any more, in the order of time."""
+        """Remove and return the hours that can't change any more, in the order of time."""
         newest = self._moments[-1] if self._moments else self._start
         oldest = min((last.at for last in self._counters.values()), default=newest)
         border = max((begin for begin in self._hours if begin <= oldest), default=self._start)

@@ -112,7 +112,7 @@ class Meter(BaseModel):
 
 
 def _key_sentence(key: str) -> str:
-    """Say what is wrong with a key; never what is in it."""
+    """Return what is wrong with a key, without its content."""
     if not key:
         return "local_key is missing: give local_key or local_key_file"
     if len(key) == LOCAL_KEY_LENGTH + 2 and key[0] == key[-1] and key[0] in "'\"":

@@ -23,7 +23,7 @@ class Ranges:
     _quarter: float = 0.0
 
     def see(self, values: Mapping[str, float]) -> None:
-        """Take values in that may not be stored."""
+        """Take in values that may not be stored."""
         _widen(self._seen, values)
 
     def take(self, values: Mapping[str, float], at: float) -> dict[str, Range]:

@@ -80,7 +80,7 @@ class Progress:
 
     @property
     def done(self) -> timedelta:
-        """How much of that is worked up."""
+        """How much of that is computed."""
         return max(timedelta(), min(self.done_to or self.first, self.last) - self.first)
 
 

@@ -46,7 +46,7 @@ class Session:
         self._connected_at: float | None = None
 
     def connected(self) -> None:
-        """Note that the connection stood until now."""
+        """Record that the connection was up until now."""
         self._connected_at = self._monotonic()
 
     def is_over(self, last_seen: datetime | None) -> bool:

@@ -91,7 +91,7 @@ class Requests:
         return max(self._look_at - self._monotonic(), LOOK_S)
 
     def _look(self) -> None:
-        """Look for finished jobs: often just after one was accepted, then less and less."""
+        """Look for finished jobs: often just after one was accepted, then less often."""
         if self._connection.connected:
             self._answer_ends()
         now = self._monotonic()

@@ -66,7 +66,7 @@ class Inbox:
         self._forget()
 
     def take(self, message: Message) -> bool:
-        """Note a message that came; return whether it is new, and not one sent again."""
+        """Record a received message; return whether it is new, not a redelivery."""
         if not message.number:
             return True
         content = _content(message)
@@ -85,7 +85,7 @@ class Inbox:
         return True
 
     def finish(self, message: Message) -> None:
-        """Note that a message was handled."""
+        """Record that a message was handled."""
         for known in self._open:
             if known.message is message:
                 known.done = True
@@ -114,7 +114,7 @@ class Inbox:
             self._open = deque(known for known in self._open if not _arrived(known, before))
 
     def _make_room(self) -> None:
-        """Let go of the message that was acknowledged first: one that was not must stay."""
+        """Drop the message that was acknowledged first: unacknowledged ones must stay."""
         acknowledged = (known for known in self._open if known.acknowledged_at is not None)
         if (oldest := next(acknowledged, None)) is not None:
             self._open.remove(oldest)

@@ -212,7 +212,7 @@ def _loses(claim: Profile, inferred: Profile, answer: Mapping[str, Any]) -> bool
 
 
 def _instead(claim: Profile, instead: Choice) -> Choice:
-    """Go by something else than a profile that claims the product, and say so."""
+    """Use something else than the profile that claims the product, and warn about it."""
     if instead.profile is UNKNOWN:
         instead = Choice(claim)
     sentence = f"the answer contradicts profile {claim.name}, which claims this product"

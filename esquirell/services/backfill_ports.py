@@ -77,7 +77,7 @@ class Journal(Protocol):
         ...
 
     def confirm(self, number: int) -> None:
-        """Note that a step was done."""
+        """Record that a step was done."""
         ...
 
     def last_run(self) -> tuple[datetime, list[Step]] | None:
@@ -85,9 +85,9 @@ class Journal(Protocol):
         ...
 
     def undoing(self, number: int, sum_before: float) -> None:
-        """Note that a shift is about to be undone, and the sum of its hour."""
+        """Record that a shift is about to be undone, and the sum of its hour."""
         ...
 
     def undone(self, number: int) -> None:
-        """Note that a step was undone."""
+        """Record that a step was undone."""
         ...

@@ -96,7 +96,7 @@ class Capture:
 
 
 def _points(points: Mapping[str, Any]) -> dict[str, Any]:
-    """Take of each datapoint what describes it."""
+    """Return the description of each datapoint."""
     return {
         name: {key: point[key] for key in _DESCRIBING if key in point}
         for name, point in points.items()
@@ -113,7 +113,7 @@ def _secrets(meter: Meter) -> tuple[str, ...]:
 def redacted(
     dps: Mapping[str, Any], mapping: Mapping[str, Any], secrets: Collection[str]
 ) -> dict[str, Any]:
-    """Take out of raw DPs what is or may be a serial number, an address or one of `secrets`.
+    """Remove from raw DPs what is or may be a serial number, an address or one of `secrets`.
 
     Numbers, words of an enumeration and packed frames stay; in doubt a text goes.
     """

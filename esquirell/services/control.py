@@ -37,7 +37,7 @@ class Orders(Protocol):
     """Reaches all processes of the service; both raise UnavailableError."""
 
     def give(self, kind: str, value: str = "") -> Order:
-        """Give an order to all processes."""
+        """Send an order to all processes."""
         ...
 
     def newest(self, *kinds: str) -> Mapping[str, Order]:
@@ -107,7 +107,7 @@ class Control:
         self._level_changed()
 
     def _give(self, kind: str, value: str = "") -> None:
-        """Let the other processes know; without Redis this one does it alone."""
+        """Notify the other processes; without Redis only this one acts."""
         try:
             self._note_earlier(self._orders.newest(LEVEL, RESTART))
             order = self._orders.give(kind, value)
@@ -117,7 +117,7 @@ class Control:
             self._seen = (self._seen or {}) | {kind: order.id}
 
     def _note_earlier(self, found: Mapping[str, Order]) -> None:
-        """Note what was given before this process looked for the first time."""
+        """Record orders from before this process first looked."""
         if self._seen is None:
             self._seen = {kind: order.id for kind, order in found.items()}
 

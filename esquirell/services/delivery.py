@@ -96,7 +96,7 @@ class Saver:
 
     @property
     def problems(self) -> list[str]:
-        """Say why readings wait, in the words of the database and the disk; nothing if none do."""
+        """Return why readings wait, in the words of the database and the disk, if any do."""
         reasons = (("the database", self._away), ("a place on the disk", self._no_room))
         return [f"readings wait for {what}: {why}" for what, why in reasons if why is not None]
 
@@ -303,7 +303,7 @@ class Delivery:
         return self.saver.save([self._with_ranges(reading) for reading in readings], statuses)
 
     def see(self, reading: Reading) -> None:
-        """Take in a reading that may not be stored: its hour has to know its values all the same.
+        """Take in a reading that may not be stored: its values still count for the hour.
 
         Least and greatest since the last stored reading are stored with the next one, and so is
         which counters started again.

@@ -123,7 +123,7 @@ def _changed(old: StoredSchedule, fields: Mapping[str, Any]) -> StoredSchedule:
 
 
 def _tombstone(old: StoredSchedule) -> StoredSchedule | None:
-    """Note a removal where the configuration file would bring the schedule back."""
+    """Record a removal where the configuration file would bring the schedule back."""
     return replace(old, overrides={}, removed=True) if old.base is not None else None
 
 

@@ -131,7 +131,7 @@ class Health:
     def _database(
         self, processes: Sequence[Process]
     ) -> tuple[dict[str, Any], Mapping[str, MeterStatus]]:
-        """Look whether a row can be written: a disk may be read-only, a server, too."""
+        """Check that a row can be written: a disk or a server may be read-only."""
         waiting = max(self._here.waiting(), spooled(processes))
         try:
             self._store.try_out()

@@ -180,7 +180,7 @@ class History:
         self._clock = clock
 
     def read(self, query: Query) -> Found:
-        """Look up what was asked for; the rows come in time order, ties by meter.
+        """Run the query; rows come in time order, ties by meter.
 
         A period counts from its beginning on, also the one that `since` lies in. Raises
         CommandError (`unknown_meter`, `invalid_payload`) and UnavailableError, which the rows

@@ -185,7 +185,7 @@ class Inventory:
 
 
 def _guarded(work: Callable[[], Result]) -> Result:
-    """Let the configuration's own checks have their say. Raises CommandError."""
+    """Run the configuration's own checks. Raises CommandError."""
     try:
         return work()
     except ConfigError as error:

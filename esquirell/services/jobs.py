@@ -86,7 +86,7 @@ class Jobs:
         return earlier, earlier.answer is not None or isinstance(command, Job)
 
     def send(self, command_id: str, work: Work) -> None:
-        """Have a worker do it. Raises UnavailableError."""
+        """Send it to a worker. Raises UnavailableError."""
         self._sender.send(work.task, work.kwargs, command_id, EXPIRES_S, work.schedule)
 
     def end(self, command_id: str, answer: Answer, *, answered: bool) -> None:
@@ -125,7 +125,7 @@ class Jobs:
         return self._log.unanswered()
 
     def answered(self, command_id: str) -> None:
-        """Note that the end of a job was answered. Raises UnavailableError."""
+        """Record that the end of a job was answered. Raises UnavailableError."""
         self._log.mark_answered(command_id)
 
     def wait(self, command_id: str, on_wait: OnWait = lambda _: None) -> Answer:

@@ -28,7 +28,7 @@ class Owners(Protocol):
     instance: str
 
     def join(self, queue: str) -> list[str]:
-        """Say that this worker serves a queue; return all that do."""
+        """Register this worker for a queue; return all that serve it."""
         ...
 
     def members(self, queue: str) -> list[str]:
@@ -40,7 +40,7 @@ class Owners(Protocol):
         ...
 
     def claim(self, queue: str, meters: Collection[str]) -> set[str]:
-        """Take meters that have no owner; return those that are ours by now."""
+        """Claim meters that have no owner; return those that are ours now."""
         ...
 
     def hand(self, queue: str, meters: Collection[str], worker: str) -> None:
@@ -48,7 +48,7 @@ class Owners(Protocol):
         ...
 
     def leave(self, queue: str) -> None:
-        """Say that this worker ends."""
+        """Unregister this worker, as it ends."""
         ...
 
 
@@ -79,7 +79,7 @@ class Share:
         return len(self.members) > 1
 
     def update(self, names: Collection[str], close: Callable[[], None]) -> None:
-        """Look who is there and what is whose; take what is free, hand over what is too much.
+        """Read the workers and owners; claim free meters, and hand over those beyond the share.
 
         `close` has the lines of meters closed that are not ours any more, before others open them.
         """
@@ -202,7 +202,7 @@ class Lines:
         return min(others, default=None)
 
     def run_once(self) -> float:
-        """Have the lines held that are to be; return the seconds until the next round."""
+        """Hold the lines that are due to be held; return the seconds until the next round."""
         meters = [meter for meter in self._meters() if meter.enabled]
         for queue, share in self._shares.items():
             names = [meter.name for meter in meters if meter.queue == queue]

@@ -128,11 +128,11 @@ class Measures(Protocol):
     """Counts and times what is done."""
 
     def polled(self, meter: str, result: str, seconds: float) -> None:
-        """Note a poll: "ok" or the code of its failure, and how long it took."""
+        """Count a poll: "ok" or the code of its failure, and how long it took."""
         ...
 
     def stored(self, readings: int, seconds: float) -> None:
-        """Note a transaction with so many readings, and how long it took."""
+        """Count a transaction with so many readings, and how long it took."""
         ...
 
 
@@ -225,7 +225,7 @@ class Relay(Protocol):
         ...
 
     def keep(self, tickets: Collection[str]) -> None:
-        """Say that the work of tickets goes on."""
+        """Renew the claim on the work of tickets."""
         ...
 
     def under_way(self, ticket: str) -> bool:

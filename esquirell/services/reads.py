@@ -96,7 +96,7 @@ class Batches:
         self._pending.add(meter)
 
     def land(self, answer: RawAnswer) -> None:
-        """Take an answer that the poll waits for."""
+        """Accept an answer that the poll waits for."""
         self._landed.append(answer)
         if len(self._landed) >= len(self._pending):
             self._all.set()

@@ -141,7 +141,7 @@ class RemoteReads:
         return batches
 
     def end(self, batches: Sequence[Batch]) -> None:
-        """Note that nobody waits for batches any more."""
+        """Record that nobody waits for batches any more."""
         for batch in batches:
             self._forget(batch.meters)
 
@@ -158,7 +158,7 @@ class RemoteReads:
 
     @contextmanager
     def guarded(self, meters: Sequence[Meter], kind: str) -> Iterator[None]:
-        """Have another worker read the meters that this one reads, if it is killed meanwhile."""
+        """Let another worker read this worker's meters if this one is killed meanwhile."""
         guardian, ticket = self._ownership.other(), uuid.uuid4().hex
         if guardian is None or not meters:
             yield

@@ -161,7 +161,7 @@ class Reports:
             self._judging.prepare(unknown)
 
     def _keep(self, meter: Meter, reading: Reading) -> None:
-        """Note a reading, to be stored if it turns out to be the last of its period."""
+        """Keep a reading, to be stored if it is the last of its period."""
         period = _period(reading.measured_at, meter)
         with self._lock:
             self._delivery.reported[meter.name] = reading.measured_at

@@ -82,7 +82,7 @@ class Timetable(TimetableReader, Protocol):
         ...
 
     def note_run(self, name: str, run: LastRun) -> None:
-        """Note when a schedule ran and what came of it. Raises UnavailableError."""
+        """Record when a schedule ran and its result. Raises UnavailableError."""
         ...
 
 
@@ -124,7 +124,7 @@ class CommandLog(Protocol):
         ...
 
     def mark_answered(self, command_id: str) -> None:
-        """Note that the reply of a command was sent. Raises UnavailableError."""
+        """Record that the reply to a command was sent. Raises UnavailableError."""
         ...
 
 

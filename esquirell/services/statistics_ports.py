@@ -70,7 +70,7 @@ class StatisticsTransaction(Protocol):
         ...
 
     def set_watermark(self, done_to: datetime, zone: str) -> None:
-        """Note up to where the meter is worked up, and in which time zone."""
+        """Record up to which reading statistics are computed, and in which time zone."""
         ...
 
     def prune(self, hours: Sequence[tuple[datetime, datetime]]) -> int:
@@ -78,7 +78,7 @@ class StatisticsTransaction(Protocol):
         ...
 
     def set_pruned_to(self, moment: datetime) -> None:
-        """Note up to where the readings are thinned out."""
+        """Record up to where the readings are thinned out."""
         ...
 
 

@@ -154,7 +154,7 @@ class UndatedSpool(Protocol):
         ...
 
     def date(self, moments: Mapping[int, datetime]) -> None:
-        """Note when readings were taken, by their numbers. Raises SpoolError."""
+        """Record when readings were taken, by their numbers. Raises SpoolError."""
         ...
 
     def dated(self, limit: int) -> Sequence[tuple[int, Reading]]:

@@ -201,7 +201,7 @@ def use_log(connection: Connection) -> None:
 
 @lru_cache(_TEXTS_SAID)
 def _unreadable(text: str) -> None:
-    """Say once of an entry that it is damaged."""
+    """Log once that an entry is damaged."""
     log.error("an entry of the database is damaged, and counts as empty: %.60r", text)
 
 

@@ -204,7 +204,7 @@ class TuyaTransport(Transport):
         self._local.forget(meter_name)
 
     def abandon(self) -> None:
-        """Let go of all lines in a forked process: they are its parent's."""
+        """Close all lines in a forked process: they belong to its parent."""
         self._local.abandon()
 
     def close(self) -> None:

@@ -79,7 +79,7 @@ class Trial:
             return self._often
 
     def reported(self, meter: Meter, heard: RawDatapoints) -> None:
-        """Note that a meter reported something."""
+        """Record that a meter reported something."""
         del heard
         now = time.monotonic()
         with self._news:

@@ -23,7 +23,7 @@ class StatisticsBacklog:
         self._running: dict[frozenset[str], Future[None]] = {}
 
     def work_up(self, meters: Sequence[str], patience_s: float = PATIENCE_S) -> tuple[int, int]:
-        """Have the statistics of some meters worked up, and wait for so many seconds at most.
+        """Bring the statistics of some meters up to date; wait for so many seconds at most.
 
         Returns how many days are worked up, and of how many; the same number where all are.
         Raises UnavailableError.

@@ -75,7 +75,7 @@ class Handler(RequestHandler):
         return self.application  # type: ignore[return-value]  # only a Site uses these handlers
 
     def set_default_headers(self) -> None:
-        """Let browsers do nothing that the page does not need."""
+        """Forbid browsers everything that the page does not need."""
         for name, value in HEADERS.items():
             self.set_header(name, value)
 
@@ -110,7 +110,7 @@ class Handler(RequestHandler):
             await answered
 
     def options(self, *_args: str, **_kwargs: str) -> None:
-        """Say what may be asked here."""
+        """Answer which methods are allowed."""
         self.set_header("Allow", ", ".join(self.methods))
         self.set_status(204)
 
@@ -208,7 +208,7 @@ class Handler(RequestHandler):
             raise ProblemError(error) from error
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:  # noqa: ANN401 - Tornado's
-        """Say what is wrong on a page of its own, without a word of what was sent."""
+        """Show the error on a page of its own, without repeating what was sent."""
         if status_code == HTTPStatus.METHOD_NOT_ALLOWED:
             self.set_header("Allow", ", ".join(self.methods))
         raised = kwargs.get("exc_info", (None, None, None))[1]

@@ -126,7 +126,7 @@ class Overview:
         self.day = DaySoFar(runtime, work, lambda: live.note(LOOK_AGAIN))
 
     def look(self, patience_s: float = PATIENCE_S) -> House:
-        """Look at all meters; wait for what the day has brought for so many seconds at most."""
+        """Return all meters; wait for the day's energy for so many seconds at most."""
         meters = self._runtime.meters()
         try:
             return House(self._snapshots(meters, patience_s))
@@ -180,7 +180,7 @@ class Overview:
         return tuple(found)
 
     def _blind(self, meter: Meter, readings: Mapping[str, Reading]) -> MeterSnapshot:
-        """Look at a meter without the database: by what this process itself has read."""
+        """Return a meter without the database, from what this process itself has read."""
         reading = readings.get(meter.name)
         fresh = reading is not None and datetime.now(UTC) - reading.measured_at < FRESH
         state: State = "online" if fresh else "offline" if meter.enabled else "off"

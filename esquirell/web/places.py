@@ -68,7 +68,7 @@ def _sum_of(meters: Sequence[MeterSnapshot], texts: Texts, formats: Formats) -> 
 
 
 def note_of(house: House, texts: Texts) -> str:
-    """Say which way the energy flows, and which meters are not in the sum."""
+    """Return which way the energy flows, and which meters are not in the sum."""
     if house.power is None:
         return texts("now.unknown")
     notes = [texts("now.feeding_in" if house.power < 0 else "now.drawing")]

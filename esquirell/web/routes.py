@@ -18,7 +18,7 @@ class NotFound(Handler):
     """Answers addresses that do not exist, to those who are logged in."""
 
     def prepare(self) -> None:
-        """Say that there is nothing."""
+        """Answer that nothing is there."""
         super().prepare()
         if not self._finished:
             self.send_error(404)
@@ -47,7 +47,7 @@ class TooLarge(Refusal):
         del chunk
 
     def post(self, *_args: str) -> None:
-        """Say that it is too large."""
+        """Answer that it is too large."""
         self.send_error(413)
 
 
@@ -55,7 +55,7 @@ class LargeHeaders(Refusal):
     """Answers requests whose headers are too large: what they say is not looked at."""
 
     def prepare(self) -> None:
-        """Say that they are too large."""
+        """Answer that they are too large."""
         self.visit = self.site.gate.admit(self.request)
         self.send_error(431)
 

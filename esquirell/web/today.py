@@ -109,7 +109,7 @@ class DaySoFar:
         return {name: bases.get(name, nothing).at(readings.get(name)) for name in names}
 
     def _begin(self, names: Sequence[str]) -> Future[None] | None:
-        """Have the day worked up if it is time; return the work, also where it runs already."""
+        """Start computing the day if it is due; return the work, also if it runs already."""
         with self._lock:
             age = datetime.now(UTC) - self._worked_up_at
             known = self._bases.keys() >= set(names) and not self.is_over

@@ -95,7 +95,7 @@ def _infer_one(spec: Specified, raw: object) -> InferredDatapoint:
 
 
 def _number(raw: object) -> int | None:
-    """Take a raw value for evidence if it is a number that a device can have counted."""
+    """Return a raw value as evidence if it is a number that a device can have counted."""
     number = whole(raw)
     return number if number is not None and abs(number) < _MOST_COUNTED else None
 

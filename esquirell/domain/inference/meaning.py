@@ -159,7 +159,7 @@ def _measured(tokens: tuple[str, ...], unit: Unit | None, spec: Specified) -> Me
 
 
 def _by_unit(tokens: tuple[str, ...], unit: Unit) -> Meaning | None:
-    """Let the unit decide where no word does: `DeviceKw`, `ua`, `PVI`; what else is said must fit.
+    """Go by the unit where no word decides: `DeviceKw`, `ua`, `PVI`; the rest must fit.
 
     Energy is left out, as it takes more than a unit to tell a counter from a session.
     """

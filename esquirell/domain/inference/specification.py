@@ -50,7 +50,7 @@ def specified(described: object) -> tuple[Specified, ...]:
 
 
 def with_days(points: Sequence[Specified]) -> tuple[Specified, ...]:
-    """Say of a counter that has a total beside it, sent or not, that it is of a day.
+    """Mark a counter with a total beside it, sent or not, as one of a day.
 
     Dual clamp meters have `forward_energy_a` and `forward_energy_a_total`.
     """

@@ -78,7 +78,7 @@ def ensure_current(database: Database, *, limit_s: float = UPGRADE_LIMIT_S) -> N
 
 
 def _newer(place: str, revision: str) -> str:
-    """Say what to do with a database whose tables this version does not know."""
+    """Return what to do with a database whose tables this version does not know."""
     copy = copy_before(Path(place), HEAD)
     back = (
         f", or go back to the copy from before the upgrade: esquirell db restore {copy}"

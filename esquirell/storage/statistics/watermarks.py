@@ -65,7 +65,7 @@ def share(connection: Connection, meter_ids: Mapping[int, datetime]) -> None:
 
 
 def set_back(connection: Connection, since: Mapping[int, datetime]) -> None:
-    """Have the readings of meters, by id, recalculated from a given time on."""
+    """Mark the readings of meters, by id, for recalculation from a given time on."""
     if not since:
         return
     # Rarely is one computed that far already: a single query checks all.

@@ -115,7 +115,7 @@ class Finder:
                 self._changed.notify_all()
 
     def _hear(self, listener: "Listener", search: _Search) -> None:
-        """Note what is heard until nobody searches any more."""
+        """Record announcements until nobody searches any more."""
         for announced in listener.listen(float("inf"), self._stop):
             with self._changed:
                 if announced is not None:

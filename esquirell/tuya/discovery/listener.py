@@ -148,7 +148,7 @@ class Listener:
 
     @property
     def trouble(self) -> str:
-        """Say which ports can't be listened on; empty when all can."""
+        """Return which ports can't be listened on; empty when all can."""
         if not self.blocked:
             return ""
         ports = ", ".join(str(port) for port in self.blocked)

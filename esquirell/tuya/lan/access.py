@@ -65,7 +65,7 @@ class DeviceLock:
         return True
 
     def release(self) -> None:
-        """Note the last contact and free the lock; not held is fine."""
+        """Record the last contact and free the lock; it need not be held."""
         if self._file is None:
             return
         file, self._file = self._file, None
@@ -230,7 +230,7 @@ class Suspension:
         return not others(closed_at) and self.closed(now, lived_s)
 
     def closed(self, now: float, lived_s: float) -> bool:
-        """Count that the device closed a line; return whether that suspends."""
+        """Count that the device closed a line; return whether that suspends push."""
         if lived_s >= BORNE_S:
             self._next_s = 0.0
         if lived_s >= YOUNG_S:

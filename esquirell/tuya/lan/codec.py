@@ -168,7 +168,7 @@ class Codec:
         self.use(key)
 
     def use(self, key: bytes) -> None:
-        """Go on with another key: the one agreed on for the session."""
+        """Switch to another key: the one agreed on for the session."""
         self.key = key
         # Whole blocks in ECB do not depend on each other: one context does for all frames.
         cipher = Cipher(AES(key), ECB())  # noqa: S305 - the protocol's

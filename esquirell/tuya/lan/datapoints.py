@@ -82,7 +82,7 @@ class Datapoints:
             self.came = self.came.union(names)
 
     def refreshed(self, ids: Collection[int], now: float) -> None:
-        """Note that datapoints were asked for by UPDATEDPS."""
+        """Record that datapoints were requested by UPDATEDPS."""
         self.refreshing, self.refresh_ends = frozenset(map(str, ids)), now + REFRESHED_S
 
     def is_refresh(self, message: Message, now: float) -> bool:
@@ -117,7 +117,7 @@ class Datapoints:
         return {name for name in due if (point := known.get(name)) is None or point.at < since}
 
     def count_answer(self, due: Collection[str], left: Collection[str], since: float) -> None:
-        """Note which datapoints an answer brought; `left` are those of them that it did not."""
+        """Record which datapoints an answer brought; `left` are those that are missing."""
         for name in due if left or self.missing else ():
             self.missing[name] = self.missing.get(name, 0) + 1 if name in left else 0
         if not self.known.keys() <= self.came:
@@ -257,7 +257,7 @@ class Increments:
         return new, interrupted
 
     def _look_at_number(self, message: Message, line: int) -> None:
-        """Note that a device numbers no reports: two that differ have the same number."""
+        """Detect a device that does not number its reports: two of them share a number."""
         if self._last is not None:
             before_line, before = self._last
             same = before_line == line and before.sequence == message.sequence

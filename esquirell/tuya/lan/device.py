@@ -117,7 +117,7 @@ class Device:
             self._exchange.line.abandon()
 
     def wake(self) -> None:
-        """Go on with whatever is under way."""
+        """Continue whatever is in progress."""
         try:
             moment = next(self._script)
         except StopIteration:

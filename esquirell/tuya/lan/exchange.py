@@ -42,7 +42,7 @@ class Owner(Protocol):
     rests: bool
 
     def wake(self) -> None:
-        """Go on, as something happened."""
+        """Continue, as something happened."""
         ...
 
     def received(self, message: Message) -> None:
@@ -270,7 +270,7 @@ class Exchange:
         datapoints.count_answer(due, left, since)
 
     def wait_for_quiet(self) -> None:
-        """Have the device report what came once the line is quiet, or at the latest in a moment."""
+        """Report what came once the line is quiet, at the latest after a short delay."""
         self._latest = min(self._latest, self._came_at + LATEST_S)
         self._quiet.set(min(self._came_at + QUIET_S, self._latest))
 

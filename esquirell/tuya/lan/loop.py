@@ -67,7 +67,7 @@ class Loop:
             self._selector.unregister(end)
 
     def schedule(self, timer: "Timer") -> None:
-        """Let a timer end when it is due."""
+        """Schedule a timer for when it is due."""
         heapq.heappush(self._timers, (timer.due, next(self._numbers), timer))
 
     def _start(self) -> None:
@@ -247,7 +247,7 @@ class Line:
         self._writes = bool(self._unsent)
 
     def _fail(self, error: OSError | None) -> None:
-        """Note the end: by the device (FIN or RST), or by whatever else the system says."""
+        """Record why the line ended: the device (FIN or RST), or another error of the system."""
         self.ended = error is None or isinstance(error, (ConnectionResetError, BrokenPipeError))
         self.error = error
         self.close()

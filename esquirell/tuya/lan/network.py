@@ -53,7 +53,7 @@ class Listener(Protocol):
         ...
 
     def event(self, kind: str, data: Mapping[str, Any]) -> None:
-        """Take note that something happened."""
+        """Handle an event."""
         ...
 
 

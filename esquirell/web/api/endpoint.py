@@ -55,13 +55,13 @@ class Api(Handler):
         raise HTTPError(401)
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:  # noqa: ANN401 - Tornado's
-        """Say what is wrong, and how to log in where that is it."""
+        """Send the error, and how to log in if that is missing."""
         if status_code == UNAUTHORIZED:
             self.set_header("WWW-Authenticate", "Bearer")
         super().write_error(status_code, **kwargs)
 
     def prepare(self) -> None:
-        """Let nobody in who may not; refuse a query that would not be understood."""
+        """Refuse requests without permission, and queries with unknown parameters."""
         super().prepare()
         given = self.request.query_arguments
         for name, values in given.items():
@@ -118,7 +118,7 @@ class Unknown(Api):
     """Addresses of the API that do not exist."""
 
     def prepare(self) -> None:
-        """Say that there is nothing."""
+        """Answer that nothing is there."""
         Handler.prepare(self)
         raise HTTPError(404)
 
