@@ -10,7 +10,7 @@ COMMANDS = {
     "bridge": ("run:bridge", "Run the MQTT bridge alone."),
     "web": ("web:web", "Serve the page alone; show its password; manage tokens."),
     "flower": ("flower:flower", "Show tasks and workers on a web page (Flower)."),
-    "watch": ("watch:watch", "Watch the meters live, as the service publishes them."),
+    "watch": ("demo:watch", "Watch the meters live, as the service publishes them."),
     "fetch": ("fetch:fetch", "Read meters now: print, save and publish."),
     "meters": ("meters:meters", "List, show, test, add, change and remove meters."),
     "profiles": ("profiles:profiles", "List, show, check and try profiles of products."),

@@ -15,8 +15,8 @@ from celery.concurrency.base import BasePool
 from celery.signals import worker_process_init, worker_process_shutdown
 
 from esquirell.daemon import remote
-from esquirell.daemon.lifetimes import end_with_parent
 from esquirell.daemon.lock import AlreadyRunningError, RunLock
+from esquirell.daemon.redis_server import end_with_parent
 from esquirell.daemon.threads import ThreadPool, ThreadRequest
 from esquirell.runtime.root import Runtime, use
 from esquirell.settings.private_files import make_directory

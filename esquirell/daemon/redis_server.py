@@ -1,16 +1,18 @@
-"""Our own Redis server: for `redis.url = "embedded"` and for the demo."""
+"""Our own Redis server: for `redis.url = "embedded"` and for the demo; it must not outlast us."""
 
 import contextlib
+import ctypes
 import importlib.util
 import logging
 import os
 import shutil
+import signal
 import socket
 import subprocess
+import sys
 import time
 from pathlib import Path
 
-from esquirell.daemon.lifetimes import bound
 from esquirell.domain.errors import ConfigError
 from esquirell.domain.extras import install_command
 from esquirell.settings import state_files
@@ -40,6 +42,17 @@ OPTIONS = {
     "daemonize": "no",
     "loglevel": "warning",
 }
+# prctl(2), PR_SET_PDEATHSIG: sent a signal when the thread that started it ends.
+_SET_PARENT_DEATH_SIGNAL = 1
+
+# In a small process before the program: running Python between fork and exec beside threads is not
+# safe. A parent that has died already sends no signal any more.
+_LAUNCH = f"""
+import ctypes, os, sys
+ctypes.CDLL(None).prctl({_SET_PARENT_DEATH_SIGNAL}, {signal.SIGKILL.value})
+if os.getppid() == int(sys.argv[1]):
+    os.execv(sys.argv[2], sys.argv[2:])
+"""
 
 
 def find_server(names: tuple[str, ...]) -> str | None:
@@ -187,3 +200,16 @@ def _ask(path: Path, request: bytes) -> bytes:
         channel.sendall(request)
         return channel.recv(64)
     return b""
+
+
+def end_with_parent() -> None:
+    """Have this process killed when its parent ends."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_SET_PARENT_DEATH_SIGNAL, signal.SIGKILL.value)
+
+
+def bound(command: list[str]) -> list[str]:
+    """Return the command that starts a program which is killed when this process ends."""
+    if sys.platform != "linux":
+        return command
+    return [sys.executable, "-I", "-S", "-c", _LAUNCH, str(os.getpid()), *command]

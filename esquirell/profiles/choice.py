@@ -8,7 +8,7 @@ from esquirell.domain import recognition
 from esquirell.domain.decoding import decode, misfits
 from esquirell.domain.errors import DecodeError
 from esquirell.domain.evidence import POWERS, is_usual, weigh
-from esquirell.domain.frames.choice import codec_of
+from esquirell.domain.frames.codecs import codec_of
 from esquirell.domain.frames.octets import octets
 from esquirell.domain.inference import infer
 from esquirell.domain.numbers import whole

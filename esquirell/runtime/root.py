@@ -23,12 +23,11 @@ from esquirell.profiles.choices import Change
 from esquirell.runtime.bridging import Bridging
 from esquirell.runtime.devices import Devices
 from esquirell.runtime.mqtt import Mqtt
-from esquirell.runtime.place import StatePlace
 from esquirell.runtime.polling import Measuring, Polling
 from esquirell.runtime.self_report import SelfReport
 from esquirell.runtime.shared import Shared
 from esquirell.runtime.storage import Storage
-from esquirell.runtime.upkeep import Upkeep
+from esquirell.runtime.upkeep import StatePlace, Upkeep
 from esquirell.services.commands import Commands
 from esquirell.services.control import Control
 from esquirell.services.edits import Edits

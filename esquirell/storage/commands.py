@@ -9,8 +9,7 @@ from sqlalchemy.engine import Row
 
 from esquirell.domain.command import Answer, CommandRecord
 from esquirell.storage.database import Database
-from esquirell.storage.tables import command_log
-from esquirell.storage.upsert import insert_new
+from esquirell.storage.tables import command_log, insert_new
 
 log = logging.getLogger(__name__)
 

@@ -12,8 +12,7 @@ from sqlalchemy.engine import Connection
 
 from esquirell.domain.errors import UnreadableError
 from esquirell.domain.reading import Ledger, MeterStatus, Reading
-from esquirell.storage.tables import ledger, meter, reading
-from esquirell.storage.upsert import insert_new, insert_or_update
+from esquirell.storage.tables import insert_new, insert_or_update, ledger, meter, reading
 
 log = logging.getLogger(__name__)
 

@@ -9,8 +9,7 @@ from sqlalchemy import delete, func, select
 from esquirell.domain.cost import PriceRow
 from esquirell.domain.tariff import Prices as Rates
 from esquirell.storage.database import Database
-from esquirell.storage.tables import price
-from esquirell.storage.upsert import insert_new
+from esquirell.storage.tables import insert_new, price
 
 
 class Prices:

@@ -15,8 +15,7 @@ from esquirell.storage.database import Database
 from esquirell.storage.history import ReadingHistory
 from esquirell.storage.meters import LedgerReader, read_ledgers, write_ledgers
 from esquirell.storage.statistics import watermarks
-from esquirell.storage.tables import QUANTITY_COLUMNS, reading
-from esquirell.storage.upsert import insert_new
+from esquirell.storage.tables import QUANTITY_COLUMNS, insert_new, reading
 
 _WIDE = frozenset(QUANTITY_COLUMNS)
 # What storing raises for values of no use, such as a number that no database holds.

@@ -7,8 +7,7 @@ from sqlalchemy.engine import Connection
 
 from esquirell.domain.schedule import Edit, LastRun, StoredSchedule
 from esquirell.storage.database import Database
-from esquirell.storage.tables import schedule
-from esquirell.storage.upsert import insert_or_update
+from esquirell.storage.tables import insert_or_update, schedule
 
 _DEFINITION = ("base", "overrides", "removed")
 _ALL = select(*(schedule.c[name] for name in ("name", *_DEFINITION))).order_by(schedule.c.name)

@@ -5,8 +5,7 @@ from contextlib import nullcontext
 import pytest
 
 from esquirell.domain.errors import DecodeError
-from esquirell.domain.frames.choice import codec_of
-from esquirell.domain.frames.codecs import CODECS
+from esquirell.domain.frames.codecs import CODECS, codec_of
 from esquirell.domain.frames.phase import current_and_power
 from esquirell.domain.frames.text import charger, phase
 from esquirell.domain.plausibility import closest

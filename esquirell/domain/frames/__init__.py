@@ -8,8 +8,7 @@ from dataclasses import dataclass
 
 from esquirell.domain.errors import DecodeError
 from esquirell.domain.frames import text
-from esquirell.domain.frames.choice import codec_of
-from esquirell.domain.frames.codecs import CODECS
+from esquirell.domain.frames.codecs import CODECS, codec_of
 from esquirell.domain.frames.octets import octets
 from esquirell.domain.frames.phase import Fields, misread_v02
 

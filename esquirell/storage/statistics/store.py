@@ -23,8 +23,7 @@ from esquirell.storage.statistics.rows import (
     read_counters,
     to_row,
 )
-from esquirell.storage.tables import statistic
-from esquirell.storage.upsert import insert_or_update
+from esquirell.storage.tables import insert_or_update, statistic
 
 
 class Statistics:
