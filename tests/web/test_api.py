@@ -248,6 +248,13 @@ def test_the_description_is_valid_and_its_parameters_are_those_that_count(reader
         ("/meters?x=1", "x: is not known here; it has no parameters"),
         ("/log?lst=1", "lst: is not known here; did you mean last? it has last"),
         ("/readings?since=1h&since=2h", "since: may be given only once"),
+        (
+            "/readings?until=soon",
+            (
+                "until: 'soon' is not a time: write 2026-11-22, 2026-11-22T10:15, "
+                "or how long ago: 24h (s, m, h, d or w)"
+            ),
+        ),
         ("/log?last=0", "last: must be a whole number from 1 to 1000"),
         ("/log?last=1001", "last: must be a whole number from 1 to 1000"),
         ("/log?last=٣", "last: must be a whole number from 1 to 1000"),

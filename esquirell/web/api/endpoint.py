@@ -93,17 +93,18 @@ class Api(Handler):
 
     def span(self, since: str) -> tuple[datetime, datetime]:
         """Return the span of the query, by default from `since`. Raises CommandError."""
-        now, zone = datetime.now(UTC), self.site.zone
-        try:
-            begin = moment(self.asked("since", since), now, zone)
-            end = moment(self.asked("until", "0s"), now, zone)
-        except ValueError as error:
-            raise CommandError("invalid_payload", str(error)) from None
+        begin, end = self._moment("since", since), self._moment("until", "0s")
         if begin > end:
             raise CommandError(
                 "invalid_payload", "since lies after until: there is nothing in between"
             )
         return begin, end
+
+    def _moment(self, name: str, default: str) -> datetime:
+        try:
+            return moment(self.asked(name, default), datetime.now(UTC), self.site.zone)
+        except ValueError as error:
+            raise CommandError("invalid_payload", f"{name}: {error}") from None
 
     async def query(self, command: str) -> Mapping[str, Any]:
         """Return the data of a command that only looks."""
