@@ -163,7 +163,7 @@ def test_whichever_key_redis_evicts_schedules_go_on(bench: Bench, server: RedisP
         bench.turn_until_sent(len(bench.sent()) + 2, within=RECONCILE_S / 2)
 
 
-def test_an_entry_that_another_client_takes_from_the_list_is_written_anew(
+def test_an_entry_that_another_client_takes_from_the_list_is_rewritten(
     bench: Bench, server: RedisProcess
 ) -> None:
     bench.turn_until_sent(1)
@@ -185,14 +185,14 @@ def test_the_database_away_stops_no_schedule(bench: Bench, record: Record) -> No
     bench.turn_until_sent(3)
 
 
-def test_an_unreadable_entry_is_written_anew(bench: Bench, server: RedisProcess) -> None:
+def test_an_unreadable_entry_is_rewritten(bench: Bench, server: RedisProcess) -> None:
     bench.turn_until_sent(1)
     server.client.hset("esquirell:redbeat:fetch", "definition", '{"schedule": {"every": "never"')
     bench.turn_until_sent(3)
 
 
 @pytest.mark.parametrize("field", ["definition", "meta"])
-def test_an_entry_that_is_no_text_is_written_anew(
+def test_an_entry_that_is_no_text_is_rewritten(
     bench: Bench, server: RedisProcess, field: str
 ) -> None:
     bench.turn_until_sent(1)
@@ -200,7 +200,7 @@ def test_an_entry_that_is_no_text_is_written_anew(
     bench.turn_until_sent(3)
 
 
-def test_an_entry_overwritten_by_something_else_is_written_anew(
+def test_an_entry_overwritten_by_something_else_is_rewritten(
     bench: Bench, server: RedisProcess
 ) -> None:
     bench.turn_until_sent(1)
@@ -234,7 +234,7 @@ def test_what_comes_due_while_the_database_is_waited_for_is_sent_then(
     assert len(bench.sent()) == 3
 
 
-def test_a_schedule_that_is_gone_is_not_sent(
+def test_a_schedule_that_has_disappeared_is_not_sent(
     bench: Bench, record: Record, server: RedisProcess
 ) -> None:
     bench.turn_until_sent(1)
@@ -432,7 +432,7 @@ def test_what_is_overdue_runs_next_at_once(bench: Bench) -> None:
     assert next_run >= began
 
 
-def test_each_start_writes_the_entries_anew(bench: Bench, server: RedisProcess) -> None:
+def test_each_start_writes_the_entries_again(bench: Bench, server: RedisProcess) -> None:
     """Redis says that they are as the record has them, which they need not be."""
     bench.turn_until_sent(1)
     definition = server.client.hget("esquirell:redbeat:fetch", "definition")

@@ -260,7 +260,7 @@ def test_bytes_that_are_no_text_hide_nothing_else(
     )
 
 
-def test_a_change_by_this_process_is_heard_of_at_once(app: Celery) -> None:
+def test_a_change_by_this_process_is_noticed_at_once(app: Celery) -> None:
     snapshots, heard = ScheduleSnapshots(client_of(app), Clock()), []
     snapshots.on_change = lambda: heard.append(1)
     RedBeatTimetable(app, snapshots, "UTC").announce()

@@ -68,7 +68,7 @@ def test_cpu_time_grows_with_work_and_not_with_waiting() -> None:
     assert tree.cpu_s() > before
 
 
-def test_a_process_that_is_gone_has_used_nothing() -> None:
+def test_a_process_that_has_disappeared_has_used_nothing() -> None:
     with subprocess.Popen([sys.executable, "-c", "pass"]) as gone:
         gone.wait()
     tree = Tree(gone.pid)

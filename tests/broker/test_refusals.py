@@ -82,7 +82,7 @@ def test_a_refusal_is_found_by_trying(server: RedisProcess, client: Client, word
     assert "\n" not in str(caught.value)
 
 
-def test_what_was_to_be_written_is_not_told(server: RedisProcess, client: Client) -> None:
+def test_what_was_to_be_written_is_not_reported(server: RedisProcess, client: Client) -> None:
     full(server.client)
     with client.pipeline() as steps:
         steps.set("key", "a secret\nof two lines")

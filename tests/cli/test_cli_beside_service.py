@@ -82,7 +82,7 @@ def test_the_values_are_shown_as_without_a_service(service: Service) -> None:
     assert ["main", "voltage_b", "", "V"] in said.rows
 
 
-def test_of_all_meters_the_failed_one_is_told(service: Service) -> None:
+def test_of_all_meters_the_failed_one_is_reported(service: Service) -> None:
     said = call(service, "fetch", "--json")
     assert said.code == 1
     assert {name: one["status"] for name, one in said.json["meters"].items()} == {

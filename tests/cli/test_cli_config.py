@@ -46,7 +46,7 @@ def test_a_good_configuration_is_fine(home: Home) -> None:
     }
 
 
-def test_warnings_are_told_and_do_no_harm(home: Home) -> None:
+def test_warnings_are_reported_and_do_no_harm(home: Home) -> None:
     home.configure(meter())
     home.config.chmod(0o644)
     said = esquirell("config", "check")
@@ -55,7 +55,7 @@ def test_warnings_are_told_and_do_no_harm(home: Home) -> None:
     assert len(esquirell("config", "check", "--json").json["warnings"]) == 1
 
 
-def test_all_that_is_wrong_is_told_at_once(home: Home) -> None:
+def test_all_that_is_wrong_is_reported_at_once(home: Home) -> None:
     cron = '[[schedules]]\nname = "night"\ncron = "61 2 * * *"'
     home.configure(meter(profile='profile = "owon_321"'), meter("garage", profile=""), cron)
     said = esquirell("config", "check")

@@ -94,7 +94,7 @@ def test_an_import_replaces_what_lies_between(house: Home) -> None:
     assert [one["price"] for one in shown["prices"]] == [6, 7, None, None]
 
 
-def test_energy_without_a_price_is_told(house: Home) -> None:
+def test_energy_without_a_price_is_reported(house: Home) -> None:
     house.configure(meter(), MARKET)
     said = esquirell("cost", *SPAN)
     assert "49.00 kWh have no price" in said.err

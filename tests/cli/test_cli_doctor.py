@@ -93,7 +93,7 @@ def test_a_faulty_configuration_is_the_first_finding(home: Home) -> None:
     assert "the nearest known key is port" in message
 
 
-def test_what_is_away_is_told_with_what_to_do(home: Home) -> None:
+def test_what_is_away_is_reported_with_what_to_do(home: Home) -> None:
     home.configure(meter())
     found = findings()
     assert {check for check, (mark, *_) in found.items() if mark == "fault"} == {
@@ -300,7 +300,7 @@ def test_hundreds_of_meters_are_few_lines() -> None:
     ]
 
 
-def test_keys_that_others_can_read_are_told(home: Home) -> None:
+def test_keys_that_others_can_read_are_reported(home: Home) -> None:
     (home.path / "devices.json").write_text("[]")
     (home.path / "main.key").write_text(KEY)
     (home.path / "devices.json").chmod(0o644)

@@ -61,7 +61,7 @@ def test_those_named_are_read_and_answered_as_over_mqtt(
     assert device.answers == 1
 
 
-def test_a_meter_that_fails_is_told_beside_those_that_do_not(
+def test_a_meter_that_fails_is_reported_beside_those_that_do_not(
     home: Home, device: SimulatedMeter, broker: Mosquitto
 ) -> None:
     home.configure(meter(port=device.port), meter("garage"), mqtt__port=broker.port)
@@ -103,7 +103,7 @@ def test_nothing_is_published_that_is_not_to_be(
     assert retained(broker.port, "no-publish/#") == {}
 
 
-def test_a_database_that_is_damaged_costs_no_reading_but_is_told(
+def test_a_database_that_is_damaged_costs_no_reading_but_is_reported(
     home: Home, device: SimulatedMeter
 ) -> None:
     home.configure(meter(port=device.port))

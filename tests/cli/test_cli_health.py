@@ -64,7 +64,7 @@ def test_a_role_without_its_database_does_not_work(
     assert "is damaged or not an SQLite file" in said.sentence
 
 
-def test_a_database_that_is_gone_is_named_and_not_made(
+def test_a_database_that_has_disappeared_is_named_and_not_created(
     home: Home, announce: Callable[..., None]
 ) -> None:
     announce("worker", HERE)

@@ -95,7 +95,7 @@ def test_a_good_profile_says_what_it_gives(home: Home) -> None:
     assert "takes the place" in esquirell("profiles", "check", str(add_profile(home, "plug"))).err
 
 
-def test_a_faulty_profile_is_told_with_its_place(home: Home) -> None:
+def test_a_faulty_profile_is_reported_with_its_place(home: Home) -> None:
     file = add_profile(home, text=MINE.replace("voltage_a", "voltge_a"))
     said = esquirell("profiles", "check", str(file))
     assert said.code == 2

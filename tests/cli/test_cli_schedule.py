@@ -162,7 +162,9 @@ def test_arguments_must_be_json(home: Callable[..., list[str]], args: str) -> No
     assert "JSON object" in said.err
 
 
-def test_own_tasks_are_listed_and_a_faulty_module_is_told(home: Callable[..., list[str]]) -> None:
+def test_own_tasks_are_listed_and_a_faulty_module_is_reported(
+    home: Callable[..., list[str]],
+) -> None:
     # In a process of its own: Celery's app takes its modules from the first configuration it sees.
     command = [sys.executable, "-m", "esquirell", "tasks", "list", *home()]
     said = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)

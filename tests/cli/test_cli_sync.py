@@ -65,7 +65,7 @@ def test_what_the_cloud_says_of_the_device_is_kept(home: Home, server: TuyaCloud
     assert NEW_KEY not in note.read_text()
 
 
-def test_a_meter_that_the_cloud_does_not_list_is_told(home: Home, server: TuyaCloud) -> None:
+def test_a_meter_that_the_cloud_does_not_list_is_reported(home: Home, server: TuyaCloud) -> None:
     configure(home, server, meter(), meter("garage"))
     said = esquirell("meters", "sync")
     assert said.code == 1

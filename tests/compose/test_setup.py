@@ -96,7 +96,7 @@ def test_what_is_no_secret_is_refused_in_one_sentence(setup: Setup) -> None:
     assert done.stderr == "setup: ESQUIRELL_USER must be two numbers, as in 1000:1000, not pi:pi\n"
 
 
-def test_nothing_is_told_unless_asked(setup: Setup) -> None:
+def test_nothing_is_reported_unless_asked(setup: Setup) -> None:
     made = setup.run()
     assert made.stdout == "setup: every service has its passwords\n"
     shown = setup.run("show").stdout

@@ -42,7 +42,7 @@ def test_changes_outlast_every_restart(
         eventually(lambda: again.state() == {})
 
 
-def test_the_end_is_told_after_a_restart(start: Start, config: str, broker: Mosquitto) -> None:
+def test_the_end_is_reported_after_a_restart(start: Start, config: str, broker: Mosquitto) -> None:
     with house_of(start, config.replace("every = 1", "every = 60"), broker) as house:
         house.service.kill()
         house.observer.forget()

@@ -69,7 +69,7 @@ def test_a_dead_meter_is_counted_by_its_reason(
     assert eventually(lambda: figures(port).get(("esquirell_role_up", ("bridge",)), 0)) == 1
 
 
-def test_a_port_in_use_is_told_and_the_service_goes_on(
+def test_a_port_in_use_is_reported_and_the_service_goes_on(
     start: Callable[..., Service], measured: str, port: int
 ) -> None:
     with socket.create_server(("127.0.0.1", port)):

@@ -125,7 +125,7 @@ def test_a_part_that_waits_for_something_ends_at_once() -> None:
     assert rounds.closed == 1
 
 
-def test_a_part_that_fails_is_made_anew(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_part_that_fails_is_rebuilt(caplog: pytest.LogCaptureFixture) -> None:
     rounds = Rounds(fail_once)
     part = Part("it", rounds)
     part.start()
@@ -157,7 +157,7 @@ def test_a_fault_with_a_sentence_is_said_once_while_it_lasts(
 
 # The thread is meant to die.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
-def test_a_part_whose_thread_died_is_started_anew(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_part_whose_thread_died_is_restarted(caplog: pytest.LogCaptureFixture) -> None:
     rounds = Rounds(die_once)
     watchdog = Watchdog([Part("it", rounds)], [], lambda: "")
     watchdog.start()
@@ -331,7 +331,7 @@ def test_two_who_ask_at_once_do_not_see_each_other(tmp_path: Path) -> None:
     assert not any(seen)
 
 
-def test_a_lock_is_taken_anew_on_what_was_put_in_place_of_its_file(tmp_path: Path) -> None:
+def test_a_lock_is_taken_again_on_what_was_put_in_place_of_its_file(tmp_path: Path) -> None:
     home, aside = tmp_path / "data", tmp_path / "aside"
     home.mkdir()
     lock, other = RunLock(home / "lock"), RunLock(home / "lock")
@@ -389,7 +389,7 @@ def test_a_lock_that_can_not_be_made_is_explained(tmp_path: Path) -> None:
         RunLock(tmp_path / "file" / "lock").take()
 
 
-def test_systemd_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_systemd_is_notified(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "notify"
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
         systemd.bind(str(path))
@@ -441,7 +441,7 @@ def test_systemd_learns_that_all_parts_go_on(
     assert said == b"WATCHDOG=1\nSTATUS=up as beat"
 
 
-def test_without_systemd_nobody_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_systemd_nobody_is_notified(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("NOTIFY_SOCKET", raising=False)
     notify("READY=1")
 

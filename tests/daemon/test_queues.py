@@ -70,7 +70,7 @@ def test_each_worker_reads_the_meters_of_its_queue_and_an_answer_lists_all(
     assert "no worker serves" not in remote.log
 
 
-def test_a_queue_that_nobody_serves_is_told_and_leaves_no_backlog(
+def test_a_queue_that_nobody_serves_is_reported_and_leaves_no_backlog(
     start: Start, divided: str, broker: Mosquitto, server: RedisProcess
 ) -> None:
     with Observer(broker.port, GARAGE) as observer:
@@ -101,7 +101,7 @@ def test_a_worker_that_dies_in_the_middle_delays_no_other_meter(start: Start, di
     eventually(lambda: "no worker serves queue yard" in service.log, what=lambda: service.log)
 
 
-def test_what_a_worker_that_is_gone_does_not_take_is_read_by_who_divided_the_poll(
+def test_what_a_worker_that_has_disappeared_does_not_take_is_read_by_who_divided_the_poll(
     start: Start, broker: Mosquitto, server: RedisProcess, device: SimulatedMeter
 ) -> None:
     """It is said to be there, owns the meter and takes nothing: as after a kill."""

@@ -55,7 +55,7 @@ def config(broker: Mosquitto, device: SimulatedMeter) -> str:
     return configuration([meter_table("main", device.port)], mqtt_port=broker.port)
 
 
-def test_it_starts_anew_in_its_place_and_measures_on(
+def test_it_restarts_in_its_place_and_measures_on(
     begin: Begin, broker: Mosquitto, config: str
 ) -> None:
     with house_of(begin, config, broker) as house:

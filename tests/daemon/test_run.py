@@ -297,7 +297,7 @@ def test_after_a_kill_the_next_start_goes_on_at_once(start: Start, config: str) 
     assert again.rows("PRAGMA integrity_check") == [("ok",)]
 
 
-def test_its_own_redis_is_started_anew_when_it_dies(
+def test_its_own_redis_is_restarted_when_it_dies(
     start: Start, broker: Mosquitto, device: SimulatedMeter
 ) -> None:
     service = start(configuration([meter_table("main", device.port)], mqtt_port=broker.port))

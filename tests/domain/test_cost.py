@@ -137,7 +137,7 @@ def test_imported_prices_win_and_empty_ones_leave_it_to_the_tariff() -> None:
     assert bought == [1, Decimal("0.1"), Decimal("-0.3"), 1]
 
 
-def test_energy_without_a_price_is_told_and_not_taken_for_free() -> None:
+def test_energy_without_a_price_is_reported_and_not_free() -> None:
     unpriced = tariff(import_price=None, windows=[{"begin": "12:30", "import_price": 2}])
     found = cost(unpriced, local(2026, 11, 22, 11), local(2026, 11, 22, 13))
     assert found.energy_import == 2

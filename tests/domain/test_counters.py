@@ -143,7 +143,7 @@ def test_the_counter_of_an_exchanged_device_may_start_anywhere() -> None:
     assert totals == [4000.5, 4000.6]
 
 
-def test_a_device_paired_anew_goes_on_with_its_counter() -> None:
+def test_a_device_paired_again_goes_on_with_its_counter() -> None:
     *_, (old, _) = sums([4000.0, 4000.5])
     totals = [total for _, total in sums([4000.7, 4000.8], "new id", old, begin=2)]
     assert totals == [4000.7, 4000.8]

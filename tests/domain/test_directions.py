@@ -29,7 +29,7 @@ def test_two_channels_share_their_voltage_and_have_directions() -> None:
     assert found.warnings == ()
 
 
-def test_a_missing_direction_is_told() -> None:
+def test_a_missing_direction_is_reported() -> None:
     mapping, answer = integers(*DUAL, direction_b=("Enum", "REVERSE"))
     del answer["6"]
     found = read(mapping, answer)
@@ -44,7 +44,7 @@ def test_a_direction_has_several_names(said: str, watts: float) -> None:
 
 
 @pytest.mark.parametrize("said", ["sideways", True, 1, ["REVERSE"]])
-def test_an_unknown_direction_is_told(said: object) -> None:
+def test_an_unknown_direction_is_reported(said: object) -> None:
     found = read(*integers(("total_power", "W", 1, 500), direction=("Enum", said)))
     assert found.values == {"active_power": 50}
     assert "direction" in found.warnings[0]

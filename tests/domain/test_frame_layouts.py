@@ -157,7 +157,7 @@ def test_of_the_signs_each_has_its_bit(bits: int, negative: set[str]) -> None:
         (2300, 0, 500, 0.0),
     ],
 )
-def test_hundredths_of_an_ampere_are_told_from_thousandths(
+def test_hundredths_of_an_ampere_are_distinguished_from_thousandths(
     volts: int, raw: int, watts: int, amperes: float
 ) -> None:
     numbers = ((0, 1), (watts, 3), (0, 1), (0, 3), (0, 2), (raw, 3), (volts, 2))

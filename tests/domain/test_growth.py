@@ -51,7 +51,7 @@ def test_what_proves_no_scale(watts: float, counts: list[int], every_s: float) -
     assert grown(watts, counts, every_s) == {}
 
 
-def test_without_a_power_it_begins_anew() -> None:
+def test_without_a_power_it_begins_again() -> None:
     found = Growth.of(["1", "2"])
     assert found is not None
     found = found.after({"1": 0, "2": 7}, {"active_power_a": 600, "active_power_b": 500}, 0)

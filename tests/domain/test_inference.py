@@ -360,7 +360,7 @@ def test_what_its_unit_alone_explains_is_taken_and_doubted() -> None:
     assert "only one product is known to have it" in warning
 
 
-def test_whole_volts_that_are_tenths_are_told() -> None:
+def test_whole_volts_that_are_tenths_are_reported() -> None:
     found = read(*integers(("cur_voltage", "V", 0, 2300)))
     assert found.values == {"voltage": 230}
     assert found.warnings == (
@@ -368,12 +368,12 @@ def test_whole_volts_that_are_tenths_are_told() -> None:
     )
 
 
-def test_a_contradiction_is_told() -> None:
+def test_a_contradiction_is_reported() -> None:
     points = integers(PLUG_V, ("cur_current", "mA", 0, 1), ("cur_power", "W", 1, 10_455))
     assert "more than" in read(*points).warnings[0]
 
 
-def test_a_tenth_of_voltage_times_current_is_told() -> None:
+def test_a_tenth_of_voltage_times_current_is_reported() -> None:
     points = (PLUG_V, ("cur_current", "mA", 0, 5000), ("cur_power", "W", 1, 1150))
     assert "tenth" in read(*integers(*points)).warnings[0]
     assert read(*integers(*points, ("power_factor", "", 2, 10))).warnings == ()

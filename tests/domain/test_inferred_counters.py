@@ -16,7 +16,9 @@ from support.specifications import integers, read
         (50_000, "sum", None),
     ],
 )
-def test_an_increment_is_told_from_a_counter(bound: int, report: str, key: str | None) -> None:
+def test_an_increment_is_distinguished_from_a_counter(
+    bound: int, report: str, key: str | None
+) -> None:
     values = {"unit": "kwh", "scale": 3, "max": bound}
     point = {"code": "add_ele", "type": "Integer", "values": values, "report_type": report}
     found = read({"17": point}, {"17": 7_763_950})

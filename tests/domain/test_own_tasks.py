@@ -103,7 +103,7 @@ def test_the_list_shows_the_first_line_and_the_schema(tasks: TaskRegistry) -> No
     assert shown["args"]["required"] == ["degrees"]
 
 
-def test_a_mark_in_the_wrong_place_is_told() -> None:
+def test_a_mark_in_the_wrong_place_is_reported() -> None:
     with pytest.raises(TypeError, match="above @shared_task"):
         schedulable()(heat)  # type: ignore[type-var]
     with pytest.raises(TypeError, match="with parentheses"):

@@ -135,7 +135,7 @@ def test_zeros_beside_a_power_are_not_measured() -> None:
     assert not is_hollow({"active_power": 367.0})
 
 
-def test_a_doubt_is_told_when_it_holds_and_dropped_when_it_is_gone() -> None:
+def test_a_doubt_is_reported_when_it_holds_and_dropped_when_it_is_gone() -> None:
     bad, good = look({"voltage": 2300.0}), look({"voltage": 230.0})
     assert not repeated(*[bad] * (ENOUGH - 1))["range voltage"].told
     told = [bad] * ENOUGH

@@ -94,7 +94,7 @@ def test_an_inverter_is_one_by_its_category_or_by_a_frame_of_its_panels(
         (10**19, "one of more than 18 digits"),
     ],
 )
-def test_of_what_is_no_whole_number_only_the_kind_is_told(raw: object, shown: str) -> None:
+def test_of_what_is_no_whole_number_only_the_kind_is_reported(raw: object, shown: str) -> None:
     (warning,) = decode({"101": raw}, PC321).warnings
     assert f"got {shown}" in warning
     assert "secret" not in warning

@@ -80,7 +80,7 @@ def test_a_voltage_alone_makes_a_meter_only_where_it_is_a_grid_s() -> None:
         assert try_capture({"mapping": {"26": volts}, "dps": {"26": raw}}).values == values
 
 
-def test_what_is_implausible_is_told() -> None:
+def test_what_is_implausible_is_reported() -> None:
     phases = {"VoltageA": 2300, "VoltageB": 2301, "VoltageC": 2302, "Frequency": 5000}
     phases |= {"ActivePowerA": 500, "ActivePowerB": 300, "ActivePowerC": 200, "ActivePower": 100}
     units = {"V": ("V", 1), "F": ("Hz", 2), "A": ("kW", 3)}
@@ -102,7 +102,7 @@ def test_an_answer_that_means_nothing_changes_nothing() -> None:
     assert choices.of(one).name == "owon_pc321"
 
 
-def test_a_meter_that_is_configured_anew_is_chosen_for_anew() -> None:
+def test_a_meter_that_is_configured_again_gets_a_new_profile() -> None:
     choices = Choices()
     choices.decode(meter(profile="auto"), PC321)
     assert choices.of(meter(profile="plug")).name == "plug"
@@ -134,14 +134,14 @@ def test_ones_own_profile_wins(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["{", '{"id": 1}', ""])
-def test_a_faulty_mapping_file_is_told(tmp_path: Path, text: str) -> None:
+def test_a_faulty_mapping_file_is_reported(tmp_path: Path, text: str) -> None:
     file = tmp_path / "devices.json"
     file.write_text(text)
     with pytest.raises(ConfigError, match=r"devices\.json"):
         Choices().of(meter(profile="auto", mapping_file=file))
 
 
-def test_a_missing_mapping_file_is_told(tmp_path: Path) -> None:
+def test_a_missing_mapping_file_is_reported(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="can't be read"):
         Choices().of(meter(profile="auto", mapping_file=tmp_path / "devices.json"))
 
@@ -156,7 +156,7 @@ def test_a_missing_mapping_file_is_told(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_two_layouts_of_one_product_are_told_by_their_datapoints(
+def test_two_layouts_of_one_product_are_distinguished_by_their_datapoints(
     dps: dict[str, int], name: str
 ) -> None:
     trial = try_capture({"product_id": "aqktrdhlsw8q90dr", "dps": dps})

@@ -51,7 +51,7 @@ def test_what_is_measured_every_few_minutes_is_no_estimate() -> None:
     assert not any(one.estimated for one in said.values())
 
 
-def test_a_sum_that_begins_anew_adds_nothing_and_goes_on_from_there() -> None:
+def test_a_sum_that_begins_again_adds_nothing_and_goes_on_from_there() -> None:
     values = ((1, {"energy_import": 900.0}), (2, {"energy_import": 1.0}))
     last = (3.0, {"energy_import": 1.5})
     said = by_minute(replace(batch_of(*values, last), begins={1: ["energy_import"]}))

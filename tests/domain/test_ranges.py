@@ -17,7 +17,7 @@ def test_only_what_stored_readings_do_not_show_is_stored_with_them() -> None:
     assert ranges.take({"active_power": 100.0}, 240.0) == {"active_power": (5000.0, 5000.0)}
 
 
-def test_each_quarter_of_an_hour_is_told_anew() -> None:
+def test_each_quarter_of_an_hour_has_ranges_of_its_own() -> None:
     ranges = Ranges()
     ranges.see({"voltage": 240.0})
     assert ranges.take({"voltage": 230.0}, 899.0) == {"voltage": (240.0, 240.0)}

@@ -76,7 +76,7 @@ def test_it_asks_for_no_more_than_it_needs() -> None:
     assert CONFIG["services"] == ["mqtt:want"]
 
 
-def test_a_backup_leaves_out_what_is_made_anew_and_nothing_else() -> None:
+def test_a_backup_leaves_out_what_is_rebuilt_and_nothing_else() -> None:
     """An app that does not run is copied without an archive being made before."""
     assert CONFIG["backup"] == "hot"
 

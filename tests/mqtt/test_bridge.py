@@ -240,7 +240,7 @@ def test_a_tariff_brings_sensors_that_home_assistant_takes(
         assert sensor["last_reset_value_template"] == f"{{{{ value_json.{period}.start }}}}"
 
 
-def test_a_meter_that_comes_back_is_published_anew(
+def test_a_meter_that_comes_back_is_published_again(
     broker: Mosquitto, house: House, observer: Observer
 ) -> None:
     with bridge_in(house, broker.port) as (bridge, connection):

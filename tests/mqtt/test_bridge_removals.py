@@ -139,7 +139,7 @@ def test_a_database_that_is_away_removes_nothing(broker: Mosquitto, house: House
         assert len(about("main", broker)) == 2
 
 
-def test_a_tariff_that_is_gone_takes_its_topic_and_sensors_along(
+def test_a_tariff_that_has_disappeared_takes_its_topic_and_sensors_along(
     broker: Mosquitto, house: House, observer: Observer
 ) -> None:
     observer.publish(COST, b'{"currency":"PLN"}', retain=True)

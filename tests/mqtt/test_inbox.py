@@ -68,7 +68,7 @@ def test_what_comes_again_while_it_is_dealt_with_is_not_taken(line: Callable[...
     assert (first.told, second.told) == ([], [8])
 
 
-def test_equal_commands_are_told_apart(line: Callable[..., Line]) -> None:
+def test_equal_commands_are_distinguished(line: Callable[..., Line]) -> None:
     inbox, first, second = Inbox(), line(), line()
     messages = [press(first, 1), press(first, 2)]
     assert [inbox.take(one) for one in messages] == [True, True]

@@ -57,7 +57,7 @@ def test_a_change_of_one_schedule_announces_no_other(
     assert announced == [CONTROLS.format("fetch")]
 
 
-def test_a_change_is_told_and_a_run_is_not(
+def test_a_change_is_reported_and_a_run_is_not(
     broker: Mosquitto, house: House, observer: Observer
 ) -> None:
     with bridge_in(house, broker.port) as (bridge, _):
@@ -72,7 +72,7 @@ def test_a_change_is_told_and_a_run_is_not(
     assert event.json["data"]["schedule"]["every"] == 10
 
 
-def test_a_removal_is_told(broker: Mosquitto, house: House, observer: Observer) -> None:
+def test_a_removal_is_reported(broker: Mosquitto, house: House, observer: Observer) -> None:
     with bridge_in(house, broker.port) as (bridge, _):
         bridge.tick()
         house.schedules = {}
@@ -82,7 +82,7 @@ def test_a_removal_is_told(broker: Mosquitto, house: House, observer: Observer) 
 
 
 @pytest.mark.parametrize(("every", "told"), [(60, 3), (5, 3), (None, 3), (4, 1), (1, 1)])
-def test_a_run_is_told_at_once_unless_the_schedule_is_quick(
+def test_a_run_is_reported_at_once_unless_the_schedule_is_quick(
     broker: Mosquitto, house: House, observer: Observer, every: int | None, told: int
 ) -> None:
     with bridge_in(house, broker.port) as (bridge, connection):

@@ -58,7 +58,7 @@ def test_61_meters_are_the_largest_eight_and_the_rest_stacked() -> None:
     assert reduced.range() == (0, 61 * 31)
 
 
-def test_of_61_meters_that_export_too_eight_meters_are_told_apart() -> None:
+def test_of_61_meters_that_export_too_eight_meters_are_distinguished() -> None:
     keys = ("energy_import", "energy_export")
     reduced = figure(energies("day", OCTOBER, FLATS, keys)).reduced(ENGLISH)
     assert [one.colour for one in reduced.series] == [*(n for n in range(8) for _ in keys), -1]

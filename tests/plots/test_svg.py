@@ -149,7 +149,7 @@ def test_what_is_under_the_cursor_has_its_place_its_name_and_its_values() -> Non
     assert titles[0] == "Jan 2026\nenergy_import: 1,00 kWh"
 
 
-def test_of_a_range_the_mean_and_both_ends_are_told() -> None:
+def test_of_a_range_the_mean_and_both_ends_are_reported() -> None:
     values = [(DAY[0] + timedelta(minutes=n), float(n % 3)) for n in range(1440)]
     data = cast("Any", readout(figure(powers(DAY, values), steps=96), Words()))
     assert data["series"][0]["values"][0] == "1 W (0 \N{EN DASH} 2)"

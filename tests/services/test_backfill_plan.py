@@ -261,7 +261,7 @@ def cost(used: Mapping[int, float]) -> OurCounter:
     )
 
 
-def test_a_cost_that_began_anew_during_an_outage_is_made_whole() -> None:
+def test_a_cost_that_began_again_during_an_outage_is_made_whole() -> None:
     used = {hour: 0.5 if hour != 23 else -0.75 for hour in range(20, 28)}
     ours = cost(used)
     shown = ours.positions(at(20), at(28))

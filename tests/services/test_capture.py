@@ -61,7 +61,7 @@ def test_of_each_datapoint_only_what_describes_it_is_kept() -> None:
     assert found["spec"] == {"101": {"code": "cur_voltage"}}
 
 
-def test_an_answer_by_code_is_told_from_one_by_id() -> None:
+def test_an_answer_by_code_is_distinguished_from_one_by_id() -> None:
     found = taken(Reader({"101": 2360, "cur_voltage": 1}))
     assert "dps" not in found
     assert found["status"]["101"] == 2360

@@ -139,7 +139,7 @@ def test_owners_stay_the_same(redis: Redis) -> None:
     assert [worker.held for worker in workers] == before
 
 
-def test_the_meters_of_one_that_is_gone_are_taken_over(redis: Redis) -> None:
+def test_the_meters_of_one_that_has_disappeared_are_taken_over(redis: Redis) -> None:
     workers = [Worker(redis, name, HOUSE) for name in "abc"]
     turns(60, *workers)
     gone = workers.pop()

@@ -317,7 +317,7 @@ def test_the_profiles_refresh_goes_to_the_meter() -> None:
     assert bench.transport.asked == [("plug", (18, 19, 20), True)]
 
 
-def test_a_profile_is_told_by_the_first_answer_and_remembered() -> None:
+def test_a_profile_is_recognised_by_the_first_answer_and_remembered() -> None:
     bench = Bench(main={"18": 81, "19": 83, "20": 2352})
     plug = meter(profile="auto")
     bench.poller.poll([plug])

@@ -102,7 +102,7 @@ def test_a_broker_that_goes_away_again_is_told_the_rest_later(house: House, repl
     assert len(house.heard) == len(set(house.heard)) == 420
 
 
-def test_not_more_than_a_day_is_told(house: House, replay: Replay) -> None:
+def test_not_more_than_a_day_is_reported(house: House, replay: Replay) -> None:
     lose(house, replay, timedelta(days=3))
     replay.run_once()
     assert house.heard[0] == house.now - LONGEST

@@ -212,7 +212,7 @@ def test_energy_is_counted_on_through_reports_that_are_not_stored(bench: Bench) 
     assert last.ledger.counters["energy_import"].total == 1000.29
 
 
-def test_a_counter_that_begins_anew_in_a_report_does_so_in_the_next_stored_reading(
+def test_a_counter_that_begins_again_in_a_report_does_so_in_the_next_stored_reading(
     bench: Bench,
 ) -> None:
     main = meter(store_every=60)
@@ -320,7 +320,7 @@ def test_a_meter_that_is_not_listened_to_has_its_energy_estimated(
     assert bench.publisher.readings[-1][0].diagnostics["energy_source"] == "estimated"
 
 
-def test_a_meter_that_was_removed_and_forgotten_begins_anew(bench: Bench) -> None:
+def test_a_meter_that_was_removed_and_forgotten_begins_again(bench: Bench) -> None:
     plug = meter(profile="plug", store_every=3600)
     for increment in (100, 100):
         add(bench, plug, increment)

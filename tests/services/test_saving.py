@@ -135,7 +135,7 @@ def test_a_spool_that_cannot_be_read_holds_nothing_up(
     assert len(store.rows) == 1
 
 
-def test_the_outage_is_told_once(
+def test_the_outage_is_reported_once(
     saver: Saver, store: ReadingStore, caplog: pytest.LogCaptureFixture
 ) -> None:
     store.away = True

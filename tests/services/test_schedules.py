@@ -124,7 +124,7 @@ def test_a_schedule_that_can_not_run_stops_no_other(caplog: pytest.LogCaptureFix
     assert caplog.text.count("night does not run") == 1
 
 
-def test_the_last_run_and_the_next_one_are_told_apart() -> None:
+def test_the_last_run_and_the_next_one_are_distinguished() -> None:
     bench = Bench()
     bench.start(FETCH, Schedule(name="night", cron="0 3 * * *", enabled=False))
     bench.schedules.ran("fetch", "ok", 60)

@@ -130,7 +130,7 @@ def test_once_believed_a_clock_is_so_until_it_is_set() -> None:
     assert computer.timekeeper.overruled
 
 
-def test_the_hour_begins_anew_when_the_clock_is_set_again() -> None:
+def test_the_hour_begins_again_when_the_clock_is_set_again() -> None:
     computer = Computer(NEWEST - DAY)
     assert not computer.trusts()
     computer.runs(59 * MINUTE)

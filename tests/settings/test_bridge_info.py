@@ -13,7 +13,7 @@ def test_it_is_built_once_per_configuration() -> None:
     assert cache.info(settings, "house") is cache.info(settings, "house")
 
 
-def test_another_configuration_is_built_anew() -> None:
+def test_another_configuration_is_built_again() -> None:
     cache = BridgeInfoCache()
     cache.info(of_level("info"), "house")
     info = cache.info(of_level("debug"), "house")

@@ -83,5 +83,5 @@ def test_settings_that_are_switched_on_are_the_users_to_say(active: dict[str, An
     assert "schedules" not in active
 
 
-def test_the_default_of_the_state_directory_is_told(everything: dict[str, Any]) -> None:
+def test_the_default_of_the_state_directory_is_reported(everything: dict[str, Any]) -> None:
     assert Path(everything["state_dir"]) == Configuration.model_fields["state_dir"].default

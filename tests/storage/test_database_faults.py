@@ -129,7 +129,7 @@ def test_all_connections_busy_is_unavailable(sqlite: Database) -> None:
     busy.close()
 
 
-def test_a_server_that_is_away_is_unavailable_and_no_password_is_told() -> None:
+def test_a_server_that_is_away_is_unavailable_and_no_password_is_reported() -> None:
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         port = closed.getsockname()[1]
@@ -215,7 +215,7 @@ def test_errors_of_raw_connections_are_translated(sqlite: Database) -> None:
         raw.execute("SELECT nonsense()")
 
 
-def test_a_disk_that_fails_to_look_is_a_database_that_is_gone() -> None:
+def test_a_disk_that_fails_to_look_is_a_database_that_has_disappeared() -> None:
     # As with a disk that gives errors: the system can't even say whether the file is there.
     database = Database("sqlite:////" + "x" * 300 + "/esquirell.db")
     with pytest.raises(UnavailableError, match="is gone"):

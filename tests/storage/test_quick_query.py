@@ -121,7 +121,7 @@ def test_a_place_with_odd_signs_is_found(tmp_path: Path, file: Path) -> None:
     quick_query.try_out(odd)
 
 
-def test_the_failures_of_each_meter_are_told(sqlite: Database, file: Path) -> None:
+def test_the_failures_of_each_meter_are_reported(sqlite: Database, file: Path) -> None:
     statuses = {"main": MeterStatus(failures=0), "yard": MeterStatus(failures=3)}
     Readings(sqlite).add([sample("main", 1), sample("yard", 1)], statuses)
     assert quick_query.failures(file) == {"main": 0, "yard": 3}

@@ -206,7 +206,7 @@ def test_energy_over_midnight_makes_two_days_estimates(shop: Workshop) -> None:
     ]
 
 
-def test_a_sum_that_begins_anew_is_no_energy(shop: Workshop) -> None:
+def test_a_sum_that_begins_again_is_no_energy(shop: Workshop) -> None:
     shop.put((MIDNIGHT, {"energy_import": 5.0}), (MIDNIGHT + MINUTE, {"energy_import": 5.5}))
     anew = Reading(
         "main",

@@ -130,7 +130,7 @@ def test_the_local_time_of_hours_follows_the_zone(database: Database) -> None:
     assert starts == ["2026-11-21 18:00-05:00", "2026-11-21 19:00-05:00"]
 
 
-def test_from_a_moment_on_all_is_worked_up_anew(shop: Workshop) -> None:
+def test_from_a_moment_on_all_is_worked_up_again(shop: Workshop) -> None:
     shop.put(*minutes(200))
     shop.rollup()
     assert shop.statistics.rollup() == {"main": 0}

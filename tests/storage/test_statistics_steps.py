@@ -51,7 +51,7 @@ def test_a_step_goes_on_from_the_counters_before_a_gap(shop: Workshop) -> None:
     assert shop.everything() == shop.from_scratch()
 
 
-def test_progress_is_told_in_days_of_the_longest_and_the_share_of_all(shop: Workshop) -> None:
+def test_progress_is_reported_in_days_of_the_longest_and_the_share_of_all(shop: Workshop) -> None:
     assert shop.statistics.progress(["main", "barn"]) == (0, 0)
     day = 24 * HOUR
     shop.put((MIDNIGHT, VOLTAGE), (MIDNIGHT + 8 * day, VOLTAGE))
@@ -65,7 +65,7 @@ def test_progress_is_told_in_days_of_the_longest_and_the_share_of_all(shop: Work
     assert shop.statistics.progress(["main"]) == (4, 9)
 
 
-def test_days_of_another_zone_have_to_be_worked_up_anew(shop: Workshop) -> None:
+def test_days_of_another_zone_have_to_be_worked_up_again(shop: Workshop) -> None:
     shop.put((MIDNIGHT, VOLTAGE), (MIDNIGHT + 30 * HOUR, VOLTAGE))
     shop.rollup()
     assert Workshop(shop.database, "UTC").statistics.progress(["main"]) == (0, 2)

@@ -129,7 +129,7 @@ def test_a_failed_transaction_stores_nothing_and_the_next_one_works(database: Da
     assert readings.counts() == {"main": 1, "new": 1}
 
 
-def test_meters_that_were_numbered_anew_are_found_again(database: Database) -> None:
+def test_meters_that_were_numbered_again_are_found_again(database: Database) -> None:
     readings = Readings(database)
     readings.add([sample("other", 0), sample("main", 0)], {})
     with database.write() as connection:

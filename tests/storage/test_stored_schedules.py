@@ -57,7 +57,7 @@ def test_a_dropped_schedule_takes_its_last_run_along(schedules: Schedules) -> No
     assert schedules.last_runs()["fetch"] == LastRun()
 
 
-def test_a_run_of_a_schedule_that_is_gone_is_ignored(schedules: Schedules) -> None:
+def test_a_run_of_a_schedule_that_has_disappeared_is_ignored(schedules: Schedules) -> None:
     schedules.record_run("fetch", LastRun(START, "ok"))
     assert schedules.last_runs() == {}
 

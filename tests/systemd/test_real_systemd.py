@@ -190,7 +190,7 @@ def test_a_restart_over_mqtt_goes_on_in_the_same_process(machine: Machine) -> No
     eventually(lambda: readings(machine) > stored, 30)
 
 
-def test_a_process_that_stands_still_is_started_anew(machine: Machine) -> None:
+def test_a_process_that_stands_still_is_restarted(machine: Machine) -> None:
     machine.run(
         "mkdir -p /etc/systemd/system/esquirell.service.d; "
         "printf '[Service]\\nWatchdogSec=6\\nRestartSec=1\\n' "
@@ -203,7 +203,7 @@ def test_a_process_that_stands_still_is_started_anew(machine: Machine) -> None:
     assert "Watchdog timeout" in machine.log()
 
 
-def test_a_role_that_hangs_is_started_anew(machine: Machine) -> None:
+def test_a_role_that_hangs_is_restarted(machine: Machine) -> None:
     machine.run(
         "cp /home/pi/hang.py /etc/esquirell; cd /etc/esquirell; "
         "printf '\\n[tasks]\\nmodules = [\"hang\"]\\n' >>esquirell.toml; "

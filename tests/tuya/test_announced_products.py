@@ -88,7 +88,7 @@ def test_the_first_answer_is_understood_and_a_restart_needs_no_broadcast(
     assert announced == []
 
 
-def test_what_a_meter_announces_later_changes_what_is_published_and_that_is_told(
+def test_what_a_meter_announces_later_changes_what_is_published_and_that_is_reported(
     tmp_path: Path, announced: list[Change], stack: ExitStack
 ) -> None:
     known = settings(tmp_path, 1)

@@ -121,7 +121,7 @@ def test_refusals_say_what_to_do(server: TuyaCloud, tmp_path: Path, code: int, t
     assert told in failed(a_cloud(server.url, tmp_path))
 
 
-def test_a_wrong_secret_is_told(server: TuyaCloud, tmp_path: Path) -> None:
+def test_a_wrong_secret_is_reported(server: TuyaCloud, tmp_path: Path) -> None:
     sentence = failed(a_cloud(server.url, tmp_path, secret="wrong"))
     assert "check api_key and api_secret under [cloud]" in sentence
 
@@ -135,7 +135,7 @@ def test_old_values_of_a_device_that_is_offline_are_no_reading(tmp_path: Path) -
         assert "main is offline" in failed(a_cloud(server.url, tmp_path))
 
 
-def test_a_device_without_any_value_is_told(tmp_path: Path) -> None:
+def test_a_device_without_any_value_is_reported(tmp_path: Path) -> None:
     with TuyaCloud(device(status=[])) as server:
         assert "has no values of main" in failed(a_cloud(server.url, tmp_path))
 
@@ -190,7 +190,7 @@ def test_the_budget_is_new_each_day_and_each_month(server: TuyaCloud, tmp_path: 
 @pytest.mark.parametrize(
     "content", [b"", b"{", b"[]", b'{"day":"2026-11-22","today":"x"}', b"\xff"]
 )
-def test_a_damaged_count_begins_anew(server: TuyaCloud, tmp_path: Path, content: bytes) -> None:
+def test_a_damaged_count_begins_again(server: TuyaCloud, tmp_path: Path, content: bytes) -> None:
     (tmp_path / "cloud-requests.json").write_bytes(content)
     cloud = a_cloud(server.url, tmp_path, limits=(100, 0))
     cloud.read(METER)

@@ -38,7 +38,7 @@ def test_connections_are_kept_as_asked(
 
 
 @pytest.mark.parametrize("version", ["3.3", "3.5"])
-def test_a_kept_connection_that_the_device_closed_is_opened_anew(
+def test_a_kept_connection_that_the_device_closed_is_opened_again(
     make_transport: MakeTransport, version: ProtocolVersion
 ) -> None:
     transport = make_transport(keep="kept")
@@ -51,7 +51,7 @@ def test_a_kept_connection_that_the_device_closed_is_opened_anew(
 
 
 @pytest.mark.parametrize(("version", "until_dark"), [("3.3", 1), ("3.4", 2)])
-def test_a_kept_connection_that_fell_silent_is_opened_anew(
+def test_a_kept_connection_that_fell_silent_is_opened_again(
     make_transport: MakeTransport, version: ProtocolVersion, until_dark: int
 ) -> None:
     transport = make_transport(keep="kept")

@@ -48,7 +48,7 @@ def test_more_failures_cool_longer_and_longer(cooling: CoolDown, clock: Clock) -
     assert times[2:] == pytest.approx([0.5, 0.8, 0.8, 0.8, 0.8], abs=0.11)
 
 
-def test_the_last_failure_is_told_again(cooling: CoolDown) -> None:
+def test_the_last_failure_is_reported_again(cooling: CoolDown) -> None:
     for number in range(QUICK.failures_to_cool):
         cooling.failed(MeterRejectedError("wrong_key", f"failure {number}"))
     with pytest.raises(MeterRejectedError, match="failure 2") as again:

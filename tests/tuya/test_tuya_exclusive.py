@@ -78,7 +78,7 @@ def test_threads_and_transports_read_a_device_one_after_the_other(
         assert device.answers == 12
 
 
-def test_who_waits_too_long_for_a_device_is_told_that_it_is_busy(
+def test_who_waits_too_long_for_a_device_is_reported_that_it_is_busy(
     make_transport: MakeTransport,
 ) -> None:
     holder = make_transport(limits=replace(QUICK, answer_s=10, total_s=20))

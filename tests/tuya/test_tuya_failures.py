@@ -50,7 +50,7 @@ def failure_of(transport: LanReader, meter: Meter) -> MeterError:
 
 
 @pytest.mark.parametrize("version", ["3.1", "3.4", "3.5"])
-def test_a_wrong_key_is_told_where_it_is_certain(
+def test_a_wrong_key_is_reported_where_it_is_certain(
     hasty: LanReader, version: ProtocolVersion
 ) -> None:
     with mock_device(version) as device:
@@ -151,7 +151,7 @@ def test_a_device_that_worked_and_closes_the_connection_is_held_by_another(
 
 
 @pytest.mark.parametrize("version", ["3.4", "3.5"])
-def test_a_device_that_was_paired_anew_tells_a_wrong_key(
+def test_a_device_that_was_paired_again_tells_a_wrong_key(
     transport: LanReader, version: ProtocolVersion
 ) -> None:
     def dps() -> dict[str, int]:

@@ -141,13 +141,13 @@ def test_meters_that_are_searched_for_share_one_listener(ports: Ports) -> None:
     assert opened == [1]
 
 
-def test_a_device_that_is_not_heard_is_told_with_what_to_check(hasty_finder: Finder) -> None:
+def test_a_device_that_is_not_heard_is_reported_with_what_to_check(hasty_finder: Finder) -> None:
     with pytest.raises(MeterUnreachableError, match="no Tuya device was heard at all") as caught:
         hasty_finder.find(an_auto_meter())
     assert caught.value.code == "unreachable"
 
 
-def test_that_others_were_heard_is_told(ports: Ports, hasty_finder: Finder) -> None:
+def test_that_others_were_heard_is_reported(ports: Ports, hasty_finder: Finder) -> None:
     with Broadcaster(ports, "other"), pytest.raises(MeterUnreachableError, match=r"heard \(1\)"):
         hasty_finder.find(an_auto_meter())
 

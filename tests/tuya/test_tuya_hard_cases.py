@@ -82,7 +82,7 @@ def test_what_comes_in_single_bytes_is_understood(holder: LanReader, ear: Ear) -
         eventually(lambda: ear.last == DPS | {"18": 6})
 
 
-def test_a_device_that_numbers_no_frame_anew_is_read(holder: LanReader, ear: Ear) -> None:
+def test_a_device_that_does_not_renumber_frames_is_read(holder: LanReader, ear: Ear) -> None:
     with scripted(sequence=7) as device:
         for value in (1, 2, 3):
             device.dps["18"] = value
@@ -92,7 +92,7 @@ def test_a_device_that_numbers_no_frame_anew_is_read(holder: LanReader, ear: Ear
         assert device.connections == 1
 
 
-def test_increments_of_a_device_that_numbers_no_frame_anew_count_once_each(
+def test_increments_of_a_device_that_does_not_renumber_frames_count_once_each(
     holder: LanReader, ear: Ear
 ) -> None:
     with scripted(sequence=7) as device:

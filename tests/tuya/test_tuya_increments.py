@@ -54,21 +54,21 @@ def test_equal_increments_one_after_the_other_all_count() -> None:
     assert Line().says(report(100), report(100), later_s=REPEATED_S) == 200
 
 
-def test_a_repetition_is_told_by_the_number_of_its_frame() -> None:
+def test_a_repetition_is_recognised_by_the_number_of_its_frame() -> None:
     line = Line()
     assert line.says(report(100, 5), report(100, 5)) == 100
     # Each connection counts its frames anew.
     assert line.says(report(100, 5), line=2) == 100
 
 
-def test_a_repetition_is_told_by_its_time_also_over_another_line() -> None:
+def test_a_repetition_is_recognised_by_its_time_also_over_another_line() -> None:
     line = Line()
     assert line.says(report(100, 5, at=1700000000)) == 100
     assert line.says(report(100, 9, at=1700000000), line=2) == 0
     assert line.says(report(100, 10, at=1700000060), line=2) == 100
 
 
-def test_a_repetition_is_told_by_the_clock_where_a_frame_says_nothing() -> None:
+def test_a_repetition_is_recognised_by_the_clock_where_a_frame_says_nothing() -> None:
     assert Line().says(report(100), report(100), later_s=REPEATED_S / 2) == 100
     assert Line().says(report(100), report(90), later_s=REPEATED_S / 2) == 190
 
@@ -97,7 +97,7 @@ def test_in_whatever_order_and_however_often_they_come_each_counts_once(
         seen.add(number)
 
 
-def test_a_break_is_told_once() -> None:
+def test_a_break_is_reported_once() -> None:
     added = Increments()
     assert added.take(1) == ({}, True)
     assert added.take(1) == ({}, False)

@@ -53,7 +53,7 @@ def test_a_device_that_never_answers_heartbeats_keeps_its_line(holder: LanReader
         assert (device.connections, device.queries) == (1, 2)
 
 
-def test_a_line_that_fell_silent_is_opened_anew_and_suspends_nothing(
+def test_a_line_that_fell_silent_is_opened_again_and_suspends_nothing(
     holder: LanReader, ear: Ear
 ) -> None:
     with scripted() as device:

@@ -64,7 +64,7 @@ def test_a_found_protocol_is_remembered_for_other_processes(
     assert meter.device_id not in note.name
 
 
-def test_a_remembered_protocol_that_is_wrong_by_now_is_found_anew(
+def test_a_remembered_protocol_that_is_wrong_by_now_is_found_again(
     make_transport: MakeTransport,
 ) -> None:
     with mock_device("3.5") as device:
@@ -87,7 +87,7 @@ def test_a_device_that_changes_its_protocol_while_we_run_is_found_after_some_fai
         assert transport.dps(meter) == DPS
 
 
-def test_the_found_protocol_is_told_once(
+def test_the_found_protocol_is_reported_once(
     transport: LanReader, caplog: pytest.LogCaptureFixture
 ) -> None:
     with mock_device("3.4") as device, caplog.at_level(logging.INFO, "esquirell"):
@@ -98,7 +98,7 @@ def test_the_found_protocol_is_told_once(
 
 
 @pytest.mark.parametrize(("speaks", "configured"), MISMATCHES)
-def test_a_wrong_protocol_is_told_with_the_right_one(
+def test_a_wrong_protocol_is_reported_with_the_right_one(
     transport: LanReader, speaks: str, configured: ProtocolVersion
 ) -> None:
     with mock_device(speaks) as device, pytest.raises(MeterRejectedError) as failure:

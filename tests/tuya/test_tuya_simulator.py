@@ -39,7 +39,7 @@ def test_any_client_reads_it(version: str) -> None:
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_it_measures_anew_for_each_answer(version: str) -> None:
+def test_it_measures_again_for_each_answer(version: str) -> None:
     turns = iter(range(100))
     meter = SimulatedMeter(DEVICE_ID, KEY, version, lambda: {"101": next(turns)})
     meter.start()
@@ -151,7 +151,7 @@ def test_many_run_in_one_process_and_all_stop() -> None:
     assert not [one.name for one in threading.enumerate() if one.name.startswith("meter-id")]
 
 
-def test_a_taken_port_is_told() -> None:
+def test_a_taken_port_is_reported() -> None:
     with simulated("3.3") as meter, pytest.raises(OSError, match="in use"):
         SimulatedMeter(DEVICE_ID, KEY, "3.3", lambda: MEASURED, port=meter.port).start()
 

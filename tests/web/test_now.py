@@ -93,7 +93,7 @@ def test_the_day_of_a_meter_of_phases_is_that_of_all() -> None:
     assert now == Today(1.5)
 
 
-def test_a_counter_that_is_unknown_or_began_anew_adds_nothing_to_the_day() -> None:
+def test_a_counter_that_is_unknown_or_began_again_adds_nothing_to_the_day() -> None:
     assert MORNING.at(read(active_power=1.0)) == MORNING.today
     assert MORNING.at(read(energy_import=3.0, energy_export=0.0)) == MORNING.today
 
