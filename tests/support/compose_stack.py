@@ -38,7 +38,7 @@ class Stack:
         self._project = project
         names = files or ("docker-compose.yml",)
         self._files = [word for name in names for word in ("-f", name)]
-        own = {"MQTT_PUBLISH": "127.0.0.1:0", "FLOWER_PORT": "0"} | environment
+        own = {"MQTT_PUBLISH": "127.0.0.1:0", "FLOWER_PORT": "0", "WEB_PORT": "0"} | environment
         self._environment = os.environ | own
 
     @contextmanager

@@ -149,6 +149,20 @@ def test_apart_and_back_and_away(install: Install, layout: Layout, home: Home) -
     assert not layout.state.exists()
 
 
+def test_a_release_can_be_read_whatever_the_umask_was(tmp_path: Path) -> None:
+    release = tmp_path / "releases" / "0.1.0"
+    (release / "lib").mkdir(parents=True)
+    for name, bits in (("lib/module.py", 0o600), ("program", 0o700)):
+        (release / name).touch()
+        (release / name).chmod(bits)
+    for folder in (release / "lib", release, release.parent):
+        folder.chmod(0o700)
+    environment.make_readable(release)
+    made = (release.parent, release, release / "lib", release / "program")
+    assert {mode(path) for path in made} == {0o755}
+    assert mode(release / "lib/module.py") == 0o644
+
+
 def test_the_release_before_is_kept_and_comes_back(tmp_path: Path) -> None:
     releases = Releases(Layout(tmp_path))
     folder = tmp_path / "opt/esquirell"

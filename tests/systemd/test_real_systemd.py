@@ -98,7 +98,7 @@ def _prepare(machine: Machine, folder: Path) -> None:
         machine.copy(folder / name, "/home/pi")
     machine.run(
         "chown -R pi: /home/pi; chmod 600 /home/pi/main.key; cd /home/pi/esquirell; su pi -c "
-        "'python3 -m venv .venv && .venv/bin/pip install --quiet .[flower]'"
+        "'umask 077; python3 -m venv .venv && .venv/bin/pip install --quiet .[flower]'"
     )
     machine.run(
         "systemd-run --quiet --unit meter --property User=pi "

@@ -6,6 +6,7 @@ Copied, not downloaded: it works without a network, and what was tried is what w
 import hashlib
 import os
 import shutil
+import stat
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator
@@ -67,6 +68,7 @@ def build(folder: Path, python: Path, layout: Layout) -> None:
     copy(closure(), site)
     _write_program(folder, layout)
     _compile(folder, site, layout)
+    make_readable(folder)
     (folder / COMPLETE).touch()
     # After a power cut no link may lead to an incomplete release.
     os.sync()
@@ -84,6 +86,14 @@ def _compile(folder: Path, site: Path, layout: Layout) -> None:
     unchecked = ("--invalidation-mode", "unchecked-hash")
     seen_inside = ("-s", layout.root, "-p", "/")
     _run(folder / "bin" / "python", "-m", "compileall", "-q", "-j0", *unchecked, *seen_inside, site)
+
+
+def make_readable(folder: Path) -> None:
+    """Let the service's user read a release, whatever the umask of those who installed it was."""
+    for path in (folder.parent, folder, *folder.rglob("*")):
+        if not path.is_symlink():
+            mode = path.stat().st_mode
+            path.chmod(mode | (0o555 if path.is_dir() or mode & stat.S_IXUSR else 0o444))
 
 
 def _run(*command: str | Path) -> None:
