@@ -1,6 +1,9 @@
 """What people do to forms: two at once, a session that ends, a service that is away, proxies."""
 
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
@@ -8,6 +11,10 @@ from support.buffering_proxy import buffering_proxy
 from support.page import PASSWORD, await_page
 from support.page_house import House
 from support.waiting import eventually
+
+from esquirell.domain.reading import MeterStatus, Reading
+from esquirell.storage.database import Database
+from esquirell.storage.readings import Readings
 
 if TYPE_CHECKING:
     from support.browser import Window
@@ -122,6 +129,31 @@ def test_an_open_page_is_live_again_after_a_restart(window: "Window", house: Hou
     eventually(lambda: window.all("body.stale"), what="it is known that nothing comes")
     house.service.start()
     eventually(lambda: not window.all("body.stale"), what="it is live again")
+
+
+def test_history_shows_its_picture_once_the_statistics_are_there(
+    window: "Window", house: House
+) -> None:
+    midnight = datetime(2026, 3, 1, tzinfo=UTC)
+    stored = [
+        Reading("old", midnight + timedelta(hours=number), {"energy_import": float(number)})
+        for number in range(4 * 24)
+    ]
+    database = Database(f"sqlite:///{house.service.database}")
+    Readings(database).add(stored, {"old": MeterStatus(keys=("energy_import",))})
+    database.close()
+    with closing(sqlite3.connect(house.service.database)) as other:
+        # Nothing can be worked up while somebody else writes.
+        other.execute("BEGIN IMMEDIATE")
+        window.open("history?meter=old&span=month&at=2026-03-01")
+        window.says("0 of 4 days done")
+        other.rollback()
+    window.find("figure.picture svg.plot")
+    window.says("95.00")
+    # Its pictures answer to the cursor as if they had been there from the start.
+    window.script("document.querySelector('figure.picture').focus()")
+    window.press("\ue014")
+    eventually(lambda: window.find(".readout").text != "", what="the read-out")
 
 
 @pytest.fixture
