@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Literal
 
 from sqlalchemy import create_engine
-from sqlalchemy.engine import URL, Connection, Engine
+from sqlalchemy.engine import URL, Connection, Engine, RootTransaction
 from sqlalchemy.exc import (
     DataError,
     DBAPIError,
@@ -49,6 +49,7 @@ _PUT_BACK = (
     "esquirell restore FILE."
 )
 _UNDEFINED_TABLE = "42P01"
+_UNSTORABLE = (DataError, IntegrityError, sqlite3.DataError, sqlite3.IntegrityError)
 # What the drivers say of a value that has no place in a database: sqlite3, psycopg.
 _UNFIT = re.compile("binding parameter|cannot adapt type")
 
@@ -96,7 +97,7 @@ def _translate(error: Exception, url: URL) -> UnavailableError:
         return NoTablesError(_NO_TABLES.format(place=shown(url)))
     if code in _SENTENCES:
         return UnavailableError(_SENTENCES[code].format(place=shown(url)))
-    if isinstance(error, (DataError, IntegrityError)) or _UNFIT.search(str(cause)):
+    if isinstance(error, _UNSTORABLE) or _UNFIT.search(str(cause)):
         line = _first_line(cause, url)
         return UnstorableError(f"The database {shown(url)} can't store this: {line}.")
     # An error without a statement occurred while connecting.
@@ -188,9 +189,17 @@ class Database:
             return self._engine
 
     @contextmanager
-    def read(self) -> Iterator[Connection]:
-        """Open a connection that only reads. Raises UnavailableError."""
+    def connect(self) -> Iterator[Connection]:
+        """Open a connection for what is done outside of transactions. Raises UnavailableError."""
         with self._watched(), self.engine.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """Open a transaction that only reads. Raises UnavailableError."""
+        with self._watched(), self.engine.connect() as connection:
+            if self.file is not None:
+                sqlite.begin(connection, writes=False)
             yield connection
 
     @contextmanager
@@ -199,10 +208,13 @@ class Database:
 
         Raises UnavailableError; then nothing is stored.
         """
-        with self._watched(), self._turn(), self.engine.connect() as connection:
-            writer = connection.execution_options(**{sqlite.WRITES: True})
-            with writer.begin():
-                yield writer
+        with (
+            self._watched(),
+            self._turn(),
+            self.engine.connect() as connection,
+            self._begin(connection),
+        ):
+            yield connection
 
     def try_out(self) -> None:
         """Write a row and roll it back. Raises ConfigError, or UnavailableError that says why."""
@@ -227,11 +239,14 @@ class Database:
             with translated(self.url):
                 quick_query.try_out(file)
         else:
-            with self._watched(), self._turn(), self.engine.connect() as connection:
-                writer = connection.execution_options(**{sqlite.WRITES: True})
-                with writer.begin() as transaction:
-                    writer.exec_driver_sql(quick_query.ROW)
-                    transaction.rollback()
+            with (
+                self._watched(),
+                self._turn(),
+                self.engine.connect() as connection,
+                self._begin(connection) as transaction,
+            ):
+                connection.exec_driver_sql(quick_query.ROW)
+                transaction.rollback()
         self._tried = sqlite.circumstances(file)
 
     def close(self) -> None:
@@ -255,6 +270,12 @@ class Database:
                 elif isinstance(failure, NotConnectedError):
                     self._renew()
                 raise failure from error
+
+    def _begin(self, connection: Connection) -> RootTransaction:
+        """Begin to write."""
+        if self.file is None:
+            return connection.begin()
+        return sqlite.begin(connection, writes=True)
 
     def _waiting(self) -> AbstractContextManager[None]:
         """Watch over a use of the database, if it is a server that may stop answering."""

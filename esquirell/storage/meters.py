@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import cache, lru_cache
 from typing import Any, NamedTuple
 
@@ -12,6 +12,7 @@ from sqlalchemy.engine import Connection
 
 from esquirell.domain.errors import UnreadableError
 from esquirell.domain.reading import Ledger, MeterStatus, Reading
+from esquirell.storage import direct
 from esquirell.storage.tables import insert_new, insert_or_update, ledger, meter, reading
 
 log = logging.getLogger(__name__)
@@ -45,17 +46,6 @@ class StoredMeter(NamedTuple):
     reason: str | None
 
 
-def filled_up(names: Collection[str]) -> list[str]:
-    """Repeat the last name up to a power of two, for a list in a statement.
-
-    Each length is a separate statement, of which the driver keeps a hundred: with hundreds of
-    meters in batches of all sizes these took twenty megabytes.
-    """
-    listed = list(names)
-    missing = (1 << (len(listed) - 1).bit_length()) - len(listed) if listed else 0
-    return listed + listed[-1:] * missing
-
-
 def newest() -> ScalarSelect[object]:
     """Return the query for the time of a meter's latest reading: one index seek per meter."""
     return _first_by(reading.c.measured_at.desc())
@@ -79,7 +69,7 @@ def _first_by(order: ColumnElement[object]) -> ScalarSelect[object]:
 
 def stored(connection: Connection, names: Collection[str]) -> dict[str, StoredMeter]:
     """Return what is stored about meters, by name; nothing for one that has no row."""
-    rows = connection.execute(_STORED, {"names": filled_up(names)})
+    rows = direct.select_by_names(connection, _STORED, names)
     return {
         name: StoredMeter(meter_id, _parsed(keys), failures, reason)
         for meter_id, name, failures, reason, keys in rows
@@ -102,7 +92,7 @@ def known_ids(connection: Connection, names: Collection[str] | None = None) -> d
     """Return the ids of the meters that have been seen, of all or of those named."""
     query = select(meter.c.name, meter.c.id)
     if names is not None:
-        query = query.where(meter.c.name.in_(filled_up(names)))
+        query = query.where(meter.c.name.in_(direct.filled_up(names)))
     return {row.name: row.id for row in connection.execute(query)}
 
 
@@ -220,14 +210,14 @@ def write_ledgers(
     for name, state in _ledger_texts(connection, newest):
         if not _replaces(newest[name], name, state, reader):
             del newest[name]
-    rows = [{"meter_id": ids[name], "state": to_state(new)} for name, new in sorted(newest.items())]
+    rows = [(ids[name], to_state(new)) for name, new in sorted(newest.items())]
     if rows:
-        connection.execute(insert_or_update(connection.dialect.name, ledger, ("state",)), rows)
+        write = insert_or_update(connection.dialect.name, ledger, ("state",))
+        direct.insert(connection, write, rows)
 
 
-def _ledger_texts(connection: Connection, names: Collection[str]) -> list[tuple[str, str]]:
-    rows = connection.execute(_LEDGERS, {"names": filled_up(names)})
-    return [(name, state) for name, state in rows]
+def _ledger_texts(connection: Connection, names: Collection[str]) -> Sequence[Sequence[str]]:
+    return direct.select_by_names(connection, _LEDGERS, names)
 
 
 def _replaces(new: Ledger, name: str, state: str, reader: LedgerReader) -> bool:

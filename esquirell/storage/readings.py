@@ -2,15 +2,15 @@
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
-from functools import lru_cache, partial
+from functools import partial
 from typing import Any
 
-from sqlalchemy import Float, select, update
-from sqlalchemy.engine import Connection, Dialect
+from sqlalchemy import select, update
+from sqlalchemy.engine import Connection
 
 from esquirell.domain.errors import UnavailableError, UnstorableError
 from esquirell.domain.reading import Ledger, MeterStatus, Reading
-from esquirell.storage import meters
+from esquirell.storage import direct, meters
 from esquirell.storage.database import Database
 from esquirell.storage.history import ReadingHistory
 from esquirell.storage.meters import LedgerReader, read_ledgers, write_ledgers
@@ -61,7 +61,8 @@ class Readings(ReadingHistory):
             if readings:
                 earliest = _earliest(readings, ids)
                 watermarks.share(connection, earliest)
-                _insert(connection, [_row(taken, ids[taken.meter]) for taken in readings])
+                rows = [_row(taken, ids[taken.meter]) for taken in readings]
+                direct.insert(connection, insert_new(connection.dialect.name, reading), rows)
                 _retract(connection, readings, ids)
                 write_ledgers(connection, readings, ids, self._ledger_reader)
                 watermarks.set_back(connection, earliest)
@@ -123,38 +124,3 @@ def _row(taken: Reading, meter_id: int) -> list[Any]:
     ranges = {name: list(seen) for name, seen in taken.ranges.items()} or None
     wide = [values.get(key) for key in QUANTITY_COLUMNS]
     return [meter_id, taken.measured_at, *wide, extra, taken.holds_s, begins, ranges]
-
-
-def _insert(connection: Connection, rows: Sequence[list[Any]]) -> None:
-    """Insert rows; those whose key is there stay as they are.
-
-    For each value of each row SQLAlchemy asks what is to be done with it, which takes longer than
-    SQLite needs to store them: its driver gets them as they are, but for the few that change.
-    """
-    if connection.dialect.name != "sqlite":
-        named = [dict(zip(reading.columns.keys(), row, strict=True)) for row in rows]
-        connection.execute(insert_new(connection.dialect.name, reading), named)
-        return
-    statement, processors = _for_driver(connection.dialect)
-    for row in rows:
-        for place, process in processors:
-            if row[place] is not None:
-                row[place] = process(row[place])
-    connection.exec_driver_sql(statement, [tuple(row) for row in rows])
-
-
-# Each engine has a dialect of its own, and a database that is put in another's place a new engine.
-@lru_cache(maxsize=8)
-def _for_driver(dialect: Dialect) -> tuple[str, list[tuple[int, Callable[[Any], Any]]]]:
-    """Return the statement, and how the values of some columns change, by the column's place."""
-    statement = insert_new(dialect.name, reading).compile(dialect=dialect)
-    found = [
-        (place, column.type.dialect_impl(dialect).bind_processor(dialect))
-        for place, column in enumerate(reading.columns)
-    ]
-    # Numbers are stored as such whatever they are here.
-    return str(statement), [
-        (place, process)
-        for place, process in found
-        if process and not isinstance(reading.columns[place].type, Float)
-    ]

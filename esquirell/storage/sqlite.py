@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from sqlalchemy.engine import Connection, Engine
+from sqlalchemy.engine import Connection, Engine, RootTransaction
 from sqlalchemy.event import listen
 
 from esquirell import whole_file
@@ -27,8 +27,6 @@ log = logging.getLogger(__name__)
 _COPY_LIMIT_S = 600
 _SWITCH_LIMIT_S = 10
 _SWITCH_PAUSE_S = 0.02
-
-WRITES = "esquirell_writes"
 
 # A quarter of SQLite's default, which each connection fills as the database grows: the system
 # caches what is read often anyway, for all of them.
@@ -113,7 +111,7 @@ def opener(path: Path, patience_s: float) -> Callable[[], sqlite3.Connection]:
 
 
 def configure(engine: Engine, durability: str) -> None:
-    """Set up each new connection, and make writers wait for each other at BEGIN."""
+    """Set up each new connection."""
 
     def on_connect(connection: sqlite3.Connection, _record: object) -> None:
         connection.execute(f"PRAGMA synchronous={_SYNCHRONOUS[durability]}")
@@ -122,15 +120,18 @@ def configure(engine: Engine, durability: str) -> None:
         connection.execute(f"PRAGMA journal_size_limit={LOG_BYTES}")
 
     listen(engine, "connect", on_connect)
-    listen(engine, "begin", _begin)
 
 
-def _begin(connection: Connection) -> None:
-    # A transaction that reads first and writes later fails at once, without waiting, if
-    # somebody else wrote in between; one that starts as a writer waits.
-    writes = connection.get_execution_options().get(WRITES, False)
+def begin(connection: Connection, *, writes: bool) -> RootTransaction:
+    """Begin a transaction, in which another writer is waited for if this one `writes`.
+
+    One that reads first and writes later fails at once, without waiting, if somebody else wrote in
+    between. Raises sqlite3.Error.
+    """
     # Past SQLAlchemy, for which this is a statement like any other: that takes as long as a query.
+    # As a listener of its event "begin" it would have all others looked up at each statement.
     driver_connection(connection).execute("BEGIN IMMEDIATE" if writes else "BEGIN")
+    return connection.begin()
 
 
 class WriteQueue:

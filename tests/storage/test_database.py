@@ -222,7 +222,7 @@ def test_many_may_switch_the_log_on_at_once(tmp_path: Path) -> None:
     def switch(url: str) -> str:
         database = Database(url)
         database.create()
-        with database.read() as connection:
+        with database.connect() as connection:
             start.wait(LIMIT_S)
             use_log(connection)
             mode = connection.exec_driver_sql("PRAGMA journal_mode").scalar_one()

@@ -1,6 +1,6 @@
 import pytest
 
-from esquirell.storage.meters import filled_up
+from esquirell.storage.direct import filled_up
 
 
 @pytest.mark.parametrize(

@@ -54,7 +54,7 @@ def backup(database: Database, target: Path) -> None:
         raise ConfigError(f"{target} already exists: name a new file.")
     if not os.access(file, os.F_OK):
         raise ConfigError(f"The database {file} does not exist yet: there is nothing to back up.")
-    with database.read() as connection:
+    with database.connect() as connection:
         for damage in damages(connection, str(file), "quick_check"):
             raise ConfigError(damage)
         sqlite.copy(sqlite.driver_connection(connection), target)

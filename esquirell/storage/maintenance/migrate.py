@@ -62,7 +62,7 @@ def upgrade(url: str) -> None:
         with database.write() as connection:
             _migrate(connection, database)
         if database.file is not None:
-            with database.read() as connection:
+            with database.connect() as connection:
                 sqlite.use_log(connection)
     except DamagedError as error:
         raise ConfigError(str(error)) from error
@@ -105,7 +105,7 @@ def _take_turn(connection: Connection) -> None:
 
 
 def _copy(database: Database, target: Path) -> None:
-    with database.read() as connection:
+    with database.connect() as connection:
         sqlite.copy(sqlite.driver_connection(connection), target)
 
 

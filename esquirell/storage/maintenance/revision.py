@@ -114,7 +114,7 @@ def _forget_copies(database: Database) -> None:
 
 
 def _is_current(database: Database) -> bool:
-    with database.read() as connection:
+    with database.connect() as connection:
         if read_revision(connection, database.describe()) != HEAD:
             return False
         connection.rollback()

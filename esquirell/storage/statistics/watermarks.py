@@ -12,7 +12,7 @@ from sqlalchemy import bindparam, case, or_, select, text, update
 from sqlalchemy.engine import Connection
 
 from esquirell.domain.statistic import Progress
-from esquirell.storage import meters
+from esquirell.storage import direct, meters
 from esquirell.storage.tables import Instant, meter, rollup
 
 # An arbitrary number, the same in all versions of this program.
@@ -32,8 +32,9 @@ _SET_BACK = (
         pruned_to=case((rollup.c.pruned_to > _BEFORE, _BEFORE), else_=rollup.c.pruned_to),
     )
 )
+_MOMENT = bindparam("moment", type_=Instant)
 _REACHED = select(rollup.c.meter_id).where(
-    or_(rollup.c.done_to > _BEFORE, rollup.c.pruned_to > _BEFORE)
+    or_(rollup.c.done_to > _MOMENT, rollup.c.pruned_to > _MOMENT)
 )
 
 
@@ -42,7 +43,7 @@ def progress(connection: Connection, names: Sequence[str], zone: str) -> list[Pr
     query = (
         select(meters.oldest(), meters.newest(), rollup.c.done_to, rollup.c.zone)
         .outerjoin_from(meter, rollup)
-        .where(meter.c.name.in_(meters.filled_up(names)))
+        .where(meter.c.name.in_(direct.filled_up(names)))
     )
     return [
         Progress(first, last, done_to if known == zone else None)
@@ -69,7 +70,7 @@ def set_back(connection: Connection, since: Mapping[int, datetime]) -> None:
     if not since:
         return
     # Rarely is one computed that far already: a single query checks all.
-    found = connection.execute(_REACHED, {"before": min(since.values()) - _LEAST})
+    found = direct.select_by_moment(connection, _REACHED, min(since.values()) - _LEAST)
     if reached := {meter_id for (meter_id,) in found} & since.keys():
         rows = [
             {"of": watermark, "before": since[watermark] - _LEAST} for watermark in sorted(reached)
