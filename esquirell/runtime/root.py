@@ -100,6 +100,14 @@ class Runtime:
                     f"{after.source or 'the environment'} no longer has any meters: restart the "
                     "service if that is intended"
                 )
+            if before.timezone != after.timezone:
+                # Statistics, costs and crontabs began with it.
+                log.warning(
+                    "the time zone is %s by now, and %s until a restart",
+                    after.timezone,
+                    before.timezone,
+                )
+                after = after.model_copy(update={"timezone": before.timezone})
             self._say_left_out(before, after)
             self.settings = _with_damaged(before, after)
         # Connections of meters that were removed, or are another device now.

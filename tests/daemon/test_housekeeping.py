@@ -1,9 +1,13 @@
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from support.redis_server import RedisProcess
 from support.statistics import WARSAW, Workshop
 
+from esquirell.broker.connection import Client
+from esquirell.broker.lease import Lease
 from esquirell.daemon import housekeeping
 from esquirell.daemon.housekeeping import BREATH_S, RETRY_S, Housekeeping
 from esquirell.domain.errors import UnavailableError
@@ -143,6 +147,39 @@ class Held:
         if self.is_ours is None:
             raise UnavailableError("Redis does not answer")
         return self.is_ours
+
+
+def kept_by(workers: int, shop: Workshop, client: Client) -> tuple[int, int]:
+    """Let workers keep house for three hours; return the messages about costs, and the steps."""
+    told: list[str] = []
+    clocks, steps = Clocks(), list[float]()
+
+    def counted(worker: Housekeeping) -> Callable[[], float]:
+        def run_once() -> float:
+            steps.append(clocks.now)
+            return worker.run_once()
+
+        return run_once
+
+    leases = [Lease(client, "housekeeper", f"worker {number}") for number in range(workers)]
+    keepers = [housekeeping.by_one(lease, counted(keeper(shop, told, clocks))) for lease in leases]
+    for _ in range(3 * 450):
+        clocks.now += housekeeping.LOOK_AT_LEAST_S
+        for run_once in keepers:
+            run_once()
+    for lease in leases:
+        lease.release()
+    return len(told), len(steps)
+
+
+def test_four_workers_say_and_do_what_one_does(shop: Workshop, server: RedisProcess) -> None:
+    shop.put(*[(MIDNIGHT + n * timedelta(hours=1), {"energy_import": float(n)}) for n in range(9)])
+    alone = kept_by(1, shop, server.client)
+    assert alone[0] >= 12
+    messages, steps = kept_by(4, shop, server.client)
+    assert messages == alone[0]
+    assert steps <= 1.1 * alone[1]
+    shop.database.close()
 
 
 def test_of_several_workers_one_keeps_house() -> None:

@@ -327,6 +327,11 @@ def test_a_changed_configuration_is_taken_over_at_a_hangup(
     service.signal(signal.SIGHUP)
     more(service, 2, "second")
     eventually(lambda: "homeassistant/device/esquirell_second/config" in retained(broker.port))
+    # What was begun in one time zone goes on in it.
+    moved = config.replace('"UTC"', '"Europe/Warsaw"')
+    service.config.write_text(moved + "\n" + meter_table("second", second.port))
+    service.signal(signal.SIGHUP)
+    eventually(lambda: "time zone is Europe/Warsaw by now, and UTC until" in service.log)
     service.config.write_text("broken =")
     service.signal(signal.SIGHUP)
     eventually(lambda: "the configuration is unchanged" in service.log)
