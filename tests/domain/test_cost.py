@@ -160,3 +160,13 @@ def test_small_sums_are_not_rounded_away() -> None:
     small = cost(tariff(), since, until, energy_import=0.000004)
     assert small.total == Decimal("0.000096")
     assert small.payload()["total"] == 0.0001
+
+
+def test_all_figures_of_costs_are_added_up() -> None:
+    since = local(2026, 11, 22)
+    parts = costs(tariff(), hours(since, since + 2 * HOUR, 3.0, 1.5))
+    whole = add_up(since, parts)
+    assert len(parts) == 2
+    for figure in ("energy_import", "energy_export", "bought", "sold", "fee", "unpriced"):
+        assert getattr(whole, figure) == sum(getattr(one, figure) for one in parts)
+    assert whole.energy_export > 0
