@@ -1,7 +1,6 @@
 """A process of ours from start to end, with the signals in between."""
 
 import logging
-import os
 import queue
 import signal
 from collections.abc import Callable, Iterable
@@ -29,7 +28,7 @@ from esquirell.daemon.pools import (
 from esquirell.daemon.remote import RestoreRevoked, TaskEventsForFlower
 from esquirell.daemon.restarting import RENEWAL
 from esquirell.daemon.roles import Role, duties_of
-from esquirell.daemon.signals import START, Flag, flag_of
+from esquirell.daemon.signals import START, Flag, flag_of, restart
 from esquirell.daemon.steps import Parts
 from esquirell.daemon.watchdog import Disks, Gauge, Progress, Watchdog
 from esquirell.daemon.workload import Workload
@@ -176,7 +175,7 @@ def _watchdog(
 
     def look() -> str:
         if runtime.control.follow():
-            os.kill(os.getpid(), signal.SIGTERM)
+            restart()
         return announce() or _summary(runtime, role)
 
     database = runtime.storage.database.file

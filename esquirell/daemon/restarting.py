@@ -5,12 +5,12 @@ Celery, its results, RedBeat and our own client each have connections with the o
 
 import logging
 import os
-import signal
 import sys
 import time
 from collections.abc import Callable
 from typing import NoReturn
 
+from esquirell.daemon.signals import restart
 from esquirell.domain.errors import ConfigError
 from esquirell.runtime.root import Runtime
 
@@ -57,7 +57,7 @@ class Renewal:
             log.warning(
                 "Redis refuses the password, which was changed: restarting with the new one"
             )
-            os.kill(os.getpid(), signal.SIGTERM)
+            restart()
 
     def code(self, otherwise: int) -> int:
         """Return the exit code of this process."""

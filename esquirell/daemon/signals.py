@@ -68,6 +68,15 @@ class StartInterruption:
 START = StartInterruption()
 
 
+def restart() -> None:
+    """End this process as a signal does, to be replaced by a new one.
+
+    SIGINT, as the system merges signals of one number that come within milliseconds: a SIGTERM from
+    outside would be taken for this one, and the process would start again instead of ending.
+    """
+    os.kill(os.getpid(), signal.SIGINT)
+
+
 def flag_of(numbers: Iterable[int]) -> Flag:
     """Return a flag that these signals set from now on."""
     flag = Flag()
