@@ -104,7 +104,9 @@ class _MeterChoice:
 
     def after(self, answer: Mapping[str, Any], decoded: Decoded, at: float) -> "_MeterChoice":
         """Return what is kept after an answer that changes nothing, decoded at a time (s)."""
-        unmet = 0 if self.choice.profile.is_met_by(answer) else self.unmet + 1
+        profile = self.choice.profile
+        is_met = answer.keys() >= set(profile.requires) or profile.is_met_by(answer)
+        unmet = 0 if is_met else self.unmet + 1
         if not self.is_open and not self.choice.guessed:
             return self if unmet == self.unmet else replace(self, unmet=unmet)
         answers = self.answers + 1

@@ -33,7 +33,7 @@ def test_a_list_of_what_is_configured_and_how_it_is(home: Home) -> None:
             "failures": 1,
         },
         listed[0]
-        | {"name": "garage", "label": "Garage\tdoor", "state": "offline"}
+        | {"name": "garage", "label": "Garage door", "state": "offline"}
         | {"reason": None, "last_success": None, "failures": 0},
     ]
     headings, main, garage = esquirell("meters", "list").rows
@@ -123,7 +123,7 @@ def test_a_test_reads_and_stores_nothing(home: Home, device: SimulatedMeter) -> 
     [
         ({"local_key": "local_key = '0123456789abcdeX'"}, "local_key is wrong"),
         ({"address": 'address = "127.0.0.2"'}, "check that it has power and Wi-Fi"),
-        ({"profile": 'profile = "owon"'}, "there is no profile owon"),
+        ({"profile": 'profile = "owon"'}, "there is no profile 'owon'"),
     ],
 )
 def test_a_meter_that_cannot_be_read(

@@ -30,7 +30,6 @@ from esquirell.domain.raw_datapoints import Question
 from esquirell.tuya.device_files import Addresses
 from esquirell.tuya.discovery.finder import Finder
 from esquirell.tuya.discovery.listener import Ports
-from esquirell.tuya.lan.exchange import LATEST_S
 from esquirell.tuya.simulator import SimulatedMeter
 from esquirell.tuya.tinytuya_import import STATUS
 
@@ -117,9 +116,9 @@ def test_a_flood_of_reports_is_thinned_out_and_holds_nothing_up(
         assert holder.dps(device.meter)["18"] == DPS["18"]
         device.report({"18": -1})
         eventually(lambda: ear.last["18"] == -1)
-        took_s = time.monotonic() - began
         assert number > 500
-        assert len(ear.heard) <= took_s / LATEST_S + 3
+        # Ten a second, and more on a machine on which the flood itself pauses.
+        assert len(ear.heard) <= number / 10
 
 
 def test_a_network_that_is_down_for_hours_costs_little_and_is_found_again(
