@@ -34,7 +34,7 @@ def stage(path: Path, content: bytes) -> Path:
 
 
 def put(staged: Path, path: Path) -> None:
-    """Give a complete file its name, in place of an existing one. Raises OSError."""
+    """Move a complete file to its name, replacing an existing one. Raises OSError."""
     staged.replace(path)
     try:
         sync(path.parent)

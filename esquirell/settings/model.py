@@ -260,7 +260,7 @@ class Settings(Configuration):
     `source` is the file it came from, None without one; `added` names the meters whose files are in
     the state directory; `warnings` holds one sentence each. `left_out` says of each added meter
     whose file can't be used why, `damaged_profiles` the same of the user's own profiles. Nothing in
-    `state_dir` needs to exist: whoever uses a file creates it.
+    `state_dir` needs to exist: a file is created where it is first used.
     """
 
     source: Path | None = None

@@ -90,7 +90,7 @@ def _create_secret(file: Path, secret: str) -> tuple[str, bool]:
 
 
 def _link(staged: Path, file: Path) -> bool:
-    """Give a complete file its name; return False if another one has it."""
+    """Link a complete file to its name; return False if that is taken."""
     try:
         os.link(staged, file)
     except FileExistsError:

@@ -5,7 +5,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from datetime import datetime
 
 import pytest
@@ -15,11 +14,8 @@ from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
-from support.house import REQUEST, RESPONSE, House, house_of
-from support.mosquitto import Mosquitto
+from support.house import REQUEST, RESPONSE, House, whole_house
 from support.mqtt_observer import Seen, retained
-from support.redis_server import RedisProcess
-from support.service import Service, configuration, meter_table, simulated
 from support.waiting import LIMIT_S, eventually
 
 # More than the twenty that a broker sends before it waits for an acknowledgement.
@@ -33,23 +29,8 @@ EFFECT_S = 2.0
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     """A service for all tests that leave it running."""
-    folder = tmp_path_factory.mktemp("house")
-    broker, server, device = Mosquitto(folder), RedisProcess(folder), simulated()
-
-    def start(config: str) -> Service:
-        service = Service(folder, config)
-        stack.callback(service.kill)
-        service.start()
-        return service
-
-    with ExitStack() as stack:
-        for process in (broker, server):
-            process.start()
-            stack.callback(process.stop)
-        stack.callback(device.stop)
-        table = meter_table("main", device.port)
-        config = configuration([table], mqtt_port=broker.port, redis_url=server.url, every=60)
-        yield stack.enter_context(house_of(start, config, broker))
+    with whole_house(tmp_path_factory.mktemp("house")) as house:
+        yield house
 
 
 @pytest.fixture

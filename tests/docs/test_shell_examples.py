@@ -7,7 +7,6 @@ import re
 import shlex
 import subprocess
 from collections.abc import Iterator
-from contextlib import ExitStack
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -17,11 +16,9 @@ import yaml
 from support.cli import esquirell_process
 from support.compose import load as compose
 from support.docs import ROOT, Block, blocks, words
-from support.house import RESPONSE, House, house_of
+from support.house import RESPONSE, House, whole_house
 from support.mosquitto import Mosquitto
 from support.ports import free_port
-from support.redis_server import RedisProcess
-from support.service import Service, configuration, meter_table, simulated
 from support.waiting import LIMIT_S, eventually
 
 SHELL = list(blocks("sh"))
@@ -130,26 +127,12 @@ def web_port() -> int:
 
 @pytest.fixture(scope="module")
 def house(folder: Path, web_port: int) -> Iterator[House]:
-    broker, server = Mosquitto(folder), RedisProcess(folder)
-    devices = {name: simulated(name) for name in METERS}
-
-    def start(config: str) -> Service:
-        service = Service(folder, config)
-        stack.callback(service.kill)
-        service.start()
-        return service
-
-    with ExitStack() as stack:
-        for process in (broker, server):
-            process.start()
-            stack.callback(process.stop)
-        for device in devices.values():
-            stack.callback(device.stop)
-        tables = [meter_table(name, device.port) for name, device in devices.items()]
-        config = configuration(tables, mqtt_port=broker.port, redis_url=server.url, every=60)
+    def complete(config: str) -> str:
         config = config.replace("web.port = 0", f"web.port = {web_port}")
-        tasks = '[tasks]\nmodules = ["my_house"]\n'
-        yield stack.enter_context(house_of(start, f"{config}\n{tasks}{TARIFFS}", broker))
+        return f'{config}\n[tasks]\nmodules = ["my_house"]\n{TARIFFS}'
+
+    with whole_house(folder, METERS, complete) as house:
+        yield house
 
 
 def shell(folder: Path, line: str, **variables: str) -> str:

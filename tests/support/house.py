@@ -1,14 +1,16 @@
-"""A running service, and one who gives it commands over MQTT."""
+"""A running service with its servers and meters, and an observer that sends it commands."""
 
 import json
 import uuid
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import Any
 
 from support.mosquitto import Mosquitto
 from support.mqtt_observer import Observer, retained
-from support.service import Service
+from support.redis_server import RedisProcess
+from support.service import Service, configuration, meter_table, simulated
 from support.waiting import eventually
 
 Start = Callable[..., Service]
@@ -18,7 +20,7 @@ EVERYTHING = ("esquirell/bridge/#", "esquirell/schedule/#", "esquirell/meter/#",
 
 
 class House:
-    """A running service and one who talks to it over MQTT."""
+    """A running service and an MQTT client that observes and commands it."""
 
     def __init__(self, service: Service, broker: Mosquitto, observer: Observer) -> None:
         self.service = service
@@ -30,13 +32,13 @@ class House:
         self.observer.publish(f"{REQUEST}/{command}", text)
 
     def ask(self, command: str, **payload: object) -> dict[str, Any]:
-        """Return a command and wait for its first answer."""
+        """Send a command and return its first answer."""
         transaction = str(uuid.uuid4())
         self.tell(command, payload | {"transaction": transaction})
         return self.answers(command, transaction)[0]
 
     def finish(self, command: str, **payload: object) -> dict[str, Any]:
-        """Return a command and wait for its end."""
+        """Send a command and return its last answer."""
         transaction = str(uuid.uuid4())
         self.tell(command, payload | {"transaction": transaction})
         accepted, ended = self.answers(command, transaction, 2)
@@ -73,3 +75,31 @@ def house_of(start: Start, config: str, broker: Mosquitto) -> Iterator[House]:
         observer.saw(lambda seen: seen.topic == "esquirell/schedule/fetch/state")
         observer.saw(lambda seen: seen.topic == "esquirell/meter/main/state")
         yield House(service, broker, observer)
+
+
+@contextmanager
+def whole_house(
+    folder: Path, meters: Iterable[str] = ("main",), complete: Callable[[str], str] = str
+) -> Iterator[House]:
+    """Run a service with its own broker, Redis and simulated meters.
+
+    `complete` may add to its configuration.
+    """
+    broker, server = Mosquitto(folder), RedisProcess(folder)
+    devices = {name: simulated(name) for name in meters}
+
+    def start(config: str) -> Service:
+        service = Service(folder, config)
+        stack.callback(service.kill)
+        service.start()
+        return service
+
+    with ExitStack() as stack:
+        for process in (broker, server):
+            process.start()
+            stack.callback(process.stop)
+        for device in devices.values():
+            stack.callback(device.stop)
+        tables = [meter_table(name, device.port) for name, device in devices.items()]
+        config = configuration(tables, mqtt_port=broker.port, redis_url=server.url, every=60)
+        yield stack.enter_context(house_of(start, complete(config), broker))

@@ -2,7 +2,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.tuya_devices import HASTY, QUICK, LanReader, MakeTransport
+from support.scripted_device import Ear
+from support.tuya_devices import HASTY, PATIENT, QUICK, LanReader, MakeTransport
 
 from esquirell.tuya.lan.network import Keep, Limits
 
@@ -33,3 +34,15 @@ def transport(make_transport: MakeTransport) -> LanReader:
 @pytest.fixture
 def hasty(make_transport: MakeTransport) -> LanReader:
     return make_transport(limits=HASTY)
+
+
+@pytest.fixture
+def ear() -> Ear:
+    return Ear()
+
+
+@pytest.fixture
+def holder(lock_dir: Path, ear: Ear) -> Iterator[LanReader]:
+    reader = LanReader(lock_dir, keep="held", limits=PATIENT, listener=ear)
+    yield reader
+    reader.close()

@@ -14,7 +14,6 @@ from support.tuya_devices import (
     DEVICE_ID,
     KEY,
     OTHER_KEY,
-    PATIENT,
     QUICK,
     FakeDevice,
     LanReader,
@@ -35,18 +34,6 @@ from esquirell.tuya.tinytuya_import import STATUS
 
 FIRST, SECOND = "127.0.0.2", "127.0.0.3"
 HOURS_S = 6 * 3600.0
-
-
-@pytest.fixture
-def ear() -> Ear:
-    return Ear()
-
-
-@pytest.fixture
-def holder(lock_dir: Path, ear: Ear) -> Iterator[LanReader]:
-    reader = LanReader(lock_dir, keep="held", limits=PATIENT, listener=ear)
-    yield reader
-    reader.close()
 
 
 def test_a_frame_that_is_broken_off_hides_none_of_the_next(holder: LanReader, ear: Ear) -> None:

@@ -2,14 +2,13 @@
 
 import socket
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 import pytest
 from support.scripted_device import DPS, Ear, scripted
-from support.tuya_devices import PATIENT, LanReader, a_meter, mock_device
+from support.tuya_devices import LanReader, a_meter, mock_device
 from support.waiting import eventually
 
 from esquirell.domain.raw_datapoints import Question
@@ -22,18 +21,6 @@ from esquirell.tuya.lan.access import (
     Losses,
     Suspension,
 )
-
-
-@pytest.fixture
-def ear() -> Ear:
-    return Ear()
-
-
-@pytest.fixture
-def holder(lock_dir: Path, ear: Ear) -> Iterator[LanReader]:
-    reader = LanReader(lock_dir, keep="held", limits=PATIENT, listener=ear)
-    yield reader
-    reader.close()
 
 
 def test_heartbeats_are_sent_while_nothing_else_is(holder: LanReader) -> None:
