@@ -18,7 +18,6 @@ _PLUG_A = 500
 # A plug that counts up to 20 kW or more counts tenths of a watt.
 _DECIWATTS = 20_000
 _DECIVOLTS = 1000
-_NARROW_C = 30
 _WARM_C = 60
 _HOTTEST_C = 200
 _NEAR = 0.15
@@ -93,8 +92,7 @@ def _factor(point: InferredDatapoint) -> None:
 def _temperature(point: InferredDatapoint) -> None:
     """Drop the decimal of a device whose highest temperature would be 15 °C."""
     highest = point.spec.highest
-    narrow = highest and point.divisor > 1 and highest / point.divisor < _NARROW_C
-    if highest and narrow and _WARM_C <= highest <= _HOTTEST_C:
+    if highest and point.divisor > 1 and _WARM_C <= highest <= _HOTTEST_C:
         point.correct(
             1 / point.divisor,
             f"by the maker's scale {highest / point.divisor:g} °C would be the highest: "
@@ -145,7 +143,7 @@ def _whole_watts(
         return
     voltage = found.get(f"voltage{suffix}")
     alike = voltage is not None and voltage.spec.scale == 0 and voltage.divisor != 1
-    if raw and apparent and not allows(apparent, raw) and allows(apparent, raw / 10):
+    if apparent and not allows(apparent, raw) and allows(apparent, raw / 10):
         point.correct(10, f"{raw} W is more than voltage x current: the device counts tenths")
     elif alike and _agrees(apparent, raw) and raw / 10 < _LEAST_FACTOR * apparent:
         point.divisor = 10
@@ -172,14 +170,14 @@ def _agrees(apparent: float, power: float) -> bool:
 
 def _apparent_power(found: Mapping[str, InferredDatapoint], suffix: str) -> None:
     """Leave out an apparent power that is no voltage x current, or less than the active one."""
-    point = found.get(f"apparent_power{suffix}")
-    if point is None or point.raw is None:
+    point = found[f"apparent_power{suffix}"]
+    if point.raw is None:
         return
     said, watts = point.value or 0, _value(found, f"active_power{suffix}")
     apparent = _volts(found, suffix) * abs(_value(found, f"current{suffix}"))
     if not allows(said, watts):
         point.leave_out(f"{said:g} VA is less than the active power, {abs(watts):g} W")
-    elif apparent and not (allows(apparent, said) and allows(abs(said), apparent)):
+    elif apparent and not (allows(apparent, said) and allows(said, apparent)):
         point.leave_out(f"{said:g} VA is not voltage x current, {apparent:.0f} VA")
 
 

@@ -89,8 +89,6 @@ def _infer_one(spec: Specified, raw: object) -> InferredDatapoint:
             scaling.scale(point)
         elif (counter := counter_added_to(spec)) is not None:
             point.adds, point.divisor = counter, scaling.increments(spec)
-        elif "ele" in spec.code:
-            point.divisor = 10 ** (spec.scale or 0)
     return point
 
 
@@ -138,13 +136,13 @@ def _choose_counters(points: Sequence[InferredDatapoint]) -> None:
         _drop_sum_of_the_other_way(key, rivals)
     for key, several in rivals.items():
         if len(several) > 1:
-            _settle(several, list(_sums(key, rivals)))
+            _settle(several, _sum_of_parts(key, rivals))
 
 
-def _settle(several: list[InferredDatapoint], sums: Sequence[float]) -> None:
+def _settle(several: list[InferredDatapoint], parts: float | None) -> None:
     """Keep the one that its words or its phases speak for; none where nothing does."""
     ranked = sorted(several, key=_strength, reverse=True)
-    adding = [one for one in ranked if any(_equal(one.value, total) for total in sums)]
+    adding = [one for one in ranked if _equal(one.value, parts)]
     best = adding[0] if adding else ranked[0]
     equals = [one for one in ranked if one is not best and _strength(one) == _strength(best)]
     differing = [
@@ -166,23 +164,24 @@ def _strength(point: InferredDatapoint) -> tuple[bool, bool, bool, bool]:
 def _drop_sum_of_the_other_way(key: str, rivals: dict[str, list[InferredDatapoint]]) -> None:
     """Drop a bare total that is what the phases of the other direction add up to."""
     other = {"energy_import": "energy_export", "energy_export": "energy_import"}[key]
-    own, others = list(_sums(key, rivals)), list(_sums(other, rivals))
+    own, others = _sum_of_parts(key, rivals), _sum_of_parts(other, rivals)
     for point in list(rivals.get(key, ())):
         says_its_way = bool(set(words.words_of(point.spec.code)) & _WAYS)
-        if says_its_way or any(_equal(point.value, total) for total in own):
+        if says_its_way or _equal(point.value, own):
             continue
-        if any(_equal(point.value, total) for total in others):
+        if _equal(point.value, others):
             point.drop(f"it is what the phases of {other} add up to")
             rivals[key].remove(point)
 
 
-def _sums(key: str, rivals: Mapping[str, list[InferredDatapoint]]) -> Iterator[float]:
-    """Add up the phases of a total, or its channels."""
+def _sum_of_parts(key: str, rivals: Mapping[str, list[InferredDatapoint]]) -> float | None:
+    """Return what the phases of a total add up to, or its channels; None if one is not known."""
     for names in _SUFFIXES:
         parts = [rivals[f"{key}_{name}"][0] for name in names if rivals.get(f"{key}_{name}")]
         measured = [part.value for part in parts if part.value is not None]
         if len(measured) > 1 and len(measured) == len(parts):
-            yield sum(measured)
+            return sum(measured)
+    return None
 
 
 def _equal(value: float | None, total: float | None) -> bool:

@@ -205,11 +205,9 @@ def _temperature(tokens: frozenset[str], unit: Unit | None, _spec: Specified) ->
     return "temperature", words.TEMPERATURE | inside
 
 
-def _frequency(tokens: frozenset[str], unit: Unit | None, spec: Specified) -> _Match:
+def _frequency(tokens: frozenset[str], unit: Unit | None, _spec: Specified) -> _Match:
     if not tokens & words.FREQUENCY or (unit is not None and not _is(unit, "frequency")):
         return None
-    if (spec.lowest or 0) < 0:
-        return None  # that of a compressor, which can be off
     return "frequency", words.FREQUENCY | {"ac", "grid", "power"}
 
 
