@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from esquirell.cli.call import Call, Command, pass_call
-from esquirell.cli.output import print_json, say
+from esquirell.cli.output import print_json, say, warn
 from esquirell.cli.progress import working
 from esquirell.daemon.lock import AlreadyRunningError, RunLock, lock_of
 from esquirell.domain.errors import EsquirellError, UnavailableError
 from esquirell.settings.private_files import make_directory
+from esquirell.settings.state_files import SPOOL
 
 if TYPE_CHECKING:
     from esquirell.runtime.machine_backup import MachineBackup
@@ -32,6 +33,8 @@ def backup(call: Call, file: Path) -> None:
     """
     with working("Writing the backup"):
         done = _machine(call).write(file)
+    for problem in done["left_out"]:
+        warn(problem)
     if call.json:
         print_json(done)
         return
@@ -99,6 +102,6 @@ def _said(done: Mapping[str, Any]) -> str:
         said.append("1 meter" if meters == 1 else f"{meters} meters")
     if any(name.startswith("web-") for name in holds):
         said.append("the page's password and tokens")
-    if "spool.db" in holds:
+    if SPOOL in holds:
         said.append("readings that wait")
     return " and ".join(filter(None, (", ".join(said[:-1]), said[-1])))

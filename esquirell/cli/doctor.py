@@ -73,6 +73,7 @@ def _findings(call: Call) -> Iterator[Finding]:
         yield advice("configuration", warning, "follow it, or ignore it if this is intended")
     yield machine.state_directory(settings)
     yield machine.disk(settings)
+    yield from machine.interruptions(settings)
     yield from machine.exposed(settings.meters, settings.source)
     yield from meter_checks.configured(settings)
     if may_enter(settings.state_dir):

@@ -12,7 +12,6 @@ from esquirell.runtime.root import Runtime
 from esquirell.settings import load
 from esquirell.settings.added_meters import version_of
 from esquirell.settings.home_assistant_app import state_dir_of
-from esquirell.settings.state_files import is_there, missing_state_dir
 
 log = logging.getLogger(__name__)
 
@@ -52,9 +51,10 @@ class Follower:
     def _is_gone(self) -> bool:
         """Whether the state directory is gone, as with its disk: the meters stay as they were."""
         folder = self._runtime.settings.state_dir
-        is_gone = not is_there(folder)
+        problem = self._runtime.place.problem()
+        is_gone = problem is not None
         if is_gone and not self._was_gone:
-            log.error("%s", missing_state_dir(folder))
+            log.error("%s", problem)
         elif self._was_gone and not is_gone:
             log.info("the state directory %s is back", folder)
         self._was_gone = is_gone

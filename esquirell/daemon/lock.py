@@ -7,7 +7,7 @@ from pathlib import Path
 
 from esquirell.domain.errors import ConfigError, EsquirellError
 from esquirell.runtime.root import Runtime
-from esquirell.settings import Settings
+from esquirell.settings import Settings, private_files
 from esquirell.settings.state_files import is_there
 from esquirell.settings.urls import sqlite_file
 
@@ -88,10 +88,7 @@ class RunLock:
         try:
             return os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
-            raise ConfigError(
-                f"{self._path.parent} is not writable ({error.strerror}): change state_dir, or the "
-                "owner of that folder"
-            ) from None
+            raise ConfigError(private_files.unwritable(self._path, error)) from None
 
 
 def _lock(descriptor: int, kind: int) -> bool:

@@ -87,6 +87,7 @@ class RedisServer:
 
     def __init__(self, socket_file: Path) -> None:
         self._socket = socket_file
+        self._directory = state_files.StateDirectory(socket_file.parent)
         self._log = socket_file.with_suffix(".log")
         self._command = [find_redis(), "-"]
         self._process: subprocess.Popen[bytes] | None = None
@@ -147,7 +148,7 @@ class RedisServer:
         Without its directory it waits: nothing is created in place of a disk that is gone.
         """
         folder = self._socket.parent
-        if not state_files.is_there(folder):
+        if not self._directory.is_there():
             self._complain(state_files.missing_state_dir(folder))
         elif not self.alive or not self._socket.exists():
             self._restart()

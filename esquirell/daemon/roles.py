@@ -242,7 +242,9 @@ def _claim(runtime: Runtime, locks: ServiceLocks) -> Part:
 
     def run_once() -> float:
         try:
-            locks.keep()
+            # Elsewhere than in our own directory nothing is created.
+            if runtime.place.is_there():
+                locks.keep()
             claim(runtime)
         except ConfigError as error:
             log.debug("the lock on the database is not renewed: %s", error)

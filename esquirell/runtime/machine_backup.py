@@ -1,5 +1,6 @@
 """Everything of ours on this machine in one archive: writing and restoring it."""
 
+import os
 import shutil
 import socket
 import sqlite3
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from esquirell.domain.errors import ConfigError
+from esquirell.domain.errors import ConfigError, EsquirellError
 from esquirell.domain.reading import iso
 from esquirell.runtime.facts import VERSION
 from esquirell.runtime.upkeep import Upkeep
@@ -21,7 +22,6 @@ from esquirell.storage.maintenance import archive
 
 _SQLITE = "database.db"
 _POSTGRESQL = "database.dump"
-_SPOOL = "spool.db"
 
 
 class MachineBackup:
@@ -34,21 +34,30 @@ class MachineBackup:
     def write(self, target: Path) -> dict[str, Any]:
         """Write a new archive, also while the service runs; return its contents.
 
-        Raises ConfigError and UnavailableError.
+        A damaged spool is left out: it must not cost the backup of all else. Raises ConfigError and
+        UnavailableError.
         """
         archive.refuse_existing(target)
         facts = {"created_at": iso(datetime.now(UTC)), "esquirell": VERSION, **self._where()}
         with archive.folder_beside(target) as folder:
-            files = self._copies(folder) | state_files.present(self._settings.state_dir)
+            spool, left_out = _copied_spool(self._settings.spool_file, folder)
+            kept = state_files.present(self._settings.state_dir)
+            files = {self._name: self._copy(folder), **spool, **kept}
             archive.write(target, facts, files)
-        return {"file": str(target), "bytes": target.stat().st_size, "holds": sorted(files)}
+        return {
+            "file": str(target),
+            "bytes": target.stat().st_size,
+            "holds": sorted(files),
+            "left_out": left_out,
+        }
 
     def restore(self, source: Path) -> dict[str, Any]:
         """Restore everything; what was there before is kept aside. The service must not run.
 
         Raises ConfigError and UnavailableError; if the database can't be restored, nothing is
-        changed.
+        changed. After a later failure no service starts until it is run again.
         """
+        marker = self._settings.state_dir / state_files.RESTORING
         with archive.unpacked(source) as (manifest, files):
             found = dict(files)
             database = found.pop(self._name, None)
@@ -58,8 +67,16 @@ class MachineBackup:
                     f"{source} holds a copy of a {kind} database, and database.url names another "
                     "kind: restore it there, then use esquirell db move"
                 )
-            aside = self._restore_database(database)
+            was_half = marker.exists()
+            private_files.write({marker: f"{source}\n"})
+            try:
+                aside = self._restore_database(database)
+            except EsquirellError:
+                if not was_half:
+                    marker.unlink()
+                raise
             replaced = self._restore_files(found)
+            marker.unlink()
         return {
             "file": str(source),
             "created_at": manifest.get("created_at"),
@@ -74,18 +91,14 @@ class MachineBackup:
     def _where(self) -> Mapping[str, Any]:
         return {"host": socket.gethostname(), "database": self._upkeep.database.describe()}
 
-    def _copies(self, folder: Path) -> dict[str, Path]:
+    def _copy(self, folder: Path) -> Path:
+        """Copy the database into a folder; return the copy."""
         copy = folder / self._name
         if self._upkeep.database.file:
             self._upkeep.backup(copy)
         else:
             archive.dump(self._upkeep.database, copy)
-        copies = {self._name: copy}
-        spool = self._settings.spool_file
-        if spool.exists():
-            copies[_SPOOL] = folder / _SPOOL
-            _copy_sqlite(spool, copies[_SPOOL])
-        return copies
+        return copy
 
     def _restore_database(self, copy: Path) -> Path | None:
         if self._upkeep.database.file:
@@ -97,17 +110,12 @@ class MachineBackup:
         """Restore the files beside the database; return where the old ones are now."""
         state_dir = self._settings.state_dir
         old = state_files.present(state_dir)
-        spool = self._settings.spool_file
-        if spool.exists():
-            old[_SPOOL] = spool
+        for part in state_files.SQLITE_PARTS:
+            name = f"{state_files.SPOOL}{part}"
+            if os.path.lexists(state_dir / name):
+                old[name] = state_dir / name
         aside = _set_aside(old, state_dir) if old else None
-        contents: dict[Path, bytes] = {}
-        for name, file in files.items():
-            if name == _SPOOL:
-                _copy_sqlite(file, spool)
-            else:
-                contents[state_dir / name] = file.read_bytes()
-        private_files.write(contents)
+        private_files.write({state_dir / name: file.read_bytes() for name, file in files.items()})
         return aside
 
 
@@ -124,10 +132,21 @@ def _set_aside(files: Mapping[str, Path], state_dir: Path) -> Path:
     return folder
 
 
-def _copy_sqlite(source: Path, target: Path) -> None:
-    address = f"file:{quote(str(source))}?mode=ro"
+def _copied_spool(spool: Path, folder: Path) -> tuple[dict[str, Path], list[str]]:
+    """Copy the spool into a folder, if there is one; return the copy, or why there is none.
+
+    Raises ConfigError when it is sound and can't be copied.
+    """
+    if not os.path.lexists(spool):
+        return {}, []
+    if not spool.is_file():
+        return {}, [f"{spool} is not a file: move it away"]
+    copy, address = folder / state_files.SPOOL, f"file:{quote(str(spool))}?mode=ro"
     try:
         with closing(sqlite3.connect(address, uri=True)) as connection:
-            sqlite.copy(connection, target)
+            sqlite.copy(connection, copy)
     except sqlite3.Error as error:
-        raise ConfigError(f"{source} can't be copied: {error}") from error
+        if not sqlite.is_damage(error):
+            raise ConfigError(f"{spool} can't be copied: {error}") from error
+        return {}, [f"{spool} is damaged, and the readings that waited in it are not in the backup"]
+    return {state_files.SPOOL: copy}, []

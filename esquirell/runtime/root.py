@@ -39,7 +39,6 @@ from esquirell.services.poll import USUAL_INTERVAL_S
 from esquirell.services.schedules import Schedules
 from esquirell.settings import Settings, load
 from esquirell.settings.meter_files import MeterFiles
-from esquirell.settings.state_files import is_there, missing_state_dir
 
 if TYPE_CHECKING:
     from esquirell.runtime.backfilling import Backfilling
@@ -92,8 +91,8 @@ class Runtime:
         before it writes would remove them from Home Assistant.
         """
         with self._reloading:
-            if not is_there(self.settings.state_dir):
-                raise ConfigError(missing_state_dir(self.settings.state_dir))
+            if problem := self.place.problem():
+                raise ConfigError(problem)
             before, after = self.settings, load()
             if before.configured and not after.configured:
                 raise ConfigError(
@@ -138,7 +137,7 @@ class Runtime:
         """The place of the state directory."""
         settings = self.settings
         noted = None if settings.redis.embedded else self.shared.places
-        return StatePlace(settings.state_dir, noted)
+        return StatePlace(settings.state_dir, self.storage.directory, noted)
 
     @cached_property
     def shared(self) -> Shared:
@@ -271,7 +270,7 @@ class Runtime:
     def self_report(self) -> SelfReport:
         """What this process reports about itself."""
         return SelfReport(
-            self.settings.state_dir,
+            self.place,
             self.started_at,
             self.mqtt,
             self.polling,

@@ -5,15 +5,14 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from pathlib import Path
 
 from esquirell.domain.errors import UnavailableError
 from esquirell.domain.process import Process
 from esquirell.domain.reading import iso
 from esquirell.runtime.mqtt import Mqtt
 from esquirell.runtime.polling import Polling
+from esquirell.runtime.upkeep import StatePlace
 from esquirell.services.schedules import Schedules, pace_of
-from esquirell.settings import state_files
 
 # How often to look how often meters are to be read: at a start it takes some seconds until they are
 # shared out, and a schedule may change.
@@ -82,14 +81,14 @@ class SelfReport:
 
     def __init__(
         self,
-        state_dir: Path,
+        place: StatePlace,
         started_at: datetime,
         mqtt: Mqtt,
         polling: Polling,
         schedules: Schedules,
         damaged: Callable[[], Sequence[str]],
     ) -> None:
-        self._state_dir = state_dir
+        self._place = place
         self._since = iso(started_at)
         self._mqtt = mqtt
         self._polling = polling
@@ -119,8 +118,8 @@ class SelfReport:
 
     def _problems(self) -> Iterator[str]:
         polling = self._polling
-        if not state_files.is_there(self._state_dir):
-            yield state_files.missing_state_dir(self._state_dir)
+        if problem := self._place.problem():
+            yield problem
         if self._mqtt.is_connected:
             yield from self._mqtt.connection.problems
         yield from self._damaged()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from esquirell.domain.clock import Clock
 from esquirell.domain.periods import Calendar
 from esquirell.settings import Settings, load
+from esquirell.settings.state_files import StateDirectory
 from esquirell.storage.database import Database
 
 if TYPE_CHECKING:
@@ -87,6 +88,7 @@ class Storage(Stores):
         self._settings = settings
         self.clock = clock
         self._spool_file = given.spool_file
+        self.directory = StateDirectory(given.state_dir)
         self.calendar = Calendar(given.timezone)
 
     @cached_property
@@ -94,7 +96,7 @@ class Storage(Stores):
         """What waits on this machine while the database is unreachable."""
         from esquirell.storage.spool import Spool
 
-        return Spool(self._spool_file)
+        return Spool(self._spool_file, self.directory.is_there)
 
     @cached_property
     def statistics(self) -> "Statistics":

@@ -16,7 +16,7 @@ from esquirell.services.statuses import newest
 from esquirell.services.timekeeping import Timekeeper
 from esquirell.settings import Settings, state_files
 from esquirell.settings.private_files import make_directory
-from esquirell.settings.state_files import is_there
+from esquirell.settings.state_files import StateDirectory, half_restored
 from esquirell.storage.corrections.store import Corrections
 from esquirell.storage.database import Database
 from esquirell.storage.maintenance import care, moving, restoring
@@ -117,7 +117,8 @@ class Upkeep:
     def backups(self) -> Backups:
         """The backups of the database."""
         settings = self._settings
-        return Backups(self.database, settings.backup_dir, settings.backup.keep, self.clock)
+        folder, keep = settings.backup_dir, settings.backup.keep
+        return Backups(self.database, folder, keep, self.clock, self.trusts)
 
     @cached_property
     def claim(self) -> Claim:
@@ -194,17 +195,32 @@ class StatePlace:
     Without `noted` nobody remembers: an embedded Redis is as new as the directory.
     """
 
-    def __init__(self, folder: Path, noted: Places | None) -> None:
+    def __init__(self, folder: Path, directory: StateDirectory, noted: Places | None) -> None:
         self._folder = folder
         self._noted = noted
+        self._directory = directory
+
+    def is_there(self) -> bool:
+        """Whether the directory exists, and no other disk is in its place. Never raises."""
+        return self._directory.is_there()
+
+    def problem(self) -> str | None:
+        """Return that the directory is gone; None if it is there."""
+        return self._directory.problem()
 
     def create(self) -> None:
         """Create the directory unless it exists. Raises ConfigError."""
         make_directory(self._folder)
+        self._directory.is_there()
 
     def check(self) -> None:
-        """Raise ConfigError if the directory existed at an earlier start and is missing now."""
-        if self._noted is None or is_there(self._folder):
+        """Raise ConfigError if the directory is not what an earlier start left.
+
+        It is missing, or was restored by half.
+        """
+        if problem := half_restored(self._folder):
+            raise ConfigError(problem)
+        if self._noted is None or self.is_there():
             return
         with suppress(UnavailableError):
             if self._noted.knows(str(self._folder)):

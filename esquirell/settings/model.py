@@ -24,6 +24,7 @@ from esquirell.domain.schedule import Schedule
 from esquirell.domain.tariff import Tariff
 from esquirell.settings import urls
 from esquirell.settings.files import profiles_beside
+from esquirell.settings.state_files import SPOOL
 from esquirell.settings.values import (
     check_base_path,
     check_base_topic,
@@ -325,7 +326,7 @@ class Settings(Configuration):
     @property
     def spool_file(self) -> Path:
         """Where readings wait while the database is unreachable."""
-        return self.state_dir / "spool.db"
+        return self.state_dir / SPOOL
 
     @property
     def backup_dir(self) -> Path:

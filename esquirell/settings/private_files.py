@@ -14,6 +14,15 @@ from esquirell.domain.errors import ConfigError
 
 log = logging.getLogger(__name__)
 
+# What helps where a file can't be written, by the number of the error.
+_REMEDIES = {
+    errno.EROFS: "its disk may have failed: check it, and mount it for writing",
+    errno.EIO: "its disk fails: replace it",
+    errno.ENOSPC: "free some space",
+    errno.EDQUOT: "free some space",
+}
+_OWNER = "change state_dir, or the owner of that folder"
+
 
 def make_directory(path: Path) -> None:
     """Create a directory for this user alone, with its parents. Raises ConfigError."""
@@ -24,6 +33,14 @@ def make_directory(path: Path) -> None:
             f"state_dir {path} can't be created ({error.strerror}): set state_dir to a folder that "
             "this user may write to"
         ) from error
+
+
+def unwritable(file: Path, error: OSError) -> str:
+    """Return the sentence for a file of the state directory that can't be opened for writing."""
+    if error.errno == errno.EISDIR:
+        return f"{file} is a folder, where a file belongs: remove it"
+    remedy = _REMEDIES.get(error.errno or 0, _OWNER)
+    return f"{file.parent} is not writable ({error.strerror}): {remedy}"
 
 
 def refuse_existing(paths: Iterable[Path]) -> None:

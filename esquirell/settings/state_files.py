@@ -1,5 +1,6 @@
 """The files in the state directory beside the database, and their names."""
 
+import os
 from pathlib import Path
 
 PAGE_PASSWORD = "web-password"  # noqa: S105 - the name of a file
@@ -17,6 +18,14 @@ FOLDERS = (METERS, DESCRIPTIONS)
 INSTANCE = "instance"
 MQTT_MEMORY = "mqtt.json"
 MADE_BY_SERVICE = (INSTANCE, MQTT_MEMORY)
+
+SPOOL = "spool.db"
+# The database and the parts of SQLite beside it: left behind, they would be applied to another one.
+SQLITE_PARTS = ("", "-journal", "-wal", "-shm")
+# Is there while an archive is restored: of one that was interrupted the half may be in place.
+RESTORING = "restoring"
+# What tells our directory from another one in its place: nobody writes these while it is gone.
+_TRACES = (INSTANCE, PAGE_PASSWORD, METERS, SPOOL)
 
 
 def present(state_dir: Path) -> dict[str, Path]:
@@ -41,6 +50,53 @@ def is_there(state_dir: Path) -> bool:
         return state_dir.is_dir()
     except OSError:
         return False
+
+
+class StateDirectory:
+    """The state directory of a running service, told apart from another one in its place.
+
+    The first one that is looked at is the right one.
+
+    Where its disk is unmounted an empty directory remains, and another disk may be mounted over it:
+    what is written there is out of reach when the right one is back.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._device = _device(folder)
+
+    def is_there(self) -> bool:
+        """Whether the directory exists, and is the one from before. Never raises."""
+        now = _device(self._folder)
+        if self._device is None:
+            self._device = now
+        if now is None or now == self._device:
+            return now is not None
+        # A disk that was plugged in again may have another number.
+        return any(os.access(self._folder / name, os.F_OK) for name in _TRACES)
+
+    def problem(self) -> str | None:
+        """Return that the directory is gone; None if it is there."""
+        return None if self.is_there() else missing_state_dir(self._folder)
+
+
+def _device(folder: Path) -> int | None:
+    """Return the number of the file system of a directory; None if there is no directory."""
+    try:
+        return folder.stat().st_dev if folder.is_dir() else None
+    except OSError:
+        return None
+
+
+def half_restored(state_dir: Path) -> str | None:
+    """Return that a restore was interrupted; None if that is not so."""
+    marker = state_dir / RESTORING
+    if not os.access(marker, os.F_OK):
+        return None
+    return (
+        "esquirell restore FILE was interrupted: run it again, or go on with what is there: "
+        f"rm {marker}"
+    )
 
 
 def missing_state_dir(state_dir: Path) -> str:

@@ -45,12 +45,14 @@ class Spool:
     """Readings in the order in which they were taken, in their own SQLite file.
 
     All processes of this machine share it; it is created when first needed. What was added survives
-    a power cut. Readings without a time wait separately. A row that can't be understood is moved
+    a power cut. While its directory is gone (not `is_ours`), as with its disk, it takes nothing.
+    Readings without a time wait separately. A row that can't be understood is moved
     to the table `unreadable`, with a line in the log: it holds up nothing.
     """
 
-    def __init__(self, file: Path) -> None:
+    def __init__(self, file: Path, is_ours: Callable[[], bool] = lambda: True) -> None:
         self._file = file
+        self._is_ours = is_ours
 
     def add(self, readings: Iterable[Reading]) -> None:
         """Add readings. Raises SpoolError, as when the disk is full; then none is kept."""
@@ -191,6 +193,9 @@ class Spool:
 
     @contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
+        if not self._is_ours():
+            folder = self._file.parent
+            raise SpoolError(f"the state directory {folder} is gone: mount its disk again")
         try:
             sqlite.prepare_file(self._file)
             with closing(sqlite3.connect(self._file, timeout=PATIENCE_S)) as connection:
@@ -203,8 +208,7 @@ class Spool:
             raise SpoolError(f"the spool {self._file} can't be used: {error}") from error
 
     def _replace_damaged(self, error: sqlite3.DatabaseError) -> None:
-        name = getattr(error, "sqlite_errorname", "")
-        if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
+        if sqlite.is_damage(error):
             aside = set_aside(self._file, "damaged")
             log.error("the spool %s was damaged: it was moved to %s", self._file, aside)
 

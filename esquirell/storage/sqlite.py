@@ -49,6 +49,12 @@ def is_there(path: Path) -> bool:
         return False
 
 
+def is_damage(error: sqlite3.Error) -> bool:
+    """Whether an error means that the file is damaged, or no database at all."""
+    # What the module itself complains of has no name.
+    return getattr(error, "sqlite_errorname", "").startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB"))
+
+
 def circumstances(path: Path) -> tuple[object, ...] | None:
     """Return what decides whether a database can be opened and written, to be compared.
 
@@ -82,7 +88,7 @@ def prepare_file(path: Path) -> None:
 
 def _check_usable(path: Path) -> None:
     if not path.is_file():
-        raise ConfigError(f"The database {path} is not a file: change database.url.")
+        raise ConfigError(f"{path} is not a file, where a database belongs: move it away.")
     for place in (path, path.parent):
         if not os.access(place, os.R_OK | os.W_OK):
             raise ConfigError(f"{place} can't be written: change its permissions or database.url.")

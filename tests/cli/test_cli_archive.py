@@ -117,6 +117,56 @@ def test_a_damaged_file_comes_back_as_it_was_and_holds_up_no_other(
     assert [one["name"] for one in esquirell("meters", "list", "--json").json] == ["main", "barn"]
 
 
+def test_a_damaged_spool_costs_the_backup_of_nothing_else(machine: Home, tmp_path: Path) -> None:
+    spool = machine.database.with_name("spool.db")
+    spool.write_bytes(b"no database" * 500)
+    said = esquirell("backup", str(tmp_path / "all.backup"), "--json")
+    assert said.code == 0, said
+    assert "spool.db" not in said.json["holds"]
+    assert "spool.db is damaged" in said.json["left_out"][0]
+    assert "warning: " in said.err
+    assert "spool.db is damaged" in said.err
+    assert esquirell("restore", str(tmp_path / "all.backup")).code == 0
+    assert not spool.exists()
+    spool.mkdir()
+    said = esquirell("backup", str(tmp_path / "other.backup"), "--json")
+    assert said.code == 0, said
+    assert "move it away" in said.json["left_out"][0]
+
+
+def test_what_a_killed_service_left_of_its_spool_does_not_meet_the_restored_one(
+    machine: Home, tmp_path: Path
+) -> None:
+    """SQLite would apply the journal to whatever file has its name."""
+    file = tmp_path / "all.backup"
+    assert esquirell("backup", str(file)).code == 0
+    journal = machine.database.with_name("spool.db-journal")
+    journal.write_bytes(b"\xd9\xd5\x05\xf9\x20\xa1\x63\xd7" + bytes(504))
+    assert esquirell("restore", str(file)).code == 0
+    assert not journal.exists()
+    assert (machine.database.parent / "replaced-1" / "spool.db-journal").exists()
+
+
+def test_after_a_restore_that_was_interrupted_no_service_starts(
+    machine: Home, tmp_path: Path
+) -> None:
+    before, file = state(machine), tmp_path / "all.backup"
+    assert esquirell("backup", str(file)).code == 0
+    # Where the old files go is taken: the database is in place by then, and nothing else.
+    blocked = machine.database.parent / "replaced-1"
+    blocked.symlink_to(tmp_path / "nowhere" / "at" / "all")
+    assert "can't be written" in esquirell("restore", str(file)).sentence
+    refused = esquirell("run")
+    assert refused.code == 2
+    assert "was interrupted: run it again" in refused.sentence
+    found = esquirell("doctor", "--json").json
+    assert [one["check"] for one in found if "interrupted" in one["message"]] == ["restore"]
+    blocked.unlink()
+    assert esquirell("restore", str(file)).code == 0
+    assert state(machine) == before
+    assert not (machine.database.parent / "restoring").exists()
+
+
 def test_restore_waits_for_the_end_of_the_service(
     machine: Home, lock: RunLock, tmp_path: Path
 ) -> None:

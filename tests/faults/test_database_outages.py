@@ -4,6 +4,7 @@ import os
 import shutil
 import signal
 import sqlite3
+import subprocess
 import threading
 from contextlib import closing
 from pathlib import Path
@@ -83,6 +84,31 @@ SQLITE = {
 def test_sqlite(fault: str, tmp_path: Path, results: list[Result]) -> None:
     with Bench(tmp_path) as bench:
         results.append(endure(bench, fault, SQLITE[fault]))
+
+
+def another_disk(bench: Bench) -> None:
+    """Mount an empty disk where the state directory is."""
+    options = ("-t", "tmpfs", "-o", "size=20m", "esquirell", str(bench.folder / "data"))
+    if subprocess.run(["/bin/mount", *options], check=False, capture_output=True).returncode:
+        pytest.skip("only root may mount a disk")
+
+
+def test_another_disk_over_the_state_directory(tmp_path: Path, results: list[Result]) -> None:
+    """What is written to it would be out of reach when the right one is back."""
+    data = tmp_path / "data"
+    found: list[Path] = []
+
+    def right_disk(_bench: Bench) -> None:
+        found.extend(data.iterdir())
+        subprocess.run(["/bin/umount", "--lazy", str(data)], check=True)
+
+    outage = Outage(another_disk, right_disk, "data is gone: mount its disk", pause_s=PAUSE_S)
+    with Bench(tmp_path) as bench:
+        try:
+            results.append(endure(bench, "another disk mounted over the state directory", outage))
+        finally:
+            subprocess.run(["/bin/umount", "--lazy", str(data)], check=False, capture_output=True)
+    assert found == []
 
 
 class Postgres:

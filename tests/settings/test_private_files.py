@@ -1,10 +1,17 @@
+import errno
+import os
+import re
 import stat
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from esquirell.domain.errors import ConfigError
 from esquirell.settings import private_files, state_files
+
+MEMORY = Path("/dev", "shm")
 
 
 def names(folder: Path) -> list[str]:
@@ -49,6 +56,58 @@ def test_what_exists_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         private_files.refuse_existing([tmp_path / "none", tmp_path / "link"])
     assert str(caught.value) == (f"{tmp_path / 'link'} already exists: --force overwrites it")
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path) -> Iterator[Path]:
+    """Yield a folder on another file system than the test's own."""
+    if not MEMORY.is_dir() or _number(MEMORY) == _number(tmp_path):
+        pytest.skip("there is no second file system")
+    with tempfile.TemporaryDirectory(dir=MEMORY) as folder:
+        yield Path(folder)
+
+
+def _number(path: Path) -> int:
+    return path.stat().st_dev
+
+
+def test_another_disk_in_its_place_is_not_the_state_directory(
+    tmp_path: Path, elsewhere: Path
+) -> None:
+    place, disk = tmp_path / "place", tmp_path / "disk"
+
+    def mount(folder: Path) -> None:
+        place.unlink(missing_ok=True)
+        place.symlink_to(folder)
+
+    directory = state_files.StateDirectory(place)
+    assert not directory.is_there()
+    disk.mkdir()
+    mount(disk)
+    assert directory.is_there()
+    assert directory.problem() is None
+    mount(elsewhere)
+    assert not directory.is_there()
+    assert "mount its disk again" in str(directory.problem())
+    # The same disk, plugged in again under another number.
+    (elsewhere / "instance").touch()
+    assert directory.is_there()
+    mount(disk)
+    assert directory.is_there()
+
+
+@pytest.mark.parametrize(
+    ("number", "said"),
+    [
+        (errno.EROFS, r"not writable \(Read-only file system\).* mount it for writing"),
+        (errno.ENOSPC, "free some space"),
+        (errno.EACCES, "the owner of that folder"),
+        (errno.EISDIR, "lock is a folder, where a file belongs: remove it"),
+    ],
+)
+def test_a_file_that_can_not_be_opened_has_a_remedy_that_helps(number: int, said: str) -> None:
+    error = OSError(number, os.strerror(number))
+    assert re.search(said, private_files.unwritable(Path("/state/lock"), error))
 
 
 def test_a_state_directory_on_a_disk_that_fails_is_not_there(tmp_path: Path) -> None:

@@ -214,6 +214,41 @@ def test_backups_are_rotated(backups: Backups, sqlite: Database) -> None:
     copy.close()
 
 
+def test_a_backup_from_the_future_costs_no_other(sqlite: Database, tmp_path: Path) -> None:
+    """Made by a clock a year ahead, it would else be the newest for a year."""
+    times = [datetime(2026, 11, day, tzinfo=UTC) for day in (1, 2, 3, 4, 5)]
+    now = iter([times[0], times[0].replace(year=2027), *times[1:]])
+    current = [next(now)]
+    is_right = True
+    made = Backups(sqlite, tmp_path / "backups", 3, lambda: current[0], lambda _: is_right)
+    store(sqlite, 1)
+    made.make()
+    for moment in now:
+        current[0] = moment
+        is_right = moment.year == 2026
+        file = made.make()["file"]
+        assert Path(file).exists()
+        if is_right:
+            assert str(made.newest_first()[0]) == file
+    assert [file.name[10:18] for file in made.newest_first()] == [
+        "20261105",
+        "20261104",
+        "20261103",
+    ]
+
+
+def test_by_a_clock_that_is_doubted_no_backup_is_old(sqlite: Database, tmp_path: Path) -> None:
+    moments = iter(datetime(year, 11, 1, tzinfo=UTC) for year in (2026, 2027, 2028, 1970))
+    current = [next(moments)]
+    made = Backups(sqlite, tmp_path / "backups", 3, lambda: current[0], lambda now: now.year > 1970)
+    store(sqlite, 1)
+    made.make()
+    for moment in moments:
+        current[0] = moment
+        made.make()
+    assert len(made.newest_first()) == 4
+
+
 def test_a_folder_that_cannot_be_made_is_named(sqlite: Database, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(ConfigError, match=r"change backup\.folder"):

@@ -195,6 +195,25 @@ def test_what_waits_is_on_the_disk_before_it_is_said_to_be(spool: Spool) -> None
         assert connection.execute("PRAGMA synchronous").fetchone() == (2,)
 
 
+def test_without_its_directory_it_takes_nothing(tmp_path: Path) -> None:
+    """What is written below the place where its disk was mounted is out of reach later."""
+    is_ours = True
+    spool = Spool(tmp_path / "spool.db", lambda: is_ours)
+    is_ours = False
+    with pytest.raises(SpoolError, match="mount its disk again"):
+        spool.add([sample("main")])
+    assert list(tmp_path.iterdir()) == []
+    is_ours = True
+    spool.add([sample("main")])
+    assert spool.count() == 1
+
+
+def test_a_folder_in_its_place_is_named(tmp_path: Path) -> None:
+    (tmp_path / "spool.db").mkdir()
+    with pytest.raises(SpoolError, match=r"spool\.db is not a file.*: move it away"):
+        Spool(tmp_path / "spool.db").add([sample("main")])
+
+
 def test_a_disk_that_fails_to_look_is_a_spool_that_fails() -> None:
     # As with a disk that gives errors: the system can't even say whether the file is there.
     spool = Spool(Path("/", "x" * 300, "spool.db"))

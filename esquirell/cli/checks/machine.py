@@ -15,6 +15,7 @@ from esquirell.cli.ownership import may_enter, owner_of, strays
 from esquirell.domain.meter import Meter
 from esquirell.domain.reading import iso
 from esquirell.settings import Settings
+from esquirell.settings.state_files import half_restored
 
 _NEWEST_PYTHON = (3, 14)
 _MIB = 1024 * 1024
@@ -64,6 +65,13 @@ def state_directory(settings: Settings) -> Finding:
     if folder.stat().st_mode & 0o077:
         return advice(name, f"other users can look into {folder}", f"chmod 700 {folder}")
     return fine(name, f"{folder} is writable, and for this user alone")
+
+
+def interruptions(settings: Settings) -> Iterator[Finding]:
+    """Check for a restore that was interrupted: no service starts after it."""
+    if problem := half_restored(settings.state_dir):
+        message, _, remedy = problem.partition(": ")
+        yield fault("restore", message, remedy)
 
 
 def disk(settings: Settings) -> Finding:

@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import delete, select, text
 from sqlalchemy.engine import Connection
 
+from esquirell.domain.clock import Clock
 from esquirell.domain.errors import ConfigError, EsquirellError
 from esquirell.storage import sqlite
 from esquirell.storage.database import Database
@@ -108,16 +109,31 @@ def forget(database: Database, name: str) -> int:
     return count
 
 
+def _name(moment: datetime) -> str:
+    return f"esquirell-{moment.astimezone(UTC):%Y%m%dT%H%M%SZ}.db"
+
+
 class Backups:
-    """The newest `keep` backups of an SQLite database, in `folder`."""
+    """The newest `keep` backups of an SQLite database, in `folder`.
+
+    Their names contain their time. One from the future was made while the clock was wrong, and
+    counts as the oldest: else each new one would be removed in its favour. While `is_right` doubts
+    the clock none is removed. It may raise UnavailableError.
+    """
 
     def __init__(
-        self, database: Database, folder: Path, keep: int, clock: Callable[[], datetime]
+        self,
+        database: Database,
+        folder: Path,
+        keep: int,
+        clock: Clock,
+        is_right: Callable[[datetime], bool] = lambda _: True,
     ) -> None:
         self._database = database
         self._folder = folder
         self._keep = keep
         self._clock = clock
+        self._is_right = is_right
 
     def make(self) -> dict[str, Any]:
         """Back up the database, also while it is written to; remove the oldest backups.
@@ -126,21 +142,21 @@ class Backups:
         the folder can't be written, the database is damaged or not SQLite, and UnavailableError.
         """
         self._make_folder()
-        moment = self._clock().astimezone(UTC)
-        target = self._folder / f"esquirell-{moment:%Y%m%dT%H%M%SZ}.db"
+        moment = self._clock()
+        target = self._folder / _name(moment)
         backup(self._database, target)
         kept = self.newest_first()
-        for old in kept[self._keep :]:
-            old.unlink(missing_ok=True)
-        return {
-            "file": str(target),
-            "bytes": target.stat().st_size,
-            "kept": min(len(kept), self._keep),
-        }
+        if self._is_right(moment):
+            for old in kept[self._keep :]:
+                old.unlink(missing_ok=True)
+            kept = kept[: self._keep]
+        return {"file": str(target), "bytes": target.stat().st_size, "kept": len(kept)}
 
     def newest_first(self) -> list[Path]:
-        """Return the backups, by their names, which contain their time."""
-        return sorted(self._folder.glob(PATTERN), reverse=True)
+        """Return the backups; those from the future come last."""
+        newest = _name(self._clock())
+        found = self._folder.glob(PATTERN)
+        return sorted(found, key=lambda file: (file.name <= newest, file.name), reverse=True)
 
     def _make_folder(self) -> None:
         try:

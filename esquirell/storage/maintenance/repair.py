@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 from esquirell import whole_file
 from esquirell.domain.errors import EsquirellError
+from esquirell.storage import sqlite
 from esquirell.storage.database import Database
 from esquirell.storage.maintenance.care import Backups
 from esquirell.storage.maintenance.restoring import set_aside, stage
@@ -111,7 +112,7 @@ def _ask(file: Path, query: str) -> object:
         with closing(sqlite3.connect(address, uri=True, timeout=CHECK_LIMIT_S)) as connection:
             return connection.execute(query).fetchone()[0]
     except sqlite3.DatabaseError as error:
-        if error.sqlite_errorname.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
+        if sqlite.is_damage(error):
             return None
         raise
 
