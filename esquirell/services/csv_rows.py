@@ -7,10 +7,14 @@ here, as https://owasp.org/www-community/attacks/CSV_Injection advises. Numbers 
 import csv
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
+from typing import TYPE_CHECKING
 
 from esquirell.domain.periods import Calendar
-from esquirell.services.costs import CostPeriod, CostRow
 from esquirell.services.history import Columns, Row
+
+if TYPE_CHECKING:
+    # Readings are written without loading what computes costs.
+    from esquirell.services.costs import CostPeriod, CostRow
 
 COST_COLUMNS = (
     *("start", "meter", "tariff", "currency", "energy_import", "import_cost"),
@@ -58,7 +62,9 @@ def _lines(rows: Iterable[Row], columns: Columns, calendar: Calendar) -> Iterato
         yield [shape.get(name, "") for name in heading]
 
 
-def cost_lines(rows: Iterable[CostRow], calendar: Calendar, period: CostPeriod) -> Iterator[str]:
+def cost_lines(
+    rows: "Iterable[CostRow]", calendar: Calendar, period: "CostPeriod"
+) -> Iterator[str]:
     """Return a heading and a line per row."""
     shapes = (row.payload() | {"start": calendar.name(row.cost.start, period)} for row in rows)
     lines = ([shape[name] for name in COST_COLUMNS] for shape in shapes)
