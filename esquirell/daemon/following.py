@@ -5,7 +5,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from esquirell.daemon.parts import Part, RunOnce
+from esquirell.daemon.parts import RunOnce, ServicePart
 from esquirell.domain.errors import CommandError, ConfigError, UnavailableError
 from esquirell.runtime.app_broker import learn_broker
 from esquirell.runtime.root import Runtime
@@ -19,7 +19,7 @@ LOOK_EVERY_S = 2.0
 ASK_EVERY_S = 60.0
 
 
-def following_meters(runtime: Runtime) -> Part:
+def following_meters(runtime: Runtime) -> ServicePart:
     """Return the part that checks whether the files of the meters have changed."""
 
     @contextmanager
@@ -27,7 +27,7 @@ def following_meters(runtime: Runtime) -> Part:
         follower = Follower(runtime)
         yield follower.run_once
 
-    return Part("meters", make)
+    return ServicePart("meters", make)
 
 
 class Follower:
@@ -69,7 +69,7 @@ class Follower:
         log.info("the meters were reloaded: %d", len(self._runtime.meters()))
 
 
-def following_broker(runtime: Runtime) -> tuple[Part, ...]:
+def following_broker(runtime: Runtime) -> tuple[ServicePart, ...]:
     """Return the part that asks the Supervisor while there is no connection; outside of it none."""
     if state_dir_of(os.environ) is None:
         return ()
@@ -79,7 +79,7 @@ def following_broker(runtime: Runtime) -> tuple[Part, ...]:
     def make() -> Iterator[RunOnce]:
         yield follower.run_once
 
-    return (Part("broker of Home Assistant", make),)
+    return (ServicePart("broker of Home Assistant", make),)
 
 
 class _BrokerFollower:

@@ -3,11 +3,11 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from esquirell.daemon.parts import Part, RunOnce
+from esquirell.daemon.parts import RunOnce, ServicePart
 from esquirell.runtime.root import Runtime
 
 
-def listening(runtime: Runtime) -> tuple[Part, ...]:
+def listening(runtime: Runtime) -> tuple[ServicePart, ...]:
     """Return the parts with which a process receives what its meters report."""
     runtime.devices.lines = runtime.polling.lines
 
@@ -29,9 +29,9 @@ def listening(runtime: Runtime) -> tuple[Part, ...]:
 
 def _part(
     name: str, run_once_of: Callable[[], RunOnce], hurry: Callable[[], None] = lambda: None
-) -> Part:
+) -> ServicePart:
     @contextmanager
     def make() -> Iterator[RunOnce]:
         yield run_once_of()
 
-    return Part(name, make, hurry)
+    return ServicePart(name, make, hurry)

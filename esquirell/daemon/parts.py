@@ -21,7 +21,7 @@ RunOnce = Callable[[], float]
 Make = Callable[[], AbstractContextManager[RunOnce]]
 
 
-class Part:
+class ServicePart:
     """Repeats a step in its own thread.
 
     `make` builds what the part needs, yields the step, and closes it at the end; a step returns the

@@ -14,7 +14,7 @@ from esquirell.daemon.following import following_broker, following_meters
 from esquirell.daemon.housekeeping import Housekeeping, by_one
 from esquirell.daemon.listening import listening
 from esquirell.daemon.lock import AlreadyRunningError, ServiceLocks, claim
-from esquirell.daemon.parts import Part, RunOnce
+from esquirell.daemon.parts import RunOnce, ServicePart
 from esquirell.daemon.pools import Kind
 from esquirell.daemon.redis_server import RedisServer
 from esquirell.daemon.watchdog import Gauge
@@ -49,7 +49,7 @@ class Role:
     """
 
     names: tuple[str, ...]
-    parts: tuple[Part, ...] = ()
+    parts: tuple[ServicePart, ...] = ()
     gauges: tuple[Gauge, ...] = ()
     lease: Lease | None = None
     queues: tuple[str, ...] = QUEUES
@@ -77,7 +77,7 @@ def everything(runtime: Runtime, server: RedisServer | None, locks: ServiceLocks
     looking_after = (*following, _claim(runtime, locks), _housekeeping(runtime), *own_redis)
     beat = Beat(runtime, owner)
     working = (*listening(runtime), _waiting(runtime))
-    scheduling = Part("beat", beat.make)
+    scheduling = ServicePart("beat", beat.make)
     runtime.shared.snapshots.on_change = scheduling.wake
     parts = (scheduling, *bridging, *looking_after, *working)
     gauges = (_mqtt_gauge(runtime), *_worker_gauges(runtime))
@@ -115,7 +115,7 @@ def _gauges_of(runtime: Runtime, kind: Kind) -> tuple[Gauge, ...]:
 def beat(runtime: Runtime) -> Role:
     """Return the scheduler alone."""
     beat = Beat(runtime, runtime.instance)
-    return Role(("beat",), (Part("beat", beat.make),), standing_by=beat.standing_by)
+    return Role(("beat",), (ServicePart("beat", beat.make),), standing_by=beat.standing_by)
 
 
 def duties_of(
@@ -185,7 +185,7 @@ def persistent_name(file: Path) -> str:
     return name
 
 
-def _bridge(runtime: Runtime, lease: Lease | None = None) -> Part:
+def _bridge(runtime: Runtime, lease: Lease | None = None) -> ServicePart:
     """Build the bridge; with a lease it makes bridges elsewhere stand by."""
 
     def run_once() -> float:
@@ -201,7 +201,7 @@ def _bridge(runtime: Runtime, lease: Lease | None = None) -> Part:
         runtime.shared.snapshots.on_work = part.wake
         yield run_once
 
-    part = Part("bridge", make)
+    part = ServicePart("bridge", make)
     return part
 
 
@@ -214,7 +214,7 @@ def _keep(lease: Lease) -> None:
         log.debug("the lease is not renewed: %s", error)
 
 
-def _commands(runtime: Runtime) -> Part:
+def _commands(runtime: Runtime) -> ServicePart:
     def hurry() -> None:
         runtime.bridging.requests.hurry()
 
@@ -222,10 +222,10 @@ def _commands(runtime: Runtime) -> Part:
     def make() -> Iterator[RunOnce]:
         yield runtime.bridging.requests.run_once
 
-    return Part("commands", make, hurry)
+    return ServicePart("commands", make, hurry)
 
 
-def _missed(runtime: Runtime) -> tuple[Part, ...]:
+def _missed(runtime: Runtime) -> tuple[ServicePart, ...]:
     """Return the part that publishes what the broker missed, if that is enabled."""
     if not runtime.settings.mqtt.history:
         return ()
@@ -234,10 +234,10 @@ def _missed(runtime: Runtime) -> tuple[Part, ...]:
     def make() -> Iterator[RunOnce]:
         yield runtime.bridging.replay.run_once
 
-    return (Part("history", make),)
+    return (ServicePart("history", make),)
 
 
-def _claim(runtime: Runtime, locks: ServiceLocks) -> Part:
+def _claim(runtime: Runtime, locks: ServiceLocks) -> ServicePart:
     """Hold the database against another service, also after it was unreachable or replaced."""
 
     def run_once() -> float:
@@ -259,10 +259,10 @@ def _claim(runtime: Runtime, locks: ServiceLocks) -> Part:
     def make() -> Iterator[RunOnce]:
         yield run_once
 
-    return Part("claim", make)
+    return ServicePart("claim", make)
 
 
-def _waiting(runtime: Runtime) -> Part:
+def _waiting(runtime: Runtime) -> ServicePart:
     """Try to store what could not be stored, also while no poll is due."""
 
     def run_once() -> float:
@@ -273,10 +273,10 @@ def _waiting(runtime: Runtime) -> Part:
     def make() -> Iterator[RunOnce]:
         yield run_once
 
-    return Part("waiting-readings", make)
+    return ServicePart("waiting-readings", make)
 
 
-def _housekeeping(runtime: Runtime) -> Part:
+def _housekeeping(runtime: Runtime) -> ServicePart:
     @contextmanager
     def make() -> Iterator[RunOnce]:
         statistics, retention = runtime.storage.statistics, runtime.upkeep.retention
@@ -287,15 +287,15 @@ def _housekeeping(runtime: Runtime) -> Part:
         finally:
             lease.release()
 
-    return Part("housekeeping", make)
+    return ServicePart("housekeeping", make)
 
 
-def _server(server: RedisServer) -> Part:
+def _server(server: RedisServer) -> ServicePart:
     @contextmanager
     def make() -> Iterator[RunOnce]:
         yield server.keep_running
 
-    return Part("redis", make)
+    return ServicePart("redis", make)
 
 
 def _mqtt_gauge(runtime: Runtime) -> Gauge:

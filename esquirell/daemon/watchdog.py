@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 
 from esquirell.daemon.notify import notify, sign_of_life_every_s
-from esquirell.daemon.parts import Part, together
+from esquirell.daemon.parts import ServicePart, together
 from esquirell.services.patience import Lane, StalledError
 
 log = logging.getLogger(__name__)
@@ -60,7 +60,7 @@ class Watchdog:
 
     def __init__(
         self,
-        parts: Sequence[Part],
+        parts: Sequence[ServicePart],
         gauges: Sequence[Gauge],
         on_look: Callable[[], str],
         look_every_s: float = LOOK_EVERY_S,

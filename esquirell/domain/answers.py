@@ -12,13 +12,13 @@ Moment = Annotated[
 ]
 
 
-class Shape(BaseModel):
+class AnswerData(BaseModel):
     """The `data` of an answer."""
 
     model_config = ConfigDict(defer_build=True, frozen=True, extra="forbid")
 
 
-class Accepted(Shape):
+class Accepted(AnswerData):
     """The first answer to a job."""
 
     task_id: str
@@ -33,19 +33,19 @@ class ScheduleState(Schedule):
     origin: Origin
 
 
-class ScheduleList(Shape):
+class ScheduleList(AnswerData):
     """All schedules."""
 
     schedules: tuple[ScheduleState, ...]
 
 
-class Removed(Shape):
+class Removed(AnswerData):
     """The name of what was removed."""
 
     name: str
 
 
-class MeterSummary(Shape):
+class MeterSummary(AnswerData):
     """A meter: how it is configured and how it is doing."""
 
     name: str
@@ -58,13 +58,13 @@ class MeterSummary(Shape):
     failures: int
 
 
-class MeterList(Shape):
+class MeterList(AnswerData):
     """All meters."""
 
     meters: tuple[MeterSummary, ...]
 
 
-class MeterOutcome(Shape):
+class MeterOutcome(AnswerData):
     """What came of reading one meter."""
 
     status: Literal["ok", "error"]
@@ -73,14 +73,14 @@ class MeterOutcome(Shape):
     error: str | None = None
 
 
-class Fetched(Shape):
+class Fetched(AnswerData):
     """What came of reading each meter."""
 
     task_id: str
     meters: dict[str, MeterOutcome]
 
 
-class MeterAdded(Shape):
+class MeterAdded(AnswerData):
     """A meter that was added or changed, and the machine on which its file lies.
 
     `reading` is what it said when it was read for that, null if it was not; `reports_often` says
@@ -95,21 +95,21 @@ class MeterAdded(Shape):
     reports_often: bool = False
 
 
-class MeterRemoved(Shape):
+class MeterRemoved(AnswerData):
     """A meter that was removed; `forgotten` counts what went of its history."""
 
     name: str
     forgotten: int
 
 
-class FilledHours(Shape):
+class FilledHours(AnswerData):
     """How many hours of a meter were written, or would be, and how many were left alone."""
 
     written: int
     left: int
 
 
-class Backfilled(Shape):
+class Backfilled(AnswerData):
     """What came of a backfill; `problems` are one sentence each."""
 
     task_id: str
@@ -117,7 +117,7 @@ class Backfilled(Shape):
     problems: list[str] = []
 
 
-class Tried(Shape):
+class Tried(AnswerData):
     """A reading that was neither stored nor published; `duration_ms` is the time it took."""
 
     name: str
@@ -133,24 +133,24 @@ class Captured(BaseModel):
     product_id: str
 
 
-class LevelSet(Shape):
+class LevelSet(AnswerData):
     """How much is logged from now on."""
 
     level: Level
 
 
-class Restarting(Shape):
+class Restarting(AnswerData):
     """The service restarts within seconds."""
 
 
-class TaskResult(Shape):
+class TaskResult(AnswerData):
     """What a task returned."""
 
     task_id: str
     result: Any
 
 
-class TaskDescription(Shape):
+class TaskDescription(AnswerData):
     """A task that may be run; `args` is the JSON schema of its arguments."""
 
     name: str
@@ -158,7 +158,7 @@ class TaskDescription(Shape):
     args: dict[str, Any]
 
 
-class TaskList(Shape):
+class TaskList(AnswerData):
     """The tasks that may be scheduled and run."""
 
     tasks: tuple[TaskDescription, ...]

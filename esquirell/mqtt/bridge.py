@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 
 REFRESH_S = 10.0
 HEALTH_S = 60.0
-LOOK_S = 10.0
+HEALTH_LOOK_S = 10.0
 BIRTH_DELAY_S = 3.0
 # The longest pause between two rounds, unless there is something new to publish.
 REST_S = 5.0
@@ -64,7 +64,13 @@ def will_of(topics: Topics) -> Will:
 
 
 class Bridge:
-    """Announces meters and schedules, watches them, clears removed ones; one per base topic."""
+    """Announces meters and schedules, watches them, clears removed ones; one per base topic.
+
+    It looks for news of the meters every `refresh_s`, and of the health every `health_look_s`.
+    """
+
+    refresh_s = REFRESH_S
+    health_look_s = HEALTH_LOOK_S
 
     def __init__(
         self,
@@ -83,8 +89,8 @@ class Bridge:
         self._monotonic = monotonic
         self._retained = RetainedTopics(connection, topics, memory)
         self._schedules = ScheduleStates(self._retained, topics, publisher, facts.about)
-        self._refresh_pace = Pace(REFRESH_S)
-        self._look_pace = Pace(LOOK_S)
+        self._refresh_pace = Pace(self.refresh_s)
+        self._look_pace = Pace(self.health_look_s)
         self._health_pace = Pace(HEALTH_S)
         self._published_health: object = None
         self._info: Mapping[str, object] = {}
@@ -177,7 +183,7 @@ class Bridge:
             self._announce_bridge(now)
         if self._began_at is None:
             self._began_at = now
-        self._refresh_pace = Pace(REFRESH_S)
+        self._refresh_pace = Pace(self.refresh_s)
 
     def _leave_earlier_place(self) -> None:
         """Clear what was published under another base topic or discovery prefix before."""

@@ -25,7 +25,7 @@ from esquirell.settings.state_files import MQTT_MEMORY
 
 
 @dataclass(eq=False)
-class Bridging:
+class BridgeParts:
     """The parts of the bridge, built on first use; `settings` returns those in force."""
 
     settings: Callable[[], Settings]

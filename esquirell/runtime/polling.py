@@ -109,7 +109,7 @@ class Polling:
     def reports(self) -> Reports:
         """Handles what meters report by themselves."""
         poller, clock = self.poller, self.upkeep.clock
-        return Reports(poller.intake, poller.judging, poller.delivery, self.mqtt.publisher, clock)
+        return Reports(poller.intake, poller.ledgers, poller.delivery, self.mqtt.publisher, clock)
 
     @cached_property
     def lines(self) -> Lines:
@@ -168,6 +168,6 @@ class Polling:
 
     def _hold(self, questions: Sequence[Question]) -> None:
         """Hold these connections and no others; what arrived over closed ones is stored."""
-        self.poller.judging.prepare([question.meter.name for question in questions])
+        self.poller.ledgers.prepare([question.meter.name for question in questions])
         self.devices.transport.hold(questions)
         self.reports.flush()

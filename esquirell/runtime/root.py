@@ -20,10 +20,11 @@ from esquirell.domain.errors import ConfigError
 from esquirell.domain.meter import Meter
 from esquirell.domain.tasks import registry
 from esquirell.profiles.choices import Change
-from esquirell.runtime.bridging import Bridging
+from esquirell.runtime.bridging import BridgeParts
 from esquirell.runtime.devices import Devices
 from esquirell.runtime.mqtt import Mqtt
 from esquirell.runtime.polling import Measuring, Polling
+from esquirell.runtime.reloading import reloaded
 from esquirell.runtime.self_report import SelfReport
 from esquirell.runtime.shared import Shared
 from esquirell.runtime.storage import Storage
@@ -85,39 +86,15 @@ class Runtime:
         self.mqtt.connection.start()
 
     def reload(self) -> None:
-        """Apply meters and log levels of a changed configuration file.
-
-        Raises ConfigError, also when the file has lost all its meters: an editor that empties it
-        before it writes would remove them from Home Assistant.
-        """
+        """Apply meters and log levels of a changed configuration file. Raises ConfigError."""
         with self._reloading:
             if problem := self.place.problem():
                 raise ConfigError(problem)
-            before, after = self.settings, load()
-            if before.configured and not after.configured:
-                raise ConfigError(
-                    f"{after.source or 'the environment'} no longer has any meters: restart the "
-                    "service if that is intended"
-                )
-            if before.timezone != after.timezone:
-                # Statistics, costs and crontabs began with it.
-                log.warning(
-                    "the time zone is %s by now, and %s until a restart",
-                    after.timezone,
-                    before.timezone,
-                )
-                after = after.model_copy(update={"timezone": before.timezone})
-            self._say_left_out(before, after)
-            self.settings = _with_damaged(before, after)
+            before, self.settings = self.settings, reloaded(self.settings)
         # Connections of meters that were removed, or are another device now.
         for meter in set(before.meters) - set(self.meters()):
             self.devices.transport.forget(meter.name)
-        self.polling.forget(sorted(_names(before) - _names(self.settings)))
-
-    def _say_left_out(self, before: Settings, after: Settings) -> None:
-        for name, problem in after.left_out.items():
-            if before.left_out.get(name) != problem:
-                log.error("%s: the meter %s stays as it was", problem, name)
+        self.polling.forget(sorted({*before.meter_names} - {*self.settings.meter_names}))
 
     def meters(self) -> Sequence[Meter]:
         """Return the configured meters."""
@@ -136,7 +113,7 @@ class Runtime:
     def place(self) -> StatePlace:
         """The place of the state directory."""
         settings = self.settings
-        noted = None if settings.redis.embedded else self.shared.places
+        noted = None if settings.redis.embedded else self.shared.state_directories
         return StatePlace(settings.state_dir, self.storage.directory, noted)
 
     @cached_property
@@ -190,9 +167,9 @@ class Runtime:
         )
 
     @cached_property
-    def bridging(self) -> Bridging:
+    def bridging(self) -> BridgeParts:
         """What speaks for the whole service over MQTT."""
-        return Bridging(
+        return BridgeParts(
             lambda: self.settings,
             self.mqtt,
             self.polling,
@@ -300,17 +277,6 @@ class Runtime:
 
     def _interval_s(self, meter: str) -> float:
         return self.schedules.pace_s(meter) or USUAL_INTERVAL_S
-
-
-def _with_damaged(before: Settings, after: Settings) -> Settings:
-    """Keep the meters whose files were damaged meanwhile as they were."""
-    kept = [meter for meter in before.meters if meter.name in after.left_out.keys() - _names(after)]
-    added = (*after.added, *(meter.name for meter in kept))
-    return after.model_copy(update={"meters": (*after.meters, *kept), "added": added})
-
-
-def _names(settings: Settings) -> set[str]:
-    return {meter.name for meter in settings.meters}
 
 
 _built: dict[int, Runtime] = {}

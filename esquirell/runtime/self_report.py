@@ -22,15 +22,13 @@ PACE_EVERY_S = 10.0
 INTERVALS = 2
 MOST_LATE_S = 20.0
 
-Nothing = Callable[[], tuple[str, ...]]
-
 
 @dataclass(frozen=True, slots=True)
 class ProcessRoles:
     """What the daemon knows about this process: `blocked` says when it can't work on anything."""
 
     roles: tuple[str, ...] = ()
-    standing_by: Nothing = tuple
+    standing_by: Callable[[], tuple[str, ...]] = tuple
     queues: tuple[str, ...] = ()
     blocked: Callable[[], bool] = lambda: False
 

@@ -16,9 +16,9 @@ from esquirell.broker.lease import Lease
 from esquirell.broker.orders import Orders
 from esquirell.broker.outage import Outage
 from esquirell.broker.owners import Owners
-from esquirell.broker.places import Places
 from esquirell.broker.presence import Presence
 from esquirell.broker.relay import Relay
+from esquirell.broker.state_directories import RememberedDirectories
 from esquirell.runtime.connections import address_of
 from esquirell.settings import Settings
 
@@ -50,9 +50,9 @@ class Shared:
         return Presence(self.client, self._instance)
 
     @cached_property
-    def places(self) -> Places:
+    def state_directories(self) -> RememberedDirectories:
         """Where the state of this machine lay."""
-        return Places(self.client)
+        return RememberedDirectories(self.client)
 
     @cached_property
     def revoked(self) -> RevokedTasks:

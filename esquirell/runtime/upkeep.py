@@ -6,7 +6,7 @@ from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 
-from esquirell.broker.places import Places
+from esquirell.broker.state_directories import RememberedDirectories
 from esquirell.domain.clock import Clock
 from esquirell.domain.errors import ConfigError, UnavailableError
 from esquirell.runtime.machine import Machine
@@ -195,7 +195,9 @@ class StatePlace:
     Without `noted` nobody remembers: an embedded Redis is as new as the directory.
     """
 
-    def __init__(self, folder: Path, directory: StateDirectory, noted: Places | None) -> None:
+    def __init__(
+        self, folder: Path, directory: StateDirectory, noted: RememberedDirectories | None
+    ) -> None:
         self._folder = folder
         self._noted = noted
         self._directory = directory

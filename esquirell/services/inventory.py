@@ -23,7 +23,7 @@ from esquirell.domain.requests import (
     MeterTrial,
     NewMeter,
 )
-from esquirell.services.judging import source_of
+from esquirell.services.ledgers import source_of
 
 Table = dict[str, Any]
 Result = TypeVar("Result")

@@ -15,7 +15,7 @@ from esquirell.domain.quantity import is_counter
 from esquirell.domain.raw_datapoints import Question, RawDatapoints
 from esquirell.domain.reading import Outcome, Reading
 from esquirell.services.delivery import Delivery
-from esquirell.services.judging import Judging
+from esquirell.services.ledgers import Ledgers
 from esquirell.services.lines import may_be_held
 from esquirell.services.ports import CheckCancelled, Profiles, Transport
 from esquirell.services.reads import InFlightReads, Intake
@@ -72,7 +72,7 @@ class Poller:
         self._interval_s = interval_s
         self.delivery = delivery
         saver, statuses = delivery.saver, delivery.statuses
-        self.judging = Judging(saver.store, saver.timekeeper, statuses.newest)
+        self.ledgers = Ledgers(saver.store, saver.timekeeper, statuses.newest)
         self._stopping = threading.Event()
         self.polled_at = time.monotonic()
         self._questions: dict[str, tuple[Profile, Question]] = {}
@@ -94,8 +94,8 @@ class Poller:
         """
         if self._stopping.is_set():
             return dict.fromkeys((meter.name for meter in meters), Outcome(error=STOPPING))
-        self.delivery.saver.date_waiting(self.judging, self.delivery.statuses)
-        prepared = self.judging.begin([meter.name for meter in meters])
+        self.delivery.saver.date_waiting(self.ledgers, self.delivery.statuses)
+        prepared = self.ledgers.begin([meter.name for meter in meters])
         questions, outcomes = self._ask_for(meters, options)
         batches = self.reads.start(questions, join=options.join, shared_s=options.shared_s)
         for batch in batches.take(POLL_LIMIT_S, check_cancelled, prepared):
@@ -141,7 +141,7 @@ class Poller:
 
     def forget(self, meters: Sequence[str]) -> None:
         """Forget meters that are configured no more; what was stored of them stays."""
-        self.judging.forget(meters)
+        self.ledgers.forget(meters)
         self.delivery.forget(meters)
         for name in meters:
             self._questions.pop(name, None)
@@ -202,7 +202,7 @@ class Poller:
             increments=added,
             interrupted=heard.interrupted,
         )
-        return self.judging.judge(reading, meter, profile.keys, _adds(meter, profile))
+        return self.ledgers.judge(reading, meter, profile.keys, _adds(meter, profile))
 
     def _holds_s(self, meter: str, moment: datetime) -> int:
         """Return for how long (s) the values of a meter hold: three of its intervals."""

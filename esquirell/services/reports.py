@@ -15,7 +15,7 @@ from esquirell.domain.meter import Meter
 from esquirell.domain.raw_datapoints import RawDatapoints
 from esquirell.domain.reading import Outcome, Reading
 from esquirell.services.delivery import Delivery
-from esquirell.services.judging import Judging
+from esquirell.services.ledgers import Ledgers
 from esquirell.services.ports import Publisher
 from esquirell.services.reads import Intake, RawAnswer
 
@@ -47,7 +47,7 @@ class Reports:
     def __init__(
         self,
         intake: Intake,
-        judging: Judging,
+        ledgers: Ledgers,
         delivery: Delivery,
         publisher: Publisher,
         clock: Clock,
@@ -55,7 +55,7 @@ class Reports:
     ) -> None:
         self._monotonic = monotonic
         self._intake = intake
-        self._judging = judging
+        self._ledgers = ledgers
         self._delivery = delivery
         self._publisher = publisher
         self._clock = clock
@@ -153,12 +153,12 @@ class Reports:
         now = self._monotonic()
         unknown = {
             name
-            for name in self._judging.unknown(meters)
+            for name in self._ledgers.unknown(meters)
             if now - self._looked_up.get(name, -LOOK_UP_S) >= LOOK_UP_S
         }
         if unknown:
             self._looked_up |= dict.fromkeys(unknown, now)
-            self._judging.prepare(unknown)
+            self._ledgers.prepare(unknown)
 
     def _keep(self, meter: Meter, reading: Reading) -> None:
         """Keep a reading, to be stored if it is the last of its period."""

@@ -13,7 +13,7 @@ from typing import Any
 from esquirell.domain.errors import ConfigError
 from esquirell.domain.meter import Meter
 from esquirell.settings.layers import Table, prepare_table
-from esquirell.settings.places import Places
+from esquirell.settings.origins import Origins
 from esquirell.settings.state_files import METERS
 
 
@@ -43,7 +43,7 @@ def names(state_dir: Path) -> list[str]:
 def include(
     data: Table,
     state_dir: Path,
-    places: Places,
+    origins: Origins,
     edit: Edit | None = None,
     but: Collection[str] = (),
 ) -> list[str]:
@@ -59,10 +59,10 @@ def include(
         name = str(table["name"])
         if name in known:
             raise ConfigError(
-                f"meter {name} stands in {places.file} and in {file}: remove one of them"
+                f"meter {name} stands in {origins.file} and in {file}: remove one of them"
             )
-        places.note(("meters", name), str(file))
-        prepare_table(table, Meter, ("meters", name), file.parent, places)
+        origins.note(("meters", name), str(file))
+        prepare_table(table, Meter, ("meters", name), file.parent, origins)
         configured.append(table)
         included.append(name)
     return included

@@ -8,18 +8,18 @@ from pathlib import Path
 
 from esquirell.domain.errors import ConfigError
 from esquirell.settings.model import Settings
-from esquirell.settings.places import Places, Route
+from esquirell.settings.origins import Origins, Route
 from esquirell.settings.urls import sqlite_file
 from esquirell.settings.zones import check_zone
 
 
-def check(settings: Settings, places: Places) -> None:
+def check(settings: Settings, origins: Origins) -> None:
     """Reject settings that contradict each other.
 
     Raises ConfigError with the first problem.
     """
     for table, key, problem in _problems(settings):
-        raise ConfigError(places.about(table, key, problem))
+        raise ConfigError(origins.about(table, key, problem))
 
 
 Problem = tuple[Route, str, str]

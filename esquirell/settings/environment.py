@@ -18,7 +18,7 @@ from esquirell.settings.files import CONFIG_VARIABLE
 from esquirell.settings.keys import LISTS, SECTIONS, Model, known_keys, takes_container
 from esquirell.settings.layers import Table, cover, prepare, prepare_table
 from esquirell.settings.model import Configuration
-from esquirell.settings.places import Places, Route
+from esquirell.settings.origins import Origins, Route
 
 PREFIX = "ESQUIRELL_"
 # How the command line is called from outside a container, for its hints.
@@ -101,13 +101,13 @@ def _json(variable: str, text: str, kind: type[Json]) -> Json:
     return value
 
 
-def cover_tables(data: Table, given: Iterable[Assignment], folder: Path, places: Places) -> None:
+def cover_tables(data: Table, given: Iterable[Assignment], folder: Path, origins: Origins) -> None:
     """Put single settings, sections and whole lists over those of `data`.
 
     Relative paths start from `folder`. Raises ConfigError as `prepare` does.
     """
-    top = _top(given, places)
-    prepare(top, folder, places)
+    top = _top(given, origins)
+    prepare(top, folder, origins)
     for name, value in top.items():
         if name in SECTIONS:
             cover(data.setdefault(name, {}), value, SECTIONS[name])
@@ -115,7 +115,7 @@ def cover_tables(data: Table, given: Iterable[Assignment], folder: Path, places:
             data[name] = value
 
 
-def cover_items(data: Table, given: Iterable[Assignment], folder: Path, places: Places) -> None:
+def cover_items(data: Table, given: Iterable[Assignment], folder: Path, origins: Origins) -> None:
     """Put keys of single meters and schedules over those of `data`.
 
     Relative paths start from `folder`. Raises ConfigError as `prepare` does, and for a meter or
@@ -125,20 +125,20 @@ def cover_items(data: Table, given: Iterable[Assignment], folder: Path, places: 
         item = _item(data.get(kind, []), spelt, ones[0])
         route = (kind, item["name"])
         for assignment in ones:
-            places.note((*route, assignment.key), assignment.label)
+            origins.note((*route, assignment.key), assignment.label)
         table = {assignment.key: assignment.value for assignment in ones}
-        prepare_table(table, LISTS[kind], route, folder, places)
+        prepare_table(table, LISTS[kind], route, folder, origins)
         cover(item, table, LISTS[kind])
 
 
-def _top(given: Iterable[Assignment], places: Places) -> Table:
+def _top(given: Iterable[Assignment], origins: Origins) -> Table:
     top: Table = {}
     for assignment in given:
         if assignment.table and assignment.table[0] in LISTS:
             continue
         table = top.setdefault(assignment.table[0], {}) if assignment.table else top
         table[assignment.key] = assignment.value
-        places.note((*assignment.table, assignment.key), assignment.label)
+        origins.note((*assignment.table, assignment.key), assignment.label)
     return top
 
 

@@ -16,13 +16,13 @@ from esquirell.settings.keys import (
     takes_only_numbers,
 )
 from esquirell.settings.model import Configuration
-from esquirell.settings.places import Places, Route
+from esquirell.settings.origins import Origins, Route
 from esquirell.settings.urls import split_password
 
 Table = dict[str, Any]
 
 
-def tables(data: Table, places: Places) -> Iterator[tuple[Route, Model, Table]]:
+def tables(data: Table, origins: Origins) -> Iterator[tuple[Route, Model, Table]]:
     """Yield each table that is present, with its route and model; the top of the file first.
 
     Raises ConfigError where something else is in the place of a table.
@@ -30,9 +30,9 @@ def tables(data: Table, places: Places) -> Iterator[tuple[Route, Model, Table]]:
     yield (), Configuration, data
     for name, model in SECTIONS.items():
         if name in data:
-            yield (name,), model, _table(data[name], name, places)
+            yield (name,), model, _table(data[name], name, origins)
     for name, model in LISTS.items():
-        for number, item in enumerate(_items(data.get(name, []), name, places)):
+        for number, item in enumerate(_items(data.get(name, []), name, origins)):
             yield (name, item_name(item, number)), model, item
 
 
@@ -42,25 +42,25 @@ def item_name(item: Table, number: int) -> str:
     return name if name and isinstance(name, str) else f"no. {number + 1}"
 
 
-def prepare(data: Table, folder: Path, places: Places) -> None:
+def prepare(data: Table, folder: Path, origins: Origins) -> None:
     """Prepare all tables of a layer; see `prepare_table`."""
-    for route, model, table in tables(data, places):
-        prepare_table(table, model, route, folder, places)
+    for route, model, table in tables(data, origins):
+        prepare_table(table, model, route, folder, origins)
 
 
-def prepare_table(table: Table, model: Model, route: Route, folder: Path, places: Places) -> None:
+def prepare_table(table: Table, model: Model, route: Route, folder: Path, origins: Origins) -> None:
     """Check the keys of a table, split URL and password, make paths relative to `folder`.
 
     Raises ConfigError for an unknown key, a secret that is given twice and a flag for a number.
     """
-    _refuse_unknown(table, model, route, places)
-    _part_password(table, model, route, places)
-    _refuse_double(table, model, route, places)
-    _refuse_flags(table, model, route, places)
+    _refuse_unknown(table, model, route, origins)
+    _part_password(table, model, route, origins)
+    _refuse_double(table, model, route, origins)
+    _refuse_flags(table, model, route, origins)
     for key in path_keys(model):
         if isinstance(table.get(key), str):
             if "\0" in table[key]:
-                raise ConfigError(places.about(route, key, "may not hold the character \\u0000"))
+                raise ConfigError(origins.about(route, key, "may not hold the character \\u0000"))
             table[key] = str((folder / table[key]).absolute())
 
 
@@ -74,23 +74,25 @@ def cover(table: Table, over: Table, model: Model) -> None:
     table.update(over)
 
 
-def _table(value: object, name: str, places: Places) -> Table:
+def _table(value: object, name: str, origins: Origins) -> Table:
     if not isinstance(value, dict):
-        raise ConfigError(places.about((), name, f"must be a table: [{name}] in a file"))
+        raise ConfigError(origins.about((), name, f"must be a table: [{name}] in a file"))
     return value
 
 
-def _items(value: object, name: str, places: Places) -> list[Table]:
+def _items(value: object, name: str, origins: Origins) -> list[Table]:
     if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
-        raise ConfigError(places.about((), name, f"must be a list of tables: [[{name}]] in a file"))
+        raise ConfigError(
+            origins.about((), name, f"must be a list of tables: [[{name}]] in a file")
+        )
     return value
 
 
-def _refuse_unknown(table: Table, model: Model, route: Route, places: Places) -> None:
+def _refuse_unknown(table: Table, model: Model, route: Route, origins: Origins) -> None:
     known = known_keys(model)
     for key in table:
         if key not in known:
-            raise ConfigError(places.about(route, key, _unknown(key, known, route)))
+            raise ConfigError(origins.about(route, key, _unknown(key, known, route)))
 
 
 def _unknown(key: str, known: tuple[str, ...], route: Route) -> str:
@@ -99,28 +101,28 @@ def _unknown(key: str, known: tuple[str, ...], route: Route) -> str:
     return f"is not a known key; the nearest known key is {nearest(key, known)}"
 
 
-def _part_password(table: Table, model: Model, route: Route, places: Places) -> None:
+def _part_password(table: Table, model: Model, route: Route, origins: Origins) -> None:
     if "password" not in secret_fields(model) or not isinstance(table.get("url"), str):
         return
     table["url"], password = split_password(table["url"])
     if password is None:
         return
     if "password" in table:
-        raise ConfigError(places.about(route, "password", "is given twice: by itself and in url"))
+        raise ConfigError(origins.about(route, "password", "is given twice: by itself and in url"))
     table["password"] = password
-    variable = places.variable((*route, "url"))
+    variable = origins.variable((*route, "url"))
     if variable:
-        places.note((*route, "password"), variable)
+        origins.note((*route, "password"), variable)
 
 
-def _refuse_double(table: Table, model: Model, route: Route, places: Places) -> None:
+def _refuse_double(table: Table, model: Model, route: Route, origins: Origins) -> None:
     for secret in secret_fields(model):
         if secret in table and f"{secret}_file" in table:
             problem = f"is given together with {secret}_file: give one of them"
-            raise ConfigError(places.about(route, secret, problem))
+            raise ConfigError(origins.about(route, secret, problem))
 
 
-def _refuse_flags(table: Table, model: Model, route: Route, places: Places) -> None:
+def _refuse_flags(table: Table, model: Model, route: Route, origins: Origins) -> None:
     for key, value in table.items():
         if isinstance(value, bool) and takes_only_numbers(model, key):
-            raise ConfigError(places.about(route, key, "must be a number, not true or false"))
+            raise ConfigError(origins.about(route, key, "must be a number, not true or false"))

@@ -4,7 +4,6 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from pydantic import ValidationError
 
@@ -14,62 +13,19 @@ from esquirell.settings import added_meters, environment, files, home_assistant_
 from esquirell.settings.checks import check
 from esquirell.settings.environment import Assignment
 from esquirell.settings.files import ConfigFile
-from esquirell.settings.keys import LISTS, SECTIONS
-from esquirell.settings.layers import Table, item_name, prepare
+from esquirell.settings.keys import SECTIONS
+from esquirell.settings.layers import Table, prepare
 from esquirell.settings.model import DEFAULT_SCHEDULE, Settings
-from esquirell.settings.places import Places, Route
+from esquirell.settings.origins import Origins
+from esquirell.settings.sentences import first_sentence
 from esquirell.settings.zones import machine_zone
-
-_TEXT = "must be text in quotes"
-_WHOLE = "must be a whole number"
-_FLAG = "must be true or false"
-_LIST = 'must be a list, such as ["a", "b"]'
-_TABLE = "must be a table"
-_NUMBER = "must be a number"
-_DATE = 'must be a date, such as "2026-11-22"'
-_TIME = 'must be a time of day, such as "22:00"'
-
-# The error types that the models can cause; each text follows the key.
-_PROBLEMS = {
-    "missing": "is missing",
-    "string_type": _TEXT,
-    "path_type": _TEXT,
-    "int_type": _WHOLE,
-    "int_parsing": _WHOLE,
-    "int_parsing_size": _WHOLE,
-    "int_from_float": _WHOLE,
-    "bool_type": _FLAG,
-    "bool_parsing": _FLAG,
-    "tuple_type": _LIST,
-    "dict_type": _TABLE,
-    "model_type": _TABLE,
-    "model_attributes_type": _TABLE,
-    "extra_forbidden": "is not a known key",
-    "decimal_type": _NUMBER,
-    "decimal_parsing": _NUMBER,
-    "finite_number": _NUMBER,
-    "date_type": _DATE,
-    "date_parsing": _DATE,
-    "date_from_datetime_parsing": _DATE,
-    "date_from_datetime_inexact": _DATE,
-    "time_type": _TIME,
-    "time_parsing": _TIME,
-    "greater_than_equal": "must be at least {ge}",
-    "less_than_equal": "must be at most {le}",
-    "literal_error": "must be {expected}, in quotes",
-    "string_pattern_mismatch": "may hold only a-z, 0-9, _ and -",
-    "string_too_short": "must not be empty",
-    "string_too_long": "may have at most {max_length} characters",
-    "value_error": "{error}",
-}
-_UNIONS = {"invert": 'must be true, false or a list of phases, such as ["b"]'}
 
 
 @dataclass(slots=True)
 class LoadState:
     """A configuration being loaded: what was read, and the `tables` that the steps complete.
 
-    `places` knows where each setting came from; `warnings` holds one sentence each. `app` is what
+    `origins` knows where each setting came from; `warnings` holds one sentence each. `app` is what
     Home Assistant says if this runs as its app. `left_out` are added meters whose files can't be
     used, and why.
     """
@@ -80,14 +36,14 @@ class LoadState:
     edit: added_meters.Edit | None = None
     app: home_assistant_app.App | None = None
     left_out: Mapping[str, str] = field(default_factory=dict)
-    places: Places = field(init=False)
+    origins: Origins = field(init=False)
     tables: Table = field(init=False)
     added: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         """Start with what the file says."""
-        self.places, self.tables = Places(self.file.name), self.file.tables
+        self.origins, self.tables = Origins(self.file.name), self.file.tables
 
 
 def load(
@@ -145,7 +101,7 @@ def complete(state: LoadState) -> Settings:
     for step in STEPS:
         step(state)
     settings = _validated(state)
-    check(settings, state.places)
+    check(settings, state.origins)
     damaged = _damaged_profiles(settings.profiles_dir)
     return settings.model_copy(update={"damaged_profiles": damaged}) if damaged else settings
 
@@ -167,9 +123,9 @@ def _read(
 
 def _prepare_file(state: LoadState) -> None:
     """Reject unknown keys in the file, split URLs and passwords, make its paths absolute."""
-    prepare(state.tables, state.file.folder, state.places)
+    prepare(state.tables, state.file.folder, state.origins)
     name = state.file.name
-    if state.file.exposed and secret_files.holds_secrets(state.tables, state.places):
+    if state.file.exposed and secret_files.holds_secrets(state.tables, state.origins):
         state.warnings.append(
             f"{name} holds passwords or keys and other users can read it: chmod 600 {name}"
         )
@@ -179,12 +135,12 @@ def _hear_home_assistant(state: LoadState) -> None:
     """In a Home Assistant app: put its options over the file, and what is usual there under it."""
     if state.app:
         state.warnings.extend(state.app.complete(state.tables))
-        environment.cover_tables(state.tables, state.app.options, Path.cwd(), state.places)
+        environment.cover_tables(state.tables, state.app.options, Path.cwd(), state.origins)
 
 
 def _cover_sections(state: LoadState) -> None:
     """Put the environment's sections and lists over those of the file."""
-    environment.cover_tables(state.tables, state.given, Path.cwd(), state.places)
+    environment.cover_tables(state.tables, state.given, Path.cwd(), state.origins)
 
 
 def _ask_the_machine(state: LoadState) -> None:
@@ -207,7 +163,7 @@ def _add_meters(state: LoadState) -> None:
     if isinstance(state_dir, str):
         folder = Path(state_dir)
         state.added = added_meters.include(
-            state.tables, folder, state.places, state.edit, state.left_out
+            state.tables, folder, state.origins, state.edit, state.left_out
         )
         if added_meters.are_hidden(Path(state_dir)):
             state.warnings.append(
@@ -227,7 +183,7 @@ def _cover_items(state: LoadState) -> None:
     """Put the environment's keys of single meters and schedules over the existing ones."""
     state.tables["schedules"] = state.tables.get("schedules") or [dict(DEFAULT_SCHEDULE)]
     given = [one for one in state.given if not _is_left_out(state, one)]
-    environment.cover_items(state.tables, given, Path.cwd(), state.places)
+    environment.cover_items(state.tables, given, Path.cwd(), state.origins)
     for section in SECTIONS:
         state.tables.setdefault(section, {})
 
@@ -243,13 +199,13 @@ def _read_secrets(state: LoadState) -> None:
     """Replace secret files by the secrets in them."""
     state.warnings.extend(_open_files(state))
     folders = secret_files.folders(state.environ, state.file.folder)
-    secret_files.resolve(state.tables, folders, state.places)
+    secret_files.resolve(state.tables, folders, state.origins)
 
 
 def _open_files(state: LoadState) -> Iterator[str]:
     if open_token := secret_files.drop_open_token(state.tables):
         yield open_token
-    for path in secret_files.exposed_files(state.tables, state.places):
+    for path in secret_files.exposed_files(state.tables, state.origins):
         yield f"{path} holds a secret and every user can read it: chmod o= {path}"
 
 
@@ -292,7 +248,7 @@ def _validated(state: LoadState) -> Settings:
     try:
         return Settings.model_validate(state.tables | found)
     except ValidationError as error:
-        problem = first_sentence(error, state.tables, state.places)
+        problem = first_sentence(error, state.tables, state.origins)
     # Raised out here, it carries no pydantic error along: that one holds the values.
     raise ConfigError(problem)
 
@@ -304,29 +260,3 @@ def _damaged_profiles(folder: Path | None) -> dict[str, str]:
     from esquirell import profiles  # noqa: PLC0415 - it takes long, and few have any
 
     return profiles.own_usable(folder)[1]
-
-
-def first_sentence(error: ValidationError, data: Table, places: Places) -> str:
-    """Return the first thing that is wrong with `data`; values are never part of it."""
-    first = error.errors(include_url=False, include_input=False)[0]
-    table, key = _locate(first["loc"], data)
-    pattern = _UNIONS.get(key) or _PROBLEMS.get(first["type"], "is not valid")
-    return places.about(table, key, pattern.format_map(first.get("ctx", {})))
-
-
-def _locate(loc: tuple[int | str, ...], data: Table) -> tuple[Route, str]:
-    names: list[Any] = [*loc, "", ""]
-    top, second, third = names[:3]
-    if top in LISTS and isinstance(second, int):
-        key = f"{third}{_place_within(loc[3:])}"
-        return (top, item_name(data[top][second], second)), key
-    if top in SECTIONS:
-        return (top,), str(second)
-    return (), str(top)
-
-
-def _place_within(rest: tuple[int | str, ...]) -> str:
-    """Return the place in a list of tables within a table; a plain list needs none."""
-    if len(rest) > 1 and isinstance(rest[0], int):
-        return f" no. {rest[0] + 1}: {rest[1]}"
-    return ""

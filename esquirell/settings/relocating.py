@@ -17,7 +17,7 @@ from esquirell.settings.keys import LISTS, SECTIONS, path_keys
 from esquirell.settings.layers import Table, tables
 from esquirell.settings.loading import load
 from esquirell.settings.model import Settings
-from esquirell.settings.places import Places
+from esquirell.settings.origins import Origins
 from esquirell.settings.urls import split_password
 
 
@@ -75,7 +75,7 @@ def _credential(source: Path, *route: str) -> str:
 def _take_out(document: Table, source: Path) -> dict[str, Path]:
     """Remove secrets and folders from a document; return the files it names, by new name."""
     named: dict[str, Path] = {}
-    for route, model, table in tables(document, Places(str(source))):
+    for route, model, table in tables(document, Origins(str(source))):
         for key in secret_fields(model):
             table.pop(key, None)
             table.pop(f"{key}_file", None)

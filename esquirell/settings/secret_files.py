@@ -17,7 +17,7 @@ from pydantic import SecretStr
 from esquirell.domain.errors import ConfigError
 from esquirell.domain.secrets import secret_fields
 from esquirell.settings.layers import Table, tables
-from esquirell.settings.places import Places, Route
+from esquirell.settings.origins import Origins, Route
 
 CONTAINER_SECRETS = Path("/run/secrets")
 MOUNTED = Path("/run")
@@ -41,23 +41,23 @@ def credential(*route: str) -> str | None:
     return "__".join(route) if all(_PLAIN.fullmatch(part) for part in route) else None
 
 
-def holds_secrets(data: Table, places: Places) -> bool:
+def holds_secrets(data: Table, origins: Origins) -> bool:
     """Return whether any secret is written into these tables."""
     return any(
         table.get(secret)
-        for _, model, table in tables(data, places)
+        for _, model, table in tables(data, origins)
         for secret in secret_fields(model)
     )
 
 
-def exposed_files(data: Table, places: Places) -> list[Path]:
+def exposed_files(data: Table, origins: Origins) -> list[Path]:
     """Return the secret files of these tables that every user of the machine can read.
 
     Except those below /run, which a container engine or systemd has put there.
     """
     named = (
         Path(str(table[f"{key}_file"]))
-        for _, model, table in tables(data, places)
+        for _, model, table in tables(data, origins)
         for key in secret_fields(model)
         if table.get(f"{key}_file")
     )
@@ -80,15 +80,15 @@ def drop_open_token(data: Table) -> str | None:
     )
 
 
-def resolve(data: Table, where: Sequence[Path], places: Places) -> None:
+def resolve(data: Table, where: Sequence[Path], origins: Origins) -> None:
     """Replace the secret files by the secrets in them.
 
     `where` are folders of secrets. Raises ConfigError for a file that is missing, empty, unreadable
     or not text.
     """
-    for route, model, table in tables(data, places):
+    for route, model, table in tables(data, origins):
         for key in secret_fields(model):
-            found = _find(table, (*route, key), where, places)
+            found = _find(table, (*route, key), where, origins)
             if isinstance(found, str):
                 table[key] = SecretStr(found)
 
@@ -104,15 +104,15 @@ def _is_exposed(path: Path, to: int = stat.S_IROTH) -> bool:
         return False  # reading it will say why
 
 
-def _find(table: Table, route: Route, where: Sequence[Path], places: Places) -> object:
+def _find(table: Table, route: Route, where: Sequence[Path], origins: Origins) -> object:
     *above, key = route
     inline, file = table.get(key), table.pop(f"{key}_file", None)
     if file is not None:
-        return _read(file, tuple(above), f"{key}_file", places)
-    if inline is not None and places.variable(route):
+        return _read(file, tuple(above), f"{key}_file", origins)
+    if inline is not None and origins.variable(route):
         return inline
     for path in _mounted(route, where):
-        return _read(path, tuple(above), key, places)
+        return _read(path, tuple(above), key, origins)
     return inline
 
 
@@ -133,12 +133,12 @@ def _is_plain(path: Path) -> bool:
     return stat.S_ISREG(mode) or stat.S_ISDIR(mode)
 
 
-def _read(file: object, table: Route, key: str, places: Places) -> str:
+def _read(file: object, table: Route, key: str, origins: Origins) -> str:
     if not isinstance(file, str | Path):
-        raise ConfigError(places.about(table, key, "must be text in quotes"))
+        raise ConfigError(origins.about(table, key, "must be text in quotes"))
     try:
         if not _is_plain(Path(file)):
-            raise ConfigError(places.about(table, key, f"names {file}, which is not a plain file"))
+            raise ConfigError(origins.about(table, key, f"names {file}, which is not a plain file"))
         # Keys and passwords may end in a space: only the line end is removed.
         text = Path(file).read_bytes().decode().rstrip("\r\n")
         problem = "" if text else "it is empty"
@@ -147,5 +147,5 @@ def _read(file: object, table: Route, key: str, places: Places) -> str:
     except ValueError:
         problem = "it is not text in UTF-8"
     if problem:
-        raise ConfigError(places.about(table, key, f"can't be read from {file}: {problem}"))
+        raise ConfigError(origins.about(table, key, f"can't be read from {file}: {problem}"))
     return text

@@ -1,8 +1,7 @@
-"""The database: connections, transactions, and errors in our own words: where, and what to do."""
+"""The database: connections and transactions."""
 
 import logging
 import os
-import re
 import sqlite3
 import threading
 import time
@@ -12,115 +11,22 @@ from pathlib import Path
 from typing import Literal
 
 from sqlalchemy import create_engine
-from sqlalchemy.engine import URL, Connection, Engine, RootTransaction
-from sqlalchemy.exc import (
-    DataError,
-    DBAPIError,
-    IntegrityError,
-    OperationalError,
-    SQLAlchemyError,
-)
-from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.engine import Connection, Engine, RootTransaction
+from sqlalchemy.exc import SQLAlchemyError
 
-from esquirell.domain.errors import ConfigError, UnavailableError, UnstorableError
+from esquirell.domain.errors import ConfigError, UnavailableError
 from esquirell.domain.extras import install_command
 from esquirell.storage import postgres, quick_query, sqlite
 from esquirell.storage.address import file_of, parse, shown
+from esquirell.storage.errors import (
+    DamagedError,
+    NotConnectedError,
+    missing_file,
+    translate,
+    translated,
+)
 from esquirell.storage.server_watch import ServerWatch
-from esquirell.storage.sqlite import WriteQueue, is_there
-
-# By the name of SQLite's primary result code: https://www.sqlite.org/rescode.html
-_SENTENCES = {
-    "BUSY": "The database {place} is locked by another process: try again later.",
-    "LOCKED": "The database {place} is locked by another process: try again later.",
-    "FULL": "The disk of the database {place} is full: free some space.",
-    "READONLY": "The database {place} can't be written: check its permissions and its disk.",
-    "CANTOPEN": "The database {place} can't be opened: check its directory and its disk.",
-    "IOERR": "The disk of the database {place} fails to read or write: it may be full or broken.",
-}
-_BUSY = "The database {place} is busy with other changes: try again later."
-_DAMAGED = (
-    "The database {place} is damaged or not an SQLite file: "
-    "put a backup in its place with esquirell db restore FILE."
-)
-_NO_TABLES = "The database {place} lacks tables of this version: run esquirell db upgrade."
-_PUT_BACK = (
-    "mount its disk again, or stop the service and put a backup in its place with "
-    "esquirell restore FILE."
-)
-_UNDEFINED_TABLE = "42P01"
-_UNSTORABLE = (DataError, IntegrityError, sqlite3.DataError, sqlite3.IntegrityError)
-# What the drivers say of a value that has no place in a database: sqlite3, psycopg.
-_UNFIT = re.compile("binding parameter|cannot adapt type")
-
-
-class DamagedError(UnavailableError):
-    """The file is not a usable database: only a backup helps."""
-
-
-class NotConnectedError(UnavailableError):
-    """There is no connection to a server: it is unreachable, or refuses the login."""
-
-
-class NoTablesError(UnavailableError):
-    """The database is empty: it was never set up, or another one has replaced it."""
-
-
-def missing_file(file: Path) -> UnavailableError:
-    """Return the error for a database file that has disappeared."""
-    folder = file.absolute().parent
-    if not is_there(folder):
-        return UnavailableError(f"The directory {folder} of the database is gone: {_PUT_BACK}")
-    return UnavailableError(f"The database {file} is gone: {_PUT_BACK}")
-
-
-@contextmanager
-def translated(url: URL) -> Iterator[None]:
-    """Turn the errors of SQLAlchemy and its drivers into UnavailableError."""
-    try:
-        yield
-    except (SQLAlchemyError, sqlite3.Error) as error:
-        raise _translate(error, url) from error
-
-
-def _translate(error: Exception, url: URL) -> UnavailableError:
-    if isinstance(error, PoolTimeoutError):
-        place = shown(url)
-        return UnavailableError(
-            f"All connections to the database {place} are busy: try again later."
-        )
-    cause = error.orig if isinstance(error, DBAPIError) and error.orig else error
-    code = _code(cause)
-    if code in {"CORRUPT", "NOTADB"}:
-        return DamagedError(_DAMAGED.format(place=shown(url)))
-    if code == _UNDEFINED_TABLE or "no such table" in str(cause):
-        return NoTablesError(_NO_TABLES.format(place=shown(url)))
-    if code in _SENTENCES:
-        return UnavailableError(_SENTENCES[code].format(place=shown(url)))
-    if isinstance(error, _UNSTORABLE) or _UNFIT.search(str(cause)):
-        line = _first_line(cause, url)
-        return UnstorableError(f"The database {shown(url)} can't store this: {line}.")
-    # An error without a statement occurred while connecting.
-    connected = not isinstance(error, OperationalError) or error.statement is not None
-    kind = UnavailableError if connected else NotConnectedError
-    return kind(f"The database {shown(url)} can't be used: {_first_line(cause, url)}.")
-
-
-def _code(cause: BaseException) -> str:
-    """Return SQLite's primary result code without its prefix, or PostgreSQL's SQLSTATE."""
-    name = getattr(cause, "sqlite_errorname", None)
-    if name is not None:
-        return str(name).removeprefix("SQLITE_").partition("_")[0]
-    return getattr(cause, "sqlstate", None) or ""
-
-
-def _first_line(cause: BaseException, url: URL) -> str:
-    line = next(iter(str(cause).splitlines()), type(cause).__name__).strip().rstrip(".")
-    for secret in (url.password, url.query.get("password")):
-        if secret:
-            line = line.replace(str(secret), "***")
-    return line
-
+from esquirell.storage.sqlite import WriteQueue
 
 Durability = Literal["full", "normal"]
 
@@ -128,6 +34,7 @@ log = logging.getLogger(__name__)
 
 PATIENCE_S = 10
 RENEW_EVERY_S = 5.0
+_BUSY = "The database {place} is busy with other changes: try again later."
 _POOL = {"pool_size": 5, "max_overflow": 5, "hide_parameters": True}
 
 
@@ -264,7 +171,7 @@ class Database:
             try:
                 yield
             except (SQLAlchemyError, sqlite3.Error) as error:
-                failure = _translate(error, self.url)
+                failure = translate(error, self.url)
                 if isinstance(failure, DamagedError) and self.on_damage is not None:
                     self.on_damage()
                 elif isinstance(failure, NotConnectedError):

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 from esquirell.storage.tables import QUANTITY_COLUMNS
 
 
-class Shape:
+class ColumnSelection:
     """What a query reads from a row: all values, or those of some quantity keys."""
 
     def __init__(self, keys: Collection[str] | None = None) -> None:
@@ -56,7 +56,7 @@ class Span:
 
     since: datetime
     until: datetime
-    shape: Shape
+    shape: ColumnSelection
 
 
 class ReadingHistory:
@@ -83,7 +83,7 @@ class ReadingHistory:
 
     def latest(self) -> dict[str, Reading]:
         """Return the latest reading of each meter, by name. Raises UnavailableError."""
-        shape = Shape()
+        shape = ColumnSelection()
         query = (
             select(meter.c.name, *shape.columns)
             .join_from(meter, reading)
@@ -149,7 +149,7 @@ class ReadingHistory:
         """
         with self._database.read() as connection:
             ids = meters.known_ids(connection, names)
-        return stream(self._database, ids, Span(since, until, Shape(keys)))
+        return stream(self._database, ids, Span(since, until, ColumnSelection(keys)))
 
 
 def stream(database: Database, ids: Mapping[str, int], span: Span) -> Iterator[Reading]:
@@ -166,7 +166,7 @@ def stream(database: Database, ids: Mapping[str, int], span: Span) -> Iterator[R
     return heapq.merge(*streams, key=lambda taken: taken.measured_at)
 
 
-def _stream_one(name: str, shape: Shape, pages: "_Pages") -> Iterator[Reading]:
+def _stream_one(name: str, shape: ColumnSelection, pages: "_Pages") -> Iterator[Reading]:
     return (shape.to_reading(name, row) for rows in _all(pages) for row in rows)
 
 

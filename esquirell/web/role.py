@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 from esquirell.daemon.following import following_meters
-from esquirell.daemon.parts import Part, RunOnce
+from esquirell.daemon.parts import RunOnce, ServicePart
 from esquirell.daemon.roles import Role
 from esquirell.runtime.mqtt import published
 from esquirell.runtime.root import Runtime
@@ -39,10 +39,10 @@ def alone(runtime: Runtime, password_command: str) -> Role:
     return Role(("web",), (page, _listening(runtime, live), following_meters(runtime)))
 
 
-def _listening(runtime: Runtime, live: Live) -> Part:
+def _listening(runtime: Runtime, live: Live) -> ServicePart:
     @contextmanager
     def make() -> Iterator[RunOnce]:
         with published(runtime.settings, live.take, live.note):
             yield lambda: WAIT_S
 
-    return Part("readings", make)
+    return ServicePart("readings", make)

@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from tornado.httpserver import HTTPServer
 from tornado.netutil import bind_sockets
 
-from esquirell.daemon.parts import Part, RunOnce
+from esquirell.daemon.parts import RunOnce, ServicePart
 from esquirell.runtime.page_address import page_url
 from esquirell.runtime.root import Runtime
 from esquirell.settings.home_assistant_app import TOKEN
@@ -29,14 +29,14 @@ BODY_S = 30.0
 INGRESS_PORT = 8156
 
 
-def web(runtime: Runtime, live: Live, password_command: str) -> Part:
+def web(runtime: Runtime, live: Live, password_command: str) -> ServicePart:
     """Build the part that serves the page; its log-in form names `password_command`."""
     interrupter = RoundInterrupter()
 
     def share() -> Shared:
         return Shared(runtime, live, password_command)
 
-    return Part("web", lambda: _serving(share, interrupter), interrupter.hurry)
+    return ServicePart("web", lambda: _serving(share, interrupter), interrupter.hurry)
 
 
 class RoundInterrupter:

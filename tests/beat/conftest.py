@@ -3,10 +3,12 @@ from datetime import timedelta
 
 import pytest
 from celery import Celery
+from support.beat_bench import Bench, Record
 from support.redis_server import RedisProcess
 
 from esquirell.broker.celery_config import celery_config
 from esquirell.broker.connection import Address, connect
+from esquirell.domain.schedule import Schedule
 
 
 @pytest.fixture
@@ -19,3 +21,15 @@ def app(server: RedisProcess) -> Iterator[Celery]:
     yield celery
     celery.redbeat_redis.close()  # type: ignore[attr-defined] # the same
     celery.close()
+
+
+@pytest.fixture
+def record() -> Record:
+    return Record(Schedule(name="fetch", every=1))
+
+
+@pytest.fixture
+def bench(app: Celery, server: RedisProcess, record: Record) -> Iterator[Bench]:
+    bench = Bench(app, server, record)
+    yield bench
+    bench.scheduler.close()

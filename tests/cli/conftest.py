@@ -4,13 +4,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.cli import Home
+from support.cli import Home, meter
 from support.mosquitto import Mosquitto
 from support.ports import tuyas_own_ports
 from support.redis_server import RedisProcess
 
 from esquirell.runtime import root
 from esquirell.storage.maintenance.migrate import upgrade
+from esquirell.tuya.simulator import SimulatedMeter
 
 
 @pytest.fixture(scope="session")
@@ -61,3 +62,11 @@ def own_ports() -> Iterator[None]:
 def folder(tmp_path: Path) -> Iterator[Path]:
     with contextlib.chdir(tmp_path):
         yield tmp_path
+
+
+@pytest.fixture
+def house(home: Home, device: SimulatedMeter, broker: Mosquitto, server: RedisProcess) -> Home:
+    """A home in which all is well, but nothing runs yet."""
+    home.configure(meter(port=device.port), mqtt__port=broker.port, redis__url=server.url)
+    home.store()
+    return home

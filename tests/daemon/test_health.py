@@ -19,7 +19,7 @@ from esquirell.tuya.simulator import SimulatedMeter
 
 # So long may a fault go unnamed, and be named when it is over.
 WITHIN_S = 30.0
-# It is given up 20 s after it was heard of last, and the report follows within 10 s.
+# It is given up 20 s after it was heard of last, and the report follows.
 VANISHED_WITHIN_S = 45.0
 
 

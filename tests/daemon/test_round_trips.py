@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from support.redis_server import RedisProcess
-from support.service import Service
+from support.service import PLAIN, Service
 from support.waiting import eventually
 
 POLLS = 5
@@ -16,7 +16,7 @@ RESTORING = ("unacked_mutex", "ZRANGE")
 def test_a_poll_asks_redis_twice(
     start: Callable[..., Service], config: str, server: RedisProcess
 ) -> None:
-    service = start(config)
+    service = start(config, program=PLAIN)
     eventually(lambda: service.readings("main") > 1, what=lambda: service.log)
     sent, asked = 0, []
     with server.client.monitor() as monitor:  # type: ignore[no-untyped-call]  # redis-py lacks it

@@ -1,5 +1,6 @@
+"""A running service: what it stores and publishes, and how it ends."""
+
 import json
-import os
 import re
 import signal
 import time
@@ -19,15 +20,8 @@ from esquirell.tuya.simulator import SimulatedMeter
 
 Start = Callable[..., Service]
 STATE = "esquirell/meter/main/state"
-AVAILABILITY = "esquirell/meter/main/availability"
 # What a supervisor may expect of an end, whatever hangs meanwhile.
 END_S = 10.0
-
-
-def more(service: Service, count: int = 2, meter: str = "main") -> None:
-    """Wait until so many more readings of a meter are stored."""
-    before = service.readings(meter)
-    eventually(lambda: service.readings(meter) >= before + count, what=lambda: service.log)
 
 
 def test_readings_are_stored_and_published_one_a_second(
@@ -35,7 +29,7 @@ def test_readings_are_stored_and_published_one_a_second(
 ) -> None:
     with Observer(broker.port, STATE) as observer:
         service = start(config)
-        more(service, 5)
+        service.await_readings(5)
         assert service.stop() == 0
     published = {seen.json["measured_at"] for seen in observer.messages}
     stored = [int(str(row[0])) for row in service.rows("SELECT measured_at FROM reading")]
@@ -74,7 +68,7 @@ def moment(seen: Seen) -> int:
 
 def test_the_end_comes_soon_and_is_announced(start: Start, config: str, broker: Mosquitto) -> None:
     service = start(config)
-    more(service, 1)
+    service.await_readings(1)
     began = time.monotonic()
     assert service.stop() == 0
     assert time.monotonic() - began < END_S
@@ -90,7 +84,7 @@ def test_it_ends_soon_while_a_meter_hangs_and_redis_is_away(
     silent = free_port()
     tables = [meter_table("main", device.port), meter_table("hung", silent)]
     service = start(configuration(tables, mqtt_port=broker.port, redis_url=server.url))
-    more(service, 1)
+    service.await_readings(1)
     server.kill()
     began = time.monotonic()
     service.signal(signal.SIGTERM)
@@ -128,7 +122,7 @@ def test_it_ends_soon_though_a_users_task_does_not(
     start: Start, config: str, broker: Mosquitto, tmp_path: Path
 ) -> None:
     service = start(with_tasks(tmp_path, config))
-    more(service, 1)
+    service.await_readings(1)
     with Observer(broker.port, "esquirell/bridge/response/#") as observer:
         request = b'{"task": "slow_tasks.sleep"}'
         observer.publish("esquirell/bridge/request/task/run", request)
@@ -144,7 +138,7 @@ def test_it_ends_soon_though_a_users_task_does_not(
 
 def test_it_ends_soon_though_redis_hangs(start: Start, config: str, server: RedisProcess) -> None:
     service = start(config)
-    more(service, 1)
+    service.await_readings(1)
     server.freeze()
     began = time.monotonic()
     service.stop()
@@ -156,7 +150,7 @@ def test_an_end_that_is_no_text_blocks_no_other(
     start: Start, config: str, broker: Mosquitto, tmp_path: Path
 ) -> None:
     service = start(with_tasks(tmp_path, config))
-    more(service, 1)
+    service.await_readings(1)
     with Observer(broker.port, "esquirell/bridge/response/#") as observer:
         observer.publish("esquirell/bridge/request/task/run", b'{"task": "slow_tasks.odd"}')
         observer.saw(lambda seen: seen.json["status"] == "ok")
@@ -178,154 +172,15 @@ def test_a_task_that_is_not_there_is_refused_at_the_start(start: Start, config: 
     assert "schedules.odd: there is no schedulable task 'nix'" in service.log
 
 
-def test_a_bridge_alone_gives_way_to_a_whole_service(start: Start, config: str) -> None:
-    alone = start(config, "bridge", "alone")
-    eventually(lambda: "up as bridge" in alone.log)
-    whole = start(config)
-    more(whole, 1)
-    assert alone.wait() == 75
-    second = start(config, "bridge", "second")
-    eventually(lambda: "stands by" in second.log)
-
-
-def test_it_outlives_redis(start: Start, config: str, server: RedisProcess) -> None:
-    service = start(config)
-    more(service, 1)
-    server.kill()
-    eventually(lambda: "Redis does not answer" in service.log, what="it notices")
-    server.start()
-    more(service, 3)
-    server.client.flushall()
-    more(service, 3)
-    assert service.stop() == 0
-
-
-def test_it_waits_for_a_redis_that_comes_later(
-    start: Start, config: str, server: RedisProcess
-) -> None:
-    server.stop()
-    service = start(config)
-    eventually(lambda: "Redis does not answer" in service.log, what="it waits")
-    server.start()
-    more(service, 2)
-
-
-def test_it_outlives_the_broker(start: Start, config: str, broker: Mosquitto) -> None:
-    service = start(config)
-    more(service, 1)
-    broker.stop()
-    more(service, 3)
-    broker.start()
-
-    def back() -> bool:
-        left = retained(broker.port)
-        online = json.loads(left.get("esquirell/bridge/state", b"{}")) == {"state": "online"}
-        return online and STATE in left and "homeassistant/device/esquirell_main/config" in left
-
-    eventually(back, what="all that is retained is there again")
-
-
-def test_a_meter_that_goes_and_comes(start: Start, broker: Mosquitto, server: RedisProcess) -> None:
-    def says(state: str) -> Callable[[Seen], bool]:
-        return lambda seen: bool(seen.json["state"] == state)
-
-    meter = simulated()
-    table = meter_table("main", meter.port)
-    with Observer(broker.port, AVAILABILITY) as observer:
-        service = start(configuration([table], mqtt_port=broker.port, redis_url=server.url))
-        observer.saw(says("online"))
-        meter.stop()
-        observer.forget()
-        gone = observer.saw(says("offline"))
-        assert gone.json["reason"] == "unreachable"
-        observer.forget()
-        meter = simulated(port=meter.port)
-        observer.saw(says("online"))
-        more(service, 1)
-    meter.stop()
-
-
-def test_a_wrong_key_stops_no_other_meter(
-    start: Start, broker: Mosquitto, server: RedisProcess, device: SimulatedMeter
-) -> None:
-    other = simulated("other")
-    tables = [
-        meter_table("main", device.port),
-        meter_table("other", other.port, key="fedcba9876543210"),
-    ]
-    with Observer(broker.port, "esquirell/meter/other/availability") as observer:
-        service = start(configuration(tables, mqtt_port=broker.port, redis_url=server.url))
-        seen = observer.saw(lambda seen: bool(seen.json["reason"] == "wrong_key"))
-        more(service, 3)
-        assert seen.json["last_success"] is None
-    other.stop()
-    assert "fedcba9876543210" not in service.log
-
-
-def test_a_second_run_on_the_same_database_is_refused(start: Start, config: str) -> None:
-    first = start(config)
-    more(first, 1)
-    second = start(config, name="second")
-    assert second.wait() == 1
-    assert "another service uses this database" in second.log
-    assert "Traceback" not in second.log
-    more(first, 1)
-
-
-def test_a_second_run_in_the_same_state_directory_is_refused(
-    start: Start, broker: Mosquitto, device: SimulatedMeter, tmp_path: Path
-) -> None:
-    """With a database of its own it would end the Redis of the first, for ever and ever."""
-    table = meter_table("main", device.port)
-    config = configuration([table], mqtt_port=broker.port)
-    first = start(config)
-    more(first, 1)
-    other_database = f'database.url = "sqlite:///{tmp_path / "other.db"}"\n'
-    second = start(other_database + config, name="second")
-    assert second.wait() == 1
-    assert "another service uses this state directory" in second.log
-    more(first, 3)
-    assert "Redis" not in first.log
-
-
-def test_after_a_kill_the_next_start_goes_on_at_once(start: Start, config: str) -> None:
-    service = start(config)
-    more(service, 2)
-    service.kill()
-    again = start(config, name="again")
-    more(again, 2)
-    assert again.rows("PRAGMA integrity_check") == [("ok",)]
-
-
-def test_its_own_redis_is_restarted_when_it_dies(
-    start: Start, broker: Mosquitto, device: SimulatedMeter
-) -> None:
-    service = start(configuration([meter_table("main", device.port)], mqtt_port=broker.port))
-    more(service, 1)
-    assert service.process is not None
-    (child,) = children(service.process.pid)
-    os.kill(child, signal.SIGKILL)
-    more(service, 3)
-    assert service.stop() == 0
-    assert "is restarted" in service.log
-
-
-def children(pid: int) -> list[int]:
-    tasks = Path(f"/proc/{pid}/task")
-    return [
-        int(child) for task in tasks.iterdir() for child in (task / "children").read_text().split()
-    ]
-
-
 def test_a_changed_configuration_is_taken_over_at_a_hangup(
     start: Start, config: str, broker: Mosquitto
 ) -> None:
     service = start(config)
-    more(service, 1)
+    service.await_readings(1)
     second = simulated("second")
     service.config.write_text(config + "\n" + meter_table("second", second.port))
     service.signal(signal.SIGHUP)
-    more(service, 2, "second")
+    service.await_readings(2, "second")
     eventually(lambda: "homeassistant/device/esquirell_second/config" in retained(broker.port))
     # What was begun in one time zone goes on in it.
     moved = config.replace('"UTC"', '"Europe/Warsaw"')
@@ -339,7 +194,7 @@ def test_a_changed_configuration_is_taken_over_at_a_hangup(
     service.config.write_text("")
     service.signal(signal.SIGHUP)
     eventually(lambda: "no longer has any meters" in service.log)
-    more(service, 1, "second")
+    service.await_readings(1, "second")
     assert "homeassistant/device/esquirell_second/config" in retained(broker.port)
     second.stop()
 
@@ -354,7 +209,7 @@ def test_each_role_ends_cleanly_alone(start: Start, config: str, role: str) -> N
 
 def test_the_roles_apart_do_the_same(start: Start, config: str, broker: Mosquitto) -> None:
     services = [start(config, role) for role in ("beat", "bridge", "worker")]
-    more(services[0], 3)
+    services[0].await_readings(3)
 
     left = eventually(lambda: retained(broker.port))
     assert STATE in left

@@ -2,12 +2,12 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
+from support.captures import SERIES
 
 from esquirell import profiles
 from esquirell.domain.decoding import decode
@@ -20,8 +20,6 @@ START = datetime(2026, 11, 22, 10, 15, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
 COUNTING = Instrument("device", ("active_power", "energy_import"))
 PLUG = Instrument("plug", ("voltage", "current", "active_power"))
-SHARED = Path(__file__).resolve().parents[2].parent / "shared"
-SERIES = SHARED / "meters" / "series" / "zndb_gqmmtjclqb7reg5p_esquirell.jsonl"
 
 
 def kept(ledger: Ledger | None) -> Ledger | None:
@@ -195,7 +193,6 @@ def test_a_ledger_differs_only_when_more_than_the_time_has_changed() -> None:
     assert more.ledger.differs(first.ledger)
 
 
-@pytest.mark.skipif(not SERIES.exists(), reason="the recorded series is not here")
 def test_two_recorded_hours_come_out_as_counted() -> None:
     profile = profiles.find("owon_pc321")
     rows = [json.loads(line) for line in SERIES.read_text().splitlines()]

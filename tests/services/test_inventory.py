@@ -8,7 +8,7 @@ from support.commanding import Bench, from_file
 from esquirell.domain.command import Request
 from esquirell.domain.counters import GONE
 from esquirell.domain.errors import ConfigError
-from esquirell.services.judging import source_of
+from esquirell.services.ledgers import source_of
 
 KEY = "0123456789abcdef"
 NEW: dict[str, Any] = {"device_id": "bf77", "local_key": KEY, "name": "barn"}

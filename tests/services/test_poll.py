@@ -1,70 +1,16 @@
-import logging
+"""Which meters a poll reads, and when: side by side, joined, cut short."""
+
 import threading
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection
 from dataclasses import replace
-from typing import Any
 
 import pytest
-from support.fakes import Clock, Publisher, ReadingStore, Spool, Transport, meter, then
+from support.fakes import ReadingStore, meter
+from support.poll_bench import Bench
 from support.waiting import LIMIT_S, eventually
 
-from esquirell import profiles
-from esquirell.domain.decoding import Decoded
-from esquirell.domain.errors import MeterRejectedError, MeterUnreachableError
-from esquirell.domain.meter import Meter
-from esquirell.domain.reading import Ledger, payload
-from esquirell.services.delivery import Delivery, Saver
-from esquirell.services.poll import ON_DEMAND, SCHEDULED, TRIAL, USUAL_INTERVAL_S, Poller
-
-GONE = MeterUnreachableError("unreachable", "main does not answer at 127.0.0.1")
-
-LINE = {"push": "off", "oldest_s": 0}
-
-
-class Bench:
-    store: ReadingStore
-    make_store: type[ReadingStore] = ReadingStore
-
-    def __init__(self, **scripts: object) -> None:
-        self.transport = Transport(**scripts)
-        self.store = self.make_store()
-        self.spool = Spool()
-        self.saver = Saver(self.store, self.spool)
-        self.publisher = Publisher()
-        self.clock = Clock()
-        self.interval_s = USUAL_INTERVAL_S
-        self.poller = Poller(
-            self.transport,
-            profiles.Choices(),
-            Delivery(profiles.Choices(), self.saver, self.publisher),
-            self.clock,
-            lambda _: self.interval_s,
-        )
-
-
-def test_a_reading_is_stored_and_published_in_its_full_shape() -> None:
-    bench = Bench(main={"101": 2360, "103": -140, "137": 14})
-    outcome = bench.poller.poll([meter()])["main"]
-    assert outcome.payload() == {"status": "ok", "measured_at": "2026-11-22T10:15:00.000Z"}
-    (row,) = bench.store.rows.values()
-    assert row.values == {"voltage_a": 236.0, "active_power_a": -140.0}
-    assert row.diagnostics == {"DeviceStatus": 14} | LINE
-    ((published, keys),) = bench.publisher.readings
-    assert published == row
-    assert keys == profiles.find("owon_pc321").keys
-    ((_, status),) = bench.publisher.statuses
-    assert (status.state, status.failures, status.last_success) == ("online", 0, bench.clock.now)
-
-
-@pytest.mark.parametrize(("interval_s", "holds_s"), [(1.0, 60), (60.0, 180), (3600.0, 10_800)])
-def test_a_reading_says_for_how_long_it_holds(interval_s: float, holds_s: int) -> None:
-    bench = Bench(main={"101": 2360})
-    bench.interval_s = interval_s
-    bench.poller.poll([meter()])
-    bench.clock.advance(3600)
-    bench.interval_s = 30.0
-    bench.poller.poll([meter()])
-    assert [reading.holds_s for reading in bench.store.rows.values()] == [holds_s, 90]
+from esquirell.domain.reading import Ledger
+from esquirell.services.poll import ON_DEMAND, SCHEDULED, TRIAL
 
 
 def test_the_meters_are_read_side_by_side_and_a_dead_one_delays_no_other() -> None:
@@ -144,13 +90,13 @@ def test_a_poll_takes_what_was_read_just_before_and_no_read_that_ended_long_ago(
 
 def test_what_can_not_be_looked_up_is_not_known() -> None:
     bench = Bench(main={"101": 2360})
-    judging = bench.poller.judging
+    ledgers = bench.poller.ledgers
     bench.store.away = True
-    assert not judging.prepare(["main"])
-    assert judging.unknown(["main"]) == {"main"}
+    assert not ledgers.prepare(["main"])
+    assert ledgers.unknown(["main"]) == {"main"}
     bench.store.away = False
-    assert judging.prepare(["main"])
-    assert judging.unknown(["main"]) == set()
+    assert ledgers.prepare(["main"])
+    assert ledgers.unknown(["main"]) == set()
 
 
 class Watched(ReadingStore):
@@ -199,62 +145,6 @@ def test_a_poll_ends_soon_when_nobody_wants_it_any_more() -> None:
     bench.transport.close()
 
 
-def test_failures_are_counted_and_the_last_success_stays() -> None:
-    bench = Bench(main=then({"101": 2360}, GONE, GONE, {"101": 2361}))
-    states = []
-    for _ in range(4):
-        bench.poller.poll([meter()])
-        status = bench.publisher.statuses[-1][1]
-        states.append((status.state, status.failures, status.reason))
-        bench.clock.advance(60)
-    assert states == [
-        ("online", 0, None),
-        ("online", 1, "unreachable"),
-        ("offline", 2, "unreachable"),
-        ("online", 0, None),
-    ]
-    assert len(bench.store.rows) == 2
-    assert bench.store.kept["main"].last_success == max(at for _, at in bench.store.rows)
-
-
-def test_keys_seen_once_stay_in_the_shape_over_a_restart() -> None:
-    bench = Bench(main={"101": 2360})
-    bench.poller.poll([meter()])
-    plug = meter(profile="plug")
-    again = Poller(
-        Transport(main={"20": 2300}),
-        profiles.Choices(),
-        Delivery(profiles.Choices(), bench.saver, bench.publisher),
-        bench.clock,
-    )
-    again.poll([plug])
-    keys = bench.publisher.readings[-1][1]
-    assert {"voltage_a", "energy_export", "voltage", "current"} <= set(keys)
-
-
-def test_readings_wait_while_the_database_is_away() -> None:
-    bench = Bench(main=lambda: {"101": 2360})
-    bench.store.away = True
-    outcome = bench.poller.poll([meter()])["main"]
-    assert outcome.payload()["code"] == "unavailable"
-    assert bench.poller.waiting == 1
-    assert len(bench.publisher.readings) == 1
-    bench.store.away = False
-    bench.clock.advance(60)
-    assert bench.poller.poll([meter()])["main"].ok
-    assert len(bench.store.rows) == 2
-    assert bench.poller.waiting == 0
-
-
-def test_what_waits_is_stored_at_the_end() -> None:
-    bench = Bench(main={"101": 2360})
-    bench.store.away = True
-    bench.poller.poll([meter()])
-    bench.store.away = False
-    bench.poller.close()
-    assert len(bench.store.rows) == 1
-
-
 def test_a_trial_stores_and_publishes_nothing() -> None:
     bench = Bench(main={"101": 2360})
     assert bench.poller.poll([meter()], TRIAL)["main"].ok
@@ -284,99 +174,7 @@ def test_after_stop_no_read_begins_and_those_under_way_are_cut() -> None:
     assert bench.transport.closed.wait(LIMIT_S)
 
 
-def test_an_unexpected_error_with_one_meter_costs_no_other(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    bench = Bench(bad={"101": object()}, good={"101": 2360})
-    choices = bench.poller._profiles.decode
-
-    def decode(meter: Meter, answer: Mapping[str, Any]) -> Decoded:
-        if meter.name == "bad":
-            raise ZeroDivisionError
-        return choices(meter, answer)
-
-    bench.poller._profiles.decode = decode  # type: ignore[method-assign]
-    outcomes = bench.poller.poll([meter("bad"), meter("good")])
-    assert outcomes["good"].ok
-    assert outcomes["bad"].payload()["code"] == "internal"
-    assert "could not be understood" in caplog.text
-
-
-def test_a_failing_meter_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.INFO)
-    error = MeterRejectedError("wrong_key", "main refuses the local key")
-    bench = Bench(main=error)
-    for _ in range(3):
-        bench.poller.poll([meter()])
-    assert caplog.text.count("main refuses the local key") == 1
-
-
 def test_the_profiles_refresh_goes_to_the_meter() -> None:
     bench = Bench(plug={"20": 2300})
     bench.poller.poll([meter("plug", profile="plug")], ON_DEMAND)
     assert bench.transport.asked == [("plug", (18, 19, 20), True)]
-
-
-def test_a_profile_is_recognised_by_the_first_answer_and_remembered() -> None:
-    bench = Bench(main={"18": 81, "19": 83, "20": 2352})
-    plug = meter(profile="auto")
-    bench.poller.poll([plug])
-    bench.transport.scripts["main"] = {"20": 2360}
-    bench.poller.poll([plug])
-    assert [asked[1] for asked in bench.transport.asked] == [(), (18, 19, 20)]
-    (_, first), (latest, keys) = bench.publisher.readings
-    assert latest.values == {"voltage": 236.0}
-    assert first == keys == ("current", "active_power", "voltage", "energy_import")
-
-
-def test_a_warning_is_logged_when_it_comes_and_when_it_goes(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    caplog.set_level(logging.INFO)
-    bench = Bench(main=then(*[{"101": 236}] * 8, *[{"101": 2360}] * 8))
-    for _ in range(16):
-        bench.poller.poll([meter()])
-        bench.clock.advance(60)
-    assert caplog.text.count("meter main: voltage_a is not between 80 and 300") == 1
-    assert caplog.text.count("meter main: no longer: voltage_a is not between") == 1
-    published = [reading.values["voltage_a"] for reading, _ in bench.publisher.readings]
-    assert published == [23.6] * 8 + [236.0] * 8
-
-
-def test_a_clamp_put_on_backwards_is_turned_round() -> None:
-    answer = {"103": 100, "113": -40, "123": 20, "133": 80, "116": 100, "117": 700}
-    bench = Bench(main=answer)
-    bench.poller.poll([meter(invert=["b"])])
-    (row,) = bench.store.rows.values()
-    assert row.values == {
-        "active_power_a": 100.0,
-        "active_power_b": 40.0,
-        "active_power_c": 20.0,
-        "active_power": 160.0,
-        "energy_import_b": 7.0,
-        "energy_export_b": 1.0,
-    }
-
-
-def test_a_suspicious_counter_is_published_as_null() -> None:
-    bench = Bench(main=then({"131": 486_908}, {"131": 0}, {"131": 486_909}))
-    for _ in range(3):
-        bench.poller.poll([meter()])
-        bench.clock.advance(60)
-    shapes = [payload(reading, keys) for reading, keys in bench.publisher.readings]
-    assert [shape["energy_import"] for shape in shapes] == [4869.08, None, 4869.09]
-    held = (
-        "energy_import fell, or rose by more than can be: it is held back until more readings agree"
-    )
-    raw = {"energy_import": 0.0}
-    assert shapes[1]["diagnostics"] == LINE | {"raw_values": raw, "warnings": [held]}
-    assert shapes[2]["diagnostics"] == LINE
-
-
-def test_an_answer_that_measures_nothing_is_no_reading() -> None:
-    bench = Bench(main={"1": True, "9": 0})
-    outcome = bench.poller.poll([meter(profile="auto")])["main"].payload()
-    assert outcome["code"] == "no_data"
-    assert "nothing that is known to measure (DPs 1, 9)" in outcome["error"]
-    assert bench.store.rows == {}
-    assert bench.publisher.readings == []

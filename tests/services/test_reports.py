@@ -31,7 +31,7 @@ class Bench:
         self.uptime_s = 100.0
         self.reports = Reports(
             self.poller.intake,
-            self.poller.judging,
+            self.poller.ledgers,
             delivery,
             self.publisher,
             self.clock,
@@ -305,7 +305,7 @@ def test_what_a_meter_added_while_the_database_was_away_at_the_start_is_not_lost
         add(heir, plug, increment)
     assert all("energy_import" not in one.values for one, _ in heir.publisher.readings)
     heir.store.away = False
-    heir.poller.judging.prepare(["main"])
+    heir.poller.ledgers.prepare(["main"])
     add(heir, plug, 50)
     assert heir.publisher.readings[-1][0].values["energy_import"] == 0.2
 
@@ -330,7 +330,7 @@ def test_a_meter_that_was_removed_and_forgotten_begins_again(bench: Bench) -> No
     bench.store.rows.clear()
     bench.reports.flush()
     assert bench.store.rows == {}
-    bench.poller.judging.prepare(["main"])
+    bench.poller.ledgers.prepare(["main"])
     add(bench, plug, 30)
     last, _ = bench.publisher.readings[-1]
     assert last.values["energy_import"] == 0.0
@@ -341,7 +341,7 @@ def test_a_meter_that_was_removed_and_came_back_goes_on(bench: Bench) -> None:
     for increment in (100, 100):
         add(bench, plug, increment)
     bench.poller.forget(["main"])
-    bench.poller.judging.prepare(["main"])
+    bench.poller.ledgers.prepare(["main"])
     add(bench, plug, 30)
     last, _ = bench.publisher.readings[-1]
     assert last.values["energy_import"] == 0.13

@@ -7,7 +7,7 @@ from support.configuration import KEY, METER, ConfigurationFolder
 
 from esquirell.settings import secret_files
 from esquirell.settings.layers import Table
-from esquirell.settings.places import Places
+from esquirell.settings.origins import Origins
 
 INLINE = "[mqtt]\nusername = 'u'\npassword = 'inline'\n"
 FILE = "[mqtt]\nusername = 'u'\npassword_file = 'pw'\n"
@@ -94,7 +94,7 @@ def test_systemd_comes_before_the_container(folder: ConfigurationFolder) -> None
     folder.put("container/redis__password", "three")
     where = [folder.path / "systemd", folder.path / "container", folder.path / "none"]
     tables: Table = {"mqtt": {}, "redis": {}, "flower": {}}
-    secret_files.resolve(tables, where, Places("file"))
+    secret_files.resolve(tables, where, Origins("file"))
     assert tables == {
         "mqtt": {"password": SecretStr("one")},
         "redis": {"password": SecretStr("three")},

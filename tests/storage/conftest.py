@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 from support.db_postgres import PostgresServer, running_postgres
+from support.polled_house import House
 from support.statistics import Workshop
 
 from esquirell.storage.database import Database
@@ -82,3 +83,8 @@ def database(request: pytest.FixtureRequest) -> Database:
 @pytest.fixture
 def shop(database: Database) -> Workshop:
     return Workshop(database)
+
+
+@pytest.fixture
+def house(database: Database) -> House:
+    return House(database)

@@ -10,7 +10,8 @@ from esquirell.domain.errors import UnavailableError
 from esquirell.domain.reading import MeterStatus
 from esquirell.storage import quick_query
 from esquirell.storage.commands import CommandLog
-from esquirell.storage.database import DamagedError, Database
+from esquirell.storage.database import Database
+from esquirell.storage.errors import DamagedError
 from esquirell.storage.readings import Readings
 
 

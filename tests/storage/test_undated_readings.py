@@ -245,9 +245,9 @@ def test_what_was_reported_without_a_time_counts_once_when_its_period_ends(
     house.boot(datetime(1970, 1, 1, tzinfo=UTC))
     poller = house.poller
     reports = Reports(
-        poller.intake, poller.judging, poller.delivery, house.publisher, lambda: house.clock.now
+        poller.intake, poller.ledgers, poller.delivery, house.publisher, lambda: house.clock.now
     )
-    poller.judging.prepare(["plug"])
+    poller.ledgers.prepare(["plug"])
     for increments in ({"17": 100}, {"17": 100}, {}):
         house.poll(1)
         reports.reported(plug, RawDatapoints(PLUG, push="on", increments=increments))

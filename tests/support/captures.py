@@ -9,7 +9,8 @@ from typing import Any
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 METERS = FIXTURES / "meters"
 NO_METERS = FIXTURES / "no_meters"
-SERIES = FIXTURES / "series"
+# A three-phase meter, read once a minute for two hours; one answer is partial.
+SERIES = FIXTURES / "series" / "zndb_gqmmtjclqb7reg5p.jsonl"
 
 
 @dataclass(frozen=True, slots=True)

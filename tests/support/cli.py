@@ -68,6 +68,18 @@ def esquirell_process(*arguments: str, folder: Path | None = None) -> Said:
     return Said(done.returncode, done.stdout, done.stderr)
 
 
+def findings() -> dict[str, tuple[str, str, str | None]]:
+    """Return mark, message and remedy of each check; the worse, where there are several."""
+    told = esquirell("doctor", "--json")
+    found = {}
+    for one in sorted(told.json, key=lambda one: (one["ok"], one["remedy"] is None), reverse=True):
+        assert [*one] == ["check", "ok", "message", "remedy"]
+        mark = "fault" if not one["ok"] else "advice" if one["remedy"] else "fine"
+        found[one["check"]] = (mark, one["message"], one["remedy"])
+    assert told.code == (1 if any(mark == "fault" for mark, *_ in found.values()) else 0)
+    return found
+
+
 class Home:
     """A working directory with a configuration and, if `store` is called, a database."""
 

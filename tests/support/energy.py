@@ -12,7 +12,7 @@ from support.statistics import Workshop
 from esquirell.domain.periods import Calendar
 from esquirell.domain.reading import Outcome, Reading
 from esquirell.services.delivery import Saver
-from esquirell.services.judging import Judging
+from esquirell.services.ledgers import Ledgers
 from esquirell.services.statuses import Statuses
 from esquirell.services.timekeeping import Dating, Timekeeper
 from esquirell.storage.corrections.store import EVER, Corrections
@@ -92,7 +92,7 @@ class House:
         store = Readings(self.database)
         self.saver = Saver(store, spool, dating)
         self.statuses = Statuses(store)
-        self.judging = Judging(store, self.timekeeper, self.statuses.newest)
+        self.ledgers = Ledgers(store, self.timekeeper, self.statuses.newest)
 
     def lives(self, events: Sequence[Event]) -> None:
         for event in events:
@@ -180,10 +180,10 @@ class House:
     def _take(self, kwh: float | None, *, late: bool = False) -> None:
         values = {"active_power": 100.0} | ({} if kwh is None else {KEY: kwh})
         one = meter(device_id=self.device)
-        self.saver.date_waiting(self.judging, self.statuses)
-        self.judging.prepare(["main"])
+        self.saver.date_waiting(self.ledgers, self.statuses)
+        self.ledgers.prepare(["main"])
         taken = Reading("main", self.clock.now, values, holds_s=180)
-        judged = self.judging.judge(taken, one, (KEY, "active_power"))
+        judged = self.ledgers.judge(taken, one, (KEY, "active_power"))
         statuses = self.statuses.after({"main": Outcome(judged)}, {"main": (KEY,)})
         if late and not judged.undated and judged.ledger:
             # Its ledger is there, as that of the next reading goes on from it.

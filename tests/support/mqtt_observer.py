@@ -102,6 +102,11 @@ class Observer:
             self._news.notify_all()
 
 
+def is_end(seen: Seen) -> bool:
+    """Whether a command's answer is its last one."""
+    return bool(seen.json["status"] != "accepted")
+
+
 def retained(port: int, topic_filter: str = "#") -> dict[str, bytes]:
     """Return what the broker holds for those who come anew."""
     end = "esquirell-tests/end-of-retained"

@@ -9,10 +9,15 @@ from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
+from support.waiting import eventually
+
 from esquirell.tuya.simulator import SimulatedMeter
 
 KEY = "0123456789abcdef"
 END_S = 60.0
+PLAIN = (sys.executable, "-m", "esquirell")
+# Its bridge looks for news ten times as often: for tests of what it sees, not of how soon.
+QUICK = (sys.executable, "-P", str(Path(__file__).with_name("quick_esquirell.py")))
 
 DPS = {"101": 2361, "103": -140, "131": 106421, "133": -484, "135": 50, "137": 14}
 
@@ -26,24 +31,28 @@ def simulated(name: str = "main", version: str = "3.4", port: int = 0) -> Simula
 class Service:
     """One process of a role, with a folder of its own; `log` is what it wrote."""
 
-    def __init__(self, folder: Path, config: str, role: str = "run", name: str = "run") -> None:
+    def __init__(
+        self,
+        folder: Path,
+        config: str,
+        role: str = "run",
+        name: str = "run",
+        program: Sequence[str] = PLAIN,
+    ) -> None:
         self.folder = folder
         self.config = folder / "esquirell.toml"
         self.config.write_text(config)
         self.config.chmod(0o600)
         self.database = folder / "data" / "esquirell.db"
+        self._program = program
         self._role = role
         self.environment: dict[str, str] = {}
         self._log = folder / f"{name}.log"
         self.process: subprocess.Popen[bytes] | None = None
 
-    @property
-    def program(self) -> list[str]:
-        return [sys.executable, "-m", "esquirell"]
-
     def start(self, output: int | None = None) -> None:
         """Start the process; what it writes goes to its log, or to a file descriptor."""
-        command = [*self.program, "--config", str(self.config)]
+        command = [*self._program, "--config", str(self.config)]
         with self._log.open("ab") as log:
             self.process = subprocess.Popen(
                 [*command, *self._role.split()],
@@ -90,6 +99,11 @@ class Service:
     def readings(self, meter: str = "main") -> int:
         query = "SELECT measured_at FROM reading JOIN meter ON id = meter_id WHERE name = ?"
         return len(self.rows(query, meter))
+
+    def await_readings(self, count: int, meter: str = "main") -> None:
+        """Wait until so many more readings of a meter are stored."""
+        before = self.readings(meter)
+        eventually(lambda: self.readings(meter) >= before + count, what=lambda: self.log)
 
 
 def configuration(

@@ -4,7 +4,8 @@ from sqlalchemy import text
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DBAPIError
 
-from esquirell.storage.database import Database, translated
+from esquirell.storage.database import Database
+from esquirell.storage.errors import translated
 
 # Any number other than that of the upgrades.
 _ADVISORY_LOCK = 7_283_652

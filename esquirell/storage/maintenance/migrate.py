@@ -14,7 +14,8 @@ from sqlalchemy.exc import DBAPIError
 
 from esquirell.domain.errors import ConfigError, UnavailableError
 from esquirell.storage import sqlite
-from esquirell.storage.database import DamagedError, Database
+from esquirell.storage.database import Database
+from esquirell.storage.errors import DamagedError
 from esquirell.storage.maintenance.revision import (
     EXIT_CONFIG,
     EXIT_UNAVAILABLE,

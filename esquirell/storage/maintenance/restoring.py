@@ -11,7 +11,8 @@ from sqlalchemy.engine import URL
 from esquirell import whole_file
 from esquirell.domain.errors import ConfigError, UnavailableError
 from esquirell.storage import sqlite
-from esquirell.storage.database import DamagedError, Database, translated
+from esquirell.storage.database import Database
+from esquirell.storage.errors import DamagedError, translated
 from esquirell.storage.maintenance.care import damages, sqlite_file
 from esquirell.storage.maintenance.revision import read_revision
 

@@ -7,7 +7,7 @@ from esquirell.broker.connection import Client, RedisError, unavailable
 PREFIX = "esquirell:places:"
 
 
-class Places:
+class RememberedDirectories:
     """Remembers the state directories of this machine. All methods raise UnavailableError."""
 
     def __init__(self, client: Client, host: str = "") -> None:

@@ -5,7 +5,7 @@ Route = tuple[str, ...]
 LONGEST_NAME = 80
 
 
-class Places:
+class Origins:
     """Which settings came from an environment variable; all others came from the file.
 
     A route leads to a table or a key: `("mqtt", "port")`, `("meters", "main")`; that of the top of

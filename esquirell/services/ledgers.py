@@ -1,4 +1,4 @@
-"""Judging readings by what is remembered of their meter."""
+"""Ledgers readings by what is remembered of their meter."""
 
 import hashlib
 import logging
@@ -33,7 +33,7 @@ def _no_reading() -> None:
     """Start without any reading."""
 
 
-class Judging:
+class Ledgers:
     """Keeps the ledgers of the meters: those stored, and those that go on from them here.
 
     A ledger is stored together with the reading that it follows from, so that neither is there

@@ -1,0 +1,109 @@
+"""The Redis that a service starts for itself."""
+
+from pathlib import Path
+
+import pytest
+import redis
+from support.waiting import eventually
+
+from esquirell.daemon.redis_server import RedisServer, find_redis
+from esquirell.domain.errors import ConfigError
+
+
+def test_an_own_redis_starts_answers_and_ends(tmp_path: Path) -> None:
+    server = RedisServer(tmp_path / "redis.sock")
+    server.start()
+    assert server.alive
+    assert (tmp_path / "redis.sock").stat().st_mode & 0o077 == 0
+    server.stop()
+    assert not (tmp_path / "redis.sock").exists()
+    assert not server.alive
+
+
+def test_an_orphan_of_a_killed_service_is_replaced(tmp_path: Path) -> None:
+    orphan, server = RedisServer(tmp_path / "redis.sock"), RedisServer(tmp_path / "redis.sock")
+    orphan.start()
+    server.start()
+    eventually(lambda: not orphan.alive)
+    assert server.alive
+    server.stop()
+
+
+def test_an_own_redis_whose_socket_was_deleted_is_restarted(tmp_path: Path) -> None:
+    server = RedisServer(tmp_path / "redis.sock")
+    server.start()
+    (tmp_path / "redis.sock").unlink()
+    server.keep_running()
+    with redis.Redis(unix_socket_path=str(tmp_path / "redis.sock")) as client:
+        assert client.ping()
+    server.stop()
+
+
+def test_an_own_redis_waits_for_its_directory(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    home, aside = tmp_path / "data", tmp_path / "aside"
+    home.mkdir()
+    server = RedisServer(home / "redis.sock")
+    server.start()
+    home.rename(aside)
+    for _ in range(3):
+        server.keep_running()
+    assert server.alive
+    assert not home.exists()
+    assert caplog.text.count(f"the state directory {home} is gone") == 1
+    # As after a disk was exchanged: the directory is there, and nothing of ours in it.
+    home.mkdir()
+    server.keep_running()
+    with redis.Redis(unix_socket_path=str(home / "redis.sock")) as client:
+        assert client.ping()
+    server.stop()
+
+
+def test_an_own_redis_that_can_not_start_is_said_once_and_tried_again(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    home = tmp_path / "data"
+    home.mkdir()
+    server = RedisServer(home / "redis.sock")
+    server.start()
+    server.stop()
+    # In place of its log is something that can't be written, as on a disk that is read-only.
+    (home / "redis.log").unlink()
+    (home / "redis.log").mkdir()
+    for _ in range(3):
+        assert server.keep_running() == 1.0
+    assert caplog.text.count("has died") == caplog.text.count("can't be started") == 1
+    (home / "redis.log").rmdir()
+    server.keep_running()
+    assert server.alive
+    server.stop()
+
+
+def test_an_own_redis_starts_beside_damaged_files_of_one(tmp_path: Path) -> None:
+    """One that was asked to save by hand, and a power cut while it did."""
+    for name in ("dump.rdb", "redis.rdb"):
+        (tmp_path / name).write_bytes(bytes(512))
+    server = RedisServer(tmp_path / "redis.sock")
+    server.start()
+    assert server.alive
+    server.stop()
+
+
+@pytest.mark.parametrize("name", ["redis.sock", "redis.log"])
+def test_what_stands_in_the_place_of_a_file_of_redis_is_named(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).mkdir()
+    server = RedisServer(tmp_path / "redis.sock")
+    with pytest.raises(ConfigError, match=f"{name}: Is a directory"):
+        server.start()
+    server.stop()
+
+
+def test_a_redis_that_can_not_start_is_explained(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="did not start: see"):
+        RedisServer(tmp_path / ("long" * 40)).start()
+
+
+def test_a_redis_is_found_without_a_path(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    assert Path(find_redis()).exists()

@@ -1,0 +1,28 @@
+"""A poller with fakes around it."""
+
+from support.fakes import Clock, Publisher, ReadingStore, Spool, Transport
+
+from esquirell import profiles
+from esquirell.services.delivery import Delivery, Saver
+from esquirell.services.poll import USUAL_INTERVAL_S, Poller
+
+
+class Bench:
+    store: ReadingStore
+    make_store: type[ReadingStore] = ReadingStore
+
+    def __init__(self, **scripts: object) -> None:
+        self.transport = Transport(**scripts)
+        self.store = self.make_store()
+        self.spool = Spool()
+        self.saver = Saver(self.store, self.spool)
+        self.publisher = Publisher()
+        self.clock = Clock()
+        self.interval_s = USUAL_INTERVAL_S
+        self.poller = Poller(
+            self.transport,
+            profiles.Choices(),
+            Delivery(profiles.Choices(), self.saver, self.publisher),
+            self.clock,
+            lambda _: self.interval_s,
+        )
