@@ -20,8 +20,8 @@ need_python() {
     "$python" -c 'import ensurepip, venv' 2>/dev/null || missing="$missing python3-venv"
     install_packages
     "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' ||
-        fail "$($python --version) is too old; esquirell needs Python 3.11, as Debian 12 and Ubuntu 24.04 have it," \
-            "or newer; another one: PYTHON=python3.12 $0"
+        fail "$($python --version) is too old; esquirell needs Python 3.11, as in Debian 12 and Ubuntu 24.04," \
+            "or newer; if another one is installed: PYTHON=python3.12 $0"
 }
 
 # need_command COMMAND PACKAGE: note the package if the command is not there.
@@ -31,17 +31,17 @@ need_command() {
 
 install_packages() {
     [ -n "$missing" ] || return 0
-    command -v apt-get >/dev/null || fail "please install:$missing"
+    command -v apt-get >/dev/null || fail "install these first:$missing"
     root=""
     if [ "$(id -u)" != 0 ]; then
-        command -v sudo >/dev/null || fail "please run as root: apt install$missing"
+        command -v sudo >/dev/null || fail "run as root: apt install$missing"
         root=sudo
     fi
     say "installing from the system's packages:$missing"
     output=$(mktemp)
     $root env DEBIAN_FRONTEND=noninteractive sh -c \
         "apt-get update -q && apt-get install -q -y --no-install-recommends $missing" \
-        >"$output" 2>&1 || { cat "$output" >&2; fail "this could not be installed; please run as root: apt install$missing"; }
+        >"$output" 2>&1 || { cat "$output" >&2; fail "the installation failed; run as root: apt install$missing"; }
     rm -f "$output"
     missing=""
 }
@@ -52,5 +52,5 @@ is_installed() {
 }
 
 make_venv() {
-    .venv/bin/python -m pip --version >/dev/null 2>&1 || { say "making a virtual environment in .venv"; "$python" -m venv --clear .venv; }
+    .venv/bin/python -m pip --version >/dev/null 2>&1 || { say "creating a virtual environment in .venv"; "$python" -m venv --clear .venv; }
 }

@@ -127,6 +127,7 @@ def exchange(
     The counter of another device starts again, and the sum continues from there. That of the same
     device, paired again, continues: what it counted in between is part of the sum.
     """
+    _refuse_defined(call, name)
     fields = {"name": name} | _given(given)
     if "device_id" not in fields:
         fields["device_id"] = _asked("Device id of the new device")
@@ -143,7 +144,7 @@ def exchange(
 @pass_call
 def remove(call: Call, name: str, *, forget: bool, yes: bool) -> None:
     """Remove a meter that was added; its history stays without --forget."""
-    call.meters([name])
+    _refuse_defined(call, name)
     if not yes and sys.stdin.isatty():
         history = "and its whole history" if forget else "but keep its history"
         click.confirm(f"Remove {name} {history}?", abort=True)
@@ -153,6 +154,16 @@ def remove(call: Call, name: str, *, forget: bool, yes: bool) -> None:
         return
     gone = f"; {done['forgotten']} readings of it are gone" if forget else "; its history stays"
     say(f"{name}: removed{gone}")
+
+
+def _refuse_defined(call: Call, name: str) -> None:
+    """Raise, before the first question, if a meter is unknown or its settings are not ours."""
+    call.meters([name])
+    if name not in call.settings.added:
+        raise ConfigError(
+            f"{name} is defined in {call.settings.source or 'the environment'}: change it there; "
+            "its history stays with its name"
+        )
 
 
 def _added(call: Call, fields: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -47,7 +47,9 @@ def demo(
         click.echo(error.log, nl=False, err=True)
         raise
     took = time.monotonic() - began
-    say(f"{tally} in {took:.0f} s; nothing is left behind")
+    late = tally.stored - tally.published
+    rest = f" ({late} came while the service stopped: stored only)" if late > 0 else ""
+    say(f"{tally} in {took:.0f} s{rest}; nothing is left behind")
 
 
 @click.command("watch", cls=Command)

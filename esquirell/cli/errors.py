@@ -73,6 +73,8 @@ def _spelled(error: UnicodeError) -> tuple[str, int]:
 def _explain(error: BaseException, *, debug: bool) -> int:
     if debug:
         traceback.print_exception(error)
+    if isinstance(error, click.Abort | KeyboardInterrupt) and sys.stderr.isatty():
+        click.echo(err=True)  # the terminal shows ^C behind the question
     sentence, code = _judge(error)
     complain(sentence)
     return code
@@ -101,13 +103,25 @@ def _misuse(error: click.UsageError) -> str:
             meant = f"; did you mean {error.possibilities[0]!r}?" if error.possibilities else ""
             return f"there is no option {error.option_name!r}{meant}"
         case click.MissingParameter():
-            return error.format_message().removesuffix(".")
-        case click.BadParameter(param=click.Option() as option):
-            return f"{option.opts[0]}: {sentence}"
-        case click.BadParameter(param=click.Parameter() as argument):
-            return f"{argument.human_readable_name.upper()}: {sentence}"
+            return f"{_named(error.param)} is missing"
+        case click.BadParameter(param=click.Parameter(type=click.Path()) as parameter):
+            return f"{_named(parameter)}: {sentence.removeprefix('File ')}"
+        case click.BadParameter(
+            param=click.Parameter(type=click.types.IntParamType()) as parameter
+        ):
+            whole = sentence.replace("a valid integer", "a whole number")
+            return f"{_named(parameter)}: {whole}"
+        case click.BadParameter(param=click.Parameter() as parameter):
+            return f"{_named(parameter)}: {sentence}"
         case _:
             return error.format_message().removesuffix(".")
+
+
+def _named(parameter: click.Parameter | None) -> str:
+    """Return an option or argument as it is typed, or as its help names it."""
+    if isinstance(parameter, click.Option):
+        return parameter.opts[0]
+    return (parameter and parameter.human_readable_name.upper()) or "an argument"
 
 
 def _unexpected(error: BaseException) -> tuple[str, int]:

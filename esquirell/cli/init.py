@@ -40,14 +40,15 @@ _PROTOCOLS = get_args(ProtocolVersion)
 _LONGEST_ID = 64
 OPENING = (
     "This writes {output} and one file for each secret, readable by you only, into {folder}.\n"
-    "It asks for {asked}, and tries each answer at once.\n"
+    "It asks for {asked}, and checks each answer at once.\n"
     "Ctrl-C writes nothing.\n"
 )
 OWN_HOSTS = ("localhost", "127.0.0.1", "::1")
-NO_BROKER = (
-    "Home Assistant's broker is at the address of Home Assistant; without any: "
-    "sudo apt install mosquitto"
+BROKER = (
+    "MQTT broker: Home Assistant's Mosquitto has the address of Home Assistant, and takes the name "
+    "and password of any Home Assistant user."
 )
+NO_BROKER = "No broker runs on this machine. To install one: sudo apt install mosquitto"
 REDIS = ("localhost", 6379)
 LOOK_S = 0.5
 # Set for containers: the file leaves them out, and nobody is asked.
@@ -124,13 +125,19 @@ def _redis_url() -> str | None:
     if REDIS_GIVEN in os.environ:
         say(f"Redis: set by {REDIS_GIVEN} in the environment")
         return None
-    try:
-        socket.create_connection(REDIS, LOOK_S).close()
-    except OSError:
+    if not _listens(*REDIS):
         _say_which_starts()
         return EMBEDDED
     say("Redis: the one that runs on this machine is used")
     return RedisSettings().url
+
+
+def _listens(host: str, port: int) -> bool:
+    try:
+        socket.create_connection((host, port), LOOK_S).close()
+    except OSError:
+        return False
+    return True
 
 
 def _say_which_starts() -> None:
@@ -194,10 +201,12 @@ def _mqtt() -> MqttSettings | None:
 
 
 def _ask_mqtt() -> MqttSettings:
+    if sys.stdin.isatty():
+        say(BROKER)
     mqtt = _ask_broker(MqttSettings())
     while sys.stdin.isatty() and (trouble := guide.broker_trouble(mqtt)):
-        warn(trouble)
-        if mqtt.host in OWN_HOSTS:
+        warn(trouble.replace(" in [mqtt]", ""))  # the file is not written yet
+        if mqtt.host in OWN_HOSTS and not _listens(mqtt.host, mqtt.port):
             say(NO_BROKER)
         if not click.confirm("Change these answers?", default=True):
             break

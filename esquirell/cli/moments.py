@@ -6,6 +6,8 @@ from zoneinfo import ZoneInfo
 from esquirell.cli.call import misuse
 from esquirell.domain.periods import moment
 
+# How long ago now was.
+NOW = "0s"
 SHOWN = "%Y-%m-%d %H:%M:%S"
 
 
@@ -21,7 +23,8 @@ def span_of(since: str, until: str, zone: str) -> tuple[datetime, datetime]:
     """Parse the times of --since and --until. Raises UsageError."""
     begin, end = moment_of("--since", since, zone), moment_of("--until", until, zone)
     if begin > end:
-        raise misuse(f"--since {since} lies after --until {until}: there is nothing in between")
+        end_named = "now" if until == NOW else f"--until {until}"
+        raise misuse(f"--since {since} lies after {end_named}: there is nothing in between")
     return begin, end
 
 

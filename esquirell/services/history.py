@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal, Protocol, get_args
 
 from esquirell.domain.clock import Clock
 from esquirell.domain.errors import CommandError
-from esquirell.domain.nearest import nearest
+from esquirell.domain.nearest import similar
 from esquirell.domain.periods import Calendar, Resolution
 from esquirell.domain.quantity import QUANTITIES, is_quantity_key
 from esquirell.domain.reading import MeterStatus, iso
@@ -270,9 +270,9 @@ def _keys(wanted: str, measured: set[str]) -> Iterator[str]:
         yield wanted
         return
     if not is_quantity_key(wanted):
-        closest = nearest(wanted, {*QUANTITIES, *measured})
-        sentence = f"quantity: {wanted!r} is not a quantity; did you mean {closest!r}?"
-        raise CommandError("invalid_payload", sentence)
+        meant = similar(wanted, {*QUANTITIES, *measured})
+        hint = f"did you mean {meant!r}?" if meant else f"known: {', '.join(QUANTITIES)}"
+        raise CommandError("invalid_payload", f"quantity: {wanted!r} is not a quantity; {hint}")
     parts = [key for key in sorted(measured) if quantity_of(key).key == wanted]
     yield from [wanted] if wanted in measured or not parts else parts
 

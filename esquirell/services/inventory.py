@@ -155,7 +155,7 @@ class Inventory:
         if name not in known.added:
             raise CommandError(
                 "invalid_payload",
-                f"{name} stands in the configuration file of the service: change it there",
+                f"{name} is defined in the configuration file: change it there",
             )
         return _guarded(lambda: self.files.read(name))
 

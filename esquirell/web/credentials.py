@@ -48,7 +48,7 @@ class Credentials:
         """Set another password; every session ends. Raises ConfigError."""
         if self._configured:
             raise ConfigError(
-                "the page's password stands in the configuration: change password in [web] there"
+                "the page's password is set in the configuration: change password in [web] there"
             )
         if len(password) < SHORTEST_PAGE_PASSWORD:
             raise ConfigError(

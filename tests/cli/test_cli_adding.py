@@ -194,7 +194,7 @@ def test_what_stands_in_the_configuration_is_not_changed(home: Home, key: str) -
     for words in (("set", "main", "--label", "x"), ("remove", "main", "--yes")):
         said = esquirell("meters", *words)
         assert said.code == 2
-        assert "stands in the configuration file" in said.sentence
+        assert said.sentence.startswith("main is defined in ")
     said = esquirell("meters", "add", "main", "--device-id", "x", "--key-file", key, "--no-test")
     assert said.code == 1
     assert "there is a meter main already" in said.sentence

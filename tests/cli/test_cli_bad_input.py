@@ -81,8 +81,14 @@ def test_no_meter_at_all(home: Home) -> None:
             ("readings", "--qantity", "x"),
             "there is no option '--qantity'; did you mean '--quantity",
         ),
-        (("schedule", "add", "x", "--every", "often"), "--every: 'often' is not a valid integer"),
-        (("meters", "show"), "Missing argument 'NAME' (see "),
+        (("schedule", "add", "x", "--every", "often"), "--every: 'often' is not a whole number"),
+        (("meters", "show"), "NAME is missing (see "),
+        (("db", "readings", "remove"), "--meter is missing (see "),
+        (("restore", "nothing"), "FILE: 'nothing' does not exist (see "),
+        (
+            ("readings", "--since", "2100-01-01"),
+            "--since 2100-01-01 lies after now: there is nothi",
+        ),
     ],
 )
 def test_what_is_misspelt_is_named_with_what_may_be_meant(

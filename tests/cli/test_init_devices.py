@@ -149,7 +149,7 @@ def test_in_a_container_the_environment_sets_the_servers(
     with Terminal([*COMMAND, "--from-devices", "devices.json"]) as terminal:
         terminal.answer("Read each of them once now?", "n")
         assert terminal.finish() == 0
-    assert "It asks for your meters, and tries" in terminal.text
+    assert "It asks for your meters, and checks" in terminal.text
     assert "MQTT: set by ESQUIRELL_MQTT__HOST in the environment" in terminal.text
     assert "docker compose restart worker beat bridge web" in " ".join(terminal.text.split())
     written = tomllib.loads((folder / "esquirell.toml").read_text())

@@ -174,7 +174,7 @@ def test_meters_of_the_configuration_file_are_left_alone(bench: Bench, command: 
     fields = {"meter/set": {"label": "x"}, "meter/exchange": NEW | {"name": "main"}}
     code, sentence = refusal(bench, command, **({"name": "main"} | fields.get(command, {})))
     assert code == "invalid_payload"
-    assert "stands in the configuration file" in sentence
+    assert "is defined in the configuration file" in sentence
     assert refusal(bench, command, **(fields.get(command, {}) | {"name": "nobody"}))[0] == (
         "unknown_meter"
     )
