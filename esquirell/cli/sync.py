@@ -104,9 +104,9 @@ def _write_added(state_dir: Path, compared: Sequence[Comparison]) -> list[Path]:
         }
         changes = {key: value for key, value in values.items() if value is not None}
         if changes:
-            written.append(
-                files.put(comparison.meter.name, files.read(comparison.meter.name) | changes)
-            )
+            with files.alone():
+                known = files.read(comparison.meter.name)
+                written.append(files.put(comparison.meter.name, known | changes))
     return written
 
 

@@ -290,5 +290,5 @@ def _say_open(found: Recognised, answer: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _say_unknown(answer: Mapping[str, Any]) -> str:
-    sent = ", ".join(list(answer)[:20]) or "no datapoint"
-    return f"the product is unknown, which sent {sent}: set product_id, mapping_file or profile"
+    sent = f"DP {', '.join(list(answer)[:20])}" if answer else "no datapoint"
+    return f"the product is unknown; it sent {sent}: set product_id, mapping_file or profile"

@@ -2,7 +2,8 @@
 
 import ipaddress
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -31,6 +32,10 @@ Result = TypeVar("Result")
 
 class MeterFiles(Protocol):
     """Keeps the files of the meters. Raises ConfigError for what would not load."""
+
+    def alone(self) -> AbstractContextManager[None]:
+        """Keep everybody else on this machine from changing the files meanwhile."""
+        ...
 
     def put(self, name: str, table: Mapping[str, Any]) -> Path:
         """Write the file of a meter; return where it lies."""
@@ -93,42 +98,42 @@ class Inventory:
 
     def add(self, new: NewMeter) -> Table:
         """Add a meter."""
-        known = self.known()
-        if new.name in known.names:
-            raise CommandError("already_exists", f"there is a meter {new.name} already")
-        meter = _meter(new.name, new.table)
-        self._refuse_double(meter, known)
+        meter = self._new(new)
         reading = self.read(meter, new.device) if new.test else None
-        self._note(meter, new)
         often = new.test and new.publish_every is None and self.reports_often(meter)
         pace = {"publish_every": CALM_PUBLISH_EVERY_S} if often else {}
-        return self._saved(meter, new.table | pace, reading) | {"reports_often": often}
+        with self._alone():
+            # Somebody else may have added it while it was read.
+            meter = self._new(new)
+            self._note(meter, new)
+            return self._saved(meter, new.table | pace, reading) | {"reports_often": often}
 
     def change(self, change: MeterChange) -> Table:
         """Change settings of a meter."""
         if not change.table:
             raise CommandError("invalid_payload", "name at least one setting to change")
-        table = self._table(change.name) | change.table
-        meter = _meter(change.name, table)
-        self._refuse_double(meter, self.known())
-        self._note(meter, change)
-        return self._saved(meter, table, None)
+        with self._alone():
+            table = self._table(change.name) | change.table
+            meter = _meter(change.name, table)
+            self._refuse_double(meter, self.known())
+            self._note(meter, change)
+            return self._saved(meter, table, None)
 
     def exchange(self, exchange: MeterExchange) -> Table:
         """Put another device in the place of a meter's."""
         if exchange.device_id is None:
             raise CommandError("invalid_payload", "device_id: the new device's id is missing")
-        kept = _without(self._table(exchange.name), OF_THE_DEVICE)
-        table = kept | exchange.table
-        meter = _meter(exchange.name, table)
-        self._refuse_double(meter, self.known())
+        meter, _ = self._exchanged(exchange)
         reading = self.read(meter, exchange.device) if exchange.test else None
-        self._note(meter, exchange)
-        if exchange.counter != "auto":
-            anew = exchange.counter == "anew"
-            source = GONE if anew else source_of(meter.device_id, meter.invert)
-            self.hand_over(meter.name, source)
-        return self._saved(meter, table, reading)
+        with self._alone():
+            # Somebody else may have changed its label while it was read.
+            meter, table = self._exchanged(exchange)
+            self._note(meter, exchange)
+            if exchange.counter != "auto":
+                anew = exchange.counter == "anew"
+                source = GONE if anew else source_of(meter.device_id, meter.invert)
+                self.hand_over(meter.name, source)
+            return self._saved(meter, table, reading)
 
     def remove(self, removal: MeterRemoval) -> Table:
         """Remove a meter; its history stays unless it is to be forgotten."""
@@ -139,10 +144,33 @@ class Inventory:
                 "invalid_payload",
                 f"the schedule {readers[0]} reads {removal.name}: change that first",
             )
-        _guarded(lambda: self.files.remove(removal.name))
-        self.taken_over()
+        with self._alone():
+            _guarded(lambda: self.files.remove(removal.name))
+            self.taken_over()
         forgotten = self.forget(removal.name) if removal.forget else 0
         return {"name": removal.name, "forgotten": forgotten}
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Keep others from changing a meter between the look at its file and the writing."""
+        with ExitStack() as stack:
+            _guarded(lambda: stack.enter_context(self.files.alone()))
+            yield
+
+    def _new(self, new: NewMeter) -> Meter:
+        known = self.known()
+        if new.name in known.names:
+            raise CommandError("already_exists", f"there is a meter {new.name} already")
+        meter = _meter(new.name, new.table)
+        self._refuse_double(meter, known)
+        return meter
+
+    def _exchanged(self, exchange: MeterExchange) -> tuple[Meter, Table]:
+        """Return the meter with its next device, and the table that is to be its file."""
+        table = _without(self._table(exchange.name), OF_THE_DEVICE) | exchange.table
+        meter = _meter(exchange.name, table)
+        self._refuse_double(meter, self.known())
+        return meter, table
 
     def _table(self, name: str) -> Table:
         """Return the settings of a meter that was added here."""

@@ -1,13 +1,16 @@
 """Writing the files of meters that are added while the service runs."""
 
+import fcntl
+import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from esquirell.domain.errors import ConfigError
 from esquirell.settings import private_files
-from esquirell.settings.added_meters import Edit, file_of
+from esquirell.settings.added_meters import Edit, file_of, folder_of
 from esquirell.settings.loading import load
 
 _HEAD = "# A meter of esquirell, added with the page or `esquirell meters add`.\n\n"
@@ -25,6 +28,21 @@ class MeterFiles:
     def file(self, name: str) -> Path:
         """Return the file of a meter, whether or not it exists."""
         return file_of(self._state_dir, name)
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Keep other threads and processes from changing the files meanwhile (flock(2))."""
+        folder = folder_of(self._state_dir)
+        try:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        except OSError as error:
+            raise ConfigError(f"{folder} can't be used: {error.strerror}") from error
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(descriptor)
 
     def put(self, name: str, table: Mapping[str, Any]) -> Path:
         """Write the file of a meter; return its path."""

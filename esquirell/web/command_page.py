@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -69,14 +69,19 @@ class CommandPage(Handler):
             raise CommandError("too_large", f"{name} has over {LONGEST_FIELD} characters")
         return value
 
-    def check_unchanged(self, current: object) -> None:
-        """Refuse a form that was filled in beside settings that are not the current ones any more.
+    async def submit_unless_changed(
+        self, command: str, data: Mapping[str, Any], current: Callable[[], Awaitable[object]]
+    ) -> SubmittedCommand:
+        """Run the command of a form whose settings are still those that it was filled in beside.
 
-        Raises CommandError.
+        Of two forms that come in the same instant the second is looked at once the first has made
+        its change. Raises CommandError.
         """
-        seen = self.field("seen")
-        if seen and seen != fingerprint(current):
-            raise CommandError("invalid_payload", self.texts("error.changed_elsewhere"))
+        async with self.site.saving:
+            seen = self.field("seen")
+            if seen and seen != fingerprint(await current()):
+                raise CommandError("invalid_payload", self.texts("error.changed_elsewhere"))
+            return await self.submit(command, data)
 
     def transaction(self) -> dict[str, str]:
         """Return what lets a form that is sent twice run once."""

@@ -218,7 +218,10 @@ class Handler(RequestHandler):
             code = error.code if error else _code(status_code)
             self.write_json({"status": "error", "error": sentence, "code": code, "data": {}})
             return
-        self.finish(self.render_string("error.html", status=status_code, sentence=sentence))
+        page = self.render_string(
+            "error.html", status=status_code, sentence=sentence, is_english=error is not None
+        )
+        self.finish(page)
 
     @property
     def wants_json(self) -> bool:
@@ -271,7 +274,9 @@ def _code(status: int) -> str:
         404: "not_found",
         405: "method_not_allowed",
         413: "too_large",
+        429: "too_many_attempts",
         431: "too_large",
+        503: "unavailable",
     }
     server = status >= HTTPStatus.INTERNAL_SERVER_ERROR
     return codes.get(status, "internal" if server else "invalid_request")

@@ -1,5 +1,6 @@
 """What all handlers share, and the page as one listener shows it."""
 
+import asyncio
 import re
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
@@ -87,6 +88,8 @@ class Shared:
         self.tokens = Tokens(settings.state_dir, lambda: datetime.now(UTC))
         self.wrong = WrongAttempts()
         self.candidates = Candidates()
+        # Held from the look at what a form was filled in beside until its change is made.
+        self.saving = asyncio.Lock()
         # What was drawn of the past; it is the business of the page of history what that is.
         self.drawn: Recent[Any] = Recent()
         self.templates = Templates(str(FOLDER / "templates"))
@@ -144,6 +147,7 @@ class Site(Application):
         self.tokens = shared.tokens
         self.wrong = shared.wrong
         self.candidates = shared.candidates
+        self.saving = shared.saving
         self.drawn = shared.drawn
         self.lanes = shared.lanes
         self.templates = shared.templates

@@ -14,6 +14,8 @@ from esquirell.web.overview import House
 
 # Readings that come in one go are told in one go.
 GATHER_S = 0.15
+# Whoever takes nothing in for so long has gone, or sleeps: others may watch in its place.
+STALLED_S = 60.0
 
 
 class EventStream(Handler):
@@ -39,6 +41,15 @@ class EventStream(Handler):
         """Send what is new; raises StreamClosedError when the other side goes."""
         raise NotImplementedError
 
+    async def send(self, news: bytes) -> None:
+        """Send news. Raises StreamClosedError when the other side does not take them in."""
+        self.write(news)
+        try:
+            await asyncio.wait_for(self.flush(), STALLED_S)
+        except TimeoutError:
+            self.detach().close()
+            raise StreamClosedError from None
+
 
 class Stream(EventStream):
     """Sends texts by the names of their places."""
@@ -61,8 +72,7 @@ class Stream(EventStream):
             fresh = {key: value for key, value in shown.items() if known.get(key) != value}
             known = shown
             if fresh or not news:
-                self.write(b"data: %s\n\n" % encode(fresh))
-                await self.flush()
+                await self.send(b"data: %s\n\n" % encode(fresh))
             news = await _gathered(queue, refresh_s)
             read = {one.meter for one in news if isinstance(one, Reading)}
             house = self.site.overview.renewed(house, read)

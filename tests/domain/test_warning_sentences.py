@@ -19,7 +19,7 @@ SENTENCES = (
         r"the product is unknown; it is recognised by its datapoints alone"
         r"( as \w+ \(.+\))?: set product_id, mapping_file or profile to be sure"
     ),
-    r"the product is unknown, which sent .+: set product_id, mapping_file or profile",
+    r"the product is unknown; it sent .+: set product_id, mapping_file or profile",
     r"nothing that its maker describes is electrical: it is no meter, nothing is published",
     r"left out until an answer tells what they mean: DP [\d, ]+",
     POINT + r"left out: nothing proves its scale yet",

@@ -216,3 +216,30 @@ def test_the_source_of_a_counter_is_called_as_it_is_stored() -> None:
     """Called otherwise by a release, every meter would count as exchanged."""
     assert source_of("bf01", invert=False) == "f2c5c864678ce1cd"
     assert source_of("bf01", invert=("a",)) == "5b431d3dc942e6a3"
+
+
+def test_what_somebody_else_changes_in_the_same_instant_stays(bench: Bench) -> None:
+    ask(bench, "meter/add", **NEW, label="Barn")
+
+    def moved() -> None:
+        bench.files.tables["barn"]["area"] = "Meadow"
+
+    bench.files.meanwhile = moved
+    assert ask(bench, "meter/set", name="barn", label="Stable")["status"] == "ok"
+    assert bench.files.tables["barn"] | NEW == bench.files.tables["barn"]
+    assert bench.files.tables["barn"]["area"] == "Meadow"
+    del bench.files.tables["barn"]["area"]
+    ask(bench, "meter/exchange", name="barn", device_id="bf99", local_key="f" * 16)
+    table = bench.files.tables["barn"]
+    assert (table["label"], table["area"], table["device_id"]) == ("Stable", "Meadow", "bf99")
+
+
+def test_a_name_that_somebody_else_took_while_the_device_was_read_is_refused(bench: Bench) -> None:
+    taken = {"name": "barn", "device_id": "bf88", "local_key": KEY}
+
+    def add() -> None:
+        bench.files.tables["barn"] = taken
+
+    bench.files.meanwhile = add
+    assert refusal(bench, "meter/add", **NEW) == ("already_exists", "there is a meter barn already")
+    assert bench.files.tables["barn"] == taken

@@ -1,6 +1,7 @@
 """Meters that were added while the service ran: a file each in the state directory."""
 
 import os
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -198,6 +199,22 @@ def test_a_damaged_one_is_no_obstacle_to_others_and_can_be_replaced(
     folder.put("data/meters/barn.toml", "device_id =")
     files.remove("barn")
     assert folder.load(METER).left_out == {}
+
+
+def test_of_two_who_change_the_files_one_waits(files: MeterFiles) -> None:
+    order = []
+
+    def second() -> None:
+        with files.alone():
+            order.append("second")
+
+    with files.alone():
+        thread = threading.Thread(target=second)
+        thread.start()
+        thread.join(0.2)
+        order.append("first")
+    thread.join()
+    assert order == ["first", "second"]
 
 
 def test_each_change_of_the_files_is_seen(files: MeterFiles, folder: ConfigurationFolder) -> None:

@@ -1,7 +1,8 @@
 """The dispatcher of commands over fakes of what it uses."""
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -179,6 +180,13 @@ class MeterFiles:
         self.noted: dict[str, Device] = {}
         self.read_with: list[Meter] = []
         self.trouble: EsquirellError | None = None
+        # What somebody else changes, just before these are changed.
+        self.meanwhile: Callable[[], None] = lambda: None
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        self.meanwhile()
+        yield
 
     def meters(self) -> list[Meter]:
         return [Meter.model_validate(table) for table in self.tables.values()]

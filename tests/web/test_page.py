@@ -2,6 +2,7 @@
 
 import re
 import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 
 import pytest
@@ -203,6 +204,20 @@ def test_of_two_who_change_a_schedule_the_second_is_told(house: House) -> None:
     assert 'aria-label="Every" value="7"' in refused.text
     again = browser.post("/schedules", mine | {"seen": seen(refused.text)})
     assert "every 7 s" in again.words
+    browser.post("/schedules", {"command": "schedule/reset", "place": "fetch", "name": "fetch"})
+
+
+def test_of_two_saves_in_the_same_instant_one_is_refused(house: House) -> None:
+    browser = house.browser()
+    shown = browser.get("/schedules").text
+    (seen,) = re.findall(r'value="fetch"><input type="hidden" name="seen" value="(\w+)"', shown)
+    change = {"command": "schedule/set", "place": "fetch", "name": "fetch", "rule": "every"}
+    change |= {"unit": "1", "all_meters": "1", "seen": seen, "_xsrf": browser.token}
+    with ThreadPoolExecutor() as pool:
+        replies = pool.map(
+            lambda every: browser.post("/schedules", change | {"every": every}), "234567"
+        )
+        assert sorted(reply.status for reply in replies) == [200, *[422] * 5]
     browser.post("/schedules", {"command": "schedule/reset", "place": "fetch", "name": "fetch"})
 
 

@@ -117,7 +117,7 @@ def test_a_device_is_exchanged_for_one_of_the_cloud(
     assert "Does the counter start over?" in chosen.words
     known = {"device": "id-second", "device_id": "id-second", "exchange": "barn"}
     tried = browser.post("/add", form(meters["second"], "meter/try", **known))
-    assert "The meter answers" in tried.words
+    assert "The device answers" in tried.words
     done = browser.post("/add", form(meters["second"], "meter/exchange", **known, counter="anew"))
     assert done.status == 303, done.words
     await_readings(house, meters["second"])

@@ -26,7 +26,7 @@ def test_a_meter_from_a_list_to_its_end(house: House, barn: SimulatedMeter) -> N
     assert 'placeholder="barn-1"' in chosen.text
     tried = browser.post("/add", form(barn, "meter/try"))
     assert tried.status == 200, tried.words
-    assert "The meter answers" in tried.words
+    assert "The device answers" in tried.words
     assert "1,064.21" in tried.words
     assert "barn" not in browser.get("/meters").words
     saved = browser.post("/add", form(barn, "meter/add"))
@@ -80,7 +80,7 @@ def test_what_was_typed_for_a_new_meter_stays_when_a_number_is_none(house: House
     assert 'name="label" value="Shed"' in refused.text
     # The key is kept as well, but not shown.
     assert KEY not in refused.text
-    assert "Known. Enter another one only to change it." in refused.words
+    assert "Its key is known: left empty, it is kept." in refused.words
 
 
 def exchange(browser: Browser, name: str) -> None:
@@ -95,7 +95,7 @@ def exchange(browser: Browser, name: str) -> None:
         assert "Does the counter start over?" in chosen.words
         fields = form(other, "meter/try", device="id-other", device_id="id-other", exchange=name)
         fields = {key: one for key, one in fields.items() if key not in {"name", "label", "area"}}
-        assert "The meter answers" in browser.post("/add", fields).words
+        assert "The device answers" in browser.post("/add", fields).words
         # The wrong key is said, and what was typed stays.
         wrong = fields | {"command": "meter/exchange", "local_key": OTHER_KEY}
         assert "Refused" in browser.post("/add", wrong).words

@@ -16,17 +16,15 @@ class Events(Api, EventStream):
 
     async def follow(self, queue: "asyncio.Queue[News]") -> None:
         """Send them; a comment finds out whether the other side is still there."""
-        self.write(":\n\n")
-        await self.flush()
+        await self.send(b":\n\n")
         while True:
             try:
                 news = await asyncio.wait_for(queue.get(), KEEP_ALIVE_S)
             except TimeoutError:
-                self.write(":\n\n")
+                await self.send(b":\n\n")
             else:
                 if news is not LOOK_AGAIN:
-                    self.write(_sent(news))
-            await self.flush()
+                    await self.send(_sent(news))
 
 
 def _sent(news: News) -> bytes:

@@ -90,8 +90,9 @@ class Meter(CommandPage):
             if command in steps:
                 submitted = await self.submit(command, steps[command] | self.transaction())
             elif command == "meter/set":
-                self._check_unchanged(name)
-                submitted = await self.submit(command, {"name": name} | self._changed())
+                submitted = await self.submit_unless_changed(
+                    command, {"name": name} | self._changed(), lambda: self._shown_of(name)
+                )
             else:
                 submitted = await self._new_key(command, name)
         except EsquirellError as error:
@@ -102,10 +103,10 @@ class Meter(CommandPage):
             return
         await self._show(name, submitted)
 
-    def _check_unchanged(self, name: str) -> None:
-        found = next((one for one in self.site.runtime.meters() if one.name == name), None)
-        if found:
-            self.check_unchanged(edited(found))
+    async def _shown_of(self, name: str) -> list[object]:
+        """Return what the form of a meter shows now; where there is none the command says so."""
+        found = (one for one in self.site.runtime.meters() if one.name == name)
+        return [value for one in found for value in edited(one)]
 
     def _typed(self, submitted: SubmittedCommand | None) -> dict[str, str]:
         """Return what was typed in the form of the settings, to be shown again if it is refused."""

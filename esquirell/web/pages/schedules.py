@@ -37,15 +37,17 @@ class Schedules(CommandPage):
         try:
             data = self._data(command)
             if command == "schedule/set":
-                self.check_unchanged(edited(await self._schedule(str(data["name"]))))
+                name = str(data["name"])
+                submitted = await self.submit_unless_changed(
+                    command, data, lambda: self._shown_of(name)
+                )
+            else:
+                submitted = await self.submit(command, data)
         except EsquirellError as error:
-            answer = failure(error)
             self.set_status(status_of(error.code))
-            submitted = SubmittedCommand(self.field("place"), command, self._typed(), answer)
-        else:
-            submitted = await self.submit(command, data)
-            if submitted.answer.status == "error":
-                submitted = replace(submitted, data=self._typed())
+            submitted = SubmittedCommand(self.field("place"), command, {}, failure(error))
+        if submitted.answer.status == "error":
+            submitted = replace(submitted, data=self._typed())
         await self._show(submitted)
 
     def _data(self, command: str) -> Mapping[str, Any]:
@@ -102,11 +104,11 @@ class Schedules(CommandPage):
             seen=lambda schedule: fingerprint(edited(schedule)),
         )
 
-    async def _schedule(self, name: str) -> Mapping[str, Any]:
-        """Return a schedule as it is now; empty where there is none, as the command will say."""
+    async def _shown_of(self, name: str) -> list[object]:
+        """Return what the form of a schedule shows now; where there is none the command says so."""
         listed = await self.run("schedule/list", {})
         found = (one for one in listed.data.get("schedules", ()) if one["name"] == name)
-        return next(found, {})
+        return edited(next(found, {}))
 
     def _plan(self, schedule: Mapping[str, Any]) -> Mapping[str, Any]:
         """Return a crontab in words and its next runs."""
