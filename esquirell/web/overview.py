@@ -14,6 +14,7 @@ from esquirell.domain.reading import MeterStatus, Reading
 from esquirell.runtime.root import Runtime
 from esquirell.services.schedules import pace_of
 from esquirell.web.live import CURVE, LOOK_AGAIN, Live
+from esquirell.web.problems import Problems
 from esquirell.web.today import DaySoFar, Today
 
 # How long a page that shows the day waits for it: what comes later, the live view brings.
@@ -62,10 +63,14 @@ class MeterSnapshot:
 
 @dataclass(frozen=True, slots=True)
 class House:
-    """All meters; `trouble` says what is missing because the database is unreachable."""
+    """All meters; `trouble` says what is missing because the database is unreachable.
+
+    `problems` are what keeps the service from its work.
+    """
 
     meters: tuple[MeterSnapshot, ...]
     trouble: str = ""
+    problems: Sequence[str] = ()
 
     @property
     def counted(self) -> tuple[MeterSnapshot, ...]:
@@ -124,15 +129,17 @@ class Overview:
         self._runtime = runtime
         self._live = live
         self.day = DaySoFar(runtime, work, lambda: live.note(LOOK_AGAIN))
+        self._problems = Problems(self._find_problems, work, lambda: live.note(LOOK_AGAIN))
 
     def look(self, patience_s: float = PATIENCE_S) -> House:
         """Return all meters; wait for the day's energy for so many seconds at most."""
-        meters = self._runtime.meters()
+        meters, problems = self._runtime.meters(), self._problems.known()
         try:
-            return House(self._snapshots(meters, patience_s))
+            return House(self._snapshots(meters, patience_s), problems=problems)
         except UnavailableError as error:
             readings = self._live.readings()
-            return House(tuple(self._blind(one, readings) for one in meters), str(error))
+            blind = tuple(self._blind(one, readings) for one in meters)
+            return House(blind, str(error), problems)
 
     def renewed(self, house: House, names: Collection[str]) -> House:
         """Return the house with the newest readings of these meters; waits for nothing."""
@@ -153,6 +160,13 @@ class Overview:
                 for one in house.meters
             ),
         )
+
+    def _find_problems(self) -> list[str]:
+        """Return what keeps the meters from being read; what is shown does not need the broker."""
+        mqtt = self._runtime.mqtt
+        left_out = mqtt.connection.problems if mqtt.bridges else ()
+        report = self._runtime.health.report()
+        return [problem for problem in report["problems"] if problem not in left_out]
 
     def _snapshots(self, meters: Sequence[Meter], patience_s: float) -> tuple[MeterSnapshot, ...]:
         runtime, names = self._runtime, [one.name for one in meters]

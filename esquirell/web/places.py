@@ -53,7 +53,7 @@ def shape_of(house: House) -> str:
     A meter was added, or it is known now what the day has brought.
     """
     parts = [(one.meter.name, one.meter.title, one.meter.area, day_of(one)) for one in house.meters]
-    return fingerprint((parts, days_of(house.today), house.trouble))
+    return fingerprint((parts, days_of(house.today), house.trouble, house.problems))
 
 
 def _sum_of(meters: Sequence[MeterSnapshot], texts: Texts, formats: Formats) -> str:
