@@ -98,6 +98,40 @@ OLD_V = ("cur_voltage", "V", 0, 2300)
         ((PLUG_V, ("cur_power", "W", 0, 8)), {"active_power": 0.8}, True),
         # One phase is no sum of phases.
         ((PLUG_V, ("cur_power_y", "W", 0, 83)), {"active_power_b": 8.3}, True),
+        # Without an answer nothing is said of it.
+        (
+            (PLUG_V, ("cur_current", "mA", 0, 5000), ("cur_power", "W", 0, None)),
+            {"current": 5},
+            True,
+        ),
+        # Kilowatts that the maker gives three decimals are no tenths.
+        ((PLUG_V, ("cur_power", "kW", 0, 2)), {"active_power": 2000}, False),
+        # A load that no power of ten makes possible is not scaled.
+        (
+            (OLD_V, ("cur_power", "W", 0, 30_000), ("cur_current", "mA", 0, 5000)),
+            {"active_power": 3000},
+            True,
+        ),
+        # What a phase has is held against its own voltage, or else the device's.
+        (
+            (
+                ("voltage", "V", 0, 400),
+                ("voltage_b", "V", 1, 2300),
+                ("current_b", "mA", 0, 10_000),
+                ("apparent_power_b", "VA", 0, 3900),
+            ),
+            {"voltage_b": 230, "apparent_power_b": None},
+            True,
+        ),
+        (
+            (
+                PLUG_V,
+                ("current_b", "mA", 0, 10_000),
+                ("apparent_power_b", "VA", 0, 3900),
+            ),
+            {"apparent_power_b": None},
+            True,
+        ),
         # Volts and hertz with too many decimals, or with too few.
         ((("supply_frequency", "Hz", 0, 50_010),), {"frequency": 50.01}, True),
         ((("supply_frequency", "Hz", 1, 50),), {"frequency": 50}, True),

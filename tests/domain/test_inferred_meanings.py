@@ -3,8 +3,10 @@
 import pytest
 from support.specifications import Point, integers, read
 
+from esquirell.domain.decoding import decode
 from esquirell.domain.inference import Specified, infer, specified, words
-from esquirell.domain.inference.meaning import frame_suffix
+from esquirell.domain.inference.meaning import counter_added_to, frame_suffix
+from esquirell.domain.inference.specification import Fit, fit
 from esquirell.domain.inference.units import unit_of
 
 PLUG_V = ("cur_voltage", "V", 1, 2300)
@@ -52,6 +54,19 @@ ROOM = 99_999_999
         ("power_pw", "", 0, 0, 9999, "active_power"),
         ("pw_a", "", 0, 0, 9999, "active_power_a"),
         ("power_consumption_a", "W", 0, 0, 9999, "active_power_a"),
+        ("pv_output_power", "W", 0, 0, 9999, "active_power_pv_output"),
+        ("cur_current", "gear", 3, 0, 9999, "current"),
+        ("factor", "Hz", 2, 0, 100, None),
+        ("cos", "", 0, 0, 9999, "power_factor"),
+        ("total", "", 2, 0, 100, None),
+        ("energy_left", "kWh", None, 0, 100, None),
+        ("temp_current", "℉", 0, -40, 99, None),
+        ("factor", "", None, 0, 100, None),
+        ("b_grid_load", "V", 0, 0, 300, None),
+        ("accumulative_energy", "kWh", 2, 0, ROOM, "energy_import"),
+        ("calibration_power", "W", 2, 0, ROOM, None),
+        ("b", "", 0, 0, 9999, None),
+        ("load_factor", "", 2, 0, 100, None),
         ("energy_12", "kWh", 2, 0, ROOM, "energy_import_12"),
         ("energy_123", "kWh", 2, 0, ROOM, None),
         ("energy_01", "kWh", 2, 0, ROOM, "energy_import_1"),
@@ -83,6 +98,7 @@ def test_a_code_means_what_its_words_unit_and_bounds_say_together(
         ("voltage", "string", None),
         ("phase_a_b", "raw", None),
         ("history", "raw", None),
+        ("b", "raw", None),
         ("data", "raw", ""),
     ],
 )
@@ -235,6 +251,99 @@ def test_an_entry_is_read_as_far_as_it_makes_sense(
         ((("xq", "V", 1, 3000), PLUG_W), {}, {"voltage": 300}, False),
         ((("cur_voltage", "V", 1, 790), ("xq", "mA", 0, 480)), {}, {"current": None}, True),
         ((PLUG_V, ("xq", "℃", 0, 25)), {}, {"temperature": None}, True),
+        # ... not even where that was not answered, or is that of a phase.
+        (
+            (("cur_voltage", "V", 1, None), PLUG_W, ("xq", "V", 1, 2310)),
+            {},
+            {"voltage": None},
+            True,
+        ),
+        ((("cur_voltage", "V", 1, None), ("xq", "mA", 0, 480)), {}, {"current": None}, True),
+        ((PLUG_V, ("power_a", "W", 0, 90), ("xq", "W", 0, 80)), {}, {"active_power": None}, True),
+        # Of two voltages the one that was answered counts.
+        (
+            (("cur_voltage", "V", 1, None), ("voltage", "V", 1, 2300), ("xq", "mA", 0, 480)),
+            {},
+            {"voltage": 230, "current": 0.48},
+            False,
+        ),
+        # A power factor without a second one is the device's.
+        ((("power_factor", "", 2, 90), ("power_a", "W", 1, 90)), {}, {"power_factor": 0.9}, False),
+        (
+            (("power_factor", "", 2, 90), ("power_factor_b", "", 2, 80), ("power_b", "W", 1, 90)),
+            {},
+            {"power_factor": 0.9, "power_factor_b": 0.8},
+            False,
+        ),
+        # Of two names of one voltage the first counts.
+        ((PLUG_V, ("voltage", "V", 1, 2310)), {}, {"voltage": 230}, False),
+        # A device that has a voltage of its own has another one of its first channel.
+        (
+            (
+                ("voltage_a", "V", 1, 2300),
+                ("voltage", "V", 1, 4000),
+                *((f"power_{x}", "W", 0, 10) for x in "ab"),
+                *((f"current_{x}", "mA", 0, 50) for x in "ab"),
+            ),
+            {},
+            {"voltage_a": 230, "voltage": 400},
+            False,
+        ),
+        # A leakage that was not answered is nothing yet.
+        (
+            (
+                PLUG_V,
+                ("cur_current", "mA", 0, 5000),
+                ("cur_power", "W", 1, 10_350),
+                ("leakage_current", "mA", 0, None),
+            ),
+            {},
+            {"power_factor": None, "leakage_current": None, "current": 5},
+            False,
+        ),
+        # ... and where next to nothing flows, or that is not known, it is what it is called.
+        *(
+            (
+                (
+                    PLUG_V,
+                    ("cur_current", "mA", 0, milliamperes),
+                    ("cur_power", "W", 1, 50),
+                    ("leakage_current", "mA", 0, 12),
+                ),
+                {},
+                {"power_factor": None, "leakage_current": 0.012},
+                False,
+            )
+            for milliamperes in (0, None)
+        ),
+        # A total that says its way is that, even if the other way came to as much.
+        (
+            (
+                *((f"forward_energy_{x}", "kWh", 2, 1000) for x in "ab"),
+                *((f"reverse_energy_{x}", "kWh", 2, 350) for x in "ab"),
+                ("forward_energy_total", "kWh", 2, 700),
+            ),
+            {},
+            {"energy_import": 7},
+            False,
+        ),
+        (
+            (
+                *((f"forward_energy_{x}", "kWh", 2, 1000) for x in "ab"),
+                *((f"reverse_energy_{x}", "kWh", 2, 1000) for x in "ab"),
+                ("energy_total", "kWh", 2, 2000),
+            ),
+            {},
+            {"energy_import": 20},
+            False,
+        ),
+        # Both ways together are no import, even if only one way is counted beside them.
+        (
+            (("total_energy", "kWh", 2, 1000), ("backward_energy", "kWh", 2, 300)),
+            {},
+            {"energy_import": None, "energy_export": 3},
+            False,
+        ),
         # A leakage is a power factor where the one phase that is live says so.
         (
             (("leakage_current", "mA", 0, 84),),
@@ -320,6 +429,28 @@ def test_an_entry_is_read_as_far_as_it_makes_sense(
             {"energy_import": 30, "energy_import_1": 10, "energy_import_2": 20},
             False,
         ),
+        # Of which one is not known, they add up to nothing; nor does a total that is not known.
+        (
+            (
+                *((f"energy_{x}", "kWh", 2, 1000) for x in "ab"),
+                ("energy_c", "kWh", 2, None),
+                ("total_ele", "kWh", 2, 77),
+                ("all_energy", "kWh", 2, 2000),
+            ),
+            {},
+            {"energy_import": None, "energy_import_a": 10},
+            False,
+        ),
+        (
+            (
+                *((f"energy_{x}", "kWh", 2, 1000) for x in "ab"),
+                ("total_ele", "kWh", 2, None),
+                ("all_energy", "kWh", 2, 2000),
+            ),
+            {},
+            {"energy_import": 20, "energy_import_a": 10},
+            False,
+        ),
     ],
 )
 def test_what_a_code_leaves_open_is_settled_by_the_others(
@@ -358,6 +489,112 @@ def test_the_total_of_an_inverter_is_watts_or_milliwatts(
     points = [(total[0], "kW", 3, total[1])]
     points += [(beside[0], "W", 0, beside[1])] if beside else []
     assert read(*integers(*points), category=category).values["active_power"] == watts
+
+
+@pytest.mark.parametrize(
+    ("lowest", "volts", "degrees"), [(-40, 2300, 25), (-40, 0, None), (0, 2300, None)]
+)
+def test_a_thermometer_of_a_plug_goes_below_zero(
+    lowest: int, volts: int, degrees: float | None
+) -> None:
+    values = {"unit": "℃", "scale": 0, "min": lowest, "max": 150}
+    mapping, answer = integers(("cur_voltage", "V", 1, volts))
+    mapping["9"] = {"code": "xq", "type": "Integer", "values": values}
+    assert read(mapping, answer | {"9": 25}).values.get("temperature") == degrees
+
+
+@pytest.mark.parametrize(
+    ("spec", "raw", "how"),
+    [
+        (Specified("1", "x", "value", lowest=0, highest=100), 130, Fit.FULL),
+        (Specified("1", "x", "value", lowest=0, highest=100), 131, Fit.KIND),
+        (Specified("1", "x", "value", lowest=0, highest=100), 10_000, Fit.KIND),
+        (Specified("1", "x", "value", lowest=0, highest=100), 10_001, Fit.NO),
+        (Specified("1", "x", "value", lowest=0, highest=100), -1, Fit.KIND),
+        (Specified("1", "x", "value", lowest=-5, highest=100), -5, Fit.FULL),
+        (Specified("1", "x", "value", lowest=5, highest=100), 0, Fit.FULL),
+        (Specified("1", "x", "value", highest=0), 1, Fit.FULL),
+        (Specified("1", "x", "value"), 10**9, Fit.FULL),
+        (Specified("1", "x", "value"), None, Fit.FULL),
+        (Specified("1", "x", "value"), "5", Fit.NO),
+        (Specified("1", "x", "value"), True, Fit.NO),
+        (Specified("1", "x", "fault"), 5, Fit.KIND),
+        (Specified("1", "x", "bitmap"), 0, Fit.FULL),
+        (Specified("1", "x", "bitmap"), -1, Fit.NO),
+        (Specified("1", "x", "bool"), True, Fit.FULL),
+        (Specified("1", "x", "boolean"), 1, Fit.NO),
+        (Specified("1", "x", "raw"), "AA==", Fit.FULL),
+        (Specified("1", "x", "json"), {"L1": {}}, Fit.FULL),
+        (Specified("1", "x", "string"), 5, Fit.NO),
+        (Specified("1", "x", "enum", choices=("on",)), "on", Fit.FULL),
+        (Specified("1", "x", "enum", choices=("on",)), "off", Fit.KIND),
+        (Specified("1", "x", "enum", choices=("on",)), 1, Fit.NO),
+    ],
+)
+def test_an_answer_fits_a_description_fully_by_its_kind_or_not(
+    spec: Specified, raw: object, how: Fit
+) -> None:
+    assert fit(spec, raw) == how
+
+
+@pytest.mark.parametrize(
+    "junk", [5, None, "", [], {"values": {}}, {"code": 7}, {"code": "xq", "values": [1]}]
+)
+def test_of_a_list_what_makes_no_sense_is_left_out(junk: object) -> None:
+    known = {"code": "phase_a", "dp_id": 6, "typeSpec": {"type": "raw", "range": ["x", 1]}}
+    points = {point.code: point for point in specified([junk, known])}
+    assert points.keys() <= {"phase_a", "xq"}
+    assert points["phase_a"] == Specified("6", "phase_a", "raw", choices=("x",))
+
+
+def test_a_report_is_asked_for_what_a_plug_measures() -> None:
+    points = integers(PLUG_W, ("cur_language", "", 0, 2), ("total_power", "W", 0, 9))
+    profile = infer(specified(points[0]), points[1])
+    assert profile.refresh == (101,)
+    assert infer((), {"cur_power": 1100}).refresh == ()
+
+
+@pytest.mark.parametrize("raw", [True, "on", None])
+def test_what_is_no_number_measures_nothing(raw: object) -> None:
+    assert "" not in infer((), {"cur_power": raw, "": 5}).datapoints
+    assert decode({"cur_power": raw}, infer((), {"cur_power": raw})).values == {}
+
+
+@pytest.mark.parametrize(
+    ("code", "report", "highest", "key"),
+    [
+        ("add_ele", "", 500_000, "energy_import"),
+        ("add_ele_b", "", None, "energy_import_b"),
+        ("add_ele", "", 500_001, None),
+        ("add_ele", "minux", 500_000, None),
+        ("today_add_ele", "", 500_000, None),
+        ("phase_b", "", 500_000, None),
+        ("ele_b", "", 500_000, None),
+    ],
+)
+def test_an_increment_is_added_to_the_counter_of_its_phase(
+    code: str, report: str, highest: int | None, key: str | None
+) -> None:
+    spec = Specified("1", code, "value", "kwh", 3, 0, highest, report)
+    assert counter_added_to(spec) == key
+
+
+@pytest.mark.parametrize(("code", "way"), [("direction_b", "b"), ("direction_c", None)])
+def test_a_direction_is_that_of_the_frame_of_its_phase(code: str, way: str | None) -> None:
+    frame = ("Raw", "CSIAFfQABKE=")
+    mapping, answer = integers(phase_b=frame, **{code: ("Enum", "REVERSE")})
+    assert read(mapping, answer).values["active_power_b"] == (-1185 if way else 1185)
+
+
+def test_the_panels_of_an_inverter_say_more_than_its_thermometer() -> None:
+    points = integers(("power_total", "kW", 3, 110), ("pv_power_total", "W", 0, 100))
+    warm = {"unit": "℃", "scale": 1, "min": -40, "max": 150}
+    points[0]["18"] = {"code": "temp_current", "type": "Integer", "values": warm}
+    assert read(points[0], points[1] | {"18": 28}, category="znnbq").values == {
+        "active_power": 110,
+        "active_power_pv": 100,
+        "temperature": 28,
+    }
 
 
 @pytest.mark.parametrize(("lowest", "watts"), [(0, -50), (-9999, 50)])

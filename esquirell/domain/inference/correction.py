@@ -57,7 +57,7 @@ def _voltage(point: InferredDatapoint) -> None:
         return
     low, high = _LIVE_V
     raw = point.raw or 0
-    if point.spec.scale == 0 and point.divisor == 1 and (point.spec.highest or 0) >= _DECIVOLTS:
+    if point.divisor == 1 and (point.spec.highest or 0) >= _DECIVOLTS:
         if raw == 0:
             point.divisor, point.trust = 10, "likely"
         elif not low <= raw <= high and low <= raw / 10 <= high:
@@ -84,7 +84,7 @@ def _into(point: InferredDatapoint, range_: tuple[float, float], unit: str) -> N
 
 def _factor(point: InferredDatapoint) -> None:
     value = abs(point.value or 0)
-    fitting = [ten for ten in (10, 100, 1000) if value > 1 and 0.1 < value / ten <= 1]  # noqa: PLR2004
+    fitting = [ten for ten in (10, 100, 1000) if 0.1 < value / ten <= 1]  # noqa: PLR2004
     if fitting:
         point.correct(fitting[0], f"a power factor of {value:g} can't be")
 
@@ -109,7 +109,7 @@ def _current(found: Mapping[str, InferredDatapoint], suffix: str) -> None:
         return
     apparent = _volts(found, suffix) * point.value
     power = abs(_value(found, f"active_power{suffix}"))
-    if point.spec.scale == 0 and point.divisor == 1 and _is_milli(point.value, apparent, power):
+    if point.divisor == 1 and _is_milli(point.value, apparent, power):
         point.correct(1000, f"{point.value:g} A can't be: the device counts milliamperes")
         return
     factor = abs(_value(found, f"power_factor{suffix}")) or (1 if point.spec.scale == 2 else 0)  # noqa: PLR2004

@@ -122,8 +122,7 @@ def _is_phase(raw: object, code: str) -> bool:
     except DecodeError:
         return False
     low, high = _LIVE_V
-    voltage = fields.get("voltage", -1)
-    return low <= voltage <= high or (voltage == 0 and not any(fields.values()))
+    return low <= fields.get("voltage", 0) <= high or not any(fields.values())
 
 
 def _choose_counters(points: Sequence[InferredDatapoint]) -> None:
@@ -145,9 +144,7 @@ def _settle(several: list[InferredDatapoint], parts: float | None) -> None:
     adding = [one for one in ranked if _equal(one.value, parts)]
     best = adding[0] if adding else ranked[0]
     equals = [one for one in ranked if one is not best and _strength(one) == _strength(best)]
-    differing = [
-        one for one in equals if one.value is not None and not _equal(one.value, best.value)
-    ]
+    differing = [one for one in equals if not _equal(one.value, best.value)]
     if differing and not adding and best.value is not None:
         best.leave_out(f"{differing[0].spec.code} has the same meaning and another count")
     for one in several:

@@ -35,6 +35,11 @@ class InferredDatapoint:
         return self.meaning.key if self.meaning else None
 
     @property
+    def quantity(self) -> str:
+        """What it measures; "" if that is nothing."""
+        return self.meaning.quantity if self.meaning else ""
+
+    @property
     def value(self) -> float | None:
         """What the device answers, as things stand."""
         return None if self.raw is None else self.raw / self.divisor
@@ -59,7 +64,7 @@ class InferredDatapoint:
 
     def datapoint(self) -> Datapoint:
         """Return the finished datapoint."""
-        measures = self.key is not None or self.frame is not None
+        measures = self.key is not None
         return Datapoint(
             code=self.spec.code,
             key=self.key,

@@ -276,7 +276,7 @@ _TOTAL_OR_PHASE = frozenset("abct")
 
 
 def _power(tokens: frozenset[str], unit: Unit | None, _spec: Specified) -> _Match:
-    by_unit = _is(unit, "power") and "consumption" in tokens
+    by_unit = _is(unit, "power")
     # Beside a phase or `t` for total it is a power, elsewhere a password.
     short = "pw" in tokens and tokens & _TOTAL_OR_PHASE
     named = (tokens & words.POWER or short) and "consumption" not in tokens

@@ -64,8 +64,7 @@ def _directions(points: Sequence[InferredDatapoint]) -> None:
         tokens = words_of(beside.spec.code)
         if "direction" not in tokens:
             continue
-        places = [place_of(word) or "" for word in tokens]
-        suffix = next((place for place in places if place), "")
+        suffix = next(filter(None, map(place_of, tokens)), "")
         for point in points:
             if _goes_by(point, suffix):
                 point.direction = beside.spec.name

@@ -86,36 +86,18 @@ def _doubt_counter(point: InferredDatapoint, unit: Unit | None) -> None:
 def _size(point: InferredDatapoint, unit: Unit | None) -> float:
     """Return how many canonical units one of the maker's is."""
     if unit is not None and _fits(point, unit):
-        return (
-            unit.size / 100
-            if point.spec.unit.strip() == "%" and _is_ratio(point)
-            else _own(point, unit)
-        )
-    in_milli = point.key is not None and "current" in point.key and not point.spec.scale
+        return unit.size / 100 if point.quantity == "power_factor" else unit.size
+    in_milli = "current" in point.quantity and not point.spec.scale
     return 1 / 1000 if in_milli else 1
 
 
-def _own(point: InferredDatapoint, unit: Unit) -> float:
-    return 1 if unit.dimension == "share" or _is_temperature(point) else unit.size
-
-
-def _is_ratio(point: InferredDatapoint) -> bool:
-    return point.meaning is not None and point.meaning.quantity == "power_factor"
-
-
-def _is_temperature(point: InferredDatapoint) -> bool:
-    return point.meaning is not None and point.meaning.quantity == "temperature"
-
-
 def _fits(point: InferredDatapoint, unit: Unit) -> bool:
-    quantity = point.meaning.quantity if point.meaning else ""
-    return unit.dimension in _DIMENSIONS.get(quantity, ("energy",))
+    return unit.dimension in _DIMENSIONS.get(point.quantity, ("energy",))
 
 
 def _usual(point: InferredDatapoint, unit: Unit | None) -> None:
     """Nothing was said of the scale: take the usual one and say so."""
-    quantity = point.meaning.quantity if point.meaning else ""
-    point.divisor = _USUAL_BY_CODE.get(point.spec.code) or _USUAL.get(quantity, 1)
+    point.divisor = _USUAL_BY_CODE.get(point.spec.code) or _USUAL.get(point.quantity, 1)
     point.doubt("the maker gives no scale, the usual one is taken")
     if unit is not None and not _fits(point, unit):
         point.doubt(f"the maker's unit {point.spec.unit.strip()} is none of this quantity")

@@ -161,7 +161,7 @@ def _parts(part: str) -> tuple[str, ...]:
 
 def _disjoined(word: str) -> tuple[str, ...]:
     """Split two known words that were written as one: `acvoltage`, `powerfactor`, `volta`."""
-    if word in _KNOWN or not word.isalpha() or place_of(word):
+    if word in _KNOWN:
         return (word,)
     for at in range(1, len(word)):
         first, second = word[:at], word[at:]
