@@ -26,13 +26,17 @@ if redis.call('get', KEYS[1]) == ARGV[1] then redis.call('del', KEYS[1]) end
 
 
 class Lease:
-    """Held by one `owner` at a time; an owner that dies loses it after 15 s."""
+    """Held by one `owner` at a time; an owner that dies loses it after 15 s.
 
-    def __init__(self, client: Client, role: str, owner: str) -> None:
+    Unless `quiet`, it logs when another process becomes active.
+    """
+
+    def __init__(self, client: Client, role: str, owner: str, *, quiet: bool = False) -> None:
         self._client = client
         self._key = f"esquirell:lease:{role}"
         self._role = role
         self._owner = owner
+        self._quiet = quiet
         self._held: bool | None = None
         self._asked_at = 0.0
 
@@ -45,7 +49,8 @@ class Lease:
         except RedisError as error:
             raise unavailable(error) from None
         self._asked_at = time.monotonic()
-        self._log_change(held=held)
+        if not self._quiet:
+            self._log_change(held=held)
         self._held = held
         return held
 

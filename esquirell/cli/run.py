@@ -42,6 +42,8 @@ def run(call: Call) -> int:
         if server:
             server.start()
         prepare(runtime, schedules=True, alone=True)
+        if not server:
+            locks.take_redis(roles.redis_claim(runtime))
         pool = Pool("threads", settings.worker.concurrency)
         role = with_page(runtime, roles.everything(runtime, server, locks))
         code = process.run_worker(runtime, role, pool)

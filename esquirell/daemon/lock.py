@@ -1,20 +1,30 @@
 """One service per database: a lock that ends with its process, however it ends."""
 
 import fcntl
+import logging
 import os
 import time
 from pathlib import Path
 
-from esquirell.domain.errors import ConfigError, EsquirellError
+from esquirell.daemon.signals import START
+from esquirell.domain.errors import ConfigError, EsquirellError, UnavailableError
 from esquirell.runtime.root import Runtime
+from esquirell.runtime.shared import LEASE_S, Lease
 from esquirell.settings import Settings, private_files
 from esquirell.settings.state_files import is_there
 from esquirell.settings.urls import sqlite_file
+
+log = logging.getLogger(__name__)
 
 DIRECTORY_LOCK = "run.lock"
 
 TRIES = 3
 PAUSE_S = 0.05
+REDIS_PAUSE_S = 1.0
+RIVAL = (
+    "another esquirell run, with another database, uses this Redis, so that each gets the readings "
+    "of some meters only: give one of them another number at the end of redis.url, such as /1"
+)
 
 
 class AlreadyRunningError(EsquirellError):
@@ -112,17 +122,73 @@ def claim(runtime: Runtime) -> None:
         )
 
 
-class ServiceLocks:
-    """What a whole service holds alone: its database, and its state directory.
+class RedisClaim:
+    """Keeps one whole service per Redis: two share out the meters, each with its own database.
 
-    In there are its name and the socket of its Redis, which a second one would end.
+    As when an SD card is copied for a second machine. It is held for some seconds, so that one that
+    starts sees one that runs; who runs already goes on in any case, and `has_rival` is reported.
+    """
+
+    def __init__(self, lease: Lease) -> None:
+        self._lease = lease
+        self.has_rival = False
+
+    def take(self, patience_s: float = LEASE_S + REDIS_PAUSE_S) -> None:
+        """Take it, waiting for one that was killed to lose it. Raises AlreadyRunningError.
+
+        While Redis is unreachable nobody can say, and the service starts.
+        """
+        deadline = time.monotonic() + patience_s
+        while not self._hold():
+            if time.monotonic() > deadline:
+                raise AlreadyRunningError(f"{RIVAL}, or stop the other one")
+            START.check()
+            time.sleep(REDIS_PAUSE_S)
+
+    def keep(self) -> None:
+        """Renew it; never raises."""
+        before, self.has_rival = self.has_rival, not self._hold()
+        if self.has_rival and not before:
+            log.error("%s", RIVAL)
+
+    def release(self) -> None:
+        """Release it."""
+        self._lease.release()
+
+    def _hold(self) -> bool:
+        try:
+            return self._lease.hold()
+        except UnavailableError as error:
+            log.debug("the claim to Redis is not renewed: %s", error)
+            return not self.has_rival
+
+
+class ServiceLocks:
+    """What a whole service holds alone: its database, its state directory, and its Redis.
+
+    In the directory are its name and the socket of its Redis, which a second one would end.
     """
 
     def __init__(self, settings: Settings) -> None:
         database, directory = lock_of(settings), settings.state_dir / DIRECTORY_LOCK
         self._locks = [RunLock(database)]
+        self._redis: RedisClaim | None = None
         if directory != database:
             self._locks.append(RunLock(directory, "this state directory"))
+
+    def take_redis(self, claim: RedisClaim) -> None:
+        """Take a Redis that others may use. Raises AlreadyRunningError."""
+        claim.take()
+        self._redis = claim
+
+    def keep_redis(self) -> None:
+        """Renew the claim to Redis."""
+        if self._redis is not None:
+            self._redis.keep()
+
+    def rivals(self) -> tuple[str, ...]:
+        """Return that another service uses the same Redis, if one does."""
+        return (RIVAL,) if self._redis is not None and self._redis.has_rival else ()
 
     def take(self) -> None:
         """Take all. Raises AlreadyRunningError, or ConfigError for an unusable file."""
@@ -136,6 +202,8 @@ class ServiceLocks:
 
     def release(self) -> None:
         """Free all."""
+        if self._redis is not None:
+            self._redis.release()
         for lock in self._locks:
             lock.release()
 

@@ -13,13 +13,14 @@ from esquirell.daemon.consumer import ConsumerHeartbeat
 from esquirell.daemon.following import following_broker, following_meters
 from esquirell.daemon.housekeeping import Housekeeping, by_one
 from esquirell.daemon.listening import listening
-from esquirell.daemon.lock import AlreadyRunningError, ServiceLocks, claim
+from esquirell.daemon.lock import AlreadyRunningError, RedisClaim, ServiceLocks, claim
 from esquirell.daemon.parts import RunOnce, ServicePart
 from esquirell.daemon.pools import Kind
 from esquirell.daemon.redis_server import RedisServer
 from esquirell.daemon.watchdog import Gauge
 from esquirell.domain.errors import ConfigError, UnavailableError
 from esquirell.domain.meter import worker_of
+from esquirell.runtime.machine import Machine
 from esquirell.runtime.root import Runtime
 from esquirell.runtime.self_report import ProcessRoles
 from esquirell.runtime.shared import QUEUES, Lease
@@ -30,7 +31,8 @@ from esquirell.settings.state_files import INSTANCE
 log = logging.getLogger(__name__)
 
 BRIDGE_TURN_S = 1.0
-CLAIM_TURN_S = 15.0
+# More often than the claim to Redis is lost.
+CLAIM_TURN_S = 5.0
 STORE_AGAIN_S = 5.0
 # What a worker without `--queue` serves: all meters without a queue.
 DEFAULT_QUEUE = "default"
@@ -44,8 +46,9 @@ class Role:
     """What a process does: its roles by name, the parts that do it, and what to watch.
 
     With a lease, the process stands by until it holds it; `standing_by` names those of its roles in
-    which another process is active. A worker takes its tasks from `queues`. `at_exit` ends what
-    must not outlast the process when that can't wait any longer.
+    which another process is active, `rivals` is what is wrong with other services. A worker takes
+    its tasks from `queues`. `at_exit` ends what must not outlast the process when that can't wait
+    any longer.
     """
 
     names: tuple[str, ...]
@@ -54,6 +57,7 @@ class Role:
     lease: Lease | None = None
     queues: tuple[str, ...] = QUEUES
     standing_by: Callable[[], tuple[str, ...]] = tuple
+    rivals: Callable[[], tuple[str, ...]] = tuple
     at_exit: Callable[[], None] = lambda: None
 
     @property
@@ -83,7 +87,9 @@ def everything(runtime: Runtime, server: RedisServer | None, locks: ServiceLocks
     gauges = (_mqtt_gauge(runtime), *_worker_gauges(runtime))
     at_exit = server.stop if server else lambda: None
     names = ("worker", "beat", "bridge")
-    return Role(names, parts, gauges, standing_by=beat.standing_by, at_exit=at_exit)
+    return Role(
+        names, parts, gauges, standing_by=beat.standing_by, rivals=locks.rivals, at_exit=at_exit
+    )
 
 
 def worker(
@@ -124,7 +130,7 @@ def duties_of(
     """Return what a process of this role reports about itself; `blocked` is its worker's state."""
     served = tuple(queue or DEFAULT_QUEUE for queue in runtime.polling.served)
     works = any(name.partition("@")[0] == "worker" for name in role.names)
-    return ProcessRoles(role.names, role.standing_by, served if works else (), blocked)
+    return ProcessRoles(role.names, role.standing_by, served if works else (), blocked, role.rivals)
 
 
 def bridge(runtime: Runtime) -> Role:
@@ -237,6 +243,15 @@ def _missed(runtime: Runtime) -> tuple[ServicePart, ...]:
     return (ServicePart("history", make),)
 
 
+def redis_claim(runtime: Runtime) -> RedisClaim:
+    """Return the claim of this service to its Redis.
+
+    A copy of its SD card has the same name; it runs on another machine.
+    """
+    owner = f"{persistent_name(runtime.settings.state_dir / INSTANCE)}-{Machine().boot}"
+    return RedisClaim(runtime.shared.lease("service", owner, quiet=True))
+
+
 def _claim(runtime: Runtime, locks: ServiceLocks) -> ServicePart:
     """Hold the database against another service, also after it was unreachable or replaced."""
 
@@ -245,6 +260,7 @@ def _claim(runtime: Runtime, locks: ServiceLocks) -> ServicePart:
             # Elsewhere than in our own directory nothing is created.
             if runtime.place.is_there():
                 locks.keep()
+            locks.keep_redis()
             claim(runtime)
         except ConfigError as error:
             log.debug("the lock on the database is not renewed: %s", error)

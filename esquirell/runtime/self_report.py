@@ -25,12 +25,16 @@ MOST_LATE_S = 20.0
 
 @dataclass(frozen=True, slots=True)
 class ProcessRoles:
-    """What the daemon knows about this process: `blocked` says when it can't work on anything."""
+    """What the daemon knows about this process.
+
+    `blocked` says when it can't work on anything, `rivals` what is wrong with other services.
+    """
 
     roles: tuple[str, ...] = ()
     standing_by: Callable[[], tuple[str, ...]] = tuple
     queues: tuple[str, ...] = ()
     blocked: Callable[[], bool] = lambda: False
+    rivals: Callable[[], tuple[str, ...]] = tuple
 
 
 class Punctuality:
@@ -121,6 +125,7 @@ class SelfReport:
         if self._mqtt.is_connected:
             yield from self._mqtt.connection.problems
         yield from self._damaged()
+        yield from self.duties.rivals()
         if not polling.reads:
             return
         yield from polling.poller.delivery.saver.problems

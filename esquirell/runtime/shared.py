@@ -12,7 +12,7 @@ from esquirell.broker.celery_config import QUEUES
 from esquirell.broker.connection import Client, PasswordRefusedError, connect
 from esquirell.broker.diagnosis import RedisFacts, examine, probe
 from esquirell.broker.held import HeldTasks, RevokedTasks
-from esquirell.broker.lease import Lease
+from esquirell.broker.lease import LEASE_S, Lease
 from esquirell.broker.orders import Orders
 from esquirell.broker.outage import Outage
 from esquirell.broker.owners import Owners
@@ -22,7 +22,7 @@ from esquirell.broker.state_directories import RememberedDirectories
 from esquirell.runtime.connections import address_of
 from esquirell.settings import Settings
 
-__all__ = ["QUEUES", "Lease", "PasswordRefusedError", "RedisFacts", "Shared"]
+__all__ = ["LEASE_S", "QUEUES", "Lease", "PasswordRefusedError", "RedisFacts", "Shared"]
 
 
 class Shared:
@@ -92,9 +92,12 @@ class Shared:
         """Try what the service needs of Redis. Raises UnavailableError with its own words."""
         probe(self.client)
 
-    def lease(self, role: str, owner: str) -> Lease:
-        """Build the lease of a role: of several processes one is active."""
-        return Lease(self.client, role, owner)
+    def lease(self, role: str, owner: str, *, quiet: bool = False) -> Lease:
+        """Build the lease of a role: of several processes one is active.
+
+        Unless `quiet`, it logs which one that is.
+        """
+        return Lease(self.client, role, owner, quiet=quiet)
 
     def scheduler(self, sync: Callable[[], None], owner: str) -> Scheduler:
         """Build a beat; of several, the one whose owner holds the lease is active."""

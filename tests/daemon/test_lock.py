@@ -5,8 +5,11 @@ import threading
 from pathlib import Path
 
 import pytest
+from support.redis_server import RedisProcess
 
-from esquirell.daemon.lock import AlreadyRunningError, RunLock
+from esquirell.broker.connection import Address, connect
+from esquirell.broker.lease import Lease
+from esquirell.daemon.lock import AlreadyRunningError, RedisClaim, RunLock
 from esquirell.daemon.roles import persistent_name
 from esquirell.domain.errors import ConfigError
 
@@ -95,3 +98,40 @@ def test_a_lock_that_can_not_be_made_is_explained(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(ConfigError, match="state_dir"):
         RunLock(tmp_path / "file" / "lock").take()
+
+
+def claim_of(server: RedisProcess, owner: str) -> RedisClaim:
+    client = connect(Address(server.url))
+    return RedisClaim(Lease(client, "service", owner, quiet=True))
+
+
+def test_of_two_services_with_databases_of_their_own_one_gets_a_redis(
+    server: RedisProcess, caplog: pytest.LogCaptureFixture
+) -> None:
+    first, again, second = (claim_of(server, owner) for owner in ("one", "one", "other"))
+    first.take()
+    # After a restart it is still its own.
+    again.take()
+    with pytest.raises(AlreadyRunningError, match=r"another number at the end of redis\.url"):
+        second.take(patience_s=0)
+    first.keep()
+    assert not first.has_rival
+    # A rival that came in while Redis forgot everything is named, and ends nothing.
+    server.client.flushall()
+    second.take(patience_s=0)
+    first = claim_of(server, "one")
+    for _ in range(2):
+        first.keep()
+        assert first.has_rival
+    assert caplog.text.count("another esquirell run, with another database") == 1
+    second.release()
+    first.keep()
+    assert not first.has_rival
+
+
+def test_a_redis_that_is_away_keeps_no_service_from_its_start(tmp_path: Path) -> None:
+    stopped = RedisProcess(tmp_path)
+    claim = claim_of(stopped, "one")
+    claim.take(patience_s=0)
+    claim.keep()
+    assert not claim.has_rival

@@ -46,3 +46,18 @@ def test_a_second_run_in_the_same_state_directory_is_refused(
     assert "another service uses this state directory" in second.log
     first.await_readings(3)
     assert "Redis" not in first.log
+
+
+def test_a_second_run_with_another_database_on_the_same_redis_is_refused(
+    start: Start, config: str, tmp_path: Path
+) -> None:
+    """They would share out the meters, and each would store the readings of some only."""
+    first = start(config)
+    first.await_readings(1)
+    (tmp_path / "other").mkdir()
+    second = Service(tmp_path / "other", config)
+    second.start()
+    assert second.wait() == 1
+    assert "another number at the end of redis.url" in second.log
+    assert "Traceback" not in second.log
+    first.await_readings(3)
