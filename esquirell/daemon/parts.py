@@ -11,7 +11,6 @@ from esquirell.domain.errors import EsquirellError
 
 log = logging.getLogger(__name__)
 
-PAUSE_AFTER_FAILURE_S = 1.0
 # Parts that wait for a second or more wake up together, at this fraction of one: waking a
 # processor costs more than the step. Polls start with the second, and are mostly over by then.
 TOGETHER_AT_S = 0.1
@@ -26,8 +25,11 @@ class ServicePart:
 
     `make` builds what the part needs, yields the step, and closes it at the end; a step returns the
     seconds to wait until the next, unless something wakes the part. After any failure the part is
-    rebuilt. `hurry` interrupts a step that waits for something, as the part is to end.
+    rebuilt, after a pause. `hurry` interrupts a step that waits for something, as the part is to
+    end.
     """
+
+    pause_after_failure_s = 1.0
 
     def __init__(self, name: str, make: Make, hurry: Callable[[], None] = lambda: None) -> None:
         self.name = name
@@ -78,10 +80,10 @@ class ServicePart:
                 self._repeat()
             except EsquirellError as error:
                 self._complain(str(error))
-                self._stop.wait(PAUSE_AFTER_FAILURE_S)
+                self._stop.wait(self.pause_after_failure_s)
             except Exception:  # whatever went wrong, the part goes on
                 log.exception("%s failed and is restarted", self.name)
-                self._stop.wait(PAUSE_AFTER_FAILURE_S)
+                self._stop.wait(self.pause_after_failure_s)
 
     def _repeat(self) -> None:
         with self._make() as run_once:

@@ -24,7 +24,6 @@ log = logging.getLogger(__name__)
 
 WAIT_S = 1.0
 # A slower broker is reported; after a minute the connection is given up.
-CONFIRMED_WITHIN_S = 10.0
 
 
 class Connection:
@@ -34,7 +33,10 @@ class Connection:
     Handlers and hooks run in the connection's thread and must not block. With a `claim` it stands
     by while another bridge serves the base topic; `password` is asked for a new one when the broker
     rejects the old. Raises ConfigError when the certificates in the options can't be used.
+    What the broker does not confirm within `confirmed_within_s` is a problem.
     """
+
+    confirmed_within_s = 10.0
 
     def __init__(
         self,
@@ -107,11 +109,13 @@ class Connection:
             ("does not take messages so large as", self._traffic.too_large),
         ]
         problems = [reasons.kept_from(where, what, topics) for what, topics in found if topics]
-        if link.unconfirmed_s > CONFIRMED_WITHIN_S:
-            problems.append(f"{where} has not confirmed a message for {CONFIRMED_WITHIN_S:.0f} s")
-        if link.unanswered_s > CONFIRMED_WITHIN_S:
+        if link.unconfirmed_s > self.confirmed_within_s:
             problems.append(
-                f"{where} has not confirmed a subscription for {CONFIRMED_WITHIN_S:.0f} s: "
+                f"{where} has not confirmed a message for {self.confirmed_within_s:.0f} s"
+            )
+        if link.unanswered_s > self.confirmed_within_s:
+            problems.append(
+                f"{where} has not confirmed a subscription for {self.confirmed_within_s:.0f} s: "
                 "commands may not be heard"
             )
         return problems

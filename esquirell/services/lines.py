@@ -64,12 +64,13 @@ class Share:
     for as long as that is so. While Redis is unreachable everything stays as it is.
     """
 
-    def __init__(self, queue: str, owners: Owners) -> None:
+    def __init__(self, queue: str, owners: Owners, clock: Callable[[], float]) -> None:
         self.queue = queue
         self.mine: set[str] = set()
         self.of: dict[str, str] = {}
         self.members: list[str] = []
         self._owners = owners
+        self._clock = clock
         self._free_since: dict[str, float] = {}
         self._others_at = -GRACE_S
 
@@ -90,7 +91,7 @@ class Share:
             self.mine = self.mine & set(names) or set(names) - self.of.keys()
 
     def _update(self, names: set[str], close: Callable[[], None]) -> None:
-        now, self.members = monotonic(), self._owners.join(self.queue)
+        now, self.members = self._clock(), self._owners.join(self.queue)
         self._others_at = now if self.shared else self._others_at
         # Others that are not there may just not have said so again, after Redis was emptied.
         if now - self._others_at >= GRACE_S:
@@ -133,7 +134,7 @@ class Share:
 
     def _free(self, names: set[str]) -> list[str]:
         """Return the meters that have had no owner for a while."""
-        now = monotonic()
+        now = self._clock()
         alive = set(self.members)
         free = {name for name in names - self.mine if self.of.get(name) not in alive}
         self._free_since = {name: self._free_since.get(name, now) for name in free}
@@ -160,8 +161,12 @@ class Lines:
         self._question = question
         self._hold = hold
         self._owners = owners
-        self._shares = {queue: Share(queue, owners) for queue in queues}
+        self.clock: Callable[[], float] = monotonic
+        self._shares = {queue: Share(queue, owners, self._now) for queue in queues}
         self._held: list[Meter] | None = None
+
+    def _now(self) -> float:
+        return self.clock()
 
     @property
     def shared(self) -> bool:

@@ -15,9 +15,6 @@ from esquirell.domain.errors import UnavailableError
 log = logging.getLogger(__name__)
 
 # If work takes longer than this, the server is tested.
-SUSPECT_AFTER_S = 2.0
-ASK_AGAIN_S = 2.0
-LOOK_EVERY_S = 1.0
 
 
 class NotAnsweringError(UnavailableError):
@@ -32,6 +29,10 @@ class ServerWatch:
     connection, and raises TimeoutError when nobody answers in time. Then all connections are
     cut, `on_lost` is called, and each new request is refused at once, until `ask` succeeds again.
     """
+
+    suspect_after_s = 2.0
+    look_every_s = 1.0
+    ask_again_s = 2.0
 
     def __init__(self, ask: Callable[[], None], on_lost: Callable[[], None], place: str) -> None:
         self._ask = ask
@@ -90,9 +91,9 @@ class ServerWatch:
 
     def _run(self) -> None:
         while (oldest := self._oldest()) is not None:
-            if time.monotonic() - oldest >= SUSPECT_AFTER_S:
+            if time.monotonic() - oldest >= self.suspect_after_s:
                 self._suspect()
-            time.sleep(LOOK_EVERY_S)
+            time.sleep(self.look_every_s)
 
     def _oldest(self) -> float | None:
         """Return since when the oldest use has lasted; None ends the watch."""
@@ -108,7 +109,7 @@ class ServerWatch:
         self._cut()
         self._on_lost()
         while not self._answers():
-            time.sleep(ASK_AGAIN_S)
+            time.sleep(self.ask_again_s)
             # A connection that was being opened when it was lost may have succeeded since.
             self._cut()
         log.info("the database %s answers again", self._place)

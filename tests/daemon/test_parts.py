@@ -8,7 +8,6 @@ import pytest
 from support.rounds import Rounds
 from support.waiting import LIMIT_S, eventually
 
-from esquirell.daemon import parts
 from esquirell.daemon.parts import RunOnce, ServicePart, together
 from esquirell.daemon.watchdog import Watchdog
 from esquirell.domain.errors import ConfigError
@@ -99,16 +98,15 @@ def test_a_part_that_fails_is_rebuilt(caplog: pytest.LogCaptureFixture) -> None:
 
 
 def test_a_fault_with_a_sentence_is_said_once_while_it_lasts(
-    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
-    monkeypatch.setattr(parts, "PAUSE_AFTER_FAILURE_S", 0.01)
-
     def script(number: int) -> None:
         if number < 4:
             raise ConfigError("web-key can't be read: Input/output error")
 
     rounds = Rounds(script)
     part = ServicePart("web", rounds)
+    part.pause_after_failure_s = 0.01
     part.start()
     eventually(lambda: rounds.done > 5)
     part.stop()

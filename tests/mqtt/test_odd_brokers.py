@@ -14,7 +14,6 @@ from support.mqtt_parts import connected, repeatedly, running
 from support.scripted_broker import ScriptedBroker
 from support.waiting import eventually
 
-from esquirell.mqtt import client
 from esquirell.mqtt.bridge import will_of
 from esquirell.mqtt.claim import Claim
 from esquirell.mqtt.client import Connection
@@ -236,11 +235,11 @@ def test_a_broker_that_confirms_nothing_is_left_and_named(broker: ScriptedBroker
 
 
 def test_a_subscription_that_is_never_answered_is_named_and_ends_nothing(
-    broker: ScriptedBroker, monkeypatch: pytest.MonkeyPatch
+    broker: ScriptedBroker,
 ) -> None:
-    monkeypatch.setattr(client, "CONFIRMED_WITHIN_S", 0.5)
     broker.subscribes = False
     with connected(Options("127.0.0.1", broker.port)) as connection:
+        connection.confirmed_within_s = 0.5
         connection.subscribe("t/#", lambda _: None)
         said = eventually(lambda: [one for one in connection.problems if "subscription" in one])
         assert "commands may not be heard" in said[0]

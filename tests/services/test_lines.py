@@ -79,15 +79,15 @@ class Worker:
         self.held: set[str] = set()
         self.due = 0.0
         self.lines = Lines(lambda: house, Question, self._hold, Owners(redis, name))
+        self.lines.clock = lambda: Worker.now
 
     def _hold(self, questions: Sequence[Question]) -> None:
         self.held = {question.meter.name for question in questions}
 
 
 @pytest.fixture(autouse=True)
-def _clock(monkeypatch: pytest.MonkeyPatch) -> None:
+def _clock() -> None:
     Worker.now = 0.0
-    monkeypatch.setattr(lines, "monotonic", lambda: Worker.now)
 
 
 @pytest.fixture

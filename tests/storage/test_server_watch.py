@@ -118,10 +118,8 @@ def test_the_watch_ends_with_what_it_watches() -> None:
     assert "database-watch" in names
 
 
-def test_a_server_that_could_not_be_asked_is_not_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_server_that_could_not_be_asked_is_not_given_up() -> None:
     """Such as without a free file descriptor: the watch goes on, and refuses nobody for ever."""
-    for pause in ("SUSPECT_AFTER_S", "LOOK_EVERY_S", "ASK_AGAIN_S"):
-        monkeypatch.setattr(f"esquirell.storage.server_watch.{pause}", 0.01)
     outcomes = [OSError("too many open files"), TimeoutError(), OSError("too many open files")]
     lost = threading.Event()
 
@@ -130,6 +128,7 @@ def test_a_server_that_could_not_be_asked_is_not_given_up(monkeypatch: pytest.Mo
             raise outcomes.pop(0)
 
     watch = ServerWatch(ask, lost.set, "here")
+    watch.suspect_after_s = watch.look_every_s = watch.ask_again_s = 0.01
     with watch.waiting():
         assert lost.wait(LIMIT_S)
         eventually(lambda: not outcomes)
