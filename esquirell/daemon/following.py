@@ -5,7 +5,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from esquirell.daemon.parts import RunOnce, ServicePart
+from esquirell.daemon.parts import RunOnce, ServicePart, repeating
 from esquirell.domain.errors import CommandError, ConfigError, UnavailableError
 from esquirell.runtime.app_broker import learn_broker
 from esquirell.runtime.root import Runtime
@@ -75,11 +75,7 @@ def following_broker(runtime: Runtime) -> tuple[ServicePart, ...]:
         return ()
     follower = _BrokerFollower(runtime)
 
-    @contextmanager
-    def make() -> Iterator[RunOnce]:
-        yield follower.run_once
-
-    return (ServicePart("broker of Home Assistant", make),)
+    return (repeating("broker of Home Assistant", lambda: follower.run_once),)
 
 
 class _BrokerFollower:

@@ -5,7 +5,7 @@ import math
 import threading
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 
 from esquirell.domain.errors import EsquirellError
 
@@ -106,6 +106,13 @@ class ServicePart:
         """Whether there is another step; a wake-up from now on starts the one after it."""
         self._woken.clear()
         return not self._stop.is_set()
+
+
+def repeating(
+    name: str, step: Callable[[], RunOnce], hurry: Callable[[], None] = lambda: None
+) -> ServicePart:
+    """Return a part that has nothing to close; `step` returns what it repeats."""
+    return ServicePart(name, lambda: nullcontext(step()), hurry)
 
 
 def together(pause_s: float, now: float) -> float:

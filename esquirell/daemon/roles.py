@@ -14,7 +14,7 @@ from esquirell.daemon.following import following_broker, following_meters
 from esquirell.daemon.housekeeping import Housekeeping, by_one
 from esquirell.daemon.listening import listening
 from esquirell.daemon.lock import AlreadyRunningError, RedisClaim, ServiceLocks, claim
-from esquirell.daemon.parts import RunOnce, ServicePart
+from esquirell.daemon.parts import RunOnce, ServicePart, repeating
 from esquirell.daemon.pools import Kind
 from esquirell.daemon.redis_server import RedisServer
 from esquirell.daemon.watchdog import Gauge
@@ -224,11 +224,7 @@ def _commands(runtime: Runtime) -> ServicePart:
     def hurry() -> None:
         runtime.bridging.requests.hurry()
 
-    @contextmanager
-    def make() -> Iterator[RunOnce]:
-        yield runtime.bridging.requests.run_once
-
-    return ServicePart("commands", make, hurry)
+    return repeating("commands", lambda: runtime.bridging.requests.run_once, hurry)
 
 
 def _missed(runtime: Runtime) -> tuple[ServicePart, ...]:
@@ -236,11 +232,7 @@ def _missed(runtime: Runtime) -> tuple[ServicePart, ...]:
     if not runtime.settings.mqtt.history:
         return ()
 
-    @contextmanager
-    def make() -> Iterator[RunOnce]:
-        yield runtime.bridging.replay.run_once
-
-    return (ServicePart("history", make),)
+    return (repeating("history", lambda: runtime.bridging.replay.run_once),)
 
 
 def redis_claim(runtime: Runtime) -> RedisClaim:
@@ -271,11 +263,7 @@ def _claim(runtime: Runtime, locks: ServiceLocks) -> ServicePart:
             os.kill(os.getpid(), signal.SIGTERM)
         return CLAIM_TURN_S
 
-    @contextmanager
-    def make() -> Iterator[RunOnce]:
-        yield run_once
-
-    return ServicePart("claim", make)
+    return repeating("claim", lambda: run_once)
 
 
 def _waiting(runtime: Runtime) -> ServicePart:
@@ -285,11 +273,7 @@ def _waiting(runtime: Runtime) -> ServicePart:
         runtime.polling.poller.delivery.saver.retry()
         return STORE_AGAIN_S
 
-    @contextmanager
-    def make() -> Iterator[RunOnce]:
-        yield run_once
-
-    return ServicePart("waiting-readings", make)
+    return repeating("waiting-readings", lambda: run_once)
 
 
 def _housekeeping(runtime: Runtime) -> ServicePart:
@@ -307,11 +291,7 @@ def _housekeeping(runtime: Runtime) -> ServicePart:
 
 
 def _server(server: RedisServer) -> ServicePart:
-    @contextmanager
-    def make() -> Iterator[RunOnce]:
-        yield server.keep_running
-
-    return ServicePart("redis", make)
+    return repeating("redis", lambda: server.keep_running)
 
 
 def _mqtt_gauge(runtime: Runtime) -> Gauge:

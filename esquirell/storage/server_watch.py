@@ -14,8 +14,6 @@ from esquirell.domain.errors import UnavailableError
 
 log = logging.getLogger(__name__)
 
-# If work takes longer than this, the server is tested.
-
 
 class NotAnsweringError(UnavailableError):
     """The server does not answer: nothing more is sent to it until it does."""
@@ -28,6 +26,7 @@ class ServerWatch:
     acknowledge what it never reads, and its own time limits are frozen with it. `ask` opens a new
     connection, and raises TimeoutError when nobody answers in time. Then all connections are
     cut, `on_lost` is called, and each new request is refused at once, until `ask` succeeds again.
+    Work that takes longer than `suspect_after_s` has the server tested.
     """
 
     suspect_after_s = 2.0
