@@ -197,7 +197,7 @@ def test_a_unit_that_is_none_of_its_quantity_is_left_alone(house: House) -> None
     } == {POWER_SENSOR}
 
 
-def test_who_is_no_administrator_may_look_only(house: House) -> None:
+def test_a_token_without_administrator_rights_allows_dry_runs_only(house: House) -> None:
     house.record(missed={4})
     house.double.is_admin = False
     said = house.backfill()
@@ -206,7 +206,7 @@ def test_who_is_no_administrator_may_look_only(house: House) -> None:
     assert house.backfill("--dry-run").json["hours"]["main"]["written"] == 1
 
 
-def test_what_is_accepted_and_not_written_is_said(
+def test_hours_that_home_assistant_accepts_but_does_not_write_are_reported(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("esquirell.services.backfill.WRITTEN_WITHIN_S", 0.5)
@@ -281,7 +281,7 @@ def test_an_unknown_meter_and_a_turned_span_are_refused(house: House) -> None:
     assert "nothing is between them" in said.sentence
 
 
-def test_what_is_kept_for_undoing_survives_in_the_database(house: House) -> None:
+def test_the_undo_journal_survives_in_the_database(house: House) -> None:
     house.record(missed={4, 5}, gone={5})
     house.backfill()
     database = Database(f"sqlite:///{house.files.config.parent}/data/esquirell.db")

@@ -36,7 +36,7 @@ def test_one_waits_until_the_other_is_done(timetable: RedBeatTimetable, app: Cel
     assert done == ["first", "second"]
 
 
-def test_who_died_in_his_turn_holds_up_the_others_for_seconds_only(
+def test_a_process_that_died_with_the_lock_delays_others_by_seconds(
     timetable: RedBeatTimetable, server: RedisProcess
 ) -> None:
     server.client.set(LOCK_KEY, "a process that is no more", px=300)

@@ -74,7 +74,7 @@ def test_a_crontab_missed_in_a_restart_is_made_up_for(
     assert (bench.timetable.runs(["daily"])["daily"] == LastRun()) is not bool(sent)
 
 
-def test_what_comes_due_while_the_database_is_waited_for_is_sent_then(
+def test_schedules_due_while_the_database_hangs_are_sent_afterwards(
     bench: Bench, record: Record
 ) -> None:
     record.schedules = {"slow": Schedule(name="slow", every=2)}
@@ -98,7 +98,7 @@ def test_a_schedule_that_has_disappeared_is_not_sent(
     assert server.client.keys("esquirell:redbeat:fetch") == []
 
 
-def test_what_was_changed_since_the_last_look_is_not_sent_as_it_was(
+def test_a_changed_schedule_is_sent_with_its_new_definition(
     bench: Bench, record: Record, server: RedisProcess
 ) -> None:
     record.schedules = {"fetch": Schedule(name="fetch", every=2)}
@@ -161,7 +161,7 @@ def test_a_crontab_is_explained_in_the_configured_zone_unless_it_has_its_own(ben
         assert (run.astimezone(UTC).hour, run.minute) == (hour, 30)
 
 
-def test_what_came_of_a_run_is_known_until_it_is_forgotten(bench: Bench) -> None:
+def test_the_result_of_a_run_is_kept_until_the_schedule_is_removed(bench: Bench) -> None:
     run = LastRun(datetime(2026, 11, 22, 12, tzinfo=UTC), "error")
     bench.timetable.note_run("fetch", run)
     assert bench.timetable.runs(["fetch"]) == {"fetch": run}
@@ -169,7 +169,7 @@ def test_what_came_of_a_run_is_known_until_it_is_forgotten(bench: Bench) -> None
     assert bench.timetable.runs(["fetch"]) == {"fetch": LastRun()}
 
 
-def test_what_is_overdue_runs_next_at_once(bench: Bench) -> None:
+def test_an_overdue_schedule_is_next_now(bench: Bench) -> None:
     began = datetime.now(UTC)
     next_run = bench.timetable.next_run(
         Schedule(name="fetch", every=60), LastRun(began - timedelta(hours=1))

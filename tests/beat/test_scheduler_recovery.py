@@ -156,7 +156,7 @@ class Refusing(Scheduler):
         raise error
 
 
-def test_what_redis_does_not_take_waits_and_what_nobody_can_send_is_said(
+def test_messages_that_redis_refuses_wait_and_unsendable_ones_are_logged(
     bench: Bench, server: RedisProcess, caplog: pytest.LogCaptureFixture
 ) -> None:
     lease = Lease(server.client, "beat", "me")

@@ -21,7 +21,7 @@ def snapshots(app: Celery) -> ScheduleSnapshots:
     return ScheduleSnapshots(client_of(app))
 
 
-def test_of_an_empty_redis_there_is_nothing_to_see(snapshots: ScheduleSnapshots) -> None:
+def test_a_snapshot_of_an_empty_redis_is_empty(snapshots: ScheduleSnapshots) -> None:
     assert snapshots.look() == ScheduleSnapshot()
 
 
@@ -153,7 +153,9 @@ def order(message: str, *queues: str) -> Order:
     return Order(ENTRY, "{}", "before", "after", 4e9, messages)
 
 
-def test_what_no_queue_takes_does_not_count_as_sent(app: Celery, server: RedisProcess) -> None:
+def test_a_message_without_a_queue_does_not_count_as_sent(
+    app: Celery, server: RedisProcess
+) -> None:
     snapshots = ScheduleSnapshots(client_of(app), Clock())
     server.client.hset(ENTRY, mapping={"definition": "{}", "meta": "before"})
     server.client.set(queue_key(POLLS), "something foreign")

@@ -39,7 +39,7 @@ def test_a_moment_is_read_as_redbeat_reads_it(moment: datetime) -> None:
 @pytest.mark.parametrize(
     "meta", [None, "", "x", "[]", "{}", '{"last_run_at": null}', '{"last_run_at": {"year": 1}}']
 )
-def test_what_cannot_be_read_is_no_run(meta: str | None) -> None:
+def test_an_unreadable_entry_is_not_a_run(meta: str | None) -> None:
     assert last_run(meta, None) == LastRun()
 
 

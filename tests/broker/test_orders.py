@@ -21,7 +21,7 @@ def test_the_newest_of_each_kind_is_found_for_a_minute(client: Client) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "x", "{}", "[1]", "null", "7"])
-def test_what_is_none_of_ours_says_nothing(client: Client, text: str) -> None:
+def test_foreign_refusals_are_not_explained(client: Client, text: str) -> None:
     client.set(f"{KEY}:restart", text)
     assert Orders(client).newest("restart") == {}
 

@@ -109,7 +109,7 @@ PAIRS = [
 
 
 @pytest.mark.parametrize(("one", "base"), PAIRS)
-def test_what_is_used_of_a_library_is_there(one: type, base: type) -> None:
+def test_private_names_of_libraries_that_we_use_exist(one: type, base: type) -> None:
     text = sources(base)
     borrowed = used_names(one) - own_names(one)
     missing = {name for name in borrowed if not hasattr(base, name) and f"self.{name}" not in text}
@@ -117,7 +117,7 @@ def test_what_is_used_of_a_library_is_there(one: type, base: type) -> None:
 
 
 @pytest.mark.parametrize(("one", "base"), PAIRS)
-def test_what_is_overridden_takes_what_it_is_called_with(one: type, base: type) -> None:
+def test_overridden_methods_keep_their_signature(one: type, base: type) -> None:
     for name, ours in vars(one).items():
         theirs = getattr(base, name, None)
         if not inspect.isfunction(ours) or not inspect.isfunction(theirs) or name == "__init__":

@@ -82,7 +82,7 @@ def test_a_refusal_is_found_by_trying(server: RedisProcess, client: Client, word
     assert "\n" not in str(caught.value)
 
 
-def test_what_was_to_be_written_is_not_reported(server: RedisProcess, client: Client) -> None:
+def test_refused_values_are_not_in_the_error(server: RedisProcess, client: Client) -> None:
     full(server.client)
     with client.pipeline() as steps:
         steps.set("key", "a secret\nof two lines")
@@ -157,7 +157,7 @@ def test_one_that_comes_and_goes_is_one_outage(
     assert len(caplog.messages) == MOST_WORDS
 
 
-def test_what_others_wrote_under_our_keys_is_thrown_away(
+def test_foreign_content_of_our_keys_is_discarded(
     client: Client, caplog: pytest.LogCaptureFixture
 ) -> None:
     strangers = {

@@ -16,7 +16,7 @@ def test_it_is_remembered_once_however_many_workers_tell_it(client: Client) -> N
     assert sorted(RevokedTasks(client).ids()) == ["a", "b"]
 
 
-def test_what_is_old_is_forgotten(client: Client) -> None:
+def test_old_entries_are_forgotten(client: Client) -> None:
     client.zadd(REVOKED, {"old": time.time() - REVOKED_FOR_S - 1})
     assert RevokedTasks(client).ids() == []
     RevokedTasks(client).add("new")

@@ -56,7 +56,7 @@ def test_a_living_worker_keeps_what_it_has(app: Celery, server: RedisProcess) ->
         queue.close()
 
 
-def test_what_a_dead_worker_had_comes_back(app: Celery, server: RedisProcess) -> None:
+def test_messages_of_a_dead_worker_are_delivered_again(app: Celery, server: RedisProcess) -> None:
     app.send_task("some.task", ignore_result=True)
     with app.connection_for_read() as dead, app.connection_for_read() as other:
         queue = dead.SimpleQueue(POLLS)
@@ -82,7 +82,7 @@ def test_what_expires_before_it_would_come_back_is_not_written_down(
         queue.close()
 
 
-def test_what_was_not_begun_is_returned_all_the_same(app: Celery, server: RedisProcess) -> None:
+def test_messages_not_started_are_returned(app: Celery, server: RedisProcess) -> None:
     with app.connection_for_read() as worker:
         queue = worker.SimpleQueue(POLLS)
         app.send_task("some.task", ignore_result=True, expires=60)

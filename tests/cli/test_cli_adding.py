@@ -189,7 +189,7 @@ def test_a_meter_of_a_devices_json_brings_its_key(home: Home, device: SimulatedM
     assert KEY not in said.out
 
 
-def test_what_stands_in_the_configuration_is_not_changed(home: Home, key: str) -> None:
+def test_meters_of_the_configuration_file_are_not_changed(home: Home, key: str) -> None:
     home.configure(f'[[meters]]\nname = "main"\ndevice_id = "id-main"\nlocal_key = "{KEY}"\n')
     for words in (("set", "main", "--label", "x"), ("remove", "main", "--yes")):
         said = esquirell("meters", *words)

@@ -63,7 +63,7 @@ def test_a_new_card_is_as_the_old_one_was(machine: Home, tmp_path: Path) -> None
     assert (machine.database.parent / "web-password").stat().st_mode & 0o777 == 0o600
 
 
-def test_what_was_there_is_set_aside(machine: Home, tmp_path: Path) -> None:
+def test_existing_files_are_set_aside(machine: Home, tmp_path: Path) -> None:
     file = tmp_path / "all.backup"
     assert esquirell("backup", str(file)).code == 0
     shed = machine.database.parent / "meters" / "shed.toml"

@@ -91,7 +91,7 @@ def test_no_meter_at_all(home: Home) -> None:
         ),
     ],
 )
-def test_what_is_misspelt_is_named_with_what_may_be_meant(
+def test_a_misspelt_name_is_reported_with_a_suggestion(
     home: Home, command: tuple[str, ...], sentence: str
 ) -> None:
     home.configure(meter())

@@ -82,7 +82,7 @@ def test_the_values_are_shown_as_without_a_service(service: Service) -> None:
     assert ["main", "voltage_b", "", "V"] in said.rows
 
 
-def test_of_all_meters_the_failed_one_is_reported(service: Service) -> None:
+def test_a_meter_that_fails_is_reported_among_all(service: Service) -> None:
     said = call(service, "fetch", "--json")
     assert said.code == 1
     assert {name: one["status"] for name, one in said.json["meters"].items()} == {
@@ -105,7 +105,7 @@ def test_a_meter_is_tested_by_the_service(service: Service) -> None:
     assert service.readings() == before
 
 
-def test_neither_stored_nor_published_is_a_test_of_each_meter(service: Service) -> None:
+def test_a_test_of_each_meter_stores_and_publishes_nothing(service: Service) -> None:
     before = service.readings()
     said = call(service, "fetch", "--no-save", "--no-publish", "--json")
     assert said.code == 1

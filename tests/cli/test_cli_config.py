@@ -79,9 +79,7 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("toml", "sentence"), REFUSED)
-def test_what_run_refuses_the_check_refuses_in_the_same_words(
-    home: Home, toml: str, sentence: str
-) -> None:
+def test_config_check_refuses_in_the_words_of_run(home: Home, toml: str, sentence: str) -> None:
     top, tables = ("", toml) if toml.startswith("[[") else (toml, "")
     servers = 'mqtt.port = 1\nredis.url = "redis://127.0.0.1:1/0"\n'
     home.write(f"{top}\n{servers}\n{meter()}\n{tables}\n")

@@ -123,7 +123,9 @@ def test_the_offset_of_a_counter_is_forgotten() -> None:
         ("meters counter main --undo", 1, "nothing to undo for main"),
     ],
 )
-def test_what_cannot_be_is_refused_in_a_sentence(arguments: str, code: int, sentence: str) -> None:
+def test_impossible_values_are_refused_in_a_sentence(
+    arguments: str, code: int, sentence: str
+) -> None:
     before = times()
     refused = esquirell(*arguments.split())
     assert refused.code == code

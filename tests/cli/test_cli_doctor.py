@@ -65,7 +65,7 @@ def test_a_faulty_configuration_is_the_first_finding(home: Home) -> None:
     assert "the nearest known key is port" in message
 
 
-def test_what_is_away_is_reported_with_what_to_do(home: Home) -> None:
+def test_unreachable_servers_are_reported_with_a_remedy(home: Home) -> None:
     home.configure(meter())
     found = findings()
     assert {check for check, (mark, *_) in found.items() if mark == "fault"} == {
@@ -219,7 +219,7 @@ def test_keys_that_others_can_read_are_reported(home: Home) -> None:
     assert message.startswith("other users can read")
 
 
-def test_what_is_left_of_the_cloud_budget(home: Home) -> None:
+def test_the_remaining_cloud_budget_is_shown(home: Home) -> None:
     account = """
 [cloud]
 api_key = "a"

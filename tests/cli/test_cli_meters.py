@@ -79,7 +79,7 @@ def test_one_meter_with_all_that_is_known_of_it(home: Home) -> None:
     assert ["voltage_a", "236.0", "V"] in rows
 
 
-def test_what_is_doubted_of_a_meter_is_shown(home: Home) -> None:
+def test_doubts_about_a_meter_are_shown(home: Home) -> None:
     home.configure(meter())
     ledger = Ledger(at=START, warnings=("voltage_a is about 10 times too high",))
     home.store([replace(sample("main"), ledger=ledger)])

@@ -83,7 +83,7 @@ def test_a_traceback_is_shown_to_those_who_ask_for_it(home: Home) -> None:
     assert "Traceback" in esquirell("config", "check", "--debug").err
 
 
-def test_what_happens_is_logged_to_those_who_ask_for_it(home: Home) -> None:
+def test_debug_shows_the_log(home: Home) -> None:
     home.configure(meter())
     told = esquirell_process("fetch", "--no-publish", "--debug").err
     assert "WARNING:esquirell.services.statuses:main (127.0.0.1:1) can't be reached" in told

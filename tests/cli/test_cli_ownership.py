@@ -23,7 +23,7 @@ def foreign(home: Home) -> Home:
 
 
 @needs_root
-def test_what_root_makes_belongs_to_the_service(foreign: Home) -> None:
+def test_files_created_by_root_belong_to_the_service(foreign: Home) -> None:
     assert esquirell("db", "upgrade").code == 0
     assert esquirell("fetch").code == 1
     made = list(foreign.database.parent.rglob("*"))

@@ -193,7 +193,9 @@ def test_each_form_of_a_captured_answer(capture: Path, entry: dict[str, Any]) ->
         (json.dumps({"dps": {"1": "x" * 3_000_000}}), "is larger than 1024 KiB"),
     ],
 )
-def test_what_is_no_captured_answer(home: Home, capture: Path, text: str, says: str) -> None:
+def test_a_file_that_is_no_capture_is_refused(
+    home: Home, capture: Path, text: str, says: str
+) -> None:
     capture.write_text(text)
     said = esquirell("profiles", "try", str(capture), "--json")
     assert said.code == 2

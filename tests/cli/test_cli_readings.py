@@ -141,7 +141,7 @@ def test_a_meter_that_is_not_configured_any_more_has_its_history(house: Home) ->
     ],
 )
 @pytest.mark.usefixtures("house")
-def test_what_cannot_be_shown(arguments: tuple[str, ...], told: str) -> None:
+def test_invalid_spans_and_quantities_are_refused(arguments: tuple[str, ...], told: str) -> None:
     said = esquirell("readings", *arguments)
     assert said.code == 2
     assert told in said.sentence
@@ -173,7 +173,7 @@ def peak_mib(*arguments: str) -> float:
     return peak / 1024 / 1024
 
 
-def test_however_many_readings_there_are_they_take_no_more_memory(home: Home) -> None:
+def test_memory_does_not_grow_with_the_number_of_readings(home: Home) -> None:
     home.configure(meter())
     home.store([sample("main", second) for second in range(16_000)], {"main": PLUG})
     half = ("--since", iso(START), "--until", iso(START + timedelta(seconds=8_000)), "--json")

@@ -53,7 +53,7 @@ def test_a_table_for_people_has_a_line_for_each_device(home: Home) -> None:
     assert ["scantest31", "192.0.2.1", "3.1", "unheardof", "-"] in rows
 
 
-def test_who_hears_nothing_is_told_what_to_check(home: Home) -> None:
+def test_a_scan_without_devices_says_what_to_check(home: Home) -> None:
     del home
     said = esquirell("scan", "--seconds", "1", "--json")
     # There may be real devices around, too.

@@ -154,7 +154,7 @@ def test_the_completion_is_installed_with_the_service(tmp_path: Path) -> None:
     ).read_text(encoding="utf-8")
 
 
-def test_what_takes_long_says_for_how_long(
+def test_slow_work_shows_its_elapsed_time(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
@@ -164,7 +164,7 @@ def test_what_takes_long_says_for_how_long(
     assert capsys.readouterr().err.endswith("\r\x1b[K")
 
 
-def test_what_is_quick_says_nothing(
+def test_quick_work_shows_no_progress(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)

@@ -171,7 +171,7 @@ def put_two_devices(folder: Path) -> None:
     file.write_text(json.dumps([house, plug, lamp]))
 
 
-def test_what_is_behind_the_main_meter_is_not_counted_twice(folder: Path) -> None:
+def test_meters_behind_the_main_one_are_not_counted_twice(folder: Path) -> None:
     put_two_devices(folder)
     with Terminal([*COMMAND, "--from-devices", "devices.json"]) as terminal:
         terminal.answer("MQTT host", "127.0.0.1")

@@ -29,7 +29,7 @@ def test_commands_are_named_as_they_can_be_typed(called: Path) -> None:
     )
 
 
-def test_what_is_no_command_stays(called: Path) -> None:
+def test_text_that_is_no_command_stays(called: Path) -> None:
     for text in (
         "esquirell: stopped",
         f"{called} run",

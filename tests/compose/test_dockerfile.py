@@ -29,7 +29,7 @@ def test_nothing_comes_from_an_address_in_the_file() -> None:
     assert "://" not in DOCKERFILE
 
 
-def test_what_builds_is_not_shipped() -> None:
+def test_build_tools_are_not_in_the_image() -> None:
     assert "pip" not in FINAL
     assert "apt-get" not in FINAL
     assert re.findall(r"COPY --from=build", FINAL)

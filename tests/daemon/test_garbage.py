@@ -25,7 +25,7 @@ class Ring:
         self.itself = self
 
 
-def test_what_is_there_is_left_alone() -> None:
+def test_objects_that_exist_are_left_to_no_collection() -> None:
     settle()
     assert gc.get_freeze_count() > 10_000
 

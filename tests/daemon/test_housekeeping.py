@@ -182,7 +182,7 @@ def test_four_workers_say_and_do_what_one_does(shop: Workshop, server: RedisProc
     shop.database.close()
 
 
-def test_of_several_workers_one_keeps_house() -> None:
+def test_one_of_several_workers_does_the_housekeeping() -> None:
     lease, runs = Held(), list[int]()
 
     def keep() -> float:

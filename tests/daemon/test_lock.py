@@ -61,7 +61,7 @@ def test_a_lock_is_taken_again_on_what_was_put_in_place_of_its_file(tmp_path: Pa
     assert not other.held()
 
 
-def test_who_took_the_lock_meanwhile_keeps_it(tmp_path: Path) -> None:
+def test_a_lock_taken_meanwhile_is_not_taken_over(tmp_path: Path) -> None:
     lock, other = RunLock(tmp_path / "lock"), RunLock(tmp_path / "lock")
     lock.take()
     (tmp_path / "lock").unlink()

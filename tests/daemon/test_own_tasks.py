@@ -139,7 +139,7 @@ def test_celery_works_as_its_users_know_it(service: Service, redis: RedisProcess
     assert all(0 < int(time) <= 3600 for time in times)
 
 
-def test_what_schedules_and_commands_send_leaves_no_result(
+def test_tasks_of_schedules_and_commands_leave_no_result(
     service: Service, redis: RedisProcess
 ) -> None:
     before = kept(redis)
@@ -196,7 +196,7 @@ except FetchError as error:
     assert "FetchError" not in service.log
 
 
-def test_what_is_no_message_is_thrown_away_and_the_work_goes_on(
+def test_malformed_messages_are_discarded_and_work_goes_on(
     service: Service, redis: RedisProcess
 ) -> None:
     bodies = ("{", "[]", "null", '{"body": 1}', b"\xff\x00", '{"properties": {}, "headers": {}}')

@@ -17,7 +17,7 @@ Start = Callable[..., Service]
 ANSWER = "esquirell/bridge/response/#"
 
 
-def test_what_a_worker_that_has_disappeared_does_not_take_is_read_by_who_divided_the_poll(
+def test_meters_of_a_worker_that_disappeared_are_read_by_the_dispatcher(
     start: Start, broker: Mosquitto, server: RedisProcess, device: SimulatedMeter
 ) -> None:
     """It is said to be there, owns the meter and takes nothing: as after a kill."""
@@ -123,7 +123,7 @@ class SlowMeter(SimulatedMeter):
 
 
 @pytest.mark.parametrize("role", ["run", "worker"])
-def test_what_a_worker_that_is_killed_in_a_poll_did_not_read_is_read_by_the_other(
+def test_meters_left_by_a_worker_killed_in_a_poll_are_read_by_the_other(
     start: Start, broker: Mosquitto, server: RedisProcess, role: str
 ) -> None:
     """Whichever of the two has divided the poll."""

@@ -49,7 +49,7 @@ def test_every_place_shows_a_fault_of_redis(house: House) -> None:
     check_faults(house, faults)
 
 
-def test_however_redis_refuses_it_is_named(house: House) -> None:
+def test_each_way_that_redis_refuses_is_named(house: House) -> None:
     """Where the guide says so; meters are offline only after three intervals."""
     fault = "Redis refuses"
     said = {place: FAULTS[fault][place] for place in ("health", "doctor", "bridge/health")}

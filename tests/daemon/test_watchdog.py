@@ -100,7 +100,7 @@ def test_a_process_that_was_stopped_goes_on() -> None:
     assert "the process was stopped for" in said
 
 
-def test_what_hangs_for_a_reason_does_not_end_the_process(
+def test_a_hang_with_a_known_reason_does_not_end_the_process(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     excused = threading.Event()

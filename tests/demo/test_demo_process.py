@@ -102,7 +102,7 @@ def test_the_counts_are_true(scenario: Scenario) -> None:
     assert 0 <= stored - published <= WHILE_IT_ENDS * len(scenario.meters)
 
 
-def test_what_is_published_is_what_is_stored(scenario: Scenario) -> None:
+def test_published_and_stored_readings_are_equal(scenario: Scenario) -> None:
     assert scenario.rows.keys() <= scenario.states.keys()
     for key, row in scenario.rows.items():
         state = scenario.states[key]

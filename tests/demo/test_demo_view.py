@@ -64,7 +64,7 @@ def test_figures_have_the_decimals_of_their_quantity() -> None:
 
 
 @pytest.mark.parametrize("value", [None, "twelve", {}])
-def test_what_is_no_number_is_shown_as_absent(value: object) -> None:
+def test_a_value_that_is_no_number_is_absent(value: object) -> None:
     assert figure({"current": value}, "current") == "·"
     assert figure({}, "current") == "·"
 

@@ -35,7 +35,7 @@ TYPED = re.compile(r"--json|make [a-z]+|esquirell .*|nav\.NAME|expected")
 
 
 @pytest.mark.parametrize(("title", "recipe"), RECIPES, ids=[title for title, _ in RECIPES])
-def test_what_a_recipe_names_is_in_the_files_that_it_names(title: str, recipe: str) -> None:
+def test_names_in_recipes_are_in_the_files_they_mention(title: str, recipe: str) -> None:
     named = re.findall(r"`([^`]+)`", recipe)
     files = [file for name in named if "/" in name for file in files_of(ROOT / name)]
     assert files, title

@@ -46,7 +46,7 @@ def test_the_shares_of_a_gap_add_up_however_many_they_are() -> None:
     assert min(shares) >= 0
 
 
-def test_of_a_gap_of_years_the_last_year_has_it_all() -> None:
+def test_energy_of_a_gap_of_years_is_booked_in_its_last_year() -> None:
     (booking,), _ = book(Sample(0, 10.0), [10 * 366 * 86_400.0], [20.0])
     assert (booking.begin, booking.kwh) == (9 * 366 * 86_400.0, 10.0)
 
@@ -58,7 +58,7 @@ def test_it_goes_on_from_the_last_reading_that_showed_the_highest_sum() -> None:
     assert last == Sample(3.0, 11.0)
 
 
-def test_what_a_gap_hides_is_a_guess_in_each_of_its_hours() -> None:
+def test_hours_within_a_gap_are_estimated() -> None:
     outage = Booking(0.5 * HOUR, 2.5 * HOUR, 3.0)
     assert [outage.is_guess(hour * HOUR, hour * HOUR + HOUR) for hour in range(4)] == [
         True,
@@ -81,7 +81,7 @@ def test_what_a_gap_hides_is_a_guess_in_each_of_its_hours() -> None:
         Booking(0.5 * HOUR, 2.5 * HOUR, 0.0),
     ],
 )
-def test_what_is_known_is_no_guess(known: Booking) -> None:
+def test_measured_hours_are_not_estimated(known: Booking) -> None:
     assert not known.is_guess(0, HOUR)
     assert not known.is_guess(HOUR, 2 * HOUR)
 

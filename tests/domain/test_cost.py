@@ -61,7 +61,7 @@ def test_a_day_by_a_flat_price() -> None:
     assert day.energy_import == day.bought == day.total == 24
 
 
-def test_what_is_exported_is_credited() -> None:
+def test_exported_energy_is_credited() -> None:
     hour = cost(
         tariff(), local(2026, 7, 1), local(2026, 7, 1, 1), energy_import=0.1, energy_export=3
     )

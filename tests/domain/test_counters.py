@@ -150,7 +150,7 @@ def test_a_device_paired_again_goes_on_with_its_counter() -> None:
 
 
 @pytest.mark.parametrize("raw", [-0.01, float("nan"), float("inf")])
-def test_what_no_counter_can_show_is_never_believed(raw: float) -> None:
+def test_impossible_counter_values_are_never_believed(raw: float) -> None:
     assert published([raw, 100.0, raw, raw, raw, raw, 100.1]) == [
         None,
         100.0,

@@ -128,7 +128,7 @@ def test_each_number_is_read_from_its_bytes(
         (0b10000, set()),
     ],
 )
-def test_of_the_signs_each_has_its_bit(bits: int, negative: set[str]) -> None:
+def test_each_sign_has_its_own_bit(bits: int, negative: set[str]) -> None:
     numbers = (
         (0x020F, 2),
         VOLTS,

@@ -253,7 +253,7 @@ def test_sixteen_circuits() -> None:
         "A" * 5000,
     ],
 )
-def test_what_is_no_frame_is_refused(raw: object) -> None:
+def test_malformed_frames_are_refused(raw: object) -> None:
     with pytest.raises(DecodeError):
         unpack("auto", raw, PHASE)
 

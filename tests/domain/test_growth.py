@@ -47,7 +47,7 @@ def test_energy_tells_the_scale(divisor: int, every_s: float) -> None:
         (-1100.0, [300, 318], 600.0),
     ],
 )
-def test_what_proves_no_scale(watts: float, counts: list[int], every_s: float) -> None:
+def test_ambiguous_values_prove_no_scale(watts: float, counts: list[int], every_s: float) -> None:
     assert grown(watts, counts, every_s) == {}
 
 

@@ -161,7 +161,7 @@ def test_the_makers_description_says_the_scale(
 
 
 @pytest.mark.parametrize("room", [9_999_999, 5_000_000])
-def test_what_may_be_a_counter_is_not_summed_up(room: int) -> None:
+def test_possible_counters_are_not_summed(room: int) -> None:
     values = {"unit": "kwh", "scale": 3, "max": room}
     described = specified({"17": {"code": "add_ele", "type": "Integer", "values": values}})
     point = infer(described, {}).datapoints["17"]

@@ -178,7 +178,7 @@ def test_products_are_understood(points: tuple[Point, ...], values: dict[str, fl
         ("temp_current", "Hz", 0),
     ],
 )
-def test_what_is_no_measurement_stays_raw(code: str, unit: str, scale: int) -> None:
+def test_datapoints_that_measure_nothing_stay_raw(code: str, unit: str, scale: int) -> None:
     found = read(*integers((code, unit, scale, 275)))
     assert found.values == {}
     assert found.diagnostics == {code: 275}

@@ -53,7 +53,7 @@ def test_an_apparent_power_is_voltage_times_current() -> None:
     assert "is not voltage x current" in wrong.warnings[0]
 
 
-def test_of_two_counters_of_a_channel_that_is_the_counter_which_is_called_total() -> None:
+def test_the_counter_called_total_wins_over_another_of_its_channel() -> None:
     points, answer = integers(
         ("forward_energy_a", "kWh", 2, 62), ("forward_energy_a_total", "kWh", 2, 412_345)
     )
@@ -84,7 +84,7 @@ def test_a_code_alone_is_taken_at_its_usual_scale_and_doubted() -> None:
     assert found.warnings
 
 
-def test_what_its_unit_alone_explains_is_taken_and_doubted() -> None:
+def test_a_meaning_inferred_from_the_unit_alone_is_doubted() -> None:
     found = read(*integers(("xyz", "V", 0, 230), ("cur_current", "mA", 0, 500)))
     assert found.values == {"voltage": 230, "current": 0.5}
     (warning,) = found.warnings

@@ -138,7 +138,7 @@ def test_a_rule_applies_where_it_does_and_just_beside_it_does_not(
         ),
     ],
 )
-def test_what_is_corrected_doubted_or_left_out_is_said(
+def test_corrections_doubts_and_omissions_are_reported(
     points: tuple[Point, ...], warning: str
 ) -> None:
     warnings = read(*integers(*points)).warnings

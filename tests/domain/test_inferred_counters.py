@@ -137,7 +137,7 @@ def test_counters_of_phases_that_are_ten_times_their_total() -> None:
     assert len(found.warnings) == 3
 
 
-def test_what_is_added_for_export_is_exported_and_doubted() -> None:
+def test_increments_called_export_are_exported_and_doubted() -> None:
     values = {"unit": "kwh", "scale": 3, "max": 99_999_999}
     point = {"code": "pro_add_ele", "type": "Integer", "values": values}
     found = read({"101": point}, {"101": 12_500})

@@ -44,12 +44,12 @@ def test_a_gap_counts_by_the_power_before_and_after_it() -> None:
     assert after((0, 1000), (7200, 0)).imported == pytest.approx(1.0)
 
 
-def test_who_polls_once_a_day_has_an_estimate() -> None:
+def test_daily_polls_yield_an_estimate() -> None:
     days = [(86_400.0 * day, 1000.0) for day in range(5)]
     assert after(*days).imported == pytest.approx(96.0)
 
 
-def test_of_longer_gaps_nothing_is_invented_and_that_is_known() -> None:
+def test_longer_gaps_add_no_energy_and_are_recorded() -> None:
     integral = after((0, 1000), (30 * 3600.0, 1000))
     assert (integral.imported, integral.lost(START + timedelta(hours=60))) == (30.0, 0.0)
     assert after((0, 1000), (30 * 3600.0 + 1, 1000)).imported == 0.0

@@ -122,7 +122,7 @@ def test_later_checks_see_what_the_first_have_corrected() -> None:
     assert last.values["voltage"] == 231.2
 
 
-def test_what_was_corrected_is_undone_when_the_device_mends_itself() -> None:
+def test_a_correction_ends_when_the_device_recovers() -> None:
     *_, last = judged([*[{"voltage": 2312.0}] * 6, *[{"voltage": 231.2}] * 6], PLUG)
     assert (last.values["voltage"], last.warnings, last.diagnostics.get("raw_values")) == (
         231.2,
@@ -157,7 +157,7 @@ def test_energy_is_estimated_for_channels_where_there_is_no_total() -> None:
     assert "energy_import" not in last.values
 
 
-def test_who_counts_energy_is_not_estimated() -> None:
+def test_a_meter_with_a_counter_is_not_estimated() -> None:
     *_, last = judged([{"active_power": 600.0}] * 5, COUNTING)
     assert last.values == {"active_power": 600.0}
 
@@ -176,7 +176,7 @@ def test_an_inverted_meter_counts_what_it_exports_as_import() -> None:
     assert reading.values == {"active_power": 40.0, "energy_import": 7.0}
 
 
-def test_what_nothing_is_known_of_is_held_back() -> None:
+def test_counters_without_history_are_held_back() -> None:
     reading = Reading("main", START, {"active_power": 5.0, "energy_import": 100.0})
     held = unjudged(reading, COUNTING)
     assert held.values == {"active_power": 5.0}

@@ -89,7 +89,7 @@ def test_a_scale_is_certain_where_nothing_else_can_be_wrong(
         {"voltage": 230.0, "current": 2.0, "active_power": 900.0},
     ],
 )
-def test_what_may_have_several_causes_is_named_only(values: dict[str, float]) -> None:
+def test_ambiguous_contradictions_are_named_but_not_corrected(values: dict[str, float]) -> None:
     (verdict, *rest) = wrong(values)
     assert not rest
     assert verdict.scale is None
@@ -107,7 +107,7 @@ def test_what_may_have_several_causes_is_named_only(values: dict[str, float]) ->
         SOUND | {"active_power": 1180.0},
     ],
 )
-def test_what_is_unusual_is_not_wrong(values: dict[str, float]) -> None:
+def test_unusual_values_are_accepted(values: dict[str, float]) -> None:
     assert wrong(values) == []
 
 

@@ -28,7 +28,7 @@ def test_scales_divide() -> None:
     }
 
 
-def test_what_is_no_measurement_is_a_diagnostic() -> None:
+def test_values_that_measure_nothing_are_diagnostics() -> None:
     decoded = decode({"1": True, "17": 12, "20": 2386, "99": "?"}, PLUG)
     assert decoded.values == {"voltage": 238.6}
     assert decoded.diagnostics == {"switch_1": True, "add_ele": 12, "dp_99": "?"}
@@ -94,7 +94,7 @@ def test_an_inverter_is_one_by_its_category_or_by_a_frame_of_its_panels(
         (10**19, "one of more than 18 digits"),
     ],
 )
-def test_of_what_is_no_whole_number_only_the_kind_is_reported(raw: object, shown: str) -> None:
+def test_an_invalid_whole_number_is_reported_by_its_type_alone(raw: object, shown: str) -> None:
     (warning,) = decode({"101": raw}, PC321).warnings
     assert f"got {shown}" in warning
     assert "secret" not in warning

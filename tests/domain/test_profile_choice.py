@@ -80,7 +80,7 @@ def test_a_voltage_alone_makes_a_meter_only_where_it_is_a_grid_s() -> None:
         assert try_capture({"mapping": {"26": volts}, "dps": {"26": raw}}).values == values
 
 
-def test_what_is_implausible_is_reported() -> None:
+def test_implausible_values_are_reported() -> None:
     phases = {"VoltageA": 2300, "VoltageB": 2301, "VoltageC": 2302, "Frequency": 5000}
     phases |= {"ActivePowerA": 500, "ActivePowerB": 300, "ActivePowerC": 200, "ActivePower": 100}
     units = {"V": ("V", 1), "F": ("Hz", 2), "A": ("kW", 3)}
@@ -240,7 +240,7 @@ def test_a_guess_that_was_confirmed_is_no_warning_any_more() -> None:
     assert said[-1] == ()
 
 
-def test_what_was_recognised_outlasts_a_restart() -> None:
+def test_a_recognised_profile_outlasts_a_restart() -> None:
     notebook, one = Notebook(), meter(profile="auto")
     Choices(memory=notebook).decode(one, LIVE)
     again = Choices(memory=notebook)

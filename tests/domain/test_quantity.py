@@ -5,7 +5,7 @@ from esquirell.domain.quantity import QUANTITIES, Quantity, is_possible
 
 
 @pytest.mark.parametrize("found", QUANTITIES.values(), ids=str)
-def test_what_is_usual_is_possible(found: Quantity) -> None:
+def test_usual_values_are_possible(found: Quantity) -> None:
     assert is_possible(found.key, found.possible[0])
     assert is_possible(found.key, found.possible[1])
     assert not is_possible(found.key, found.possible[1] * 1.001)

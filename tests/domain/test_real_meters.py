@@ -77,7 +77,7 @@ def test_enough_values_are_right(
 
 
 @pytest.mark.parametrize("capture", OTHERS)
-def test_of_a_device_that_is_no_meter_nothing_electrical_is_published(
+def test_a_device_that_is_no_meter_publishes_nothing_electrical(
     capture: Mapping[str, Any],
 ) -> None:
     choices = [("spec", "category", "status"), ("status",), ("product_id", "dps"), ("dps",)]

@@ -62,7 +62,7 @@ def frame(volts: int, milliamperes: int, watts: int) -> str:
         {"1": None},
     ],
 )
-def test_of_what_proves_nothing_nothing_is_published(dps: dict[str, Any]) -> None:
+def test_unproven_values_are_not_published(dps: dict[str, Any]) -> None:
     trial = try_capture({"dps": dps})
     assert trial.values == {}
     assert "unknown" in trial.warnings[0]
@@ -130,7 +130,7 @@ def test_a_device_of_one_phase_is_no_third_of_its_sibling_with_three() -> None:
         ),
     ],
 )
-def test_what_physics_proves_is_recognised(dps: dict[str, Any], values: dict[str, float]) -> None:
+def test_products_are_recognised_by_physics(dps: dict[str, Any], values: dict[str, float]) -> None:
     assert try_capture({"dps": dps}).values == pytest.approx(values)
 
 
@@ -156,7 +156,7 @@ def test_physics_outvotes_the_number_of_products() -> None:
     assert found.profile.datapoints["19"].divisor == 1
 
 
-def test_what_explains_more_counts_more() -> None:
+def test_the_profile_that_explains_more_wins() -> None:
     answer = ANSWER | {"47": 31}
     alike = (*PLUG[:3], PLUG[3], NUMBER)
     warm = (*alike, Specified("47", "temp_current", "value", "℃", 0, -40, 200))

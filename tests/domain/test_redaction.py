@@ -56,7 +56,7 @@ def test_measurements_stay(raw: object) -> None:
         "\ud800",
     ],
 )
-def test_what_may_name_a_device_goes(raw: object) -> None:
+def test_values_that_may_identify_a_device_are_removed(raw: object) -> None:
     assert redacted({"18": raw}, {}, [DEVICE_ID]) == {"18": REDACTED}
 
 
@@ -94,7 +94,7 @@ def test_each_secret_is_enough_by_itself() -> None:
     assert redacted({"101": "online"}, {}, secrets) == {"101": "online"}
 
 
-def test_what_is_within_a_list_or_an_object_goes_alone() -> None:
+def test_secrets_inside_lists_and_objects_are_removed_alone() -> None:
     raw = {"phase": [2301, 10**12], "sn": "A1", "mode": "on"}
     assert redacted({"101": raw}, {}, []) == {
         "101": {"phase": [2301, REDACTED], "sn": REDACTED, "mode": "on"}

@@ -71,7 +71,7 @@ def test_phases_that_are_objects_on_the_lan_are_read(as_text: bool) -> None:
         assert found.values[f"active_power_{letter}"] == 1100
 
 
-def test_what_is_fed_in_is_negative_and_its_counter_is_the_export() -> None:
+def test_feed_in_is_negative_power_and_counts_as_export() -> None:
     """tuya-local #4833, #4912, #3681: magnitudes beside a direction, shown as consumed."""
     (found,) = in_turn(DUAL)
     assert found.values["active_power_a"] == found.values["active_power"] == -1218.1
@@ -101,7 +101,7 @@ def test_currents_above_65_amperes_keep_their_highest_byte() -> None:
     assert (found.values["current_a"], found.values["active_power_a"]) == (70.0, 16_000)
 
 
-def test_what_a_report_adds_is_no_total() -> None:
+def test_increments_in_reports_are_no_totals() -> None:
     """tuya-local #1537, #1116, Domoticz #185: add_ele was charted as a counter that resets."""
     for report in in_turn(PLUG, {**PLUG, "17": 101}, {**PLUG, "17": 0}):
         assert not any(key.startswith("energy") for key in report.values)

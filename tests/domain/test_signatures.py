@@ -50,7 +50,7 @@ def accepted(function: Callable[..., object], **given: object) -> dict[str, Any]
         (lambda: None, {}),
     ],
 )
-def test_what_fits_passes_as_it_is(
+def test_valid_arguments_pass_unchanged(
     function: Callable[..., object], given: dict[str, object]
 ) -> None:
     assert accepted(function, **given) == given
@@ -71,7 +71,7 @@ def test_what_fits_passes_as_it_is(
         (Bound().run, {"title": "x", "self": 1}, "self"),
     ],
 )
-def test_what_does_not_fit_is_refused_by_its_name(
+def test_invalid_arguments_are_refused_by_name(
     function: Callable[..., object], given: dict[str, object], at: str
 ) -> None:
     with pytest.raises(ValueError, match=rf"(?m)^{at}\b"):

@@ -35,7 +35,7 @@ def test_the_value_of_a_name_that_sounds_secret_is_hidden(told: str) -> None:
     assert "***" in MASK.text(told)
 
 
-def test_what_is_no_secret_stays() -> None:
+def test_settings_that_are_no_secrets_stay() -> None:
     told = {
         "routing_key": "polls",
         "keys": ["voltage_a"],

@@ -128,7 +128,7 @@ def test_home_assistant_can_not_pretend_to_be_a_meter(home: Home, topic: str) ->
         ("homeassistant/status", b"online"),
     ],
 )
-def test_who_only_looks_changes_nothing(home: Home, topic: str, payload: bytes) -> None:
+def test_a_viewer_may_change_nothing(home: Home, topic: str, payload: bytes) -> None:
     with home.user("viewer", "esquirell/#") as viewer:
         before = viewer.saw(lambda one: one.topic == SCHEDULE).json
         assert home.refuses(viewer, topic, payload)

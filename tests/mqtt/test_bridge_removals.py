@@ -96,7 +96,7 @@ def test_a_meter_whose_configuration_is_damaged_stays_announced_and_is_offline(
         repeatedly(lambda: refresh(house, bridge), lambda: not about("garage", broker))
 
 
-def test_what_is_no_meter_of_ours_is_cleared_without_harm(
+def test_topics_of_impossible_meter_names_are_cleared(
     broker: Mosquitto, house: House, observer: Observer
 ) -> None:
     for name in ("", "Größe 1", "$x"):

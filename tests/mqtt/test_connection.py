@@ -188,7 +188,7 @@ def test_the_broker_keeps_messages_for_a_session(broker: Mosquitto, protocol: Pr
 
 
 @both
-def test_what_was_not_dealt_with_comes_again(broker: Mosquitto, protocol: Protocol) -> None:
+def test_unhandled_messages_are_delivered_again(broker: Mosquitto, protocol: Protocol) -> None:
     options = Options(
         "127.0.0.1", broker.port, protocol=protocol, client_id="me", session_expiry=600
     )
@@ -285,7 +285,7 @@ def test_stopping_does_not_wait_for_a_broker_that_is_away(broker: Mosquitto) -> 
     assert not connection.alive()
 
 
-def test_what_was_never_started_can_be_stopped() -> None:
+def test_a_connection_that_never_started_can_be_stopped() -> None:
     connection = Connection(Options(), Will("t", {}))
     connection.stop(5)
     assert not connection.alive()

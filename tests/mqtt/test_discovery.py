@@ -111,7 +111,7 @@ def test_quantities_depend_on_bridge_and_meter_the_rest_on_the_bridge_alone() ->
         assert own == expected
 
 
-def test_what_few_look_at_is_to_be_enabled_by_them() -> None:
+def test_rarely_used_entities_are_disabled_at_first() -> None:
     components = announced(info_of())["components"]
     hidden = {key for key, entity in components.items() if "enabled_by_default" in entity}
     assert {"reactive_power", "power_factor_b", "energy_import_c"} <= hidden
@@ -146,7 +146,7 @@ def named(keys: tuple[str, ...], profile: str = "owon_pc321") -> dict[str, str |
     return {key: components[key].get("name") for key in keys}
 
 
-def test_what_its_device_class_names_has_no_name() -> None:
+def test_entities_named_by_their_device_class_have_no_name() -> None:
     of_class = (
         *("voltage", "current", "active_power", "reactive_power", "apparent_power"),
         *("power_factor", "frequency", "temperature", "state_of_charge"),
@@ -183,7 +183,7 @@ def test_an_inverter_produces() -> None:
         ("owon_pc321", {"active_power", "active_power_a", "active_power_b", "active_power_c"}),
     ],
 )
-def test_of_powers_that_are_always_equal_one_is_shown(profile: str, shown: set[str]) -> None:
+def test_only_one_of_several_equal_powers_is_shown(profile: str, shown: set[str]) -> None:
     components = announced(MeterInfo(meter(), profiles.find(profile)))["components"]
     powers = {key for key in components if key.startswith("active_power")}
     assert {key for key in powers if "enabled_by_default" not in components[key]} == shown
@@ -239,7 +239,7 @@ def command_of(entity: Entity) -> tuple[str, Source]:
     return TOPICS.command_of(str(entity["command_topic"]))[0], "mqtt"
 
 
-def test_what_is_left_of_an_earlier_message_is_taken_away() -> None:
+def test_components_of_earlier_announcements_are_removed() -> None:
     components = bridge_device(TOPICS, ABOUT, {"run_fetch": "button"})["components"]
     assert isinstance(components, dict)
     assert components["run_fetch"] == {"platform": "button"}
@@ -266,7 +266,7 @@ def test_an_announcement_says_by_which_base_topic_it_was_made() -> None:
         b'{"origin": "esquirell"}',
     ],
 )
-def test_what_others_announce_is_not_ours(payload: bytes) -> None:
+def test_announcements_of_others_are_not_ours(payload: bytes) -> None:
     assert base_topic_of(payload) is None
 
 

@@ -46,7 +46,7 @@ def press(line: Line, number: int, *, again: bool = False) -> Message:
     return Message(*PRESS, retained=False, again=again, number=number, link=line)
 
 
-def test_what_was_dealt_with_is_acknowledged_once(line: Callable[..., Line]) -> None:
+def test_handled_messages_are_acknowledged_once(line: Callable[..., Line]) -> None:
     inbox, link = Inbox(), line()
     message = press(link, 1)
     assert inbox.take(message)
@@ -58,7 +58,7 @@ def test_what_was_dealt_with_is_acknowledged_once(line: Callable[..., Line]) -> 
     assert link.told == [1]
 
 
-def test_what_comes_again_while_it_is_dealt_with_is_not_taken(line: Callable[..., Line]) -> None:
+def test_a_message_repeated_while_it_is_handled_is_ignored(line: Callable[..., Line]) -> None:
     inbox, first, second = Inbox(), line(), line()
     message = press(first, 1)
     assert inbox.take(message)

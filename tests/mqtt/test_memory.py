@@ -16,7 +16,7 @@ def file(tmp_path: Path) -> Path:
     return tmp_path / "mqtt.json"
 
 
-def test_what_was_noted_is_known_to_the_next_process(file: Path) -> None:
+def test_notes_are_known_to_the_next_process(file: Path) -> None:
     memory = Memory(file)
     assert (memory.published, memory.removed) == (None, {})
     memory.note_published(HOME)
@@ -27,7 +27,7 @@ def test_what_was_noted_is_known_to_the_next_process(file: Path) -> None:
     assert [one.name for one in file.parent.iterdir()] == [file.name]
 
 
-def test_what_is_announced_again_was_not_removed(file: Path) -> None:
+def test_a_device_announced_again_is_not_removed(file: Path) -> None:
     memory = Memory(file)
     for topic in ("a", "b"):
         memory.note_removed(topic, b"{}")
@@ -46,7 +46,7 @@ def test_nothing_is_written_where_nothing_changes(file: Path) -> None:
     assert not file.exists()
 
 
-def test_of_too_many_removed_the_oldest_are_forgotten(file: Path) -> None:
+def test_only_the_latest_removed_devices_are_remembered(file: Path) -> None:
     memory = Memory(file)
     for number in range(REMOVED_LIMIT + 1):
         memory.note_removed(str(number), b"{}")

@@ -248,7 +248,7 @@ def test_a_subscription_that_is_never_answered_is_named_and_ends_nothing(
     assert len(broker.connects) == 1
 
 
-def test_what_was_confirmed_and_what_was_not_is_reported(broker: ScriptedBroker) -> None:
+def test_confirmations_are_reported(broker: ScriptedBroker) -> None:
     with connected(Options("127.0.0.1", broker.port)) as connection:
         connection.retain("t/state", {"n": 1})
         report = eventually(lambda: (now := connection.report())["last_confirmed"] and now)

@@ -43,7 +43,7 @@ def test_events_that_were_not_confirmed_go_first_and_states_do_not_come_twice() 
     assert [message.payload for message in everything(outbox)] == [b"1", b"2", b"3"]
 
 
-def test_of_too_many_events_the_oldest_are_dropped() -> None:
+def test_the_oldest_of_too_many_events_are_dropped() -> None:
     outbox = Outbox()
     for number in range(EVENT_LIMIT + 5):
         outbox.add("event", str(number).encode())

@@ -88,7 +88,7 @@ def test_the_newest_reading_is_published_at_the_end_of_its_period(broker: Mosqui
         assert came_by(240.5) == [180.2]
 
 
-def test_what_is_held_back_goes_out_at_the_end(broker: Mosquitto) -> None:
+def test_held_back_readings_go_out_at_the_end(broker: Mosquitto) -> None:
     with publishing(broker, {"main": 60, "other": 60}) as (publisher, observer):
         publish_all(publisher, observer, 1, 2)
         observer.forget()
@@ -202,7 +202,7 @@ def test_an_event_is_not_retained(broker: Mosquitto) -> None:
             assert len(newcomer.messages) == 1
 
 
-def test_what_has_no_json_form_fails_nobody(
+def test_values_without_a_json_form_fail_nothing(
     broker: Mosquitto, caplog: pytest.LogCaptureFixture
 ) -> None:
     with publishing(broker) as (publisher, _):

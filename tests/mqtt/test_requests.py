@@ -159,9 +159,7 @@ def test_shorter_topics_say_the_same(
         ("esquirell/schedule/night/set", b"x", "invalid_json"),
     ],
 )
-def test_what_is_no_command_is_answered_and_not_handled(
-    topic: str, payload: bytes, code: str
-) -> None:
+def test_unknown_commands_are_answered_with_an_error(topic: str, payload: bytes, code: str) -> None:
     desk = Desk()
     desk.take(topic, payload)
     assert desk.asked == []

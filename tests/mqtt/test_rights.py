@@ -59,7 +59,7 @@ def test_without_discovery_its_topics_are_not_needed(start: Start) -> None:
     assert problems(broker.port, topics=Topics(discovery_prefix="")) == []
 
 
-def test_what_may_not_be_written_is_named(start: Start) -> None:
+def test_forbidden_topics_are_named(start: Start) -> None:
     broker = start(f"read {OURS}", f"readwrite {DEVICES}")
     assert problems(broker.port) == [
         (
@@ -69,7 +69,7 @@ def test_what_may_not_be_written_is_named(start: Start) -> None:
     ]
 
 
-def test_what_does_not_come_back_is_named(start: Start) -> None:
+def test_topics_without_echo_are_named(start: Start) -> None:
     broker = start(f"readwrite {OURS}", f"write {DEVICES}")
     (problem,) = problems(broker.port)
     assert "homeassistant/device/esquirell_doctor/config does not come back to us" in problem

@@ -54,7 +54,7 @@ def test_a_topic_of_a_command_names_what_it_is_about() -> None:
     assert topics.subject_of("home/esquirell/bridge/request/fetch") is None
 
 
-def test_what_is_retained_is_known_by_its_topic() -> None:
+def test_retained_messages_are_recognised_by_topic() -> None:
     topics = Topics("a/b", "ha")
     kinds = {
         topics.bridge_state: "bridge",

@@ -35,7 +35,7 @@ def test_a_gap_stays_a_gap() -> None:
     assert Series("power", 0, values).runs() == [[0, 2, 4], [9, 11]]
 
 
-def test_what_is_exported_points_down() -> None:
+def test_exports_point_down() -> None:
     both = energies("day", OCTOBER, keys=("energy_import", "energy_export"))
     found = figure(both)
     assert [one.down for one in found.series] == [False, True]
@@ -73,7 +73,7 @@ def test_the_largest_are_those_that_used_most() -> None:
     assert kept == FLATS[-8:]
 
 
-def test_what_cannot_be_added_up_gets_panels() -> None:
+def test_quantities_that_do_not_add_up_get_panels() -> None:
     at = local(2026, 10, 1)
     found = figure(powers(OCTOBER, [(at, 230.0)], FLATS, "voltage")).reduced(ENGLISH)
     assert found.panels

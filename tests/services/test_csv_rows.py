@@ -24,7 +24,7 @@ def lines(view: View, *rows: Row, separator: str = ",", meters: tuple[str, ...] 
     return "".join(csv_lines(rows, columns, WARSAW, separator))
 
 
-def test_what_a_meter_did_not_send_is_empty_and_zero_is_zero() -> None:
+def test_absent_values_are_empty_and_zero_is_zero() -> None:
     assert lines("raw", Row("main", AT, {"voltage": 0.0})) == (
         "measured_at,voltage,energy_import\n2026-11-30T23:00:00.000Z,0.0,\n"
     )

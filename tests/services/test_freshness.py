@@ -60,7 +60,7 @@ class Slow(Statistics):
         return super().rollup(since, meters)
 
 
-def test_of_several_who_look_at_once_one_works() -> None:
+def test_simultaneous_requests_share_one_query() -> None:
     statistics = Slow()
     fresh = FreshStatistics(statistics, lambda: NOON)
     with ThreadPoolExecutor(4) as pool:

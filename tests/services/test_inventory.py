@@ -104,7 +104,7 @@ def test_only_an_address_of_the_own_network_is_taken(bench: Bench, address: str)
         ({"gateway": "bf1"}, "invalid_payload", "gateway and cid go together"),
     ],
 )
-def test_what_makes_no_meter_is_refused(
+def test_an_invalid_meter_is_refused(
     bench: Bench, fields: dict[str, Any], code: str, said: str
 ) -> None:
     found, sentence = refusal(bench, "meter/add", **(NEW | fields))

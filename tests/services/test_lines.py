@@ -118,7 +118,7 @@ def test_alone_a_worker_has_all_and_asks_nobody(redis: Redis) -> None:
 
 
 @pytest.mark.parametrize("count", [2, 3])
-def test_who_joins_gets_its_share_within_a_minute_a_few_at_a_time(redis: Redis, count: int) -> None:
+def test_a_joining_worker_gets_its_share_within_a_minute(redis: Redis, count: int) -> None:
     workers = [Worker(redis, "a", HOUSE)]
     turns(1, *workers)
     workers += [Worker(redis, name, HOUSE) for name in "bc"[: count - 1]]
@@ -191,7 +191,7 @@ def test_other_workers_know_whom_to_ask(redis: Redis) -> None:
         assert other.lines.owner(house_meter) == (None if owner == "b" else "a")
 
 
-def test_what_may_not_be_held_is_owned_all_the_same(redis: Redis) -> None:
+def test_meters_without_held_lines_have_an_owner_too(redis: Redis) -> None:
     house = [
         meter("pushes"),
         meter("polled", push=False),

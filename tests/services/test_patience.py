@@ -61,7 +61,7 @@ def test_a_lane_returns_and_raises_what_its_work_does() -> None:
     assert lane.run(lambda: 8) == 8
 
 
-def test_who_comes_while_a_lane_hangs_is_refused_at_once() -> None:
+def test_work_for_a_hanging_lane_is_refused_at_once() -> None:
     lane, goes_on, done = Lane("the disk", PATIENCE_S), threading.Event(), threading.Event()
 
     def work() -> None:
@@ -81,7 +81,7 @@ def test_who_comes_while_a_lane_hangs_is_refused_at_once() -> None:
     assert begun == []
 
 
-def test_what_waits_behind_work_that_hangs_is_not_done_later() -> None:
+def test_work_queued_behind_a_hang_is_not_done_later() -> None:
     lane, goes_on = Lane("the disk", LIMIT_S), threading.Event()
     first = threading.Thread(target=lane.run, args=(lambda: goes_on.wait(LIMIT_S),))
     first.start()

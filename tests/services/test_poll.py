@@ -88,7 +88,7 @@ def test_a_poll_takes_what_was_read_just_before_and_no_read_that_ended_long_ago(
     assert len(bench.transport.asked) == 2
 
 
-def test_what_can_not_be_looked_up_is_not_known() -> None:
+def test_ledgers_that_can_not_be_looked_up_are_unknown() -> None:
     bench = Bench(main={"101": 2360})
     ledgers = bench.poller.ledgers
     bench.store.away = True

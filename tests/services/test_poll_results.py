@@ -92,7 +92,7 @@ def test_readings_wait_while_the_database_is_away() -> None:
     assert bench.poller.waiting == 0
 
 
-def test_what_waits_is_stored_at_the_end() -> None:
+def test_waiting_readings_are_stored_at_the_end() -> None:
     bench = Bench(main={"101": 2360})
     bench.store.away = True
     bench.poller.poll([meter()])

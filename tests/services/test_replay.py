@@ -71,7 +71,7 @@ def finish(replay: Replay) -> None:
         pass
 
 
-def test_what_was_missed_comes_in_order_and_once(house: House, replay: Replay) -> None:
+def test_missed_readings_are_replayed_in_order_and_once(house: House, replay: Replay) -> None:
     lose(house, replay, timedelta(minutes=5))
     back = house.now
     finish(replay)

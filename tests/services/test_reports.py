@@ -89,7 +89,7 @@ def test_a_report_is_published_at_once_and_not_stored(bench: Bench) -> None:
     assert bench.store.rows == {}
 
 
-def test_of_each_period_the_last_report_is_stored(bench: Bench) -> None:
+def test_the_last_report_of_each_period_is_stored(bench: Bench) -> None:
     main = meter(store_every=60)
     for second in range(150):
         bench.report(main, {"101": 2300 + second})

@@ -71,7 +71,7 @@ def test_a_schedule_that_left_the_file_stays_if_a_user_changed_it() -> None:
     assert entries["night"].cron == "0 3 * * *"
 
 
-def test_what_a_user_added_stays() -> None:
+def test_schedules_added_by_a_user_stay() -> None:
     bench = Bench(user("mine", None, every=5))
     assert set(bench.start(FETCH)) == {"fetch", "mine"}
 

@@ -170,7 +170,7 @@ def test_what_is_written_is_read_again_by_its_owner_alone(
     assert folder.load(METER).meters[1].label == 'B"\\'
 
 
-def test_what_would_not_load_is_not_written(files: MeterFiles) -> None:
+def test_an_added_meter_that_would_not_load_is_not_written(files: MeterFiles) -> None:
     with pytest.raises(ConfigError, match="is that of main"):
         files.put("barn", {"device_id": "bf0123456789abcdefghij", "local_key": KEY})
     assert not files.file("barn").exists()

@@ -8,7 +8,7 @@ from esquirell.storage.database import Database
 from esquirell.storage.maintenance.claim import Claim
 
 
-def test_of_two_sessions_one_has_the_claim(postgres_url: str) -> None:
+def test_one_of_two_sessions_holds_the_claim(postgres_url: str) -> None:
     first, second = Database(postgres_url), Database(postgres_url)
     ours, theirs = Claim(first), Claim(second)
     assert ours.hold()

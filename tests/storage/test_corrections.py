@@ -82,7 +82,7 @@ def test_energy_that_nobody_saw_any_more_is_spread(archive: Archive) -> None:
     assert archive.energy() == pytest.approx(0.59)
 
 
-def test_of_a_dry_run_nothing_stays(archive: Archive) -> None:
+def test_a_dry_run_leaves_nothing(archive: Archive) -> None:
     before = archive.state()
     span = Span("main", MIDNIGHT, MIDNIGHT + HOUR)
     found = archive.corrections.remove(span, dry_run=True)

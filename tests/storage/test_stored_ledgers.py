@@ -39,7 +39,7 @@ def test_a_ledger_is_stored_with_its_reading_or_not_at_all(database: Database) -
     assert readings.ledgers(["main"]) == {}
 
 
-def test_of_several_readings_the_newest_ledger_stays(database: Database) -> None:
+def test_the_newest_of_several_ledgers_is_stored(database: Database) -> None:
     readings = Readings(database)
     readings.add([reading_with(ledger_at(2, "new")), reading_with(ledger_at(1, "old"))], {})
     readings.add([reading_with(ledger_at(1, "late"))], {})

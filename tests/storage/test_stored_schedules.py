@@ -62,7 +62,7 @@ def test_a_run_of_a_schedule_that_has_disappeared_is_ignored(schedules: Schedule
     assert schedules.last_runs() == {}
 
 
-def test_of_changes_at_the_same_time_none_is_lost(database: Database, schedules: Schedules) -> None:
+def test_simultaneous_changes_are_all_kept(database: Database, schedules: Schedules) -> None:
     put(schedules, FETCH)
 
     def count(stored: Mapping[str, StoredSchedule]) -> Changes:

@@ -182,7 +182,7 @@ def test_without_a_release_before_there_is_no_way_back(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="this is root")
 @pytest.mark.parametrize("command", ["install", "uninstall"])
-def test_who_is_not_root_is_reported_how(command: str) -> None:
+def test_without_root_the_command_to_use_is_shown(command: str) -> None:
     said = esquirell("systemd", command)
     assert said.code == 2
     assert "only root may do this: sudo /" in said.sentence

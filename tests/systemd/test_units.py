@@ -64,7 +64,7 @@ def test_nothing_starts_without_a_configuration(unit: str) -> None:
 
 
 @pytest.mark.parametrize("unit", LONG_RUNNING)
-def test_what_ends_is_restarted_for_ever(unit: str) -> None:
+def test_units_restart_for_ever(unit: str) -> None:
     found = keys(unit)
     assert found["Restart"] == ["always"]
     assert found["StartLimitIntervalSec"] == ["0"]

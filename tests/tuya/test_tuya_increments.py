@@ -73,7 +73,7 @@ def test_a_repetition_is_recognised_by_the_clock_where_a_frame_says_nothing() ->
     assert Line().says(report(100), report(90), later_s=REPEATED_S / 2) == 190
 
 
-def test_what_is_no_number_adds_nothing() -> None:
+def test_increments_that_are_no_numbers_add_nothing() -> None:
     assert Line().says(report("x"), report(-5), report(None), report("7")) == 7
 
 

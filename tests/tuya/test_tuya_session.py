@@ -84,7 +84,7 @@ def test_the_node_id_is_read_at_either_place(wire: Wire, at: str) -> None:
     assert message.cid == "B"
 
 
-def test_what_another_device_says_is_not_taken(wire: Wire) -> None:
+def test_answers_of_another_device_are_ignored(wire: Wire) -> None:
     assert wire.session.feed(wire.frame(DP_QUERY, {"devId": "other", "dps": {"1": 2}})) == []
     assert wire.session.evidence.stranger
 
@@ -101,7 +101,7 @@ def test_what_another_device_says_is_not_taken(wire: Wire) -> None:
         "[" * 5000,
     ],
 )
-def test_what_is_no_value_is_left_out(wire: Wire, dps: str) -> None:
+def test_invalid_values_are_left_out(wire: Wire, dps: str) -> None:
     for message in wire.session.feed(wire.frame(STATUS, f'{{"dps": {dps}}}'.encode())):
         assert message.dps == {}
 

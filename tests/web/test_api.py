@@ -168,7 +168,7 @@ def test_a_command_that_fails_says_why(
     assert reply.json["status"] == "error"
 
 
-def test_what_is_not_json_or_too_much_is_refused(writer: Program, tokens: dict[str, str]) -> None:
+def test_invalid_or_oversized_json_is_refused(writer: Program, tokens: dict[str, str]) -> None:
     headers = {"Authorization": f"Bearer {tokens['writer']}"}
     assert writer.ask("POST", f"{API}/requests/fetch", "{", headers).json["code"] == "invalid_json"
     large = json.dumps({"meters": ["x" * 70_000]})

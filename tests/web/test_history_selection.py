@@ -54,7 +54,7 @@ def test_the_first_view_is_the_energy_of_the_house_today() -> None:
         "show=../../etc/passwd",
     ],
 )
-def test_what_makes_no_sense_is_left_to_its_default(query: str) -> None:
+def test_invalid_choices_fall_back_to_the_default(query: str) -> None:
     found = chosen(query)
     assert (found.show, found.view, found.meters, found.compare) == (
         "energy",

@@ -236,7 +236,7 @@ def test_what_people_and_devices_say_is_text(house: House) -> None:
         assert "&lt;b&gt;Main&lt;/b&gt;" in text
 
 
-def test_what_was_typed_is_text(house: House) -> None:
+def test_typed_text_is_escaped(house: House) -> None:
     browser = house.browser()
     evil = '"><script>alert(1)</script>'
     fields = {"command": "schedule/add", "place": "new", "name": evil, "rule": "cron", "cron": evil}

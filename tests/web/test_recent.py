@@ -8,7 +8,7 @@ from support.waiting import LIMIT_S
 from esquirell.web.recent import KEEP_S, MOST, Recent
 
 
-def test_what_was_drawn_a_moment_ago_is_not_drawn_again() -> None:
+def test_recent_pictures_are_reused() -> None:
     now, drawn = 0.0, []
 
     def look(key: str) -> int:

@@ -19,7 +19,7 @@ def templates() -> Templates:
     return Templates(str(FOLDER / "templates"))
 
 
-def test_of_a_page_nothing_but_its_code_is_kept(templates: Templates) -> None:
+def test_loaded_pages_keep_only_their_code(templates: Templates) -> None:
     for name in PAGES:
         page = templates.load(name)
         assert templates.load(name) is page
