@@ -37,6 +37,7 @@ class ClaimStatus:
     last_seen: datetime | None = None
     failure: str = ""
     speaks_another_protocol: bool = False
+    said_nothing: bool = False
     refuses_credentials: bool = False
 
 
@@ -82,6 +83,7 @@ class Claim:
         if not link.accepted:
             search.found.failure = link.failure
             search.found.speaks_another_protocol = link.speaks_another_protocol
+            search.found.said_nothing = link.said_nothing
             search.found.refuses_credentials = link.refuses_credentials
         return search.found
 

@@ -1,5 +1,6 @@
 """Establishing a connection: who else is there, which protocol, old or new session."""
 
+import secrets
 import ssl
 import time
 from collections.abc import Callable
@@ -7,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from esquirell.mqtt.claim import Claim
-from esquirell.mqtt.link import Link
+from esquirell.mqtt.link import Link, Message
 from esquirell.mqtt.options import Options
 
 WAIT_S = 1.0
@@ -17,7 +18,8 @@ WAIT_S = 1.0
 class Attempt:
     """How an attempt to connect ended, or the resulting connection.
 
-    `standby` means that another bridge is connected, and this one is to wait.
+    `standby` means that another bridge is connected, and this one is to wait. A broker that
+    `said_nothing` may speak another protocol, or be slow.
     """
 
     failure: str = ""
@@ -25,6 +27,7 @@ class Attempt:
     lasted_s: float = 0.0
     standby: bool = False
     speaks_another_protocol: bool = False
+    said_nothing: bool = False
     refuses_credentials: bool = False
 
 
@@ -80,6 +83,8 @@ class Dialler:
         self._claim = claim
         self._go_on = go_on
         self._session = Session(options.session_expiry)
+        # Whether a broker that says nothing was found to answer the older protocol only.
+        self._is_older = False
 
     def dial(
         self, build: Callable[[Options], Link], serve: Callable[[Link, Options], None]
@@ -88,8 +93,27 @@ class Dialler:
         attempt = self._attempt(self.options, build, serve)
         if not attempt.speaks_another_protocol or self.options.protocol != "5":
             return attempt
-        older = self._attempt(replace(self.options, protocol="3.1.1"), build, serve)
+        options = replace(self.options, protocol="3.1.1")
+        if attempt.said_nothing and not self._is_older:
+            # One that was slow, or that was just started, speaks the newer one by now.
+            if not self._answers(options):
+                return attempt
+            attempt = self._attempt(self.options, build, serve)
+            if not attempt.speaks_another_protocol:
+                return attempt
+            self._is_older = True
+        older = self._attempt(options, build, serve)
         return older if older.accepted or older.standby else attempt
+
+    def _answers(self, options: Options) -> bool:
+        """Whether the broker accepts a connection at all, under another name."""
+        name = f"{options.client_id or 'esquirell'}-{secrets.token_hex(4)}"
+        link = Link(replace(options, client_id=name, session_expiry=0), self._context, _ignore)
+        link.open()
+        while link.up and not link.accepted and self._go_on():
+            link.run_once(WAIT_S)
+        link.close(done=link.accepted)
+        return link.accepted
 
     def _attempt(
         self,
@@ -103,6 +127,7 @@ class Dialler:
                 return Attempt(
                     found.failure,
                     speaks_another_protocol=found.speaks_another_protocol,
+                    said_nothing=found.said_nothing,
                     refuses_credentials=found.refuses_credentials,
                 )
             if found.holder is not None:
@@ -118,6 +143,7 @@ class Dialler:
             link.accepted,
             time.monotonic() - began,
             speaks_another_protocol=link.speaks_another_protocol,
+            said_nothing=link.said_nothing,
             refuses_credentials=link.refuses_credentials,
         )
 
@@ -127,8 +153,12 @@ class Dialler:
         With MQTT 3.1.1 there is no other way, and mosquitto 2.0.11 does not persist a session that
         began with a clean start, whatever its expiry.
         """
-        link = Link(replace(options, fresh=True), self._context, lambda _: None)
+        link = Link(replace(options, fresh=True), self._context, _ignore)
         link.open()
         while link.up and not link.accepted and self._go_on():
             link.run_once(WAIT_S)
         link.close(done=link.accepted)
+
+
+def _ignore(_message: Message) -> None:
+    """Take no notice: for a connection that asks for nothing."""

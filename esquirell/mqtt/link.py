@@ -96,6 +96,8 @@ class Link:
         self.largest_packet: int | None = None
         self.failure = ""
         self.speaks_another_protocol = False
+        # It may also be slow, or about to start.
+        self.said_nothing = False
         self.refuses_credentials = False
         # Topics that the broker does not let us publish to, and filters that it rejects.
         self.denied: set[str] = set()
@@ -126,7 +128,7 @@ class Link:
         self._client.loop_misc()
         if not self.accepted and self._clock() - self._opened > self._options.waits.answer_s:
             self._give_up(reasons.silent(self._options))
-            self.speaks_another_protocol = True
+            self.speaks_another_protocol = self.said_nothing = True
         elif self.unconfirmed_s > CONFIRM_LIMIT_S:
             self._give_up(reasons.unconfirmed(self._options))
 
@@ -268,7 +270,7 @@ class Link:
             self.failure = reasons.lost(code, self._options)
         elif not self.failure:
             self.failure = reasons.hung_up(self._options)
-            self.speaks_another_protocol = True
+            self.speaks_another_protocol = self.said_nothing = True
 
     def _on_publish(
         self, _c: Client, _u: object, mid: int, code: ReasonCode, _p: Properties | None

@@ -185,22 +185,44 @@ def test_without_a_session_nothing_is_taken_for_a_repetition(broker: ScriptedBro
     assert len(taken) == 2
 
 
-@pytest.mark.parametrize("how", ["refused_levels", "silent_levels"])
+@pytest.mark.parametrize(
+    ("how", "levels"), [("refused_levels", [5, 4]), ("silent_levels", [5, 4, 5, 4])]
+)
 def test_a_broker_of_3_1_1_only_is_spoken_to_so(
-    broker: ScriptedBroker, how: str, caplog: pytest.LogCaptureFixture
+    broker: ScriptedBroker, how: str, levels: list[int], caplog: pytest.LogCaptureFixture
 ) -> None:
+    """One that says nothing may be slow: it is asked again once it answers anything at all."""
     setattr(broker, how, {5})
     with running(Options("127.0.0.1", broker.port, waits=Timeouts(answer_s=0.2))) as connection:
         eventually(lambda: connection.connected)
         connection.retain("t/state", {"n": 1})
         broker.saw("t/state")
         assert connection.trouble == ""
-    assert [one.level for one in broker.connects] == [5, 4]
+    assert [one.level for one in broker.connects] == levels
     (said,) = warnings(caplog)
     assert said == (
         f"the MQTT broker at 127.0.0.1:{broker.port} does not speak MQTT 5, so MQTT 3.1.1 is "
         'used: set protocol = "3.1.1" in [mqtt]'
     )
+
+
+class Once(set[int]):
+    """Holds each number until it was asked for it."""
+
+    def __contains__(self, number: object) -> bool:
+        found = super().__contains__(number)
+        self.discard(int(str(number)))
+        return found
+
+
+def test_a_broker_that_was_slow_once_is_not_taken_for_an_old_one(
+    broker: ScriptedBroker, caplog: pytest.LogCaptureFixture
+) -> None:
+    broker.silent_levels = Once({5})
+    with running(Options("127.0.0.1", broker.port, waits=Timeouts(answer_s=0.5))) as connection:
+        eventually(lambda: connection.connected)
+        assert [one.level for one in broker.connects] == [5, 4, 5]
+    assert "MQTT 3.1.1 is used" not in caplog.text
 
 
 def test_a_server_that_answers_in_no_protocol_is_named(broker: ScriptedBroker) -> None:
