@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from support.db_postgres import PostgresServer
-from support.fault_bench import METERS, STEADY_S, Bench, Fault, Result, preloaded, resident_mib
+from support.fault_bench import METERS, STEADY_S, Bench, Fault, Result, own_mib, preloaded
 
 MINUTES = int(os.environ.get("SOAK_MINUTES", "0"))
 DATABASE = os.environ.get("SOAK_DATABASE", "sqlite")
@@ -18,7 +18,6 @@ SEED = int(os.environ.get("SOAK_SEED", "1"))
 # Memory is compared with what it was after a quarter of an hour: until then caches fill.
 SETTLED_AFTER = 15
 GROWTH_MIB = 2.0
-SAMPLES = 4
 
 
 def redis_gone(bench: Bench) -> None:
@@ -132,15 +131,6 @@ def test_soak_with_postgresql(
     soak(Bench(tmp_path, database_url=postgres.url(name)), faults, results, "PostgreSQL")
 
 
-def resting_mib(bench: Bench) -> float:
-    """Return the memory of the service beside what a moment's work takes, such as a roll-up's."""
-    found = []
-    for _ in range(SAMPLES):
-        found.append(resident_mib(bench.process_id))
-        bench.steady(STEADY_S / SAMPLES)
-    return min(found)
-
-
 def soak(bench: Bench, faults: tuple[Fault, ...], results: list[Result], database: str) -> None:
     """Run for `MINUTES`, with a fault at random in each; nothing may be lost, memory stays."""
     chance = random.Random(SEED)
@@ -153,8 +143,8 @@ def soak(bench: Bench, faults: tuple[Fault, ...], results: list[Result], databas
             fault = left.pop()
             fault(bench)
             bench.grows()
-            bench.steady(60 - 2 * STEADY_S)
-            memory.append(resting_mib(bench))
+            bench.steady(60 - STEADY_S)
+            memory.append(own_mib(bench.process_id))
             print(  # noqa: T201 - half an hour without a word is too long
                 f"minute {minute + 1}: {fault.__name__}, {memory[-1]:.1f} MiB, {bench.taken} taken"
             )

@@ -247,10 +247,14 @@ class Bench:
         return Service(self.folder, "\n".join(lines), role, role)
 
 
-def resident_mib(pid: int) -> float:
-    """Return the proportional memory (PSS, MiB) of a process, as the kernel counts it."""
+def own_mib(pid: int) -> float:
+    """Return the memory (MiB) that a process has allocated: the anonymous part of its PSS.
+
+    The rest are pages of files, such as Python's, of which each process is charged a share: it
+    grows by megabytes whenever another Python program on the machine ends.
+    """
     lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
-    (line,) = [line for line in lines if line.startswith("Pss:")]
+    (line,) = [line for line in lines if line.startswith("Pss_Anon:")]
     return int(line.split()[1]) / 1024
 
 
@@ -273,7 +277,7 @@ def looped_s(usual_s: float) -> float:
 
 @dataclass(frozen=True)
 class Footprint:
-    """What a process takes of the machine: open files, memory (PSS, MiB), bytes of its log."""
+    """What a process takes of the machine: open files, memory (MiB), bytes of its log."""
 
     files: int
     mib: float
@@ -290,7 +294,7 @@ class Footprint:
 def footprint(bench: Bench) -> Footprint:
     pid = bench.process_id
     files = len(list(Path(f"/proc/{pid}/fd").iterdir()))
-    return Footprint(files, resident_mib(pid), len(bench.services["run"].log))
+    return Footprint(files, own_mib(pid), len(bench.services["run"].log))
 
 
 Fault = Callable[[Bench], None]
