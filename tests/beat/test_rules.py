@@ -206,3 +206,12 @@ def test_beat_looks_again_when_the_next_run_is_due(app: Celery) -> None:
 def test_schedules_of_the_same_rule_are_equal() -> None:
     assert RuleSchedule(Grid(5)) == RuleSchedule(Grid(5))
     assert RuleSchedule(Grid(5)) != RuleSchedule(Grid(6))
+
+
+@pytest.mark.parametrize(
+    ("cron", "said"),
+    [("0 0 30 2 *", "is not valid"), ("0 3 * *", "has 4 fields"), ("x 3 * * *", "is not valid")],
+)
+def test_a_schedule_that_can_never_run_is_refused(cron: str, said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        rule_of(Schedule(name="never", cron=cron), WARSAW)

@@ -16,6 +16,7 @@ from esquirell.beat.timetable import RedBeatTimetable
 from esquirell.beat.timetable_view import TimetableView, last_run
 from esquirell.broker.connection import Address, connect
 from esquirell.broker.queue import REDBEAT_PREFIX
+from esquirell.domain.errors import ConfigError
 from esquirell.domain.schedule import LastRun, Schedule
 
 MOMENT = datetime(2026, 10, 25, 2, 30, 15, 250_000, UTC)
@@ -72,3 +73,12 @@ def test_a_crontab_whose_run_was_missed_waits_for_its_next_minute(server: RedisP
     following = view.next_run(Schedule(name="minute", cron="* * * * *"), missed)
     assert following is not None
     assert (following.second, following.microsecond) == (0, 0)
+
+
+def test_a_schedule_is_checked_before_it_is_written(server: RedisProcess) -> None:
+    view = TimetableView(ScheduleSnapshots(connect(Address(server.url))), "Europe/Warsaw")
+    view.check(Schedule(name="night", cron="0 3 * * *"))
+    with pytest.raises(ConfigError, match="has 4 fields"):
+        view.check(Schedule(name="night", cron="0 3 * *"))
+    with pytest.raises(ConfigError, match="no time zone"):
+        view.check(Schedule(name="night", cron="0 3 * * *", timezone="Nowhere/Land"))

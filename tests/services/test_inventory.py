@@ -243,3 +243,15 @@ def test_a_name_that_somebody_else_took_while_the_device_was_read_is_refused(ben
     bench.files.meanwhile = add
     assert refusal(bench, "meter/add", **NEW) == ("already_exists", "there is a meter barn already")
     assert bench.files.tables["barn"] == taken
+
+
+def test_each_change_is_taken_over_by_this_process_once_it_is_written(bench: Bench) -> None:
+    ask(bench, "meter/add", **NEW)
+    ask(bench, "meter/set", name="barn", label="Barn")
+    ask(bench, "meter/exchange", name="barn", device_id="bf78", local_key=KEY)
+    ask(bench, "meter/remove", name="barn")
+    assert bench.files.taken_over == [{"barn"}, {"barn"}, {"barn"}, set()]
+    assert refusal(bench, "meter/set", name="barn", label="x")[1].startswith(
+        "there is no meter barn; known: "
+    )
+    assert "main" in refusal(bench, "meter/remove", name="barn")[1]

@@ -221,3 +221,13 @@ def test_a_meter_of_another_queue_is_asked_of_a_worker_that_is_there(redis: Redi
     redis.members = ["gardener"]
     redis.of["yard"] = "one that is gone"
     assert worker.lines.owner(elsewhere) == "gardener"
+
+
+def test_of_three_workers_each_knows_which_one_reads_a_meter(redis: Redis) -> None:
+    house = HOUSE[:9]
+    workers = [Worker(redis, name, house) for name in "abc"]
+    turns(60, *workers)
+    for one in house:
+        (owner,) = (worker.name for worker in workers if one.name in worker.held)
+        asked = {worker.name: worker.lines.owner(one) for worker in workers}
+        assert asked == {name: None if name == owner else owner for name in "abc"}

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from esquirell.domain.errors import ConfigError
-from esquirell.storage.maintenance.archive import MANIFEST, write
+from esquirell.domain.errors import ConfigError, UnavailableError
+from esquirell.storage.database import Database
+from esquirell.storage.maintenance.archive import MANIFEST, load, write
 
 
 @pytest.fixture
@@ -52,3 +53,25 @@ def test_what_can_t_be_completed_leaves_nothing(tmp_path: Path, files: dict[str,
     with pytest.raises((ConfigError, OSError)):
         write(folder / "all.tar.gz", {}, files | {"gone": tmp_path / "gone"})
     assert list(folder.iterdir()) == []
+
+
+def test_a_program_that_fails_is_named_with_its_last_words_and_gets_no_password_to_show(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = tmp_path / "pg_restore"
+    program.write_text(
+        f'#!/bin/sh\necho "$@" > {tmp_path}/arguments\necho "$PGPASSWORD" > {tmp_path}/password\n'
+        "echo first >&2\necho 'the server is too old' >&2\nexit 3\n"
+    )
+    program.chmod(0o755)
+    database = Database("postgresql+psycopg://esquirell:s3cret@db.example/energy")
+    monkeypatch.setenv("PATH", str(tmp_path / "nothing"))
+    with pytest.raises(ConfigError, match="pg_restore is not installed: apt install"):
+        load(database, tmp_path / "dump")
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    with pytest.raises(
+        UnavailableError, match=r"pg_restore failed for .*the server is too old$"
+    ) as it:
+        load(database, tmp_path / "dump")
+    assert "s3cret" not in str(it.value) + (tmp_path / "arguments").read_text()
+    assert (tmp_path / "password").read_text() == "s3cret\n"

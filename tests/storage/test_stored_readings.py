@@ -1,5 +1,7 @@
 import random
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from sqlalchemy import event, text
@@ -7,6 +9,7 @@ from support.db_samples import START, sample, three_phase_values
 
 from esquirell.domain.errors import UnavailableError
 from esquirell.domain.reading import MeterStatus, Reading
+from esquirell.storage.columns import by_whole_quarters
 from esquirell.storage.database import Database
 from esquirell.storage.maintenance.care import forget
 from esquirell.storage.readings import Readings
@@ -216,3 +219,12 @@ def test_a_three_phase_reading_takes_at_most_300_bytes(sqlite: Database) -> None
     assert sqlite.file
     assert readings.counts() == {"main": 10_000}
     assert sqlite.file.stat().st_size / 10_000 <= 300
+
+
+def test_pages_of_readings_are_cut_between_quarters_of_an_hour() -> None:
+    begin = datetime(2026, 11, 22, 12, tzinfo=UTC)
+    moments = [begin + timedelta(minutes=minute) for minute in range(0, 60, 4)]
+    rows: list[Any] = [SimpleNamespace(measured_at=moment) for moment in moments]
+    pages = by_whole_quarters([rows[:1], rows[1:3], rows[3:9], rows[9:]])
+    minutes = [[row.measured_at.minute for row in page] for page in pages]
+    assert minutes == [[0, 4, 8, 12, 16, 20, 24, 28], [32, 36, 40, 44], [48, 52, 56]]

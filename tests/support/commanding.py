@@ -182,6 +182,8 @@ class MeterFiles:
         self.trouble: EsquirellError | None = None
         # What somebody else changes, just before these are changed.
         self.meanwhile: Callable[[], None] = lambda: None
+        # The meters in files, each time that the process took them over.
+        self.taken_over: list[set[str]] = []
 
     @contextmanager
     def alone(self) -> Iterator[None]:
@@ -272,7 +274,7 @@ class Bench:
             self.files.reading,
             self.files.note,
             lambda meter: meter.address == "10.0.0.10",
-            lambda: None,
+            lambda: self.files.taken_over.append(set(self.files.tables)),
             lambda name, source: self.handed_over.append((name, source)),
             forget,
             self.schedules.readers,
