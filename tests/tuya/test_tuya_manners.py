@@ -13,13 +13,8 @@ from support.waiting import eventually
 
 from esquirell.domain.raw_datapoints import Question
 from esquirell.tuya.lan.access import (
-    BORNE_S,
     FIRST_S,
-    LONGEST_S,
-    TOGETHER_S,
     YOUNG_S,
-    Losses,
-    Suspension,
 )
 
 
@@ -184,45 +179,3 @@ def test_a_device_that_needs_to_be_switched_off_and_on_is_not_hammered(
         holder.skip(1.0)
         time.sleep(0.005)
     assert 4 <= len(refused) <= 12
-
-
-def test_three_young_lines_within_ten_minutes_suspend() -> None:
-    one = Suspension()
-    assert [one.closed(now, 5.0) for now in (0, 300, 599)] == [False, False, True]
-    assert one.active(599 + FIRST_S - 1)
-    assert not one.active(599 + FIRST_S)
-
-
-def test_lines_that_lived_for_two_minutes_or_lie_far_apart_do_not() -> None:
-    one = Suspension()
-    assert not any(one.closed(now, 1200.0) for now in range(0, 7200, 1200))
-    assert not any(one.closed(now, 5.0) for now in range(0, 7200, 400))
-
-
-def test_a_closing_is_judged_when_it_shows_whether_others_were_cut_as_well() -> None:
-    losses, one = Losses(), Suspension()
-    for now in (0.0, 100.0, 200.0, 300.0):
-        losses.note(now, "one")
-        assert one.note(now, 5.0)
-        assert not one.judge(now + TOGETHER_S - 0.1, lambda at: losses.others(at, "one"))
-        if now == 0.0:
-            losses.note(now + TOGETHER_S - 0.1, "other")
-        is_suspended = one.judge(now + TOGETHER_S, lambda at: losses.others(at, "one"))
-        assert is_suspended == (now == 300.0)
-
-
-def test_each_suspension_takes_twice_as_long_up_to_a_day() -> None:
-    one, now, took = Suspension(), 0.0, []
-    for _ in range(10):
-        for _ in range(3):
-            now += 1
-            one.closed(now, 1.0)
-        took.append(one.until - now)
-        now = one.until
-    assert took[:3] == [FIRST_S, 2 * FIRST_S, 4 * FIRST_S]
-    assert took[-1] == LONGEST_S
-    one.closed(now, BORNE_S)
-    for _ in range(3):
-        now += 1
-        one.closed(now, 1.0)
-    assert one.until - now == FIRST_S
