@@ -36,6 +36,8 @@ def test_a_device_that_was_never_asked_is_asked_at_once(tmp_path: Path) -> None:
     assert lock.acquire()
     assert lock.gap_left(10.0) == 0.0
     assert lock.version == ""
+    (file,) = tmp_path.iterdir()
+    assert file.stat().st_mode & 0o777 == 0o600
     other = DeviceLock(tmp_path, "another")
     assert other.acquire()
 
@@ -110,6 +112,13 @@ def test_a_line_is_opened_again_later_and_later_until_it_stands() -> None:
     for wait_s in expected:
         again.attempted(2000.0)
         assert 0.5 * wait_s <= again.at - 2000 <= 1.5 * wait_s
+    waits = []
+    for _ in range(200):
+        again.soon(0.0)
+        waits.append(again.at)
+    # Never many at once: they are spread evenly.
+    assert 0.5 <= min(waits) < 0.7
+    assert 1.3 < max(waits) <= 1.5
     again.soon(3000.0)
     assert 3000.5 <= again.at <= 3001.5
     again.succeeded()
@@ -125,6 +134,8 @@ def test_lines_that_end_together_were_cut_by_the_network() -> None:
     assert losses.others(100.0 - TOGETHER_S + 0.1, "b")
     assert losses.others(100.0 + TOGETHER_S - 0.1, "b")
     assert not losses.others(100.0 + TOGETHER_S, "b")
+    losses.note(101.0, "b")
+    assert losses.others(100.0, "b")
     for number in range(REMEMBERED_LOSSES):
         losses.note(500.0, f"other {number}")
     assert not losses.others(100.0, "b")

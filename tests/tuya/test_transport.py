@@ -119,9 +119,7 @@ def test_who_asks_the_cloud_always_gets_an_answer(
 
 def test_without_an_account_the_answer_says_what_to_configure() -> None:
     transport = TuyaTransport(Local(), NoCloud())
-    with pytest.raises(
-        MeterUnreachableError, match=r"cloudy is read .* api_key under \[cloud"
-    ):
+    with pytest.raises(MeterUnreachableError, match=r"cloudy is read .* api_key under \[cloud"):
         transport.read(Question(CLOUDY))
     transport.close()
     with pytest.raises(MeterUnreachableError, match="being stopped"):

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 from support.tuya_devices import QUICK
 
@@ -63,3 +65,15 @@ def test_a_success_forgets_all_failures(cooling: CoolDown, clock: Clock) -> None
     cooling.check()
     cooling.failed(MeterUnreachableError("unreachable", "main is away"))
     assert cools_for(cooling, clock) == 0
+
+
+def test_each_further_failure_cools_twice_as_long(clock: Clock) -> None:
+    cooling = CoolDown(replace(QUICK, cool_max_s=3600.0), clock)
+    times = []
+    for _ in range(6):
+        cooling.failed(MeterUnreachableError("unreachable", "main is away"))
+        times.append(cools_for(cooling, clock))
+    assert times == pytest.approx([0, 0, 0.5, 1, 2, 4], abs=0.11)
+    for _ in range(40):
+        cooling.failed(MeterUnreachableError("unreachable", "main is away"))
+    assert cools_for(cooling, clock) == pytest.approx(3600, abs=0.11)
