@@ -11,9 +11,10 @@ from support.redis_server import RedisProcess
 
 from esquirell.beat.entry import Entry
 from esquirell.beat.redbeat import client_of, settings_of
+from esquirell.beat.rules import Crontab, Grid, Rule
 from esquirell.beat.snapshot import DUE_KEY, ScheduleSnapshots
 from esquirell.beat.timetable import RedBeatTimetable
-from esquirell.beat.timetable_view import TimetableView, last_run
+from esquirell.beat.timetable_view import MAKE_UP, TimetableView, last_run, latest, start_from
 from esquirell.broker.connection import Address, connect
 from esquirell.broker.queue import REDBEAT_PREFIX
 from esquirell.domain.errors import ConfigError
@@ -82,3 +83,41 @@ def test_a_schedule_is_checked_before_it_is_written(server: RedisProcess) -> Non
         view.check(Schedule(name="night", cron="0 3 * *"))
     with pytest.raises(ConfigError, match="no time zone"):
         view.check(Schedule(name="night", cron="0 3 * * *", timezone="Nowhere/Land"))
+
+
+MINUTE = timedelta(minutes=1)
+NIGHT = Crontab("0 3 * * *", "UTC")
+
+
+@pytest.mark.parametrize(
+    ("rule", "ran_ago", "made_up", "begins_ago"),
+    [
+        # On the grid the last run counts, but never one of the future.
+        (Grid(60), 10 * MINUTE, False, 10 * MINUTE),
+        (Grid(60), -10 * MINUTE, False, 0 * MINUTE),
+        (Grid(60), None, True, None),
+        # A crontab's run is made up for within five minutes after a restart, else not at all.
+        (NIGHT, 3 * MINUTE, True, 3 * MINUTE),
+        (NIGHT, 10 * MINUTE, True, MAKE_UP),
+        (NIGHT, -10 * MINUTE, True, 0 * MINUTE),
+        (NIGHT, 3 * MINUTE, False, 0 * MINUTE),
+        (NIGHT, None, True, 0 * MINUTE),
+    ],
+)
+def test_runs_are_due_from_the_last_one_on_or_from_now(
+    rule: Rule, ran_ago: timedelta | None, begins_ago: timedelta | None, *, made_up: bool
+) -> None:
+    now = datetime.now(UTC)
+    ran = None if ran_ago is None else now - ran_ago
+    begin = start_from(rule, ran, made_up=made_up)
+    if begins_ago is None:
+        assert begin is None
+    else:
+        assert begin is not None
+        assert timedelta(0) <= begin - (now - begins_ago) < timedelta(seconds=10)
+
+
+def test_of_two_moments_the_later_counts() -> None:
+    assert latest(MOMENT, MOMENT + MINUTE) == latest(MOMENT + MINUTE, MOMENT) == MOMENT + MINUTE
+    assert latest(None, MOMENT) == latest(MOMENT, None) == MOMENT
+    assert latest(None, None) is None

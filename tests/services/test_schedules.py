@@ -9,7 +9,7 @@ from support.waiting import LIMIT_S
 from esquirell.domain.errors import ConfigError
 from esquirell.domain.reading import iso
 from esquirell.domain.schedule import LastRun, Schedule, StoredSchedule
-from esquirell.services.schedules import Schedules
+from esquirell.services.schedules import Schedules, enabled_of, pace_of
 
 FETCH = Schedule(name="fetch", every=60)
 
@@ -157,3 +157,31 @@ def test_a_database_that_hangs_is_not_waited_for_by_each_run() -> None:
     bench.clock.advance(600)
     bench.schedules.ran("fetch", "ok", 1)
     assert bench.store.writes == 2
+
+
+def test_what_runs_is_what_is_enabled_and_makes_sense() -> None:
+    stored = [
+        user("fetch", {"every": 60}),
+        user("off", {"every": 60}, enabled=False),
+        user("gone", {"every": 60}, removed=True),
+        user("own", None, cron="0 3 * * *"),
+        user("faulty", {"every": 60}, every=0),
+    ]
+    found = enabled_of(stored)
+    assert {name: (one.every, one.cron) for name, one in found.items()} == {
+        "fetch": (60, None),
+        "own": (None, "0 3 * * *"),
+    }
+
+
+def test_the_pace_of_a_meter_is_that_of_the_schedule_that_reads_it_most_often() -> None:
+    schedules = [
+        Schedule(name="all", every=60),
+        Schedule(name="main", every=10, meters=("main",)),
+        Schedule(name="garage", every=5, meters=("garage",)),
+        Schedule(name="night", cron="0 3 * * *"),
+        Schedule(name="own", every=1, task="my_house.tasks.heat"),
+    ]
+    paces = {name: pace_of(schedules, name) for name in ("main", "garage", "cellar")}
+    assert paces == {"main": 10, "garage": 5, "cellar": 60}
+    assert pace_of(schedules[3:], "main") is None
