@@ -166,3 +166,8 @@ def test_the_program_that_commands_and_services_start_upgrades_too(tmp_path: Pat
     assert (done.returncode, done.stderr) == (0, "")
     with closing(sqlite3.connect(tmp_path / "new.db")) as database:
         assert database.execute("SELECT version_num FROM alembic_version").fetchone() == (HEAD,)
+
+
+def test_a_database_that_is_made_has_no_earlier_one_to_keep(tmp_path: Path) -> None:
+    Database(f"sqlite:///{tmp_path}/esquirell.db").create()
+    assert [one.name for one in tmp_path.glob("*.before*")] == []

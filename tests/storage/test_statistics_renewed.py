@@ -10,8 +10,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select
-from support.statistics import HOUR, MIDNIGHT, MINUTE, Workshop, minutes
+from support.statistics import EVER, HOUR, MIDNIGHT, MINUTE, Workshop, minutes
 
+from esquirell.domain.periods import RESOLUTIONS
+from esquirell.domain.reading import Reading
 from esquirell.storage import tables
 from esquirell.storage.database import Database
 from esquirell.storage.statistics.store import Transaction
@@ -281,3 +283,38 @@ def test_a_reading_next_to_where_all_was_worked_up_to_is_taken_in(
     shop.rollup()
     assert shop.everything() == shop.from_scratch()
     assert 9000.0 in shop.values("hour", "active_power_max")
+
+
+def of_garage(shop: Workshop) -> list[object]:
+    """Return all that is stored of the garage: readings, statistics, and how far they are."""
+    kept: list[object] = [*shop.readings.query(["garage"], *EVER)]
+    for resolution in RESOLUTIONS:
+        kept += [one for one in shop.found(resolution) if one.meter == "garage"]
+    with shop.database.read() as connection:
+        rows = connection.execute(select(tables.rollup, tables.meter.c.name).join(tables.meter))
+        kept += [row for row in rows.all() if row.name == "garage"]
+    return kept
+
+
+def test_what_is_done_for_one_meter_changes_nothing_of_another(database: Database) -> None:
+    shop = Workshop(database)
+    for name in ("garage", "main"):
+        shop.readings.add([Reading(name, at, values) for at, values in minutes(150)], {})
+    shop.rollup()
+    garage = of_garage(shop)
+    assert len(garage) == 150 + 3 + 1 + 1 + 1
+    # Late readings, all anew, thinned out, and in another zone.
+    shop.put((MIDNIGHT + MINUTE / 2, {"energy_import": 100.005}))
+    shop.statistics.rollup(meters=["main"])
+    assert of_garage(shop) == garage
+    shop.statistics.rollup(MIDNIGHT + 2 * HOUR, ["main"])
+    assert of_garage(shop) == garage
+    with shop.store.transaction("main") as transaction:
+        assert transaction.prune([(MIDNIGHT, MIDNIGHT + HOUR)]) == 59
+        transaction.set_pruned_to(MIDNIGHT + HOUR)
+    assert of_garage(shop) == garage
+    moved = Workshop(database, "Asia/Kolkata")
+    moved.statistics.rollup(meters=["main"])
+    assert of_garage(shop) == garage
+    days = [one.start for one in moved.found("day") if one.meter == "main"]
+    assert {day.minute for day in days} == {30}
