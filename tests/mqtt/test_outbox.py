@@ -1,6 +1,17 @@
 import tracemalloc
 
-from esquirell.mqtt.outbox import EVENT_LIMIT, Outbox, Outgoing
+import pytest
+
+from esquirell.mqtt.outbox import (
+    EVENT_LIMIT,
+    FORGET_AFTER_S,
+    LEAST_LIMIT,
+    STRIKES,
+    Outbox,
+    Outgoing,
+    PacketLimit,
+)
+from esquirell.mqtt.pace import Pace
 
 
 def everything(outbox: Outbox) -> list[Outgoing]:
@@ -76,3 +87,98 @@ def test_a_large_state_is_kept_small_and_sent_whole() -> None:
     assert kept < len(announcement) / 4
     outbox.renew()
     assert everything(outbox) == [state("a", announcement), state("b", announcement + b"9")]
+
+
+class Clock:
+    now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+LARGE = 5 * LEAST_LIMIT
+
+
+def cut_with(limit: PacketLimit, *sizes: int) -> None:
+    """Connect to a broker that announces nothing, and be cut while these are under way."""
+    limit.opened(None)
+    limit.cut(sizes)
+
+
+def test_what_the_broker_announces_is_the_limit_of_its_connection() -> None:
+    limit = PacketLimit()
+    assert limit.allows(10**9)
+    limit.opened(4000)
+    assert limit.bytes == 4000
+    assert limit.allows(4000)
+    assert not limit.allows(4001)
+    limit.opened(None)
+    assert limit.allows(4001)
+
+
+def test_a_packet_that_was_alone_in_three_cuts_is_too_large() -> None:
+    limit = PacketLimit(Clock())
+    for _ in range(STRIKES - 1):
+        cut_with(limit, 100, LARGE)
+        assert limit.allows(LARGE)
+        assert limit.wants_alone(LARGE)
+        assert not limit.wants_alone(100)
+    cut_with(limit, LARGE)
+    assert limit.bytes == LARGE - 1
+    assert limit.allows(LARGE - 1)
+    # A smaller one that is cut as well lowers it, a larger one changes nothing.
+    for _ in range(STRIKES):
+        cut_with(limit, LARGE - 100)
+    assert limit.bytes == LARGE - 101
+    for _ in range(STRIKES):
+        cut_with(limit, LARGE + 100)
+    assert limit.bytes == LARGE - 101
+    limit.opened(3000)
+    assert limit.bytes == 3000
+
+
+def test_the_limit_that_was_found_is_tried_again_later() -> None:
+    clock = Clock()
+    limit = PacketLimit(clock)
+    for _ in range(STRIKES):
+        cut_with(limit, LARGE)
+    clock.now += FORGET_AFTER_S
+    assert not limit.allows(LARGE)
+    clock.now += 1
+    assert limit.allows(LARGE)
+    cut_with(limit, LARGE)
+    assert limit.allows(LARGE)
+
+
+@pytest.mark.parametrize("sizes", [(LARGE, LARGE + 1), (LEAST_LIMIT,), ()])
+def test_a_cut_that_names_nobody_accuses_nobody(sizes: tuple[int, ...]) -> None:
+    limit = PacketLimit(Clock())
+    for _ in range(5):
+        cut_with(limit, *sizes)
+    assert limit.bytes is None
+    assert limit.wants_alone(LARGE) == (len(sizes) == 2)
+    assert not limit.wants_alone(LEAST_LIMIT)
+
+
+def test_what_the_broker_accepted_is_no_suspect() -> None:
+    limit = PacketLimit(Clock())
+    for _ in range(STRIKES - 1):
+        cut_with(limit, LARGE)
+    limit.opened(None)
+    limit.confirmed(LARGE)
+    assert not limit.wants_alone(LARGE)
+    assert limit.wants_alone(LARGE + 1)
+    limit.confirmed(100)
+    limit.cut([LARGE])
+    assert not limit.wants_alone(LARGE + 1)
+    # Its strikes are forgotten with that, but what it proved holds for its connection alone.
+    cut_with(limit, LARGE)
+    assert limit.bytes is None
+    assert limit.wants_alone(LARGE)
+
+
+def test_what_is_periodic_is_due_at_once_and_then_at_its_pace() -> None:
+    pace = Pace(10.0)
+    assert [pace.due(now) for now in (0.0, 0.5, 9.9, 10.0, 19.0, 25.0, 34.0, 35.0)] == [
+        True, False, False, True, False, True, False, True,
+    ]  # fmt: skip

@@ -1,6 +1,7 @@
 """Which way a meter is read: locally, through the cloud, or again with another key."""
 
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,7 @@ from esquirell.domain.errors import (
 from esquirell.domain.meter import Meter
 from esquirell.domain.raw_datapoints import Question, RawDatapoints
 from esquirell.tuya.cloud.cloud import NoCloud
-from esquirell.tuya.transport import Answered, LocalTransport, TuyaTransport
+from esquirell.tuya.transport import HOLD_S, Answered, LocalTransport, TuyaTransport
 
 CLOUDY = Meter(name="cloudy", device_id="bf1", transport="cloud")
 AWAY = MeterUnreachableError("cloud_error", "the cloud is away")
@@ -152,6 +153,27 @@ def test_a_meter_that_is_no_longer_held_is_let_go(make_transport: MakeTransport)
         eventually(lambda: transport.skip(1.0) or device.connected)  # type: ignore[func-returns-value]
         transport.hold([])
         eventually(lambda: not device.connected, what="the line is closed")
+
+
+def test_holding_lines_waits_for_the_loop_unless_it_has_ended(
+    make_transport: MakeTransport,
+) -> None:
+    transport, gate = make_transport(), threading.Event()
+
+    def block() -> None:
+        gate.wait(LIMIT_S)
+
+    transport.loop.call(block)
+    holding = threading.Thread(target=transport.hold, args=[[]])
+    holding.start()
+    holding.join(0.2)
+    assert holding.is_alive()
+    gate.set()
+    holding.join(LIMIT_S)
+    transport.close()
+    began = time.monotonic()
+    transport.hold([])
+    assert time.monotonic() - began < HOLD_S
 
 
 def test_a_refused_key_is_a_refusal_where_the_cloud_knows_no_other(
