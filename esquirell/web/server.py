@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 from tornado.httpserver import HTTPServer
+from tornado.iostream import IOStream
 from tornado.netutil import bind_sockets
 
 from esquirell.daemon.parts import RunOnce, ServicePart
@@ -24,6 +25,8 @@ TURN_S = 10.0
 # What is larger than this is cut off without an answer; what may be that large, see site.py.
 READ_HEADERS = 256 * 1024
 IDLE_S = 75.0
+# A browser takes six, and one for what is live. The files of this process are also for its meters.
+MOST_CONNECTIONS = 500
 BODY_S = 30.0
 # Apps on the host's network share its ports: not 8099, which the others have by default.
 INGRESS_PORT = 8156
@@ -37,6 +40,17 @@ def web(runtime: Runtime, live: Live, password_command: str) -> ServicePart:
         return Shared(runtime, live, password_command)
 
     return ServicePart("web", lambda: _serving(share, interrupter), interrupter.hurry)
+
+
+class BoundedServer(HTTPServer):
+    """Closes connections beyond a number that no house needs, so that meters can still be read."""
+
+    def handle_stream(self, stream: IOStream, address: tuple[object, ...]) -> None:
+        """Serve a connection, unless there are too many."""
+        if len(self._connections) >= MOST_CONNECTIONS:
+            stream.close()
+        else:
+            super().handle_stream(stream, address)
 
 
 class RoundInterrupter:
@@ -114,7 +128,7 @@ def _bound(site: Site, address: str, port: int, where: str) -> HTTPServer | None
             error.strerror,
         )
         return None
-    server = HTTPServer(
+    server = BoundedServer(
         site,
         max_body_size=LARGEST_BODY,
         max_buffer_size=LARGEST_BODY,

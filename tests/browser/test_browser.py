@@ -340,7 +340,7 @@ def test_a_meter_is_added_changed_and_removed(
     window.click("details.more > summary")
     window.type("[name=port]", str(barn.port))
     window.click("button[value='meter/try']")
-    window.says("The meter answers")
+    window.says("The device answers")
     window.says("1,064.21")
     window.click("button[value='meter/add']")
     window.says("Meter added")

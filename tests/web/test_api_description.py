@@ -16,6 +16,7 @@ from esquirell.web.api.openapi import document
 API = "/api/v1"
 DESCRIBED = document(API)
 COMMANDS = sorted(commands_for("api"))
+ROUTES = sorted((path, method) for path, one in DESCRIBED["paths"].items() for method in one)
 LISTS = sorted(
     path for path, one in DESCRIBED["paths"].items() if "get" in one and "events" not in path
 )
@@ -128,3 +129,40 @@ def assert_one_shape(reply: Reply) -> None:
     assert reply.json["error"]
     assert "\n" not in reply.json["error"]
     assert "Error" not in reply.json["error"]
+
+
+@pytest.mark.parametrize(("path", "method"), ROUTES)
+def test_whatever_is_wrong_with_a_request_has_one_shape_that_is_described(
+    program: Program, path: str, method: str
+) -> None:
+    asked = API + path.format(task_id="00000000-0000-0000-0000-000000000000")
+    token = program._headers
+    wrong: list[tuple[str, str | None, dict[str, str], int]] = [
+        ("PUT", "{}", token, 405),
+        ("DELETE", None, token, 405),
+        ("GET", None, {"Authorization": "Basic eDp5"}, 401),
+        ("GET", None, {}, 401),
+        ("GET", None, token | {"Host": "evil.example.com"}, 421),
+        ("GET", None, token | {"X-Large": "x" * 40_000}, 431),
+    ]
+    if method == "post":
+        form = token | {"Content-Type": "application/x-www-form-urlencoded"}
+        parts = token | {"Content-Type": "multipart/form-data"}
+        wrong += [
+            ("POST", "{", token, 422),
+            ("POST", "[]", token, 422),
+            ("POST", "name=fetch", form, 422),
+            ("POST", "--x", parts, 400),
+            ("POST", "--x", parts | {"Content-Type": "multipart/form-data; boundary=y"}, 400),
+            ("POST", '{"colour": "red"}', token, 422),
+            ("POST", json.dumps({"x": "y" * 70_000}), token, 413),
+            ("POST", "x" * 1_200_000, token, 413),
+        ]
+    # Wrong tokens of one address are counted.
+    stranger = Browser(program.port, source=f"127.0.1.{ROUTES.index((path, method)) + 1}")
+    for verb, body, headers, status in wrong:
+        reply = stranger.ask(verb, asked, body, headers)
+        assert reply.status == status, (verb, body, headers, reply.text)
+        assert reply.headers["Content-Type"] == "application/json"
+        assert list(mistakes(path, method, reply)) == []
+        assert_one_shape(reply)

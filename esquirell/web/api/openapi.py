@@ -16,6 +16,9 @@ Schema = dict[str, Any]
 _REF = "#/components/schemas/{model}"
 _TEXT: Schema = {"type": "string"}
 _OBJECT: Schema = {"type": "object", "additionalProperties": True}
+# It can't be read, no token, no such method, an unknown host name, too many wrong tokens, headers
+# that are too large, what nobody expected, something that is away.
+_OF_ANY = ("400", "401", "405", "421", "429", "431", "500", "503")
 
 
 def document(base: str) -> Schema:
@@ -126,7 +129,8 @@ def _lists() -> Schema:
                     "200": {
                         "description": "server-sent events: `reading` and `event`",
                         "content": {"text/event-stream": {"schema": _TEXT}},
-                    }
+                    },
+                    **_errors("422"),
                 },
             }
         },
@@ -143,7 +147,7 @@ def _get(name: str, summary: str, schema: Schema, parameters: Any = ()) -> Schem
             "parameters": list(parameters),
             "responses": {
                 "200": _json("the data", schema),
-                **_errors("401", *unknown, "422", "429", "503"),
+                **_errors(*unknown, "422"),
             },
         }
     }
@@ -162,8 +166,7 @@ def _post(command: Command) -> Schema:
             "requestBody": {
                 "content": {"application/json": {"schema": _ref(command.payload.__name__)}}
             },
-            "responses": responses
-            | _errors("401", "403", "404", "409", "413", "422", "429", "502", "503"),
+            "responses": responses | _errors("403", "404", "409", "413", "422", "502"),
         }
     }
 
@@ -177,7 +180,8 @@ def _answer(status: str, data: Schema) -> Schema:
 
 
 def _errors(*codes: str) -> Schema:
-    return {code: _json("why not", _ref("Error")) for code in codes}
+    """Return the answers of these statuses, and of those that any request may get."""
+    return {code: _json("why not", _ref("Error")) for code in sorted((*codes, *_OF_ANY))}
 
 
 def _json(description: str, schema: Schema) -> Schema:
