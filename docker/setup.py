@@ -96,8 +96,10 @@ def show(root: Path) -> None:
     mosquitto = Folder(root / "mosquitto", "0:0")
     for guest in GUESTS:
         print(f"MQTT, user {guest.removeprefix('mqtt_')}: {mosquitto.get(guest)}")
-    print(f"the page: {Folder(root / 'credentials', '0:0').get('web__password')}")
-    print(f"Flower, user esquirell: {Folder(root / 'credentials', '0:0').get('flower__password')}")
+    page, flower = os.environ.get("WEB_PORT", "8155"), os.environ.get("FLOWER_PORT", "5555")
+    ours = Folder(root / "credentials", "0:0")
+    print(f"the page, http://localhost:{page}: {ours.get('web__password')}")
+    print(f"Flower, http://localhost:{flower}, user esquirell: {ours.get('flower__password')}")
 
 
 def share(own: Path, credentials: Folder) -> dict[str, str]:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+NO_METER = "no meter is configured"
 _COLORS = {"✓": "green", "!": "yellow", "✗": "red"}
 
 
@@ -70,6 +71,8 @@ def _findings(call: Call) -> Iterator[Finding]:
         return
     yield fine("configuration", f"{settings.source or 'the environment'}: {summary(settings)}")
     for warning in settings.warnings:
+        if NO_METER in warning:
+            continue  # a finding of its own
         yield advice("configuration", warning, "follow it, or ignore it if this is intended")
     yield machine.state_directory(settings)
     yield machine.disk(settings)

@@ -92,10 +92,14 @@ def init(output: Path, devices: Path | None, cloud: bool, force: bool) -> None:
 def _refuse_closed(folder: Path) -> None:
     """Raise ConfigError before the first question, rather than after the last."""
     if folder.exists() and not os.access(folder, os.W_OK | os.X_OK):
-        raise ConfigError(
-            f"{folder} can't be written by this user: call init in a folder of your own, or name "
-            "another file with --output"
+        owner = f"{os.getuid()}:{os.getgid()}"
+        remedy = (
+            f"on the host, hand the folder over (chown -R {owner} config), or set ESQUIRELL_USER "
+            "in .env to its owner"
+            if BROKER_GIVEN in os.environ
+            else "call init in a folder of your own, or name another file with --output"
         )
+        raise ConfigError(f"{folder} can't be written by this user: {remedy}")
 
 
 def _page_address() -> str:

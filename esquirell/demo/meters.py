@@ -34,6 +34,8 @@ LISTENING = "0A"  # proc_pid_net(5), as include/net/tcp_states.h numbers it
 
 CONFIGURATION = "esquirell.toml"
 KEPT = "meters.toml"
+# Its time of change is when a meter last answered.
+ALIVE = "alive"
 
 
 def main() -> int:
@@ -68,12 +70,14 @@ def main() -> int:
 def serving(folder: Path, host: str, port: int | None = None) -> Iterator[Mapping[str, Any]]:
     """Serve meters that others reach at `host`; yield the configuration. Raises DemoError."""
     tables, began = _prepared(folder, host)
+    alive = folder / ALIVE
+    alive.touch()
     configuration = folder / CONFIGURATION
     with ExitStack() as stack:
         for number, table in enumerate(tables["meters"]):
             if port is not None:
                 table["port"] = port + number
-            meter = _meter(number, table, began)
+            meter = _meter(number, table, began, alive)
             _start(meter)
             stack.callback(meter.stop)
         whole_file.replace(configuration, to_toml(tables).encode())
@@ -97,11 +101,23 @@ def _prepared(folder: Path, host: str) -> tuple[dict[str, Any], float]:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         tables = _kept(file) or _new(file, host)
-        return tables, file.stat().st_mtime
+        return tables, _began(file, folder / ALIVE)
     except OSError as error:
         raise DemoError(
             f"{error.filename or folder}: {error.strerror}: name another folder"
         ) from error
+
+
+def _began(file: Path, alive: Path) -> float:
+    """Return when the meters began (Unix time); while they did not run, their time stood still.
+
+    Otherwise the energy of hours, as a day passes in ten minutes, would come in one step.
+    """
+    began = file.stat().st_mtime
+    if alive.exists():
+        began += max(0.0, time.time() - alive.stat().st_mtime)
+        os.utime(file, (began, began))
+    return began
 
 
 def _start(meter: SimulatedMeter) -> None:
@@ -139,11 +155,15 @@ def _table(number: int, host: str) -> dict[str, Any]:
     }
 
 
-def _meter(number: int, table: Mapping[str, Any], began: float) -> SimulatedMeter:
+def _meter(number: int, table: Mapping[str, Any], began: float, alive: Path) -> SimulatedMeter:
+    def elapsed_s() -> float:
+        alive.touch()
+        return max(0.0, time.time() - began)
+
     return simulated_meter(
         (table["device_id"], table["local_key"], table["protocol"]),
         number,
-        lambda: max(0.0, time.time() - began),
+        elapsed_s,
         (ANY_ADDRESS, table["port"]),
     )
 

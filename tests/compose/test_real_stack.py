@@ -37,7 +37,7 @@ def test_the_broker_has_the_readings_for_who_has_the_password(stack: Stack) -> N
 
 def test_flower_shows_what_was_done_to_who_has_the_password(stack: Stack) -> None:
     shown = stack.compose("run", "--rm", "setup", "show")
-    password = re.findall("^Flower, user esquirell: (.+)$", shown, re.MULTILINE)[0]
+    password = re.findall("^Flower, .*, user esquirell: (.+)$", shown, re.MULTILINE)[0]
     tasks = eventually(lambda: stack.flower("/api/tasks?state=SUCCESS", password), 60)
     assert {task["name"] for task in tasks.values()} == {
         "esquirell.tasks.fetch_and_save_energy_data"

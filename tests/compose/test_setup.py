@@ -100,8 +100,9 @@ def test_nothing_is_reported_unless_asked(setup: Setup) -> None:
     made = setup.run()
     assert made.stdout == "setup: every service has its passwords\n"
     shown = setup.run("show").stdout
-    assert f"the page: {setup.read('credentials/web__password')}\n" in shown
-    assert f"Flower, user esquirell: {setup.read('credentials/flower__password')}\n" in shown
+    page, flower = (setup.read(f"credentials/{name}__password") for name in ("web", "flower"))
+    assert f"the page, http://localhost:8155: {page}\n" in shown
+    assert f"Flower, http://localhost:5555, user esquirell: {flower}\n" in shown
     assert setup.read("credentials/redis__password") not in shown
 
 

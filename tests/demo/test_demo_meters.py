@@ -1,9 +1,11 @@
 """The simulated meters of docker compose."""
 
+import os
 import signal
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -45,6 +47,19 @@ def test_keys_outlast_a_restart(tmp_path: Path) -> None:
         pass
     with meters.serving(tmp_path, "127.0.0.1") as second:
         assert second == first
+
+
+@pytest.mark.usefixtures("kept")
+def test_no_energy_flows_while_they_do_not_run(tmp_path: Path) -> None:
+    kept, alive = tmp_path / meters.KEPT, tmp_path / meters.ALIVE
+    alive.touch()
+    now = time.time()
+    os.utime(kept, (now - 600, now - 600))
+    os.utime(alive, (now - 400, now - 400))
+    _, began = meters._prepared(tmp_path, "127.0.0.1")
+    assert time.time() - began == pytest.approx(200, abs=30)
+    alive.touch()
+    assert meters._prepared(tmp_path, "127.0.0.1")[1] == pytest.approx(began, abs=30)
 
 
 @pytest.mark.usefixtures("kept")
