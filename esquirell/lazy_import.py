@@ -9,7 +9,7 @@ from types import ModuleType
 
 
 class _Placeholder(ModuleType):
-    """Stands for a module that nobody has used so far."""
+    """Stands in for a module that has not been used yet."""
 
     def __getattr__(self, name: str) -> object:
         # Whoever imports it meanwhile would find the placeholder instead of the module.

@@ -36,7 +36,7 @@ SHOWN_CHARACTERS = 1024
 
 
 class Clocks(NamedTuple):
-    """The clock that people set and the one that nobody sets, both in seconds."""
+    """The wall clock and the monotonic clock, both in seconds."""
 
     wall: Callable[[], float] = time.time
     monotonic: Callable[[], float] = time.monotonic

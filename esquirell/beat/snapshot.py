@@ -23,7 +23,7 @@ DUE_KEY = f"{REDBEAT_PREFIX}:schedule"
 
 # Beat reads them every two seconds; other parts of its process reuse the result.
 SHARED_S = 2.2
-# Runs of schedules are announced at most this often (s); who waits for one looks by itself.
+# Runs of schedules are announced at most this often (s); a caller that waits for one polls itself.
 RUNS_S = 5.0
 
 # Before the query, runs are recorded (ARGV[2]) and messages sent (ARGV[3]), if the entry is still

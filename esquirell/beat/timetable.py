@@ -26,7 +26,7 @@ from esquirell.domain.tasks import EVERY_HEADER, SCHEDULE_HEADER
 
 LOCK_KEY = "esquirell:schedules:turn"
 
-# A process that dies while it holds the lock holds up the others for so long.
+# A process that dies while it holds the lock blocks the others for this long.
 TURN_S = 5
 LOOK_S = 0.02
 

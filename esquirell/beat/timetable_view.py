@@ -15,7 +15,7 @@ from esquirell.domain.schedule import LastRun, Schedule
 # A crontab's run that fell into a restart is made up for within this time; an older one is not:
 # what was meant for 22:00 should not happen at breakfast.
 MAKE_UP = timedelta(minutes=5)
-# What reading an entry raises that is none.
+# Raised when a stored value is not a valid entry.
 UNREADABLE = (AttributeError, KeyError, TypeError, ValueError)
 _FIELDS = ("year", "month", "day", "hour", "minute", "second", "microsecond")
 

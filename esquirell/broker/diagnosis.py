@@ -87,7 +87,7 @@ def probe(client: Client) -> None:
             steps.brpop([f"{key}:queue"], timeout=1)
             steps.delete(key)
             steps.execute()
-        # Without rights on the channel that all workers hear, kombu connects anew for ever.
+        # Without rights on the channel that all workers subscribe to, kombu reconnects forever.
         database = client.get_connection_kwargs().get("db", 0)
         client.publish(f"{KEY_PREFIX}/{database}.probe", "")
     except RedisError as error:

@@ -17,7 +17,7 @@ REVOKED_FOR_S = 10_800
 
 
 class HeldTasks:
-    """Finds the tasks that somebody is waiting for."""
+    """Finds the tasks whose results are awaited."""
 
     def __init__(self, client: Client) -> None:
         self._client = client
@@ -39,7 +39,7 @@ class HeldTasks:
             raise unavailable(error) from None
 
     def find(self, task_id: str) -> HeldTask | None:
-        """Return who holds a task; None if nobody reports it. Raises UnavailableError."""
+        """Return the worker that holds a task, None if none reports it. Raises UnavailableError."""
         try:
             found = self._client.get(PREFIX + task_id)
         except RedisError as error:

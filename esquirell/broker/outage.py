@@ -52,7 +52,7 @@ TYPES = {
 
 
 class Outage:
-    """Is told by each part whether Redis works, and logs the beginning, the reasons and the end."""
+    """Collects from each part whether Redis works; logs when an outage begins and ends, and why."""
 
     def __init__(self, client: Client, clock: Callable[[], float] = time.monotonic) -> None:
         self._client = client

@@ -8,7 +8,8 @@ MEMBER_S = 15
 KEPT_S = 60
 PREFIX = "esquirell:lines:"
 
-# Register a worker and return all that are alive: by Redis' clock, as others may differ.
+# Register a worker and return all that are alive, judged by Redis' clock, as those of other
+# machines may differ.
 JOIN = """
 local now = tonumber(redis.call('TIME')[1])
 redis.call('ZADD', KEYS[1], now, ARGV[1])

@@ -69,7 +69,7 @@ class Relay:
             raise unavailable(error) from None
 
     def under_way(self, ticket: str) -> bool:
-        """Whether somebody is working on a ticket."""
+        """Whether a worker is working on a ticket."""
         try:
             return bool(self._client.exists(_taken(ticket)))
         except RedisError as error:

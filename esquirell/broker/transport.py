@@ -68,7 +68,7 @@ _collected: ContextVar[list[Unsent] | None] = ContextVar("collected", default=No
 
 @contextmanager
 def collected() -> Iterator[list[Unsent]]:
-    """Collect messages that are sent meanwhile, for a caller who writes them with other things."""
+    """Collect messages sent meanwhile, for a caller that writes them together with other data."""
     found: list[Unsent] = []
     token = _collected.set(found)
     try:

@@ -11,11 +11,11 @@ _ARENA_MAX = -8
 
 
 def share_heap() -> None:
-    """Let the threads that are started from now on use one heap.
+    """Let all threads started from now on use one heap.
 
-    glibc gives each a heap of its own, so that they need not wait for each other; what is free in
-    one is of no use to the others. Here the interpreter lets one thread work at a time. Elsewhere
-    it does nothing (mallopt(3)).
+    By default glibc gives each thread a heap of its own so that they need not wait for each other,
+    and memory freed in one is of no use to the others. The interpreter runs one thread at a time,
+    so separate heaps gain nothing here. On other C libraries this does nothing (mallopt(3)).
     """
     with suppress(AttributeError, OSError):
         ctypes.CDLL(None).mallopt(_ARENA_MAX, 1)

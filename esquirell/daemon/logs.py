@@ -69,9 +69,9 @@ class JsonFormatter(logging.Formatter):
 
 
 class Repeats:
-    """Counts equal lines: the first few in a minute are logged, the others only counted.
+    """Logs the first few of equal lines in a minute, and only counts the rest.
 
-    Without that a fault that comes again many times a second fills the disk.
+    Otherwise a fault that recurs many times a second would fill the disk.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -107,7 +107,7 @@ class Repeats:
 
 
 class CountingHandler(logging.StreamHandler[TextIO]):
-    """Writes lines to a stream, and says of equal ones how many more there were."""
+    """Writes lines to a stream, and how many equal ones were left out."""
 
     def __init__(self, stream: TextIO) -> None:
         """Store the stream."""

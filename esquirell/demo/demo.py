@@ -119,7 +119,7 @@ def _check_end(service: Child, tally: Tally, stopped: Flag) -> None:
 
 @dataclass(slots=True)
 class DemoRun:
-    """Shows what happens until the time is over, somebody stops it, or a part ends by itself."""
+    """Shows what happens until the time is over, the user stops it, or a part ends by itself."""
 
     plan: Plan
     stopped: Flag

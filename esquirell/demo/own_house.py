@@ -30,7 +30,7 @@ class House:
 
 
 def show(house: House, watch: Watch, stopped: Flag, seconds: int | None) -> None:
-    """Show what happens until somebody stops it, or the time is over."""
+    """Show what happens until the user stops it or the time is over."""
     console = Console()
     if sys.stdout.isatty() and not console.is_dumb_terminal:
         with Live(console=console, screen=True, auto_refresh=False) as live:

@@ -65,7 +65,7 @@ class MeterList(AnswerData):
 
 
 class MeterOutcome(AnswerData):
-    """What came of reading one meter."""
+    """The result of reading one meter."""
 
     status: Literal["ok", "error"]
     measured_at: Moment | None = None
@@ -74,7 +74,7 @@ class MeterOutcome(AnswerData):
 
 
 class Fetched(AnswerData):
-    """What came of reading each meter."""
+    """The result of reading each meter."""
 
     task_id: str
     meters: dict[str, MeterOutcome]
@@ -110,7 +110,7 @@ class FilledHours(AnswerData):
 
 
 class Backfilled(AnswerData):
-    """What came of a backfill; `problems` are one sentence each."""
+    """The result of a backfill; `problems` are one sentence each."""
 
     task_id: str
     hours: dict[str, FilledHours]

@@ -1,4 +1,4 @@
-"""Which scale a counter has, told by the energy that flowed while it grew."""
+"""The scale of a counter, found by comparing its growth with the energy that flowed meanwhile."""
 
 import math
 from collections.abc import Iterable, Mapping

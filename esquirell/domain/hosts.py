@@ -6,7 +6,7 @@ import re
 LONGEST = 253
 # A resolver takes more than the letters of host names: containers have names with underscores.
 _LABEL = re.compile(r"[^\s\x00-\x1f\x7f/:@\[\]?#%,;]{1,63}")
-# A resolver takes 10.0.0.010 for octal, and waits for a name 192.168.1.500 that nobody has.
+# A resolver reads 10.0.0.010 as octal, and waits for a host named 192.168.1.500, which can't exist.
 _LIKE_IPV4 = re.compile(r"\d+(\.\d+){3}", re.ASCII)
 
 

@@ -11,7 +11,7 @@ from esquirell.domain.numbers import WholeNumber
 
 Slug = Annotated[str, Field(pattern=r"^[a-z0-9_-]+$", max_length=64)]
 ProtocolVersion = Literal["3.1", "3.2", "3.3", "3.4", "3.5", "auto"]
-# Whether the counter of a device that takes a place begins anew, or goes on.
+# Whether the counter of a replacement device starts again or continues.
 NextCounter = Literal["auto", "anew", "continues"]
 
 LOCAL_KEY_LENGTH = 16

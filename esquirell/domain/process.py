@@ -27,7 +27,7 @@ class Process:
 
     @property
     def alive(self) -> bool:
-        """Whether it was heard of lately, or said goodbye."""
+        """Whether it reported recently, and has not signed off."""
         return self.gone_s is None
 
     def has(self, role: str) -> bool:

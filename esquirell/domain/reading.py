@@ -39,9 +39,9 @@ class Ledger:
         return replace(self, counters=together, edition=self.edition + 1, writer="")
 
     def differs(self, other: "Ledger") -> bool:
-        """Return whether more has changed than the time, and who writes.
+        """Return whether anything but the time and the writer has changed.
 
-        What goes on with the clock counts for nothing: to write that would wear SD cards.
+        What changes with the clock alone is not worth a write: it would wear out SD cards.
         """
         return (
             self.increments != other.increments

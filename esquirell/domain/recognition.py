@@ -236,7 +236,7 @@ _Meaning = tuple[tuple[str, float], ...]
 
 @dataclass(frozen=True, slots=True)
 class _Vote:
-    """What most say of a datapoint; it is `open` while other answers may tell more of it."""
+    """The majority's meaning of a datapoint; it is `open` while other answers may settle it."""
 
     point: Datapoint
     share: float

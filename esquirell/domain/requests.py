@@ -52,7 +52,7 @@ class FetchArguments(BaseModel):
 
 
 class RollupArguments(FetchArguments):
-    """The arguments of the task that computes statistics; `since`: anew from then on."""
+    """The arguments of the task that computes statistics; `since`: recompute from then on."""
 
     since: AwareDatetime | None = None
 
@@ -171,7 +171,7 @@ class MeterFields(Payload):
 
 
 class MeterTrial(MeterFields):
-    """A meter to be read once, before it is added; `name` is what it is to be called."""
+    """A meter to be read once before it is added under `name`."""
 
     name: Slug = "new"
 

@@ -67,7 +67,7 @@ class Schedule(BaseModel):
 
     @property
     def expires_s(self) -> int:
-        """Seconds after which a message that nobody took is discarded."""
+        """Seconds after which a message that no worker took is discarded."""
         return self.expires or max(self.every or 60, LEAST_EXPIRY)
 
 
@@ -111,7 +111,7 @@ Edit = Callable[[Mapping[str, StoredSchedule]], Changes]
 
 @dataclass(frozen=True, slots=True)
 class LastRun:
-    """When a schedule last ran and what came of it."""
+    """When a schedule last ran, and the result."""
 
     at: datetime | None = None
     result: Result | None = None

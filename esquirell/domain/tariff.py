@@ -42,7 +42,7 @@ TimeOfDay = Annotated[time, AfterValidator(check_quarter)]
 
 @dataclass(frozen=True, slots=True)
 class Prices:
-    """What a kWh costs and what one delivered brings; None where nobody said."""
+    """The price of a kWh, and the credit for an exported one; None where not configured."""
 
     bought: Decimal | None = None
     sold: Decimal | None = None

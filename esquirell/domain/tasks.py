@@ -120,7 +120,7 @@ class TaskRegistry:
         ]
 
     def is_out_of_reach(self, name: str) -> bool:
-        """Return whether a task is marked so that nobody can name it."""
+        """Return whether a task is marked as not to be run by name."""
         return any(given is False and task.name == name for task, given in self._marked)
 
     def problems(self) -> list[str]:

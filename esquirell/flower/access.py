@@ -19,7 +19,7 @@ TOO_MANY = 429
 
 
 class AccessControl:
-    """Decides who may come in: by HTTP Basic, and without it where the settings say so.
+    """Decides who may log in: by HTTP Basic, or without a password where the settings say so.
 
     `hosts` are further host names of Flower.
     """

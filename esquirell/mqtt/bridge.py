@@ -305,7 +305,7 @@ class Bridge:
 
 
 def _key_facts(report: Mapping[str, Any]) -> object:
-    """Return the parts of a health report worth publishing at once: problems, and who is there."""
+    """Return the parts of a health report worth publishing at once: problems and live roles."""
     processes = [
         (process["host"], process["roles"], process.get("standing_by"), "gone_s" in process)
         for process in report.get("processes", ())

@@ -62,9 +62,9 @@ class Claim:
     def look(
         self, options: Options, context: ssl.SSLContext | None, go_on: Callable[[], bool]
     ) -> ClaimStatus:
-        """Connect briefly under another name and return who serves the base topic.
+        """Connect briefly under another name and return which bridge serves the base topic.
 
-        Ends early when `go_on` says so.
+        Ends early when `go_on` returns False.
         """
         name = f"{options.client_id or 'esquirell'}-{secrets.token_hex(4)}"
         search = _Search(self._topics, self._instance)
@@ -124,7 +124,7 @@ class _Search:
 
     @property
     def ended(self) -> bool:
-        """Whether enough is known, or nobody answers."""
+        """Whether enough is known, or no answer comes."""
         now = time.monotonic()
         if self.found.holder is not None:
             return True

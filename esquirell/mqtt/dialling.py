@@ -1,4 +1,4 @@
-"""Establishing a connection: who else is there, which protocol, old or new session."""
+"""Establishing a connection: other bridges, the protocol, an old or a new session."""
 
 import secrets
 import ssl

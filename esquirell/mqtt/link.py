@@ -137,7 +137,7 @@ class Link:
         # Once is enough: the woken thread sends everything pending.
         if not self._woken:
             self._woken = True
-            with suppress(OSError):  # closed: nobody waits
+            with suppress(OSError):  # closed: no caller waits
                 self._waker.send(b"\0")
 
     def send(self, message: Outgoing) -> None:

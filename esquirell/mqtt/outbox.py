@@ -24,7 +24,7 @@ def encode(payload: Mapping[str, object]) -> bytes:
 
 
 EVENT_LIMIT = 100
-# Enough for a burst of commands: somebody waits for each answer.
+# Enough for a burst of commands, each of whose senders waits for an answer.
 ANSWER_LIMIT = 2000
 # Payloads of this size are kept compressed: a meter is announced to Home Assistant in 13 KiB, which
 # become one. Readings are smaller, and change each time.

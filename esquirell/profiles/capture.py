@@ -1,4 +1,4 @@
-"""What a captured answer or an entry of devices.json says of a product; decoding the answer."""
+"""Decoding a captured answer, with what it or an entry of devices.json says about the product."""
 
 import json
 from collections.abc import Mapping

@@ -20,7 +20,7 @@ from esquirell.profiles.layouts import Published
 # A family is recognised by so many of its datapoints, as some may be missing in an answer.
 _LEAST = 4
 _MOST = 0.65
-# A profile that somebody wrote counts as much as so many products with one layout.
+# A hand-written profile counts as much as this many products with one layout.
 _SHELF_COUNTS = 30
 _STRANGE = 0.1
 _LONG = 10
@@ -113,7 +113,7 @@ def _fits(profile: Profile, answer: Mapping[str, Any]) -> bool:
 
 
 def _undescribed(identity: Identity, answer: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return what nobody described: what is described as no measurement is none."""
+    """Return the undescribed datapoints: one described as no measurement is none."""
     described = {name for point in identity.described for name in (point.name, point.code)}
     return {name: raw for name, raw in answer.items() if name not in described}
 

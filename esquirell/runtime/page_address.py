@@ -12,7 +12,8 @@ HERE = frozenset({"localhost", "127.0.0.1", "::1"})
 CONTAINER = (Path("/.dockerenv"), Path("/run/.containerenv"))
 # Avahi answers for NAME.local. Raspberry Pi OS has it, a Debian server does not.
 RESPONDER = Path("/run/avahi-daemon/socket")
-# An address that nobody has (RFC 5737): nothing is sent there, the route to it is what counts.
+# An address reserved for documentation (RFC 5737): nothing is sent there, only the route to it
+# counts.
 ELSEWHERE = ("192.0.2.1", 9)
 
 

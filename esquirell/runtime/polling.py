@@ -167,7 +167,7 @@ class Polling:
             self.lines.leave()
 
     def _hold(self, questions: Sequence[Question]) -> None:
-        """Hold these connections and no others; what arrived over closed ones is stored."""
+        """Hold exactly these connections; what arrived over closed ones is stored."""
         self.poller.ledgers.prepare([question.meter.name for question in questions])
         self.devices.transport.hold(questions)
         self.reports.flush()

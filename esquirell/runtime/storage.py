@@ -121,7 +121,7 @@ class Storage(Stores):
 
     @cached_property
     def fresh_statistics(self) -> "FreshStatistics":
-        """What brings statistics up to date for people who look at them."""
+        """Brings statistics up to date before people see them."""
         from esquirell.services.freshness import FreshStatistics
 
         return FreshStatistics(self.statistics, self.clock)

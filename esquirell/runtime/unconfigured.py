@@ -47,7 +47,7 @@ REPORT_S = 1.0
 
 
 def listener() -> Listener:
-    """Build what hears the devices on the network announce themselves."""
+    """Build the listener for the announcements of devices on the network."""
     return Listener()
 
 

@@ -190,9 +190,9 @@ def _exists(path: Path) -> bool:
 
 
 class StatePlace:
-    """Where the state of this machine is; `noted` remembers where it was at earlier starts.
+    """The state directory of this machine; `noted` holds where it was at earlier starts.
 
-    Without `noted` nobody remembers: an embedded Redis is as new as the directory.
+    Without `noted` earlier places are unknown: an embedded Redis is as new as the directory.
     """
 
     def __init__(

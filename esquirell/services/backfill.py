@@ -44,7 +44,7 @@ class SensorReport:
 
 @dataclass(slots=True)
 class Report:
-    """What came of a backfill; `problems` are one sentence each."""
+    """The result of a backfill; `problems` are one sentence each."""
 
     sensors: list[SensorReport] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
@@ -254,7 +254,7 @@ def alike(one: float | None, other: float | None) -> bool:
 
 
 def _begin(span: tuple[datetime, datetime], hours: Mapping[datetime, object]) -> datetime:
-    """Return from when on Home Assistant's rows are looked at."""
+    """Return the time from which Home Assistant's rows are examined."""
     first = min(hours, default=span[1])
     return whole_hour(max(first, span[0])) - _LOOK_BACK
 

@@ -1,7 +1,7 @@
-"""Undoing the last backfill: what it wrote over comes back, what it added is removed.
+"""Undo of the last backfill: overwritten rows are restored, added ones removed.
 
-Sums are put back by what they were changed by, so that what was corrected meanwhile stays. An
-hour that shows something else than was written is left alone.
+A sum is corrected by the amount that was added, so that corrections made meanwhile stay. An hour
+whose row differs from what was written is left alone.
 """
 
 from collections.abc import Sequence
@@ -30,7 +30,7 @@ from esquirell.services.backfill_ports import (
 
 @dataclass(slots=True)
 class Undone:
-    """What came of it: hours written back, removed and left, as they show something else now."""
+    """The result: hours restored, removed, and left alone because they have changed since."""
 
     run_at: datetime
     restored: int = 0
@@ -90,13 +90,13 @@ class Undo:
         back = Shift(step.shift.start, -step.shift.amount)
         before = sum_at(home, kept, back.start)
         if step.undo_from is not None and alike(before, step.undo_from + back.amount):
-            return  # it was interrupted just then
+            return  # it was interrupted at that point
         self._journal.undoing(step.id, before)
         shift_and_see(home, kept, back, before)
 
 
 def _restore(home: LongTerm, step: Step, kept: KeptStatistic, undone: Undone) -> None:
-    """Write back what was written over."""
+    """Restore what was overwritten."""
     rows = _present(home, kept, step.writes)
     back = []
     for write in step.writes:
@@ -146,7 +146,7 @@ def _former(row: Row, before: Row, written: Row) -> Row:
 
 
 def _was_shifted(home: LongTerm, step: Step, kept: KeptStatistic) -> bool:
-    """Return whether a shift was carried out: what interrupted it may have come before."""
+    """Return whether a shift was carried out: it may have been interrupted before."""
     if step.done or step.shift is None or step.sum_before is None:
         return step.done
     return alike(sum_at(home, kept, step.shift.start), step.sum_before + step.shift.amount)

@@ -1,4 +1,4 @@
-"""What a meter sends, for others to look at: raw, with nothing that names the device."""
+"""A meter's raw datapoints for a bug report, without anything that identifies the device."""
 
 import base64
 import json
@@ -36,18 +36,18 @@ _TEXT = re.compile(rb"[\x20-\x7e]+")
 
 
 class Describe(Protocol):
-    """Looks up what is known of the device of a meter."""
+    """Looks up what is known about a meter's device."""
 
     def __call__(self, meter: Meter) -> Device:
-        """Describe it; empty when nothing is known."""
+        """Return its description; empty when nothing is known."""
         ...
 
 
 class SingleReader(Protocol):
-    """Asks one meter at a time."""
+    """Reads one meter at a time."""
 
     def read(self, question: Question) -> RawDatapoints:
-        """Ask it and wait. Raises MeterUnreachableError or MeterRejectedError."""
+        """Read it and wait. Raises MeterUnreachableError or MeterRejectedError."""
         ...
 
 
@@ -115,7 +115,7 @@ def redacted(
 ) -> dict[str, Any]:
     """Remove from raw DPs what is or may be a serial number, an address or one of `secrets`.
 
-    Numbers, words of an enumeration and packed frames stay; in doubt a text goes.
+    Numbers, words of an enumeration and packed frames stay; any other text is removed.
     """
     hidden = tuple(secret.lower() for secret in secrets if secret)
     return {dp: _redacted(raw, _code(dp, mapping), hidden) for dp, raw in dps.items()}

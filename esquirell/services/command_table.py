@@ -22,9 +22,9 @@ from esquirell.services.handlers import Data, Handlers, Work
 P = TypeVar("P", bound=Payload)
 
 ANYWHERE: frozenset[Source] = frozenset({"mqtt", "cli", "web", "api"})
-# Not for everybody who can write to the broker.
+# Too powerful for every client that may publish to the broker.
 NOT_MQTT: frozenset[Source] = ANYWHERE - {"mqtt"}
-# What the bridge does by itself: elsewhere another process would be meant.
+# The bridge answers these itself: sent from elsewhere they would reach another process.
 MQTT_ONLY: frozenset[Source] = frozenset({"mqtt"})
 
 
@@ -177,7 +177,7 @@ def schemas(source: Source) -> dict[str, Any]:
 
 
 class _Concise(GenerateJsonSchema):
-    """Leaves the titles out, which repeat the names: they are a third of the schemas."""
+    """Leaves out the titles, which repeat the names and make up a third of the schemas."""
 
     def field_title_should_be_set(self, schema: Any) -> bool:  # noqa: ANN401 - pydantic's signature
         del schema

@@ -53,7 +53,7 @@ class Commands:
             answer = Answer("ok", command.handler(handlers, what))
         except EsquirellError as error:
             answer = failure(error)
-        except Exception:  # a record must not stay open
+        except Exception:  # a record must not stay without a result
             log.exception(UNEXPECTED, request.command)
             answer = INTERNAL
         self._jobs.end(record.id, answer, answered=True)

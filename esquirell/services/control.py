@@ -1,4 +1,4 @@
-"""What is asked of the service itself: another log level, a restart."""
+"""Orders to the service itself: another log level, a restart."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 LEVEL, RESTART = "log_level", "restart"
-# So that no automation that went wild, and no message that comes twice, keeps it from measuring.
+# So that neither a runaway automation nor a repeated message can keep it from measuring.
 RESTART_AGAIN_S = 60.0
 
 
 class Order(Protocol):
-    """What all processes of the service are to do; `id` tells it from an earlier one."""
+    """An order to all processes of the service; `id` distinguishes it from an earlier one."""
 
     @property
     def id(self) -> str:
-        """What no other order has."""
+        """Its unique id."""
         ...
 
     @property
     def value(self) -> str:
-        """What it says."""
+        """Its content."""
         ...
 
 
@@ -48,8 +48,8 @@ class Orders(Protocol):
 class Control:
     """Changes the log level of the service, and restarts it, in all of its processes.
 
-    `set_level` is how this process does the first, `level_changed` hears that it did. A restart
-    is carried out by what runs the process, once `follow` says that it is due.
+    `set_level` changes it in this process, `level_changed` is called afterwards. `follow` returns
+    when a restart is due; the caller, which runs the process, carries it out.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class Control:
         self._level_changed = level_changed
         self._monotonic = monotonic
         self._started_at = monotonic()
-        # The orders that were carried out, or given before this process looked first.
+        # The orders that were carried out, or sent before this process first looked.
         self._seen: dict[str, str] | None = None
         self._asked_here = False
         self.set_level: Callable[[str], None] = lambda _: None
@@ -74,7 +74,7 @@ class Control:
         self._change_level(level)
 
     def restart(self) -> None:
-        """Have the service restart within seconds. Raises CommandError just after a start."""
+        """Restart the service within seconds. Raises CommandError shortly after a start."""
         up_s = self._monotonic() - self._started_at
         if up_s < RESTART_AGAIN_S:
             left_s = RESTART_AGAIN_S - up_s
@@ -84,7 +84,7 @@ class Control:
         self._asked_here = True
 
     def follow(self) -> bool:
-        """Do what other processes were asked for; return whether this one is to restart now."""
+        """Carry out orders sent through other processes; return whether to restart now."""
         try:
             found = self._orders.newest(LEVEL, RESTART)
         except UnavailableError as error:

@@ -30,7 +30,7 @@ COST_PERIODS: tuple[CostPeriod, ...] = get_args(CostPeriod)
 
 Span = tuple[datetime, datetime]
 
-# The sensors of all meters are renewed one after the other: they share what prices are.
+# The sensors of all meters are updated one after the other, and share the prices.
 _RECENT = timedelta(minutes=1)
 
 

@@ -1,4 +1,4 @@
-"""What becomes of readings: statuses follow them, they are stored and published."""
+"""Delivery of readings: their meters' statuses are updated, they are stored and published."""
 
 import logging
 import threading
@@ -27,15 +27,15 @@ from esquirell.services.timekeeping import Dating, Judge, Timekeeper
 log = logging.getLogger(__name__)
 
 SLOW = UnavailableError("the database is slow: the reading is stored when it answers")
-# The last resort, for a disk that is full.
+# The last resort when the disk is full.
 MEMORY_LIMIT = 10_000
 BATCH = 500
-# How long one who has readings waits for another who tries the database, in seconds.
+# How long (s) a thread with readings waits for another one that is trying the database.
 TURN_S = 1.0
 # After so many seconds a database that hung is tried by a caller that has something to store: the
 # processes of a forking pool, which store that a meter could not be asked, never call `retry`.
 TRY_AGAIN_S = 30.0
-# How long an empty spool is not looked at again, which wakes a thread of its own.
+# How long (s) an empty spool is not examined again: each look wakes a thread.
 EMPTY_S = 30.0
 
 Kept = TypeVar("Kept")
@@ -82,7 +82,7 @@ class Saver:
         """
         if self._monotonic() - self._empty_at < EMPTY_S:
             return len(self._memory)
-        # Before it is counted: what is kept meanwhile takes this back.
+        # Before the count: whatever is spooled meanwhile resets this.
         self._empty_at = self._monotonic()
         try:
             kept = self._on_disk(self._spool.count)

@@ -21,10 +21,10 @@ _OPTIONS = {"scheduled": replace(SCHEDULED, shared_s=SHARED_S), "on_demand": ON_
 
 
 class Fetch:
-    """Reads meters by their names, those of other workers through them.
+    """Reads meters by name, those of other workers through them.
 
-    `capture` takes a capture of a meter, see `services.capture`. `left_out` says of configured
-    meters that can't be read why.
+    `capture` captures a meter's answer, see `services.capture`. `left_out` maps configured meters
+    that can't be read to the reason.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Statistics for people who look: brought up to date, but not at each glance."""
+"""Statistics brought up to date when people look at them, but not at every glance."""
 
 import threading
 from collections.abc import Sequence
@@ -39,7 +39,7 @@ class FreshStatistics:
         names = self._statistics.meters() if meters is None else meters
         if not self._due(names):
             return
-        # Who waited for somebody else's work finds most of it done.
+        # After waiting for another thread's work, most of it is done.
         with self._working:
             now = self._clock()
             due = self._due(names)
@@ -57,5 +57,5 @@ class FreshStatistics:
 
     def _is_fresh(self, name: str, now: datetime) -> bool:
         done_at = self._done_at.get(name)
-        # A clock that was set back makes nothing fresh.
+        # A clock that was set back does not make statistics fresh.
         return done_at is not None and timedelta() <= now - done_at < FRESH_FOR

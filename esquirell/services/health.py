@@ -167,14 +167,14 @@ def spooled(processes: Iterable[Process]) -> int:
 
 
 def problems_of_roles(alive: Collection[str]) -> Iterator[str]:
-    """Name the roles that nobody has, one sentence each."""
+    """Return a sentence for each role that no process has."""
     for role in ROLES:
         if role not in alive:
             yield absent(role)
 
 
 def absent(role: str) -> str:
-    """Return the sentence for a role that nobody has, or for the worker of a queue."""
+    """Return the sentence for a missing role, or for the missing worker of a queue."""
     if queue := role.partition("@")[2]:
         return f"no worker serves {queue}: its meters are not read"
     return f"no {role} is alive: start esquirell run, or esquirell {role}"

@@ -1,4 +1,4 @@
-"""What people read of the past: readings, and what they come to by quarter, hour, day, …, year.
+"""The stored past: readings, and their statistics by quarter, hour, day, month or year.
 
 The command line, the page and the API all read it here, so that they agree.
 """
@@ -77,9 +77,9 @@ class PeriodHistory(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """What somebody wants to read; no meters or no quantities: all of them.
+    """A query; no meters or no quantities: all of them.
 
-    `known` are the meters of the configuration, of which nothing may be stored yet.
+    `known` are the meters of the configuration, for which nothing may be stored yet.
     """
 
     since: datetime
@@ -140,7 +140,7 @@ class Columns:
     def shape(self, row: Row) -> dict[str, object]:
         """Lay a row out, with all values of its meter; what it did not send is null.
 
-        An estimated period says so; one that was measured says nothing of it.
+        An estimated period is marked; a measured one is not.
         """
         shape: dict[str, object] = {self.time: iso(row.at)}
         if self.several:

@@ -18,11 +18,11 @@ from esquirell.services.schedule_ports import CommandLog, TaskSender
 
 EXPIRES_S = 60
 LOOK_EVERY_S = 0.05
-# After some seconds nobody minds waiting a little longer for the end.
+# After a few seconds a slightly longer wait for the end does not matter.
 LOOK_SELDOM_AFTER_S = 10.0
 LOOK_SELDOM_S = 0.5
 ASK_EVERY_S = 2.0
-# A task that nobody holds may just have been taken, or Redis just have been emptied.
+# A task that no worker holds may just have been taken, or Redis may just have been emptied.
 DOUBT = timedelta(seconds=30)
 REPEATS_WITHIN = timedelta(minutes=5)
 KEEP = timedelta(days=90)
@@ -116,7 +116,7 @@ class Jobs:
         for record in missing:
             if now - self._missing[record.id] >= DOUBT:
                 lost = Answer("error", {"task_id": record.id}, LOST, "timeout")
-                # A change was answered at once, or nobody waits any more.
+                # A change was answered at once, or no sender waits any more.
                 is_job = isinstance(COMMANDS.get(record.command), Job)
                 self.end(record.id, lost, answered=not is_job)
 
@@ -168,7 +168,7 @@ class Search:
         self._known_at = clock()
 
     def ask(self) -> HeldTask | None:
-        """Return who holds the task. Raises CommandError (`timeout`) when it must be lost."""
+        """Return the worker that holds the task. Raises CommandError (`timeout`) if it is lost."""
         try:
             found = self._held.find(self._task_id)
         except UnavailableError:

@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 # How long ago the last reading was is not known while the clock is wrong: for a counter it may
 # have been long, and nothing is estimated for that time.
 _UNKNOWN = timedelta(days=3)
-# So many devices have their names for the books remembered.
+# The ledger names of this many devices are cached.
 _METERS = 2048
 
 
@@ -173,7 +173,7 @@ class Ledgers:
 
 
 def _newer(known: Ledger | None, stored: Ledger | None) -> Ledger | None:
-    """Choose from which ledger to go on: the stored one, if somebody else has changed it."""
+    """Choose the ledger to continue from: the stored one if another process has changed it."""
     if stored is None:
         return known
     base = known if known is not None and known.knows(stored) else stored

@@ -1,4 +1,4 @@
-"""Which meters are this worker's: it holds their lines, hears their reports and polls them."""
+"""The meters of this worker: it holds their connections, receives their reports, polls them."""
 
 import logging
 import math
@@ -23,7 +23,7 @@ HAND_OVER_S = 30.0
 
 
 class Owners(Protocol):
-    """Knows who owns the meters of a queue. Everything raises UnavailableError."""
+    """Knows which worker owns each meter of a queue. All methods raise UnavailableError."""
 
     instance: str
 
@@ -80,9 +80,9 @@ class Share:
         return len(self.members) > 1
 
     def update(self, names: Collection[str], close: Callable[[], None]) -> None:
-        """Read the workers and owners; claim free meters, and hand over those beyond the share.
+        """Read workers and owners; claim free meters, hand over those beyond this worker's share.
 
-        `close` has the lines of meters closed that are not ours any more, before others open them.
+        `close` closes the connections of meters that are handed over, before others open theirs.
         """
         try:
             self._update(set(names), close)
@@ -179,9 +179,9 @@ class Lines:
         return share is not None and meter.name in share.mine
 
     def owner(self, meter: Meter) -> str | None:
-        """Return the worker that reads a meter; None if this one is to.
+        """Return the worker that reads a meter; None if it is this one.
 
-        Raises UnavailableError, and LookupError when nobody serves its queue.
+        Raises UnavailableError, and LookupError when no worker serves its queue.
         """
         share = self._shares.get(meter.queue)
         if share is not None:
@@ -199,7 +199,7 @@ class Lines:
         return owner if owner in others else next(iter(others), None)
 
     def other(self) -> str | None:
-        """Return another worker that can read the meters of this one; None without one."""
+        """Return another worker that can read this worker's meters; None if there is none."""
         share = self._shares.get("")
         others = (
             [member for member in share.members if member != self._owners.instance] if share else []
@@ -216,7 +216,7 @@ class Lines:
         return SHARED_TURN_S if self.shared else ALONE_TURN_S
 
     def leave(self) -> None:
-        """Let others have the meters at once: this worker ends."""
+        """Release the meters at once, as this worker ends."""
         for share in self._shares.values():
             try:
                 share.leave()

@@ -25,9 +25,9 @@ class StalledError(UnavailableError):
 
 
 class Lane:
-    """Does one piece of work after the other in a thread of its own, so that nobody has to wait.
+    """Runs pieces of work one after the other in its own thread, so that callers need not wait.
 
-    A wait in the kernel can't be ended from outside; who waits for it can go on.
+    A wait in the kernel can't be ended from outside, but its caller can go on.
     """
 
     def __init__(self, name: str, patience_s: float = PATIENCE_S) -> None:
@@ -111,9 +111,9 @@ class Lane:
 
 
 class PatientStore:
-    """A store of readings that keeps nobody waiting; reading does not wait for writing.
+    """A store of readings that blocks no caller; reads do not wait for writes.
 
-    What raised StalledError may be stored all the same: to store it again is harmless.
+    What raised StalledError may have been stored all the same; storing it again is harmless.
     """
 
     def __init__(self, store: ReadingStore, patience_s: float = PATIENCE_S) -> None:

@@ -53,9 +53,9 @@ TRIAL = PollOptions(save=False, publish=False, forced=True)
 
 
 class Poller:
-    """Polls meters side by side; a slow or dead one delays no other.
+    """Polls meters in parallel; a slow or dead one delays no other.
 
-    `polled_at` is when a poll ended last, whatever came of it, on the monotonic clock.
+    `polled_at` is when the last poll ended, successful or not, on the monotonic clock.
     """
 
     def __init__(
@@ -124,7 +124,7 @@ class Poller:
     def missed(
         self, errors: Mapping[Meter, EsquirellError], options: PollOptions
     ) -> dict[str, Outcome]:
-        """Count a failed poll of meters that could not even be asked; return what came of each."""
+        """Count a failed poll of meters that could not be asked at all; return the results."""
         return self._deliver(
             {meter: Outcome(error=error) for meter, error in errors.items()}, options
         )
@@ -167,7 +167,7 @@ class Poller:
     def _ask_for(
         self, meters: Sequence[Meter], options: PollOptions
     ) -> tuple[list[Question], dict[str, Outcome]]:
-        """Return the questions for `meters`, and what came of those whose profile is no use."""
+        """Return the questions for `meters`, and the results of those with an unusable profile."""
         questions: list[Question] = []
         outcomes: dict[str, Outcome] = {}
         for meter in meters:

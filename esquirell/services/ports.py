@@ -1,6 +1,6 @@
 """Ports: what the services need from the outside, in the words of the domain."""
 
-# Ports are types alone: who needs one of them does not load what the others speak of.
+# Ports are types only: importing one must not load the types that the others use.
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
@@ -202,7 +202,7 @@ class HeldTasks(Protocol):
     """Knows which tasks workers hold."""
 
     def find(self, task_id: str) -> HeldTask | None:
-        """Return who holds a task; None when nobody says so. Raises UnavailableError."""
+        """Return the worker that holds a task, None if none reports it. Raises UnavailableError."""
         ...
 
 
@@ -221,7 +221,7 @@ class Relay(Protocol):
         ...
 
     def claim(self, ticket: str) -> bool:
-        """Take on the work of a ticket; return False if somebody has."""
+        """Claim the work of a ticket; return False if another worker has."""
         ...
 
     def keep(self, tickets: Collection[str]) -> None:
@@ -229,7 +229,7 @@ class Relay(Protocol):
         ...
 
     def under_way(self, ticket: str) -> bool:
-        """Whether somebody works on a ticket."""
+        """Whether a worker works on a ticket."""
         ...
 
     def reply(self, ticket: str, answer: Mapping[str, Any]) -> None:

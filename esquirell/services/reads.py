@@ -1,4 +1,4 @@
-"""Reads under way: one per meter, shared by all who ask meanwhile, understood in order."""
+"""Reads in progress: one per meter, shared by all callers, and decoded in order."""
 
 import logging
 import threading
@@ -17,7 +17,7 @@ from esquirell.services.ports import CheckCancelled, Transport
 
 log = logging.getLogger(__name__)
 
-# A transaction costs as much as ten readings in it; nobody waits for a single meter's.
+# A transaction costs as much as ten readings in it, and no caller waits for a single meter's.
 GATHER_S = 0.015
 # Of many, those that come meanwhile would take turns at the interpreter with the first ones.
 MANY = 30
@@ -39,10 +39,10 @@ class RawAnswer:
 
 
 class Intake:
-    """Understands what meters say in the order in which it came, in whichever thread needs it.
+    """Decodes what meters send in the order of arrival, in whichever thread needs it.
 
-    A reading is judged by the one before it: so the answer to a question must not overtake a
-    report that came later, or the other way round.
+    A reading is judged by the one before it: an answer must not overtake a later report, nor the
+    other way round.
     """
 
     def __init__(self, understand: Understand) -> None:
@@ -55,7 +55,7 @@ class Intake:
         self._waiting.append(answer)
 
     def understand(self) -> None:
-        """Understand all that came so far."""
+        """Decode everything received so far."""
         with self._lock:
             while self._waiting:
                 answer = self._waiting.popleft()
@@ -79,7 +79,7 @@ def _nothing() -> None:
 
 @dataclass(eq=False)
 class Batches:
-    """The answers that one poll waits for; those that come within a moment come together.
+    """The answers that one poll waits for, in batches of those that arrive shortly together.
 
     `started` are the meters whose reads this poll has started itself.
     """
@@ -115,7 +115,8 @@ class Batches:
         raises, which is called every half second.
         """
         deadline = time.monotonic() + limit_s
-        # Mostly all of a few come within that time: who waits for the first is woken twice.
+        # Usually all of a few arrive within that time: waiting for the first alone would wake
+        # twice.
         if 1 < len(self._pending) < MANY:
             self._all.wait(GATHER_S)
         while self._pending and (left_s := deadline - time.monotonic()) > 0:

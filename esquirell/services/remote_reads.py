@@ -34,18 +34,18 @@ class Ownership(Protocol):
 
     @property
     def elsewhere(self) -> bool:
-        """Whether this process reads no meter at all: another one splits what it is to read."""
+        """Whether this process reads no meter itself: another one splits up its polls."""
         ...
 
     def owner(self, meter: Meter) -> str | None:
-        """Return the worker that reads a meter; None if this one is to.
+        """Return the worker that reads a meter; None if it is this one.
 
-        Raises UnavailableError, and LookupError when nobody serves its queue.
+        Raises UnavailableError, and LookupError when no worker serves its queue.
         """
         ...
 
     def other(self) -> str | None:
-        """Return another worker that can read the meters of this one; None without one."""
+        """Return another worker that can read this worker's meters; None if there is none."""
         ...
 
 
@@ -61,7 +61,7 @@ class Batch:
 
 @dataclass
 class Split:
-    """What becomes of the meters of a poll: read here, by others, or by nobody and why."""
+    """How the meters of a poll are read: here, by other workers, or not at all, and why."""
 
     here: list[Meter]
     others: dict[str, list[Meter]]
@@ -82,7 +82,7 @@ class OneWorker:
         return self._worker
 
     def other(self) -> str | None:
-        """Return nobody: the worker itself sees to that."""
+        """Return None: the worker itself takes care of that."""
         return None
 
 
@@ -104,7 +104,7 @@ class RemoteReads:
         self._reading: set[str] = set()
 
     def split(self, meters: Sequence[Meter]) -> Split:
-        """Sort meters by who reads them; while Redis is unreachable that is this worker."""
+        """Sort meters by the worker that reads them; while Redis is unreachable it is this one."""
         split = Split([], {}, {})
         for meter in meters:
             try:
@@ -141,7 +141,7 @@ class RemoteReads:
         return batches
 
     def end(self, batches: Sequence[Batch]) -> None:
-        """Record that nobody waits for batches any more."""
+        """Record that no caller waits for batches any more."""
         for batch in batches:
             self._forget(batch.meters)
 
@@ -198,9 +198,9 @@ class RemoteReads:
         check_cancelled: CheckCancelled,
         read_here: Callable[[list[Meter]], Mapping[str, Any]],
     ) -> tuple[dict[str, Any], dict[Meter, EsquirellError]]:
-        """Wait for the answers; return what each meter did, and why others were not read.
+        """Wait for the answers; return each meter's result, or why it was not read.
 
-        Batches that nobody has begun, or whose worker is gone, are read here. Raises what
+        Batches that no worker has begun, or whose worker is gone, are read here. Raises what
         `check_cancelled` raises.
         """
         answered: dict[str, Any] = {}
@@ -232,7 +232,7 @@ class RemoteReads:
         return answered, failed
 
     def _is_lost(self, batch: Batch) -> bool:
-        """Whether nobody works on a batch; it is claimed then, so that nobody begins."""
+        """Whether no worker has a batch; it is then claimed, so that none begins it."""
         if self._monotonic() - batch.sent_at < TAKE_S or self._relay.under_way(batch.ticket):
             return False
         return self._relay.claim(batch.ticket)

@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 
 WAIT_S = 15.0
 STORE_EVERY_S = 1.0
-# What is kept for later wakes who stores it.
+# Keeping a report for later wakes the thread that stores it.
 STORE_REST_S = 60.0
 LOOK_UP_S = 10.0
 
@@ -121,7 +121,7 @@ class Reports:
         self._store(due)
 
     def _taken(self) -> list[RawAnswer]:
-        """Return what came, once: it is then no longer here."""
+        """Return what arrived, and forget it."""
         answers = []
         with suppress(IndexError):
             while True:

@@ -13,10 +13,10 @@ CONTINUOUS = timedelta(days=7)
 
 
 class Retention:
-    """Thins out raw readings that are older than `keep`, a day per transaction.
+    """Thins out raw readings older than `keep`, one day per transaction to keep locks short.
 
-    So others wait for the database for a moment only. What is not worked up stays, and while
-    `is_right` doubts the clock everything does: a wrong year would make all of it old.
+    Readings that are not in the statistics yet stay. While `is_right` doubts the clock all stay: a
+    wrong year would make all of them old.
     """
 
     def __init__(
@@ -34,9 +34,9 @@ class Retention:
         self._clock = clock
 
     def prune(self) -> dict[str, int]:
-        """Remove old readings of all meters, as somebody asked for; give how many of each.
+        """Remove old readings of all meters, on request; return how many of each.
 
-        Raises UnavailableError; then what was done so far is kept.
+        Raises UnavailableError; what was removed until then stays removed.
         """
         return {name: self._finish(name) for name in self._store.meters()}
 

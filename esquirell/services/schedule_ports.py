@@ -1,6 +1,6 @@
 """What services need of the outside for schedules and commands."""
 
-# Ports are types alone: who needs one of them does not load what the others speak of.
+# Ports are types only: importing one must not load the types that the others use.
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
@@ -70,7 +70,7 @@ class Timetable(TimetableReader, Protocol):
         ...
 
     def replace(self, schedules: Mapping[str, Schedule], last_runs: Mapping[str, LastRun]) -> None:
-        """Make the entries those of `schedules`, and no others. Raises UnavailableError."""
+        """Make the entries exactly those of `schedules`. Raises UnavailableError."""
         ...
 
     def announce(self) -> None:
@@ -87,7 +87,7 @@ class Timetable(TimetableReader, Protocol):
 
 
 class CommandLog(Protocol):
-    """Keeps the commands and what came of them."""
+    """Keeps the commands and their results."""
 
     def record(self, record: CommandRecord) -> None:
         """Add a command. Raises UnavailableError."""

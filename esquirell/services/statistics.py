@@ -130,7 +130,7 @@ class Statistics:
 
 
 class _StepError(Exception):
-    """One meter could not be worked up; `cause` says why."""
+    """The statistics of one meter could not be computed; `cause` says why."""
 
     def __init__(self, meter: str, cause: Exception) -> None:
         super().__init__(meter)

@@ -62,7 +62,7 @@ class StatisticsTransaction(Protocol):
         ...
 
     def replace(self, resolution: Resolution, start: datetime, new: Statistic | None) -> None:
-        """Put a statistic in the place of the one that begins at `start`; None removes it."""
+        """Replace the statistic that begins at `start`; None removes it."""
         ...
 
     def change_zone(self) -> None:

@@ -91,7 +91,7 @@ class Statuses:
             log.info("meter %s%s: %s", name, again, summary(outcome.reading.values))
 
     def _log_warnings(self, name: str, outcome: Outcome) -> None:
-        """Log what is new, and what is over; a warning that stays is no news."""
+        """Log warnings that are new and that have ended; one that persists is not repeated."""
         if outcome.reading is None:
             return
         now, before = frozenset(outcome.reading.warnings), self._warned.get(name, frozenset())

@@ -33,7 +33,7 @@ Newest = Callable[[], datetime | None]
 
 
 class Machine(Protocol):
-    """What the computer itself knows of the time."""
+    """What the computer itself knows about the time."""
 
     @property
     def boot(self) -> str:
@@ -45,7 +45,7 @@ class Machine(Protocol):
         ...
 
     def is_synchronized(self) -> bool:
-        """Whether the kernel says that the clock is kept right, from outside."""
+        """Whether the kernel reports that the clock is synchronized."""
         ...
 
     def is_own_clock(self) -> bool:

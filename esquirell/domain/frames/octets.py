@@ -12,11 +12,11 @@ _SHORTEST_HEX = 12
 
 
 def octets(raw: object, *, hexadecimal: bool = False) -> bytes:
-    """Turn base64 or hex text into bytes; `hexadecimal` where both are possible.
+    """Decode base64 or hex text into bytes; `hexadecimal`: as hex where both are possible.
 
-    Hex that starts with 0 or 1, as a header and a voltage do, is told from base64 in any case:
-    read as base64 its first byte would be D0 or more, with which no frame of hex digits alone
-    starts. Raises DecodeError; empty text is no value and gives no bytes.
+    Hex that starts with 0 or 1, as a header and a voltage do, is always recognised: read as base64
+    its first byte would be D0 or more, with which no frame of hex digits alone starts. Raises
+    DecodeError; empty text is an error as well.
     """
     if not isinstance(raw, str):
         raise DecodeError(f"expected a packed frame, got {type(raw).__name__}")

@@ -18,14 +18,14 @@ _WHOLE = tuple(
     for quantity in ("voltage", "current", "power")
     for before in ((), ("phase",))
 )
-# The increments that were found to be a counter have this much room, others 50,000 or 500,000.
+# The increments that turned out to be a counter have this range; others have 50,000 or 500,000.
 _COUNTER_ROOM = 100_000_000
 # What has more is neither for sure, and summing up a counter would invent energy.
 _INCREMENT_ROOM = 500_000
 _TOTALS = words.IMPORT - words.USE | words.EXPORT | {"total", "all"}
 _WAYS = re.compile(r"^([abc]|\d*|grid)$")
 LEAST_ROOM_KWH = 1000
-# What is measured can be zero: a lowest value above says that somebody chooses it.
+# A measurement can be zero: a minimum above zero shows a setting that a person chooses.
 _CHOSEN = ("voltage", "current", "power", "energy")
 _CHOSEN_FROM = 2
 _BY_DIMENSION: Mapping[Dimension, str] = {
@@ -93,7 +93,7 @@ def meaning_of(spec: Specified) -> Meaning | None:
 
 
 def is_chosen(spec: Specified) -> bool:
-    """Whether somebody sets a datapoint, or it says no measurement: by its words and room."""
+    """Whether a datapoint is a setting or no measurement, judged by its words and its range."""
     tokens, unit = set(words.spelt(words.words_of(spec.code))), unit_of(spec.unit)
     if words.NEVER & tokens and not _is_of_battery(tokens, unit):
         return True
@@ -237,7 +237,7 @@ def room(spec: Specified) -> float | None:
 
 
 def _is_of_a_day(tokens: Collection[str], spec: Specified) -> bool:
-    """Return whether a counter is filled within months: it is that of a day or a session."""
+    """Return whether a counter overflows within months: then it counts a day or a session."""
     holds = room(spec)
     if holds is None or _TOTALS & set(tokens):
         return False

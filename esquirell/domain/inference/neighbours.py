@@ -1,4 +1,4 @@
-"""What a datapoint means beside the others of its device."""
+"""What a datapoint means, judged by the other datapoints of its device."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress

@@ -65,7 +65,7 @@ def scale(point: InferredDatapoint) -> None:
 
 
 def increments(spec: Specified) -> float:
-    """Return the divisor of increments: nobody counts thousandths of a watt-hour."""
+    """Return the divisor of increments: no device counts thousandths of a watt-hour."""
     if spec.scale is None:
         return _USUAL_INCREMENT
     unit = unit_of(spec.unit)

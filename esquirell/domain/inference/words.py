@@ -1,4 +1,4 @@
-"""The words that codes are made of, and what they tell."""
+"""The words that make up codes, and what they mean."""
 
 import re
 from collections.abc import Iterable
