@@ -1,13 +1,15 @@
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 import pytest
-from support.bills import HOME, NOON, ImportedPrices, billed
+from support.bills import HOME, NOON, Contracts, Hours, ImportedPrices, billed
 
+from esquirell.domain.cost import PriceRow
 from esquirell.domain.errors import CommandError, ConfigError
+from esquirell.domain.periods import Calendar
 from esquirell.domain.tariff import Tariff
-from esquirell.services.costs import CostQuery
+from esquirell.services.costs import CostQuery, Costs
 
 NOVEMBER = (datetime(2026, 10, 31, 23, tzinfo=UTC), datetime(2026, 11, 30, 23, tzinfo=UTC))
 MONTH = CostQuery(*NOVEMBER, "month")
@@ -92,3 +94,68 @@ def test_a_tariff_that_is_not_known_is_refused() -> None:
     nobody = HOME.model_copy(update={"meters": ("garage",)})
     with pytest.raises(ConfigError, match="no tariff is for main: add it to meters of one"):
         billed(nobody).billed(CostQuery(*NOVEMBER, meters=["main"]))
+
+
+def test_a_tariff_is_named_where_there_are_several() -> None:
+    other = HOME.model_copy(update={"name": "other"})
+    assert billed(HOME).tariff(None) == billed(HOME, other).tariff("home") == HOME
+    assert billed(HOME, other).tariff("other") == other
+    with pytest.raises(CommandError, match=r"there are several tariffs, name one.*: home, other"):
+        billed(HOME, other).tariff(None)
+    with pytest.raises(CommandError, match="there is no tariff 'x'; known: home, other"):
+        billed(HOME, other).tariff("x")
+
+
+def test_without_any_tariff_it_is_said_how_to_add_one() -> None:
+    costs = Costs(
+        Hours(), ImportedPrices(), lambda: Contracts((), ["main"]), Calendar("UTC"), lambda: NOON
+    )
+    assert costs.tariffs == ()
+    for ask in (lambda: costs.tariff(None), lambda: costs.billed(CostQuery(*NOVEMBER))):
+        with pytest.raises(ConfigError, match=r"no tariff is configured: add \[\[tariffs\]\]"):
+            ask()
+
+
+class LookedUp(ImportedPrices):
+    """Imported prices; it remembers for which spans they were asked for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.spans: list[tuple[datetime, datetime]] = []
+
+    def rows(self, tariff: str, since: datetime, until: datetime) -> list[PriceRow]:
+        self.spans.append((since, until))
+        return super().rows(tariff, since, until)
+
+
+def test_the_price_of_a_moment_is_that_of_its_hour() -> None:
+    prices = LookedUp()
+    found = billed(HOME, prices=prices).price(HOME, NOON + timedelta(minutes=59))
+    assert prices.spans == [(NOON, NOON + timedelta(hours=1))]
+    assert found.bought == 1
+
+
+def test_prices_are_looked_up_again_after_a_minute_and_when_the_tariff_has_changed() -> None:
+    prices, now, tariffs = LookedUp(), [NOON], [HOME]
+    costs = Costs(
+        Hours(),
+        prices,
+        lambda: Contracts(tuple(tariffs), ["main", "fridge"]),
+        Calendar("Europe/Warsaw"),
+        lambda: now[0],
+    )
+
+    def looked_up(after_s: float) -> int:
+        now[0] += timedelta(seconds=after_s)
+        before = prices.asked
+        assert costs.of_late("main")
+        assert costs.of_late("fridge")
+        return prices.asked - before
+
+    assert [looked_up(after_s) for after_s in (0, 30, 29, 1, 59, 61)] == [1, 0, 0, 1, 0, 1]
+    tariffs[:] = [with_fee()]
+    assert looked_up(1) == 1
+    now[0] = NOVEMBER[1] - timedelta(seconds=10)
+    assert looked_up(0) == 1
+    # In a new month that of the last one is none.
+    assert looked_up(20) == 1
