@@ -1,5 +1,6 @@
 import re
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from paho.mqtt.client import topic_matches_sub
@@ -78,3 +79,60 @@ def test_a_topic_names_its_schedule_and_its_meter() -> None:
     topics = Topics()
     assert topics.schedule_of(topics.schedule_state("night")) == "night"
     assert topics.meter_of(topics.meter_state("main")) == "main"
+
+
+def test_all_that_is_retained_is_read_again_and_announcements_only_with_a_prefix() -> None:
+    topics = Topics("a/b", "ha")
+    retained = [
+        *(topics.bridge_state, topics.bridge_info, topics.bridge_health),
+        *(topics.meter_state("main"), topics.meter_availability("main"), topics.meter_cost("main")),
+        topics.schedule_state("night"),
+    ]
+    announced = [topics.discovery("anybody"), topics.schedule_discovery("night")]
+    for topic in (*retained, *announced):
+        assert [one for one in topics.everything if topic_matches_sub(one, topic)], topic
+    silent = Topics("a/b", "")
+    for topic in retained:
+        assert [one for one in silent.everything if topic_matches_sub(one, topic)], topic
+    assert all(one.startswith("a/b/") for one in silent.everything)
+    assert len(silent.everything) == len(topics.everything) - 2
+    assert silent.kind_of("/device/esquirell_main/config") == ""
+
+
+@pytest.mark.parametrize(
+    ("topic", "command", "adds"),
+    [
+        ("a/b/meter/main/fetch", "fetch", {"meters": ["main"]}),
+        ("a/b/schedule/night/set", "schedule/set", {"name": "night"}),
+        ("a/b/schedule/night/run", "schedule/run", {"name": "night"}),
+        ("a/b/bridge/request/schedule/add", "schedule/add", {}),
+        ("a/b/bridge/request/restart", "restart", {}),
+        ("a/b/bridge/request", "", {}),
+    ],
+)
+def test_a_topic_stands_for_a_command(topic: str, command: str, adds: dict[str, object]) -> None:
+    topics = Topics("a/b")
+    assert topics.command_of(topic) == (command, adds)
+    assert [one for one in topics.command_filters if topic_matches_sub(one, topic)]
+
+
+@pytest.mark.parametrize(
+    ("topic", "prefix", "may"),
+    [
+        ("answers/7", "ha", True),
+        ("a/bc", "ha", True),
+        ("hall", "ha", True),
+        ("ha/x", "", True),
+        ("a/b", "ha", False),
+        ("a/b/meter/main/state", "ha", False),
+        ("ha", "ha", False),
+        ("ha/device/x/config", "ha", False),
+        ("$SYS/x", "ha", False),
+        ("answers/+", "ha", False),
+        ("answers/#", "ha", False),
+        ("answers/\0", "ha", False),
+        ("", "ha", False),
+    ],
+)
+def test_an_answer_goes_where_it_overwrites_nothing(topic: str, prefix: str, *, may: bool) -> None:
+    assert Topics("a/b", prefix).may_answer(topic) is may
