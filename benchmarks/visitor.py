@@ -50,6 +50,12 @@ class Visitor:
             raise ValueError(f"/{path} answers {answer.status}")
         return answer
 
+    def check_picture(self, path: str) -> None:
+        """Raise ValueError unless a page of the past shows a picture, worked up to its end."""
+        page = self._ask("GET", f"/{path}", accept="identity").body
+        if b"data-await" in page or b'<svg class="plot' not in page:
+            raise ValueError(f"/{path} shows no picture, as its statistics are not worked up yet")
+
     def weight(self, path: str) -> int:
         """Return how many bytes are sent for a page with all its files."""
         plain = self._ask("GET", f"/{path}", accept="identity").body
