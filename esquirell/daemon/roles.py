@@ -3,11 +3,9 @@
 import logging
 import os
 import signal
-import uuid
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 from esquirell.daemon.consumer import ConsumerHeartbeat
 from esquirell.daemon.following import following_broker, following_meters
@@ -17,6 +15,7 @@ from esquirell.daemon.lock import AlreadyRunningError, RedisClaim, ServiceLocks,
 from esquirell.daemon.parts import RunOnce, ServicePart, repeating
 from esquirell.daemon.pools import Kind
 from esquirell.daemon.redis_server import RedisServer
+from esquirell.daemon.service_name import persistent_name
 from esquirell.daemon.watchdog import Gauge
 from esquirell.domain.errors import ConfigError, UnavailableError
 from esquirell.domain.meter import worker_of
@@ -25,7 +24,6 @@ from esquirell.runtime.root import Runtime
 from esquirell.runtime.self_report import ProcessRoles
 from esquirell.runtime.shared import QUEUES, Lease
 from esquirell.services.poll import POLL_LIMIT_S
-from esquirell.settings import private_files
 from esquirell.settings.state_files import INSTANCE
 
 log = logging.getLogger(__name__)
@@ -167,28 +165,6 @@ class Beat:
     def standing_by(self) -> tuple[str, ...]:
         """Return the role's name unless its scheduler is the active one."""
         return () if self._is_active else ("beat",)
-
-
-def persistent_name(file: Path) -> str:
-    """Return the name of this service, generated at its first start and kept in `file`."""
-    name = uuid.uuid4().hex
-    try:
-        return uuid.UUID(file.read_text()).hex
-    except FileNotFoundError:
-        pass
-    except (IsADirectoryError, ValueError):
-        # As after a power cut.
-        with suppress(ConfigError):
-            private_files.set_aside(file, "this service has a new name")
-    except OSError as error:
-        log.warning("%s can't be read: %s", file, error.strerror)
-        return name
-    try:
-        private_files.write({file: name})
-    except ConfigError as error:
-        # On a full disk: with another name it waits for its lease after the next start.
-        log.warning("%s", error)
-    return name
 
 
 def _bridge(runtime: Runtime, lease: Lease | None = None) -> ServicePart:

@@ -10,7 +10,7 @@ from support.redis_server import RedisProcess
 from esquirell.broker.connection import Address, connect
 from esquirell.broker.lease import Lease
 from esquirell.daemon.lock import AlreadyRunningError, RedisClaim, RunLock
-from esquirell.daemon.roles import persistent_name
+from esquirell.daemon.service_name import persistent_name
 from esquirell.domain.errors import ConfigError
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from support.mosquitto import Mosquitto
 from support.mqtt_observer import Observer, retained
 from support.redis_server import RedisProcess
-from support.service import Service, configuration, meter_table, simulated
+from support.service import QUICK, Service, configuration, meter_table, simulated
 from support.waiting import eventually
 
 Start = Callable[..., Service]
@@ -89,7 +89,7 @@ def whole_house(
     devices = {name: simulated(name) for name in meters}
 
     def start(config: str) -> Service:
-        service = Service(folder, config)
+        service = Service(folder, config, program=QUICK)
         stack.callback(service.kill)
         service.start()
         return service
