@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 # Without byte code every start of Python is slower, and the tests start it often.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: check format-check lint types imports test format fix install demo reference docs home-assistant faults soak mutants properties docker systemd home-assistant-app deb help clean browser screenshots
+.PHONY: check format-check lint types imports test format fix install demo reference docs home-assistant faults soak mutants properties docker systemd home-assistant-app deb help clean browser screenshots proxy
 
 check: format-check lint types imports test ## everything below: format, lint, types, imports, tests
 
@@ -82,6 +82,9 @@ AXE := .cache/browser/node_modules/axe-core/axe.min.js
 browser: install $(AXE) ## the page in a real Chromium: needs chromium, chromedriver and npm (apt install chromium-driver npm)
 	UV_PROJECT_ENVIRONMENT=$(VENV) $(UV) sync --quiet --frozen --all-extras --inexact --group browser --python $(BIN)/python
 	AXE_SCRIPT=$(AXE) $(BIN)/pytest -n0 tests/browser
+
+proxy: install ## the documentation's nginx configurations, before the page and Flower: needs nginx (apt install nginx-light)
+	$(BIN)/pytest -n0 tests/proxy
 
 screenshots: install ## the pictures of the page in docs/images, made anew
 	UV_PROJECT_ENVIRONMENT=$(VENV) $(UV) sync --quiet --frozen --all-extras --inexact --group browser --python $(BIN)/python
