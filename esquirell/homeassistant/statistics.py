@@ -70,6 +70,8 @@ _SCALES: dict[str, dict[str | None, Scale]] = {
 class LongTermStatistics:
     """Reads and writes hours; values are in the canonical unit of their quantity."""
 
+    written_within_s = 60.0
+
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._is_old = False

@@ -23,7 +23,6 @@ from esquirell.services.our_hours import BEGINNING, OurHours, is_cost, is_counte
 
 # Hours in one message: a month, which even a slow recorder writes in a moment.
 BATCH = 744
-WRITTEN_WITHIN_S = 60.0
 LOOK_EVERY_S = 0.1
 NOTHING_KNOWN = (
     "Home Assistant knows no sensor of these meters: see whether discovery is on, and whether "
@@ -208,26 +207,27 @@ def write_and_see(home: LongTerm, kept: KeptStatistic, rows: Sequence[Row]) -> N
         found = {row.start: row for row in home.hours(kept, min(wanted), max(wanted) + HOUR)}
         return all(hour in found and same(found[hour], row) for hour, row in wanted.items())
 
-    wait_until(are_there, f"the hours that were written to {kept.name} are not there")
+    wait_until(home, are_there, f"the hours that were written to {kept.name} are not there")
 
 
 def shift_and_see(home: LongTerm, kept: KeptStatistic, shift: Shift, before: float) -> None:
     """Shift sums and wait until they are shifted. Raises HomeAssistantError."""
     home.shift(kept, shift)
     wait_until(
+        home,
         lambda: alike(sum_at(home, kept, shift.start), before + shift.amount),
         f"the sums of {kept.name} were not shifted",
     )
 
 
-def wait_until(look: Callable[[], bool], failure: str) -> None:
+def wait_until(home: LongTerm, look: Callable[[], bool], failure: str) -> None:
     """Wait for what Home Assistant does after it has answered. Raises HomeAssistantError."""
-    deadline = time.monotonic() + WRITTEN_WITHIN_S
+    deadline = time.monotonic() + home.written_within_s
     while not look():
         if time.monotonic() > deadline:
             raise HomeAssistantError(
-                f"{failure} after {WRITTEN_WITHIN_S:.0f} s, though Home Assistant has taken them: "
-                "look into its log, then run this again"
+                f"{failure} after {home.written_within_s:.0f} s, though Home Assistant has taken "
+                "them: look into its log, then run this again"
             )
         time.sleep(LOOK_EVERY_S)
 

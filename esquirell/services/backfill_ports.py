@@ -25,8 +25,11 @@ class Sensor:
 class LongTerm(Protocol):
     """Home Assistant's long-term statistics; each method may raise UnavailableError.
 
-    Figures are in the canonical unit of their sensor.
+    Figures are in the canonical unit of their sensor. What it has accepted is there within
+    `written_within_s` seconds.
     """
+
+    written_within_s: float
 
     def may_write(self) -> bool:
         """Return whether rows may be written with this token."""

@@ -121,6 +121,7 @@ def _remove(home: LongTerm, step: Step, kept: KeptStatistic, undone: Undone) -> 
     if ours:
         home.remove(kept, sorted(ours))
         wait_until(
+            home,
             lambda: not ours & _present(home, kept, step.writes).keys(),
             f"the hours that were added to {kept.name} are still there",
         )

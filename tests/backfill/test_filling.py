@@ -11,8 +11,11 @@ from support.cli import Said, esquirell
 from support.long_term_server import TOKEN, HomeAssistantDouble, serving
 from support.staged import ENERGY, POWER, StagedFiles, StagedHistory, hours_ago
 
-from esquirell.domain.long_term import HOUR
-from esquirell.services.backfill import _begin
+from esquirell.domain.errors import HomeAssistantError
+from esquirell.domain.long_term import HOUR, Row
+from esquirell.homeassistant.connection import Connection
+from esquirell.homeassistant.statistics import LongTermStatistics
+from esquirell.services.backfill import _begin, write_and_see
 from esquirell.storage.database import Database
 
 SENSOR, POWER_SENSOR = "sensor.cellar", "sensor.power"
@@ -206,15 +209,17 @@ def test_a_token_without_administrator_rights_allows_dry_runs_only(house: House)
     assert house.backfill("--dry-run").json["hours"]["main"]["written"] == 1
 
 
-def test_hours_that_home_assistant_accepts_but_does_not_write_are_reported(
-    house: House, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("esquirell.services.backfill.WRITTEN_WITHIN_S", 0.5)
+def test_hours_that_home_assistant_accepts_but_does_not_write_are_reported(house: House) -> None:
     house.record(missed={4})
     house.double.writes = False
-    said = house.backfill()
-    assert said.code == 1
-    assert "are not there after" in said.sentence
+    with Connection(house.double.url, TOKEN) as connection:
+        home = LongTermStatistics(connection)
+        home.written_within_s = 0.5
+        kept = home.find({"esquirell_main_energy_import": "kWh"})["esquirell_main_energy_import"]
+        assert not isinstance(kept, str)
+        row = Row(house.history.start + 4 * HOUR, state=1004.0, sum=4.0)
+        with pytest.raises(HomeAssistantError, match="are not there after"):
+            write_and_see(home, kept, [row])
 
 
 def test_undoing_leaves_alone_what_was_changed_since(house: House) -> None:
