@@ -13,7 +13,7 @@ from esquirell.domain.quantity import total_of
 from esquirell.domain.reading import MeterStatus, Reading
 from esquirell.runtime.root import Runtime
 from esquirell.services.schedules import pace_of
-from esquirell.web.live import CURVE, LOOK_AGAIN, Live
+from esquirell.web.live import AHEAD, CURVE, LOOK_AGAIN, Live
 from esquirell.web.problems import Problems
 from esquirell.web.today import DaySoFar, Today
 
@@ -214,12 +214,17 @@ class Overview:
 def state_of(
     meter: Meter, status: MeterStatus, reading: Reading | None, pace_s: int | None
 ) -> State:
-    """Judge whether a meter answers, as its availability over MQTT does."""
+    """Judge whether a meter answers, as its availability over MQTT does.
+
+    A reading counts before it is stored: the database may be away for a while.
+    """
     if not meter.enabled:
         return "off"
     now = datetime.now(UTC)
     if status.last_success is None and not status.failures:
         return "online" if reading else "waiting"
+    if reading and status.last_success and status.last_success < reading.measured_at < now + AHEAD:
+        status = replace(status, last_success=reading.measured_at)
     if pace_s is not None and status.overdue(now, pace_s):
         return "offline"
     return status.state

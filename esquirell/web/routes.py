@@ -97,7 +97,7 @@ def _rules() -> list[Rule]:
         url(r"/progress/([0-9a-f-]{36})", CommandProgress),
         url(r"/api/v1/meters", listed.Listed, {"command": "meter/list", "key": "meters"}),
         url(r"/api/v1/schedules", listed.Listed, {"command": "schedule/list", "key": "schedules"}),
-        url(r"/api/v1/health", listed.Listed, {"command": "health"}),
+        url(r"/api/v1/health", listed.Listed, {"command": "health", "lane": "devices"}),
         url(r"/api/v1/readings", rows.Rows, {"since": "24h", "view": "raw"}),
         url(r"/api/v1/statistics", rows.Rows, {"since": "30d", "view": "day"}),
         url(r"/api/v1/cost", rows.Costs),

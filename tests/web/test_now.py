@@ -192,3 +192,18 @@ def test_the_page_of_a_meter_is_loaded_again_when_it_says_something_else() -> No
     assert first["page:shape"] == second["page:shape"]
     doubted = of_meter(replace(one, warnings=("a doubt",)), keys, FORMATS)
     assert doubted["page:shape"] != first["page:shape"]
+
+
+def test_a_meter_that_is_read_is_online_while_its_readings_wait_for_the_database() -> None:
+    meter = Meter(name="main", device_id="main", local_key="0" * 16)
+    now = datetime.now(UTC)
+    long_ago, before = now - timedelta(minutes=10), now - timedelta(seconds=70)
+
+    def state(status: MeterStatus, read_at: datetime) -> str:
+        return state_of(meter, status, Reading("main", read_at, POWER), 60)
+
+    stored = MeterStatus(0, None, long_ago)
+    assert state(stored, now) == "online"
+    assert state(stored, long_ago) == "offline"
+    assert state(stored, now + timedelta(days=1)) == "offline"
+    assert state(MeterStatus(2, "no_data", before), before) == "offline"

@@ -11,6 +11,7 @@ from esquirell.domain.errors import CommandError
 from esquirell.domain.nearest import similar
 from esquirell.domain.periods import moment
 from esquirell.web.handler import Handler, ProblemError
+from esquirell.web.site import Lane
 from esquirell.web.tokens import Token
 
 UNAUTHORIZED = 401
@@ -106,10 +107,10 @@ class Api(Handler):
         except ValueError as error:
             raise CommandError("invalid_payload", f"{name}: {error}") from None
 
-    async def query(self, command: str) -> Mapping[str, Any]:
+    async def query(self, command: str, lane: Lane) -> Mapping[str, Any]:
         """Return the data of a command that only looks."""
         request = Request(self.source, command)
-        answer = await self.compute(lambda: self.site.runtime.commands.handle(request))
+        answer = await self.compute(lambda: self.site.runtime.commands.handle(request), lane)
         if answer.status == "error":
             raise ProblemError(CommandError(answer.code or "internal", answer.error or ""))
         return answer.data

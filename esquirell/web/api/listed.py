@@ -7,6 +7,7 @@ from esquirell.domain.errors import CommandError
 from esquirell.web.api.endpoint import Api, invalid
 from esquirell.web.api.openapi import document
 from esquirell.web.handler import ProblemError
+from esquirell.web.site import Lane
 
 MOST_LOGGED = 1000
 LOGGED = 50
@@ -16,13 +17,13 @@ SMALL = re.compile(r"[0-9]{1,6}")
 class Listed(Api):
     """What a command lists, without the wrapping."""
 
-    def initialize(self, command: str, key: str = "") -> None:
-        """Take the command, and the key that its list stands under."""
-        self._command, self._key = command, key
+    def initialize(self, command: str, key: str = "", lane: Lane = "now") -> None:
+        """Take the command, the key that its list stands under, and where it is waited for."""
+        self._command, self._key, self._lane = command, key, lane
 
     async def get(self) -> None:
         """Answer with it."""
-        data = await self.query(self._command)
+        data = await self.query(self._command, self._lane)
         self.write_json(data[self._key] if self._key else dict(data))
 
 
