@@ -236,6 +236,28 @@ def test_undoing_leaves_alone_what_was_changed_since(house: House) -> None:
     assert house.changes == before | {5: 0.25}
 
 
+def test_undoing_leaves_an_added_hour_that_somebody_changed_since(house: House) -> None:
+    house.record(missed={4, 5, 6}, gone={4, 5, 6})
+    house.backfill()
+    start, power = house.history.start, house.double.rows[POWER_SENSOR]
+    power[start + 4 * HOUR]["mean"] = 1.0
+    del power[start + 5 * HOUR]
+    undone = house.files.undo().json
+    assert (undone["removed"], undone["left"]) == (4, 1)
+    assert power[start + 4 * HOUR]["mean"] == 1.0
+    assert {start + 5 * HOUR, start + 6 * HOUR}.isdisjoint(power)
+    assert {start + hour * HOUR for hour in (4, 5, 6)}.isdisjoint(house.double.rows[SENSOR])
+
+
+def test_undoing_names_the_statistic_that_is_gone(house: House) -> None:
+    house.record(missed={4})
+    house.backfill()
+    for gone in (house.double.entities, house.double.rows, house.double.described):
+        del gone[0 if isinstance(gone, list) else SENSOR]
+    undone = house.files.undo().json
+    assert undone["problems"] == ["Home Assistant has no energy_import of main any more"]
+
+
 def test_backfills_are_undone_the_last_one_first(house: House) -> None:
     house.record(missed={3, 4, 7, 8})
     first = house.rows

@@ -214,6 +214,19 @@ def test_changes_are_news_at_once_and_runs_now_and_then(app: Celery, server: Red
     assert news == [0, 3, 8]
 
 
+def test_what_beat_sent_is_news_as_well(app: Celery, server: RedisProcess) -> None:
+    clock, news = Clock(), []
+    snapshots = ScheduleSnapshots(client_of(app), clock)
+    snapshots.on_work = lambda: news.append(clock.now)
+    server.client.zadd(settings_of(app).schedule_key, {ENTRY: 4_000_000_000})
+    for second in range(0, 30, 10):
+        clock.now = second
+        sent = "first" if second < 20 else "second"
+        server.client.hset(ENTRY, mapping={"definition": "{}", "meta": sent})
+        snapshots.share(1.0)
+    assert news == [0, 20]
+
+
 def test_what_others_saw_is_for_them_alone(app: Celery, server: RedisProcess) -> None:
     """Else one who looks each second would look every other time."""
     snapshots = ScheduleSnapshots(client_of(app), Clock())

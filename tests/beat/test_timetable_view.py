@@ -9,7 +9,7 @@ from celery import Celery
 from redbeat.schedulers import RedBeatJSONEncoder
 from support.redis_server import RedisProcess
 
-from esquirell.beat.entry import Entry
+from esquirell.beat.entry import Entry, RuleSchedule
 from esquirell.beat.redbeat import client_of, settings_of
 from esquirell.beat.rules import Crontab, Grid, Rule
 from esquirell.beat.snapshot import DUE_KEY, ScheduleSnapshots
@@ -121,3 +121,13 @@ def test_of_two_moments_the_later_counts() -> None:
     assert latest(MOMENT, MOMENT + MINUTE) == latest(MOMENT + MINUTE, MOMENT) == MOMENT + MINUTE
     assert latest(None, MOMENT) == latest(MOMENT, None) == MOMENT
     assert latest(None, None) is None
+
+
+def test_entries_are_equal_whatever_the_order_of_their_arguments(app: Celery) -> None:
+    def entry(**kwargs: int) -> Entry:
+        settings_of(app)
+        rule = RuleSchedule(Grid(60), app)
+        return Entry(name="own", task="my.task", schedule=rule, args=[], kwargs=kwargs, app=app)
+
+    assert entry(a=1, b=2).definition() == entry(b=2, a=1).definition()
+    assert entry(a=1, b=2).definition() != entry(a=1, b=3).definition()

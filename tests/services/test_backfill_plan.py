@@ -104,6 +104,9 @@ def test_a_corrected_hour_is_left_alone_and_listed() -> None:
     assert plan.left[at(3)].reason == "differs"
     assert round(plan.left[at(3)].theirs or 0, 3) == 0.5
     assert plan.left[at(3)].ours == 2.0
+    for span, listed in (((at(3), at(4)), True), ((at(2), at(3)), False), ((at(4), at(9)), False)):
+        plan = plan_counter(recorder.sorted, energy(USED), span)
+        assert (at(3) in plan.left) == listed, span
 
 
 def test_a_corrected_hour_within_an_outage_keeps_its_energy() -> None:

@@ -9,8 +9,9 @@ from support.fakes import ReadingStore, meter
 from support.poll_bench import Bench
 from support.waiting import LIMIT_S, eventually
 
+from esquirell.domain.profile import Datapoint, Profile
 from esquirell.domain.reading import Ledger
-from esquirell.services.poll import ON_DEMAND, SCHEDULED, TRIAL
+from esquirell.services.poll import ON_DEMAND, SCHEDULED, TRIAL, _question
 
 
 def test_the_meters_are_read_side_by_side_and_a_dead_one_delays_no_other() -> None:
@@ -178,3 +179,24 @@ def test_the_profiles_refresh_goes_to_the_meter() -> None:
     bench = Bench(plug={"20": 2300})
     bench.poller.poll([meter("plug", profile="plug")], ON_DEMAND)
     assert bench.transport.asked == [("plug", (18, 19, 20), True)]
+
+
+def test_a_meter_is_asked_for_what_its_profile_measures_by_id() -> None:
+    points = {
+        "6": Datapoint(code="phase_a", frame="auto", suffix="a"),
+        "9": Datapoint(code="fault"),
+        "17": Datapoint(code="add_ele", adds="energy_import", divisor=1000),
+        "18": Datapoint(code="cur_current", key="current", divisor=1000),
+        "20": Datapoint(code="forward_energy_total", key="energy_import_a", divisor=100),
+        "cur_power": Datapoint(code="cur_power", key="active_power"),
+    }
+    profile = Profile(name="own", title="Own", refresh=(18,), datapoints=points)
+    question = _question(meter(), profile)
+    assert question.refresh == (18,)
+    assert question.ids == {"6", "18", "20"}
+    assert question.counters == {"20"}
+    assert question.increments == {"17"}
+    assert not question.forced
+    # Which side an inverted meter adds to is not known, nor what one adds that is only polled.
+    for other in (meter(invert=True), meter(push=False), meter(transport="cloud")):
+        assert _question(other, profile).increments == set()
