@@ -47,12 +47,12 @@ def are_credentials_refused(code: ReasonCode) -> bool:
 
 def refused(code: ReasonCode, options: Options) -> str:
     """Return why the broker did not accept the connection."""
-    if code.value in _BAD_CREDENTIALS:
+    if are_credentials_refused(code):
         return (
             f"{options.where} refuses the user name or the password: "
             "check username and password in [mqtt]"
         )
-    if code.value == _NOT_THIS_VERSION:
+    if is_protocol_refused(code):
         other = "3.1.1" if options.protocol == "5" else "5"
         return (
             f"{options.where} does not speak MQTT {options.protocol}: "

@@ -252,8 +252,7 @@ def test_undoing_leaves_an_added_hour_that_somebody_changed_since(house: House) 
 def test_undoing_names_the_statistic_that_is_gone(house: House) -> None:
     house.record(missed={4})
     house.backfill()
-    for gone in (house.double.entities, house.double.rows, house.double.described):
-        del gone[0 if isinstance(gone, list) else SENSOR]
+    del house.double.entities[0], house.double.rows[SENSOR], house.double.described[SENSOR]
     undone = house.files.undo().json
     assert undone["problems"] == ["Home Assistant has no energy_import of main any more"]
 

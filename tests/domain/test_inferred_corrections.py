@@ -144,6 +144,7 @@ OLD_V = ("cur_voltage", "V", 0, 2300)
         ((("cur_voltage", "V", 1, 0),), {"voltage": 0}, False),
         # Power factors with other numbers of decimals.
         ((("power_factor", "", 0, 1),), {"power_factor": 1}, False),
+        ((("power_factor", "", 0, 15),), {"power_factor": 0.15}, True),
         ((("power_factor", "", 0, 100),), {"power_factor": 1}, True),
         ((("power_factor", "", 0, 950),), {"power_factor": 0.95}, True),
         # Tenths of a degree, up to what is still hot.

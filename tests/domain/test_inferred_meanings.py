@@ -429,6 +429,17 @@ def test_an_entry_is_read_as_far_as_it_makes_sense(
             {"energy_import": 30, "energy_import_1": 10, "energy_import_2": 20},
             False,
         ),
+        # One alone is no sum.
+        (
+            (
+                ("energy_1", "kWh", 2, 1000),
+                ("total_ele", "kWh", 2, 77),
+                ("all_energy", "kWh", 2, 1000),
+            ),
+            {},
+            {"energy_import": None, "energy_import_1": 10},
+            False,
+        ),
         # Of which one is not known, they add up to nothing; nor does a total that is not known.
         (
             (
@@ -595,6 +606,26 @@ def test_the_panels_of_an_inverter_say_more_than_its_thermometer() -> None:
         "active_power_pv": 100,
         "temperature": 28,
     }
+
+
+@pytest.mark.parametrize(
+    ("code", "scale", "highest", "watts"),
+    [
+        # Tenths of a degree that are whole ones, tenths, and whole ones as they are described.
+        ("temp_current", 1, 150, 1.906),
+        ("temp_current", 1, 1500, 1906),
+        ("temp_current", 0, 150, 1906),
+        ("reactive_power", 1, 150, 1906),
+    ],
+)
+def test_an_inverter_counts_milliwatts_if_its_thermometer_lacks_a_decimal(
+    code: str, scale: int, highest: int, watts: float
+) -> None:
+    mapping, answer = integers(("power_total", "kW", 3, 1906))
+    values = {"scale": scale, "min": -40, "max": highest}
+    mapping["18"] = {"code": code, "type": "Integer", "values": values}
+    found = read(mapping, answer | {"18": 28}, category="znnbq")
+    assert found.values["active_power"] == watts
 
 
 @pytest.mark.parametrize(("lowest", "watts"), [(0, -50), (-9999, 50)])

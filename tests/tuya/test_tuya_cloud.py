@@ -195,3 +195,24 @@ def test_a_damaged_count_begins_again(server: TuyaCloud, tmp_path: Path, content
     cloud = a_cloud(server.url, tmp_path, limits=(100, 0))
     cloud.read(METER)
     assert cloud.spent().today == 4
+
+
+def test_the_datapoints_of_each_product_are_asked_for_once(tmp_path: Path) -> None:
+    devices = [
+        device("bf1", name="One"),
+        device("bf2", name="Two"),
+        device(
+            "bf3",
+            product_id="another",
+            specification={"1": {"code": "switch_1", "type": "Boolean", "values": "{}"}},
+        ),
+    ]
+    with TuyaCloud(*devices) as server:
+        listed = {one["id"]: one for one in a_cloud(server.url, tmp_path).devices()}
+        asked = {path for path in server.asked if path.endswith("/specifications")}
+        assert len(asked) == 2
+    assert listed["bf1"]["mapping"] == listed["bf2"]["mapping"]
+    assert set(listed["bf1"]["mapping"]) == {"18", "19", "20"}
+    assert set(listed["bf3"]["mapping"]) == {"1"}
+    assert {one["key"] for one in listed.values()} == {"cloud$key=(6789a"}
+    assert {one["name"] for one in listed.values()} == {"One", "Two", "Plug"}
