@@ -50,9 +50,14 @@ class Service:
         self._log = folder / f"{name}.log"
         self.process: subprocess.Popen[bytes] | None = None
 
+    @property
+    def program(self) -> Sequence[str]:
+        """The program and the arguments in front of its own."""
+        return self._program
+
     def start(self, output: int | None = None) -> None:
         """Start the process; what it writes goes to its log, or to a file descriptor."""
-        command = [*self._program, "--config", str(self.config)]
+        command = [*self.program, "--config", str(self.config)]
         with self._log.open("ab") as log:
             self.process = subprocess.Popen(
                 [*command, *self._role.split()],

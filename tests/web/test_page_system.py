@@ -60,3 +60,19 @@ def test_system_shows_the_parts_and_gives_a_backup(house: House) -> None:
         assert "database.db" in archive.getnames()
     state = house.service.folder / "data"
     eventually(lambda: not list(state.glob(".download-*")), what="nothing of it is left")
+
+
+def test_on_a_page_in_another_language_sentences_of_the_program_say_that_they_are_english(
+    house: House,
+) -> None:
+    browser = house.browser()
+    browser.post("/schedules", {"command": "schedule/run", "place": "fetch", "name": "gone"})
+    german = {"Accept_Language": "de"}
+    page = browser.get("/system", **german).text
+    assert '<html lang="de">' in page
+    assert '<p class="banner bad" role="status" lang="en">the MQTT broker at ' in page
+    assert '<dd class="reason" lang="en">the MQTT broker at ' in page
+    assert (
+        '<span class="sub" lang="en">there is no schedule gone'
+        in browser.get("/log", **german).text
+    )

@@ -34,3 +34,12 @@ def test_an_error_while_a_page_is_rendered_can_still_be_logged(templates: Templa
     with pytest.raises(NameError) as raised:
         page.generate()
     assert "error_html.generated.py" in "".join(traceback.format_exception(raised.value))
+
+
+def test_nothing_moves_for_people_who_want_less_motion() -> None:
+    sheet = Path(str(FOLDER / "static" / "style.css")).read_text(encoding="utf-8")
+    still, _, moving = sheet.partition("@media (prefers-reduced-motion: no-preference) {")
+    for what in ("animation", "transition", "@keyframes", "scroll-behavior"):
+        assert what not in still
+    assert "animation" in moving
+    assert moving.rstrip().endswith("}")
