@@ -37,6 +37,14 @@ def lazy_import(name: str) -> Iterator[None]:
     finally:
         if sys.modules.get(name) is placeholder:
             del sys.modules[name]
+            _put_into_package(placeholder)
+
+
+def _put_into_package(placeholder: ModuleType) -> None:
+    """Let `import package.module` find it where it looks: among the names of the package."""
+    package, _, module = placeholder.__name__.rpartition(".")
+    if package in sys.modules:
+        setattr(sys.modules[package], module, placeholder)
 
 
 def _folders(name: str) -> list[str]:

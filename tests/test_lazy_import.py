@@ -70,6 +70,34 @@ assert same is ContentHandler
     subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
 
 
+def test_a_module_of_a_package_is_found_by_its_full_name() -> None:
+    program = """
+import sys, xml
+from esquirell.lazy_import import lazy_import
+with lazy_import("xml.sax"):
+    import xml.sax
+assert "xml.sax" not in sys.modules
+assert xml.sax.parseString
+assert xml.sax is sys.modules["xml.sax"]
+"""
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
+
+
+def test_the_service_loads_neither_proxies_for_mqtt_nor_asyncio_for_sqlite() -> None:
+    program = """
+import sys
+import esquirell.cli.run, esquirell.daemon.roles, esquirell.tasks
+rare = {"urllib.request", "http.client", "sqlalchemy.dialects.sqlite.aiosqlite"}
+rare |= {"click.shell_completion"}
+assert rare.isdisjoint(sys.modules), rare & set(sys.modules)
+import paho.mqtt.client
+assert paho.mqtt.client.urllib.request.getproxies() is not None
+from sqlalchemy.dialects.sqlite import aiosqlite
+assert aiosqlite.dialect.is_async
+"""
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
+
+
 def test_redis_is_loaded_without_its_clients_for_asyncio() -> None:
     program = """
 import sys

@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-from click.shell_completion import CompletionItem
 
 from esquirell.domain.errors import ConfigError
 from esquirell.domain.nearest import similar
 
 if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
     from esquirell.domain.meter import Meter
 
 _LISTED = 12
@@ -24,10 +25,12 @@ class MeterName(click.types.StringParamType):
 
     def shell_complete(
         self, ctx: click.Context, param: click.Parameter, incomplete: str
-    ) -> list[CompletionItem]:
+    ) -> "list[CompletionItem]":
         """Return the configured names that start as typed; none without a configuration."""
         del param
-        from esquirell.settings import load  # noqa: PLC0415 - only a completion needs it
+        from click.shell_completion import CompletionItem  # noqa: PLC0415 - only this needs it
+
+        from esquirell.settings import load  # noqa: PLC0415 - the same
 
         config = ctx.find_root().params.get("config")
         try:
