@@ -18,8 +18,10 @@ from sqlalchemy import (
     MetaData,
     Table,
     Text,
+    column,
     false,
 )
+from sqlalchemy import table as table_clause
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
@@ -265,9 +267,12 @@ def insert_new(dialect: str, table: Table) -> "Insert":
 @cache
 def insert_or_update(dialect: str, table: Table, columns: tuple[str, ...]) -> "Insert":
     """Return an INSERT that changes only `columns` of a row whose primary key exists."""
-    insert = _insert(dialect, table)
-    changes = {name: insert.excluded[name] for name in columns}
-    return insert.on_conflict_do_update(index_elements=list(table.primary_key), set_=changes)
+    # `Insert.excluded` would copy every column of the table, with all that belongs to it.
+    proposed = table_clause("excluded", *map(column, columns))
+    changes = {name: proposed.c[name] for name in columns}
+    return _insert(dialect, table).on_conflict_do_update(
+        index_elements=list(table.primary_key), set_=changes
+    )
 
 
 def _insert(dialect: str, table: Table) -> "Insert":

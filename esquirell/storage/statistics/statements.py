@@ -3,7 +3,7 @@
 `meter` is a meter's id; spans go from `since` until just before `until`.
 """
 
-from sqlalchemy import bindparam, delete, func, insert, select, update
+from sqlalchemy import bindparam, column, delete, func, insert, select, table, update
 
 from esquirell.storage.columns import Columns
 from esquirell.storage.postgres import BINARY
@@ -41,7 +41,8 @@ _READINGS = (
     .execution_options(**BINARY)
 )
 READINGS = _READINGS.where(reading.c.measured_at >= _SINCE)
-_EARLIER = reading.alias()
+# An alias of `reading` itself would copy all of its columns.
+_EARLIER = table(reading.name, column("meter_id"), column("measured_at", Instant)).alias()
 READINGS_AND_ONE_BEFORE = _READINGS.where(
     reading.c.measured_at
     >= func.coalesce(
