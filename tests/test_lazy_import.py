@@ -87,8 +87,7 @@ def test_the_service_loads_neither_proxies_for_mqtt_nor_asyncio_for_sqlite() -> 
     program = """
 import sys
 import esquirell.cli.run, esquirell.daemon.roles, esquirell.tasks
-rare = {"urllib.request", "http.client", "sqlalchemy.dialects.sqlite.aiosqlite"}
-rare |= {"click.shell_completion"}
+rare = {"urllib.request", "click.shell_completion", "sqlalchemy.dialects.sqlite.aiosqlite"}
 assert rare.isdisjoint(sys.modules), rare & set(sys.modules)
 import paho.mqtt.client
 assert paho.mqtt.client.urllib.request.getproxies() is not None
