@@ -36,6 +36,8 @@ _FACTOR_NEAR = 0.05
 _LEAST_FACTOR = 0.2
 _USUAL_FACTOR = 0.4
 _MOST_FACTOR = 1.15
+_POOREST_FACTOR = 0.05
+_LEAST_LOADED_W = 100.0
 _MOST_POOR_VA = 2500.0
 POWERS = ("active_power", "reactive_power", "apparent_power")
 _SUMMED = ("energy_import", "energy_export", "active_power")
@@ -104,7 +106,8 @@ def _powers(values: Values) -> Iterator[_Proof]:
         amperes = values.get(with_suffix("current", suffix))
         if amperes is not None and is_live(volts):
             yield _power(values, suffix, volts * abs(amperes), doubts=_doubts(volts))
-    if alone in ([], [""]) and "active_power" in values and "voltage" not in values:
+    of_grid = [suffix for suffix in alone if not suffix.startswith(NO_GRID)]
+    if of_grid in ([], [""]) and "active_power" in values and "voltage" not in values:
         told = [suffix for suffix in _suffixes(values) if _apparent(values, suffix) is not None]
         if told:
             apparent = sum(_apparent(values, suffix) or 0 for suffix in told)
@@ -195,10 +198,13 @@ def _parts(quantity: str, values: Values) -> list[str]:
 
 
 def _frequency(values: Values) -> Iterator[_Proof]:
-    """Accept a frequency with decimals as proof: numbers like 50 may be anything."""
+    """Accept a frequency with two decimals as proof: numbers like 50 or 495 may be anything.
+
+    Breakers have waiting times of up to 500 s where their siblings have tenths of a hertz.
+    """
     value = values.get("frequency", 0.0)
-    if any(low <= value <= high for low, high in _USUAL_HZ) and value != int(value):
-        yield 2 - (value == round(value, 1)), f"{value:g} Hz are a grid's"
+    if any(low <= value <= high for low, high in _USUAL_HZ) and value != round(value, 1):
+        yield 2, f"{value:g} Hz are a grid's"
 
 
 def _refusals(values: Values) -> Iterator[str]:
@@ -211,6 +217,8 @@ def _refusals(values: Values) -> Iterator[str]:
             yield f"{value:g} Hz are no grid's"
         elif quantity.key == "leakage_current" and value > _MOST_LEAKING_A:
             yield f"{value:g} A leak nowhere for long"
+        elif quantity.key == "power_factor":
+            yield from _contradicted(values, key, suffix)
         elif quantity.key in POWERS and not suffix.startswith(NO_GRID):
             yield from _excess(values, key, suffix)
 
@@ -229,6 +237,19 @@ def _excess(values: Values, key: str, suffix: str) -> Iterator[str]:
     elif key == "active_power":
         yield from _excess_of_all(values, watts)
         yield from _lack(values, watts)
+
+
+def _contradicted(values: Values, key: str, suffix: str) -> Iterator[str]:
+    """Refuse a power factor far below the one that voltage, current and power of its phase make.
+
+    It may be that of a moment before, but no load of a hundred watts has one of some hundredths.
+    """
+    factor, watts = abs(values[key]), abs(values.get(with_suffix("active_power", suffix), 0.0))
+    only = [phase for phase in PHASES if f"active_power_{phase}" in values]
+    if not suffix and not watts and len(only) == 1:
+        watts = abs(values[f"active_power_{only[0]}"])
+    if 0 < factor < _POOREST_FACTOR and watts >= _LEAST_LOADED_W:
+        yield f"{factor:g} is the power factor of no load of {watts:g} W"
 
 
 def _lack(values: Values, watts: float) -> Iterator[str]:

@@ -15,8 +15,11 @@ from esquirell.domain.decoding import EXPORTS, IMPORTS, Decoded, decode
 from esquirell.domain.evidence import POWERS, Evidence, is_live, weigh
 from esquirell.domain.inference.infer import infer
 from esquirell.domain.inference.specification import Fit, Specified, fit, with_days
+from esquirell.domain.numbers import whole
 from esquirell.domain.one_phase import without_letter
+from esquirell.domain.plausibility import is_excessive
 from esquirell.domain.profile import Datapoint, Profile
+from esquirell.domain.quantity import split_key, with_suffix
 
 # What it takes to be taken for a meter at all: one proof that something flows or counts, a weaker
 # one where nearly all datapoints are explained, two where many are not: among enough numbers some
@@ -51,6 +54,9 @@ _COMMON = ((10, 6), (5, 9))
 _COSTS = {Fit.FULL: 0.0, Fit.KIND: 1.5, Fit.NO: 4.0}
 # A firmware sends one thing or another otherwise than its product describes it.
 _MOST_STRANGE = 0.1
+# No meter adds up that much between two reports (kWh), even if it was offline for weeks.
+_LARGEST_INCREMENT_KWH = 1000
+_USUAL_INCREMENT = 1000
 # A datapoint of which only those know that hardly count is not known.
 _LEAST_HEARD = 0.05
 
@@ -205,12 +211,25 @@ def _examine(candidate: Candidate, answer: Mapping[str, Any]) -> ExaminedCandida
         profile = candidate.profile.with_datapoints(points)
         candidate = replace(candidate, profile=profile, folded=frozenset(folded))
     heard = _read(candidate, answer)
-    if heard.is_refused and candidate.shape >= _SHAPED:
+    if heard.is_refused and candidate.shape >= _SHAPED and not _is_absurd(heard.decoded.values):
         # What answers as only meters do is one, also where a power can't be: it is left out.
         rest = replace(candidate, profile=candidate.profile.unproved(*POWERS))
         without = _read(rest, answer)
         return heard if without.is_refused else without
     return heard
+
+
+def _is_absurd(values: Mapping[str, float]) -> bool:
+    """Whether a power is so far above voltage x current that the scale of one of them is wrong."""
+    for key in values:
+        quantity, suffix = split_key(key)
+        if quantity.key == "active_power":
+            names = ("voltage", "current", "active_power")
+            keys = {one: with_suffix(one, suffix) for one in names}
+            fields = {one: values[key] for one, key in keys.items() if key in values}
+            if fields.get("current") and is_excessive(fields):
+                return True
+    return False
 
 
 def _read(candidate: Candidate, answer: Mapping[str, Any]) -> ExaminedCandidate:
@@ -250,7 +269,7 @@ def _votes(heard: Sequence[ExaminedCandidate], answer: Mapping[str, Any]) -> dic
     for one in sorted(heard, key=lambda one: -one.weight):
         meanings = _meanings(one.decoded)
         for dp, point in one.candidate.profile.datapoints.items():
-            if dp in answer:
+            if dp in answer and not _is_too_large(point, answer[dp]):
                 meaning = meanings.get(dp, ())
                 counts[dp][meaning] += one.weight
                 points[dp, meaning].append(point)
@@ -260,6 +279,14 @@ def _votes(heard: Sequence[ExaminedCandidate], answer: Mapping[str, Any]) -> dic
         for dp, votes in counts.items()
         if sum(votes.values()) >= least
     }
+
+
+def _is_too_large(point: Datapoint, raw: object) -> bool:
+    """Whether what a candidate takes for an increment is so large that it is a counter."""
+    if not point.adds and (point.keys or not point.code.startswith("add_ele")):
+        return False
+    divisor = point.divisor if point.adds else _USUAL_INCREMENT
+    return (whole(raw) or 0) / divisor > _LARGEST_INCREMENT_KWH
 
 
 def _elected(

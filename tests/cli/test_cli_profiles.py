@@ -243,7 +243,7 @@ def test_real_captures_are_taken_as_they_are() -> None:
     for one in list(captures())[::10]:
         shown = esquirell("profiles", "try", str(METERS / f"{one.file}.json"), "--json")
         assert shown.code == 0
-        assert shown.json["values"]
+        assert shown.json["values"] or not one.right
 
 
 @pytest.mark.usefixtures("home")

@@ -155,6 +155,25 @@ V02 = ((0x020F, 2), *VIP, (120, 3), (1313, 3), (90, 1))
                 "temperature": 28,
             },
         ),
+        # `p` is the power of all lines where it is what they add up to.
+        (
+            '{"L1":[2340,160,37],"L2":[2341,80,19],"p":56}',
+            Hint("dp"),
+            {
+                "voltage_a": 234,
+                "current_a": 16,
+                "active_power_a": 3700,
+                "voltage_b": 234.1,
+                "current_b": 8,
+                "active_power_b": 1900,
+                "active_power": 5600,
+            },
+        ),
+        (
+            '{"L1":[2340,0,0],"p":0}',
+            Hint("dp"),
+            {"voltage_a": 234, "current_a": 0, "active_power_a": 0, "active_power": 0},
+        ),
         (base64.b64decode(packed(*V02, (0, 1))).hex().upper(), Hint("phase_s1"), None),
         ("", PHASE, {}),
         (None, PHASE, {}),

@@ -176,6 +176,7 @@ def test_products_are_understood(points: tuple[Point, ...], values: dict[str, fl
         *((code, "kWh", 2) for code in ("Cpower", "charge_capacity", "energy_generate_total")),
         ("voltage_current", "%", 0),
         ("temp_current", "Hz", 0),
+        ("temp_value", "", 0),  # how warm a lamp's white is
     ],
 )
 def test_datapoints_that_measure_nothing_stay_raw(code: str, unit: str, scale: int) -> None:

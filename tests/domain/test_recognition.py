@@ -226,7 +226,7 @@ def test_a_raw_value_fits_what_is_described(spec: Specified, raw: object, fits: 
         ({"frequency": 49.98}, 2),
         ({"frequency": 60.02}, 2),
         ({"frequency": 49.27}, 2),
-        ({"frequency": 50.9}, 1),
+        ({"frequency": 50.9}, 0),  # or a waiting time of 509 s
         # A current of 5.52 A reads like this, and what grids have for seconds only.
         ({"frequency": 55.2}, 0),
         # More than V x I, and a factor and a load that are next to nothing.
@@ -252,6 +252,8 @@ def test_what_values_prove(values: dict[str, float], strength: int) -> None:
         {"voltage": 0, "current": 0.1, "active_power": 500},
         {"voltage": 230, "current": 0.1, "reactive_power": 500},
         {"leakage_current": 0.69},
+        # A waiting time of 16 s is no power factor.
+        {"active_power_a": 750, "power_factor": 0.016},
         {f"{name}_{phase}": value for phase in "abc" for name, value in
          (("voltage", 231.0), ("current", 1.0))} | {"active_power": 5000},
     ],
@@ -259,6 +261,29 @@ def test_what_values_prove(values: dict[str, float], strength: int) -> None:
 def test_what_values_refuse(values: dict[str, float]) -> None:
     assert weigh(values).refusals
     assert weigh({"voltage_pv1": 23.9, "voltage_battery": 51.2}).refusals == ()
+
+
+@pytest.mark.parametrize("seconds", range(450, 501))
+@pytest.mark.parametrize("milliamperes", [0, 5217])
+def test_a_waiting_time_is_no_frequency(seconds: int, milliamperes: int) -> None:
+    """TOMPD's 63WIFI has one in DP 105, where the 63LW has tenths of a hertz."""
+    phase = frame(2300, milliamperes, milliamperes * 144 // 1000)
+    known = {"1": 12345, "6": phase, "9": 0, "11": False, "13": 0, "15": 0, "16": True}
+    values = try_capture({"dps": known | {"19": "1234", "104": 16, "105": seconds}}).values
+    assert values["voltage_a"] == 230
+    assert not {"frequency", "power_factor"} & values.keys()
+
+
+def test_a_current_beside_a_power_of_another_scale_is_left_out() -> None:
+    dps = {"101": 2412, "102": 946, "103": 155486, "104": 20, "105": 36, "106": 437, "109": 762}
+    values = try_capture({"dps": dps}).values
+    assert not any(key.startswith(("current", "energy")) for key in values)
+
+
+def test_an_increment_of_megawatt_hours_is_a_counter() -> None:
+    plug = {"1": True, "18": 4357, "19": 7049, "20": 2129}
+    assert try_capture({"dps": plug | {"17": 7763950}}).values["energy_import"] == 7763.95
+    assert "energy_import" not in try_capture({"dps": plug | {"17": 49_000}}).values
 
 
 def test_every_published_layout_can_be_read_and_measures() -> None:

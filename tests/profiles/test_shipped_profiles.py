@@ -96,7 +96,6 @@ def test_a_product_has_one_profile_unless_the_datapoints_tell_them_apart() -> No
 OPEN = {
     "breaker_3p": {"energy_import"},
     "dds238_2": {"energy_export"},
-    "zmai90": {"energy_import"},
 }
 
 

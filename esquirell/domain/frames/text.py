@@ -62,7 +62,20 @@ def charger(fields: Mapping[str, Any]) -> Fields:
         raise DecodeError("the JSON object holds no lines")
     if "t" in fields:
         found["temperature"] = _finite(fields["t"]) / 10
-    return found
+    return found | _total(fields, found)
+
+
+def _total(fields: Mapping[str, Any], found: Fields) -> Fields:
+    """Return `p`, the power of all lines in their scale, where it is what they add up to."""
+    if "p" not in fields:
+        return {}
+    told, lines = _finite(fields["p"]), [line for line in _LINES if line in fields]
+    added = sum(_finite(fields[line][2]) for line in lines)
+    # Each is rounded by itself.
+    if abs(told - added) > len(lines):
+        return {}
+    watts = sum(found[f"active_power_{_LINES[line]}"] for line in lines)
+    return {"active_power": told * watts / added if added else 0.0}
 
 
 def _line(raw: object, name: str) -> Fields:
@@ -73,7 +86,9 @@ def _line(raw: object, name: str) -> Fields:
     every = [(amperes / 10, power * 100), (amperes / 10, power), (amperes / 1000, power)]
     # 2.3 kW at 10 A agree in mA and W as well as 230 kW at 1000 A do in the charger's own.
     pairs = [pair for pair in every if pair[0] <= _MOST_A] or every
-    fit = closest(1, [watts / (voltage * a) if voltage * a else 1 for a, watts in pairs])
+    # Rounded, as the first of equals counts and a last bit would decide otherwise.
+    ratios = [round(watts / (voltage * a), 9) if voltage * a else 1 for a, watts in pairs]
+    fit = closest(1, ratios)
     return {
         f"voltage_{name}": voltage,
         f"current_{name}": pairs[fit][0],

@@ -199,6 +199,8 @@ def _charge(tokens: frozenset[str], _unit: Unit | None, _spec: Specified) -> _Ma
 def _temperature(tokens: frozenset[str], unit: Unit | None, _spec: Specified) -> _Match:
     if not tokens & words.TEMPERATURE or _is(unit, "fahrenheit"):
         return None
+    if unit is None and {"temp", "value"} <= tokens:
+        return None  # the colour temperature of a lamp, from warm to cold
     if unit is not None and unit.dimension not in ("temperature", "energy"):
         return None  # the sign of degrees is also that of kWh
     inside = {"current", "cpu", "inner", "internal", "va"}
