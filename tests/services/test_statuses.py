@@ -72,3 +72,24 @@ def test_the_first_outcome_is_logged_and_then_what_changes(
         for outcome in outcomes:
             statuses.after({"main": outcome}, {"main": KEYS})
         assert caplog.messages == said
+
+
+class CountedStore(ReadingStore):
+    """A store that counts how often all statuses are read."""
+
+    asked = 0
+
+    def statuses(self) -> dict[str, MeterStatus]:
+        self.asked += 1
+        return super().statuses()
+
+
+def test_the_stored_statuses_are_read_once_as_soon_as_that_can_be_done() -> None:
+    store = CountedStore()
+    store.kept["main"] = ok(NOON)
+    store.away = True
+    statuses = Statuses(store)
+    assert statuses.newest() is None
+    store.away = False
+    assert [statuses.newest() for _ in range(3)] == [NOON] * 3
+    assert store.asked == 2

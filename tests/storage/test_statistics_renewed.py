@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from sqlalchemy import select
 from support.statistics import EVER, HOUR, MIDNIGHT, MINUTE, Workshop, minutes
 
-from esquirell.domain.periods import RESOLUTIONS
+from esquirell.domain.periods import RESOLUTIONS, Calendar
 from esquirell.domain.reading import Reading
+from esquirell.services.retention import Retention
 from esquirell.storage import tables
 from esquirell.storage.database import Database
 from esquirell.storage.statistics.store import Transaction
@@ -318,3 +319,16 @@ def test_what_is_done_for_one_meter_changes_nothing_of_another(database: Databas
     assert of_garage(shop) == garage
     days = [one.start for one in moved.found("day") if one.meter == "main"]
     assert {day.minute for day in days} == {30}
+
+
+@pytest.mark.parametrize(("hours", "removed"), [(11, None), (13, 58)])
+def test_housekeeping_thins_out_only_what_was_read_for_half_of_the_time_that_is_kept(
+    shop: Workshop, hours: int, removed: int | None
+) -> None:
+    shop.put(*minutes(60))
+    shop.now = MIDNIGHT + timedelta(days=10)
+    shop.put((shop.now - hours * HOUR, {"energy_import": 101.0}))
+    shop.rollup()
+    retention = Retention(shop.store, Calendar(shop.zone), timedelta(days=1), lambda: shop.now)
+    assert retention.step("main") == removed
+    assert retention.step("main") is None

@@ -176,6 +176,13 @@ def test_holding_lines_waits_for_the_loop_unless_it_has_ended(
     assert time.monotonic() - began < HOLD_S
 
 
+def test_a_forked_process_reads_nothing(make_transport: MakeTransport) -> None:
+    transport = make_transport()
+    transport.abandon()
+    with pytest.raises(MeterUnreachableError, match="being stopped"):
+        transport.dps(a_meter(1))
+
+
 def test_a_refused_key_is_a_refusal_where_the_cloud_knows_no_other(
     make_transport: MakeTransport,
 ) -> None:

@@ -52,6 +52,9 @@ def test_equal_increments_one_after_the_other_all_count() -> None:
     assert Line().says(report(100, 5), report(100, 6), report(100, 7)) == 300
     assert Line().says(report(100, at=10), report(100, at=70), later_s=0.5) == 200
     assert Line().says(report(100), report(100), later_s=REPEATED_S) == 200
+    # A time that only one of them has says nothing: the same so soon is a repetition.
+    assert Line().says(report(100, at=10), report(100), later_s=0.5) == 100
+    assert Line().says(report(100), report(100, at=10), later_s=0.5) == 100
 
 
 def test_a_repetition_is_recognised_by_the_number_of_its_frame() -> None:
