@@ -20,6 +20,7 @@ from esquirell.storage import postgres, quick_query, sqlite
 from esquirell.storage.address import file_of, parse, shown
 from esquirell.storage.errors import (
     DamagedError,
+    FileError,
     NotConnectedError,
     missing_file,
     translate,
@@ -62,7 +63,7 @@ class Database:
         self._durability = durability
         self._patience_s = patience_s
         self._lock = threading.Lock()
-        self._inode: int | None = None
+        self._opened: tuple[int, int] | None = None
         self.on_damage: Callable[[], None] | None = None
         self.renew: Callable[[], str] | None = None
         self._renewed_at = float("-inf")
@@ -92,7 +93,7 @@ class Database:
             if self._engine is None or self._pid != os.getpid() or self._is_replaced():
                 self._drop_engine()
                 self._engine = self._make_engine()
-                self._pid, self._inode = os.getpid(), self._inode_now()
+                self._pid, self._opened = os.getpid(), self._file_now()
             return self._engine
 
     @contextmanager
@@ -172,6 +173,9 @@ class Database:
                 yield
             except (SQLAlchemyError, sqlite3.Error) as error:
                 failure = translate(error, self.url)
+                if isinstance(failure, FileError):
+                    # An open file stays on a disk that failed, also when that is mounted again.
+                    self.close()
                 if isinstance(failure, DamagedError) and self.on_damage is not None:
                     self.on_damage()
                 elif isinstance(failure, NotConnectedError):
@@ -245,14 +249,20 @@ class Database:
         self._engine = None
 
     def _is_replaced(self) -> bool:
-        return self._inode_now() != self._inode
+        return self._file_now() != self._opened
 
-    def _inode_now(self) -> int | None:
-        """Return the number of the file, None for a server or when there is no file."""
+    def _file_now(self) -> tuple[int, int] | None:
+        """Return the numbers of the file system and of the file in it.
+
+        A copy of a whole disk has the same files. None for a server or when there is no file.
+        """
+        if self.file is None:
+            return None
         try:
-            return os.stat(self.file).st_ino if self.file else None  # noqa: PTH116 - half as long
+            found = os.stat(self.file)  # noqa: PTH116 - half as long
         except OSError:
             return None
+        return found.st_dev, found.st_ino
 
     def _make_engine(self) -> Engine:
         if self.file is not None:

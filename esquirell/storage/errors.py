@@ -29,6 +29,7 @@ _SENTENCES = {
     "CANTOPEN": "The database {place} can't be opened: check its directory and its disk.",
     "IOERR": "The disk of the database {place} fails to read or write: it may be full or broken.",
 }
+_OF_THE_FILE = {"READONLY", "CANTOPEN", "IOERR"}
 _DAMAGED = (
     "The database {place} is damaged or not an SQLite file: "
     "put a backup in its place with esquirell db restore FILE."
@@ -44,7 +45,11 @@ _UNSTORABLE = (DataError, IntegrityError, sqlite3.DataError, sqlite3.IntegrityEr
 _UNFIT = re.compile("binding parameter|cannot adapt type")
 
 
-class DamagedError(UnavailableError):
+class FileError(UnavailableError):
+    """An SQLite file can't be opened, read or written: its disk may fail, or be gone."""
+
+
+class DamagedError(FileError):
     """The file is not a usable database: only a backup helps."""
 
 
@@ -87,7 +92,8 @@ def translate(error: Exception, url: URL) -> UnavailableError:
     if code == _UNDEFINED_TABLE or "no such table" in str(cause):
         return NoTablesError(_NO_TABLES.format(place=shown(url)))
     if code in _SENTENCES:
-        return UnavailableError(_SENTENCES[code].format(place=shown(url)))
+        failed = FileError if code in _OF_THE_FILE else UnavailableError
+        return failed(_SENTENCES[code].format(place=shown(url)))
     if isinstance(error, _UNSTORABLE) or _UNFIT.search(str(cause)):
         line = _first_line(cause, url)
         return UnstorableError(f"The database {shown(url)} can't store this: {line}.")

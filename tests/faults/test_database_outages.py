@@ -1,9 +1,11 @@
 """A database that refuses, is full of other clients, or whose files are gone."""
 
+import fcntl
 import os
 import shutil
 import signal
 import sqlite3
+import struct
 import subprocess
 import threading
 from contextlib import closing
@@ -100,15 +102,63 @@ def test_another_disk_over_the_state_directory(tmp_path: Path, results: list[Res
 
     def right_disk(_bench: Bench) -> None:
         found.extend(data.iterdir())
-        subprocess.run(["/bin/umount", "--lazy", str(data)], check=True)
+        unmount(data)
 
     outage = Outage(another_disk, right_disk, "data is gone: mount its disk", pause_s=PAUSE_S)
     with Bench(tmp_path) as bench:
         try:
             results.append(endure(bench, "another disk mounted over the state directory", outage))
         finally:
-            subprocess.run(["/bin/umount", "--lazy", str(data)], check=False, capture_output=True)
+            unmount(data)
     assert found == []
+
+
+# linux/ext4.h: what a disk that is pulled out does to its file system. The journal is lost.
+EXT4_SHUTDOWN, WITHOUT_JOURNAL = 0x8004587D, struct.pack("I", 2)
+
+
+def mounted(image: Path, folder: Path) -> bool:
+    """Mount the image of a disk, which only root may."""
+    command = ["/bin/mount", "-o", "loop", str(image), str(folder)]
+    return not subprocess.run(command, check=False, capture_output=True).returncode
+
+
+def test_a_disk_that_is_pulled_out(tmp_path: Path, results: list[Result]) -> None:
+    """Plugged in again it has another number, and the same files."""
+    image, again, data = tmp_path / "image", tmp_path / "again", tmp_path / "data"
+    data.mkdir()
+    with image.open("wb") as file:
+        file.truncate(40 * 1024 * 1024)
+    make = shutil.which("mkfs.ext4", path=f"{os.environ['PATH']}:/usr/sbin:/sbin")
+    if make is None or subprocess.run([make, "-q", str(image)], check=False).returncode:
+        pytest.skip("there is no mkfs.ext4")
+    if not mounted(image, data):
+        pytest.skip("only root may mount a disk")
+
+    def pulled_out(_bench: Bench) -> None:
+        folder = os.open(data, os.O_RDONLY)
+        fcntl.ioctl(folder, EXT4_SHUTDOWN, WITHOUT_JOURNAL)
+        os.close(folder)
+
+    def plugged_in(_bench: Bench) -> None:
+        unmount(data)
+        shutil.copyfile(image, again)
+        assert mounted(again, data)
+
+    outage = Outage(pulled_out, plugged_in, "check its directory and its disk", pause_s=PAUSE_S)
+    try:
+        with Bench(tmp_path) as bench:
+            # As long as a disk takes by itself to write what was given to it.
+            bench.steady(20)
+            results.append(endure(bench, "disk pulled out, and plugged in again", outage))
+    finally:
+        unmount(data)
+        unmount(data)
+
+
+def unmount(folder: Path) -> None:
+    """Unmount a disk, also one that is in use."""
+    subprocess.run(["/bin/umount", "--lazy", str(folder)], check=False, capture_output=True)
 
 
 class Postgres:
