@@ -3,7 +3,7 @@
 import os
 import socket
 import sys
-from collections.abc import Callable, Container, Iterable, Sequence
+from collections.abc import Callable, Collection, Container, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
@@ -15,6 +15,7 @@ from esquirell.cli import guide
 from esquirell.cli.call import Command
 from esquirell.cli.checks.machine import exposed
 from esquirell.cli.choice import OneOf
+from esquirell.cli.meter_names import unknown
 from esquirell.cli.output import say, warn
 from esquirell.daemon.redis_server import find_redis
 from esquirell.domain.errors import ConfigError
@@ -51,6 +52,7 @@ BROKER = (
 NO_BROKER = "No broker runs on this machine. To install one: sudo apt install mosquitto"
 REDIS = ("localhost", 6379)
 LOOK_S = 0.5
+LISTED = 12
 # Set for containers: the file leaves them out, and nobody is asked.
 BROKER_GIVEN = "ESQUIRELL_MQTT__HOST"
 REDIS_GIVEN = "ESQUIRELL_REDIS__URL"
@@ -247,11 +249,12 @@ def _ask_upstream(meters: tuple[Meter, ...]) -> tuple[Meter, ...]:
     if not sys.stdin.isatty():
         say('Set upstream = "NAME" for those behind another meter: a house would count them twice')
         return meters
-    say(f"Which one measures the whole house, including the others: {', '.join(names)}?")
+    listed = ", ".join(names[:LISTED]) + (", …" if len(names) > LISTED else "")
+    say(f"Which one measures the whole house, including the others: {listed}?")
 
     def one_of_them(text: str) -> str:
         if text and text not in names:
-            raise click.UsageError(f"none of them is called {text!r}: {', '.join(names)}")
+            raise click.UsageError(unknown(text, names))
         return text
 
     main = click.prompt(
@@ -385,9 +388,12 @@ def _local_key(text: str) -> str:
     return text
 
 
-def _report(files: Iterable[Path], output: Path) -> None:
-    names = ", ".join(str(path) for path in files)
-    say(f"Written, readable by you only: {names}")
+def _report(files: Collection[Path], output: Path) -> None:
+    keys = [path for path in files if path.suffix == ".key"]
+    named = [str(path) for path in files if len(keys) <= LISTED or path not in keys]
+    if len(keys) > LISTED:
+        named.append(f"{len(keys)} files with keys (*.key)")
+    say(f"Written, readable by you only: {', '.join(named)}")
     if BROKER_GIVEN in os.environ:
         say("\nNext: restart the services: docker compose restart worker beat bridge web")
     else:

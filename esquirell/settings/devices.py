@@ -164,7 +164,10 @@ def _parsed(content: bytes, name: str) -> list[Entry]:
     try:
         entries = json.loads(content)
     except (ValueError, RecursionError):
-        raise ConfigError(f"{name} is not JSON: use tinytuya's devices.json") from None
+        raise ConfigError(
+            f"{name} is not JSON: use tinytuya's devices.json; docs/how-to/find-meters.md says how "
+            "to make one from a spreadsheet"
+        ) from None
     if isinstance(entries, dict):
         entries = next((entries[key] for key in _LISTS if key in entries), entries)
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):

@@ -5,12 +5,14 @@ import json
 import os
 import re
 import stat
+import subprocess
 import tomllib
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 from support.configuration import KEY
+from support.docs import ROOT
 from support.init_command import COMMAND, FIRST, names, put_devices, refusal, run
 from support.mosquitto import Mosquitto
 from support.ports import free_port
@@ -180,11 +182,25 @@ def test_meters_behind_the_main_one_are_not_counted_twice(folder: Path) -> None:
         terminal.answer("Change these answers?", "n")
         terminal.answer("Read each of them once now?", "n")
         terminal.answer("Which one measures the whole house", "main")
-        terminal.answer("none of them is called 'main': house, kueche-steckdose", "house")
+        terminal.answer("there is no meter 'main'; known: house, kueche-steckdose", "house")
         terminal.answer("May other machines on your network open the page", "")
         assert terminal.finish() == 0
     meters = load(folder / "esquirell.toml", {}).meters
     assert {one.name: one.upstream for one in meters} == {"house": "", "kueche-steckdose": "house"}
+
+
+def test_a_spreadsheet_of_many_meters_is_taken_over_as_documented(folder: Path) -> None:
+    page = (ROOT / "docs/how-to/find-meters.md").read_text()
+    columns = page.partition("```csv\n")[2].partition("\n")[0]
+    rows = (f"Flat {n},bf{n:018d},{KEY},192.168.1.{n + 2},zndb\n" for n in range(60))
+    (folder / "meters.csv").write_text(f"{columns}\n{''.join(rows)}")
+    command = next(line for line in page.splitlines() if line.startswith("python3 -c"))
+    subprocess.run(["/bin/sh", "-c", command], check=True)
+    result = run("--from-devices", "devices.json")
+    assert result.exit_code == 0
+    assert "60 files with keys (*.key)" in result.output
+    meters = load(folder / "esquirell.toml", {}).meters
+    assert (len(meters), meters[59].name, meters[59].address) == (60, "flat-59", "192.168.1.61")
 
 
 def test_without_a_terminal_it_says_what_to_do_about_that(folder: Path) -> None:

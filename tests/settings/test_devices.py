@@ -231,11 +231,17 @@ def test_of_two_entries_with_one_id_the_later_counts(folder: ConfigurationFolder
     assert found.left_out == (("Old", "a later entry has the same id"),)
 
 
+NO_JSON = (
+    "is not JSON: use tinytuya's devices.json; docs/how-to/find-meters.md says how to make one "
+    "from a spreadsheet"
+)
+
+
 @pytest.mark.parametrize(
     ("content", "problem"),
     [
-        ("{", "is not JSON: use tinytuya's devices.json"),
-        ("\xff", "is not JSON: use tinytuya's devices.json"),
+        ("{", NO_JSON),
+        ("\xff", NO_JSON),
         ("{}", "is not a list of devices: use tinytuya's devices.json"),
         ("[1]", "is not a list of devices: use tinytuya's devices.json"),
         (None, "can't be read: No such file or directory"),
