@@ -47,6 +47,17 @@ def test_all_is_well() -> None:
     }
 
 
+@pytest.mark.usefixtures("house")
+def test_another_configuration_than_the_machines_is_pointed_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machines = tmp_path / "machines.toml"
+    monkeypatch.setattr(servers, "MACHINE", machines)
+    assert "has another configuration" not in esquirell("doctor").out
+    machines.touch()
+    assert f"configuration: esquirell --config {machines} doctor" in esquirell("doctor").out
+
+
 def test_looking_makes_nothing(home: Home) -> None:
     home.configure(meter())
     found = findings()

@@ -276,7 +276,8 @@ OTHERS = {
     "json": "test_mqtt_docs.py; the capture in test_own_profile.py",
     "python": "test_own_tasks.py",
     "yaml": "above; the automations in test_mqtt_docs.py",
-    "nginx": "needs nginx; what it passes on is in tests/web/test_gate.py",
+    "nginx": "tests/proxy/test_nginx.py",
+    "csv": "tests/cli/test_init_devices.py",
     "text": "a drawing, an output or a file, unless a test above reads it",
     "sh": "above",
 }

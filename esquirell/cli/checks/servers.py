@@ -7,12 +7,14 @@ from esquirell.domain.errors import EsquirellError
 from esquirell.runtime.root import Runtime
 from esquirell.runtime.shared import RedisFacts
 from esquirell.services.health import problems_of_roles
+from esquirell.settings.files import SEARCHED
 
 _START_REDIS = (
     "start it (sudo systemctl start redis-server), correct redis.url and its password, or set "
     'redis.url = "embedded"'
 )
 _DAY_S = 86400
+MACHINE = SEARCHED[-1]
 # Of what all processes report, so many are shown.
 MOST_PROBLEMS = 5
 
@@ -83,9 +85,17 @@ def running(runtime: Runtime) -> Finding:
     if alive:
         return fine("service", f"{', '.join(alive)}: alive")
     if not service.runs_here(runtime):
-        return advice("service", "nothing runs", "start it: esquirell run")
+        return advice("service", "nothing runs", f"start it: esquirell run{_other(runtime)}")
     remedy = "wait a moment if it has just been started; else see its log"
     return fault("service", "esquirell run is there, but Redis has no trace of it", remedy)
+
+
+def _other(runtime: Runtime) -> str:
+    """Return a hint at the machine's own configuration, if another one is being checked."""
+    source = runtime.settings.source
+    if source in (None, MACHINE) or not MACHINE.exists():
+        return ""
+    return f"; the machine's service has another configuration: esquirell --config {MACHINE} doctor"
 
 
 def queues(runtime: Runtime) -> Finding:

@@ -18,6 +18,7 @@ from esquirell.cli.systemd.layout import CONFIGURATION, Layout, Releases, for_ro
 from esquirell.cli.systemd.machine import ALL_IN_ONE, APART, UNITS, Machine
 from esquirell.domain.errors import ConfigError, EsquirellError
 from esquirell.settings import load
+from esquirell.settings.files import SEARCHED
 
 _UNITS = {"all": ALL_IN_ONE, "apart": APART}
 _ROOT = click.option(
@@ -171,7 +172,10 @@ class State:
             yield f"start it: sudo systemctl enable --now {self._chosen()}"
             yield f"if it does not start: journalctl -u '{self._chosen().split('.')[0]}*' -n 30"
         else:
-            yield "see how everything is doing: sudo esquirell doctor"
+            # A file in this folder would be found first, and it is not the service's.
+            nearer = any(file.exists() for file in SEARCHED[:-1])
+            option = f" --config {SEARCHED[-1]}" if nearer else ""
+            yield f"see how everything is doing: sudo esquirell{option} doctor"
 
     def _chosen(self) -> str:
         apart = self.units.get(APART, {}).get("enabled") == "enabled"
