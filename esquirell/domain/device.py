@@ -28,8 +28,8 @@ class Device:
 class Instrument:
     """A device: `source` names it, `keys` are the quantities that it may send.
 
-    `invert` says which of its values are turned round, `adds` are the counters that it adds to by
-    reports, if somebody listens to those.
+    `invert` lists the values whose sign is changed, `adds` the counters to which its reports add,
+    while its connection is held open.
     """
 
     source: str

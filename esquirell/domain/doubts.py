@@ -21,10 +21,10 @@ class Scale:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What `check` says of the value of `key`; of what it can't tell there is no verdict.
+    """The verdict of `check` on the value of `key`; no verdict where it can't judge.
 
-    `sentence` names what is wrong and holds no figure that changes from reading to reading;
-    `scale` is given only where no other value can be at fault.
+    `sentence` names what is wrong, without any figure that changes from reading to reading; `scale`
+    is given only if no other value can be at fault.
     """
 
     check: str

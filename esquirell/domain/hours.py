@@ -63,9 +63,9 @@ class Hours:
         return begin in self._hours and self._hours[begin].found >= readings
 
     def keep(self, kept: Statistic) -> None:
-        """Take in an hour as it was worked up before some of its readings were thinned out.
+        """Add an hour as it was computed before some of its readings were thinned out.
 
-        An hour that is none in this zone is divided among those that lie across it.
+        An hour that does not exist in this time zone is divided among those that it overlaps.
         """
         begin = kept.start.timestamp()
         if self._calendar.floor(kept.start, "hour") != kept.start:
@@ -74,7 +74,7 @@ class Hours:
             self._hour_at(begin).restore(kept)
 
     def add(self, batch: Batch) -> None:
-        """Take readings; an hour's readings have to come together."""
+        """Add readings; an hour's readings have to come together."""
         self._moments.extend(batch.moments)
         begin = 0
         while begin < len(batch.moments):
@@ -95,7 +95,7 @@ class Hours:
     def _follow(
         self, hour: Hour, key: str, moments: Sequence[float], column: Column, anew: list[int]
     ) -> None:
-        """Book what a sum rose by; at the places `anew` another one begins."""
+        """Book what a sum rose by; at the indices `anew` another sum begins."""
         for begin, end in zip([0, *anew], [*anew, len(moments)], strict=True):
             if begin in anew:
                 self._counters.pop(key, None)

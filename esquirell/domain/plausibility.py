@@ -153,7 +153,7 @@ class _Keys(NamedTuple):
 
 @lru_cache(_SHAPES)
 def _powered(keys: tuple[str, ...]) -> list[_Keys]:
-    """Return each power among the keys, with what it is to be compared with."""
+    """Return each power among the keys, with the values to compare it with."""
     suffixes = dict.fromkeys(suffix for _, suffix in map(split_key, keys))
     names = ("active_power", "voltage", "current", "power_factor", "apparent_power")
     found = [_Keys(*(with_suffix(name, suffix) for name in names)) for suffix in suffixes]
@@ -273,7 +273,7 @@ def complaints(values: Values) -> Iterator[Verdict]:
 def closest(apparent: float, powers: Iterable[float]) -> int:
     """Return the index of the power that fits `apparent` (V x I, in VA) best; first of equals.
 
-    A power of zero fits anything, and without a current nothing can be told: then the first.
+    A power of zero fits anything; without a current there is nothing to compare: then the first.
     """
     every = list(powers)
     if apparent <= 0:

@@ -261,7 +261,7 @@ class Runtime:
             self.mqtt.publisher.cost(meter, self.storage.costs.of_late(meter))
 
     def scheduler(self, owner: str) -> Scheduler:
-        """Return a beat; of several, the one whose owner holds the lease is active."""
+        """Return a scheduler; of several, the one whose owner holds the lease is active."""
         return self.shared.scheduler(self.schedules.sync, owner)
 
     def _show_level(self) -> None:

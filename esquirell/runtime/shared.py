@@ -100,7 +100,7 @@ class Shared:
         return Lease(self.client, role, owner, quiet=quiet)
 
     def scheduler(self, sync: Callable[[], None], owner: str) -> Scheduler:
-        """Build a beat; of several, the one whose owner holds the lease is active."""
+        """Build a scheduler; of several, the one whose owner holds the lease is active."""
         return Scheduler(self._app, self.snapshots, sync, self.lease("beat", owner), self.outage)
 
     @cached_property

@@ -17,7 +17,7 @@ from typing import Literal, NamedTuple
 
 from esquirell.domain.long_term import HOUR, Row, Shift, Write, hours_between
 
-# Home Assistant samples later than we do: what differs less than this differs by that.
+# Home Assistant samples later than we do: smaller differences come from that.
 TOLERANCE = 0.05
 
 Reason = Literal["estimated", "unknown", "corrected", "differs", "waiting"]
@@ -152,7 +152,7 @@ def plan_averages(
 
 
 def why(hour: datetime, estimated: Collection[datetime]) -> Reason:
-    """Return why we have no figure of an hour."""
+    """Return why we have no figure for an hour."""
     return "estimated" if hour in estimated else "unknown"
 
 

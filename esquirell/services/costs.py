@@ -35,7 +35,7 @@ _RECENT = timedelta(minutes=1)
 
 
 class EnergyStore(Protocol):
-    """Knows the energy of the meters hour by hour."""
+    """Provides the energy of the meters hour by hour."""
 
     def energies(self, meter: str, since: datetime, until: datetime) -> Iterator[HourlyEnergy]:
         """Stream the hours of a meter in time order. Raises UnavailableError."""
@@ -94,7 +94,7 @@ class CostRow:
     cost: Cost
 
     def payload(self) -> dict[str, object]:
-        """Lay it out as it is shown, rounded."""
+        """Return it as it is shown, rounded."""
         of = {
             "meter": self.meter,
             "tariff": self.tariff.name,
@@ -132,7 +132,7 @@ class Costs:
         return self._contracts().tariffs
 
     def price(self, tariff: Tariff, moment: datetime) -> HourPrice:
-        """Return what a kWh costs in the hour of a moment. Raises UnavailableError."""
+        """Return the price of a kWh in the hour of a moment. Raises UnavailableError."""
         hour = self._calendar.floor(moment, "hour")
         rows = self._prices.rows(tariff.name, hour, self._calendar.after(hour, "hour"))
         return HourPrices(tariff, PriceList(rows), self._calendar).of(hour)

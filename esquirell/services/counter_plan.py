@@ -1,4 +1,4 @@
-"""A plan for a counter: the energy of an outage goes to the hours in which it was used."""
+"""A plan for a counter: the energy of an outage is assigned to the hours that used it."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace

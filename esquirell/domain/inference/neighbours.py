@@ -78,7 +78,7 @@ def _goes_by(point: InferredDatapoint, suffix: str) -> bool:
 
 
 def _factor_in_leakage(points: Sequence[InferredDatapoint], answer: Mapping[str, Any]) -> None:
-    """Distinguish SPM01's power factor, P / (V x I), from the leakage that others send there."""
+    """Distinguish SPM01's power factor, P / (V x I), from the leakage current of other devices."""
     found = by_key(points)
     leakage = found.get("leakage_current")
     if leakage is None or not leakage.raw or leakage.meaning is None or "power_factor" in found:
