@@ -1,6 +1,5 @@
 """When a schedule is due: intervals on a fixed grid, crontabs in their own time zone."""
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Protocol
 from zoneinfo import ZoneInfo
@@ -9,6 +8,7 @@ from cronsim import CronSim, CronSimError
 
 from esquirell.beat.crontab_words import in_words
 from esquirell.domain.errors import ConfigError
+from esquirell.domain.record import record
 from esquirell.domain.schedule import Schedule
 
 FIELDS = 5
@@ -26,7 +26,7 @@ class Rule(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Grid:
     """Runs at each unix time that is divisible by `every` (seconds), without drift."""
 
@@ -42,7 +42,7 @@ class Grid:
         return {"every": self.every}
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Crontab:
     """Runs by a five-field crontab in wall time of `zone`, across daylight saving as cron does."""
 

@@ -5,13 +5,14 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, NamedTuple
 
 from redis.client import NEVER_DECODE
 
 from esquirell.broker.connection import Client, RedisError
 from esquirell.broker.queue import POLLS, REDBEAT_PREFIX, queue_key
+from esquirell.domain.record import record
 
 log = logging.getLogger(__name__)
 
@@ -91,7 +92,7 @@ class Order(NamedTuple):
     messages: Sequence[tuple[str, str]]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ScheduleSnapshot:
     """The schedules in Redis at one moment.
 

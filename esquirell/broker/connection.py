@@ -1,7 +1,7 @@
 """Connections to Redis, with a timeout on every step."""
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, cast
 from urllib.parse import urlsplit
 
@@ -17,6 +17,7 @@ from redis.exceptions import (
 from redis.sentinel import Sentinel
 
 from esquirell.domain.errors import UnavailableError
+from esquirell.domain.record import record
 
 CONNECT_S = 3
 ANSWER_S = 5
@@ -37,7 +38,7 @@ CLOSING_ANSWERS = ("max number of clients reached",)
 __all__ = ["Address", "Client", "RedisError", "RefusedError", "Sentinels", "connect", "unavailable"]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Sentinels:
     """The Sentinels that know where Redis currently is: hosts and ports, and the master's name."""
 
@@ -52,7 +53,7 @@ class Sentinels:
         return limits | ({"password": self.password} if self.password else {})
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Address:
     """Where Redis is; the password is separate so that no dump of settings shows it.
 

@@ -2,13 +2,13 @@
 
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import redis
 
 from esquirell.broker.connection import Client, RedisError, unavailable
 from esquirell.broker.queue import KEY_PREFIX
+from esquirell.domain.record import record
 
 # Celery's transport is tested with this one; Debian has had newer ones since 2023.
 OLDEST = (6, 2)
@@ -25,7 +25,7 @@ return redis.call('get', KEYS[1])
 """
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class RedisFacts:
     """The version, what happens when memory runs out, and whether it can (`limited`).
 

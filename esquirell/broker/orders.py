@@ -2,18 +2,18 @@
 
 import json
 import uuid
-from dataclasses import dataclass
 
 import redis
 
 from esquirell.broker.connection import RedisError, unavailable
+from esquirell.domain.record import record
 
 KEY = "esquirell:orders"
 # Longer than the interval at which processes check, but too short for a late surprise.
 VALID_S = 60
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Order:
     """What to do; `id` distinguishes it from an earlier equal one."""
 

@@ -2,13 +2,13 @@
 
 import json
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 import redis
 
 from esquirell.broker.connection import RedisError, unavailable
+from esquirell.domain.record import record
 
 POLLS = "polls"
 COMMANDS = "commands"
@@ -19,7 +19,7 @@ REDBEAT_PREFIX = "esquirell:redbeat:"
 SENT_AT_HEADER = "esquirell_sent_at"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Backlog:
     """How many tasks are waiting, and for how many seconds the oldest has been."""
 

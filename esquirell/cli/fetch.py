@@ -1,7 +1,7 @@
 """`esquirell fetch`: read meters now."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -15,13 +15,14 @@ from esquirell.cli.progress import working
 from esquirell.cli.values import Shape, lines_of, print_reading
 from esquirell.domain.meter import Meter
 from esquirell.domain.reading import Outcome, payload
+from esquirell.domain.record import record
 from esquirell.runtime.root import Runtime
 from esquirell.services.poll import PollOptions
 
 _MOMENT = timedelta(milliseconds=1)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Fetched:
     """The answer to a fetch, and by name what each meter said, in the published shape."""
 

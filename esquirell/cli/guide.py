@@ -9,7 +9,6 @@ import sys
 import tempfile
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
@@ -24,6 +23,7 @@ from esquirell.cli.values import print_grid
 from esquirell.domain.errors import ConfigError, EsquirellError, MeterError
 from esquirell.domain.meter import CALM_PUBLISH_EVERY_S, LOCAL_KEY_LENGTH, Meter
 from esquirell.domain.raw_datapoints import Question
+from esquirell.domain.record import record
 from esquirell.profiles import Choices
 from esquirell.settings import CloudSettings, MqttSettings, environment, private_files
 from esquirell.settings.devices import key_of
@@ -93,7 +93,7 @@ def broker_trouble(mqtt: MqttSettings) -> str | None:
     return trouble
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class TryOut:
     """The result of reading meters once: those that failed, names of those that report often."""
 

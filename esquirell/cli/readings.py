@@ -2,7 +2,6 @@
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +17,14 @@ from esquirell.cli.progress import working
 from esquirell.cli.rows import print_table, write_csv, write_json
 from esquirell.domain.errors import CommandError
 from esquirell.domain.periods import PERIODS, Calendar
+from esquirell.domain.record import record
 from esquirell.services.history import VIEWS, Found, Query, View
 
 IN_TERMINAL = "-"
 _FORMATS = ("table", "csv", "json", "parquet")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Options:
     """The options, as typed."""
 

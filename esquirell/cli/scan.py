@@ -2,13 +2,13 @@
 
 import threading
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import click
 
 from esquirell.cli.call import Call, Command, pass_call
 from esquirell.cli.output import print_json, print_table, warn
+from esquirell.domain.record import record
 from esquirell.profiles import shipped
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ NOTHING = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ScanResult:
     """The devices that were heard, by id; `trouble` says which ports could not be opened."""
 

@@ -1,7 +1,6 @@
 """`esquirell meters sync`: keys, product ids and mappings from the cloud."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +10,7 @@ from esquirell.cli.call import Call, Command, pass_call
 from esquirell.cli.output import complain, print_json, say
 from esquirell.domain.errors import ConfigError, MeterError
 from esquirell.domain.meter import LOCAL_KEY_LENGTH, Meter
+from esquirell.domain.record import record
 
 if TYPE_CHECKING:
     from esquirell.runtime.unconfigured import Cloud
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _RELOAD = "A running service picks this up on SIGHUP: systemctl reload esquirell"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Comparison:
     """What the cloud lists about a meter, compared with the configuration."""
 

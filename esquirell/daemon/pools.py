@@ -4,7 +4,6 @@ import contextlib
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, cast
 
@@ -18,6 +17,7 @@ from esquirell.daemon import remote
 from esquirell.daemon.lock import AlreadyRunningError, RunLock
 from esquirell.daemon.redis_server import end_with_parent
 from esquirell.daemon.threads import ThreadPool, ThreadRequest
+from esquirell.domain.record import record
 from esquirell.runtime.root import Runtime, use
 from esquirell.settings.private_files import make_directory
 
@@ -29,7 +29,7 @@ MOST_WORKERS = 100
 HEARTBEAT_S = 5
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Pool:
     """The kind of a pool and how many tasks it runs in parallel."""
 

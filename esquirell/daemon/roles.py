@@ -5,7 +5,6 @@ import os
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 from esquirell.daemon.consumer import ConsumerHeartbeat
 from esquirell.daemon.following import following_broker, following_meters
@@ -19,6 +18,7 @@ from esquirell.daemon.service_name import persistent_name
 from esquirell.daemon.watchdog import Gauge
 from esquirell.domain.errors import ConfigError, UnavailableError
 from esquirell.domain.meter import worker_of
+from esquirell.domain.record import record
 from esquirell.runtime.machine import Machine
 from esquirell.runtime.root import Runtime
 from esquirell.runtime.self_report import ProcessRoles
@@ -39,7 +39,7 @@ CONSUMER_LIMIT_S = 90.0
 MQTT_LIMIT_S = 300.0
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Role:
     """What a process does: its roles by name, the parts that do it, and what to watch.
 

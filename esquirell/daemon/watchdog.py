@@ -7,12 +7,12 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from esquirell.daemon.notify import notify, sign_of_life_every_s
 from esquirell.daemon.parts import ServicePart, together
+from esquirell.domain.record import record
 from esquirell.services.patience import Lane, StalledError
 
 log = logging.getLogger(__name__)
@@ -25,7 +25,7 @@ HUNG_EXIT_CODE = 70
 END_S = 3.0
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Gauge:
     """A value to watch: for how many seconds something has been silent."""
 

@@ -5,12 +5,12 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 from esquirell.demo.plan import HOST, Plan
 from esquirell.demo.servers import Servers
 from esquirell.demo.simulated_meters import SimulatedMeters
+from esquirell.domain.record import record
 from esquirell.settings.writing import to_toml
 
 # They would override the demo's own configuration.
@@ -18,7 +18,7 @@ _FOREIGN_PREFIXES = ("ESQUIRELL_", "CELERY_")
 _FOREIGN = ("STATE_DIRECTORY", "CREDENTIALS_DIRECTORY", "NOTIFY_SOCKET", "JOURNAL_STREAM")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Home:
     """The folder, readable by this user only, and the files in it."""
 

@@ -3,7 +3,6 @@
 import sys
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import click
@@ -16,12 +15,13 @@ from esquirell.demo.figures import figure, readings
 from esquirell.demo.screen import LEAST_MESSAGES, messages, rule, two_ends
 from esquirell.demo.state import clock
 from esquirell.demo.watch import Watch, WatchState
+from esquirell.domain.record import record
 
 PAUSE_S = 0.5
 PLAIN_PAUSE_S = 5.0
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class House:
     """The meters, by the names that people use, and the source of their messages."""
 

@@ -1,10 +1,10 @@
 """The options of the demo, and its error."""
 
 import struct
-from dataclasses import dataclass
 
 from esquirell.domain.errors import EsquirellError
 from esquirell.domain.meter import ProtocolVersion
+from esquirell.domain.record import record
 
 HOST = "127.0.0.1"
 
@@ -19,7 +19,7 @@ class DemoError(EsquirellError):
         self.log = log
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Plan:
     """How to run: `seconds` None until stopped, `port` None for any; `every` in seconds."""
 

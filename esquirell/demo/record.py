@@ -1,12 +1,12 @@
 """The demo's database: readings, schedules with their next run, and the summary at the end."""
 
 import time
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from esquirell.beat.rules import rule_of
 from esquirell.demo.watch import Watch
+from esquirell.domain.record import record
 from esquirell.domain.schedule import Schedule
 from esquirell.runtime.storage import stores_at
 from esquirell.runtime.upkeep import has_tables
@@ -15,7 +15,7 @@ STRAGGLERS_S = 3.0
 LOOK_AGAIN_S = 0.02
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Planned:
     """A schedule and the seconds until its next run; None when it does not run."""
 
@@ -56,7 +56,7 @@ class Record:
         return Planned(schedule, (due - now).total_seconds() if due else None)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Tally:
     """Rows in the database and readings seen on MQTT."""
 

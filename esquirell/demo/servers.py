@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Literal
 
@@ -18,13 +18,14 @@ from esquirell.demo.child import Child, Guard
 from esquirell.demo.plan import HOST, DemoError
 from esquirell.domain.errors import ConfigError
 from esquirell.domain.extras import install_command
+from esquirell.domain.record import record
 
 USUAL_PORTS = range(1883, 1903)
 START_S = 10.0
 PASSWORD_BYTES = 9
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Broker:
     """A broker program, its command, and the MQTT version it speaks."""
 
@@ -33,7 +34,7 @@ class Broker:
     protocol: Literal["5", "3.1.1"]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Page:
     """Where the page is, and its password."""
 
@@ -46,7 +47,7 @@ class Page:
         return f"http://{HOST}:{self.port}/"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Servers:
     """What the demo runs on; `redis` is the program that `esquirell run` starts by itself."""
 

@@ -3,12 +3,12 @@
 import secrets
 import string
 import time
-from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
 
 from esquirell.demo.plan import HOST, DemoError, Plan
 from esquirell.domain.meter import LOCAL_KEY_LENGTH, ProtocolVersion
+from esquirell.domain.record import record
 from esquirell.runtime.unconfigured import SimulatedMeter, simulated_meter
 
 NAMES = ("house", "workshop", "barn", "garage", "stable", "cottage", "greenhouse", "shed")
@@ -17,7 +17,7 @@ ANY_PORT = 0
 PRODUCT_ID = "gqmmtjclqb7reg5p"  # OWON PC321-W-TY
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Building:
     """One building and the meter at its mains connection."""
 

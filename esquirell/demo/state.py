@@ -3,7 +3,6 @@
 import shutil
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
@@ -13,10 +12,11 @@ from esquirell.demo.plan import HOST, Plan
 from esquirell.demo.record import Planned, Tally
 from esquirell.demo.servers import Servers
 from esquirell.demo.watch import WatchState
+from esquirell.domain.record import record
 from esquirell.runtime.unconfigured import DAY_S
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Facts:
     """What runs, and where."""
 
@@ -69,7 +69,7 @@ class Facts:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class DemoState:
     """What the demo shows at one moment."""
 

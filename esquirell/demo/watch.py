@@ -6,12 +6,12 @@ import time
 import uuid
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Self
 
 from esquirell.demo.plan import DemoError
+from esquirell.domain.record import record
 from esquirell.runtime.unconfigured import Connection, Message, Topics
 
 ANSWER_S = 10.0
@@ -20,7 +20,7 @@ GOODBYE_S = 1.0
 KEPT = 50
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class TimedMessage:
     """A message, and when it arrived (local time)."""
 
@@ -29,7 +29,7 @@ class TimedMessage:
     payload: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class WatchState:
     """What was seen so far: each meter's last state, readings and messages counted."""
 

@@ -3,11 +3,12 @@
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from typing import Any, Literal
 
 from esquirell.domain.reading import iso
+from esquirell.domain.record import record
 
 Status = Literal["accepted", "ok", "error"]
 Source = Literal["mqtt", "cli", "web", "api"]
@@ -15,7 +16,7 @@ Source = Literal["mqtt", "cli", "web", "api"]
 MASK = "***"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Answer:
     """The answer to a command; `code` and `error` go with the status `error`."""
 
@@ -32,7 +33,7 @@ class Answer:
         return failure | {"data": dict(self.data)}
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Request:
     """A command as it was received.
 
@@ -63,7 +64,7 @@ class Request:
         return dict(self.data) | {name: MASK for name in secrets if name in self.data}
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class CommandRecord:
     """A command as the log keeps it: who asked for what, when, and how it ended.
 

@@ -1,17 +1,18 @@
 """Corrections of what is stored: what they concern, before they are made and afterwards."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from typing import Any, Literal
 
 from esquirell.domain.reading import iso
+from esquirell.domain.record import record
 
 # "future": readings that lay in the future of a clock that is right.
 What = Literal["remove", "restamp", "future", "counter"]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Span:
     """Readings of a meter, from `since` until just before `until`."""
 
@@ -20,7 +21,7 @@ class Span:
     until: datetime
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Correction:
     """What is corrected: so many readings, from the `first` moment to the `last`.
 

@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 
 from esquirell.domain.periods import Calendar, Period
 from esquirell.domain.reading import iso
+from esquirell.domain.record import record
 from esquirell.domain.tariff import Prices, Tariff
 
 # A hundredth of a cent: an hour of a small load is not nothing.
@@ -26,7 +27,7 @@ _NOTHING = Decimal(0)
 _MILLIONTHS = Decimal(1_000_000)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class PriceRow:
     """Prices from a moment until the next row's; empty ones leave it to the tariff."""
 
@@ -47,7 +48,7 @@ class PriceList:
         return self._rows[number - 1].prices if number else Prices()
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Cost:
     """What a period cost, in the currency of its tariff; energies are kWh.
 
@@ -83,7 +84,7 @@ class Cost:
         }
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class HourPrice:
     """What a kWh costs (`bought`) and brings (`sold`) in an hour, as the mean of its quarters.
 

@@ -1,7 +1,7 @@
 """Cumulative counters: a sum that goes on when the device's own counter does not."""
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from operator import attrgetter
 
@@ -38,7 +38,7 @@ MODULI = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Sample:
     """A raw counter, in kWh, at one moment."""
 
@@ -46,7 +46,7 @@ class Sample:
     at: datetime
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Level:
     """Where a counter seems to be now: consecutive readings that do not follow the last one."""
 

@@ -1,13 +1,14 @@
 """What is known of a device beside its values: its product, and how to judge its values."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from esquirell.domain.inversion import Invert
+from esquirell.domain.record import record
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Device:
     """A product and its datapoints, as Tuya's cloud or a `devices.json` describes them.
 
@@ -24,7 +25,7 @@ class Device:
     serial: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Instrument:
     """A device: `source` names it, `keys` are the quantities that it may send.
 

@@ -1,8 +1,10 @@
 """Doubts about a meter's values: raised by repeated evidence, dropped when it is gone."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache
+
+from esquirell.domain.record import record
 
 TENS = (10.0, 100.0, 1000.0)
 # Two figures that are the same but for their power of ten: a status is no simultaneous sample.
@@ -11,7 +13,7 @@ WITHIN = 1.25
 _REMEMBERED = 1024
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Scale:
     """What the value of `key` has to be divided by: a power of ten, or -1."""
 
@@ -19,7 +21,7 @@ class Scale:
     divisor: float
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Verdict:
     """The verdict of `check` on the value of `key`; no verdict where it can't judge.
 
@@ -67,7 +69,7 @@ def same(one: float, other: float) -> bool:
 ENOUGH = 5
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Doubt:
     """How often a check failed lately; `told` from ENOUGH failures until none is left.
 

@@ -6,10 +6,10 @@ nothing is known.
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 
 from esquirell.domain.plausibility import NO_GRID, allows
 from esquirell.domain.quantity import PHASES, split_key, with_suffix
+from esquirell.domain.record import record
 
 Values = Mapping[str, float]
 
@@ -45,7 +45,7 @@ _LEAST_SUM = {"active_power": 50.0}
 _NEAR = 0.02
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Evidence:
     """What speaks for a profile and against it, a sentence each; `strength` adds up the proofs."""
 

@@ -2,11 +2,12 @@
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from esquirell.domain.numbers import whole
 from esquirell.domain.quantity import total_of
+from esquirell.domain.record import record
 
 # Over a longer gap the power is unknown.
 _LONGEST_GAP_S = 900.0
@@ -19,7 +20,7 @@ _NEAR = 0.2
 _TENS = range(4)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Growth:
     """What counters of unknown scale counted since they were first seen, and the energy since then.
 

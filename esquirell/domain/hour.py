@@ -9,6 +9,7 @@ from operator import mul, sub
 from typing import cast
 
 from esquirell.domain.booking import DECIMALS, USUAL_GAP_S, Booking, Sample
+from esquirell.domain.record import record
 from esquirell.domain.statistic import (
     PEAK_DEMAND,
     Statistic,
@@ -28,7 +29,7 @@ Column = Sequence[float | None]
 Range = tuple[float, float]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class HeldValues:
     """The values of a reading (at `at`), which hold until the next one, at most until `until`."""
 
@@ -37,7 +38,7 @@ class HeldValues:
     values: Mapping[str, float]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Batch:
     """Readings of one meter by columns: their moments in order, and the values of each key.
 

@@ -1,8 +1,10 @@
 """Energy of meters without a counter: integrated power, and increments that they report."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
+
+from esquirell.domain.record import record
 
 # With a poll a day there is an estimate still; over longer gaps the power is unknown.
 LONGEST_GAP_S = 108_000.0
@@ -14,7 +16,7 @@ COMPARED_KWH = 0.5
 GROSS = 3.0
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Integral:
     """The energies so far, in kWh, and the power, in W, from which they go on."""
 
@@ -62,7 +64,7 @@ def _areas(first: float, last: float, seconds: float) -> tuple[float, float]:
     return high * high / (high + low) / 2 * scale, low * low / (high + low) / 2 * scale
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Increments:
     """The sum of the increments of one counter, all in kWh.
 

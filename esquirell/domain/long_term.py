@@ -5,9 +5,10 @@ unit Home Assistant keeps them in.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import NamedTuple
+
+from esquirell.domain.record import record
 
 HOUR = timedelta(hours=1)
 
@@ -27,7 +28,7 @@ class Scale(NamedTuple):
         return (figure - self.offset) / self.factor
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class KeptStatistic:
     """A statistic that Home Assistant keeps: `name` is the id of its entity.
 
@@ -42,7 +43,7 @@ class KeptStatistic:
     scale: Scale
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Row:
     """What Home Assistant keeps of the hour that begins at `start`.
 
@@ -60,7 +61,7 @@ class Row:
     max: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Write:
     """A row to write, and the row that it takes the place of; None where there is none."""
 
@@ -68,7 +69,7 @@ class Write:
     after: Row
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Shift:
     """An amount to add to the sum of one hour and of all after it."""
 
@@ -76,7 +77,7 @@ class Shift:
     amount: float
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Step:
     """A step of a backfill, kept before it is done: a shift, or writes of one statistic.
 

@@ -1,13 +1,15 @@
 """A process of the service, as it describes itself to all others."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
+
+from esquirell.domain.record import record
 
 KEYS = ("host", "roles", "since", "standing_by", "queues", "spooled", "problems")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Process:
     """One process: `roles` it has since a moment (ISO 8601), and what keeps it from its work.
 

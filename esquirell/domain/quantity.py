@@ -1,11 +1,12 @@
 """The table of quantities: key, unit, and how Home Assistant classifies each."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 
+from esquirell.domain.record import record
 
-@dataclass(frozen=True, slots=True)
+
+@record
 class Quantity:
     """One measured quantity in its canonical unit.
 

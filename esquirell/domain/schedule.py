@@ -1,7 +1,7 @@
 """A schedule: a named rule that runs a task for some meters."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from esquirell.domain.meter import Slug
 from esquirell.domain.numbers import WholeNumber
+from esquirell.domain.record import record
 
 FETCH = "fetch_and_save_energy_data"
 TASK_PREFIX = "esquirell.tasks."
@@ -71,7 +72,7 @@ class Schedule(BaseModel):
         return self.expires or max(self.every or 60, LEAST_EXPIRY)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class StoredSchedule:
     """A schedule as the database keeps it: the file's defaults and the user's changes apart.
 
@@ -109,7 +110,7 @@ Changes = Mapping[str, StoredSchedule | None]
 Edit = Callable[[Mapping[str, StoredSchedule]], Changes]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class LastRun:
     """When a schedule last ran, and the result."""
 

@@ -1,13 +1,13 @@
 """Statistics: what a meter measured within an hour, a day or a month."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
 
 from esquirell.domain.booking import DECIMALS
 from esquirell.domain.periods import Resolution
 from esquirell.domain.quantity import Quantity, split_key
+from esquirell.domain.record import record
 
 # Highest mean of a quarter of an hour, in kW: what suppliers bill as demand.
 PEAK_DEMAND = "peak_demand"
@@ -16,7 +16,7 @@ EXTREMES = ("min", "mean", "max")
 HOUR_S = 3600.0
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Statistic:
     """What a meter measured in the period that begins at `start`.
 
@@ -40,7 +40,7 @@ class Statistic:
         return HOUR_S * self.hours if self.seconds is None else self.seconds
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Periods:
     """Which statistics: of the periods that begin from `since` until just before `until`.
 
@@ -53,7 +53,7 @@ class Periods:
     names: Collection[str] | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Watermark:
     """Up to which reading, included, a meter is worked up, and in which zone.
 
@@ -65,7 +65,7 @@ class Watermark:
     pruned_to: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Progress:
     """The first and the last reading of a meter, and up to which one it is worked up, if any."""
 

@@ -1,7 +1,6 @@
 """A tariff as the configuration describes it: what a kWh costs, and when."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Annotated, Literal, get_args
@@ -9,6 +8,7 @@ from typing import Annotated, Literal, get_args
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from esquirell.domain.meter import Slug
+from esquirell.domain.record import record
 
 Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 WEEKDAYS: tuple[Weekday, ...] = get_args(Weekday)
@@ -40,7 +40,7 @@ Fee = Annotated[Decimal, Field(ge=0, le=1000000)]
 TimeOfDay = Annotated[time, AfterValidator(check_quarter)]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Prices:
     """The price of a kWh, and the credit for an exported one; None where not configured."""
 

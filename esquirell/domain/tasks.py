@@ -3,7 +3,6 @@
 import inspect
 import json
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from types import FunctionType
 from typing import Any, Literal, Protocol, TypeVar
@@ -13,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 from esquirell.domain.command import Source
 from esquirell.domain.errors import CommandError
 from esquirell.domain.payload import sentence
+from esquirell.domain.record import record
 from esquirell.domain.schedule import long_task_name, short_task_name
 
 # What a message for a worker says of its origin: the id of a command, the name of a schedule and
@@ -43,7 +43,7 @@ Task = TypeVar("Task", bound=CeleryTask)
 Arguments = type[BaseModel] | Literal[False] | None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class SchedulableTask:
     """A task by its long name, what it does, and the model of its arguments.
 
@@ -74,7 +74,7 @@ class SchedulableTask:
         return model.model_dump(mode="json", exclude_unset=True, by_alias=named)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class HeldTask:
     """A task that a worker has taken; without `running_since` it waits there, for a retry say."""
 

@@ -1,17 +1,17 @@
 """Readings whose time is not known yet, because the clock was wrong."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from esquirell.domain.device import Instrument
+from esquirell.domain.record import record
 
 # Placed just before the next start of the machine: a power cut is followed by one.
 _BEFORE = timedelta(seconds=1)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Undated:
     """A reading as the meter gave it, before it is judged, and when by a clock that is not set.
 
@@ -37,7 +37,7 @@ class Mark(NamedTuple):
     shown: float
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Present:
     """This moment: by a clock that is right, and by how long the machine has run."""
 

@@ -1,14 +1,15 @@
 """Who may see Flower: the configured user, with a configured or generated password."""
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
+from esquirell.domain.record import record
 from esquirell.settings import Settings, private_files
 
 PASSWORD_BYTES = 18
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Credentials:
     """A user and a password; `made_up` names the file of a generated one that is not shown yet."""
 

@@ -6,12 +6,12 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from esquirell.domain.errors import UnavailableError
 from esquirell.domain.reading import MeterStatus
+from esquirell.domain.record import record
 from esquirell.mqtt.client import Connection
 from esquirell.mqtt.discovery import (
     About,
@@ -41,7 +41,7 @@ REST_S = 5.0
 REMOVAL_S = 2.0
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Facts:
     """What the bridge publishes; each call may raise UnavailableError.
 

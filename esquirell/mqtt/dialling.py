@@ -4,9 +4,10 @@ import secrets
 import ssl
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 
+from esquirell.domain.record import record
 from esquirell.mqtt.claim import Claim
 from esquirell.mqtt.link import Link, Message
 from esquirell.mqtt.options import Options
@@ -14,7 +15,7 @@ from esquirell.mqtt.options import Options
 WAIT_S = 1.0
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Attempt:
     """How an attempt to connect ended, or the resulting connection.
 

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import lru_cache
 from itertools import chain
 from typing import Any
@@ -11,6 +11,7 @@ from esquirell.domain.meter import Meter
 from esquirell.domain.profile import Profile
 from esquirell.domain.quantity import is_quantity_key
 from esquirell.domain.reading import MeterStatus
+from esquirell.domain.record import record
 from esquirell.mqtt import controls, entities
 from esquirell.mqtt.entities import Entity, by_the_bridge, named
 from esquirell.mqtt.topics import Topics
@@ -20,7 +21,7 @@ REMEMBERED = 256
 _SENSORS = {"today": "Cost today", "this_month": "Cost this month"}
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class MeterInfo:
     """What discovery needs to know about a meter.
 
@@ -55,7 +56,7 @@ def _quantity_keys(*keys: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(key for key in dict.fromkeys(chain(*keys)) if is_quantity_key(key))
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class About:
     """The program as devices refer to it: its version, and its page where others reach it."""
 

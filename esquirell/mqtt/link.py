@@ -7,7 +7,6 @@ import ssl
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage
@@ -17,6 +16,7 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
+from esquirell.domain.record import record
 from esquirell.mqtt import reasons
 from esquirell.mqtt.options import Options, Will
 from esquirell.mqtt.outbox import Outgoing, encode
@@ -32,7 +32,7 @@ IN_FLIGHT_LIMIT = 20
 _PROTOCOLS = {"5": MQTTProtocolVersion.MQTTv5, "3.1.1": MQTTProtocolVersion.MQTTv311}
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Message:
     """A message from the broker.
 

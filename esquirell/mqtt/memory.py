@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from esquirell import whole_file
+from esquirell.domain.record import record
 
 log = logging.getLogger(__name__)
 
@@ -14,7 +15,7 @@ log = logging.getLogger(__name__)
 REMOVED_LIMIT = 40
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Place:
     """Where a bridge publishes."""
 

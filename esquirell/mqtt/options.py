@@ -1,14 +1,15 @@
 """How to reach the broker."""
 
 import ssl
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Literal
 
 from esquirell.domain.errors import ConfigError
+from esquirell.domain.record import record
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Timeouts:
     """For how long a connection waits, in seconds.
 
@@ -23,7 +24,7 @@ class Timeouts:
     answer_s: float = 10.0
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Options:
     """The broker and how to connect to it.
 
@@ -59,7 +60,7 @@ class Options:
         return f"the MQTT broker at {self.host}:{self.port}"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Will:
     """The retained state that a connection leaves behind when it ends, however it ends."""
 

@@ -3,8 +3,8 @@
 import logging
 from collections import deque
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass
 
+from esquirell.domain.record import record
 from esquirell.mqtt.client import Connection
 from esquirell.mqtt.discovery import base_topic_of
 from esquirell.mqtt.link import Message
@@ -14,7 +14,7 @@ from esquirell.mqtt.topics import Topics
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Present:
     """The names of what exists; `schedules` is None while they are unknown."""
 

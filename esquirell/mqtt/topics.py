@@ -1,8 +1,9 @@
 """All topic names and Home Assistant ids, in one place."""
 
 import re
-from dataclasses import dataclass
 from typing import Any
+
+from esquirell.domain.record import record
 
 _NOT_FOR_IDS = re.compile(r"[^a-zA-Z0-9_-]")
 _NOT_FOR_ENTITIES = re.compile(r"[^a-z0-9_]")
@@ -11,7 +12,7 @@ _NOT_FOR_ENTITIES = re.compile(r"[^a-z0-9_]")
 LONGEST_TOPIC = 65_535
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Topics:
     """The topics under one base topic; an empty discovery prefix switches discovery off."""
 

@@ -1,13 +1,14 @@
 """The places of values in a chart, and SVG elements."""
 
-from dataclasses import dataclass
 from html import escape
+
+from esquirell.domain.record import record
 
 # The approximate width of letters of 12 px.
 LETTER, BOLD_LETTER = 7.0, 7.8
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Box:
     """Where values are drawn: a rectangle, and the values at its lower and upper edge."""
 

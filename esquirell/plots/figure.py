@@ -6,6 +6,7 @@ from itertools import pairwise
 from math import ceil
 from typing import Literal
 
+from esquirell.domain.record import record
 from esquirell.plots.axes import Axis
 from esquirell.plots.words import Words
 
@@ -40,7 +41,7 @@ class Point:
         self.estimated = self.estimated or other.estimated
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Series:
     """One quantity of one meter, by the numbers of its steps; one without a value is absent.
 
@@ -91,7 +92,7 @@ class Series:
         return found
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Figure:
     """A chart: its series share an axis and a unit.
 

@@ -1,9 +1,10 @@
 """Building figures from rows: which series there are, and their value in each step."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from esquirell.domain.periods import Calendar
+from esquirell.domain.record import record
 from esquirell.domain.statistic import EXTREMES, is_energy, quantity_of
 from esquirell.plots.axes import Axis, Frame, Periods
 from esquirell.plots.figure import Figure, Point, Series
@@ -32,7 +33,7 @@ def _likely(names: Sequence[str], columns: Columns) -> list[str]:
     return total or [key for key in keys if quantity_of(key).key in wanted]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Choice:
     """What to draw: the quantity keys of each meter, and the name of each series.
 

@@ -1,11 +1,11 @@
 """Labels of times below a chart: which, and how, from minutes to years."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
 
 from esquirell.domain.periods import Period
+from esquirell.domain.record import record
 from esquirell.plots.words import Words
 
 DAY_S = 86_400
@@ -14,7 +14,7 @@ GAP = 2
 _MONDAY = 0
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Label:
     """A label below a place: `at` is a fraction of the width, `below` the line under it.
 
@@ -26,7 +26,7 @@ class Label:
     below: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Level:
     """Which times get a label, and its text."""
 

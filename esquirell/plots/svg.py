@@ -4,11 +4,12 @@ Colours are classes, so that a page sets them in its own style sheet; a file bri
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from html import escape
 from importlib.resources import files
 from math import ceil
 
+from esquirell.domain.record import record
 from esquirell.plots import shapes
 from esquirell.plots.axes import marks
 from esquirell.plots.box import Box, cut, px, text
@@ -75,7 +76,7 @@ def _picture(figure: Figure, words: Words, width: int, name: str) -> "_Picture":
     return _Picture(shown, words, width, name, legend, scale)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class _Picture:
     """One picture while it is drawn."""
 

@@ -1,9 +1,9 @@
 """The words in a chart, in one language; English by default."""
 
-from dataclasses import dataclass
 from datetime import datetime
 
 from esquirell.domain.periods import Period
+from esquirell.domain.record import record
 
 MINUS = "\N{MINUS SIGN}"
 RANGE = "\N{EN DASH}"
@@ -11,7 +11,7 @@ _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct",
 _WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Words:
     """The words of a language, and how it writes numbers and dates; weeks begin on Monday."""
 

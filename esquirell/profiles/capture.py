@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -14,12 +14,13 @@ from esquirell.domain.inference import specified
 from esquirell.domain.meter import Meter
 from esquirell.domain.plausibility import complaints
 from esquirell.domain.profile import Profile
+from esquirell.domain.record import record
 from esquirell.profiles.choice import choose
 from esquirell.profiles.chosen import Choice, Identity
 from esquirell.profiles.library import own, shipped
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Trial:
     """The meaning of a captured answer: the chosen profile and the decoded values."""
 

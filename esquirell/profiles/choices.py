@@ -3,7 +3,7 @@
 import logging
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -14,6 +14,7 @@ from esquirell.domain.evidence import weigh
 from esquirell.domain.growth import Growth
 from esquirell.domain.meter import Meter
 from esquirell.domain.profile import Profile
+from esquirell.domain.record import record
 from esquirell.profiles.chosen import UNKNOWN, Choice
 from esquirell.profiles.library import find, own_usable, shipped
 from esquirell.profiles.memory import Memory, NullMemory, Remembered
@@ -36,7 +37,7 @@ _MOVED = 20
 _WHOLE = 0.8
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Change:
     """What a better understood profile changes in a meter's published keys."""
 
@@ -59,7 +60,7 @@ def _announce_nothing(meter: Meter, change: Change) -> None:
     """Announce nothing: for one-off queries."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class _MeterChoice:
     """What was chosen for a meter as it is configured, and all that it ever sent, latest last.
 

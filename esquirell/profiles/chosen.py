@@ -3,10 +3,11 @@
 Apart from choosing: what recognises a product is not loaded where profiles are configured.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING
 
 from esquirell.domain.profile import Profile
+from esquirell.domain.record import record
 
 if TYPE_CHECKING:
     from esquirell.domain.inference import Specified
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 UNKNOWN = Profile(name="unknown", title="Unknown product", datapoints={})
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Identity:
     """What is known of a product before it answers; all of it may be missing."""
 
@@ -24,7 +25,7 @@ class Identity:
     described: "tuple[Specified, ...]" = ()
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Choice:
     """The profile that was chosen, and what is to be said of it, one sentence each.
 

@@ -2,13 +2,13 @@
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from esquirell.domain.decoding import Decoded, decode
 from esquirell.domain.evidence import weigh
 from esquirell.domain.recognition import ExaminedCandidate, Recognised
+from esquirell.domain.record import record
 from esquirell.profiles.capture import answer_of, identity_of
 from esquirell.profiles.choice import choose
 from esquirell.profiles.chosen import UNKNOWN, Choice, Identity
@@ -17,7 +17,7 @@ from esquirell.profiles.library import own, shipped
 _MOST_REFUSED = 5
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Explained:
     """One datapoint: its meaning, who proposed it, what supports and what contradicts it."""
 
@@ -30,7 +30,7 @@ class Explained:
     refused: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Explanation:
     """How the profile of an answer was found, and each of its datapoints.
 

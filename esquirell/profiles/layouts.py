@@ -6,16 +6,16 @@ it.
 
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any
 
 from esquirell.domain.inference import Specified
+from esquirell.domain.record import record
 
 _FILE = "layouts.json"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Layout:
     """The datapoints that some products share, and the ids of those products."""
 

@@ -4,7 +4,6 @@ import hashlib
 import json
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -12,11 +11,12 @@ from pydantic import TypeAdapter, ValidationError
 
 from esquirell import whole_file
 from esquirell.domain.profile import Profile
+from esquirell.domain.record import record
 
 _LARGEST = 1024 * 1024
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Remembered:
     """A profile that was guessed for a device, its open datapoints, and everything it ever sent."""
 

@@ -1,7 +1,6 @@
 """What the bridge publishes about the service and its meters."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
 
@@ -10,6 +9,7 @@ from esquirell.domain.errors import ConfigError
 from esquirell.domain.meter import Meter
 from esquirell.domain.profile import Profile
 from esquirell.domain.reading import MeterStatus
+from esquirell.domain.record import record
 from esquirell.domain.schedule import Schedule
 from esquirell.mqtt.discovery import About, MeterInfo
 from esquirell.profiles import Choices
@@ -48,7 +48,7 @@ class BridgeInfoCache:
         return self._info
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class MeterInfoSource:
     """The source of the facts in a meter's announcement, at one moment."""
 

@@ -3,12 +3,12 @@
 import socket
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from esquirell.domain.errors import UnavailableError
 from esquirell.domain.process import Process
 from esquirell.domain.reading import iso
+from esquirell.domain.record import record
 from esquirell.runtime.mqtt import Mqtt
 from esquirell.runtime.polling import Polling
 from esquirell.runtime.upkeep import StatePlace
@@ -23,7 +23,7 @@ INTERVALS = 2
 MOST_LATE_S = 20.0
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ProcessRoles:
     """What the daemon knows about this process.
 

@@ -11,6 +11,7 @@ from typing import Any
 from esquirell.domain.clock import Clock
 from esquirell.domain.errors import ConfigError, HomeAssistantError
 from esquirell.domain.long_term import HOUR, KeptStatistic, Row, Shift, Step, Write, whole_hour
+from esquirell.domain.record import record
 from esquirell.services.backfill_plan import Plan, plan_averages
 from esquirell.services.backfill_ports import (
     Journal,
@@ -72,7 +73,7 @@ def silent(_name: str, _done: int, _whole: int) -> None:
     """Show no progress."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class BackfillOptions:
     """What a backfill is asked for: the meters, the span, and whether only to look."""
 

@@ -16,6 +16,7 @@ from datetime import datetime
 from typing import Literal, NamedTuple
 
 from esquirell.domain.long_term import HOUR, Row, Shift, Write, hours_between
+from esquirell.domain.record import record
 
 # Home Assistant samples later than we do: smaller differences come from that.
 TOLERANCE = 0.05
@@ -32,7 +33,7 @@ REASONS: dict[Reason, str] = {
 Span = tuple[datetime, datetime]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Counted:
     """A counter at the end of an hour.
 
@@ -45,7 +46,7 @@ class Counted:
     last_reset: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class OurCounter:
     """Our hours of one counter.
 

@@ -2,14 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
 from esquirell.domain.long_term import KeptStatistic, Row, Shift, Step
+from esquirell.domain.record import record
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Sensor:
     """A sensor of ours in Home Assistant: a quantity key of a meter, or one of its costs.
 

@@ -5,7 +5,7 @@ domain/answers.py, a method of Handlers, and an entry here.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -15,6 +15,7 @@ from esquirell.domain import answers, requests
 from esquirell.domain.command import Source
 from esquirell.domain.errors import CommandError
 from esquirell.domain.payload import sentence
+from esquirell.domain.record import record
 from esquirell.domain.requests import NAME_LIMIT, Payload
 from esquirell.domain.secrets import secret_fields
 from esquirell.services.handlers import Data, Handlers, Work
@@ -28,7 +29,7 @@ NOT_MQTT: frozenset[Source] = ANYWHERE - {"mqtt"}
 MQTT_ONLY: frozenset[Source] = frozenset({"mqtt"})
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class _Named(Generic[P]):
     """A command: its name, its payload, where it may come from.
 
@@ -52,7 +53,7 @@ class _Named(Generic[P]):
         return secret_fields(self.payload)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Query(_Named[P]):
     """A command that only looks: it is answered at once, and not recorded."""
 
@@ -60,7 +61,7 @@ class Query(_Named[P]):
     answer: type[BaseModel]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Change(_Named[P]):
     """A command that changes something: it is recorded, and answered at once."""
 
@@ -68,7 +69,7 @@ class Change(_Named[P]):
     answer: type[BaseModel]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Job(_Named[P]):
     """A command that a worker carries out: it is recorded, accepted, and answered when it ends.
 

@@ -5,7 +5,6 @@ of all hours of a period that have the same price; only the sums are multiplied.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal, Protocol, get_args
 
@@ -23,6 +22,7 @@ from esquirell.domain.cost import (
 from esquirell.domain.errors import CommandError, ConfigError
 from esquirell.domain.periods import Calendar
 from esquirell.domain.reading import iso
+from esquirell.domain.record import record
 from esquirell.domain.tariff import Tariff
 
 CostPeriod = Literal["hour", "day", "month", "year"]
@@ -71,7 +71,7 @@ class Contracts(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class CostQuery:
     """Whose costs to compute: of periods that begin in a span, and of the one it begins in.
 
@@ -85,7 +85,7 @@ class CostQuery:
     tariff: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class CostRow:
     """What a period cost for one meter."""
 
@@ -233,7 +233,7 @@ class Costs:
         return [name for name in self._contracts().meter_names if self.tariff_of(name) == tariff]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class _Contract:
     """A tariff with its prices; `payer` is the meter with which the fees are shown, None: all."""
 

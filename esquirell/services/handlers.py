@@ -1,11 +1,11 @@
 """What each command does, a method each; `command_table` says which command calls which."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from esquirell.domain.command import Source
 from esquirell.domain.errors import CommandError
+from esquirell.domain.record import record
 from esquirell.domain.requests import (
     Backfill,
     LogLevel,
@@ -37,7 +37,7 @@ TEST_TASK = TASK_PREFIX + "test_meter"
 Data = Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Work:
     """The task that does a job, and its arguments; `schedule` if it is a run of one."""
 
@@ -46,7 +46,7 @@ class Work:
     schedule: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Handlers:
     """The work behind the commands; `source` says where the one at hand came from.
 

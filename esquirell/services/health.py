@@ -1,7 +1,7 @@
 """How the whole is doing: what `bridge/health` publishes and `esquirell health` judges."""
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -10,6 +10,7 @@ from esquirell.domain.errors import EsquirellError, UnavailableError
 from esquirell.domain.meter import Meter, worker_of
 from esquirell.domain.process import Process
 from esquirell.domain.reading import FAILURES_TO_OFFLINE, MeterStatus, iso
+from esquirell.domain.record import record
 from esquirell.domain.schedule import Schedule
 from esquirell.services.ports import Presence, Queues, ReadingStore
 from esquirell.services.schedules import pace_of
@@ -24,7 +25,7 @@ MOST_PROBLEMS = 10
 MOST_OF_ONE = 2
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class LocalFacts:
     """What only the process that reports knows: readings that wait, its connection, itself.
 
@@ -36,7 +37,7 @@ class LocalFacts:
     process: Callable[[], Process] = lambda: Process("", (), "")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Configured:
     """What is to be read, and how often; `schedules` may raise UnavailableError."""
 

@@ -5,7 +5,6 @@ The command line, the page and the API all read it here, so that they agree.
 
 import heapq
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import groupby
 from typing import TYPE_CHECKING, Literal, Protocol, get_args
@@ -16,6 +15,7 @@ from esquirell.domain.nearest import similar
 from esquirell.domain.periods import Calendar, Resolution
 from esquirell.domain.quantity import QUANTITIES, is_quantity_key
 from esquirell.domain.reading import MeterStatus, iso
+from esquirell.domain.record import record
 from esquirell.domain.statistic import (
     PEAK_DEMAND,
     Periods,
@@ -75,7 +75,7 @@ class PeriodHistory(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Query:
     """A query; no meters or no quantities: all of them.
 
@@ -90,7 +90,7 @@ class Query:
     known: Collection[str] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Row:
     """What one meter measured at a moment, or in the period that begins there.
 
@@ -103,7 +103,7 @@ class Row:
     estimated: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Columns:
     """The names of the values of each meter, by its name; `wanted` those asked for, None: all."""
 
@@ -150,7 +150,7 @@ class Columns:
         return shape | dict.fromkeys(self.of.get(row.meter, ())) | dict(row.values)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Found:
     """What was found: the columns, the span from the first period on, the rows as a stream."""
 

@@ -4,7 +4,7 @@ import ipaddress
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -16,6 +16,7 @@ from esquirell.domain.errors import CommandError, ConfigError
 from esquirell.domain.meter import CALM_PUBLISH_EVERY_S, Meter
 from esquirell.domain.payload import sentence
 from esquirell.domain.reading import Reading, payload
+from esquirell.domain.record import record
 from esquirell.domain.requests import (
     MeterChange,
     MeterExchange,
@@ -50,7 +51,7 @@ class MeterFiles(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ConfiguredMeters:
     """The meters in force, and the names of those that were added here.
 
@@ -67,7 +68,7 @@ class ConfiguredMeters:
         return {meter.name for meter in self.meters}
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Inventory:
     """Adds, changes, exchanges and removes meters; raises CommandError and what reading raises.
 

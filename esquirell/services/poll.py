@@ -4,7 +4,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from esquirell.domain.clock import Clock
@@ -14,6 +14,7 @@ from esquirell.domain.profile import Profile
 from esquirell.domain.quantity import is_counter
 from esquirell.domain.raw_datapoints import Question, RawDatapoints
 from esquirell.domain.reading import Outcome, Reading
+from esquirell.domain.record import record
 from esquirell.services.delivery import Delivery
 from esquirell.services.ledgers import Ledgers
 from esquirell.services.lines import may_be_held
@@ -33,7 +34,7 @@ LEAST_HOLD_S = 60.0
 _INTERVAL_KNOWN = timedelta(minutes=1)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class PollOptions:
     """How to poll: `join` waits for a read that is under way, `forced` ignores a cool-down.
 

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 from esquirell.domain.errors import EsquirellError, MeterUnreachableError, UnavailableError
 from esquirell.domain.meter import Meter
+from esquirell.domain.record import record
 from esquirell.services.ports import CheckCancelled, Relay
 
 log = logging.getLogger(__name__)
@@ -49,7 +50,7 @@ class Ownership(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Batch:
     """The meters that one worker was asked to read, and the ticket of its answer."""
 

@@ -6,7 +6,6 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -14,6 +13,7 @@ from esquirell.domain.clock import Clock
 from esquirell.domain.meter import Meter
 from esquirell.domain.raw_datapoints import RawDatapoints
 from esquirell.domain.reading import Outcome, Reading
+from esquirell.domain.record import record
 from esquirell.services.delivery import Delivery
 from esquirell.services.ledgers import Ledgers
 from esquirell.services.ports import Publisher
@@ -28,7 +28,7 @@ STORE_REST_S = 60.0
 LOOK_UP_S = 10.0
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class _Pending:
     """The last reading of a meter that was reported and not stored, in its period."""
 

@@ -6,18 +6,18 @@ Each is a TOML file with the keys of one `[[meters]]` table, readable by its own
 import os
 import tomllib
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from esquirell.domain.errors import ConfigError
 from esquirell.domain.meter import Meter
+from esquirell.domain.record import record
 from esquirell.settings.layers import Table, prepare_table
 from esquirell.settings.origins import Origins
 from esquirell.settings.state_files import METERS
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Edit:
     """A change to try before it is written: a meter's table, or None to remove the meter."""
 

@@ -6,7 +6,6 @@ Its `snapshot.json` and `tuya-raw.json` are read as well, and what else is a lis
 import ipaddress
 import json
 from collections.abc import Container, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, get_args
 
@@ -16,6 +15,7 @@ from esquirell.domain.device import Device
 from esquirell.domain.errors import ConfigError
 from esquirell.domain.inference import infer, specified
 from esquirell.domain.meter import LOCAL_KEY_LENGTH, Meter, ProtocolVersion
+from esquirell.domain.record import record
 from esquirell.profiles import shipped
 from esquirell.settings.slugs import unique_slug
 
@@ -53,7 +53,7 @@ class DeviceList(NamedTuple):
     left_out: tuple[SkippedDevice, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ListedMeter:
     """A metering device from a list: as a meter, with what else the list says about it."""
 

@@ -8,12 +8,12 @@ import json
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 from esquirell.domain.errors import ConfigError
 from esquirell.domain.nearest import nearest
+from esquirell.domain.record import record
 from esquirell.settings.files import CONFIG_VARIABLE
 from esquirell.settings.keys import LISTS, SECTIONS, Model, known_keys, takes_container
 from esquirell.settings.layers import Table, cover, prepare, prepare_table
@@ -31,7 +31,7 @@ Json = TypeVar("Json")
 _ITEM = re.compile(rf"({'|'.join(LISTS)})__(.+)__([a-z][a-z_]*)")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Assignment:
     """One key set by a variable; `label` names the variable, and the key within its JSON."""
 

@@ -4,11 +4,11 @@ import os
 import stat
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from esquirell.domain.errors import ConfigError
+from esquirell.domain.record import record
 
 CONFIG_VARIABLE = "ESQUIRELL_CONFIG"
 SEARCHED = (
@@ -18,7 +18,7 @@ SEARCHED = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ConfigFile:
     """A configuration file as it was read, and whether other users can read it too.
 

@@ -6,11 +6,11 @@ are put over the configuration file, and what is usual in an app is put under it
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from esquirell.domain.errors import ConfigError
+from esquirell.domain.record import record
 from esquirell.settings.environment import Assignment
 from esquirell.settings.layers import Table
 
@@ -45,7 +45,7 @@ OPTIONS: Mapping[str, tuple[str, str]] = {
 _CHOOSE_BROKER = frozenset({"host", "username", "password", "password_file"})
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class App:
     """What Home Assistant says: the options that are set, and its broker, None without one."""
 

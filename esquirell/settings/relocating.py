@@ -4,13 +4,13 @@ Not re-exported by the package, like `writing`: it loads tomlkit.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 import tomlkit
 from pydantic import BaseModel
 
 from esquirell.domain.errors import ConfigError
+from esquirell.domain.record import record
 from esquirell.domain.secrets import secret_fields
 from esquirell.settings import secret_files
 from esquirell.settings.keys import LISTS, SECTIONS, path_keys
@@ -21,7 +21,7 @@ from esquirell.settings.origins import Origins
 from esquirell.settings.urls import split_password
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Relocated:
     """A configuration with its secrets and other files separated from it.
 

@@ -6,7 +6,6 @@ Not re-exported by the package: only the command line writes, and a service need
 import os
 import stat
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ from tomlkit.items import AoT, Table
 
 from esquirell.domain.errors import ConfigError
 from esquirell.domain.meter import Meter
+from esquirell.domain.record import record
 from esquirell.settings import private_files
 from esquirell.settings.model import MqttSettings, RedisSettings, WebSettings
 
@@ -48,7 +48,7 @@ _PAGE_COMMENTS = {"address": 'the whole network can open the page; "127.0.0.1": 
 _PASSWORD_FILE = "mqtt-password"  # noqa: S105 - the name of a file
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Answers:
     """The user's answers; what is None the file leaves out, such as what the environment sets."""
 
@@ -147,7 +147,7 @@ def _line(secret: str) -> str:
     return f"{secret}\n"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Update:
     """New values for a meter; None leaves the old one."""
 

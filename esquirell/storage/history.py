@@ -2,7 +2,6 @@
 
 import heapq
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +9,7 @@ from sqlalchemy import Column, ColumnElement, func, select
 from sqlalchemy.engine import Row
 
 from esquirell.domain.reading import MeterStatus, Reading
+from esquirell.domain.record import record
 from esquirell.storage import meters
 from esquirell.storage.database import Database
 from esquirell.storage.postgres import BINARY
@@ -50,7 +50,7 @@ _LEAST_PAGE = 20
 _LEAST = timedelta(milliseconds=1)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Span:
     """What to stream: from `since` until just before `until`, in the given shape."""
 
@@ -179,7 +179,7 @@ def _all(pages: "_Pages") -> Iterator[Sequence[Row[Any]]]:
         rows = pages.after(rows[-1])
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class _Pages:
     """The rows of one meter, each page found by seeking in the index."""
 

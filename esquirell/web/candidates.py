@@ -7,8 +7,10 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any
+
+from esquirell.domain.record import record
 
 KEEP_S = 1800.0
 # Browsers that have some; of each this many devices.
@@ -16,7 +18,7 @@ BROWSERS = 16
 DEVICES = 500
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Candidate:
     """What is known of a device: the fields of a meter, its key among them.
 

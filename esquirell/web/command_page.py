@@ -3,12 +3,12 @@
 import asyncio
 import re
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from esquirell.domain.command import Answer, CommandRecord, Request
 from esquirell.domain.errors import CommandError
 from esquirell.domain.payload import parse_json
+from esquirell.domain.record import record
 from esquirell.web.handler import Handler, status_of
 from esquirell.web.json_text import fingerprint
 from esquirell.web.site import Lane
@@ -19,7 +19,7 @@ _WHOLE = re.compile(r"[0-9]{1,9}")
 Result = TypeVar("Result")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class SubmittedCommand:
     """A command that was just given on a page, at a place of it, and its first answer."""
 

@@ -2,12 +2,12 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from datetime import date as calendar_date
 from zoneinfo import ZoneInfo
 
 from esquirell.domain.quantity import PHASES, QUANTITIES, is_quantity_key, split_key
+from esquirell.domain.record import record
 from esquirell.domain.statistic import EXTREMES, PEAK_DEMAND, quantity_of
 from esquirell.web.texts import DEFAULT, Texts, texts_of
 
@@ -21,7 +21,7 @@ _KILO = 10_000
 _SIGNS = {"EUR": "€", "USD": "$", "GBP": "£", "JPY": "¥", "PLN": "zł", "CZK": "Kč"}
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Part:
     """A column of a grid: the whole device, a phase or a channel."""
 
@@ -29,7 +29,7 @@ class Part:
     title: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Row:
     """A row of a grid: a quantity, its unit, and the quantity keys by their suffixes."""
 
@@ -38,7 +38,7 @@ class Row:
     keys: Mapping[str, str]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Grid:
     """Quantity keys as a table: energies first, a column per phase or channel."""
 

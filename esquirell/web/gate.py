@@ -3,12 +3,12 @@
 import ipaddress
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from tornado.httputil import HTTPServerRequest
 from tornado.web import HTTPError
 
 from esquirell.daemon.visitors import KnownHosts
+from esquirell.domain.record import record
 from esquirell.settings import WebSettings
 
 # Home Assistant's Supervisor, which has asked for the user's login before it passes a request on.
@@ -17,7 +17,7 @@ _INGRESS_PATH = re.compile(r"(/[A-Za-z0-9_-]+)+")
 _MISDIRECTED = 421
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Visit:
     """One request: the browser's address, whether TLS protects it, and what links begin with."""
 

@@ -1,13 +1,14 @@
 """What the page shows of the past: pictures, tables with sums, what some meters don't explain."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import cached_property
 from itertools import chain
 
 from esquirell.domain.periods import Calendar
 from esquirell.domain.quantity import QUANTITIES, total_of
+from esquirell.domain.record import record
 from esquirell.domain.statistic import is_energy
 from esquirell.plots.axes import Frame, Periods
 from esquirell.plots.figure import Figure, Point, Series
@@ -41,7 +42,7 @@ _COST_PERIODS: Mapping[View, CostPeriod] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Part:
     """A part of the page: a title, a picture, its table, and what is to be known about it."""
 

@@ -1,8 +1,8 @@
 """A list of meters as somebody wants it: some of them, in an order."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
+from esquirell.domain.record import record
 from esquirell.web.overview import MeterSnapshot
 
 # From so many meters on, a list can be narrowed.
@@ -19,7 +19,7 @@ _ORDERS: dict[str, _Key] = {
 ORDERS = tuple(_ORDERS)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Narrowed:
     """Which meters are shown: those with a text in what is known of them, those of an area.
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import Literal
@@ -11,6 +11,7 @@ from esquirell.domain.errors import UnavailableError
 from esquirell.domain.meter import Meter
 from esquirell.domain.quantity import total_of
 from esquirell.domain.reading import MeterStatus, Reading
+from esquirell.domain.record import record
 from esquirell.runtime.root import Runtime
 from esquirell.services.schedules import pace_of
 from esquirell.web.live import AHEAD, CURVE, LOOK_AGAIN, Live
@@ -26,7 +27,7 @@ _POWERS = ("active_power", "active_power_a", "active_power_b", "active_power_c")
 State = Literal["online", "offline", "waiting", "off"]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class MeterSnapshot:
     """One meter at one moment."""
 
@@ -61,7 +62,7 @@ class MeterSnapshot:
         return self.reading.measured_at if self.reading else self.status.last_success
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class House:
     """All meters; `trouble` says what is missing because the database is unreachable.
 

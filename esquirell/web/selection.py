@@ -2,12 +2,13 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date
 from urllib.parse import urlencode
 
 from esquirell.domain.meter import Meter
 from esquirell.domain.quantity import QUANTITIES, split_key
+from esquirell.domain.record import record
 from esquirell.domain.statistic import is_energy
 from esquirell.plots.figure import MOST
 from esquirell.services.history import View
@@ -23,7 +24,7 @@ _COARSE: tuple[View, ...] = ("day", "hour")
 Arguments = Callable[[str], Sequence[str]]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class RecordedMeters:
     """The meters there are, and the quantity keys that each has ever had, by its name."""
 
@@ -83,7 +84,7 @@ def _quantity_of(key: str) -> str:
         return ""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Selection:
     """What is asked for: energy, costs or a quantity, of which meters, when, divided into what.
 

@@ -4,7 +4,6 @@ import asyncio
 import re
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.resources import files
 from typing import Any, Literal, get_args
@@ -16,6 +15,7 @@ from tornado.web import Application, RequestHandler, StaticFileHandler
 
 from esquirell.daemon.garbage import give_back
 from esquirell.daemon.visitors import WrongAttempts
+from esquirell.domain.record import record
 from esquirell.runtime.root import Runtime
 from esquirell.web.backlog import StatisticsBacklog
 from esquirell.web.candidates import Candidates
@@ -103,7 +103,7 @@ class Shared:
         self.backlog = StatisticsBacklog(runtime, beside)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Routes:
     """Which handler answers which address, the others, what is too large; what sends files.
 

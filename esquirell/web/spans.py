@@ -1,10 +1,10 @@
 """The spans of time that people turn over on the page: a day, a year, from one day to another."""
 
-from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from typing import Literal, get_args
 from zoneinfo import ZoneInfo
 
+from esquirell.domain.record import record
 from esquirell.services.history import View
 
 Length = Literal["day", "week", "month", "year", "all", "range"]
@@ -42,7 +42,7 @@ _WEEK = timedelta(days=7)
 _YEAR_OF_WEEKS = timedelta(days=364)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Span:
     """A span of whole local days: from `first` until just before `end`."""
 

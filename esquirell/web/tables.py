@@ -1,9 +1,9 @@
 """Tables of what a picture shows, with sums."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 
 from esquirell.domain.cost import Cost, add_up
+from esquirell.domain.record import record
 from esquirell.plots.axes import Periods
 from esquirell.plots.figure import Figure, Series
 from esquirell.plots.words import Words
@@ -17,7 +17,7 @@ _MOST_ROWS = 400
 _PARTS = ("min", "mean", "max")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Line:
     """A row of a table: its title, its cells, and whether it is estimated."""
 
@@ -26,7 +26,7 @@ class Line:
     estimated: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Table:
     """A table; the last line sums the others up, and is shown above the picture if it `leads`."""
 

@@ -9,7 +9,7 @@ import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor, Future, wait
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
@@ -18,6 +18,7 @@ from esquirell.domain.errors import EsquirellError
 from esquirell.domain.periods import Calendar
 from esquirell.domain.quantity import total_of
 from esquirell.domain.reading import Reading
+from esquirell.domain.record import record
 from esquirell.domain.statistic import Periods
 from esquirell.runtime.root import Runtime
 from esquirell.services.costs import CostQuery
@@ -29,7 +30,7 @@ WORKED_UP_EVERY = timedelta(minutes=1)
 ENERGIES = ("energy_import", "energy_export", "energy_generated")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Today:
     """The energies of the day so far, in kWh, and what they cost; None where it is not known."""
 
@@ -40,7 +41,7 @@ class Today:
     currency: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Base:
     """What a day had brought when the counters stood at `sums` (kWh), and what a kWh costs now."""
 

@@ -7,12 +7,13 @@ import hashlib
 import json
 import secrets
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 
 from esquirell.domain.errors import CommandError, ConfigError
 from esquirell.domain.reading import iso
+from esquirell.domain.record import record
 from esquirell.settings import private_files
 from esquirell.settings.state_files import PAGE_TOKENS
 
@@ -22,7 +23,7 @@ LONGEST_NAME = 64
 MOST = 100
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Token:
     """What is kept of a token: SHA-256 of its random text, and what it may do."""
 

@@ -1,7 +1,9 @@
 """The result of one check, and those of many meters in a few lines."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
+
+from esquirell.domain.record import record
 
 # Up to this many meters, each good finding gets its own line.
 FEW = 5
@@ -9,7 +11,7 @@ NAMED = 5
 PREFIX = "meter "
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Finding:
     """The result of `check`, with a remedy where there is something to do.
 

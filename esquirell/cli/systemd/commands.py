@@ -3,7 +3,6 @@
 import os
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from esquirell.cli.systemd import environment, installing
 from esquirell.cli.systemd.layout import CONFIGURATION, Layout, Releases, for_root
 from esquirell.cli.systemd.machine import ALL_IN_ONE, APART, UNITS, Machine
 from esquirell.domain.errors import ConfigError, EsquirellError
+from esquirell.domain.record import record
 from esquirell.settings import load
 from esquirell.settings.files import SEARCHED
 
@@ -134,7 +134,7 @@ def _quiet(_: str) -> None:
     """Print nothing: only the data were requested."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class State:
     """The state of the service on this machine; `units` by name, only existing ones."""
 

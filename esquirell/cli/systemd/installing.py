@@ -3,13 +3,13 @@
 import os
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 from esquirell.cli.systemd import environment
 from esquirell.cli.systemd.layout import PROGRAM, STATE, Layout, Releases, remove
 from esquirell.cli.systemd.machine import ALL_IN_ONE, APART, FLOWER, UNITS, Machine
 from esquirell.domain.errors import ConfigError
+from esquirell.domain.record import record
 from esquirell.settings import load, private_files
 from esquirell.settings.relocating import Relocated, relocate
 
@@ -18,7 +18,7 @@ OPEN, CLOSED = 0o644, 0o600
 Tell = Callable[[str], None]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Installation:
     """What to install: a unit (None: as before) and a configuration to take over.
 

@@ -3,10 +3,10 @@
 import shlex
 import shutil
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 
 from esquirell.domain.errors import EsquirellError
+from esquirell.domain.record import record
 
 PACKAGE = Path(__file__).parents[2]
 SHIPPED = PACKAGE / "systemd"
@@ -26,7 +26,7 @@ def for_root(*arguments: str) -> str:
     return shlex.join(["sudo", *command, *arguments])
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Layout:
     """The paths below a root: `/`, or the folder of another system that is being prepared."""
 

@@ -4,13 +4,12 @@ The layouts are those that Tuya's products send over the LAN, as base64 or hex t
 that the cloud makes of some of them. Nothing here raises anything but DecodeError.
 """
 
-from dataclasses import dataclass
-
 from esquirell.domain.errors import DecodeError
 from esquirell.domain.frames import text
 from esquirell.domain.frames.codecs import CODECS, codec_of
 from esquirell.domain.frames.octets import octets
 from esquirell.domain.frames.phase import Fields, misread_v02
+from esquirell.domain.record import record
 
 _HEX_CODE = "phase_s"
 MISREAD = (
@@ -20,7 +19,7 @@ MISREAD = (
 AMBIGUOUS = "its sign can be read in several ways, so the power is left out"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Hint:
     """What is known of the datapoint that a frame came in."""
 
@@ -28,7 +27,10 @@ class Hint:
     inverter: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+NO_HINT = Hint()
+
+
+@record
 class Unpacked:
     """What a frame holds, by quantity (and phase, where it holds several), and what to say of it.
 
@@ -39,7 +41,7 @@ class Unpacked:
     note: str = ""
 
 
-def unpack(name: str, raw: object, hint: Hint = Hint()) -> Unpacked:
+def unpack(name: str, raw: object, hint: Hint = NO_HINT) -> Unpacked:
     """Unpack a frame by the name of its codec, or by `auto`. Raises DecodeError."""
     if raw in ("", None):
         return Unpacked({})

@@ -2,13 +2,13 @@
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
 from esquirell.domain.errors import DecodeError
 from esquirell.domain.frames import phase
 from esquirell.domain.frames.octets import number, signed_little
 from esquirell.domain.frames.phase import Fields
 from esquirell.domain.plausibility import closest
+from esquirell.domain.record import record
 
 _CIRCUITS = 16
 _VIP = ("voltage", "current", "active_power")
@@ -113,7 +113,7 @@ def _each() -> enumerate[str]:
     return enumerate(_ABC)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Codec:
     """How to unpack a frame of one of `lengths` bytes; `holds` names its quantities."""
 

@@ -2,11 +2,11 @@
 
 import re
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 
 from esquirell.domain.inference import words
 from esquirell.domain.inference.specification import Specified
 from esquirell.domain.inference.units import Dimension, Unit, unit_of
+from esquirell.domain.record import record
 
 _FRAME_WORDS = frozenset(["phase", "dc", "ac", "data"])
 _FRAME_KINDS = ("raw", "json")
@@ -57,7 +57,7 @@ _COUNTED = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Meaning:
     """A quantity and its suffix; `sure` is False where the code is unusual."""
 

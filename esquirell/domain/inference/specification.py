@@ -2,12 +2,13 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import IntEnum
 from typing import Any
 
 from esquirell.domain.frames.text import looks_like_json
 from esquirell.domain.numbers import whole
+from esquirell.domain.record import record
 
 _HIGHEST_SCALE = 9
 _TOTAL = "_total"
@@ -21,7 +22,7 @@ _BEYOND = 1.3
 _FAR_BEYOND = 100
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Specified:
     """What the maker says of one datapoint; `name` is its DP id, or its code where that is all.
 

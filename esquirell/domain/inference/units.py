@@ -6,8 +6,9 @@ The spellings are those of 10,000 product schemas: 26 of the kilowatt-hour alone
 import re
 import unicodedata
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Literal
+
+from esquirell.domain.record import record
 
 Dimension = Literal[
     "energy", "power", "reactive", "apparent", "voltage", "current", "frequency", "temperature",
@@ -15,7 +16,7 @@ Dimension = Literal[
 ]  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Unit:
     """What a unit measures, and its size in the canonical one (V, A, W, var, kWh, Hz, °C)."""
 

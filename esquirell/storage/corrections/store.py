@@ -5,7 +5,7 @@ Statistics follow by themselves: those around the readings are dropped and recal
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -18,6 +18,7 @@ from esquirell.domain.counters import Counter, anew, handed_over
 from esquirell.domain.errors import CommandError, EsquirellError
 from esquirell.domain.judgement import ESTIMATED, INCREMENTS
 from esquirell.domain.periods import Calendar
+from esquirell.domain.record import record
 from esquirell.storage import meters
 from esquirell.storage.corrections import undo_log
 from esquirell.storage.corrections.span import NO_SHIFT, StoredSpan
@@ -146,7 +147,7 @@ class Corrections:
             yield connection, found[meter]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Offsets:
     """Counters that get another offset: `before` is the stored ledger."""
 

@@ -1,7 +1,6 @@
 """Rows from before a correction, kept as JSON beside their tables, page by page."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any
@@ -10,6 +9,7 @@ from sqlalchemy import Table, delete, func, insert, select
 from sqlalchemy.engine import Connection
 
 from esquirell.domain.correction import What
+from esquirell.domain.record import record
 from esquirell.storage.tables import corrected, correction
 
 PAGE = 1000
@@ -18,7 +18,7 @@ _MOMENTS = ("measured_at", "start")
 Rows = list[dict[str, Any]]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class StoredCorrection:
     """A correction: its number, its kind, and by how much it shifted."""
 

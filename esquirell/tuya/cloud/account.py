@@ -5,7 +5,6 @@ import json
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -13,9 +12,10 @@ from typing import Any
 from pydantic import SecretStr
 
 from esquirell.domain.errors import MeterUnreachableError
+from esquirell.domain.record import record
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Account:
     """Who asks, and where: `url` wins over `region`; a limit of 0 is none."""
 
@@ -27,7 +27,7 @@ class Account:
     per_month: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class RequestCount:
     """The requests of the present day and month, in UTC."""
 

@@ -9,11 +9,11 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any, Self, get_args
 
 from esquirell.domain.errors import UnavailableError
 from esquirell.domain.meter import ProtocolVersion
+from esquirell.domain.record import record
 from esquirell.tuya.tinytuya_import import (
     PREFIX_6699_VALUE,
     REQ_DEVINFO,
@@ -27,7 +27,7 @@ _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _PRODUCT = re.compile(r"[A-Za-z0-9_-]{0,64}")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Announcement:
     """A device that was heard; `protocol` and `product_id` are empty where it does not say."""
 
@@ -104,7 +104,7 @@ LOOK_S = 0.2
 LONGEST_PACKET = 4096
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Ports:
     """The UDP ports: 3.1 in clear, later ones encrypted, and 3.5 to those who ask."""
 
@@ -118,13 +118,16 @@ class Ports:
         return (self.plain, self.encrypted, self.app)
 
 
+PORTS = Ports()
+
+
 class Listener:
     """Hears devices; several listeners, also of other programs, may share the ports.
 
     `blocked` says of each port that can't be listened on why not.
     """
 
-    def __init__(self, ports: Ports = Ports(), everyone: str = EVERYONE) -> None:
+    def __init__(self, ports: Ports = PORTS, everyone: str = EVERYONE) -> None:
         self.ports = ports
         self.blocked: dict[int, str] = {}
         self._everyone = everyone

@@ -9,6 +9,7 @@ from typing import Any
 from esquirell.domain.meter import Meter
 from esquirell.domain.numbers import whole
 from esquirell.domain.raw_datapoints import Push, Question, RawDatapoints
+from esquirell.domain.record import record
 from esquirell.tuya.lan.session import Message
 
 KEEP_S = 60.0
@@ -175,7 +176,7 @@ REPEATED_S = 3.0
 REMEMBERED = 32
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Increment:
     """A report of what was added (`value`), over which line and when (monotonic s) it came."""
 

@@ -7,12 +7,13 @@ from typing import Any, Literal, Protocol
 
 from esquirell.domain.meter import Meter
 from esquirell.domain.raw_datapoints import RawDatapoints
+from esquirell.domain.record import record
 from esquirell.tuya.device_files import Addresses
 from esquirell.tuya.discovery.finder import Finder, Learn
 from esquirell.tuya.lan.loop import Loop
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Limits:
     """Bounds of a read, all times in seconds.
 

@@ -3,8 +3,9 @@
 import math
 import random
 from collections.abc import Iterable
-from dataclasses import dataclass
 from itertools import accumulate
+
+from esquirell.domain.record import record
 
 DAY_S = 600.0
 """How long a simulated day takes, in seconds, unless told otherwise."""
@@ -27,7 +28,7 @@ KETTLE_HOURS = (6.4, 7.6, 10.5, 13.0, 15.5, 17.5, 19.0, 21.5)
 EVENING, EVENING_W = (17.0, 22.5), 450
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class _Phase:
     """One phase in one step: W, negative when it feeds in, and tenths of a volt."""
 

@@ -1,11 +1,12 @@
 """History: what was measured and what it cost, turned over day by day or year by year."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from itertools import islice
 from zoneinfo import ZoneInfo
 
+from esquirell.domain.record import record
 from esquirell.web.handler import Handler
 from esquirell.web.history import HistoryView, Part
 from esquirell.web.pictures import live_of, picture, readout_of, style
@@ -19,7 +20,7 @@ MANY = 8
 _POWER = "active_power"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Drawn:
     """A part of the page with its picture, for wide windows and narrow ones, and its read-out.
 
