@@ -64,7 +64,7 @@ properties: install ## thousands of lives of a meter and its computer: no energy
 	PROPERTIES=3000 $(BIN)/pytest -n0 tests/storage/test_no_energy_is_lost.py
 
 .PHONY: bench
-bench: install ## how fast and how small it is, into docs/performance.md; half an hour. BENCH="cost --quick" for less
+bench: install ## how fast and how small it is, into docs/performance.md; half an hour. BENCH="cost --quick" for less, in .cache/benchmarks
 	$(BIN)/python -m benchmarks $(BENCH)
 
 faults: install ## each fault under a running service, for real; an hour. LOOP_S=600: those that come again, for so long

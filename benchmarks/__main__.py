@@ -6,6 +6,7 @@ import os
 import sys
 import sysconfig
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.machine import description
@@ -14,7 +15,8 @@ from benchmarks.programs import ROOT
 from benchmarks.report import Result, page
 from benchmarks.run import FOLDER, Run
 
-OUTPUT = ROOT / "docs" / "performance.md"
+PUBLISHED = ROOT / "docs" / "performance.md"
+PARTIAL = "performance.md"
 HOW = """How fast and how small esquirell is, measured on one machine in one run, side by side with
 a reference loop and two other programs. `python -m benchmarks` wrote this page. Each number says
 how it was got:
@@ -44,8 +46,9 @@ def main() -> int:
     introduction = f"{HOW}\n\n{description(sys.argv[1:])}"
     results = [_measured(run, part) for part in given.parts or _default(quick=given.quick)]
     text = page(introduction, results)
-    given.output.write_text(text, encoding="utf-8")
-    run.say(f"written to {given.output}")
+    output = given.output or default_output(given.parts, quick=given.quick)
+    output.write_text(text, encoding="utf-8")
+    run.say(f"written to {output}")
     print(f"\n{text.partition('## Figures')[2].strip()}")
     figures = [figure for result in results for figure in result.figures]
     return int(any(figure.met is False for figure in figures))
@@ -54,6 +57,11 @@ def main() -> int:
 def _default(*, quick: bool) -> list[str]:
     """Return the parts that are measured when none is named; growth shows only after a while."""
     return [part for part in PARTS if not (quick and part == "growth")]
+
+
+def default_output(parts: Sequence[str], *, quick: bool) -> Path:
+    """Return the page to write: that of the docs has all parts, at full length."""
+    return FOLDER / PARTIAL if parts or quick else PUBLISHED
 
 
 def _measured(run: Run, part: str) -> Result:
@@ -72,7 +80,11 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)}")
     parser.add_argument("--quick", action="store_true", help="fewer and shorter, three minutes")
-    parser.add_argument("--output", type=Path, default=OUTPUT, help="the page to write")
+    parser.add_argument(
+        "--output",
+        type=Path,
+        help=f"the page to write (all parts at full length: {PUBLISHED.name} of the docs)",
+    )
     given = parser.parse_args()
     if unknown := set(given.parts) - set(PARTS):
         parser.error(f"no such part: {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")

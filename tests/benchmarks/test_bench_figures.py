@@ -1,5 +1,6 @@
 import pytest
 
+from benchmarks.__main__ import PUBLISHED, default_output
 from benchmarks.plot import plot
 from benchmarks.report import Figure, Result, figures_table, page, table
 from benchmarks.samples import Sample, per
@@ -65,3 +66,9 @@ def test_a_plot_shows_each_line_at_each_size() -> None:
     assert drawn[-2].split() == ["1", "100", "meters"]
     assert drawn[-1] == "A ours, B other"
     assert sum(line.count("A") for line in drawn[1:-2]) == 2
+
+
+def test_only_a_whole_run_replaces_the_page_of_the_docs() -> None:
+    assert default_output([], quick=False) == PUBLISHED
+    for partial in (default_output(["page"], quick=False), default_output([], quick=True)):
+        assert PUBLISHED.parent not in partial.parents
