@@ -1,4 +1,4 @@
-"""Ledgers readings by what is remembered of their meter."""
+"""Judges readings by what is remembered of their meter."""
 
 import hashlib
 import logging

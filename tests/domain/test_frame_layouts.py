@@ -257,6 +257,12 @@ def test_a_charger_counts_in_the_scale_at_which_its_line_agrees(
     }
 
 
+@pytest.mark.parametrize("unread", [None, "1.9", [19], True])
+def test_a_charger_whose_total_or_temperature_is_no_number_has_its_lines(unread: object) -> None:
+    alone = charger({"L1": [2300, 80, 19]})
+    assert charger({"L1": [2300, 80, 19], "p": unread, "t": unread}) == alone
+
+
 def test_a_current_beyond_a_house_is_read_as_something_else() -> None:
     assert current_and_power(230, 655_350, 100_000) == (655_350, 100_000)
     assert current_and_power(230, 0x0A0000 | 5000, 1100)[0] == 5000

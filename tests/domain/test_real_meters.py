@@ -13,7 +13,9 @@ from support.judge import INPUTS, Inputs, Verdict, judge, judge_left_out, table,
 
 from esquirell.domain.inference import specified
 from esquirell.domain.quantity import split_key
-from esquirell.profiles.capture import try_capture
+from esquirell.profiles.capture import answer_of, identity_of, try_capture
+from esquirell.profiles.choice import choose
+from esquirell.profiles.library import shipped
 
 EVERY = [pytest.param(one, id=one.file) for one in captures()]
 BY_INPUTS = [
@@ -64,6 +66,17 @@ def test_no_value_of_a_product_that_nobody_ever_saw_is_wrong(captured: Captured)
     for one in left_out():
         if one.file == captured.file:
             assert (one.wrong, one.unlisted) == ({}, {})
+
+
+@pytest.mark.parametrize("captured", EVERY)
+def test_what_a_meter_neither_sends_nor_describes_is_not_announced(captured: Captured) -> None:
+    """A plug with its voltage in DP 6 has no phases b and c in DPs 7 and 8."""
+    answer, identity = answer_of(captured.capture), identity_of(captured.capture)
+    chosen = choose(identity, answer, [], list(shipped().values())).profile
+    if chosen.name in shipped():
+        return
+    described = {name for spec in identity.described for name in (spec.name, spec.code)}
+    assert chosen.datapoints.keys() <= answer.keys() | described
 
 
 @pytest.mark.parametrize(("judged", "least"), [(verdicts, LEAST), (left_out, LEAST_UNSEEN)])

@@ -60,22 +60,21 @@ def charger(fields: Mapping[str, Any]) -> Fields:
             found |= _line(fields[line], name)
     if not found:
         raise DecodeError("the JSON object holds no lines")
-    if "t" in fields:
-        found["temperature"] = _finite(fields["t"]) / 10
+    tenths = _finite_or_none(fields.get("t"))
+    if tenths is not None:
+        found["temperature"] = tenths / 10
     return found | _total(fields, found)
 
 
 def _total(fields: Mapping[str, Any], found: Fields) -> Fields:
     """Return `p`, the power of all lines in their scale, where it is what they add up to."""
-    if "p" not in fields:
-        return {}
-    told, lines = _finite(fields["p"]), [line for line in _LINES if line in fields]
+    total, lines = _finite_or_none(fields.get("p")), [line for line in _LINES if line in fields]
     added = sum(_finite(fields[line][2]) for line in lines)
     # Each is rounded by itself.
-    if abs(told - added) > len(lines):
+    if total is None or abs(total - added) > len(lines):
         return {}
     watts = sum(found[f"active_power_{_LINES[line]}"] for line in lines)
-    return {"active_power": told * watts / added if added else 0.0}
+    return {"active_power": total * watts / added if added else 0.0}
 
 
 def _line(raw: object, name: str) -> Fields:
@@ -106,3 +105,10 @@ def _finite(raw: object) -> float:
     if not math.isfinite(number):
         raise DecodeError("a number is not finite")
     return number
+
+
+def _finite_or_none(raw: object) -> float | None:
+    try:
+        return _finite(raw)
+    except DecodeError:
+        return None

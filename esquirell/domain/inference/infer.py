@@ -122,7 +122,8 @@ def _is_phase(raw: object, code: str) -> bool:
     except DecodeError:
         return False
     low, high = _LIVE_V
-    return low <= fields.get("voltage", 0) <= high or not any(fields.values())
+    # A DP that is not in the answer has no fields: it is no frame.
+    return bool(fields) and (low <= fields.get("voltage", 0) <= high or not any(fields.values()))
 
 
 def _choose_counters(points: Sequence[InferredDatapoint]) -> None:
