@@ -70,16 +70,18 @@ class CommandPage(Handler):
         return value
 
     async def submit_unless_changed(
-        self, command: str, data: Mapping[str, Any], current: Callable[[], Awaitable[object]]
+        self, command: str, data: Mapping[str, Any], current: Callable[[], Awaitable[object | None]]
     ) -> SubmittedCommand:
         """Run the command of a form whose settings are still those that it was filled in beside.
 
-        Of two forms that come in the same instant the second is looked at once the first has made
-        its change. Raises CommandError.
+        `current` returns None for what was removed meanwhile: then the command says so. Of two
+        forms that come in the same instant the second is looked at once the first has made its
+        change. Raises CommandError.
         """
         async with self.site.saving:
             seen = self.field("seen")
-            if seen and seen != fingerprint(await current()):
+            shown = await current() if seen else None
+            if shown is not None and seen != fingerprint(shown):
                 raise CommandError("invalid_payload", self.texts("error.changed_elsewhere"))
             return await self.submit(command, data)
 

@@ -223,9 +223,18 @@ def test_of_two_saves_in_the_same_instant_one_is_refused(house: House) -> None:
 
 def test_a_schedule_that_somebody_else_removed_is_said_to_be_gone(house: House) -> None:
     change = {"command": "schedule/set", "place": "gone", "name": "gone", "rule": "every"}
-    reply = house.browser().post("/schedules", change | {"every": "5", "unit": "1"})
+    change |= {"every": "5", "unit": "1", "seen": "12ab34cd"}
+    reply = house.browser().post("/schedules", change)
     assert reply.status == 404
     assert "there is no schedule gone" in reply.words
+
+
+def test_a_meter_that_somebody_else_removed_is_said_to_be_gone(house: House) -> None:
+    change = {"command": "meter/set", "place": "change", "label": "Shed", "seen": "12ab34cd"}
+    for fields in (change, {"command": "fetch", "place": "fetch"}):
+        reply = house.browser().post("/meters/gone", fields)
+        assert reply.status == 404
+        assert "there is no meter gone" in reply.words
 
 
 def test_a_changed_schedule_can_be_reset_to_the_configuration_file(house: House) -> None:

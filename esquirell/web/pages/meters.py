@@ -15,7 +15,7 @@ from esquirell.settings import masked
 from esquirell.settings.added_meters import file_of
 from esquirell.web.command_page import CommandPage, SubmittedCommand
 from esquirell.web.formats import by_energy_first
-from esquirell.web.handler import status_of
+from esquirell.web.handler import ProblemError, status_of
 from esquirell.web.json_text import fingerprint
 from esquirell.web.narrowed import MANY, ORDERS, Narrowed, areas_of
 from esquirell.web.overview import House, MeterSnapshot
@@ -103,10 +103,10 @@ class Meter(CommandPage):
             return
         await self._show(name, submitted)
 
-    async def _shown_of(self, name: str) -> list[object]:
-        """Return what the form of a meter shows now; where there is none the command says so."""
+    async def _shown_of(self, name: str) -> list[object] | None:
+        """Return what the form of a meter shows now, or None if there is no such meter."""
         found = (one for one in self.site.runtime.meters() if one.name == name)
-        return [value for one in found for value in edited(one)]
+        return next((edited(one) for one in found), None)
 
     def _typed(self, submitted: SubmittedCommand | None) -> dict[str, str]:
         """Return what was typed in the form of the settings, to be shown again if it is refused."""
@@ -146,6 +146,10 @@ class Meter(CommandPage):
     async def _show(self, name: str, submitted: SubmittedCommand | None = None) -> None:
         house = await self.compute(lambda: self.site.overview.look(PATIENCE_S))
         found = next((one for one in house.meters if one.meter.name == name), None)
+        if found is None and submitted and submitted.answer.status == "error":
+            # Somebody else has removed it: the command says so, and which meters there are.
+            answer = submitted.answer
+            raise ProblemError(CommandError(answer.code or "internal", answer.error or ""))
         if found is None:
             raise HTTPError(404)
         runtime = self.site.runtime

@@ -104,11 +104,11 @@ class Schedules(CommandPage):
             seen=lambda schedule: fingerprint(edited(schedule)),
         )
 
-    async def _shown_of(self, name: str) -> list[object]:
-        """Return what the form of a schedule shows now; where there is none the command says so."""
+    async def _shown_of(self, name: str) -> list[object] | None:
+        """Return what the form of a schedule shows now, or None if there is no such schedule."""
         listed = await self.run("schedule/list", {})
         found = (one for one in listed.data.get("schedules", ()) if one["name"] == name)
-        return edited(next(found, {}))
+        return next((edited(one) for one in found), None)
 
     def _plan(self, schedule: Mapping[str, Any]) -> Mapping[str, Any]:
         """Return a crontab in words and its next runs."""
