@@ -5,6 +5,7 @@ import logging
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from threading import BoundedSemaphore
 
 from tornado.httpserver import HTTPServer
 from tornado.iostream import IOStream
@@ -25,7 +26,8 @@ TURN_S = 10.0
 # What is larger than this is cut off without an answer; what may be that large, see site.py.
 READ_HEADERS = 256 * 1024
 IDLE_S = 75.0
-# A browser takes six, and one for what is live. The files of this process are also for its meters.
+# Of all listeners together. A browser opens up to six connections and one more for live values;
+# each takes one of the files that this process may open, and its meters need these as well.
 MOST_CONNECTIONS = 500
 BODY_S = 30.0
 # Apps on the host's network share its ports: not 8099, which the others have by default.
@@ -43,14 +45,24 @@ def web(runtime: Runtime, live: Live, password_command: str) -> ServicePart:
 
 
 class BoundedServer(HTTPServer):
-    """Closes connections beyond a number that no house needs, so that meters can still be read."""
+    """Closes connections beyond a number that no house needs, so that meters can still be read.
+
+    `places` are the connections that may still be opened, here or at another listener.
+    """
+
+    places: BoundedSemaphore
 
     def handle_stream(self, stream: IOStream, address: tuple[object, ...]) -> None:
         """Serve a connection, unless there are too many."""
-        if len(self._connections) >= MOST_CONNECTIONS:
-            stream.close()
-        else:
+        if self.places.acquire(blocking=False):
             super().handle_stream(stream, address)
+        else:
+            stream.close()
+
+    def on_close(self, server_conn: object) -> None:
+        """Let another connection take the place of one that ended."""
+        super().on_close(server_conn)
+        self.places.release()
 
 
 class RoundInterrupter:
@@ -101,19 +113,23 @@ async def _listen(shared: Shared) -> list[HTTPServer]:
     logging.getLogger("tornado.general").setLevel(logging.ERROR)
     web_settings = shared.runtime.settings.web
     shared.live.attach(asyncio.get_running_loop())
+    places = BoundedSemaphore(MOST_CONNECTIONS)
     servers: list[HTTPServer | None] = []
     if port := web_settings.port:
         site = Site(shared, Gate(web_settings), web_settings.base_path, routes())
         where = f"at {page_url(web_settings)} (its password: esquirell web password)"
-        servers.append(_bound(site, web_settings.address, port, where))
+        servers.append(_bound(site, web_settings.address, port, where, places))
     if os.environ.get(TOKEN):
         site = Site(shared, IngressGate(), "", routes())
         where = f'in Home Assistant: "Open Web UI" of this app (port {INGRESS_PORT})'
-        servers.append(_bound(site, "0.0.0.0", INGRESS_PORT, where))  # noqa: S104 - the gate admits one peer
+        everywhere = "0.0.0.0"  # noqa: S104 - the gate admits one peer
+        servers.append(_bound(site, everywhere, INGRESS_PORT, where, places))
     return [server for server in servers if server]
 
 
-def _bound(site: Site, address: str, port: int, where: str) -> HTTPServer | None:
+def _bound(
+    site: Site, address: str, port: int, where: str, places: BoundedSemaphore
+) -> HTTPServer | None:
     """Listen at a port, and say where people find the page.
 
     A port that is taken is a warning, as everything else goes on.
@@ -136,6 +152,7 @@ def _bound(site: Site, address: str, port: int, where: str) -> HTTPServer | None
         idle_connection_timeout=IDLE_S,
         body_timeout=BODY_S,
     )
+    server.places = places
     server.add_sockets(sockets)
     log.info("the page is %s", where)
     return server
