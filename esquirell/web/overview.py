@@ -126,11 +126,11 @@ class House:
 class Overview:
     """Looks at all meters."""
 
-    def __init__(self, runtime: Runtime, live: Live, work: Executor) -> None:
+    def __init__(self, runtime: Runtime, live: Live, work: Executor, problems: Executor) -> None:
         self._runtime = runtime
         self._live = live
         self.day = DaySoFar(runtime, work, lambda: live.note(LOOK_AGAIN))
-        self._problems = Problems(self._find_problems, work, lambda: live.note(LOOK_AGAIN))
+        self._problems = Problems(self._find_problems, problems, lambda: live.note(LOOK_AGAIN))
 
     def look(self, patience_s: float = PATIENCE_S) -> House:
         """Return all meters; wait for the day's energy for so many seconds at most."""

@@ -6,6 +6,7 @@ from typing import Any
 from esquirell.web.formats import Formats
 from esquirell.web.json_text import fingerprint
 from esquirell.web.overview import House, MeterSnapshot, sparkline, zero_line
+from esquirell.web.problems import kinds_of
 from esquirell.web.texts import Texts
 from esquirell.web.today import Today
 
@@ -50,10 +51,12 @@ def of_meter(one: MeterSnapshot, keys: Sequence[str], formats: Formats) -> dict[
 def shape_of(house: House) -> str:
     """Name what makes up the page: where it differs, the page is loaded again.
 
-    A meter was added, or it is known now what the day has brought.
+    A meter was added, or it is known now what the day has brought. Another number in a problem
+    does not matter so much.
     """
     parts = [(one.meter.name, one.meter.title, one.meter.area, day_of(one)) for one in house.meters]
-    return fingerprint((parts, days_of(house.today), house.trouble, house.problems))
+    problems = kinds_of(house.problems)
+    return fingerprint((parts, days_of(house.today), house.trouble, problems))
 
 
 def _sum_of(meters: Sequence[MeterSnapshot], texts: Texts, formats: Formats) -> str:

@@ -4,19 +4,24 @@ Meters whose polls have stopped look as if they were offline themselves: the pag
 say what it is.
 """
 
+import logging
+import re
 import threading
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from concurrent.futures import Executor
 
+log = logging.getLogger(__name__)
+
 LOOKED_UP_EVERY_S = 10.0
+_NUMBER = re.compile(r"\d[\d.,:]*")
 
 
 class Problems:
     """Knows the problems that lasted from one look to the next, one sentence each.
 
-    What is gone by the next look, as a part that is just starting, is not worth a word. `changed`
-    is called when others are known than before.
+    What is gone by the next look, such as a part that was just starting, is not shown. `changed` is
+    called when other problems are known than before; a number that changes does not make another.
     """
 
     def __init__(
@@ -34,6 +39,7 @@ class Problems:
         self._due_at = float("-inf")
         self._found: Collection[str] = ()
         self._known: Sequence[str] = ()
+        self._has_failed = False
 
     def known(self) -> Sequence[str]:
         """Return what is known, and have it looked up again if it is old; waits for nothing."""
@@ -44,12 +50,28 @@ class Problems:
         return self._known
 
     def _look(self) -> None:
-        before = self._known
         try:
-            found = self._find()
-            self._known = tuple(one for one in found if one in self._found)
-            self._found = found
+            if self._look_up():
+                self._changed()
+            self._has_failed = False
+        except Exception:
+            # What was known stays. Until it works again, once is enough for the log.
+            if not self._has_failed:
+                log.exception("what keeps the service from its work could not be looked up")
+            self._has_failed = True
         finally:
             self._due_at = self._clock() + LOOKED_UP_EVERY_S
-        if self._known != before:
-            self._changed()
+
+    def _look_up(self) -> bool:
+        """Take over what is found now; return whether other problems are known than before."""
+        before, found = self._known, self._find()
+        kinds = zip(found, kinds_of(found), strict=True)
+        found_before = kinds_of(self._found)
+        self._known = tuple(one for one, kind in kinds if kind in found_before)
+        self._found = found
+        return kinds_of(self._known) != kinds_of(before)
+
+
+def kinds_of(problems: Iterable[str]) -> list[str]:
+    """Return sentences without their numbers: with other numbers a problem is still the same."""
+    return [_NUMBER.sub("", one) for one in problems]

@@ -99,7 +99,9 @@ class Shared:
         }
         # And one that pages wait for only for a moment: in theirs it would have to wait for them.
         beside = ThreadPoolExecutor(max_workers=1, thread_name_prefix="web-beside")
-        self.overview = Overview(runtime, live, beside)
+        # A database that hangs, as problems are looked up, must not hold up the day's energy.
+        problems = ThreadPoolExecutor(max_workers=1, thread_name_prefix="web-problems")
+        self.overview = Overview(runtime, live, beside, problems)
         self.backlog = StatisticsBacklog(runtime, beside)
 
 

@@ -5,9 +5,12 @@ from concurrent.futures import Executor, Future
 from pathlib import Path
 from typing import Any
 
+import pytest
 from support.page_house import running_house
 from support.waiting import eventually
 
+from esquirell.web.overview import House
+from esquirell.web.places import shape_of
 from esquirell.web.problems import LOOKED_UP_EVERY_S, Problems
 
 AWAY = "Redis does not answer"
@@ -27,11 +30,14 @@ class Service:
     def __init__(self) -> None:
         self.now_s = 0.0
         self.looked = self.told = 0
+        self.is_broken = False
         self.problems: list[str] = []
         self.shown = Problems(self.find, AtOnce(), self.tell, lambda: self.now_s)
 
     def find(self) -> list[str]:
         self.looked += 1
+        if self.is_broken:
+            raise RuntimeError("an answer nobody expected")
         return list(self.problems)
 
     def tell(self) -> None:
@@ -62,6 +68,34 @@ def test_a_part_that_is_just_starting_is_no_problem() -> None:
     service.problems = []
     assert service.later() == []
     assert service.told == 0
+
+
+def test_a_problem_whose_number_changes_lasts() -> None:
+    service = Service()
+    for waiting in (3, 12, 1.5):
+        service.problems = [f"{waiting} readings wait for the database"]
+        shown = service.later()
+    assert shown == ["1.5 readings wait for the database"]
+    assert service.told == 1
+    other, same, gone = (shape_of(House((), problems=one)) for one in ([AWAY], shown, []))
+    assert shape_of(House((), problems=["7 readings wait for the database"])) == same
+    assert len({other, same, gone}) == 3
+
+
+def test_a_look_that_fails_is_logged_once_and_tried_again(caplog: pytest.LogCaptureFixture) -> None:
+    service = Service()
+    service.problems = [AWAY]
+    service.later()
+    service.later()
+    for _ in range(2):
+        service.is_broken = True
+        assert service.later() == [AWAY]
+        assert service.later() == [AWAY]
+        service.is_broken = False
+        assert service.later() == [AWAY]
+    failed = "what keeps the service from its work could not be looked up"
+    assert [one.getMessage() for one in caplog.records] == [failed, failed]
+    assert "an answer nobody expected" in caplog.text
 
 
 def test_it_is_looked_up_only_now_and_then() -> None:
