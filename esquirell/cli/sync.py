@@ -94,8 +94,9 @@ def _write(source: Path, compared: Sequence[Comparison]) -> list[Path]:
 def _write_added(state_dir: Path, compared: Sequence[Comparison]) -> list[Path]:
     """Write the files of meters that were added while the service ran."""
     from esquirell.settings.meter_files import MeterFiles  # noqa: PLC0415 - as above
+    from esquirell.settings.state_files import StateDirectory  # noqa: PLC0415 - as above
 
-    files = MeterFiles(state_dir)
+    files = MeterFiles(StateDirectory(state_dir))
     written = []
     for comparison in compared:
         values = {

@@ -6,12 +6,14 @@ from collections.abc import Iterator, Sequence
 
 from esquirell.daemon.lock import claim
 from esquirell.daemon.notify import still_starting
+from esquirell.daemon.service_name import persistent_name
 from esquirell.daemon.signals import START
 from esquirell.domain.errors import CommandError, ConfigError, UnavailableError
 from esquirell.domain.schedule import Schedule
 from esquirell.domain.tasks import registry
 from esquirell.runtime.refusals import refusals
 from esquirell.runtime.root import Runtime
+from esquirell.settings.state_files import INSTANCE
 from esquirell.tasks import load_own_tasks
 
 log = logging.getLogger(__name__)
@@ -59,6 +61,9 @@ def prepare(runtime: Runtime, *, schedules: bool, alone: bool = False) -> None:
             threading.Event().wait(DATABASE_RETRY_S)
         else:
             runtime.place.note()
+            if runtime.place.is_there():
+                # By this file it recognises its directory when the disk was unplugged and is back.
+                persistent_name(settings.state_dir / INSTANCE)
             return
 
 

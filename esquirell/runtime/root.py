@@ -216,7 +216,7 @@ class Runtime:
     def inventory(self) -> Inventory:
         """Writes meters that are added while the service runs."""
         return Inventory(
-            MeterFiles(self.settings.state_dir),
+            MeterFiles(self.storage.directory),
             lambda: ConfiguredMeters(self.settings.meters, self.settings.added, self.left_out()),
             self.devices.try_out,
             self.devices.note,

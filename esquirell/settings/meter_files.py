@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import time
 import tomllib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -12,34 +13,38 @@ from esquirell.domain.errors import ConfigError
 from esquirell.settings import private_files
 from esquirell.settings.added_meters import Edit, file_of, folder_of
 from esquirell.settings.loading import load
+from esquirell.settings.state_files import StateDirectory
 
 _HEAD = "# A meter of esquirell, added with the page or `esquirell meters add`.\n\n"
+_PATIENCE_S = 5.0
+_PAUSE_S = 0.05
 
 
 class MeterFiles:
     """The meter files in a state directory; nothing is written that would not load.
 
-    All methods raise ConfigError.
+    All methods raise ConfigError. Nothing is written either while the directory is gone or another
+    disk is in its place: it would be out of reach when the right one is back.
     """
 
-    def __init__(self, state_dir: Path) -> None:
-        self._state_dir = state_dir
+    def __init__(self, directory: StateDirectory, patience_s: float = _PATIENCE_S) -> None:
+        self._directory = directory
+        self._patience_s = patience_s
 
     def file(self, name: str) -> Path:
         """Return the file of a meter, whether or not it exists."""
-        return file_of(self._state_dir, name)
+        return file_of(self._directory.folder, name)
 
     @contextmanager
     def alone(self) -> Iterator[None]:
         """Keep other threads and processes from changing the files meanwhile (flock(2))."""
-        folder = folder_of(self._state_dir)
+        folder = self._existing_folder()
         try:
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
         except OSError as error:
-            raise ConfigError(f"{folder} can't be used: {error.strerror}") from error
+            raise _unusable(folder, error) from error
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            self._lock(descriptor, folder)
             yield
         finally:
             os.close(descriptor)
@@ -53,7 +58,7 @@ class MeterFiles:
         for key, value in table.items():
             document.add(key, tomlkit.item(value))
         file = self.file(name)
-        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._existing_folder()
         private_files.write({file: _HEAD + tomlkit.dumps(document)})
         return file
 
@@ -68,8 +73,44 @@ class MeterFiles:
     def remove(self, name: str) -> None:
         """Remove the file of a meter."""
         load(edit=Edit(name, None))
+        self._refuse_another_disk()
         file = self.file(name)
         try:
             file.unlink(missing_ok=True)
         except OSError as error:
             raise ConfigError(f"{file} can't be removed: {error.strerror}") from error
+
+    def _refuse_another_disk(self) -> None:
+        if problem := self._directory.problem():
+            raise ConfigError(problem)
+
+    def _existing_folder(self) -> Path:
+        """Return the folder of the files; create it in the state directory, never that itself."""
+        self._refuse_another_disk()
+        folder = folder_of(self._directory.folder)
+        try:
+            folder.mkdir(mode=0o700, exist_ok=True)
+        except OSError as error:
+            raise _unusable(folder, error) from error
+        return folder
+
+    def _lock(self, descriptor: int, folder: Path) -> None:
+        """Lock a folder, waiting some seconds for whoever holds it."""
+        deadline = time.monotonic() + self._patience_s
+        while True:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    raise ConfigError(
+                        f"another program is changing the files in {folder}: try again"
+                    ) from None
+                time.sleep(_PAUSE_S)
+            except OSError as error:
+                raise ConfigError(f"{folder} can't be locked: {error.strerror}") from error
+            else:
+                return
+
+
+def _unusable(folder: Path, error: OSError) -> ConfigError:
+    return ConfigError(f"{folder} can't be used: {error.strerror}")

@@ -22,10 +22,11 @@ MADE_BY_SERVICE = (INSTANCE, MQTT_MEMORY)
 SPOOL = "spool.db"
 # The database and the parts of SQLite beside it: left behind, they would be applied to another one.
 SQLITE_PARTS = ("", "-journal", "-wal", "-shm")
-# Is there while an archive is restored: of one that was interrupted the half may be in place.
+# Exists while an archive is restored: after an interruption only some of its files are in place.
 RESTORING = "restoring"
-# What tells our directory from another one in its place: nobody writes these while it is gone.
-_TRACES = (INSTANCE, PAGE_PASSWORD, METERS, SPOOL)
+# What tells our directory from another one in its place: nobody writes these while it is gone. Each
+# process of a service writes the first at its start. Those of the page and meters come at any time.
+_TRACES = (INSTANCE, SPOOL)
 
 
 def present(state_dir: Path) -> dict[str, Path]:
@@ -55,29 +56,29 @@ def is_there(state_dir: Path) -> bool:
 class StateDirectory:
     """The state directory of a running service, told apart from another one in its place.
 
-    The first one that is looked at is the right one.
+    It is the one that is there at the first look.
 
     Where its disk is unmounted an empty directory remains, and another disk may be mounted over it:
     what is written there is out of reach when the right one is back.
     """
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
+        self.folder = folder
         self._device = _device(folder)
 
     def is_there(self) -> bool:
         """Whether the directory exists, and is the one from before. Never raises."""
-        now = _device(self._folder)
+        now = _device(self.folder)
         if self._device is None:
             self._device = now
         if now is None or now == self._device:
             return now is not None
         # A disk that was plugged in again may have another number.
-        return any(os.access(self._folder / name, os.F_OK) for name in _TRACES)
+        return any(os.access(self.folder / name, os.F_OK) for name in _TRACES)
 
     def problem(self) -> str | None:
         """Return that the directory is gone; None if it is there."""
-        return None if self.is_there() else missing_state_dir(self._folder)
+        return None if self.is_there() else missing_state_dir(self.folder)
 
 
 def _device(folder: Path) -> int | None:

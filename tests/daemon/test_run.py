@@ -200,11 +200,13 @@ def test_a_changed_configuration_is_taken_over_at_a_hangup(
 
 
 @pytest.mark.parametrize("role", ["worker", "beat", "bridge"])
-def test_each_role_ends_cleanly_alone(start: Start, config: str, role: str) -> None:
+def test_each_role_ends_cleanly_alone(start: Start, config: str, role: str, tmp_path: Path) -> None:
     service = start(config, role)
     eventually(lambda: f"up as {role}" in service.log, what=lambda: service.log)
     assert service.stop() == 0
     assert "Traceback" not in service.log
+    # By it the role recognises its disk, plugged in again.
+    assert (tmp_path / "data" / "instance").exists()
 
 
 def test_the_roles_apart_do_the_same(start: Start, config: str, broker: Mosquitto) -> None:

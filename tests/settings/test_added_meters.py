@@ -11,6 +11,7 @@ from support.configuration import KEY, METER, ConfigurationFolder
 from esquirell.domain.errors import ConfigError
 from esquirell.settings.added_meters import version_of
 from esquirell.settings.meter_files import MeterFiles
+from esquirell.settings.state_files import StateDirectory
 
 
 def said(folder: ConfigurationFolder, sentence: str) -> str:
@@ -154,7 +155,8 @@ def test_a_schedule_of_the_file_may_name_them(folder: ConfigurationFolder) -> No
 def files(folder: ConfigurationFolder, monkeypatch: pytest.MonkeyPatch) -> MeterFiles:
     folder.put("esquirell.toml", METER)
     monkeypatch.setenv("ESQUIRELL_CONFIG", str(folder.file))
-    return MeterFiles(folder.path / "data")
+    (folder.path / "data").mkdir()
+    return MeterFiles(StateDirectory(folder.path / "data"))
 
 
 def test_what_is_written_is_read_again_by_its_owner_alone(
@@ -215,6 +217,32 @@ def test_of_two_who_change_the_files_one_waits(files: MeterFiles) -> None:
         order.append("first")
     thread.join()
     assert order == ["first", "second"]
+
+
+def test_whoever_waits_too_long_for_the_files_is_told(files: MeterFiles) -> None:
+    impatient = MeterFiles(StateDirectory(files.file("barn").parents[1]), patience_s=0)
+    with (
+        files.alone(),
+        pytest.raises(ConfigError, match=r"another program is changing the files in .*: try again"),
+        impatient.alone(),
+    ):
+        pass
+    with impatient.alone():
+        pass
+
+
+def test_nothing_is_written_where_the_state_directory_is_gone(
+    files: MeterFiles, folder: ConfigurationFolder
+) -> None:
+    table = {"device_id": "bfbarn", "local_key": KEY}
+    (folder.path / "data").rmdir()
+    with pytest.raises(ConfigError, match="mount its disk again"), files.alone():
+        pass
+    with pytest.raises(ConfigError, match="mount its disk again"):
+        files.put("barn", table)
+    with pytest.raises(ConfigError, match="mount its disk again"):
+        files.remove("barn")
+    assert not (folder.path / "data").exists()
 
 
 def test_each_change_of_the_files_is_seen(files: MeterFiles, folder: ConfigurationFolder) -> None:

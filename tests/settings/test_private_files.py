@@ -10,6 +10,7 @@ import pytest
 
 from esquirell.domain.errors import ConfigError
 from esquirell.settings import private_files, state_files
+from esquirell.settings.meter_files import MeterFiles
 
 MEMORY = Path("/dev", "shm")
 
@@ -89,6 +90,12 @@ def test_another_disk_in_its_place_is_not_the_state_directory(
     mount(elsewhere)
     assert not directory.is_there()
     assert "mount its disk again" in str(directory.problem())
+    # Meters can't be saved there, and what the page writes does not make it the right one.
+    with pytest.raises(ConfigError, match="mount its disk again"), MeterFiles(directory).alone():
+        pass
+    assert names(elsewhere) == []
+    (elsewhere / "web-password").touch()
+    assert not directory.is_there()
     # The same disk, plugged in again under another number.
     (elsewhere / "instance").touch()
     assert directory.is_there()
