@@ -2,6 +2,7 @@
 
 import errno
 import os
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -18,12 +19,19 @@ def replace(path: Path, content: bytes) -> None:
         staged.unlink(missing_ok=True)
 
 
-def stage(path: Path, content: bytes) -> Path:
-    """Write a hidden file beside `path` for this user alone, and return it. Raises OSError."""
+def stage(path: Path, content: bytes | Path) -> Path:
+    """Write a hidden file beside `path` for this user alone, and return it. Raises OSError.
+
+    `content` may be a file of any size, which is copied.
+    """
     descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
         with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
+            if isinstance(content, Path):
+                with content.open("rb") as source:
+                    shutil.copyfileobj(source, file)
+            else:
+                file.write(content)
             file.flush()
             os.fsync(file.fileno())
     except OSError:

@@ -115,7 +115,7 @@ class MachineBackup:
             if os.path.lexists(state_dir / name):
                 old[name] = state_dir / name
         aside = _set_aside(old, state_dir) if old else None
-        private_files.write({state_dir / name: file.read_bytes() for name, file in files.items()})
+        private_files.write({state_dir / name: file for name, file in files.items()})
         return aside
 
 

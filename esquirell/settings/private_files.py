@@ -50,10 +50,11 @@ def refuse_existing(paths: Iterable[Path]) -> None:
             raise ConfigError(f"{path} already exists: --force overwrites it")
 
 
-def write(files: Mapping[Path, str | bytes]) -> None:
+def write(files: Mapping[Path, str | bytes | Path]) -> None:
     """Write files with mode 0600, in this order, replacing existing files; create folders.
 
-    Each file appears complete, and none before all could be written. Raises ConfigError.
+    What is given as a path is copied from there. Each file appears complete, and none before all
+    could be written. Raises ConfigError.
     """
     staged: dict[Path, Path] = {}
     try:
@@ -126,7 +127,7 @@ def set_aside(file: Path, instead: str) -> None:
     log.error("%s was damaged: it was moved to %s, and %s", file, aside.name, instead)
 
 
-def _stage(path: Path, content: str | bytes) -> Path:
+def _stage(path: Path, content: str | bytes | Path) -> Path:
     if path.is_dir():
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
     path.parent.mkdir(parents=True, exist_ok=True)

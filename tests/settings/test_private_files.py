@@ -3,6 +3,7 @@ import os
 import re
 import stat
 import tempfile
+import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -34,6 +35,19 @@ def test_a_file_that_is_replaced_becomes_private(tmp_path: Path) -> None:
     private_files.write({file: "new"})
     assert file.read_text() == "new"
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
+
+
+def test_a_large_file_is_copied_and_not_loaded(tmp_path: Path) -> None:
+    source, size = tmp_path / "source", 8 << 20
+    source.write_bytes(os.urandom(size))
+    tracemalloc.start()
+    try:
+        private_files.write({tmp_path / "new/copy": source})
+        assert tracemalloc.get_traced_memory()[1] < size / 4
+    finally:
+        tracemalloc.stop()
+    assert (tmp_path / "new/copy").read_bytes() == source.read_bytes()
+    assert stat.S_IMODE((tmp_path / "new/copy").stat().st_mode) == 0o600
 
 
 def test_when_one_cannot_be_written_none_is(tmp_path: Path) -> None:

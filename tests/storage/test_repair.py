@@ -228,8 +228,6 @@ def test_a_backup_from_the_future_costs_no_other(sqlite: Database, tmp_path: Pat
         is_right = moment.year == 2026
         file = made.make()["file"]
         assert Path(file).exists()
-        if is_right:
-            assert str(made.newest_first()[0]) == file
     assert [file.name[10:18] for file in made.newest_first()] == [
         "20261105",
         "20261104",
@@ -247,6 +245,46 @@ def test_by_a_clock_that_is_doubted_no_backup_is_old(sqlite: Database, tmp_path:
         current[0] = moment
         made.make()
     assert len(made.newest_first()) == 4
+
+
+def test_a_clock_that_is_set_back_during_a_copy_does_not_cost_it(
+    sqlite: Database, tmp_path: Path
+) -> None:
+    moments = iter(datetime(2026, 11, day, tzinfo=UTC) for day in (1, 1, 2, 2, 5, 3))
+    made = Backups(sqlite, tmp_path / "backups", 2, lambda: next(moments))
+    store(sqlite, 1)
+    newest = [made.make() for _ in range(3)][-1]
+    assert Path(newest["file"]).stat().st_size == newest["bytes"]
+    assert [file.name[10:18] for file in made.newest_first()] == ["20261105", "20261102"]
+
+
+def test_a_database_that_can_not_say_whether_the_clock_is_right_costs_no_backup(
+    sqlite: Database, tmp_path: Path
+) -> None:
+    def unknown(_now: datetime) -> bool:
+        raise UnavailableError("the database is locked")
+
+    made = Backups(sqlite, tmp_path / "backups", 1, Days(), unknown)
+    store(sqlite, 1)
+    assert [made.make()["kept"] for _ in range(2)] == [1, 2]
+
+
+def test_a_clock_that_is_behind_brings_back_no_older_backup(
+    sqlite: Database, tmp_path: Path
+) -> None:
+    """As after a power cut, without a battery: the newest backup lies in its future."""
+    current = [datetime(2026, 11, 1, tzinfo=UTC)]
+    made = Backups(sqlite, tmp_path / "backups", 3, lambda: current[0])
+    for day in (1, 5):
+        store(sqlite, day)
+        current[0] = current[0].replace(day=day)
+        made.make()
+    current[0] = current[0].replace(day=3)
+    assert sqlite.file is not None
+    sqlite.close()
+    sqlite.file.write_bytes(b"no database" * 500)
+    DatabaseRepair(sqlite, made, lambda: None).run_at_start()
+    assert count(sqlite) == 5
 
 
 def test_a_folder_that_cannot_be_made_is_named(sqlite: Database, tmp_path: Path) -> None:

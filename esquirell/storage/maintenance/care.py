@@ -10,7 +10,7 @@ from sqlalchemy import delete, select, text
 from sqlalchemy.engine import Connection
 
 from esquirell.domain.clock import Clock
-from esquirell.domain.errors import ConfigError, EsquirellError
+from esquirell.domain.errors import ConfigError, EsquirellError, UnavailableError
 from esquirell.storage import sqlite
 from esquirell.storage.database import Database
 from esquirell.storage.maintenance.revision import HEAD, read_revision
@@ -117,8 +117,8 @@ class Backups:
     """The newest `keep` backups of an SQLite database, in `folder`.
 
     Their names contain their time. One from the future was made while the clock was wrong, and
-    counts as the oldest: else each new one would be removed in its favour. While `is_right` doubts
-    the clock none is removed. It may raise UnavailableError.
+    is the first to be removed: else each new one would be removed in its favour. While `is_right`
+    doubts the clock, or raises UnavailableError, none is removed.
     """
 
     def __init__(
@@ -142,21 +142,36 @@ class Backups:
         the folder can't be written, the database is damaged or not SQLite, and UnavailableError.
         """
         self._make_folder()
-        moment = self._clock()
-        target = self._folder / _name(moment)
+        target = self._folder / _name(self._clock())
         backup(self._database, target)
-        kept = self.newest_first()
-        if self._is_right(moment):
-            for old in kept[self._keep :]:
-                old.unlink(missing_ok=True)
-            kept = kept[: self._keep]
-        return {"file": str(target), "bytes": target.stat().st_size, "kept": len(kept)}
+        size = target.stat().st_size
+        return {"file": str(target), "bytes": size, "kept": self._rotate(target)}
 
     def newest_first(self) -> list[Path]:
-        """Return the backups; those from the future come last."""
-        newest = _name(self._clock())
-        found = self._folder.glob(PATTERN)
-        return sorted(found, key=lambda file: (file.name <= newest, file.name), reverse=True)
+        """Return the backups by their names alone.
+
+        After a power cut the clock may be behind: then the newest lie in its future.
+        """
+        return sorted(self._folder.glob(PATTERN), key=lambda file: file.name, reverse=True)
+
+    def _rotate(self, new: Path) -> int:
+        """Remove the oldest backups, never the `new` one; return how many are kept."""
+        others = [file for file in self.newest_first() if file != new]
+        # Not when the copy began: that may take long, and the clock may have been set meanwhile.
+        now = self._clock()
+        if not self._trusts(now):
+            return 1 + len(others)
+        # Stable: the newest stay first among those of the past.
+        others.sort(key=lambda file: file.name > _name(now))
+        for old in others[self._keep - 1 :]:
+            old.unlink(missing_ok=True)
+        return 1 + len(others[: self._keep - 1])
+
+    def _trusts(self, now: datetime) -> bool:
+        try:
+            return self._is_right(now)
+        except UnavailableError:
+            return False
 
     def _make_folder(self) -> None:
         try:
