@@ -54,6 +54,14 @@ class Lease:
         self._held = held
         return held
 
+    def holder(self) -> str | None:
+        """Return who holds the lease; None if nobody does. Raises UnavailableError."""
+        try:
+            found = self._client.get(self._key)
+        except RedisError as error:
+            raise unavailable(error) from None
+        return None if found is None else str(found)
+
     def seize(self) -> None:
         """Take the lease from its holder. Raises UnavailableError."""
         try:

@@ -22,8 +22,8 @@ TRIES = 3
 PAUSE_S = 0.05
 REDIS_PAUSE_S = 1.0
 RIVAL = (
-    "another esquirell run, with another database, uses this Redis, so that each gets the readings "
-    "of some meters only: give one of them another number at the end of redis.url, such as /1"
+    "another esquirell run{database} uses this Redis, so that each gets the readings of some "
+    "meters only: give one of them another number at the end of redis.url, such as /1"
 )
 
 
@@ -122,16 +122,40 @@ def claim(runtime: Runtime) -> None:
         )
 
 
+def redis_owner(service: str, file: Path | None, database: str) -> str:
+    """Return what a service with this `database`, named without secrets, claims Redis by.
+
+    Of copies of a state directory in two containers only the database's `file` differs.
+    """
+    return f"{service} {_file_id(file)} {database}"
+
+
+def _file_id(file: Path | None) -> str:
+    """Return what tells a file from its copies on this machine; "-" if there is none."""
+    try:
+        found = file.stat() if file else None
+    except OSError:
+        found = None
+    return f"{found.st_dev:x}:{found.st_ino:x}" if found else "-"
+
+
+def _rival(owner: str | None) -> str:
+    """Return what is wrong when this owner has the claim; an older version names no database."""
+    _, _, database = (owner or "").partition(" ")[2].partition(" ")
+    return RIVAL.format(database=f", with the database {database}," if database else "")
+
+
 class RedisClaim:
     """Keeps one whole service per Redis: two share out the meters, each with its own database.
 
     As when an SD card is copied for a second machine. It is held for some seconds, so that one that
-    starts sees one that runs; who runs already goes on in any case, and `has_rival` is reported.
+    starts sees one that runs; who runs already goes on in any case, and its `rival` is reported.
     """
 
     def __init__(self, lease: Lease) -> None:
         self._lease = lease
-        self.has_rival = False
+        # What is wrong, as a sentence; None without another service.
+        self.rival: str | None = None
 
     def take(self, patience_s: float = LEASE_S + REDIS_PAUSE_S) -> None:
         """Take it, waiting for one that was killed to lose it. Raises AlreadyRunningError.
@@ -139,28 +163,29 @@ class RedisClaim:
         While Redis is unreachable nobody can say, and the service starts.
         """
         deadline = time.monotonic() + patience_s
-        while not self._hold():
+        while rival := self._look():
             if time.monotonic() > deadline:
-                raise AlreadyRunningError(f"{RIVAL}, or stop the other one")
+                raise AlreadyRunningError(f"{rival}, or stop the other one")
             START.check()
             time.sleep(REDIS_PAUSE_S)
 
     def keep(self) -> None:
         """Renew it; never raises."""
-        before, self.has_rival = self.has_rival, not self._hold()
-        if self.has_rival and not before:
-            log.error("%s", RIVAL)
+        before, self.rival = self.rival, self._look()
+        if self.rival and not before:
+            log.error("%s", self.rival)
 
     def release(self) -> None:
         """Release it."""
         self._lease.release()
 
-    def _hold(self) -> bool:
+    def _look(self) -> str | None:
+        """Take or renew it; return what is wrong if another service has it."""
         try:
-            return self._lease.hold()
+            return None if self._lease.hold() else _rival(self._lease.holder())
         except UnavailableError as error:
             log.debug("the claim to Redis is not renewed: %s", error)
-            return not self.has_rival
+            return self.rival
 
 
 class ServiceLocks:
@@ -188,7 +213,8 @@ class ServiceLocks:
 
     def rivals(self) -> tuple[str, ...]:
         """Return that another service uses the same Redis, if one does."""
-        return (RIVAL,) if self._redis is not None and self._redis.has_rival else ()
+        rival = self._redis.rival if self._redis is not None else None
+        return (rival,) if rival else ()
 
     def take(self) -> None:
         """Take all. Raises AlreadyRunningError, or ConfigError for an unusable file."""

@@ -10,7 +10,7 @@ from esquirell.daemon.consumer import ConsumerHeartbeat
 from esquirell.daemon.following import following_broker, following_meters
 from esquirell.daemon.housekeeping import Housekeeping, by_one
 from esquirell.daemon.listening import listening
-from esquirell.daemon.lock import AlreadyRunningError, RedisClaim, ServiceLocks, claim
+from esquirell.daemon.lock import AlreadyRunningError, RedisClaim, ServiceLocks, claim, redis_owner
 from esquirell.daemon.parts import RunOnce, ServicePart, repeating
 from esquirell.daemon.pools import Kind
 from esquirell.daemon.redis_server import RedisServer
@@ -216,7 +216,9 @@ def redis_claim(runtime: Runtime) -> RedisClaim:
 
     A copy of its SD card has the same name; it runs on another machine.
     """
-    owner = f"{persistent_name(runtime.settings.state_dir / INSTANCE)}-{Machine().boot}"
+    service = f"{persistent_name(runtime.settings.state_dir / INSTANCE)}-{Machine().boot}"
+    database = runtime.storage.database
+    owner = redis_owner(service, database.file, database.describe())
     return RedisClaim(runtime.shared.lease("service", owner, quiet=True))
 
 

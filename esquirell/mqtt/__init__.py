@@ -6,4 +6,4 @@ paho needs `urllib.request` for proxies of websockets alone: with what that load
 from esquirell.lazy_import import lazy_import
 
 with lazy_import("urllib.request"):
-    import paho.mqtt.client  # noqa: F401 - for what it does not
+    import paho.mqtt.client  # noqa: F401 - loaded here, without that

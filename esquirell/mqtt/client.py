@@ -23,7 +23,6 @@ from esquirell.mqtt.traffic import Handler, Subscription, Traffic
 log = logging.getLogger(__name__)
 
 WAIT_S = 1.0
-# A slower broker is reported; after a minute the connection is given up.
 
 
 class Connection:

@@ -9,7 +9,7 @@ from support.redis_server import RedisProcess
 
 from esquirell.broker.connection import Address, connect
 from esquirell.broker.lease import Lease
-from esquirell.daemon.lock import AlreadyRunningError, RedisClaim, RunLock
+from esquirell.daemon.lock import AlreadyRunningError, RedisClaim, RunLock, redis_owner
 from esquirell.daemon.service_name import persistent_name
 from esquirell.domain.errors import ConfigError
 
@@ -108,25 +108,49 @@ def claim_of(server: RedisProcess, owner: str) -> RedisClaim:
 def test_of_two_services_with_databases_of_their_own_one_gets_a_redis(
     server: RedisProcess, caplog: pytest.LogCaptureFixture
 ) -> None:
-    first, again, second = (claim_of(server, owner) for owner in ("one", "one", "other"))
+    first, again, second = (
+        claim_of(server, owner) for owner in ("one", "one", "other 8:1 postgresql://house/other")
+    )
     first.take()
     # After a restart it is still its own.
     again.take()
     with pytest.raises(AlreadyRunningError, match=r"another number at the end of redis\.url"):
         second.take(patience_s=0)
     first.keep()
-    assert not first.has_rival
+    assert first.rival is None
     # A rival that came in while Redis forgot everything is named, and ends nothing.
     server.client.flushall()
     second.take(patience_s=0)
     first = claim_of(server, "one")
     for _ in range(2):
         first.keep()
-        assert first.has_rival
-    assert caplog.text.count("another esquirell run, with another database") == 1
+        assert first.rival
+    said = "another esquirell run, with the database postgresql://house/other, uses this Redis"
+    assert caplog.text.count(said) == 1
     second.release()
     first.keep()
-    assert not first.has_rival
+    assert first.rival is None
+
+
+def test_a_copy_of_a_service_in_another_container_is_another_one(
+    server: RedisProcess, tmp_path: Path
+) -> None:
+    """Its name, its machine and the path of its database are the same."""
+    files = (tmp_path / "one", tmp_path / "copy")
+    for file in files:
+        file.write_bytes(b"the same")
+    owners = [redis_owner("name-boot", file, "/data/the house.db") for file in files]
+    first, again, copy = (claim_of(server, owner) for owner in (owners[0], *owners))
+    first.take()
+    again.take(patience_s=0)
+    with pytest.raises(AlreadyRunningError, match=r"with the database /data/the house\.db, uses"):
+        copy.take(patience_s=0)
+
+
+def test_of_a_rival_that_does_not_say_so_no_database_is_named(server: RedisProcess) -> None:
+    claim_of(server, "an-older-version").take()
+    with pytest.raises(AlreadyRunningError, match="another esquirell run uses this Redis"):
+        claim_of(server, redis_owner("name", None, "other")).take(patience_s=0)
 
 
 def test_a_redis_that_is_away_keeps_no_service_from_its_start(tmp_path: Path) -> None:
@@ -134,4 +158,4 @@ def test_a_redis_that_is_away_keeps_no_service_from_its_start(tmp_path: Path) ->
     claim = claim_of(stopped, "one")
     claim.take(patience_s=0)
     claim.keep()
-    assert not claim.has_rival
+    assert claim.rival is None
