@@ -1,8 +1,11 @@
 import re
 from collections.abc import Callable
+from contextlib import closing
 
+import redis
 from support.redis_server import RedisProcess
 from support.service import Service
+from support.waiting import LIMIT_S
 
 from esquirell.broker.transport import WAIT_S
 
@@ -10,7 +13,8 @@ from esquirell.broker.transport import WAIT_S
 def test_a_worker_waits_some_seconds_for_messages(
     start: Callable[..., Service], config: str, server: RedisProcess
 ) -> None:
-    with server.client.monitor() as monitor:  # type: ignore[no-untyped-call]  # redis-py's
+    patient = redis.Redis.from_url(server.url, decode_responses=True, socket_timeout=LIMIT_S)
+    with closing(patient), patient.monitor() as monitor:  # type: ignore[no-untyped-call]  # redis-py's
         start(config)
         waits = (
             told["command"]

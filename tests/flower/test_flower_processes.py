@@ -29,7 +29,8 @@ def test_running_tasks_are_killed_and_their_commands_cancelled(house: House, pag
     assert f"slow_tasks.sleep ({own}) was cancelled" in worker.log
     # The next process works: it reads, stores, and has an MQTT connection of its own.
     assert said(house.fetch("main"))[0] == 0
-    assert worker.readings() == 1
+    # On a slow machine the meter has reported by itself meanwhile.
+    assert worker.readings() >= 1
     name = pages.await_worker()
     assert pages.post(f"/api/worker/pool/grow/{name}", n=1).status == 200
     eventually(lambda: len(pages.inspect(name)["stats"]["pool"]["processes"]) == 2, LIMIT_S)
