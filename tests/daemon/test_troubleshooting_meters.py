@@ -28,7 +28,13 @@ def meter_off(house: House) -> Iterator[None]:
 def put_back(house: House) -> None:
     """Put the right meter in its place, and read it now: one that failed often is left alone."""
     house.device = simulated(port=house.device.port)
-    eventually(lambda: house.command("fetch", "main")[0] == 0, WITHIN_S, "the meter answers again")
+    answers: list[tuple[int, str]] = []
+
+    def is_read() -> bool:
+        answers.append(house.command("fetch", "main"))
+        return answers[-1][0] == 0
+
+    eventually(is_read, WITHIN_S, lambda: f"{answers[-1]}; {house.service.log[-3000:]}")
 
 
 def another_meter(key: str, version: str) -> Callable[[House], Iterator[None]]:
