@@ -95,7 +95,7 @@ class MeterFiles:
         return folder
 
     def _lock(self, descriptor: int, folder: Path) -> None:
-        """Lock a folder, waiting some seconds for whoever holds it."""
+        """Lock a folder; wait some seconds for another program to release it."""
         deadline = time.monotonic() + self._patience_s
         while True:
             try:

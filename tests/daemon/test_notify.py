@@ -2,36 +2,37 @@
 
 import os
 import socket
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from support.rounds import Rounds
+from support.waiting import LIMIT_S
 
 from esquirell.daemon.notify import notify, sign_of_life_every_s, still_starting
 from esquirell.daemon.parts import ServicePart
 from esquirell.daemon.watchdog import Watchdog
 
 
-def test_systemd_is_notified(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def systemd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[socket.socket]:
+    """The socket on which systemd hears its services."""
     path = tmp_path / "notify"
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
-        systemd.bind(str(path))
-        systemd.settimeout(5)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as bound:
+        bound.bind(str(path))
+        bound.settimeout(LIMIT_S)
         monkeypatch.setenv("NOTIFY_SOCKET", str(path))
-        notify("READY=1")
-        assert systemd.recv(100) == b"READY=1"
+        yield bound
 
 
-def test_a_start_that_takes_longer_is_granted_more_time(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = tmp_path / "notify"
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
-        systemd.bind(str(path))
-        systemd.settimeout(5)
-        monkeypatch.setenv("NOTIFY_SOCKET", str(path))
-        still_starting("waiting for the database", 120)
-        said = systemd.recv(100)
+def test_systemd_is_notified(systemd: socket.socket) -> None:
+    notify("READY=1")
+    assert systemd.recv(100) == b"READY=1"
+
+
+def test_a_start_that_takes_longer_is_granted_more_time(systemd: socket.socket) -> None:
+    still_starting("waiting for the database", 120)
+    said = systemd.recv(100)
     assert said == b"EXTEND_TIMEOUT_USEC=120000000\nSTATUS=waiting for the database"
 
 
@@ -48,19 +49,14 @@ def test_signs_of_life_come_twice_as_often_as_systemd_asks(
 
 
 def test_systemd_learns_that_all_parts_go_on(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    systemd: socket.socket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path = tmp_path / "notify"
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
-        systemd.bind(str(path))
-        systemd.settimeout(10)
-        monkeypatch.setenv("NOTIFY_SOCKET", str(path))
-        monkeypatch.setenv("WATCHDOG_USEC", "100000")
-        monkeypatch.delenv("WATCHDOG_PID", raising=False)
-        watchdog = Watchdog([ServicePart("it", Rounds())], [], lambda: "up as beat")
-        watchdog.start()
-        said = systemd.recv(100)
-        watchdog.stop()
+    monkeypatch.setenv("WATCHDOG_USEC", "100000")
+    monkeypatch.delenv("WATCHDOG_PID", raising=False)
+    watchdog = Watchdog([ServicePart("it", Rounds())], [], lambda: "up as beat")
+    watchdog.start()
+    said = systemd.recv(100)
+    watchdog.stop()
     assert said == b"WATCHDOG=1\nSTATUS=up as beat"
 
 

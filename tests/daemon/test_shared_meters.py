@@ -81,7 +81,7 @@ def test_reports_reach_the_broker_once_from_two_workers_also_after_redis_was_flu
         return sorted(Counter(owners.values()).values())
 
     def report(tenths: int) -> None:
-        """Let each meter report a voltage; what was heard is published once, whoever heard it."""
+        """Let each meter report a voltage; each report is published once, by either worker."""
         topics = "esquirell/meter/+/state"
         with Observer(broker.port, topics) as observer:
             observer.forget()
