@@ -1,0 +1,175 @@
+"""The questions about meters that `esquirell init` asks, each answer checked at once."""
+
+import sys
+from collections.abc import Callable, Container, Sequence
+from typing import TYPE_CHECKING, get_args
+
+import click
+from pydantic import SecretStr
+
+from esquirell.cli import guide
+from esquirell.cli.choice import OneOf
+from esquirell.cli.meter_names import unknown
+from esquirell.cli.output import say
+from esquirell.domain.hosts import check_peer
+from esquirell.domain.meter import LOCAL_KEY_LENGTH, Meter, ProtocolVersion
+from esquirell.domain.nearest import similar
+from esquirell.profiles import shipped
+from esquirell.settings.slugs import LONGEST, slug
+
+if TYPE_CHECKING:
+    from esquirell.runtime.unconfigured import Announcement
+
+LISTED = 12
+_PROTOCOLS = get_args(ProtocolVersion)
+_LONGEST_ID = 64
+
+
+def ask_meters() -> tuple[Meter, ...]:
+    """Ask for one meter after another; in a terminal each is also read once."""
+    meters = [_ask_meter(())]
+    while click.confirm("Another meter?", default=False):
+        meters.append(_ask_meter([meter.name for meter in meters]))
+    return tuple(meters)
+
+
+def ask_upstream(meters: tuple[Meter, ...]) -> tuple[Meter, ...]:
+    """Ask which meter measures what the others measure, too: else a house counts it twice."""
+    names = [meter.name for meter in meters]
+    if len(names) < 2:  # noqa: PLR2004 - one alone is behind nothing
+        return meters
+    if not sys.stdin.isatty():
+        say('Set upstream = "NAME" for those behind another meter: a house would count them twice')
+        return meters
+    listed = ", ".join(names[:LISTED]) + (", …" if len(names) > LISTED else "")
+    say(f"Which one measures the whole house, including the others: {listed}?")
+
+    def one_of_them(text: str) -> str:
+        if text and text not in names:
+            raise click.UsageError(unknown(text, names))
+        return text
+
+    main = click.prompt(
+        "Its name (empty: none of them)", "", value_proc=one_of_them, show_default=False
+    )
+    return tuple(
+        meter if meter.name == main else meter.model_copy(update={"upstream": main})
+        for meter in meters
+    )
+
+
+def _ask_meter(taken: Container[str]) -> Meter:
+    name = _ask_name(taken)
+    if not sys.stdin.isatty():
+        return _ask_rest(name, click.prompt("Device id", value_proc=_device_id))
+    typed = click.prompt(
+        "Device id (empty: search the network)", "", value_proc=_any_id, show_default=False
+    )
+    found = None if typed else guide.choose()
+    device_id = typed or (found and found.device_id)
+    device_id = device_id or click.prompt("Device id", value_proc=_device_id)
+    return read_once([_ask_rest(name, device_id, found)])[0]
+
+
+def read_once(meters: Sequence[Meter]) -> tuple[Meter, ...]:
+    """Read meters; where one does not answer, ask for what its read depends on, and try again."""
+    tried = guide.try_out(meters)
+    return tuple(
+        _corrected(meter) if meter in tried.failed else tried.settled(meter) for meter in meters
+    )
+
+
+def _corrected(meter: Meter) -> Meter:
+    while click.confirm(f"Change the answers for {meter.title}?", default=True):
+        meter = _ask_again(meter)
+        tried = guide.try_out([meter])
+        if not tried.failed:
+            return tried.settled(meter)
+    return meter
+
+
+def _ask_again(meter: Meter) -> Meter:
+    """Ask again for what a read depends on; an empty key keeps the one before."""
+    device_id = click.prompt("Device id", meter.device_id, value_proc=_device_id)
+    address = click.prompt("Address on your network", meter.address, value_proc=checked_host)
+    key = ask_secret("Local key (empty: keep it)", lambda text: text and _local_key(text), "")
+    protocol = click.prompt("Protocol", meter.protocol, type=OneOf(_PROTOCOLS))
+    changes = {"device_id": device_id, "address": address, "protocol": protocol}
+    return meter.model_copy(update=changes | ({"local_key": SecretStr(key)} if key else {}))
+
+
+def _ask_rest(name: str, device_id: str, found: "Announcement | None" = None) -> Meter:
+    """Ask for the rest, with what a search has found as the defaults."""
+    heard = found.address if found else None
+    address = click.prompt("Address on your network", heard, value_proc=checked_host)
+    key = guide.known_key(device_id) if found else None
+    protocol = (found and found.protocol) or "auto"
+    product_id = found.product_id if found else ""
+    return Meter(
+        name=name,
+        device_id=device_id,
+        address=address,
+        local_key=SecretStr(key or ask_secret("Local key", _local_key)),
+        protocol=click.prompt("Protocol", default=protocol, type=OneOf(_PROTOCOLS)),
+        profile=_ask_profile(),
+        product_id=product_id,
+    )
+
+
+def _ask_name(taken: Container[str]) -> str:
+    def unique(text: str) -> str:
+        if text != slug(text):
+            raise click.UsageError(f"a name holds a-z, 0-9, _ and - only, at most {LONGEST}")
+        if text in taken:
+            raise click.UsageError("another meter has this name")
+        return text
+
+    default = None if "main" in taken else "main"
+    return click.prompt("Meter name", default=default, value_proc=unique)
+
+
+def _ask_profile() -> str:
+    known = ["auto", *shipped()]
+
+    def one_of_ours(text: str) -> str:
+        if text not in known:
+            meant = similar(text, known)
+            hint = f"did you mean {meant!r}?" if meant else "auto detects it"
+            raise click.UsageError(f"there is no profile {text!r}; {hint}")
+        return text
+
+    say("Product: auto goes by what the meter answers; esquirell profiles list shows all")
+    return click.prompt("Product", default="auto", value_proc=one_of_ours)
+
+
+def ask_secret(text: str, check: Callable[[str], str], default: str | None = None) -> str:
+    """Ask for what the terminal must not show; `check` raises UsageError to ask again."""
+    # Piped answers are not shown anyway, and hiding them would ask the terminal instead.
+    hidden = sys.stdin.isatty()
+    return click.prompt(text, default, hide_input=hidden, value_proc=check, show_default=False)
+
+
+def _any_id(text: str) -> str:
+    return _device_id(text) if text.strip() else ""
+
+
+def checked_host(text: str) -> str:
+    """Return a host or an address; raise UsageError, so that it is asked for again."""
+    try:
+        return check_peer(text)
+    except ValueError as error:
+        raise click.UsageError(f"it {error}") from error
+
+
+def _device_id(text: str) -> str:
+    if len(text.strip()) not in range(1, _LONGEST_ID + 1):
+        raise click.UsageError(f"a device id has 1 to {_LONGEST_ID} characters")
+    return text.strip()
+
+
+def _local_key(text: str) -> str:
+    if len(text) != LOCAL_KEY_LENGTH:
+        raise click.UsageError(
+            f"a local key has {LOCAL_KEY_LENGTH} characters, this one has {len(text)}"
+        )
+    return text
