@@ -1,6 +1,6 @@
-"""Write the manual page of esquirell, made from what its commands say of themselves.
+"""Write the manual page of esquirell from the help texts of its commands.
 
-`python script/manpage.py > esquirell.1`; the Debian package has it.
+`python script/manpage.py > esquirell.1`; the Debian package contains it.
 """
 
 import sys
@@ -9,14 +9,14 @@ from collections.abc import Iterator
 import click
 
 from esquirell.cli.app import app
-from esquirell.cli.commands import COMMANDS
+from esquirell.cli.commands import SECTIONS
 from esquirell.runtime.facts import VERSION
 from esquirell.settings.files import SEARCHED
 
 EXIT_CODES = {
-    "0": "Fine.",
-    "1": "What was asked for failed.",
-    "2": "The call or the configuration is wrong.",
+    "0": "Success.",
+    "1": "The command failed.",
+    "2": "Wrong usage or configuration.",
 }
 
 
@@ -33,11 +33,12 @@ def _lines() -> Iterator[str]:
     yield f".SH DESCRIPTION\n{_text(app.help or '')}"
     yield ".SH OPTIONS"
     yield from _options(app, root)
-    yield ".SH COMMANDS"
-    for name in COMMANDS:
-        command = app.get_command(root, name)
-        assert command is not None  # noqa: S101 - the names are the table's own
-        yield from _command(command, root, name)
+    for heading, commands in SECTIONS.items():
+        yield f".SH COMMANDS: {heading.upper()}"
+        for name in commands:
+            command = app.get_command(root, name)
+            assert command is not None  # noqa: S101 - the names are the table's own
+            yield from _command(command, root, name)
     yield ".SH FILES"
     for file in SEARCHED:
         yield f".TP\n.I {_text(str(file))}\nThe configuration; the first of these that is there."

@@ -15,7 +15,7 @@ from support.judge import Verdict, judge, judge_left_out, table
 
 from esquirell import profiles
 from esquirell.cli.app import app
-from esquirell.cli.commands import COMMANDS
+from esquirell.cli.commands import SECTIONS
 from esquirell.domain.meter import Meter
 from esquirell.domain.profile import Profile
 from esquirell.domain.quantity import QUANTITIES, split_key
@@ -56,15 +56,17 @@ def _commands() -> Iterator[str]:
     yield "The output of `esquirell COMMAND --help`. Exit codes: 0 success, 1 the command failed,"
     yield "2 wrong usage or configuration.\n"
     root = click.Context(app, info_name="esquirell", terminal_width=WIDTH)
-    for name in COMMANDS:
-        command = app.get_command(root, name)
-        assert command is not None  # noqa: S101 - the names are the table's own
-        yield from _command(command, root, name)
+    for heading, commands in SECTIONS.items():
+        yield f"## {heading}\n"
+        for name in commands:
+            command = app.get_command(root, name)
+            assert command is not None  # noqa: S101 - the names are the table's own
+            yield from _command(command, root, name)
 
 
 def _command(command: click.Command, parent: click.Context, name: str) -> Iterator[str]:
     context = click.Context(command, info_name=name, parent=parent, terminal_width=WIDTH)
-    level = "##" if parent.parent is None else "###"
+    level = "###" if parent.parent is None else "####"
     yield f"{level} {context.command_path}\n\n```text\n{context.get_help()}\n```\n"
     if isinstance(command, click.Group):
         for each in command.list_commands(context):

@@ -5,7 +5,7 @@ from importlib import import_module
 import click
 
 from esquirell.cli.call import Group
-from esquirell.cli.commands import COMMANDS
+from esquirell.cli.commands import COMMANDS, SECTIONS
 
 
 class Table(Group):
@@ -27,10 +27,14 @@ class Table(Group):
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """List the commands without loading them."""
+        """List the commands by heading, in one column for all, without loading them."""
         del ctx
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, help_) for name, (_, help_) in COMMANDS.items()])
+        width = max(map(len, COMMANDS))
+        for heading, commands in SECTIONS.items():
+            with formatter.section(heading):
+                formatter.write_dl(
+                    [(name.ljust(width), help_) for name, (_, help_) in commands.items()]
+                )
 
 
 @click.group(cls=Table)

@@ -30,7 +30,7 @@ from esquirell.settings.private_files import make_directory
 @click.command("run", cls=Command)
 @pass_call
 def run(call: Call) -> int:
-    """Run worker, scheduler and MQTT bridge in one process."""
+    """Run worker, scheduler, MQTT bridge and page in one process."""
     _learn_broker()
     runtime = start(call)
     settings = runtime.settings

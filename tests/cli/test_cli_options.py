@@ -5,7 +5,7 @@ import pytest
 from support.cli import Home, esquirell, esquirell_process, meter
 from support.service import KEY
 
-from esquirell.cli.commands import COMMANDS
+from esquirell.cli.commands import COMMANDS, SECTIONS
 
 SUBCOMMANDS = [
     *(("meters", name) for name in ("list", "show", "test", "capture", "sync")),
@@ -39,6 +39,18 @@ def test_every_command_explains_itself_and_takes_the_common_options(
     for option in ("--config", "--json", "--debug", "--version", "--help"):
         assert option in said.out
     assert "..." not in said.out.replace("]...", "")
+
+
+def test_the_help_lists_every_command_once_under_its_heading() -> None:
+    shown: dict[str, list[str]] = {}
+    for line in esquirell("--help").out.splitlines():
+        if line.endswith(":") and not line.startswith(" "):
+            shown[line[:-1]] = names = []
+        elif shown and line.startswith("  "):
+            names.append(line.split()[0])
+    del shown["Options"]
+    assert list(shown) == list(SECTIONS)
+    assert shown == {heading: list(commands) for heading, commands in SECTIONS.items()}
 
 
 @pytest.mark.parametrize("arguments", [("--version",), ("fetch", "--version")])
