@@ -22,6 +22,8 @@ PRIORITIES = {"CRITICAL": 2, "ERROR": 3, "WARNING": 4, "INFO": 6, "DEBUG": 7}
 
 # At INFO they log what nobody needs every minute.
 CHATTY = ("celery", "kombu", "redbeat", "alembic")
+# Celery's `get_task_logger` gives users' tasks loggers below this one.
+TASKS = "celery.task"
 # So many equal lines are logged within a minute, those of so many kinds are counted at a time.
 EQUAL_LINES = 5
 EQUAL_WITHIN_S = 60.0
@@ -159,6 +161,7 @@ def set_level(level: str) -> None:
     for name in CHATTY:
         quieter = logging.WARNING if wanted == logging.INFO else wanted
         logging.getLogger(name).setLevel(quieter)
+    logging.getLogger(TASKS).setLevel(wanted)
     logging.getLogger(SECRETIVE).setLevel(logging.WARNING)
 
 

@@ -1,6 +1,7 @@
 """What runs a worker's tasks: threads of one process, separate processes, or nothing else."""
 
 import contextlib
+import logging
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,6 +21,8 @@ from esquirell.daemon.threads import ThreadPool, ThreadRequest
 from esquirell.domain.record import record
 from esquirell.runtime.root import Runtime, use
 from esquirell.settings.private_files import make_directory
+
+log = logging.getLogger(__name__)
 
 Kind = Literal["threads", "prefork", "solo"]
 
@@ -52,6 +55,8 @@ class Pool:
             app.Task.Request = f"{ThreadRequest.__module__}:{ThreadRequest.__qualname__}"
         remote.take_over(threads=self.kind == "threads")
         for task in app.tasks.values():
+            if self.kind == "threads" and (task.time_limit or task.soft_time_limit):
+                log.warning("the time limit of %s is not kept: %s", task.name, remote.NO_LIMITS)
             # A cancellation need not be logged with a traceback.
             task.throws = (*task.throws, Terminated)
 

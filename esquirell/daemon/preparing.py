@@ -29,11 +29,8 @@ def prepare(runtime: Runtime, *, schedules: bool, alone: bool = False) -> None:
     Raises ConfigError when waiting would not help, and AlreadyRunningError when the service must be
     `alone` on its database, and is not.
     """
-    # Celery reads its settings on first use; of two threads at once, one would get half of them.
-    runtime.app.finalize()
-    log.debug("the broker is %s", runtime.app.connection_for_write().as_uri())
     settings = runtime.settings
-    problems = load_own_tasks(settings)
+    problems = _load_tasks(runtime)
     for problem in registry.problems():
         log.info("%s", problem)
     for refusal in refusals(settings):
@@ -65,6 +62,21 @@ def prepare(runtime: Runtime, *, schedules: bool, alone: bool = False) -> None:
                 # By this file it recognises its directory when the disk was unplugged and is back.
                 persistent_name(settings.state_dir / INSTANCE)
             return
+
+
+def _load_tasks(runtime: Runtime) -> list[str]:
+    """Load the tasks and Celery's settings; return a sentence for each module that fails."""
+    problems = load_own_tasks(runtime.settings)
+    # Celery reads its settings on first use; of two threads at once, one would get half of them.
+    # Not before the modules are loaded: they may wait for this with `on_after_finalize`.
+    runtime.app.finalize()
+    log.debug("the broker is %s", runtime.app.connection_for_write().as_uri())
+    if periodic := runtime.app.conf.beat_schedule:
+        log.warning(
+            "periodic tasks of Celery are not run (%s): add them with esquirell schedule add",
+            ", ".join(periodic),
+        )
+    return problems
 
 
 def _check_tasks(schedules: Sequence[Schedule], *, strict: bool) -> None:

@@ -18,7 +18,8 @@ from esquirell.broker.queue import KEY_PREFIX, POLLS, queue_key
 
 # Nothing of esquirell is needed in it: a user's tasks as Celery's first steps show them.
 TASKS = """
-from celery import shared_task
+from celery import current_app, shared_task
+from celery.utils.log import get_task_logger
 
 from my_other import imported
 
@@ -49,6 +50,16 @@ def flaky(self, times: int):
 @shared_task
 def several(*numbers):
     return sum(numbers)
+
+
+@shared_task(soft_time_limit=60)
+def note(text: str):
+    get_task_logger(__name__).info("noted: %s", text)
+
+
+@current_app.on_after_finalize.connect
+def every_hour(sender, **_):
+    sender.add_periodic_task(3600, note.s("an hour"), name="hourly note")
 """
 
 OTHER = """
@@ -137,6 +148,17 @@ def test_celery_works_as_its_users_know_it(service: Service, redis: RedisProcess
     times = [redis.client.ttl(key) for key in kept(redis)]
     assert times
     assert all(0 < int(time) <= 3600 for time in times)
+
+
+def test_what_celery_offers_and_this_service_does_not_is_said(service: Service) -> None:
+    assert "periodic tasks of Celery are not run (hourly note): add them" in service.log
+    assert "the time limit of my_tasks.note is not kept: threads have no time limits" in service.log
+
+
+def test_what_a_task_logs_is_in_the_log(service: Service) -> None:
+    send = "from my_tasks import note; import esquirell.celery; note.delay('warm'); print(0)"
+    assert in_a_shell(service, send) == 0
+    assert eventually(lambda: "noted: warm" in service.log, what=lambda: service.log)
 
 
 def test_tasks_of_schedules_and_commands_leave_no_result(
