@@ -14,6 +14,8 @@ from esquirell.web.json_text import fingerprint
 from esquirell.web.site import Lane
 
 LONGEST_FIELD = 8192
+# When a schedule runs: these fields go together.
+RULE = frozenset({"every", "cron", "timezone"})
 _WHOLE = re.compile(r"[0-9]{1,9}")
 
 Result = TypeVar("Result")
@@ -70,20 +72,30 @@ class CommandPage(Handler):
         return value
 
     async def submit_unless_changed(
-        self, command: str, data: Mapping[str, Any], current: Callable[[], Awaitable[object | None]]
+        self,
+        command: str,
+        name: str,
+        fields: Mapping[str, Any],
+        current: Callable[[], Awaitable[Mapping[str, Any] | None]],
     ) -> SubmittedCommand:
         """Run the command of a form whose settings are still those that it was filled in beside.
 
-        `current` returns None for what was removed meanwhile: then the command says so. Of two
-        forms that come in the same instant the second is looked at once the first has made its
-        change. Raises CommandError.
+        Only what differs from them is changed. `current` returns them as they are, or None for
+        what was removed meanwhile: then the command says so. Of two forms that come in the same
+        instant the second is looked at once the first has made its change. Raises CommandError.
         """
+        data: dict[str, Any] = {"name": name} | self.transaction()
         async with self.site.saving:
             seen = self.field("seen")
             shown = await current() if seen else None
-            if shown is not None and seen != fingerprint(shown):
+            if shown is None:
+                return await self.submit(command, {**data, **fields})
+            if seen != fingerprint(shown):
                 raise CommandError("invalid_payload", self.texts("error.changed_elsewhere"))
-            return await self.submit(command, data)
+            changed = differing(fields, shown)
+            if not changed:
+                return SubmittedCommand(self.field("place"), command, data, Answer("ok", {}))
+            return await self.submit(command, data | changed)
 
     def transaction(self) -> dict[str, str]:
         """Return what lets a form that is sent twice run once."""
@@ -110,6 +122,14 @@ def steps_of(record: CommandRecord) -> list[tuple[str, Any]]:
     if record.answer is not None:
         steps.append(("done" if record.answer.status == "ok" else "refused", record.ended_at))
     return steps
+
+
+def differing(fields: Mapping[str, Any], shown: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields of a form that differ from what it showed; a rule is changed as a whole."""
+    changed = {key for key, value in fields.items() if key not in shown or shown[key] != value}
+    if changed & RULE:
+        changed |= fields.keys() & RULE
+    return {key: value for key, value in fields.items() if key in changed}
 
 
 def as_number(text: str, name: str) -> int:

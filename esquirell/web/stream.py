@@ -21,6 +21,9 @@ STALLED_S = 60.0
 class EventStream(Handler):
     """Sends events as long as the other side listens."""
 
+    _following: "asyncio.Future[None] | None" = None
+    _has_gone = False
+
     async def get(self, *_path: str) -> None:
         """Stream them."""
         self.set_header("Content-Type", "text/event-stream")
@@ -33,9 +36,20 @@ class EventStream(Handler):
             return
         try:
             with self.site.live.watching() as queue, suppress(StreamClosedError):
-                await self.follow(queue)
+                self._following = asyncio.ensure_future(self.follow(queue))
+                await self._following
         except OverflowError:
             self.send_error(503)
+        except asyncio.CancelledError:
+            # Whoever listened has gone; anything else that cancels it ends the loop.
+            if not self._has_gone:
+                raise
+
+    def on_connection_close(self) -> None:
+        """Make room for another one at once, and not only when there is something to send."""
+        self._has_gone = True
+        if self._following is not None:
+            self._following.cancel()
 
     async def follow(self, queue: "asyncio.Queue[News]") -> None:
         """Send what is new; raises StreamClosedError when the other side goes."""

@@ -1,12 +1,14 @@
 """What the pages show and do: against a running service."""
 
+import json
 import re
 import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 
 import pytest
-from support.page import Browser
+from support.cli import esquirell_process
+from support.page import Browser, Reply
 from support.page_house import House
 from support.waiting import eventually
 
@@ -204,6 +206,44 @@ def test_of_two_who_change_a_schedule_the_second_is_told(house: House) -> None:
     assert 'aria-label="Every" value="7"' in refused.text
     again = browser.post("/schedules", mine | {"seen": seen(refused.text)})
     assert "every 7 s" in again.words
+    browser.post("/schedules", {"command": "schedule/reset", "place": "fetch", "name": "fetch"})
+
+
+def test_a_change_by_the_command_line_is_not_overwritten(house: House) -> None:
+    browser = house.browser()
+    config = f"--config={house.service.config}"
+    shown = browser.get("/schedules").text
+    (seen,) = re.findall(r'value="fetch"><input type="hidden" name="seen" value="(\w+)"', shown)
+    assert esquirell_process(config, "schedule", "set", "fetch", "--every", "3").code == 0
+    change = {"command": "schedule/set", "place": "fetch", "name": "fetch", "rule": "every"}
+    mine = change | {"every": "9", "unit": "1", "all_meters": "1", "seen": seen}
+    refused = browser.post("/schedules", mine)
+    assert refused.status == 422
+    assert "changed elsewhere in the meantime" in refused.words
+    assert "every 3 s" in refused.words
+    browser.post("/schedules", {"command": "schedule/reset", "place": "fetch", "name": "fetch"})
+
+
+def test_only_what_was_changed_no_longer_follows_the_configuration_file(house: House) -> None:
+    browser = house.browser()
+
+    def save(**fields: str) -> Reply:
+        shown = browser.get("/schedules").text
+        (seen,) = re.findall(r'value="fetch"><input type="hidden" name="seen" value="(\w+)"', shown)
+        change = {"command": "schedule/set", "place": "fetch", "name": "fetch", "seen": seen}
+        form = {"rule": "every", "unit": "1", "all_meters": "1", "args": "", "cron": "0 6 * * *"}
+        return browser.post("/schedules", change | form | fields)
+
+    def overrides() -> object:
+        query = "SELECT overrides FROM schedule WHERE name = 'fetch'"
+        return json.loads(str(house.service.rows(query)[0][0]))
+
+    assert "Saved" in save(every="1").words
+    assert overrides() == {}
+    assert "Saved" in save(every="4").words
+    assert overrides() == {"every": 4}
+    assert "Saved" in save(rule="cron").words
+    assert overrides() == {"cron": "0 6 * * *", "timezone": None}
     browser.post("/schedules", {"command": "schedule/reset", "place": "fetch", "name": "fetch"})
 
 

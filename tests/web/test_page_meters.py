@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
+from support.cli import esquirell_process
 from support.page import Browser
 from support.page_forms import OTHER_KEY, devices, form, upload
 from support.page_house import House
@@ -43,6 +44,8 @@ def test_a_meter_from_a_list_to_its_end(house: House, barn: SimulatedMeter) -> N
     assert "Stable" in changed.words
     assert "Yard" not in changed.words
     edit_what_somebody_else_changed(browser)
+    edit_what_the_command_line_changed(browser, house)
+    empty_what_was_set(browser)
     assert "/add?exchange=barn" in browser.get("/meters/barn").text
     exchange(browser, "barn")
     page = browser.get("/meters/barn")
@@ -68,6 +71,31 @@ def edit_what_somebody_else_changed(browser: Browser) -> None:
     assert 'name="area" value="Field"' in refused.text
     (seen,) = re.findall(r'name="seen" value="(\w+)"', refused.text)
     assert "Field" in browser.post("/meters/barn", mine | {"seen": seen}).words
+
+
+def edit_what_the_command_line_changed(browser: Browser, house: House) -> None:
+    page = browser.get("/meters/barn").text
+    (seen,) = re.findall(r'name="seen" value="(\w+)"', page)
+    config = f"--config={house.service.config}"
+    assert esquirell_process(config, "meters", "set", "barn", "--area", "Hill").code == 0
+    mine = {"command": "meter/set", "place": "change", "area": "Field", "seen": seen}
+    refused = browser.post("/meters/barn", mine)
+    assert refused.status == 422
+    assert "changed elsewhere in the meantime" in refused.words
+    assert "Hill" in refused.words
+
+
+def empty_what_was_set(browser: Browser) -> None:
+    """What is emptied is as if it had never been set; what must be there is asked for."""
+    change = {"command": "meter/set", "place": "change"}
+    filled = browser.post("/meters/barn", change | {"product_id": "product-1", "area": "Hill"})
+    assert "product-1" in filled.words
+    emptied = browser.post("/meters/barn", change | {"product_id": "", "area": " "})
+    assert "product-1" not in emptied.words
+    assert "Hill" not in emptied.words, emptied.words
+    refused = browser.post("/meters/barn", change | {"device_id": ""})
+    assert refused.status == 422
+    assert "Refused: device_id" in refused.words
 
 
 def test_what_was_typed_for_a_new_meter_stays_when_a_number_is_none(house: House) -> None:

@@ -213,7 +213,7 @@ class AddMeter(CommandPage):
             exchanged=self.exchanged,
             counter=self.get_argument("counter", "anew"),
             cloud=runtime.settings.cloud.api_key != "",
-            profiles=profiles(),
+            profiles=profiles(chosen.shown("profile") if chosen else ""),
             protocols=PROTOCOLS,
             meters=runtime.meters(),
             suggested=self._suggested(chosen.shown("label") if chosen else ""),
@@ -224,9 +224,13 @@ def _rank(candidate: Candidate) -> tuple[bool, bool, str]:
     return candidate.measures is False, not candidate.product, candidate.title.lower()
 
 
-def profiles() -> list[tuple[str, str]]:
-    """Return the shipped profiles: their names and titles."""
-    return sorted(titles().items(), key=lambda one: one[1].lower())
+def profiles(current: str) -> list[tuple[str, str]]:
+    """Return the names and titles of the profiles to choose from.
+
+    These are the shipped ones, and the one that is chosen, as it may be a user's own.
+    """
+    own = {} if current in {"", "auto", *titles()} else {current: current}
+    return sorted((titles() | own).items(), key=lambda one: one[1].lower())
 
 
 def typed_texts(page: CommandPage) -> dict[str, Any]:

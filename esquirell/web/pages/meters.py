@@ -91,7 +91,7 @@ class Meter(CommandPage):
                 submitted = await self.submit(command, steps[command] | self.transaction())
             elif command == "meter/set":
                 submitted = await self.submit_unless_changed(
-                    command, {"name": name} | self._changed(), lambda: self._shown_of(name)
+                    command, name, self._changed(), lambda: self._shown_of(name)
                 )
             else:
                 submitted = await self._new_key(command, name)
@@ -103,9 +103,12 @@ class Meter(CommandPage):
             return
         await self._show(name, submitted)
 
-    async def _shown_of(self, name: str) -> list[object] | None:
+    async def _shown_of(self, name: str) -> dict[str, Any] | None:
         """Return what the form of a meter shows now, or None if there is no such meter."""
-        found = (one for one in self.site.runtime.meters() if one.name == name)
+        runtime = self.site.runtime
+        # What the command line has changed is noticed only some seconds later.
+        await self.wait_for(runtime.reload)
+        found = (one for one in runtime.meters() if one.name == name)
         return next((edited(one) for one in found), None)
 
     def _typed(self, submitted: SubmittedCommand | None) -> dict[str, str]:
@@ -116,10 +119,11 @@ class Meter(CommandPage):
 
     def _changed(self) -> dict[str, Any]:
         fields = typed_fields(self)
-        # What was emptied is to be empty.
-        for name in ("label", "area", "upstream"):
-            if name in self.request.body_arguments or name in self.request.arguments:
-                fields.setdefault(name, "")
+        # What was emptied is to be as if it had never been set.
+        for name in SHOWN_FIELDS:
+            if name in self.request.body_arguments:
+                field = MeterSettings.model_fields[name]
+                fields.setdefault(name, "" if field.is_required() else field.default)
         if enabled := self.field("enabled"):
             fields["enabled"] = enabled == "yes"
         return fields
@@ -175,7 +179,7 @@ class Meter(CommandPage):
             file=file_of(settings.state_dir, name) if name in settings.added else settings.source,
             host=socket.gethostname(),
             cloud=settings.cloud.api_key != "",
-            profiles=profiles(),
+            profiles=profiles(found.meter.profile),
             protocols=PROTOCOLS,
             meters=[one for one in runtime.meters() if one.name != name],
         )
@@ -193,9 +197,9 @@ class Meter(CommandPage):
         }
 
 
-def edited(meter: MeterSettings) -> list[object]:
+def edited(meter: MeterSettings) -> dict[str, Any]:
     """Return what the form of a meter's settings shows of it."""
-    return [getattr(meter, name) for name in SHOWN_FIELDS]
+    return {name: getattr(meter, name) for name in SHOWN_FIELDS}
 
 
 class LiveMeter(Stream):

@@ -35,14 +35,13 @@ class Schedules(CommandPage):
         """Return the command of a form."""
         command = self.field("command")
         try:
-            data = self._data(command)
             if command == "schedule/set":
-                name = str(data["name"])
+                name = self.field("name").strip()
                 submitted = await self.submit_unless_changed(
-                    command, data, lambda: self._shown_of(name)
+                    command, name, self._fields(), lambda: self._shown_of(name)
                 )
             else:
-                submitted = await self.submit(command, data)
+                submitted = await self.submit(command, self._data(command))
         except EsquirellError as error:
             self.set_status(status_of(error.code))
             submitted = SubmittedCommand(self.field("place"), command, {}, failure(error))
@@ -54,8 +53,6 @@ class Schedules(CommandPage):
         name = {"name": self.field("name").strip()} | self.transaction()
         if command in BY_NAME:
             return name
-        if command == "schedule/set":
-            return name | self._fields()
         if command == "schedule/add":
             task = self.field("task")
             return name | self._fields() | ({"task": task} if task else {})
@@ -66,7 +63,9 @@ class Schedules(CommandPage):
         args = self.field("args").strip()
         return {
             **self._rule(),
-            "meters": None if self.field("all_meters") else self.get_body_arguments("meters"),
+            "meters": None
+            if self.field("all_meters")
+            else sorted(self.get_body_arguments("meters")),
             "args": as_json(args, "args") if args else {},
         }
 
@@ -104,7 +103,7 @@ class Schedules(CommandPage):
             seen=lambda schedule: fingerprint(edited(schedule)),
         )
 
-    async def _shown_of(self, name: str) -> list[object] | None:
+    async def _shown_of(self, name: str) -> dict[str, Any] | None:
         """Return what the form of a schedule shows now, or None if there is no such schedule."""
         listed = await self.run("schedule/list", {})
         found = (one for one in listed.data.get("schedules", ()) if one["name"] == name)
@@ -115,9 +114,10 @@ class Schedules(CommandPage):
         return plan_of(self.site.runtime.schedules, schedule)
 
 
-def edited(schedule: Mapping[str, Any]) -> list[object]:
+def edited(schedule: Mapping[str, Any]) -> dict[str, Any]:
     """Return what the form of a schedule changes."""
-    return [schedule.get(key) for key in ("every", "cron", "timezone", "meters", "args")]
+    shown = {key: schedule.get(key) for key in ("every", "cron", "timezone", "meters", "args")}
+    return shown | {"meters": None if shown["meters"] is None else sorted(shown["meters"])}
 
 
 class Preview(CommandPage):
