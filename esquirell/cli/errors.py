@@ -7,17 +7,19 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
+from pathlib import Path
 
 import click
 
 from esquirell.cli.app import app
 from esquirell.cli.output import complain
-from esquirell.domain.errors import ConfigError, EsquirellError
+from esquirell.domain.errors import ConfigError, EsquirellError, InstallationError
 
 FINE, FAILED, USAGE = 0, 1, 2
 # The caller named something missing or invalid: it takes another call, not another try.
 _MISNAMED = frozenset({"invalid_payload", "unknown_meter", "unknown_schedule", "unknown_task"})
 
+_PACKAGE = Path(__file__).parents[1]
 _SPELLED = {"✓": "ok", "✗": "x", "→": "->", "…": "...", "°": "", "≤": "<=", "≥": ">="}
 
 
@@ -130,8 +132,17 @@ def _unexpected(error: BaseException) -> tuple[str, int]:
     if isinstance(error, OSError) and error.errno == errno.ENOSPC:
         place = error.filename or "what this was written to"
         return f"no space is left for {place}: make room and try again", FAILED
+    if isinstance(error, ImportError) or _is_ours(error):
+        return str(InstallationError(str(error))), FAILED
     kind = type(error).__name__
     return f"an unexpected error: {kind}: {error}; --debug shows where", FAILED
+
+
+def _is_ours(error: BaseException) -> bool:
+    """Whether a file that came with the program can't be read."""
+    if not isinstance(error, OSError) or not isinstance(error.filename, str):
+        return False
+    return Path(error.filename).is_relative_to(_PACKAGE)
 
 
 def _help_of(context: click.Context | None) -> str:

@@ -19,6 +19,17 @@ class ConfigError(EsquirellError):
     code = "internal"
 
 
+class InstallationError(EsquirellError):
+    """Tell the user to install esquirell again: a file of the program is missing or damaged."""
+
+    def __init__(self, file: str) -> None:
+        super().__init__(file)
+
+    def __str__(self) -> str:
+        """Return the sentence."""
+        return f"this installation is damaged ({self.args[0]}): install esquirell again"
+
+
 class UnavailableError(EsquirellError):
     """Try again later: the database or Redis is unreachable."""
 

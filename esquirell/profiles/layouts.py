@@ -6,11 +6,11 @@ it.
 
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from importlib.resources import files
 from typing import Any
 
 from esquirell.domain.inference import Specified
 from esquirell.domain.record import record
+from esquirell.profiles import packaged
 
 _FILE = "layouts.json"
 
@@ -55,8 +55,10 @@ class Published:
 
 
 def _content() -> Mapping[str, Any]:
-    text = files("esquirell.profiles").joinpath(_FILE).read_text(encoding="utf-8")
-    found: Mapping[str, Any] = json.loads(text)
+    try:
+        found: Mapping[str, Any] = json.loads(packaged.text(_FILE))
+    except json.JSONDecodeError as error:
+        raise packaged.damaged(_FILE, error) from error
     return found
 
 

@@ -3,13 +3,12 @@
 import re
 from collections.abc import Mapping
 from functools import cache
-from importlib.resources import files
-from importlib.resources.abc import Traversable
 from pathlib import Path
 
 from esquirell.domain.errors import ConfigError
 from esquirell.domain.nearest import nearest
 from esquirell.domain.profile import Profile
+from esquirell.profiles import packaged
 from esquirell.profiles.document import parse, read
 
 _ENDING = ".toml"
@@ -19,29 +18,25 @@ _TITLE = re.compile(r'^title = "(.*)"$', re.MULTILINE)
 @cache
 def shipped() -> dict[str, Profile]:
     """Load all shipped profiles by name."""
-    return {name: _load(name) for name in _entries()}
+    return {name: _load(name) for name in _names()}
 
 
 @cache
 def titles() -> dict[str, str]:
     """Return the titles of the shipped profiles by name: the whole profiles take four megabytes."""
-    texts = {name: entry.read_text(encoding="utf-8") for name, entry in _entries().items()}
-    found = {name: _TITLE.search(text) for name, text in texts.items()}
+    found = {name: _TITLE.search(packaged.text(name + _ENDING)) for name in _names()}
     return {name: title[1] if title else name for name, title in found.items()}
 
 
 @cache
 def _load(name: str) -> Profile:
     """Load one shipped profile: a meter that names its own needs no other."""
-    return parse(name, _entries()[name].read_text(encoding="utf-8"))
+    return parse(name, packaged.text(name + _ENDING))
 
 
 @cache
-def _entries() -> dict[str, Traversable]:
-    entries = sorted(files("esquirell.profiles").iterdir(), key=lambda entry: entry.name)
-    return {
-        entry.name.removesuffix(_ENDING): entry for entry in entries if entry.name.endswith(_ENDING)
-    }
+def _names() -> tuple[str, ...]:
+    return packaged.names(_ENDING)
 
 
 def own(directory: Path | None) -> dict[str, Profile]:
@@ -88,9 +83,9 @@ def find(
         return own[name]
     if damaged and name in damaged:
         raise ConfigError(damaged[name])
-    if name in _entries():
+    if name in _names():
         return _load(name)
-    meant = nearest(name, {*_entries(), *(own or {})})
+    meant = nearest(name, {*_names(), *(own or {})})
     raise ConfigError(
         f"there is no profile {name!r}; did you mean {meant!r}? See esquirell profiles list"
     )

@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
@@ -15,6 +16,7 @@ from support.cli import Home, meter
 from support.terminal import Terminal
 from support.waiting import eventually
 
+import esquirell
 from esquirell.cli import errors, progress
 from esquirell.cli.commands import COMMANDS
 from esquirell.cli.output import wrapped
@@ -191,6 +193,37 @@ def test_what_becomes_of_the_output_is_no_unexpected_error(
     )
     assert done.returncode == code, done.stderr
     assert says in done.stderr if says else not done.stderr
+
+
+@pytest.fixture
+def installed(tmp_path: Path) -> Path:
+    """A copy of the program that a test may damage."""
+    return shutil.copytree(Path(esquirell.__file__).parent, tmp_path / "copy" / "esquirell")
+
+
+@pytest.mark.parametrize(
+    ("damage", "named"),
+    [
+        (lambda package: (package / "profiles/layouts.json").unlink(), "layouts.json: No such"),
+        (lambda package: (package / "profiles/layouts.json").write_text(""), "layouts.json: Exp"),
+        (lambda package: (package / "profiles/plug.toml").write_bytes(b"\xff"), "plug.toml: 'utf"),
+        (lambda package: (package / "profiles/capture.py").unlink(), "esquirell.profiles.capture"),
+    ],
+)
+def test_a_damaged_installation_is_named_in_one_sentence(
+    installed: Path, tmp_path: Path, damage: Callable[[Path], None], named: str
+) -> None:
+    damage(installed)
+    answer = tmp_path / "answer.json"
+    answer.write_text('{"product_id": "unknown", "dps": {"18": 500, "19": 1100, "20": 2300}}')
+    command = [sys.executable, "-m", "esquirell", "profiles", "try", str(answer)]
+    done = subprocess.run(
+        command, cwd=installed.parent, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1), done.stderr
+    assert "this installation is damaged" in done.stderr
+    assert named in done.stderr
+    assert done.stderr.endswith("install esquirell again\n")
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1250"])
