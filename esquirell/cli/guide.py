@@ -95,9 +95,13 @@ def broker_trouble(mqtt: MqttSettings) -> str | None:
 
 @record
 class TryOut:
-    """The result of reading meters once: those that failed, names of those that report often."""
+    """The result of reading meters once: those that failed, and the names of some others.
+
+    `valueless` answered without a known measurement; `reporting` report often.
+    """
 
     failed: Sequence[Meter] = ()
+    valueless: Collection[str] = ()
     reporting: Collection[str] = ()
 
     def settled(self, meter: Meter) -> Meter:
@@ -112,19 +116,20 @@ def try_out(meters: Sequence[Meter]) -> TryOut:
     # Only the interactive questions need it.
     from esquirell.runtime.unconfigured import Trial  # noqa: PLC0415
 
-    failed = []
+    failed, valueless = [], []
     with tempfile.TemporaryDirectory() as folder, Trial(Path(folder), Path(folder)) as trial:
         for meter in meters:
             say(f"Reading {meter.title} …")
             try:
-                _show(meter, dict(trial.read(Question(meter)).values))
+                if not _show(meter, dict(trial.read(Question(meter)).values)):
+                    valueless.append(meter.name)
             except MeterError as error:
                 warn(str(error))
                 failed.append(meter)
         reporting = trial.reporting()
     if reporting:
         say(REPORTS_OFTEN.format(names=", ".join(sorted(reporting))))
-    return TryOut(failed, reporting)
+    return TryOut(failed, valueless, reporting)
 
 
 def next_steps(output: Path) -> None:
@@ -152,7 +157,8 @@ def next_steps(output: Path) -> None:
         say(f"      {purpose}")
 
 
-def _show(meter: Meter, dps: dict[str, object]) -> None:
+def _show(meter: Meter, dps: dict[str, object]) -> bool:
+    """Show the values of a meter; return whether there are any."""
     decoded = Choices().decode(meter, dps)
     print_grid(decoded.values)
     if not decoded.values:
@@ -160,6 +166,7 @@ def _show(meter: Meter, dps: dict[str, object]) -> None:
             f"  It answers, but none of its datapoints is known as a measurement: {len(dps)} "
             "datapoints. Its product id or a devices.json helps; so does a profile of your own"
         )
+    return bool(decoded.values)
 
 
 def _listed_key(device_id: str) -> str | None:

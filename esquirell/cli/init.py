@@ -3,7 +3,7 @@
 import os
 import socket
 import sys
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -153,13 +153,14 @@ def _say_which_starts() -> None:
 def _answers(devices: Path | None) -> Answers:
     zone = machine_zone(os.environ)
     if devices:
-        meters = _take_over(devices)
+        meters, undescribed = _take_over(devices)
         if not sys.stdin.isatty():
             given = BROKER_GIVEN in os.environ
             return Answers(zone, None if given else _default_mqtt(), ask_upstream(meters))
         mqtt = _mqtt()
         if click.confirm("Read each of them once now?", default=True):
-            meters = read_once(meters)
+            meters = read_once(meters, undescribed)
+            _refuse_none(devices, meters)
         return Answers(zone, mqtt, ask_upstream(meters))
     try:
         return Answers(zone, _mqtt(), ask_upstream(ask_meters()))
@@ -171,20 +172,25 @@ def _answers(devices: Path | None) -> Answers:
         ) from None
 
 
-def _take_over(devices: Path) -> tuple[Meter, ...]:
-    meters, left_out = read_devices(devices)
+def _take_over(devices: Path) -> tuple[tuple[Meter, ...], Collection[str]]:
+    """Return the meters of a list, and the names of plugs that may measure nothing."""
+    meters, left_out, undescribed = read_devices(devices)
     for meter in meters:
         say(f"{meter.label or meter.device_id}: added as {meter.name}")
     for name, reason in left_out:
         say(f"{name}: left out, {reason}")
     for finding in exposed(meters, None):
         warn(f"{finding.message} and the keys in it: {finding.remedy}")
+    _refuse_none(devices, meters)
+    return meters, undescribed
+
+
+def _refuse_none(devices: Path, meters: Sequence[Meter]) -> None:
     if not meters:
         raise ConfigError(
             f"{devices} holds no energy meter: nothing was written; init without --from-devices "
             "searches the network, and takes keys from a devices.json in this folder"
         )
-    return meters
 
 
 def _default_mqtt() -> MqttSettings:

@@ -1,7 +1,7 @@
 """The questions about meters that `esquirell init` asks, each answer checked at once."""
 
 import sys
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Callable, Collection, Container, Sequence
 from typing import TYPE_CHECKING, get_args
 
 import click
@@ -71,11 +71,19 @@ def _ask_meter(taken: Container[str]) -> Meter:
     return read_once([_ask_rest(name, device_id, found)])[0]
 
 
-def read_once(meters: Sequence[Meter]) -> tuple[Meter, ...]:
-    """Read meters; where one does not answer, ask for what its read depends on, and try again."""
+def read_once(meters: Sequence[Meter], undescribed: Collection[str] = ()) -> tuple[Meter, ...]:
+    """Read meters; where one does not answer, ask for what its read depends on, and try again.
+
+    Those of `undescribed`, by name, that answer without a measurement are left out.
+    """
     tried = guide.try_out(meters)
+    plain = [one for one in meters if one.name in tried.valueless and one.name in undescribed]
+    for meter in plain:
+        say(f"{meter.title}: left out, nothing in its answer is known as a measurement")
     return tuple(
-        _corrected(meter) if meter in tried.failed else tried.settled(meter) for meter in meters
+        _corrected(meter) if meter in tried.failed else tried.settled(meter)
+        for meter in meters
+        if meter not in plain
     )
 
 

@@ -23,6 +23,8 @@ Entry = Mapping[str, Any]
 
 # Tuya's categories of measuring devices: meters and inverters.
 _CATEGORIES = ("zndb", "znnbq", "wxnbq")
+# Plugs, power strips and breakers, of which many measure, and as many do not.
+_PLUGS = ("cz", "pc", "dlq", "tdq")
 # Where the list is in `snapshot.json` and in `tuya-raw.json`.
 _LISTS = ("devices", "result")
 # How other lists call it: snapshot.json, what the cloud answers, localtuya's configuration.
@@ -47,10 +49,14 @@ class SkippedDevice(NamedTuple):
 
 
 class DeviceList(NamedTuple):
-    """The contents of a device list."""
+    """The contents of a device list.
+
+    `undescribed`: the names of plugs of which it does not say whether they measure.
+    """
 
     meters: tuple[Meter, ...]
     left_out: tuple[SkippedDevice, ...]
+    undescribed: frozenset[str]
 
 
 @record
@@ -79,7 +85,8 @@ def read_devices(file: Path) -> DeviceList:
     ConfigError when the file is not what tinytuya writes.
     """
     listed, left_out = _read(_entries(file), file)
-    return DeviceList(tuple(device.meter for device in listed), tuple(left_out))
+    undescribed = frozenset(one.meter.name for one in listed if not _is_described(one.device))
+    return DeviceList(tuple(one.meter for one in listed), tuple(left_out), undescribed)
 
 
 class UploadedDevices(NamedTuple):
@@ -169,7 +176,8 @@ def _parsed(content: bytes, name: str) -> list[Entry]:
             "to make one from a spreadsheet"
         ) from None
     if isinstance(entries, dict):
-        entries = next((entries[key] for key in _LISTS if key in entries), entries)
+        alone = [entries] if "id" in entries else entries
+        entries = next((entries[key] for key in _LISTS if key in entries), alone)
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
         raise ConfigError(f"{name} is not a list of devices: use tinytuya's devices.json")
     return [_renamed(entry) for entry in entries]
@@ -189,8 +197,8 @@ def _reason_against(device: Entry, line: Entry | None) -> str | None:
     """Return why a device is skipped; `line` is the entry of what answers on the network."""
     if not any(device.get(key) for key in _DESCRIPTION):
         return "the list says nothing of its product or datapoints"
-    if not _measures(device):
-        return "none of its datapoints measures electricity"
+    if not _measures(device) and not _is_undescribed_plug(device):
+        return _why_no_meter(device)
     if line is None:
         return "it is behind a gateway (parent) that is not in the list"
     if line is not device and not _text(device, "node_id"):
@@ -206,13 +214,36 @@ def _reason_against(device: Entry, line: Entry | None) -> str | None:
 
 
 def _measures(device: Entry) -> bool:
-    if device.get("category") in _CATEGORIES:
+    if device.get("category") in _CATEGORIES or _is_known(_text(device, "product_id")):
         return True
-    known = {product for profile in shipped().values() for product in profile.products}
     described = specified(device.get("mapping"))
     counts = any(point.code.startswith("add_ele") for point in described)
-    measures = counts or infer(described, {}).measures_electricity
-    return measures or _text(device, "product_id") in known
+    return counts or infer(described, {}).measures_electricity
+
+
+def _is_known(product_id: str) -> bool:
+    return any(product_id in profile.products for profile in shipped().values())
+
+
+def _is_undescribed_plug(device: Entry) -> bool:
+    """Whether only reading it can show if a device measures: its mapping was not downloaded."""
+    return device.get("category") in _PLUGS and not specified(device.get("mapping"))
+
+
+def _is_described(device: Device) -> bool:
+    """Whether a list says what a device is, beyond being a plug."""
+    return (
+        device.category not in _PLUGS
+        or bool(specified(device.mapping))
+        or _is_known(device.product_id)
+    )
+
+
+def _why_no_meter(device: Entry) -> str:
+    if specified(device.get("mapping")):
+        return "none of its datapoints measures electricity"
+    category = _text(device, "category") or "unknown"
+    return f"the list has no datapoints of it, and its category ({category}) is none of meters"
 
 
 def _codes(device: Entry) -> dict[str, str]:

@@ -7,6 +7,7 @@ import re
 import stat
 import subprocess
 import tomllib
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,9 @@ from esquirell.domain.errors import MeterError
 from esquirell.settings import load
 from esquirell.tuya.discovery.listener import Announcement, Ports
 from esquirell.tuya.simulator import SimulatedMeter
+
+# What a metering plug answers.
+PLUG = {"1": True, "9": 0, "17": 12, "18": 512, "19": 1170, "20": 2310, "21": 1, "26": 0}
 
 
 def test_devices_of_tinytuya_become_meters(folder: Path) -> None:
@@ -192,7 +196,8 @@ def test_meters_behind_the_main_one_are_not_counted_twice(folder: Path) -> None:
 def test_a_spreadsheet_of_many_meters_is_taken_over_as_documented(folder: Path) -> None:
     page = (ROOT / "docs/how-to/find-meters.md").read_text()
     columns = page.partition("```csv\n")[2].partition("\n")[0]
-    rows = (f"Flat {n},bf{n:018d},{KEY},192.168.1.{n + 2},zndb\n" for n in range(60))
+    kinds = ("zndb", "cz")
+    rows = (f"Flat {n},bf{n:018d},{KEY},192.168.1.{n + 2},{kinds[n % 2]}\n" for n in range(60))
     (folder / "meters.csv").write_text(f"{columns}\n{''.join(rows)}")
     command = next(line for line in page.splitlines() if line.startswith("python3 -c"))
     subprocess.run(["/bin/sh", "-c", command], check=True)
@@ -209,6 +214,36 @@ def test_without_a_terminal_it_says_what_to_do_about_that(folder: Path) -> None:
     assert result.exit_code == 0
     assert 'Set upstream = "NAME"' in result.output
     assert [one.upstream for one in load(None, {}).meters] == ["", ""]
+
+
+@pytest.mark.usefixtures("own_ports")
+def test_plugs_of_which_the_list_says_nothing_are_taken_if_they_measure(
+    folder: Path, broker: Mosquitto
+) -> None:
+    known = {"key": KEY, "category": "cz", "product_id": "unknown", "version": "3.4"}
+    answers = {"Fridge": PLUG, "Radio": {"1": True, "9": 0}}
+    listed, plugs = [], []
+    for number, (name, dps) in enumerate(answers.items(), 1):
+        address = f"127.0.0.{number}"
+        listed.append(known | {"name": name, "id": f"bf0{number}", "ip": address})
+        plugs.append(SimulatedMeter(f"bf0{number}", KEY, "3.4", partial(dict, dps), address, 6668))
+    (folder / "devices.json").write_text(json.dumps(listed))
+    for plug in plugs:
+        plug.start()
+    try:
+        with Terminal([*COMMAND, "--from-devices", "devices.json"]) as terminal:
+            terminal.answer("MQTT host", "127.0.0.1")
+            terminal.answer("MQTT port", str(broker.port))
+            for prompt in ("MQTT user", "Read each of them once now?", "May other machines"):
+                terminal.answer(prompt, "")
+            assert terminal.finish() == 0
+    finally:
+        for plug in plugs:
+            plug.stop()
+    assert re.search(r"^Voltage +231\.0 ", terminal.text, re.MULTILINE)
+    assert "Radio: left out, nothing in its answer is known as a mea" in terminal.text
+    (meter,) = load(folder / "esquirell.toml", {}).meters
+    assert (meter.name, meter.address) == ("fridge", "127.0.0.1")
 
 
 @pytest.mark.usefixtures("own_ports")

@@ -1,5 +1,5 @@
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 import pytest
@@ -114,11 +114,29 @@ def test_meters_are_known_by_codes_category_or_product(
 
 
 @pytest.mark.parametrize(
+    ("said", "undescribed"),
+    [({"mapping": {}}, {"garage"}), ({"mapping": None, "category": "dlq"}, {"garage"}), ({}, ())],
+)
+def test_plugs_without_a_mapping_are_taken_and_named(
+    folder: ConfigurationFolder, said: dict[str, Any], undescribed: Collection[str]
+) -> None:
+    found = take(folder, device(**said))
+    assert only(found).profile == ("auto" if undescribed else "plug")
+    assert found.undescribed == frozenset(undescribed)
+
+
+@pytest.mark.parametrize(
     ("said", "reason"),
     [
         ({"mapping": LAMP, "category": "dj"}, "none of its datapoints measures electricity"),
-        ({"mapping": {}}, "none of its datapoints measures electricity"),
-        ({"mapping": [1], "category": None}, "none of its datapoints measures electricity"),
+        (
+            {"mapping": {}, "category": "dj"},
+            "the list has no datapoints of it, and its category (dj) is none of meters",
+        ),
+        (
+            {"mapping": [1], "category": None},
+            "the list has no datapoints of it, and its category (unknown) is none of meters",
+        ),
         ({"sub": True}, "it is behind a gateway (parent) that is not in the list"),
         (
             {"sub": True, "parent": "bf02"},

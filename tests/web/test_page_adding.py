@@ -108,7 +108,7 @@ def test_devices_that_are_left_out_are_named_with_the_reason(house: House) -> No
     words = upload(browser, "/add", content, command="upload", place="find").words
     assert "Barn <1>" in words
     assert "2 devices left out" in words
-    assert "Lamp <i>: none of its datapoints measures electricity" in words
+    assert "Lamp <i>: the list has no datapoints of it, and its category (dj) is none of m" in words
     assert "Behind: it is behind a gateway (parent) that is not in the list" in words
     only = upload(browser, "/add", json.dumps(lamp).encode(), command="upload", place="find")
     assert "None of these devices is known to be a meter" in only.words
