@@ -25,9 +25,11 @@ KEEPALIVE_CHECK_S = 15
 
 Client = redis.Redis
 
-# Redis adds the position in the script, and redis-py the command with all that it wrote.
+# Redis adds the position in the script, and the arguments of a command that it does not know, which
+# differ each time; redis-py adds the command with all that it wrote.
 _AROUND = re.compile(
-    r" script: \S+, on @user_script:\d+|^Command # \d+ \(.*\) of pipeline caused error: ",
+    r" script: \S+, on @user_script:\d+|, with args beginning with: .*"
+    r"|^Command # \d+ \(.*\) of pipeline caused error: ",
     re.DOTALL,
 )
 # Redis is there, but refuses.

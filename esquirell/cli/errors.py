@@ -13,7 +13,7 @@ import click
 
 from esquirell.cli.app import app
 from esquirell.cli.output import complain
-from esquirell.domain.errors import ConfigError, EsquirellError, InstallationError
+from esquirell.domain.errors import ConfigError, DiskError, EsquirellError, InstallationError
 
 FINE, FAILED, USAGE = 0, 1, 2
 # The caller named something missing or invalid: it takes another call, not another try.
@@ -91,10 +91,15 @@ def _judge(error: BaseException) -> tuple[str, int]:
         case click.Abort() | KeyboardInterrupt():
             return "stopped", FAILED
         case EsquirellError():
-            misused = isinstance(error, ConfigError) or error.code in _MISNAMED
-            return str(error), USAGE if misused else FAILED
+            return str(error), USAGE if _misused(error) else FAILED
         case _:
             return _unexpected(error)
+
+
+def _misused(error: EsquirellError) -> bool:
+    if isinstance(error, ConfigError):
+        return not isinstance(error, DiskError)
+    return error.code in _MISNAMED
 
 
 def _misuse(error: click.UsageError) -> str:

@@ -12,6 +12,7 @@ from esquirell.cli.invocation import password_command
 from esquirell.cli.output import print_json, print_table, say
 from esquirell.domain.errors import ConfigError
 from esquirell.settings.private_files import make_directory
+from esquirell.settings.state_files import StateDirectory
 from esquirell.web.credentials import Credentials
 from esquirell.web.tokens import Tokens
 
@@ -116,10 +117,13 @@ def address(call: Call) -> str:
 
 
 def _credentials(call: Call) -> Credentials:
-    make_directory(call.settings.state_dir)
-    return Credentials(call.settings)
+    return Credentials(call.settings, _directory(call))
 
 
 def _tokens(call: Call) -> Tokens:
+    return Tokens(_directory(call), lambda: datetime.now(UTC))
+
+
+def _directory(call: Call) -> StateDirectory:
     make_directory(call.settings.state_dir)
-    return Tokens(call.settings.state_dir, lambda: datetime.now(UTC))
+    return StateDirectory(call.settings.state_dir)

@@ -30,6 +30,15 @@ class InstallationError(EsquirellError):
         return f"this installation is damaged ({self.args[0]}): install esquirell again"
 
 
+class DiskError(ConfigError):
+    """Tell the user what to do about a file that the disk or its rights keep from being used.
+
+    Nothing is wrong with what was asked for: the command line exits with 1.
+    """
+
+    code = "unavailable"
+
+
 class UnavailableError(EsquirellError):
     """Try again later: the database or Redis is unreachable."""
 

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from esquirell.domain.counters import GONE
 from esquirell.domain.device import Device
-from esquirell.domain.errors import CommandError, ConfigError
+from esquirell.domain.errors import CommandError, ConfigError, DiskError
 from esquirell.domain.meter import CALM_PUBLISH_EVERY_S, Meter
 from esquirell.domain.payload import sentence
 from esquirell.domain.reading import Reading, payload
@@ -32,7 +32,10 @@ Result = TypeVar("Result")
 
 
 class MeterFiles(Protocol):
-    """Keeps the files of the meters. Raises ConfigError for what would not load."""
+    """Keeps the files of the meters.
+
+    Raises ConfigError for what would not load, and DiskError for what can't be written now.
+    """
 
     def alone(self) -> AbstractContextManager[None]:
         """Keep everybody else on this machine from changing the files meanwhile."""
@@ -217,6 +220,8 @@ def _guarded(work: Callable[[], Result]) -> Result:
     """Run the configuration's own checks. Raises CommandError."""
     try:
         return work()
+    except DiskError as error:
+        raise CommandError(error.code, str(error)) from error
     except ConfigError as error:
         raise CommandError("invalid_payload", str(error)) from error
 

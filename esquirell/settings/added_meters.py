@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from esquirell.domain.errors import ConfigError
+from esquirell.domain.errors import ConfigError, DiskError
 from esquirell.domain.meter import Meter
 from esquirell.domain.record import record
 from esquirell.settings.layers import Table, prepare_table
@@ -118,7 +118,7 @@ def _files(state_dir: Path) -> list[Path]:
             raise ConfigError(f"{folder} is a file: remove it, meters are in a folder") from None
         return []
     except OSError as error:
-        raise ConfigError(f"{folder} can't be read: {error.strerror}") from error
+        raise DiskError(f"{folder} can't be read: {error.strerror}") from error
     except ValueError as error:
         raise ConfigError(f"{folder} can't be read: {error}") from error
 
@@ -131,7 +131,7 @@ def _read(file: Path) -> Table:
             f"{file} can't be read by this user: run it with sudo, or as its owner"
         ) from error
     except OSError as error:
-        raise ConfigError(f"{file} can't be read: {error.strerror}") from error
+        raise DiskError(f"{file} can't be read: {error.strerror}") from error
     except (ValueError, RecursionError) as error:
         raise ConfigError(f"{file} is not valid TOML: {error}") from error
     if table.get("name", file.stem) != file.stem:

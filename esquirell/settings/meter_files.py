@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from esquirell.domain.errors import ConfigError
+from esquirell.domain.errors import ConfigError, DiskError
 from esquirell.settings import private_files
 from esquirell.settings.added_meters import Edit, file_of, folder_of
 from esquirell.settings.loading import load
@@ -23,8 +23,9 @@ _PAUSE_S = 0.05
 class MeterFiles:
     """The meter files in a state directory; nothing is written that would not load.
 
-    All methods raise ConfigError. Nothing is written either while the directory is gone or another
-    disk is in its place: it would be out of reach when the right one is back.
+    All methods raise ConfigError; DiskError for what the disk refuses. Nothing is written either
+    while the directory is gone or another disk is in its place: it would be out of reach when the
+    right one is back.
     """
 
     def __init__(self, directory: StateDirectory, patience_s: float = _PATIENCE_S) -> None:
@@ -67,7 +68,9 @@ class MeterFiles:
         file = self.file(name)
         try:
             return tomllib.loads(file.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
+        except OSError as error:
+            raise DiskError(f"{file} can't be read: {error.strerror}") from error
+        except ValueError as error:
             raise ConfigError(f"{file} can't be read: {error}") from error
 
     def remove(self, name: str) -> None:
@@ -78,11 +81,11 @@ class MeterFiles:
         try:
             file.unlink(missing_ok=True)
         except OSError as error:
-            raise ConfigError(f"{file} can't be removed: {error.strerror}") from error
+            raise DiskError(f"{file} can't be removed: {error.strerror}") from error
 
     def _refuse_another_disk(self) -> None:
         if problem := self._directory.problem():
-            raise ConfigError(problem)
+            raise DiskError(problem)
 
     def _existing_folder(self) -> Path:
         """Return the folder of the files; create it in the state directory, never that itself."""
@@ -102,15 +105,15 @@ class MeterFiles:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 if time.monotonic() > deadline:
-                    raise ConfigError(
+                    raise DiskError(
                         f"another program is changing the files in {folder}: try again"
                     ) from None
                 time.sleep(_PAUSE_S)
             except OSError as error:
-                raise ConfigError(f"{folder} can't be locked: {error.strerror}") from error
+                raise DiskError(f"{folder} can't be locked: {error.strerror}") from error
             else:
                 return
 
 
-def _unusable(folder: Path, error: OSError) -> ConfigError:
-    return ConfigError(f"{folder} can't be used: {error.strerror}")
+def _unusable(folder: Path, error: OSError) -> DiskError:
+    return DiskError(f"{folder} can't be used: {error.strerror}")

@@ -10,7 +10,7 @@ from itertools import count
 from pathlib import Path
 
 from esquirell import whole_file
-from esquirell.domain.errors import ConfigError
+from esquirell.domain.errors import ConfigError, DiskError
 
 log = logging.getLogger(__name__)
 
@@ -54,7 +54,7 @@ def write(files: Mapping[Path, str | bytes | Path]) -> None:
     """Write files with mode 0600, in this order, replacing existing files; create folders.
 
     What is given as a path is copied from there. Each file appears complete, and none before all
-    could be written. Raises ConfigError.
+    could be written. Raises DiskError.
     """
     staged: dict[Path, Path] = {}
     try:
@@ -73,7 +73,7 @@ def kept_secret(file: Path, size: int) -> tuple[str, bool]:
     """Return the secret in a file, and whether it was created just now.
 
     A new one has `size` random bytes. What is no secret, as after a power cut, is set aside: a file
-    of zeros would be one that everybody knows. Raises ConfigError when the file can't be used.
+    of zeros would be one that everybody knows. Raises DiskError when the file can't be used.
     """
     try:
         if kept := _read_secret(file):
@@ -82,7 +82,7 @@ def kept_secret(file: Path, size: int) -> tuple[str, bool]:
     except FileNotFoundError:
         pass
     except OSError as error:
-        raise ConfigError(f"{file} can't be read: {error.strerror}") from error
+        raise DiskError(f"{file} can't be read: {error.strerror}") from error
     return _create_secret(file, secrets.token_urlsafe(size))
 
 
@@ -119,7 +119,7 @@ def _link(staged: Path, file: Path) -> bool:
 
 
 def set_aside(file: Path, instead: str) -> None:
-    """Rename a damaged file, and log it with what happens `instead`. Raises ConfigError."""
+    """Rename a damaged file, and log it with what happens `instead`. Raises DiskError."""
     names = (file.with_name(f"{file.name}.damaged-{number}") for number in count(1))
     aside = next(name for name in names if not os.path.lexists(name))
     with _translated(file):
@@ -139,4 +139,4 @@ def _translated(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise ConfigError(f"{path} can't be written: {error.strerror}") from error
+        raise DiskError(f"{path} can't be written: {error.strerror}") from error

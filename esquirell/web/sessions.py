@@ -6,13 +6,12 @@ import logging
 import secrets
 import time
 from contextlib import suppress
-from pathlib import Path
 
 from tornado.web import create_signed_value, decode_signed_value
 
-from esquirell.domain.errors import ConfigError
+from esquirell.domain.errors import DiskError
 from esquirell.settings import private_files
-from esquirell.settings.state_files import PAGE_ENDED_SESSIONS
+from esquirell.settings.state_files import PAGE_ENDED_SESSIONS, StateDirectory
 from esquirell.web.credentials import Credentials
 
 log = logging.getLogger(__name__)
@@ -25,9 +24,10 @@ _DAY_S = 86_400.0
 class Sessions:
     """Signs sessions; one ends after a month without a visit, by log-out, or with the password."""
 
-    def __init__(self, credentials: Credentials, state_dir: Path) -> None:
+    def __init__(self, credentials: Credentials, directory: StateDirectory) -> None:
         self._credentials = credentials
-        self._file = state_dir / PAGE_ENDED_SESSIONS
+        self._directory = directory
+        self._file = directory.folder / PAGE_ENDED_SESSIONS
         self._ended: dict[str, float] = self._load()
 
     def begin(self) -> str:
@@ -52,10 +52,18 @@ class Sessions:
         now = time.time()
         self._ended = {key: until for key, until in self._ended.items() if until > now}
         self._ended[_digest(session)] = now + DAYS * _DAY_S
+        if problem := self._keep():
+            log.warning("a session that ended may be accepted after a restart: %s", problem)
+
+    def _keep(self) -> str | None:
+        """Write the list of sessions that were ended; return why that is impossible."""
+        if problem := self._directory.problem():
+            return problem
         try:
             private_files.write({self._file: json.dumps(self._ended)})
-        except ConfigError as error:
-            log.warning("a session that ended may be accepted after a restart: %s", error)
+        except DiskError as error:
+            return str(error)
+        return None
 
     def _sign(self, session: str) -> str:
         return create_signed_value(self._credentials.signing_key(), COOKIE, session).decode()
@@ -67,7 +75,7 @@ class Sessions:
         except FileNotFoundError:
             return {}
         except (IsADirectoryError, ValueError, AttributeError, TypeError):
-            with suppress(ConfigError):
+            with suppress(DiskError):
                 private_files.set_aside(self._file, "sessions that were ended may be accepted")
         except OSError as error:
             log.warning("%s can't be read: %s", self._file, error.strerror)

@@ -83,9 +83,10 @@ class Shared:
         self.live = live
         # For people who have not logged in: as they type it on this machine.
         self.password_command = password_command
-        self.credentials = Credentials(settings)
-        self.sessions = Sessions(self.credentials, settings.state_dir)
-        self.tokens = Tokens(settings.state_dir, lambda: datetime.now(UTC))
+        directory = runtime.storage.directory
+        self.credentials = Credentials(settings, directory)
+        self.sessions = Sessions(self.credentials, directory)
+        self.tokens = Tokens(directory, lambda: datetime.now(UTC))
         self.wrong = WrongAttempts()
         self.candidates = Candidates()
         # Held from the look at what a form was filled in beside until its change is made.

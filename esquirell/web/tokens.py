@@ -9,13 +9,12 @@ import secrets
 from collections.abc import Callable
 from dataclasses import asdict
 from datetime import datetime
-from pathlib import Path
 
-from esquirell.domain.errors import CommandError, ConfigError
+from esquirell.domain.errors import CommandError, DiskError
 from esquirell.domain.reading import iso
 from esquirell.domain.record import record
 from esquirell.settings import private_files
-from esquirell.settings.state_files import PAGE_TOKENS
+from esquirell.settings.state_files import PAGE_TOKENS, StateDirectory
 
 PREFIX = "esq_"
 TOKEN_BYTES = 32
@@ -34,10 +33,14 @@ class Token:
 
 
 class Tokens:
-    """The tokens of this machine, read anew when their file changed. Raises ConfigError."""
+    """The tokens of this machine, read anew when their file changed. Raises DiskError.
 
-    def __init__(self, state_dir: Path, clock: Callable[[], datetime]) -> None:
-        self._file = state_dir / PAGE_TOKENS
+    While the state directory is gone the last ones count, and none is added or removed.
+    """
+
+    def __init__(self, directory: StateDirectory, clock: Callable[[], datetime]) -> None:
+        self._directory = directory
+        self._file = directory.folder / PAGE_TOKENS
         self._clock = clock
         self._read_at: tuple[int, int] | None = None
         self._tokens: dict[str, Token] = {}
@@ -78,13 +81,15 @@ class Tokens:
         return next((token for token in self._tokens.values() if token.sha256 == digest), None)
 
     def _refresh(self) -> None:
+        if not self._directory.is_there():
+            return
         try:
             found = self._file.stat()
         except FileNotFoundError:
             self._tokens, self._read_at = {}, None
             return
         except OSError as error:
-            raise ConfigError(f"{self._file} can't be read: {error.strerror}") from error
+            raise DiskError(f"{self._file} can't be read: {error.strerror}") from error
         version = (found.st_mtime_ns, found.st_ino)
         if version != self._read_at:
             self._tokens, self._read_at = self._load(), version
@@ -97,12 +102,14 @@ class Tokens:
             private_files.set_aside(self._file, "no token is accepted: create them anew")
             return {}
         except OSError as error:
-            raise ConfigError(f"{self._file} can't be read: {error.strerror}") from error
+            raise DiskError(f"{self._file} can't be read: {error.strerror}") from error
 
     def _save(self, tokens: dict[str, Token]) -> None:
+        if problem := self._directory.problem():
+            raise DiskError(problem)
         text = json.dumps([asdict(token) for token in tokens.values()], indent=2)
         private_files.write({self._file: f"{text}\n"})
-        self._read_at = None
+        self._tokens, self._read_at = tokens, None
 
 
 def _digest(text: str) -> str:

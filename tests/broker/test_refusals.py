@@ -92,6 +92,13 @@ def test_refused_values_are_not_in_the_error(server: RedisProcess, client: Clien
     assert said == "Redis refuses: command not allowed when used memory > 'maxmemory'"
 
 
+def test_an_unknown_command_is_named_without_its_arguments(client: Client) -> None:
+    # As one that was renamed: the arguments differ each time, and so would what is said.
+    with pytest.raises(RedisError) as caught:
+        client.execute_command("RENAMED", "a secret")  # type: ignore[no-untyped-call]
+    assert str(unavailable(caught.value)) == "Redis refuses: unknown command 'RENAMED'"
+
+
 def test_a_password_that_is_missing_is_asked_for(tmp_path: Path) -> None:
     server = RedisProcess(tmp_path, "secret")
     server.start()

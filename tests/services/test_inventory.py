@@ -7,7 +7,7 @@ from support.commanding import Bench, from_file
 
 from esquirell.domain.command import Request
 from esquirell.domain.counters import GONE
-from esquirell.domain.errors import ConfigError
+from esquirell.domain.errors import ConfigError, DiskError
 from esquirell.services.ledgers import source_of
 
 KEY = "0123456789abcdef"
@@ -117,6 +117,12 @@ def test_what_the_configuration_refuses_is_said(bench: Bench) -> None:
     bench.files.trouble = ConfigError("meter barn stands in a.toml and in b.toml: remove one")
     code, sentence = refusal(bench, "meter/add", **NEW)
     assert (code, sentence) == ("invalid_payload", str(bench.files.trouble))
+
+
+def test_a_disk_that_refuses_is_no_fault_of_what_was_asked_for(bench: Bench) -> None:
+    bench.files.trouble = DiskError("barn.toml can't be written: No space left on device")
+    code, sentence = refusal(bench, "meter/add", **NEW)
+    assert (code, sentence) == ("unavailable", str(bench.files.trouble))
 
 
 def test_a_change_keeps_the_rest(bench: Bench) -> None:

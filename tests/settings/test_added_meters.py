@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from support.configuration import KEY, METER, ConfigurationFolder
 
-from esquirell.domain.errors import ConfigError
+from esquirell.domain.errors import ConfigError, DiskError
 from esquirell.settings.added_meters import version_of
 from esquirell.settings.meter_files import MeterFiles
 from esquirell.settings.state_files import StateDirectory
@@ -223,7 +223,7 @@ def test_whoever_waits_too_long_for_the_files_is_told(files: MeterFiles) -> None
     impatient = MeterFiles(StateDirectory(files.file("barn").parents[1]), patience_s=0)
     with (
         files.alone(),
-        pytest.raises(ConfigError, match=r"another program is changing the files in .*: try again"),
+        pytest.raises(DiskError, match=r"another program is changing the files in .*: try again"),
         impatient.alone(),
     ):
         pass
@@ -236,11 +236,11 @@ def test_nothing_is_written_where_the_state_directory_is_gone(
 ) -> None:
     table = {"device_id": "bfbarn", "local_key": KEY}
     (folder.path / "data").rmdir()
-    with pytest.raises(ConfigError, match="mount its disk again"), files.alone():
+    with pytest.raises(DiskError, match="mount its disk again"), files.alone():
         pass
-    with pytest.raises(ConfigError, match="mount its disk again"):
+    with pytest.raises(DiskError, match="mount its disk again"):
         files.put("barn", table)
-    with pytest.raises(ConfigError, match="mount its disk again"):
+    with pytest.raises(DiskError, match="mount its disk again"):
         files.remove("barn")
     assert not (folder.path / "data").exists()
 

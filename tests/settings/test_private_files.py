@@ -2,18 +2,16 @@ import errno
 import os
 import re
 import stat
-import tempfile
 import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from support.disks import another_file_system
 
-from esquirell.domain.errors import ConfigError
+from esquirell.domain.errors import ConfigError, DiskError
 from esquirell.settings import private_files, state_files
 from esquirell.settings.meter_files import MeterFiles
-
-MEMORY = Path("/dev", "shm")
 
 
 def names(folder: Path) -> list[str]:
@@ -75,15 +73,8 @@ def test_what_exists_is_refused(tmp_path: Path) -> None:
 
 @pytest.fixture
 def elsewhere(tmp_path: Path) -> Iterator[Path]:
-    """Yield a folder on another file system than the test's own."""
-    if not MEMORY.is_dir() or _number(MEMORY) == _number(tmp_path):
-        pytest.skip("there is no second file system")
-    with tempfile.TemporaryDirectory(dir=MEMORY) as folder:
-        yield Path(folder)
-
-
-def _number(path: Path) -> int:
-    return path.stat().st_dev
+    with another_file_system(tmp_path) as folder:
+        yield folder
 
 
 def test_another_disk_in_its_place_is_not_the_state_directory(
@@ -105,7 +96,7 @@ def test_another_disk_in_its_place_is_not_the_state_directory(
     assert not directory.is_there()
     assert "mount its disk again" in str(directory.problem())
     # Meters can't be saved there, and what the page writes does not make it the right one.
-    with pytest.raises(ConfigError, match="mount its disk again"), MeterFiles(directory).alone():
+    with pytest.raises(DiskError, match="mount its disk again"), MeterFiles(directory).alone():
         pass
     assert names(elsewhere) == []
     (elsewhere / "web-password").touch()
