@@ -131,6 +131,24 @@ def not_found(meter: Meter, seconds: float, others: int, trouble: str) -> MeterU
     )
 
 
+def has_moved(meter: Meter, address: str) -> MeterUnreachableError:
+    """Return the error of a meter that announces itself at another address than the given one."""
+    return MeterUnreachableError(
+        "unreachable",
+        f"{_who(meter)} has another address by now, it announces itself at {address}: set address "
+        'to that, or to "auto", or have the router give it always the same',
+    )
+
+
+def is_displaced(meter: Meter) -> MeterUnreachableError:
+    """Return the error of a meter at whose address another Tuya device announces itself."""
+    return MeterUnreachableError(
+        "unreachable",
+        f"{_who(meter)} was not heard on the LAN, and another Tuya device announces itself at its "
+        "address: check that it has power and Wi-Fi, and its device_id if it was exchanged",
+    )
+
+
 def no_lock(meter: Meter, error: OSError) -> MeterUnreachableError:
     """Return the error of a lock file that can't be used."""
     return MeterUnreachableError(

@@ -83,6 +83,20 @@ class Finder:
         log.info("%s: the meter is at %s", meter.name, found.address)
         return found
 
+    def hear(self, meter: Meter) -> "Announcement | None":
+        """Return what the device of a meter announces; else what another one does at its address.
+
+        None when neither is heard.
+        """
+        end = time.monotonic() + self._elsewhere_s
+        with self._changed, self._joined() as search:
+            while (found := _heard_of(meter, search, "")) is None:
+                left_s = end - time.monotonic()
+                if search.over or left_s <= 0 or self._stop.is_set():
+                    break
+                self._changed.wait(left_s)
+            return found or _heard_at(meter.address, search)
+
     def stop(self) -> None:
         """End all searches."""
         self._stop.set()
@@ -135,6 +149,10 @@ class Finder:
 def _heard_of(meter: Meter, search: _Search, but: str) -> "Announcement | None":
     found = search.heard.get(meter.lan_id, {})
     return next((found[address] for address in reversed(found) if address != but), None)
+
+
+def _heard_at(address: str, search: _Search) -> "Announcement | None":
+    return next((known[address] for known in search.heard.values() if address in known), None)
 
 
 T = TypeVar("T")

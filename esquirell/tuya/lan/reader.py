@@ -9,6 +9,7 @@ from esquirell.domain.errors import MeterError
 from esquirell.domain.meter import Meter
 from esquirell.domain.raw_datapoints import Question
 from esquirell.tuya.discovery.finder import Follower
+from esquirell.tuya.discovery.whereabouts import explained
 from esquirell.tuya.errors import (
     AttemptError,
     being_read,
@@ -44,6 +45,7 @@ class Reader:
 
     def __init__(self, exchange: Exchange, network: Network) -> None:
         self._exchange = exchange
+        self._explained = partial(explained, network.finder, exchange.run_in_thread)
         self._limits = network.limits
         self._now = network.loop.now
         self._follower = Follower(
@@ -61,8 +63,11 @@ class Reader:
         yield from self._take_lock(question.meter)
         if question.meter.address == "auto":
             yield from self._follower.read(question, partial(self._read, datapoints))
-        else:
+            return
+        try:
             yield from self._read(datapoints, question)
+        except MeterError as error:
+            raise (yield from self._explained(question, error)) from error
 
     def _take_lock(self, meter: Meter) -> Script[None]:
         """Take the lock that keeps other processes away. Raises MeterUnreachableError."""
