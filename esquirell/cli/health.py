@@ -16,6 +16,10 @@ from esquirell.services.health import ROLES, absent
 
 NOTHING_RUNS = "nothing runs on this machine: start esquirell run"
 STARTING = "esquirell run is there, and has not begun to work: its log says what it waits for"
+SILENT = (
+    "esquirell run is there, and has reported nothing for {silent_s} s: it was stopped (SIGSTOP), "
+    "hangs, or waits at its start; its log says what for, else restart it"
+)
 
 
 @click.command("health", cls=Command)
@@ -33,7 +37,8 @@ def health(call: Call, role: str | None, *, here: bool) -> None:
     processes, problems = _processes(call)
     ours = _concerned(processes, role, anywhere=role is not None and not here)
     if not problems:
-        problems += _problems_of(call, ours, role) + ([] if role else _lost(processes))
+        problems += _problems_of(ours, role) if ours or role else _none_reports(call, processes)
+        problems += _lost(processes) if ours and not role else []
     failures = failures_of_meters(call.settings)
     if failures is None:
         problems += _problems_of_database(call, runs=bool(ours))
@@ -73,20 +78,30 @@ def _concerned(processes: Sequence[Process], role: str | None, *, anywhere: bool
     return [process for process in here if role is None or process.has(role)]
 
 
-def _problems_of(call: Call, processes: Sequence[Process], role: str | None) -> list[str]:
+def _problems_of(processes: Sequence[Process], role: str | None) -> list[str]:
     if not processes and role:
         return [absent(role)]
-    if not processes:
-        return [STARTING if _runs_here(call) else NOTHING_RUNS]
     return [problem for process in processes for problem in process.problems]
+
+
+def _none_reports(call: Call, processes: Sequence[Process]) -> list[str]:
+    """Return why no process of this machine reports anything."""
+    if not _runs_here(call):
+        return [NOTHING_RUNS, *_lost(processes)]
+    silent_s = [one.gone_s for one in _vanished(processes) if one.gone_s is not None]
+    return [SILENT.format(silent_s=min(silent_s)) if silent_s else STARTING]
 
 
 def _lost(processes: Sequence[Process]) -> list[str]:
     """Name the roles of processes that vanished on this machine, unless another has them now."""
     living = {name for process in processes if process.alive for name in process.roles}
-    vanished = (one for one in processes if not one.alive and one.host == socket.gethostname())
-    lost = [name for process in vanished for name in process.roles if name not in living]
+    lost = [name for one in _vanished(processes) for name in one.roles if name not in living]
     return [absent(name) for name in lost if name.partition("@")[0] in ROLES]
+
+
+def _vanished(processes: Sequence[Process]) -> list[Process]:
+    """Return the processes of this machine that are not heard of any more."""
+    return [one for one in processes if not one.alive and one.host == socket.gethostname()]
 
 
 def _problems_of_database(call: Call, *, runs: bool) -> list[str]:

@@ -11,6 +11,7 @@ from support.redis_server import RedisProcess
 
 from esquirell.broker.connection import Address, connect
 from esquirell.broker.presence import ALIVE_S, NAMED_S, PROCESSES, Presence
+from esquirell.daemon.lock import RunLock
 from esquirell.domain.process import Process
 from esquirell.domain.reading import MeterStatus
 
@@ -135,6 +136,23 @@ def test_one_that_vanished_is_named_until_another_takes_its_place(
     assert esquirell("health").out == "worker: working\n"
     presence.withdraw("worker")
     assert [one["host"] for one in esquirell("health", "--json").json["processes"]] == [HERE]
+
+
+def test_a_service_that_was_stopped_is_not_said_to_be_missing(
+    home: Home, announce: Callable[..., None], server: RedisProcess
+) -> None:
+    announce("worker", HERE)
+    server.client.delete(f"esquirell:role:worker:{HERE}-worker")
+    server.client.expire(f"{PROCESSES}{HERE}-worker", NAMED_S - 300)
+    lock = RunLock(home.database.with_name("esquirell.db.lock"))
+    lock.take()
+    try:
+        said = esquirell("health")
+    finally:
+        lock.release()
+    assert said.code == 1
+    assert "run is there, and has reported nothing for 30" in said.sentence
+    assert "start esquirell" not in said.sentence
 
 
 @pytest.mark.parametrize(
