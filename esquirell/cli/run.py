@@ -15,6 +15,7 @@ from esquirell.daemon import logs, process, restarting, roles
 from esquirell.daemon.garbage import share_heap
 from esquirell.daemon.limits import check_limits
 from esquirell.daemon.lock import ServiceLocks
+from esquirell.daemon.one_database import claim_of_workers
 from esquirell.daemon.pools import Kind, Pool
 from esquirell.daemon.preparing import prepare
 from esquirell.daemon.redis_server import RedisServer
@@ -43,7 +44,7 @@ def run(call: Call) -> int:
             server.start()
         prepare(runtime, schedules=True, alone=True)
         if not server:
-            locks.take_redis(roles.redis_claim(runtime))
+            locks.take_redis(roles.redis_claim(runtime), claim_of_workers(runtime))
         pool = Pool("threads", settings.worker.concurrency)
         role = with_page(runtime, roles.everything(runtime, server, locks))
         code = process.run_worker(runtime, role, pool)
@@ -100,9 +101,16 @@ def worker(call: Call, *, queues: tuple[str, ...], kind: Kind, concurrency: int 
     runtime = start(call)
     _check_queues(runtime, queues)
     prepare(runtime, schedules=False)
+    database = claim_of_workers(runtime)
+    database.take()
     size = 1 if kind == "solo" else concurrency or runtime.settings.worker.concurrency
-    role = roles.worker(runtime, queues or (roles.DEFAULT_QUEUE,), kind)
-    return restarting.ended(runtime, process.run_worker(runtime, role, Pool(kind, size)))
+    role = roles.worker(runtime, database, queues or (roles.DEFAULT_QUEUE,), kind)
+    try:
+        code = process.run_worker(runtime, role, Pool(kind, size))
+    finally:
+        # Others with this database take it again at once.
+        database.release()
+    return restarting.ended(runtime, code)
 
 
 def _check_queues(runtime: Runtime, queues: tuple[str, ...]) -> None:

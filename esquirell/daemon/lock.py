@@ -4,6 +4,7 @@ import fcntl
 import logging
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from esquirell.daemon.signals import START
@@ -139,7 +140,7 @@ def _file_id(file: Path | None) -> str:
     return f"{found.st_dev:x}:{found.st_ino:x}" if found else "-"
 
 
-def _rival(owner: str | None) -> str:
+def rival_service(owner: str | None) -> str:
     """Return what is wrong when this owner has the claim; an older version names no database."""
     _, _, database = (owner or "").partition(" ")[2].partition(" ")
     return RIVAL.format(database=f", with the database {database}," if database else "")
@@ -150,10 +151,15 @@ class RedisClaim:
 
     As when an SD card is copied for a second machine. It is held for some seconds, so that one that
     starts sees one that runs; who runs already goes on in any case, and its `rival` is reported.
+    `lease` returns the lease, or None while it is not known whose it would be; `sentence` says what
+    is wrong when another owner has it.
     """
 
-    def __init__(self, lease: Lease) -> None:
+    def __init__(
+        self, lease: Callable[[], Lease | None], sentence: Callable[[str | None], str]
+    ) -> None:
         self._lease = lease
+        self._sentence = sentence
         # What is wrong, as a sentence; None without another service.
         self.rival: str | None = None
 
@@ -175,14 +181,20 @@ class RedisClaim:
         if self.rival and not before:
             log.error("%s", self.rival)
 
+    def rivals(self) -> tuple[str, ...]:
+        """Return what is wrong, if anything is."""
+        return (self.rival,) if self.rival else ()
+
     def release(self) -> None:
         """Release it."""
-        self._lease.release()
+        if lease := self._lease():
+            lease.release()
 
     def _look(self) -> str | None:
         """Take or renew it; return what is wrong if another service has it."""
+        lease = self._lease()
         try:
-            return None if self._lease.hold() else _rival(self._lease.holder())
+            return None if lease is None or lease.hold() else self._sentence(lease.holder())
         except UnavailableError as error:
             log.debug("the claim to Redis is not renewed: %s", error)
             return self.rival
@@ -197,24 +209,26 @@ class ServiceLocks:
     def __init__(self, settings: Settings) -> None:
         database, directory = lock_of(settings), settings.state_dir / DIRECTORY_LOCK
         self._locks = [RunLock(database)]
-        self._redis: RedisClaim | None = None
+        self._redis: tuple[RedisClaim, ...] = ()
         if directory != database:
             self._locks.append(RunLock(directory, "this state directory"))
 
-    def take_redis(self, claim: RedisClaim) -> None:
-        """Take a Redis that others may use. Raises AlreadyRunningError."""
+    def take_redis(self, claim: RedisClaim, workers: RedisClaim) -> None:
+        """Take a Redis that others may use. Raises AlreadyRunningError.
+
+        `workers` is held with the workers of the same database: others are only reported.
+        """
         claim.take()
-        self._redis = claim
+        self._redis = (claim, workers)
 
     def keep_redis(self) -> None:
-        """Renew the claim to Redis."""
-        if self._redis is not None:
-            self._redis.keep()
+        """Renew the claims to Redis."""
+        for one in self._redis:
+            one.keep()
 
     def rivals(self) -> tuple[str, ...]:
-        """Return that another service uses the same Redis, if one does."""
-        rival = self._redis.rival if self._redis is not None else None
-        return (rival,) if rival else ()
+        """Return that others use the same Redis for another database, if some do."""
+        return tuple(rival for one in self._redis for rival in one.rivals())
 
     def take(self) -> None:
         """Take all. Raises AlreadyRunningError, or ConfigError for an unusable file."""
@@ -228,8 +242,8 @@ class ServiceLocks:
 
     def release(self) -> None:
         """Free all."""
-        if self._redis is not None:
-            self._redis.release()
+        for one in self._redis:
+            one.release()
         for lock in self._locks:
             lock.release()
 

@@ -10,7 +10,14 @@ from esquirell.daemon.consumer import ConsumerHeartbeat
 from esquirell.daemon.following import following_broker, following_meters
 from esquirell.daemon.housekeeping import Housekeeping, by_one
 from esquirell.daemon.listening import listening
-from esquirell.daemon.lock import AlreadyRunningError, RedisClaim, ServiceLocks, claim, redis_owner
+from esquirell.daemon.lock import (
+    AlreadyRunningError,
+    RedisClaim,
+    ServiceLocks,
+    claim,
+    redis_owner,
+    rival_service,
+)
 from esquirell.daemon.parts import RunOnce, ServicePart, repeating
 from esquirell.daemon.pools import Kind
 from esquirell.daemon.redis_server import RedisServer
@@ -91,9 +98,15 @@ def everything(runtime: Runtime, server: RedisServer | None, locks: ServiceLocks
 
 
 def worker(
-    runtime: Runtime, queues: Sequence[str] = (DEFAULT_QUEUE,), kind: Kind = "threads"
+    runtime: Runtime,
+    database: RedisClaim,
+    queues: Sequence[str] = (DEFAULT_QUEUE,),
+    kind: Kind = "threads",
 ) -> Role:
-    """Return the worker alone: it polls, stores and publishes the meters of these queues."""
+    """Return the worker alone: it polls, stores and publishes the meters of these queues.
+
+    `database` keeps workers with another one from its Redis.
+    """
     runtime.polling.queues = tuple(queue for queue in queues if queue != DEFAULT_QUEUE)
     runtime.polling.served = tuple("" if queue == DEFAULT_QUEUE else queue for queue in queues)
     names = [worker_of(queue) for queue in runtime.polling.queues]
@@ -101,8 +114,10 @@ def worker(
     if DEFAULT_QUEUE in queues:
         names, taken = ["worker", *names], [*QUEUES, *taken]
     working = (*listening(runtime), _waiting(runtime))
-    parts = (following_meters(runtime), _housekeeping(runtime), *working)
-    return Role(tuple(names), parts, _gauges_of(runtime, kind), queues=tuple(taken))
+    parts = (following_meters(runtime), _housekeeping(runtime), _keeping(database), *working)
+    return Role(
+        tuple(names), parts, _gauges_of(runtime, kind), queues=tuple(taken), rivals=database.rivals
+    )
 
 
 def _gauges_of(runtime: Runtime, kind: Kind) -> tuple[Gauge, ...]:
@@ -219,7 +234,8 @@ def redis_claim(runtime: Runtime) -> RedisClaim:
     service = f"{persistent_name(runtime.settings.state_dir / INSTANCE)}-{Machine().boot}"
     database = runtime.storage.database
     owner = redis_owner(service, database.file, database.describe())
-    return RedisClaim(runtime.shared.lease("service", owner, quiet=True))
+    lease = runtime.shared.lease("service", owner, quiet=True)
+    return RedisClaim(lambda: lease, rival_service)
 
 
 def _claim(runtime: Runtime, locks: ServiceLocks) -> ServicePart:
@@ -242,6 +258,16 @@ def _claim(runtime: Runtime, locks: ServiceLocks) -> ServicePart:
         return CLAIM_TURN_S
 
     return repeating("claim", lambda: run_once)
+
+
+def _keeping(database: RedisClaim) -> ServicePart:
+    """Hold Redis for the workers with this database, and note when there are others."""
+
+    def run_once() -> float:
+        database.keep()
+        return CLAIM_TURN_S
+
+    return repeating("database", lambda: run_once)
 
 
 def _waiting(runtime: Runtime) -> ServicePart:

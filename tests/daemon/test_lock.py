@@ -9,7 +9,13 @@ from support.redis_server import RedisProcess
 
 from esquirell.broker.connection import Address, connect
 from esquirell.broker.lease import Lease
-from esquirell.daemon.lock import AlreadyRunningError, RedisClaim, RunLock, redis_owner
+from esquirell.daemon.lock import (
+    AlreadyRunningError,
+    RedisClaim,
+    RunLock,
+    redis_owner,
+    rival_service,
+)
 from esquirell.daemon.service_name import persistent_name
 from esquirell.domain.errors import ConfigError
 
@@ -102,7 +108,8 @@ def test_a_lock_that_can_not_be_made_is_explained(tmp_path: Path) -> None:
 
 def claim_of(server: RedisProcess, owner: str) -> RedisClaim:
     client = connect(Address(server.url))
-    return RedisClaim(Lease(client, "service", owner, quiet=True))
+    lease = Lease(client, "service", owner, quiet=True)
+    return RedisClaim(lambda: lease, rival_service)
 
 
 def test_of_two_services_with_databases_of_their_own_one_gets_a_redis(
