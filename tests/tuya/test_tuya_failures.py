@@ -10,9 +10,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from support.tcp_proxy import TcpProxy
 from support.tuya_devices import (
     DEVICE_ID,
     KEY,
+    MEASURED,
     OTHER_KEY,
     QUICK,
     VERSIONS,
@@ -167,6 +169,31 @@ def test_a_device_that_was_paired_again_tells_a_wrong_key(
     failure = failure_of(transport, meter)
     again.stop()
     assert failure.code == "wrong_key"
+
+
+class CutsOnce(TcpProxy):
+    """Cuts the next connection when its client begins to speak."""
+
+    armed = False
+
+    def _forward(self, source: socket.socket, target: socket.socket) -> None:
+        if self.armed:
+            self.armed = False
+            source.recv(4096)
+            self.cut()
+        super()._forward(source, target)
+
+
+@pytest.mark.parametrize("version", ["3.4", "3.5"])
+def test_a_line_that_is_cut_over_the_key_is_no_wrong_key(
+    transport: LanReader, version: ProtocolVersion
+) -> None:
+    with simulated(version) as device, CutsOnce(device.port) as network:
+        meter = a_meter(network.port, version)
+        transport.dps(meter)
+        network.armed = True
+        assert transport.dps(meter) == MEASURED
+        assert not network.armed
 
 
 @pytest.mark.parametrize("version", ["3.3", "3.4", "3.5"])

@@ -111,7 +111,7 @@ class Reader:
             if not version:
                 yield from self._find(SEARCH_ORDER, datapoints, question, end)
             else:
-                yield from self._attempt(version, datapoints, question, end)
+                yield from self._attempt_known(version, datapoints, question, end)
         except AttemptError as seen:
             self._failures += 1
             if version and self._worth_a_search(seen, question):
@@ -137,6 +137,21 @@ class Reader:
             yield from self._exchange.ask(datapoints, question, probe_s or limits.answer_s, end)
         finally:
             self._exchange.lock.note_contact()
+
+    def _attempt_known(
+        self, version: str, datapoints: Datapoints, question: Question, end: float
+    ) -> Script[None]:
+        """Attempt the protocol that is known, again if a key that worked before is not agreed on.
+
+        A device that was paired anew hangs up then, and so does a network that is cut. Raises
+        AttemptError.
+        """
+        try:
+            yield from self._attempt(version, datapoints, question, end)
+        except AttemptError as seen:
+            if not (self._worked and seen.step == "key" and (seen.ended or seen.wrong_key)):
+                raise
+            yield from self._attempt(version, datapoints, question, end)
 
     def _worth_a_search(self, seen: AttemptError, question: Question) -> bool:
         is_auto = question.meter.protocol == "auto"
