@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from esquirell.domain.errors import ConfigError
@@ -24,6 +25,9 @@ NAMES = ("redis-server", "valkey-server")
 PLACES = ("/usr/bin", "/usr/sbin", "/usr/local/bin", "/usr/local/sbin")
 START_S = 10.0
 STOP_S = 5.0
+# It answers within milliseconds. One that is silent for so long hangs, as after a SIGSTOP.
+LOOK_EVERY_S = 5.0
+HUNG_S = 20.0
 
 # Nothing is written to disk: what must last is in the database. When memory runs out, the least
 # recently used results are evicted, which expire anyway; queued tasks are never evicted silently:
@@ -85,13 +89,15 @@ def find_redis() -> str:
 class RedisServer:
     """A child process, reachable by a socket of this user alone."""
 
-    def __init__(self, socket_file: Path) -> None:
+    def __init__(self, socket_file: Path, now: Callable[[], float] = time.monotonic) -> None:
+        self._now = now
         self._socket = socket_file
         self._directory = state_files.StateDirectory(socket_file.parent)
         self._log = socket_file.with_suffix(".log")
         self._command = [find_redis(), "-"]
         self._process: subprocess.Popen[bytes] | None = None
         self._trouble = ""
+        self._looked_at = self._answered_at = now()
 
     @property
     def program(self) -> str:
@@ -143,18 +149,28 @@ class RedisServer:
             self._socket.unlink(missing_ok=True)
 
     def keep_running(self) -> float:
-        """Restart the server if it died or can't be reached; return seconds until the next check.
+        """Restart the server if it died, hangs or can't be reached; return the seconds to wait.
 
         Without its directory it waits: nothing is created in place of a disk that is gone.
         """
         folder = self._socket.parent
         if not self._directory.is_there():
             self._complain(state_files.missing_state_dir(folder))
-        elif not self.alive or not self._socket.exists():
+        elif not self.alive or not self._socket.exists() or self._hangs():
             self._restart()
         else:
             self._trouble = ""
         return 1.0
+
+    def _hangs(self) -> bool:
+        """Whether it has not answered for long, as far as this process was there to hear it."""
+        now = self._now()
+        if now - self._looked_at < LOOK_EVERY_S:
+            return False
+        if _ask(self._socket, b"PING\r\n") or now - self._looked_at > 2 * LOOK_EVERY_S:
+            self._answered_at = now
+        self._looked_at = now
+        return now - self._answered_at >= HUNG_S
 
     def _restart(self) -> None:
         if not self._trouble:
@@ -170,7 +186,10 @@ class RedisServer:
             self._trouble = ""
 
     def _reason(self) -> str:
-        return f"lost its socket {self._socket}" if self.alive else "has died"
+        if not self.alive:
+            return "has died"
+        lost = f"lost its socket {self._socket}"
+        return lost if not self._socket.exists() else f"has not answered for {HUNG_S:.0f} s"
 
     def _complain(self, trouble: str) -> None:
         """Log what is wrong, once while it lasts."""
@@ -182,6 +201,7 @@ class RedisServer:
         deadline = time.monotonic() + START_S
         while self.alive and time.monotonic() < deadline:
             if _ask(self._socket, b"PING\r\n"):
+                self._looked_at = self._answered_at = self._now()
                 return
             time.sleep(0.02)
         raise ConfigError(f"the Redis server {self.program} did not start: see {self._log}")

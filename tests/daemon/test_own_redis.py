@@ -1,5 +1,7 @@
 """The Redis that a service starts for itself."""
 
+import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -36,6 +38,34 @@ def test_an_own_redis_whose_socket_was_deleted_is_restarted(tmp_path: Path) -> N
     server.keep_running()
     with redis.Redis(unix_socket_path=str(tmp_path / "redis.sock")) as client:
         assert client.ping()
+    server.stop()
+
+
+class Seconds:
+    now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_an_own_redis_that_hangs_is_restarted(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    seconds = Seconds()
+    server = RedisServer(tmp_path / "redis.sock", seconds)
+    server.start()
+    with redis.Redis(unix_socket_path=str(tmp_path / "redis.sock")) as client:
+        first = int(str(client.info()["process_id"]))
+        os.kill(first, signal.SIGSTOP)
+        # As if this process had been stopped as well: nobody was there to hear it.
+        seconds.now += 60
+        server.keep_running()
+        assert "has not answered" not in caplog.text
+        for _ in range(4):
+            seconds.now += 5
+            server.keep_running()
+        assert caplog.text.count("has not answered for 20 s: it is restarted") == 1
+        assert int(str(client.info()["process_id"])) != first
     server.stop()
 
 
