@@ -43,12 +43,18 @@ def health(call: Call, role: str | None, *, here: bool) -> None:
     if failures is None:
         problems += _problems_of_database(call, runs=bool(ours))
     if problems:
-        raise EsquirellError("; ".join(dict.fromkeys(problems)))
+        raise EsquirellError("; ".join(_unrepeated(problems)))
     if not call.json:
         names = dict.fromkeys(name.partition("@")[0] for process in ours for name in process.roles)
         say(f"{', '.join([role] if role else names)}: working")
         for note in (*_gone(processes), *_silent(call, failures or {})):
             say(note)
+
+
+def _unrepeated(sentences: Sequence[str]) -> list[str]:
+    """Return sentences without those that are part of others."""
+    unique = dict.fromkeys(sentences)
+    return [one for one in unique if not any(one in other for other in unique if other != one)]
 
 
 def _processes(call: Call) -> tuple[Sequence[Process], list[str]]:

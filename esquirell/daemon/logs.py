@@ -30,6 +30,8 @@ EQUAL_WITHIN_S = 60.0
 LINES_COUNTED = 500
 # At DEBUG it writes keys.
 SECRETIVE = "tinytuya"
+# It warns, with the address of an object in memory, of what follows from an error that it raises.
+ECHOING = "psycopg"
 
 
 class JournalFormatter(logging.Formatter):
@@ -163,6 +165,7 @@ def set_level(level: str) -> None:
         logging.getLogger(name).setLevel(quieter)
     logging.getLogger(TASKS).setLevel(wanted)
     logging.getLogger(SECRETIVE).setLevel(logging.WARNING)
+    logging.getLogger(ECHOING).setLevel(wanted if wanted == logging.DEBUG else logging.ERROR)
 
 
 def _formatter(shape: Format, spelled: Callable[[str], str]) -> logging.Formatter:

@@ -99,6 +99,11 @@ def test_what_keeps_a_process_from_its_work_is_said_for_its_role(
         said = esquirell(*command)
         assert (said.code, said.sentence) == (1, "localhost:1883 can't be reached")
     assert esquirell("health", "beat").code == 0
+    # The same, as another part says it.
+    announce(
+        "worker", HERE, "localhost:1883 can't be reached", "waits: localhost:1883 can't be reached"
+    )
+    assert esquirell("health").sentence == "waits: localhost:1883 can't be reached"
     announce("worker", HERE)
     assert esquirell("health").code == 0
 

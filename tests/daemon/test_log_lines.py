@@ -3,6 +3,9 @@
 import io
 import json
 import logging
+from collections.abc import Iterator
+
+import pytest
 
 from esquirell.daemon import logs
 
@@ -56,6 +59,25 @@ def test_lines_of_many_kinds_take_no_memory_without_bound() -> None:
         repeats.over()
         assert repeats.allows(record(f"line {number}"))
     assert len(repeats._seen) <= logs.LINES_COUNTED + 1
+
+
+@pytest.fixture
+def levels() -> Iterator[None]:
+    """Restore the levels that a test changes."""
+    names = ("", logs.TASKS, logs.SECRETIVE, logs.ECHOING, *logs.CHATTY)
+    before = {name: logging.getLogger(name).level for name in names}
+    yield
+    for name, level in before.items():
+        logging.getLogger(name).setLevel(level)
+
+
+@pytest.mark.usefixtures("levels")
+def test_what_a_library_raises_is_not_logged_by_it_as_well() -> None:
+    # With a database that refuses, a line each second, and none equal to another.
+    for level, is_logged in (("info", False), ("warning", False), ("debug", True)):
+        logs.set_level(level)
+        assert logging.getLogger("psycopg").isEnabledFor(logging.WARNING) == is_logged
+        assert logging.getLogger("psycopg").isEnabledFor(logging.ERROR)
 
 
 def test_a_log_line_as_json() -> None:
