@@ -152,14 +152,19 @@ class RedisClaim:
     As when an SD card is copied for a second machine. It is held for some seconds, so that one that
     starts sees one that runs; who runs already goes on in any case, and its `rival` is reported.
     `lease` returns the lease, or None while it is not known whose it would be; `sentence` says what
-    is wrong when another owner has it.
+    is wrong when another owner has it, for `doubtful_s` seconds at least.
     """
 
     def __init__(
-        self, lease: Callable[[], Lease | None], sentence: Callable[[str | None], str]
+        self,
+        lease: Callable[[], Lease | None],
+        sentence: Callable[[str | None], str],
+        doubtful_s: float = 0.0,
     ) -> None:
         self._lease = lease
         self._sentence = sentence
+        self._doubtful_s = doubtful_s
+        self._seen_at: float | None = None
         # What is wrong, as a sentence; None without another service.
         self.rival: str | None = None
 
@@ -177,7 +182,10 @@ class RedisClaim:
 
     def keep(self) -> None:
         """Renew it; never raises."""
-        before, self.rival = self.rival, self._look()
+        found, now = self._look(), time.monotonic()
+        self._seen_at = self._seen_at or now if found else None
+        is_certain = self._seen_at is not None and now - self._seen_at >= self._doubtful_s
+        before, self.rival = self.rival, found if is_certain else None
         if self.rival and not before:
             log.error("%s", self.rival)
 

@@ -6,10 +6,13 @@ from pathlib import Path
 from esquirell.daemon.lock import RedisClaim
 from esquirell.runtime.machine import Machine
 from esquirell.runtime.root import Runtime
-from esquirell.runtime.shared import Lease
+from esquirell.runtime.shared import LEASE_S, Lease
 
 # As long as no file can tell, a server may have several names.
 SERVER = "server"
+# By then what the same database was known by is forgotten: its disk was plugged in again, or the
+# settings of a service that was killed name another one by now.
+DOUBTFUL_S = LEASE_S + 5.0
 ANOTHER_DATABASE = (
     "a worker with another database uses this Redis, so that each database gets the readings of "
     "some meters only: give both the same database.url, or one of them another number at the end "
@@ -39,7 +42,7 @@ def claim_of_workers(runtime: Runtime) -> RedisClaim:
         lambda: identity(file, boot),
         lambda owner: runtime.shared.lease("database", owner, quiet=True),
     )
-    return RedisClaim(leases, lambda _: ANOTHER_DATABASE)
+    return RedisClaim(leases, lambda _: ANOTHER_DATABASE, DOUBTFUL_S)
 
 
 def leases_of(

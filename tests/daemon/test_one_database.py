@@ -68,6 +68,26 @@ def test_workers_with_one_database_share_a_redis_and_another_is_refused(
     assert first.rivals() == (ANOTHER_DATABASE,)
 
 
+def test_a_disk_that_was_plugged_in_again_is_no_rival(
+    server: RedisProcess, caplog: pytest.LogCaptureFixture
+) -> None:
+    found = {"it": "as disk 7:1"}
+    client = connect(Address(server.url))
+    leases = leases_of(
+        lambda: found["it"], lambda owner: Lease(client, "database", owner, quiet=True)
+    )
+    claim = RedisClaim(leases, lambda _: ANOTHER_DATABASE, doubtful_s=20.0)
+    claim.take(patience_s=0)
+    found["it"] = "as disk 7:2"
+    claim.keep()
+    assert claim.rivals() == ()
+    # As it does by itself when nobody renews it.
+    server.client.delete(KEY)
+    claim.keep()
+    assert server.client.get(KEY) == "as disk 7:2"
+    assert caplog.text == ""
+
+
 def test_a_worker_with_a_database_of_its_own_does_not_start(
     start: Callable[..., Service], config: str, server: RedisProcess
 ) -> None:
