@@ -4,7 +4,6 @@ Each is a TOML file with the keys of one `[[meters]]` table, readable by its own
 """
 
 import os
-import tomllib
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from esquirell.domain.record import record
 from esquirell.settings.layers import Table, prepare_table
 from esquirell.settings.origins import Origins
 from esquirell.settings.state_files import METERS
+from esquirell.settings.toml_text import parse_toml
 
 
 @record
@@ -125,15 +125,16 @@ def _files(state_dir: Path) -> list[Path]:
 
 def _read(file: Path) -> Table:
     try:
-        table = tomllib.loads(file.read_text(encoding="utf-8"))
+        text = file.read_text(encoding="utf-8-sig")
     except PermissionError as error:
         raise ConfigError(
             f"{file} can't be read by this user: run it with sudo, or as its owner"
         ) from error
     except OSError as error:
         raise DiskError(f"{file} can't be read: {error.strerror}") from error
-    except (ValueError, RecursionError) as error:
-        raise ConfigError(f"{file} is not valid TOML: {error}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{file} must be text in UTF-8") from error
+    table = parse_toml(text, file)
     if table.get("name", file.stem) != file.stem:
         raise ConfigError(f"{file}: name must be {file.stem}, the name of the file")
     return table | {"name": file.stem}

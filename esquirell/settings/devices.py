@@ -36,6 +36,7 @@ _OTHER_NAMES = {
     "name": ("friendly_name",),
     "parent": ("gateway_id",),
     "node_id": ("cid",),
+    "product_id": ("productKey",),
 }
 _DESCRIPTION = ("category", "product_id", "mapping")
 _PLUG = {"18": "cur_current", "19": "cur_power", "20": "cur_voltage"}

@@ -2,13 +2,13 @@
 
 import os
 import stat
-import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from esquirell.domain.errors import ConfigError
 from esquirell.domain.record import record
+from esquirell.settings.toml_text import parse_toml
 
 CONFIG_VARIABLE = "ESQUIRELL_CONFIG"
 SEARCHED = (
@@ -113,11 +113,10 @@ def _read(path: Path) -> ConfigFile:
         exposed = _is_exposed(os.fstat(file.fileno()))
         raw = file.read()
     try:
-        return ConfigFile(path, tomllib.loads(raw.decode("utf-8-sig")), exposed)
+        text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path} must be text in UTF-8") from error
-    except (ValueError, RecursionError) as error:  # includes thousands of digits or brackets
-        raise ConfigError(f"{path} is not valid TOML: {error}") from error
+    return ConfigFile(path, parse_toml(text, path), exposed)
 
 
 def _is_exposed(found: os.stat_result) -> bool:

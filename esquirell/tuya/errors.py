@@ -4,12 +4,13 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from esquirell.domain.errors import MeterError, MeterRejectedError, MeterUnreachableError
+from esquirell.domain.hosts import nameless
 from esquirell.domain.meter import Meter
 
 SESSION_VERSIONS = ("3.4", "3.5")
 """The protocols that agree on a key for each connection."""
 
-Step = Literal["connect", "key", "answer"]
+Step = Literal["name", "connect", "key", "answer"]
 
 
 @dataclass
@@ -31,10 +32,10 @@ class AttemptError(Exception):
     """What one attempt to read a device brought to light instead of its datapoints.
 
     `version` is the protocol it was asked in, `auto` when one after the other was tried in
-    vain. `step` is the one that failed: the connection, the agreement on a session key
-    (protocols 3.4 and 3.5), the answer. `detail` says in the system's words why a connection
-    failed. `ended` tells that the device closed the connection, `evidence` what its frames gave
-    away.
+    vain. `step` is the one that failed: finding the address of a name, the connection, the
+    agreement on a session key (protocols 3.4 and 3.5), the answer. `detail` says in the system's
+    words why a connection failed. `ended` tells that the device closed the connection, `evidence`
+    what its frames gave away.
     """
 
     version: str
@@ -63,7 +64,7 @@ class AttemptError(Exception):
     def final(self) -> bool:
         """Whether another protocol can't help: nobody is there, or it is the right one."""
         known = self.evidence.stranger or bool(self.evidence.refusal)
-        return self.step == "connect" or self._agreed or self.wrong_key or known
+        return self.step in ("name", "connect") or self._agreed or self.wrong_key or known
 
 
 def explain(meter: Meter, seen: AttemptError, *, worked: bool) -> MeterError:
@@ -73,6 +74,8 @@ def explain(meter: Meter, seen: AttemptError, *, worked: bool) -> MeterError:
     device that closes the connection instead of agreeing on a session key is taken to have
     another key: devices with protocol 3.4 or 3.5 answer nothing that is signed with a wrong one.
     """
+    if seen.step == "name":
+        return _nameless(meter)
     if seen.step == "connect":
         return _unreachable(meter, seen)
     if seen.evidence.stranger:
@@ -172,6 +175,12 @@ def _unreachable(meter: Meter, seen: AttemptError) -> MeterUnreachableError:
         "unreachable",
         f"{_who(meter)} can't be reached ({seen.detail}): check that it has power and "
         f"Wi-Fi, and that its address is still {meter.address}",
+    )
+
+
+def _nameless(meter: Meter) -> MeterUnreachableError:
+    return MeterUnreachableError(
+        "unreachable", f"{meter.name} can't be reached: {nameless(meter.address, 'its address')}"
     )
 
 

@@ -227,6 +227,7 @@ def test_what_the_wizard_writes_beside_it_is_read_too(
         "host": plain.pop("ip"),
         "ver": "3.3",
         "friendly_name": plain.pop("name"),
+        "productKey": plain.pop("product_id"),
     }
     file = folder.path / "snapshot.json"
     file.write_bytes(b"\xef\xbb\xbf" + json.dumps(wrap([plain | other])).encode())

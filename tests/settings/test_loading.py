@@ -1,4 +1,5 @@
 import contextlib
+import re
 import time
 from collections.abc import Iterator
 from datetime import timedelta
@@ -180,9 +181,43 @@ def test_a_folder_is_no_configuration(folder: ConfigurationFolder) -> None:
         load(folder.path, {})
 
 
-def test_broken_toml_is_refused_with_line_and_column(folder: ConfigurationFolder) -> None:
-    sentence = folder.refusal("[mqtt]\nhost = localhost\n")
-    assert sentence == "esquirell.toml is not valid TOML: Invalid value (at line 2, column 8)"
+@pytest.mark.parametrize(
+    ("toml", "problem"),
+    [
+        (
+            "[mqtt]\nhost = localhost\n",
+            "Invalid value (at line 2): text must be in quotes",
+        ),
+        (
+            "[mqtt]\nhost = “localhost”\n",
+            (
+                "Invalid value (at line 2): that line has typographic quotation marks; "
+                'type " in their place'
+            ),
+        ),
+        (
+            "[mqtt]\nport = 1\n[mqtt]\n",
+            (
+                "Cannot declare ('mqtt',) twice (at line 3): a section may occur once; "
+                "put its keys together"
+            ),
+        ),
+        (
+            '[mqtt]\npassword = "a\\qb"\n',
+            "Unescaped '\\' in a string (at line 2): put the text between single quotes",
+        ),
+        (
+            "[mqtt]\nport = 1\nport = 2\n",
+            "Cannot overwrite a value (at line 3): a key may occur once in a section",
+        ),
+        ("[mqtt\n", "Expected ']' at the end of a table declaration (at line 1)"),
+    ],
+)
+def test_broken_toml_is_refused_with_line_column_and_remedy(
+    folder: ConfigurationFolder, toml: str, problem: str
+) -> None:
+    said = re.sub(", column [0-9]+", "", folder.refusal(toml))
+    assert said == f"esquirell.toml is not valid TOML: {problem}"
 
 
 def test_a_file_in_another_encoding_is_refused(folder: ConfigurationFolder) -> None:

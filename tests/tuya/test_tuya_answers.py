@@ -177,6 +177,26 @@ def test_all_addresses_of_a_name_are_tried(
         assert transport.dps(a_meter(device.port, "3.4", address="meter.home")) == DPS
 
 
+@pytest.mark.parametrize(
+    ("name", "remedy"),
+    [
+        ("meter.invalid", "the name 'meter.invalid' has no address: check its address"),
+        ("meter.local", "put the IP address into its address, as names in .local need mDNS"),
+    ],
+)
+def test_a_name_without_an_address_is_no_matter_of_power_and_network(
+    transport: LanReader, monkeypatch: pytest.MonkeyPatch, name: str, remedy: str
+) -> None:
+    def unknown(*_: object, **__: object) -> object:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+    with pytest.raises(MeterError) as failure:
+        transport.dps(a_meter(6668, "3.4", address=name))
+    assert failure.value.code == "unreachable"
+    assert remedy in str(failure.value)
+
+
 def test_slow_meters_are_read(make_transport: MakeTransport) -> None:
     """Each step has its own time: neither UPDATEDPS nor the key eat that of the question."""
     transport = make_transport(limits=PATIENT)

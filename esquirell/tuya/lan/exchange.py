@@ -166,7 +166,8 @@ class Exchange:
             raise error
         except OSError as error:
             self.lock.note_contact()
-            raise AttemptError(version, "connect", error.strerror or str(error)) from error
+            step: Step = "name" if isinstance(error, socket.gaierror) else "connect"
+            raise AttemptError(version, step, error.strerror or str(error)) from error
 
     def negotiate_key(self, end: float) -> Script[None]:
         """Agree on a session key, where the protocol has one. Raises AttemptError."""
