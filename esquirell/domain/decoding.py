@@ -22,6 +22,7 @@ _UNDIRECTED = "its direction is missing or unknown in this answer, taken as impo
 _FRAME_V = (40, 520)
 _NO_GRID = ("pv", "bat", "dc")
 _NOISE_W = 10
+_COUNTDOWN = "countdown"
 # A total and its channels are not of quite the same moment.
 _SUM_NEAR, _SUM_NEAR_W = 0.02, 2
 _MOST_CHANNELS = 4
@@ -80,6 +81,8 @@ def misfits(profile: Profile, answer: Mapping[str, Any]) -> int:
 
 
 def _is_misfit(point: Datapoint, raw: object) -> bool:
+    if point.code.startswith(_COUNTDOWN):
+        return isinstance(raw, bool)  # a second switch: another product
     try:
         if point.frame:
             unpack(point.frame, raw, Hint(point.code))

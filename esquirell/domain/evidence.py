@@ -39,6 +39,8 @@ _MOST_FACTOR = 1.15
 _POOREST_FACTOR = 0.05
 _LEAST_LOADED_W = 100.0
 _MOST_POOR_VA = 2500.0
+# Standby supplies and lamps: less than a fifth of what flows through them is used.
+_MOST_SMALL_VA = 100.0
 POWERS = ("active_power", "reactive_power", "apparent_power")
 _SUMMED = ("energy_import", "energy_export", "active_power")
 _LEAST_SUM = {"active_power": 50.0}
@@ -139,6 +141,10 @@ def _power(values: Values, suffix: str, apparent: float, *, doubts: int) -> _Pro
     if apparent >= _LEAST_VA and _LEAST_FACTOR * apparent <= watts and allows(apparent, watts):
         said = f"voltage x current, {apparent:.0f} VA, allow the {watts:g} W of {key}"
         return max(_proved(apparent, watts) - doubts, 0), said
+    small = _MOST_IDLE_VA <= apparent <= _MOST_SMALL_VA
+    if small and watts >= _POOREST_FACTOR * apparent:
+        said = f"small loads have such a power factor: {watts:g} W of {apparent:.0f} VA ({key})"
+        return max(1 - doubts, 0), said
     if apparent < _MOST_IDLE_VA and allows(apparent, watts):
         return max(2 - doubts, 0), f"the voltage is a grid's, and hardly anything flows ({key})"
     return 0, f"the voltage of {key} is a grid's"

@@ -184,11 +184,20 @@ def recognise(every: Sequence[Candidate], answer: Mapping[str, Any]) -> Recognis
 
 def _is_proved(agreed: Profile, best: Candidate, answer: Mapping[str, Any]) -> bool:
     """Return whether what nearly all agree on proves that this is a meter."""
-    strength = _strength(agreed, decode(answer, agreed), answer) + best.shape
+    decoded = decode(answer, agreed)
+    strength = _strength(agreed, decoded, answer) + best.shape
     explained, unexplained = len(answer) - best.cost, best.cost / len(answer)
     if explained >= _LEAST_EXPLAINED and unexplained <= _WELL_EXPLAINED:
-        return strength >= _ENOUGH_IF_EXPLAINED
+        # One number between zeros is a grid's voltage only where all else is as described, too.
+        sure = not best.cost or explained > _LEAST_EXPLAINED or _flows(decoded.values)
+        return strength >= (_ENOUGH_IF_EXPLAINED if sure else _ENOUGH)
     return strength >= (_ENOUGH if unexplained <= _STRANGE else _ENOUGH_IF_STRANGE)
+
+
+def _flows(values: Mapping[str, float]) -> bool:
+    return any(
+        value for key, value in values.items() if split_key(key)[0].key in (*POWERS, "current")
+    )
 
 
 def _strength(profile: Profile, decoded: Decoded, answer: Mapping[str, Any]) -> int:

@@ -72,6 +72,25 @@ PLUG_V = ("cur_voltage", "V", 1, 2300)
             {"power_factor": 0.9},
             set(),
         ),
+        # ... of three phases, 2,030 W of 2,538 VA together.
+        (
+            (
+                *(
+                    phase
+                    for one in "abc"
+                    for phase in (
+                        (f"cur_voltage_{one}", "V", 1, 2350),
+                        (f"cur_current_{one}", "mA", 0, 3600),
+                    )
+                ),
+                ("cur_power_a", "W", 0, 830),
+                ("cur_power_b", "W", 0, 600),
+                ("cur_power_c", "W", 0, 600),
+                ("leakage_current", "A", 2, 80),
+            ),
+            {"power_factor": 0.8},
+            set(),
+        ),
         (
             (
                 PLUG_V,

@@ -341,3 +341,25 @@ def test_seven_datapoints_with_two_choices_among_them_are_a_shape(
     answer = {point.name: usual[point.kind] for point in points} | odd
     found = [one for one in candidates([(points, 1)], answer) if one.name == "layout"]
     assert [(one.shape > 0) - (one.shape < 0) for one in found] == [proof]
+
+
+def test_a_second_switch_is_no_countdown() -> None:
+    """Of a plug with one number between two zeros all else has to be as described."""
+    assert not try_capture({"dps": {"1": True, "2": False, "4": 0, "5": 1106, "6": 0}}).values
+    plug = try_capture({"dps": {"1": True, "2": 0, "4": 0, "5": 0, "6": 2403}})
+    assert plug.values == {"voltage": 240.3, "current": 0, "active_power": 0}
+
+
+def test_a_small_load_may_have_a_poor_power_factor() -> None:
+    """A standby supply: 6.1 W of 53 VA are no 6.1 W of 5.3."""
+    trial = try_capture({"dps": {"1": True, "9": 0, "17": 3, "18": 228, "19": 61, "20": 2321}})
+    assert trial.values == {"current": 0.228, "active_power": 6.1, "voltage": 232.1}
+
+
+def test_a_maker_who_calls_the_power_of_a_channel_apparent_is_not_believed() -> None:
+    """Product jbarpbsikxovmxeg: `power_apparent` and `power_current` are the channels' powers."""
+    answer = {"19": 4990, "20": 2270, "101": 12_555, "102": 244, "103": 27_043, "104": 499}
+    for known in ({}, {"product_id": "jbarpbsikxovmxeg"}):
+        values = try_capture({**known, "dps": {**answer, "105": 4999, "120": 95}}).values
+        assert (values["active_power_a"], values["active_power_b"]) == (2704.3, 49.9)
+        assert "apparent_power" not in values

@@ -11,12 +11,15 @@ from esquirell.domain.inference.inferred import InferredDatapoint, by_key
 from esquirell.domain.inference.words import place_of, words_of
 from esquirell.domain.plausibility import allows, is_excessive
 from esquirell.domain.profile import INVERTERS
+from esquirell.domain.quantity import PHASES
 
 _BOTH_WAYS = {"backward", "reverse", "forward"}
 _MOST_W = 30_000
 # Micro inverters have up to four panels.
 _MICRO, _MOST_MICRO_W = "znnbq", 5000
 _LEAK_NEAR = 0.03
+_MOST_LEAKING_A = 0.5
+_MADE_OF = ("voltage", "current", "active_power")
 _SUM_NEAR = 0.02
 
 
@@ -78,12 +81,14 @@ def _goes_by(point: InferredDatapoint, suffix: str) -> bool:
 
 
 def _factor_in_leakage(points: Sequence[InferredDatapoint], answer: Mapping[str, Any]) -> None:
-    """Distinguish SPM01's power factor, P / (V x I), from the leakage current of other devices."""
+    """Distinguish SPM01's and SPM02's power factor, P / (V x I), from others' leakage current."""
     found = by_key(points)
     leakage = found.get("leakage_current")
     if leakage is None or not leakage.raw or leakage.meaning is None or "power_factor" in found:
         return
     factor = _factor(found) or _factor_of_frames(points, answer)
+    if (leakage.value or 0) > _MOST_LEAKING_A:  # nowhere for long
+        factor = factor or _factor_of_phases(found)
     if factor and abs(leakage.raw / 100 - factor) < _LEAK_NEAR:
         leakage.meaning = replace(leakage.meaning, quantity="power_factor")
         leakage.divisor = 100
@@ -162,11 +167,23 @@ def _beside(points: Sequence[InferredDatapoint], answer: Mapping[str, Any]) -> f
 def _factor(found: Mapping[str, InferredDatapoint]) -> float | None:
     """Return P / (V x I) of a device of one phase, if all three were sent."""
     for suffix in ("", "_a"):
-        keys = {name: f"{name}{suffix}" for name in ("voltage", "current", "active_power")}
-        values = {name: found[key].value or 0 for name, key in keys.items() if key in found}
-        if factor := _ratio(values):
+        if factor := _ratio(_fields(found, suffix)):
             return factor if not suffix or "voltage_b" not in found else None
     return None
+
+
+def _factor_of_phases(found: Mapping[str, InferredDatapoint]) -> float | None:
+    """Return P / (V x I) of all phases together, if all three were sent of each."""
+    phases = [_fields(found, f"_{one}") for one in PHASES if f"voltage_{one}" in found]
+    if not phases or any(len(phase) < len(_MADE_OF) for phase in phases):
+        return None
+    apparent, watts = (sum(map(of, phases)) for of in (_apparent, _watts))
+    return _ratio({"voltage": 1, "current": apparent, "active_power": watts})
+
+
+def _fields(found: Mapping[str, InferredDatapoint], suffix: str) -> Mapping[str, float]:
+    keys = {name: f"{name}{suffix}" for name in _MADE_OF}
+    return {name: found[key].value or 0 for name, key in keys.items() if key in found}
 
 
 def _factor_of_frames(
