@@ -19,7 +19,7 @@ from esquirell.beat.snapshot import (
     ScheduleSnapshots,
 )
 from esquirell.beat.timetable_view import TimetableView, last_run, latest, start_from
-from esquirell.broker.connection import Client, RedisError, unavailable
+from esquirell.broker.connection import Client, reaching_redis
 from esquirell.broker.queue import POLLS
 from esquirell.domain.schedule import LastRun, Schedule, long_task_name
 from esquirell.domain.tasks import EVERY_HEADER, SCHEDULE_HEADER
@@ -41,11 +41,8 @@ class RedBeatTimetable(TimetableView):
     @contextmanager
     def lock(self) -> Iterator[None]:
         """Keep other processes from deriving entries. Raises UnavailableError."""
-        try:
-            with self._redis_lock():
-                yield
-        except RedisError as error:
-            raise unavailable(error) from None
+        with reaching_redis(), self._redis_lock():
+            yield
 
     def _redis_lock(self) -> Lock:
         client: Client = client_of(self._app)
@@ -65,34 +62,26 @@ class RedBeatTimetable(TimetableView):
             self._entry(schedule, last_runs.get(name, LastRun()).at)
             for name, schedule in schedules.items()
         ]
-        try:
+        with reaching_redis():
             self._write(entries)
-        except RedisError as error:
-            raise unavailable(error) from None
 
     def announce(self) -> None:
         """Signal to all processes that schedules have changed. Raises UnavailableError."""
-        try:
+        with reaching_redis():
             client_of(self._app).incr(VERSION_KEY)
-        except RedisError as error:
-            raise unavailable(error) from None
         self._snapshots.on_change()
 
     def forget(self, name: str) -> None:
         """Forget the runs of a removed schedule. Raises UnavailableError."""
-        try:
+        with reaching_redis():
             client_of(self._app).hdel(RUNS_KEY, name)
-        except RedisError as error:
-            raise unavailable(error) from None
 
     def note_run(self, name: str, run: LastRun) -> None:
         """Record when a schedule ran and its result. Raises UnavailableError."""
         moment = run.at.isoformat() if run.at else None
         note = json.dumps({"at": moment, "result": run.result})
-        try:
+        with reaching_redis():
             self._snapshots.note_run(name, note)
-        except RedisError as error:
-            raise unavailable(error) from None
 
     def _entry(self, schedule: Schedule, last_run_at: datetime | None) -> Entry:
         settings_of(self._app)

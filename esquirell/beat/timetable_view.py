@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from esquirell.beat.rules import Grid, Rule, explain, rule_of
 from esquirell.beat.snapshot import ScheduleSnapshot, ScheduleSnapshots
-from esquirell.broker.connection import RedisError, unavailable
+from esquirell.broker.connection import reaching_redis
 from esquirell.broker.queue import REDBEAT_PREFIX
 from esquirell.domain.schedule import LastRun, Schedule
 
@@ -50,10 +50,8 @@ class TimetableView:
         return str(seen.version), runs
 
     def _seen(self, look: Callable[[], ScheduleSnapshot]) -> ScheduleSnapshot:
-        try:
+        with reaching_redis():
             return look()
-        except RedisError as error:
-            raise unavailable(error) from None
 
     def _meta(self, seen: ScheduleSnapshot, name: str) -> str | None:
         return seen.metas.get(REDBEAT_PREFIX + name)

@@ -1,6 +1,8 @@
 """Connections to Redis, with a timeout on every step."""
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import field
 from typing import Any, cast
 from urllib.parse import urlsplit
@@ -37,7 +39,16 @@ ANSWERS = (ResponseError, AuthenticationError, AuthorizationError, BusyLoadingEr
 # What it says before it closes a connection, which redis-py takes for a lost one.
 CLOSING_ANSWERS = ("max number of clients reached",)
 
-__all__ = ["Address", "Client", "RedisError", "RefusedError", "Sentinels", "connect", "unavailable"]
+__all__ = [
+    "Address",
+    "Client",
+    "RedisError",
+    "RefusedError",
+    "Sentinels",
+    "connect",
+    "reaching_redis",
+    "unavailable",
+]
 
 
 @record
@@ -98,6 +109,15 @@ class RefusedError(UnavailableError):
 
 class PasswordRefusedError(RefusedError):
     """Redis does not accept the user or the password, or requires one."""
+
+
+@contextmanager
+def reaching_redis() -> Iterator[None]:
+    """Raise UnavailableError where Redis does not answer, or refuses."""
+    try:
+        yield
+    except RedisError as error:
+        raise unavailable(error) from None
 
 
 def unavailable(error: Exception) -> UnavailableError:

@@ -6,7 +6,7 @@ from typing import Any
 
 import redis
 
-from esquirell.broker.connection import Client, RedisError, unavailable
+from esquirell.broker.connection import Client, reaching_redis
 from esquirell.broker.queue import KEY_PREFIX
 from esquirell.domain.record import record
 
@@ -50,11 +50,9 @@ def _parts(version: str) -> tuple[int, ...]:
 def examine(client: redis.Redis) -> RedisFacts:
     """Return a server's facts, and test that it does what is needed. Raises UnavailableError."""
     probe(client)
-    try:
+    with reaching_redis():
         # Not CONFIG GET, which users with few rights and hosted servers are refused.
         facts = client.info()
-    except RedisError as error:
-        raise unavailable(error) from None
     return facts_of(facts)
 
 
@@ -76,7 +74,7 @@ def probe(client: Client) -> None:
     Raises UnavailableError with Redis' own words.
     """
     key = PREFIX + uuid.uuid4().hex
-    try:
+    with reaching_redis():
         # A refused command is named in the error; a refused script only says that it was refused.
         with client.pipeline(transaction=False) as steps:
             steps.set(key, "1", px=KEPT_MS)
@@ -90,5 +88,3 @@ def probe(client: Client) -> None:
         # Without rights on the channel that all workers subscribe to, kombu reconnects forever.
         database = client.get_connection_kwargs().get("db", 0)
         client.publish(f"{KEY_PREFIX}/{database}.probe", "")
-    except RedisError as error:
-        raise unavailable(error) from None

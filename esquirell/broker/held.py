@@ -5,7 +5,7 @@ import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
-from esquirell.broker.connection import Client, RedisError, unavailable
+from esquirell.broker.connection import Client, reaching_redis
 from esquirell.domain.tasks import HeldTask
 
 PREFIX = "esquirell:held:"
@@ -30,20 +30,15 @@ class HeldTasks:
         """
         if not tasks:
             return
-        try:
-            with self._client.pipeline(transaction=False) as steps:
-                for task_id, since in tasks.items():
-                    steps.set(PREFIX + task_id, json.dumps([worker, since]), ex=KEPT_S)
-                steps.execute()
-        except RedisError as error:
-            raise unavailable(error) from None
+        with reaching_redis(), self._client.pipeline(transaction=False) as steps:
+            for task_id, since in tasks.items():
+                steps.set(PREFIX + task_id, json.dumps([worker, since]), ex=KEPT_S)
+            steps.execute()
 
     def find(self, task_id: str) -> HeldTask | None:
         """Return the worker that holds a task, None if none reports it. Raises UnavailableError."""
-        try:
+        with reaching_redis():
             found = self._client.get(PREFIX + task_id)
-        except RedisError as error:
-            raise unavailable(error) from None
         try:
             worker, since = json.loads(str(found)) if found else ("", None)
             began = None if since is None else datetime.fromtimestamp(since, UTC)
@@ -61,19 +56,14 @@ class RevokedTasks:
     def add(self, task_id: str) -> None:
         """Remember a task for three hours. Raises UnavailableError."""
         now = time.time()
-        try:
-            with self._client.pipeline() as steps:
-                steps.zadd(REVOKED, {task_id: now})
-                steps.zremrangebyscore(REVOKED, "-inf", now - REVOKED_FOR_S)
-                steps.expire(REVOKED, REVOKED_FOR_S)
-                steps.execute()
-        except RedisError as error:
-            raise unavailable(error) from None
+        with reaching_redis(), self._client.pipeline() as steps:
+            steps.zadd(REVOKED, {task_id: now})
+            steps.zremrangebyscore(REVOKED, "-inf", now - REVOKED_FOR_S)
+            steps.expire(REVOKED, REVOKED_FOR_S)
+            steps.execute()
 
     def ids(self) -> list[str]:
         """Return all remembered ids. Raises UnavailableError."""
-        try:
+        with reaching_redis():
             found = self._client.zrangebyscore(REVOKED, time.time() - REVOKED_FOR_S, "+inf")
-        except RedisError as error:
-            raise unavailable(error) from None
         return [str(task_id) for task_id in found]

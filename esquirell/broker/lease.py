@@ -3,7 +3,7 @@
 import logging
 import time
 
-from esquirell.broker.connection import Client, RedisError, unavailable
+from esquirell.broker.connection import Client, RedisError, reaching_redis
 
 log = logging.getLogger(__name__)
 
@@ -44,10 +44,8 @@ class Lease:
         """Take or renew the lease; return whether it is ours. Raises UnavailableError."""
         if self._held and time.monotonic() - self._asked_at < RENEW_S:
             return True
-        try:
+        with reaching_redis():
             held = bool(self._client.eval(HOLD, 1, self._key, self._owner, LEASE_S * 1000))
-        except RedisError as error:
-            raise unavailable(error) from None
         self._asked_at = time.monotonic()
         if not self._quiet:
             self._log_change(held=held)
@@ -56,18 +54,14 @@ class Lease:
 
     def holder(self) -> str | None:
         """Return who holds the lease; None if nobody does. Raises UnavailableError."""
-        try:
+        with reaching_redis():
             found = self._client.get(self._key)
-        except RedisError as error:
-            raise unavailable(error) from None
         return None if found is None else str(found)
 
     def seize(self) -> None:
         """Take the lease from its holder. Raises UnavailableError."""
-        try:
+        with reaching_redis():
             self._client.set(self._key, self._owner, px=LEASE_S * 1000)
-        except RedisError as error:
-            raise unavailable(error) from None
         self._held, self._asked_at = True, time.monotonic()
 
     def release(self) -> None:

@@ -5,7 +5,7 @@ import uuid
 
 import redis
 
-from esquirell.broker.connection import RedisError, unavailable
+from esquirell.broker.connection import reaching_redis
 from esquirell.domain.record import record
 
 KEY = "esquirell:orders"
@@ -31,18 +31,14 @@ class Orders:
         """Send an order to all processes. Raises UnavailableError."""
         order = Order(uuid.uuid4().hex, value)
         key = f"{KEY}:{kind}"
-        try:
+        with reaching_redis():
             self._client.set(key, json.dumps([order.id, order.value]), ex=VALID_S)
-        except RedisError as error:
-            raise unavailable(error) from None
         return order
 
     def newest(self, *kinds: str) -> dict[str, Order]:
         """Return the newest order of each kind that has one. Raises UnavailableError."""
-        try:
+        with reaching_redis():
             found = self._client.mget([f"{KEY}:{kind}" for kind in kinds])
-        except RedisError as error:
-            raise unavailable(error) from None
         read = {kind: _read(text) for kind, text in zip(kinds, found, strict=True)}
         return {kind: order for kind, order in read.items() if order}
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 
-from esquirell.broker.connection import Client, RedisError, unavailable
+from esquirell.broker.connection import Client, reaching_redis
 
 MEMBER_S = 15
 KEPT_S = 60
@@ -60,17 +60,13 @@ class Owners:
 
     def members(self, queue: str) -> list[str]:
         """Return the workers that serve a queue."""
-        try:
+        with reaching_redis():
             return [str(member) for member in self._client.zrange(_members(queue), 0, -1)]
-        except RedisError as error:
-            raise unavailable(error) from None
 
     def owners(self, queue: str) -> dict[str, str]:
         """Return the owner of each meter that has one, whether or not it is alive."""
-        try:
+        with reaching_redis():
             found = self._client.hgetall(_owners(queue))
-        except RedisError as error:
-            raise unavailable(error) from None
         return {str(meter): str(owner) for meter, owner in found.items()}
 
     def claim(self, queue: str, meters: Collection[str]) -> set[str]:
@@ -84,17 +80,13 @@ class Owners:
 
     def leave(self, queue: str) -> None:
         """Unregister this worker, which ends."""
-        try:
+        with reaching_redis():
             self._client.zrem(_members(queue), self.instance)
-        except RedisError as error:
-            raise unavailable(error) from None
 
     def _run(self, script: str, queue: str, *more: str) -> list[str]:
         keys = (_members(queue), _owners(queue))
-        try:
+        with reaching_redis():
             found = self._client.eval(script, len(keys), *keys, self.instance, *more)
-        except RedisError as error:
-            raise unavailable(error) from None
         return [str(owner) for owner in found] if isinstance(found, list) else []
 
 

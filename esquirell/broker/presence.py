@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 import redis
 
-from esquirell.broker.connection import RedisError, unavailable
+from esquirell.broker.connection import reaching_redis
 from esquirell.broker.diagnosis import probe
 from esquirell.domain.process import Process, process_of
 
@@ -26,7 +26,7 @@ class Presence:
 
     def announce(self, process: Process, working: Iterable[str]) -> None:
         """Record this process and its roles as alive. Raises UnavailableError."""
-        try:
+        with reaching_redis():
             with self._client.pipeline() as steps:
                 for role in working:
                     key = f"{PREFIX}{role}:{self._instance}"
@@ -37,16 +37,12 @@ class Presence:
             if not self._has_spoken:
                 self._take_place(process)
                 self._has_spoken = True
-        except RedisError as error:
-            raise unavailable(error) from None
 
     def withdraw(self, *roles: str) -> None:
         """Record that this process, with these roles, has ended. Raises UnavailableError."""
         keys = [f"{PREFIX}{role}:{self._instance}" for role in roles]
-        try:
+        with reaching_redis():
             self._client.delete(*keys, f"{PROCESSES}{self._instance}")
-        except RedisError as error:
-            raise unavailable(error) from None
 
     def probe(self) -> None:
         """Test what the roles need from Redis. Raises UnavailableError with Redis' own words."""
@@ -54,30 +50,24 @@ class Presence:
 
     def roles(self) -> dict[str, str]:
         """Return the roles that are alive anywhere, and since when. Raises UnavailableError."""
-        try:
+        with reaching_redis():
             keys = sorted(self._client.scan_iter(f"{PREFIX}*", count=1000))
             values = self._client.mget(keys) if keys else []
-        except RedisError as error:
-            raise unavailable(error) from None
         found = zip(keys, values, strict=True)
         return {str(key).split(":")[2]: str(value) for key, value in found if value}
 
     def count(self, role: str) -> int:
         """Count the processes in which a role is alive. Raises UnavailableError."""
-        try:
+        with reaching_redis():
             return sum(1 for _ in self._client.scan_iter(f"{PREFIX}{role}:*", count=1000))
-        except RedisError as error:
-            raise unavailable(error) from None
 
     def processes(self) -> list[Process]:
         """Return the processes that are alive, and those that disappeared within a day.
 
         The living come first, by host and roles. Raises UnavailableError.
         """
-        try:
+        with reaching_redis():
             found = self._described()
-        except RedisError as error:
-            raise unavailable(error) from None
         return sorted(found.values(), key=lambda one: (not one.alive, one.host, one.roles))
 
     def _described(self) -> dict[str, Process]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import redis
 
-from esquirell.broker.connection import RedisError, unavailable
+from esquirell.broker.connection import reaching_redis
 from esquirell.domain.record import record
 
 POLLS = "polls"
@@ -37,14 +37,11 @@ class Queues:
     def backlog(self) -> Backlog:
         """Count the waiting messages. Raises UnavailableError."""
         names = (POLLS, COMMANDS, *self._others())
-        try:
-            with self._client.pipeline(transaction=False) as steps:
-                for name in names:
-                    steps.llen(queue_key(name))
-                    steps.lindex(queue_key(name), -1)
-                found = steps.execute()
-        except RedisError as error:
-            raise unavailable(error) from None
+        with reaching_redis(), self._client.pipeline(transaction=False) as steps:
+            for name in names:
+                steps.llen(queue_key(name))
+                steps.lindex(queue_key(name), -1)
+            found = steps.execute()
         lengths, oldest = map(int, found[::2]), found[1::2]
         waits = [_waited_s(str(message)) for message in oldest if message]
         return Backlog(sum(lengths), max(waits, default=0.0))

@@ -5,7 +5,7 @@ import uuid
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from esquirell.broker.connection import Client, RedisError, unavailable
+from esquirell.broker.connection import Client, reaching_redis
 
 PREFIX = "esquirell:part:"
 INBOX = "esquirell:inbox:"
@@ -34,64 +34,47 @@ class Relay:
         """Have a worker read meters; return the ticket for its answer."""
         ticket = uuid.uuid4().hex
         part = json.dumps({"kind": kind, "meters": list(meters), "ticket": ticket})
-        try:
-            with self._client.pipeline() as pipe:
-                pipe.rpush(INBOX + worker, part)
-                pipe.expire(INBOX + worker, EXPIRES_S)
-                pipe.execute()
-        except RedisError as error:
-            raise unavailable(error) from None
+        with reaching_redis(), self._client.pipeline() as pipe:
+            pipe.rpush(INBOX + worker, part)
+            pipe.expire(INBOX + worker, EXPIRES_S)
+            pipe.execute()
         return ticket
 
     def receive(self) -> Mapping[str, Any] | None:
         """Wait up to 2 s for a batch that this worker is to read."""
-        try:
+        with reaching_redis():
             found = self._client.blpop([INBOX + self._instance], timeout=INBOX_WAIT_S)
-        except RedisError as error:
-            raise unavailable(error) from None
         return json.loads(found[1]) if found else None
 
     def claim(self, ticket: str) -> bool:
         """Take on the work of a ticket; return False if another worker has."""
-        try:
+        with reaching_redis():
             return bool(self._client.set(_taken(ticket), 1, nx=True, ex=TAKEN_S))
-        except RedisError as error:
-            raise unavailable(error) from None
 
     def keep(self, tickets: Collection[str]) -> None:
         """Record that the work on tickets goes on."""
-        try:
-            with self._client.pipeline() as pipe:
-                for ticket in tickets:
-                    pipe.set(_taken(ticket), 1, ex=TAKEN_S)
-                pipe.execute()
-        except RedisError as error:
-            raise unavailable(error) from None
+        with reaching_redis(), self._client.pipeline() as pipe:
+            for ticket in tickets:
+                pipe.set(_taken(ticket), 1, ex=TAKEN_S)
+            pipe.execute()
 
     def under_way(self, ticket: str) -> bool:
         """Whether a worker is working on a ticket."""
-        try:
+        with reaching_redis():
             return bool(self._client.exists(_taken(ticket)))
-        except RedisError as error:
-            raise unavailable(error) from None
 
     def reply(self, ticket: str, answer: Mapping[str, Any]) -> None:
         """Answer a ticket."""
         key = PREFIX + ticket
-        try:
-            with self._client.pipeline() as pipe:
-                pipe.rpush(key, json.dumps(answer))
-                pipe.expire(key, KEPT_S)
-                pipe.execute()
-        except RedisError as error:
-            raise unavailable(error) from None
+        with reaching_redis(), self._client.pipeline() as pipe:
+            pipe.rpush(key, json.dumps(answer))
+            pipe.expire(key, KEPT_S)
+            pipe.execute()
 
     def collect(self, tickets: Sequence[str]) -> tuple[str, Mapping[str, Any]] | None:
         """Wait up to 1 s for the answer to one of these tickets."""
-        try:
+        with reaching_redis():
             found = self._client.blpop([PREFIX + ticket for ticket in tickets], timeout=WAIT_S)
-        except RedisError as error:
-            raise unavailable(error) from None
         return (str(found[0]).removeprefix(PREFIX), json.loads(found[1])) if found else None
 
 

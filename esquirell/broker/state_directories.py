@@ -2,7 +2,7 @@
 
 import socket
 
-from esquirell.broker.connection import Client, RedisError, unavailable
+from esquirell.broker.connection import Client, reaching_redis
 
 PREFIX = "esquirell:places:"
 
@@ -16,14 +16,10 @@ class RememberedDirectories:
 
     def knows(self, folder: str) -> bool:
         """Return whether a service on this machine has had its state there."""
-        try:
+        with reaching_redis():
             return bool(self._client.sismember(self._key, folder))
-        except RedisError as error:
-            raise unavailable(error) from None
 
     def note(self, folder: str) -> None:
         """Remember a directory."""
-        try:
+        with reaching_redis():
             self._client.sadd(self._key, folder)
-        except RedisError as error:
-            raise unavailable(error) from None

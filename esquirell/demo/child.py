@@ -5,7 +5,6 @@ import signal
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 LAST_LINES = 12
@@ -43,12 +42,7 @@ class Guard:
         )
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """End the shell: the demo has cleaned up itself."""
         with self._process:
             self._process.terminate()
@@ -101,12 +95,7 @@ class Child:
         self._guard.watch(self._process.pid)
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Ask the program and its children to end; kill them if they do not."""
         if self._process.poll() is None:
             os.killpg(self._process.pid, signal.SIGTERM)

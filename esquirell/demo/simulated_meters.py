@@ -3,7 +3,6 @@
 import secrets
 import string
 import time
-from types import TracebackType
 from typing import Any, Self
 
 from esquirell.demo.plan import HOST, DemoError, Plan
@@ -65,12 +64,7 @@ class SimulatedMeters:
             ) from error
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """End all meters."""
         for building in self.buildings:
             building.meter.stop()

@@ -7,7 +7,6 @@ import uuid
 from collections import deque
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from types import TracebackType
 from typing import Any, Self
 
 from esquirell.demo.plan import DemoError
@@ -91,12 +90,7 @@ class Watch:
                 )
             time.sleep(LOOK_S)
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Disconnect."""
         self._connection.stop(GOODBYE_S)
 

@@ -5,7 +5,6 @@ import time
 from collections import defaultdict
 from collections.abc import Collection, Mapping
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 from esquirell.domain.meter import Meter
@@ -47,12 +46,7 @@ class Trial:
         """Begin."""
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        at: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Close all lines."""
         self._transport.close()
 

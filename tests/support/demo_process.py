@@ -10,7 +10,6 @@ import tempfile
 from collections.abc import Iterable
 from contextlib import closing
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 from support.waiting import LIMIT_S, eventually
@@ -55,12 +54,7 @@ class Place:
         (self.folder / "sitecustomize.py").write_text(self._fake)
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         for pid in processes_of(self.tmp):
             os.kill(pid, signal.SIGKILL)
         self._place.cleanup()
@@ -88,15 +82,10 @@ class DemoProcess(Place):
             )
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.process.kill()
         self.process.wait(LIMIT_S)
-        super().__exit__(kind, error, trace)
+        super().__exit__()
 
     @property
     def out(self) -> str:

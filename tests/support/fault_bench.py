@@ -10,7 +10,6 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 from sqlalchemy import text
@@ -104,12 +103,7 @@ class Bench:
         if self.services and self.stored_at_start:
             eventually(lambda: self.stored() >= METERS, LIMIT_S, "all meters are polled")
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         for service in self.services.values():
             service.kill()
         for meter in self.meters:

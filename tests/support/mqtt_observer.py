@@ -3,7 +3,6 @@
 import json
 import threading
 from collections.abc import Callable
-from types import TracebackType
 from typing import Any, NamedTuple, Self
 
 from paho.mqtt.client import Client, ConnectFlags, MQTTMessage
@@ -53,12 +52,7 @@ class Observer:
         assert self._subscribed.wait(LIMIT_S), "the observer could not subscribe"
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._client.disconnect()
         self._client.loop_stop()
 

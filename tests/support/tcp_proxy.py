@@ -3,7 +3,6 @@
 import contextlib
 import socket
 import threading
-from types import TracebackType
 from typing import Self
 
 from support.waiting import LIMIT_S
@@ -30,12 +29,7 @@ class TcpProxy:
         self._thread.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._open.set()
         # Closing alone does not wake a thread that accepts.
         with contextlib.suppress(OSError):
