@@ -1,3 +1,3 @@
 """When schedules run: rules, and the entries of RedBeat in Redis; `redbeat` imports RedBeat."""
 
-from esquirell.broker import redis_import  # noqa: F401 - before redis
+import esquirell.broker  # noqa: F401 - it imports redis

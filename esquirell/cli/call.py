@@ -2,7 +2,8 @@
 
 import logging
 import os
-from collections.abc import Sequence
+import uuid
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property, partial
@@ -124,6 +125,15 @@ class Call:
         if not known:
             raise ConfigError("no meter is configured: add one with esquirell meters add")
         return [known[name] for name in expand(names or known, self.settings.meters, known)]
+
+    def record(self, command: str, request: Mapping[str, Any]) -> None:
+        """Record a change that was made here; pages that show the past look again after it."""
+        from esquirell.domain.command import Answer, CommandRecord  # noqa: PLC0415 - as above
+
+        at = now()
+        made = CommandRecord(uuid.uuid4().hex, at, "cli", command, request)
+        self.storage.commands.record(made)
+        self.storage.commands.finish(made.id, at, Answer("ok"))
 
 
 pass_call = click.make_pass_decorator(Call, ensure=True)

@@ -9,7 +9,7 @@ from esquirell.cli.output import complain, print_json, say
 from esquirell.domain.errors import ConfigError
 from esquirell.domain.schedule import FETCH
 from esquirell.profiles import Choices
-from esquirell.runtime.refusals import refusals
+from esquirell.runtime.configuration import refusals
 from esquirell.settings import Settings, masked
 
 

@@ -10,7 +10,6 @@ from esquirell.cli.call import Call, Command, Group, misuse, pass_call
 from esquirell.cli.meter_names import METER
 from esquirell.cli.moments import local, moment_of
 from esquirell.cli.output import print_json, say
-from esquirell.cli.recorded import record
 from esquirell.cli.values import shown
 from esquirell.domain.correction import Correction, Span
 from esquirell.domain.errors import EsquirellError
@@ -115,7 +114,7 @@ def counter(call: Call, name: str, reset: bool, dry_run: bool, undo: bool) -> No
     if done.is_empty:
         raise EsquirellError(f"the sums of {name} have no offset to forget")
     if not dry_run:
-        record(call, "meters/counter", {"name": name, "undo": undo})
+        call.record("meters/counter", {"name": name, "undo": undo})
     if call.json:
         print_json(done.payload() | {"dry_run": dry_run, "undone": undo})
         return
@@ -166,7 +165,7 @@ def _report(call: Call, command: str, done: Correction, *, dry_run: bool, undo: 
     if not dry_run:
         call.storage.statistics.rollup(meters=[done.meter])
         request = {name: value for name, value in done.payload().items() if name != "sums"}
-        record(call, f"db/readings/{command}", request | {"undo": undo})
+        call.record(f"db/readings/{command}", request | {"undo": undo})
     if call.json:
         print_json(done.payload() | {"dry_run": dry_run, "undone": undo})
         return

@@ -11,7 +11,6 @@ from esquirell.cli.corrections import readings
 from esquirell.cli.moments import moment_of
 from esquirell.cli.output import complain, print_json, say
 from esquirell.cli.progress import Progress, working
-from esquirell.cli.recorded import record
 from esquirell.domain.errors import ConfigError
 from esquirell.domain.reading import iso
 from esquirell.settings.private_files import make_directory
@@ -144,7 +143,7 @@ def rollup(call: Call, since: str | None) -> None:
     with working("Updating the statistics"):
         looked_at = call.storage.statistics.rollup(begin)
     if begin is not None:
-        record(call, "db/rollup", {"since": iso(begin)})
+        call.record("db/rollup", {"since": iso(begin)})
     total = sum(looked_at.values())
     _report(call, {"readings": looked_at}, f"The statistics are up to date: {total} readings.")
 

@@ -7,9 +7,10 @@ from typing import Any
 
 import click
 
-from esquirell.cli import broker, service
+from esquirell.cli import service
 from esquirell.cli.call import Call, Command, misuse, pass_call
 from esquirell.cli.meter_names import METER
+from esquirell.cli.mqtt import LEAVE_S, reach
 from esquirell.cli.output import complain, in_terminal, print_json, print_lines, warn
 from esquirell.cli.progress import working
 from esquirell.cli.values import Shape, lines_of, print_reading
@@ -74,8 +75,8 @@ def _directly(runtime: Runtime, meters: Sequence[Meter], options: PollOptions) -
 def _send(runtime: Runtime) -> list[str]:
     """Send what waits for the broker; return why that failed."""
     runtime.mqtt.publisher.publish_held()
-    trouble = broker.reach(runtime.mqtt.connection)
-    runtime.mqtt.connection.stop(broker.LEAVE_S)
+    trouble = reach(runtime.mqtt.connection)
+    runtime.mqtt.connection.stop(LEAVE_S)
     return [f"nothing was published: {trouble}; --no-publish leaves it out"] if trouble else []
 
 

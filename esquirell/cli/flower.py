@@ -17,7 +17,7 @@ from esquirell.settings.private_files import make_directory
 from esquirell.tasks import load_own_tasks
 
 if TYPE_CHECKING:
-    from esquirell.flower.credentials import Credentials
+    from esquirell.flower.access import Credentials
 
 
 @click.command("flower", cls=Command)
@@ -26,7 +26,7 @@ def flower(call: Call) -> int:
     """Show tasks and workers on a web page, with a password; needs the extra `flower`."""
     check_installed("flower")
     runtime = start(call)
-    from esquirell.flower.credentials import credentials  # noqa: PLC0415 - it may not be installed
+    from esquirell.flower.access import credentials  # noqa: PLC0415 - it may not be installed
     from esquirell.flower.server import serve  # noqa: PLC0415 - the same
 
     settings = runtime.settings

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, get_args
 
 import click
 
-from esquirell.cli import broker
 from esquirell.cli.choice import OneOf
 from esquirell.cli.invocation import program
+from esquirell.cli.mqtt import LEAVE_S, reach
 from esquirell.cli.output import print_table, say, warn
 from esquirell.cli.scan import COLUMNS, NOTHING, SECONDS, described, listen
 from esquirell.cli.values import print_grid
@@ -88,8 +88,8 @@ def broker_trouble(mqtt: MqttSettings) -> str | None:
     logging.getLogger("esquirell.mqtt").setLevel(logging.CRITICAL)
     tried = connection(mqtt)
     tried.start()
-    trouble = broker.reach(tried)
-    tried.stop(broker.LEAVE_S)
+    trouble = reach(tried)
+    tried.stop(LEAVE_S)
     return trouble
 
 

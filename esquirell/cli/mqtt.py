@@ -1,9 +1,16 @@
-"""`esquirell mqtt`: maintenance of the broker's topics."""
+"""`esquirell mqtt`: maintenance of the broker's topics; a short connection to the broker."""
+
+import time
+from typing import Protocol
 
 import click
 
 from esquirell.cli.call import Call, Group, pass_call
 from esquirell.cli.output import print_json, say
+
+REACH_S = 6.0
+LEAVE_S = 3.0
+LOOK_EVERY_S = 0.02
 
 
 @click.group("mqtt", cls=Group)
@@ -41,3 +48,29 @@ def _advice(found: list[str]) -> str:
         "Home Assistant has removed the devices if it runs; if it does not, delete them there by "
         "hand."
     )
+
+
+class Connection(Protocol):
+    """The state of a connection: whether it is established, else why not."""
+
+    @property
+    def connected(self) -> bool:
+        """Whether the broker has accepted the connection."""
+        ...
+
+    @property
+    def trouble(self) -> str:
+        """Why there is no connection, in one sentence; empty while none has failed."""
+        ...
+
+
+def reach(connection: Connection) -> str | None:
+    """Wait until the connection is established; return why if it is not."""
+    deadline = time.monotonic() + REACH_S
+    while not connection.connected:
+        if connection.trouble:
+            return connection.trouble
+        if time.monotonic() > deadline:
+            return "the MQTT broker does not answer: check [mqtt]"
+        time.sleep(LOOK_EVERY_S)
+    return None

@@ -9,7 +9,6 @@ import click
 from esquirell.cli.call import Call, Group, misuse, pass_call
 from esquirell.cli.moments import local
 from esquirell.cli.output import print_json, print_table, say
-from esquirell.cli.recorded import record
 from esquirell.domain.errors import CommandError, ConfigError
 from esquirell.domain.price_list import end_of, read_prices
 from esquirell.domain.reading import iso
@@ -93,7 +92,7 @@ def import_prices(call: Call, file: Path, tariff: str | None) -> None:
     rows = _read(file, call.settings.timezone)
     call.storage.prices.put(name, rows, end_of(rows))
     first, last = iso(rows[0].start), iso(rows[-1].start)
-    record(call, "tariffs/import", {"tariff": name, "first": first, "last": last})
+    call.record("tariffs/import", {"tariff": name, "first": first, "last": last})
     if call.json:
         print_json({"tariff": name, "imported": len(rows), "first": first, "last": last})
         return

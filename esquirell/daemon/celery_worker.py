@@ -1,13 +1,16 @@
-"""Celery's worker, ended by our signals, without output on the terminal."""
+"""Celery's worker: our signals, no output on the terminal, and the parts that start with it."""
 
 import signal
 from collections.abc import Callable
 from types import FrameType
 
+from celery import bootsteps
 from celery.apps.worker import Worker as CeleryWorker
 from celery.apps.worker import install_cry_handler  # type: ignore[attr-defined]  # no types
 from celery.platforms import EX_OK
 from celery.worker import WorkController, state
+
+from esquirell.daemon.watchdog import Watchdog
 
 END = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
 
@@ -30,3 +33,24 @@ class Worker(CeleryWorker):
     def _end(self, _number: int, _frame: FrameType | None) -> None:
         state.should_stop = EX_OK  # type: ignore[assignment]  # None until then
         self.on_end()
+
+
+class Parts(bootsteps.StartStopStep):
+    """Starts the parts after the pool and before the consumer, which blocks."""
+
+    requires = ("celery.worker.components:Pool",)
+    watchdog: Watchdog
+    on_start: Callable[[], None]
+
+    def start(self, parent: CeleryWorker) -> None:
+        """Start all parts."""
+        del parent
+        Parts.on_start()
+        self.watchdog.start()
+
+    def stop(self, parent: CeleryWorker) -> None:
+        """End all parts; the pool still works while they end."""
+        del parent
+        self.watchdog.stop()
+
+    terminate = stop

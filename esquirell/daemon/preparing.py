@@ -11,7 +11,7 @@ from esquirell.daemon.signals import START
 from esquirell.domain.errors import CommandError, ConfigError, UnavailableError
 from esquirell.domain.schedule import Schedule
 from esquirell.domain.tasks import registry
-from esquirell.runtime.refusals import refusals
+from esquirell.runtime.configuration import refusals
 from esquirell.runtime.root import Runtime
 from esquirell.settings.state_files import INSTANCE
 from esquirell.tasks import load_own_tasks

@@ -13,7 +13,7 @@ from celery.signals import worker_ready
 
 from esquirell.daemon import logs, records
 from esquirell.daemon.announcing import announcement
-from esquirell.daemon.celery_worker import Worker
+from esquirell.daemon.celery_worker import Parts, Worker
 from esquirell.daemon.consumer import Consumer, ConsumerHeartbeat
 from esquirell.daemon.ending import END_WITHIN_S, end_in_time, last_words, leave
 from esquirell.daemon.garbage import settle
@@ -29,7 +29,6 @@ from esquirell.daemon.remote import RestoreRevoked, TaskEventsForFlower
 from esquirell.daemon.restarting import RENEWAL
 from esquirell.daemon.roles import Role, duties_of
 from esquirell.daemon.signals import START, Flag, flag_of, restart
-from esquirell.daemon.steps import Parts
 from esquirell.daemon.watchdog import Disks, Gauge, Progress, Watchdog
 from esquirell.daemon.workload import Workload
 from esquirell.domain.errors import ConfigError, UnavailableError

@@ -16,13 +16,12 @@ from esquirell.daemon.redis_server import end_server
 from esquirell.daemon.signals import Flag, flag_of
 from esquirell.demo.child import Child, Guard
 from esquirell.demo.home import Home, own_environment, temporary_home
-from esquirell.demo.lines import Lines
+from esquirell.demo.meters import SimulatedMeters
 from esquirell.demo.plan import HOST, DemoError, Plan, check_platform
 from esquirell.demo.record import Record, Tally, settle
-from esquirell.demo.screen import Screen
 from esquirell.demo.servers import Servers, choose_servers, running_broker
-from esquirell.demo.simulated_meters import SimulatedMeters
 from esquirell.demo.state import DemoState, Facts, View
+from esquirell.demo.views import Lines, Screen
 from esquirell.demo.watch import Watch
 from esquirell.runtime.unconfigured import Topics, connection_to
 from esquirell.settings.zones import machine_zone

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from esquirell.demo.meters import SimulatedMeters
 from esquirell.demo.plan import HOST, Plan
 from esquirell.demo.servers import Servers
-from esquirell.demo.simulated_meters import SimulatedMeters
 from esquirell.domain.record import record
 from esquirell.settings.writing import to_toml
 

@@ -1,21 +1,26 @@
-"""Access control: nothing is answered without the password, whatever Flower leaves open."""
+"""Who may see Flower: nothing is answered without the password, whatever it leaves open."""
 
 import hmac
 import logging
 from base64 import b64decode
 from binascii import Error as Base64Error
 from collections.abc import Iterable
+from dataclasses import field
+from pathlib import Path
 
 from tornado.httputil import HTTPHeaders, HTTPServerRequest
 from tornado.web import OutputTransform, RequestHandler
 
 from esquirell.daemon.visitors import KnownHosts, WrongAttempts
+from esquirell.domain.record import record
+from esquirell.settings import Settings, private_files
 
 log = logging.getLogger(__name__)
 
 # Flower leaves these open to everybody.
 OPEN_BY_DESIGN = ("/metrics", "/healthcheck")
 TOO_MANY = 429
+PASSWORD_BYTES = 18
 
 
 class AccessControl:
@@ -113,3 +118,30 @@ def _decoded(authorization: str) -> bytes:
         return b64decode(encoded.strip(), validate=True)
     except (Base64Error, ValueError):
         return b""
+
+
+@record
+class Credentials:
+    """A user and a password; `made_up` names the file of a generated one that is not shown yet."""
+
+    user: str
+    password: str = field(repr=False)
+    made_up: Path | None = None
+
+    @property
+    def pair(self) -> str:
+        """Return them in the form of HTTP Basic (RFC 7617)."""
+        return f"{self.user}:{self.password}"
+
+
+def credentials(settings: Settings) -> Credentials:
+    """Return the configured password, else the kept one, else generate one and keep it.
+
+    Raises ConfigError when the file that keeps it can't be used.
+    """
+    user, configured = settings.flower.user, settings.flower.password.get_secret_value()
+    if configured:
+        return Credentials(user, configured)
+    file = settings.state_dir / "flower-password"
+    kept, is_new = private_files.kept_secret(file, PASSWORD_BYTES)
+    return Credentials(user, kept, file if is_new else None)

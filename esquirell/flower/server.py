@@ -14,8 +14,7 @@ from esquirell.daemon.ending import end_in_time
 from esquirell.daemon.garbage import settle
 from esquirell.daemon.notify import notify
 from esquirell.domain.errors import ConfigError
-from esquirell.flower.access import AccessControl
-from esquirell.flower.credentials import Credentials
+from esquirell.flower.access import AccessControl, Credentials
 from esquirell.flower.history import History
 from esquirell.flower.masking import Mask, secrets_of
 from esquirell.flower.site import Site

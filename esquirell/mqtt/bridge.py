@@ -23,8 +23,8 @@ from esquirell.mqtt.discovery import (
 from esquirell.mqtt.link import Message
 from esquirell.mqtt.memory import Memory, Place
 from esquirell.mqtt.options import Will
-from esquirell.mqtt.pace import Pace
 from esquirell.mqtt.publisher import MqttPublisher
+from esquirell.mqtt.requests import Pace
 from esquirell.mqtt.retained import Present, RetainedTopics, ours
 from esquirell.mqtt.schedules import ScheduleStates, States, Version
 from esquirell.mqtt.topics import Topics

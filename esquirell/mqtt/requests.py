@@ -11,7 +11,6 @@ from esquirell.domain.errors import CommandError, EsquirellError, UnavailableErr
 from esquirell.domain.payload import read_json
 from esquirell.mqtt.client import Connection
 from esquirell.mqtt.link import Message
-from esquirell.mqtt.pace import Pace
 from esquirell.mqtt.topics import Topics
 
 log = logging.getLogger(__name__)
@@ -192,3 +191,18 @@ def _check_name(data: dict[str, Any], fields: dict[str, Any]) -> None:
     name = fields.get("name")
     if name is not None and data.get("name", name) != name:
         raise CommandError("invalid_payload", "name: the topic names another schedule")
+
+
+class Pace:
+    """Due at once, then every `seconds`; on a monotonic clock that the caller reads."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._next = 0.0
+
+    def due(self, now: float) -> bool:
+        """Return whether it is time, and restart the period if it is."""
+        if now < self._next:
+            return False
+        self._next = now + self._seconds
+        return True

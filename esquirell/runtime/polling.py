@@ -27,7 +27,7 @@ from esquirell.services.timekeeping import Dating
 from esquirell.settings import Settings
 
 if TYPE_CHECKING:
-    from esquirell.metrics.exporter import Exporter
+    from esquirell.metrics import Exporter
 
 
 class Measuring:
@@ -59,7 +59,7 @@ class Measuring:
     def _exporter(self) -> "Exporter | None":
         if not self._given.port:
             return None
-        from esquirell.metrics.exporter import Exporter  # noqa: PLC0415 - megabytes that few need
+        from esquirell.metrics import Exporter  # noqa: PLC0415 - megabytes that few need
 
         exporter = Exporter()
         self._mqtt.connection.on_confirmed(exporter.published)

@@ -21,10 +21,10 @@ from esquirell.domain.meter import Meter
 from esquirell.domain.tasks import registry
 from esquirell.profiles.choices import Change
 from esquirell.runtime.bridging import BridgeParts
+from esquirell.runtime.configuration import reloaded
 from esquirell.runtime.devices import Devices
 from esquirell.runtime.mqtt import Mqtt
 from esquirell.runtime.polling import Measuring, Polling
-from esquirell.runtime.reloading import reloaded
 from esquirell.runtime.self_report import SelfReport
 from esquirell.runtime.shared import Shared
 from esquirell.runtime.storage import Storage

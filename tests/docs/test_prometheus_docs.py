@@ -6,7 +6,7 @@ from pathlib import Path
 
 from prometheus_client import generate_latest
 
-from esquirell.metrics.exporter import Exporter
+from esquirell.metrics import Exporter
 
 DOCS = Path(__file__).parents[2] / "docs"
 NAME = re.compile(r"\besquirell_[a-z_]+\b")

@@ -23,8 +23,8 @@ from support.waiting import eventually
 
 from esquirell.domain.reading import MeterStatus
 from esquirell.mqtt.bridge import HEALTH_S
-from esquirell.mqtt.pace import Pace
 from esquirell.mqtt.publisher import MqttPublisher
+from esquirell.mqtt.requests import Pace
 from esquirell.mqtt.topics import Topics
 
 STATE = "esquirell/bridge/state"

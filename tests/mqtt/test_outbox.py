@@ -11,7 +11,7 @@ from esquirell.mqtt.outbox import (
     Outgoing,
     PacketLimit,
 )
-from esquirell.mqtt.pace import Pace
+from esquirell.mqtt.requests import Pace
 
 
 def everything(outbox: Outbox) -> list[Outgoing]:

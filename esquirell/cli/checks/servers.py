@@ -1,7 +1,8 @@
 """The servers: database, Redis, MQTT broker, the service itself, and the cloud's limits."""
 
-from esquirell.cli import broker, service
+from esquirell.cli import service
 from esquirell.cli.checks.finding import Finding, advice, fault, fine
+from esquirell.cli.mqtt import LEAVE_S, reach
 from esquirell.daemon.redis_server import find_redis
 from esquirell.domain.errors import EsquirellError
 from esquirell.runtime.root import Runtime
@@ -53,9 +54,9 @@ def mqtt(runtime: Runtime) -> Finding:
     settings, check = runtime.settings.mqtt, runtime.mqtt.rights_check
     check.listen()
     runtime.mqtt.connection.start()
-    trouble = broker.reach(runtime.mqtt.connection)
+    trouble = reach(runtime.mqtt.connection)
     problems = [] if trouble else check.problems()
-    runtime.mqtt.connection.stop(broker.LEAVE_S)
+    runtime.mqtt.connection.stop(LEAVE_S)
     where = f"{settings.host}:{settings.port}"
     if trouble:
         return fault("mqtt", trouble, "correct esquirell.toml, or start the broker if it is down")

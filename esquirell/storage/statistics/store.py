@@ -15,8 +15,7 @@ from esquirell.domain.periods import Resolution
 from esquirell.domain.statistic import Periods, Progress, Statistic, Watermark
 from esquirell.storage import meters
 from esquirell.storage.database import Database
-from esquirell.storage.statistics import energies, statements, watermarks
-from esquirell.storage.statistics.history import stream
+from esquirell.storage.statistics import statements, streams, watermarks
 from esquirell.storage.statistics.rows import (
     counters_json,
     local,
@@ -78,21 +77,21 @@ class Statistics:
 
         A name that was never seen has none. Raises UnavailableError, also from the iterator.
         """
-        return stream(self._database, names, periods)
+        return streams.periods(self._database, names, periods)
 
     def energies(self, meter: str, since: datetime, until: datetime) -> Iterator[HourlyEnergy]:
         """Stream the energy of a meter hour by hour, in time order.
 
         Raises UnavailableError, also from the iterator.
         """
-        return energies.stream(self._database, meter, since, until)
+        return streams.energies(self._database, meter, since, until)
 
     def first_with_hours(self, names: Sequence[str], since: datetime, until: datetime) -> str:
         """Return the first of these meters that has hours in a span, "" if none has any.
 
         Raises UnavailableError.
         """
-        return energies.first_with_hours(self._database, names, since, until)
+        return streams.first_with_hours(self._database, names, since, until)
 
 
 class Transaction:

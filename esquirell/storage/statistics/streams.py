@@ -1,17 +1,21 @@
-"""The energy of the hours, as needed for bills: exact sums, without the other values."""
+"""Streams of statistics, page by page: the periods for people, exact energies for bills."""
 
-from collections.abc import Iterator, Sequence
+import heapq
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 
 from sqlalchemy import BigInteger, ColumnElement, bindparam, cast, func, select
 
 from esquirell.domain.cost import HourlyEnergy
 from esquirell.domain.quantity import PHASES
+from esquirell.domain.statistic import Periods, Statistic
 from esquirell.storage import meters
 from esquirell.storage.database import Database
 from esquirell.storage.postgres import BINARY
+from esquirell.storage.statistics.rows import StatisticShape
 from esquirell.storage.tables import Instant, statistic
 
+_PERIODS_A_PAGE = 1000
 _PAGE = 10_000
 
 
@@ -43,7 +47,7 @@ _NEXT_PAGE = _HOURS.where(statistic.c.start > bindparam("since", type_=Instant))
 _ANY = _FIRST_PAGE.with_only_columns(statistic.c.start).limit(1)
 
 
-def stream(
+def energies(
     database: Database, meter: str, since: datetime, until: datetime
 ) -> Iterator[HourlyEnergy]:
     """Stream the hours of a meter in time order; an unknown one has none.
@@ -78,3 +82,39 @@ def first_with_hours(
             if name in ids and connection.execute(_ANY, span).first():
                 return name
     return ""
+
+
+def periods(
+    database: Database, names: Collection[str] | None, span: Periods
+) -> Iterator[Statistic]:
+    """Stream the statistics of some meters (None: of all) in time order, ties by name.
+
+    Raises UnavailableError, also from the iterator.
+    """
+    with database.read() as connection:
+        ids = meters.known_ids(connection, names)
+    streams = [_one_meter(database, name, ids, span) for name in sorted(ids)]
+    return heapq.merge(*streams, key=lambda one: one.start)
+
+
+def _one_meter(
+    database: Database, name: str, ids: Mapping[str, int], span: Periods
+) -> Iterator[Statistic]:
+    shape = StatisticShape(span.names)
+    query = (
+        select(*shape.columns)
+        .where(statistic.c.meter_id == ids[name])
+        .where(statistic.c.resolution == span.resolution)
+        .where(statistic.c.start < span.until)
+        .order_by(statistic.c.start)
+        .limit(_PERIODS_A_PAGE)
+        .execution_options(**BINARY)
+    )
+    page = query.where(statistic.c.start >= span.since)
+    while True:
+        with database.read() as connection:
+            rows = connection.execute(page).all()
+        yield from (shape.to_statistic(name, row) for row in rows)
+        if len(rows) < _PERIODS_A_PAGE:
+            return
+        page = query.where(statistic.c.start > rows[-1].start)

@@ -1,8 +1,12 @@
-"""A configuration file that was changed while the service runs."""
+"""What a service rejects in a valid configuration, and how it takes in a changed one."""
 
 import logging
+from collections.abc import Iterator
 
+from esquirell.beat.rules import rule_of
 from esquirell.domain.errors import ConfigError
+from esquirell.mqtt.options import tls_context
+from esquirell.runtime.connections import options_of
 from esquirell.settings import Settings, load
 
 log = logging.getLogger(__name__)
@@ -37,3 +41,16 @@ def reloaded(before: Settings) -> Settings:
     ]
     added = (*after.added, *(meter.name for meter in kept))
     return after.model_copy(update={"meters": (*after.meters, *kept), "added": added})
+
+
+def refusals(settings: Settings) -> Iterator[str]:
+    """Return a sentence for each crontab that never runs, and for unusable certificates."""
+    for schedule in settings.schedules:
+        try:
+            rule_of(schedule, settings.timezone)
+        except ConfigError as error:
+            yield f"schedules.{schedule.name}: {error}"
+    try:
+        tls_context(options_of(settings, bridges=False))
+    except ConfigError as error:
+        yield str(error)

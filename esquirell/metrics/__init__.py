@@ -1,1 +1,0 @@
-"""Metrics for Prometheus: loaded only if `[metrics] port` is set."""
