@@ -1,19 +1,16 @@
 """The guided part of `esquirell init`: search, try each answer at once, show the next steps."""
 
-import json
 import logging
-import os
 import shlex
 import shutil
-import sys
 import tempfile
-from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, get_args
+from typing import TYPE_CHECKING
 
 import click
 
+from esquirell.cli import accounts
 from esquirell.cli.choice import OneOf
 from esquirell.cli.invocation import program
 from esquirell.cli.mqtt import LEAVE_S, reach
@@ -21,11 +18,11 @@ from esquirell.cli.output import print_table, say, warn
 from esquirell.cli.scan import COLUMNS, NOTHING, SECONDS, described, listen
 from esquirell.cli.values import print_grid
 from esquirell.domain.errors import ConfigError, EsquirellError, MeterError
-from esquirell.domain.meter import CALM_PUBLISH_EVERY_S, LOCAL_KEY_LENGTH, Meter
+from esquirell.domain.meter import CALM_PUBLISH_EVERY_S, Meter
 from esquirell.domain.raw_datapoints import Question
 from esquirell.domain.record import record
 from esquirell.profiles import Choices
-from esquirell.settings import CloudSettings, MqttSettings, environment, private_files
+from esquirell.settings import MqttSettings
 from esquirell.settings.devices import key_of
 from esquirell.settings.files import SEARCHED
 
@@ -34,13 +31,11 @@ if TYPE_CHECKING:
 
 DEVICES = Path("devices.json")
 KEY_HELP = """\
-The local key comes from Tuya's developer platform; fetching it takes ten minutes, once:
-  1. pair the meter with the app Tuya Smart or Smart Life
-  2. sign up at https://iot.tuya.com, create a cloud project (Smart Home, the data center of \
-your app account) and authorize IoT Core for it
-  3. in the project: Devices > Link App Account, and scan the code with the app
-  4. have it fetched here (answer yes below), with the project's Access ID and Access Secret
-Each step in detail: docs/how-to/local-key.md"""
+The meter must be paired with the app Tuya Smart or Smart Life. Its local key, once, from:
+  app    scan a QR code with that app: a minute
+  cloud  a project on Tuya's developer platform: ten minutes, step by step in \
+docs/how-to/local-key.md
+  typed  another program has it already"""
 
 REPORTS_OFTEN = (
     "Every few seconds a report comes from: {names}. publish_every = 10 is set, as Home Assistant "
@@ -68,15 +63,16 @@ def choose() -> "Announcement | None":
 
 
 def known_key(device_id: str) -> str | None:
-    """Return the local key of a device from a devices.json in this folder, or from the cloud."""
+    """Return the local key of a device from a devices.json in this folder, or from an account."""
     key = _listed_key(device_id)
     if key:
         say(f"Local key: taken from {DEVICES}")
         return key
     say(KEY_HELP)
-    if click.confirm("Fetch the key from the Tuya cloud now?", default=False):
-        return _cloud_key_of(device_id)
-    return None
+    way = click.prompt("Take the key from", default="app", type=OneOf(["app", "cloud", "typed"]))
+    if way == "typed":
+        return None
+    return accounts.key_of(device_id, "app" if way == "app" else "cloud")
 
 
 def broker_trouble(mqtt: MqttSettings) -> str | None:
@@ -174,51 +170,3 @@ def _listed_key(device_id: str) -> str | None:
         return key_of(DEVICES, device_id)
     except ConfigError:
         return None
-
-
-if TYPE_CHECKING:
-    from esquirell.runtime.unconfigured import Cloud
-
-_REGIONS = get_args(CloudSettings.model_fields["region"].annotation)
-
-
-def _cloud_key_of(device_id: str) -> str | None:
-    """Return the local key of a device from the cloud; None, with a warning, if it has none."""
-    meter = Meter(name="new", device_id=device_id, transport="cloud")
-    try:
-        with _cloud() as cloud:
-            key = cloud.local_key(meter)
-    except MeterError as error:
-        warn(str(error))
-        return None
-    return key if len(key) == LOCAL_KEY_LENGTH else None
-
-
-def write_devices(file: Path) -> None:
-    """Write all devices of an account as tinytuya's wizard does, readable by the owner only.
-
-    Raises ConfigError and MeterUnreachableError (`cloud_error`).
-    """
-    say("Asking the Tuya cloud for the devices of an account")
-    with _cloud() as cloud:
-        listed = cloud.devices()
-    private_files.write({file: json.dumps(listed, indent=4, ensure_ascii=False)})
-
-
-@contextmanager
-def _cloud() -> Iterator["Cloud"]:
-    """Return the cloud of the account given by the environment, else asked for."""
-    from esquirell.runtime.unconfigured import cloud  # noqa: PLC0415 - only who asks needs it
-
-    given = {
-        assignment.key: assignment.value
-        for assignment in environment.read(os.environ)
-        if assignment.table == ("cloud",)
-    }
-    region = given.get("region") or click.prompt("Data center", default="eu", type=OneOf(_REGIONS))
-    access_id = given.get("api_key") or click.prompt("Access ID of the project")
-    secret = given.get("api_secret") or click.prompt(
-        "Access Secret of the project", hide_input=sys.stdin.isatty()
-    )
-    with tempfile.TemporaryDirectory() as folder:
-        yield cloud(region, access_id, secret, given.get("url", ""), Path(folder))

@@ -1,4 +1,4 @@
-"""`esquirell init`: write a configuration from answers, a devices.json, or a cloud account."""
+"""`esquirell init`: write a configuration from answers, a devices.json, or an account at Tuya."""
 
 import os
 import socket
@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 from pydantic import SecretStr
 
-from esquirell.cli import guide
+from esquirell.cli import accounts, guide
 from esquirell.cli.call import Command
 from esquirell.cli.checks.machine import exposed
 from esquirell.cli.meter_questions import (
@@ -67,17 +67,25 @@ EVERYWHERE = "0.0.0.0"  # noqa: S104 - if the user wants that, and with a passwo
     is_flag=True,
     help="Take the meters from an account in the Tuya cloud, and keep the list in devices.json.",
 )
+@click.option(
+    "--from-app",
+    "app",
+    is_flag=True,
+    help="Take the meters from your app, which scans a QR code, and keep the list in devices.json.",
+)
 @click.option("--force", is_flag=True, help="Overwrite files that exist.")
-def init(output: Path, devices: Path | None, cloud: bool, force: bool) -> None:
-    """Write a configuration from your answers, tinytuya's devices.json or the Tuya cloud."""
+def init(output: Path, devices: Path | None, cloud: bool, app: bool, force: bool) -> None:
+    """Write a configuration from your answers, your app, a devices.json or the Tuya cloud."""
+    if [bool(devices), cloud, app].count(True) > 1:
+        raise click.UsageError("--from-devices, --from-cloud and --from-app exclude each other")
     if not force:
         private_files.refuse_existing([output])
     _refuse_closed(output.absolute().parent)
     if sys.stdin.isatty():
         asked = "your meters" if BROKER_GIVEN in os.environ else "your MQTT broker and your meters"
         say(OPENING.format(output=output, folder=output.absolute().parent, asked=asked))
-    if cloud:
-        devices = _listed_devices(output, devices, force=force)
+    if cloud or app:
+        devices = _listed_devices(output, "app" if app else "cloud", force=force)
     answers = replace(_answers(devices), redis_url=_redis_url())
     files = compose(replace(answers, page_address=_page_address()), output)
     if not force:
@@ -111,13 +119,11 @@ def _page_address() -> str:
     return EVERYWHERE if click.confirm(question, default=False) else local
 
 
-def _listed_devices(output: Path, devices: Path | None, *, force: bool) -> Path:
-    if devices:
-        raise click.UsageError("--from-cloud and --from-devices exclude each other: give one")
+def _listed_devices(output: Path, way: accounts.Way, *, force: bool) -> Path:
     file = output.absolute().parent / guide.DEVICES
     if not force:
         private_files.refuse_existing([file])
-    guide.write_devices(file)
+    accounts.write_devices(file, way)
     return file
 
 

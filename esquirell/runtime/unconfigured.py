@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import SecretStr
 
@@ -24,6 +24,9 @@ from esquirell.tuya.simulator.simulated_house import DAY_S, SimulatedHouse
 from esquirell.tuya.transport import LocalTransport
 from esquirell.tuya.trial import Trial
 
+if TYPE_CHECKING:
+    from esquirell.tuya.cloud.app_account import AppLogin
+
 __all__ = [
     "DAY_S",
     "Announcement",
@@ -34,6 +37,7 @@ __all__ = [
     "SimulatedMeter",
     "Topics",
     "Trial",
+    "app_login",
     "cloud",
     "connection",
     "connection_to",
@@ -80,6 +84,13 @@ def cloud(region: str, access_id: str, secret: str, url: str, folder: Path) -> C
     """Return the access to a Tuya cloud account; its state is kept in `folder`."""
     account = Account(region, access_id, SecretStr(secret), url)
     return Cloud(account, folder, lambda: datetime.now(UTC))
+
+
+def app_login(user_code: str, url: str) -> "AppLogin":
+    """Request a QR code for the account of an app. Raises MeterUnreachableError (`cloud_error`)."""
+    from esquirell.tuya.cloud.app_account import AppLogin  # noqa: PLC0415 - loads requests
+
+    return AppLogin(user_code, url)
 
 
 def simulated_meter(

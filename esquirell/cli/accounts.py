@@ -1,0 +1,145 @@
+"""Keys and lists of devices from an account at Tuya: of the app, or of a project for developers."""
+
+import io
+import json
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+import click
+
+from esquirell.cli.choice import OneOf
+from esquirell.cli.output import say, warn
+from esquirell.domain.errors import MeterError, MeterUnreachableError
+from esquirell.domain.meter import LOCAL_KEY_LENGTH, Meter
+from esquirell.settings import CloudSettings, environment, private_files
+
+if TYPE_CHECKING:
+    from esquirell.runtime.unconfigured import Cloud
+    from esquirell.tuya.cloud.app_account import AppAccount, AppLogin
+
+Way = Literal["app", "cloud"]
+
+_REGIONS = get_args(CloudSettings.model_fields["region"].annotation)
+USER_CODE = (
+    "In the app Tuya Smart or Smart Life, in which the meter is paired: Me > the settings (at the "
+    "top) > Account and Security > User Code."
+)
+SCAN = (
+    "Scan this with the app (Me > the scanner at the top) and confirm. The app speaks of a login "
+    "of Home Assistant: Tuya knows this way by that name only. The permission is given back as "
+    "soon as the list is here."
+)
+ASK_AGAIN_S = 2.0
+# Tuya's QR codes are valid for five minutes.
+VALID_S = 300.0
+# White on black, whatever the colours of the terminal are: scanners want light around the code.
+_COLOURS, _RESET = "\x1b[97;40m", "\x1b[0m"
+
+
+def key_of(device_id: str, way: Way) -> str | None:
+    """Return the local key of a device; None, with a warning, if the account has none."""
+    try:
+        key = _app_key_of(device_id) if way == "app" else _cloud_key_of(device_id)
+    except MeterError as error:
+        warn(str(error))
+        return None
+    return key if len(key) == LOCAL_KEY_LENGTH else None
+
+
+def write_devices(file: Path, way: Way) -> None:
+    """Write all devices of an account as tinytuya's wizard does, readable by the owner only.
+
+    Raises ConfigError and MeterUnreachableError (`cloud_error`).
+    """
+    if way == "app":
+        with _app() as account:
+            listed = account.devices()
+    else:
+        say("Asking the Tuya cloud for the devices of an account")
+        with _cloud() as cloud:
+            listed = cloud.devices()
+    private_files.write({file: json.dumps(listed, indent=4, ensure_ascii=False)})
+
+
+def _app_key_of(device_id: str) -> str:
+    with _app() as account:
+        listed = account.devices()
+    key = next((str(entry["key"]) for entry in listed if entry["id"] == device_id), "")
+    if not key:
+        warn(f"the account of the app has no device {device_id}")
+    return key
+
+
+def _cloud_key_of(device_id: str) -> str:
+    with _cloud() as cloud:
+        return cloud.local_key(Meter(name="new", device_id=device_id, transport="cloud"))
+
+
+@contextmanager
+def _app() -> Iterator["AppAccount"]:
+    """Return the account of the app once its owner has scanned a QR code; log out at the end."""
+    from esquirell.runtime.unconfigured import app_login  # noqa: PLC0415 - only who asks needs it
+
+    say(USER_CODE)
+    login = app_login(click.prompt("User Code").strip(), _given().get("url", ""))
+    _show(login.qr_text)
+    say(SCAN)
+    account = _confirmed(login)
+    say("The app has confirmed; asking for its devices")
+    try:
+        yield account
+    finally:
+        account.log_out()
+
+
+def _confirmed(login: "AppLogin") -> "AppAccount":
+    until = time.monotonic() + VALID_S
+    while (account := login.account()) is None:
+        if time.monotonic() > until:
+            raise MeterUnreachableError(
+                "cloud_error", "the QR code was not scanned within five minutes: try again"
+            )
+        time.sleep(ASK_AGAIN_S)
+    return account
+
+
+def _show(text: str) -> None:
+    """Print a QR code: half blocks, or spaces where the terminal has none."""
+    import segno  # noqa: PLC0415 - only who asks needs it
+
+    code = segno.make_qr(text, error="l", boost_error=False)
+    drawn = io.StringIO()
+    blocks = "utf" in (sys.stdout.encoding or "").lower()
+    code.terminal(drawn, border=2, compact=blocks)
+    for line in drawn.getvalue().splitlines():
+        click.echo(f"{_COLOURS}{line}{_RESET}" if blocks else line)
+
+
+def _given() -> dict[str, Any]:
+    """Return what the environment says about the account."""
+    return {
+        assignment.key: assignment.value
+        for assignment in environment.read(os.environ)
+        if assignment.table == ("cloud",)
+    }
+
+
+@contextmanager
+def _cloud() -> Iterator["Cloud"]:
+    """Return the cloud of the account given by the environment, else asked for."""
+    from esquirell.runtime.unconfigured import cloud  # noqa: PLC0415 - only who asks needs it
+
+    given = _given()
+    region = given.get("region") or click.prompt("Data center", default="eu", type=OneOf(_REGIONS))
+    access_id = given.get("api_key") or click.prompt("Access ID of the project")
+    secret = given.get("api_secret") or click.prompt(
+        "Access Secret of the project", hide_input=sys.stdin.isatty()
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        yield cloud(region, access_id, secret, given.get("url", ""), Path(folder))

@@ -1,0 +1,193 @@
+"""The cloud behind Tuya's app on loopback: QR codes, then signed and encrypted questions.
+
+As tuya-device-sharing-sdk 0.2.15 asks, from which the keys and signatures are known.
+"""
+
+import base64
+import hashlib
+import hmac
+import json
+import os
+import threading
+import time
+from email.message import Message
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, Self
+from urllib.parse import parse_qs, urlsplit
+
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+USER_CODE = "aB3dE5f"
+TOKEN, REFRESH = "access-token-1", "refresh-token-1"
+_SIGNED = ("X-appKey", "X-requestId", "X-sid", "X-time", "X-token")
+
+
+def relation(dp: int, code: str, scale: int, unit: str) -> dict[str, Any]:
+    """Describe a datapoint as the cloud does."""
+    described = json.dumps({"unit": unit, "min": 0, "max": 99999, "scale": scale, "step": 1})
+    return {
+        "dpId": dp,
+        "dpCode": code,
+        "statusCode": code,
+        "valueConvert": "default",
+        "valueType": "Integer",
+        "valueDesc": described,
+        "statusFormat": f'{{"{code}":"$"}}',
+        "enumMappingMap": {},
+        "supportLocal": True,
+    }
+
+
+PLUG = (
+    relation(18, "cur_current", 0, "mA"),
+    relation(19, "cur_power", 1, "W"),
+    relation(20, "cur_voltage", 1, "V"),
+)
+
+
+def device(device_id: str, **said: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON
+    """Describe a device as the cloud does; `ip` is that of the house on the internet."""
+    return {
+        "id": device_id,
+        "name": "Plug",
+        "local_key": "app$key=(6789abc",
+        "product_id": "gqmmtjclqb7reg5p",
+        "category": "cz",
+        "product_name": "Metering plug",
+        "sub": False,
+        "uuid": f"uuid{device_id}",
+        "ip": "203.0.113.7",
+        "online": True,
+        "status": [],
+    } | said
+
+
+class TuyaApp:
+    """Gives QR codes; whoever asks after `scanned` may see the devices."""
+
+    def __init__(self, *devices: dict[str, Any], scanned_after: int = 1) -> None:
+        self.devices = devices
+        self.points: dict[str, tuple[dict[str, Any], ...]] = {
+            one["id"]: PLUG for one in devices if one["category"] == "cz"
+        }
+        self.broken = b""
+        self.asked: list[str] = []
+        self.logged_out = False
+        self._unscanned = scanned_after
+        app = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                self.answer()
+
+            def do_POST(self) -> None:
+                self.answer()
+
+            def answer(self) -> None:
+                length = int(self.headers.get("Content-Length") or 0)
+                body = app.answer(self.command, self.path, self.headers, self.rfile.read(length))
+                self.send_response(200)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._thread = threading.Thread(target=self._server.serve_forever, args=[0.02])
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+    def answer(self, method: str, target: str, headers: Message, body: bytes) -> bytes:
+        parts = urlsplit(target)
+        query = {name: values[0] for name, values in parse_qs(parts.query).items()}
+        self.asked.append(f"{method} {parts.path}")
+        if self.broken:
+            return self.broken
+        if "/qrcode/tokens" in parts.path:
+            return json.dumps(self._login(method, parts.path, query)).encode()
+        return json.dumps(self._enciphered(parts.path, query, headers, body)).encode()
+
+    def _login(self, method: str, path: str, query: dict[str, str]) -> dict[str, Any]:
+        if query["usercode"] != USER_CODE:
+            return _refusal(-9999999, "user code is wrong")
+        if method == "POST":
+            return _success({"qrcode": "qr-token-1"})
+        self._unscanned -= 1
+        if not path.endswith("/qr-token-1") or self._unscanned >= 0:
+            return _refusal(-9999999, "not scanned")
+        return _success(
+            {
+                "access_token": TOKEN,
+                "refresh_token": REFRESH,
+                "expire_time": 7200,
+                "uid": "user1",
+                "terminal_id": "terminal1",
+                "endpoint": self.url,
+            }
+        )
+
+    def _enciphered(
+        self,
+        path: str,
+        query: dict[str, str],
+        headers: Message,
+        body: bytes,
+    ) -> dict[str, Any]:
+        request_id = headers["X-requestId"]
+        digest = hashlib.md5((request_id + REFRESH).encode(), usedforsecurity=False).hexdigest()
+        secret = hmac.new(request_id.encode(), digest.encode(), hashlib.sha256).hexdigest()[:16]
+        sent = json.loads(body)["encdata"] if body else ""
+        lines = [f"{name}={headers[name]}" for name in _SIGNED if headers.get(name)]
+        text = "||".join(lines) + query.get("encdata", "") + sent
+        if (
+            hmac.new(digest.encode(), text.encode(), hashlib.sha256).hexdigest()
+            != headers["X-sign"]
+        ):
+            return _refusal(1004, "sign invalid")
+        if headers["X-token"] != TOKEN:
+            return _refusal(1010, "token invalid")
+        asked = _decipher(query["encdata"], secret) if "encdata" in query else {}
+        result = self._result(path, asked)
+        if result is None:
+            return _refusal(1106, "permission deny")
+        nonce = os.urandom(12)
+        sealed = AESGCM(secret.encode()).encrypt(nonce, json.dumps(result).encode(), None)
+        return _success(base64.b64encode(nonce + sealed).decode())
+
+    def _result(self, path: str, asked: dict[str, Any]) -> Any:  # noqa: ANN401 - JSON
+        if path == "/v1.0/m/life/users/homes":
+            return [{"ownerId": 71, "name": "Home"}]
+        if path == "/v1.0/m/life/ha/home/devices":
+            return list(self.devices) if str(asked["homeId"]) == "71" else []
+        if path == "/v1.0/m/token/terminal/expire":
+            self.logged_out = True
+            return True
+        for name, points in self.points.items():
+            if path == f"/v1.0/m/life/devices/{name}/status":
+                return {"productKey": "p", "dpStatusRelationDTOS": list(points)}
+        return None
+
+
+def _decipher(text: str, secret: str) -> dict[str, Any]:
+    # The nonce and the rest are two encodings side by side.
+    nonce, sealed = base64.b64decode(text[:16]), base64.b64decode(text[16:])
+    found: dict[str, Any] = json.loads(AESGCM(secret.encode()).decrypt(nonce, sealed, None))
+    return found
+
+
+def _success(result: object) -> dict[str, Any]:
+    return {"success": True, "result": result, "t": int(time.time() * 1000)}
+
+
+def _refusal(code: int, text: str) -> dict[str, Any]:
+    return {"success": False, "code": code, "msg": text, "t": int(time.time() * 1000)}
