@@ -1,6 +1,5 @@
 """Keys and lists of devices from an account at Tuya: of the app, or of a project for developers."""
 
-import io
 import json
 import os
 import sys
@@ -20,8 +19,7 @@ from esquirell.domain.meter import LOCAL_KEY_LENGTH, Meter
 from esquirell.settings import CloudSettings, environment, private_files
 
 if TYPE_CHECKING:
-    from esquirell.runtime.unconfigured import Cloud
-    from esquirell.tuya.cloud.app_account import AppAccount, AppLogin
+    from esquirell.runtime.unconfigured import AppAccount, AppLogin, Cloud
 
 Way = Literal["app", "cloud"]
 
@@ -38,8 +36,6 @@ SCAN = (
 ASK_AGAIN_S = 2.0
 # Tuya's QR codes are valid for five minutes.
 VALID_S = 300.0
-# White on black, whatever the colours of the terminal are: scanners want light around the code.
-_COLOURS, _RESET = "\x1b[97;40m", "\x1b[0m"
 
 
 def key_of(device_id: str, way: Way) -> str | None:
@@ -84,11 +80,13 @@ def _cloud_key_of(device_id: str) -> str:
 @contextmanager
 def _app() -> Iterator["AppAccount"]:
     """Return the account of the app once its owner has scanned a QR code; log out at the end."""
-    from esquirell.runtime.unconfigured import app_login  # noqa: PLC0415 - only who asks needs it
+    from esquirell.plots.qr_code import terminal_lines  # noqa: PLC0415 - only who asks needs it
+    from esquirell.runtime.unconfigured import app_login  # noqa: PLC0415 - as above
 
     say(USER_CODE)
     login = app_login(click.prompt("User Code").strip(), _given().get("url", ""))
-    _show(login.qr_text)
+    blocks = "utf" in (sys.stdout.encoding or "").lower()
+    click.echo("\n".join(terminal_lines(login.qr_text, blocks=blocks)))
     say(SCAN)
     account = _confirmed(login)
     say("The app has confirmed; asking for its devices")
@@ -107,18 +105,6 @@ def _confirmed(login: "AppLogin") -> "AppAccount":
             )
         time.sleep(ASK_AGAIN_S)
     return account
-
-
-def _show(text: str) -> None:
-    """Print a QR code: half blocks, or spaces where the terminal has none."""
-    import segno  # noqa: PLC0415 - only who asks needs it
-
-    code = segno.make_qr(text, error="l", boost_error=False)
-    drawn = io.StringIO()
-    blocks = "utf" in (sys.stdout.encoding or "").lower()
-    code.terminal(drawn, border=2, compact=blocks)
-    for line in drawn.getvalue().splitlines():
-        click.echo(f"{_COLOURS}{line}{_RESET}" if blocks else line)
 
 
 def _given() -> dict[str, Any]:

@@ -25,11 +25,14 @@ from esquirell.tuya.transport import LocalTransport
 from esquirell.tuya.trial import Trial
 
 if TYPE_CHECKING:
-    from esquirell.tuya.cloud.app_account import AppLogin
+    # As types only: it loads requests.
+    from esquirell.tuya.cloud.app_account import AppAccount, AppLogin  # noqa: TC004
 
 __all__ = [
     "DAY_S",
     "Announcement",
+    "AppAccount",
+    "AppLogin",
     "Cloud",
     "Connection",
     "Finder",

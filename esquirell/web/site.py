@@ -17,6 +17,7 @@ from esquirell.daemon.garbage import give_back
 from esquirell.daemon.visitors import WrongAttempts
 from esquirell.domain.record import record
 from esquirell.runtime.root import Runtime
+from esquirell.web.app_logins import AppLogins
 from esquirell.web.backlog import StatisticsBacklog
 from esquirell.web.candidates import Candidates
 from esquirell.web.credentials import Credentials
@@ -89,6 +90,7 @@ class Shared:
         self.tokens = Tokens(directory, lambda: datetime.now(UTC))
         self.wrong = WrongAttempts()
         self.candidates = Candidates()
+        self.app_logins = AppLogins()
         # Held from the look at what a form was filled in beside until its change is made.
         self.saving = asyncio.Lock()
         # What was drawn of the past; it is the business of the page of history what that is.
@@ -150,6 +152,7 @@ class Site(Application):
         self.tokens = shared.tokens
         self.wrong = shared.wrong
         self.candidates = shared.candidates
+        self.app_logins = shared.app_logins
         self.saving = shared.saving
         self.drawn = shared.drawn
         self.lanes = shared.lanes

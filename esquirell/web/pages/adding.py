@@ -18,6 +18,7 @@ from esquirell.web.command_page import CommandPage, SubmittedCommand, as_number
 from esquirell.web.handler import status_of
 
 if TYPE_CHECKING:
+    from esquirell.runtime.unconfigured import AppLogin
     from esquirell.settings.devices import SkippedDevice, UploadedDevices
 
 LARGEST_FILE = 1024 * 1024
@@ -50,6 +51,8 @@ class AddMeter(CommandPage):
             "scan": self._scan,
             "upload": self._upload,
             "cloud": self._cloud,
+            "app": self._ask_app,
+            "app/confirmed": self._take_from_app,
             "meter/try": self._try,
             "meter/add": self._add,
             "meter/exchange": self._exchange,
@@ -109,6 +112,32 @@ class AddMeter(CommandPage):
 
         listed = await self.wait_for(cloud.devices)
         await self._take(read_list(json.dumps(listed).encode(), "the cloud"))
+
+    async def _ask_app(self) -> None:
+        """Show a QR code for the account that a user code belongs to."""
+        from esquirell.runtime.unconfigured import app_login  # noqa: PLC0415 - few need it
+
+        user_code = self.field("user_code").strip()
+        if not user_code:
+            raise CommandError("invalid_payload", "type the user code first: the app shows it")
+        url = self.site.runtime.settings.cloud.url
+        login = await self.wait_for(lambda: app_login(user_code, url))
+        self.site.app_logins.begin(self.owner, login)
+        await self._show()
+
+    async def _take_from_app(self) -> None:
+        from esquirell.settings.devices import read_list  # noqa: PLC0415 - few have such a list
+
+        login = self.site.app_logins.of(self.owner)
+        if login is None:
+            raise CommandError("invalid_payload", "the QR code has expired: show another one")
+        listed = await self.wait_for(lambda: _devices_of(login))
+        if listed is None:
+            raise CommandError(
+                "invalid_payload", "the app has not confirmed yet: scan the code, and confirm"
+            )
+        self.site.app_logins.drop(self.owner)
+        await self._take(read_list(json.dumps(listed).encode(), "the app"))
 
     async def _take(self, found: "UploadedDevices") -> None:
         """Keep the metering devices of a list, and say of the others why they are left out."""
@@ -213,11 +242,31 @@ class AddMeter(CommandPage):
             exchanged=self.exchanged,
             counter=self.get_argument("counter", "anew"),
             cloud=runtime.settings.cloud.api_key != "",
+            qr_code=_qr_code(self.site.app_logins.of(self.owner)),
             profiles=profiles(chosen.shown("profile") if chosen else ""),
             protocols=PROTOCOLS,
             meters=runtime.meters(),
             suggested=self._suggested(chosen.shown("label") if chosen else ""),
         )
+
+
+def _qr_code(login: "AppLogin | None") -> str:
+    if login is None:
+        return ""
+    from esquirell.plots.qr_code import svg  # noqa: PLC0415 - few need it
+
+    return svg(login.qr_text)
+
+
+def _devices_of(login: "AppLogin") -> list[dict[str, Any]] | None:
+    """Return the devices of an app account; None until its owner has confirmed."""
+    account = login.account()
+    if account is None:
+        return None
+    try:
+        return account.devices()
+    finally:
+        account.log_out()
 
 
 def _rank(candidate: Candidate) -> tuple[bool, bool, str]:
