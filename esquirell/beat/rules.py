@@ -38,11 +38,9 @@ class Rule(Protocol):
 
     def after(self, moment: datetime) -> datetime | None:
         """Return the first run after `moment` (aware); None when there is none."""
-        ...
 
     def to_json(self) -> dict[str, Any]:
         """Return the rule in the form that `from_json` reads."""
-        ...
 
 
 @record

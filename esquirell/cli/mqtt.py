@@ -56,12 +56,10 @@ class Connection(Protocol):
     @property
     def connected(self) -> bool:
         """Whether the broker has accepted the connection."""
-        ...
 
     @property
     def trouble(self) -> str:
         """Why there is no connection, in one sentence; empty while none has failed."""
-        ...
 
 
 def reach(connection: Connection) -> str | None:

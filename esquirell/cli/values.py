@@ -41,7 +41,7 @@ def print_grid(shape: Shape) -> None:
     """
     keys = [key for key in shape if is_quantity_key(key)]
     suffixes = sorted({split_key(key)[1] for key in keys}, key=lambda suffix: (not suffix, suffix))
-    columns = [_heading(suffix) for suffix in suffixes]
+    columns = [suffix.upper().replace("_", " ") or "total" for suffix in suffixes]
     print_table(["", *columns, "unit"], _grid(shape, keys, suffixes), right=columns)
 
 
@@ -72,10 +72,6 @@ def _grid(shape: Shape, keys: list[str], suffixes: list[str]) -> list[Row]:
         for quantity in sorted(QUANTITIES.values(), key=lambda quantity: quantity.unit != "kWh")
         if quantity in present
     ]
-
-
-def _heading(suffix: str) -> str:
-    return suffix.upper().replace("_", " ") or "total"
 
 
 def _unit(key: str) -> str:

@@ -38,7 +38,6 @@ class Lease(Protocol):
 
     def hold(self) -> bool:
         """Take or renew it; return whether it is ours. Raises UnavailableError."""
-        ...
 
 
 def by_one(lease: Lease, run_once: Callable[[], float]) -> Callable[[], float]:

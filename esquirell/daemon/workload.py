@@ -24,7 +24,6 @@ class Task(Protocol):
     @property
     def request_dict(self) -> Mapping[str, Any]:
         """The headers of its message, and more."""
-        ...
 
 
 class Workload:

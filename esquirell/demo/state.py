@@ -85,15 +85,12 @@ class View(Protocol):
 
     def show(self, state: DemoState) -> None:
         """Show a state."""
-        ...
 
     def __enter__(self) -> Self:
         """Begin."""
-        ...
 
     def __exit__(self, *_: object) -> None:
         """End."""
-        ...
 
 
 def clock(seconds: float) -> str:

@@ -49,11 +49,8 @@ class Booking(NamedTuple):
         length = self.end - self.begin
         if not self.kwh or length <= USUAL_GAP_S:
             return False
-        overlap = self._overlap(begin, end)
+        overlap = min(self.end, end) - max(self.begin, begin)
         return overlap >= end - begin or min(overlap, length - overlap) > SHIFTED_S
-
-    def _overlap(self, begin: float, end: float) -> float:
-        return min(self.end, end) - max(self.begin, begin)
 
 
 def book(

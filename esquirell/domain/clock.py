@@ -17,7 +17,6 @@ class Clock(Protocol):
 
     def __call__(self) -> datetime:
         """Return the present moment."""
-        ...
 
 
 def doubt(now: datetime, newest: datetime | None) -> Doubt | None:

@@ -84,10 +84,7 @@ class Increments:
 
     def gap(self, integral: float) -> float:
         """Return what may be missing from the sum by now, by the integrated power."""
-        return round(self.lost + (self._unseen(integral) if self.interrupted else 0.0), 6)
-
-    def _unseen(self, integral: float) -> float:
-        return max(0.0, integral - self.since)
+        return round(self.lost + (max(0.0, integral - self.since) if self.interrupted else 0.0), 6)
 
 
 def add(

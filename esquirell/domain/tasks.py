@@ -35,7 +35,6 @@ class CeleryTask(Protocol):
     @property
     def run(self) -> Callable[..., object]:
         """What it does; of a bound task, with `self` bound already."""
-        ...
 
 
 Task = TypeVar("Task", bound=CeleryTask)

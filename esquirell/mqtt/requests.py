@@ -30,15 +30,12 @@ class JobResults(Protocol):
 
     def unanswered(self) -> list[CommandRecord]:
         """Return the jobs whose result was not answered, ended or not. Raises UnavailableError."""
-        ...
 
     def answered(self, command_id: str) -> None:
         """Record that the result was answered. Raises UnavailableError."""
-        ...
 
     def tidy(self) -> None:
         """End what was lost. Raises UnavailableError."""
-        ...
 
 
 class Requests:
@@ -72,7 +69,7 @@ class Requests:
     def run_once(self) -> float:
         """Handle the next command, and answer finished jobs; return the time to wait in seconds."""
         try:
-            message = self._inbox.get(timeout=self._patience())
+            message = self._inbox.get(timeout=max(self._look_at - self._monotonic(), LOOK_S))
         except queue.Empty:
             message = None
         if message is not None:
@@ -85,9 +82,6 @@ class Requests:
     def hurry(self) -> None:
         """End a round that waits; from any thread."""
         self._inbox.put(None)
-
-    def _patience(self) -> float:
-        return max(self._look_at - self._monotonic(), LOOK_S)
 
     def _look(self) -> None:
         """Look for finished jobs: often just after one was accepted, then less often."""

@@ -69,7 +69,7 @@ class Inbox:
         """Record a received message; return whether it is new, not a redelivery."""
         if not message.number:
             return True
-        content = _content(message)
+        content = hash((message.topic, message.payload, message.reply_to, message.correlation))
         earlier = [
             known
             for known in self._open
@@ -122,10 +122,6 @@ class Inbox:
 
 def _arrived(known: _Open, before: float) -> bool:
     return known.acknowledged_at is not None and known.acknowledged_at < before
-
-
-def _content(message: Message) -> int:
-    return hash((message.topic, message.payload, message.reply_to, message.correlation))
 
 
 def _bare(message: Message) -> Message:

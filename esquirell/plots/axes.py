@@ -37,19 +37,15 @@ class Axis(Protocol):
     @property
     def count(self) -> int:
         """How many steps there are."""
-        ...
 
     def number(self, moment: datetime) -> int | None:
         """Return the number of the step that contains a time, None outside."""
-        ...
 
     def title(self, number: int, words: Words) -> str:
         """Return the name of a step for people."""
-        ...
 
     def labels(self, letters: int, words: Words) -> "list[Label]":
         """Return the labels below, where this many letters fit the width."""
-        ...
 
 
 class Periods:

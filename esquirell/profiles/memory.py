@@ -33,11 +33,9 @@ class Memory(Protocol):
 
     def get(self, source: str) -> Remembered | None:
         """Return what was recognised about a device; None if nothing was, or it can't be read."""
-        ...
 
     def put(self, source: str, remembered: Remembered) -> None:
         """Keep what was recognised; a disk that refuses costs only the next recognition."""
-        ...
 
 
 class NullMemory:

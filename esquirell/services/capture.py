@@ -40,7 +40,6 @@ class Describe(Protocol):
 
     def __call__(self, meter: Meter) -> Device:
         """Return its description; empty when nothing is known."""
-        ...
 
 
 class SingleReader(Protocol):
@@ -48,7 +47,6 @@ class SingleReader(Protocol):
 
     def read(self, question: Question) -> RawDatapoints:
         """Read it and wait. Raises MeterUnreachableError or MeterRejectedError."""
-        ...
 
 
 class Capture:

@@ -25,12 +25,10 @@ class Order(Protocol):
     @property
     def id(self) -> str:
         """Its unique id."""
-        ...
 
     @property
     def value(self) -> str:
         """Its content."""
-        ...
 
 
 class Orders(Protocol):
@@ -38,11 +36,9 @@ class Orders(Protocol):
 
     def give(self, kind: str, value: str = "") -> Order:
         """Send an order to all processes."""
-        ...
 
     def newest(self, *kinds: str) -> Mapping[str, Order]:
         """Return the newest order of each kind that has one."""
-        ...
 
 
 class Control:

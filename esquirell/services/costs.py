@@ -39,14 +39,12 @@ class EnergyStore(Protocol):
 
     def energies(self, meter: str, since: datetime, until: datetime) -> Iterator[HourlyEnergy]:
         """Stream the hours of a meter in time order. Raises UnavailableError."""
-        ...
 
     def first_with_hours(self, meters: Sequence[str], since: datetime, until: datetime) -> str:
         """Return the first of these meters that has hours in a span, "" if none has any.
 
         Raises UnavailableError.
         """
-        ...
 
 
 class PriceStore(Protocol):
@@ -54,7 +52,6 @@ class PriceStore(Protocol):
 
     def rows(self, tariff: str, since: datetime, until: datetime) -> list[PriceRow]:
         """Return the rows that hold within a span, in time order. Raises UnavailableError."""
-        ...
 
 
 class Contracts(Protocol):
@@ -63,12 +60,10 @@ class Contracts(Protocol):
     @property
     def tariffs(self) -> Sequence[Tariff]:
         """The tariffs, in the order of the configuration."""
-        ...
 
     @property
     def meter_names(self) -> Sequence[str]:
         """The names of the meters, in the order of the configuration."""
-        ...
 
 
 @record

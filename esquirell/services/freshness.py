@@ -16,13 +16,11 @@ class Statistics(Protocol):
 
     def meters(self) -> list[str]:
         """Name the meters that have been seen. Raises UnavailableError."""
-        ...
 
     def rollup(
         self, since: datetime | None = None, meters: Sequence[str] | None = None
     ) -> dict[str, int]:
         """Bring the statistics of some meters (None: of all) up to date."""
-        ...
 
 
 class FreshStatistics:

@@ -48,7 +48,6 @@ class ReadingHistory(StoredReadings, Protocol):
 
     def statuses(self) -> dict[str, MeterStatus]:
         """Return the status of every meter ever seen, by name. Raises UnavailableError."""
-        ...
 
     def batches(
         self, meter: str, span: tuple[datetime, datetime], keys: Collection[str] | None = None
@@ -57,11 +56,9 @@ class ReadingHistory(StoredReadings, Protocol):
 
         Each batch has whole quarters of an hour. Raises UnavailableError, also from the iterator.
         """
-        ...
 
     def thinned_to(self) -> dict[str, datetime]:
         """Return up to where each meter's readings are thinned out. Raises UnavailableError."""
-        ...
 
 
 class PeriodHistory(Protocol):
@@ -72,7 +69,6 @@ class PeriodHistory(Protocol):
 
         Raises UnavailableError, also from the iterator.
         """
-        ...
 
 
 @record

@@ -39,19 +39,15 @@ class MeterFiles(Protocol):
 
     def alone(self) -> AbstractContextManager[None]:
         """Keep everybody else on this machine from changing the files meanwhile."""
-        ...
 
     def put(self, name: str, table: Mapping[str, Any]) -> Path:
         """Write the file of a meter; return where it lies."""
-        ...
 
     def read(self, name: str) -> Table:
         """Return what the file of a meter says, its secrets included."""
-        ...
 
     def remove(self, name: str) -> None:
         """Remove the file of a meter."""
-        ...
 
 
 @record

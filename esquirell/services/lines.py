@@ -29,27 +29,21 @@ class Owners(Protocol):
 
     def join(self, queue: str) -> list[str]:
         """Register this worker for a queue; return all that serve it."""
-        ...
 
     def members(self, queue: str) -> list[str]:
         """Return the workers that serve a queue."""
-        ...
 
     def owners(self, queue: str) -> dict[str, str]:
         """Return the owner of each meter that has one, whether it is still there or not."""
-        ...
 
     def claim(self, queue: str, meters: Collection[str]) -> set[str]:
         """Claim meters that have no owner; return those that are ours now."""
-        ...
 
     def hand(self, queue: str, meters: Collection[str], worker: str) -> None:
         """Hand meters over to another worker."""
-        ...
 
     def leave(self, queue: str) -> None:
         """Unregister this worker, as it ends."""
-        ...
 
 
 def may_be_held(meter: Meter) -> bool:

@@ -33,11 +33,9 @@ class Transport(Protocol):
         An error is a MeterUnreachableError or MeterRejectedError, unless something unexpected
         happened.
         """
-        ...
 
     def close(self) -> None:
         """Close all lines: reads under way end with an error at once."""
-        ...
 
 
 class Profiles(Protocol):
@@ -45,11 +43,9 @@ class Profiles(Protocol):
 
     def of(self, meter: Meter) -> Profile:
         """Return the profile of a meter, as far as it is known yet. Raises ConfigError."""
-        ...
 
     def decode(self, meter: Meter, answer: Mapping[str, Any]) -> Decoded:
         """Decode an answer; its profile may be chosen only now. Raises ConfigError."""
-        ...
 
 
 class ReadingStore(Protocol):
@@ -61,23 +57,18 @@ class ReadingStore(Protocol):
         The newest ledger that comes with a meter's readings is stored in the same transaction.
         Raises UnavailableError; then nothing is stored.
         """
-        ...
 
     def ledgers(self, names: Collection[str]) -> dict[str, Ledger]:
         """Return the stored ledgers of these meters, by name. Raises UnavailableError."""
-        ...
 
     def look_up(self, names: Collection[str]) -> Callable[[], dict[str, Ledger]]:
         """Begin to look up ledgers; return what waits for them. Both raise UnavailableError."""
-        ...
 
     def statuses(self) -> dict[str, MeterStatus]:
         """Return the status of every meter ever seen, by name. Raises UnavailableError."""
-        ...
 
     def try_out(self) -> None:
         """Write a row and take it back. Raises UnavailableError that says why it can't be."""
-        ...
 
 
 class StoredReadings(Protocol):
@@ -94,7 +85,6 @@ class StoredReadings(Protocol):
 
         Raises UnavailableError, also from the iterator.
         """
-        ...
 
 
 class Spool(Protocol):
@@ -102,26 +92,21 @@ class Spool(Protocol):
 
     def add(self, readings: Iterable[Reading]) -> None:
         """Keep readings, so that a power cut loses none. Raises SpoolError."""
-        ...
 
     def count(self) -> int:
         """Count the readings that wait, for the database or for the time. Raises SpoolError."""
-        ...
 
     def oldest(self, limit: int) -> tuple[Sequence[Reading], int]:
         """Return the readings that wait longest, and a number for `forget`.
 
         Raises SpoolError.
         """
-        ...
 
     def forget(self, number: int) -> None:
         """Drop the readings up to a number. Raises SpoolError."""
-        ...
 
     def set_aside(self, number: int, reason: Exception) -> None:
         """Move a reading that can't be stored out of the way. Raises SpoolError."""
-        ...
 
 
 class Measures(Protocol):
@@ -129,11 +114,9 @@ class Measures(Protocol):
 
     def polled(self, meter: str, result: str, seconds: float) -> None:
         """Count a poll: "ok" or the code of its failure, and how long it took."""
-        ...
 
     def stored(self, readings: int, seconds: float) -> None:
         """Count a transaction with so many readings, and how long it took."""
-        ...
 
 
 class Publisher(Protocol):
@@ -141,23 +124,18 @@ class Publisher(Protocol):
 
     def reading(self, reading: Reading, keys: tuple[str, ...]) -> None:
         """Publish a reading in the full shape of `keys`, now or at the end of its period."""
-        ...
 
     def together(self) -> AbstractContextManager[None]:
         """Send what is published meanwhile in one go, at the end."""
-        ...
 
     def publish_due(self) -> bool:
         """Publish what was held back for a period that is over; return whether more is held."""
-        ...
 
     def status(self, meter: str, status: MeterStatus, *, reported: bool = False) -> None:
         """Publish the availability of a meter, which may follow from what it reported."""
-        ...
 
     def event(self, kind: str, data: Mapping[str, Any]) -> None:
         """Publish that something happened."""
-        ...
 
 
 class Backlog(Protocol):
@@ -166,12 +144,10 @@ class Backlog(Protocol):
     @property
     def length(self) -> int:
         """Count the waiting tasks."""
-        ...
 
     @property
     def oldest_s(self) -> float:
         """Return for how many seconds the oldest has waited."""
-        ...
 
 
 class Queues(Protocol):
@@ -179,7 +155,6 @@ class Queues(Protocol):
 
     def backlog(self) -> Backlog:
         """Count what waits. Raises UnavailableError."""
-        ...
 
 
 class Presence(Protocol):
@@ -187,15 +162,12 @@ class Presence(Protocol):
 
     def probe(self) -> None:
         """Try what the roles need of Redis. Raises UnavailableError with its own words."""
-        ...
 
     def roles(self) -> Mapping[str, str]:
         """Return the living roles and since when each lives (ISO 8601). Raises UnavailableError."""
-        ...
 
     def processes(self) -> Sequence[Process]:
         """Return the processes that are alive, and those that vanished. Raises UnavailableError."""
-        ...
 
 
 class HeldTasks(Protocol):
@@ -203,7 +175,6 @@ class HeldTasks(Protocol):
 
     def find(self, task_id: str) -> HeldTask | None:
         """Return the worker that holds a task, None if none reports it. Raises UnavailableError."""
-        ...
 
 
 class Relay(Protocol):
@@ -214,31 +185,24 @@ class Relay(Protocol):
 
         `kind` is `scheduled`, `on_demand`, `trial` or `capture`.
         """
-        ...
 
     def receive(self) -> Mapping[str, Any] | None:
         """Wait a moment for a batch that this worker is to read: `kind`, `meters`, `ticket`."""
-        ...
 
     def claim(self, ticket: str) -> bool:
         """Claim the work of a ticket; return False if another worker has."""
-        ...
 
     def keep(self, tickets: Collection[str]) -> None:
         """Renew the claim on the work of tickets."""
-        ...
 
     def under_way(self, ticket: str) -> bool:
         """Whether a worker works on a ticket."""
-        ...
 
     def reply(self, ticket: str, answer: Mapping[str, Any]) -> None:
         """Answer to a ticket."""
-        ...
 
     def collect(self, tickets: Sequence[str]) -> tuple[str, Mapping[str, Any]] | None:
         """Wait a moment for the answer to one of these tickets."""
-        ...
 
 
 class CheckCancelled(Protocol):
@@ -246,4 +210,3 @@ class CheckCancelled(Protocol):
 
     def __call__(self) -> None:
         """Raise what ends the work when it was cancelled."""
-        ...

@@ -36,18 +36,15 @@ class Ownership(Protocol):
     @property
     def elsewhere(self) -> bool:
         """Whether this process reads no meter itself: another one splits up its polls."""
-        ...
 
     def owner(self, meter: Meter) -> str | None:
         """Return the worker that reads a meter; None if it is this one.
 
         Raises UnavailableError, and LookupError when no worker serves its queue.
         """
-        ...
 
     def other(self) -> str | None:
         """Return another worker that can read this worker's meters; None if there is none."""
-        ...
 
 
 @record

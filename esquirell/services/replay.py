@@ -29,12 +29,10 @@ class BrokerLink(Protocol):
     @property
     def connected(self) -> bool:
         """Return whether it is connected."""
-        ...
 
     @property
     def idle(self) -> bool:
         """Return whether nothing waits to be sent."""
-        ...
 
 
 class StoredReadings(Protocol):
@@ -44,11 +42,9 @@ class StoredReadings(Protocol):
         self, names: Sequence[str] | None, since: datetime, until: datetime
     ) -> Iterator[Reading]:
         """Stream readings in time order. Raises UnavailableError, also from the iterator."""
-        ...
 
     def statuses(self) -> Mapping[str, MeterStatus]:
         """Return the status of every meter, by name. Raises UnavailableError."""
-        ...
 
 
 class Replay:

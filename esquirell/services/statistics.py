@@ -190,7 +190,7 @@ class Step:
             if hours.reach >= start.timestamp():
                 return start, hours, kept
             # A quantity that was absent for longer than the others: its gap began earlier.
-            start = self._hour_of(hours.reach)
+            start = self._calendar.floor(self._moment(hours.reach), "hour")
 
     def _feed(self, hours: Hours, start: datetime, news: datetime) -> set[float]:
         """Work up readings until the step has its fill; return the hours there were before."""
@@ -266,9 +266,6 @@ class Step:
     def _done(self) -> datetime:
         assert self._done_to is not None  # noqa: S101 - there was a reading; for the type checker
         return self._done_to
-
-    def _hour_of(self, at: float) -> datetime:
-        return self._calendar.floor(self._moment(at), "hour")
 
     @staticmethod
     def _moment(at: float) -> datetime:

@@ -16,70 +16,55 @@ class StatisticsTransaction(Protocol):
     @property
     def meter(self) -> str:
         """The name of the meter."""
-        ...
 
     @property
     def watermark(self) -> Watermark | None:
         """Up to where the meter is worked up; None when nothing is."""
-        ...
 
     def first_reading(self, after: datetime | None, until: datetime) -> datetime | None:
         """Return the moment of the first reading after a moment and before another."""
-        ...
 
     def new_readings(
         self, after: datetime | None, until: datetime
     ) -> tuple[datetime | None, datetime | None]:
         """Return the moment of the first reading after a moment, and of the last one before it."""
-        ...
 
     def readings(self, since: datetime, until: datetime) -> Batch:
         """Return the readings from `since` until just before `until`."""
-        ...
 
     def first_readings(self, since: datetime, until: datetime) -> tuple[HeldValues | None, Batch]:
         """Return the same, and what the last reading before `since` holds."""
-        ...
 
     def counters_before(self, start: datetime) -> Counters:
         """Return the counters at the end of the last hour with readings before `start`."""
-        ...
 
     def kept(self, since: datetime, until: datetime) -> Mapping[float, int]:
         """Return how many readings each hour had, by its beginning (unix time)."""
-        ...
 
     def statistics(
         self, resolution: Resolution, since: datetime, until: datetime
     ) -> list[Statistic]:
         """Return the statistics that begin from `since` until just before `until`."""
-        ...
 
     def replace_hours(
         self, hours: Iterable[tuple[Statistic, Counters | None]], gone: Collection[datetime]
     ) -> None:
         """Put hours, with their counters, in the place of what they were; remove the `gone`."""
-        ...
 
     def replace(self, resolution: Resolution, start: datetime, new: Statistic | None) -> None:
         """Replace the statistic that begins at `start`; None removes it."""
-        ...
 
     def change_zone(self) -> None:
         """Remove days and months, whose borders have changed, and name the hours anew."""
-        ...
 
     def set_watermark(self, done_to: datetime, zone: str) -> None:
         """Record up to which reading statistics are computed, and in which time zone."""
-        ...
 
     def prune(self, hours: Sequence[tuple[datetime, datetime]]) -> int:
         """Remove the readings of hours but the first and last of each; give how many."""
-        ...
 
     def set_pruned_to(self, moment: datetime) -> None:
         """Record up to where the readings are thinned out."""
-        ...
 
 
 class StatisticsStore(Protocol):
@@ -87,18 +72,15 @@ class StatisticsStore(Protocol):
 
     def meters(self) -> list[str]:
         """Name the meters that have been seen. Raises UnavailableError."""
-        ...
 
     def progress(self, names: Sequence[str]) -> list[Progress]:
         """Return how far each of these meters that has readings is worked up.
 
         Raises UnavailableError.
         """
-        ...
 
     def transaction(self, meter: str) -> AbstractContextManager[StatisticsTransaction]:
         """Open a transaction, undone by any error. Raises UnavailableError."""
-        ...
 
     def transactions(
         self, meters: Sequence[str]
@@ -107,8 +89,6 @@ class StatisticsStore(Protocol):
 
         Raises UnavailableError, also from the iterator.
         """
-        ...
 
     def rewind(self, meters: Sequence[str], since: datetime) -> None:
         """Set watermarks back to just before a moment. Raises UnavailableError."""
-        ...

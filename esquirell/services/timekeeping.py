@@ -38,23 +38,18 @@ class Machine(Protocol):
     @property
     def boot(self) -> str:
         """The start of the machine, by a name that no other has."""
-        ...
 
     def uptime_s(self) -> float:
         """Return how long the machine has run, in seconds; no clock can set that."""
-        ...
 
     def is_synchronized(self) -> bool:
         """Whether the kernel reports that the clock is synchronized."""
-        ...
 
     def is_own_clock(self) -> bool:
         """Whether the clock that this process reads is the kernel's."""
-        ...
 
     def keeps_time(self) -> bool:
         """Whether its clock goes on while the machine is switched off."""
-        ...
 
 
 class Timekeeper:
@@ -151,22 +146,18 @@ class UndatedSpool(Protocol):
 
         Raises SpoolError.
         """
-        ...
 
     def date(self, moments: Mapping[int, datetime]) -> None:
         """Record when readings were taken, by their numbers. Raises SpoolError."""
-        ...
 
     def dated(self, limit: int) -> Sequence[tuple[int, Reading]]:
         """Return the oldest readings whose time was found, with their numbers.
 
         They are as the meters gave them: nothing is judged yet. Raises SpoolError.
         """
-        ...
 
     def forget_dated(self, number: int) -> None:
         """Drop readings whose time was found, up to a number. Raises SpoolError."""
-        ...
 
 
 class Corrections(Protocol):
@@ -177,7 +168,6 @@ class Corrections(Protocol):
 
         Raises UnavailableError.
         """
-        ...
 
 
 class Judge(Protocol):
@@ -185,11 +175,9 @@ class Judge(Protocol):
 
     def prepare(self, meters: Collection[str]) -> bool:
         """Look up what is stored of `meters`; return whether that could be done."""
-        ...
 
     def judge_dated(self, reading: Reading) -> Reading:
         """Return what is believed of a reading that waited for its time."""
-        ...
 
 
 class Dating:

@@ -24,13 +24,9 @@ def octets(raw: object, *, hexadecimal: bool = False) -> bytes:
     if len(text) > LONGEST_TEXT:
         raise DecodeError(f"a text of {len(text)} characters is no packed frame")
     starts_small = len(text) >= _SHORTEST_HEX and text[0] in "01"
-    if _is_hex(text) and (hexadecimal or starts_small):
+    if len(text) % 2 == 0 and _HEX.issuperset(text) and (hexadecimal or starts_small):
         return bytes.fromhex(text)
     return _base64(text)
-
-
-def _is_hex(text: str) -> bool:
-    return len(text) % 2 == 0 and _HEX.issuperset(text)
 
 
 def _base64(text: str) -> bytes:

@@ -65,7 +65,7 @@ class DatabaseRepair:
             if file is None or not file.exists():
                 return
             is_emptied = had_rows and not file.stat().st_size
-            if is_emptied or not _opens(file):
+            if is_emptied or _ask(file, "SELECT count(*) FROM sqlite_master") is None:
                 self.run(had_rows=had_rows)
 
     def _repair(self, file: Path, *, had_rows: bool) -> None:
@@ -99,10 +99,6 @@ class DatabaseRepair:
 def is_damaged(file: Path) -> bool:
     """Return whether an SQLite file is damaged, by a full check. Raises sqlite3.Error."""
     return _ask(file, "PRAGMA integrity_check(1)") != "ok"
-
-
-def _opens(file: Path) -> bool:
-    return _ask(file, "SELECT count(*) FROM sqlite_master") is not None
 
 
 def _ask(file: Path, query: str) -> object:

@@ -173,7 +173,6 @@ class RunInThread(Protocol):
 
     def __call__(self, work: Callable[[], T]) -> Script[T]:
         """Return what the work returns, or raise what it raises."""
-        ...
 
 
 class Follower:

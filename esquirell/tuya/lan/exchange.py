@@ -43,19 +43,15 @@ class Owner(Protocol):
 
     def wake(self) -> None:
         """Continue, as something happened."""
-        ...
 
     def received(self, message: Message) -> None:
         """Take in a message with datapoints."""
-        ...
 
     def quiet(self) -> None:
         """Report what came before the line fell quiet."""
-        ...
 
     def stays_open(self) -> bool:
         """Whether the line stays open after a read."""
-        ...
 
 
 class Exchange:

@@ -51,11 +51,9 @@ class Listener(Protocol):
 
     def reported(self, meter: Meter, heard: RawDatapoints) -> None:
         """Take the state of a meter that reported something."""
-        ...
 
     def event(self, kind: str, data: Mapping[str, Any]) -> None:
         """Handle an event."""
-        ...
 
 
 class NullListener:
