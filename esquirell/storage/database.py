@@ -27,7 +27,7 @@ from esquirell.storage.errors import (
     translated,
 )
 from esquirell.storage.server_watch import ServerWatch
-from esquirell.storage.sqlite import WriteQueue
+from esquirell.storage.sqlite import LogFiles, WriteQueue
 
 Durability = Literal["full", "normal"]
 
@@ -35,6 +35,7 @@ log = logging.getLogger(__name__)
 
 PATIENCE_S = 10
 RENEW_EVERY_S = 5.0
+NO_LOG: LogFiles = (None, None)
 _BUSY = "The database {place} is busy with other changes: try again later."
 _POOL = {"pool_size": 5, "max_overflow": 5, "hide_parameters": True}
 
@@ -64,6 +65,7 @@ class Database:
         self._patience_s = patience_s
         self._lock = threading.Lock()
         self._opened: tuple[int, int] | None = None
+        self._log: LogFiles = NO_LOG
         self.on_damage: Callable[[], None] | None = None
         self.renew: Callable[[], str] | None = None
         self._renewed_at = float("-inf")
@@ -90,10 +92,12 @@ class Database:
         with self._lock:
             # A forked child must not use the connections of its parent, and nobody those to a
             # file that another one has replaced: what is written there is lost.
-            if self._engine is None or self._pid != os.getpid() or self._is_replaced():
+            is_ours = self._engine is not None and self._pid == os.getpid()
+            if not is_ours or self._is_replaced() or self._lost_log():
                 self._drop_engine()
                 self._engine = self._make_engine()
-                self._pid, self._opened = os.getpid(), self._file_now()
+                self._pid, self._opened, self._log = os.getpid(), self._file_now(), NO_LOG
+            assert self._engine is not None  # noqa: S101 - for the type checker
             return self._engine
 
     @contextmanager
@@ -250,6 +254,18 @@ class Database:
 
     def _is_replaced(self) -> bool:
         return self._file_now() != self._opened
+
+    def _lost_log(self) -> bool:
+        """Whether the log was deleted while it was in use, and all of it is in the database now."""
+        if self.file is None or self._engine is None:
+            return False
+        before, self._log = self._log, sqlite.log_files(self.file)
+        if before in {NO_LOG, self._log}:
+            return False
+        if not sqlite.emptied_log(self._engine, self.file):
+            self._log = before  # at the next use
+            return False
+        return True
 
     def _file_now(self) -> tuple[int, int] | None:
         """Return the numbers of the file system and of the file in it.

@@ -18,6 +18,7 @@ from urllib.parse import quote
 
 from sqlalchemy.engine import Connection, Engine, RootTransaction
 from sqlalchemy.event import listen
+from sqlalchemy.pool import QueuePool
 
 from esquirell import whole_file
 from esquirell.domain.errors import ConfigError
@@ -68,6 +69,46 @@ def circumstances(path: Path) -> tuple[object, ...] | None:
         return None
     places = [(one.st_dev, one.st_ino, one.st_mode, one.st_uid) for one in (file, folder, written)]
     return (*places, file.st_size, file.st_mtime_ns, room.f_flag, room.f_bavail > 0)
+
+
+LogFiles = tuple[int | None, int | None]
+
+
+def log_files(path: Path) -> LogFiles:
+    """Return the numbers of a database's log and of its index, None for a missing one."""
+    return _number(f"{path}-wal"), _number(f"{path}-shm")
+
+
+def _number(name: str) -> int | None:
+    try:
+        return os.stat(name).st_ino  # noqa: PTH116 - half as long
+    except OSError:
+        return None
+
+
+def emptied_log(engine: Engine, path: Path) -> bool:
+    """Write to the database what is in a log that was deleted while it is open, as by a cleaner.
+
+    What is stored goes to the deleted file then, which other processes don't see, and which is gone
+    with this one. In one process a new log must not be opened beside the old index: return False
+    while connections are in use, here or by a reader elsewhere. Raises sqlite3.Error.
+    """
+    pool = engine.pool
+    if not isinstance(pool, QueuePool) or not pool.checkedin() + pool.checkedout():
+        return True  # the last connection that is closed deletes both
+    if pool.checkedout():
+        return False
+    with engine.connect() as connection:
+        raw = driver_connection(connection)
+        _, pages, written = raw.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+    if pages == written:
+        log.error(
+            "%s-wal or %s-shm was deleted while in use, which loses data if the service is killed: "
+            "what they held is in the database now, and new ones are made",
+            path,
+            path.name,
+        )
+    return bool(pages == written)
 
 
 def prepare_file(path: Path) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from support.db_postgres import PASSWORD, PostgresServer
-from support.fault_bench import Bench, Fault, Outage, Result, endure, looped_s, preloaded
+from support.fault_bench import METERS, Bench, Fault, Outage, Result, endure, looped_s, preloaded
 from support.tcp_proxy import TcpProxy
 
 # A database that is unreachable holds up no poll: on a busy machine each second is not kept.
@@ -74,7 +74,16 @@ def locked_for(seconds: float) -> Fault:
     return lock
 
 
+def log_deleted(bench: Bench) -> None:
+    """Delete the log of the database and its index, as a cleaner does, and cut the power."""
+    for name in FILES[1:]:
+        (bench.folder / "data" / name).unlink()
+    bench.steady(5)
+    bench.restart("run")
+
+
 SQLITE = {
+    "log of SQLite deleted, kill -9 of `run` after 5 s": Outage(log_deleted, may_miss=METERS),
     "SQLite locked by another program for 100 s": Outage(locked_for(100), pause_s=PAUSE_S),
     "SQLite file taken away and put back": Outage(file_gone, file_back, "database|esquirell.db"),
     "state directory taken away and put back": Outage(folder_gone, folder_back, "data"),

@@ -54,6 +54,39 @@ def test_a_read_only_file_is_named(sqlite: Database) -> None:
         ensure_current(Database(str(sqlite.url)))
 
 
+COUNT = """
+import sqlite3, sys
+print(sqlite3.connect(sys.argv[1]).execute("SELECT count(*) FROM reading").fetchone()[0])
+"""
+
+
+@pytest.mark.parametrize("deleted", [("-wal", "-shm"), ("-wal",), ("-shm",)])
+def test_a_log_that_a_cleaner_deletes_costs_nothing(
+    sqlite: Database, caplog: pytest.LogCaptureFixture, deleted: tuple[str, ...]
+) -> None:
+    file = sqlite.file
+    assert file
+    readings = Readings(sqlite)
+    readings.add([sample("main", 0)], {})
+    with sqlite.read(), sqlite.read():
+        pass
+    with sqlite.read():
+        for part in deleted:
+            file.with_name(file.name + part).unlink()
+        # While a connection is in use, the old log stays.
+        readings.add([sample("main", 1)], {})
+        assert "deleted while in use" not in caplog.text
+    readings.add([sample("main", 2)], {})
+    assert caplog.text.count("was deleted while in use") == 1
+    # As another process sees it, and this one after a kill.
+    command = [sys.executable, "-c", COUNT, str(file)]
+    assert subprocess.run(command, capture_output=True, check=True).stdout.strip() == b"3"
+    readings.add([sample("main", 3)], {})
+    assert caplog.text.count("was deleted while in use") == 1
+    with sqlite.read() as connection:
+        assert connection.exec_driver_sql("PRAGMA integrity_check").scalar() == "ok"
+
+
 def test_a_lock_that_does_not_go_away_is_unavailable(sqlite: Database) -> None:
     impatient = Database(str(sqlite.url), patience_s=0.1)
     with sqlite.write(), pytest.raises(UnavailableError, match="is locked by another process"):
