@@ -77,5 +77,5 @@ def unknown(name: str, known: Collection[str]) -> str:
     sentence = f"there is no meter {name!r}"
     if meant := similar(name, known):
         return f"{sentence}; did you mean {meant!r}?"
-    listed = ", ".join(sorted(known)[:_LISTED])
+    listed = ", ".join(sorted(known)[:_LISTED]) or "none is configured"
     return f"{sentence}; known: {listed}{', …' if len(known) > _LISTED else ''}"

@@ -247,7 +247,7 @@ def _chosen(query: Query, statuses: Mapping[str, MeterStatus]) -> Columns:
     known = {meter: status.keys for meter, status in statuses.items()}
     for meter in query.meters:
         if meter not in known and meter not in query.known:
-            listed = ", ".join(dict.fromkeys((*known, *query.known)))
+            listed = ", ".join(dict.fromkeys((*known, *query.known))) or "none is configured"
             raise CommandError("unknown_meter", f"there is no meter {meter!r}; known: {listed}")
     if query.meters:
         known = {meter: known.get(meter, ()) for meter in query.meters}

@@ -18,7 +18,7 @@ from esquirell.settings.layers import Table, prepare
 from esquirell.settings.model import DEFAULT_SCHEDULE, Settings
 from esquirell.settings.origins import Origins
 from esquirell.settings.sentences import first_sentence
-from esquirell.settings.zones import machine_zone
+from esquirell.settings.zones import machine_zone, wrong_zone
 
 
 @dataclass(slots=True)
@@ -147,9 +147,8 @@ def _ask_the_machine(state: LoadState) -> None:
     """Complete the time zone and the state directory; systemd's wins over the configured one."""
     tables, zone = state.tables, machine_zone(state.environ)
     if "timezone" not in tables and zone is None:
-        state.warnings.append(
-            f"{state.file.name}: timezone is missing and this machine's is unknown: UTC is used"
-        )
+        reason = wrong_zone(state.environ) or "this machine's is unknown"
+        state.warnings.append(f"{state.file.name}: timezone is missing and {reason}: UTC is used")
     tables.setdefault("timezone", zone or "UTC")
     tables.setdefault("state_dir", str((state.file.folder / "data").absolute()))
     if systemd := state.environ.get("STATE_DIRECTORY", "").partition(":")[0]:

@@ -21,8 +21,7 @@ def is_zone(name: str) -> bool:
 def check_zone(name: str) -> str:
     """Return a valid zone name. Raises ValueError that names the nearest one."""
     if not is_zone(name):
-        known = nearest(name, available_timezones())
-        raise ValueError(f"is not an IANA time zone; the nearest one is {known}")
+        raise ValueError(f"is not an IANA time zone; the nearest one is {_nearest(name)}")
     return name
 
 
@@ -32,6 +31,18 @@ def machine_zone(environ: Mapping[str, str], etc: Path = Path("/etc")) -> str | 
         named = environ["TZ"].removeprefix(":") or "UTC"
         return named if is_zone(named) else None
     return _from_link(etc / "localtime") or _from_text(etc / "timezone")
+
+
+def wrong_zone(environ: Mapping[str, str]) -> str | None:
+    """Return what is wrong with `TZ`, if it is set and no zone."""
+    named = environ.get("TZ", "").removeprefix(":")
+    if not named or is_zone(named):
+        return None
+    return f"TZ is {named!r}, which is no IANA time zone ({_nearest(named)} is the nearest)"
+
+
+def _nearest(name: str) -> str:
+    return nearest(name, available_timezones())
 
 
 def _from_link(link: Path) -> str | None:

@@ -312,10 +312,13 @@ def test_two_meters_at_one_address_warn(folder: ConfigurationFolder) -> None:
 
 
 def test_a_machine_without_a_known_zone_runs_on_utc_and_warns(folder: ConfigurationFolder) -> None:
-    settings = folder.load(METER, TZ="Mars/Base")
+    settings = folder.load(METER, TZ="Europe/Berlinn")
     assert settings.timezone == "UTC"
     assert settings.warnings == (
-        f"{folder.file}: timezone is missing and this machine's is unknown: UTC is used",
+        (
+            f"{folder.file}: timezone is missing and TZ is 'Europe/Berlinn', which is no IANA time "
+            "zone (Europe/Berlin is the nearest): UTC is used"
+        ),
     )
 
 

@@ -80,9 +80,8 @@ class Costs(Api):
         meters = self.get_query_arguments("meter")
         for name in meters:
             if name not in known:
-                raise CommandError(
-                    "unknown_meter", f"there is no meter {name!r}; known: {', '.join(known)}"
-                )
+                listed = ", ".join(known) or "none is configured"
+                raise CommandError("unknown_meter", f"there is no meter {name!r}; known: {listed}")
         span, tariff = self.span("30d"), self.asked("tariff") or None
         query = CostQuery(*span, period, meters, tariff)
         try:
