@@ -101,7 +101,9 @@ class Frame:
     """A span in equal steps of time."""
 
     def __init__(self, span: tuple[datetime, datetime], count: int, zone: str) -> None:
-        self.span = self._begin, self._end = span
+        # Two local times differ by what clocks show, not by the time between them.
+        self._begin, self._end = (moment.astimezone(UTC) for moment in span)
+        self.span = self._begin, self._end
         self._zone = ZoneInfo(zone)
         self.count = count
 

@@ -26,6 +26,8 @@ class Legend:
         entries = [
             (series.name, f"{colour_of(series)}{' p-down' if series.down else ''}")
             for series in figure.series
+            # Many meters have a key for what they export, and never say anything of it.
+            if series.points or not series.down
         ]
         if self._estimated:
             entries.append((self._estimated, _ESTIMATED))

@@ -77,11 +77,15 @@ class Live:
         self._watchers.clear()
 
     def take(self, reading: Reading, _keys: tuple[str, ...] = ()) -> None:
-        """Take a reading in, from whatever thread; one that is older than the newest is left."""
+        """Take a reading in, from whatever thread; one that is older than the newest is left.
+
+        So is one of the future, as a wrong clock has stored it, where there is another one.
+        """
         with self._lock:
             known = self._readings.get(reading.meter)
             latest = datetime.now(UTC) + AHEAD
-            if known is not None and reading.measured_at <= known.measured_at <= latest:
+            is_right = known is not None and known.measured_at <= latest
+            if known and is_right and not known.measured_at < reading.measured_at <= latest:
                 return
             self._readings[reading.meter] = reading
             self._draw(reading)

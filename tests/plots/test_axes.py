@@ -1,4 +1,5 @@
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 from plots.drawing import CALENDAR, WARSAW, local
@@ -99,6 +100,20 @@ def test_moments_over_a_change_of_the_clock() -> None:
     ]
     # The second day is an hour longer.
     assert [round(label.at * 49) for label in found] == [0, 12, 25, 37, 49]
+
+
+@pytest.mark.parametrize(("day", "hours"), [((2026, 10, 25), 25), ((2026, 3, 29), 23)])
+def test_a_day_of_another_length_is_shown_whole(day: tuple[int, int, int], hours: int) -> None:
+    begin = datetime(*day, tzinfo=ZoneInfo(WARSAW))
+    end = begin + timedelta(days=1)
+    frame = Frame((begin, end), hours, WARSAW)
+    last = end.astimezone(UTC) - timedelta(minutes=1)
+    assert frame.number(last) == hours - 1
+    assert frame.number(last + timedelta(minutes=2)) is None
+    assert frame.title(hours - 1, ENGLISH)[-5:] == "23:00"
+    found = frame.labels(70, ENGLISH)
+    assert {label.text: round(label.at * hours) for label in found}["18:00"] == hours - 6
+    assert (found[-1].text, found[-1].at) == ("00:00", 1.0)
 
 
 def test_a_step_outside_the_frame_is_none() -> None:

@@ -72,6 +72,9 @@ def test_a_reading_of_a_clock_that_was_ahead_gives_way_to_those_of_the_right_one
     for second in range(2):
         live.take(Reading("main", now + timedelta(seconds=second), {"active_power": 2.0 + second}))
     assert live.readings()["main"].values == {"active_power": 3.0}
+    # It is still the newest of those that are stored.
+    live.take(Reading("main", now + timedelta(days=1), {"active_power": 1.0}))
+    assert live.readings()["main"].values == {"active_power": 3.0}
 
 
 def read(**values: float) -> Reading:
