@@ -14,6 +14,8 @@ from esquirell.web.json_text import fingerprint
 from esquirell.web.site import Lane
 
 LONGEST_FIELD = 8192
+# Longer names are of nothing that there is.
+LONGEST_NAME = 100
 # When a schedule runs: these fields go together.
 RULE = frozenset({"every", "cron", "timezone"})
 _WHOLE = re.compile(r"[0-9]{1,9}")
@@ -50,7 +52,21 @@ class CommandPage(Handler):
         answer = await self.run(command, data, "devices")
         if answer.status == "error":
             self.set_status(status_of(answer.code or "internal"))
-        return SubmittedCommand(self.field("place"), command, data, answer)
+        return SubmittedCommand(self.place, command, data, answer)
+
+    @property
+    def command(self) -> str:
+        """The command of the form, or of its button."""
+        return self.named("command")
+
+    @property
+    def place(self) -> str:
+        """The place of the page where the answer is to be shown."""
+        return self.named("place")
+
+    def named(self, field: str) -> str:
+        """Return a field that the page itself has filled in, to name something."""
+        return self.get_body_argument(field, "")[:LONGEST_NAME]
 
     @property
     def owner(self) -> str:
@@ -86,7 +102,7 @@ class CommandPage(Handler):
         """
         data: dict[str, Any] = {"name": name} | self.transaction()
         async with self.site.saving:
-            seen = self.field("seen")
+            seen = self.named("seen")
             shown = await current() if seen else None
             if shown is None:
                 return await self.submit(command, {**data, **fields})
@@ -94,7 +110,7 @@ class CommandPage(Handler):
                 raise CommandError("invalid_payload", self.texts("error.changed_elsewhere"))
             changed = differing(fields, shown)
             if not changed:
-                return SubmittedCommand(self.field("place"), command, data, Answer("ok", {}))
+                return SubmittedCommand(self.place, command, data, Answer("ok", {}))
             return await self.submit(command, data | changed)
 
     def transaction(self) -> dict[str, str]:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import Literal
 
-from esquirell.domain.errors import UnavailableError
+from esquirell.domain.errors import ConfigError, UnavailableError
 from esquirell.domain.meter import Meter
 from esquirell.domain.quantity import total_of
 from esquirell.domain.reading import MeterStatus, Reading
@@ -137,7 +137,7 @@ class Overview:
         meters, problems = self._runtime.meters(), self._problems.known()
         try:
             return House(self._snapshots(meters, patience_s), problems=problems)
-        except UnavailableError as error:
+        except (UnavailableError, ConfigError) as error:
             readings = self._live.readings()
             blind = tuple(self._blind(one, readings) for one in meters)
             return House(blind, str(error), problems)

@@ -1,7 +1,7 @@
 """Which handler answers which address."""
 
 from tornado.routing import Rule
-from tornado.web import StaticFileHandler, stream_request_body, url
+from tornado.web import HTTPError, StaticFileHandler, stream_request_body, url
 
 from esquirell.web.api import endpoint, events, listed, requests, rows
 from esquirell.web.command_page import CommandProgress
@@ -64,6 +64,12 @@ class Static(Handler, StaticFileHandler):
     """Files of the page itself; they hold nothing that needs a log-in."""
 
     is_open = True
+
+    def parse_url_path(self, url_path: str) -> str:
+        """Return the path of a file. Raises HTTPError (404) for what no file can be named."""
+        if "\0" in url_path:
+            raise HTTPError(404)
+        return super().parse_url_path(url_path)
 
     def set_extra_headers(self, path: str) -> None:
         """Let browsers keep a file as long as its address, which holds its version, stays."""

@@ -248,6 +248,33 @@ def test_typed_text_is_escaped(house: House) -> None:
     )
 
 
+LONG = "x" * 10_000
+
+
+@pytest.mark.parametrize(
+    ("path", "field"),
+    [
+        *(("/schedules", field) for field in ("command", "place", "name", "cron", "args", "seen")),
+        *(("/meters", field) for field in ("command", "place", "transaction")),
+        *(("/meters/main", field) for field in ("command", "place", "label", "seen", "port")),
+        *(("/add", field) for field in ("command", "place", "device", "label", "untested", "name")),
+    ],
+)
+def test_what_is_too_long_is_refused_and_not_a_fault(house: House, path: str, field: str) -> None:
+    fields = {
+        "command": {"/add": "meter/try", "/meters": "nothing"}.get(path, "schedule/set"),
+        "place": "change",
+        "name": "fetch",
+        "rule": "cron",
+        "seen": "12ab34cd",
+    }
+    if path == "/meters/main":
+        fields["command"] = "meter/set"
+    reply = house.browser().post(path, fields | {field: LONG})
+    assert 400 <= reply.status < 500, reply.words
+    assert "unexpectedly" not in house.service.log
+
+
 def test_no_secret_is_on_a_page_or_in_the_log(house: House) -> None:
     browser = house.browser()
     eventually(lambda: "offline" in browser.get("/meters").words, what="the silent one is offline")
@@ -271,7 +298,13 @@ def test_a_number_that_is_none_is_refused_where_it_was_typed(house: House, numbe
 
 
 @pytest.mark.parametrize(
-    "path", ["/static/../credentials.py", "/static/%2e%2e/server.py", "/meters/..%2f..%2fetc"]
+    "path",
+    [
+        "/static/../credentials.py",
+        "/static/%2e%2e/server.py",
+        "/static/app.js%00",
+        "/meters/..%2f..%2fetc",
+    ],
 )
 def test_no_way_leads_out_of_the_folder(house: House, path: str) -> None:
     assert house.browser().get(path).status in {403, 404}

@@ -69,7 +69,7 @@ class AddMeter(CommandPage):
     def _command(self) -> str:
         """The command of the button: that of saving without reading has a name of its own."""
         saving = "meter/exchange" if self.exchanged else "meter/add"
-        return self.field("command") or (saving if self.field("untested") else "")
+        return self.command or (saving if self.named("untested") else "")
 
     @property
     def exchanged(self) -> Meter | None:
@@ -86,7 +86,7 @@ class AddMeter(CommandPage):
     async def _refuse(self, error: EsquirellError) -> None:
         command = self._command
         self.set_status(status_of(error.code) if error.code != "internal" else 422)
-        place, device_id = "find", self.field("device")
+        place, device_id = "find", self.named("device")
         if command.startswith("meter/"):
             place = "form"
             # A field that is too long is not kept.
@@ -160,7 +160,7 @@ class AddMeter(CommandPage):
 
     async def _add(self) -> None:
         fields = self._fields()
-        name, untested = self._name(fields), bool(self.field("untested"))
+        name, untested = self._name(fields), bool(self.named("untested"))
         submitted = await self.submit("meter/add", {"name": name, **fields, "test": not untested})
         if submitted.answer.status != "ok":
             await self._ask_again(submitted, fields)
@@ -173,7 +173,7 @@ class AddMeter(CommandPage):
         meter, fields = self.exchanged, self._fields()
         if meter is None:
             raise CommandError("invalid_payload", "exchange: the meter's name is missing")
-        data = {"name": meter.name, **fields, "test": not self.field("untested")}
+        data = {"name": meter.name, **fields, "test": not self.named("untested")}
         counter = self.field("counter")
         submitted = await self.submit(
             "meter/exchange", data | ({"counter": counter} if counter else {})
@@ -209,7 +209,7 @@ class AddMeter(CommandPage):
 
     def _fields(self) -> dict[str, Any]:
         """Return what was typed, and of the device that was chosen what is known besides."""
-        chosen = self.site.candidates.of(self.owner).get(self.field("device"))
+        chosen = self.site.candidates.of(self.owner).get(self.named("device"))
         known = dict(chosen.fields) if chosen else {}
         known.pop("name", None)
         left_out = OF_THE_METER if self.exchanged else ()

@@ -13,7 +13,7 @@ from esquirell.domain.meter import Meter as MeterSettings
 from esquirell.services.commands import failure
 from esquirell.settings import masked
 from esquirell.settings.added_meters import file_of
-from esquirell.web.command_page import CommandPage, SubmittedCommand
+from esquirell.web.command_page import LONGEST_FIELD, CommandPage, SubmittedCommand
 from esquirell.web.formats import by_energy_first
 from esquirell.web.handler import ProblemError, status_of
 from esquirell.web.json_text import fingerprint
@@ -47,7 +47,7 @@ class Meters(CommandPage):
 
     async def post(self) -> None:
         """Read all meters."""
-        if self.field("command") != "fetch":
+        if self.command != "fetch":
             raise HTTPError(422)
         await self._show(await self.submit("fetch", self.transaction()))
 
@@ -80,12 +80,12 @@ class Meter(CommandPage):
 
     async def post(self, name: str) -> None:
         """Return a command about the meter."""
-        command = self.field("command")
+        command = self.command
         try:
             steps: dict[str, dict[str, Any]] = {
                 "fetch": {"meters": [name]},
                 "meter/test": {"name": name},
-                "meter/remove": {"name": name, "forget": bool(self.field("forget"))},
+                "meter/remove": {"name": name, "forget": bool(self.named("forget"))},
             }
             if command in steps:
                 submitted = await self.submit(command, steps[command] | self.transaction())
@@ -97,7 +97,7 @@ class Meter(CommandPage):
                 submitted = await self._new_key(command, name)
         except EsquirellError as error:
             self.set_status(status_of(error.code) if error.code != "internal" else 422)
-            submitted = SubmittedCommand(self.field("place"), command, {}, failure(error))
+            submitted = SubmittedCommand(self.place, command, {}, failure(error))
         if submitted.command == "meter/remove" and submitted.answer.status == "ok":
             self.redirect(f"{self.visit.base}/meters?removed={name}", status=303)
             return
@@ -113,9 +113,9 @@ class Meter(CommandPage):
 
     def _typed(self, submitted: SubmittedCommand | None) -> dict[str, str]:
         """Return what was typed in the form of the settings, to be shown again if it is refused."""
-        if not submitted or submitted.answer.status != "error" or not self.field("seen"):
+        if not submitted or submitted.answer.status != "error" or not self.named("seen"):
             return {}
-        return {name: self.field(name) for name in SHOWN_FIELDS}
+        return {name: self.get_body_argument(name, "")[:LONGEST_FIELD] for name in SHOWN_FIELDS}
 
     def _changed(self) -> dict[str, Any]:
         fields = typed_fields(self)
@@ -124,7 +124,7 @@ class Meter(CommandPage):
             if name in self.request.body_arguments:
                 field = MeterSettings.model_fields[name]
                 fields.setdefault(name, "" if field.is_required() else field.default)
-        if enabled := self.field("enabled"):
+        if enabled := self.named("enabled"):
             fields["enabled"] = enabled == "yes"
         return fields
 

@@ -33,7 +33,7 @@ class Schedules(CommandPage):
 
     async def post(self) -> None:
         """Return the command of a form."""
-        command = self.field("command")
+        command = self.command
         try:
             if command == "schedule/set":
                 name = self.field("name").strip()
@@ -44,7 +44,7 @@ class Schedules(CommandPage):
                 submitted = await self.submit(command, self._data(command))
         except EsquirellError as error:
             self.set_status(status_of(error.code))
-            submitted = SubmittedCommand(self.field("place"), command, {}, failure(error))
+            submitted = SubmittedCommand(self.place, command, {}, failure(error))
         if submitted.answer.status == "error":
             submitted = replace(submitted, data=self._typed())
         await self._show(submitted)
