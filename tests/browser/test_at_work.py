@@ -127,8 +127,27 @@ def test_an_open_page_is_live_again_after_a_restart(window: "Window", house: Hou
     window.says("online")
     house.service.stop()
     eventually(lambda: window.all("body.stale"), what="it is known that nothing comes")
+    window.says("The connection to esquirell is lost")
     house.service.start()
     eventually(lambda: not window.all("body.stale"), what="it is live again")
+    assert "is lost" not in window.words
+
+
+def test_an_open_list_says_what_is_so_now(window: "Window", house: House) -> None:
+    window.open("schedules")
+    focused = "return document.activeElement.innerText"
+    window.script(f"document.querySelector('{CARD} .head form:nth-child(1) button').focus()")
+    pause = {"command": "schedule/disable", "place": "fetch", "name": "fetch"}
+    house.browser().post("/schedules", pause)
+    window.says("paused")
+    # Whoever is at it stays there.
+    assert window.script(focused) == "Run now"
+    house.browser().post("/schedules", pause | {"command": "schedule/enable"})
+    house.service.stop()
+    window.says("The connection to esquirell is lost")
+    house.service.start()
+    eventually(lambda: "is lost" not in window.words, what="it is live again")
+    assert window.script(focused) == "Run now"
 
 
 def test_history_shows_its_picture_once_the_statistics_are_there(

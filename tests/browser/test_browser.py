@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pytest
-from support.page import PASSWORD
 from support.page_house import House
 from support.service import KEY, simulated
 from support.waiting import eventually
@@ -32,7 +31,6 @@ PAGES = (
     "add",
     "add?by_hand=1",
 )
-TAB, ENTER = "\ue004", "\ue007"
 
 
 @pytest.fixture
@@ -259,24 +257,6 @@ def test_a_choice_is_shown_at_once(window: "Window") -> None:
     eventually(lambda: "compare=1" in window.driver.current_url, what="the page follows")
     window.click(".turn a[rel=prev]")
     eventually(lambda: window.all(".turn a[rel=next]"), what="the day before is shown")
-
-
-def test_by_keyboard_alone(stranger: "Window") -> None:
-    stranger.open("login")
-    stranger.press(*PASSWORD, ENTER)
-    stranger.says("Whole house")
-    stranger.press(TAB)
-    assert stranger.focused == "Skip to the content"
-    stranger.press(ENTER)
-    assert stranger.script("return document.activeElement.localName") == "main"
-    stranger.open("schedules")
-    for _ in range(40):
-        stranger.press(TAB)
-        if stranger.focused == "Run now":
-            break
-    stranger.press(ENTER)
-    stranger.says("Accepted")
-    assert stranger.script("return document.activeElement.className") == "answer"
 
 
 def test_a_command_shows_its_whole_way_where_it_was_given(window: "Window") -> None:

@@ -5,9 +5,10 @@ const units = [["day", 86400], ["hour", 3600], ["minute", 60], ["second", 1]];
 
 function tellAges() {
   for (const time of document.querySelectorAll("time[data-ago]")) {
-    const seconds = Math.round((Date.parse(time.dateTime) - Date.now()) / 1000);
+    // The clocks of two machines differ.
+    const seconds = Math.min(0, Math.round((Date.parse(time.dateTime) - Date.now()) / 1000));
     const [unit, length] = units.find(([, length]) => Math.abs(seconds) >= length) ?? units[3];
-    time.textContent = ago.format(Math.min(0, Math.round(seconds / length)), unit);
+    time.textContent = ago.format(Math.round(seconds / length), unit);
   }
 }
 
@@ -45,11 +46,11 @@ function followNow(address) {
     source.onmessage = (event) => {
       heardAt = Date.now();
       quietMs = QUIET_MS;
-      document.body.classList.remove("stale");
+      showLost(false);
       showNews(JSON.parse(event.data));
     };
     source.onerror = () => {
-      document.body.classList.add("stale");
+      showLost(true);
       // A network that is away is tried again by the browser, an answer that is none is not: the
       // session has ended, or a proxy says that the service is away.
       if (source.readyState === EventSource.CLOSED) setTimeout(() => renew().then(open), 5000);
@@ -57,6 +58,18 @@ function followNow(address) {
   };
   open();
   setInterval(() => Date.now() - heardAt > quietMs && renew(), FIRST_NEWS_MS);
+}
+
+// A connection that is there again at once is not worth a word.
+const LOST_MS = 4000;
+let lost;
+
+function showLost(isLost) {
+  if (document.body.classList.toggle("stale", isLost) && lost) return;
+  clearTimeout(lost);
+  const place = document.querySelector(".lost");
+  lost = isLost && setTimeout(() => (place.textContent = document.body.dataset.wordsLost), LOST_MS);
+  if (!isLost) place.textContent = "";
 }
 
 // A form's answer is the whole page again: what differs of it is shown in its place.
@@ -194,21 +207,17 @@ async function follow(place) {
   }
 }
 
-function preview(input) {
-  const place = input.closest(".choice")?.querySelector(".preview");
-  const zone = input.form.elements.timezone;
-  let timer;
-  const show = async () => {
-    const query = new URLSearchParams({ cron: input.value, timezone: zone.value });
-    const answer = await fetch(`${input.dataset.preview}?${query}`, { headers: { "X-Requested-With": "esquirell" } });
-    if (answer.ok) place.innerHTML = await answer.text();
-  };
-  for (const one of [input, zone])
-    one.addEventListener("input", () => {
-      input.form.elements.rule.value = "cron";
-      clearTimeout(timer);
-      timer = setTimeout(show, 250);
-    });
+let soon;
+function preview({ target }) {
+  const { cron, timezone, rule } = target.form?.elements ?? {};
+  if (!cron?.dataset.preview || (target !== cron && target !== timezone)) return;
+  rule.value = "cron";
+  clearTimeout(soon);
+  soon = setTimeout(async () => {
+    const query = new URLSearchParams({ cron: cron.value, timezone: timezone.value });
+    const answer = await fetch(`${cron.dataset.preview}?${query}`, { headers: { "X-Requested-With": "esquirell" } }).catch(() => null);
+    if (answer?.ok) cron.closest(".choice").querySelector(".preview").innerHTML = await answer.text();
+  }, 250);
 }
 
 // A new meter shows its first values as soon as they are there, and History what is worked up.
@@ -239,12 +248,44 @@ function isChanged(field) {
 }
 
 // Loads the page again, and shows what differs; while somebody is at work only if that is wanted.
-async function renew(isWanted = false) {
+async function renew(isWanted = false, show = showPage) {
   if (isBusy() && !isWanted) return;
   const answer = await fetch(location.href, { headers: { "X-Requested-With": "esquirell" } }).catch(() => null);
+  if (show === patchPage) showLost(!answer?.ok);
   if (isBusy() && !isWanted) return;
   if (answer?.status === 401) return location.reload();
-  if (answer?.ok) showPage(await answer.text());
+  if (answer?.ok) show(await answer.text());
+}
+
+// A list that is left open says what is so now. What has not changed is left alone, and so is the
+// place of somebody who reads it.
+function patchPage(text) {
+  const next = parsed(text).querySelector("main");
+  if (!next) return;
+  const focused = document.activeElement;
+  const called = nameOf(focused);
+  patch(document.querySelector("main"), next);
+  if (!focused.isConnected) places().find((one) => nameOf(one) === called)?.focus({ preventScroll: true });
+  settle();
+}
+
+// Which of the places of a page it is, whatever stands before it.
+function nameOf(place) {
+  return [place.closest("[id]")?.id, place.getAttribute("href") ?? place.textContent.trim()].join(" ");
+}
+
+// What the reader or our script has set.
+const KEPT = ["open", "hidden"];
+
+function patch(old, next) {
+  if (old.isEqualNode(next)) return;
+  const parts = [...old.childNodes];
+  if (old.nodeName !== next.nodeName || parts.length !== next.childNodes.length || !parts.length) {
+    return old.replaceWith(next.cloneNode(true));
+  }
+  for (const { name, value } of next.attributes) if (old.getAttribute(name) !== value) old.setAttribute(name, value);
+  for (const { name } of [...old.attributes]) if (!next.hasAttribute(name) && !KEPT.includes(name)) old.removeAttribute(name);
+  parts.forEach((part, number) => patch(part, next.childNodes[number]));
 }
 
 // Some of many meters, while it is typed or chosen which; the address keeps the choice.
@@ -264,12 +305,7 @@ function settle() {
   tellAges();
   document.querySelectorAll("[data-hide]").forEach((button) => (button.hidden = true));
   document.querySelectorAll("[data-narrow]").forEach((form) => form.addEventListener("input", narrowSoon));
-  document.querySelectorAll("[data-choose]").forEach((form) => form.addEventListener("change", (event) => {
-    // A date changes with each of its parts while it is typed.
-    if (event.target.type !== "date") form.requestSubmit();
-  }));
   document.querySelectorAll("[data-follow]").forEach(follow);
-  document.querySelectorAll("[data-preview]").forEach(preview);
   document.dispatchEvent(new Event("shown"));
 }
 
@@ -279,9 +315,16 @@ document.addEventListener("submit", (event) => {
   if (stays || form.matches("[data-steer]")) event.preventDefault();
   if (!stays && form.matches("[data-steer]")) give(form, event.submitter);
 });
+document.addEventListener("change", ({ target }) => {
+  // A date changes with each of its parts while it is typed.
+  if (target.form?.matches("[data-choose]") && target.type !== "date") target.form.requestSubmit();
+});
+document.addEventListener("input", preview);
 // Another command than the one that may have arrived.
 document.addEventListener("input", (event) => delete event.target.form?.transaction);
 settle();
 if (document.querySelector("[data-await]")) awaitValues();
 setInterval(tellAges, 1000);
 if (document.body.dataset.live) followNow(document.body.dataset.live);
+const { renewed } = document.body.dataset;
+if (renewed) setInterval(() => document.hidden || renew(false, patchPage), renewed * 1000);
