@@ -27,6 +27,8 @@ ROOM = 99_999_999
         ("inverter_output_power", "W", 0, 0, 9999, "active_power_inverter"),
         ("output_power", "W", 0, 0, 9999, "active_power_output"),
         ("pv_input_voltage", "V", 1, 0, 9999, "voltage_pv"),
+        ("pv2_input_voltage", "V", 1, 0, 9999, "voltage_pv2"),
+        ("pv1_input_power", "W", 0, 0, 9999, "active_power_pv1"),
         ("apparent_energy", "kWh", 2, 0, ROOM, None),
         ("battery_percentage", "%", 0, 0, 100, "state_of_charge"),
         ("battery", "%", 0, 0, 100, None),

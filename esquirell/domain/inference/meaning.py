@@ -317,7 +317,7 @@ def _suffix(rest: Collection[str]) -> str | None:
     if None in places or len(places) > 2:  # noqa: PLR2004 - a place and its number
         return None
     named = [place for place in places if place]
-    if "pv" in named:
+    if any(place.startswith("pv") for place in named):
         named = [place for place in named if place != "input"]
     if len(named) == 2 and named[0] == "pv" and named[1].isdigit():  # noqa: PLR2004
         return "".join(named)
