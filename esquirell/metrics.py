@@ -30,17 +30,17 @@ class Exporter:
     """
 
     def __init__(self) -> None:
-        self._registry = CollectorRegistry()
-        ProcessCollector(registry=self._registry)
-        PlatformCollector(registry=self._registry)
+        self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+        PlatformCollector(registry=self.registry)
         self._polls = Counter(
             "esquirell_polls",
             "Polls by meter and result: ok, or the reason of the failure.",
             ["meter", "result"],
-            registry=self._registry,
+            registry=self.registry,
         )
         self._readings = Counter(
-            "esquirell_readings_stored", "Readings stored.", registry=self._registry
+            "esquirell_readings_stored", "Readings stored.", registry=self.registry
         )
         self._poll_s = self._histogram("poll", "Seconds from the request to a meter's answer.")
         self._store_s = self._histogram("store", "Seconds of one transaction.", WRITE_BUCKETS)
@@ -64,12 +64,12 @@ class Exporter:
 
     def watch(self, report: Callable[[], Mapping[str, Any]]) -> None:
         """Expose the health report, evaluated at each scrape."""
-        self._registry.register(_ReportCollector(report))
+        self.registry.register(_ReportCollector(report))
 
     def serve(self, address: str, port: int) -> None:
         """Serve the metrics in a thread; if that is impossible, log it and go on."""
         try:
-            start_http_server(port, address, registry=self._registry)
+            start_http_server(port, address, registry=self.registry)
         except OSError as error:
             log.error(  # noqa: TRY400 - one sentence for people
                 "no metrics: can't listen on %s:%d (%s); change [metrics] address or port",
@@ -83,9 +83,7 @@ class Exporter:
     def _histogram(
         self, name: str, text: str, buckets: tuple[float, ...] = POLL_BUCKETS
     ) -> Histogram:
-        return Histogram(
-            f"esquirell_{name}_seconds", text, registry=self._registry, buckets=buckets
-        )
+        return Histogram(f"esquirell_{name}_seconds", text, registry=self.registry, buckets=buckets)
 
 
 class _ReportCollector(Collector):

@@ -76,7 +76,7 @@ def main() -> int:
 @contextmanager
 def serving(folder: Path, host: str, port: int | None = None) -> Iterator[Mapping[str, Any]]:
     """Serve meters that others reach at `host`; yield the configuration. Raises DemoError."""
-    tables, began = _prepared(folder, host)
+    tables, began = prepare(folder, host)
     alive = folder / ALIVE
     alive.touch()
     configuration = folder / CONFIGURATION
@@ -99,15 +99,18 @@ def served(folder: Path) -> bool:
         tables = tomllib.loads((folder / CONFIGURATION).read_text(encoding="utf-8"))
     except FileNotFoundError:
         return False
-    return {table["port"] for table in tables["meters"]} <= _listening()
+    return {table["port"] for table in tables["meters"]} <= ports_in_use()
 
 
-def _prepared(folder: Path, host: str) -> tuple[dict[str, Any], float]:
-    """Return the meters, created if there are none, and when that was (Unix time)."""
+def prepare(folder: Path, host: str) -> tuple[dict[str, Any], float]:
+    """Return the meters, created if there are none, and when that was (Unix time).
+
+    Raises DemoError when the folder can't be used.
+    """
     file = folder / KEPT
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        tables = _kept(file) or _new(file, host)
+        tables = _kept(file) or create(file, host)
         return tables, _began(file, folder / ALIVE)
     except OSError as error:
         raise DemoError(
@@ -142,7 +145,8 @@ def _kept(file: Path) -> dict[str, Any] | None:
     return tomllib.loads(file.read_text(encoding="utf-8")) if file.exists() else None
 
 
-def _new(file: Path, host: str) -> dict[str, Any]:
+def create(file: Path, host: str) -> dict[str, Any]:
+    """Return new meters, kept in `file`; others reach them at `host`."""
     meters = [_table(number, host) for number in range(len(PROTOCOLS))]
     tables = {"meters": meters, "schedules": [{"name": "fetch", "every": EVERY_S}]}
     whole_file.replace(file, to_toml(tables).encode())
@@ -175,7 +179,7 @@ def _meter(number: int, table: Mapping[str, Any], began: float, alive: Path) -> 
     )
 
 
-def _listening() -> set[int]:
+def ports_in_use() -> set[int]:
     """Return the TCP ports with a listener in this network namespace (IPv4)."""
     rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
     return {int(row[1].rpartition(":")[2], 16) for row in rows if row[3] == LISTENING}

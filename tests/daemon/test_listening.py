@@ -87,7 +87,7 @@ def test_what_was_held_back_is_stored_and_published_though_the_end_waits_for_nob
         eventually(lambda: service.readings() >= 1, what=lambda: service.log)
         observer.publish("esquirell/bridge/request/task/run", b'{"task": "slow_house_tasks.sleep"}')
         observer.saw(lambda seen: seen.topic != STATE and seen.json["status"] == "accepted")
-        eventually(lambda: house.meter._client)
+        eventually(lambda: house.meter.connected)
         house.change(237)
         eventually(lambda: house.meter.reports)
         time.sleep(1)
@@ -106,7 +106,7 @@ def test_without_push_the_line_is_closed_between_polls(
     with Observer(broker.port, STATE) as observer:
         service = start(settings)
         observer.saw(lambda seen: seen.json["diagnostics"]["push"] == "off")
-        eventually(lambda: house.meter._client is None)
+        eventually(lambda: not house.meter.connected)
         house.change(100)
         time.sleep(0.5)
         assert all(seen.json["voltage_a"] != 100 for seen in observer.messages)
@@ -152,10 +152,10 @@ def test_a_meter_that_is_disabled_while_the_service_runs_is_let_go(
     eventually(lambda: service.readings() >= 2)
     service.config.write_text(settings.replace(table, f"{table}\nenabled = false"))
     service.signal(signal.SIGHUP)
-    eventually(lambda: house.meter._client is None)
+    eventually(lambda: not house.meter.connected)
     answers = house.meter.answers
     time.sleep(3)
-    assert (house.meter._client, house.meter.answers) == (None, answers)
+    assert (house.meter.connected, house.meter.answers) == (False, answers)
 
 
 def test_increments_are_summed_up_and_a_kill_forgets_none(

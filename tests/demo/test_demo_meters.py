@@ -21,7 +21,7 @@ COMMAND = (sys.executable, "-m", "esquirell.demo.meters")
 @pytest.fixture
 def kept(tmp_path: Path) -> None:
     """A folder that was used before, with meters on ports that are free here."""
-    tables = meters._new(tmp_path / meters.KEPT, "127.0.0.1")
+    tables = meters.create(tmp_path / meters.KEPT, "127.0.0.1")
     text = (tmp_path / meters.KEPT).read_text()
     for port, table in enumerate(tables["meters"], three_free_ports()):
         text = text.replace(f"port = {table['port']}\n", f"port = {port}\n", 1)
@@ -56,10 +56,10 @@ def test_no_energy_flows_while_they_do_not_run(tmp_path: Path) -> None:
     now = time.time()
     os.utime(kept, (now - 600, now - 600))
     os.utime(alive, (now - 400, now - 400))
-    _, began = meters._prepared(tmp_path, "127.0.0.1")
+    _, began = meters.prepare(tmp_path, "127.0.0.1")
     assert time.time() - began == pytest.approx(200, abs=30)
     alive.touch()
-    assert meters._prepared(tmp_path, "127.0.0.1")[1] == pytest.approx(began, abs=30)
+    assert meters.prepare(tmp_path, "127.0.0.1")[1] == pytest.approx(began, abs=30)
 
 
 @pytest.mark.usefixtures("kept")
@@ -87,7 +87,7 @@ def three_free_ports() -> int:
     return next(
         first
         for first in (free_port() for _ in range(100))
-        if not {first, first + 1, first + 2} & meters._listening() and first < 65_533
+        if not {first, first + 1, first + 2} & meters.ports_in_use() and first < 65_533
     )
 
 

@@ -24,7 +24,7 @@ def existing() -> set[str]:
     exporter = Exporter()
     exporter.polled("main", "ok", 0.1)
     exporter.watch(lambda: REPORT)
-    page = generate_latest(exporter._registry).decode()
+    page = generate_latest(exporter.registry).decode()
     return set(NAME.findall(page))
 
 

@@ -146,7 +146,7 @@ def test_a_meter_may_be_removed_while_it_is_published(broker: Mosquitto) -> None
     """The bridge forgets it in its own thread, between any two steps of the poll's."""
     with publishing(broker) as (publisher, observer):
         publisher.status("main", MeterStatus(last_success=NOON))
-        publisher._published_at.pop("main")
+        publisher.forget("main")
         later = MeterStatus(last_success=NOON + SECOND)
         publisher.status("main", later)
         assert published(publisher, observer, AVAILABILITY)[-1] == later.payload()

@@ -14,6 +14,7 @@ from esquirell.mqtt.link import Message
 from esquirell.mqtt.options import Options
 from esquirell.mqtt.requests import LOOK_RARELY_S, Requests
 from esquirell.mqtt.topics import Topics
+from esquirell.mqtt.traffic import Handler
 
 REQUEST, RESPONSE = "esquirell/bridge/request", "esquirell/bridge/response"
 AT = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -46,6 +47,18 @@ class Written(Connection):
             payload.get("transaction"),
         )
         self.answers.append((topic, dict(payload), correlation))
+
+    def subscribe(
+        self,
+        topic_filter: str,
+        handler: Handler,
+        *,
+        qos: int = 1,
+        keeps: bool = False,
+        own: bool = True,
+    ) -> None:
+        assert (qos, keeps, own) == (1, True, True), topic_filter
+        self.receive = handler
 
     def acknowledge(self, message: Message) -> None:
         self.acknowledged.append(message)
@@ -89,7 +102,7 @@ class Desk:
 
     def take(self, topic: str, payload: bytes = b"{}", **properties: Any) -> None:  # noqa: ANN401 - as Message's
         message = Message(topic, payload, properties.pop("retained", False), **properties)
-        self.requests._inbox.put(message)
+        self.connection.receive(message)
         self.requests.run_once()
         assert self.connection.acknowledged[-1] is message
 

@@ -105,14 +105,14 @@ def test_an_unexpected_error_with_one_meter_costs_no_other(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     bench = Bench(bad={"101": object()}, good={"101": 2360})
-    choices = bench.poller._profiles.decode
+    choices = bench.profiles.decode
 
     def decode(meter: Meter, answer: Mapping[str, Any]) -> Decoded:
         if meter.name == "bad":
             raise ZeroDivisionError
         return choices(meter, answer)
 
-    bench.poller._profiles.decode = decode  # type: ignore[method-assign]
+    bench.profiles.decode = decode  # type: ignore[method-assign]
     outcomes = bench.poller.poll([meter("bad"), meter("good")])
     assert outcomes["good"].ok
     assert outcomes["bad"].payload()["code"] == "internal"

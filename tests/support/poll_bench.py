@@ -19,9 +19,10 @@ class Bench:
         self.publisher = Publisher()
         self.clock = Clock()
         self.interval_s = USUAL_INTERVAL_S
+        self.profiles = profiles.Choices()
         self.poller = Poller(
             self.transport,
-            profiles.Choices(),
+            self.profiles,
             Delivery(profiles.Choices(), self.saver, self.publisher),
             self.clock,
             lambda _: self.interval_s,

@@ -27,14 +27,14 @@ class Program(Browser):
 
     def __init__(self, port: int, token: str, source: str = "127.0.0.1") -> None:
         super().__init__(port, source=source)
-        self._token = token
+        self.bearer = token
 
     def read(self, path: str) -> Reply:
-        return self.get(API + path, Authorization=f"Bearer {self._token}")
+        return self.get(API + path, Authorization=f"Bearer {self.bearer}")
 
     def give(self, command: str, payload: Any = None) -> Reply:  # noqa: ANN401 - JSON is anything
         body = json.dumps({} if payload is None else payload)
-        headers = {"Authorization": f"Bearer {self._token}", "Content-Type": "application/json"}
+        headers = {"Authorization": f"Bearer {self.bearer}", "Content-Type": "application/json"}
         return self.ask("POST", f"{API}/requests/{command}", body, headers)
 
 
@@ -200,7 +200,7 @@ def test_a_browser_that_is_logged_in_needs_the_token_of_a_page(house: House) -> 
 
 
 def test_events_are_readings_and_what_happens(house: House, writer: Program) -> None:
-    authorization = writer._token
+    authorization = writer.bearer
     with writer.events(f"{API}/events", Authorization=f"Bearer {authorization}") as events:
         # A page that is open beside it has the day worked up, which is no event.
         assert house.browser().get("/").status == 200

@@ -29,13 +29,13 @@ class Program(Browser):
 
     def __init__(self, port: int, token: str) -> None:
         super().__init__(port)
-        self._headers = {"Authorization": f"Bearer {token}"}
+        self.headers = {"Authorization": f"Bearer {token}"}
 
     def read(self, path: str) -> Reply:
-        return self.ask("GET", API + path, headers=self._headers)
+        return self.ask("GET", API + path, headers=self.headers)
 
     def give(self, command: str, payload: object) -> Reply:
-        return self.ask("POST", f"{API}/requests/{command}", json.dumps(payload), self._headers)
+        return self.ask("POST", f"{API}/requests/{command}", json.dumps(payload), self.headers)
 
 
 @pytest.fixture(scope="module")
@@ -136,7 +136,7 @@ def test_whatever_is_wrong_with_a_request_has_one_shape_that_is_described(
     program: Program, path: str, method: str
 ) -> None:
     asked = API + path.format(task_id="00000000-0000-0000-0000-000000000000")
-    token = program._headers
+    token = program.headers
     wrong: list[tuple[str, str | None, dict[str, str], int]] = [
         ("PUT", "{}", token, 405),
         ("DELETE", None, token, 405),

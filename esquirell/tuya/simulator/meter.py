@@ -88,6 +88,11 @@ class SimulatedMeter:
             self._wake.close()
             self._thread.join()
 
+    @property
+    def connected(self) -> bool:
+        """Whether a client is connected."""
+        return self._client is not None
+
     def report(self) -> None:
         """Report now what has changed, from any thread; nothing without a client."""
         self._wake.send(b"\0")
