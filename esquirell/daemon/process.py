@@ -75,6 +75,7 @@ def run_worker(runtime: Runtime, role: Role, pool: Pool) -> int:
 
 def _open(runtime: Runtime) -> None:
     runtime.connect()
+    runtime.storage.spool.reserve()
     runtime.polling.poller.store_waiting()
 
 

@@ -115,6 +115,13 @@ class Saver:
             self._stalled_until = 0.0
             self.save((), {})
 
+    def report_lost(self) -> None:
+        """Log what is lost with this process: neither the database nor the disk takes it."""
+        with self._keeping:
+            lost = len(self._memory)
+        if lost:
+            log.error("%d readings are lost with this process: %s", lost, "; ".join(self.problems))
+
     @property
     def timekeeper(self) -> Timekeeper | None:
         """Decides whether the clock is right; None where that is not asked."""

@@ -159,6 +159,7 @@ class Poller:
         """Close all lines and try a last time to store what waits for the database."""
         self._transport.close()
         self.store_waiting()
+        self.delivery.saver.report_lost()
 
     def store_waiting(self) -> None:
         """Store what waits for the database, also from before this process."""

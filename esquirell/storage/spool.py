@@ -15,6 +15,7 @@ from esquirell.domain.undated import Mark
 from esquirell.storage import sqlite
 from esquirell.storage.maintenance.archive import set_aside
 from esquirell.storage.reading_json import to_body, to_reading, to_undated, to_undated_body
+from esquirell.storage.reserve import Reserve
 
 log = logging.getLogger(__name__)
 
@@ -45,17 +46,33 @@ class Spool:
     """Readings in the order in which they were taken, in their own SQLite file.
 
     All processes of this machine share it; it is created when first needed. What was added survives
-    a power cut. While its directory is gone (not `is_ours`), as with its disk, it takes nothing.
+    a power cut. While its directory is gone (not `is_ours`), as with its disk, it takes nothing. On
+    a disk that others have filled it uses what `reserve` has kept free.
     Readings without a time wait separately. A row that can't be understood is moved
     to the table `unreadable`, with a line in the log: it holds up nothing.
     """
 
     def __init__(self, file: Path, is_ours: Callable[[], bool] = lambda: True) -> None:
         self._file = file
+        self._reserve = Reserve(file.with_suffix(".reserve"))
         self._is_ours = is_ours
+
+    def reserve(self) -> None:
+        """Keep some room for the time when the disk is full; without it, or a disk, do nothing."""
+        if self._is_ours():
+            self._reserve.keep()
 
     def add(self, readings: Iterable[Reading]) -> None:
         """Add readings. Raises SpoolError, as when the disk is full; then none is kept."""
+        readings = tuple(readings)
+        try:
+            self._add(readings)
+        except SpoolError:
+            if not self._is_ours() or not self._reserve.release():
+                raise
+            self._add(readings)
+
+    def _add(self, readings: Sequence[Reading]) -> None:
         dated, undated = [], []
         for reading in readings:
             if reading.undated:
@@ -92,6 +109,7 @@ class Spool:
         """Drop the readings up to a number, as they are stored. Raises SpoolError."""
         with self._open() as connection, connection:
             connection.execute("DELETE FROM waiting WHERE id <= ?", (number,))
+        self.reserve()
 
     def set_aside(self, number: int, reason: Exception) -> None:
         """Move a reading that the database never takes out of the way. Raises SpoolError."""

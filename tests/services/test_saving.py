@@ -161,6 +161,18 @@ def test_one_who_tries_a_locked_database_holds_nobody_up(
     assert len(store.rows) == 2
 
 
+def test_what_is_lost_with_the_process_is_counted(
+    store: ReadingStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    saver = Saver(store, DiskSpool(Path("/", "x" * 300, "spool.db")))
+    saver.report_lost()
+    assert "lost" not in caplog.text
+    store.away = True
+    saver.save([sample("main", 1), sample("main", 2)], {})
+    saver.report_lost()
+    assert "2 readings are lost with this process: readings wait for the database" in caplog.text
+
+
 def test_a_disk_that_fails_keeps_no_reading_from_the_database(store: ReadingStore) -> None:
     saver = Saver(store, DiskSpool(Path("/", "x" * 300, "spool.db")))
     assert saver.save([sample("main", 1)], {}) is None
