@@ -54,8 +54,7 @@ def write_devices(file: Path, way: Way) -> None:
     Raises ConfigError and MeterUnreachableError (`cloud_error`).
     """
     if way == "app":
-        with _app() as account:
-            listed = account.devices()
+        listed = devices_of_the_app()
     else:
         say("Asking the Tuya cloud for the devices of an account")
         with _cloud() as cloud:
@@ -63,9 +62,17 @@ def write_devices(file: Path, way: Way) -> None:
     private_files.write({file: json.dumps(listed, indent=4, ensure_ascii=False)})
 
 
-def _app_key_of(device_id: str) -> str:
+def devices_of_the_app() -> list[dict[str, Any]]:
+    """Return all devices of the app's account as in `devices.json`, once its owner has confirmed.
+
+    Raises MeterUnreachableError (`cloud_error`).
+    """
     with _app() as account:
-        listed = account.devices()
+        return account.devices()
+
+
+def _app_key_of(device_id: str) -> str:
+    listed = devices_of_the_app()
     key = next((str(entry["key"]) for entry in listed if entry["id"] == device_id), "")
     if not key:
         warn(f"the account of the app has no device {device_id}")

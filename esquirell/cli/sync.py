@@ -1,12 +1,13 @@
-"""`esquirell meters sync`: keys, product ids and mappings from the cloud."""
+"""`esquirell meters sync`: keys, product ids and mappings from the cloud or the app."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from esquirell.cli.call import Call, Command, pass_call
+from esquirell.cli import accounts
+from esquirell.cli.call import Call, Command, misuse, pass_call
 from esquirell.cli.output import complain, print_json, say
 from esquirell.domain.errors import ConfigError, MeterError
 from esquirell.domain.meter import LOCAL_KEY_LENGTH, Meter
@@ -39,19 +40,30 @@ class Comparison:
 
 
 @click.command("sync", cls=Command)
+@click.option(
+    "--from-app", "app", is_flag=True, help="Ask your app, which scans a QR code, not the cloud."
+)
 @pass_call
-def sync(call: Call) -> int:
-    """Refresh keys and mappings from the cloud.
+def sync(call: Call, *, app: bool) -> int:
+    """Refresh keys and mappings from the cloud, or from your app.
 
     Useful after a device was paired again, which gives it a new key. Keys go into the files that
     hold them, the rest into the configuration and the state directory.
     """
+    if app and call.json:
+        raise misuse("--from-app asks questions, and draws a QR code: leave --json out")
     source, cloud = call.settings.source, call.runtime.devices.cloud
-    if cloud is None:
-        raise ConfigError("meters sync needs an account: set api_key and api_secret under [cloud]")
     if source is None:
         raise ConfigError("meters sync needs a configuration file to write to: esquirell init")
-    compared = list(_compare(cloud, call.meters(())))
+    if app:
+        compared = list(_compare_listed(accounts.devices_of_the_app(), call.meters(())))
+    elif cloud is not None:
+        compared = list(_compare(cloud, call.meters(())))
+    else:
+        raise ConfigError(
+            "meters sync needs an account: add --from-app, or set api_key and api_secret under "
+            "[cloud]"
+        )
     added = [comparison for comparison in compared if comparison.meter.name in call.settings.added]
     files = _write(source, [comparison for comparison in compared if comparison not in added])
     files += _write_added(call.settings.state_dir, added)
@@ -74,6 +86,23 @@ def _compare(cloud: "Cloud", meters: Sequence[Meter]) -> Iterator[Comparison]:
         product_id = entry.device.product_id
         changed = product_id not in {"", meter.product_id}
         yield Comparison(meter, Update(_new_key(meter, key), product_id if changed else None))
+
+
+def _compare_listed(
+    listed: Iterable[Mapping[str, Any]], meters: Sequence[Meter]
+) -> Iterator[Comparison]:
+    from esquirell.settings.writing import Update  # noqa: PLC0415 - as above
+
+    by_id = {str(entry["id"]): entry for entry in listed}
+    for meter in meters:
+        if meter.device_id not in by_id or meter.lan_id not in by_id:
+            missing = f"the account of the app has no device {meter.device_id}"
+            yield Comparison(meter, Update(), missing)
+            continue
+        product_id = str(by_id[meter.device_id]["product_id"])
+        changed = product_id not in {"", meter.product_id}
+        key = _new_key(meter, str(by_id[meter.lan_id]["key"]))
+        yield Comparison(meter, Update(key, product_id if changed else None))
 
 
 def _new_key(meter: Meter, listed: str) -> str | None:

@@ -1,13 +1,17 @@
 """`esquirell meters sync`: what the cloud lists, written where it belongs."""
 
+import io
 import tomllib
 from collections.abc import Iterator
 
 import pytest
 from support.cli import Home, esquirell, meter
 from support.service import KEY
+from support.tuya_app import USER_CODE, TuyaApp
+from support.tuya_app import device as app_device
 from support.tuya_cloud import API_KEY, API_SECRET, PRODUCT, TuyaCloud, device
 
+from esquirell.cli import accounts
 from esquirell.settings import load
 
 NEW_KEY = "n3w$key=(67'9abc"
@@ -90,3 +94,21 @@ def test_a_key_from_elsewhere_is_not_written(
     assert said.code == 2
     assert "comes from a variable or a folder of secrets" in said.err
     assert home.config.read_text() == before
+
+
+def test_keys_come_from_the_app_without_an_account_in_the_cloud(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home.configure(meter(), meter("garage"), state_dir=str(home.path / "state"))
+    assert "add --from-app, or set api_key" in esquirell("meters", "sync").err
+    monkeypatch.setattr(accounts, "ASK_AGAIN_S", 0.01)
+    with TuyaApp(app_device("id-main", local_key=NEW_KEY)) as app:
+        monkeypatch.setenv("ESQUIRELL_CLOUD__URL", app.url)
+        monkeypatch.setattr("sys.stdin", io.StringIO(f"{USER_CODE}\n"))
+        said = esquirell("meters", "sync", "--from-app")
+    assert said.code == 1
+    assert f"main: new local key and product_id {PRODUCT}\n" in said.out
+    assert "garage: the account of the app has no device id-garage" in said.err
+    assert NEW_KEY not in said.out + said.err
+    assert load(home.config, {}).meters[0].local_key.get_secret_value() == NEW_KEY
+    assert esquirell("meters", "sync", "--from-app", "--json").code == 2
