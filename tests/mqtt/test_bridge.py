@@ -1,4 +1,5 @@
 import json
+import threading
 from dataclasses import replace
 from datetime import timedelta
 
@@ -22,7 +23,7 @@ from support.mqtt_parts import (
 from support.waiting import eventually
 
 from esquirell.domain.reading import MeterStatus
-from esquirell.mqtt.bridge import HEALTH_S
+from esquirell.mqtt.bridge import BIRTH_DELAY_S, HEALTH_S, REST_S
 from esquirell.mqtt.publisher import MqttPublisher
 from esquirell.mqtt.requests import Pace
 from esquirell.mqtt.topics import Topics
@@ -98,6 +99,23 @@ def test_a_new_quantity_is_announced(broker: Mosquitto, house: House, observer: 
         house.meters = [info_of(status=MeterStatus(last_success=NOON, keys=("leakage_current",)))]
         refresh(house, bridge)
         observer.saw(lambda seen: seen.topic == MAIN and "leakage_current" in str(seen.payload))
+
+
+def test_the_bridge_rests_until_something_is_due(
+    broker: Mosquitto, house: House, observer: Observer
+) -> None:
+    woken = threading.Event()
+    with bridge_in(house, broker.port) as (bridge, _):
+        bridge.on_work(woken.set)
+        assert 0 < bridge.tick() <= REST_S
+        refresh(house, bridge)
+        woken.clear()
+        assert bridge.tick() == REST_S
+        observer.publish("homeassistant/status", b"online")
+        eventually(woken.is_set, what="the birth is heard")
+        assert 0.3 < bridge.tick() <= 0.5 + BIRTH_DELAY_S
+        house.later += 0.5 + BIRTH_DELAY_S
+        assert bridge.tick() == REST_S
 
 
 def test_a_birth_renews_everything(broker: Mosquitto, house: House, observer: Observer) -> None:

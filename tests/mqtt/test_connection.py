@@ -9,6 +9,7 @@ import pytest
 from support.mosquitto import Mosquitto
 from support.mqtt_observer import Observer, retained
 from support.mqtt_parts import connected, repeatedly, running
+from support.tcp_proxy import TcpProxy
 from support.waiting import eventually
 
 from esquirell.mqtt.client import Connection
@@ -49,6 +50,50 @@ def test_what_is_published_together_goes_out_at_the_end(broker: Mosquitto) -> No
                 connection.retain("t/2", {"n": 2})
         assert observer.saw(lambda seen: seen.topic == "t/2").json == {"n": 2}
         assert [seen.topic for seen in observer.of("t/1")] == ["t/1"]
+
+
+def test_what_a_slow_line_does_not_take_at_once_follows(broker: Mosquitto) -> None:
+    """The kernel's buffers take a few megabytes: the rest waits until there is room."""
+    with (
+        Observer(broker.port, "t/#") as observer,
+        TcpProxy(broker.port) as line,
+        connected(Options("127.0.0.1", line.port)) as connection,
+    ):
+        line.hold()
+        for number in range(20):
+            connection.publish(f"t/{number}", {"text": "x" * 900_000})
+        eventually(lambda: connection.idle, what="all is handed to the line")
+        eventually(lambda: connection.report()["unconfirmed"] == 20)
+        assert not observer.of("t/19")
+        line.flow()
+        observer.saw(lambda seen: seen.topic == "t/19")
+        eventually(lambda: connection.report()["unconfirmed"] == 0)
+
+
+def test_without_a_connection_that_is_the_problem() -> None:
+    connection = Connection(Options("broker.lan", 1883))
+    assert connection.problems == [
+        "there is no connection to the MQTT broker at broker.lan:1883 yet"
+    ]
+    assert connection.report() == {"connected": False, "unconfirmed": 0, "last_confirmed": None}
+
+
+def test_what_the_broker_does_not_allow_is_a_problem(tmp_path: Path) -> None:
+    acl = tmp_path / "acl"
+    acl.write_text("topic readwrite t/allowed\n")
+    broker = Mosquitto(tmp_path, ["allow_anonymous true", f"acl_file {acl}"])
+    broker.start()
+    try:
+        with connected(Options("127.0.0.1", broker.port)) as connection:
+            connection.publish("t/allowed", {})
+            eventually(lambda: connection.report()["last_confirmed"])
+            assert connection.problems == []
+            connection.publish("t/closed", {})
+            (said,) = eventually(lambda: connection.problems)
+    finally:
+        broker.kill()
+    where = f"the MQTT broker at 127.0.0.1:{broker.port}"
+    assert said == f"{where} does not let us publish t/closed: check its access rights and limits"
 
 
 def test_nan_is_refused() -> None:

@@ -13,6 +13,8 @@ CHUNK = 65536
 class TcpProxy:
     """Forwards connections to a port; `hole` makes it swallow everything, `cut` closes all.
 
+    While it is told to `hold`, nothing is taken from either side, so that their buffers fill.
+
     `target` may be set until the first connection.
     """
 
@@ -22,6 +24,8 @@ class TcpProxy:
         self.port: int = self._server.getsockname()[1]
         self._open = threading.Event()
         self._open.set()
+        self._flows = threading.Event()
+        self._flows.set()
         self._sockets: set[socket.socket] = set()
         self._thread = threading.Thread(target=self._accept, daemon=True)
 
@@ -31,6 +35,7 @@ class TcpProxy:
 
     def __exit__(self, *_: object) -> None:
         self._open.set()
+        self._flows.set()
         # Closing alone does not wake a thread that accepts.
         with contextlib.suppress(OSError):
             self._server.shutdown(socket.SHUT_RDWR)
@@ -41,6 +46,14 @@ class TcpProxy:
     def hole(self) -> None:
         """Keep the connections open and forward nothing more, neither way."""
         self._open.clear()
+
+    def hold(self) -> None:
+        """Take nothing more from the connections until `flow`."""
+        self._flows.clear()
+
+    def flow(self) -> None:
+        """Forward what waits, and all that follows."""
+        self._flows.set()
 
     def mend(self) -> None:
         """Forward again what comes over new connections; the old ones are lost."""
@@ -72,6 +85,7 @@ class TcpProxy:
     def _forward(self, source: socket.socket, target: socket.socket) -> None:
         with contextlib.suppress(OSError):
             while data := source.recv(CHUNK):
+                self._flows.wait()
                 if self._open.is_set():
                     target.sendall(data)
         for one in (source, target):
