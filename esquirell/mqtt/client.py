@@ -284,9 +284,9 @@ class Connection:
                 wait, self._complaint = waits.shortest_s, ""
             if attempt.failure and not self._stopping.is_set():
                 self._complain(attempt)
+            self._pause(waits.standby_s if attempt.standby else wait)
             if attempt.refuses_credentials:
                 self._read_password()
-            self._pause(waits.standby_s if attempt.standby else wait)
             wait = min(wait * 2, waits.longest_s)
 
     def _read_password(self) -> None:

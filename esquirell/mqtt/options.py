@@ -19,7 +19,7 @@ class Timeouts:
     """
 
     shortest_s: float = 1.0
-    longest_s: float = 30.0
+    longest_s: float = 15.0
     standby_s: float = 10.0
     answer_s: float = 10.0
 
