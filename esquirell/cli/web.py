@@ -13,7 +13,7 @@ from esquirell.cli.output import print_json, print_table, say
 from esquirell.domain.errors import ConfigError
 from esquirell.settings.private_files import make_directory
 from esquirell.settings.state_files import StateDirectory
-from esquirell.web.credentials import Credentials
+from esquirell.web.sessions import Credentials
 from esquirell.web.tokens import Tokens
 
 

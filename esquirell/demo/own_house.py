@@ -11,9 +11,8 @@ from rich.live import Live
 from rich.text import Text
 
 from esquirell.daemon.signals import Flag
-from esquirell.demo.figures import figure, readings
 from esquirell.demo.state import clock
-from esquirell.demo.views import LEAST_MESSAGES, messages, rule, two_ends
+from esquirell.demo.views import LEAST_MESSAGES, figure, messages, readings, rule, two_ends
 from esquirell.demo.watch import Watch, WatchState
 from esquirell.domain.record import record
 

@@ -14,7 +14,7 @@ from esquirell.runtime.mqtt import Mqtt
 from esquirell.runtime.shared import Shared
 from esquirell.runtime.storage import Storage
 from esquirell.runtime.upkeep import Upkeep
-from esquirell.services.delivery import Delivery, Saver
+from esquirell.services.delivery import Delivery
 from esquirell.services.fetch import Fetch
 from esquirell.services.lines import Lines
 from esquirell.services.measured import MeasuredStore, MeasuredTransport
@@ -23,6 +23,7 @@ from esquirell.services.poll import Poller
 from esquirell.services.ports import ReadingStore, Transport
 from esquirell.services.remote_reads import Inbox, OneWorker, RemoteReads
 from esquirell.services.reports import Reports
+from esquirell.services.saving import Saver
 from esquirell.services.timekeeping import Dating
 from esquirell.settings import Settings
 

@@ -20,12 +20,11 @@ from esquirell.runtime.root import Runtime
 from esquirell.web.app_logins import AppLogins
 from esquirell.web.backlog import StatisticsBacklog
 from esquirell.web.candidates import Candidates
-from esquirell.web.credentials import Credentials
 from esquirell.web.gate import AnyGate
 from esquirell.web.live import Live
 from esquirell.web.overview import Overview
 from esquirell.web.recent import Recent
-from esquirell.web.sessions import Sessions
+from esquirell.web.sessions import Credentials, Sessions
 from esquirell.web.tokens import Tokens
 
 FOLDER = files("esquirell.web")

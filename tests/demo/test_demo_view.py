@@ -12,7 +12,6 @@ from support.mosquitto import Mosquitto
 from support.mqtt_observer import Observer
 from support.waiting import eventually
 
-from esquirell.demo.figures import figure, readings
 from esquirell.demo.home import Home
 from esquirell.demo.own_house import House, picture
 from esquirell.demo.own_house import line as line_of
@@ -20,7 +19,7 @@ from esquirell.demo.plan import Plan
 from esquirell.demo.record import Planned, Tally
 from esquirell.demo.servers import Broker, Page, Servers
 from esquirell.demo.state import DemoState, Facts, clock
-from esquirell.demo.views import Screen
+from esquirell.demo.views import Screen, figure, readings
 from esquirell.demo.watch import TimedMessage, Watch, WatchState
 from esquirell.domain.schedule import Schedule
 from esquirell.runtime.unconfigured import Topics, connection_to

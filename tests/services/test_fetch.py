@@ -10,10 +10,11 @@ from support.workers import Ownership, Post
 from esquirell import profiles
 from esquirell.domain.errors import CommandError, FetchError, MeterUnreachableError
 from esquirell.domain.meter import Meter
-from esquirell.services.delivery import Delivery, Saver
+from esquirell.services.delivery import Delivery
 from esquirell.services.fetch import Fetch, check_fetched, fetch_answer
 from esquirell.services.poll import Poller
 from esquirell.services.remote_reads import RemoteReads
+from esquirell.services.saving import Saver
 
 ANSWER = {"101": 2360}
 OK = {"status": "ok", "measured_at": "2026-11-22T10:15:00.000Z"}

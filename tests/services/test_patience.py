@@ -12,8 +12,8 @@ from support.waiting import LIMIT_S, eventually
 
 from esquirell.domain.errors import UnavailableError
 from esquirell.domain.reading import MeterStatus, Reading
-from esquirell.services.delivery import TRY_AGAIN_S, Saver
 from esquirell.services.patience import Lane, PatientStore, StalledError
+from esquirell.services.saving import TRY_AGAIN_S, Saver
 
 PATIENCE_S = 0.05
 

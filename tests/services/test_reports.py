@@ -12,9 +12,10 @@ from esquirell.domain.errors import MeterUnreachableError
 from esquirell.domain.meter import Meter
 from esquirell.domain.raw_datapoints import RawDatapoints
 from esquirell.domain.reading import Ledger, MeterStatus, Reading
-from esquirell.services.delivery import Delivery, Saver
+from esquirell.services.delivery import Delivery
 from esquirell.services.poll import Poller
 from esquirell.services.reports import Reports
+from esquirell.services.saving import Saver
 
 GONE = MeterUnreachableError("no_data", "main is connected but silent")
 

@@ -11,8 +11,8 @@ from support.fakes import ReadingStore, Spool
 from support.waiting import LIMIT_S
 
 from esquirell.domain.reading import MeterStatus, Reading
-from esquirell.services.delivery import BATCH, EMPTY_S, SLOW, Saver
 from esquirell.services.patience import Lane
+from esquirell.services.saving import BATCH, EMPTY_S, SLOW, Saver
 from esquirell.storage.spool import Spool as DiskSpool
 
 

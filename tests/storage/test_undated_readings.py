@@ -13,9 +13,10 @@ from esquirell import profiles
 from esquirell.domain.periods import Calendar
 from esquirell.domain.raw_datapoints import RawDatapoints
 from esquirell.domain.reading import payload
-from esquirell.services.delivery import Delivery, Saver
+from esquirell.services.delivery import Delivery
 from esquirell.services.poll import Poller
 from esquirell.services.reports import Reports
+from esquirell.services.saving import Saver
 from esquirell.services.timekeeping import Dating, Timekeeper
 from esquirell.storage.corrections.store import Corrections
 from esquirell.storage.database import Database

@@ -11,8 +11,8 @@ from support.statistics import Workshop
 
 from esquirell.domain.periods import Calendar
 from esquirell.domain.reading import Outcome, Reading
-from esquirell.services.delivery import Saver
 from esquirell.services.ledgers import Ledgers
+from esquirell.services.saving import Saver
 from esquirell.services.statuses import Statuses
 from esquirell.services.timekeeping import Dating, Timekeeper
 from esquirell.storage.corrections.store import EVER, Corrections

@@ -7,8 +7,9 @@ from support.db_samples import START
 from support.fakes import Clock, Publisher, Spool, Transport, meter
 
 from esquirell import profiles
-from esquirell.services.delivery import Delivery, Saver
+from esquirell.services.delivery import Delivery
 from esquirell.services.poll import Poller
+from esquirell.services.saving import Saver
 from esquirell.storage.database import Database
 from esquirell.storage.readings import Readings
 

@@ -9,8 +9,7 @@ from support.disks import another_file_system
 from esquirell.domain.errors import DiskError
 from esquirell.settings import Settings
 from esquirell.settings.state_files import StateDirectory
-from esquirell.web.credentials import Credentials
-from esquirell.web.sessions import Sessions
+from esquirell.web.sessions import Credentials, Sessions
 from esquirell.web.tokens import Tokens
 
 

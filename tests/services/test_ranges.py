@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from esquirell.domain.ranges import Ranges
+from esquirell.services.delivery import Ranges
 
 
 def test_only_what_stored_readings_do_not_show_is_stored_with_them() -> None:
