@@ -42,6 +42,7 @@ from esquirell.domain.errors import (
     MeterUnreachableError,
 )
 from esquirell.domain.meter import Meter, ProtocolVersion
+from esquirell.tuya.lan.network import Limits
 from esquirell.tuya.simulator import SimulatedMeter
 
 
@@ -110,6 +111,37 @@ def test_an_address_that_swallows_all_packets_is_unreachable(transport: LanReade
         failure = failure_of(transport, a_meter(port))
     assert failure.code == "unreachable"
     assert "timed out" in str(failure)
+
+
+ENDLESS = replace(QUICK, total_s=300.0)
+SHORT = replace(QUICK, total_s=1.0)
+
+
+@pytest.mark.parametrize(
+    ("limits", "protocol", "refresh"),
+    [
+        (replace(SHORT, connect_s=300.0), "3.3", ()),
+        (replace(SHORT, key_s=300.0), "3.4", ()),
+        (replace(SHORT, answer_s=300.0), "3.3", ()),
+        (replace(SHORT, refresh_s=300.0), "3.3", (18,)),
+        (ENDLESS, "3.3", ()),
+        (ENDLESS, "3.4", ()),
+        (ENDLESS, "3.3", (18,)),
+    ],
+)
+def test_a_read_ends_at_the_limit_of_its_step_and_at_its_own(
+    make_transport: MakeTransport,
+    limits: Limits,
+    protocol: ProtocolVersion,
+    refresh: tuple[int, ...],
+) -> None:
+    transport = make_transport(limits=limits)
+    with swallowing_port() as swallowing, FakeDevice(say_nothing) as silent:
+        port = swallowing if limits.connect_s > LIMIT_S else silent.port
+        began = time.monotonic()
+        with pytest.raises(MeterUnreachableError):
+            transport.dps(a_meter(port, protocol), refresh)
+    assert time.monotonic() - began < LIMIT_S
 
 
 @pytest.mark.parametrize("protocol", ["3.1", "3.3", "auto"])
