@@ -197,6 +197,30 @@ def test_a_name_without_an_address_is_no_matter_of_power_and_network(
     assert remedy in str(failure.value)
 
 
+def test_a_meter_is_where_it_was_while_nobody_knows_its_name(
+    transport: LanReader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As while the router restarts that answers for the names of the network."""
+    usual, is_known = socket.getaddrinfo, [True]
+
+    def router(host: str, port: int, *rest: object, **options: object) -> object:
+        if host != "meter.home":
+            return usual(host, port, *rest, **options)  # type: ignore[arg-type]
+        if options.get("flags") or not is_known[0]:
+            raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
+        return usual("127.0.0.1", port, *rest, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(socket, "getaddrinfo", router)
+    with mock_device("3.4") as device:
+        meter = a_meter(device.port, "3.4", address="meter.home")
+        assert transport.dps(meter) == DPS
+        is_known[0] = False
+        assert transport.dps(meter) == DPS
+        moved = a_meter(device.port + 1, "3.4", address="meter.home")
+        with pytest.raises(MeterError, match="has no address"):
+            transport.dps(moved)
+
+
 def test_slow_meters_are_read(make_transport: MakeTransport) -> None:
     """Each step has its own time: neither UPDATEDPS nor the key eat that of the question."""
     transport = make_transport(limits=PATIENT)

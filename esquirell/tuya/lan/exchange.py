@@ -76,6 +76,8 @@ class Exchange:
         self._now = loop.now
         self._limits = limits
         self._owner = owner
+        # The addresses of the name that was looked up last.
+        self._known: dict[tuple[str, int], list[Address]] = {}
         self._heard: set[int] = set()
         self._unread = b""
         self._came_at = 0.0
@@ -316,10 +318,24 @@ class Exchange:
         try:
             found = socket.getaddrinfo(*where, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
         except socket.gaierror:
-            # The system's resolver knows no time limit.
-            look_up = lambda: socket.getaddrinfo(*where, type=socket.SOCK_STREAM)  # noqa: E731
-            found = yield from self.run_in_thread(look_up, end)
+            return (yield from self._look_up(where, end))
         return [(info[0], info[4]) for info in found]
+
+    def _look_up(self, where: tuple[str, int], end: float) -> Script[list[Address]]:
+        """Find the addresses of a name; those from before while nobody knows it. Raises OSError.
+
+        A router that restarts answers for no name for minutes, and the meter is where it was.
+        """
+        # The system's resolver knows no time limit.
+        look_up = lambda: socket.getaddrinfo(*where, type=socket.SOCK_STREAM)  # noqa: E731
+        try:
+            found = yield from self.run_in_thread(look_up, end)
+        except OSError:
+            if known := self._known.get(where):
+                return known
+            raise
+        self._known = {where: [(info[0], info[4]) for info in found]}
+        return self._known[where]
 
 
 def _raising(error: Exception) -> Callable[[], Never]:
