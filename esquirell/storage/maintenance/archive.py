@@ -157,7 +157,7 @@ def load(database: Database, file: Path) -> None:
 def _run(database: Database, program: str, *options: str) -> None:
     found = shutil.which(program)
     if found is None:
-        raise ConfigError(f"{program} is not installed: apt install postgresql-client")
+        raise ConfigError(f"{program} is not installed: sudo apt install postgresql-client")
     done = subprocess.run(
         [found, *options],
         env={**os.environ, **_environment(database.url)},
