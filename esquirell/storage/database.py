@@ -256,16 +256,17 @@ class Database:
         return self._file_now() != self._opened
 
     def _lost_log(self) -> bool:
-        """Whether the log was deleted while it was in use, and all of it is in the database now."""
+        """Whether the log was deleted while it was in use, and all of it is in the database now.
+
+        Until it could be emptied the deleted one stays the known one. Raises sqlite3.Error.
+        """
         if self.file is None or self._engine is None:
             return False
-        before, self._log = self._log, sqlite.log_files(self.file)
-        if before in {NO_LOG, self._log}:
+        found = sqlite.log_files(self.file)
+        if None in self._log:
+            self._log = found  # SQLite makes one file after the other
             return False
-        if not sqlite.emptied_log(self._engine, self.file):
-            self._log = before  # at the next use
-            return False
-        return True
+        return found != self._log and sqlite.emptied_log(self._engine, self.file)
 
     def _file_now(self) -> tuple[int, int] | None:
         """Return the numbers of the file system and of the file in it.

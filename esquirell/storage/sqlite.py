@@ -100,15 +100,17 @@ def emptied_log(engine: Engine, path: Path) -> bool:
         return False
     with engine.connect() as connection:
         raw = driver_connection(connection)
-        _, pages, written = raw.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
-    if pages == written:
+        busy, pages, written = raw.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+    # While another one empties the log nothing is counted, and both are -1.
+    is_empty = bool(busy == 0 and pages == written)
+    if is_empty:
         log.error(
             "%s-wal or %s-shm was deleted while in use, which loses data if the service is killed: "
             "what they held is in the database now, and new ones are made",
             path,
             path.name,
         )
-    return bool(pages == written)
+    return is_empty
 
 
 def prepare_file(path: Path) -> None:

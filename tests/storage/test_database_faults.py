@@ -17,6 +17,7 @@ from esquirell.runtime.upkeep import has_tables
 from esquirell.storage.database import Database
 from esquirell.storage.maintenance.revision import ensure_current
 from esquirell.storage.readings import Readings
+from esquirell.storage.sqlite import driver_connection
 
 
 def test_a_missing_directory_is_named(tmp_path: Path) -> None:
@@ -60,6 +61,12 @@ print(sqlite3.connect(sys.argv[1]).execute("SELECT count(*) FROM reading").fetch
 """
 
 
+def counted(file: Path) -> int:
+    """Return how many readings another process sees, and this one after a kill."""
+    command = [sys.executable, "-c", COUNT, str(file)]
+    return int(subprocess.run(command, capture_output=True, check=True).stdout)
+
+
 @pytest.mark.parametrize("deleted", [("-wal", "-shm"), ("-wal",), ("-shm",)])
 def test_a_log_that_a_cleaner_deletes_costs_nothing(
     sqlite: Database, caplog: pytest.LogCaptureFixture, deleted: tuple[str, ...]
@@ -78,13 +85,84 @@ def test_a_log_that_a_cleaner_deletes_costs_nothing(
         assert "deleted while in use" not in caplog.text
     readings.add([sample("main", 2)], {})
     assert caplog.text.count("was deleted while in use") == 1
-    # As another process sees it, and this one after a kill.
-    command = [sys.executable, "-c", COUNT, str(file)]
-    assert subprocess.run(command, capture_output=True, check=True).stdout.strip() == b"3"
+    assert counted(file) == 3
     readings.add([sample("main", 3)], {})
     assert caplog.text.count("was deleted while in use") == 1
     with sqlite.read() as connection:
         assert connection.exec_driver_sql("PRAGMA integrity_check").scalar() == "ok"
+
+
+def deny_checkpoints(action: int, name: str | None, *_: str | None) -> int:
+    is_checkpoint = action == sqlite3.SQLITE_PRAGMA and name == "wal_checkpoint"
+    return sqlite3.SQLITE_DENY if is_checkpoint else sqlite3.SQLITE_OK
+
+
+def test_nothing_is_stored_into_a_deleted_log_that_can_not_be_emptied(
+    sqlite: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    file = sqlite.file
+    assert file
+    readings = Readings(sqlite)
+    readings.add([sample("main", 0)], {})
+    with sqlite.read() as connection:
+        raw = driver_connection(connection)
+    raw.set_authorizer(deny_checkpoints)
+    file.with_name(f"{file.name}-wal").unlink()
+    for _ in range(2):
+        with pytest.raises(UnavailableError, match="not authorized"):
+            readings.add([sample("main", 1)], {})
+    raw.set_authorizer(None)
+    readings.add([sample("main", 2)], {})
+    assert caplog.text.count("was deleted while in use") == 1
+    assert counted(file) == 2
+
+
+# SQLite's lock on checkpoints: https://www.sqlite.org/walformat.html#wal_locks
+CHECKPOINT = """
+import fcntl, sys
+with open(sys.argv[1], "r+b") as index:
+    fcntl.lockf(index, fcntl.LOCK_EX, 1, 121)
+    print("locked", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_a_deleted_log_that_another_process_is_emptying_is_still_in_use(
+    sqlite: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    file = sqlite.file
+    assert file
+    readings = Readings(sqlite)
+    readings.add([sample("main", 0)], {})
+    with sqlite.read():
+        pass
+    command = [sys.executable, "-c", CHECKPOINT, f"{file}-shm"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        assert other.stdout
+        assert other.stdout.readline() == b"locked\n"
+        file.with_name(f"{file.name}-wal").unlink()
+        readings.add([sample("main", 1)], {})
+        assert "was deleted while in use" not in caplog.text
+        other.communicate()
+    readings.add([sample("main", 2)], {})
+    assert caplog.text.count("was deleted while in use") == 1
+    assert counted(file) == 3
+
+
+def test_a_log_whose_index_is_not_there_yet_was_not_deleted(
+    sqlite: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    sqlite.close()
+    file = sqlite.file
+    assert file
+    # SQLite makes it first, and the index after it.
+    file.with_name(f"{file.name}-wal").touch()
+    assert sqlite.engine is sqlite.engine
+    readings = Readings(sqlite)
+    for second in range(3):
+        readings.add([sample("main", second)], {})
+    assert "was deleted while in use" not in caplog.text
+    assert counted(file) == 3
 
 
 def test_a_lock_that_does_not_go_away_is_unavailable(sqlite: Database) -> None:
@@ -220,6 +298,7 @@ from esquirell.domain.errors import ConfigError
 from esquirell.runtime.upkeep import has_tables
 from esquirell.storage.database import Database
 from esquirell.storage.readings import Readings
+from esquirell.storage.sqlite import driver_connection
 try:
     Readings(Database("postgresql://esquirell@127.0.0.1/esquirell")).statuses()
 except ConfigError as error:
