@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 Way = Literal["app", "cloud"]
 
 _REGIONS = get_args(CloudSettings.model_fields["region"].annotation)
+_APP_URL = CloudSettings().app_url
 USER_CODE = (
     "In the app Tuya Smart or Smart Life, in which the meter is paired: Me > the settings (at the "
     "top) > Account and Security > User Code."
@@ -45,6 +46,8 @@ def key_of(device_id: str, way: Way) -> str | None:
     except MeterError as error:
         warn(str(error))
         return None
+    if key and len(key) != LOCAL_KEY_LENGTH:
+        warn(f"the account has a key of {len(key)} characters: those of meters have 16")
     return key if len(key) == LOCAL_KEY_LENGTH else None
 
 
@@ -91,7 +94,7 @@ def _app() -> Iterator["AppAccount"]:
     from esquirell.runtime.unconfigured import app_login  # noqa: PLC0415 - as above
 
     say(USER_CODE)
-    login = app_login(click.prompt("User Code").strip(), _given().get("url", ""))
+    login = app_login(click.prompt("User Code").strip(), _given().get("app_url") or _APP_URL)
     blocks = "utf" in (sys.stdout.encoding or "").lower()
     click.echo("\n".join(terminal_lines(login.qr_text, blocks=blocks)))
     say(SCAN)
@@ -104,14 +107,23 @@ def _app() -> Iterator["AppAccount"]:
 
 
 def _confirmed(login: "AppLogin") -> "AppAccount":
+    """Wait until the app has confirmed. Raises MeterUnreachableError after five minutes."""
     until = time.monotonic() + VALID_S
-    while (account := login.account()) is None:
+    while True:
+        reason = None
+        try:
+            if account := login.account():
+                return account
+        except MeterUnreachableError as error:
+            # The Wi-Fi may come back before the code has expired.
+            reason = error
         if time.monotonic() > until:
-            raise MeterUnreachableError(
-                "cloud_error", "the QR code was not scanned within five minutes: try again"
+            raise reason or MeterUnreachableError(
+                "cloud_error",
+                "the QR code was not scanned and confirmed within five minutes (Tuya says "
+                f"{login.refusal}): try again",
             )
         time.sleep(ASK_AGAIN_S)
-    return account
 
 
 def _given() -> dict[str, Any]:

@@ -199,13 +199,15 @@ class MetricsSettings(Section):
 class CloudSettings(Section):
     """A project in Tuya's cloud, and how often it may be asked; 0 means no limit.
 
-    With `keys`, the key that the cloud lists is used when a meter rejects its local key.
+    `app_url` serves QR codes for Tuya's app, without a project. With `keys`, the key that the cloud
+    lists is used when a meter rejects its local key.
     """
 
     region: Literal["eu", "eu-w", "us", "us-e", "cn", "in", "sg"] = "eu"
     api_key: str = ""
     api_secret: SecretStr = NO_SECRET
     url: Annotated[str, AfterValidator(urls.check_cloud)] = ""
+    app_url: Annotated[str, AfterValidator(urls.check_cloud)] = "https://apigw.iotbing.com"
     keys: bool = False
     requests_per_day: Annotated[WholeNumber, Field(ge=0)] = 850
     requests_per_month: Annotated[WholeNumber, Field(ge=0)] = 26000

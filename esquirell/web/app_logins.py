@@ -39,7 +39,9 @@ class AppLogins:
             self._begun.pop(session, None)
             return None
 
-    def drop(self, session: str) -> None:
-        """Forget the login of a browser."""
+    def take(self, session: str) -> "AppLogin | None":
+        """Return the login of a browser as `of` does, and forget it."""
+        login = self.of(session)
         with self._lock:
             self._begun.pop(session, None)
+        return login

@@ -73,12 +73,12 @@ class CommandPage(Handler):
         """Whose the devices are that were found: those of this browser's session."""
         return self.session or "ingress"
 
-    async def wait_for(self, work: Callable[[], Result]) -> Result:
-        """Wait for a device or the cloud beside the loop.
+    async def wait_for(self, work: Callable[[], Result], lane: Lane = "devices") -> Result:
+        """Wait for a device or an account beside the loop.
 
         Raises what it raises, for the page to show.
         """
-        return await asyncio.get_running_loop().run_in_executor(self.site.lanes["devices"], work)
+        return await asyncio.get_running_loop().run_in_executor(self.site.lanes[lane], work)
 
     def field(self, name: str, default: str = "") -> str:
         """Return a field of the form. Raises CommandError when it is too long."""

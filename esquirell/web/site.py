@@ -38,7 +38,7 @@ XSRF_COOKIE = "esquirell_xsrf"
 
 # The lanes beside the loop, of two threads each: a request for years of the past, or one that waits
 # for a device, must not hold up the others.
-Lane = Literal["now", "past", "devices"]
+Lane = Literal["now", "past", "devices", "accounts"]
 
 
 class Templates(Loader):

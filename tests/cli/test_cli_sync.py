@@ -103,7 +103,7 @@ def test_keys_come_from_the_app_without_an_account_in_the_cloud(
     assert "add --from-app, or set api_key" in esquirell("meters", "sync").err
     monkeypatch.setattr(accounts, "ASK_AGAIN_S", 0.01)
     with TuyaApp(app_device("id-main", local_key=NEW_KEY)) as app:
-        monkeypatch.setenv("ESQUIRELL_CLOUD__URL", app.url)
+        monkeypatch.setenv("ESQUIRELL_CLOUD__APP_URL", app.url)
         monkeypatch.setattr("sys.stdin", io.StringIO(f"{USER_CODE}\n"))
         said = esquirell("meters", "sync", "--from-app")
     assert said.code == 1

@@ -1,6 +1,7 @@
 """`esquirell init --from-app`: meters from the account of the app, which scans a QR code."""
 
 import json
+import logging
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -30,7 +31,7 @@ def app(monkeypatch: pytest.MonkeyPatch) -> Iterator[TuyaApp]:
     child = device("bf03", name="Fridge", sub=True, local_key="gw34567890abcdef", uuid="a4c138")
     monkeypatch.setattr(accounts, "ASK_AGAIN_S", 0.01)
     with TuyaApp(device("bf01"), lamp, gateway, child, scanned_after=3) as cloud:
-        monkeypatch.setenv("ESQUIRELL_CLOUD__URL", cloud.url)
+        monkeypatch.setenv("ESQUIRELL_CLOUD__APP_URL", cloud.url)
         yield cloud
 
 
@@ -60,6 +61,15 @@ def test_the_code_is_drawn_and_the_permission_given_back(folder: Path, app: Tuya
     assert json.loads(points["19"]["values"])["scale"] == 1
 
 
+@pytest.mark.usefixtures("app")
+def test_nothing_of_a_login_is_logged(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    assert run("--from-app", answers=[USER_CODE]).exit_code == 0
+    assert names(folder)
+    for secret in (USER_CODE, "qr-token-1", "access-token-1", "refresh-token-1", KEY):
+        assert secret not in caplog.text
+
+
 def test_each_product_is_asked_about_once(folder: Path, app: TuyaApp) -> None:
     app.devices = tuple(device(f"bf{number:02}") for number in range(30))
     assert run("--from-app", answers=[USER_CODE]).exit_code == 0
@@ -80,7 +90,7 @@ def test_a_code_that_nobody_scans_ends_the_wait(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(accounts, "VALID_S", 0.0)
-    assert "not scanned within five minutes" in str(
+    assert "was not scanned and confirmed within five minutes (Tuya says code" in str(
         run("--from-app", answers=[USER_CODE]).exception
     )
     assert names(folder) == []
@@ -105,9 +115,61 @@ def test_an_answer_that_is_none_is_one_sentence(app: TuyaApp, broken: bytes, sen
 def test_a_cloud_that_can_t_be_reached_is_one_sentence(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setenv("ESQUIRELL_CLOUD__URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("ESQUIRELL_CLOUD__APP_URL", "http://127.0.0.1:9")
     error = run("--from-app", answers=[USER_CODE]).exception
     assert str(error).startswith("Tuya can't be reached (ConnectionError)")
+
+
+def test_a_failure_while_the_app_is_awaited_does_not_end_the_wait(
+    folder: Path, app: TuyaApp
+) -> None:
+    class Flaky(list[str]):
+        def append(self, asked: str) -> None:
+            super().append(asked)
+            # The second question after the code; 503 has no JSON in it.
+            app.broken = b"Service Unavailable" if len(self) == 2 else b""
+
+    app.asked = Flaky()
+    assert run("--from-app", answers=[USER_CODE]).exit_code == 0
+    assert len(load(folder / "esquirell.toml", {}).meters) == 2
+
+
+def test_a_device_without_described_datapoints_costs_no_other(folder: Path, app: TuyaApp) -> None:
+    odd = device("bf04", name="Odd", product_id="odd", category="cz")
+    app.devices = (odd, *app.devices)
+    app.points["bf04"] = None
+    assert run("--from-app", answers=[USER_CODE]).exit_code == 0
+    assert "plug" in [meter.name for meter in load(folder / "esquirell.toml", {}).meters]
+
+
+def test_a_device_without_a_key_gets_no_gateway(folder: Path, app: TuyaApp) -> None:
+    lock = device("bf05", name="Lock", category="ms", product_id="lock", local_key="")
+    app.devices = (lock, device("bf06", name="Sub", sub=True, local_key=""), *app.devices)
+    assert run("--from-app", answers=[USER_CODE]).exit_code == 0
+    (parent,) = [entry["parent"] for entry in _listed(folder) if entry["id"] == "bf06"]
+    assert parent == ""
+
+
+@pytest.mark.parametrize(
+    ("fault", "sentence"),
+    [("garbled", "in a form that is not known (InvalidTag)"), ("down", "an error of its own")],
+)
+def test_a_list_that_can_t_be_read_is_one_sentence(
+    folder: Path, app: TuyaApp, fault: str, sentence: str
+) -> None:
+    class Faulty(list[str]):
+        def append(self, asked: str) -> None:
+            super().append(asked)
+            if "qrcode" not in asked:
+                app.errors = 2 if fault == "down" else 0
+                app.refresh = "another" if fault == "garbled" else app.refresh
+
+    app.asked = Faulty()
+    error = run("--from-app", answers=[USER_CODE]).exception
+    assert isinstance(error, MeterError)
+    assert sentence in str(error)
+    assert error.__cause__ is None
+    assert names(folder) == []
 
 
 def test_only_one_way_is_taken(folder: Path) -> None:

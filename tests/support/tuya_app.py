@@ -67,10 +67,13 @@ class TuyaApp:
 
     def __init__(self, *devices: dict[str, Any], scanned_after: int = 1) -> None:
         self.devices = devices
-        self.points: dict[str, tuple[dict[str, Any], ...]] = {
+        self.points: dict[str, tuple[dict[str, Any], ...] | None] = {
             one["id"]: PLUG for one in devices if one["category"] == "cz"
         }
         self.broken = b""
+        # How many answers are errors of the server, and with which key others are enciphered.
+        self.errors = 0
+        self.refresh = REFRESH
         self.asked: list[str] = []
         self.logged_out = False
         self._unscanned = scanned_after
@@ -86,7 +89,8 @@ class TuyaApp:
             def answer(self) -> None:
                 length = int(self.headers.get("Content-Length") or 0)
                 body = app.answer(self.command, self.path, self.headers, self.rfile.read(length))
-                self.send_response(200)
+                app.errors -= 1
+                self.send_response(503 if app.errors >= 0 else 200)
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
                 self.wfile.write(body)
@@ -161,6 +165,8 @@ class TuyaApp:
         if result is None:
             return _refusal(1106, "permission deny")
         nonce = os.urandom(12)
+        if self.refresh != REFRESH:
+            secret = "0123456789abcdef"
         sealed = AESGCM(secret.encode()).encrypt(nonce, json.dumps(result).encode(), None)
         return _success(base64.b64encode(nonce + sealed).decode())
 
@@ -174,7 +180,7 @@ class TuyaApp:
             return True
         for name, points in self.points.items():
             if path == f"/v1.0/m/life/devices/{name}/status":
-                return {"productKey": "p", "dpStatusRelationDTOS": list(points)}
+                return {"productKey": "p", "dpStatusRelationDTOS": points and list(points)}
         return None
 
 

@@ -24,7 +24,7 @@ def app() -> Iterator[TuyaApp]:
 
 @pytest.fixture(scope="module")
 def house(tmp_path_factory: pytest.TempPathFactory, app: TuyaApp) -> Iterator[House]:
-    account = f'[cloud]\nurl = "{app.url}"'
+    account = f'[cloud]\napp_url = "{app.url}"'
     with running_house(tmp_path_factory.mktemp("house"), account) as house:
         yield house
 
@@ -32,13 +32,13 @@ def house(tmp_path_factory: pytest.TempPathFactory, app: TuyaApp) -> Iterator[Ho
 def test_the_devices_of_the_app_can_be_chosen(house: House, app: TuyaApp) -> None:
     browser, other = house.browser(), house.browser()
     shown = browser.post("/add", SHOW)
-    assert (shown.status, "<svg" in shown.text) == (200, True)
+    assert (shown.status, "qr-code" in shown.text) == (200, True)
     assert 'aria-label="QR code for the app"' in shown.text
     assert "QR code for the app" not in other.get("/add").text
     early = browser.post("/add", CONFIRMED)
     assert early.status == 422
     assert "the app has not confirmed yet" in early.words
-    assert "<svg" in early.text
+    assert "qr-code" in early.text
     listed = browser.post("/add", CONFIRMED)
     assert "Plug <b>" in listed.words
     assert "1 device left out" in listed.words
@@ -46,6 +46,13 @@ def test_the_devices_of_the_app_can_be_chosen(house: House, app: TuyaApp) -> Non
     assert app.logged_out
     assert KEY not in listed.text + browser.get("/add?device=id-plug").text
     assert "QR code for the app" not in listed.text
+
+
+def test_another_code_can_be_asked_for(house: House) -> None:
+    browser = house.browser()
+    assert "qr-code" in browser.post("/add", SHOW).text
+    again = browser.post("/add", {"command": "app/again", "place": "find"})
+    assert ("qr-code" in again.text, 'name="user_code"' in again.text) == (False, True)
 
 
 def test_a_wrong_user_code_is_refused_with_the_place_of_the_right_one(house: House) -> None:

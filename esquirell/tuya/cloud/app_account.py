@@ -11,7 +11,8 @@ from contextlib import contextmanager
 from typing import Any
 
 import requests
-from tuya_sharing import CustomerApi, UserRepository
+from cryptography.exceptions import InvalidTag
+from tuya_sharing import CustomerApi, UserRepository, customerapi
 from tuya_sharing.customerapi import CustomerTokenInfo
 from tuya_sharing.exceptions import ApiRequestException
 
@@ -19,7 +20,6 @@ from esquirell.domain.errors import MeterUnreachableError
 from esquirell.tuya.cloud.account import cloud_error
 from esquirell.tuya.cloud.errors import LONGEST_TEXT
 
-URL = "https://apigw.iotbing.com"
 _TOKENS = "/v1.0/m/life/home-assistant/qrcode/tokens"
 _CLIENT_ID = "HA_3y9q4ak7g4ephrvke"
 _SCHEMA = "haauthorize"
@@ -35,15 +35,19 @@ _LISTED = {
 }
 # At DEBUG it logs keys, and errors that are raised here as well.
 logging.getLogger("tuya_sharing").setLevel(logging.CRITICAL)
+# At DEBUG it logs addresses, which hold what a login needs.
+logging.getLogger("urllib3").setLevel(logging.WARNING)
+customerapi.DEFAULT_TIMEOUT = _ANSWER_S
 
 
 class AppLogin:
     """A login that waits for the owner of an account to scan its QR code with the app."""
 
-    def __init__(self, user_code: str, url: str = "") -> None:
-        """Request a QR code. Raises MeterUnreachableError (`cloud_error`)."""
+    def __init__(self, user_code: str, url: str) -> None:
+        """Request a QR code from a server. Raises MeterUnreachableError (`cloud_error`)."""
         self._user_code = user_code
-        self._url = url or URL
+        self._url = url.rstrip("/")
+        self._refusal = ""
         answer = self._ask("POST", _TOKENS, schema=_SCHEMA)
         if not answer.get("success"):
             raise cloud_error(
@@ -58,6 +62,11 @@ class AppLogin:
         """What the QR code holds."""
         return f"tuyaSmart--qrLogin?token={self._token}"
 
+    @property
+    def refusal(self) -> str:
+        """What Tuya said instead of logging in; it says so as well before the code is scanned."""
+        return self._refusal
+
     def account(self) -> "AppAccount | None":
         """Return the account; None until its owner has confirmed in the app.
 
@@ -65,6 +74,7 @@ class AppLogin:
         """
         answer = self._ask("GET", f"{_TOKENS}/{self._token}")
         if not answer.get("success"):
+            self._refusal = _words(answer)
             return None
         with _understood():
             return AppAccount(self._user_code, {**answer["result"], "t": answer["t"]})
@@ -93,21 +103,17 @@ class AppAccount:
         Raises MeterUnreachableError (`cloud_error`).
         """
         with _understood():
-            homes = self._get("/v1.0/m/life/users/homes")
             said = [
                 device
-                for home in homes
+                for home in self._get("/v1.0/m/life/users/homes") or ()
                 for device in self._get("/v1.0/m/life/ha/home/devices", homeId=home["ownerId"])
+                or ()
             ]
-            mappings: dict[str, dict[str, Any]] = {}
-            for device in said:
-                product = str(device.get("product_id") or device["id"])
-                if product not in mappings:
-                    mappings[product] = self._mapping(device["id"])
+            # Devices of one product have the same datapoints.
+            first = {_product(device): device["id"] for device in reversed(said)}
+            mappings = {product: self._mapping(device) for product, device in first.items()}
             return [
-                _listed(device, said)
-                | {"mapping": mappings[str(device.get("product_id") or device["id"])]}
-                for device in said
+                _listed(device, said) | {"mapping": mappings[_product(device)]} for device in said
             ]
 
     def log_out(self) -> None:
@@ -121,7 +127,7 @@ class AppAccount:
     def _mapping(self, device_id: str) -> dict[str, Any]:
         """Return the datapoints of a device by number; none where Tuya describes none."""
         try:
-            points = self._get(f"/v1.0/m/life/devices/{device_id}/status")["dpStatusRelationDTOS"]
+            said = self._get(f"/v1.0/m/life/devices/{device_id}/status") or {}
         except ApiRequestException:
             return {}
         return {
@@ -130,11 +136,18 @@ class AppAccount:
                 "type": point["valueType"],
                 "values": point["valueDesc"],
             }
-            for point in points
+            for point in said.get("dpStatusRelationDTOS") or ()
         }
 
     def _get(self, path: str, **query: object) -> Any:  # noqa: ANN401 - JSON is anything
-        return self._api.get(path, query or None)["result"]
+        answer = self._api.get(path, query or None)
+        if answer is None:
+            raise cloud_error("Tuya has an error of its own: try again in some minutes")
+        return answer.get("result")
+
+
+def _product(device: Mapping[str, Any]) -> str:
+    return str(device.get("product_id") or device["id"])
 
 
 def _listed(device: Mapping[str, Any], others: list[dict[str, Any]]) -> dict[str, Any]:
@@ -145,7 +158,7 @@ def _listed(device: Mapping[str, Any], others: list[dict[str, Any]]) -> dict[str
     gateways = (
         other["id"]
         for other in others
-        if not other.get("sub") and other.get("local_key") == device.get("local_key")
+        if not other.get("sub") and other.get("local_key", "") == device.get("local_key") != ""
     )
     return entry | {"sub": True, "node_id": device.get("uuid"), "parent": next(gateways, "")}
 
@@ -155,23 +168,24 @@ def _understood() -> Iterator[None]:
     """Raise MeterUnreachableError (`cloud_error`) for whatever Tuya's library raises."""
     try:
         yield
+    # Without their causes, which hold addresses with what a login needs.
     except ApiRequestException as error:
-        raise cloud_error(f"Tuya refuses ({error}): try again, with a new QR code") from error
-    except requests.JSONDecodeError as error:
+        said = _words({"code": error.error_code, "msg": error.error_message})
+        raise cloud_error(f"Tuya refuses ({said}): try again, with a new QR code") from None
+    except requests.JSONDecodeError:
         raise cloud_error(
             "what answers is not Tuya: check the connection to the internet"
-        ) from error
+        ) from None
     except requests.RequestException as error:
-        reason = type(error).__name__
         raise cloud_error(
-            f"Tuya can't be reached ({reason}): check the connection to the internet"
-        ) from error
+            f"Tuya can't be reached ({type(error).__name__}): check the connection to the internet"
+        ) from None
     # Its library looks into answers without asking what they are.
-    except (LookupError, TypeError, ValueError, AttributeError) as error:
+    except (LookupError, TypeError, ValueError, AttributeError, InvalidTag) as error:
         raise cloud_error(
             f"Tuya answers in a form that is not known ({type(error).__name__}): a newer version "
             "may know it; meanwhile the developer platform has the keys"
-        ) from error
+        ) from None
 
 
 def _words(answer: Mapping[str, Any]) -> str:

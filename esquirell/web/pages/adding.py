@@ -53,6 +53,7 @@ class AddMeter(CommandPage):
             "cloud": self._cloud,
             "app": self._ask_app,
             "app/confirmed": self._take_from_app,
+            "app/again": self._forget_code,
             "meter/try": self._try,
             "meter/add": self._add,
             "meter/exchange": self._exchange,
@@ -110,7 +111,7 @@ class AddMeter(CommandPage):
             raise ConfigError("there is no account: set api_key and api_secret under [cloud]")
         from esquirell.settings.devices import read_list  # noqa: PLC0415 - few have such a list
 
-        listed = await self.wait_for(cloud.devices)
+        listed = await self.wait_for(cloud.devices, "accounts")
         await self._take(read_list(json.dumps(listed).encode(), "the cloud"))
 
     async def _ask_app(self) -> None:
@@ -120,24 +121,31 @@ class AddMeter(CommandPage):
         user_code = self.field("user_code").strip()
         if not user_code:
             raise CommandError("invalid_payload", "type the user code first: the app shows it")
-        url = self.site.runtime.settings.cloud.url
-        login = await self.wait_for(lambda: app_login(user_code, url))
+        url = self.site.runtime.settings.cloud.app_url
+        login = await self.wait_for(lambda: app_login(user_code, url), "accounts")
         self.site.app_logins.begin(self.owner, login)
         await self._show()
 
     async def _take_from_app(self) -> None:
         from esquirell.settings.devices import read_list  # noqa: PLC0415 - few have such a list
 
-        login = self.site.app_logins.of(self.owner)
+        login = self.site.app_logins.take(self.owner)
         if login is None:
             raise CommandError("invalid_payload", "the QR code has expired: show another one")
-        listed = await self.wait_for(lambda: _devices_of(login))
+        # A failure costs the login: Tuya may give it only once.
+        listed = await self.wait_for(lambda: _devices_of(login), "accounts")
         if listed is None:
+            self.site.app_logins.begin(self.owner, login)
             raise CommandError(
-                "invalid_payload", "the app has not confirmed yet: scan the code, and confirm"
+                "invalid_payload",
+                "the app has not confirmed yet: scan the code, and confirm; or show another code, "
+                f"as they expire after five minutes (Tuya says {login.refusal})",
             )
-        self.site.app_logins.drop(self.owner)
         await self._take(read_list(json.dumps(listed).encode(), "the app"))
+
+    async def _forget_code(self) -> None:
+        self.site.app_logins.take(self.owner)
+        await self._show()
 
     async def _take(self, found: "UploadedDevices") -> None:
         """Keep the metering devices of a list, and say of the others why they are left out."""

@@ -76,6 +76,6 @@ class Logout(Handler):
         if session is not None:
             await self.compute(lambda: self.site.sessions.end(session))
             self.site.candidates.drop(session)
-            self.site.app_logins.drop(session)
+            self.site.app_logins.take(session)
         self.drop_session()
         self.redirect(f"{self.visit.base}/login")
