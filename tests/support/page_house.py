@@ -1,7 +1,7 @@
 """A service with its page, in front of real devices."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +9,7 @@ from pathlib import Path
 from support.page import PASSWORD, Browser, await_page
 from support.ports import free_port
 from support.redis_server import RedisProcess
-from support.service import Service, configuration, meter_table, simulated
+from support.service import PLAIN, Service, configuration, meter_table, simulated
 from support.tuya_devices import FakeDevice, say_nothing
 from support.waiting import eventually
 
@@ -37,8 +37,10 @@ class House:
 
 
 @contextmanager
-def running_house(folder: Path, account: str = "") -> Iterator[House]:
-    """Run a house; `account` is the [cloud] of its configuration."""
+def running_house(
+    folder: Path, account: str = "", program: Sequence[str] = PLAIN
+) -> Iterator[House]:
+    """Run a house; `account` is the [cloud] of its configuration, or another part of it."""
     redis = RedisProcess(folder)
     redis.start()
     port = free_port()
@@ -51,7 +53,7 @@ def running_house(folder: Path, account: str = "") -> Iterator[House]:
             "web.port = 0",
             f'web.port = {port}\nweb.password = "{PASSWORD}"\nweb.proxy = "127.0.0.9"',
         )
-        service = Service(folder, config)
+        service = Service(folder, config, program=program)
         service.start()
         await_page(port)
         eventually(lambda: service.readings() > 0, what="a reading is stored")

@@ -1,11 +1,13 @@
 """What was measured and what it cost, row by row."""
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from datetime import datetime
-from itertools import groupby, islice
+from itertools import groupby
 from typing import get_args
 
 from esquirell.domain.errors import CommandError, ConfigError
+from esquirell.domain.periods import Calendar
 from esquirell.domain.reading import iso
 from esquirell.services.costs import COST_PERIODS, CostQuery
 from esquirell.services.history import Columns, Query, Row, View
@@ -69,10 +71,11 @@ class Costs(Api):
 
     async def get(self) -> None:
         """Answer with a row per meter and period."""
-        rows = await self.compute(self._rows, "past")
-        self.write_json({"data": rows, "next": None})
+        rows, following = await self.compute(self._rows, "past")
+        self.write_json({"data": rows, "next": iso(following) if following else None})
 
-    def _rows(self) -> list[dict[str, object]]:
+    def _rows(self) -> tuple[list[dict[str, object]], datetime | None]:
+        """Return the rows, and the moment from which to go on if there are too many."""
         period = self.asked("resolution", "day")
         if period not in COST_PERIODS:
             raise CommandError("invalid_payload", f"resolution: must be {', '.join(COST_PERIODS)}")
@@ -89,7 +92,23 @@ class Costs(Api):
         except ConfigError as error:
             raise CommandError("invalid_payload", str(error)) from error
         storage.fresh_statistics.ensure(list(billed))
-        return [row.payload() for row in islice(storage.costs.read(query), MOST_ROWS)]
+        query, following = _shortened(query, len(billed), Calendar(self.site.zone))
+        return [row.payload() for row in storage.costs.read(query)], following
+
+
+def _shortened(
+    query: CostQuery, meters: int, calendar: Calendar
+) -> tuple[CostQuery, datetime | None]:
+    """Return a query that gives no more rows than the limit, and where the next one begins.
+
+    Rows come meter by meter: cut off, those of the last meters would be missing.
+    """
+    at = calendar.floor(query.since, query.period)
+    for _ in range(max(1, MOST_ROWS // max(1, meters))):
+        at = calendar.after(at, query.period)
+        if at >= query.until:
+            return query, None
+    return replace(query, until=at), at
 
 
 def _pages(rows: Iterable[Row], columns: Columns) -> Iterator[list[dict[str, object]] | datetime]:
