@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 from support.cli import esquirell_process
-from support.page import Browser
+from support.page import Browser, Reply
 from support.page_forms import OTHER_KEY, devices, form, upload
 from support.page_house import House
 from support.service import DPS, KEY, simulated
@@ -46,6 +46,7 @@ def test_a_meter_from_a_list_to_its_end(house: House, barn: SimulatedMeter) -> N
     edit_what_somebody_else_changed(browser)
     edit_what_the_command_line_changed(browser, house)
     empty_what_was_set(browser)
+    turn_a_clamp_round(browser)
     assert "/add?exchange=barn" in browser.get("/meters/barn").text
     exchange(browser, "barn")
     page = browser.get("/meters/barn")
@@ -96,6 +97,28 @@ def empty_what_was_set(browser: Browser) -> None:
     refused = browser.post("/meters/barn", change | {"device_id": ""})
     assert refused.status == 422
     assert "Refused: device_id" in refused.words
+
+
+def turn_a_clamp_round(browser: Browser) -> None:
+    """What is on backwards is said on the page, for all clamps or for some phases."""
+
+    def set_(**fields: str) -> Reply:
+        return browser.post("/meters/barn", {"command": "meter/set", "place": "change"} | fields)
+
+    def chosen() -> list[str]:
+        page = browser.get("/meters/barn").text
+        select = page.partition('name="invert"')[2].partition("</select>")[0]
+        return re.findall(r'value="([^"]*)" selected', select)
+
+    assert chosen() == ["no"]
+    for wanted in ("all", "b", "a,c", "no"):
+        assert set_(invert=wanted).status == 200
+        assert chosen() == [wanted]
+    refused = set_(invert="d", publish_every="5")
+    assert refused.status == 422
+    assert "Refused: invert" in refused.words
+    set_(publish_every="5")
+    assert 'name="publish_every" inputmode="numeric" value="5"' in browser.get("/meters/barn").text
 
 
 def test_what_was_typed_for_a_new_meter_stays_when_a_number_is_none(house: House) -> None:

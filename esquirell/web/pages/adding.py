@@ -31,7 +31,7 @@ TEXT_FIELDS = (
 )
 NUMBERS = ("port", "publish_every")
 # A key is never shown again.
-SHOWN_FIELDS = (*(name for name in TEXT_FIELDS if name != "local_key"), *NUMBERS)
+SHOWN_FIELDS = (*(name for name in TEXT_FIELDS if name != "local_key"), *NUMBERS, "invert")
 # What a list of devices says of them, too, but is the meter's own where only its device changes.
 OF_THE_METER = frozenset({"label", "area", "upstream", "publish_every"})
 
@@ -212,6 +212,11 @@ class AddMeter(CommandPage):
             return meter.name
         return self.field("name").strip() or self._suggested(str(fields.get("label", "")))
 
+    def _invert(self, chosen: Candidate | None) -> Any:  # noqa: ANN401 - as `direction` takes it
+        """Return which clamps are on backwards: as it was typed, or as before an exchange."""
+        before = self.exchanged.invert if self.exchanged else False
+        return chosen.fields.get("invert", before) if chosen else before
+
     def _suggested(self, label: str) -> str:
         return unique_slug(label, {one.name for one in self.site.runtime.meters()})
 
@@ -254,6 +259,7 @@ class AddMeter(CommandPage):
             profiles=profiles(chosen.shown("profile") if chosen else ""),
             protocols=PROTOCOLS,
             meters=runtime.meters(),
+            direction=direction(self._invert(chosen)),
             suggested=self._suggested(chosen.shown("label") if chosen else ""),
         )
 
@@ -297,9 +303,18 @@ def typed_texts(page: CommandPage) -> dict[str, Any]:
     return {name: text for name, text in fields.items() if text}
 
 
+def direction(invert: Any) -> str:  # noqa: ANN401 - as configured, or as a form has it
+    """Return the choice of a form that says which clamps are on backwards."""
+    if isinstance(invert, tuple | list):
+        return ",".join(invert)
+    return {True: "all", False: "no", "": "no"}.get(invert, str(invert))
+
+
 def typed_fields(page: CommandPage) -> dict[str, Any]:
     """Return the settings of a meter that a form holds. Raises CommandError."""
     fields = typed_texts(page)
+    if invert := page.named("invert"):
+        fields["invert"] = {"all": True, "no": False}.get(invert, tuple(invert.split(",")))
     for name in NUMBERS:
         if value := page.field(name).strip():
             fields[name] = as_number(value, name)

@@ -22,6 +22,7 @@ from esquirell.web.overview import House, MeterSnapshot
 from esquirell.web.pages.adding import (
     PROTOCOLS,
     SHOWN_FIELDS,
+    direction,
     profiles,
     sent_devices,
     typed_fields,
@@ -161,12 +162,14 @@ class Meter(CommandPage):
         log = runtime.storage.commands
         keys = keys_of(found)
         records = [] if house.trouble else await self.compute(lambda: log.recent(LOOKED_THROUGH))
+        typed = self._typed(submitted)
         self.render(
             "meter.html",
             one=found,
             house=house,
             submitted=submitted,
-            typed=self._typed(submitted),
+            typed=typed,
+            direction=direction(typed.get("invert") or found.meter.invert),
             seen=fingerprint(edited(found.meter)),
             keys=keys,
             live=of_meter(found, keys, self.formats),
