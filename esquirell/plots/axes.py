@@ -17,7 +17,8 @@ _NICE = (1, 2, 5, 10)
 def marks(least: float, most: float, about: int) -> list[float]:
     """Return about this many round values that cover a range."""
     if least == most:
-        least, most = least - 0.5, most + 0.5
+        # Where nothing was used, nothing lies below zero either.
+        least, most = (least - 0.5, most + 0.5) if least else (0.0, 1.0)
     raw = (most - least) / about
     power = 10.0 ** floor(log10(raw))
     step = next(nice * power for nice in _NICE if nice * power >= raw * (1 - 1e-9))
