@@ -10,8 +10,15 @@ import click
 from esquirell.cli.call import Call, Command, misuse, pass_call
 from esquirell.cli.choice import OneOf
 from esquirell.cli.meter_names import METER
-from esquirell.cli.output import in_terminal, print_json, print_lines, print_table, say, warn
-from esquirell.cli.progress import working
+from esquirell.cli.output import (
+    in_terminal,
+    print_json,
+    print_lines,
+    print_table,
+    say,
+    warn,
+    working,
+)
 from esquirell.cli.values import lines_of, print_reading
 from esquirell.domain.errors import CommandError, ConfigError, EsquirellError
 from esquirell.domain.meter import LOCAL_KEY_LENGTH, Meter, NextCounter, ProtocolVersion

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from esquirell.cli.call import Call, Command, pass_call
-from esquirell.cli.output import print_json, say, warn
-from esquirell.cli.progress import working
+from esquirell.cli.output import print_json, say, warn, working
 from esquirell.daemon.lock import AlreadyRunningError, RunLock, lock_of
 from esquirell.domain.errors import EsquirellError, UnavailableError
 from esquirell.settings.private_files import make_directory

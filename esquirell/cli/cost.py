@@ -9,8 +9,7 @@ from esquirell.cli.call import Call, Command, misuse, pass_call
 from esquirell.cli.choice import OneOf
 from esquirell.cli.meter_names import METER
 from esquirell.cli.moments import span_of
-from esquirell.cli.output import in_terminal, print_json, print_table, warn
-from esquirell.cli.progress import working
+from esquirell.cli.output import in_terminal, print_json, print_table, warn, working
 from esquirell.cli.tariffs import require_tariff
 from esquirell.domain.errors import CommandError
 from esquirell.domain.periods import Calendar

@@ -9,8 +9,7 @@ from esquirell.cli.archive import nothing_running
 from esquirell.cli.call import Call, Group, pass_call
 from esquirell.cli.corrections import readings
 from esquirell.cli.moments import moment_of
-from esquirell.cli.output import complain, print_json, say
-from esquirell.cli.progress import Progress, working
+from esquirell.cli.output import Progress, complain, print_json, say, working
 from esquirell.domain.errors import ConfigError
 from esquirell.domain.reading import iso
 from esquirell.settings.private_files import make_directory

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from esquirell.cli.call import misuse
-from esquirell.cli.progress import Progress
+from esquirell.cli.output import Progress
 from esquirell.cli.rows import write_csv, write_json
 from esquirell.domain.errors import ConfigError
 from esquirell.domain.extras import install_command

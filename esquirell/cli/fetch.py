@@ -11,8 +11,7 @@ from esquirell.cli import service
 from esquirell.cli.call import Call, Command, misuse, pass_call
 from esquirell.cli.meter_names import METER
 from esquirell.cli.mqtt import LEAVE_S, reach
-from esquirell.cli.output import complain, in_terminal, print_json, print_lines, warn
-from esquirell.cli.progress import working
+from esquirell.cli.output import complain, in_terminal, print_json, print_lines, warn, working
 from esquirell.cli.values import Shape, lines_of, print_reading
 from esquirell.domain.meter import Meter
 from esquirell.domain.reading import Outcome, payload

@@ -11,8 +11,7 @@ import click
 from esquirell.cli.call import Call, Group, misuse, now, pass_call
 from esquirell.cli.meter_names import METER, split
 from esquirell.cli.moments import moment_of
-from esquirell.cli.output import print_json, print_table, say, warn
-from esquirell.cli.progress import Progress
+from esquirell.cli.output import Progress, print_json, print_table, say, warn
 from esquirell.domain.long_term import HOUR
 from esquirell.domain.reading import iso
 from esquirell.domain.statistic import quantity_of

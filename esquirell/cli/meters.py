@@ -13,8 +13,15 @@ from esquirell.cli.call import Call, Group, now, pass_call
 from esquirell.cli.corrections import counter
 from esquirell.cli.meter_names import METER
 from esquirell.cli.moments import local
-from esquirell.cli.output import in_terminal, print_json, print_lines, print_table, say, warn
-from esquirell.cli.progress import working
+from esquirell.cli.output import (
+    in_terminal,
+    print_json,
+    print_lines,
+    print_table,
+    say,
+    warn,
+    working,
+)
 from esquirell.cli.sync import sync
 from esquirell.cli.values import diagnostics_of, lines_of, plain, print_reading
 from esquirell.domain.errors import ConfigError, UnavailableError

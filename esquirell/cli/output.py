@@ -1,16 +1,22 @@
-"""Output: tables in a terminal, tab-separated lines when piped, JSON on request."""
+"""Output: tables in a terminal, tab-separated lines when piped, JSON on request; progress."""
 
 import json
 import re
 import shutil
 import sys
 import textwrap
-from collections.abc import Container, Iterable, Sequence
-from typing import Literal
+import threading
+import time
+from collections.abc import Container, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Literal, Self
 
 import click
 
 from esquirell.cli.invocation import as_typed
+
+if TYPE_CHECKING:
+    from rich.progress import TaskID
 
 Row = Sequence[str]
 
@@ -19,6 +25,9 @@ _WORD = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d(?::\d\d)?|\S+")
 _START = re.compile(r" *(?:\d+\. )?")
 _GAP = 2
 _NARROWEST = 40
+AFTER_S = 2.0
+EVERY_S = 1.0
+_CLEAR_LINE = "\r\x1b[K"
 
 
 def in_terminal() -> bool:
@@ -158,3 +167,56 @@ def _longest_words(lines: Sequence[Row]) -> list[int]:
         max(cell_len(word) for cell in column for word in _WORD.findall(cell) or ("",))
         for column in zip(*lines, strict=True)
     ]
+
+
+@contextmanager
+def working(what: str, after_s: float = AFTER_S, every_s: float = EVERY_S) -> Iterator[None]:
+    """Show what is being done, and for how long, once it takes more than some seconds."""
+    if not sys.stderr.isatty():
+        yield
+        return
+    done = threading.Event()
+    thread = threading.Thread(target=_show, args=(what, done, after_s, every_s), daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
+
+
+def _show(what: str, done: threading.Event, after_s: float, every_s: float) -> None:
+    began, pause, shown = time.monotonic(), after_s, False
+    while not done.wait(pause):
+        pause, shown = every_s, True
+        sys.stderr.write(f"{_CLEAR_LINE}{what} … {time.monotonic() - began:.0f} s")
+        sys.stderr.flush()
+    if shown:
+        sys.stderr.write(_CLEAR_LINE)
+        sys.stderr.flush()
+
+
+class Progress:
+    """One progress bar per piece of work, by its name."""
+
+    def __init__(self) -> None:
+        from rich.console import Console  # noqa: PLC0415 - slow to load, and few commands need it
+        from rich.progress import Progress as Bars  # noqa: PLC0415
+
+        self._bars = Bars(console=Console(stderr=True), disable=not sys.stderr.isatty())
+        self._tasks: dict[str, TaskID] = {}
+
+    def show(self, name: str, done: int, whole: int) -> None:
+        """Show how much of a piece of work is done."""
+        if name not in self._tasks:
+            self._tasks[name] = self._bars.add_task(name, total=whole)
+        self._bars.update(self._tasks[name], completed=done)
+
+    def __enter__(self) -> Self:
+        """Start showing."""
+        self._bars.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Leave the bars as they are."""
+        self._bars.stop()

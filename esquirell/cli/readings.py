@@ -13,7 +13,7 @@ from esquirell.cli.choice import OneOf
 from esquirell.cli.export import load_arrow, new_file
 from esquirell.cli.meter_names import METER, expand
 from esquirell.cli.moments import span_of
-from esquirell.cli.progress import working
+from esquirell.cli.output import working
 from esquirell.cli.rows import print_table, write_csv, write_json
 from esquirell.domain.errors import CommandError
 from esquirell.domain.periods import PERIODS, Calendar

@@ -18,9 +18,8 @@ from esquirell.demo.child import Child, Guard
 from esquirell.demo.home import Home, own_environment, temporary_home
 from esquirell.demo.meters import SimulatedMeters
 from esquirell.demo.plan import HOST, DemoError, Plan, check_platform
-from esquirell.demo.record import Record, Tally, settle
 from esquirell.demo.servers import Servers, choose_servers, running_broker
-from esquirell.demo.state import DemoState, Facts, View
+from esquirell.demo.state import DemoState, Facts, Record, Tally, View, settle
 from esquirell.demo.views import Lines, Screen
 from esquirell.demo.watch import Watch
 from esquirell.runtime.unconfigured import Topics, connection_to

@@ -12,8 +12,7 @@ from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
-from esquirell.demo.record import Planned
-from esquirell.demo.state import DemoState, Facts, clock
+from esquirell.demo.state import DemoState, Facts, Planned, clock
 from esquirell.demo.watch import TimedMessage
 from esquirell.domain.quantity import PHASES, QUANTITIES, split_key
 

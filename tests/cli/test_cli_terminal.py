@@ -17,9 +17,9 @@ from support.terminal import Terminal
 from support.waiting import eventually
 
 import esquirell
-from esquirell.cli import errors, progress
+from esquirell.cli import errors
 from esquirell.cli.commands import COMMANDS
-from esquirell.cli.output import wrapped
+from esquirell.cli.output import working, wrapped
 from esquirell.cli.systemd.layout import COMPLETION, Layout
 
 ROOT = Path(__file__).parents[2]
@@ -160,7 +160,7 @@ def test_slow_work_shows_its_elapsed_time(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
-    with progress.working("Reading main", after_s=0.01, every_s=0.01):
+    with working("Reading main", after_s=0.01, every_s=0.01):
         shown = eventually(lambda: capsys.readouterr().err)
     assert "Reading main … 0 s" in shown
     assert capsys.readouterr().err.endswith("\r\x1b[K")
@@ -170,7 +170,7 @@ def test_quick_work_shows_no_progress(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
-    with progress.working("Reading main"):
+    with working("Reading main"):
         pass
     assert capsys.readouterr().err == ""
 

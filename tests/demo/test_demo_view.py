@@ -16,9 +16,8 @@ from esquirell.demo.home import Home
 from esquirell.demo.own_house import House, picture
 from esquirell.demo.own_house import line as line_of
 from esquirell.demo.plan import Plan
-from esquirell.demo.record import Planned, Tally
 from esquirell.demo.servers import Broker, Page, Servers
-from esquirell.demo.state import DemoState, Facts, clock
+from esquirell.demo.state import DemoState, Facts, Planned, Tally, clock
 from esquirell.demo.views import Screen, figure, readings
 from esquirell.demo.watch import TimedMessage, Watch, WatchState
 from esquirell.domain.schedule import Schedule
